@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from ory_guard.settings import GuardSettings
 
-__all__ = ["Credential", "CredentialKind", "CredentialReader", "Unusable"]
+__all__ = ["Credential", "CredentialHasher", "CredentialKind", "CredentialReader", "Unusable"]
 
 CredentialKind = Literal["x_session_token", "cookie", "bearer"]
 
@@ -117,9 +117,7 @@ class CredentialReader:
             return Unusable("bearer", "ambiguous")
         return found
 
-    def _checked(
-        self, kind: CredentialKind, name: bytes, value: bytes, alphabet: bytes
-    ) -> Credential | Unusable:
+    def _checked(self, kind: CredentialKind, name: bytes, value: bytes, alphabet: bytes) -> Credential | Unusable:
         if len(value) > self._limit or value.translate(None, alphabet):
             return Unusable(kind, "malformed")
         # The name of a cookie that matched a wildcard was chosen by the client.

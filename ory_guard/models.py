@@ -29,9 +29,7 @@ __all__ = [
     "freeze",
 ]
 
-_RFC3339 = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
-)
+_RFC3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
 _DOUBLE_BITS = 1024
 
 
@@ -41,9 +39,7 @@ class FrozenDict(dict[str, Any]):
     __slots__ = ()
 
     def _refuse(self, *_args: object, **_kwargs: object) -> NoReturn:
-        message = (
-            "a session's values are shared between requests and can't be changed; copy them with dict(...)"
-        )
+        message = "a session's values are shared between requests and can't be changed; copy them with dict(...)"
         raise TypeError(message)
 
     __setitem__ = __delitem__ = __ior__ = _refuse

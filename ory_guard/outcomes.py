@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ory_guard.credentials import CredentialKind
 from ory_guard.models import Session
 
-__all__ = ["Anonymous", "Authenticated", "Outcome", "Rejected", "SecondFactorRequired", "Unavailable"]
+__all__ = ["Anonymous", "Answered", "Authenticated", "Outcome", "Rejected", "SecondFactorRequired", "Unavailable"]
 
 Source = Literal["upstream", "cache", "store", "token", "override"]
 RejectedReason = Literal["malformed", "ambiguous", "inactive", "origin"]
@@ -44,8 +44,8 @@ class Rejected:
     """The request carries a credential that is not accepted.
 
     Attributes:
-        reason: `malformed` and `ambiguous` can't be sent, `origin` is a websocket's cookie from a foreign page,
-            `inactive` is Kratos' word.
+        reason: `malformed` and `ambiguous` can't be sent, `origin` is a websocket's cookie from a
+            foreign page, `inactive` is Kratos' word.
         credential: Which kind it was.
     """
 
@@ -79,4 +79,8 @@ class Unavailable:
     retry_after: int = 1
 
 
-Outcome = Authenticated | Anonymous | Rejected | SecondFactorRequired | Unavailable
+Answered = Authenticated | Rejected | SecondFactorRequired
+"""What Kratos can answer about a credential, and what may be kept for seconds."""
+
+Outcome = Answered | Anonymous | Unavailable
+"""What a session check can come to."""

@@ -90,11 +90,11 @@ def _exact_path(path: str) -> str:
 
 
 def _one_or_more(value: Any) -> Any:
-    return tuple(value.split(",")) if isinstance(value, str) else value
+    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
 def _each(check: Callable[[str], str]) -> AfterValidator:
-    return AfterValidator(lambda values: tuple(check(value.strip()) for value in values))
+    return AfterValidator(lambda values: tuple(check(value) for value in values))
 
 
 Strings = BeforeValidator(_one_or_more)
@@ -105,7 +105,7 @@ class GuardSettings(BaseModel):
 
     Args:
         kratos_public_url: Kratos' public API as this service reaches it.
-        kratos_browser_url: The same as browsers reach it; None stands for `kratos_public_url`.
+        kratos_browser_url: The same as browsers reach it; `kratos_public_url` unless given.
         app_url: The application's public origin with its path prefix; required when `cookie` is among
             `credentials`. Every `return_to` is built from it, never from a request's `Host`.
         login_url: Where browsers are sent to sign in, with parameters if need be; None stands for Kratos'
@@ -133,7 +133,9 @@ class GuardSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kratos_public_url: Annotated[str, AfterValidator(_service_url)]
-    kratos_browser_url: Annotated[str, AfterValidator(_service_url)] = ""
+    kratos_browser_url: Annotated[str, AfterValidator(_service_url)] = Field(
+        default_factory=lambda values: str(values.get("kratos_public_url"))
+    )
     app_url: Annotated[str, AfterValidator(_service_url)] | None = None
     login_url: Annotated[str, AfterValidator(_page_url)] | None = None
     whoami_required_aal: Literal["highest_available", "aal1"] = "highest_available"
@@ -155,23 +157,12 @@ class GuardSettings(BaseModel):
     exempt_paths: Annotated[tuple[str, ...], Strings, _each(_exact_path)] = ()
     keep_alive: bool = True
 
-    @model_validator(mode="before")
-    @classmethod
-    def _browsers_reach_the_same_kratos(cls, values: Any) -> Any:
-        if (
-            isinstance(values, dict)
-            and not values.get("kratos_browser_url")
-            and "kratos_public_url" in values
-        ):
-            return {**values, "kratos_browser_url": values["kratos_public_url"]}
-        return values
-
     @model_validator(mode="after")
     def _cookies_need_the_apps_own_url(self) -> Self:
         if "cookie" in self.credentials and self.app_url is None:
             raise ConfigurationError(
-                "app_url is not set: with 'cookie' among credentials it must be the application's public URL, "
-                "such as https://app.example.com (or leave 'cookie' out of credentials)"
+                "app_url is not set: with 'cookie' among credentials it must be the application's public "
+                "URL, such as https://app.example.com (or leave 'cookie' out of credentials)"
             )
         return self
 
@@ -204,7 +195,7 @@ class GuardSettings(BaseModel):
         class Environment(BaseSettings):
             model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True)
 
-        fields: dict[str, Any] = {name: (str | None, None) for name in cls.model_fields}
+        fields: dict[str, Any] = dict.fromkeys(cls.model_fields, (str | None, None))
         environment = create_model("Environment", __base__=Environment, **fields)
         return cls.model_validate(environment().model_dump(exclude_none=True))
 
@@ -212,12 +203,15 @@ class GuardSettings(BaseModel):
 def _explain(error: ValidationError) -> str:
     sentences = []
     for fault in error.errors(include_url=False):
+        if fault["type"] == "default_factory_not_called":
+            continue  # it says no more than the fault of the field that it follows
         field = ".".join(str(part) for part in fault["loc"])
         value = "…@… (not shown)" if "@" in str(fault["input"]) else repr(fault["input"])
         if fault["type"] == "missing":
             sentences.append(f"{field} is required and was not given")
         elif fault["type"] == "extra_forbidden":
-            sentences.append(f"{field} names no setting; allowed are {', '.join(GuardSettings.model_fields)}")
+            allowed = ", ".join(GuardSettings.model_fields)
+            sentences.append(f"{field} names no setting; allowed are {allowed}")
         else:
             sentences.append(f"{field}: {value} is not allowed: {fault['msg'].removeprefix('Value error, ')}")
     return "; ".join(sentences)

@@ -1,0 +1,188 @@
+"""How a refusal is answered: a redirect or a page for a person, honest JSON for everybody else."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from ory_guard import pages
+from ory_guard.exceptions import (
+    EnrollmentRequired,
+    ReauthenticationRequired,
+    Refusal,
+    SessionCheckUnavailable,
+    SessionRequired,
+    StepUpRequired,
+)
+from ory_guard.gate import header
+from ory_guard.redirects import enrollment_url, login_url, request_url, safe_return_to
+from ory_guard.scope import Check, check_in
+from ory_guard.settings import GuardSettings, origin_of
+
+__all__ = ["Answer", "answer", "arrange_answer", "is_navigation"]
+
+Send = Callable[[Any], Awaitable[None]]
+Receive = Callable[[], Awaitable[Any]]
+
+_POLICY_VIOLATION: Final = 1008  # RFC 6455, section 7.4.1
+
+
+class Answer:
+    """An ASGI application that gives one answer, on http and on websocket scopes alike.
+
+    Args:
+        status_code: The HTTP status.
+        headers: Header names in lower case, values as sent.
+        body: The whole body.
+        accepted: Whether a websocket was accepted before, so that it can only be closed.
+    """
+
+    def __init__(
+        self, status_code: int, headers: list[tuple[bytes, bytes]], body: bytes, *, accepted: bool = False
+    ) -> None:
+        self.status_code = status_code
+        self.headers = [*headers, (b"content-length", str(len(body)).encode())]
+        self.body = body
+        self._accepted = accepted
+
+    async def __call__(self, scope: Mapping[str, Any], _receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        if scope["type"] == "http":
+            start = "http.response"
+        elif not self._accepted and "websocket.http.response" in (scope.get("extensions") or {}):
+            start = "websocket.http.response"
+        else:
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": ""})
+            return
+        await send({"type": f"{start}.start", "status": self.status_code, "headers": self.headers})
+        body = b"" if scope.get("method") == "HEAD" else self.body
+        await send({"type": f"{start}.body", "body": body})
+
+
+def is_navigation(scope: Mapping[str, Any]) -> bool:
+    """Tell whether a browser will show the answer as a page (Fetch Metadata; by `Accept` in old browsers)."""
+    if scope["type"] != "http" or b"prefetch" in (header(scope, b"sec-purpose") or b""):
+        return False
+    mode = header(scope, b"sec-fetch-mode")
+    if mode is not None:
+        return mode == b"navigate"
+    if any(name.startswith(b"sec-fetch-") for name, _ in scope["headers"]):
+        return False
+    return (
+        scope["method"] in ("GET", "HEAD")
+        and b"text/html" in (header(scope, b"accept") or b"").lower()
+        and (header(scope, b"x-requested-with") or b"").lower() != b"xmlhttprequest"
+        and not _is_htmx(scope)
+    )
+
+
+def _is_htmx(scope: Mapping[str, Any]) -> bool:
+    return header(scope, b"hx-request") == b"true"
+
+
+def answer(refusal: Refusal, scope: Mapping[str, Any], check: Check) -> Answer:
+    """Return the answer to a refused request."""
+    settings: GuardSettings = check.guard.settings
+    navigation = settings.app_url is not None and is_navigation(scope)
+    location = _location(refusal, settings, _return_to(scope, check, settings, navigation=navigation))
+    headers = [(b"cache-control", b"no-store")]
+    if isinstance(refusal, SessionCheckUnavailable):
+        headers.append((b"retry-after", str(refusal.retry_after or 1).encode()))
+    if navigation and location is not None:
+        return Answer(303, [(b"location", location.encode("ascii")), *headers], b"")
+    if navigation:
+        return Answer(refusal.status_code, [*headers, *pages.HEADERS], pages.refused(refusal, settings))
+    if challenge := _challenge(refusal):
+        headers.append((b"www-authenticate", challenge.encode("ascii")))
+    if location is not None and _is_htmx(scope):
+        headers.append((b"hx-redirect", location.encode("ascii")))
+    body = json.dumps(_error(refusal, location, settings), separators=(",", ":")).encode()
+    return Answer(
+        refusal.status_code, [*headers, (b"content-type", b"application/json")], body, accepted=check.accepted
+    )
+
+
+def _location(refusal: Refusal, settings: GuardSettings, return_to: str | None) -> str | None:
+    match refusal:
+        case SessionRequired():
+            return login_url(settings, return_to=return_to)
+        case StepUpRequired():
+            return login_url(settings, aal="aal2", return_to=return_to)
+        case EnrollmentRequired():
+            return enrollment_url(settings, return_to=return_to)
+        case ReauthenticationRequired(aal="aal2"):
+            return login_url(settings, aal="aal2", refresh=True, return_to=return_to)
+        case ReauthenticationRequired():
+            return login_url(settings, refresh=True, return_to=return_to)
+        case _:
+            return None
+
+
+def _return_to(scope: Mapping[str, Any], check: Check, settings: GuardSettings, *, navigation: bool) -> str | None:
+    if settings.app_url is None:
+        return None
+    if navigation and scope["method"] in ("GET", "HEAD"):
+        return request_url(settings, scope, check.path, check.root_path)
+    # What was sent can't be sent again by a redirect: the page that it came from can.
+    page = header(scope, b"hx-current-url" if _is_htmx(scope) else b"referer") or b""
+    came_from = safe_return_to(page.decode("latin-1"), settings)
+    ours = urlsplit(came_from).netloc == urlsplit(origin_of(settings.app_url)).netloc
+    return came_from if ours else settings.app_url
+
+
+def _challenge(refusal: Refusal) -> str | None:
+    # RFC 6750, section 3.1: no error where no credential was sent. RFC 9470, section 3, for the other two.
+    parts = ['Bearer realm="ory_guard"']
+    if isinstance(refusal, SessionRequired):
+        if refusal.credential_sent:
+            parts.append('error="invalid_token"')
+        return ", ".join(parts)
+    if not isinstance(refusal, StepUpRequired | ReauthenticationRequired):
+        return None
+    parts.append('error="insufficient_user_authentication"')
+    if refusal.aal is not None:
+        parts.append(f'acr_values="{refusal.aal}"')
+    if refusal.max_age is not None:
+        parts.append(f'max_age="{int(refusal.max_age)}"')
+    return ", ".join(parts)
+
+
+def _error(refusal: Refusal, location: str | None, settings: GuardSettings) -> dict[str, Any]:
+    details: dict[str, Any] = {}
+    if refusal.failures:
+        details["failures"] = list(refusal.failures)
+    if refusal.max_age is not None:
+        details["max_age"] = refusal.max_age
+    told = location is not None and (refusal.status_code != 401 or "cookie" in settings.credentials)
+    if told:
+        details["redirect_browser_to"] = location
+    status = HTTPStatus(refusal.status_code)
+    error = {
+        "id": refusal.code,
+        "code": refusal.status_code,
+        "status": status.phrase,
+        "reason": refusal.reason,
+        "message": status.description or status.phrase,
+        "details": details,
+    }
+    return {"error": error, "redirect_browser_to": location} if told else {"error": error}
+
+
+async def answer_refusal(connection: Any, refusal: Exception) -> Answer:
+    """Answer a `Refusal` as a Starlette exception handler does: with an ASGI application."""
+    check = check_in(connection.scope)
+    assert check is not None and isinstance(refusal, Refusal)  # noqa: S101, PT018 - who arranged for it had both
+    return answer(refusal, connection.scope, check)
+
+
+def arrange_answer(scope: Mapping[str, Any]) -> None:
+    """Have Starlette turn a `Refusal` into its answer right at the route, so that it passes outward normally.
+
+    Raised through the middlewares in between instead, it would be a 500 in mounted applications and behind
+    every `except Exception`. A handler that the application registered wins. Without Starlette there is no such
+    place, and the middleware answers.
+    """
+    handlers = scope.get("starlette.exception_handlers")
+    if handlers is not None:
+        handlers[0].setdefault(Refusal, answer_refusal)

@@ -1,0 +1,150 @@
+"""Facts about sessions, kept for seconds in this process.
+
+Kept are facts, never verdicts: what Kratos said about a credential, and when it was asked. Words are those of
+RFC 9111: an entry is fresh until its ttl ends, and `invalidate` ends it early.
+"""
+
+from dataclasses import dataclass
+from time import monotonic, time
+from typing import Any, Final, Protocol
+
+from cachetools import TLRUCache
+
+from ory_guard.models import Session
+from ory_guard.outcomes import Answered, Authenticated
+
+__all__ = ["Clock", "Entry", "SessionCache", "SystemClock"]
+
+_MOST_REVOCATIONS: Final = 10_000
+
+
+class Clock(Protocol):
+    """Where the time comes from: `time()` is the wall clock's, `monotonic()` only runs forward; seconds."""
+
+    def time(self) -> float:
+        """Return seconds since the epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never run backwards."""
+        ...
+
+
+class SystemClock:
+    """The operating system's clocks."""
+
+    time = staticmethod(time)
+    monotonic = staticmethod(monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One answer of Kratos and the span in which it may be used.
+
+    Attributes:
+        outcome: What was answered.
+        asked_at: When the question was sent, on the monotonic clock.
+        fresh_until: The end of its ttl, on the monotonic clock.
+        fresh_until_wall: The same on the wall clock, for a machine whose monotonic clock stood still.
+    """
+
+    outcome: Answered
+    asked_at: float
+    fresh_until: float
+    fresh_until_wall: float
+
+
+def _fresh_until(_key: bytes, entry: Entry, _now: float) -> float:
+    return entry.fresh_until
+
+
+class SessionCache:
+    """A bounded cache of answers, sessions apart from refusals so that unknown tokens evict nobody.
+
+    Not thread-safe: one guard per thread.
+
+    Args:
+        max_sessions: How many sessions, and as many refusals, are kept.
+        longest_ttl: The longest time, in seconds, for which anything is kept.
+        clock: Where the time comes from.
+    """
+
+    def __init__(self, max_sessions: int, longest_ttl: float, clock: Clock) -> None:
+        self._clock = clock
+        self._monotonic = clock.monotonic
+        self._time = clock.time
+        self._longest_ttl = longest_ttl
+        self._sessions: TLRUCache[bytes, Entry] = TLRUCache(max_sessions, _fresh_until, clock.monotonic)
+        self._refusals: TLRUCache[bytes, Entry] = TLRUCache(max_sessions, _fresh_until, clock.monotonic)
+        self._revoked: dict[str, float] = {}
+        self._cleared_at = -1.0
+        self.generation = 0
+
+    def __len__(self) -> int:
+        return len(self._sessions) + len(self._refusals)
+
+    def __repr__(self) -> str:
+        return f"<SessionCache {len(self._sessions)} sessions, {len(self._refusals)} refusals>"
+
+    def get(self, key: bytes) -> Entry | None:
+        """Return the entry under `key` if it is fresh and nobody revoked it since it was asked for."""
+        try:
+            entry: Entry = self._sessions[key]
+        except KeyError:
+            try:
+                entry = self._refusals[key]
+            except KeyError:
+                return None
+        if self._time() >= entry.fresh_until_wall:
+            return None
+        if self._revoked and isinstance(entry.outcome, Authenticated):
+            return None if self.is_revoked(entry.outcome.session, entry.asked_at) else entry
+        return entry
+
+    def put(self, key: bytes, entry: Entry, generation: int) -> None:
+        """Keep `entry` in the place of what was there, unless something was invalidated since `generation`.
+
+        Args:
+            key: The credential's cache key.
+            entry: The answer.
+            generation: `generation` as it was before the question was sent.
+        """
+        self.discard(key)
+        if generation != self.generation:
+            return
+        kept = self._sessions if isinstance(entry.outcome, Authenticated) else self._refusals
+        kept[key] = entry
+
+    def discard(self, key: bytes) -> None:
+        """Forget what is kept under `key`, if anything is."""
+        self._sessions.pop(key, None)
+        self._refusals.pop(key, None)
+
+    def invalidate(self, *ids: str) -> None:
+        """Let no answer about these sessions or identities count that was asked for before now.
+
+        A kept `SecondFactorRequired` does not say whose it is, so all of them are dropped.
+        """
+        self.generation += 1
+        self._refusals.clear()
+        now = self._monotonic()
+        self._revoked.update(dict.fromkeys(ids, now))
+        if len(self._revoked) > _MOST_REVOCATIONS:
+            oldest = now - self._longest_ttl
+            self._revoked = {key: at for key, at in self._revoked.items() if at >= oldest}
+        if len(self._revoked) > _MOST_REVOCATIONS:
+            self.clear()
+
+    def is_revoked(self, session: Session[Any], asked_at: float) -> bool:
+        """Tell whether the session or its identity was invalidated since Kratos was asked at `asked_at`."""
+        by_session = self._revoked.get(session.id, -1.0)
+        by_identity = self._revoked.get(session.identity.id, -1.0)
+        return max(self._cleared_at, by_session, by_identity) >= asked_at
+
+    def clear(self) -> None:
+        """Forget every answer, those of checks under way too."""
+        self.generation += 1
+        self._cleared_at = self._monotonic()
+        self._sessions.clear()
+        self._refusals.clear()
+        self._revoked.clear()

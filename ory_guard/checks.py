@@ -1,0 +1,191 @@
+"""Asking Kratos once for however many requests wait for the same credential.
+
+A check runs in a task that the guard owns: the request that started it may go away without the others noticing.
+"""
+
+import asyncio
+import logging
+from contextvars import Context
+from typing import Any, Final, NamedTuple
+
+from ory_guard.cache import Clock, Entry, SessionCache
+from ory_guard.credentials import Credential
+from ory_guard.events import CheckFailed, CheckShared, Listener, WhoamiAnswered, notify
+from ory_guard.loops import PerLoop
+from ory_guard.outcomes import Authenticated, Outcome, Unavailable, UnavailableReason
+from ory_guard.settings import GuardSettings
+from ory_guard.upstream import Nonsense, Overloaded, Upstream
+from ory_guard.whoami import Reading, WhoamiReader
+
+__all__ = ["Checks", "Fact"]
+
+_log = logging.getLogger("ory_guard")
+
+
+class Fact(NamedTuple):
+    """What a check came to.
+
+    Attributes:
+        outcome: The answer.
+        asked_at: When the question was sent, on the monotonic clock.
+        set_cookies: What the requests that waited have to hand on to their browsers.
+    """
+
+    outcome: Outcome
+    asked_at: float
+    set_cookies: tuple[bytes, ...] = ()
+
+
+_DIED: Final = Unavailable("unreachable")
+
+
+class _Flights:
+    """The checks that run in one event loop."""
+
+    def __init__(self) -> None:
+        self.running: set[asyncio.Task[Fact]] = set()
+        self.joinable: dict[bytes, asyncio.Task[Fact]] = {}
+
+    def start(self, key: bytes, task: asyncio.Task[Fact], *, joinable: bool) -> None:
+        self.running.add(task)
+        if joinable:
+            self.joinable[key] = task
+        task.add_done_callback(lambda done: self._end(key, done))
+
+    def _end(self, key: bytes, task: asyncio.Task[Fact]) -> None:
+        self.running.discard(task)
+        if self.joinable.get(key) is task:
+            del self.joinable[key]
+        if not task.cancelled():
+            task.exception()  # whoever waits gets it; without a waiter nobody has to be told
+
+    async def aclose(self) -> None:
+        running = list(self.running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+class Checks:
+    """Asks Kratos, shares the answer among those who wait, and keeps it for the next.
+
+    Args:
+        settings: The guard's settings.
+        upstream: Where to ask.
+        traits: The application's model of the traits, or None.
+        cache: Where answers are kept.
+        clock: Where the time comes from.
+        listeners: Who is told.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: GuardSettings,
+        upstream: Upstream,
+        traits: type[Any] | None,
+        cache: SessionCache,
+        clock: Clock,
+        listeners: tuple[Listener, ...],
+    ) -> None:
+        self._upstream = upstream
+        self._reader = WhoamiReader(settings, traits)
+        self._cache = cache
+        self._clock = clock
+        self._listeners = listeners
+        self._flights: PerLoop[_Flights] = PerLoop(_Flights, _Flights.aclose)
+
+    async def ask(self, key: bytes, credential: Credential, *, no_cache: bool = False, alone: bool = False) -> Fact:
+        """Return Kratos' answer, from a check that is under way where there is one.
+
+        Args:
+            key: The credential's cache key.
+            credential: The credential.
+            no_cache: Ask caches between here and Kratos for a fresh answer.
+            alone: Take no answer to an earlier question.
+        """
+        for _ in range(2):
+            fact = await self._ask_once(key, credential, no_cache=no_cache, alone=alone)
+            if not self._is_revoked(fact):
+                return fact
+        return Fact(_DIED, self._clock.monotonic())
+
+    async def _ask_once(self, key: bytes, credential: Credential, *, no_cache: bool, alone: bool) -> Fact:
+        flights = await self._flights.get()
+        slot = key + b"no-cache" if no_cache else key
+        task = None if alone else flights.joinable.get(slot)
+        if task is None:
+            flight = self._fly(key, credential, no_cache=no_cache)
+            # An empty context: the answer is shared, so nothing of the first request may show in it.
+            task = asyncio.get_running_loop().create_task(flight, context=Context())
+            flights.start(slot, task, joinable=not alone)
+        elif self._listeners:
+            notify(self._listeners, CheckShared(key.hex()[:8]))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled() and not _is_being_cancelled():
+                return Fact(_DIED, self._clock.monotonic())
+            raise
+
+    async def _fly(self, key: bytes, credential: Credential, *, no_cache: bool) -> Fact:
+        generation = self._cache.generation
+        asked_at, asked_at_wall = self._clock.monotonic(), self._clock.time()
+        reading = await self._read(credential, asked_at_wall, no_cache=no_cache)
+        fact = Fact(reading.outcome, asked_at, reading.set_cookies)
+        self._tell(key, fact)
+        if isinstance(reading.outcome, Unavailable):
+            return fact
+        if reading.ttl > 0:
+            entry = Entry(reading.outcome, asked_at, asked_at + reading.ttl, asked_at_wall + reading.ttl)
+            self._cache.put(key, entry, generation)
+        else:
+            self._cache.discard(key)
+        return fact
+
+    async def _read(self, credential: Credential, now: float, *, no_cache: bool) -> Reading:
+        try:
+            answer = await self._upstream.whoami(credential, no_cache=no_cache)
+        except TimeoutError:
+            return _unavailable("timeout", "no answer in time")
+        except Overloaded:
+            return _unavailable("overloaded", "no free slot in time")
+        except Nonsense:
+            return _unavailable("protocol", "an answer larger than is read")
+        except Exception as error:  # noqa: BLE001 - by place, not by class: whatever fails here, Kratos was not asked
+            return _unavailable("unreachable", type(error).__name__)
+        return self._reader.read(answer, credential, now)
+
+    def _is_revoked(self, fact: Fact) -> bool:
+        outcome = fact.outcome
+        return isinstance(outcome, Authenticated) and self._cache.is_revoked(outcome.session, fact.asked_at)
+
+    def _tell(self, key: bytes, fact: Fact) -> None:
+        if self._listeners:
+            seconds = self._clock.monotonic() - fact.asked_at
+            name = key.hex()[:8]
+            if isinstance(fact.outcome, Unavailable):
+                notify(self._listeners, CheckFailed(name, fact.outcome.reason, seconds))
+            else:
+                notify(self._listeners, WhoamiAnswered(name, type(fact.outcome).__name__, seconds))
+
+    def forget_running(self) -> None:
+        """Let no later request join a check that is under way in this loop."""
+        flights = self._flights.current()
+        if flights is not None:
+            flights.joinable.clear()
+
+    async def aclose(self) -> None:
+        """End this loop's checks and connections; whoever waits gets `Unavailable`."""
+        await self._flights.aclose()
+        await self._upstream.aclose()
+
+
+def _unavailable(reason: UnavailableReason, what: str) -> Reading:
+    _log.warning("whoami.failed reason=%s: %s", reason, what)
+    return Reading(Unavailable(reason))
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,107 @@
+"""What the guard tells its listeners: one typed event for each step worth watching.
+
+Events name a credential by eight hex digits of its cache key, never by its value. A listener is any callable
+that takes an event; it is called in the event loop, so it has to be quick. What it raises is logged and
+otherwise ignored: watching a check can't change it.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+__all__ = [
+    "CheckFailed",
+    "CheckShared",
+    "Event",
+    "Listener",
+    "Refused",
+    "SessionCacheHit",
+    "SessionCacheMiss",
+    "SessionsInvalidated",
+    "WhoamiAnswered",
+    "notify",
+]
+
+_log = logging.getLogger("ory_guard")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that the guard did; `name` is stable."""
+
+    name: ClassVar[str] = "event"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCacheHit(Event):
+    """A fact was fresh, and Kratos was not asked."""
+
+    name: ClassVar[str] = "session_cache.hit"
+    credential_id: str
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCacheMiss(Event):
+    """Nothing fresh was there, so Kratos is asked."""
+
+    name: ClassVar[str] = "session_cache.miss"
+    credential_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckShared(Event):
+    """A request waits for a check that another one of the same credential started."""
+
+    name: ClassVar[str] = "check.shared"
+    credential_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WhoamiAnswered(Event):
+    """Kratos gave an answer that means something; `outcome` is its class name, `seconds` how long it took."""
+
+    name: ClassVar[str] = "whoami.answered"
+    credential_id: str
+    outcome: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFailed(Event):
+    """Kratos gave no answer that means something; `reason` is that of `Unavailable`."""
+
+    name: ClassVar[str] = "check.failed"
+    credential_id: str
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(Event):
+    """A gate refused a request; `code` is the refusal's."""
+
+    name: ClassVar[str] = "request.refused"
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsInvalidated(Event):
+    """Kept facts were dropped on request."""
+
+    name: ClassVar[str] = "sessions.invalidated"
+    session_id: str | None
+    identity_id: str | None
+
+
+Listener = Callable[[Event], None]
+
+
+def notify(listeners: Iterable[Listener], event: Event) -> None:
+    """Hand `event` to every listener; never raises what a listener raises."""
+    for listener in listeners:
+        try:
+            listener(event)
+        except Exception as error:  # noqa: BLE001 - whatever a listener does, the check goes on
+            _log.warning("listener.failed event=%s error=%s", event.name, type(error).__name__)

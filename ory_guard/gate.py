@@ -1,0 +1,118 @@
+"""From an outcome and a requirement to a session or a refusal: pure, and evaluated on every request."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, assert_never
+
+from ory_guard.exceptions import (
+    CsrfViolation,
+    EnrollmentRequired,
+    Failure,
+    ReauthenticationRequired,
+    Refusal,
+    RequirementNotMet,
+    SessionCheckUnavailable,
+    SessionRequired,
+    StepUpRequired,
+)
+from ory_guard.models import Session
+from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
+from ory_guard.policy import Requirement, unmet
+from ory_guard.settings import GuardSettings, origin_of
+
+__all__ = ["Gate", "header", "refusal_without_session"]
+
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+def header(scope: Mapping[str, Any], name: bytes) -> bytes | None:
+    """Return a request header; values of a repeated one are joined, so that they match nothing single."""
+    found = [value for key, value in scope["headers"] if key == name]
+    return b", ".join(found) if found else None
+
+
+def refusal_without_session(outcome: Outcome, *, aal: str | None = None) -> Refusal | None:
+    """Return why this outcome lets nobody through any gate, or None where it is a session."""
+    match outcome:
+        case Authenticated():
+            return None
+        case Anonymous():
+            return SessionRequired(aal=aal)
+        case Rejected():
+            return SessionRequired(aal=aal, credential_sent=True)
+        case SecondFactorRequired(enrolled=True):
+            return StepUpRequired(aal="aal2")
+        case SecondFactorRequired():
+            return EnrollmentRequired(aal="aal2")
+        case Unavailable(retry_after=seconds):
+            return SessionCheckUnavailable(retry_after=seconds)
+        case _:
+            assert_never(outcome)
+
+
+class Gate:
+    """Decides under one set of settings who may pass."""
+
+    def __init__(self, settings: GuardSettings) -> None:
+        self._settings = settings
+        origins = [*settings.trusted_origins]
+        if settings.app_url is not None:
+            origins.append(origin_of(settings.app_url))
+        self._trusted_origins = frozenset(origin.encode("ascii") for origin in origins)
+
+    def trusts_origin(self, scope: Mapping[str, Any]) -> bool:
+        """Tell whether the request names, in `Origin`, a page of ours."""
+        return header(scope, b"origin") in self._trusted_origins
+
+    def is_cross_site(self, scope: Mapping[str, Any]) -> bool:
+        """Tell whether an unsafe request was made by a page that is not ours.
+
+        Browsers say so in `Sec-Fetch-Site`, older ones in `Origin`; who sends neither is no browser, and no
+        page can make it send a cookie.
+        """
+        if scope["type"] != "http" or scope["method"] in _SAFE_METHODS:
+            return False
+        site = header(scope, b"sec-fetch-site")
+        if site in (b"same-origin", b"none"):
+            return False
+        if site is None and header(scope, b"origin") is None:
+            return False
+        return not self.trusts_origin(scope)
+
+    def decide(
+        self,
+        requirement: Requirement,
+        outcome: Outcome,
+        scope: Mapping[str, Any],
+        now: float,
+        extra: Iterable[Failure] = (),
+    ) -> Session[Any] | Refusal:
+        """Return the session that may pass, or the refusal; nothing is raised.
+
+        Args:
+            requirement: What the gate asks for.
+            outcome: Who is there.
+            scope: The request, for the check that it was made by a page of ours.
+            now: The wall-clock time, in seconds.
+            extra: Failures that were found elsewhere (`when`).
+        """
+        if not isinstance(outcome, Authenticated):
+            refusal = refusal_without_session(outcome, aal=requirement.aal)
+            assert refusal is not None  # noqa: S101 - only a session has none
+            return refusal
+        if outcome.credential == "cookie" and self.is_cross_site(scope):
+            return CsrfViolation()
+        failures = (*unmet(requirement, outcome.session, now, self._settings.clock_skew), *extra)
+        return self._refusal(requirement, failures) if failures else outcome.session
+
+    def _refusal(self, requirement: Requirement, failures: tuple[Failure, ...]) -> Refusal:
+        actual = {failure["id"]: failure["actual"] for failure in failures}
+        incurable = [name for name in actual if name not in ("aal", "max_age")]
+        if incurable or actual.get("aal", "aal1") != "aal1":
+            return RequirementNotMet(failures=failures, aal=requirement.aal, max_age=requirement.max_age)
+        if "aal" in actual:
+            # Under highest_available whoami hides every session that could step up, so an aal1 that it shows
+            # belongs to an identity with nothing enrolled.
+            enrolled = self._settings.whoami_required_aal == "aal1"
+            kind = StepUpRequired if enrolled else EnrollmentRequired
+            return kind(failures=failures, aal=requirement.aal, max_age=requirement.max_age)
+        return ReauthenticationRequired(failures=failures, aal=requirement.aal, max_age=requirement.max_age)

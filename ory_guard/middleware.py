@@ -1,0 +1,148 @@
+"""ASGI in, ASGI out: finds out who is there, and hands the request on.
+
+A request's way: `__call__` looks up the session (`guard.look`), asks Kratos where nothing fresh is kept
+(`guard.ask`), publishes the outcome in the scope (`publish`) and calls the application. It never refuses: that is
+what dependencies are for.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ory_guard.answers import answer
+from ory_guard.exceptions import (
+    ConfigurationError,
+    KratosRateLimited,
+    KratosUnavailable,
+    Refusal,
+    SessionCheckUnavailable,
+)
+from ory_guard.guard import OryGuard
+from ory_guard.outcomes import Anonymous
+from ory_guard.scope import Check, check_in, publish
+from ory_guard.settings import GuardSettings
+
+__all__ = ["OrySessionMiddleware"]
+
+Scope = Any
+Message = Any  # Starlette and FastAPI type it as their own mutable mapping
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class OrySessionMiddleware:
+    """Attaches the caller's session to every http and websocket request.
+
+    It sets `request.state.session` (a `Session` or None), `request.state.auth` (the outcome), `request.user` and
+    `request.auth`. Pass a guard, or the fields of `GuardSettings` as keywords.
+
+    Args:
+        app: The ASGI application.
+        guard: The guard to ask; the middleware closes it when the application shuts down.
+        **settings: The settings of a guard of its own, in the place of `guard`. What is wrong with them is told
+            when the server starts.
+    """
+
+    def __init__(self, app: Application, /, guard: OryGuard | None = None, **settings: Any) -> None:
+        self._app = app
+        self._guard: OryGuard | None = None
+        self._fault: ConfigurationError | None = None
+        try:
+            self._guard = _guard_of(guard, settings)
+        except ConfigurationError as fault:
+            self._fault = fault
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection.
+
+        Raises:
+            ConfigurationError: The settings are wrong, or something else uses `request.state.session`.
+            RuntimeError: The scope is of a type that is not known, so nobody can say who is there.
+        """
+        kind = scope.get("type")
+        if kind == "lifespan":
+            await self._live(scope, receive, send)
+            return
+        if kind not in ("http", "websocket"):
+            raise RuntimeError(f"ory_guard can't tell who makes a {kind!r} request, so it does not pass it on")
+        guard = self._guard
+        if guard is None:
+            assert self._fault is not None  # noqa: S101 - one of the two is there
+            raise self._fault
+        outer = check_in(scope)
+        if outer is not None and outer.guard is guard:
+            await self._app(scope, receive, send)
+            return
+        check = guard.look(scope)
+        publish(scope, check, check.outcome or await guard.ask(scope, check))
+        if kind == "websocket" or check.exempt or type(check.outcome) is not Anonymous:
+            send = _watched(check, send)
+        try:
+            await self._app(scope, receive, send)
+        except (Refusal, KratosUnavailable) as error:
+            if check.started or check.accepted:
+                raise
+            refusal = error if isinstance(error, Refusal) else _unavailable(error)
+            await answer(refusal, scope, check)(scope, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._fault is not None:
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": str(self._fault)})
+            raise self._fault
+        guard = self._guard
+        assert guard is not None  # noqa: S101 - one of the two is there
+
+        async def close_first(message: Message) -> None:
+            # The server cancels what is still running once it has this message.
+            if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+                await guard.aclose()
+            await send(message)
+
+        await self._app(scope, receive, close_first)
+
+
+def _guard_of(guard: OryGuard | None, settings: dict[str, Any]) -> OryGuard:
+    if guard is None:
+        return OryGuard(GuardSettings(**settings))
+    if settings:
+        raise ConfigurationError(
+            f"OrySessionMiddleware was given a guard and also {', '.join(settings)}: pass one or the other"
+        )
+    if not isinstance(guard, OryGuard):
+        raise ConfigurationError(f"OrySessionMiddleware was given {guard!r} as its guard: pass an OryGuard")
+    return guard
+
+
+def _unavailable(error: KratosUnavailable) -> SessionCheckUnavailable:
+    return SessionCheckUnavailable(retry_after=error.retry_after if isinstance(error, KratosRateLimited) else 1)
+
+
+def _watched(check: Check, send: Send) -> Send:
+    def watch(message: Message) -> Awaitable[None]:
+        kind = message["type"]
+        if kind == "http.response.start":
+            check.started = True
+            _complete(check, message)
+        elif kind == "websocket.accept":
+            check.accepted = True
+            if check.set_cookies:
+                message["headers"] = [*message.get("headers", ()), *_set_cookie_headers(check)]
+        return send(message)
+
+    return watch
+
+
+def _complete(check: Check, message: Message) -> None:
+    if check.set_cookies:
+        # A shared cache that kept this answer would hand one user's session to the next.
+        kept = [pair for pair in message.get("headers", ()) if pair[0].lower() != b"cache-control"]
+        message["headers"] = [*kept, *_set_cookie_headers(check), (b"cache-control", b"private, no-store")]
+    elif check.gated:
+        headers = message.get("headers", ())
+        if not any(name.lower() == b"cache-control" for name, _ in headers):
+            message["headers"] = [*headers, (b"cache-control", b"private, no-store")]
+
+
+def _set_cookie_headers(check: Check) -> list[tuple[bytes, bytes]]:
+    return [(b"set-cookie", value) for value in check.set_cookies]

@@ -1,0 +1,66 @@
+"""The few pages that a person sees where no redirect helps; each stands for itself, without scripts."""
+
+from html import escape
+from string import Template
+from typing import Final
+
+from ory_guard.exceptions import CsrfViolation, Refusal, SessionCheckUnavailable
+from ory_guard.settings import GuardSettings
+
+__all__ = ["HEADERS", "refused"]
+
+HEADERS: Final = [
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+]
+
+_PAGE: Final = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>$title</title>
+<style>
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 15vh auto 0; padding: 0 1rem }
+h1 { font-size: 1.4rem }
+</style>
+</head>
+<body>
+<main>
+<h1>$title</h1>
+<p>$reason</p>
+$conditions<p><a href="$home">Go to the start page</a></p>
+</main>
+</body>
+</html>
+""")
+
+_CONDITIONS: Final = {
+    "aal": "the assurance level of the sign-in",
+    "max_age": "how long ago you signed in",
+    "authentication_methods": "the method you signed in with",
+    "verified": "a verified address",
+    "organization": "membership in an organization",
+    "when": "a condition of this application",
+}
+
+
+def refused(refusal: Refusal, settings: GuardSettings) -> bytes:
+    """Return the page for a refusal that signing in does not cure; only fixed sentences, no values."""
+    if isinstance(refusal, SessionCheckUnavailable):
+        title = "Please try again in a moment"
+    elif isinstance(refusal, CsrfViolation):
+        title = "This request came from another site"
+    else:
+        title = "You may not open this page"
+    missing = [_CONDITIONS[failure["id"]] for failure in refusal.failures]
+    items = "".join(f"<li>{escape(condition)}</li>" for condition in missing)
+    conditions = f"<p>What does not fit:</p>\n<ul>{items}</ul>\n" if items else ""
+    page = _PAGE.substitute(
+        title=escape(title),
+        reason=escape(refusal.reason),
+        conditions=conditions,
+        home=escape(settings.app_url or "/", quote=True),
+    )
+    return page.encode()

@@ -1,0 +1,149 @@
+"""What the guard keeps in an ASGI scope: the check of this request, and what applications read of it.
+
+Nothing kept here refers back to the scope: such a cycle would make every request garbage for the collector.
+"""
+
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final
+
+from ory_guard.exceptions import ConfigurationError
+from ory_guard.gate import refusal_without_session
+from ory_guard.models import Session
+from ory_guard.outcomes import Authenticated, Outcome, Unavailable
+
+__all__ = ["Check", "SessionScopes", "SessionUser", "check_in", "publish", "scope_of"]
+
+_KEY: Final = "ory_guard"
+
+
+class Check:
+    """One request's session check.
+
+    Attributes:
+        guard: The guard that made it.
+        path: `scope["path"]` as first seen: routers and mounts change it.
+        root_path: `scope["root_path"]` likewise.
+        outcome: Who is there; None until Kratos was asked.
+        key: The credential's cache key, where there is a credential that can be sent.
+        asked_at: When Kratos was asked, on the monotonic clock.
+        waited: Whether this very request waited for Kratos' answer.
+        exempt: Whether the path is exempt, so that nothing was asked yet.
+        gated: Whether a dependency asked for the session.
+        set_cookies: Kratos' `Set-Cookie` values for this request's answer.
+        accepted: Whether the websocket was accepted.
+        started: Whether the answer was begun.
+    """
+
+    __slots__ = (
+        "accepted",
+        "asked_at",
+        "exempt",
+        "gated",
+        "guard",
+        "key",
+        "outcome",
+        "path",
+        "root_path",
+        "set_cookies",
+        "started",
+        "waited",
+    )
+
+    def __init__(self, guard: Any, path: str, root_path: str) -> None:
+        self.guard = guard
+        self.path = path
+        self.root_path = root_path
+        self.outcome: Outcome | None = None
+        self.key: bytes | None = None
+        self.asked_at = 0.0
+        self.waited = False
+        self.exempt = False
+        self.gated = False
+        self.set_cookies: tuple[bytes, ...] = ()
+        self.accepted = False
+        self.started = False
+
+
+class SessionUser:
+    """`request.user`: Starlette's user, made of the session.
+
+    Attributes:
+        session: The session, or None.
+        is_authenticated: Whether there is one.
+        identity: The identity's id, or an empty string.
+        display_name: The same: traits are the application's to show.
+    """
+
+    __slots__ = ("display_name", "identity", "is_authenticated", "session")
+
+    def __init__(self, session: Session[Any] | None) -> None:
+        self.session = session
+        self.is_authenticated = session is not None
+        self.identity = self.display_name = "" if session is None else session.identity.id
+
+
+class SessionScopes:
+    """`request.auth`: what Starlette's `@requires` looks at.
+
+    Args:
+        outcome: Who is there.
+    """
+
+    __slots__ = ("_outcome", "_scopes")
+
+    def __init__(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        self._scopes: tuple[str, ...] = ()
+        if isinstance(outcome, Authenticated):
+            level = outcome.session.authenticator_assurance_level
+            self._scopes = _SCOPES.get(level or "", ("authenticated",))
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What the session counts for: `authenticated`, `aal1`, `aal2`; nothing without a session.
+
+        Raises:
+            SessionCheckUnavailable: Kratos could not be asked, so nobody knows.
+        """
+        if isinstance(self._outcome, Unavailable):
+            refusal = refusal_without_session(self._outcome)
+            assert refusal is not None  # noqa: S101 - an Unavailable always has one
+            raise refusal
+        return self._scopes
+
+
+_SCOPES: Final = {"aal1": ("authenticated", "aal1"), "aal2": ("authenticated", "aal1", "aal2")}
+_NOBODY: Final = SessionUser(None)
+
+
+def scope_of(connection: Any) -> MutableMapping[str, Any]:
+    """Return the ASGI scope of a connection that may be the scope itself."""
+    scope: MutableMapping[str, Any] = getattr(connection, "scope", connection)
+    return scope
+
+
+def check_in(scope: Mapping[str, Any]) -> Check | None:
+    """Return the check that the innermost middleware made of this request, if there is one."""
+    check: Check | None = scope.get(_KEY)
+    return check
+
+
+def publish(scope: MutableMapping[str, Any], check: Check, outcome: Outcome) -> None:
+    """Put the outcome where applications read it: `request.state`, `request.user`, `request.auth`.
+
+    Raises:
+        ConfigurationError: Something else stands at `request.state.session`.
+    """
+    check.outcome = outcome
+    session = outcome.session if type(outcome) is Authenticated else None
+    state = scope.setdefault("state", {})
+    if "session" in state and _KEY not in scope:
+        raise ConfigurationError(
+            "request.state.session holds something else (lifespan state?): ory_guard keeps the session there, "
+            "so the application must use another name"
+        )
+    state["session"] = session
+    state["auth"] = outcome
+    scope["user"] = _NOBODY if session is None else SessionUser(session)
+    scope["auth"] = SessionScopes(outcome)
+    scope[_KEY] = check

@@ -1,0 +1,168 @@
+"""The HTTP seam to Kratos: one question, one credential, one deadline.
+
+It uses httpx2's transport and no client: no cookie jar (a shared jar signs one user in as another), no
+redirects, no proxies from the environment.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Any, Final
+
+import httpx2
+
+from ory_guard.credentials import Credential
+from ory_guard.loops import PerLoop
+from ory_guard.settings import GuardSettings
+from ory_guard.whoami import Answer
+
+__all__ = ["Nonsense", "Overloaded", "Transport", "Upstream"]
+
+Transport = httpx2.AsyncBaseTransport
+
+_NOTHING: Final = httpx2.ByteStream(b"")
+
+
+class Nonsense(Exception):
+    """An answer that may not be read to its end: too large, or said to be."""
+
+
+class Overloaded(Exception):
+    """No slot became free within the deadline."""
+
+
+class _Connection:
+    """What one loop uses to reach Kratos."""
+
+    def __init__(self, transport: Transport, slots: int, owned: bool) -> None:
+        self.transport = transport
+        self.slots = asyncio.Semaphore(slots)
+        self._owned = owned
+
+    async def aclose(self) -> None:
+        if self._owned:
+            await self.transport.aclose()
+
+
+class _Trace:
+    """Watches one call, to tell whether it went out on a connection that had been used before."""
+
+    def __init__(self) -> None:
+        self.connected = False
+        self.sent = False
+        self.answered = False
+
+    async def __call__(self, event: str, _info: dict[str, Any]) -> None:
+        if event.startswith("connection.connect"):
+            self.connected = True
+        elif event == "http11.send_request_headers.started":
+            self.sent = True
+        elif event == "http11.receive_response_headers.complete":
+            self.answered = True
+
+    @property
+    def lost_a_reused_connection(self) -> bool:
+        return self.sent and not self.connected and not self.answered
+
+
+class Upstream:
+    """Asks Kratos' `/sessions/whoami`.
+
+    Args:
+        settings: The guard's settings.
+        transport: A transport to use instead of a pool of our own; it is never closed here.
+    """
+
+    def __init__(self, settings: GuardSettings, transport: Transport | None) -> None:
+        self._settings = settings
+        self._url = httpx2.URL(settings.kratos_public_url + "/sessions/whoami")
+        self._headers = [
+            (b"Host", self._url.netloc),
+            (b"Accept", b"application/json"),
+            (b"Accept-Encoding", b"identity"),
+            (b"User-Agent", b"ory-guard"),
+        ]
+        self._connections = PerLoop(_connection_maker(settings, transport), _Connection.aclose)
+
+    async def whoami(self, credential: Credential, *, no_cache: bool) -> Answer:
+        """Ask whose session this credential is, within one deadline for all of it.
+
+        Args:
+            credential: The one credential to send.
+            no_cache: Ask caches on the way (Ory Network has one) for a fresh answer.
+
+        Raises:
+            TimeoutError: There was no whole answer in time.
+            Overloaded: There was no free slot in time.
+            Nonsense: The answer is larger than is read.
+            Exception: Whatever else the transport raises; its text may hold the credential.
+        """
+        headers = [*self._headers, credential.header()]
+        if no_cache:
+            headers.append((b"Cache-Control", b"max-age=0"))
+        slot = False
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                connection = await self._connections.get()
+                async with connection.slots:
+                    slot = True
+                    return await self._exchange(connection.transport, headers)
+        except TimeoutError:
+            if not slot:
+                raise Overloaded from None
+            raise
+
+    async def _exchange(self, transport: Transport, headers: list[tuple[bytes, bytes]]) -> Answer:
+        trace = _Trace()
+        try:
+            return await self._send(transport, headers, trace)
+        except httpx2.TransportError:
+            # Kratos may close an idle connection just as we use it; a GET may be repeated (RFC 9110, 9.2.2).
+            if not trace.lost_a_reused_connection:
+                raise
+        return await self._send(transport, headers, _Trace())
+
+    async def _send(self, transport: Transport, headers: list[tuple[bytes, bytes]], trace: _Trace) -> Answer:
+        request = httpx2.Request("GET", self._url, headers=headers, stream=_NOTHING, extensions={"trace": trace})
+        response = await transport.handle_async_request(request)
+        try:
+            raw = [(name.lower(), value) for name, value in response.headers.raw]
+            return Answer(response.status_code, raw, await self._read(response))
+        finally:
+            await response.aclose()
+
+    async def _read(self, response: httpx2.Response) -> bytes:
+        limit = self._settings.max_response_bytes
+        if int(response.headers.get("content-length", 0)) > limit:
+            raise Nonsense
+        parts: list[bytes] = []
+        size = 0
+        stream = response.stream
+        assert isinstance(stream, httpx2.AsyncByteStream)  # noqa: S101 - what an async transport returns
+        async for part in stream:
+            size += len(part)
+            if size > limit:
+                raise Nonsense
+            parts.append(part)
+        return b"".join(parts)
+
+    async def aclose(self) -> None:
+        """Close the running loop's connections; the next question opens new ones."""
+        await self._connections.aclose()
+
+
+def _connection_maker(settings: GuardSettings, given: Transport | None) -> Callable[[], _Connection]:
+    slots = settings.max_upstream_concurrency
+    if given is not None:
+        return lambda: _Connection(given, slots, owned=False)
+    limits = httpx2.Limits(max_connections=slots, max_keepalive_connections=slots if settings.keep_alive else 0)
+    # Loading the certificates takes tens of milliseconds: once, here, and only where they are needed.
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if settings.kratos_public_url.startswith("https:"):
+        tls = httpx2.create_ssl_context(trust_env=False)
+
+    def connect() -> _Connection:
+        transport = httpx2.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits)
+        return _Connection(transport, slots, owned=True)
+
+    return connect

@@ -1,0 +1,152 @@
+"""What an answer of Kratos' `/sessions/whoami` means, and for how long.
+
+Status first, then body: a 401 of Kratos has no `error.id`. Whatever is not one of the few answers that Kratos
+gives is nonsense, and nonsense is `Unavailable`: it lets nobody in and logs nobody out.
+"""
+
+import json
+import logging
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple, cast
+
+from pydantic import ValidationError
+
+from ory_guard.credentials import Credential
+from ory_guard.models import Session
+from ory_guard.outcomes import Answered, Authenticated, Rejected, SecondFactorRequired, Unavailable
+from ory_guard.settings import GuardSettings
+
+__all__ = ["Answer", "Reading", "WhoamiReader", "retry_after_seconds"]
+
+_log = logging.getLogger("ory_guard")
+
+LONGEST_RETRY_AFTER: Final = 60
+
+
+class Answer(NamedTuple):
+    """An HTTP answer, read whole; header names are in lower case."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the first value of a header, or None."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def is_json(self) -> bool:
+        """Tell whether the body says that it is JSON, and is not encoded."""
+        media_type = (self.header(b"content-type") or b"").partition(b";")[0].strip().lower()
+        encoding = (self.header(b"content-encoding") or b"identity").strip().lower()
+        return media_type == b"application/json" and encoding == b"identity"
+
+
+class Reading(NamedTuple):
+    """What an answer means.
+
+    Attributes:
+        outcome: The answer as an outcome, as old as the question.
+        ttl: Seconds for which it may be kept; 0 for not at all.
+        set_cookies: The session cookie's `Set-Cookie` values, for the requests that waited for this answer.
+    """
+
+    outcome: Answered | Unavailable
+    ttl: float = 0.0
+    set_cookies: tuple[bytes, ...] = ()
+
+
+class WhoamiReader:
+    """Reads answers under one set of settings.
+
+    Args:
+        settings: The guard's settings.
+        traits: The application's model of the traits, or None for a read-only dict.
+    """
+
+    def __init__(self, settings: GuardSettings, traits: type[Any] | None) -> None:
+        self._settings = settings
+        self._session_model: type[Session[Any]] = Session if traits is None else _typed(traits)
+
+    def read(self, answer: Answer, credential: Credential, now: float) -> Reading:
+        """Return what the answer to this credential means at the wall-clock time `now`."""
+        if answer.status == 200:
+            return self._read_session(answer, credential, now)
+        if answer.status == 401:
+            kept = self._settings.negative_ttl if _error_of(answer).get("code") == 401 else 0.0
+            return Reading(Rejected("inactive", credential.kind), kept)
+        if answer.status == 403:
+            return self._read_forbidden(answer, credential)
+        if answer.status == 429:
+            return Reading(Unavailable("rate_limited", retry_after_seconds(answer.header(b"retry-after"))))
+        if answer.status >= 500:
+            return Reading(Unavailable("unreachable"))
+        _log.error(
+            "whoami.unexpected status=%d: kratos_public_url does not look like Kratos' public API",
+            answer.status,
+        )
+        return Reading(Unavailable("protocol"))
+
+    def _read_session(self, answer: Answer, credential: Credential, now: float) -> Reading:
+        if not answer.is_json():
+            return _nonsense("the body is not plain JSON")
+        try:
+            session = self._session_model.model_validate_json(answer.body)
+        except ValidationError as error:
+            places = {".".join(map(str, fault["loc"])) or "body" for fault in error.errors(include_input=False)}
+            return _nonsense(f"the session is not readable at {', '.join(sorted(places))}")
+        left = session.expires_at.timestamp() - now
+        if not session.active or session.identity.state == "inactive" or left < -self._settings.clock_skew:
+            return Reading(Rejected("inactive", credential.kind), self._settings.negative_ttl)
+        ttl = min(self._settings.cache_ttl, left, _cache_for(answer, self._settings.cache_ttl))
+        outcome = Authenticated(session, credential.kind, "upstream", 0.0)
+        return Reading(outcome, max(ttl, 0.0), tuple(_session_cookies(answer.headers, credential)))
+
+    def _read_forbidden(self, answer: Answer, credential: Credential) -> Reading:
+        error_id = _error_of(answer).get("id")
+        if error_id in ("session_aal2_required", "session_aal2_enrollment_required"):
+            enrolled = error_id == "session_aal2_required"
+            return Reading(SecondFactorRequired(credential.kind, enrolled), self._settings.negative_ttl)
+        if error_id == "session_credential_required":
+            return Reading(Rejected("inactive", credential.kind), self._settings.negative_ttl)
+        return _nonsense("a 403 without an error id that is known")
+
+
+def _typed(traits: type[Any]) -> type[Session[Any]]:
+    return cast("type[Session[Any]]", Session.__class_getitem__(traits))
+
+
+def _nonsense(what: str) -> Reading:
+    _log.error("whoami.nonsense: %s", what)
+    return Reading(Unavailable("protocol"))
+
+
+def _error_of(answer: Answer) -> dict[str, Any]:
+    if not answer.is_json():
+        return {}
+    try:
+        error = json.loads(answer.body)["error"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return {}
+    return error if isinstance(error, dict) else {}
+
+
+def _cache_for(answer: Answer, otherwise: float) -> float:
+    sent = answer.header(b"ory-session-cache-for")
+    if sent is None:
+        return otherwise
+    # A lifetime that is no number of seconds counts as none at all (RFC 9111, section 4.2.1).
+    return float(sent[:9]) if sent.isdigit() else 0.0
+
+
+def _session_cookies(headers: Iterable[tuple[bytes, bytes]], credential: Credential) -> Iterable[bytes]:
+    if credential.kind == "cookie":
+        for name, value in headers:
+            if name == b"set-cookie" and value.startswith(credential.name + b"="):
+                yield value
+
+
+def retry_after_seconds(value: bytes | None) -> int:
+    """Return the seconds that a `Retry-After` header asks for, brought into 1 to 60."""
+    if value is None or not value.isdigit():
+        return 1
+    return min(max(int(value[:9]), 1), LONGEST_RETRY_AFTER)
