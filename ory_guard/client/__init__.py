@@ -1,1 +1,108 @@
-"""The complete client of Kratos' `FrontendApi` (v26.2.0, 32 operations): typed, async, no cookie jar."""
+"""The complete client of Kratos' `FrontendApi` (v26.2.0, 32 operations): typed, async, no cookie jar.
+
+`FrontendClient` has the operations; the models here are what they return. The bodies of updates are in
+`ory_guard.client.updates`, what a page needs to render a flow in `ory_guard.client.ui`, and the errors in
+`ory_guard.exceptions`.
+"""
+
+from ory_guard.client.continue_with import (
+    ContinueWith,
+    ContinueWithFlow,
+    ContinueWithRecoveryUi,
+    ContinueWithRedirectBrowserTo,
+    ContinueWithSetOrySessionToken,
+    ContinueWithSettingsUi,
+    ContinueWithUnknown,
+    ContinueWithVerificationUi,
+)
+from ory_guard.client.flows import (
+    Flow,
+    LoginFlow,
+    RecoveryFlow,
+    RegistrationFlow,
+    SettingsFlow,
+    VerificationFlow,
+)
+from ory_guard.client.frontend import (
+    FrontendClient,
+    FrontendResponses,
+)
+from ory_guard.client.nodes import (
+    UiContainer,
+    UiNode,
+    UiNodeAnchorAttributes,
+    UiNodeAttributes,
+    UiNodeDivisionAttributes,
+    UiNodeImageAttributes,
+    UiNodeInputAttributes,
+    UiNodeMeta,
+    UiNodeScriptAttributes,
+    UiNodeTextAttributes,
+    UiNodeUnknownAttributes,
+    UiText,
+)
+from ory_guard.client.oauth2 import (
+    OAuth2Client,
+    OAuth2LoginRequest,
+    OAuth2OpenIdConnectContext,
+)
+from ory_guard.client.responses import (
+    Response,
+)
+from ory_guard.client.results import (
+    AnySession,
+    CreateFedcmFlowResponse,
+    DeleteMySessionsCount,
+    FedcmProvider,
+    FlowErrorReport,
+    LogoutFlow,
+    SessionsPage,
+    SessionWithoutIdentity,
+    SuccessfulNativeLogin,
+    SuccessfulNativeRegistration,
+)
+
+__all__ = [
+    "AnySession",
+    "ContinueWith",
+    "ContinueWithFlow",
+    "ContinueWithRecoveryUi",
+    "ContinueWithRedirectBrowserTo",
+    "ContinueWithSetOrySessionToken",
+    "ContinueWithSettingsUi",
+    "ContinueWithUnknown",
+    "ContinueWithVerificationUi",
+    "CreateFedcmFlowResponse",
+    "DeleteMySessionsCount",
+    "FedcmProvider",
+    "Flow",
+    "FlowErrorReport",
+    "FrontendClient",
+    "FrontendResponses",
+    "LoginFlow",
+    "LogoutFlow",
+    "OAuth2Client",
+    "OAuth2LoginRequest",
+    "OAuth2OpenIdConnectContext",
+    "RecoveryFlow",
+    "RegistrationFlow",
+    "Response",
+    "SessionWithoutIdentity",
+    "SessionsPage",
+    "SettingsFlow",
+    "SuccessfulNativeLogin",
+    "SuccessfulNativeRegistration",
+    "UiContainer",
+    "UiNode",
+    "UiNodeAnchorAttributes",
+    "UiNodeAttributes",
+    "UiNodeDivisionAttributes",
+    "UiNodeImageAttributes",
+    "UiNodeInputAttributes",
+    "UiNodeMeta",
+    "UiNodeScriptAttributes",
+    "UiNodeTextAttributes",
+    "UiNodeUnknownAttributes",
+    "UiText",
+    "VerificationFlow",
+]

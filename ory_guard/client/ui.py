@@ -30,9 +30,7 @@ def find_nodes(flow: HasUi, *, group: str | None = None, name: str | None = None
         group: `default`, `password`, `totp`, …; None for every group.
         name: The `name` of an input or the `id` of any other node; None for every name.
     """
-    return tuple(
-        node for node in flow.ui.nodes if group in (None, node.group) and name in (None, *_names(node))
-    )
+    return tuple(node for node in flow.ui.nodes if group in (None, node.group) and name in (None, *_names(node)))
 
 
 def csrf_token(flow: HasUi) -> str | None:
@@ -48,9 +46,7 @@ def messages_of(flow: HasUi, name: str) -> tuple[UiText, ...]:
     return tuple(message for node in find_nodes(flow, name=name) for message in node.messages)
 
 
-def submit_body(
-    form_data: Mapping[str, object] | Iterable[tuple[str, object]], flow: HasUi
-) -> dict[str, Any]:
+def submit_body(form_data: Mapping[str, object] | Iterable[tuple[str, object]], flow: HasUi) -> dict[str, Any]:
     """Return the `body` of an update from what a browser posted, typed and nested as Kratos' JSON has it.
 
     * Only fields that the flow has are taken over; files and whatever else the page posts are left out. Add

@@ -1,0 +1,34 @@
+"""The bodies of `update_verification_flow` (OpenAPI v26.2.0)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ory_guard.client.updates.body import OptionalSecret, PayloadBody
+
+__all__ = [
+    "UpdateVerificationFlowBody",
+    "UpdateVerificationFlowWithCodeMethod",
+    "UpdateVerificationFlowWithLinkMethod",
+]
+
+
+class UpdateVerificationFlowWithLinkMethod(PayloadBody):
+    """Have a link sent to `email`."""
+
+    method: Literal["link"] = "link"
+    email: str
+
+
+class UpdateVerificationFlowWithCodeMethod(PayloadBody):
+    """Have a code sent to `email`, or give the `code` that came."""
+
+    method: Literal["code"] = "code"
+    email: str | None = None
+    code: OptionalSecret = None
+
+
+UpdateVerificationFlowBody = Annotated[
+    UpdateVerificationFlowWithLinkMethod | UpdateVerificationFlowWithCodeMethod, Field(discriminator="method")
+]
+"""Any body of `update_verification_flow`, told apart by `method`."""
