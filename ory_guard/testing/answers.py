@@ -1,0 +1,108 @@
+"""What goes back to the caller: answers, and errors in Ory's form."""
+
+import html
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final, Self
+
+__all__ = ["Answer", "ApiError"]
+
+_MESSAGES: Final = {
+    400: "The request can't be understood: a part of it is missing or malformed",
+    401: "The request is not authorized",
+    403: "The request is not allowed",
+    404: "There is nothing here",
+    422: "The browser has to go elsewhere",
+}
+
+
+@dataclass(slots=True)
+class Answer:
+    """A response before cookies and the headers that all responses share are added."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def json(cls, body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Self:
+        """Answer with a JSON document."""
+        kind = "application/json; charset=utf-8"
+        return cls(status, _encoded(body), {"content-type": kind, **(headers or {})})
+
+    @classmethod
+    def text(cls, body: str, status: int = 200, kind: str = "text/plain; charset=utf-8") -> Self:
+        """Answer with a text of the given content type."""
+        return cls(status, body.encode(), {"content-type": kind})
+
+    @classmethod
+    def not_found(cls) -> Self:
+        """Answer as Kratos' router does for a path that it doesn't know."""
+        answer = cls.text("404 page not found\n", 404)
+        answer.headers["x-content-type-options"] = "nosniff"
+        return answer
+
+    @classmethod
+    def redirect(cls, method: str, url: str, status: int = 303) -> Self:
+        """Send a browser elsewhere; the answer to a GET has a link in its body."""
+        if method not in {"GET", "HEAD"}:
+            return cls(status, headers={"location": url})
+        page = f'<a href="{html.escape(url)}">{HTTPStatus(status).phrase}</a>.\n\n'
+        return cls(status, page.encode(), {"content-type": "text/html; charset=utf-8", "location": url})
+
+
+class ApiError(Exception):
+    """
+    An error in Ory's form.
+
+    Args:
+        status: The HTTP status.
+        number: Ory's error id; empty where Kratos sends none.
+        reason: Why, for people.
+        message: What, for people; by default a sentence for the status.
+        details: `error.details`.
+        extra: What stands beside `error` at the top level.
+        location: Where a browser goes instead of the error page.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        number: str = "",
+        reason: str = "",
+        *,
+        message: str = "",
+        details: dict[str, Any] | None = None,
+        extra: dict[str, Any] | None = None,
+        location: str | None = None,
+    ) -> None:
+        super().__init__(reason or message)
+        self.status = status
+        self.id = number
+        self.reason = reason
+        self.message = message or _MESSAGES[status]
+        self.details = details
+        self.extra = extra or {}
+        self.location = location
+
+    def document(self) -> dict[str, Any]:
+        """Return the `error` object."""
+        body: dict[str, Any] = {"id": self.id} if self.id else {}
+        body |= {"code": self.status, "status": HTTPStatus(self.status).phrase}
+        if self.reason:
+            body["reason"] = self.reason
+        if self.details:
+            body["details"] = self.details
+        return {**body, "message": self.message}
+
+    def answer(self) -> Answer:
+        """Return the JSON answer; its `Ory-Error-Id` is there even when it is empty."""
+        body = {"error": self.document(), **self.extra}
+        headers = {"content-type": "application/json", "ory-error-id": self.id}
+        return Answer(self.status, _encoded(body), headers)
+
+
+def _encoded(body: Any) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

@@ -1,0 +1,236 @@
+"""How a fake is set up, in the terms of Kratos' own configuration."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from ory_guard.exceptions import ConfigurationError
+
+__all__ = ["DEFAULT_SCHEMA", "FakeKratosSettings", "OidcProvider", "TokenizerTemplate"]
+
+RequiredAal = Literal["aal1", "highest_available"]
+
+METHODS: Final = frozenset({"password", "totp", "lookup_secret", "code", "profile", "webauthn", "oidc"})
+
+DEFAULT_SCHEMA: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "$id": "https://schemas.example.test/person.schema.json",
+        "title": "Person",
+        "type": "object",
+        "properties": {
+            "traits": {
+                "type": "object",
+                "properties": {
+                    "email": {
+                        "type": "string",
+                        "format": "email",
+                        "title": "E-Mail",
+                        "ory.sh/kratos": {
+                            "credentials": {
+                                "password": {"identifier": True},
+                                "totp": {"account_name": True},
+                            },
+                            "recovery": {"via": "email"},
+                            "verification": {"via": "email"},
+                        },
+                    },
+                    "name": {
+                        "type": "object",
+                        "properties": {
+                            "first": {"type": "string", "title": "First Name"},
+                            "last": {"type": "string", "title": "Last Name"},
+                        },
+                        "additionalProperties": False,
+                    },
+                },
+                "required": ["email"],
+                "additionalProperties": False,
+            }
+        },
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizerTemplate:
+    """
+    What `tokenize_as` makes of a session.
+
+    Args:
+        ttl: Seconds until the token expires.
+        claims: Claim name to dotted path in the session document (`identity.traits.email`).
+    """
+
+    ttl: float = 60.0
+    claims: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OidcProvider:
+    """
+    A social sign-in provider; the fake plays the provider, too.
+
+    Args:
+        id: Its name in the forms and in the callback's path.
+        issuer_url: Where browsers find it; by default under the fake's own public URL.
+        client_id: What Kratos calls itself there.
+        scope: What Kratos asks for.
+    """
+
+    id: str
+    issuer_url: str | None = None
+    client_id: str = "kratos"
+    scope: tuple[str, ...] = ("openid", "email")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeKratosSettings:
+    """
+    The configuration of one fake; the defaults are those of the recorded `server: default`.
+
+    Durations are seconds. A wrong value is a `ConfigurationError` when the settings are made.
+
+    Args:
+        public_url: `serve.public.base_url`: what browsers and services call; may have a path when mounted.
+        ui_url: Where the self-service UI is; the pages below are derived from it where they are not given.
+        default_return_url: `selfservice.default_browser_return_url`.
+        logout_return_url: `selfservice.flows.logout.after.default_browser_return_url`.
+        allowed_return_urls: `selfservice.allowed_return_urls`.
+        whoami_required_aal: `session.whoami.required_aal`.
+        settings_required_aal: `selfservice.flows.settings.required_aal`.
+        session_lifespan: `session.lifespan`.
+        privileged_session_max_age: `selfservice.flows.settings.privileged_session_max_age`.
+        cookie_name: `session.cookie.name`.
+        cookie_path: `cookies.path`.
+        cookie_domain: `cookies.domain`.
+        cookie_same_site: `cookies.same_site`.
+        cookie_secure: Whether cookies are marked Secure; Kratos' `--dev` turns it off.
+        cacheable_sessions: `feature_flags.cacheable_sessions`.
+        cacheable_sessions_max_age: `feature_flags.cacheable_sessions_max_age`.
+        login_lifespan: `selfservice.flows.login.lifespan`; the other flows likewise.
+        methods: The enabled `selfservice.methods`.
+        code_lifespan: `selfservice.methods.code.config.lifespan`.
+        min_password_length: `selfservice.methods.password.config.min_password_length`.
+        totp_issuer: `selfservice.methods.totp.config.issuer`.
+        webauthn_name: `selfservice.methods.webauthn.config.rp.display_name`.
+        webauthn_id: `selfservice.methods.webauthn.config.rp.id`.
+        oidc_providers: `selfservice.methods.oidc.config.providers`.
+        session_after_registration: Whether the hook `session` runs after registration.
+        verification_after_registration: Whether the hook `show_verification_ui` runs.
+        two_steps_registration: Whether a fresh registration asks for the traits first.
+        tokenizer_templates: `session.whoami.tokenizer.templates`.
+        identity_schemas: Schema id to JSON Schema; the default schema is the recorded one.
+        default_schema_id: `identity.default_schema_id`.
+
+    Raises:
+        ConfigurationError: A value is not one of those allowed.
+    """
+
+    public_url: str = "http://127.0.0.1:4433"
+    ui_url: str = "http://127.0.0.1:4455"
+    default_return_url: str = ""
+    logout_return_url: str = ""
+    login_ui_url: str = ""
+    registration_ui_url: str = ""
+    recovery_ui_url: str = ""
+    verification_ui_url: str = ""
+    settings_ui_url: str = ""
+    error_ui_url: str = ""
+    allowed_return_urls: tuple[str, ...] = ()
+    whoami_required_aal: RequiredAal = "highest_available"
+    settings_required_aal: RequiredAal = "highest_available"
+    session_lifespan: float = 3600.0
+    privileged_session_max_age: float = 900.0
+    cookie_name: str = "ory_kratos_session"
+    cookie_path: str = "/"
+    cookie_domain: str | None = None
+    cookie_same_site: Literal["Lax", "Strict", "None"] = "Lax"
+    cookie_secure: bool = False
+    cacheable_sessions: bool = True
+    cacheable_sessions_max_age: float = 300.0
+    login_lifespan: float = 600.0
+    registration_lifespan: float = 600.0
+    recovery_lifespan: float = 3600.0
+    verification_lifespan: float = 3600.0
+    settings_lifespan: float = 3600.0
+    methods: frozenset[str] = METHODS
+    code_lifespan: float = 3600.0
+    min_password_length: int = 8
+    totp_issuer: str = "Fake Kratos"
+    webauthn_name: str = "Fake Kratos"
+    webauthn_id: str = "localhost"
+    oidc_providers: tuple[OidcProvider, ...] = ()
+    session_after_registration: bool = True
+    verification_after_registration: bool = True
+    two_steps_registration: bool = True
+    tokenizer_templates: Mapping[str, TokenizerTemplate] = field(
+        default_factory=lambda: {"jwt_basic": TokenizerTemplate(600.0, {"email": "identity.traits.email"})}
+    )
+    identity_schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"default": DEFAULT_SCHEMA})
+    default_schema_id: str = "default"
+
+    def __post_init__(self) -> None:
+        for name in ("public_url", "ui_url"):
+            object.__setattr__(self, name, _absolute(name, getattr(self, name)))
+        for name, page in _PAGES.items():
+            if not getattr(self, name):
+                object.__setattr__(self, name, f"{self.ui_url}/{page}")
+        if not self.allowed_return_urls:
+            object.__setattr__(self, "allowed_return_urls", (self.ui_url, "myapp://callback"))
+        for name in ("whoami_required_aal", "settings_required_aal"):
+            _one_of(name, getattr(self, name), ("aal1", "highest_available"))
+        _one_of("cookie_same_site", self.cookie_same_site, ("Lax", "Strict", "None"))
+        _one_of("default_schema_id", self.default_schema_id, tuple(self.identity_schemas))
+        for method in self.methods:
+            _one_of("methods", method, tuple(sorted(METHODS)))
+        for name in _DURATIONS:
+            if getattr(self, name) <= 0:
+                raise ConfigurationError(
+                    f"{name} must be more than 0 seconds, not {getattr(self, name)!r}; give a positive number"
+                )
+
+    def provider(self, name: object) -> OidcProvider | None:
+        """Return the provider of that id."""
+        return next((one for one in self.oidc_providers if one.id == name), None)
+
+    def enabled(self, method: str) -> bool:
+        """Tell whether a method may be used; `oidc` needs a provider as well."""
+        return method in self.methods and (method != "oidc" or bool(self.oidc_providers))
+
+
+_PAGES: Final = {
+    "default_return_url": "welcome",
+    "logout_return_url": "login",
+    "login_ui_url": "login",
+    "registration_ui_url": "registration",
+    "recovery_ui_url": "recovery",
+    "verification_ui_url": "verification",
+    "settings_ui_url": "settings",
+    "error_ui_url": "error",
+}
+
+_DURATIONS: Final = (
+    "session_lifespan",
+    "privileged_session_max_age",
+    "cacheable_sessions_max_age",
+    "login_lifespan",
+    "registration_lifespan",
+    "recovery_lifespan",
+    "verification_lifespan",
+    "settings_lifespan",
+    "code_lifespan",
+)
+
+
+def _absolute(name: str, url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+        raise ConfigurationError(f"{name} must be an absolute http(s) URL without query or fragment, not {url!r}")
+    return url.rstrip("/")
+
+
+def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigurationError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")

@@ -1,0 +1,239 @@
+"""The fake that users see: an in-process Kratos with handles for tests."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import pyotp
+
+from ory_guard.testing.app import App, Sleep
+from ory_guard.testing.clock import SECOND, Clock, MovableClock
+from ory_guard.testing.config import FakeKratosSettings
+from ory_guard.testing.faults import Fault, Faults
+from ory_guard.testing.identities import create_identity
+from ory_guard.testing.oidc_provider import FakeOidcProvider
+from ory_guard.testing.public_api import public_routes
+from ory_guard.testing.recorder import RequestLog
+from ory_guard.testing.server import Server
+from ory_guard.testing.sessions import AAL_OF_METHOD, Sessions
+from ory_guard.testing.store import AuthenticationMethod, CourierMessage, Device, Identity, Session
+from ory_guard.testing.tokenizer import Tokenizer
+
+__all__ = ["FakeKratos", "SignedIn"]
+
+DEFAULT_PASSWORD: Final = "correct-horse-battery-9"  # noqa: S105 - made-up people have made-up passwords
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """
+    A session and both ways to present it.
+
+    Args:
+        token: For `X-Session-Token` or `Authorization: Bearer`.
+        cookie: The value of the session cookie.
+        cookie_name: The session cookie's name.
+        session: The session itself; moving its times moves what whoami answers.
+    """
+
+    token: str
+    cookie: str
+    cookie_name: str
+    session: Session
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookie as HTTP clients take it."""
+        return {self.cookie_name: self.cookie}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The token as a header."""
+        return {"X-Session-Token": self.token}
+
+
+class FakeKratos:
+    """
+    An in-process Kratos that answers as a recorded one does.
+
+    Its memory is its own and ends with it; it is for tests and development, never for production.
+
+    Args:
+        settings: How it is set up; without it, the keywords are.
+        clock: The time it sees; by default the real time, moved by hand with `clock.advance`.
+        sleep: How faults wait.
+        on_message: Called with each e-mail that Kratos would have sent.
+        keywords: Fields of `FakeKratosSettings`.
+
+    Attributes:
+        app: The public API, an ASGI application; it may be mounted.
+        clock: The time it sees.
+        settings: How it is set up.
+        requests: A record of the requests to the public API.
+        faults: What goes wrong with the next requests.
+
+    Raises:
+        ConfigurationError: A setting is not one of those allowed.
+        TypeError: There is no setting of that name.
+    """
+
+    def __init__(
+        self,
+        settings: FakeKratosSettings | None = None,
+        *,
+        clock: MovableClock | None = None,
+        sleep: Sleep = asyncio.sleep,
+        on_message: Callable[[CourierMessage], None] = lambda _: None,
+        **keywords: Any,
+    ) -> None:
+        self.settings = settings or FakeKratosSettings(**keywords)
+        self.clock = clock or Clock()
+        self.requests = RequestLog()
+        self.faults = Faults()
+        self._server = Server(self.settings, self.clock, on_message)
+        self._sessions = Sessions(self._server)
+        self._tokenizer = Tokenizer(self._server)
+        self._provider = FakeOidcProvider(self._server)
+        routes = public_routes(self._server, self._sessions, self._tokenizer, self._provider)
+        self.app = App(self._server, routes, self.requests, self.faults, sleep)
+
+    @property
+    def jwks(self) -> dict[str, Any]:
+        """The public keys of the JWTs that `tokenize_as` makes."""
+        return self._tokenizer.jwks
+
+    @property
+    def messages(self) -> tuple[CourierMessage, ...]:
+        """The e-mails that Kratos would have sent, the newest first."""
+        return tuple(reversed(self._server.store.messages))
+
+    @property
+    def identities(self) -> tuple[Identity, ...]:
+        """All identities, the oldest first."""
+        return tuple(self._server.store.identities.values())
+
+    def add_identity(
+        self,
+        email: str | None = None,
+        *,
+        traits: Mapping[str, Any] | None = None,
+        password: str | None = DEFAULT_PASSWORD,
+        verified: bool = False,
+        totp: bool = False,
+        state: Literal["active", "inactive"] = "active",
+        metadata_public: Any = None,
+        organization_id: str | None = None,
+        schema_id: str | None = None,
+    ) -> Identity:
+        """
+        Add an identity.
+
+        Args:
+            email: Short for the trait `email`; by default a new address.
+            traits: Traits, beside or instead of the e-mail address.
+            password: What it signs in with; None for none.
+            verified: Whether its addresses are verified.
+            totp: Whether it has an authenticator app (`totp_code` gives its codes).
+            state: Whether it may sign in.
+            metadata_public: What the session shows of it.
+            organization_id: The organization it belongs to.
+            schema_id: The schema its traits follow; they are not checked.
+        """
+        number = len(self._server.store.identities) + 1
+        email = email or (traits or {}).get("email") or f"person-{number}@example.test"
+        identity = create_identity(
+            self._server, {"email": email, **(traits or {})}, password=password, schema_id=schema_id
+        )
+        for address in identity.verifiable_addresses if verified else ():
+            address.verified, address.verified_at = True, self._server.now()
+            address.status = "completed"
+        if totp:
+            identity.credentials.totp_secret = pyotp.random_base32(32)
+        identity.state = state
+        identity.metadata_public = metadata_public
+        identity.organization_id = organization_id
+        return identity
+
+    def sign_in(
+        self,
+        identity: Identity,
+        *,
+        aal: Literal["aal1", "aal2"] = "aal1",
+        age: float = 0.0,
+        methods: tuple[str, ...] | None = None,
+    ) -> SignedIn:
+        """
+        Begin a session without a flow.
+
+        Args:
+            identity: Whose session it is; for aal2 an authenticator app is added if there is no second factor.
+            aal: How strong it is.
+            age: How many seconds ago its methods were completed.
+            methods: The methods it was begun with; by default `password`, and `totp` for aal2.
+
+        Raises:
+            ValueError: A method is not one of Kratos'.
+        """
+        names = methods or (("password", "totp") if aal == "aal2" else ("password",))
+        unknown = [name for name in names if name not in AAL_OF_METHOD]
+        if unknown:
+            raise ValueError(f"methods must be some of {', '.join(AAL_OF_METHOD)}, not {unknown[0]!r}")
+        if aal == "aal2" and not identity.credentials.second_factors:
+            identity.credentials.totp_secret = pyotp.random_base32(32)
+        at = self._server.now() - int(age * SECOND)
+        completed = [AuthenticationMethod(name, AAL_OF_METHOD[name], at) for name in names]
+        session = self._sessions.start(identity, completed, Device("127.0.0.1:0", "test"), at=at)
+        line = self._server.jar.session_line(session.token, session.expires_at, self._server.now())
+        value = line.partition(";")[0].partition("=")[2]
+        return SignedIn(session.token, value, self.settings.cookie_name, session)
+
+    def totp_code(self, identity: Identity) -> str:
+        """
+        Return the code that the identity's authenticator app shows now.
+
+        Raises:
+            ValueError: It has no authenticator app.
+        """
+        secret = identity.credentials.totp_secret
+        if secret is None:
+            raise ValueError(f"identity {identity.id} has no authenticator app; add it with totp=True")
+        return pyotp.TOTP(secret).at(int(self.clock.time()))
+
+    def extend(self, session: Session) -> None:
+        """Extend a session, as an operator does; whoami then issues its cookie anew."""
+        self._sessions.extend(session)
+
+    def revoke(self, session: Session) -> None:
+        """End a session, as an operator does."""
+        session.active = False
+
+    def set_state(self, identity: Identity, state: Literal["active", "inactive"]) -> None:
+        """Enable or disable an identity, as an operator does; its sessions stop counting while it is disabled."""
+        identity.state = state
+        identity.state_changed_at = self._server.now()
+
+    def delete_identity(self, identity: Identity) -> None:
+        """Delete an identity with its sessions, as an operator does."""
+        for session in self._server.store.sessions_of(identity):
+            self._server.store.drop_session(session)
+        self._server.store.identities.pop(identity.id, None)
+
+    def fail(self, fault: Fault, *, times: int = 1, path: str | None = None) -> None:
+        """Let the next `times` requests (to `path`, if given) go wrong like this."""
+        self.faults.add(fault, times=times, path=path)
+
+    def assert_whoami_calls(self, expected: int) -> None:
+        """
+        Check how often whoami was called since `requests` was cleared.
+
+        Raises:
+            AssertionError: It was called more or less often.
+        """
+        found = self.requests.whoami_calls
+        if found != expected:
+            raise AssertionError(f"whoami was called {found} times, not {expected}: {list(self.requests)}")
+
+    def __repr__(self) -> str:
+        store = self._server.store
+        return f"<FakeKratos {len(store.identities)} identities, {len(store.sessions)} sessions>"

@@ -1,0 +1,190 @@
+"""What the fake remembers: identities, sessions, flows, errors and messages, all in memory."""
+
+import secrets
+import string
+import uuid
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+__all__ = [
+    "Address",
+    "AuthenticationMethod",
+    "CourierMessage",
+    "Credentials",
+    "Device",
+    "Identity",
+    "Session",
+    "Store",
+    "new_id",
+    "random_string",
+]
+
+ALPHANUMERIC: Final = string.ascii_letters + string.digits
+KEPT_MESSAGES: Final = 1_000
+KEPT_ERRORS: Final = 1_000
+
+
+def new_id() -> str:
+    """Return a random UUID as text."""
+    return str(uuid.uuid4())
+
+
+def random_string(length: int, alphabet: str = ALPHANUMERIC) -> str:
+    """Return `length` random characters of `alphabet`."""
+    return "".join(secrets.choice(alphabet) for _ in range(length))
+
+
+@dataclass(slots=True)
+class Address:
+    """An address at which an identity can be reached, verifiable or for recovery."""
+
+    value: str
+    via: str
+    created_at: int
+    id: str = field(default_factory=new_id)
+    verified: bool = False
+    verified_at: int | None = None
+    status: str = "pending"
+    updated_at: int = 0
+
+    def __post_init__(self) -> None:
+        self.updated_at = self.updated_at or self.created_at
+
+
+@dataclass(slots=True)
+class Credentials:
+    """The secrets of an identity; only the fake's own checks read them."""
+
+    password: str | None = None
+    totp_secret: str | None = None
+    lookup_codes: dict[str, bool] = field(default_factory=dict)
+    oidc_subjects: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def second_factors(self) -> tuple[str, ...]:
+        """The enrolled methods that reach aal2."""
+        enrolled = {"totp": bool(self.totp_secret), "lookup_secret": bool(self.lookup_codes)}
+        return tuple(name for name, there in enrolled.items() if there)
+
+    @property
+    def first_factors(self) -> tuple[str, ...]:
+        """The enrolled methods that sign in at aal1."""
+        enrolled = {"password": self.password is not None, "oidc": bool(self.oidc_subjects)}
+        return tuple(name for name, there in enrolled.items() if there)
+
+
+@dataclass(slots=True)
+class Identity:
+    """Who a session belongs to."""
+
+    schema_id: str
+    traits: dict[str, Any]
+    created_at: int
+    id: str = field(default_factory=new_id)
+    state: Literal["active", "inactive"] = "active"
+    state_changed_at: int = 0
+    updated_at: int = 0
+    verifiable_addresses: list[Address] = field(default_factory=list)
+    recovery_addresses: list[Address] = field(default_factory=list)
+    credentials: Credentials = field(default_factory=Credentials)
+    metadata_public: Any = None
+    metadata_admin: Any = None
+    organization_id: str | None = None
+    external_id: str | None = None
+
+    def __post_init__(self) -> None:
+        self.updated_at = self.updated_at or self.created_at
+        self.state_changed_at = self.state_changed_at or self.created_at
+
+
+@dataclass(slots=True)
+class AuthenticationMethod:
+    """One completed factor of a session."""
+
+    method: str
+    aal: str
+    completed_at: int
+    provider: str | None = None
+
+
+@dataclass(slots=True)
+class Device:
+    """Where a session was used from."""
+
+    ip_address: str
+    user_agent: str
+    id: str = field(default_factory=new_id)
+    location: str = ""
+
+
+@dataclass(slots=True)
+class Session:
+    """A sign-in, known to clients by its token, or by a cookie that holds the token."""
+
+    identity: Identity
+    issued_at: int
+    authenticated_at: int
+    expires_at: int
+    methods: list[AuthenticationMethod] = field(default_factory=list)
+    devices: list[Device] = field(default_factory=list)
+    id: str = field(default_factory=new_id)
+    token: str = field(default_factory=lambda: f"ory_st_{random_string(32)}")
+    logout_token: str = field(default_factory=lambda: f"ory_lo_{random_string(32)}")
+    active: bool = True
+
+    @property
+    def aal(self) -> str:
+        """The authenticator assurance level: aal2 takes a first and a second factor."""
+        return "aal2" if {method.aal for method in self.methods} >= {"aal1", "aal2"} else "aal1"
+
+    def is_active(self, now: int) -> bool:
+        """Tell whether the session still counts: not revoked, not expired, its identity not disabled."""
+        return self.active and now < self.expires_at and self.identity.state == "active"
+
+
+@dataclass(slots=True)
+class CourierMessage:
+    """An e-mail that the fake wrote instead of sending it."""
+
+    recipient: str
+    template_type: str
+    subject: str
+    body: str
+    created_at: int
+    code: str
+    id: str = field(default_factory=new_id)
+
+
+class Store:
+    """All that one fake remembers."""
+
+    def __init__(self) -> None:
+        self.identities: dict[str, Identity] = {}
+        self.sessions: dict[str, Session] = {}
+        self.sessions_by_token: dict[str, Session] = {}
+        self.flows: dict[str, Any] = {}
+        self.errors: dict[str, dict[str, Any]] = {}
+        self.interrupted: dict[str, dict[str, Any]] = {}
+        self.messages: deque[CourierMessage] = deque(maxlen=KEPT_MESSAGES)
+
+    def add_session(self, session: Session) -> Session:
+        """Remember a session and return it."""
+        self.sessions[session.id] = session
+        self.sessions_by_token[session.token] = session
+        return session
+
+    def drop_session(self, session: Session) -> None:
+        """Forget a session: as if it had never been."""
+        self.sessions.pop(session.id, None)
+        self.sessions_by_token.pop(session.token, None)
+
+    def sessions_of(self, identity: Identity) -> list[Session]:
+        """Return the sessions of an identity, the newest first."""
+        return [session for session in reversed(self.sessions.values()) if session.identity is identity]
+
+    def remember_error(self, error: dict[str, Any]) -> None:
+        """Keep an error for the error page, and the newest thousand at most."""
+        while len(self.errors) >= KEPT_ERRORS:
+            self.errors.pop(next(iter(self.errors)))
+        self.errors[error["id"]] = error
