@@ -8,9 +8,10 @@ import logging
 from contextvars import Context
 from typing import Any, Final, NamedTuple
 
+from ory_guard.breaker import Breaker, BreakerState
 from ory_guard.cache import Clock, Entry, SessionCache
 from ory_guard.credentials import Credential
-from ory_guard.events import CheckFailed, CheckShared, Listener, WhoamiAnswered, notify
+from ory_guard.events import BreakerChanged, CheckFailed, CheckShared, Listener, WhoamiAnswered, notify
 from ory_guard.loops import PerLoop
 from ory_guard.outcomes import Authenticated, Outcome, Unavailable, UnavailableReason
 from ory_guard.settings import GuardSettings
@@ -37,6 +38,8 @@ class Fact(NamedTuple):
 
 
 _DIED: Final = Unavailable("unreachable")
+# A check ends at its deadline, or a little later where the loop is busy.
+_GRACE: Final = 0.5
 
 
 class _Flights:
@@ -93,6 +96,7 @@ class Checks:
         self._cache = cache
         self._clock = clock
         self._listeners = listeners
+        self._breaker = Breaker(clock.monotonic, settings.timeout + _GRACE, self._tell_breaker)
         self._flights: PerLoop[_Flights] = PerLoop(_Flights, _Flights.aclose)
 
     async def ask(self, key: bytes, credential: Credential, *, no_cache: bool = False, alone: bool = False) -> Fact:
@@ -115,6 +119,9 @@ class Checks:
         slot = key + b"no-cache" if no_cache else key
         task = None if alone else flights.joinable.get(slot)
         if task is None:
+            seconds = self._breaker.held(key)
+            if seconds is not None:
+                return self._held(key, seconds)
             flight = self._fly(key, credential, no_cache=no_cache)
             # An empty context: the answer is shared, so nothing of the first request may show in it.
             task = asyncio.get_running_loop().create_task(flight, context=Context())
@@ -133,6 +140,7 @@ class Checks:
         asked_at, asked_at_wall = self._clock.monotonic(), self._clock.time()
         reading = await self._read(credential, asked_at_wall, no_cache=no_cache)
         fact = Fact(reading.outcome, asked_at, reading.set_cookies)
+        self._report(key, reading.outcome)
         self._tell(key, fact)
         if isinstance(reading.outcome, Unavailable):
             return fact
@@ -156,6 +164,23 @@ class Checks:
             return _unavailable("unreachable", type(error).__name__)
         return self._reader.read(answer, credential, now)
 
+    def _held(self, key: bytes, seconds: int) -> Fact:
+        fact = Fact(Unavailable("breaker", seconds), self._clock.monotonic())
+        self._tell(key, fact)
+        return fact
+
+    def _report(self, key: bytes, outcome: Outcome) -> None:
+        match outcome:
+            case Unavailable(reason="timeout" | "unreachable"):
+                self._breaker.failed(key)
+            case Unavailable(reason="rate_limited", retry_after=seconds):
+                self._breaker.hold(seconds)
+            case Unavailable(reason="overloaded"):
+                pass  # this says something about us, nothing about Kratos
+            case _:
+                # Nonsense too: asking again costs little where somebody answers, and it may be about one identity.
+                self._breaker.answered(key)
+
     def _is_revoked(self, fact: Fact) -> bool:
         outcome = fact.outcome
         return isinstance(outcome, Authenticated) and self._cache.is_revoked(outcome.session, fact.asked_at)
@@ -168,6 +193,11 @@ class Checks:
                 notify(self._listeners, CheckFailed(name, fact.outcome.reason, seconds))
             else:
                 notify(self._listeners, WhoamiAnswered(name, type(fact.outcome).__name__, seconds))
+
+    def _tell_breaker(self, state: BreakerState) -> None:
+        _log.log(logging.INFO if state == "closed" else logging.WARNING, "breaker.%s", state)
+        if self._listeners:
+            notify(self._listeners, BreakerChanged(state))
 
     def forget_running(self) -> None:
         """Let no later request join a check that is under way in this loop."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 __all__ = [
+    "BreakerChanged",
     "CheckFailed",
     "CheckShared",
     "Event",
@@ -76,6 +77,14 @@ class CheckFailed(Event):
     credential_id: str
     reason: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerChanged(Event):
+    """The circuit breaker turned `open` (nobody asks Kratos), `half_open` (one does) or `closed` (all may)."""
+
+    name: ClassVar[str] = "breaker.changed"
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
