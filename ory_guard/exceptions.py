@@ -213,16 +213,27 @@ class KratosRefusal(OryGuardError):
         status_code: The status as answered.
         error_id: Kratos' `error.id`, where it sent one.
         reason: Kratos' `error.reason`, where it sent one.
+        redirect_browser_to: Where Kratos wants the browser, where it says so.
+        set_cookies: The answer's `Set-Cookie` values, for the browser that the operation was made for.
     """
 
     code = "kratos_refusal"
 
     def __init__(
-        self, message: str, *, status_code: int, error_id: str | None = None, reason: str | None = None
+        self,
+        message: str,
+        *,
+        status_code: int,
+        error_id: str | None = None,
+        reason: str | None = None,
+        redirect_browser_to: str | None = None,
+        set_cookies: tuple[str, ...] = (),
     ) -> None:
         self.status_code = status_code
         self.error_id = error_id
         self.reason = reason
+        self.redirect_browser_to = redirect_browser_to
+        self.set_cookies = set_cookies
         super().__init__(message)
 
 
@@ -236,6 +247,7 @@ class FlowError(OryGuardError):
         redirect_browser_to: Where Kratos wants the browser, where it says so.
         use_flow_id: The flow that replaces an expired one, where Kratos made one.
         flow: The flow with its messages, where Kratos answered with one.
+        set_cookies: The answer's `Set-Cookie` values, for the browser that the operation was made for.
     """
 
     code = "flow_error"
@@ -250,12 +262,14 @@ class FlowError(OryGuardError):
         redirect_browser_to: str | None = None,
         use_flow_id: str | None = None,
         flow: Any = None,
+        set_cookies: tuple[str, ...] = (),
     ) -> None:
         self.error_id = error_id
         self.reason = reason
         self.redirect_browser_to = redirect_browser_to
         self.use_flow_id = use_flow_id
         self.flow = flow
+        self.set_cookies = set_cookies
         super().__init__(message)
 
 

@@ -1,43 +1,36 @@
 """The guard: credentials → cache → Kratos → outcome, and requirements on top.
 
-This is the one place that orchestrates. A request's way: `look` reads the credential and what is kept about it,
-`ask` asks Kratos where nothing fresh is kept, and `enforce` holds a gate's requirement against the outcome.
+This is the one place that puts the parts together. A request's way: `look` reads the credential and what is kept
+about it, `ask` asks Kratos where nothing fresh is kept (both in `lookup`), and `enforce` holds a gate's requirement
+against the outcome (in `enforcement`).
 """
 
-import inspect
-import logging
-import secrets
-from collections.abc import Collection, Iterable, Mapping, MutableMapping
-from typing import Any, Final
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
-from ory_guard.answers import arrange_answer
-from ory_guard.cache import Clock, SessionCache, SystemClock
-from ory_guard.checks import Checks
-from ory_guard.credentials import Credential, CredentialHasher, CredentialReader
-from ory_guard.events import Listener, Refused, SessionCacheHit, SessionCacheMiss, SessionsInvalidated, notify
-from ory_guard.exceptions import (
-    ConfigurationError,
-    EnrollmentRequired,
-    Failure,
-    ReauthenticationRequired,
-    Refusal,
-    StepUpRequired,
-)
+from ory_guard.cache import Clock, SystemClock
+from ory_guard.enforcement import Enforcement
+from ory_guard.events import Listener, SessionsInvalidated, notify
+from ory_guard.exceptions import ConfigurationError
 from ory_guard.gate import Gate
+from ory_guard.lookup import ANONYMOUS, SessionLookup
 from ory_guard.models import Session
-from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, Unavailable
-from ory_guard.policy import ANY_SESSION, AssuranceLevel, Condition, Requirement
-from ory_guard.scope import Check, check_in, publish, scope_of
+from ory_guard.outcomes import Authenticated, Outcome
+from ory_guard.policy import AssuranceLevel, Condition, Requirement
+from ory_guard.redirects import login_url, request_url, safe_return_to
+from ory_guard.scope import Check, check_in, scope_of
 from ory_guard.settings import GuardSettings
-from ory_guard.upstream import Transport, Upstream
+from ory_guard.upstream import Transport
+from ory_guard.watch import Watch
+
+if TYPE_CHECKING:
+    from ory_guard.client import FrontendClient
 
 __all__ = ["OryGuard", "guard_in"]
-
-_log = logging.getLogger("ory_guard")
-
-_ANONYMOUS: Final = Anonymous()
-_ASK_AGAIN_AFTER: Final = 1.0
-_CURED_BY_A_SIGN_IN: Final = (StepUpRequired, EnrollmentRequired, ReauthenticationRequired)
 
 
 class OryGuard:
@@ -54,6 +47,13 @@ class OryGuard:
         clock: Where the time comes from.
         listeners: Who is told what the guard does: callables that take an event.
 
+    Attributes:
+        settings: How it is set up.
+        look: Starts a check of a request from what is kept (for middlewares).
+        ask: Asks Kratos where `look` found nothing fresh (for middlewares).
+        enforce: Returns the session that meets a `Requirement`, or raises the `Refusal` (for dependencies).
+        enforce_optional: Returns the session or None (for dependencies).
+
     Raises:
         ConfigurationError: The traits model is not frozen.
     """
@@ -69,26 +69,35 @@ class OryGuard:
     ) -> None:
         _check_traits(traits)
         self.settings = settings
-        self._clock = clock or SystemClock()
-        self._monotonic = self._clock.monotonic
+        self._transport = transport
+        clock = clock or SystemClock()
+        gate = Gate(settings)
         self._listeners = tuple(listeners)
-        self._gate = Gate(settings)
-        self._exempt = frozenset(settings.exempt_paths)
-        self._read = CredentialReader(settings).read
-        self._key = CredentialHasher(secrets.token_bytes(32), settings.kratos_public_url).key
-        longest = max(settings.cache_ttl, settings.negative_ttl)
-        self._cache = SessionCache(settings.max_sessions, longest, self._clock)
-        self._checks = Checks(
+        self._lookup = SessionLookup(
             settings=settings,
-            upstream=Upstream(settings, transport),
+            gate=gate,
             traits=traits,
-            cache=self._cache,
-            clock=self._clock,
+            transport=transport,
+            clock=clock,
             listeners=self._listeners,
         )
+        self._enforcement = Enforcement(
+            guard=self,
+            settings=settings,
+            gate=gate,
+            lookup=self._lookup,
+            clock=clock,
+            listeners=self._listeners,
+        )
+        self.enforce = self._enforcement.enforce
+        self.enforce_optional = self._enforcement.enforce_optional
+        self.look: Callable[[Mapping[str, Any]], Check] = partial(self._lookup.look, self)
+        self.ask = self._lookup.ask
+        self._watched: WeakSet[asyncio.Event] = WeakSet()
+        self._client: FrontendClient | None = None
 
     def __repr__(self) -> str:
-        return f"<OryGuard {self.settings.kratos_public_url} {self._cache!r}>"
+        return f"<OryGuard {self.settings.kratos_public_url} {self._lookup.cache!r}>"
 
     async def authenticate(self, connection: Any) -> Outcome:
         """Return who makes this request; never refuses it.
@@ -96,7 +105,7 @@ class OryGuard:
         Args:
             connection: A Starlette or FastAPI `Request` or `WebSocket`, or a bare ASGI scope.
         """
-        return (await self._checked(scope_of(connection))).outcome or _ANONYMOUS
+        return (await self._enforcement.checked(scope_of(connection))).outcome or ANONYMOUS
 
     async def require(
         self,
@@ -121,6 +130,57 @@ class OryGuard:
         requirement = Requirement(aal, max_age, authentication_methods, verified, organization, when, revalidate)
         return await self.enforce(scope_of(connection), requirement)
 
+    def watch(self, connection: Any, *, every: float = 30.0) -> Watch:
+        """Return a context manager that ends its block, and closes the websocket, when the session ends.
+
+        `async with guard.watch(websocket, every=10): …` for websockets, and
+        `StreamingResponse(guard.watch(request, every=10).stream(events()))` for event streams. Whatever the
+        route's dependencies asked for must still be met. However many connections share a session, Kratos is
+        asked once in `every` seconds; `invalidate` ends them at once. While Kratos can't be asked a connection
+        stays open for at most `cache_ttl` more seconds.
+
+        Args:
+            connection: The websocket or request.
+            every: Seconds between two looks.
+
+        Raises:
+            ConfigurationError: `every` is not above 0.
+        """
+        if not every > 0:
+            raise ConfigurationError(f"every: {every!r} is not allowed: use seconds above 0")
+        woken = asyncio.Event()
+        self._watched.add(woken)
+        return Watch(connection, partial(self._enforcement.recheck, scope_of(connection), every), woken)
+
+    def login_url(
+        self,
+        connection: Any,
+        *,
+        return_to: str | None = None,
+        aal: AssuranceLevel | None = None,
+        refresh: bool = False,
+    ) -> str:
+        """Return where a link on a page leads to sign in, to step up (`aal`) or to sign in again (`refresh`).
+
+        Args:
+            connection: The request; a GET returns to itself.
+            return_to: Where else to return to; only addresses of the application are taken.
+            aal: `aal2` for the second factor.
+            refresh: Ask even who is signed in already.
+        """
+        if self.settings.app_url is None:
+            return login_url(self.settings, aal=aal, refresh=refresh)
+        if return_to is not None:
+            target = safe_return_to(return_to, self.settings)
+        else:
+            scope = scope_of(connection)
+            check = check_in(scope)
+            path, root_path = (
+                (check.path, check.root_path) if check else (scope["path"], scope.get("root_path", ""))
+            )
+            target = request_url(self.settings, scope, path, root_path)
+        return login_url(self.settings, aal=aal, refresh=refresh, return_to=target)
+
     async def invalidate(self, *, session_id: str | None = None, identity_id: str | None = None) -> None:
         """Let nothing that is known about a session, or about an identity's sessions, count any longer.
 
@@ -133,149 +193,46 @@ class OryGuard:
         ids = [given for given in (session_id, identity_id) if given is not None]
         if not ids:
             raise ConfigurationError("invalidate() was given no id: pass session_id or identity_id")
-        self._cache.invalidate(*ids)
-        self._checks.forget_running()
+        self._lookup.invalidate(*ids)
+        for woken in list(self._watched):
+            woken.set()
         if self._listeners:
             notify(self._listeners, SessionsInvalidated(session_id, identity_id))
 
+    @contextmanager
+    def override(self, session: Session[Any] | Outcome | None) -> Iterator[None]:
+        """Answer every request of the block with this session, or outcome, in tests; None stands for nobody.
+
+        It answers in the middleware, so every gate, `request.state` and `@requires` see it. Kratos is not asked.
+        """
+        outcome: Outcome
+        if session is None:
+            outcome = ANONYMOUS
+        elif isinstance(session, Session):
+            outcome = Authenticated(session, "x_session_token", "override", 0.0)
+        else:
+            outcome = session
+        before, self._lookup.override = self._lookup.override, outcome
+        try:
+            yield
+        finally:
+            self._lookup.override = before
+
+    @property
+    def client(self) -> "FrontendClient":
+        """A client for Kratos' 32 self-service operations, on the same server; imported on first use."""
+        if self._client is None:
+            from ory_guard.client import FrontendClient  # noqa: PLC0415 - its models are many; most never need them
+
+            url, timeout = self.settings.kratos_public_url, self.settings.timeout
+            self._client = FrontendClient(url, transport=self._transport, timeout=timeout)
+        return self._client
+
     async def aclose(self) -> None:
         """End running checks and close the connections; the next use opens anew."""
-        await self._checks.aclose()
-
-    def look(self, scope: Mapping[str, Any]) -> Check:
-        """Return a check of this request from what is kept; its outcome is None where Kratos has to be asked."""
-        check = Check(self, scope["path"], scope.get("root_path", ""))
-        if check.path in self._exempt:
-            check.exempt = True
-            check.outcome = _ANONYMOUS
-        else:
-            self._find(scope, check)
-        return check
-
-    async def ask(
-        self, scope: Mapping[str, Any], check: Check, *, again: bool = False, alone: bool = False
-    ) -> Outcome:
-        """Ask Kratos whose the request's credential is; never raises what goes wrong there.
-
-        Args:
-            scope: The request.
-            check: Its check, which learns what came with the answer.
-            again: Whether something is known already, so that caches on the way must not answer.
-            alone: Whether the answer to an earlier question won't do.
-        """
-        try:
-            credential = self._read(scope["headers"])
-            assert isinstance(credential, Credential)  # noqa: S101 - there is a key, so there was a credential
-            assert check.key is not None  # noqa: S101 - as above
-            fact = await self._checks.ask(check.key, credential, no_cache=again, alone=alone)
-        except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
-            return _broken(error)
-        check.asked_at = fact.asked_at
-        check.waited = True
-        check.set_cookies += fact.set_cookies
-        return fact.outcome
-
-    async def enforce(self, scope: MutableMapping[str, Any], requirement: Requirement) -> Session[Any]:
-        """Return the session that meets the requirement.
-
-        Before a refusal for assurance or age, what was kept for over a second is asked for once more: the user
-        may just have come back from Kratos.
-
-        Raises:
-            Refusal: There is none, or it does not.
-        """
-        check = await self._checked(scope)
-        check.gated = True
-        outcome = check.outcome
-        if requirement is ANY_SESSION and type(outcome) is Authenticated and outcome.credential != "cookie":
-            return outcome.session
-        if requirement.revalidate and check.key is not None:
-            publish(scope, check, await self.ask(scope, check, again=True, alone=True))
-        verdict = await self._decide(scope, check, requirement)
-        if isinstance(verdict, _CURED_BY_A_SIGN_IN) and self._is_worth_asking_again(check):
-            publish(scope, check, await self.ask(scope, check, again=True))
-            verdict = await self._decide(scope, check, requirement)
-        if isinstance(verdict, Refusal):
-            if self._listeners:
-                notify(self._listeners, Refused(verdict.code))
-            arrange_answer(scope)
-            raise verdict
-        return verdict
-
-    async def enforce_optional(self, scope: MutableMapping[str, Any]) -> Session[Any] | None:
-        """Return the session, or None for every other outcome.
-
-        Raises:
-            CsrfViolation: There is a session, and the unsafe request was made by a foreign page.
-        """
-        check = await self._checked(scope)
-        if isinstance(check.outcome, Authenticated):
-            return await self.enforce(scope, ANY_SESSION)
-        check.gated = True
-        return None
-
-    async def _checked(self, scope: MutableMapping[str, Any]) -> Check:
-        check = check_in(scope)
-        if check is None or check.guard is not self:
-            check = self.look(scope)
-        elif not check.exempt:
-            return check
-        if check.exempt:
-            check.exempt = False
-            check.outcome = None
-            self._find(scope, check)
-        publish(scope, check, check.outcome or await self.ask(scope, check))
-        return check
-
-    def _find(self, scope: Mapping[str, Any], check: Check) -> None:
-        try:
-            credential = self._read(scope["headers"])
-            if credential is None:
-                check.outcome = _ANONYMOUS
-            elif not isinstance(credential, Credential):
-                check.outcome = Rejected(credential.reason, credential.kind)
-            elif (
-                credential.kind == "cookie" and scope["type"] == "websocket" and not self._gate.trusts_origin(scope)
-            ):
-                check.outcome = Rejected("origin", "cookie")
-            else:
-                self._recall(check, self._key(credential))
-        except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
-            check.outcome = _broken(error)
-
-    def _recall(self, check: Check, key: bytes) -> None:
-        check.key = key
-        entry = self._cache.get(key)
-        if entry is None:
-            if self._listeners:
-                notify(self._listeners, SessionCacheMiss(key.hex()[:8]))
-            return
-        check.asked_at = entry.asked_at
-        outcome = entry.outcome
-        age = self._monotonic() - entry.asked_at
-        if type(outcome) is Authenticated:
-            outcome = Authenticated(outcome.session, outcome.credential, "cache", age)
-        check.outcome = outcome
-        if self._listeners:
-            notify(self._listeners, SessionCacheHit(key.hex()[:8], age))
-
-    async def _decide(
-        self, scope: Mapping[str, Any], check: Check, requirement: Requirement
-    ) -> Session[Any] | Refusal:
-        outcome = check.outcome
-        assert outcome is not None  # noqa: S101 - _checked asked
-        extra: list[Failure] = []
-        if requirement.when is not None and isinstance(outcome, Authenticated):
-            passes = requirement.when(outcome.session)
-            if inspect.isawaitable(passes):
-                passes = await passes
-            if not passes:
-                extra.append(Failure(id="when", expected=True, actual=False))
-        return self._gate.decide(requirement, outcome, scope, self._clock.time(), extra)
-
-    def _is_worth_asking_again(self, check: Check) -> bool:
-        old = self._monotonic() - check.asked_at > _ASK_AGAIN_AFTER
-        return old and check.key is not None and not check.waited
+        if self._client is not None:
+            await self._client.aclose()
+        await self._lookup.checks.aclose()
 
 
 def guard_in(scope: Mapping[str, Any]) -> OryGuard:
@@ -292,12 +249,6 @@ def guard_in(scope: Mapping[str, Any]) -> OryGuard:
         )
     guard: OryGuard = check.guard
     return guard
-
-
-def _broken(error: Exception) -> Unavailable:
-    # Only the class: the text of an error from a parser or a transport may quote the credential.
-    _log.error("check.broken error=%s", type(error).__name__)
-    return Unavailable("protocol")
 
 
 def _check_traits(traits: type[Any] | None) -> None:

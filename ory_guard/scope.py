@@ -10,6 +10,7 @@ from ory_guard.exceptions import ConfigurationError
 from ory_guard.gate import refusal_without_session
 from ory_guard.models import Session
 from ory_guard.outcomes import Authenticated, Outcome, Unavailable
+from ory_guard.policy import Requirement
 
 __all__ = ["Check", "SessionScopes", "SessionUser", "check_in", "publish", "scope_of"]
 
@@ -29,6 +30,7 @@ class Check:
         waited: Whether this very request waited for Kratos' answer.
         exempt: Whether the path is exempt, so that nothing was asked yet.
         gated: Whether a dependency asked for the session.
+        requirements: What gates asked for, and got.
         set_cookies: Kratos' `Set-Cookie` values for this request's answer.
         accepted: Whether the websocket was accepted.
         started: Whether the answer was begun.
@@ -43,6 +45,7 @@ class Check:
         "key",
         "outcome",
         "path",
+        "requirements",
         "root_path",
         "set_cookies",
         "started",
@@ -59,6 +62,7 @@ class Check:
         self.waited = False
         self.exempt = False
         self.gated = False
+        self.requirements: tuple[Requirement, ...] = ()
         self.set_cookies: tuple[bytes, ...] = ()
         self.accepted = False
         self.started = False

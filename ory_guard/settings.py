@@ -18,7 +18,7 @@ from pydantic import (
 
 from ory_guard.exceptions import ConfigurationError
 
-__all__ = ["ENVIRONMENT_PREFIX", "GuardSettings", "origin_of"]
+__all__ = ["ENVIRONMENT_PREFIX", "GuardSettings", "origin_of", "service_url"]
 
 ENVIRONMENT_PREFIX: Final = "ORY_GUARD_"
 _LIVE_PREFIX: Final = "ORY_GUARD_LIVE_"
@@ -55,7 +55,12 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _service_url(url: str) -> str:
+def service_url(url: str) -> str:
+    """Return an http(s) URL without its last slash, host and scheme in lower case, the default port left out.
+
+    Raises:
+        ValueError: It is no absolute URL, or it holds a user name, a query or a fragment.
+    """
     parts = _split(url)
     if "?" in url or "#" in url:
         raise ValueError("must not have a query or a fragment")
@@ -132,11 +137,11 @@ class GuardSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kratos_public_url: Annotated[str, AfterValidator(_service_url)]
-    kratos_browser_url: Annotated[str, AfterValidator(_service_url)] = Field(
+    kratos_public_url: Annotated[str, AfterValidator(service_url)]
+    kratos_browser_url: Annotated[str, AfterValidator(service_url)] = Field(
         default_factory=lambda values: str(values.get("kratos_public_url"))
     )
-    app_url: Annotated[str, AfterValidator(_service_url)] | None = None
+    app_url: Annotated[str, AfterValidator(service_url)] | None = None
     login_url: Annotated[str, AfterValidator(_page_url)] | None = None
     whoami_required_aal: Literal["highest_available", "aal1"] = "highest_available"
     credentials: Annotated[

@@ -1,0 +1,171 @@
+"""Requirements: asked of an outcome on every request, and of an open connection as long as it lasts."""
+
+import inspect
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import Any, Final
+
+from ory_guard.answers import arrange_answer
+from ory_guard.cache import Clock
+from ory_guard.events import Listener, Refused, notify
+from ory_guard.exceptions import (
+    EnrollmentRequired,
+    Failure,
+    ReauthenticationRequired,
+    Refusal,
+    SessionCheckUnavailable,
+    StepUpRequired,
+)
+from ory_guard.gate import Gate
+from ory_guard.lookup import SessionLookup
+from ory_guard.models import Session
+from ory_guard.outcomes import Authenticated, Unavailable
+from ory_guard.policy import ANY_SESSION, Requirement
+from ory_guard.scope import Check, check_in, publish
+from ory_guard.settings import GuardSettings
+
+__all__ = ["Enforcement"]
+
+_ASK_AGAIN_AFTER: Final = 1.0
+_CURED_BY_A_SIGN_IN: Final = (StepUpRequired, EnrollmentRequired, ReauthenticationRequired)
+_RETRY_AFTER: Final = 1.0
+
+
+class Enforcement:
+    """Holds requirements against outcomes for one guard.
+
+    Args:
+        guard: The guard that the checks belong to.
+        settings: Its settings.
+        gate: What decides.
+        lookup: What finds out who is there.
+        clock: Where the time comes from.
+        listeners: Who is told.
+    """
+
+    def __init__(
+        self,
+        *,
+        guard: object,
+        settings: GuardSettings,
+        gate: Gate,
+        lookup: SessionLookup,
+        clock: Clock,
+        listeners: Iterable[Listener],
+    ) -> None:
+        self._guard = guard
+        self._settings = settings
+        self._gate = gate
+        self._lookup = lookup
+        self._clock = clock
+        self._listeners = tuple(listeners)
+
+    async def enforce(self, scope: MutableMapping[str, Any], requirement: Requirement) -> Session[Any]:
+        """Return the session that meets the requirement.
+
+        Before a refusal for assurance or age, what was kept for over a second is asked for once more: the user
+        may just have come back from Kratos.
+
+        Raises:
+            Refusal: There is none, or it does not.
+        """
+        check = await self.checked(scope)
+        check.gated = True
+        outcome = check.outcome
+        if requirement is ANY_SESSION and type(outcome) is Authenticated and outcome.credential != "cookie":
+            return outcome.session
+        if requirement.revalidate and check.key is not None:
+            publish(scope, check, await self._lookup.ask(scope, check, again=True, alone=True))
+        verdict = await self._decide(scope, check, requirement)
+        if isinstance(verdict, _CURED_BY_A_SIGN_IN) and self._is_worth_asking_again(check):
+            publish(scope, check, await self._lookup.ask(scope, check, again=True))
+            verdict = await self._decide(scope, check, requirement)
+        if isinstance(verdict, Refusal):
+            if self._listeners:
+                notify(self._listeners, Refused(verdict.code))
+            arrange_answer(scope)
+            raise verdict
+        check.requirements = (*check.requirements, requirement)
+        return verdict
+
+    async def enforce_optional(self, scope: MutableMapping[str, Any]) -> Session[Any] | None:
+        """Return the session, or None for every other outcome.
+
+        Raises:
+            CsrfViolation: There is a session, and the unsafe request was made by a foreign page.
+        """
+        check = await self.checked(scope)
+        if isinstance(check.outcome, Authenticated):
+            return await self.enforce(scope, ANY_SESSION)
+        check.gated = True
+        return None
+
+    async def checked(self, scope: MutableMapping[str, Any]) -> Check:
+        """Return the request's check, with its outcome; made and published now where no middleware did."""
+        check = check_in(scope)
+        if check is None or check.guard is not self._guard:
+            check = self._lookup.look(self._guard, scope)
+        elif not check.exempt:
+            return check
+        if check.exempt:
+            check.exempt = False
+            check.outcome = None
+            self._lookup.find(scope, check)
+        publish(scope, check, check.outcome or await self._lookup.ask(scope, check))
+        return check
+
+    async def _decide(
+        self, scope: Mapping[str, Any], check: Check, requirement: Requirement
+    ) -> Session[Any] | Refusal:
+        outcome = check.outcome
+        assert outcome is not None  # noqa: S101 - _checked asked
+        extra: list[Failure] = []
+        if requirement.when is not None and isinstance(outcome, Authenticated):
+            passes = requirement.when(outcome.session)
+            if inspect.isawaitable(passes):
+                passes = await passes
+            if not passes:
+                extra.append(Failure(id="when", expected=True, actual=False))
+        return self._gate.decide(requirement, outcome, scope, self._clock.time(), extra)
+
+    def _is_worth_asking_again(self, check: Check) -> bool:
+        old = self._clock.monotonic() - check.asked_at > _ASK_AGAIN_AFTER
+        return old and check.key is not None and not check.waited
+
+    async def recheck(self, scope: MutableMapping[str, Any], every: float) -> float | Refusal:
+        """Look again at the session of an open connection.
+
+        Returns:
+            Seconds until the next look, or why the connection must end.
+        """
+        check = await self.checked(scope)
+        self._adopt_newer(check)
+        age = self._clock.monotonic() - check.asked_at
+        if check.key is not None and (age >= every or self._is_revoked(check)):
+            asked_at = check.asked_at
+            outcome = await self._lookup.ask(scope, check, again=True)
+            if isinstance(outcome, Unavailable):
+                check.asked_at = asked_at
+                if age >= every + self._settings.cache_ttl:
+                    return SessionCheckUnavailable(retry_after=outcome.retry_after)
+                return _RETRY_AFTER
+            publish(scope, check, outcome)
+            age = self._clock.monotonic() - check.asked_at
+        for requirement in check.requirements or (ANY_SESSION,):
+            verdict = await self._decide(scope, check, requirement)
+            if isinstance(verdict, Refusal):
+                return verdict
+        if check.key is None or not isinstance(check.outcome, Authenticated):
+            return every
+        left = check.outcome.session.expires_at.timestamp() + self._settings.clock_skew - self._clock.time()
+        return max(min(every - age, left), 0.0)
+
+    def _adopt_newer(self, check: Check) -> None:
+        # Another connection of the same session may have asked meanwhile.
+        entry = self._lookup.cache.get(check.key) if check.key is not None else None
+        if entry is not None and entry.asked_at > check.asked_at:
+            check.asked_at = entry.asked_at
+            check.outcome = entry.outcome
+
+    def _is_revoked(self, check: Check) -> bool:
+        outcome = check.outcome
+        return isinstance(outcome, Authenticated) and self._lookup.cache.is_revoked(outcome.session, check.asked_at)

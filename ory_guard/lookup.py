@@ -1,0 +1,146 @@
+"""Who makes a request: its one credential, what is kept about that, and Kratos where nothing fresh is.
+
+Nothing in here raises what goes wrong: whatever breaks in a check is `Unavailable`, and lets nobody in.
+"""
+
+import logging
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from ory_guard.cache import Clock, SessionCache
+from ory_guard.checks import Checks
+from ory_guard.credentials import Credential, CredentialHasher, CredentialReader
+from ory_guard.events import Listener, SessionCacheHit, SessionCacheMiss, notify
+from ory_guard.gate import Gate
+from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, Unavailable
+from ory_guard.scope import Check
+from ory_guard.settings import GuardSettings
+from ory_guard.upstream import Transport, Upstream
+
+__all__ = ["ANONYMOUS", "SessionLookup"]
+
+_log = logging.getLogger("ory_guard")
+
+ANONYMOUS: Final = Anonymous()
+
+
+class SessionLookup:
+    """Looks sessions up for one guard.
+
+    Args:
+        settings: The guard's settings.
+        gate: Which origins are trusted.
+        traits: The application's model of the traits, or None.
+        transport: The HTTP transport, or None for a pool of its own.
+        clock: Where the time comes from.
+        listeners: Who is told.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: GuardSettings,
+        gate: Gate,
+        traits: type[Any] | None,
+        transport: Transport | None,
+        clock: Clock,
+        listeners: Iterable[Listener],
+    ) -> None:
+        self._gate = gate
+        self._monotonic = clock.monotonic
+        self._listeners = tuple(listeners)
+        self._exempt = frozenset(settings.exempt_paths)
+        self._read = CredentialReader(settings).read
+        self._key = CredentialHasher(secrets.token_bytes(32), settings.kratos_public_url).key
+        longest = max(settings.cache_ttl, settings.negative_ttl)
+        self.cache = SessionCache(settings.max_sessions, longest, clock)
+        self.checks = Checks(
+            settings=settings,
+            upstream=Upstream(settings, transport),
+            traits=traits,
+            cache=self.cache,
+            clock=clock,
+            listeners=self._listeners,
+        )
+        self.override: Outcome | None = None
+
+    def look(self, guard: object, scope: Mapping[str, Any]) -> Check:
+        """Return a check of this request from what is kept; its outcome is None where Kratos has to be asked."""
+        check = Check(guard, scope["path"], scope.get("root_path", ""))
+        if check.path in self._exempt:
+            check.exempt = True
+            check.outcome = ANONYMOUS
+        else:
+            self.find(scope, check)
+        return check
+
+    async def ask(
+        self, scope: Mapping[str, Any], check: Check, *, again: bool = False, alone: bool = False
+    ) -> Outcome:
+        """Ask Kratos whose the request's credential is; never raises what goes wrong there.
+
+        Args:
+            scope: The request.
+            check: Its check, which learns what came with the answer.
+            again: Whether something is known already, so that caches on the way must not answer.
+            alone: Whether the answer to an earlier question won't do.
+        """
+        try:
+            credential = self._read(scope["headers"])
+            assert isinstance(credential, Credential)  # noqa: S101 - there is a key, so there was a credential
+            assert check.key is not None  # noqa: S101 - as above
+            fact = await self.checks.ask(check.key, credential, no_cache=again, alone=alone)
+        except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
+            return _broken(error)
+        check.asked_at = fact.asked_at
+        check.waited = True
+        check.set_cookies += fact.set_cookies
+        return fact.outcome
+
+    def find(self, scope: Mapping[str, Any], check: Check) -> None:
+        """Let the check know what is kept about the request's credential."""
+        if self.override is not None:
+            check.outcome = self.override
+            return
+        try:
+            credential = self._read(scope["headers"])
+            if credential is None:
+                check.outcome = ANONYMOUS
+            elif not isinstance(credential, Credential):
+                check.outcome = Rejected(credential.reason, credential.kind)
+            elif (
+                credential.kind == "cookie" and scope["type"] == "websocket" and not self._gate.trusts_origin(scope)
+            ):
+                check.outcome = Rejected("origin", "cookie")
+            else:
+                self._recall(check, self._key(credential))
+        except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
+            check.outcome = _broken(error)
+
+    def invalidate(self, *ids: str) -> None:
+        """Let no answer about these sessions or identities count that was asked for before now."""
+        self.cache.invalidate(*ids)
+        self.checks.forget_running()
+
+    def _recall(self, check: Check, key: bytes) -> None:
+        check.key = key
+        entry = self.cache.get(key)
+        if entry is None:
+            if self._listeners:
+                notify(self._listeners, SessionCacheMiss(key.hex()[:8]))
+            return
+        check.asked_at = entry.asked_at
+        outcome = entry.outcome
+        age = self._monotonic() - entry.asked_at
+        if type(outcome) is Authenticated:
+            outcome = Authenticated(outcome.session, outcome.credential, "cache", age)
+        check.outcome = outcome
+        if self._listeners:
+            notify(self._listeners, SessionCacheHit(key.hex()[:8], age))
+
+
+def _broken(error: Exception) -> Unavailable:
+    # Only the class: the text of an error from a parser or a transport may quote the credential.
+    _log.error("check.broken error=%s", type(error).__name__)
+    return Unavailable("protocol")
