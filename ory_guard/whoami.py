@@ -6,7 +6,8 @@ gives is nonsense, and nonsense is `Unavailable`: it lets nobody in and logs nob
 
 import json
 import logging
-from collections.abc import Iterable
+import random
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, cast
 
 from pydantic import ValidationError
@@ -21,6 +22,7 @@ __all__ = ["Answer", "Reading", "WhoamiReader", "retry_after_seconds"]
 _log = logging.getLogger("ory_guard")
 
 LONGEST_RETRY_AFTER: Final = 60
+_GREATEST_SHORTENING: Final = 0.05
 
 
 class Answer(NamedTuple):
@@ -61,10 +63,15 @@ class WhoamiReader:
     Args:
         settings: The guard's settings.
         traits: The application's model of the traits, or None for a read-only dict.
+        draw: Gives a number from 0 to below 1, by which a session's ttl is shortened: 1 would be 5 %. Sessions
+            that were asked for together are then not all asked for again together.
     """
 
-    def __init__(self, settings: GuardSettings, traits: type[Any] | None) -> None:
+    def __init__(
+        self, settings: GuardSettings, traits: type[Any] | None, draw: Callable[[], float] = random.random
+    ) -> None:
         self._settings = settings
+        self._draw = draw
         self._session_model: type[Session[Any]] = Session if traits is None else _typed(traits)
 
     def read(self, answer: Answer, credential: Credential, now: float) -> Reading:
@@ -98,6 +105,7 @@ class WhoamiReader:
         if not session.active or session.identity.state == "inactive" or left < -self._settings.clock_skew:
             return Reading(Rejected("inactive", credential.kind), self._settings.negative_ttl)
         ttl = min(self._settings.cache_ttl, left, _cache_for(answer, self._settings.cache_ttl))
+        ttl *= 1 - _GREATEST_SHORTENING * self._draw()
         outcome = Authenticated(session, credential.kind, "upstream", 0.0)
         return Reading(outcome, max(ttl, 0.0), tuple(_session_cookies(answer.headers, credential)))
 
