@@ -43,9 +43,7 @@ def test_csrf_token_of_a_browser_flow() -> None:
     """The value is the one that the hidden node holds."""
     body = answer_of("login.browser.create.ajax")
     expected = next(
-        node["attributes"]["value"]
-        for node in body["ui"]["nodes"]
-        if node["attributes"]["name"] == "csrf_token"
+        node["attributes"]["value"] for node in body["ui"]["nodes"] if node["attributes"]["name"] == "csrf_token"
     )
 
     assert csrf_token(LoginFlow.model_validate(body)) == expected
@@ -101,9 +99,7 @@ def test_submit_body_equals_what_kratos_was_sent() -> None:
     ],
     ids=["totp_unlink", "lookup_secret_regenerate", "method", "provider", "screen"],
 )
-def test_pressed_button_names_the_method(
-    case: str, pressed: dict[str, str], expected: dict[str, object]
-) -> None:
+def test_pressed_button_names_the_method(case: str, pressed: dict[str, str], expected: dict[str, object]) -> None:
     """A button that is not named `method` stands for its group, and `"true"` on it is a boolean."""
     flow = Flow.model_validate(answer_of(case))
 

@@ -1,0 +1,204 @@
+"""Every recording of a real Kratos that a typed call can make, made through the client."""
+
+import contextlib
+import json
+import re
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from recorded import Exchange, Script, exchanges, recorded_response
+
+from ory_guard import exceptions
+from ory_guard.client import FrontendClient, updates
+from ory_guard.client.requests import Body
+from ory_guard.client.table import OPERATIONS
+from ory_guard.exceptions import FlowError, KratosRefusal, OryGuardError
+
+pytestmark = pytest.mark.anyio
+
+_FLAGS = {"true": True, "false": False}
+_HEADERS = {"cookie": "cookie", "x-session-token": "x_session_token", "authorization": "authorization"}
+_BODIES: dict[str, TypeAdapter[BaseModel]] = {
+    "update_login_flow": TypeAdapter(updates.UpdateLoginFlowBody),
+    "update_registration_flow": TypeAdapter(updates.UpdateRegistrationFlowBody),
+    "update_recovery_flow": TypeAdapter(updates.UpdateRecoveryFlowBody),
+    "update_verification_flow": TypeAdapter(updates.UpdateVerificationFlowBody),
+    "update_settings_flow": TypeAdapter(updates.UpdateSettingsFlowBody),
+    "perform_native_logout": TypeAdapter(updates.PerformNativeLogoutBody),
+    "update_fedcm_flow": TypeAdapter(updates.UpdateFedcmFlowBody),
+}
+_NOT_MODELLED = {"logout.native.missing_token", "registration.two_step.ajax.back.as_a_form_sends_it"}
+"""Bodies that are wrong or incomplete on purpose, which only a mapping can say."""
+
+ERRORS = {
+    (400, "UI"): "FlowInvalid",
+    (400, "session_already_available"): "SessionAlreadyAvailable",
+    (400, "self_service_flow_return_to_forbidden"): "KratosRefusal",
+    (400, None): "KratosRefusal",
+    (401, "session_aal1_required"): "KratosRefusal",
+    (401, "session_inactive"): "KratosRefusal",
+    (401, None): "KratosRefusal",
+    (403, None): "FlowForbidden",
+    (403, "security_csrf_violation"): "FlowForbidden",
+    (403, "security_identity_mismatch"): "FlowForbidden",
+    (403, "session_aal2_required"): "FlowForbidden",
+    (403, "session_refresh_required"): "FlowForbidden",
+    (404, None): "FlowNotFound",
+    (410, "self_service_flow_expired"): "FlowExpired",
+    (422, "browser_location_change_required"): "BrowserLocationChangeRequired",
+    (500, None): "KratosUnavailable",
+}
+"""The class for a status and an error id, where the operation works on a flow."""
+
+_NO_FLOW = {
+    "create_fedcm_flow",
+    "exchange_session_token",
+    "get_flow_error",
+    "list_my_sessions",
+    "perform_native_logout",
+    "to_session",
+}
+"""Operations whose 403 and 404 speak of no flow."""
+
+
+def is_typed_call(exchange: Exchange) -> bool:
+    """Leave out navigations and form posts, HEAD and POST whoami, the malformed body, and the health calls."""
+    request = exchange.request
+    return (
+        exchange.operation != "-"
+        and (request["headers"].get("accept") == "application/json" or exchange.case == "webauthn_js")
+        and request["method"] == OPERATIONS[exchange.operation].method
+        and not exchange.case.endswith("malformed_json")
+    )
+
+
+TYPED_CALLS = [exchange for exchange in exchanges() if is_typed_call(exchange)]
+each_typed_call = pytest.mark.parametrize("exchange", TYPED_CALLS, ids=lambda exchange: exchange.case)
+
+
+def arguments_of(exchange: Exchange) -> dict[str, Any]:
+    """Return the arguments with which the client makes the recorded request."""
+    request = exchange.request
+    arguments: dict[str, Any] = {
+        name: _FLAGS.get(text, int(text) if name in ("page", "per_page", "page_size") else text)
+        for name, text in parse_qsl(request["query"])
+    }
+    arguments |= {_HEADERS[name]: value for name, value in request["headers"].items() if name in _HEADERS}
+    if "{id}" in OPERATIONS[exchange.operation].path:
+        arguments["id"] = request["path"].rpartition("/")[2]
+    if exchange.case == "token_exchange.missing":
+        # Both codes are required arguments; to Kratos an empty one is a missing one.
+        arguments |= {"init_code": "", "return_to_code": ""}
+    return arguments
+
+
+def bodies_of(exchange: Exchange) -> list[Body | None]:
+    """Return the recorded body as a mapping and, unless it is wrong on purpose, as the update's model."""
+    recorded = exchange.request["body"]
+    if recorded is None:
+        return [None]
+    if exchange.case in _NOT_MODELLED:
+        return [recorded]
+    return [recorded, _BODIES[exchange.operation].validate_python(recorded)]
+
+
+def normalised(value: Any) -> Any:
+    """Write times with six digits, which is what a `datetime` holds, and a null list of steps as an empty one."""
+    if isinstance(value, dict):
+        values = {key: normalised(item) for key, item in value.items()}
+        return values | {key: [] for key in ("continue_with",) if key in values and values[key] is None}
+    if isinstance(value, list):
+        return [normalised(item) for item in value]
+    if isinstance(value, str) and (found := re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z", value)):
+        return f"{found[1]}{(found[2] or '.')[:7]:0<7}Z"
+    return value
+
+
+def call(client: FrontendClient, exchange: Exchange, body: Body | None) -> Any:
+    """Make the recorded call, asking for the whole response."""
+    arguments = arguments_of(exchange)
+    if body is not None:
+        arguments["body"] = body
+    return getattr(client.with_response, exchange.operation)(**arguments)
+
+
+def secrets_of(exchange: Exchange) -> list[str]:
+    """Return the credentials in a recorded request: tokens, cookies, passwords and codes."""
+    headers, body = exchange.request["headers"], exchange.request["body"] or {}
+    sent = [value for name, value in headers.items() if name in _HEADERS]
+    sent += [body[name] for name in ("password", "totp_code", "code", "csrf_token", "token") if name in body]
+    return [part for value in sent for part in value.split() if part not in ("x", "Bearer", "bearer", "Basic")]
+
+
+def expected_error(exchange: Exchange) -> str:
+    """Return the name of the class that the recorded answer has to raise."""
+    answer = exchange.response
+    body = answer["body"] if isinstance(answer["body"], dict) else {}
+    error_id = "UI" if "ui" in body else body.get("error", {}).get("id")
+    expected = ERRORS[answer["status"], error_id if answer["status"] != 500 else None]
+    return "KratosRefusal" if exchange.operation in _NO_FLOW and expected.startswith("Flow") else expected
+
+
+def test_the_recordings_are_all_there() -> None:
+    """The replay makes 178 recorded calls, and every operation of the table among them."""
+    assert len(TYPED_CALLS) == 178
+    assert {exchange.operation for exchange in TYPED_CALLS} == set(OPERATIONS)
+
+
+@each_typed_call
+async def test_request_on_the_wire_is_the_recorded_one(exchange: Exchange) -> None:
+    """Method, path, query, credentials, content type and body are what Kratos was sent."""
+    recorded = exchange.request
+    for body in bodies_of(exchange):
+        script = Script(recorded_response(exchange))
+        client = FrontendClient("http://127.0.0.1:4433", transport=script)
+
+        with contextlib.suppress(OryGuardError):
+            await call(client, exchange, body)
+
+        (sent,) = script.requests
+        expected = {**recorded["headers"], "accept": "application/json"}
+        kept = ("accept", "content-type", "cookie", "authorization", "x-session-token")
+        assert (sent.method, sent.url.path) == (recorded["method"], recorded["path"])
+        assert sorted(parse_qsl(sent.url.query.decode())) == sorted(parse_qsl(recorded["query"]))
+        assert {name: sent.headers[name] for name in kept if name in sent.headers} == expected
+        assert (json.loads(sent.content) if sent.content else None) == recorded["body"]
+
+
+@each_typed_call
+async def test_answer_parses_or_raises(exchange: Exchange) -> None:
+    """A success becomes a model that dumps to what Kratos answered; anything else raises its class."""
+    client = FrontendClient("http://127.0.0.1:4433", transport=Script(recorded_response(exchange)))
+    status, body = exchange.response["status"], exchange.response["body"]
+    cookies = tuple(value for name, value in exchange.response["headers"] if name == "set-cookie")
+
+    if status >= 300:
+        with pytest.raises(OryGuardError) as caught:
+            await call(client, exchange, bodies_of(exchange)[0])
+        assert type(caught.value) is getattr(exceptions, expected_error(exchange))
+        assert not [secret for secret in secrets_of(exchange) if secret in repr(caught.value)]
+        if isinstance(caught.value, FlowError | KratosRefusal):
+            assert caught.value.set_cookies == cookies
+        return
+    answer = await call(client, exchange, bodies_of(exchange)[0])
+
+    assert (answer.status_code, answer.set_cookies) == (status, cookies)
+    assert normalised(dumped(answer.parsed)) == (None if status == 204 else normalised(body))
+
+
+def dumped(parsed: Any) -> Any:
+    """Return what was parsed as JSON values, without what Kratos did not send."""
+    if isinstance(parsed, BaseModel):
+        values = parsed.model_dump(mode="json", exclude_unset=True)
+        return values.get("sessions", values)
+    return parsed
+
+
+def test_wrong_bodies_are_not_modelled() -> None:
+    """The two bodies that only a mapping can say are refused by the models."""
+    for exchange in exchanges():
+        if exchange.case in _NOT_MODELLED:
+            with pytest.raises(ValidationError):
+                _BODIES[exchange.operation].validate_python(exchange.request["body"])
