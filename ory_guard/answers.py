@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ory_guard import pages
+from ory_guard.bounces import count_bounce
 from ory_guard.exceptions import (
     EnrollmentRequired,
     ReauthenticationRequired,
@@ -16,8 +17,8 @@ from ory_guard.exceptions import (
     StepUpRequired,
 )
 from ory_guard.gate import header
-from ory_guard.redirects import enrollment_url, login_url, request_url, safe_return_to
-from ory_guard.scope import Check, check_in
+from ory_guard.redirects import enrollment_url, login_url, safe_return_to
+from ory_guard.scope import Check, check_in, page_url
 from ory_guard.settings import GuardSettings, origin_of
 
 __all__ = ["Answer", "answer", "arrange_answer", "is_navigation"]
@@ -85,12 +86,18 @@ def answer(refusal: Refusal, scope: Mapping[str, Any], check: Check) -> Answer:
     """Return the answer to a refused request."""
     settings: GuardSettings = check.guard.settings
     navigation = settings.app_url is not None and is_navigation(scope)
-    location = _location(refusal, settings, _return_to(scope, check, settings, navigation=navigation))
+    return_to = _return_to(scope, settings, navigation=navigation)
+    location = _location(refusal, settings, return_to)
     headers = [(b"cache-control", b"no-store")]
     if isinstance(refusal, SessionCheckUnavailable):
         headers.append((b"retry-after", str(refusal.retry_after or 1).encode()))
     if navigation and location is not None:
-        return Answer(303, [(b"location", location.encode("ascii")), *headers], b"")
+        count = count_bounce(scope, settings, return_to, check.guard.clock.time())
+        if count is not None:
+            sent_to = [(b"location", location.encode("ascii")), (b"set-cookie", count)]
+            return Answer(303, [*sent_to, *headers], b"")
+        headers.append((b"www-authenticate", b'Bearer realm="ory_guard"'))
+        return Answer(401, [*headers, *pages.HEADERS], pages.sent_in_circles(location, settings))
     if navigation:
         return Answer(refusal.status_code, [*headers, *pages.HEADERS], pages.refused(refusal, settings))
     if challenge := _challenge(refusal):
@@ -119,11 +126,11 @@ def _location(refusal: Refusal, settings: GuardSettings, return_to: str | None) 
             return None
 
 
-def _return_to(scope: Mapping[str, Any], check: Check, settings: GuardSettings, *, navigation: bool) -> str | None:
+def _return_to(scope: Mapping[str, Any], settings: GuardSettings, *, navigation: bool) -> str | None:
     if settings.app_url is None:
         return None
     if navigation and scope["method"] in ("GET", "HEAD"):
-        return request_url(settings, scope, check.path, check.root_path)
+        return page_url(settings, scope)
     # What was sent can't be sent again by a redirect: the page that it came from can.
     page = header(scope, b"hx-current-url" if _is_htmx(scope) else b"referer") or b""
     came_from = safe_return_to(page.decode("latin-1"), settings)

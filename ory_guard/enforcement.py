@@ -6,8 +6,10 @@ from typing import Any, Final
 
 from ory_guard.answers import arrange_answer
 from ory_guard.cache import Clock
+from ory_guard.credentials import Credential
 from ory_guard.events import Listener, Refused, notify
 from ory_guard.exceptions import (
+    CsrfViolation,
     EnrollmentRequired,
     Failure,
     ReauthenticationRequired,
@@ -80,10 +82,7 @@ class Enforcement:
             publish(scope, check, await self._lookup.ask(scope, check, again=True))
             verdict = await self._decide(scope, check, requirement)
         if isinstance(verdict, Refusal):
-            if self._listeners:
-                notify(self._listeners, Refused(verdict.code))
-            arrange_answer(scope)
-            raise verdict
+            raise self._refused(scope, check, verdict)
         check.requirements = (*check.requirements, requirement)
         return verdict
 
@@ -98,6 +97,19 @@ class Enforcement:
             return await self.enforce(scope, ANY_SESSION)
         check.gated = True
         return None
+
+    def refuse_cross_site(self, scope: Mapping[str, Any], credential: Credential) -> None:
+        """Raise `CsrfViolation` where a cookie came with an unsafe request of a foreign page."""
+        check = check_in(scope)
+        if check is not None and credential.kind == "cookie" and self._gate.is_cross_site(scope):
+            raise self._refused(scope, check, CsrfViolation())
+
+    def _refused(self, scope: Mapping[str, Any], check: Check, refusal: Refusal) -> Refusal:
+        check.refused = True
+        if self._listeners:
+            notify(self._listeners, Refused(refusal.code))
+        arrange_answer(scope)
+        return refusal
 
     async def checked(self, scope: MutableMapping[str, Any]) -> Check:
         """Return the request's check, with its outcome; made and published now where no middleware did."""

@@ -17,12 +17,13 @@ from ory_guard.enforcement import Enforcement
 from ory_guard.events import Listener, SessionsInvalidated, notify
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.gate import Gate
+from ory_guard.logout import end_session_at_kratos, logout_link
 from ory_guard.lookup import ANONYMOUS, SessionLookup
 from ory_guard.models import Session
 from ory_guard.outcomes import Authenticated, Outcome
 from ory_guard.policy import AssuranceLevel, Condition, Requirement
-from ory_guard.redirects import login_url, request_url, safe_return_to
-from ory_guard.scope import Check, check_in, scope_of
+from ory_guard.redirects import login_url, safe_return_to
+from ory_guard.scope import Check, check_in, page_url, scope_of
 from ory_guard.settings import GuardSettings
 from ory_guard.upstream import Transport
 from ory_guard.watch import Watch
@@ -49,6 +50,7 @@ class OryGuard:
 
     Attributes:
         settings: How it is set up.
+        clock: Where the time comes from.
         look: Starts a check of a request from what is kept (for middlewares).
         ask: Asks Kratos where `look` found nothing fresh (for middlewares).
         enforce: Returns the session that meets a `Requirement`, or raises the `Refusal` (for dependencies).
@@ -67,10 +69,9 @@ class OryGuard:
         clock: Clock | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
-        _check_traits(traits)
         self.settings = settings
         self._transport = transport
-        clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
         gate = Gate(settings)
         self._listeners = tuple(listeners)
         self._lookup = SessionLookup(
@@ -78,7 +79,7 @@ class OryGuard:
             gate=gate,
             traits=traits,
             transport=transport,
-            clock=clock,
+            clock=self.clock,
             listeners=self._listeners,
         )
         self._enforcement = Enforcement(
@@ -86,7 +87,7 @@ class OryGuard:
             settings=settings,
             gate=gate,
             lookup=self._lookup,
-            clock=clock,
+            clock=self.clock,
             listeners=self._listeners,
         )
         self.enforce = self._enforcement.enforce
@@ -168,18 +169,48 @@ class OryGuard:
             aal: `aal2` for the second factor.
             refresh: Ask even who is signed in already.
         """
-        if self.settings.app_url is None:
-            return login_url(self.settings, aal=aal, refresh=refresh)
-        if return_to is not None:
-            target = safe_return_to(return_to, self.settings)
+        if return_to is not None and self.settings.app_url is not None:
+            target: str | None = safe_return_to(return_to, self.settings)
         else:
-            scope = scope_of(connection)
-            check = check_in(scope)
-            path, root_path = (
-                (check.path, check.root_path) if check else (scope["path"], scope.get("root_path", ""))
-            )
-            target = request_url(self.settings, scope, path, root_path)
+            target = page_url(self.settings, scope_of(connection))
         return login_url(self.settings, aal=aal, refresh=refresh, return_to=target)
+
+    async def logout_url(self, connection: Any, *, return_to: str | None = None) -> str | None:
+        """Return Kratos' one-time link that signs this browser out, or None where no cookie is signed in.
+
+        Args:
+            connection: The request.
+            return_to: Where to go afterwards; Kratos has to allow it.
+
+        Raises:
+            KratosUnavailable: Kratos could not be asked.
+        """
+        credential = self._lookup.credential(scope_of(connection))
+        if credential is None or credential.kind != "cookie":
+            return None
+        return await logout_link(self.client, credential, return_to)
+
+    async def end_session(self, connection: Any) -> tuple[str, ...]:
+        """Sign the caller out: at Kratos, and in what is kept here.
+
+        Returns:
+            Kratos' `Set-Cookie` values, which the browser has to get.
+
+        Raises:
+            CsrfViolation: The request was made by a foreign page.
+            KratosUnavailable: Kratos could not be asked, so nobody is signed out.
+        """
+        scope = scope_of(connection)
+        check = await self._enforcement.checked(scope)
+        credential = self._lookup.credential(scope)
+        if credential is None or check.key is None:
+            return ()
+        self._enforcement.refuse_cross_site(scope, credential)
+        set_cookies = await end_session_at_kratos(self.client, credential)
+        self._lookup.cache.discard(check.key)
+        if isinstance(check.outcome, Authenticated):
+            await self.invalidate(session_id=check.outcome.session.id)
+        return set_cookies
 
     async def invalidate(self, *, session_id: str | None = None, identity_id: str | None = None) -> None:
         """Let nothing that is known about a session, or about an identity's sessions, count any longer.
@@ -249,11 +280,3 @@ def guard_in(scope: Mapping[str, Any]) -> OryGuard:
         )
     guard: OryGuard = check.guard
     return guard
-
-
-def _check_traits(traits: type[Any] | None) -> None:
-    if traits is not None and not getattr(traits, "model_config", {}).get("frozen"):
-        raise ConfigurationError(
-            f"traits: {traits!r} is not allowed: use a pydantic model with model_config = ConfigDict(frozen=True), "
-            "since a session is shared between requests"
-        )

@@ -118,6 +118,11 @@ class SessionLookup:
         except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
             check.outcome = _broken(error)
 
+    def credential(self, scope: Mapping[str, Any]) -> Credential | None:
+        """Return the request's credential if it can be sent."""
+        credential = self._read(scope["headers"])
+        return credential if isinstance(credential, Credential) else None
+
     def invalidate(self, *ids: str) -> None:
         """Let no answer about these sessions or identities count that was asked for before now."""
         self.cache.invalidate(*ids)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ory_guard.answers import answer
+from ory_guard.bounces import forget_bounces, has_bounced
 from ory_guard.exceptions import (
     ConfigurationError,
     KratosRateLimited,
@@ -17,7 +18,7 @@ from ory_guard.exceptions import (
     SessionCheckUnavailable,
 )
 from ory_guard.guard import OryGuard
-from ory_guard.outcomes import Anonymous
+from ory_guard.outcomes import Anonymous, Authenticated
 from ory_guard.scope import Check, check_in, publish
 from ory_guard.settings import GuardSettings
 
@@ -76,7 +77,7 @@ class OrySessionMiddleware:
         check = guard.look(scope)
         publish(scope, check, check.outcome or await guard.ask(scope, check))
         if kind == "websocket" or check.exempt or type(check.outcome) is not Anonymous:
-            send = _watched(check, send)
+            send = _watched(scope, check, send)
         try:
             await self._app(scope, receive, send)
         except (Refusal, KratosUnavailable) as error:
@@ -118,12 +119,14 @@ def _unavailable(error: KratosUnavailable) -> SessionCheckUnavailable:
     return SessionCheckUnavailable(retry_after=error.retry_after if isinstance(error, KratosRateLimited) else 1)
 
 
-def _watched(check: Check, send: Send) -> Send:
+def _watched(scope: Scope, check: Check, send: Send) -> Send:
     def watch(message: Message) -> Awaitable[None]:
         kind = message["type"]
         if kind == "http.response.start":
             check.started = True
             _complete(check, message)
+            if not check.refused and type(check.outcome) is Authenticated and has_bounced(scope):
+                message["headers"] = [*message.get("headers", ()), _forgotten(check)]
         elif kind == "websocket.accept":
             check.accepted = True
             if check.set_cookies:
@@ -142,6 +145,10 @@ def _complete(check: Check, message: Message) -> None:
         headers = message.get("headers", ())
         if not any(name.lower() == b"cache-control" for name, _ in headers):
             message["headers"] = [*headers, (b"cache-control", b"private, no-store")]
+
+
+def _forgotten(check: Check) -> tuple[bytes, bytes]:
+    return b"set-cookie", forget_bounces(check.guard.settings)
 
 
 def _set_cookie_headers(check: Check) -> list[tuple[bytes, bytes]]:

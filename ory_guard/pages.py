@@ -7,7 +7,7 @@ from typing import Final
 from ory_guard.exceptions import CsrfViolation, Refusal, SessionCheckUnavailable
 from ory_guard.settings import GuardSettings
 
-__all__ = ["HEADERS", "refused"]
+__all__ = ["HEADERS", "refused", "sent_in_circles"]
 
 HEADERS: Final = [
     (b"content-type", b"text/html; charset=utf-8"),
@@ -30,7 +30,7 @@ h1 { font-size: 1.4rem }
 <main>
 <h1>$title</h1>
 <p>$reason</p>
-$conditions<p><a href="$home">Go to the start page</a></p>
+$more<p><a href="$link">$invitation</a></p>
 </main>
 </body>
 </html>
@@ -56,11 +56,24 @@ def refused(refusal: Refusal, settings: GuardSettings) -> bytes:
         title = "You may not open this page"
     missing = [_CONDITIONS[failure["id"]] for failure in refusal.failures]
     items = "".join(f"<li>{escape(condition)}</li>" for condition in missing)
-    conditions = f"<p>What does not fit:</p>\n<ul>{items}</ul>\n" if items else ""
+    more = f"<p>What does not fit:</p>\n<ul>{items}</ul>\n" if items else ""
+    return _page(title, refusal.reason, more, settings.app_url or "/", "Go to the start page")
+
+
+def sent_in_circles(location: str, settings: GuardSettings) -> bytes:
+    """Return the page that ends a redirect loop, with the way on for who wants to try again."""
+    home = escape(settings.app_url or "/", quote=True)
+    reason = (
+        "You were sent to sign in several times for the same page, and came back without what it asks for. "
+        "Perhaps your browser keeps no cookies for this site, or the application and its sign-in service are set "
+        "up for different addresses."
+    )
+    more = f'<p><a href="{home}">Go to the start page</a></p>\n'
+    return _page("Signing in goes round in circles", reason, more, location, "Try to sign in again")
+
+
+def _page(title: str, reason: str, more: str, link: str, invitation: str) -> bytes:
     page = _PAGE.substitute(
-        title=escape(title),
-        reason=escape(refusal.reason),
-        conditions=conditions,
-        home=escape(settings.app_url or "/", quote=True),
+        title=escape(title), reason=escape(reason), more=more, link=escape(link, quote=True), invitation=invitation
     )
     return page.encode()

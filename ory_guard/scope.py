@@ -11,8 +11,10 @@ from ory_guard.gate import refusal_without_session
 from ory_guard.models import Session
 from ory_guard.outcomes import Authenticated, Outcome, Unavailable
 from ory_guard.policy import Requirement
+from ory_guard.redirects import request_url
+from ory_guard.settings import GuardSettings
 
-__all__ = ["Check", "SessionScopes", "SessionUser", "check_in", "publish", "scope_of"]
+__all__ = ["Check", "SessionScopes", "SessionUser", "check_in", "page_url", "publish", "scope_of"]
 
 _KEY: Final = "ory_guard"
 
@@ -29,6 +31,7 @@ class Check:
         asked_at: When Kratos was asked, on the monotonic clock.
         waited: Whether this very request waited for Kratos' answer.
         exempt: Whether the path is exempt, so that nothing was asked yet.
+        refused: Whether a gate refused it.
         gated: Whether a dependency asked for the session.
         requirements: What gates asked for, and got.
         set_cookies: Kratos' `Set-Cookie` values for this request's answer.
@@ -45,6 +48,7 @@ class Check:
         "key",
         "outcome",
         "path",
+        "refused",
         "requirements",
         "root_path",
         "set_cookies",
@@ -62,6 +66,7 @@ class Check:
         self.waited = False
         self.exempt = False
         self.gated = False
+        self.refused = False
         self.requirements: tuple[Requirement, ...] = ()
         self.set_cookies: tuple[bytes, ...] = ()
         self.accepted = False
@@ -130,6 +135,16 @@ def check_in(scope: Mapping[str, Any]) -> Check | None:
     """Return the check that the innermost middleware made of this request, if there is one."""
     check: Check | None = scope.get(_KEY)
     return check
+
+
+def page_url(settings: GuardSettings, scope: Mapping[str, Any]) -> str | None:
+    """Return the request's own URL as browsers know it, or None where the application's is not set."""
+    if settings.app_url is None:
+        return None
+    check = check_in(scope)
+    if check is None:
+        return request_url(settings, scope, scope["path"], scope.get("root_path", ""))
+    return request_url(settings, scope, check.path, check.root_path)
 
 
 def publish(scope: MutableMapping[str, Any], check: Check, outcome: Outcome) -> None:

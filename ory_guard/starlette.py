@@ -1,4 +1,4 @@
-"""Starlette without FastAPI: a decorator for endpoints."""
+"""Starlette without FastAPI: a decorator for endpoints, a default for whole applications, and signing out."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Collection
@@ -6,13 +6,17 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, overload
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ory_guard.exceptions import ConfigurationError
+from ory_guard.answers import answer_refusal, is_navigation
+from ory_guard.exceptions import ConfigurationError, Refusal
 from ory_guard.guard import guard_in
 from ory_guard.policy import ANY_SESSION, AssuranceLevel, Condition, Requirement
+from ory_guard.redirects import safe_return_to
 
-__all__ = ["session_required"]
+__all__ = ["SessionRequiredMiddleware", "logout_response", "session_required"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -68,3 +72,61 @@ def _guarded(endpoint: Callable[P, Any], requirement: Requirement) -> Callable[P
         return await run_in_threadpool(endpoint, *args, **kwargs)
 
     return guarded
+
+
+class SessionRequiredMiddleware:
+    """Asks for a session everywhere but on the paths that are named: a default of "no".
+
+    Add it before `OrySessionMiddleware`, so that it runs inside of it. It guards what no dependency reaches too:
+    mounted applications, static files, the pages of the documentation.
+
+    Args:
+        app: The ASGI application.
+        public: Exact decoded paths that anybody may open.
+        **conditions: Those of `ory_guard.policy.Requirement`.
+
+    Raises:
+        ConfigurationError: A condition has no meaning.
+    """
+
+    def __init__(self, app: ASGIApp, /, public: Collection[str] = (), **conditions: Any) -> None:
+        self._app = app
+        self._public = frozenset(public)
+        self._requirement = Requirement(**conditions) if conditions else ANY_SESSION
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request pass, or answer why not."""
+        if scope["type"] != "lifespan" and scope["path"] not in self._public:
+            try:
+                await guard_in(scope).enforce(scope, self._requirement)
+            except Refusal as refusal:
+                await (await answer_refusal(HTTPConnection(scope), refusal))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+async def logout_response(request: Request, *, return_to: str | None = None) -> Response:
+    """Sign the caller out, at Kratos and here, and answer: 303 for a browser's form, 204 for everybody else.
+
+    For a route of the application's own that takes POST: a GET could be made by any page with an image.
+
+    Args:
+        request: The request.
+        return_to: Where a browser goes afterwards; only addresses of the application are taken.
+
+    Raises:
+        ConfigurationError: The request is no POST, or the middleware is not there.
+        CsrfViolation: The request was made by a foreign page.
+        KratosUnavailable: Kratos could not be asked, so nobody is signed out.
+    """
+    if request.method != "POST":
+        raise ConfigurationError("logout_response was called for a GET; give its route methods=['POST']")
+    guard = guard_in(request.scope)
+    set_cookies = await guard.end_session(request)
+    response = Response(status_code=204)
+    if guard.settings.app_url is not None and is_navigation(request.scope):
+        response = RedirectResponse(safe_return_to(return_to, guard.settings), status_code=303)
+    for value in set_cookies:
+        response.headers.append("set-cookie", value)
+    response.headers["cache-control"] = "no-store"
+    return response

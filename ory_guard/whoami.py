@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, cast
 from pydantic import ValidationError
 
 from ory_guard.credentials import Credential
+from ory_guard.exceptions import ConfigurationError
 from ory_guard.models import Session
 from ory_guard.outcomes import Answered, Authenticated, Rejected, SecondFactorRequired, Unavailable
 from ory_guard.settings import GuardSettings
@@ -120,6 +121,11 @@ class WhoamiReader:
 
 
 def _typed(traits: type[Any]) -> type[Session[Any]]:
+    if not getattr(traits, "model_config", {}).get("frozen"):
+        raise ConfigurationError(
+            f"traits: {traits!r} is not allowed: use a pydantic model with model_config = ConfigDict(frozen=True), "
+            "since a session is shared between requests"
+        )
     return cast("type[Session[Any]]", Session.__class_getitem__(traits))
 
 
