@@ -5,7 +5,7 @@ redirects, no proxies from the environment.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 import httpx2
@@ -31,7 +31,7 @@ class Wire:
 
     def __init__(self, transport: httpx2.AsyncBaseTransport | None, *, timeout: float, secure: bool) -> None:
         self._timeout = timeout
-        self._transports = PerLoop(*_opener(transport, secure=secure))
+        self._transports = PerLoop(_opener(transport, secure=secure), _Owned.aclose)
 
     async def send(self, name: str, request: httpx2.Request) -> Answer:
         """Return the answer, read whole.
@@ -48,8 +48,8 @@ class Wire:
         # The library's own texts and tracebacks may hold what was sent, so they end here: `from None`.
         try:
             async with asyncio.timeout(self._timeout):
-                transport = await self._transports.get()
-                return await _exchange(name, transport, request)
+                kept = await self._transports.get()
+                return await _exchange(name, kept.transport, request)
         except (TimeoutError, httpx2.TimeoutException):
             raise KratosTimeout(f"{name}: Kratos did not answer within {self._timeout:g} s") from None
         except KratosProtocolError:
@@ -63,34 +63,40 @@ class Wire:
         await self._transports.aclose()
 
 
-def _opener(
-    given: httpx2.AsyncBaseTransport | None, *, secure: bool
-) -> tuple[Callable[[], httpx2.AsyncBaseTransport], Callable[[httpx2.AsyncBaseTransport], Awaitable[None]]]:
+class _Owned:
+    """A transport that is closed with the client only where the client made it."""
+
+    def __init__(self, transport: httpx2.AsyncBaseTransport, *, owned: bool) -> None:
+        self.transport = transport
+        self._owned = owned
+
+    async def aclose(self) -> None:
+        if self._owned:
+            await self.transport.aclose()
+
+
+def _opener(given: httpx2.AsyncBaseTransport | None, *, secure: bool) -> Callable[[], _Owned]:
     if given is not None:
-        return lambda: given, _leave_open
-    tls = httpx2.create_ssl_context(trust_env=False) if secure else httpx2.create_ssl_context(verify=False)
-    return lambda: httpx2.AsyncHTTPTransport(verify=tls, trust_env=False), httpx2.AsyncBaseTransport.aclose
-
-
-async def _leave_open(_transport: httpx2.AsyncBaseTransport) -> None:
-    return
+        return lambda: _Owned(given, owned=False)
+    tls = httpx2.create_ssl_context(verify=secure, trust_env=False)
+    return lambda: _Owned(httpx2.AsyncHTTPTransport(verify=tls, trust_env=False), owned=True)
 
 
 async def _exchange(name: str, transport: httpx2.AsyncBaseTransport, request: httpx2.Request) -> Answer:
     response = await transport.handle_async_request(request)
-    try:
-        headers = [(key.lower(), value) for key, value in response.headers.raw]
-        return Answer(response.status_code, headers, await _read(name, response))
-    finally:
-        await response.aclose()
-
-
-async def _read(name: str, response: httpx2.Response) -> bytes:
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        raise KratosProtocolError(f"{name}: the answer is encoded, although identity was asked for")
     stream = response.stream
     if not isinstance(stream, httpx2.AsyncByteStream):
         raise KratosProtocolError(f"{name}: the transport's answer can't be read asynchronously")
+    try:
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            raise KratosProtocolError(f"{name}: the answer is encoded, although identity was asked for")
+        headers = [(key.lower(), value) for key, value in response.headers.raw]
+        return Answer(response.status_code, headers, await _read(name, stream))
+    finally:
+        await stream.aclose()
+
+
+async def _read(name: str, stream: httpx2.AsyncByteStream) -> bytes:
     body = bytearray()
     async for part in stream:
         body += part
