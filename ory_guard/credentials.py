@@ -121,7 +121,7 @@ class CredentialReader:
         if len(value) > self._limit or value.translate(None, alphabet):
             return Unusable(kind, "malformed")
         # The name of a cookie that matched a wildcard was chosen by the client.
-        if name not in self._names and name.translate(None, _COOKIE_OCTETS):
+        if name not in self._names and (len(name) > self._limit or name.translate(None, _COOKIE_OCTETS)):
             return Unusable(kind, "malformed")
         return Credential(kind, name, value)
 

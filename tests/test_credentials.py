@@ -1,0 +1,278 @@
+"""Reading the one credential of a request, from raw bytes, and making cache keys of it."""
+
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from stub_kratos import settings_of
+
+from ory_guard.credentials import Credential, CredentialHasher, CredentialKind, CredentialReader, Unusable
+
+READER = CredentialReader(settings_of())
+WILDCARD = CredentialReader(settings_of(cookie_names=("ory_session_*", "ory_kratos_session")))
+
+Pair = tuple[bytes, bytes]
+HEADER_NAMES = st.sampled_from([b"cookie", b"authorization", b"x-session-token", b"accept"])
+PIECES = st.sampled_from(
+    [b"ory_kratos_session=", b"ory_session_x=", b"Bearer ", b"bearer\t", b"; ", b";", b"=", b" ", b"\x00"]
+)
+VALUES = st.lists(st.binary(max_size=12) | PIECES, max_size=8).map(b"".join)
+
+
+def token(value: bytes) -> Pair:
+    """Return an `X-Session-Token` header."""
+    return b"x-session-token", value
+
+
+def cookie(value: bytes) -> Pair:
+    """Return a `Cookie` header."""
+    return b"cookie", value
+
+
+def authorization(value: bytes) -> Pair:
+    """Return an `Authorization` header."""
+    return b"authorization", value
+
+
+SESSION_COOKIE = cookie(b"ory_kratos_session=abc")
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([], None),
+        ([token(b"t1")], Credential("x_session_token", b"", b"t1")),
+        ([token(b" t1\t")], Credential("x_session_token", b"", b"t1")),
+        ([SESSION_COOKIE], Credential("cookie", b"ory_kratos_session", b"abc")),
+        ([cookie(b"theme=dark; ory_kratos_session=abc ;x=y")], Credential("cookie", b"ory_kratos_session", b"abc")),
+        ([cookie(b"theme=dark"), SESSION_COOKIE], Credential("cookie", b"ory_kratos_session", b"abc")),
+        ([cookie(b"ory_kratos_session=a=b==")], Credential("cookie", b"ory_kratos_session", b"a=b==")),
+        ([authorization(b"Bearer t1")], Credential("bearer", b"", b"t1")),
+        ([authorization(b"bEARER t1")], Credential("bearer", b"", b"t1")),
+        ([authorization(b"Basic dXNlcjpwYXNz")], None),
+        ([authorization(b"Bearer")], None),
+        ([authorization(b"Bearer ")], None),
+        ([authorization(b"Bearer\tt1")], None),
+        ([cookie(b"other=abc")], None),
+        ([cookie(b"Ory_Kratos_Session=abc")], None),
+        ([cookie(b"xory_kratos_session=abc")], None),
+        ([cookie(b"ory_kratos_session")], None),
+    ],
+)
+def test_the_credential_is_read_as_kratos_reads_it(headers: list[Pair], expected: Credential | None) -> None:
+    """One header gives one credential, or none; foreign cookies and schemes are nobody's."""
+    assert READER.read(headers) == expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "kind"),
+    [
+        ([token(b"t"), SESSION_COOKIE, authorization(b"Bearer b")], "x_session_token"),
+        ([authorization(b"Bearer b"), SESSION_COOKIE, token(b"t")], "x_session_token"),
+        ([authorization(b"Bearer b"), SESSION_COOKIE], "cookie"),
+        ([authorization(b"Bearer b"), cookie(b"theme=dark")], "bearer"),
+    ],
+)
+def test_the_order_is_kratos(headers: list[Pair], kind: str) -> None:
+    """Token, cookie, bearer: whichever way the headers lie."""
+    found = READER.read(headers)
+
+    assert found is not None
+    assert found.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("headers", "kind"),
+    [
+        ([token(b""), SESSION_COOKIE], "cookie"),
+        ([token(b"  "), SESSION_COOKIE], "cookie"),
+        ([token(b""), token(b"t")], "x_session_token"),
+        ([cookie(b"ory_kratos_session="), authorization(b"Bearer b")], "bearer"),
+        ([cookie(b"ory_kratos_session=; ory_kratos_session=abc")], "cookie"),
+    ],
+)
+def test_an_empty_value_counts_as_absent(headers: list[Pair], kind: str) -> None:
+    """A header that was cleared hides nothing."""
+    found = READER.read(headers)
+
+    assert isinstance(found, Credential)
+    assert found.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("headers", "kind", "reason"),
+    [
+        ([token(b"a b"), SESSION_COOKIE], "x_session_token", "malformed"),
+        ([token(b"a\x00b"), SESSION_COOKIE], "x_session_token", "malformed"),
+        ([token("tökén".encode()), SESSION_COOKIE], "x_session_token", "malformed"),
+        ([token(b"x" * 8_193), SESSION_COOKIE], "x_session_token", "malformed"),
+        ([token(b"a"), token(b"b"), SESSION_COOKIE], "x_session_token", "ambiguous"),
+        (
+            [cookie(b"ory_kratos_session=a; ory_kratos_session=b"), authorization(b"Bearer b")],
+            "cookie",
+            "ambiguous",
+        ),
+        ([SESSION_COOKIE, cookie(b"ory_kratos_session=b"), authorization(b"Bearer b")], "cookie", "ambiguous"),
+        ([cookie(b'ory_kratos_session="abc"'), authorization(b"Bearer b")], "cookie", "malformed"),
+        ([cookie(b"ory_kratos_session= abc"), authorization(b"Bearer b")], "cookie", "malformed"),
+        ([cookie(b"ory_kratos_session=a,b")], "cookie", "malformed"),
+        ([cookie(b"ory_kratos_session=a\\b")], "cookie", "malformed"),
+        ([cookie(b"ory_kratos_session=a\r\nb")], "cookie", "malformed"),
+        ([cookie(b"ory_kratos_session=" + b"x" * 8_193)], "cookie", "malformed"),
+        ([authorization(b"Bearer  t1")], "bearer", "malformed"),
+        ([authorization(b"Bearer t1 t2")], "bearer", "malformed"),
+        ([authorization(b"Bearer t\xff")], "bearer", "malformed"),
+        ([authorization(b"Bearer a"), authorization(b"Bearer b")], "bearer", "ambiguous"),
+        ([authorization(b"Bearer a"), authorization(b"Basic b")], "bearer", "ambiguous"),
+    ],
+)
+def test_what_cannot_be_sent_hides_the_later_kinds(headers: list[Pair], kind: CredentialKind, reason: Any) -> None:
+    """A credential that is malformed or ambiguous is refused; falling through to another would let two parsers
+    disagree about who this is.
+    """
+    assert READER.read(headers) == Unusable(kind, reason)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [token(b"t"), token(b"t")],
+        [SESSION_COOKIE, SESSION_COOKIE],
+        [cookie(b"ory_kratos_session=abc; ory_kratos_session=abc")],
+        [authorization(b"Bearer t"), authorization(b"Bearer t")],
+    ],
+)
+def test_a_duplicate_that_does_not_differ_is_one(headers: list[Pair]) -> None:
+    """The same value twice leaves no doubt about whose it is."""
+    assert isinstance(READER.read(headers), Credential)
+
+
+def test_a_value_of_the_greatest_size_is_sent() -> None:
+    """`max_credential_bytes` is the greatest size, not the first that is too great."""
+    found = READER.read([token(b"x" * 8_192)])
+
+    assert isinstance(found, Credential)
+    assert len(found.value) == 8_192
+
+
+def test_a_wildcard_matches_any_rest_of_a_name() -> None:
+    """Ory Network's cookies end in the project's slug."""
+    assert WILDCARD.read([cookie(b"ory_session_acme=abc")]) == Credential("cookie", b"ory_session_acme", b"abc")
+    assert WILDCARD.read([SESSION_COOKIE]) == Credential("cookie", b"ory_kratos_session", b"abc")
+    assert WILDCARD.read([cookie(b"ory_sessio=abc")]) is None
+
+
+def test_two_matching_cookies_that_differ_are_ambiguous() -> None:
+    """Even under two names, and even with one value: nobody can say which one counts."""
+    both = cookie(b"ory_session_acme=abc; ory_session_beta=abc")
+
+    assert WILDCARD.read([both]) == Unusable("cookie", "ambiguous")
+
+
+@pytest.mark.parametrize("rest", [b"a b", b"a\x00", b"a\xff", b'a"', b"x" * 8_193])
+def test_a_name_that_the_client_chose_is_checked_like_a_value(rest: bytes) -> None:
+    """What a wildcard matched is sent to Kratos too."""
+    assert WILDCARD.read([cookie(b"ory_session_" + rest + b"=abc")]) == Unusable("cookie", "malformed")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        (("cookie",), "cookie"),
+        (("bearer",), "bearer"),
+        (("bearer", "x_session_token"), "x_session_token"),
+        (("bearer", "cookie"), "cookie"),
+    ],
+)
+def test_kinds_that_are_not_chosen_are_not_there(kinds: tuple[CredentialKind, ...], expected: str) -> None:
+    """They don't hide anything either, usable or not; the order of the choice means nothing."""
+    reader = CredentialReader(settings_of(credentials=kinds))
+
+    found = reader.read([token(b"t"), SESSION_COOKIE, authorization(b"Bearer b")])
+
+    assert found is not None
+    assert found.kind == expected
+
+
+@pytest.mark.parametrize("kind", ["x_session_token", "cookie", "bearer"])
+def test_no_kind_but_the_chosen_one_is_read(kind: CredentialKind) -> None:
+    """A service that takes one kind sees nobody in requests with the others."""
+    reader = CredentialReader(settings_of(credentials=(kind,)))
+    headers = {"x_session_token": token(b"t"), "cookie": SESSION_COOKIE, "bearer": authorization(b"Bearer b")}
+
+    for other, header in headers.items():
+        assert (reader.read([header]) is not None) == (other == kind)
+
+
+@pytest.mark.parametrize(
+    ("credential", "header"),
+    [
+        (Credential("x_session_token", b"", b"t"), (b"X-Session-Token", b"t")),
+        (Credential("cookie", b"acme", b"v"), (b"Cookie", b"acme=v")),
+        (Credential("bearer", b"", b"t"), (b"Authorization", b"Bearer t")),
+    ],
+)
+def test_a_credential_leaves_in_one_header(credential: Credential, header: Pair) -> None:
+    """Kratos gets it in the place that it came from."""
+    assert credential.header() == header
+
+
+def test_a_credential_does_not_show_its_value(caplog: pytest.LogCaptureFixture) -> None:
+    """Not in repr, not in str, not in a log line."""
+    credential = Credential("cookie", b"ory_kratos_session", b"MTc5NTM")
+
+    with caplog.at_level(logging.INFO):
+        logging.getLogger("test").info("%s %r %s", credential, credential, [credential])
+
+    assert "MTc5NTM" not in f"{credential}{credential!r}{caplog.text}"
+    assert repr(credential) == "Credential(kind='cookie')"
+
+
+@given(st.lists(st.tuples(HEADER_NAMES, VALUES), max_size=5), st.sampled_from([READER, WILDCARD]))
+@example([(b"cookie", b"ory_kratos_session=\xff")], READER)
+def test_no_bytes_raise_and_nothing_unusual_is_sent(headers: list[Pair], reader: CredentialReader) -> None:
+    """Whatever a client sends, what comes out is a credential that can be sent as it is, or none, and silent."""
+    found = reader.read(headers)
+
+    if isinstance(found, Credential):
+        name, value = found.header()
+        assert found.value
+        assert set(found.value) <= set(range(0x21, 0x7F))
+        assert name in (b"X-Session-Token", b"Cookie", b"Authorization")
+        assert not {b"\r", b"\n", b"\0", b";"} & {bytes([octet]) for octet in value}
+        assert found.value in b"".join(value for _, value in headers)
+        assert repr(found) == f"Credential(kind={found.kind!r})"
+    else:
+        assert found is None or isinstance(found, Unusable)
+
+
+CREDENTIALS = st.builds(
+    Credential,
+    st.sampled_from(["x_session_token", "cookie", "bearer"]),
+    st.binary(max_size=4),
+    st.binary(max_size=6),
+)
+
+
+@given(CREDENTIALS, CREDENTIALS)
+def test_keys_are_equal_only_for_equal_credentials(one: Credential, other: Credential) -> None:
+    """Kind, name and value are kept apart in the key: no two credentials share one."""
+    hasher = CredentialHasher(b"k" * 32, "http://kratos.test")
+
+    assert (hasher.key(one) == hasher.key(other)) == (tuple(one) == tuple(other))
+    assert len(hasher.key(one)) == 32
+
+
+def test_keys_depend_on_the_secret_and_on_kratos() -> None:
+    """A key of one process or Kratos is worth nothing in another."""
+    credential = Credential("bearer", b"", b"t")
+    keys = {
+        CredentialHasher(b"a" * 32, "http://one.test").key(credential),
+        CredentialHasher(b"b" * 32, "http://one.test").key(credential),
+        CredentialHasher(b"a" * 32, "http://two.test").key(credential),
+    }
+
+    assert len(keys) == 3
+    assert not any(b"t1" in key for key in keys)

@@ -1,0 +1,100 @@
+"""The error tree: codes and statuses are a contract."""
+
+import pytest
+
+from ory_guard import exceptions
+from ory_guard.exceptions import (
+    FlowError,
+    KratosRateLimited,
+    KratosRefusal,
+    OryGuardError,
+    Refusal,
+    SessionRequired,
+)
+
+CONTRACT = {
+    "OryGuardError": ("ory_guard_error", 500, "Exception"),
+    "ConfigurationError": ("configuration_error", 500, "OryGuardError"),
+    "Refusal": ("refused", 403, "OryGuardError"),
+    "SessionRequired": ("session_inactive", 401, "Refusal"),
+    "StepUpRequired": ("session_aal2_required", 403, "Refusal"),
+    "EnrollmentRequired": ("session_aal2_enrollment_required", 403, "Refusal"),
+    "ReauthenticationRequired": ("session_refresh_required", 403, "Refusal"),
+    "RequirementNotMet": ("requirement_not_met", 403, "Refusal"),
+    "CsrfViolation": ("security_csrf_violation", 403, "Refusal"),
+    "SessionCheckUnavailable": ("session_check_unavailable", 503, "Refusal"),
+    "KratosUnavailable": ("kratos_unavailable", 503, "OryGuardError"),
+    "KratosTimeout": ("kratos_timeout", 503, "KratosUnavailable"),
+    "KratosRateLimited": ("kratos_rate_limited", 503, "KratosUnavailable"),
+    "KratosProtocolError": ("kratos_protocol_error", 503, "KratosUnavailable"),
+    "FlowError": ("flow_error", 400, "OryGuardError"),
+    "FlowExpired": ("self_service_flow_expired", 410, "FlowError"),
+    "FlowNotFound": ("flow_not_found", 404, "FlowError"),
+    "FlowInvalid": ("flow_invalid", 400, "FlowError"),
+    "FlowForbidden": ("flow_forbidden", 403, "FlowError"),
+    "BrowserLocationChangeRequired": ("browser_location_change_required", 422, "FlowError"),
+    "SessionAlreadyAvailable": ("session_already_available", 400, "FlowError"),
+}
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_codes_statuses_and_the_tree_are_stable(name: str) -> None:
+    """Callers branch on code, status and class, so none of them moves."""
+    kind = getattr(exceptions, name)
+
+    assert CONTRACT[name] == (kind.code, kind.status_code, kind.__base__.__name__)
+
+
+def test_every_error_has_its_place_in_the_contract() -> None:
+    """A new error class is a change of the contract, and has to be written down here."""
+    errors = {name for name in exceptions.__all__ if isinstance(getattr(exceptions, name), type)}
+
+    assert {*CONTRACT, "KratosRefusal", "Failure"} == errors
+    assert sorted(exceptions.__all__) == exceptions.__all__
+
+
+def test_a_refusal_has_a_sentence_of_its_own() -> None:
+    """Whoever raises a refusal need not word it."""
+    assert str(SessionRequired()) == SessionRequired.default_reason
+    assert str(SessionRequired("Please sign in to vote.")) == "Please sign in to vote."
+
+
+def test_a_refusal_asks_for_nothing_unless_told() -> None:
+    """The optional parts are empty, so that an answer says nothing that nobody meant."""
+    refusal = Refusal()
+
+    assert (refusal.failures, refusal.aal, refusal.max_age, refusal.retry_after, refusal.credential_sent) == (
+        (),
+        None,
+        None,
+        None,
+        False,
+    )
+
+
+def test_a_rate_limit_says_how_long_to_wait() -> None:
+    """The seconds are there for whoever retries."""
+    error = KratosRateLimited("Kratos answered 429", retry_after=7)
+
+    assert (str(error), error.retry_after) == ("Kratos answered 429", 7)
+
+
+def test_a_refusal_of_kratos_keeps_what_was_answered() -> None:
+    """Its status is the one that was answered, not the class's."""
+    error = KratosRefusal("no", status_code=418, error_id="teapot", reason="short and stout")
+
+    assert (error.status_code, error.error_id, error.reason) == (418, "teapot", "short and stout")
+    assert (error.redirect_browser_to, error.set_cookies) == (None, ())
+    assert isinstance(error, OryGuardError)
+
+
+def test_a_flow_error_carries_the_way_on() -> None:
+    """The successor of a flow, and where the browser goes, are attributes."""
+    error = FlowError("gone", use_flow_id="f2", redirect_browser_to="https://id.example.com/x", flow={"id": "f1"})
+
+    assert (error.use_flow_id, error.redirect_browser_to, error.flow) == (
+        "f2",
+        "https://id.example.com/x",
+        {"id": "f1"},
+    )
+    assert (error.error_id, error.reason, error.set_cookies) == (None, None, ())
