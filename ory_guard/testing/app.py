@@ -22,6 +22,7 @@ Sleep = Callable[[float], Awaitable[None]]
 DRIP_PIECES: Final = 16
 NO_CACHE: Final = "private, no-cache, no-store, must-revalidate"
 ANY: Final = "*"
+WITHOUT_COOKIES: Final = ("/health/", "/version")
 
 
 class Route:
@@ -181,7 +182,7 @@ class App:
 
 
 def _with_shared_headers(exchange: Exchange, answer: Answer) -> Answer:
-    shared = {"vary": "Origin, Cookie"}
+    shared = {"vary": "Origin" if exchange.path.startswith(WITHOUT_COOKIES) else "Origin, Cookie"}
     if exchange.method == "GET":
         shared["cache-control"] = NO_CACHE
     answer.headers = {**shared, **answer.headers}

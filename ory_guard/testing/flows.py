@@ -98,7 +98,10 @@ class FlowEndpoints:
 
     def create_native(self, exchange: Exchange) -> Answer:
         """Begin a flow for an app without a browser."""
-        return Answer.json(self.document(self.begin(exchange, "api")))
+        flow = self.begin(exchange, "api")
+        # Only the answer that begins the flow has the code: later ones would give it away.
+        code = flow.internal.get("exchange_code")
+        return Answer.json(self.document(flow, **({"session_token_exchange_code": code} if code else {})))
 
     def create_browser(self, exchange: Exchange) -> Answer:
         """Begin a flow in a browser: the flow itself as JSON, else a redirect to the page that shows it."""

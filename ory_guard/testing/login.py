@@ -53,7 +53,7 @@ class LoginEndpoints(FlowEndpoints):
             "requested_aal": aal,
         }
         if kind == "api" and session is None and exchange.flag("return_session_token_exchange_code"):
-            flow.fields["session_token_exchange_code"] = random_string(EXCHANGE_CODE_LENGTH)
+            flow.internal["exchange_code"] = random_string(EXCHANGE_CODE_LENGTH)
         self._fill(flow, session, aal, refresh=refresh)
         return flow
 

@@ -9,7 +9,7 @@ from ory_guard.testing.flows import Flow, InvalidFlowError
 from ory_guard.testing.identities import create_identity, identifiers_taken, touch
 from ory_guard.testing.oidc_provider import FakeOidcProvider
 from ory_guard.testing.server import Server
-from ory_guard.testing.sessions import Sessions
+from ory_guard.testing.sessions import Sessions, device_of
 from ory_guard.testing.store import Identity, Session, new_id, random_string
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class OidcEndpoints:
         is_new = identity is None
         identity = identity or self._register(flow, name, claims)
         if flow.native:
-            session = self._sessions.start(identity, [method])
+            session = self._sessions.start(identity, [method], device_of(exchange))
             return self._hand_over(exchange, flow, session)
         if is_new:
             return self.registration.finish(exchange, flow, identity, method)
@@ -127,7 +127,7 @@ class OidcEndpoints:
     def _hand_over(self, exchange: Exchange, flow: Flow, session: Session) -> Answer:
         """Send the browser back into the app with the second half of what opens the session."""
         code = random_string(RETURN_CODE_LENGTH)
-        first_half = flow.fields.get("session_token_exchange_code") or new_id()
+        first_half = flow.internal.get("exchange_code") or new_id()
         self._exchanges[first_half] = (code, session)
         back = flow.return_to or self._server.settings.default_return_url
         joint = "&" if "?" in back else "?"

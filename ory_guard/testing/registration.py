@@ -33,7 +33,7 @@ class RegistrationEndpoints(FlowEndpoints):
         flow = self.new_flow(exchange, kind)
         flow.fields = {"organization_id": None}
         if kind == "api" and exchange.flag("return_session_token_exchange_code"):
-            flow.fields["session_token_exchange_code"] = random_string(EXCHANGE_CODE_LENGTH)
+            flow.internal["exchange_code"] = random_string(EXCHANGE_CODE_LENGTH)
         self._fill(flow)
         return flow
 
