@@ -1,0 +1,239 @@
+"""Whole journeys through the client, against the fake and, with the `live` mark, against a real Kratos."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+
+from ory_guard.client import FrontendClient, UiNodeInputAttributes
+from ory_guard.client.flows import Flow
+from ory_guard.client.ui import csrf_token, find_nodes, submit_body
+from ory_guard.client.updates import (
+    PerformNativeLogoutBody,
+    UpdateLoginFlowWithPasswordMethod,
+    UpdateRegistrationFlowWithPasswordMethod,
+    UpdateSettingsFlowWithPasswordMethod,
+    UpdateSettingsFlowWithProfileMethod,
+)
+from ory_guard.exceptions import BrowserLocationChangeRequired, FlowForbidden, FlowInvalid, KratosRefusal
+from ory_guard.models import Session
+from ory_guard.testing import FakeKratos
+
+pytestmark = pytest.mark.anyio
+
+LIVE = "ORY_GUARD_LIVE_KRATOS"
+
+
+@pytest.fixture(params=["fake", pytest.param("live", marks=pytest.mark.live)])
+async def client(request: pytest.FixtureRequest) -> AsyncIterator[FrontendClient]:
+    """Give a client of the fake, or of the real Kratos that the environment names."""
+    if request.param == "fake":
+        fake = FakeKratos()
+        base_url, transport = "http://127.0.0.1:4433", httpx2.ASGITransport(app=fake.app)
+    elif LIVE in os.environ:
+        base_url, transport = os.environ[LIVE], None
+    else:
+        pytest.skip(f"{LIVE} does not name the public URL of a real Kratos")
+    async with FrontendClient(base_url, transport=transport) as made:
+        yield made
+
+
+@pytest.fixture
+def email() -> str:
+    """Give an address that nobody has registered yet."""
+    return f"ada-{uuid.uuid4().hex}@example.test"
+
+
+class Browser:
+    """Keeps cookies as a browser does, as far as one host goes."""
+
+    def __init__(self) -> None:
+        self._cookies: dict[str, str] = {}
+
+    def take(self, set_cookies: tuple[str, ...]) -> None:
+        """Store the cookies of an answer; one that is over is dropped."""
+        for line in set_cookies:
+            pair, *attributes = line.split("; ")
+            name, _, value = pair.partition("=")
+            if "Max-Age=0" in attributes:
+                self._cookies.pop(name, None)
+            else:
+                self._cookies[name] = value
+
+    @property
+    def cookie(self) -> str:
+        """The `Cookie` header."""
+        return "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+
+
+def fill_in(flow: Flow, **texts: str) -> dict[str, str]:
+    """Return what a browser posts: each input as it was rendered but for the texts, and no button."""
+    inputs = [node.attributes for node in find_nodes(flow) if isinstance(node.attributes, UiNodeInputAttributes)]
+    form = {
+        attributes.name: str(attributes.value or "")
+        for attributes in inputs
+        if attributes.type not in ("submit", "button")
+    }
+    return form | {name.replace("__", "."): text for name, text in texts.items()}
+
+
+async def register(client: FrontendClient, email: str, password: str) -> None:
+    """Register somebody natively."""
+    flow = await client.create_native_registration_flow()
+    body = UpdateRegistrationFlowWithPasswordMethod(password=password, traits={"email": email})
+
+    result = await client.update_registration_flow(flow=flow.id, body=body)
+
+    assert result.identity.traits["email"] == email
+
+
+async def sign_in(client: FrontendClient, email: str, password: str) -> str:
+    """Sign in natively and return the token."""
+    flow = await client.create_native_login_flow()
+    body = UpdateLoginFlowWithPasswordMethod(identifier=email, password=password)
+
+    result = await client.update_login_flow(flow=flow.id, body=body)
+
+    assert isinstance(result.session, Session)
+    assert result.session_token is not None
+    return result.session_token
+
+
+async def test_native_journey(client: FrontendClient, email: str) -> None:
+    """Register, sign in, change traits and password, list sessions, and sign out, with a token."""
+    await register(client, email, "correct-horse-battery-9")
+    token = await sign_in(client, email, "correct-horse-battery-9")
+
+    flow = await client.create_native_settings_flow(x_session_token=token)
+    named = UpdateSettingsFlowWithProfileMethod(traits={"email": email, "name": {"first": "Ada"}})
+    settings = await client.update_settings_flow(flow=flow.id, body=named, x_session_token=token)
+    assert (settings.state, settings.identity.traits["name"]) == ("success", {"first": "Ada"})
+
+    changed = UpdateSettingsFlowWithPasswordMethod(password="battery-staple-correct-7")
+    settings = await client.update_settings_flow(flow=flow.id, body=changed, x_session_token=token)
+    assert settings.state == "success"
+    other = await sign_in(client, email, "battery-staple-correct-7")
+
+    sessions = [
+        session.id
+        async for page in client.all_my_sessions(page_size=1, x_session_token=other)
+        for session in page.sessions
+    ]
+    mine = await client.to_session(x_session_token=token)
+    assert mine.id in sessions
+    await client.disable_my_session(id=mine.id, x_session_token=other)
+    with pytest.raises(KratosRefusal) as refused:
+        await client.to_session(authorization=f"Bearer {token}")
+    assert refused.value.status_code == 401
+
+    await client.perform_native_logout(body=PerformNativeLogoutBody(session_token=other))
+    with pytest.raises(KratosRefusal):
+        await client.to_session(x_session_token=other)
+
+
+async def test_native_login_with_a_wrong_password(client: FrontendClient, email: str) -> None:
+    """The messages of a refused login are in the error's flow."""
+    await register(client, email, "correct-horse-battery-9")
+    flow = await client.create_native_login_flow()
+
+    with pytest.raises(FlowInvalid) as refused:
+        await client.update_login_flow(
+            flow=flow.id, body={"method": "password", "identifier": email, "password": "wrong-horse-9"}
+        )
+
+    assert [message.id for message in refused.value.flow.ui.messages] == [4000006]
+
+
+async def test_browser_journey(client: FrontendClient, email: str) -> None:
+    """Register in two steps, sign out, sign in, and change traits, as forms of a browser that keeps cookies."""
+    browser = Browser()
+    started = await client.with_response.create_browser_registration_flow()
+    browser.take(started.set_cookies)
+    form = fill_in(started.parsed, traits__email=email, method="profile")
+    with pytest.raises(FlowInvalid) as second_step:
+        await client.update_registration_flow(
+            flow=started.parsed.id, body=submit_body(form, started.parsed), cookie=browser.cookie
+        )
+    browser.take(second_step.value.set_cookies)
+    flow = second_step.value.flow
+    form = fill_in(flow, password="correct-horse-battery-9", method="password")
+    registered = await client.with_response.update_registration_flow(
+        flow=flow.id, body=submit_body(form, flow), cookie=browser.cookie
+    )
+    browser.take(registered.set_cookies)
+    assert registered.parsed.identity.traits["email"] == email
+
+    if registered.parsed.session is not None:  # a Kratos may be set up without signing in here
+        await sign_out(client, browser)
+    await sign_in_by_form(client, browser, email, "correct-horse-battery-9")
+
+    settings = await client.with_response.create_browser_settings_flow(cookie=browser.cookie)
+    browser.take(settings.set_cookies)
+    form = fill_in(settings.parsed, traits__name__first="Ada", method="profile")
+    changed = await client.update_settings_flow(
+        flow=settings.parsed.id, body=submit_body(form, settings.parsed), cookie=browser.cookie
+    )
+    assert (changed.state, changed.identity.traits["name"]) == ("success", {"first": "Ada"})
+
+
+async def sign_out(client: FrontendClient, browser: Browser) -> None:
+    """Sign a browser out."""
+    logout = await client.create_browser_logout_flow(cookie=browser.cookie)
+    done = await client.with_response.update_logout_flow(token=logout.logout_token, cookie=browser.cookie)
+    browser.take(done.set_cookies)
+    with pytest.raises(KratosRefusal):
+        await client.to_session(cookie=browser.cookie)
+
+
+async def sign_in_by_form(client: FrontendClient, browser: Browser, email: str, password: str) -> None:
+    """Sign a browser in."""
+    started = await client.with_response.create_browser_login_flow(cookie=browser.cookie)
+    browser.take(started.set_cookies)
+    rendered = await client.get_login_flow(id=started.parsed.id, cookie=browser.cookie)
+    form = fill_in(rendered, identifier=email, password=password, method="password")
+
+    done = await client.with_response.update_login_flow(
+        flow=rendered.id, body=submit_body(form, rendered), cookie=browser.cookie
+    )
+
+    browser.take(done.set_cookies)
+    session = await client.to_session(cookie=browser.cookie)
+    assert session.identity.traits["email"] == email
+
+
+async def test_browser_flow_of_another_browser(client: FrontendClient) -> None:
+    """Without the cookie that came with it, a browser flow can't be read."""
+    started = await client.create_browser_login_flow()
+    assert csrf_token(started) is not None
+
+    with pytest.raises(FlowForbidden) as refused:
+        await client.get_login_flow(id=started.id)
+
+    assert refused.value.error_id == "security_csrf_violation"
+
+
+async def test_second_factor_in_a_browser(email: str) -> None:
+    """After the first factor, the error's cookies and address lead on to the second one."""
+    fake, browser = FakeKratos(), Browser()
+    person = fake.add_identity(email, totp=True)
+    client = FrontendClient("http://127.0.0.1:4433", transport=httpx2.ASGITransport(app=fake.app))
+    first = await client.with_response.create_browser_login_flow()
+    browser.take(first.set_cookies)
+    form = fill_in(first.parsed, identifier=email, password="correct-horse-battery-9", method="password")
+    with pytest.raises(BrowserLocationChangeRequired) as moved:
+        await client.update_login_flow(
+            flow=first.parsed.id, body=submit_body(form, first.parsed), cookie=browser.cookie
+        )
+    browser.take(moved.value.set_cookies)
+    assert (moved.value.redirect_browser_to or "").endswith("/self-service/login/browser?aal=aal2")
+
+    second = await client.with_response.create_browser_login_flow(aal="aal2", cookie=browser.cookie)
+    browser.take(second.set_cookies)
+    form = fill_in(second.parsed, totp_code=fake.totp_code(person), method="totp")
+    done = await client.update_login_flow(
+        flow=second.parsed.id, body=submit_body(form, second.parsed), cookie=browser.cookie
+    )
+
+    assert done.session.authenticator_assurance_level == "aal2"
