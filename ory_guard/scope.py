@@ -14,7 +14,7 @@ from ory_guard.policy import Requirement
 from ory_guard.redirects import request_url
 from ory_guard.settings import GuardSettings
 
-__all__ = ["Check", "SessionScopes", "SessionUser", "check_in", "page_url", "publish", "scope_of"]
+__all__ = ["Check", "SessionUser", "SessionView", "check_in", "page_url", "publish", "scope_of"]
 
 _KEY: Final = "ory_guard"
 
@@ -39,38 +39,23 @@ class Check:
         started: Whether the answer was begun.
     """
 
-    __slots__ = (
-        "accepted",
-        "asked_at",
-        "exempt",
-        "gated",
-        "guard",
-        "key",
-        "outcome",
-        "path",
-        "refused",
-        "requirements",
-        "root_path",
-        "set_cookies",
-        "started",
-        "waited",
-    )
+    # Most requests never change these, so they are not written for each.
+    outcome: Outcome | None = None
+    key: bytes | None = None
+    asked_at = 0.0
+    waited = False
+    exempt = False
+    refused = False
+    gated = False
+    requirements: tuple[Requirement, ...] = ()
+    set_cookies: tuple[bytes, ...] = ()
+    accepted = False
+    started = False
 
     def __init__(self, guard: Any, path: str, root_path: str) -> None:
         self.guard = guard
         self.path = path
         self.root_path = root_path
-        self.outcome: Outcome | None = None
-        self.key: bytes | None = None
-        self.asked_at = 0.0
-        self.waited = False
-        self.exempt = False
-        self.gated = False
-        self.refused = False
-        self.requirements: tuple[Requirement, ...] = ()
-        self.set_cookies: tuple[bytes, ...] = ()
-        self.accepted = False
-        self.started = False
 
 
 class SessionUser:
@@ -91,21 +76,30 @@ class SessionUser:
         self.identity = self.display_name = "" if session is None else session.identity.id
 
 
-class SessionScopes:
+_SCOPES: Final = {"aal1": ("authenticated", "aal1"), "aal2": ("authenticated", "aal1", "aal2")}
+_NOBODY: Final = SessionUser(None)
+
+
+class SessionView:
     """`request.auth`: what Starlette's `@requires` looks at.
 
     Args:
         outcome: Who is there.
+
+    Attributes:
+        user: What is `request.user`.
     """
 
-    __slots__ = ("_outcome", "_scopes")
+    __slots__ = ("_outcome", "_scopes", "user")
 
     def __init__(self, outcome: Outcome) -> None:
         self._outcome = outcome
         self._scopes: tuple[str, ...] = ()
+        self.user = _NOBODY
         if isinstance(outcome, Authenticated):
             level = outcome.session.authenticator_assurance_level
             self._scopes = _SCOPES.get(level or "", ("authenticated",))
+            self.user = SessionUser(outcome.session)
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -119,10 +113,6 @@ class SessionScopes:
             assert refusal is not None  # noqa: S101 - an Unavailable always has one
             raise refusal
         return self._scopes
-
-
-_SCOPES: Final = {"aal1": ("authenticated", "aal1"), "aal2": ("authenticated", "aal1", "aal2")}
-_NOBODY: Final = SessionUser(None)
 
 
 def scope_of(connection: Any) -> MutableMapping[str, Any]:
@@ -147,22 +137,33 @@ def page_url(settings: GuardSettings, scope: Mapping[str, Any]) -> str | None:
     return request_url(settings, scope, check.path, check.root_path)
 
 
-def publish(scope: MutableMapping[str, Any], check: Check, outcome: Outcome) -> None:
+def publish(
+    scope: MutableMapping[str, Any], check: Check, outcome: Outcome, view: SessionView | None = None
+) -> None:
     """Put the outcome where applications read it: `request.state`, `request.user`, `request.auth`.
+
+    Args:
+        scope: The request.
+        check: Its check.
+        outcome: Who is there.
+        view: What applications see of the outcome, where it was made before.
 
     Raises:
         ConfigurationError: Something else stands at `request.state.session`.
     """
-    check.outcome = outcome
-    session = outcome.session if type(outcome) is Authenticated else None
-    state = scope.setdefault("state", {})
-    if "session" in state and _KEY not in scope:
+    state = scope.get("state")
+    if state is None:
+        state = scope["state"] = {}
+    elif "session" in state and _KEY not in scope:
         raise ConfigurationError(
             "request.state.session holds something else (lifespan state?): ory_guard keeps the session there, "
             "so the application must use another name"
         )
-    state["session"] = session
+    if view is None:
+        view = SessionView(outcome)
+    check.outcome = outcome
+    state["session"] = view.user.session
     state["auth"] = outcome
-    scope["user"] = _NOBODY if session is None else SessionUser(session)
-    scope["auth"] = SessionScopes(outcome)
+    scope["user"] = view.user
+    scope["auth"] = view
     scope[_KEY] = check
