@@ -5,6 +5,7 @@ RFC 9111: an entry is fresh until its ttl ends, and `invalidate` ends it early.
 """
 
 from dataclasses import dataclass
+from math import inf, nextafter
 from time import monotonic, time
 from typing import Any, Final, Protocol
 
@@ -12,6 +13,7 @@ from cachetools import TLRUCache
 
 from ory_guard.models import Session
 from ory_guard.outcomes import Answered, Authenticated
+from ory_guard.view import SessionView
 
 __all__ = ["Clock", "Entry", "SessionCache", "SystemClock"]
 
@@ -43,12 +45,14 @@ class Entry:
 
     Attributes:
         outcome: What was answered.
+        view: What applications see of it.
         asked_at: When the question was sent, on the monotonic clock.
         fresh_until: The end of its ttl, on the monotonic clock.
         fresh_until_wall: The same on the wall clock, for a machine whose monotonic clock stood still.
     """
 
     outcome: Answered
+    view: SessionView
     asked_at: float
     fresh_until: float
     fresh_until_wall: float
@@ -65,7 +69,7 @@ class SessionCache:
 
     Args:
         max_sessions: How many sessions, and as many refusals, are kept.
-        longest_ttl: The longest time, in seconds, for which anything is kept.
+        longest_ttl: The longest time, in seconds, for which an answer is under way and then kept.
         clock: Where the time comes from.
     """
 
@@ -78,6 +82,8 @@ class SessionCache:
         self._refusals: TLRUCache[bytes, Entry] = TLRUCache(max_sessions, _fresh_until, clock.monotonic)
         self._revoked: dict[str, float] = {}
         self._cleared_at = -1.0
+        self._last_question = -1.0
+        self._last_invalidation = -1.0
         self.generation = 0
 
     def __len__(self) -> int:
@@ -101,19 +107,31 @@ class SessionCache:
             return None if self.is_revoked(entry.outcome.session, entry.asked_at) else entry
         return entry
 
+    def question_time(self) -> float:
+        """Return when a question that is sent now is sent, on the monotonic clock.
+
+        That is later than every invalidation so far, however coarse the clock is.
+        """
+        self._last_question = max(self._monotonic(), nextafter(self._last_invalidation, inf))
+        return self._last_question
+
     def put(self, key: bytes, entry: Entry, generation: int) -> None:
-        """Keep `entry` in the place of what was there, unless something was invalidated since `generation`.
+        """Keep `entry` in the place of what was there, unless that was asked for later.
+
+        Nothing is kept if something was invalidated since `generation`.
 
         Args:
             key: The credential's cache key.
             entry: The answer.
             generation: `generation` as it was before the question was sent.
         """
+        for kept in (self._sessions.get(key), self._refusals.get(key)):
+            if kept is not None and kept.asked_at > entry.asked_at:
+                return
         self.discard(key)
-        if generation != self.generation:
-            return
-        kept = self._sessions if isinstance(entry.outcome, Authenticated) else self._refusals
-        kept[key] = entry
+        if generation == self.generation:
+            cache = self._sessions if isinstance(entry.outcome, Authenticated) else self._refusals
+            cache[key] = entry
 
     def discard(self, key: bytes) -> None:
         """Forget what is kept under `key`, if anything is."""
@@ -125,9 +143,8 @@ class SessionCache:
 
         A kept `SecondFactorRequired` does not say whose it is, so all of them are dropped.
         """
-        self.generation += 1
+        now = self._begin_generation()
         self._refusals.clear()
-        now = self._monotonic()
         self._revoked.update(dict.fromkeys(ids, now))
         if len(self._revoked) > _MOST_REVOCATIONS:
             oldest = now - self._longest_ttl
@@ -143,8 +160,12 @@ class SessionCache:
 
     def clear(self) -> None:
         """Forget every answer, those of checks under way too."""
-        self.generation += 1
-        self._cleared_at = self._monotonic()
+        self._cleared_at = self._begin_generation()
         self._sessions.clear()
         self._refusals.clear()
         self._revoked.clear()
+
+    def _begin_generation(self) -> float:
+        self.generation += 1
+        self._last_invalidation = max(self._monotonic(), self._last_question)
+        return self._last_invalidation

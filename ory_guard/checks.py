@@ -137,7 +137,7 @@ class Checks:
 
     async def _fly(self, key: bytes, credential: Credential, *, no_cache: bool) -> Fact:
         generation = self._cache.generation
-        asked_at, asked_at_wall = self._clock.monotonic(), self._clock.time()
+        asked_at, asked_at_wall = self._cache.question_time(), self._clock.time()
         reading = await self._read(credential, asked_at_wall, no_cache=no_cache)
         fact = Fact(reading.outcome, asked_at, reading.set_cookies)
         self._report(key, reading.outcome)

@@ -6,6 +6,7 @@ Evaluated on every request from the cached facts; a verdict is never kept.
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from typing import Any, Final, Literal
 
 from ory_guard.exceptions import ConfigurationError, Failure
@@ -38,7 +39,7 @@ class Requirement:
 
     aal: AssuranceLevel | None = None
     max_age: float | None = None
-    authentication_methods: Collection[str] = ()
+    authentication_methods: Collection[str] | None = None
     verified: bool | str = False
     organization: str | None = None
     when: Condition | None = None
@@ -47,13 +48,17 @@ class Requirement:
     def __post_init__(self) -> None:
         if self.aal not in (None, *_KNOWN_LEVELS):
             raise ConfigurationError(f"aal: {self.aal!r} is not allowed: use 'aal1' or 'aal2'")
-        if self.max_age is not None and not self.max_age > 0:
+        if self.max_age is not None and not _is_a_duration(self.max_age):
             raise ConfigurationError(f"max_age: {self.max_age!r} is not allowed: use seconds above 0")
         if isinstance(self.authentication_methods, str):
             raise ConfigurationError(
                 f"authentication_methods: {self.authentication_methods!r} is not allowed: use a list of methods"
             )
-        object.__setattr__(self, "authentication_methods", tuple(self.authentication_methods))
+        object.__setattr__(self, "authentication_methods", tuple(self.authentication_methods or ()))
+
+
+def _is_a_duration(seconds: object) -> bool:
+    return isinstance(seconds, int | float) and 0 < seconds < inf
 
 
 ANY_SESSION: Final = Requirement()

@@ -31,7 +31,7 @@ def session_required(
     *,
     aal: AssuranceLevel | None = None,
     max_age: float | None = None,
-    authentication_methods: Collection[str] = (),
+    authentication_methods: Collection[str] | None = None,
     verified: bool | str = False,
     organization: str | None = None,
     when: Condition | None = None,
