@@ -9,7 +9,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from types import MethodType
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from ory_guard.client.flows import Flow
 from ory_guard.client.readers import Reader
@@ -87,11 +87,9 @@ class OperationMethod(Generic[P, T]):
     def __init__(self, method: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]) -> None:
         self._method = method
         self.__doc__ = method.__doc__
-        self.__name__ = method.__name__
-        self.__wrapped__ = method
 
     @overload
-    def __get__(self, instance: None, owner: type) -> Self: ...
+    def __get__(self, instance: None, owner: type) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]: ...
 
     @overload
     def __get__(self, instance: ResponseView, owner: type) -> Callable[P, Coroutine[Any, Any, Response[T]]]: ...
@@ -102,7 +100,7 @@ class OperationMethod(Generic[P, T]):
     def __get__(self, instance: Operations | None, owner: type) -> Any:
         """Give the method of a client, or of its `with_response`."""
         if instance is None:
-            return self
+            return self._method
         if isinstance(instance, ResponseView):
             return self._recorded(instance)
         return MethodType(self._method, instance)

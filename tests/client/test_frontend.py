@@ -115,6 +115,7 @@ def test_methods_take_what_the_table_says(name: str) -> None:
     assert inspect.iscoroutinefunction(getattr(client.with_response, name))
     assert getattr(FrontendClient, name).__doc__ == getattr(client.with_response, name).__doc__
     assert getattr(FrontendClient, name).__name__ == name
+    assert set(parameters_of(getattr(FrontendClient, name))) == {"self", *taken}
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

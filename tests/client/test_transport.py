@@ -192,16 +192,20 @@ async def test_no_error_of_the_library_escapes(raised: Exception, expected: type
     assert "secret" not in str(caught.value)
 
 
+class SynchronousStream(httpx2.SyncByteStream):
+    """A stream without `__aiter__`."""
+
+
+class Synchronous(httpx2.AsyncBaseTransport):
+    """A transport that answers with what only threads can read."""
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer."""
+        return httpx2.Response(200, stream=SynchronousStream())
+
+
 async def test_a_transport_for_threads_is_refused() -> None:
     """An answer that can't be read asynchronously is nonsense and no crash."""
-
-    class Synchronous(httpx2.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-            return httpx2.Response(200, stream=SynchronousStream())
-
-    class SynchronousStream(httpx2.SyncByteStream):
-        """A stream without `__aiter__`."""
-
     client = FrontendClient("http://id.example", transport=Synchronous())
 
     with pytest.raises(KratosProtocolError, match="can't be read asynchronously"):
