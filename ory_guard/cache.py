@@ -4,7 +4,7 @@ Kept are facts, never verdicts: what Kratos said about a credential, and when it
 RFC 9111: an entry is fresh until its ttl ends, and `invalidate` ends it early.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, nextafter
 from time import monotonic, time
 from typing import Any, Final, Protocol
@@ -45,17 +45,20 @@ class Entry:
 
     Attributes:
         outcome: What was answered.
-        view: What applications see of it.
         asked_at: When the question was sent, on the monotonic clock.
         fresh_until: The end of its ttl, on the monotonic clock.
         fresh_until_wall: The same on the wall clock, for a machine whose monotonic clock stood still.
+        view: What applications see of the answer, made once for all requests.
     """
 
     outcome: Answered
-    view: SessionView
     asked_at: float
     fresh_until: float
     fresh_until_wall: float
+    view: SessionView = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "view", SessionView(self.outcome))
 
 
 def _fresh_until(_key: bytes, entry: Entry, _now: float) -> float:

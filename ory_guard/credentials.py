@@ -6,8 +6,7 @@ can't be sent. Nothing is unquoted or unescaped: parsers that do disagree about 
 """
 
 import hashlib
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal, NamedTuple
 
 from ory_guard.settings import GuardSettings
@@ -48,12 +47,17 @@ class Unusable(NamedTuple):
 
 
 class CredentialReader:
-    """Reads the credential of a request under one set of settings."""
+    """Reads the credential of a request under one set of settings.
+
+    Attributes:
+        names: The exact names of session cookies.
+    """
 
     def __init__(self, settings: GuardSettings) -> None:
         names = [name.encode("ascii") for name in settings.cookie_names]
-        self._names = frozenset(name for name in names if not name.endswith(b"*"))
-        self._pairs = [_pair_pattern(name) for name in names]
+        self.names = frozenset(name for name in names if not name.endswith(b"*"))
+        self._starts = [name.removesuffix(b"*") for name in names]
+        self._prefixes = tuple(name[:-1] for name in names if name.endswith(b"*"))
         self._limit = settings.max_credential_bytes
         readers: dict[bytes, Callable[[list[bytes]], Credential | Unusable | None]] = {}
         # In Kratos' order.
@@ -97,21 +101,19 @@ class CredentialReader:
     def _read_cookie(self, headers: list[bytes]) -> Credential | Unusable | None:
         found: tuple[bytes, bytes] | None = None
         for header in headers:
-            for pattern in self._pairs:
-                for match in pattern.finditer(header):
-                    before = header[: match.start()].rstrip(b" \t")
-                    pair = match[1], match[2].strip(b" \t")
-                    # A name starts its pair; in the midst of one it is part of something else.
-                    if not pair[1] or pair == found or (before and not before.endswith(b";")):
+            for start in self._starts:
+                for pair in _pairs(header, start):
+                    name, value = pair
+                    if name not in self.names and not (self._prefixes and name.startswith(self._prefixes)):
                         continue
-                    if found is not None:
+                    if value and found is not None and pair != found:
                         return Unusable("cookie", "ambiguous")
-                    found = pair
+                    found = pair if value else found
         if found is None:
             return None
         name, value = found
         # A name that a wildcard matched was chosen by the client.
-        if name not in self._names and name.translate(None, _COOKIE_OCTETS):
+        if name not in self.names and (len(name) > self._limit or name.translate(None, _COOKIE_OCTETS)):
             return Unusable("cookie", "malformed")
         return self._checked("cookie", name, value, _COOKIE_OCTETS)
 
@@ -133,10 +135,19 @@ class CredentialReader:
         return Credential(kind, name, value)
 
 
-def _pair_pattern(name: bytes) -> re.Pattern[bytes]:
-    # It starts with the name itself, so that the search skips foreign cookies at the speed of memchr.
-    rest = rb"[^=;]*" if name.endswith(b"*") else b""
-    return re.compile(b"(" + re.escape(name.removesuffix(b"*")) + rest + rb")=([^;]*)")
+def _pairs(header: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield name and value of the pairs whose name begins with `start`, byte for byte, blanks around left out."""
+    at = header.find(start)
+    while at >= 0:
+        end = header.find(b";", at)
+        if end < 0:
+            end = len(header)
+        begin = header.rfind(b";", 0, at) + 1
+        # A name starts its pair; in the midst of one the bytes are part of something else.
+        if begin == at or not header[begin:at].strip(b" \t"):
+            name, _, value = header[at:end].partition(b"=")
+            yield name, value.strip(b" \t")
+        at = header.find(start, end)
 
 
 class CredentialHasher:
@@ -145,21 +156,24 @@ class CredentialHasher:
     Args:
         secret: The key, 16 to 64 bytes.
         base_url: Kratos' public URL: an answer of one Kratos is never used for another.
+        cookie_names: Names of cookies that are to be expected.
     """
 
-    def __init__(self, secret: bytes, base_url: str) -> None:
+    def __init__(self, secret: bytes, base_url: str, cookie_names: Iterable[bytes] = ()) -> None:
         self._start = hashlib.blake2b(_prefixed(base_url.encode()), key=secret, digest_size=32)
-        # Hashed as far as it is the same for every request.
-        self._tokens = {kind: self._started(kind, b"") for kind in ("x_session_token", "bearer")}
+        # Hashed as far as it is the same for every request; what a wildcard matched is named by the client.
+        self._begun = {kind: self._begin(kind, b"") for kind in ("x_session_token", "bearer")}
+        self._begun_cookies = {name: self._begin("cookie", name) for name in cookie_names}
 
     def key(self, credential: Credential) -> bytes:
         """Return the key under which facts about this credential are kept."""
         kind, name, value = credential
-        hasher = self._started(kind, name) if name else self._tokens[kind].copy()
+        begun = self._begun_cookies.get(name) if kind == "cookie" else self._begun[kind]
+        hasher = self._begin(kind, name) if begun is None else begun.copy()
         hasher.update(_prefixed(value))
         return hasher.digest()
 
-    def _started(self, kind: str, name: bytes) -> hashlib.blake2b:
+    def _begin(self, kind: str, name: bytes) -> hashlib.blake2b:
         hasher = self._start.copy()
         hasher.update(_prefixed(kind.encode()) + _prefixed(name))
         return hasher

@@ -177,6 +177,7 @@ class Enforcement:
         if entry is not None and entry.asked_at > check.asked_at:
             check.asked_at = entry.asked_at
             check.outcome = entry.outcome
+            check.view = entry.view
 
     def _is_revoked(self, check: Check) -> bool:
         outcome = check.outcome

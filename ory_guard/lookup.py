@@ -51,9 +51,10 @@ class SessionLookup:
         self._monotonic = clock.monotonic
         self._listeners = tuple(listeners)
         self._exempt = frozenset(settings.exempt_paths)
-        self._read = CredentialReader(settings).read
-        self._key = CredentialHasher(secrets.token_bytes(32), settings.kratos_public_url).key
-        longest = max(settings.cache_ttl, settings.negative_ttl)
+        reader = CredentialReader(settings)
+        self._read = reader.read
+        self._key = CredentialHasher(secrets.token_bytes(32), settings.kratos_public_url, reader.names).key
+        longest = settings.timeout + max(settings.cache_ttl, settings.negative_ttl)
         self.cache = SessionCache(settings.max_sessions, longest, clock)
         self.checks = Checks(
             settings=settings,
@@ -94,6 +95,7 @@ class SessionLookup:
         except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
             return _broken(error)
         check.asked_at = fact.asked_at
+        check.view = None
         check.waited = True
         check.set_cookies += fact.set_cookies
         return fact.outcome
@@ -136,6 +138,7 @@ class SessionLookup:
                 notify(self._listeners, SessionCacheMiss(key.hex()[:8]))
             return
         check.asked_at = entry.asked_at
+        check.view = entry.view
         outcome = entry.outcome
         age = self._monotonic() - entry.asked_at
         if type(outcome) is Authenticated:

@@ -124,9 +124,11 @@ def _watched(scope: Scope, check: Check, send: Send) -> Send:
         kind = message["type"]
         if kind == "http.response.start":
             check.started = True
-            _complete(check, message)
-            if not check.refused and type(check.outcome) is Authenticated and has_bounced(scope):
-                message["headers"] = [*message.get("headers", ()), _forgotten(check)]
+            if check.gated or check.set_cookies:
+                _complete(check, message)
+            outcome = check.outcome
+            if type(outcome) is Authenticated and outcome.credential == "cookie" and has_bounced(scope):
+                _forget_bounces(check, message)
         elif kind == "websocket.accept":
             check.accepted = True
             if check.set_cookies:
@@ -141,14 +143,16 @@ def _complete(check: Check, message: Message) -> None:
         # A shared cache that kept this answer would hand one user's session to the next.
         kept = [pair for pair in message.get("headers", ()) if pair[0].lower() != b"cache-control"]
         message["headers"] = [*kept, *_set_cookie_headers(check), (b"cache-control", b"private, no-store")]
-    elif check.gated:
+    else:
         headers = message.get("headers", ())
         if not any(name.lower() == b"cache-control" for name, _ in headers):
             message["headers"] = [*headers, (b"cache-control", b"private, no-store")]
 
 
-def _forgotten(check: Check) -> tuple[bytes, bytes]:
-    return b"set-cookie", forget_bounces(check.guard.settings)
+def _forget_bounces(check: Check, message: Message) -> None:
+    if not check.refused:
+        forgotten = (b"set-cookie", forget_bounces(check.guard.settings))
+        message["headers"] = [*message.get("headers", ()), forgotten]
 
 
 def _set_cookie_headers(check: Check) -> list[tuple[bytes, bytes]]:

@@ -7,14 +7,13 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.gate import refusal_without_session
-from ory_guard.models import Session
-from ory_guard.outcomes import Authenticated, Outcome, Unavailable
+from ory_guard.outcomes import Outcome
 from ory_guard.policy import Requirement
 from ory_guard.redirects import request_url
 from ory_guard.settings import GuardSettings
+from ory_guard.view import SessionView
 
-__all__ = ["Check", "SessionUser", "SessionView", "check_in", "page_url", "publish", "scope_of"]
+__all__ = ["Check", "check_in", "page_url", "publish", "scope_of"]
 
 _KEY: Final = "ory_guard"
 
@@ -27,6 +26,7 @@ class Check:
         path: `scope["path"]` as first seen: routers and mounts change it.
         root_path: `scope["root_path"]` likewise.
         outcome: Who is there; None until Kratos was asked.
+        view: What applications see of it, where that was kept with the session.
         key: The credential's cache key, where there is a credential that can be sent.
         asked_at: When Kratos was asked, on the monotonic clock.
         waited: Whether this very request waited for Kratos' answer.
@@ -41,6 +41,7 @@ class Check:
 
     # Most requests never change these, so they are not written for each.
     outcome: Outcome | None = None
+    view: SessionView | None = None
     key: bytes | None = None
     asked_at = 0.0
     waited = False
@@ -56,63 +57,6 @@ class Check:
         self.guard = guard
         self.path = path
         self.root_path = root_path
-
-
-class SessionUser:
-    """`request.user`: Starlette's user, made of the session.
-
-    Attributes:
-        session: The session, or None.
-        is_authenticated: Whether there is one.
-        identity: The identity's id, or an empty string.
-        display_name: The same: traits are the application's to show.
-    """
-
-    __slots__ = ("display_name", "identity", "is_authenticated", "session")
-
-    def __init__(self, session: Session[Any] | None) -> None:
-        self.session = session
-        self.is_authenticated = session is not None
-        self.identity = self.display_name = "" if session is None else session.identity.id
-
-
-_SCOPES: Final = {"aal1": ("authenticated", "aal1"), "aal2": ("authenticated", "aal1", "aal2")}
-_NOBODY: Final = SessionUser(None)
-
-
-class SessionView:
-    """`request.auth`: what Starlette's `@requires` looks at.
-
-    Args:
-        outcome: Who is there.
-
-    Attributes:
-        user: What is `request.user`.
-    """
-
-    __slots__ = ("_outcome", "_scopes", "user")
-
-    def __init__(self, outcome: Outcome) -> None:
-        self._outcome = outcome
-        self._scopes: tuple[str, ...] = ()
-        self.user = _NOBODY
-        if isinstance(outcome, Authenticated):
-            level = outcome.session.authenticator_assurance_level
-            self._scopes = _SCOPES.get(level or "", ("authenticated",))
-            self.user = SessionUser(outcome.session)
-
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """What the session counts for: `authenticated`, `aal1`, `aal2`; nothing without a session.
-
-        Raises:
-            SessionCheckUnavailable: Kratos could not be asked, so nobody knows.
-        """
-        if isinstance(self._outcome, Unavailable):
-            refusal = refusal_without_session(self._outcome)
-            assert refusal is not None  # noqa: S101 - an Unavailable always has one
-            raise refusal
-        return self._scopes
 
 
 def scope_of(connection: Any) -> MutableMapping[str, Any]:
@@ -137,16 +81,8 @@ def page_url(settings: GuardSettings, scope: Mapping[str, Any]) -> str | None:
     return request_url(settings, scope, check.path, check.root_path)
 
 
-def publish(
-    scope: MutableMapping[str, Any], check: Check, outcome: Outcome, view: SessionView | None = None
-) -> None:
+def publish(scope: MutableMapping[str, Any], check: Check, outcome: Outcome) -> None:
     """Put the outcome where applications read it: `request.state`, `request.user`, `request.auth`.
-
-    Args:
-        scope: The request.
-        check: Its check.
-        outcome: Who is there.
-        view: What applications see of the outcome, where it was made before.
 
     Raises:
         ConfigurationError: Something else stands at `request.state.session`.
@@ -159,8 +95,7 @@ def publish(
             "request.state.session holds something else (lifespan state?): ory_guard keeps the session there, "
             "so the application must use another name"
         )
-    if view is None:
-        view = SessionView(outcome)
+    view = check.view or SessionView(outcome)
     check.outcome = outcome
     state["session"] = view.user.session
     state["auth"] = outcome
