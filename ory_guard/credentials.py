@@ -146,7 +146,7 @@ def _pairs(header: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
         # A name starts its pair; in the midst of one the bytes are part of something else.
         if begin == at or not header[begin:at].strip(b" \t"):
             name, _, value = header[at:end].partition(b"=")
-            yield name, value.strip(b" \t")
+            yield name, value.rstrip(b" \t")
         at = header.find(start, end)
 
 

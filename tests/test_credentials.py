@@ -248,21 +248,29 @@ def test_no_bytes_raise_and_nothing_unusual_is_sent(headers: list[Pair], reader:
         assert found is None or isinstance(found, Unusable)
 
 
-CREDENTIALS = st.builds(
-    Credential,
-    st.sampled_from(["x_session_token", "cookie", "bearer"]),
-    st.binary(max_size=4),
-    st.binary(max_size=6),
+CREDENTIALS = st.builds(Credential, st.just("cookie"), st.binary(max_size=4), st.binary(max_size=6)) | st.builds(
+    Credential, st.sampled_from(["x_session_token", "bearer"]), st.just(b""), st.binary(max_size=6)
 )
 
 
-@given(CREDENTIALS, CREDENTIALS)
-def test_keys_are_equal_only_for_equal_credentials(one: Credential, other: Credential) -> None:
-    """Kind, name and value are kept apart in the key: no two credentials share one."""
-    hasher = CredentialHasher(b"k" * 32, "http://kratos.test")
+@pytest.mark.parametrize("expected", [(), (b"a", b"b"), (b"",)], ids=repr)
+@given(one=CREDENTIALS, other=CREDENTIALS)
+def test_keys_are_equal_only_for_equal_credentials(
+    expected: tuple[bytes, ...], one: Credential, other: Credential
+) -> None:
+    """Kind, name and value are kept apart in the key, whichever names are expected: no two credentials share one."""
+    hasher = CredentialHasher(b"k" * 32, "http://kratos.test", expected)
 
     assert (hasher.key(one) == hasher.key(other)) == (tuple(one) == tuple(other))
     assert len(hasher.key(one)) == 32
+
+
+def test_names_that_are_expected_change_no_key() -> None:
+    """They are hashed ahead, and nothing else."""
+    cookie = Credential("cookie", b"acme", b"v")
+    ahead, plain = CredentialHasher(b"k" * 32, "u", [b"acme"]), CredentialHasher(b"k" * 32, "u")
+
+    assert ahead.key(cookie) == plain.key(cookie)
 
 
 def test_keys_depend_on_the_secret_and_on_kratos() -> None:
