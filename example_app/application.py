@@ -1,0 +1,43 @@
+"""The application: routes, guard and the middlewares around them."""
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from example_app import api, demo, flow_pages, live, pages, session_pages
+from example_app.backend import MOUNT, Backend
+from example_app.front import Beside, OneHost, SecurityHeaders
+from example_app.problems import add_problem_pages
+from example_app.site import Site, templates
+from example_app.trail import AroundGuard, InsideGuard, Trail
+from ory_guard import OryGuard
+from ory_guard.fastapi import install
+
+__all__ = ["create_app"]
+
+
+def create_app(backend: Backend) -> FastAPI:
+    """Return the application for one Kratos."""
+    trail = Trail()
+    settings = backend.settings
+    fake = backend.fake
+    clock = None if fake is None else fake.clock
+    guard = OryGuard(settings, transport=backend.transport, clock=clock, listeners=[trail.listen])
+    app = FastAPI(title="Postern", description="A small product behind ory_guard.", docs_url=None, redoc_url=None)
+    app.state.site = Site(guard, trail, fake, templates(settings.app_url or ""))
+    for router in (pages.router, flow_pages.router, session_pages.router, live.router, api.router, api.page):
+        app.include_router(router)
+    if fake is not None:
+        app.include_router(demo.router)
+    add_problem_pages(app)
+    # From the inside out: the last one added sees a request first.
+    app.add_middleware(InsideGuard, trail=trail)
+    install(app, guard)
+    app.add_middleware(AroundGuard, trail=trail)
+    app.add_middleware(SecurityHeaders, settings=settings)
+    app.add_middleware(Beside, prefix="/static", other=StaticFiles(directory=Path(__file__).parent / "static"))
+    if fake is not None:
+        app.add_middleware(Beside, prefix=MOUNT, other=fake.app)
+    app.add_middleware(OneHost, app_url=settings.app_url or "")
+    return app

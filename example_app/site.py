@@ -1,0 +1,148 @@
+"""What every page shares: the guard, the templates, and what the layout shows around a page's own content."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+from fastapi import Depends
+from fastapi.requests import HTTPConnection, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.templating import Jinja2Templates
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from example_app.nodes import render_flow, render_messages
+from example_app.trail import Trail
+from example_app.transfers import Ledger
+from ory_guard import OryGuard, SecondFactorRequired, Session, Unavailable
+from ory_guard.client.table import OPERATIONS
+from ory_guard.testing import FakeKratos
+
+__all__ = ["CurrentSite", "Site", "go_on", "kratos_cookies", "kratos_url", "name_of", "site_of", "templates"]
+
+NAVIGATION: Final = (
+    ("/", "Home"),
+    ("/me", "Me"),
+    ("/vault", "Vault"),
+    ("/transfer", "Transfer"),
+    ("/members", "Members"),
+    ("/sessions", "Sessions"),
+    ("/live", "Live"),
+    ("/api", "API"),
+)
+NOTICES: Final = {
+    "expired": "The form had expired, so here is a new one. Nothing that you typed was sent.",
+    "gone": "That form is not known any more, so here is a new one.",
+    "signed_out": "You are signed out.",
+    "session_ended": "That session is signed out.",
+    "sessions_ended": "All your other sessions are signed out.",
+    "transfer_sent": "The money is on its way.",
+}
+_NOTICE: Final = "postern_notice"
+_KRATOS_COOKIES: Final = ("csrf_token", "ory_")
+
+
+def templates(app_url: str) -> Jinja2Templates:
+    """Return the pages of a site at this address."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(render_flow=render_flow, render_messages=render_messages)
+    environment.filters["time"] = lambda moment: f"{moment:%-d %B %Y, %H:%M:%S} UTC" if moment else "unknown"
+    environment.filters["absolute"] = lambda path: app_url + path
+    return Jinja2Templates(env=environment)
+
+
+@dataclass(frozen=True)
+class Site:
+    """The parts of the running application.
+
+    Attributes:
+        guard: The guard; `guard.client` is the way to Kratos' flows.
+        trail: What the guard did.
+        fake: The embedded Kratos, or None.
+        templates: The pages.
+        ledger: The transfers of the demo bank.
+    """
+
+    guard: OryGuard
+    trail: Trail
+    fake: FakeKratos | None
+    templates: Jinja2Templates
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def page(
+        self, request: Request, template: str, context: dict[str, Any] | None = None, *, status_code: int = 200
+    ) -> HTMLResponse:
+        """Return a page; a notice that an earlier answer left in a cookie is shown on it, once."""
+        session: Session | None = request.state.session
+        notice = request.cookies.get(_NOTICE, "")
+        shared = {
+            "session": session,
+            "person": name_of(session) if session else None,
+            "half_signed_in": isinstance(request.state.auth, SecondFactorRequired),
+            "unavailable": isinstance(request.state.auth, Unavailable),
+            "navigation": NAVIGATION,
+            "demo": self.fake is not None,
+            "nonce": request.state.csp_nonce,
+            "notice": NOTICES.get(notice),
+            "notice_id": notice,
+            "visit": self.trail.current(),
+            "earlier": self.trail.earlier(request.scope),
+            "gate": None,
+        }
+        response = self.templates.TemplateResponse(
+            request, template, {**shared, **(context or {})}, status_code=status_code
+        )
+        if notice:
+            response.delete_cookie(_NOTICE)
+        return response
+
+
+def site_of(connection: HTTPConnection) -> Site:
+    """Return the site that an application serves."""
+    site: Site = connection.app.state.site
+    return site
+
+
+CurrentSite = Annotated[Site, Depends(site_of)]
+
+
+def go_on(address: str, notice: str | None = None) -> Response:
+    """Return a redirect after which the next page shows a notice of `NOTICES`."""
+    response = RedirectResponse(address, 303)
+    if notice is not None:
+        response.set_cookie(_NOTICE, notice, max_age=60, httponly=True, samesite="lax")
+    return response
+
+
+def kratos_url(site: Site, flow: str, /, **parameters: str | None) -> str:
+    """Return where a browser starts a flow; parameters that the flow does not have are left out."""
+    known = OPERATIONS[f"create_browser_{flow}_flow"].query
+    query = urlencode({name: value for name, value in parameters.items() if value and name in known})
+    address = f"{site.guard.settings.kratos_browser_url}/self-service/{flow}/browser"
+    return f"{address}?{query}" if query else address
+
+
+def kratos_cookies(request: Request, site: Site) -> str | None:
+    """Return the part of the `Cookie` header that is Kratos' business: nothing else is handed on to it."""
+    names = tuple(name.rstrip("*") for name in site.guard.settings.cookie_names)
+    pairs = (pair.strip() for pair in request.headers.get("cookie", "").split(";"))
+    kept = [pair for pair in pairs if pair.startswith((*_KRATOS_COOKIES, *names)) and _is_plain(pair)]
+    return "; ".join(kept) or None
+
+
+def name_of(session: Session) -> str:
+    """Return what to call somebody: their first name, their e-mail address, or at least their id."""
+    traits = session.identity.traits or {}
+    name = traits.get("name")
+    first = name.get("first") if isinstance(name, dict) else None
+    return str(first or traits.get("email") or session.identity.id)
+
+
+def _is_plain(pair: str) -> bool:
+    return pair.isascii() and pair.isprintable()
