@@ -14,6 +14,7 @@ _MESSAGES: Final = {
     401: "The request is not authorized",
     403: "The request is not allowed",
     404: "There is nothing here",
+    409: "There is something like it already",
     422: "The browser has to go elsewhere",
 }
 

@@ -3,15 +3,19 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from pathlib import Path
+from typing import Any, Final, Literal, Self
 
 import pyotp
 
+from ory_guard.exceptions import ConfigurationError
+from ory_guard.testing.admin_api import admin_routes
 from ory_guard.testing.app import App, Sleep
 from ory_guard.testing.clock import SECOND, Clock, MovableClock
 from ory_guard.testing.config import FakeKratosSettings
+from ory_guard.testing.config_file import read_identities, read_settings
 from ory_guard.testing.faults import Fault, Faults
-from ory_guard.testing.identities import create_identity
+from ory_guard.testing.identities import create_identity, delete_identity, set_state
 from ory_guard.testing.oidc_provider import FakeOidcProvider
 from ory_guard.testing.public_api import public_routes
 from ory_guard.testing.recorder import RequestLog
@@ -68,6 +72,7 @@ class FakeKratos:
 
     Attributes:
         app: The public API, an ASGI application; it may be mounted.
+        admin_app: A small part of the admin API, another ASGI application.
         clock: The time it sees.
         settings: How it is set up.
         requests: A record of the requests to the public API.
@@ -97,6 +102,47 @@ class FakeKratos:
         self._provider = FakeOidcProvider(self._server)
         routes = public_routes(self._server, self._sessions, self._tokenizer, self._provider)
         self.app = App(self._server, routes, self.requests, self.faults, sleep)
+        admin = admin_routes(self._server, self._sessions)
+        self.admin_app = App(self._server, admin, RequestLog(), Faults(), sleep)
+
+    @classmethod
+    def from_config(
+        cls,
+        path: str | Path,
+        *,
+        clock: MovableClock | None = None,
+        on_message: Callable[[CourierMessage], None] = lambda _: None,
+        **keywords: Any,
+    ) -> Self:
+        """Make a fake from a file under the keys of Kratos' configuration, and add the identities it lists.
+
+        Args:
+            path: A `.json` or `.toml` file.
+            clock: As for the constructor.
+            on_message: As for the constructor.
+            keywords: Fields of `FakeKratosSettings` that win over the file's.
+
+        Raises:
+            ConfigurationError: The file can't be read, or something in it is not allowed.
+        """
+        fields = read_settings(Path(path)) | keywords
+        fake = cls(FakeKratosSettings(**fields), clock=clock, on_message=on_message)
+        fake.seed(path)
+        return fake
+
+    def seed(self, path: str | Path) -> tuple[Identity, ...]:
+        """Add the identities that a file lists under `identities`, each as `add_identity` takes it.
+
+        Raises:
+            ConfigurationError: The file can't be read, or something in it is not allowed.
+        """
+        added = []
+        for entry in read_identities(Path(path)):
+            try:
+                added.append(self.add_identity(**entry))
+            except (TypeError, KeyError, ValueError) as error:
+                raise ConfigurationError(f"{path}: the identity {entry!r} is not understood: {error}") from error
+        return tuple(added)
 
     @property
     def jwks(self) -> dict[str, Any]:
@@ -139,7 +185,13 @@ class FakeKratos:
             metadata_public: What the session shows of it.
             organization_id: The organization it belongs to.
             schema_id: The schema its traits follow; they are not checked.
+
+        Raises:
+            KeyError: There is no such schema.
+            ValueError: The state is none of Kratos'.
         """
+        if state not in {"active", "inactive"}:
+            raise ValueError(f'state must be active or inactive, not "{state}"')
         number = len(self._server.store.identities) + 1
         email = email or (traits or {}).get("email") or f"person-{number}@example.test"
         identity = create_identity(
@@ -210,14 +262,11 @@ class FakeKratos:
 
     def set_state(self, identity: Identity, state: Literal["active", "inactive"]) -> None:
         """Enable or disable an identity, as an operator does; its sessions stop counting while it is disabled."""
-        identity.state = state
-        identity.state_changed_at = self._server.now()
+        set_state(self._server, identity, state)
 
     def delete_identity(self, identity: Identity) -> None:
         """Delete an identity with its sessions, as an operator does."""
-        for session in self._server.store.sessions_of(identity):
-            self._server.store.drop_session(session)
-        self._server.store.identities.pop(identity.id, None)
+        delete_identity(self._server, identity)
 
     def fail(self, fault: Fault, *, times: int = 1, path: str | None = None) -> None:
         """Let the next `times` requests (to `path`, if given) go wrong like this."""

@@ -1,14 +1,22 @@
 """How identities begin and change: traits, addresses, passwords."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from ory_guard.testing.config import FakeKratosSettings
 from ory_guard.testing.nodes import Ui
 from ory_guard.testing.server import Server
 from ory_guard.testing.store import Address, Identity
 
-__all__ = ["create_identity", "identifiers_taken", "password_problem", "set_traits", "touch"]
+__all__ = [
+    "create_identity",
+    "delete_identity",
+    "identifiers_taken",
+    "password_problem",
+    "set_state",
+    "set_traits",
+    "touch",
+]
 
 
 def create_identity(
@@ -27,6 +35,21 @@ def create_identity(
     _set_addresses(server, identity)
     server.store.identities[identity.id] = identity
     return identity
+
+
+def delete_identity(server: Server, identity: Identity) -> None:
+    """Forget an identity and its sessions."""
+    for session in server.store.sessions_of(identity):
+        server.store.drop_session(session)
+    server.store.identities.pop(identity.id, None)
+
+
+def set_state(server: Server, identity: Identity, state: Literal["active", "inactive"]) -> None:
+    """Enable or disable an identity; its sessions stop counting while it is disabled."""
+    if identity.state != state:
+        identity.state = state
+        identity.state_changed_at = server.now()
+        touch(server, identity)
 
 
 def set_traits(server: Server, identity: Identity, traits: Mapping[str, Any]) -> None:

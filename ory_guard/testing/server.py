@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from ory_guard.testing.answers import ApiError
 from ory_guard.testing.clock import SECOND, MovableClock, nanoseconds, timestamp
@@ -11,6 +11,7 @@ from ory_guard.testing.config import FakeKratosSettings
 from ory_guard.testing.cookies import CookieJar
 from ory_guard.testing.exchange import Exchange
 from ory_guard.testing.identity_schema import IdentitySchema
+from ory_guard.testing.return_url import allowed_url
 from ory_guard.testing.store import CourierMessage, Identity, Store, new_id, random_string
 from ory_guard.testing.wire import identity_document
 
@@ -95,18 +96,16 @@ class Server:
         wanted = exchange.query.get("return_to")
         if not wanted:
             return None
-        if not any(_covers(allowed, wanted) for allowed in self._allowed_return_urls()):
+        settings = self.settings
+        allowed = (*settings.allowed_return_urls, f"{settings.public_url}/self-service")
+        found = allowed_url(wanted, allowed, settings.default_return_url)
+        if found is None:
             raise ApiError(
                 400,
                 "self_service_flow_return_to_forbidden",
                 f'The return_to address "{wanted}" is not among the allowed ones.',
             )
-        return wanted
-
-    def _allowed_return_urls(self) -> tuple[str, ...]:
-        settings = self.settings
-        own = f"{settings.public_url}/self-service"
-        return (*settings.allowed_return_urls, settings.default_return_url, own)
+        return found
 
     def error_page(self, error: ApiError) -> str:
         """Keep an error and return the address of the page that shows it."""
@@ -129,13 +128,3 @@ class Server:
         self.store.messages.append(message)
         self.on_message(message)
         return code
-
-
-def _covers(allowed: str, wanted: str) -> bool:
-    """Tell whether scheme and host are equal and the path is at or below the allowed one."""
-    try:
-        there, here = urlsplit(allowed), urlsplit(wanted)
-    except ValueError:
-        return False
-    same_place = (there.scheme, there.netloc) == (here.scheme, here.netloc)
-    return same_place and here.path.startswith(there.path.rstrip("/"))

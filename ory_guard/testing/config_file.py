@@ -1,0 +1,206 @@
+"""Settings and seeds from files: JSON or TOML, under the keys of Kratos' own configuration."""
+
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from ory_guard.exceptions import ConfigurationError
+from ory_guard.testing.config import METHODS, OidcProvider, TokenizerTemplate
+
+__all__ = ["read_identities", "read_settings"]
+
+_UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+")
+_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+
+
+def duration(value: object) -> float:
+    """Read a Go duration such as `1h30m`, or a number of seconds, as seconds."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, str) or not _DURATION.fullmatch(value):
+        raise ValueError("a duration such as 1h, 90s or 1h30m is expected")
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a text is expected")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("true or false is expected")
+    return value
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError("a whole number is expected")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError("a list of texts is expected")
+    return tuple(_text(one) for one in value)
+
+
+def _providers(value: object) -> tuple[OidcProvider, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, dict) and one.get("id") for one in value):
+        raise ValueError("a list of providers is expected, each with an id")
+    return tuple(
+        OidcProvider(
+            id=_text(one["id"]),
+            issuer_url=one.get("issuer_url"),
+            client_id=_text(one.get("client_id", "kratos")),
+            scope=_texts(one.get("scope", ["openid", "email"])),
+        )
+        for one in value
+    )
+
+
+def _templates(value: object) -> dict[str, TokenizerTemplate]:
+    if not isinstance(value, dict) or not all(isinstance(one, dict) for one in value.values()):
+        raise ValueError("a table of templates is expected")
+    return {
+        name: TokenizerTemplate(duration(one.get("ttl", "1m")), dict(one.get("claims", {})))
+        for name, one in value.items()
+    }
+
+
+_FLOWS: Final = ("login", "registration", "recovery", "verification", "settings")
+
+_KEYS: Final[dict[str, tuple[str, Callable[[object], Any]]]] = {
+    "serve.public.base_url": ("public_url", _text),
+    "selfservice.default_browser_return_url": ("default_return_url", _text),
+    "selfservice.allowed_return_urls": ("allowed_return_urls", _texts),
+    "selfservice.flows.error.ui_url": ("error_ui_url", _text),
+    "selfservice.flows.logout.after.default_browser_return_url": ("logout_return_url", _text),
+    "selfservice.flows.settings.required_aal": ("settings_required_aal", _text),
+    "selfservice.flows.settings.privileged_session_max_age": ("privileged_session_max_age", duration),
+    "selfservice.flows.registration.enable_legacy_one_step": (
+        "two_steps_registration",
+        lambda value: not _flag(value),
+    ),
+    **{f"selfservice.flows.{flow}.ui_url": (f"{flow}_ui_url", _text) for flow in _FLOWS},
+    **{f"selfservice.flows.{flow}.lifespan": (f"{flow}_lifespan", duration) for flow in _FLOWS},
+    "selfservice.methods.code.config.lifespan": ("code_lifespan", duration),
+    "selfservice.methods.password.config.min_password_length": ("min_password_length", _number),
+    "selfservice.methods.totp.config.issuer": ("totp_issuer", _text),
+    "selfservice.methods.webauthn.config.rp.display_name": ("webauthn_name", _text),
+    "selfservice.methods.webauthn.config.rp.id": ("webauthn_id", _text),
+    "selfservice.methods.oidc.config.providers": ("oidc_providers", _providers),
+    "session.lifespan": ("session_lifespan", duration),
+    "session.cookie.name": ("cookie_name", _text),
+    "session.whoami.required_aal": ("whoami_required_aal", _text),
+    "session.whoami.tokenizer.templates": ("tokenizer_templates", _templates),
+    "cookies.path": ("cookie_path", _text),
+    "cookies.domain": ("cookie_domain", _text),
+    "cookies.same_site": ("cookie_same_site", _text),
+    "cookies.secure": ("cookie_secure", _flag),
+    "feature_flags.cacheable_sessions": ("cacheable_sessions", _flag),
+    "feature_flags.cacheable_sessions_max_age": ("cacheable_sessions_max_age", duration),
+    "identity.default_schema_id": ("default_schema_id", _text),
+}
+
+# Sections that a whole configuration of Kratos has, and that mean nothing to a fake.
+_IGNORED: Final = ("ciphers", "clients", "courier", "dev", "dsn", "hashers", "log", "secrets", "tracing", "version")
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Return the fields of `FakeKratosSettings` that a file sets.
+
+    Args:
+        path: A `.json` or `.toml` file under the keys of Kratos' configuration; texts in URLs such as `file://`
+            for identity schemas are relative to it.
+
+    Raises:
+        ConfigurationError: The file can't be read, a key is unknown, or a value is none of those allowed.
+    """
+    document = _read(path)
+    fields: dict[str, Any] = {}
+    methods = set(METHODS)
+    for key, value in _leaves("", document):
+        if key.split(".", maxsplit=1)[0] in _IGNORED or key == "identities":
+            continue
+        try:
+            fields |= _field(path, key, value, methods)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"{path}: {key} is {value!r}, but {error}") from error
+    return {**fields, "methods": frozenset(methods)}
+
+
+def _field(path: Path, key: str, value: object, methods: set[str]) -> dict[str, Any]:
+    if key in _KEYS:
+        name, read = _KEYS[key]
+        return {name: read(value)}
+    if key == "identity.schemas":
+        return {"identity_schemas": _schemas(path, value)}
+    if key.startswith("selfservice.flows.registration.after.") and key.endswith("hooks"):
+        return _hooks(value)
+    *section, method, last = key.split(".")
+    if section == ["selfservice", "methods"] and last == "enabled" and method in METHODS:
+        (methods.add if _flag(value) else methods.discard)(method)
+        return {}
+    raise ValueError("no such key is known to the fake; see the table of keys in its documentation")
+
+
+def _hooks(value: object) -> dict[str, Any]:
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise ValueError("a list of hooks is expected")
+    names = {one.get("hook") for one in value}
+    return {
+        "session_after_registration": "session" in names,
+        "verification_after_registration": "show_verification_ui" in names,
+    }
+
+
+def _schemas(path: Path, value: object) -> dict[str, Mapping[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(one, dict) and one.get("id") for one in value):
+        raise ValueError("a list of schemas is expected, each with an id and a url")
+    return {_text(one["id"]): _schema(path, _text(one.get("url", ""))) for one in value}
+
+
+def _schema(path: Path, url: str) -> Mapping[str, Any]:
+    parts = urlsplit(url)
+    if parts.scheme not in {"", "file"} or not parts.path:
+        raise ValueError(f"the schema's url {url!r} is none that names a file")
+    return _read(path.parent / unquote(parts.netloc + parts.path))
+
+
+def read_identities(path: Path) -> list[dict[str, Any]]:
+    """Return the identities that a file lists under `identities`, as arguments of `FakeKratos.add_identity`.
+
+    Raises:
+        ConfigurationError: The file can't be read, or there is no such list.
+    """
+    found = _read(path).get("identities", [])
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise ConfigurationError(f"{path}: identities must be a list of tables, each with an email or traits")
+    return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} can't be read as {path.suffix or 'JSON'}: {error}") from error
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"{path} must hold a table, not {type(document).__name__}")
+    return document
+
+
+def _leaves(prefix: str, document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in document.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, dict) and key not in _KEYS:
+            yield from _leaves(f"{key}.", value)
+        else:
+            yield key, value
