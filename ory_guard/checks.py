@@ -1,72 +1,29 @@
 """Asking Kratos once for however many requests wait for the same credential.
 
-A check runs in a task that the guard owns: the request that started it may go away without the others noticing.
+A check flies on its own (`ory_guard.flights`): the request that started it may go away without the others noticing.
 """
 
-import asyncio
 import logging
-from contextvars import Context
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ory_guard.breaker import Breaker, BreakerState
 from ory_guard.cache import Clock, Entry, SessionCache
 from ory_guard.credentials import Credential
 from ory_guard.events import BreakerChanged, CheckFailed, CheckShared, Listener, WhoamiAnswered, notify
+from ory_guard.flights import DIED, Fact, Flight, Flights
 from ory_guard.loops import PerLoop
 from ory_guard.outcomes import Authenticated, Outcome, Unavailable, UnavailableReason
 from ory_guard.settings import GuardSettings
 from ory_guard.upstream import Nonsense, Overloaded, Upstream
 from ory_guard.whoami import Reading, WhoamiReader
 
-__all__ = ["Checks", "Fact"]
+__all__ = ["Checks"]
 
 _log = logging.getLogger("ory_guard")
 
 
-class Fact(NamedTuple):
-    """What a check came to.
-
-    Attributes:
-        outcome: The answer.
-        asked_at: When the question was sent, on the monotonic clock.
-        set_cookies: What the requests that waited have to hand on to their browsers.
-    """
-
-    outcome: Outcome
-    asked_at: float
-    set_cookies: tuple[bytes, ...] = ()
-
-
-_DIED: Final = Unavailable("unreachable")
 # A check ends at its deadline, or a little later where the loop is busy.
 _GRACE: Final = 0.5
-
-
-class _Flights:
-    """The checks that run in one event loop."""
-
-    def __init__(self) -> None:
-        self.running: set[asyncio.Task[Fact]] = set()
-        self.joinable: dict[bytes, asyncio.Task[Fact]] = {}
-
-    def start(self, key: bytes, task: asyncio.Task[Fact], *, joinable: bool) -> None:
-        self.running.add(task)
-        if joinable:
-            self.joinable[key] = task
-        task.add_done_callback(lambda done: self._end(key, done))
-
-    def _end(self, key: bytes, task: asyncio.Task[Fact]) -> None:
-        self.running.discard(task)
-        if self.joinable.get(key) is task:
-            del self.joinable[key]
-        if not task.cancelled():
-            task.exception()  # whoever waits gets it; without a waiter nobody has to be told
-
-    async def aclose(self) -> None:
-        running = list(self.running)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
 
 
 class Checks:
@@ -97,7 +54,7 @@ class Checks:
         self._clock = clock
         self._listeners = listeners
         self._breaker = Breaker(clock.monotonic, settings.timeout + _GRACE, self._tell_breaker)
-        self._flights: PerLoop[_Flights] = PerLoop(_Flights, _Flights.aclose)
+        self._flights: PerLoop[Flights] = PerLoop(Flights, Flights.aclose)
 
     async def ask(self, key: bytes, credential: Credential, *, no_cache: bool = False, alone: bool = False) -> Fact:
         """Return Kratos' answer, from a check that is under way where there is one.
@@ -112,30 +69,23 @@ class Checks:
             fact = await self._ask_once(key, credential, no_cache=no_cache, alone=alone)
             if not self._is_revoked(fact):
                 return fact
-        return Fact(_DIED, self._clock.monotonic())
+        return Fact(DIED, self._clock.monotonic())
 
     async def _ask_once(self, key: bytes, credential: Credential, *, no_cache: bool, alone: bool) -> Fact:
         flights = await self._flights.get()
         slot = key + b"no-cache" if no_cache else key
-        task = None if alone else flights.joinable.get(slot)
-        if task is None:
+        flight = None if alone else flights.joinable(slot)
+        if flight is None:
             seconds = self._breaker.held(key)
             if seconds is not None:
                 return self._held(key, seconds)
-            flight = self._fly(key, credential, no_cache=no_cache)
-            # An empty context: the answer is shared, so nothing of the first request may show in it.
-            task = asyncio.get_running_loop().create_task(flight, context=Context())
-            flights.start(slot, task, joinable=not alone)
+            flight = Flight(slot, self._clock.monotonic())
+            flights.start(flight, lambda: self._check(key, credential, no_cache=no_cache), joinable=not alone)
         elif self._listeners:
             notify(self._listeners, CheckShared(key.hex()[:8]))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled() and not _is_being_cancelled():
-                return Fact(_DIED, self._clock.monotonic())
-            raise
+        return await flight.fact()
 
-    async def _fly(self, key: bytes, credential: Credential, *, no_cache: bool) -> Fact:
+    async def _check(self, key: bytes, credential: Credential, *, no_cache: bool) -> Fact:
         generation = self._cache.generation
         asked_at, asked_at_wall = self._cache.question_time(), self._clock.time()
         reading = await self._read(credential, asked_at_wall, no_cache=no_cache)
@@ -203,7 +153,7 @@ class Checks:
         """Let no later request join a check that is under way in this loop."""
         flights = self._flights.current()
         if flights is not None:
-            flights.joinable.clear()
+            flights.forget()
 
     async def aclose(self) -> None:
         """End this loop's checks and connections; whoever waits gets `Unavailable`."""
@@ -214,8 +164,3 @@ class Checks:
 def _unavailable(reason: UnavailableReason, what: str) -> Reading:
     _log.warning("whoami.failed reason=%s: %s", reason, what)
     return Reading(Unavailable(reason))
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
