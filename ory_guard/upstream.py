@@ -5,8 +5,10 @@ redirects, no proxies from the environment.
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, Final
 
 import httpx2
@@ -21,6 +23,7 @@ __all__ = ["Nonsense", "Overloaded", "Transport", "Upstream"]
 Transport = httpx2.AsyncBaseTransport
 
 _NOTHING: Final = httpx2.ByteStream(b"")
+_ASKING: Final = ContextVar("asking", default=False)
 
 
 class Nonsense(Exception):
@@ -29,6 +32,16 @@ class Nonsense(Exception):
 
 class Overloaded(Exception):
     """No slot became free within the deadline."""
+
+
+class _HideAnswers(logging.Filter):
+    """Drops what the HTTP library logs at DEBUG about the headers of our answers: `Set-Cookie` is one."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (_ASKING.get() and str(record.msg).startswith("receive_response_headers."))
+
+
+_HIDE_ANSWERS: Final = _HideAnswers()
 
 
 class _Connection:
@@ -97,6 +110,7 @@ class Upstream:
             Nonsense: The answer is larger than is read.
             Exception: Whatever else the transport raises; its text may hold the credential.
         """
+        _ASKING.set(True)  # to the end of the check's task, which has a context of its own
         headers = [*self._headers, credential.header()]
         if no_cache:
             headers.append((b"Cache-Control", b"max-age=0"))
@@ -165,4 +179,8 @@ def _connection_maker(settings: GuardSettings, given: Transport | None) -> Calla
         transport = httpx2.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits)
         return _Connection(transport, slots, owned=True)
 
+    # The first transport imports the rest of the library (0.1 s): now, and not in the first request's event loop.
+    connect()
+    for name in ("httpcore2.http11", "httpcore2.http2"):
+        logging.getLogger(name).addFilter(_HIDE_ANSWERS)
     return connect

@@ -1,0 +1,1 @@
+"""Bad inputs, faults and laws: what the guard must withstand."""

@@ -1,0 +1,83 @@
+"""A guard, a stub and a clock to turn by hand, for tests that are a sequence of requests."""
+
+from typing import Any
+
+from ory_guard import Authenticated, GuardSettings, OryGuard, OrySessionMiddleware, Outcome
+
+from .harness import Reply, Request, call
+from .raw_stub import RawKratos
+
+__all__ = ["Bench", "TurnedClock", "settings_for", "token"]
+
+
+class TurnedClock:
+    """Both clocks, real to begin with in what they show, moved by hand and each for itself."""
+
+    def __init__(self, wall: float = 1_800_000_000.0) -> None:
+        self.wall = wall
+        self.steady = 1_000.0
+
+    def time(self) -> float:
+        """Return the wall clock's seconds."""
+        return self.wall
+
+    def monotonic(self) -> float:
+        """Return the steady clock's seconds."""
+        return self.steady
+
+    def move(self, seconds: float) -> None:
+        """Let time pass on both."""
+        self.wall += seconds
+        self.steady += seconds
+
+
+def settings_for(kratos: RawKratos, **changes: object) -> GuardSettings:
+    """Return the settings of every test here, but for some changes."""
+    fields = {
+        "kratos_public_url": kratos.url,
+        "kratos_browser_url": "https://auth.example.com",
+        "app_url": "https://app.example.com",
+        "exempt_paths": ("/health",),
+        "timeout": 0.5,
+    }
+    return GuardSettings.model_validate(fields | changes)
+
+
+def token(value: str = "tok-A", **parts: Any) -> Request:
+    """Return an API client's request."""
+    return Request(((b"x-session-token", value.encode()),), **parts)
+
+
+class Bench:
+    """One guard on one stub, with a plain ASGI application behind it.
+
+    Args:
+        kratos: The stub.
+        clock: A clock to turn, or None for the real one.
+        **changes: Settings to change.
+    """
+
+    def __init__(self, kratos: RawKratos, clock: TurnedClock | None = None, **changes: object) -> None:
+        self.kratos = kratos
+        self.guard = OryGuard(settings_for(kratos, **changes), clock=clock)
+
+    async def ask(self, request: Request) -> Outcome:
+        """Return who makes the request."""
+        return await self.guard.authenticate(request.scope())
+
+    async def who(self, value: str = "tok-A") -> str:
+        """Return the identity behind a token, or the outcome's name and reason."""
+        outcome = await self.ask(token(value))
+        if isinstance(outcome, Authenticated):
+            return outcome.session.identity.id
+        return f"{type(outcome).__name__}:{getattr(outcome, 'reason', '')}"
+
+    async def get(self, request: Request, **conditions: Any) -> Reply:
+        """Send a request through the middleware to an endpoint that asks for a session."""
+
+        async def endpoint(scope: Any, _receive: Any, send: Any) -> None:
+            await self.guard.require(scope, **conditions)
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+        return await call(OrySessionMiddleware(endpoint, guard=self.guard), request)
