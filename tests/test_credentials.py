@@ -258,7 +258,7 @@ CREDENTIALS = st.builds(Credential, st.just("cookie"), st.binary(max_size=4), st
 def test_keys_are_equal_only_for_equal_credentials(
     expected: tuple[bytes, ...], one: Credential, other: Credential
 ) -> None:
-    """Kind, name and value are kept apart in the key, whichever names are expected: no two credentials share one."""
+    """Kind, name and value are kept apart, whichever names are expected: no two credentials share a key."""
     hasher = CredentialHasher(b"k" * 32, "http://kratos.test", expected)
 
     assert (hasher.key(one) == hasher.key(other)) == (tuple(one) == tuple(other))
