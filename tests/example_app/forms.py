@@ -1,0 +1,117 @@
+"""The forms of an HTML page, as a browser without JavaScript has them."""
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+__all__ = ["Button", "Form", "Page", "parse"]
+
+
+@dataclass
+class Button:
+    """A submit button: its words, and what it sends."""
+
+    text: str = ""
+    name: str | None = None
+    value: str = ""
+
+
+@dataclass
+class Form:
+    """A form, its fields in order, and its buttons."""
+
+    action: str
+    method: str
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    required: set[str] = field(default_factory=set)
+    buttons: list[Button] = field(default_factory=list)
+
+
+@dataclass
+class Page:
+    """What a test looks at: forms, links by their words, images by their id, all text, and messages alone."""
+
+    forms: list[Form] = field(default_factory=list)
+    links: dict[str, str] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    title: str = ""
+    text: str = ""
+
+    def form_with(self, button: str) -> tuple[Form, Button]:
+        """Return the form that has a button of these words, and the button.
+
+        Raises:
+            AssertionError: There is none; the text says which there are.
+        """
+        for form in self.forms:
+            for one in form.buttons:
+                if one.text == button:
+                    return form, one
+        found = [one.text for form in self.forms for one in form.buttons]
+        raise AssertionError(f"no button {button!r}; there are {found} on {self.title!r}: {self.text[:600]}")
+
+
+class _Parser(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.page = Page()
+        self._form: Form | None = None
+        self._button: Button | None = None
+        self._into: list[str] = []
+        self._href = ""
+        self._for = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        match tag:
+            case "form":
+                self._form = Form(given.get("action", ""), given.get("method", "get"))
+                self.page.forms.append(self._form)
+            case "input" if self._form is not None:
+                self._take(given, self._form)
+            case "button" if self._form is not None and given.get("type", "submit") == "submit":
+                self._button = Button("", given.get("name"), given.get("value", ""))
+                self._form.buttons.append(self._button)
+            case "img" if "id" in given:
+                self.page.images[given["id"]] = given["src"]
+            case "a":
+                self._href = given.get("href", "")
+            case "label":
+                self._for = given.get("for", "")
+        self._into = [tag] if tag in ("title", "a", "button", "label", "script", "style") else self._into
+
+    def _take(self, given: dict[str, str], form: Form) -> None:
+        if given.get("type") in ("checkbox", "radio") and "checked" not in given:
+            return
+        if "name" in given:
+            form.fields.append((given["name"], given.get("value", "")))
+            if "required" in given:
+                form.required.add(given["name"])
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._form = None
+        if [tag] == self._into:
+            self._into = []
+
+    def handle_data(self, data: str) -> None:
+        words = " ".join(data.split())
+        if not words or self._into == ["script"]:
+            return
+        self.page.text += f"{words} "
+        match self._into:
+            case ["title"]:
+                self.page.title = words
+            case ["a"]:
+                self.page.links[words] = self._href
+            case ["button"] if self._button is not None:
+                self._button.text = words
+            case ["label"]:
+                self.page.labels.setdefault(self._for, words)
+
+
+def parse(html: str) -> Page:
+    """Return what is on a page."""
+    parser = _Parser()
+    parser.feed(html)
+    return parser.page
