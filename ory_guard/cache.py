@@ -12,10 +12,11 @@ from typing import Any, Final, Protocol
 from cachetools import TLRUCache
 
 from ory_guard.models import Session
-from ory_guard.outcomes import Answered, Authenticated
+from ory_guard.outcomes import Answered, Authenticated, SecondFactorRequired
+from ory_guard.session_store import SessionStore, StoredSession
 from ory_guard.view import SessionView
 
-__all__ = ["Clock", "Entry", "SessionCache", "SystemClock"]
+__all__ = ["Clock", "Entry", "SessionCache", "SessionStore", "StoredSession", "SystemClock"]
 
 _MOST_REVOCATIONS: Final = 10_000
 
@@ -104,6 +105,8 @@ class SessionCache:
                 entry = self._refusals[key]
             except KeyError:
                 return None
+            if isinstance(entry.outcome, SecondFactorRequired) and entry.asked_at <= self._last_invalidation:
+                return None
         if self._time() >= entry.fresh_until_wall:
             return None
         if self._revoked and isinstance(entry.outcome, Authenticated):
@@ -121,7 +124,8 @@ class SessionCache:
     def put(self, key: bytes, entry: Entry, generation: int) -> None:
         """Keep `entry` in the place of what was there, unless that was asked for later.
 
-        Nothing is kept if something was invalidated since `generation`.
+        Nothing is kept if everything was forgotten since `generation`. What was invalidated meanwhile is told apart
+        by `get`: where many hosts revoke sessions all the time, other people's answers have to be kept.
 
         Args:
             key: The credential's cache key.
@@ -146,8 +150,7 @@ class SessionCache:
 
         A kept `SecondFactorRequired` does not say whose it is, so all of them are dropped.
         """
-        now = self._begin_generation()
-        self._refusals.clear()
+        now = self._end_questions()
         self._revoked.update(dict.fromkeys(ids, now))
         if len(self._revoked) > _MOST_REVOCATIONS:
             oldest = now - self._longest_ttl
@@ -161,14 +164,22 @@ class SessionCache:
         by_identity = self._revoked.get(session.identity.id, -1.0)
         return max(self._cleared_at, by_session, by_identity) >= asked_at
 
-    def clear(self) -> None:
-        """Forget every answer, those of checks under way too."""
-        self._cleared_at = self._begin_generation()
+    def revoked_at(self, *ids: str) -> float:
+        """Return when the last of these ids was invalidated, on the monotonic clock; -1 for never."""
+        return max(self._cleared_at, *(self._revoked.get(one, -1.0) for one in ids))
+
+    def empty(self) -> None:
+        """Forget every answer, and keep none that is under way."""
+        self.generation += 1
         self._sessions.clear()
         self._refusals.clear()
+
+    def clear(self) -> None:
+        """Forget every answer, and let none count that was asked for before now."""
+        self._cleared_at = self._end_questions()
+        self.empty()
         self._revoked.clear()
 
-    def _begin_generation(self) -> float:
-        self.generation += 1
+    def _end_questions(self) -> float:
         self._last_invalidation = max(self._monotonic(), self._last_question)
         return self._last_invalidation

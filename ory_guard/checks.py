@@ -13,6 +13,7 @@ from ory_guard.events import BreakerChanged, CheckFailed, CheckShared, Listener,
 from ory_guard.flights import DIED, Fact, Flight, Flights
 from ory_guard.loops import PerLoop
 from ory_guard.outcomes import Authenticated, Outcome, Unavailable, UnavailableReason
+from ory_guard.second_level import SecondLevel
 from ory_guard.settings import GuardSettings
 from ory_guard.upstream import Nonsense, Overloaded, Upstream
 from ory_guard.whoami import Reading, WhoamiReader
@@ -36,6 +37,12 @@ class Checks:
         cache: Where answers are kept.
         clock: Where the time comes from.
         listeners: Who is told.
+        second: What other processes found out, or None where nothing is shared.
+
+    Attributes:
+        asked: How often Kratos was asked.
+        shared: How many requests waited for a check that another one started.
+        breaker: Whether asking makes sense.
     """
 
     def __init__(
@@ -47,14 +54,18 @@ class Checks:
         cache: SessionCache,
         clock: Clock,
         listeners: tuple[Listener, ...],
+        second: SecondLevel | None = None,
     ) -> None:
         self._upstream = upstream
         self._reader = WhoamiReader(settings, traits)
         self._cache = cache
+        self._second = second
         self._clock = clock
         self._listeners = listeners
-        self._breaker = Breaker(clock.monotonic, settings.timeout + _GRACE, self._tell_breaker)
         self._flights: PerLoop[Flights] = PerLoop(Flights, Flights.aclose)
+        self.breaker = Breaker(clock.monotonic, settings.timeout + _GRACE, self._tell_breaker)
+        self.asked = 0
+        self.shared = 0
 
     async def ask(self, key: bytes, credential: Credential, *, no_cache: bool = False, alone: bool = False) -> Fact:
         """Return Kratos' answer, from a check that is under way where there is one.
@@ -76,16 +87,26 @@ class Checks:
         slot = key + b"no-cache" if no_cache else key
         flight = None if alone else flights.joinable(slot)
         if flight is None:
-            seconds = self._breaker.held(key)
-            if seconds is not None:
-                return self._held(key, seconds)
+            check = self._check
+            if no_cache or self._second is None:
+                if (held := self._held(key)) is not None:
+                    return held
+                check = self._ask_kratos
             flight = Flight(slot, self._clock.monotonic())
-            flights.start(flight, lambda: self._check(key, credential, no_cache=no_cache), joinable=not alone)
-        elif self._listeners:
-            notify(self._listeners, CheckShared(key.hex()[:8]))
+            flights.start(flight, lambda: check(key, credential, no_cache=no_cache), joinable=not alone)
+        else:
+            self.shared += 1
+            if self._listeners:
+                notify(self._listeners, CheckShared(key.hex()[:8]))
         return await flight.fact()
 
     async def _check(self, key: bytes, credential: Credential, *, no_cache: bool) -> Fact:
+        entry = await self._second.find(key, credential) if self._second is not None else None
+        if entry is not None:
+            return Fact(entry.outcome, entry.asked_at)
+        return self._held(key) or await self._ask_kratos(key, credential, no_cache=no_cache)
+
+    async def _ask_kratos(self, key: bytes, credential: Credential, *, no_cache: bool) -> Fact:
         generation = self._cache.generation
         asked_at, asked_at_wall = self._cache.question_time(), self._clock.time()
         reading = await self._read(credential, asked_at_wall, no_cache=no_cache)
@@ -94,14 +115,23 @@ class Checks:
         self._tell(key, fact)
         if isinstance(reading.outcome, Unavailable):
             return fact
+        entry = None
         if reading.ttl > 0:
             entry = Entry(reading.outcome, asked_at, asked_at + reading.ttl, asked_at_wall + reading.ttl)
             self._cache.put(key, entry, generation)
         else:
             self._cache.discard(key)
+        if self._second is not None:
+            if entry is not None and isinstance(reading.outcome, Authenticated):
+                if self._cache.get(key) is entry:
+                    await self._second.keep(credential, reading.outcome.session, reading.body, entry)
+            elif no_cache:
+                # The store was not asked, so it may hold what is no longer true.
+                await self._second.forget(credential)
         return fact
 
     async def _read(self, credential: Credential, now: float, *, no_cache: bool) -> Reading:
+        self.asked += 1
         try:
             answer = await self._upstream.whoami(credential, no_cache=no_cache)
         except TimeoutError:
@@ -114,7 +144,10 @@ class Checks:
             return _unavailable("unreachable", type(error).__name__)
         return self._reader.read(answer, credential, now)
 
-    def _held(self, key: bytes, seconds: int) -> Fact:
+    def _held(self, key: bytes) -> Fact | None:
+        seconds = self.breaker.held(key)
+        if seconds is None:
+            return None
         fact = Fact(Unavailable("breaker", seconds), self._clock.monotonic())
         self._tell(key, fact)
         return fact
@@ -122,14 +155,14 @@ class Checks:
     def _report(self, key: bytes, outcome: Outcome) -> None:
         match outcome:
             case Unavailable(reason="timeout" | "unreachable"):
-                self._breaker.failed(key)
+                self.breaker.failed(key)
             case Unavailable(reason="rate_limited", retry_after=seconds):
-                self._breaker.hold(seconds)
+                self.breaker.hold(seconds)
             case Unavailable(reason="overloaded"):
                 pass  # this says something about us, nothing about Kratos
             case _:
                 # Nonsense too: asking again costs little where somebody answers, and it may be about one identity.
-                self._breaker.answered(key)
+                self.breaker.answered(key)
 
     def _is_revoked(self, fact: Fact) -> bool:
         outcome = fact.outcome

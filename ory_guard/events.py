@@ -17,9 +17,12 @@ __all__ = [
     "Event",
     "Listener",
     "Refused",
+    "RevocationsHeard",
     "SessionCacheHit",
     "SessionCacheMiss",
     "SessionsInvalidated",
+    "StoreChanged",
+    "StoreHit",
     "WhoamiAnswered",
     "notify",
 ]
@@ -102,6 +105,32 @@ class SessionsInvalidated(Event):
     name: ClassVar[str] = "sessions.invalidated"
     session_id: str | None
     identity_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationsHeard(Event):
+    """Another process revoked so many sessions or identities."""
+
+    name: ClassVar[str] = "revocations.heard"
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHit(Event):
+    """Another process had asked Kratos `age` seconds ago, and the store had the answer."""
+
+    name: ClassVar[str] = "store.hit"
+    credential_id: str
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoreChanged(Event):
+    """The store can be used (`up`), or the guard goes on without it (`down`); `reason` says why."""
+
+    name: ClassVar[str] = "store.changed"
+    state: str
+    reason: str
 
 
 Listener = Callable[[Event], None]

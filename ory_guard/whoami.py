@@ -7,7 +7,7 @@ gives is nonsense, and nonsense is `Unavailable`: it lets nobody in and logs nob
 import json
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from pydantic import ValidationError
@@ -51,11 +51,13 @@ class Reading(NamedTuple):
         outcome: The answer as an outcome, as old as the question.
         ttl: Seconds for which it may be kept; 0 for not at all.
         set_cookies: The session cookie's `Set-Cookie` values, for the requests that waited for this answer.
+        body: The session's JSON, where it is one.
     """
 
     outcome: Answered | Unavailable
     ttl: float = 0.0
     set_cookies: tuple[bytes, ...] = ()
+    body: bytes = b""
 
 
 class WhoamiReader:
@@ -102,13 +104,35 @@ class WhoamiReader:
         except ValidationError as error:
             places = {".".join(map(str, fault["loc"])) or "body" for fault in error.errors(include_input=False)}
             return _nonsense(f"the session is not readable at {', '.join(sorted(places))}")
-        left = session.expires_at.timestamp() - now
-        if not session.active or session.identity.state == "inactive" or left < -self._settings.clock_skew:
+        if not self._is_live(session, now):
             return Reading(Rejected("inactive", credential.kind), self._settings.negative_ttl)
-        ttl = min(self._settings.cache_ttl, left, _cache_for(answer, self._settings.cache_ttl))
-        ttl *= 1 - _GREATEST_SHORTENING * self._draw()
+        left = session.expires_at.timestamp() - now
+        ttl = self.shortened(min(self._settings.cache_ttl, left, _cache_for(answer, self._settings.cache_ttl)))
         outcome = Authenticated(session, credential.kind, "upstream", 0.0)
-        return Reading(outcome, max(ttl, 0.0), tuple(_session_cookies(answer.headers, credential)))
+        return Reading(outcome, max(ttl, 0.0), tuple(_session_cookies(answer.headers, credential)), answer.body)
+
+    def read_stored(self, body: bytes, now: float) -> Session[Any] | None:
+        """Return the session that another process was answered with, or None where it can't be used."""
+        try:
+            session = self._session_model.model_validate_json(body)
+        except ValidationError:
+            return None
+        return session if self._is_live(session, now) else None
+
+    def read_claims(self, claims: Mapping[str, Any]) -> Session[Any] | None:
+        """Return the session that a token's claims describe in Kratos' form, or None where they don't."""
+        try:
+            return self._session_model.model_validate(claims)
+        except ValidationError:
+            return None
+
+    def shortened(self, ttl: float) -> float:
+        """Return a ttl that ends by chance up to 5 % earlier."""
+        return ttl * (1 - _GREATEST_SHORTENING * self._draw())
+
+    def _is_live(self, session: Session[Any], now: float) -> bool:
+        ended = session.expires_at.timestamp() - now < -self._settings.clock_skew
+        return session.active and session.identity.state != "inactive" and not ended
 
     def _read_forbidden(self, answer: Answer, credential: Credential) -> Reading:
         error_id = _error_of(answer).get("id")

@@ -1,0 +1,234 @@
+"""The second level: what other processes found out about sessions, and what they revoked.
+
+The first level is this process' cache; behind it stands a store that processes share. Clocks of hosts differ, so
+every span is measured twice, by the store's clock and by the wall clock, and the worse of both counts.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from ory_guard.breaker import Breaker
+from ory_guard.cache import Clock, Entry, SessionCache
+from ory_guard.credentials import Credential, CredentialHasher
+from ory_guard.events import Listener, RevocationsHeard, StoreChanged, StoreHit, notify
+from ory_guard.loops import PerLoop
+from ory_guard.models import Session
+from ory_guard.outcomes import Authenticated
+from ory_guard.session_store import SessionStore, StoredSession
+from ory_guard.settings import GuardSettings
+from ory_guard.store_link import StoreLink
+from ory_guard.whoami import WhoamiReader
+
+__all__ = ["SecondLevel"]
+
+_log = logging.getLogger("ory_guard")
+
+_PATIENCE_FOR_REVOCATIONS: Final = 1.0
+_MOST_UNSENT: Final = 10_000
+_LAST_PART: Final = 0.05
+
+
+class SecondLevel:
+    """Finds sessions that other processes asked for, and spreads revocations.
+
+    Args:
+        store: Where they are kept.
+        settings: The guard's settings.
+        hashers: What makes a credential's keys, one for each of the store's `hashing_keys`.
+        traits: The application's model of the traits, or None.
+        cache: The first level.
+        clock: Where the time comes from.
+        longest: For how many seconds a revocation has to be known.
+        heard: Called after the cache was told what other processes revoked.
+        listeners: Who is told.
+
+    Attributes:
+        hits: How many sessions were found.
+    """
+
+    def __init__(
+        self,
+        store: SessionStore,
+        *,
+        settings: GuardSettings,
+        hashers: Sequence[CredentialHasher],
+        traits: type[Any] | None,
+        cache: SessionCache,
+        clock: Clock,
+        longest: float,
+        heard: Callable[[], None],
+        listeners: tuple[Listener, ...],
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._hashers = tuple(hashers)
+        self._reader = WhoamiReader(settings, traits)
+        self._cache = cache
+        self._clock = clock
+        self._longest = longest
+        self._after_hearing = heard
+        self._listeners = listeners
+        self._breaker = Breaker(clock.monotonic, 1.0, lambda _state: None)
+        self._links: PerLoop[StoreLink] = PerLoop(self._connect, StoreLink.aclose)
+        self._unsent: dict[str, float] = {}
+        self._heard_since = -1.0
+        self._was_ready: bool | None = None
+        self.hits = 0
+
+    @property
+    def degraded(self) -> bool:
+        """Whether this process was seen to have to do without the store."""
+        return self._was_ready is False
+
+    async def find(self, key: bytes, credential: Credential) -> Entry | None:
+        """Return what another process found out about this credential, and keep it in the first level.
+
+        Args:
+            key: The credential's key in the first level.
+            credential: The credential.
+        """
+        link = await self._links.get()
+        if self._settings.cache_ttl <= 0 or not await link.settle():
+            return None
+        generation = self._cache.generation
+        entry = await link.call(self._look_up(credential))
+        if entry is None:
+            return None
+        self.hits += 1
+        self._cache.put(key, entry, generation)
+        if self._listeners:
+            notify(self._listeners, StoreHit(key.hex()[:8], self._clock.monotonic() - entry.asked_at))
+        return entry
+
+    async def keep(self, credential: Credential, session: Session[Any], body: bytes, entry: Entry) -> None:
+        """Let other processes have this answer; nobody waits for that."""
+        link = await self._links.get()
+        now, now_wall = self._clock.monotonic(), self._clock.time()
+        stored = StoredSession(
+            body,
+            session.id,
+            session.identity.id,
+            age=now - entry.asked_at,
+            ttl=entry.fresh_until - now,
+            asked_at=now_wall - (now - entry.asked_at),
+            fresh_until=entry.fresh_until_wall,
+        )
+        if stored.ttl > 0:
+            link.send(self._store.put(self._hashers[0].key(credential), stored))
+
+    async def forget(self, credential: Credential) -> None:
+        """Let no process find what was kept about this credential; nobody waits for that."""
+        (await self._links.get()).send(self._store.delete(self._keys(credential)))
+
+    async def revoke(self, *ids: str) -> None:
+        """Delete everything about these sessions and identities, and tell every other process.
+
+        Where the store can't be reached, it is told as soon as it can.
+        """
+        now = self._clock.time()
+        for one in ids:
+            self._unsent.pop(one, None)
+            self._unsent[one] = now
+        while len(self._unsent) > _MOST_UNSENT:
+            # Their entries end with their ttl.
+            del self._unsent[next(iter(self._unsent))]
+        link = await self._links.get()
+        await link.settle()
+        if link.subscribed:
+            await link.call(self._send_revocations(), patience=_PATIENCE_FOR_REVOCATIONS)
+
+    async def revoked_at(self, *ids: str, since: float) -> float:
+        """Return when, on the monotonic clock, the last of these ids was revoked, as far as the store knows.
+
+        Args:
+            *ids: Ids of sessions or identities.
+            since: A moment on the monotonic clock: a revocation before does not matter.
+        """
+        link = await self._links.get()
+        if not await link.settle() or since > self._heard_since:
+            return -1.0
+        at = await link.call(self._store.revoked_at(ids))
+        return -1.0 if at is None else self._clock.monotonic() - (self._clock.time() - at)
+
+    async def aclose(self) -> None:
+        """Close the running loop's connections."""
+        await self._links.aclose()
+
+    def _connect(self) -> StoreLink:
+        return StoreLink(
+            self._store,
+            self._breaker,
+            connected=self._start_hearing,
+            heard=self._hear,
+            changed=self._note,
+        )
+
+    def _keys(self, credential: Credential) -> list[bytes]:
+        return [hasher.key(credential) for hasher in self._hashers]
+
+    async def _look_up(self, credential: Credential) -> Entry | None:
+        stored = await self._store.get(self._keys(credential))
+        entry = None if stored is None else self._read(stored, credential)
+        if entry is None or entry.asked_at > self._heard_since:
+            return entry
+        # Revoked, perhaps, before this process began to hear of such things.
+        assert isinstance(entry.outcome, Authenticated)  # noqa: S101 - nothing else is stored
+        session = entry.outcome.session
+        at = await self._store.revoked_at([session.id, session.identity.id])
+        asked_at_wall = self._clock.time() - (self._clock.monotonic() - entry.asked_at)
+        return None if at is not None and asked_at_wall <= at + self._settings.clock_skew else entry
+
+    def _read(self, stored: StoredSession, credential: Credential) -> Entry | None:
+        now, now_wall = self._clock.monotonic(), self._clock.time()
+        age = max(stored.age, now_wall - stored.asked_at)
+        ttl = min(stored.ttl, stored.fresh_until - now_wall, self._settings.cache_ttl - age)
+        if ttl <= _LAST_PART * (age + ttl):
+            # One process asks anew before the entry ends, so that not all of them ask when it has ended.
+            return None
+        session = self._reader.read_stored(stored.body, now_wall)
+        if session is None or self._cache.is_revoked(session, now - age):
+            return None
+        outcome = Authenticated(session, credential.kind, "store", age)
+        ttl = self._reader.shortened(ttl)
+        return Entry(outcome, now - age, now + ttl, now_wall + ttl)
+
+    async def _start_hearing(self) -> None:
+        if self._unsent:
+            await asyncio.wait_for(self._send_revocations(), _PATIENCE_FOR_REVOCATIONS)
+        self._heard_since = self._clock.monotonic()
+        self._hear(None)
+
+    async def _send_revocations(self) -> None:
+        # Taken first, so that nobody else sends them too: whoever hears of a revocation asks Kratos anew.
+        unsent, self._unsent = self._unsent, {}
+        by_time: dict[float, list[str]] = {}
+        for one, at in unsent.items():
+            by_time.setdefault(at, []).append(one)
+        try:
+            for at, ids in by_time.items():
+                left = at + self._longest - self._clock.time()
+                if left > 0:
+                    await self._store.revoke(ids, at, left)
+                for one in ids:
+                    del unsent[one]
+        finally:
+            self._unsent = unsent | self._unsent
+
+    def _hear(self, ids: tuple[str, ...] | None) -> None:
+        if ids is None:
+            self._cache.empty()
+        else:
+            self._cache.invalidate(*ids)
+        self._after_hearing()
+        if self._listeners and ids:
+            notify(self._listeners, RevocationsHeard(len(ids)))
+
+    def _note(self, ready: bool, reason: str) -> None:
+        if ready == self._was_ready:
+            return
+        self._was_ready = ready
+        _log.log(logging.INFO if ready else logging.WARNING, "store.%s %s", "up" if ready else "down", reason)
+        if self._listeners:
+            notify(self._listeners, StoreChanged("up" if ready else "down", reason))

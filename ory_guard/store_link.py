@@ -1,0 +1,179 @@
+"""The link of one event loop to the store: a subscription, a breaker, and a bound on every call.
+
+A request asks the store only while the subscription stands and the breaker is closed. The first call that fails
+or takes too long opens the breaker; from then on the link itself tries whether the store works again, so that no
+second request waits for it.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import aclosing
+from secrets import token_bytes
+from typing import Any, Final, TypeVar
+
+from ory_guard.breaker import Breaker
+from ory_guard.session_store import SessionStore, StoredSession
+
+__all__ = ["StoreLink", "within"]
+
+_log = logging.getLogger("ory_guard")
+
+ResultT = TypeVar("ResultT")
+
+PATIENCE: Final = 0.05
+"""Seconds that the store may take before a request goes on without it."""
+
+_COOLDOWN: Final = 0.5
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 2.0
+_MOST_ERRANDS: Final = 256
+
+
+async def within(seconds: float, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """Return what `work` comes to.
+
+    A loop that is so busy that it notices the deadline late says nothing about who is slow: the work then gets its
+    time once more.
+
+    Raises:
+        TimeoutError: It took longer than `seconds`.
+    """
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+    started = loop.time()
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if not task.done() and loop.time() - started > 1.5 * seconds:
+            await asyncio.wait({task}, timeout=seconds)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        task.add_done_callback(_forget)
+        task.cancel()
+
+
+def _forget(task: "asyncio.Task[Any]") -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+class StoreLink:
+    """Keeps one loop in touch with the store.
+
+    Args:
+        store: The store.
+        breaker: Is closed while calls come back well.
+        connected: Called when the subscription stands, before anybody uses the store.
+        heard: Called with the ids that other processes revoked, and with None where any may have been.
+        changed: Called with `ready` when it may have changed, and with the reason.
+    """
+
+    def __init__(
+        self,
+        store: SessionStore,
+        breaker: Breaker,
+        *,
+        connected: Callable[[], Awaitable[None]],
+        heard: Callable[[tuple[str, ...] | None], None],
+        changed: Callable[[bool, str], None],
+    ) -> None:
+        self._store = store
+        self._breaker = breaker
+        self._connected = connected
+        self._heard = heard
+        self._changed = changed
+        self._tried = asyncio.Event()
+        self._errands: set[asyncio.Task[None]] = set()
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._listen()), loop.create_task(self._mend())]
+        self.subscribed = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether a request may use the store."""
+        return self.subscribed and self._breaker.state == "closed"
+
+    async def settle(self) -> bool:
+        """Return `ready`, after the first try to connect or a short while."""
+        if not self._tried.is_set():
+            try:
+                await within(PATIENCE, self._tried.wait())
+            except TimeoutError:
+                self._tried.set()  # one request waited: that is enough
+        return self.ready
+
+    async def call(self, work: Coroutine[Any, Any, ResultT], *, patience: float = PATIENCE) -> ResultT | None:
+        """Return what a call of the store comes to, or None where it fails or takes too long."""
+        try:
+            return await within(patience, work)
+        except Exception as error:  # noqa: BLE001 - by place, not by class: whatever fails here is the store's
+            self._breaker.hold(_COOLDOWN)
+            self._changed(self.ready, type(error).__name__)
+            return None
+
+    def send(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let `work` be done beside the request; it is dropped where the store is not ready or can't keep up."""
+        if not self.ready or len(self._errands) >= _MOST_ERRANDS:
+            work.close()
+            return
+        errand = asyncio.get_running_loop().create_task(self.call(work))
+        self._errands.add(errand)
+        errand.add_done_callback(self._errands.discard)
+
+    async def aclose(self) -> None:
+        """End the subscription and what is under way."""
+        tasks = [*self._tasks, *self._errands]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.subscribed = False
+        await self._store.aclose()
+
+    async def _listen(self) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                async with aclosing(self._store.subscribe()) as messages:
+                    await anext(messages)
+                    await self._connected()
+                    self._set_subscribed(True, "")
+                    pause = _FIRST_PAUSE
+                    async for ids in messages:
+                        self._heard(ids)
+                reason = "the subscription ended"
+            except Exception as error:  # noqa: BLE001 - by place, not by class: whatever fails here is the store's
+                reason = type(error).__name__
+            if self.subscribed:
+                # What was revoked lately may not have been heard, so nothing from before may be served.
+                self._heard(None)
+            self._set_subscribed(False, reason)
+            # Not all workers of all hosts at once.
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _set_subscribed(self, subscribed: bool, reason: str) -> None:
+        self.subscribed = subscribed
+        self._changed(self.ready, reason)
+        self._tried.set()
+
+    async def _mend(self) -> None:
+        """Try an open breaker's store with a made-up session, put and got again."""
+        key = token_bytes(32)
+        while True:
+            await asyncio.sleep(_COOLDOWN / 2)
+            if not self.subscribed or self._breaker.state == "closed" or self._breaker.held(key) is not None:
+                continue
+            if await self.call(self._try_out(key)):
+                self._breaker.answered(key)
+                self._changed(self.ready, "")
+
+    async def _try_out(self, key: bytes) -> bool:
+        name = key.hex()
+        made_up = StoredSession(b"{}", name, name, age=0.0, ttl=1.0, asked_at=0.0, fresh_until=0.0)
+        await self._store.put(key, made_up)
+        found = await self._store.get([key])
+        await self._store.delete([key])
+        return found is not None and found.session_id == name
