@@ -127,6 +127,10 @@ def reset(writer: asyncio.StreamWriter) -> None:
 class RawKratos:
     """The stub: an async context manager that serves on 127.0.0.1.
 
+    Args:
+        host: Another loopback address.
+        port: The port, or 0 for any.
+
     Attributes:
         people: What is answered, by credential value; everything else gets Kratos' 401.
         behaviour: What to do instead with every request.
@@ -136,7 +140,8 @@ class RawKratos:
         asked: Set whenever a request has come.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._address = host, port
         self.people: dict[bytes, bytes] = {
             b"ck-A": answer(session(ALICE)),
             b"tok-A": answer(session(ALICE)),
@@ -151,16 +156,29 @@ class RawKratos:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, *self._address)
         port: int = self._server.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
         self._server.close()
-        for task in list(self._tasks):
+        await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """End every connection, whatever it is doing."""
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def is_left(self) -> None:
+        """Wait until every client has gone, for a second at most."""
+        for _ in range(1_000):
+            if not self.open:
+                return
+            await asyncio.sleep(0.001)
+        raise AssertionError(f"{self.open} connections are still open")
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
