@@ -6,7 +6,7 @@ can't be sent. Nothing is unquoted or unescaped: parsers that do disagree about 
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final, Literal, NamedTuple
 
 from ory_guard.settings import GuardSettings
@@ -75,14 +75,19 @@ class CredentialReader:
         Args:
             headers: The ASGI scope's headers: lower-case names, raw values.
         """
+        return self.pick(self.present(headers))
+
+    def present(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """Return the headers that may hold a credential of a kind that is accepted."""
         readers = self._readers
-        present = [pair for pair in headers if pair[0] in readers]
-        if not present:
-            return None
+        return [pair for pair in headers if pair[0] in readers]
+
+    def pick(self, present: list[tuple[bytes, bytes]]) -> Credential | Unusable | None:
+        """Return the one credential that counts among the headers that may hold one; see `read`."""
         if len(present) == 1:
             name, value = present[0]
-            return readers[name]([value])
-        for name, reader in readers.items():
+            return self._readers[name]([value])
+        for name, reader in self._readers.items():
             values = [value for key, value in present if key == name]
             found = reader(values) if values else None
             if found is not None:
@@ -135,19 +140,20 @@ class CredentialReader:
         return Credential(kind, name, value)
 
 
-def _pairs(header: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield name and value of the pairs whose name begins with `start`, byte for byte, blanks around left out."""
+def _pairs(header: bytes, start: bytes) -> list[tuple[bytes, bytes]]:
+    """Return name and value of the pairs whose name begins with `start`, byte for byte, blanks around left out."""
+    found = []
     at = header.find(start)
     while at >= 0:
         end = header.find(b";", at)
-        if end < 0:
-            end = len(header)
-        begin = header.rfind(b";", 0, at) + 1
+        pair = header[at:] if end < 0 else header[at:end]
         # A name starts its pair; in the midst of one the bytes are part of something else.
-        if begin == at or not header[begin:at].strip(b" \t"):
-            name, _, value = header[at:end].partition(b"=")
-            yield name, value.rstrip(b" \t")
-        at = header.find(start, end)
+        before = header[:at].rstrip(b" \t")[-1:] if at else b";"
+        if before in (b";", b""):
+            name, _, value = pair.partition(b"=")
+            found.append((name, value.strip(b" \t")))
+        at = -1 if end < 0 else header.find(start, end)
+    return found
 
 
 class CredentialHasher:

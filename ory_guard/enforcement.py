@@ -70,11 +70,10 @@ class Enforcement:
         Raises:
             Refusal: There is none, or it does not.
         """
-        check = await self.checked(scope)
+        check = check_in(scope)
+        if check is None or check.guard is not self._guard or check.exempt:
+            check = await self.checked(scope)
         check.gated = True
-        outcome = check.outcome
-        if requirement is ANY_SESSION and type(outcome) is Authenticated and outcome.credential != "cookie":
-            return outcome.session
         if requirement.revalidate and check.key is not None:
             publish(scope, check, await self._lookup.ask(scope, check, again=True, alone=True))
         verdict = await self._decide(scope, check, requirement)
@@ -83,7 +82,7 @@ class Enforcement:
             verdict = await self._decide(scope, check, requirement)
         if isinstance(verdict, Refusal):
             raise self._refused(scope, check, verdict)
-        check.requirements = (*check.requirements, requirement)
+        check.requirements += (requirement,)
         return verdict
 
     async def enforce_optional(self, scope: MutableMapping[str, Any]) -> Session[Any] | None:

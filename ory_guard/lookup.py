@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from ory_guard.bounces import has_bounced
 from ory_guard.cache import Clock, SessionCache
 from ory_guard.checks import Checks
 from ory_guard.credentials import Credential, CredentialHasher, CredentialReader
@@ -17,12 +18,14 @@ from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, Unav
 from ory_guard.scope import Check
 from ory_guard.settings import GuardSettings
 from ory_guard.upstream import Transport, Upstream
+from ory_guard.view import SessionView
 
 __all__ = ["ANONYMOUS", "SessionLookup"]
 
 _log = logging.getLogger("ory_guard")
 
 ANONYMOUS: Final = Anonymous()
+_NOBODY: Final = SessionView(ANONYMOUS)
 
 
 class SessionLookup:
@@ -52,7 +55,8 @@ class SessionLookup:
         self._listeners = tuple(listeners)
         self._exempt = frozenset(settings.exempt_paths)
         reader = CredentialReader(settings)
-        self._read = reader.read
+        self._present = reader.present
+        self._pick = reader.pick
         self._key = CredentialHasher(secrets.token_bytes(32), settings.kratos_public_url, reader.names).key
         longest = settings.timeout + max(settings.cache_ttl, settings.negative_ttl)
         self.cache = SessionCache(settings.max_sessions, longest, clock)
@@ -72,6 +76,7 @@ class SessionLookup:
         if check.path in self._exempt:
             check.exempt = True
             check.outcome = ANONYMOUS
+            check.view = _NOBODY
         else:
             self.find(scope, check)
         return check
@@ -87,15 +92,15 @@ class SessionLookup:
             again: Whether something is known already, so that caches on the way must not answer.
             alone: Whether the answer to an earlier question won't do.
         """
+        check.view = None
         try:
-            credential = self._read(scope["headers"])
-            assert isinstance(credential, Credential)  # noqa: S101 - there is a key, so there was a credential
+            credential = self.credential(scope)
+            assert credential is not None  # noqa: S101 - there is a key, so there was a credential
             assert check.key is not None  # noqa: S101 - as above
             fact = await self.checks.ask(check.key, credential, no_cache=again, alone=alone)
         except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
             return _broken(error)
         check.asked_at = fact.asked_at
-        check.view = None
         check.waited = True
         check.set_cookies += fact.set_cookies
         return fact.outcome
@@ -106,46 +111,51 @@ class SessionLookup:
             check.outcome = self.override
             return
         try:
-            credential = self._read(scope["headers"])
-            if credential is None:
+            present = self._present(scope["headers"])
+            if not present:
                 check.outcome = ANONYMOUS
-            elif not isinstance(credential, Credential):
-                check.outcome = Rejected(credential.reason, credential.kind)
-            elif (
-                credential.kind == "cookie" and scope["type"] == "websocket" and not self._gate.trusts_origin(scope)
-            ):
-                check.outcome = Rejected("origin", "cookie")
+                check.view = _NOBODY
+                return
+            check.bounced = has_bounced(present)
+            credential = self._pick(present)
+            if isinstance(credential, Credential):
+                self._recall(scope, check, credential)
+            elif credential is None:
+                check.outcome = ANONYMOUS
             else:
-                self._recall(check, self._key(credential))
+                check.outcome = Rejected(credential.reason, credential.kind)
         except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
-            check.outcome = _broken(error)
+            check.outcome, check.view = _broken(error), None
+
+    def _recall(self, scope: Mapping[str, Any], check: Check, credential: Credential) -> None:
+        if credential.kind == "cookie" and scope["type"] == "websocket" and not self._gate.trusts_origin(scope):
+            check.outcome = Rejected("origin", "cookie")
+            return
+        key = check.key = self._key(credential)
+        entry = self.cache.get(key)
+        if entry is None:
+            if self._listeners:
+                notify(self._listeners, SessionCacheMiss(key.hex()[:8]))
+            return
+        asked_at = check.asked_at = entry.asked_at
+        age = self._monotonic() - asked_at
+        outcome = entry.outcome
+        if type(outcome) is Authenticated:
+            outcome = Authenticated(outcome.session, outcome.credential, "cache", age)
+        check.outcome = outcome
+        check.view = entry.view
+        if self._listeners:
+            notify(self._listeners, SessionCacheHit(key.hex()[:8], age))
 
     def credential(self, scope: Mapping[str, Any]) -> Credential | None:
         """Return the request's credential if it can be sent."""
-        credential = self._read(scope["headers"])
+        credential = self._pick(self._present(scope["headers"]))
         return credential if isinstance(credential, Credential) else None
 
     def invalidate(self, *ids: str) -> None:
         """Let no answer about these sessions or identities count that was asked for before now."""
         self.cache.invalidate(*ids)
         self.checks.forget_running()
-
-    def _recall(self, check: Check, key: bytes) -> None:
-        check.key = key
-        entry = self.cache.get(key)
-        if entry is None:
-            if self._listeners:
-                notify(self._listeners, SessionCacheMiss(key.hex()[:8]))
-            return
-        check.asked_at = entry.asked_at
-        check.view = entry.view
-        outcome = entry.outcome
-        age = self._monotonic() - entry.asked_at
-        if type(outcome) is Authenticated:
-            outcome = Authenticated(outcome.session, outcome.credential, "cache", age)
-        check.outcome = outcome
-        if self._listeners:
-            notify(self._listeners, SessionCacheHit(key.hex()[:8], age))
 
 
 def _broken(error: Exception) -> Unavailable:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ory_guard.answers import answer
-from ory_guard.bounces import forget_bounces, has_bounced
+from ory_guard.bounces import forget_bounces
 from ory_guard.exceptions import (
     ConfigurationError,
     KratosRateLimited,
@@ -77,7 +77,7 @@ class OrySessionMiddleware:
         check = guard.look(scope)
         publish(scope, check, check.outcome or await guard.ask(scope, check))
         if kind == "websocket" or check.exempt or type(check.outcome) is not Anonymous:
-            send = _watched(scope, check, send)
+            send = _watched(check, send)
         try:
             await self._app(scope, receive, send)
         except (Refusal, KratosUnavailable) as error:
@@ -119,15 +119,14 @@ def _unavailable(error: KratosUnavailable) -> SessionCheckUnavailable:
     return SessionCheckUnavailable(retry_after=error.retry_after if isinstance(error, KratosRateLimited) else 1)
 
 
-def _watched(scope: Scope, check: Check, send: Send) -> Send:
+def _watched(check: Check, send: Send) -> Send:
     def watch(message: Message) -> Awaitable[None]:
         kind = message["type"]
         if kind == "http.response.start":
             check.started = True
             if check.gated or check.set_cookies:
                 _complete(check, message)
-            outcome = check.outcome
-            if type(outcome) is Authenticated and outcome.credential == "cookie" and has_bounced(scope):
+            if check.bounced and type(check.outcome) is Authenticated:
                 _forget_bounces(check, message)
         elif kind == "websocket.accept":
             check.accepted = True

@@ -31,6 +31,7 @@ class Check:
         asked_at: When Kratos was asked, on the monotonic clock.
         waited: Whether this very request waited for Kratos' answer.
         exempt: Whether the path is exempt, so that nothing was asked yet.
+        bounced: Whether the browser carries the loop breaker's count.
         refused: Whether a gate refused it.
         gated: Whether a dependency asked for the session.
         requirements: What gates asked for, and got.
@@ -46,6 +47,7 @@ class Check:
     asked_at = 0.0
     waited = False
     exempt = False
+    bounced = False
     refused = False
     gated = False
     requirements: tuple[Requirement, ...] = ()
