@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from ory_guard import GuardSettings, OryGuard, OrySessionMiddleware, Session
+from ory_guard.cache import Clock
 from ory_guard.fastapi import install, require, require_session
 
 __all__ = [
@@ -37,10 +38,15 @@ _ID: Final = "67d599b6-6556-48de-8213-2a83774eb46e"
 _TTL: Final = 3_600.0
 
 
-def new_guard(upstream: str, transport: httpx2.AsyncBaseTransport | None = None, **settings: Any) -> OryGuard:
+def new_guard(
+    upstream: str,
+    transport: httpx2.AsyncBaseTransport | None = None,
+    clock: Clock | None = None,
+    **settings: Any,
+) -> OryGuard:
     """Return a guard with production's settings, save that nothing kept ends within a run."""
     chosen = {"cache_ttl": _TTL, "app_url": "https://app.example.test", "exempt_paths": ("/health",), **settings}
-    return OryGuard(GuardSettings(kratos_public_url=upstream, **chosen), transport=transport)
+    return OryGuard(GuardSettings(kratos_public_url=upstream, **chosen), transport=transport, clock=clock)
 
 
 async def _answer(_request: StarletteRequest) -> JSONResponse:

@@ -1,0 +1,182 @@
+"""What was measured, what it is held against, and how that is printed and kept."""
+
+import json
+import platform
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from os import cpu_count
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+__all__ = [
+    "Comparison",
+    "Effort",
+    "Measurement",
+    "Section",
+    "as_json",
+    "compare",
+    "measurement",
+    "print_section",
+    "print_targets",
+    "write_json",
+]
+
+_PACKAGES: Final = (
+    "starlette",
+    "fastapi",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "httpx2",
+    "pydantic",
+    "cachetools",
+    "ory-client",
+    "httpx",
+    "aiohttp",
+    "redis",
+    "joserfc",
+)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure: `full` for figures, `quick` to see that everything runs."""
+
+    rounds: int
+    requests: int
+    seconds: float
+    sessions: tuple[int, ...]
+
+    @classmethod
+    def full(cls) -> "Effort":
+        """Return the effort behind published figures."""
+        return cls(rounds=100, requests=200, seconds=2.0, sessions=(1_000, 10_000, 50_000))
+
+    @classmethod
+    def quick(cls) -> "Effort":
+        """Return the least effort that touches everything."""
+        return cls(rounds=2, requests=5, seconds=0.2, sessions=(100, 200))
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One figure over all rounds; `best` is the least time or size, or the greatest rate."""
+
+    name: str
+    unit: str
+    best: float
+    median: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two figures of one run as a ratio, by their medians and by their best; the verdict is on the medians."""
+
+    name: str
+    beside: str
+    ratio: float
+    best_ratio: float
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def target(self) -> str:
+        """The bound in words, or nothing."""
+        if self.at_most is not None:
+            return f"≤ {self.at_most:g}"
+        return "" if self.at_least is None else f"≥ {self.at_least:g}"
+
+    @property
+    def verdict(self) -> str:
+        """`met`, `missed`, or nothing where there is no target."""
+        if not self.target:
+            return ""
+        over = self.at_most is not None and self.ratio > self.at_most
+        under = self.at_least is not None and self.ratio < self.at_least
+        return "missed" if over or under else "met"
+
+
+@dataclass(frozen=True)
+class Section:
+    """What one kind of measuring came to."""
+
+    title: str
+    measurements: tuple[Measurement, ...]
+    comparisons: tuple[Comparison, ...] = ()
+
+
+def measurement(name: str, unit: str, values: Iterable[float], *, rate: bool = False) -> Measurement:
+    """Return the figure that the values of all rounds come to."""
+    taken = list(values)
+    return Measurement(name, unit, max(taken) if rate else min(taken), median(taken))
+
+
+def compare(
+    found: dict[str, Measurement],
+    name: str,
+    beside: str,
+    *,
+    at_most: float | None = None,
+    at_least: float | None = None,
+) -> Comparison:
+    """Return one measurement as a multiple of another one."""
+    ours, theirs = found[name], found[beside]
+    return Comparison(name, beside, ours.median / theirs.median, ours.best / theirs.best, at_most, at_least)
+
+
+def print_section(section: Section) -> None:
+    """Print the figures, best and median."""
+    print(f"\n{section.title}\n{'':60}{'best':>12}{'median':>12}")
+    for each in section.measurements:
+        print(f"  {each.name:58}{each.best:12,.1f}{each.median:12,.1f} {each.unit}")
+
+
+def print_targets(sections: Iterable[Section]) -> None:
+    """Print the ratios, with targets and verdicts."""
+    print(f"\nRatios\n{'':102}{'best':>7}{'median':>8}  target")
+    for section in sections:
+        for each in section.comparisons:
+            names = f"{each.name} / {each.beside}"
+            figures = f"{each.best_ratio:7.2f}{each.ratio:8.2f}"
+            print(f"  {names:100}{figures}  {each.target:8}{each.verdict}".rstrip())
+
+
+def as_json(sections: Iterable[Section]) -> dict[str, Any]:
+    """Return everything that a reader of the figures needs, the machine included."""
+    return {
+        "machine": {
+            "python": platform.python_version(),
+            "processor": _processor(),
+            "processors": cpu_count(),
+            "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+        },
+        "sections": [
+            {
+                **asdict(section),
+                "comparisons": [
+                    {**asdict(each), "target": each.target, "verdict": each.verdict} for each in section.comparisons
+                ],
+            }
+            for section in sections
+        ],
+    }
+
+
+def write_json(sections: Iterable[Section], path: Path) -> None:
+    """Write `as_json` to a file."""
+    path.write_text(json.dumps(as_json(sections), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")

@@ -1,0 +1,94 @@
+"""A Kratos that only ever says one thing, in a process of its own, so that its work is not counted as ours."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from benchmarks.traffic import whoami_body
+
+__all__ = ["StaticTransport", "static_kratos"]
+
+
+class StaticTransport(httpx2.AsyncBaseTransport):
+    """Answers every whoami in memory with one session.
+
+    Args:
+        body: The session.
+        seconds: How long an answer takes.
+    """
+
+    def __init__(self, body: bytes, seconds: float = 0.0) -> None:
+        self._body = body
+        self._seconds = seconds
+        self.calls = 0
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer, and count."""
+        self.calls += 1
+        if self._seconds:
+            await asyncio.sleep(self._seconds)
+        stream = httpx2.ByteStream(self._body)
+        return httpx2.Response(200, headers={"content-type": "application/json"}, stream=stream, request=request)
+
+
+class _OneAnswer(asyncio.Protocol):
+    """Reads requests without a body and answers each in the same words."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        *requests, self._received = (self._received + data).split(b"\r\n\r\n")
+        self._transport.write(self._answer * len(requests))
+
+
+def _answer() -> bytes:
+    body = whoami_body(aal="aal2")
+    head = (
+        "HTTP/1.1 200 OK\r\n"
+        "Cache-Control: private, no-cache, no-store, must-revalidate\r\n"
+        "Content-Type: application/json; charset=utf-8\r\n"
+        "Date: Sun, 22 Nov 2026 00:00:00 GMT\r\n"
+        "Ory-Session-Cache-For: 300\r\n"
+        "Vary: Origin\r\n"
+        "Vary: Cookie\r\n"
+        "X-Kratos-Authenticated-Identity-Id: 67d599b6-6556-48de-8213-2a83774eb46e\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+async def _serve() -> None:
+    answer = _answer()
+    server = await asyncio.get_running_loop().create_server(lambda: _OneAnswer(answer), "127.0.0.1", 0)
+    address: tuple[Any, ...] = server.sockets[0].getsockname()
+    print(address[1], flush=True)
+    await server.serve_forever()
+
+
+@contextlib.contextmanager
+def static_kratos() -> Iterator[str]:
+    """Run the static upstream, and give its base URL."""
+    command = [sys.executable, "-m", "benchmarks.upstream"]
+    with subprocess.Popen(command, cwd=Path(__file__).parent.parent, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.terminate()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve())
