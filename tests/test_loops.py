@@ -1,0 +1,141 @@
+"""A resource for each event loop: made there, closed there, and never carried anywhere else."""
+
+import asyncio
+import os
+
+import pytest
+
+from ory_guard.loops import PerLoop
+
+
+class Resource:
+    """Knows the loop that made it, and the one that closed it."""
+
+    def __init__(self) -> None:
+        self.made_in = asyncio.get_running_loop()
+        self.closed_in: asyncio.AbstractEventLoop | None = None
+
+    async def aclose(self) -> None:
+        """Note the loop."""
+        self.closed_in = asyncio.get_running_loop()
+
+
+def per_loop() -> PerLoop[Resource]:
+    """Return a `PerLoop` of such resources; no loop runs."""
+    return PerLoop(Resource, Resource.aclose)
+
+
+def test_a_loop_keeps_its_resource() -> None:
+    """Made on first use, and the same from then on."""
+    kept = per_loop()
+
+    async def use() -> None:
+        assert kept.current() is None
+        resource = await kept.get()
+        assert await kept.get() is resource
+        assert kept.current() is resource
+
+    asyncio.run(use())
+
+
+def test_the_end_of_a_loop_closes_its_resource_in_it() -> None:
+    """A test client makes a loop for each request: nothing may stay open behind it."""
+    kept = per_loop()
+
+    first, second = asyncio.run(kept.get()), asyncio.run(kept.get())
+
+    assert first is not second
+    assert first.closed_in is first.made_in
+    assert second.closed_in is second.made_in
+    assert first.made_in is not second.made_in
+
+
+def test_two_loops_have_one_each() -> None:
+    """Whichever runs sees its own; closing one leaves the other's alone."""
+    kept = per_loop()
+    one, other = asyncio.new_event_loop(), asyncio.new_event_loop()
+    try:
+        first, second = one.run_until_complete(kept.get()), other.run_until_complete(kept.get())
+        assert first is not second
+        assert one.run_until_complete(kept.get()) is first
+
+        one.run_until_complete(kept.aclose())
+
+        assert first.closed_in is one
+        assert second.closed_in is None
+        assert other.run_until_complete(kept.get()) is second
+    finally:
+        for loop in (one, other):
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+    assert second.closed_in is other
+
+
+def test_closing_is_not_the_end() -> None:
+    """The next use makes a new one; closing twice, or what was never made, is no error."""
+    kept = per_loop()
+
+    async def use() -> None:
+        await kept.aclose()
+        first = await kept.get()
+        await kept.aclose()
+        await kept.aclose()
+        assert first.closed_in is first.made_in
+        assert kept.current() is None
+        assert await kept.get() is not first
+
+    asyncio.run(use())
+
+
+def test_loops_that_are_gone_are_forgotten() -> None:
+    """A process that made a thousand loops keeps one of them at most."""
+    kept = per_loop()
+
+    for _ in range(20):
+        asyncio.run(kept.get())
+
+    assert len(kept._kept) == 1
+
+
+def test_a_forked_process_makes_its_own() -> None:
+    """A socket or a task of the parent is of no use to the child, and closing it would close the parent's."""
+    kept = per_loop()
+    loop = asyncio.new_event_loop()
+    try:
+        parents = loop.run_until_complete(kept.get())
+        child = os.fork()
+        if child == 0:
+            # Nothing of pytest may run in here: the exit status is the verdict.
+            verdict = 1
+            try:
+                childs = asyncio.run(kept.get())
+                fresh = childs is not parents and parents.closed_in is None
+                verdict = 0 if fresh and childs.closed_in is childs.made_in else 2
+            finally:
+                os._exit(verdict)
+        _, status = os.waitpid(child, 0)
+
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert loop.run_until_complete(kept.get()) is parents
+        assert parents.closed_in is None
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+def test_a_loop_that_lives_on_in_the_child_has_nothing_of_the_parents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process counts, not the loop object: a server that forks late may go on with the same loop."""
+    kept = per_loop()
+    loop = asyncio.new_event_loop()
+    try:
+        parents = loop.run_until_complete(kept.get())
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+
+        async def current() -> Resource | None:
+            return kept.current()
+
+        assert loop.run_until_complete(current()) is None
+        assert loop.run_until_complete(kept.get()) is not parents
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
