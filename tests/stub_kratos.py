@@ -58,10 +58,15 @@ class Told:
     body: Any = None
     headers: tuple[tuple[str, str], ...] = _JSON
 
+    @property
+    def raw(self) -> bytes:
+        """The body as it is sent."""
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
     def response(self) -> httpx2.Response:
         """Return it as the transport's answer."""
-        raw = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
-        return httpx2.Response(self.status, headers=list(self.headers), content=raw)
+        headers = [*self.headers, ("content-length", str(len(self.raw)))]
+        return httpx2.Response(self.status, headers=headers, stream=httpx2.ByteStream(self.raw))
 
     def with_header(self, name: str, value: str) -> "Told":
         """Return the same answer with one header more."""
