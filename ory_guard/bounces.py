@@ -42,10 +42,10 @@ def count_bounce(
     return _set_cookie(settings, b"%d.%d.%s" % (count + 1, started, page), left)
 
 
-def has_bounced(headers: list[tuple[bytes, bytes]]) -> bool:
+def has_bounced(scope: Mapping[str, Any]) -> bool:
     """Tell whether the browser carries a count, so that it should lose it once it is signed in."""
-    for _, value in headers:  # noqa: SIM110 - any() takes twice the time, on every request
-        if _NAME in value:
+    for name, value in scope["headers"]:  # noqa: SIM110 - any() takes twice the time, on every request
+        if name == b"cookie" and _NAME in value:
             return True
     return False
 

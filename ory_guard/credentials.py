@@ -75,19 +75,14 @@ class CredentialReader:
         Args:
             headers: The ASGI scope's headers: lower-case names, raw values.
         """
-        return self.pick(self.present(headers))
-
-    def present(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """Return the headers that may hold a credential of a kind that is accepted."""
         readers = self._readers
-        return [pair for pair in headers if pair[0] in readers]
-
-    def pick(self, present: list[tuple[bytes, bytes]]) -> Credential | Unusable | None:
-        """Return the one credential that counts among the headers that may hold one; see `read`."""
+        present = [pair for pair in headers if pair[0] in readers]
+        if not present:
+            return None
         if len(present) == 1:
             name, value = present[0]
-            return self._readers[name]([value])
-        for name, reader in self._readers.items():
+            return readers[name]([value])
+        for name, reader in readers.items():
             values = [value for key, value in present if key == name]
             found = reader(values) if values else None
             if found is not None:
@@ -146,12 +141,12 @@ def _pairs(header: bytes, start: bytes) -> list[tuple[bytes, bytes]]:
     at = header.find(start)
     while at >= 0:
         end = header.find(b";", at)
-        pair = header[at:] if end < 0 else header[at:end]
+        pair = (header[at:] if end < 0 else header[at:end]).rstrip(b" \t")
         # A name starts its pair; in the midst of one the bytes are part of something else.
         before = header[:at].rstrip(b" \t")[-1:] if at else b";"
         if before in (b";", b""):
             name, _, value = pair.partition(b"=")
-            found.append((name, value.strip(b" \t")))
+            found.append((name, value))
         at = -1 if end < 0 else header.find(start, end)
     return found
 
@@ -176,7 +171,7 @@ class CredentialHasher:
         kind, name, value = credential
         begun = self._begun_cookies.get(name) if kind == "cookie" else self._begun[kind]
         hasher = self._begin(kind, name) if begun is None else begun.copy()
-        hasher.update(_prefixed(value))
+        hasher.update(len(value).to_bytes(4, "big") + value)
         return hasher.digest()
 
     def _begin(self, kind: str, name: bytes) -> hashlib.blake2b:

@@ -74,6 +74,9 @@ class Enforcement:
         if check is None or check.guard is not self._guard or check.exempt:
             check = await self.checked(scope)
         check.gated = True
+        outcome = check.outcome
+        if requirement is ANY_SESSION and type(outcome) is Authenticated and self._gate.passes(outcome, scope):
+            return outcome.session
         if requirement.revalidate and check.key is not None:
             publish(scope, check, await self._lookup.ask(scope, check, again=True, alone=True))
         verdict = await self._decide(scope, check, requirement)
@@ -114,7 +117,7 @@ class Enforcement:
         """Return the request's check, with its outcome; made and published now where no middleware did."""
         check = check_in(scope)
         if check is None or check.guard is not self._guard:
-            check = self._lookup.look(self._guard, scope)
+            check = self._lookup.look(scope)
         elif not check.exempt:
             return check
         if check.exempt:
@@ -128,15 +131,15 @@ class Enforcement:
         self, scope: Mapping[str, Any], check: Check, requirement: Requirement
     ) -> Session[Any] | Refusal:
         outcome = check.outcome
-        assert outcome is not None  # noqa: S101 - _checked asked
-        extra: list[Failure] = []
+        assert outcome is not None  # noqa: S101 - checked() asked
+        failures: list[Failure] = []
         if requirement.when is not None and isinstance(outcome, Authenticated):
             passes = requirement.when(outcome.session)
             if inspect.isawaitable(passes):
                 passes = await passes
             if not passes:
-                extra.append(Failure(id="when", expected=True, actual=False))
-        return self._gate.decide(requirement, outcome, scope, self._clock.time(), extra)
+                failures.append(Failure(id="when", expected=True, actual=False))
+        return self._gate.decide(requirement, outcome, scope, self._clock.time(), failures)
 
     def _is_worth_asking_again(self, check: Check) -> bool:
         old = self._clock.monotonic() - check.asked_at > _ASK_AGAIN_AFTER

@@ -78,6 +78,10 @@ class Gate:
             return False
         return not self.trusts_origin(scope)
 
+    def passes(self, outcome: Authenticated, scope: Mapping[str, Any]) -> bool:
+        """Tell whether a session may be used by this request: not with a cookie from a foreign page."""
+        return outcome.credential != "cookie" or not self.is_cross_site(scope)
+
     def decide(
         self,
         requirement: Requirement,
@@ -99,7 +103,7 @@ class Gate:
             refusal = refusal_without_session(outcome, aal=requirement.aal)
             assert refusal is not None  # noqa: S101 - only a session has none
             return refusal
-        if outcome.credential == "cookie" and self.is_cross_site(scope):
+        if not self.passes(outcome, scope):
             return CsrfViolation()
         failures = (*unmet(requirement, outcome.session, now, self._settings.clock_skew), *extra)
         return self._refusal(requirement, failures) if failures else outcome.session

@@ -6,7 +6,7 @@ against the outcome (in `enforcement`).
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from ory_guard.models import Session
 from ory_guard.outcomes import Authenticated, Outcome
 from ory_guard.policy import AssuranceLevel, Condition, Requirement
 from ory_guard.redirects import login_url, safe_return_to
-from ory_guard.scope import Check, check_in, page_url, scope_of
+from ory_guard.scope import check_in, page_url, scope_of
 from ory_guard.settings import GuardSettings
 from ory_guard.upstream import Transport
 from ory_guard.watch import Watch
@@ -75,6 +75,7 @@ class OryGuard:
         gate = Gate(settings)
         self._listeners = tuple(listeners)
         self._lookup = SessionLookup(
+            guard=self,
             settings=settings,
             gate=gate,
             traits=traits,
@@ -92,7 +93,7 @@ class OryGuard:
         )
         self.enforce = self._enforcement.enforce
         self.enforce_optional = self._enforcement.enforce_optional
-        self.look: Callable[[Mapping[str, Any]], Check] = partial(self._lookup.look, self)
+        self.look = self._lookup.look
         self.ask = self._lookup.ask
         self._watched: WeakSet[asyncio.Event] = WeakSet()
         self._client: FrontendClient | None = None

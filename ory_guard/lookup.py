@@ -32,7 +32,8 @@ class SessionLookup:
     """Looks sessions up for one guard.
 
     Args:
-        settings: The guard's settings.
+        guard: The guard that the checks belong to.
+        settings: Its settings.
         gate: Which origins are trusted.
         traits: The application's model of the traits, or None.
         transport: The HTTP transport, or None for a pool of its own.
@@ -43,6 +44,7 @@ class SessionLookup:
     def __init__(
         self,
         *,
+        guard: object,
         settings: GuardSettings,
         gate: Gate,
         traits: type[Any] | None,
@@ -50,13 +52,13 @@ class SessionLookup:
         clock: Clock,
         listeners: Iterable[Listener],
     ) -> None:
+        self._guard = guard
         self._gate = gate
         self._monotonic = clock.monotonic
         self._listeners = tuple(listeners)
         self._exempt = frozenset(settings.exempt_paths)
         reader = CredentialReader(settings)
-        self._present = reader.present
-        self._pick = reader.pick
+        self._read = reader.read
         self._key = CredentialHasher(secrets.token_bytes(32), settings.kratos_public_url, reader.names).key
         longest = settings.timeout + max(settings.cache_ttl, settings.negative_ttl)
         self.cache = SessionCache(settings.max_sessions, longest, clock)
@@ -70,9 +72,9 @@ class SessionLookup:
         )
         self.override: Outcome | None = None
 
-    def look(self, guard: object, scope: Mapping[str, Any]) -> Check:
+    def look(self, scope: Mapping[str, Any]) -> Check:
         """Return a check of this request from what is kept; its outcome is None where Kratos has to be asked."""
-        check = Check(guard, scope["path"], scope.get("root_path", ""))
+        check = Check(self._guard, scope["path"], scope.get("root_path", ""))
         if check.path in self._exempt:
             check.exempt = True
             check.outcome = ANONYMOUS
@@ -111,26 +113,23 @@ class SessionLookup:
             check.outcome = self.override
             return
         try:
-            present = self._present(scope["headers"])
-            if not present:
-                check.outcome = ANONYMOUS
-                check.view = _NOBODY
-                return
-            check.bounced = has_bounced(present)
-            credential = self._pick(present)
+            credential = self._read(scope["headers"])
             if isinstance(credential, Credential):
                 self._recall(scope, check, credential)
             elif credential is None:
                 check.outcome = ANONYMOUS
+                check.view = _NOBODY
             else:
                 check.outcome = Rejected(credential.reason, credential.kind)
         except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
             check.outcome, check.view = _broken(error), None
 
     def _recall(self, scope: Mapping[str, Any], check: Check, credential: Credential) -> None:
-        if credential.kind == "cookie" and scope["type"] == "websocket" and not self._gate.trusts_origin(scope):
-            check.outcome = Rejected("origin", "cookie")
-            return
+        if credential.kind == "cookie":
+            check.bounced = has_bounced(scope)
+            if scope["type"] == "websocket" and not self._gate.trusts_origin(scope):
+                check.outcome = Rejected("origin", "cookie")
+                return
         key = check.key = self._key(credential)
         entry = self.cache.get(key)
         if entry is None:
@@ -149,7 +148,7 @@ class SessionLookup:
 
     def credential(self, scope: Mapping[str, Any]) -> Credential | None:
         """Return the request's credential if it can be sent."""
-        credential = self._pick(self._present(scope["headers"]))
+        credential = self._read(scope["headers"])
         return credential if isinstance(credential, Credential) else None
 
     def invalidate(self, *ids: str) -> None:

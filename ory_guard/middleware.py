@@ -144,8 +144,10 @@ def _complete(check: Check, message: Message) -> None:
         message["headers"] = [*kept, *_set_cookie_headers(check), (b"cache-control", b"private, no-store")]
     else:
         headers = message.get("headers", ())
-        if not any(name.lower() == b"cache-control" for name, _ in headers):
-            message["headers"] = [*headers, (b"cache-control", b"private, no-store")]
+        for name, _ in headers:
+            if name.lower() == b"cache-control":
+                return
+        message["headers"] = [*headers, (b"cache-control", b"private, no-store")]
 
 
 def _forget_bounces(check: Check, message: Message) -> None:
