@@ -4,7 +4,6 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from ory_guard import pages
 from ory_guard.bounces import count_bounce
@@ -134,8 +133,7 @@ def _return_to(scope: Mapping[str, Any], settings: GuardSettings, *, navigation:
     # What was sent can't be sent again by a redirect: the page that it came from can.
     page = header(scope, b"hx-current-url" if _is_htmx(scope) else b"referer") or b""
     came_from = safe_return_to(page.decode("latin-1"), settings)
-    ours = urlsplit(came_from).netloc == urlsplit(origin_of(settings.app_url)).netloc
-    return came_from if ours else settings.app_url
+    return came_from if origin_of(came_from) == origin_of(settings.app_url) else settings.app_url
 
 
 def _challenge(refusal: Refusal) -> str | None:

@@ -13,6 +13,7 @@ from fastapi.openapi.models import APIKey, APIKeyIn
 from fastapi.requests import HTTPConnection
 from fastapi.security.base import SecurityBase
 
+from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard import OryGuard, guard_in
 from ory_guard.middleware import OrySessionMiddleware
 from ory_guard.models import Identity, Session
@@ -161,13 +162,15 @@ def install(app: FastAPI, guard: OryGuard) -> None:
     Raises:
         ConfigurationError: `guard` is no `OryGuard`.
     """
+    if not isinstance(guard, OryGuard):
+        raise ConfigurationError(f"install() was given {guard!r} as its guard: pass an OryGuard")
     app.add_middleware(OrySessionMiddleware, guard=guard)
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            describe(generate(), guard.settings)  # it keeps the schema that it generates, and this changes that
-        return generate()
+        schema = generate()  # FastAPI keeps it, until a route is added; so it may be described already
+        describe(schema, guard.settings)
+        return schema
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend the schema
 

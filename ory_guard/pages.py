@@ -54,7 +54,7 @@ def refused(refusal: Refusal, settings: GuardSettings) -> bytes:
         title = "This request came from another site"
     else:
         title = "You may not open this page"
-    missing = [_CONDITIONS[failure["id"]] for failure in refusal.failures]
+    missing = [_CONDITIONS.get(failure["id"], _CONDITIONS["when"]) for failure in refusal.failures]
     items = "".join(f"<li>{escape(condition)}</li>" for condition in missing)
     more = f"<p>What does not fit:</p>\n<ul>{items}</ul>\n" if items else ""
     return _page(title, refusal.reason, more, settings.app_url or "/", "Go to the start page")
