@@ -49,7 +49,7 @@ def embedded(app_url: str, settings: GuardSettings | None = None) -> Backend:
         allowed_return_urls=(app_url,),
         methods=_METHODS,
         totp_issuer="Postern",
-        oidc_providers=(OidcProvider("harbour", client_id="Postern"),),
+        oidc_providers=(OidcProvider("Harbour", client_id="Postern"),),
     )
     return Backend(settings or GuardSettings(kratos_public_url=app_url + MOUNT, app_url=app_url), fake)
 

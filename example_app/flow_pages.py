@@ -47,7 +47,10 @@ def _endpoint(page: FlowPage) -> Callable[..., Awaitable[Response]]:
         if not flow:
             return go_on(kratos_url(site, page.name, **dict(request.query_params)))
         found = await _read(request, site, page, flow)
-        return found if isinstance(found, Response) else _render(request, site, page, found)
+        if isinstance(found, Response):
+            return found
+        await _forget_what_changed(request, site, found)
+        return _render(request, site, page, found)
 
     return show
 
@@ -102,6 +105,13 @@ def _return_to(address: str | None) -> str | None:
 
 def _own(site: Site, path: str) -> str:
     return f"{site.guard.settings.app_url}/{path}"
+
+
+async def _forget_what_changed(request: Request, site: Site, flow: Flow) -> None:
+    """Let the guard ask anew about somebody whose address was verified, or whose settings were changed."""
+    session = request.state.session
+    if session is not None and flow.state in ("passed_challenge", "success"):
+        await site.guard.invalidate(identity_id=session.identity.id)
 
 
 def _render(request: Request, site: Site, page: FlowPage, flow: Flow) -> Response:

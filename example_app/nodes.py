@@ -85,8 +85,9 @@ class Form:
             return "plain"
         if field.name.endswith(_REMOVING):
             return "danger"
-        asks = any(_is_field(other) for other in self.nodes)
-        return "primary" if not asks or (field.name == "method" and node.group == self.group) else "plain"
+        if not any(_is_field(other) for other in self.nodes):
+            return "plain" if field.name == "provider" else "primary"
+        return "primary" if field.name == "method" and node.group == self.group else "plain"
 
 
 def forms_of(flow: HasUi) -> tuple[Form, ...]:
@@ -105,7 +106,8 @@ def forms_of(flow: HasUi) -> tuple[Form, ...]:
         together = [node for node in flow.ui.nodes if node.group not in _PROVIDERS]
         forms.append(Form(name or "default", tuple(together)))
         methods = [node for node in methods if node.group in _PROVIDERS]
-    for group in dict.fromkeys(node.group for node in methods):
+    # Providers, which Kratos names first, come after what can be filled in here.
+    for group in sorted(dict.fromkeys(node.group for node in methods), key=_PROVIDERS.__contains__):
         own = [node for node in methods if node.group == group]
         forms.append(Form(group or "default", (*hidden, *own)))
     return tuple(forms)

@@ -28,20 +28,14 @@ window.addEventListener("load", () => {
   }
 });
 
-for (const input of document.querySelectorAll('.flow input[type="password"]')) {
-  const frame = document.createElement("div");
-  frame.className = "secretive";
+for (const frame of document.querySelectorAll(".secretive")) {
+  const input = frame.querySelector("input");
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = "Show";
   button.setAttribute("aria-label", "Show the password");
   button.setAttribute("aria-pressed", "false");
-  const focused = document.activeElement === input;
-  input.replaceWith(frame);
-  frame.append(input, button);
-  if (focused) {
-    input.focus();
-  }
+  frame.append(button);
   button.addEventListener("click", () => {
     const shown = input.type === "text";
     input.type = shown ? "password" : "text";

@@ -8,6 +8,7 @@ from visitor import Visitor
 
 from example_app.application import create_app
 from example_app.backend import Backend, embedded
+from ory_guard.testing import FakeKratos
 
 __all__ = ["APP_URL", "PASSWORD", "Stage", "embedded_stage", "enrol", "register"]
 
@@ -23,7 +24,7 @@ class Stage:
     backend: Backend
 
     @property
-    def fake(self) -> Any:
+    def fake(self) -> FakeKratos:
         """The embedded Kratos."""
         assert self.backend.fake is not None
 
@@ -42,9 +43,9 @@ class Stage:
         return pyotp.TOTP(secret).at(int(self.fake.clock.time()))
 
 
-def embedded_stage() -> Stage:
+def embedded_stage(app_url: str = APP_URL) -> Stage:
     """Return the application with a Kratos of its own."""
-    backend = embedded(APP_URL)
+    backend = embedded(app_url)
     return Stage(create_app(backend), backend)
 
 

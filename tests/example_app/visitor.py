@@ -78,7 +78,8 @@ class Visitor:
         Raises:
             AssertionError: There is no such button or field, or a required field is left empty.
         """
-        return await self.press_in(*self.page.form_with(button), **typed)
+        form, pressed = self.page.form_with(button)
+        return await self.press_in(form, pressed, **typed)
 
     async def press_in(self, form: Form, pressed: Button, **typed: str) -> Page:
         """Fill in fields of a form and press one of its buttons."""

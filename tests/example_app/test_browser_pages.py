@@ -1,0 +1,202 @@
+"""The example's guarded pages in a real Chromium."""
+
+import json
+import re
+
+import httpx2
+import pytest
+from eyes import Eyes, open_window
+from person import register, sign_in, sign_out
+from playwright.sync_api import Browser, Page, expect
+from stage import PASSWORD, Stage
+
+pytestmark = pytest.mark.browser
+
+
+def confirm_password(page: Page) -> None:
+    """Sign in once more on the page that asks for it."""
+    expect(page.get_by_role("heading", name="Confirm that it is you")).to_be_visible()
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+
+
+def test_a_transfer_survives_signing_in_once_more(eyes: Eyes, served: tuple[str, Stage]) -> None:
+    """After a minute on the form the person signs in again, finds what they typed, and sends it."""
+    page = eyes.page
+    register(page)
+    page.goto("/transfer")
+    page.get_by_label("To whom").fill("Grace")
+    page.get_by_label("Amount in euros").fill("12.50")
+    page.get_by_label("Note").fill("for the <lantern>")
+    served[1].wait(61)
+    page.get_by_role("button", name="Send").click()
+    eyes.look("login-refresh")
+    confirm_password(page)
+    expect(page).to_have_url(re.compile("/transfer$"))
+    expect(page.get_by_label("To whom")).to_have_value("Grace")
+    expect(page.get_by_label("Note")).to_have_value("for the <lantern>")
+
+    page.get_by_role("button", name="Send").click()
+
+    expect(page.get_by_role("status")).to_contain_text("on its way")
+    expect(page.get_by_role("cell", name="for the <lantern>")).to_be_visible()
+    expect(page.get_by_label("To whom")).to_have_value("")
+    eyes.look("transfer-sent")
+
+
+def test_the_transfer_form_itself_asks_for_a_fresh_sign_in(eyes: Eyes, served: tuple[str, Stage]) -> None:
+    """Who signed in long ago confirms it before typing, not after."""
+    page = eyes.page
+    register(page)
+    served[1].wait(61)
+
+    page.goto("/transfer")
+    confirm_password(page)
+
+    expect(page.get_by_role("heading", name="Send money")).to_be_visible()
+
+
+def test_mistakes_in_a_transfer_are_said_beside_their_fields(eyes: Eyes) -> None:
+    """The first field with a mistake has the focus and a description; nothing typed is lost."""
+    page = eyes.page
+    register(page)
+    page.goto("/transfer")
+    page.get_by_label("To whom").fill("Grace")
+    page.get_by_label("Amount in euros").fill("a lot")
+    page.get_by_role("button", name="Send").click()
+
+    amount = page.get_by_label("Amount in euros")
+    expect(amount).to_be_focused()
+    expect(amount).to_have_value("a lot")
+    expect(amount).to_have_accessible_description(re.compile("Give an amount in euros"))
+    expect(page).to_have_title(re.compile("^Error: "))
+    eyes.look("transfer-mistake")
+
+
+def test_a_session_revoked_elsewhere_closes_its_live_page(
+    browser: Browser, eyes: Eyes, served: tuple[str, Stage]
+) -> None:
+    """Signed out from another browser, the websocket closes with 1008 and the page says why."""
+    page = eyes.page
+    register(page)
+    page.goto("/live")
+    expect(page.get_by_role("status")).to_contain_text("Open")
+    expect(page.get_by_text(re.compile(r"Open for \d+ s as Ada"))).to_be_visible()
+    eyes.look("live")
+    with open_window(browser, served[0]) as elsewhere:
+        elsewhere.page.goto("/sessions")
+        sign_in(elsewhere.page)
+        elsewhere.look("sessions")
+        elsewhere.page.get_by_role("button", name="Sign out this one").click()
+        expect(elsewhere.page.get_by_text("That session is signed out.")).to_be_visible()
+
+    expect(page.get_by_role("status")).to_contain_text("Closed: your session has ended")
+    expect(page.get_by_text("closed it with code 1008")).to_be_visible()
+    eyes.look("live-closed")
+    page.reload()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_all_other_sessions_end_at_once(browser: Browser, eyes: Eyes, served: tuple[str, Stage]) -> None:
+    """One button ends every other session and leaves this one alone."""
+    page = eyes.page
+    register(page)
+    with open_window(browser, served[0]) as second, open_window(browser, served[0]) as third:
+        for other in (second.page, third.page):
+            other.goto("/me")
+            sign_in(other)
+        page.goto("/sessions")
+        page.get_by_role("button", name="Sign out all others").click()
+        expect(page.get_by_text("You are signed in nowhere else.")).to_be_visible()
+        for other in (second.page, third.page):
+            other.reload()
+            expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_the_api_page_tries_operations_with_cookie_and_token(eyes: Eyes, served: tuple[str, Stage]) -> None:
+    """The browser's cookie answers, a session token answers, and a wrong token is refused."""
+    url, stage = served
+    page = eyes.page
+    register(page)
+    (identity,) = stage.fake.identities
+    page.goto("/api")
+    eyes.look("api")
+    me = page.locator("section.operation", has_text="/api/me")
+    me.get_by_role("button", name="Send").click()
+    expect(me.locator(".answer")).to_contain_text("200")
+    for token, status in ((stage.fake.sign_in(identity).token, "200"), ("ory_st_nobodys", "401")):
+        page.get_by_label("Authorization: Bearer").check()
+        page.get_by_label("Session token", exact=True).fill(token)
+        page.get_by_role("button", name="Authorize").click()
+        expect(page.get_by_role("status")).to_contain_text("Authorization")
+        me.get_by_role("button", name="Send").click()
+        expect(me.locator(".answer")).to_contain_text(status)
+    eyes.look("api-answered")
+
+    schema = httpx2.get(f"{url}/openapi.json").json()
+    assert set(schema["components"]["securitySchemes"]) == {
+        "ory_session_cookie",
+        "ory_session_token",
+        "ory_session_bearer",
+    }
+
+
+def test_the_panel_and_its_json_tell_what_the_guard_did(eyes: Eyes) -> None:
+    """A second look at a page is a hit; a refused one is there with its reason; no secret is in either."""
+    page = eyes.page
+    register(page)
+    page.goto("/me")
+    page.goto("/me")
+    panel = page.get_by_role("complementary")
+    expect(panel).to_contain_text("from the cache")
+    page.goto("/vault")
+    expect(panel).to_contain_text("session_aal2_enrollment_required")
+    expect(panel).to_contain_text("aal: expected aal2, found aal1")
+    cookies = [str(cookie.get("value")) for cookie in page.context.cookies()]
+    page.goto("/debug/guard")
+    told = page.locator("body").inner_text()
+
+    assert json.loads(told)["request"]["outcome"] == "Authenticated"
+    assert not [value for value in cookies if value in told]
+
+
+def test_pages_work_with_the_keyboard_alone(eyes: Eyes) -> None:
+    """The first stop is a way past the navigation, and a form is filled in and sent without a mouse."""
+    page = eyes.page
+    page.goto("/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    register(page)
+    sign_out(page)
+    page.goto("/login")
+    page.keyboard.type("ada@example.test")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", name="Welcome, Ada")).to_be_visible()
+
+
+def test_the_remaining_pages_look_right(eyes: Eyes) -> None:
+    """Pages that no other test stops at are looked at, too."""
+    page = eyes.page
+    page.goto("/no-such-page")
+    eyes.look("not-found")
+    page.goto("/error?id=stub:500")
+    eyes.look("error-stub")
+    page.goto("/error?id=unknown")
+    eyes.look("error-unknown")
+    page.goto("/outbox")
+    eyes.look("outbox-empty")
+    register(page)
+    page.goto("/outbox")
+    eyes.look("outbox")
+    page.goto("/")
+    eyes.look("home")
+    page.goto("/sessions")
+    eyes.look("sessions-alone")
+    page.goto("/transfer")
+    eyes.look("transfer")
+    expect(page.get_by_role("heading", name="Send money")).to_be_visible()
