@@ -19,6 +19,7 @@ from ory_guard.view import SessionView
 __all__ = ["Clock", "Entry", "SessionCache", "SessionStore", "StoredSession", "SystemClock"]
 
 _MOST_REVOCATIONS: Final = 10_000
+_NEVER: Final = -inf
 
 
 class Clock(Protocol):
@@ -85,9 +86,9 @@ class SessionCache:
         self._sessions: TLRUCache[bytes, Entry] = TLRUCache(max_sessions, _fresh_until, clock.monotonic)
         self._refusals: TLRUCache[bytes, Entry] = TLRUCache(max_sessions, _fresh_until, clock.monotonic)
         self._revoked: dict[str, float] = {}
-        self._cleared_at = -1.0
-        self._last_question = -1.0
-        self._last_invalidation = -1.0
+        self._cleared_at = _NEVER
+        self._last_question = _NEVER
+        self._last_invalidation = _NEVER
         self.generation = 0
 
     def __len__(self) -> int:
@@ -160,13 +161,13 @@ class SessionCache:
 
     def is_revoked(self, session: Session[Any], asked_at: float) -> bool:
         """Tell whether the session or its identity was invalidated since Kratos was asked at `asked_at`."""
-        by_session = self._revoked.get(session.id, -1.0)
-        by_identity = self._revoked.get(session.identity.id, -1.0)
+        by_session = self._revoked.get(session.id, _NEVER)
+        by_identity = self._revoked.get(session.identity.id, _NEVER)
         return max(self._cleared_at, by_session, by_identity) >= asked_at
 
     def revoked_at(self, *ids: str) -> float:
-        """Return when the last of these ids was invalidated, on the monotonic clock; -1 for never."""
-        return max(self._cleared_at, *(self._revoked.get(one, -1.0) for one in ids))
+        """Return when the last of these ids was invalidated, on the monotonic clock; minus infinity for never."""
+        return max(self._cleared_at, *(self._revoked.get(one, _NEVER) for one in ids))
 
     def empty(self) -> None:
         """Forget every answer, and keep none that is under way."""

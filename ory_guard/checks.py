@@ -4,17 +4,18 @@ A check flies on its own (`ory_guard.flights`): the request that started it may 
 """
 
 import logging
-from typing import Any, Final
+from typing import Final
 
 from ory_guard.breaker import Breaker, BreakerState
-from ory_guard.cache import Clock, Entry, SessionCache
+from ory_guard.cache import Entry
 from ory_guard.credentials import Credential
-from ory_guard.events import BreakerChanged, CheckFailed, CheckShared, Listener, WhoamiAnswered, notify
+from ory_guard.events import BreakerChanged, CheckFailed, CheckShared, WhoamiAnswered, notify
 from ory_guard.flights import DIED, Fact, Flight, Flights
 from ory_guard.loops import PerLoop
 from ory_guard.outcomes import Authenticated, Outcome, Unavailable, UnavailableReason
 from ory_guard.second_level import SecondLevel
-from ory_guard.settings import GuardSettings
+from ory_guard.surroundings import Surroundings
+from ory_guard.token_checks import TokenChecks
 from ory_guard.upstream import Nonsense, Overloaded, Upstream
 from ory_guard.whoami import Reading, WhoamiReader
 
@@ -31,13 +32,10 @@ class Checks:
     """Asks Kratos, shares the answer among those who wait, and keeps it for the next.
 
     Args:
-        settings: The guard's settings.
+        around: What the guard is set up with.
         upstream: Where to ask.
-        traits: The application's model of the traits, or None.
-        cache: Where answers are kept.
-        clock: Where the time comes from.
-        listeners: Who is told.
         second: What other processes found out, or None where nothing is shared.
+        tokens: What checks JWTs, or None where they go to Kratos like any other credential.
 
     Attributes:
         asked: How often Kratos was asked.
@@ -47,23 +45,21 @@ class Checks:
 
     def __init__(
         self,
-        *,
-        settings: GuardSettings,
+        around: Surroundings,
         upstream: Upstream,
-        traits: type[Any] | None,
-        cache: SessionCache,
-        clock: Clock,
-        listeners: tuple[Listener, ...],
+        *,
         second: SecondLevel | None = None,
+        tokens: TokenChecks | None = None,
     ) -> None:
         self._upstream = upstream
-        self._reader = WhoamiReader(settings, traits)
-        self._cache = cache
+        self._reader = WhoamiReader(around.settings, around.traits)
+        self._cache = around.cache
         self._second = second
-        self._clock = clock
-        self._listeners = listeners
+        self._tokens = tokens
+        self._clock = around.clock
+        self._listeners = around.listeners
         self._flights: PerLoop[Flights] = PerLoop(Flights, Flights.aclose)
-        self.breaker = Breaker(clock.monotonic, settings.timeout + _GRACE, self._tell_breaker)
+        self.breaker = Breaker(around.clock.monotonic, around.settings.timeout + _GRACE, self._tell_breaker)
         self.asked = 0
         self.shared = 0
 
@@ -88,7 +84,7 @@ class Checks:
         flight = None if alone else flights.joinable(slot)
         if flight is None:
             check = self._check
-            if no_cache or self._second is None:
+            if no_cache or (self._second is None and not self._is_token(credential)):
                 if (held := self._held(key)) is not None:
                     return held
                 check = self._ask_kratos
@@ -100,7 +96,12 @@ class Checks:
                 notify(self._listeners, CheckShared(key.hex()[:8]))
         return await flight.fact()
 
+    def _is_token(self, credential: Credential) -> bool:
+        return self._tokens is not None and self._tokens.takes(credential)
+
     async def _check(self, key: bytes, credential: Credential, *, no_cache: bool) -> Fact:
+        if self._tokens is not None and self._tokens.takes(credential):
+            return await self._tokens.check(key, credential)
         entry = await self._second.find(key, credential) if self._second is not None else None
         if entry is not None:
             return Fact(entry.outcome, entry.asked_at)
@@ -113,7 +114,8 @@ class Checks:
         fact = Fact(reading.outcome, asked_at, reading.set_cookies)
         self._report(key, reading.outcome)
         self._tell(key, fact)
-        if isinstance(reading.outcome, Unavailable):
+        if isinstance(reading.outcome, Unavailable) or self._is_token(credential):
+            # What Kratos thinks of a token says nothing about what the token itself proves.
             return fact
         entry = None
         if reading.ttl > 0:
@@ -192,6 +194,10 @@ class Checks:
         """End this loop's checks and connections; whoever waits gets `Unavailable`."""
         await self._flights.aclose()
         await self._upstream.aclose()
+        if self._second is not None:
+            await self._second.aclose()
+        if self._tokens is not None:
+            await self._tokens.aclose()
 
 
 def _unavailable(reason: UnavailableReason, what: str) -> Reading:

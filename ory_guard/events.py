@@ -23,6 +23,7 @@ __all__ = [
     "SessionsInvalidated",
     "StoreChanged",
     "StoreHit",
+    "TokenVerified",
     "WhoamiAnswered",
     "notify",
 ]
@@ -122,6 +123,15 @@ class StoreHit(Event):
     name: ClassVar[str] = "store.hit"
     credential_id: str
     age: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenVerified(Event):
+    """A bearer token was verified, or refused, here; `outcome` is its class name."""
+
+    name: ClassVar[str] = "token.verified"
+    credential_id: str
+    outcome: str
 
 
 @dataclass(frozen=True, slots=True)

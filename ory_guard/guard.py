@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from ory_guard.cache import Clock, SystemClock
+from ory_guard.cache import Clock, SessionStore, SystemClock
 from ory_guard.enforcement import Enforcement
 from ory_guard.events import Listener, SessionsInvalidated, notify
 from ory_guard.exceptions import ConfigurationError
@@ -25,6 +25,7 @@ from ory_guard.policy import AssuranceLevel, Condition, Requirement
 from ory_guard.redirects import login_url, safe_return_to
 from ory_guard.scope import check_in, page_url, scope_of
 from ory_guard.settings import GuardSettings
+from ory_guard.token_checks import TokenSource
 from ory_guard.upstream import Transport
 from ory_guard.watch import Watch
 
@@ -45,6 +46,8 @@ class OryGuard:
         traits: A frozen pydantic model for the identity's traits; without it they are a read-only dict.
         transport: The HTTP transport to use instead of a pool of its own (`httpx2.ASGITransport(app=fake.app)`
             in tests); it is not closed.
+        store: What this process shares with others, such as `ory_guard.redis.RedisSessionStore`.
+        tokens: What verifies JWTs that come as bearer tokens, such as `ory_guard.tokens.TokenVerifier`.
         clock: Where the time comes from.
         listeners: Who is told what the guard does: callables that take an event.
 
@@ -55,9 +58,10 @@ class OryGuard:
         ask: Asks Kratos where `look` found nothing fresh (for middlewares).
         enforce: Returns the session that meets a `Requirement`, or raises the `Refusal` (for dependencies).
         enforce_optional: Returns the session or None (for dependencies).
+        stats: Returns what this guard did so far, as `GuardStats`.
 
     Raises:
-        ConfigurationError: The traits model is not frozen.
+        ConfigurationError: The traits model is not frozen, or there are `tokens` while `bearer` is not accepted.
     """
 
     def __init__(
@@ -66,6 +70,8 @@ class OryGuard:
         *,
         traits: type[Any] | None = None,
         transport: Transport | None = None,
+        store: SessionStore | None = None,
+        tokens: TokenSource | None = None,
         clock: Clock | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
@@ -82,6 +88,9 @@ class OryGuard:
             transport=transport,
             clock=self.clock,
             listeners=self._listeners,
+            store=store,
+            tokens=tokens,
+            heard=self._wake_watches,
         )
         self._enforcement = Enforcement(
             guard=self,
@@ -95,6 +104,7 @@ class OryGuard:
         self.enforce_optional = self._enforcement.enforce_optional
         self.look = self._lookup.look
         self.ask = self._lookup.ask
+        self.stats = self._lookup.stats
         self._watched: WeakSet[asyncio.Event] = WeakSet()
         self._client: FrontendClient | None = None
 
@@ -217,7 +227,8 @@ class OryGuard:
         """Let nothing that is known about a session, or about an identity's sessions, count any longer.
 
         Once this has returned, no request is answered from a check made before; checks under way are asked
-        again. It says nothing to Kratos: whoever wants the session ended there has to end it there.
+        again. With a store, other processes hear of it within a second. It says nothing to Kratos: whoever wants
+        the session ended there has to end it there.
 
         Raises:
             ConfigurationError: Neither id was given.
@@ -226,10 +237,15 @@ class OryGuard:
         if not ids:
             raise ConfigurationError("invalidate() was given no id: pass session_id or identity_id")
         self._lookup.invalidate(*ids)
-        for woken in list(self._watched):
-            woken.set()
+        self._wake_watches()
         if self._listeners:
             notify(self._listeners, SessionsInvalidated(session_id, identity_id))
+        if self._lookup.second is not None:
+            await self._lookup.second.revoke(*ids)
+
+    def _wake_watches(self) -> None:
+        for woken in list(self._watched):
+            woken.set()
 
     @contextmanager
     def override(self, session: Session[Any] | Outcome | None) -> Iterator[None]:

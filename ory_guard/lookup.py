@@ -5,18 +5,22 @@ Nothing in here raises what goes wrong: whatever breaks in a check is `Unavailab
 
 import logging
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from ory_guard.bounces import has_bounced
-from ory_guard.cache import Clock, SessionCache
+from ory_guard.cache import Clock, SessionCache, SessionStore
 from ory_guard.checks import Checks
 from ory_guard.credentials import Credential, CredentialHasher, CredentialReader
 from ory_guard.events import Listener, SessionCacheHit, SessionCacheMiss, notify
 from ory_guard.gate import Gate
-from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, Unavailable
+from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, Source, Unavailable
 from ory_guard.scope import Check
+from ory_guard.second_level import SecondLevel
 from ory_guard.settings import GuardSettings
+from ory_guard.stats import GuardStats
+from ory_guard.surroundings import Surroundings
+from ory_guard.token_checks import TokenChecks, TokenSource
 from ory_guard.upstream import Transport, Upstream
 from ory_guard.view import SessionView
 
@@ -39,6 +43,14 @@ class SessionLookup:
         transport: The HTTP transport, or None for a pool of its own.
         clock: Where the time comes from.
         listeners: Who is told.
+        store: What processes share, or None.
+        tokens: What verifies JWTs, or None.
+        heard: Called after other processes revoked something.
+
+    Attributes:
+        second: The second level, where there is a store.
+        hits: How many requests found a fresh answer.
+        misses: How many did not.
     """
 
     def __init__(
@@ -51,6 +63,9 @@ class SessionLookup:
         transport: Transport | None,
         clock: Clock,
         listeners: Iterable[Listener],
+        store: SessionStore | None,
+        tokens: TokenSource | None,
+        heard: Callable[[], None],
     ) -> None:
         self._guard = guard
         self._gate = gate
@@ -59,17 +74,24 @@ class SessionLookup:
         self._exempt = frozenset(settings.exempt_paths)
         reader = CredentialReader(settings)
         self._read = reader.read
-        self._key = CredentialHasher(secrets.token_bytes(32), settings.kratos_public_url, reader.names).key
+        keys = (secrets.token_bytes(32),) if store is None else store.hashing_keys
+        hashers = [CredentialHasher(key, settings.kratos_public_url, reader.names) for key in keys]
+        self._key = hashers[0].key
         longest = settings.timeout + max(settings.cache_ttl, settings.negative_ttl)
+        if tokens is not None:
+            longest = max(longest, tokens.max_lifetime + 2 * tokens.clock_skew)
         self.cache = SessionCache(settings.max_sessions, longest, clock)
+        around = Surroundings(settings, traits, self.cache, clock, self._listeners)
+        self.second = None if store is None else SecondLevel(store, around, hashers, longest, self._hear)
         self.checks = Checks(
-            settings=settings,
-            upstream=Upstream(settings, transport),
-            traits=traits,
-            cache=self.cache,
-            clock=clock,
-            listeners=self._listeners,
+            around,
+            Upstream(settings, transport),
+            second=self.second,
+            tokens=None if tokens is None else TokenChecks(tokens, around, self.second),
         )
+        self._heard = heard
+        self.hits = 0
+        self.misses = 0
         self.override: Outcome | None = None
 
     def look(self, scope: Mapping[str, Any]) -> Check:
@@ -133,14 +155,17 @@ class SessionLookup:
         key = check.key = self._key(credential)
         entry = self.cache.get(key)
         if entry is None:
+            self.misses += 1
             if self._listeners:
                 notify(self._listeners, SessionCacheMiss(key.hex()[:8]))
             return
+        self.hits += 1
         asked_at = check.asked_at = entry.asked_at
         age = self._monotonic() - asked_at
         outcome = entry.outcome
         if type(outcome) is Authenticated:
-            outcome = Authenticated(outcome.session, outcome.credential, "cache", age)
+            source: Source = "token" if outcome.source == "token" else "cache"
+            outcome = Authenticated(outcome.session, outcome.credential, source, age)
         check.outcome = outcome
         check.view = entry.view
         if self._listeners:
@@ -155,6 +180,26 @@ class SessionLookup:
         """Let no answer about these sessions or identities count that was asked for before now."""
         self.cache.invalidate(*ids)
         self.checks.forget_running()
+
+    def stats(self) -> GuardStats:
+        """Return what was done so far."""
+        second, breaker = self.second, self.checks.breaker.state
+        missing = second is not None and second.degraded
+        return GuardStats(
+            entries=len(self.cache),
+            hits=self.hits,
+            misses=self.misses,
+            shared=self.checks.shared,
+            upstream_calls=self.checks.asked,
+            store_hits=0 if second is None else second.hits,
+            degraded=missing or breaker != "closed",
+            breaker=breaker,
+            store="none" if second is None else "down" if missing else "up",
+        )
+
+    def _hear(self) -> None:
+        self.checks.forget_running()
+        self._heard()
 
 
 def _broken(error: Exception) -> Unavailable:

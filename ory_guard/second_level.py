@@ -7,18 +7,19 @@ every span is measured twice, by the store's clock and by the wall clock, and th
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any, Final
 
 from ory_guard.breaker import Breaker
-from ory_guard.cache import Clock, Entry, SessionCache
+from ory_guard.cache import Entry
 from ory_guard.credentials import Credential, CredentialHasher
-from ory_guard.events import Listener, RevocationsHeard, StoreChanged, StoreHit, notify
+from ory_guard.events import RevocationsHeard, StoreChanged, StoreHit, notify
 from ory_guard.loops import PerLoop
 from ory_guard.models import Session
 from ory_guard.outcomes import Authenticated
 from ory_guard.session_store import SessionStore, StoredSession
-from ory_guard.settings import GuardSettings
 from ory_guard.store_link import StoreLink
+from ory_guard.surroundings import Surroundings
 from ory_guard.whoami import WhoamiReader
 
 __all__ = ["SecondLevel"]
@@ -35,14 +36,10 @@ class SecondLevel:
 
     Args:
         store: Where they are kept.
-        settings: The guard's settings.
+        around: What the guard is set up with; its cache is the first level.
         hashers: What makes a credential's keys, one for each of the store's `hashing_keys`.
-        traits: The application's model of the traits, or None.
-        cache: The first level.
-        clock: Where the time comes from.
         longest: For how many seconds a revocation has to be known.
         heard: Called after the cache was told what other processes revoked.
-        listeners: Who is told.
 
     Attributes:
         hits: How many sessions were found.
@@ -51,29 +48,24 @@ class SecondLevel:
     def __init__(
         self,
         store: SessionStore,
-        *,
-        settings: GuardSettings,
+        around: Surroundings,
         hashers: Sequence[CredentialHasher],
-        traits: type[Any] | None,
-        cache: SessionCache,
-        clock: Clock,
         longest: float,
         heard: Callable[[], None],
-        listeners: tuple[Listener, ...],
     ) -> None:
         self._store = store
-        self._settings = settings
+        self._settings = around.settings
         self._hashers = tuple(hashers)
-        self._reader = WhoamiReader(settings, traits)
-        self._cache = cache
-        self._clock = clock
+        self._reader = WhoamiReader(around.settings, around.traits)
+        self._cache = around.cache
+        self._clock = around.clock
         self._longest = longest
         self._after_hearing = heard
-        self._listeners = listeners
-        self._breaker = Breaker(clock.monotonic, 1.0, lambda _state: None)
+        self._listeners = around.listeners
+        self._breaker = Breaker(around.clock.monotonic, 1.0, lambda _state: None)
         self._links: PerLoop[StoreLink] = PerLoop(self._connect, StoreLink.aclose)
         self._unsent: dict[str, float] = {}
-        self._heard_since = -1.0
+        self._heard_since = -inf
         self._was_ready: bool | None = None
         self.hits = 0
 
@@ -148,9 +140,9 @@ class SecondLevel:
         """
         link = await self._links.get()
         if not await link.settle() or since > self._heard_since:
-            return -1.0
+            return -inf
         at = await link.call(self._store.revoked_at(ids))
-        return -1.0 if at is None else self._clock.monotonic() - (self._clock.time() - at)
+        return -inf if at is None else self._clock.monotonic() - (self._clock.time() - at)
 
     async def aclose(self) -> None:
         """Close the running loop's connections."""

@@ -1,0 +1,139 @@
+"""Bearer tokens that are JWTs: verified here, without a round trip, and refused once their session is revoked.
+
+A token says what was true when it was made. So it counts for a session and no more than its claims prove, and it
+ends before its time when its session, or its identity, is revoked here or in another process.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from ory_guard.cache import Clock, Entry
+from ory_guard.credentials import Credential
+from ory_guard.events import TokenVerified, notify
+from ory_guard.exceptions import ConfigurationError
+from ory_guard.flights import Fact
+from ory_guard.outcomes import Answered, Authenticated, Rejected, Unavailable
+from ory_guard.second_level import SecondLevel
+from ory_guard.surroundings import Surroundings
+from ory_guard.whoami import WhoamiReader
+
+__all__ = ["KeysUnavailable", "TokenChecks", "TokenSource", "VerifiedToken"]
+
+_log = logging.getLogger("ory_guard")
+
+
+class KeysUnavailable(Exception):
+    """There are no keys to verify a token with, so nobody can say whose it is."""
+
+
+class VerifiedToken(NamedTuple):
+    """What a token that is ours says.
+
+    Attributes:
+        session: The session in Kratos' form, with what the claims tell of it.
+        issued_at: When it was made, in seconds since the epoch.
+        expires_at: When it ends, in seconds since the epoch.
+    """
+
+    session: Mapping[str, Any]
+    issued_at: float
+    expires_at: float
+
+
+class TokenSource(Protocol):
+    """What verifies tokens: `ory_guard.tokens.TokenVerifier`."""
+
+    @property
+    def max_lifetime(self) -> float:
+        """The longest time, in seconds, for which a token is accepted after it was made."""
+        ...
+
+    @property
+    def clock_skew(self) -> float:
+        """How far, in seconds, Kratos' clock and ours may differ."""
+        ...
+
+    async def verify(self, token: str, clock: Clock) -> VerifiedToken | None:
+        """Return what the token says, or None where it is not ours or no longer good.
+
+        Raises:
+            KeysUnavailable: There are no keys.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the running loop's connections."""
+        ...
+
+
+class TokenChecks:
+    """Checks tokens for one guard.
+
+    Args:
+        source: What verifies tokens.
+        around: What the guard is set up with.
+        second: What other processes revoked, or None where nothing is shared.
+
+    Raises:
+        ConfigurationError: Bearer tokens are not accepted.
+    """
+
+    def __init__(self, source: TokenSource, around: Surroundings, second: SecondLevel | None) -> None:
+        if "bearer" not in around.settings.credentials:
+            raise ConfigurationError("tokens come as bearer tokens, and 'bearer' is not among the credentials")
+        self._source = source
+        self._settings = around.settings
+        self._reader = WhoamiReader(around.settings, around.traits)
+        self._cache = around.cache
+        self._second = second
+        self._clock = around.clock
+        self._listeners = around.listeners
+
+    def takes(self, credential: Credential) -> bool:
+        """Tell whether the credential looks like a JWT: Kratos' own tokens have no dots."""
+        return credential.kind == "bearer" and b"." in credential.value
+
+    async def check(self, key: bytes, credential: Credential) -> Fact:
+        """Return whose token this is; Kratos is not asked.
+
+        Args:
+            key: The credential's cache key.
+            credential: The token.
+        """
+        generation, asked_at = self._cache.generation, self._cache.question_time()
+        try:
+            token = await self._source.verify(credential.value.decode("ascii"), self._clock)
+        except KeysUnavailable:
+            _log.error("tokens.no_keys: no key could be got, so no token can be verified")
+            return Fact(Unavailable("unreachable"), asked_at)
+        if token is None or await self._is_revoked(token):
+            refused = Rejected("inactive", "bearer")
+            return self._kept(key, refused, self._settings.negative_ttl, asked_at, generation)
+        session = self._reader.read_claims(token.session)
+        if session is None:
+            _log.error("tokens.unreadable: the claims lack what the model of the traits requires")
+            return Fact(Unavailable("protocol"), asked_at)
+        left = token.expires_at + self._source.clock_skew - self._clock.time()
+        ttl = self._reader.shortened(min(self._settings.cache_ttl, left))
+        return self._kept(key, Authenticated(session, "bearer", "token", 0.0), ttl, asked_at, generation)
+
+    def _kept(self, key: bytes, outcome: Answered, ttl: float, asked_at: float, generation: int) -> Fact:
+        if ttl > 0:
+            self._cache.put(key, Entry(outcome, asked_at, asked_at + ttl, self._clock.time() + ttl), generation)
+        if self._listeners:
+            notify(self._listeners, TokenVerified(key.hex()[:8], type(outcome).__name__))
+        return Fact(outcome, asked_at)
+
+    async def _is_revoked(self, token: VerifiedToken) -> bool:
+        ids = str(token.session["id"]), str(token.session["identity"]["id"])
+        # As it may look to a clock that differs: in doubt the token was made before the revocation.
+        issued_at = self._clock.monotonic() - (self._clock.time() - token.issued_at) - self._source.clock_skew
+        at = self._cache.revoked_at(*ids)
+        if at < issued_at and self._second is not None:
+            at = await self._second.revoked_at(*ids, since=issued_at)
+        return at >= issued_at
+
+    async def aclose(self) -> None:
+        """Close the running loop's connections."""
+        await self._source.aclose()
