@@ -113,7 +113,7 @@ class Checks:
         reading = await self._read(credential, asked_at_wall, no_cache=no_cache)
         fact = Fact(reading.outcome, asked_at, reading.set_cookies)
         self._report(key, reading.outcome)
-        self._tell(key, fact)
+        self._tell(key, fact, reading.status)
         if isinstance(reading.outcome, Unavailable) or self._is_token(credential):
             # What Kratos thinks of a token says nothing about what the token itself proves.
             return fact
@@ -144,7 +144,7 @@ class Checks:
             return _unavailable("protocol", "an answer larger than is read")
         except Exception as error:  # noqa: BLE001 - by place, not by class: whatever fails here, Kratos was not asked
             return _unavailable("unreachable", type(error).__name__)
-        return self._reader.read(answer, credential, now)
+        return self._reader.read(answer, credential, now)._replace(status=answer.status)
 
     def _held(self, key: bytes) -> Fact | None:
         seconds = self.breaker.held(key)
@@ -170,14 +170,14 @@ class Checks:
         outcome = fact.outcome
         return isinstance(outcome, Authenticated) and self._cache.is_revoked(outcome.session, fact.asked_at)
 
-    def _tell(self, key: bytes, fact: Fact) -> None:
+    def _tell(self, key: bytes, fact: Fact, status: int | None = None) -> None:
         if self._listeners:
             seconds = self._clock.monotonic() - fact.asked_at
             name = key.hex()[:8]
             if isinstance(fact.outcome, Unavailable):
-                notify(self._listeners, CheckFailed(name, fact.outcome.reason, seconds))
+                notify(self._listeners, CheckFailed(name, fact.outcome.reason, seconds, status))
             else:
-                notify(self._listeners, WhoamiAnswered(name, type(fact.outcome).__name__, seconds))
+                notify(self._listeners, WhoamiAnswered(name, type(fact.outcome).__name__, seconds, status))
 
     def _tell_breaker(self, state: BreakerState) -> None:
         _log.log(logging.INFO if state == "closed" else logging.WARNING, "breaker.%s", state)

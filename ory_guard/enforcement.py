@@ -1,13 +1,13 @@
 """Requirements: asked of an outcome on every request, and of an open connection as long as it lasts."""
 
 import inspect
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 from ory_guard.answers import arrange_answer
 from ory_guard.cache import Clock
 from ory_guard.credentials import Credential
-from ory_guard.events import Listener, Refused, notify
+from ory_guard.events import Listeners, Refused, notify
 from ory_guard.exceptions import (
     CsrfViolation,
     EnrollmentRequired,
@@ -52,14 +52,14 @@ class Enforcement:
         gate: Gate,
         lookup: SessionLookup,
         clock: Clock,
-        listeners: Iterable[Listener],
+        listeners: Listeners,
     ) -> None:
         self._guard = guard
         self._settings = settings
         self._gate = gate
         self._lookup = lookup
         self._clock = clock
-        self._listeners = tuple(listeners)
+        self._listeners = listeners
 
     async def enforce(self, scope: MutableMapping[str, Any], requirement: Requirement) -> Session[Any]:
         """Return the session that meets the requirement.

@@ -16,6 +16,7 @@ __all__ = [
     "CheckShared",
     "Event",
     "Listener",
+    "Listeners",
     "Refused",
     "RevocationsHeard",
     "SessionCacheHit",
@@ -65,22 +66,30 @@ class CheckShared(Event):
 
 @dataclass(frozen=True, slots=True)
 class WhoamiAnswered(Event):
-    """Kratos gave an answer that means something; `outcome` is its class name, `seconds` how long it took."""
+    """Kratos gave an answer that means something; `outcome` is its class name, `status` the HTTP status.
+
+    `seconds` is how long it took, waiting for a free connection included.
+    """
 
     name: ClassVar[str] = "whoami.answered"
     credential_id: str
     outcome: str
     seconds: float
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CheckFailed(Event):
-    """Kratos gave no answer that means something; `reason` is that of `Unavailable`."""
+    """Kratos gave no answer that means something; `reason` is that of `Unavailable`.
+
+    `status` is the HTTP status where there was an answer at all, `seconds` how long it took to fail.
+    """
 
     name: ClassVar[str] = "check.failed"
     credential_id: str
     reason: str
     seconds: float
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +155,22 @@ class StoreChanged(Event):
 Listener = Callable[[Event], None]
 
 
+class Listeners(list[Listener]):
+    """Who is told what a guard does: a list, so that asking whether there is anybody costs next to nothing."""
+
+    def add(self, listener: Listener) -> Callable[[], None]:
+        """Tell `listener` too, from now on; calling what is returned ends that."""
+        self.append(listener)
+
+        def remove() -> None:
+            self[:] = [other for other in self if other is not listener]
+
+        return remove
+
+
 def notify(listeners: Iterable[Listener], event: Event) -> None:
     """Hand `event` to every listener; never raises what a listener raises."""
-    for listener in listeners:
+    for listener in tuple(listeners):  # one of them may add or remove another
         try:
             listener(event)
         except Exception as error:  # noqa: BLE001 - whatever a listener does, the check goes on

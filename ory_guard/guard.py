@@ -14,7 +14,7 @@ from weakref import WeakSet
 
 from ory_guard.cache import Clock, SessionStore, SystemClock
 from ory_guard.enforcement import Enforcement
-from ory_guard.events import Listener, SessionsInvalidated, notify
+from ory_guard.events import Listener, Listeners, SessionsInvalidated, notify
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.gate import Gate
 from ory_guard.logout import end_session_at_kratos, logout_link
@@ -54,6 +54,7 @@ class OryGuard:
     Attributes:
         settings: How it is set up.
         clock: Where the time comes from.
+        listeners: Who is told; `listeners.add(listener)` adds one and returns what takes it away again.
         look: Starts a check of a request from what is kept (for middlewares).
         ask: Asks Kratos where `look` found nothing fresh (for middlewares).
         enforce: Returns the session that meets a `Requirement`, or raises the `Refusal` (for dependencies).
@@ -79,7 +80,7 @@ class OryGuard:
         self._transport = transport
         self.clock = clock or SystemClock()
         gate = Gate(settings)
-        self._listeners = tuple(listeners)
+        self.listeners = Listeners(listeners)
         self._lookup = SessionLookup(
             guard=self,
             settings=settings,
@@ -87,7 +88,7 @@ class OryGuard:
             traits=traits,
             transport=transport,
             clock=self.clock,
-            listeners=self._listeners,
+            listeners=self.listeners,
             store=store,
             tokens=tokens,
             heard=self._wake_watches,
@@ -98,7 +99,7 @@ class OryGuard:
             gate=gate,
             lookup=self._lookup,
             clock=self.clock,
-            listeners=self._listeners,
+            listeners=self.listeners,
         )
         self.enforce = self._enforcement.enforce
         self.enforce_optional = self._enforcement.enforce_optional
@@ -238,8 +239,8 @@ class OryGuard:
             raise ConfigurationError("invalidate() was given no id: pass session_id or identity_id")
         self._lookup.invalidate(*ids)
         self._wake_watches()
-        if self._listeners:
-            notify(self._listeners, SessionsInvalidated(session_id, identity_id))
+        if self.listeners:
+            notify(self.listeners, SessionsInvalidated(session_id, identity_id))
         if self._lookup.second is not None:
             await self._lookup.second.revoke(*ids)
 

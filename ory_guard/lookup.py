@@ -5,14 +5,14 @@ Nothing in here raises what goes wrong: whatever breaks in a check is `Unavailab
 
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ory_guard.bounces import has_bounced
 from ory_guard.cache import Clock, SessionCache, SessionStore
 from ory_guard.checks import Checks
 from ory_guard.credentials import Credential, CredentialHasher, CredentialReader
-from ory_guard.events import Listener, SessionCacheHit, SessionCacheMiss, notify
+from ory_guard.events import Listeners, SessionCacheHit, SessionCacheMiss, notify
 from ory_guard.gate import Gate
 from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, Source, Unavailable
 from ory_guard.scope import Check
@@ -62,7 +62,7 @@ class SessionLookup:
         traits: type[Any] | None,
         transport: Transport | None,
         clock: Clock,
-        listeners: Iterable[Listener],
+        listeners: Listeners,
         store: SessionStore | None,
         tokens: TokenSource | None,
         heard: Callable[[], None],
@@ -70,7 +70,7 @@ class SessionLookup:
         self._guard = guard
         self._gate = gate
         self._monotonic = clock.monotonic
-        self._listeners = tuple(listeners)
+        self._listeners = listeners
         self._exempt = frozenset(settings.exempt_paths)
         reader = CredentialReader(settings)
         self._read = reader.read

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from ory_guard.cache import Clock, SessionCache
-from ory_guard.events import Listener
+from ory_guard.events import Listeners
 from ory_guard.settings import GuardSettings
 
 __all__ = ["Surroundings"]
@@ -24,4 +24,4 @@ class Surroundings(NamedTuple):
     traits: type[Any] | None
     cache: SessionCache
     clock: Clock
-    listeners: tuple[Listener, ...]
+    listeners: Listeners

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from ory_guard import events
-from ory_guard.events import Event, Refused, SessionCacheHit, notify
+from ory_guard.events import Event, Listeners, Refused, SessionCacheHit, notify
 
 NAMES = {
     "SessionCacheHit": "session_cache.hit",
@@ -49,3 +49,36 @@ def test_a_listener_that_raises_is_logged_and_stops_nobody(caplog: pytest.LogCap
 
     assert heard == [SessionCacheHit("0a1b2c3d", 1.0)]
     assert caplog.messages == ["listener.failed event=session_cache.hit error=RuntimeError"]
+
+
+def test_listeners_come_and_go() -> None:
+    """Who was added hears of everything until it is taken away; the others stay."""
+    first: list[Event] = []
+    second: list[Event] = []
+    listeners = Listeners([first.append])
+    remove = listeners.add(second.append)
+
+    notify(listeners, Refused("one"))
+    remove()
+    remove()
+    notify(listeners, Refused("two"))
+
+    assert first == [Refused("one"), Refused("two")]
+    assert second == [Refused("one")]
+
+
+def test_a_listener_may_take_itself_away() -> None:
+    """The others hear of the same event all the same."""
+    heard: list[Event] = []
+    listeners = Listeners()
+
+    def once(event: Event) -> None:
+        heard.append(event)
+        remove()
+
+    remove = listeners.add(once)
+    listeners.add(heard.append)
+    notify(listeners, Refused("one"))
+    notify(listeners, Refused("two"))
+
+    assert heard == [Refused("one"), Refused("one"), Refused("two")]
