@@ -1,0 +1,148 @@
+"""The guard as a whole: how it is made, what it shows, and what it tells its listeners."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from guard_bench import Bench, request, requests
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+from stub_kratos import (
+    BROWSER,
+    KRATOS,
+    SESSION_ID,
+    TOKEN,
+    StubKratos,
+    guard_of,
+    refused,
+    signed_in,
+)
+
+from ory_guard import Anonymous, Authenticated, OryGuard
+from ory_guard.events import Event
+from ory_guard.exceptions import (
+    ConfigurationError,
+    RequirementNotMet,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+class Traits(BaseModel):
+    """Typed traits."""
+
+    model_config = ConfigDict(frozen=True)
+
+    email: str
+
+
+class Changeable(BaseModel):
+    """Traits that a handler could change for the next request."""
+
+    email: str
+
+
+async def test_traits_can_be_typed() -> None:
+    """The application's model is what handlers get."""
+    guard = guard_of(StubKratos(signed_in()), traits=Traits)
+
+    assert (await guard.require(request())).identity.traits == Traits(email="ada@example.com")
+
+
+@pytest.mark.parametrize("traits", [Changeable, dict])
+def test_traits_that_can_be_changed_are_a_wrong_setting(traits: type[Any]) -> None:
+    """A session is shared between requests."""
+    with pytest.raises(ConfigurationError, match="use a pydantic model with model_config = ConfigDict"):
+        guard_of(None, traits=traits)
+
+
+async def test_a_guard_shows_where_it_asks_and_what_it_keeps() -> None:
+    """And no credential."""
+    bench = Bench()
+    await bench.outcome()
+
+    assert repr(bench.guard) == f"<OryGuard {KRATOS} <SessionCache 1 sessions, 0 refusals>>"
+
+
+def test_a_guard_can_be_made_before_any_loop_runs() -> None:
+    """At import, as applications do, with the system's clocks."""
+    guard = OryGuard(guard_of(None).settings)
+
+    assert asyncio.run(guard.authenticate(request((b"accept", b"*/*")))) == Anonymous()
+
+
+def test_a_login_link_returns_to_the_page_that_shows_it() -> None:
+    """Or to another page of the application; without an `app_url` there is no way back to name."""
+    guard = guard_of(None)
+    login = f"{BROWSER}/self-service/login/browser"
+
+    assert guard.login_url(request(path="/a b")) == f"{login}?return_to=https%3A%2F%2Fapp.example.com%2Fa%2520b"
+    assert guard.login_url(Request(request()), return_to="/x", aal="aal2", refresh=True) == (
+        f"{login}?refresh=true&aal=aal2&return_to=https%3A%2F%2Fapp.example.com%2Fx"
+    )
+    assert guard.login_url(request(), return_to="https://evil.test") == (
+        f"{login}?return_to=https%3A%2F%2Fapp.example.com"
+    )
+    assert guard_of(None, app_url=None, credentials=("bearer",)).login_url(request()) == login
+
+
+@pytest.fixture
+def heard() -> Iterator[list[Event]]:
+    """A list for a listener to fill."""
+    heard: list[Event] = []
+    yield heard
+    assert TOKEN.decode() not in repr(heard)
+
+
+async def test_every_step_is_an_event(heard: list[Event]) -> None:
+    """Whoever watches sees each step by name, with a short id in the place of the credential."""
+    bench = Bench(signed_in(), refused(500), listeners=[heard.append])
+    bench.kratos.hold()
+    tasks = await requests(bench, 2)
+    bench.clock.advance(0.25)
+    bench.kratos.release()
+    await asyncio.gather(*tasks)
+    bench.clock.advance(1)
+    await bench.outcome()
+    with pytest.raises(RequirementNotMet):
+        await bench.guard.require(request(), organization="o1")
+    await bench.guard.invalidate(session_id=SESSION_ID)
+    await bench.outcome()
+
+    names = [event.name for event in heard]
+    assert names == [
+        "session_cache.miss",
+        "session_cache.miss",
+        "check.shared",
+        "whoami.answered",
+        "session_cache.hit",
+        "session_cache.hit",
+        "request.refused",
+        "sessions.invalidated",
+        "session_cache.miss",
+        "check.failed",
+    ]
+    seen = {(event.name, field.name): getattr(event, field.name) for event in heard for field in fields(event)}
+    assert seen["whoami.answered", "outcome"] == "Authenticated"
+    assert seen["whoami.answered", "seconds"] == 0.25
+    assert seen["session_cache.hit", "age"] == 1.25
+    assert seen["check.failed", "reason"] == "unreachable"
+    assert seen["request.refused", "code"] == "requirement_not_met"
+    assert (seen["sessions.invalidated", "session_id"], seen["sessions.invalidated", "identity_id"]) == (
+        SESSION_ID,
+        None,
+    )
+    ids = {event.credential_id for event in heard if hasattr(event, "credential_id")}
+    assert len(ids) == 1
+    assert len(ids.pop()) == 8
+
+
+async def test_a_listener_that_raises_changes_nothing() -> None:
+    """Watching is not deciding."""
+
+    def careless(_event: Event) -> None:
+        raise RuntimeError
+
+    assert isinstance(await Bench(listeners=[careless]).outcome(), Authenticated)
