@@ -5,6 +5,7 @@ import base64
 import gc
 import json
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -195,7 +196,11 @@ class Vigil:
 
     def check(self) -> None:
         """Say what went wrong, if anything did."""
-        assert self.longest_block < _LONGEST_BLOCK, f"the event loop was blocked for {self.longest_block:.3f} s"
+        # On a machine with more to do than cores, time that was taken from us is counted as ours.
+        crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+        assert self.longest_block < _LONGEST_BLOCK * crowd, (
+            f"the event loop was blocked for {self.longest_block:.3f} s"
+        )
         assert self.unheard == []
         for text in self._handler.texts:
             assert not leaks(text), f"a secret in the log: {text!r}"

@@ -63,10 +63,10 @@ async def _hang(_question: Question, _writer: asyncio.StreamWriter) -> None:
     await asyncio.sleep(60)
 
 
-def _dripping(reply: bytes, pause: float) -> Behaviour:
+def _dripping(reply: bytes, pause: float, size: int = 1) -> Behaviour:
     async def behave(_question: Question, writer: asyncio.StreamWriter) -> None:
-        for octet in reply:
-            writer.write(bytes([octet]))
+        for start in range(0, len(reply), size):
+            writer.write(reply[start : start + size])
             await writer.drain()
             await asyncio.sleep(pause)
 
@@ -89,7 +89,7 @@ async def test_a_dripping_answer_is_waited_for_to_the_deadline(bench: Bench) -> 
 
 async def test_an_answer_in_slices_within_the_deadline_is_an_answer(bench: Bench) -> None:
     """Slow is not broken."""
-    bench.kratos.behaviour = _dripping(answer(session()), 0)
+    bench.kratos.behaviour = _dripping(answer(session()), 0, size=20)
 
     assert await bench.who() == ALICE
 
