@@ -1,4 +1,4 @@
-"""What only the demo has: the e-mails that the embedded Kratos wrote, and what the guard did as JSON."""
+"""What only the demo has: the emails that the embedded Kratos wrote, and what the guard did as JSON."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _SHOWN = 20
 
 @router.get("/outbox", response_class=HTMLResponse)
 async def outbox(request: Request, site: CurrentSite) -> Response:
-    """Show the newest e-mails: nothing here is ever sent."""
+    """Show the newest emails: nothing here is ever sent."""
     messages = site.fake.messages[:_SHOWN] if site.fake else ()
     return site.page(request, "outbox.html", {"messages": messages})
 

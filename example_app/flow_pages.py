@@ -36,8 +36,8 @@ class FlowPage:
 PAGES: Final = (
     FlowPage("login", "Sign in", ""),
     FlowPage("registration", "Create an account", "First who you are, then how you want to sign in."),
-    FlowPage("recovery", "Recover your account", "We send a code to your e-mail address; it lets you back in."),
-    FlowPage("verification", "Verify your e-mail address", "A code that we send there shows that it is yours."),
+    FlowPage("recovery", "Recover your account", "We send a code to your email address; it lets you back in."),
+    FlowPage("verification", "Verify your email address", "A code that we send there shows that it is yours."),
     FlowPage("settings", "Settings", "Change what we know about you, and how you sign in."),
 )
 

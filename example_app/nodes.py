@@ -31,8 +31,8 @@ TITLES: Final[Mapping[str, str]] = {
     "saml": "Company sign-in",
     "webauthn": "Security keys",
     "passkey": "Passkeys",
-    "code": "Code by e-mail",
-    "link": "Link by e-mail",
+    "code": "Code by email",
+    "link": "Link by email",
 }
 """What a form is called where several stand on one page; another group goes by its own name."""
 

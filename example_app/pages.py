@@ -54,7 +54,7 @@ async def vault(request: Request, site: CurrentSite, _session: StrongSession) ->
 
 @router.get("/members")
 async def members(request: Request, site: CurrentSite, _session: MemberSession) -> Response:
-    """Show what takes a verified e-mail address."""
+    """Show what takes a verified email address."""
     return site.page(request, "members.html", {"gate": 'require(verified="email")'})
 
 

@@ -5,6 +5,7 @@ the live pages that it had opened.
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from fastapi import APIRouter
 from fastapi.requests import Request
@@ -18,7 +19,7 @@ __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
-_SHOWN = 50
+_SHOWN: Final = 50
 
 
 @router.get("/sessions")

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from example_app.devices import device_of
 from example_app.nodes import render_flow, render_messages
 from example_app.trail import Trail
 from example_app.transfers import Ledger
@@ -53,6 +54,7 @@ def templates(app_url: str) -> Jinja2Templates:
     )
     environment.globals.update(render_flow=render_flow, render_messages=render_messages)
     environment.filters["time"] = lambda moment: f"{moment:%-d %B %Y, %H:%M:%S} UTC" if moment else "unknown"
+    environment.filters["device"] = device_of
     environment.filters["absolute"] = lambda path: app_url + path
     return Jinja2Templates(env=environment)
 
@@ -137,7 +139,7 @@ def kratos_cookies(request: Request, site: Site) -> str | None:
 
 
 def name_of(session: Session) -> str:
-    """Return what to call somebody: their first name, their e-mail address, or at least their id."""
+    """Return what to call somebody: their first name, their email address, or at least their id."""
     traits = session.identity.traits or {}
     name = traits.get("name")
     first = name.get("first") if isinstance(name, dict) else None

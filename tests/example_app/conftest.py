@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from app_eyes import CHROMIUM, Eyes, chromium, open_window
+from app_server import serve
+from app_stage import APP_URL, Stage, embedded_stage
+from app_visitor import Visitor
 from asgi_lifespan import LifespanManager
-from eyes import CHROMIUM, Eyes, chromium, open_window
 from playwright.sync_api import Browser
-from server import serve
-from stage import APP_URL, Stage, embedded_stage
-from visitor import Visitor
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Every flow of the example, walked by a browser without JavaScript."""
 
 import pytest
-from stage import PASSWORD, Stage, enrol, register
-from visitor import Visitor
+from app_stage import PASSWORD, Stage, enrol, register
+from app_visitor import Visitor
 
 pytestmark = pytest.mark.anyio
 

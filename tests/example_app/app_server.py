@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from stage import Stage, embedded_stage
+from app_stage import Stage, embedded_stage
 
 __all__ = ["serve"]
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
-from forms import Button, Form, Page, parse
+from app_forms import Button, Form, Page, parse
 
 __all__ = ["Visitor"]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pyotp
-from visitor import Visitor
+from app_visitor import Visitor
 
 from example_app.application import create_app
 from example_app.backend import Backend, embedded
