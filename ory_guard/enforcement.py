@@ -20,7 +20,7 @@ from ory_guard.exceptions import (
 from ory_guard.gate import Gate
 from ory_guard.lookup import SessionLookup
 from ory_guard.models import Session
-from ory_guard.outcomes import Authenticated, Unavailable
+from ory_guard.outcomes import Authenticated, Rejected, Unavailable
 from ory_guard.policy import ANY_SESSION, Requirement
 from ory_guard.scope import Check, check_in, publish
 from ory_guard.settings import GuardSettings
@@ -65,7 +65,7 @@ class Enforcement:
         """Return the session that meets the requirement.
 
         Before a refusal for assurance or age, what was kept for over a second is asked for once more: the user
-        may just have come back from Kratos.
+        may just have come back from Kratos. What a token's claims don't prove is asked, too.
 
         Raises:
             Refusal: There is none, or it does not.
@@ -80,13 +80,28 @@ class Enforcement:
         if requirement.revalidate and check.key is not None:
             publish(scope, check, await self._lookup.ask(scope, check, again=True, alone=True))
         verdict = await self._decide(scope, check, requirement)
-        if isinstance(verdict, _CURED_BY_A_SIGN_IN) and self._is_worth_asking_again(check):
+        if isinstance(verdict, Refusal) and _is_token(check):
+            verdict = await self._ask_beyond_claims(scope, check, requirement, verdict)
+        elif isinstance(verdict, _CURED_BY_A_SIGN_IN) and self._is_worth_asking_again(check):
             publish(scope, check, await self._lookup.ask(scope, check, again=True))
             verdict = await self._decide(scope, check, requirement)
         if isinstance(verdict, Refusal):
             raise self._refused(scope, check, verdict)
         check.requirements += (requirement,)
         return verdict
+
+    async def _ask_beyond_claims(
+        self, scope: MutableMapping[str, Any], check: Check, requirement: Requirement, refusal: Refusal
+    ) -> Session[Any] | Refusal:
+        token = check.outcome
+        assert token is not None  # noqa: S101 - it was found to be a token
+        outcome = await self._lookup.ask(scope, check, again=True)
+        if isinstance(outcome, Rejected):
+            # A Kratos that does not take tokens as credentials says nothing about what this one proves.
+            publish(scope, check, token)
+            return refusal
+        publish(scope, check, outcome)
+        return await self._decide(scope, check, requirement)
 
     async def enforce_optional(self, scope: MutableMapping[str, Any]) -> Session[Any] | None:
         """Return the session, or None for every other outcome.
@@ -122,7 +137,7 @@ class Enforcement:
             return check
         if check.exempt:
             check.exempt = False
-            check.outcome = None
+            check.outcome = check.view = None
             self._lookup.find(scope, check)
         publish(scope, check, check.outcome or await self._lookup.ask(scope, check))
         return check
@@ -156,7 +171,7 @@ class Enforcement:
         age = self._clock.monotonic() - check.asked_at
         if check.key is not None and (age >= every or self._is_revoked(check)):
             asked_at = check.asked_at
-            outcome = await self._lookup.ask(scope, check, again=True)
+            outcome = await self._lookup.ask(scope, check, again=not _is_token(check))
             if isinstance(outcome, Unavailable):
                 check.asked_at = asked_at
                 if age >= every + self._settings.cache_ttl:
@@ -184,3 +199,7 @@ class Enforcement:
     def _is_revoked(self, check: Check) -> bool:
         outcome = check.outcome
         return isinstance(outcome, Authenticated) and self._lookup.cache.is_revoked(outcome.session, check.asked_at)
+
+
+def _is_token(check: Check) -> bool:
+    return isinstance(check.outcome, Authenticated) and check.outcome.source == "token"
