@@ -174,7 +174,7 @@ class Enforcement:
             outcome = await self._lookup.ask(scope, check, again=not _is_token(check))
             if isinstance(outcome, Unavailable):
                 check.asked_at = asked_at
-                if age >= every + self._settings.cache_ttl:
+                if age >= every + self._settings.cache_ttl or self._is_revoked(check):
                     return SessionCheckUnavailable(retry_after=outcome.retry_after)
                 return _RETRY_AFTER
             publish(scope, check, outcome)
