@@ -37,9 +37,9 @@ class AdminEndpoints:
         """`createIdentity`: add somebody, with a password if one is given."""
         body = self._body(exchange)
         schema_id = body.get("schema_id", self._server.settings.default_schema_id)
-        if schema_id not in self._server.schemas:
+        if not isinstance(schema_id, str) or schema_id not in self._server.schemas:
             raise ApiError(400, reason=f'There is no identity schema "{schema_id}".')
-        traits = self._checked_traits(None, str(schema_id), body.get("traits"))
+        traits = self._checked_traits(None, schema_id, body.get("traits"))
         identity = create_identity(self._server, traits, password=_password(body), schema_id=schema_id)
         self._update(identity, body)
         location = f"/admin/identities/{identity.id}"
@@ -157,17 +157,17 @@ class AdminEndpoints:
 
     def _update(self, identity: Identity, fields: dict[str, Any]) -> None:
         state = fields.get("state", identity.state)
-        if state not in {"active", "inactive"}:
+        if state not in ("active", "inactive"):
             raise ApiError(400, reason=f'state must be active or inactive, not "{state}".')
         set_state(self._server, identity, state)
         for name in ("metadata_public", "metadata_admin", "organization_id", "external_id"):
             if name in fields:
                 setattr(identity, name, fields[name])
-        for address in fields.get("verifiable_addresses", ()):
-            for known in identity.verifiable_addresses:
-                if known.value == str(address.get("value", "")).lower() and address.get("verified"):
-                    known.verified, known.verified_at = True, self._server.now()
-                    known.status = "completed"
+        verified = _verified_addresses(fields)
+        for address in identity.verifiable_addresses:
+            if address.value in verified:
+                address.verified, address.verified_at = True, self._server.now()
+                address.status = "completed"
         touch(self._server, identity)
 
     def _described(self, identity: Identity) -> dict[str, Any]:
@@ -207,6 +207,12 @@ def _described_message(message: CourierMessage) -> dict[str, Any]:
         "created_at": created,
         "updated_at": created,
     }
+
+
+def _verified_addresses(body: dict[str, Any]) -> set[str]:
+    given = body.get("verifiable_addresses")
+    addresses = [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
+    return {str(one.get("value")).lower() for one in addresses if one.get("verified")}
 
 
 def _password(body: dict[str, Any]) -> str | None:

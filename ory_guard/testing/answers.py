@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, Self
+from urllib.parse import quote
 
 __all__ = ["Answer", "ApiError"]
+
+_PRINTABLE: Final = "".join(chr(code) for code in range(0x21, 0x7F))
 
 _MESSAGES: Final = {
     400: "The request can't be understood: a part of it is missing or malformed",
@@ -48,6 +51,7 @@ class Answer:
     @classmethod
     def redirect(cls, method: str, url: str, status: int = 303) -> Self:
         """Send a browser elsewhere; the answer to a GET has a link in its body."""
+        url = quote(url, safe=_PRINTABLE)
         if method not in {"GET", "HEAD"}:
             return cls(status, headers={"location": url})
         page = f'<a href="{html.escape(url)}">{HTTPStatus(status).phrase}</a>.\n\n'
@@ -106,4 +110,5 @@ class ApiError(Exception):
 
 
 def _encoded(body: Any) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return text.encode(errors="replace") + b"\n"

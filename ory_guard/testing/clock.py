@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Protocol
 
 __all__ = ["SECOND", "Clock", "ManualClock", "MovableClock", "nanoseconds", "timestamp"]
@@ -89,6 +90,7 @@ def nanoseconds(clock: MovableClock) -> int:
     return int(clock.time() * SECOND)
 
 
+@lru_cache(maxsize=4_096)
 def timestamp(nanos: int) -> str:
     """Write an instant as Kratos does: RFC 3339 in UTC, without trailing zeros in the fraction."""
     seconds, fraction = divmod(nanos, SECOND)

@@ -1,5 +1,6 @@
 """What recovery and verification share: a one-time code that is sent to an address."""
 
+from abc import abstractmethod
 from typing import Any, ClassVar, Literal
 
 from ory_guard.testing.answers import Answer
@@ -70,17 +71,17 @@ class CodeFlowEndpoints(FlowEndpoints):
         until = self.server.after(self.server.settings.code_lifespan)
         flow.internal |= {"code": code, "code_expires_at": until, "identity_id": identity_id}
 
+    @abstractmethod
     def deliver(self, flow: Flow, email: str) -> None:
         """Send a code to an address that is known."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ask_for_code(self, flow: Flow, email: str) -> None:
         """Replace the form by one that asks for the code."""
-        raise NotImplementedError
 
+    @abstractmethod
     def passed(self, exchange: Exchange, flow: Flow, identity: Identity) -> Answer:
         """Do what a right code is for."""
-        raise NotImplementedError
 
     def sent_extra(self) -> dict[str, Any]:
         """Return what the answer shows only right after a code was sent."""

@@ -169,9 +169,10 @@ def _schemas(path: Path, value: object) -> dict[str, Mapping[str, Any]]:
 
 def _schema(path: Path, url: str) -> Mapping[str, Any]:
     parts = urlsplit(url)
-    if parts.scheme not in {"", "file"} or not parts.path:
+    name = unquote(parts.netloc + parts.path)
+    if parts.scheme not in {"", "file"} or not name:
         raise ValueError(f"the schema's url {url!r} is none that names a file")
-    return _read(path.parent / unquote(parts.netloc + parts.path))
+    return _read(path.parent / name)
 
 
 def read_identities(path: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """One request to the fake, and the cookies that its answer will set."""
 
 import json
+import math
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -123,12 +124,19 @@ class Exchange:
 
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
-        fields = json.loads(body or b"{}")
+        fields = json.loads(body or b"{}", parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise MalformedBodyError("the body is not JSON") from error
     if not isinstance(fields, dict):
         raise MalformedBodyError("the body is not a JSON object")
     return fields
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a number that JSON knows")
+    return number
 
 
 def _nest(fields: dict[str, Any], names: list[str], value: str) -> None:

@@ -149,6 +149,10 @@ class FakeKratos:
         """The public keys of the JWTs that `tokenize_as` makes."""
         return self._tokenizer.jwks
 
+    def rotate_keys(self) -> None:
+        """Sign the JWTs of `tokenize_as` with a new key from now on; `jwks` has only that one."""
+        self._tokenizer.rotate()
+
     @property
     def messages(self) -> tuple[CourierMessage, ...]:
         """The e-mails that Kratos would have sent, the newest first."""

@@ -1,5 +1,6 @@
 """What all self-service flows have in common: how they begin, are read, expire and fail."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Literal
 
@@ -10,15 +11,16 @@ from ory_guard.testing.exchange import Exchange, MalformedBodyError
 from ory_guard.testing.nodes import Ui, csrf_node
 from ory_guard.testing.server import Server
 from ory_guard.testing.sessions import Sessions
-from ory_guard.testing.store import new_id
+from ory_guard.testing.store import new_id, random_string
 
 __all__ = ["Flow", "FlowEndpoints", "InvalidFlowError"]
 
 KEPT_AFTER_EXPIRY: Final = 86_400 * SECOND
+EXCHANGE_CODE_LENGTH: Final = 64
 _FOREIGN_COOKIES: Final = ("__cf", "_cf", "cf_")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Flow:
     """
     One run of a self-service flow.
@@ -76,7 +78,7 @@ class InvalidFlowError(Exception):
         self.redirect_status = redirect_status
 
 
-class FlowEndpoints:
+class FlowEndpoints(ABC):
     """The operations of one kind of flow; each kind says what its forms are and what a submit does."""
 
     name: ClassVar[str]
@@ -110,9 +112,9 @@ class FlowEndpoints:
             return Answer.json(self.document(flow))
         return Answer.redirect(exchange.method, self.ui_url(flow))
 
+    @abstractmethod
     def begin(self, exchange: Exchange, kind: Literal["api", "browser"]) -> Flow:
         """Make a flow with its form; raises ApiError where none may begin."""
-        raise NotImplementedError
 
     def new_flow(self, exchange: Exchange, kind: Literal["api", "browser"]) -> Flow:
         """Make and remember a flow whose form has nothing but the anti-CSRF token yet."""
@@ -136,6 +138,11 @@ class FlowEndpoints:
         self._forget_old_flows(now)
         self.server.store.flows[flow.id] = flow
         return flow
+
+    def keep_exchange_code(self, exchange: Exchange, flow: Flow) -> None:
+        """Make the first half of what opens a session after a detour through a browser, if it is asked for."""
+        if flow.native and exchange.flag("return_session_token_exchange_code"):
+            flow.internal["exchange_code"] = random_string(EXCHANGE_CODE_LENGTH)
 
     def csrf_token(self, flow: Flow) -> str:
         """Return a fresh token for the flow's form; native flows have an empty one."""
@@ -174,9 +181,9 @@ class FlowEndpoints:
         except InvalidFlowError as invalid:
             return self.show(exchange, invalid.flow, status=400, redirect_status=invalid.redirect_status)
 
+    @abstractmethod
     def proceed(self, exchange: Exchange, flow: Flow) -> Answer:
         """Do what a submit of this kind of flow does."""
-        raise NotImplementedError
 
     def require_fresh(self, exchange: Exchange, flow: Flow) -> None:
         """

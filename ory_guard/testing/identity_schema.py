@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
 
 from ory_guard.testing.messages import message
 from ory_guard.testing.nodes import Node, Ui, input_node
@@ -118,10 +117,8 @@ class IdentitySchema:
         marked = (one for one in self.traits if one.extension("credentials", "password", "identifier"))
         return next(marked, None)
 
-    def filled(self, traits: Any) -> Any:
+    def filled(self, traits: Mapping[str, Any]) -> dict[str, Any]:
         """Return traits with the empty objects that Kratos adds for nested groups."""
-        if not isinstance(traits, Mapping):
-            return traits
         whole: dict[str, Any] = {**traits}
         for path in self._objects:
             place = whole
@@ -143,24 +140,21 @@ class IdentitySchema:
 
     def check(self, traits: Any, ui: Ui) -> bool:
         """Put what is wrong with the traits at their form fields; tell whether nothing is."""
-        problems = sorted(self._validator.iter_errors({"traits": traits}), key=lambda one: list(one.path))
-        for problem in problems:
-            _complain(problem, ui)
-        return not problems
+        complaints: dict[str, tuple[int, dict[str, str]]] = {}
+        for problem in self._validator.iter_errors({"traits": traits}):
+            where = ".".join(str(step) for step in problem.path)
+            if problem.validator == "required" and isinstance(problem.validator_value, list):
+                missing = (name for name in problem.validator_value if name not in problem.instance)
+                complaints |= {f"{where}.{name}": (4000002, {"property": name}) for name in missing}
+            else:
+                complaints.setdefault(where, (4000001, {"reason": problem.message}))
+        for where, (number, context) in complaints.items():
+            ui.complain(number, context, at=where if ui.find(where) else None)
+        return not complaints
 
     def _marked(self, traits: Mapping[str, Any], *keys: str) -> list[str]:
         found = (trait.value_in(traits) for trait in self.traits if trait.extension(*keys))
         return [str(value) for value in found if value]
-
-
-def _complain(problem: ValidationError, ui: Ui) -> None:
-    where = ".".join(str(step) for step in problem.path)
-    if problem.validator == "required" and isinstance(problem.instance, Mapping):
-        name = str(problem.message).split("'")[1]
-        ui.complain(4000002, {"property": name}, at=f"{where}.{name}")
-        return
-    field = ui.find(where)
-    ui.complain(4000001, {"reason": problem.message}, at=where if field else None)
 
 
 def _leaves(path: tuple[str, ...], schema: Mapping[str, Any]) -> Iterator[Trait]:

@@ -8,15 +8,14 @@ from ory_guard.testing.exchange import Exchange
 from ory_guard.testing.flows import Flow, FlowEndpoints, InvalidFlowError
 from ory_guard.testing.login_form import fill_first_factor, fill_refresh, fill_second_factor
 from ory_guard.testing.messages import message
-from ory_guard.testing.oidc import OidcEndpoints, location_change
+from ory_guard.testing.oidc import OidcRedirects, location_change
 from ory_guard.testing.second_factor import use_lookup_secret, verify_totp
-from ory_guard.testing.sessions import NO_DEVICE_ID, device_of
-from ory_guard.testing.store import AuthenticationMethod, Identity, Session, random_string
+from ory_guard.testing.server import Server
+from ory_guard.testing.sessions import NO_DEVICE_ID, Sessions, device_of
+from ory_guard.testing.store import AuthenticationMethod, Identity, Session
 from ory_guard.testing.wire import session_document
 
 __all__ = ["LoginEndpoints"]
-
-EXCHANGE_CODE_LENGTH = 64
 
 
 class LoginEndpoints(FlowEndpoints):
@@ -24,7 +23,10 @@ class LoginEndpoints(FlowEndpoints):
 
     name: ClassVar[str] = "login"
     expired_message: ClassVar[int] = 4010001
-    oidc: OidcEndpoints
+
+    def __init__(self, server: Server, sessions: Sessions, oidc: OidcRedirects) -> None:
+        super().__init__(server, sessions)
+        self._oidc = oidc
 
     def create_browser(self, exchange: Exchange) -> Answer:
         """`create_browser_login_flow`."""
@@ -52,8 +54,8 @@ class LoginEndpoints(FlowEndpoints):
             "refresh": refresh,
             "requested_aal": aal,
         }
-        if kind == "api" and session is None and exchange.flag("return_session_token_exchange_code"):
-            flow.internal["exchange_code"] = random_string(EXCHANGE_CODE_LENGTH)
+        if session is None:
+            self.keep_exchange_code(exchange, flow)
         self._fill(flow, session, aal, refresh=refresh)
         return flow
 
@@ -101,7 +103,7 @@ class LoginEndpoints(FlowEndpoints):
             method = None
         if aal == "aal1" and method == "oidc":
             self.require_csrf(exchange, flow, fields)
-            return self.oidc.start(exchange, flow, fields.get("provider"))
+            return self._oidc.start(exchange, flow, fields.get("provider"))
         identity = self._identified(exchange, flow, fields, method, session)
         return self.finish(exchange, flow, identity, self.sessions.completed(str(method)))
 

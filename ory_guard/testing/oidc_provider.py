@@ -41,6 +41,10 @@ class FakeOidcProvider:
         """Return where a provider is found."""
         return (provider.issuer_url or self._server.url(f"/fake-oidc/{provider.id}")).rstrip("/")
 
+    def redirect_uri(self, name: str) -> str:
+        """Return where a provider sends browsers back to."""
+        return self._server.url(f"/self-service/methods/oidc/callback/{name}")
+
     def consent_page(self, exchange: Exchange, name: str) -> Answer:
         """Ask the person at the browser whether Kratos may know who they are."""
         provider = self._checked(exchange, name)
@@ -74,7 +78,7 @@ class FakeOidcProvider:
 
     def _checked(self, exchange: Exchange, name: str) -> OidcProvider:
         provider = self._server.settings.provider(name)
-        expected = self._server.url(f"/self-service/methods/oidc/callback/{name}")
+        expected = self.redirect_uri(name)
         if provider is None:
             raise ApiError(404, reason="There is no such provider.")
         if exchange.query.get("redirect_uri") != expected:

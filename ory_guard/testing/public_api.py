@@ -4,7 +4,8 @@ from ory_guard.testing.app import ANY, Route
 from ory_guard.testing.flows import FlowEndpoints
 from ory_guard.testing.login import LoginEndpoints
 from ory_guard.testing.logout import LogoutEndpoints
-from ory_guard.testing.oidc import OidcEndpoints
+from ory_guard.testing.oidc import OidcRedirects
+from ory_guard.testing.oidc_callback import OidcCallback
 from ory_guard.testing.oidc_provider import FakeOidcProvider
 from ory_guard.testing.recovery import RecoveryEndpoints
 from ory_guard.testing.registration import RegistrationEndpoints
@@ -27,16 +28,21 @@ def public_routes(
     provider: FakeOidcProvider,
 ) -> list[Route]:
     """Return the routes of the public application."""
-    login = LoginEndpoints(server, sessions)
-    registration = RegistrationEndpoints(server, sessions)
-    settings = SettingsEndpoints(server, sessions)
-    recovery = RecoveryEndpoints(server, sessions)
+    redirects = OidcRedirects(server, provider)
     verification = VerificationEndpoints(server, sessions)
-    oidc = OidcEndpoints(server, sessions, provider)
-    oidc.login, oidc.registration, oidc.settings = login, registration, settings
-    login.oidc = registration.oidc = settings.oidc = oidc
-    registration.verification = verification
-    recovery.settings = settings
+    login = LoginEndpoints(server, sessions, redirects)
+    registration = RegistrationEndpoints(server, sessions, redirects, verification)
+    settings = SettingsEndpoints(server, sessions, redirects)
+    recovery = RecoveryEndpoints(server, sessions, settings)
+    oidc = OidcCallback(
+        server,
+        sessions,
+        redirects=redirects,
+        provider=provider,
+        login=login,
+        registration=registration,
+        settings=settings,
+    )
     flows: list[FlowEndpoints] = [login, registration, settings, recovery, verification]
     return [
         *(route for flow in flows for route in _flow_routes(flow)),
@@ -59,7 +65,7 @@ def _flow_routes(flow: FlowEndpoints) -> list[Route]:
     ]
 
 
-def _session_routes(endpoints: SessionEndpoints, oidc: OidcEndpoints) -> list[Route]:
+def _session_routes(endpoints: SessionEndpoints, oidc: OidcCallback) -> list[Route]:
     return [
         Route(ANY, "/sessions/whoami", endpoints.whoami),
         Route("GET", "/sessions", endpoints.list_others),

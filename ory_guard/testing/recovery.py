@@ -8,7 +8,8 @@ from ory_guard.testing.exchange import Exchange
 from ory_guard.testing.flows import Flow
 from ory_guard.testing.messages import message
 from ory_guard.testing.nodes import input_node, submit_node
-from ory_guard.testing.sessions import device_of
+from ory_guard.testing.server import Server
+from ory_guard.testing.sessions import Sessions, device_of
 from ory_guard.testing.settings_flow import SettingsEndpoints
 from ory_guard.testing.store import Identity
 
@@ -24,7 +25,10 @@ class RecoveryEndpoints(CodeFlowEndpoints):
     code_wrong_message: ClassVar[int] = 4060006
     no_method_message: ClassVar[int] = 4010005
     code_label: ClassVar[int] = 1070010
-    settings: SettingsEndpoints
+
+    def __init__(self, server: Server, sessions: Sessions, settings: SettingsEndpoints) -> None:
+        super().__init__(server, sessions)
+        self._settings = settings
 
     def begin(self, exchange: Exchange, kind: Literal["api", "browser"]) -> Flow:
         """Make a recovery flow for somebody who is not signed in."""
@@ -74,8 +78,8 @@ class RecoveryEndpoints(CodeFlowEndpoints):
         if not flow.native:
             exchange.renew_csrf()
             self.sessions.issue_cookie(exchange, session)
-        settings = self.settings.after_recovery(exchange, flow, session)
-        page = self.settings.ui_url(settings)
+        settings = self._settings.after_recovery(exchange, flow, session)
+        page = self._settings.ui_url(settings)
         if not flow.native and not exchange.wants_json:
             return Answer.redirect(exchange.method, page)
         onward = [{"action": "show_settings_ui", "flow": {"id": settings.id, "url": page}}]

@@ -8,14 +8,13 @@ from ory_guard.testing.flows import Flow, FlowEndpoints, InvalidFlowError
 from ory_guard.testing.identities import create_identity, identifiers_taken, password_problem
 from ory_guard.testing.messages import message
 from ory_guard.testing.nodes import input_node, password_node, submit_node
-from ory_guard.testing.oidc import OidcEndpoints
-from ory_guard.testing.sessions import device_of
-from ory_guard.testing.store import AuthenticationMethod, Identity, random_string
+from ory_guard.testing.oidc import OidcRedirects
+from ory_guard.testing.server import Server
+from ory_guard.testing.sessions import Sessions, device_of
+from ory_guard.testing.store import AuthenticationMethod, Identity
 from ory_guard.testing.verification import VerificationEndpoints
 
 __all__ = ["RegistrationEndpoints"]
-
-EXCHANGE_CODE_LENGTH = 64
 
 
 class RegistrationEndpoints(FlowEndpoints):
@@ -23,8 +22,17 @@ class RegistrationEndpoints(FlowEndpoints):
 
     name: ClassVar[str] = "registration"
     expired_message: ClassVar[int] = 4040001
-    oidc: OidcEndpoints
-    verification: VerificationEndpoints
+
+    def __init__(
+        self,
+        server: Server,
+        sessions: Sessions,
+        oidc: OidcRedirects,
+        verification: VerificationEndpoints,
+    ) -> None:
+        super().__init__(server, sessions)
+        self._oidc = oidc
+        self._verifications = verification
 
     def begin(self, exchange: Exchange, kind: Literal["api", "browser"]) -> Flow:
         """Make a registration flow with its first form."""
@@ -32,8 +40,7 @@ class RegistrationEndpoints(FlowEndpoints):
             raise self._already_signed_in(exchange)
         flow = self.new_flow(exchange, kind)
         flow.fields = {"organization_id": None}
-        if kind == "api" and exchange.flag("return_session_token_exchange_code"):
-            flow.internal["exchange_code"] = random_string(EXCHANGE_CODE_LENGTH)
+        self.keep_exchange_code(exchange, flow)
         self._fill(flow)
         return flow
 
@@ -84,7 +91,7 @@ class RegistrationEndpoints(FlowEndpoints):
                 return self._second_step(exchange, flow, fields)
         if method == "oidc" and self.server.settings.enabled("oidc"):
             self.require_csrf(exchange, flow, fields)
-            return self.oidc.start(exchange, flow, fields.get("provider"))
+            return self._oidc.start(exchange, flow, fields.get("provider"))
         if method == "password" and self.server.settings.enabled("password"):
             self.require_csrf(exchange, flow, fields)
             traits = self._checked_traits(flow, fields)
@@ -126,14 +133,12 @@ class RegistrationEndpoints(FlowEndpoints):
     def _show_traits(self, flow: Flow, traits: dict[str, Any], *, hidden: bool | None) -> None:
         """Write what was sent into the form; None leaves the fields as visible as they are."""
         for trait in self.server.schema.traits:
-            old = flow.ui.find(trait.name)
-            if old is None:
-                continue
-            shown = old["attributes"]["type"] == "hidden" if hidden is None else hidden
-            new = trait.node("default", traits, hidden=shown)
-            if "value" not in new["attributes"] and "value" in old["attributes"]:
-                new["attributes"]["value"] = old["attributes"]["value"]
-            flow.ui.put(new)
+            for old in list(flow.ui.named(trait.name)):
+                shown = old["attributes"]["type"] == "hidden" if hidden is None else hidden
+                new = trait.node("default", traits, hidden=shown)
+                if "value" not in new["attributes"] and "value" in old["attributes"]:
+                    new["attributes"]["value"] = old["attributes"]["value"]
+                flow.ui.put(new)
 
     def _check_password(self, flow: Flow, password: object, traits: dict[str, Any]) -> None:
         settings, ui = self.server.settings, flow.ui
@@ -189,12 +194,10 @@ class RegistrationEndpoints(FlowEndpoints):
         if not self.server.settings.verification_after_registration:
             return onward, None
         for address in identity.verifiable_addresses:
-            if address.verified:
-                continue
-            new = self.verification.sent_for(exchange, flow, address)
+            new = self._verifications.sent_for(exchange, flow, address)
             shown = {"id": new.id, "verifiable_address": address.value}
             if not flow.native:
-                pages.append(self.verification.ui_url(new))
+                pages.append(self._verifications.ui_url(new))
                 shown["url"] = pages[-1]
             onward.append({"action": "show_verification_ui", "flow": shown})
         return onward, next(iter(pages), None)

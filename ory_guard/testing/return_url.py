@@ -15,6 +15,8 @@ def allowed_url(wanted: str, allowed: Iterable[str], default: str) -> str | None
             with theirs.
         default: Where browsers go otherwise.
     """
+    if any(character < " " or character == "\x7f" for character in wanted):
+        return None
     try:
         parts, fallback = urlsplit(wanted), urlsplit(default)
         whole = parts._replace(scheme=parts.scheme or fallback.scheme, netloc=parts.netloc or fallback.netloc)

@@ -23,7 +23,11 @@ def totp_matches(secret: str, code: object, now: float) -> bool:
     """Tell whether a code is right now, or was or will be half a minute away."""
     totp = pyotp.TOTP(secret)
     around = (totp.at(int(now) + offset) for offset in (-30, 0, 30))
-    return isinstance(code, str) and any(compare_digest(code.strip().encode(), one.encode()) for one in around)
+    return (
+        isinstance(code, str)
+        and code.isascii()
+        and any(compare_digest(code.strip().encode(), one.encode()) for one in around)
+    )
 
 
 def use_lookup_secret(identity: Identity, fields: dict[str, Any], now: float) -> int | None:  # noqa: ARG001 - all checks take the time

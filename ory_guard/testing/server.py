@@ -1,6 +1,5 @@
 """The parts that every operation of one fake shares."""
 
-import itertools
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -45,11 +44,10 @@ class Server:
         self.schemas = {
             number: IdentitySchema(number, document) for number, document in settings.identity_schemas.items()
         }
-        self._ticks = itertools.count()
 
     def now(self) -> int:
-        """Return the time in nanoseconds since 1970; two calls never give the same."""
-        return nanoseconds(self.clock) + next(self._ticks) % 1_000
+        """Return the time in nanoseconds since 1970."""
+        return nanoseconds(self.clock)
 
     def after(self, seconds: float) -> int:
         """Return the time `seconds` from now, in nanoseconds since 1970."""

@@ -113,12 +113,12 @@ class SessionEndpoints:
 
 
 def page_of(exchange: Exchange) -> tuple[int, int]:
-    """Return page and page size: `page_token` and `page_size`, or the old `page` and `per_page`."""
+    """Return page and page size: `page_token` and `page_size` if one is sent, else `page` and `per_page`."""
     query = exchange.query
-    size = _number(query.get("page_size") or query.get("per_page"), DEFAULT_PAGE_SIZE)
+    by_token = "page_token" in query or "page_size" in query
+    size = _number(query.get("page_size" if by_token else "per_page"), DEFAULT_PAGE_SIZE)
     size = min(size, MAX_PAGE_SIZE) if size > 0 else DEFAULT_PAGE_SIZE
-    token = query.get("page_token")
-    page = _offset(token) // size if token is not None else _number(query.get("page"), 0)
+    page = _offset(query.get("page_token", "")) // size if by_token else _number(query.get("page"), 0)
     return max(page, 0), size
 
 

@@ -134,7 +134,7 @@ class SettingsChanges:
     def _unlink(self, flow: Flow, session: Session, fields: dict[str, Any]) -> Change:
         credentials = session.identity.credentials
         linked = credentials.oidc_subjects
-        name = fields.get("unlink")
+        name = str(fields.get("unlink"))
         is_last = credentials.password is None and len(linked) == 1
         if name not in linked or is_last:
             flow.ui.complain(4000001, {"reason": "This provider can't be disconnected."})

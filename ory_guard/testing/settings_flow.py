@@ -8,7 +8,9 @@ from ory_guard.testing.cookies import CONTINUITY_COOKIE
 from ory_guard.testing.exchange import Exchange
 from ory_guard.testing.flows import Flow, FlowEndpoints, InvalidFlowError
 from ory_guard.testing.messages import message
-from ory_guard.testing.oidc import OidcEndpoints
+from ory_guard.testing.oidc import OidcRedirects
+from ory_guard.testing.server import Server
+from ory_guard.testing.sessions import Sessions
 from ory_guard.testing.settings_changes import Change, SettingsChanges
 from ory_guard.testing.settings_form import fill_settings, new_totp_secret
 from ory_guard.testing.store import Session, new_id
@@ -33,7 +35,11 @@ class SettingsEndpoints(FlowEndpoints):
     name: ClassVar[str] = "settings"
     expired_message: ClassVar[int] = 4050001
     first_state: ClassVar[str] = "show_form"
-    oidc: OidcEndpoints
+
+    def __init__(self, server: Server, sessions: Sessions, oidc: OidcRedirects) -> None:
+        super().__init__(server, sessions)
+        self._oidc = oidc
+        self._changes = SettingsChanges(server, sessions)
 
     def create_native(self, exchange: Exchange) -> Answer:
         """`create_native_settings_flow`."""
@@ -138,7 +144,7 @@ class SettingsEndpoints(FlowEndpoints):
         if method != "profile" and not self.sessions.is_privileged(session):
             raise self._reauthentication(exchange, flow, fields)
         if method == "oidc" and fields.get("link"):
-            return self.oidc.start(exchange, flow, fields["link"])
+            return self._oidc.start(exchange, flow, fields["link"])
         outcome = change(flow, session, fields)
         if outcome is Change.PROTECTED:
             raise self._reauthentication(exchange, flow, fields)
@@ -149,7 +155,7 @@ class SettingsEndpoints(FlowEndpoints):
     def _change(self, method: object) -> Callable[[Flow, Session, dict[str, Any]], Change] | None:
         if not isinstance(method, str) or not self.server.settings.enabled(method):
             return None
-        return SettingsChanges(self.server, self.sessions).of(method)
+        return self._changes.of(method)
 
     def saved(self, exchange: Exchange, flow: Flow, session: Session) -> Answer:
         """Show that a change was saved: the form of a new flow under the id of this one, as Kratos does."""

@@ -74,7 +74,7 @@ class Credentials:
         return tuple(name for name, there in enrolled.items() if there)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Identity:
     """Who a session belongs to."""
 
@@ -118,7 +118,7 @@ class Device:
     location: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Session:
     """A sign-in, known to clients by its token, or by a cookie that holds the token."""
 

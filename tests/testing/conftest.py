@@ -1,0 +1,17 @@
+"""What the tests of the fake share."""
+
+import pytest
+
+from ory_guard.testing import FakeKratos, ManualClock
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A time that stands still."""
+    return ManualClock()
+
+
+@pytest.fixture
+def fake(clock: ManualClock) -> FakeKratos:
+    """A Kratos set up as the recorded one."""
+    return FakeKratos(clock=clock)

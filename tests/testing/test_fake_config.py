@@ -1,0 +1,203 @@
+"""Settings of the fake, from keywords and from files."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ory_guard.exceptions import ConfigurationError
+from ory_guard.testing import Clock, FakeKratos, FakeKratosSettings, ManualClock, OidcProvider, TokenizerTemplate
+
+TOML = """
+dsn = "memory"
+
+[serve.public]
+base_url = "http://127.0.0.1:5000/"
+
+[selfservice]
+default_browser_return_url = "http://127.0.0.1:3000/home"
+allowed_return_urls = ["http://127.0.0.1:3000"]
+
+[selfservice.flows.login]
+ui_url = "http://127.0.0.1:3000/sign-in"
+lifespan = "1m30s"
+
+[selfservice.flows.registration]
+enable_legacy_one_step = true
+after.password.hooks = [{ hook = "session" }]
+
+[selfservice.methods.webauthn]
+enabled = false
+
+[selfservice.methods.oidc]
+enabled = true
+config.providers = [{ id = "mini", scope = ["openid"] }]
+
+[selfservice.methods.password.config]
+min_password_length = 12
+
+[session]
+lifespan = "720h"
+whoami.required_aal = "aal1"
+whoami.tokenizer.templates.short = { ttl = "500ms", claims = { mail = "identity.traits.email" } }
+
+[cookies]
+secure = false
+
+[feature_flags]
+cacheable_sessions = false
+cacheable_sessions_max_age = 60
+
+[identity]
+default_schema_id = "person"
+schemas = [{ id = "person", url = "file://person.json" }, { id = "other", url = "other.json" }]
+
+[[identities]]
+email = "ada@example.test"
+verified = true
+totp = true
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a configuration and its schemas."""
+    schema = {"properties": {"traits": {"type": "object", "properties": {"email": {"type": "string"}}}}}
+    (tmp_path / "person.json").write_text(json.dumps(schema))
+    (tmp_path / "other.json").write_text("{}")
+    (tmp_path / "kratos.toml").write_text(TOML)
+    return tmp_path
+
+
+def test_a_file_sets_what_kratos_calls_so(folder: Path) -> None:
+    """Each key of Kratos' configuration reaches the setting of the fake."""
+    fake = FakeKratos.from_config(folder / "kratos.toml")
+    settings = fake.settings
+
+    assert settings.public_url == "http://127.0.0.1:5000"
+    assert settings.default_return_url == "http://127.0.0.1:3000/home"
+    assert (settings.login_ui_url, settings.login_lifespan) == ("http://127.0.0.1:3000/sign-in", 90)
+    assert settings.session_lifespan == 720 * 3600
+    assert (settings.session_after_registration, settings.verification_after_registration) == (True, False)
+    assert settings.two_steps_registration is False
+    assert settings.methods == {"password", "totp", "lookup_secret", "code", "profile", "oidc"}
+    assert settings.oidc_providers == (OidcProvider("mini", scope=("openid",)),)
+    assert settings.tokenizer_templates == {"short": TokenizerTemplate(0.5, {"mail": "identity.traits.email"})}
+    assert settings.cacheable_sessions_max_age == 60
+    assert settings.identity_schemas.keys() == {"person", "other"}
+    assert [one.traits["email"] for one in fake.identities] == ["ada@example.test"]
+    assert len(fake.totp_code(fake.identities[0])) == 6
+
+
+def test_keywords_win_over_the_file(folder: Path) -> None:
+    """A command's flag is stronger than its file."""
+    fake = FakeKratos.from_config(str(folder / "kratos.toml"), public_url="http://127.0.0.1:6000")
+
+    assert fake.settings.public_url == "http://127.0.0.1:6000"
+
+
+def test_a_seed_may_be_a_file_of_its_own(tmp_path: Path) -> None:
+    """Identities are added to what is there."""
+    path = tmp_path / "seed.json"
+    path.write_text(json.dumps({"identities": [{"traits": {"email": "ada@example.test"}, "password": None}]}))
+    fake = FakeKratos()
+
+    assert [one.traits["email"] for one in fake.seed(path)] == ["ada@example.test"]
+    assert fake.identities[0].credentials.password is None
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"session": {"lifetime": "1h"}}, "session.lifetime .* no such key"),
+        ({"session": {"lifespan": "soon"}}, "session.lifespan is 'soon', but a duration such as 1h"),
+        ({"session": {"lifespan": True}}, "a duration such as 1h"),
+        ({"session": {"cookie": {"name": 7}}}, "a text is expected"),
+        ({"cookies": {"secure": "no"}}, "true or false is expected"),
+        ({"selfservice": {"allowed_return_urls": "x"}}, "a list of texts is expected"),
+        ({"selfservice": {"methods": {"password": {"config": {"min_password_length": True}}}}}, "whole number"),
+        ({"selfservice": {"methods": {"magic": {"enabled": True}}}}, "no such key"),
+        ({"selfservice": {"methods": {"oidc": {"config": {"providers": [{}]}}}}}, "each with an id"),
+        ({"selfservice": {"flows": {"registration": {"after": {"hooks": ["session"]}}}}}, "a list of hooks"),
+        ({"session": {"whoami": {"tokenizer": {"templates": {"a": 1}}}}}, "a table of templates"),
+        ({"session": {"whoami": {"required_aal": "aal9"}}}, "whoami_required_aal must be one of aal1"),
+        ({"identity": {"schemas": [{"url": "x"}]}}, "a list of schemas"),
+        ({"identity": {"schemas": [{"id": "a", "url": "base64://e30="}]}}, "none that names a file"),
+        ({"identity": {"schemas": [{"id": "a", "url": "none.json"}]}}, "none.json can't be read"),
+        ({"identities": {"ada": {}}}, "identities must be a list"),
+        ({"identities": [{"mail": "x"}]}, "is not understood: .*mail"),
+        ({"identities": [{"state": "banned"}]}, "state must be active or inactive"),
+        ([], "must hold a table, not list"),
+    ],
+    ids=str,
+)
+def test_a_wrong_file_says_what_is_wrong(tmp_path: Path, document: Any, said: str) -> None:
+    """The error names the file, the key, the value and what is allowed."""
+    path = tmp_path / "kratos.json"
+    path.write_text(json.dumps(document))
+
+    with pytest.raises(ConfigurationError, match=said):
+        FakeKratos.from_config(path)
+
+
+@pytest.mark.parametrize("name", ["none.json", "kratos.yaml"])
+def test_a_file_that_cannot_be_read_says_so(tmp_path: Path, name: str) -> None:
+    """YAML is no JSON, and a missing file is none at all."""
+    (tmp_path / "kratos.yaml").write_text("session:\n  lifespan: 1h\n")
+
+    with pytest.raises(ConfigurationError, match="can't be read as"):
+        FakeKratos.from_config(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "said"),
+    [
+        ({"public_url": "127.0.0.1:4433"}, "public_url must be an absolute"),
+        ({"ui_url": "http://x.test/?a=b"}, "ui_url must be an absolute"),
+        ({"session_lifespan": 0}, "session_lifespan must be more than 0 seconds"),
+        ({"methods": frozenset({"magic"})}, "methods must be one of code, .* not 'magic'"),
+        ({"cookie_same_site": "Sloppy"}, "cookie_same_site must be one of Lax, Strict, None"),
+        ({"default_schema_id": "none"}, "default_schema_id must be one of default, not 'none'"),
+    ],
+    ids=str,
+)
+def test_a_wrong_setting_fails_when_it_is_made(keywords: dict[str, Any], said: str) -> None:
+    """The error names field, value and what is allowed."""
+    with pytest.raises(ConfigurationError, match=said):
+        FakeKratos(**keywords)
+
+
+def test_settings_can_be_given_whole() -> None:
+    """A settings object may be shared by several fakes."""
+    settings = FakeKratosSettings(error_ui_url="http://127.0.0.1:4455/oops")
+
+    assert FakeKratos(settings).settings.error_ui_url == "http://127.0.0.1:4455/oops"
+
+
+def test_the_clock_is_moved_by_hand() -> None:
+    """Both clocks go forward only; one of them stands still otherwise."""
+    clock, still = Clock(), ManualClock()
+    before = (clock.time(), clock.monotonic())
+    clock.advance(60)
+    still.advance(60)
+
+    assert clock.time() - before[0] >= 60
+    assert clock.monotonic() - before[1] >= 60
+    assert (still.monotonic(), repr(still)) == (60, "<ManualClock 2026-01-01T00:01:00Z>")
+    with pytest.raises(ValueError, match="seconds must be 0 or more"):
+        clock.advance(-1)
+    with pytest.raises(ValueError, match="must have a time zone"):
+        ManualClock(datetime(2026, 1, 1))  # noqa: DTZ001 - the point
+
+
+def test_a_fake_says_what_it_holds() -> None:
+    """The representation counts, and shows no secrets."""
+    fake = FakeKratos()
+    identity = fake.add_identity(organization_id="acme", traits={"name": "no group, and not checked"})
+    fake.sign_in(identity)
+
+    assert repr(fake) == "<FakeKratos 1 identities, 1 sessions>"
+    with pytest.raises(ValueError, match="has no authenticator app; add it with totp=True"):
+        fake.totp_code(identity)

@@ -1,0 +1,124 @@
+"""The pytest plugin, by running pytest in pytest."""
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+APP = """
+    import httpx2
+    import pytest
+    from starlette.applications import Starlette
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
+
+    from ory_guard import GuardSettings, OryGuard, OrySessionMiddleware
+
+    pytest_plugins = ["ory_guard.pytest_plugin"]
+
+    async def me(request):
+        session = request.state.session
+        if session is None:
+            return JSONResponse(None)
+        aal, email = session.authenticator_assurance_level, session.identity.traits["email"]
+        return JSONResponse({"aal": aal, "email": email})
+
+    @pytest.fixture
+    def app(fake_kratos):
+        settings = GuardSettings(kratos_public_url="http://127.0.0.1:4433", app_url="http://testserver")
+        guard = OryGuard(settings, transport=httpx2.ASGITransport(app=fake_kratos.app))
+        app = Starlette(routes=[Route("/me", me)])
+        app.add_middleware(OrySessionMiddleware, guard=guard)
+        return app
+"""
+
+
+@pytest.fixture
+def inner(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A project whose application is guarded and asks the fake."""
+    pytester.makeconftest(APP)
+    pytester.makepyprojecttoml("[tool.pytest.ini_options]\n")
+    return pytester
+
+
+def run(inner: pytest.Pytester, passed: int) -> None:
+    """Run the inner tests in this process, so that coverage sees the plugin."""
+    inner.runpytest_inprocess("-q").assert_outcomes(passed=passed)
+
+
+def test_a_test_client_is_signed_in(inner: pytest.Pytester) -> None:
+    """`as_user` gives a TestClient the session of somebody new, by cookie or by token."""
+    inner.makepyfile(
+        """
+        import pytest
+        from starlette.testclient import TestClient
+
+        @pytest.mark.parametrize("present", ["cookie", "token"])
+        def test_me(app, as_user, fake_kratos, present):
+            client = as_user(TestClient(app), present=present, aal="aal2", traits={"email": "ada@example.test"})
+            assert client.get("/me").json() == {"aal": "aal2", "email": "ada@example.test"}
+            assert client.get("/me").status_code == 200
+            fake_kratos.assert_whoami_calls(1)
+
+        def test_nobody(app):
+            assert TestClient(app).get("/me").json() is None
+        """
+    )
+    run(inner, 3)
+
+
+def test_people_can_be_made_first(inner: pytest.Pytester) -> None:
+    """`ory_user` gives somebody's token, cookie and session; `as_user` takes them."""
+    inner.makepyfile(
+        """
+        import asyncio
+        import httpx2
+
+        def test_me(app, as_user, ory_user, fake_kratos):
+            ada = ory_user(verified=False, age=60, email="ada@example.test")
+            fake_kratos.extend(ada.session)
+
+            async def ask():
+                transport = httpx2.ASGITransport(app=app)
+                async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
+                    return await as_user(client, user=ada, present="token").get("/me")
+
+            assert ada.session.identity.verifiable_addresses[0].verified is False
+            assert asyncio.run(ask()).json()["email"] == "ada@example.test"
+        """
+    )
+    run(inner, 1)
+
+
+def test_the_fake_is_set_up_by_a_fixture(inner: pytest.Pytester) -> None:
+    """A project overrides `fake_kratos_settings`."""
+    inner.makepyfile(
+        """
+        import pytest
+        from ory_guard.testing import FakeKratosSettings
+
+        @pytest.fixture
+        def fake_kratos_settings():
+            return FakeKratosSettings(cookie_name="acme_session")
+
+        def test_name(ory_user):
+            assert ory_user().cookies.keys() == {"acme_session"}
+        """
+    )
+    run(inner, 1)
+
+
+def test_the_testing_kit_is_loaded_by_the_first_fixture(inner: pytest.Pytester) -> None:
+    """A test run that asks for no fixture imports neither the kit nor what it needs."""
+    inner.makeconftest('pytest_plugins = ["ory_guard.pytest_plugin"]')
+    inner.makepyfile(
+        """
+        import sys
+
+        def test_nothing_is_loaded():
+            assert not {"ory_guard.testing", "pyotp", "segno", "joserfc", "jsonschema"} & sys.modules.keys()
+
+        def test_the_kit_is_loaded(fake_kratos):
+            assert "ory_guard.testing" in sys.modules
+        """
+    )
+    inner.runpytest_subprocess("-q").assert_outcomes(passed=2)
