@@ -1,4 +1,4 @@
-"""Every recorded whoami call, made again through the guard: the recorded outcome, or a stricter one for a reason."""
+"""Every recorded whoami call, made again through the guard: the recorded outcome, or a stricter one with reason."""
 
 import pytest
 from asgi_calls import http_scope
