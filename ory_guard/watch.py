@@ -27,7 +27,8 @@ class Watch:
     """An asynchronous context manager: its block runs until it is done, or until the session ends.
 
     In the latter case the block is cancelled at its next `await`, a websocket is closed (1008, or 1013 where
-    Kratos could not be asked for too long), and the code after the block goes on; `refusal` says why.
+    Kratos could not be asked for too long), and the code after the block goes on; `refusal` says why. What a
+    condition of the application's own raises ends the block, too: it raises that.
 
     Args:
         connection: The websocket or request.
@@ -43,6 +44,7 @@ class Watch:
         self._recheck = recheck
         self._woken = woken
         self._watcher: asyncio.Task[None] | None = None
+        self._fault: Exception | None = None
         self.refusal: Refusal | None = None
 
     async def __aenter__(self) -> Self:
@@ -56,11 +58,15 @@ class Watch:
     ) -> bool:
         assert self._watcher is not None  # noqa: S101 - __aenter__ made it
         self._watcher.cancel()
-        if self.refusal is None:
+        if self.refusal is None and self._fault is None:
             return False
         task = asyncio.current_task()
         # Like asyncio.timeout: only the cancellation that is ours is taken back.
         ours = task is not None and task.uncancel() == 0 and kind is asyncio.CancelledError
+        if self._fault is not None:
+            if ours:
+                raise self._fault from None
+            return False
         if self._connection.scope["type"] == "websocket":
             code = _TRY_AGAIN_LATER if isinstance(self.refusal, SessionCheckUnavailable) else _SESSION_ENDED
             with suppress(RuntimeError):  # it was closed meanwhile
@@ -75,7 +81,12 @@ class Watch:
 
     async def _look_on(self, watched: asyncio.Task[Any]) -> None:
         while True:
-            found = await self._recheck()
+            try:
+                found = await self._recheck()
+            except Exception as fault:  # noqa: BLE001 - whatever breaks a look, the connection is not left open
+                self._fault = fault
+                watched.cancel()
+                return
             if isinstance(found, Refusal):
                 self.refusal = found
                 watched.cancel()
