@@ -19,6 +19,7 @@ from ory_guard.exceptions import (
 )
 from ory_guard.guard import OryGuard
 from ory_guard.outcomes import Anonymous, Authenticated
+from ory_guard.resolver import MISDIRECTED, GuardResolver, Resolve
 from ory_guard.scope import Check, check_in, publish
 from ory_guard.settings import GuardSettings
 
@@ -39,17 +40,23 @@ class OrySessionMiddleware:
 
     Args:
         app: The ASGI application.
-        guard: The guard to ask; the middleware closes it when the application shuts down.
+        guard: The guard to ask, or a function that picks one for each connection (`ory_guard.resolver`) and
+            returns None where there is none, which is answered 421. What was asked is closed when the application
+            shuts down.
         **settings: The settings of a guard of its own, in the place of `guard`. What is wrong with them is told
             when the server starts.
     """
 
-    def __init__(self, app: Application, /, guard: OryGuard | None = None, **settings: Any) -> None:
+    def __init__(self, app: Application, /, guard: OryGuard | Resolve | None = None, **settings: Any) -> None:
         self._app = app
         self._guard: OryGuard | None = None
+        self._resolver: GuardResolver | None = None
         self._fault: ConfigurationError | None = None
         try:
-            self._guard = _guard_of(guard, settings)
+            if guard is None or isinstance(guard, OryGuard):
+                self._guard = _guard_of(guard, settings)
+            else:
+                self._resolver = _resolver_of(guard, settings)
         except ConfigurationError as fault:
             self._fault = fault
 
@@ -66,10 +73,10 @@ class OrySessionMiddleware:
             return
         if kind not in ("http", "websocket"):
             raise RuntimeError(f"ory_guard can't tell who makes a {kind!r} request, so it does not pass it on")
-        guard = self._guard
+        guard = self._guard or self._pick(scope)
         if guard is None:
-            assert self._fault is not None  # noqa: S101 - one of the two is there
-            raise self._fault
+            await MISDIRECTED(scope, receive, send)
+            return
         outer = check_in(scope)
         if outer is not None and outer.guard is guard:
             await self._app(scope, receive, send)
@@ -81,23 +88,29 @@ class OrySessionMiddleware:
         try:
             await self._app(scope, receive, send)
         except (Refusal, KratosUnavailable) as error:
-            if check.started or check.accepted:
+            if check.started:
                 raise
             refusal = error if isinstance(error, Refusal) else _unavailable(error)
             await answer(refusal, scope, check)(scope, receive, send)
+
+    def _pick(self, scope: Scope) -> OryGuard | None:
+        if self._resolver is not None:
+            return self._resolver.pick(scope)
+        assert self._fault is not None  # noqa: S101 - one of the three is there
+        raise self._fault
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._fault is not None:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(self._fault)})
             raise self._fault
-        guard = self._guard
-        assert guard is not None  # noqa: S101 - one of the two is there
+        asked = self._guard or self._resolver
+        assert asked is not None  # noqa: S101 - one of the three is there
 
         async def close_first(message: Message) -> None:
             # The server cancels what is still running once it has this message.
             if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
-                await guard.aclose()
+                await asked.aclose()
             await send(message)
 
         await self._app(scope, receive, close_first)
@@ -106,13 +119,20 @@ class OrySessionMiddleware:
 def _guard_of(guard: OryGuard | None, settings: dict[str, Any]) -> OryGuard:
     if guard is None:
         return OryGuard(GuardSettings(**settings))
+    _refuse_both(settings)
+    return guard
+
+
+def _resolver_of(resolve: Resolve, settings: dict[str, Any]) -> GuardResolver:
+    _refuse_both(settings)
+    return GuardResolver(resolve)
+
+
+def _refuse_both(settings: dict[str, Any]) -> None:
     if settings:
         raise ConfigurationError(
             f"OrySessionMiddleware was given a guard and also {', '.join(settings)}: pass one or the other"
         )
-    if not isinstance(guard, OryGuard):
-        raise ConfigurationError(f"OrySessionMiddleware was given {guard!r} as its guard: pass an OryGuard")
-    return guard
 
 
 def _unavailable(error: KratosUnavailable) -> SessionCheckUnavailable:

@@ -9,6 +9,7 @@ it is shared with the next request of the same session.
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from hashlib import blake2b
 from typing import Annotated, Any, Generic, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, field_validator, model_validator
@@ -235,6 +236,11 @@ class Session(KratosModel, Generic[TraitsT]):
     identity: Identity[TraitsT]
     devices: tuple[Device, ...] | None = Field(default=None, repr=False)
     tokenized: str | None = Field(default=None, repr=False)
+
+    @property
+    def log_id(self) -> str:
+        """Eight hex digits that stand for this session in logs, the same in every process."""
+        return blake2b(self.id.encode(), digest_size=4).hexdigest()
 
     def methods(self) -> Iterator[AuthenticationMethod]:
         """Yield the completed steps of the sign-in, oldest first; none where Kratos sent null."""

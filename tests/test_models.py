@@ -282,3 +282,12 @@ def test_sessions_can_be_made_in_tests_from_python_values() -> None:
     assert session.identity.traits == {}
     with pytest.raises(ValidationError):
         Session(id="s1", active=True, expires_at=datetime(2026, 7, 1), identity=identity)  # noqa: DTZ001 - the point
+
+
+def test_a_session_has_a_short_name_for_logs() -> None:
+    """The name is the same wherever the session is read, and no part of the id that Kratos' API takes."""
+    session = read(session_body())
+
+    assert len(session.log_id) == 8
+    assert session.log_id == read(session_body()).log_id
+    assert session.log_id not in session.id
