@@ -1,0 +1,167 @@
+"""An endpoint for Kratos' web hooks: what they say about an identity ends what is kept about it, everywhere.
+
+Kratos can call it after settings, recovery, verification and login; it has no hook for a logout, nor for what an
+administrator does. The body is what the hook's Jsonnet makes of it: `identity_id`, `session_id`, or both.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from hmac import compare_digest
+from http import HTTPStatus
+from typing import Any, Final, Literal
+
+from ory_guard.answers import Answer
+from ory_guard.exceptions import ConfigurationError
+from ory_guard.gate import header
+from ory_guard.guard import OryGuard
+
+__all__ = ["WebhookReceiver"]
+
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+_LONGEST_ID: Final = 128
+_IDS: Final = ("identity_id", "session_id")
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class WebhookReceiver:
+    """An ASGI application that takes a web hook and invalidates whom it names.
+
+    Mount it, or route POST requests to it. It answers 204 once this process knows; other processes that share its
+    store hear of it within a second.
+
+    Args:
+        guard: The guard that is told.
+        api_key: What Kratos sends with `auth.type: api_key`.
+        api_key_name: The name of the header or cookie that carries it.
+        api_key_in: Where Kratos puts it.
+        basic: User and password that Kratos sends with `auth.type: basic_auth`, in the place of `api_key`.
+        max_body_bytes: The largest body that is read.
+
+    Raises:
+        ConfigurationError: There is neither a key nor a password, or both.
+    """
+
+    def __init__(
+        self,
+        guard: OryGuard,
+        *,
+        api_key: str | None = None,
+        api_key_name: str = "X-Webhook-Key",
+        api_key_in: Literal["header", "cookie"] = "header",
+        basic: tuple[str, str] | None = None,
+        max_body_bytes: int = 65_536,
+    ) -> None:
+        if not isinstance(guard, OryGuard):
+            raise ConfigurationError(f"WebhookReceiver was given {guard!r} as its guard: pass an OryGuard")
+        if (api_key is None) == (basic is None):
+            raise ConfigurationError("WebhookReceiver needs an api_key or basic=(user, password): one of the two")
+        expected = (api_key or "") if basic is None else ":".join(basic)
+        if not expected.strip(":"):
+            raise ConfigurationError("WebhookReceiver: an empty key or password would let everybody in")
+        if basic is not None and ":" in basic[0]:
+            raise ConfigurationError(
+                "WebhookReceiver: a user name with a colon can't be sent (RFC 7617, section 2)"
+            )
+        self._guard = guard
+        self._expected = expected.encode()
+        self._is_basic = basic is not None
+        self._name = api_key_name
+        self._in_cookie = api_key_in == "cookie"
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """Handle one request.
+
+        Raises:
+            RuntimeError: The scope is neither of an http request nor of a websocket.
+        """
+        if scope["type"] not in ("http", "websocket"):
+            raise RuntimeError(
+                f"WebhookReceiver can't handle a {scope['type']!r} connection: mount it in an application"
+            )
+        try:
+            ids = await self._take(scope, receive)
+        except _Refused as refused:
+            await self._refuse(refused)(scope, receive, send)
+            return
+        await self._guard.invalidate(**ids)
+        await Answer(204, [(b"cache-control", b"no-store")], b"")(scope, receive, send)
+
+    async def _take(self, scope: Mapping[str, Any], receive: Receive) -> dict[str, str]:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            raise _Refused(405, "Web hooks come as POST requests.")
+        if not self._is_kratos(scope):
+            raise _Refused(401, "The key or password is missing or wrong.")
+        return _ids_in(await self._read(receive))
+
+    def _is_kratos(self, scope: Mapping[str, Any]) -> bool:
+        if self._is_basic:
+            sent = _basic_in(header(scope, b"authorization") or b"")
+        elif self._in_cookie:
+            sent = _cookie_in(header(scope, b"cookie") or b"", self._name)
+        else:
+            sent = header(scope, self._name.lower().encode("ascii")) or b""
+        return compare_digest(sent, self._expected)
+
+    async def _read(self, receive: Receive) -> bytes:
+        body: bytes = b""
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise _Refused(400, "The body ended too early.")
+            body += message.get("body", b"")
+            if len(body) > self._max_body_bytes:
+                raise _Refused(413, f"At most {self._max_body_bytes} bytes are read.")
+            if not message.get("more_body"):
+                return body
+
+    def _refuse(self, refused: _Refused) -> Answer:
+        status = refused.status
+        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+        if status == 401 and self._is_basic:
+            headers.append((b"www-authenticate", b'Basic realm="ory_guard"'))
+        if status == 405:
+            headers.append((b"allow", b"POST"))
+        name = HTTPStatus(status).phrase
+        error = {"code": status, "status": name, "reason": refused.reason, "message": refused.reason}
+        return Answer(status, headers, json.dumps({"error": error}).encode())
+
+
+def _basic_in(value: bytes) -> bytes:
+    scheme, _, encoded = value.partition(b" ")
+    if scheme.lower() != b"basic":
+        return b""
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        return b""
+
+
+def _cookie_in(value: bytes, name: str) -> bytes:
+    for pair in value.split(b";"):
+        key, _, rest = pair.strip(b" \t").partition(b"=")
+        if key == name.encode("ascii"):
+            return rest
+    return b""
+
+
+def _ids_in(body: bytes) -> dict[str, str]:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise _Refused(400, "The body is not JSON.") from None
+    ids = {name: value[name] for name in _IDS if value.get(name) is not None} if isinstance(value, dict) else {}
+    if not ids or not all(isinstance(one, str) and 0 < len(one) <= _LONGEST_ID for one in ids.values()):
+        reason = 'The body names nobody: {"identity_id": "…"} or {"session_id": "…"} is expected.'
+        raise _Refused(400, reason)
+    return ids
