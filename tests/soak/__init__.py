@@ -1,0 +1,1 @@
+"""Minutes under load, with everything going wrong now and then."""

@@ -1,0 +1,204 @@
+"""Sixty-four clients, faults, disconnects and revocations; ten minutes, or ORY_GUARD_SOAK_SECONDS.
+
+Every answer is held against the truth: whose session it was, when that ended, and when the guard was told.
+"""
+
+import asyncio
+import gc
+import os
+import random
+import resource
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from security.bench import settings_for
+from security.harness import Reply, Request, call
+from security.raw_stub import RawKratos
+
+from ory_guard import OryGuard, OrySessionMiddleware
+
+from .world import NAMES, Life, World
+
+pytestmark = [pytest.mark.anyio, pytest.mark.soak, pytest.mark.timeout(3_600)]
+
+CLIENTS: Final = 64
+CACHE_TTL: Final = 2.0
+NEGATIVE_TTL: Final = 0.5
+DEADLINE: Final = 0.2
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+class Soak:
+    """One run: clients, somebody who ends sessions, somebody who breaks Kratos, and the counts.
+
+    Args:
+        world: The truth.
+        guard: The guard under test.
+        seconds: How long it runs.
+    """
+
+    def __init__(self, world: World, guard: OryGuard, seconds: float) -> None:
+        self.world = world
+        self.guard = guard
+        self.until = time.monotonic() + seconds
+        self.counts: Counter[str] = Counter()
+        self.slowest = 0.0
+        self.samples: list[tuple[float, int, int]] = []
+        self.app = OrySessionMiddleware(self._endpoint, guard=guard)
+
+    async def _endpoint(self, scope: Any, _receive: Any, send: Any) -> None:
+        who = (await self.guard.require(scope)).identity.id
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b'{"identity": "%b"}' % who.encode()})
+
+    def running(self) -> bool:
+        """Tell whether the run goes on."""
+        return time.monotonic() < self.until
+
+    async def client(self, number: int) -> None:
+        """Make requests, one after the other, and go away before the answer now and then."""
+        chance = random.Random(number)
+        while self.running():
+            life = self._whose(chance)
+            request = _request(life, chance)
+            if chance.random() < 0.03:
+                await self._leave_early(request, chance)
+                continue
+            asked_at = time.monotonic()
+            try:
+                reply = await call(self.app, request)
+            except Exception as error:  # noqa: BLE001 - an error that reaches the server would be a 500
+                self.counts[f"500 ({type(error).__name__})"] += 1
+                continue
+            self.slowest = max(self.slowest, time.monotonic() - asked_at)
+            self._judge(life, reply, asked_at)
+            await asyncio.sleep(chance.uniform(0, 0.01))
+
+    def _whose(self, chance: random.Random) -> Life | None:
+        if chance.random() < 0.05:
+            return None
+        if chance.random() < 0.1:
+            return chance.choice(list(self.world.by_credential.values())[-20:])
+        return self.world.lives[chance.choice(NAMES)]
+
+    async def _leave_early(self, request: Request, chance: random.Random) -> None:
+        task = asyncio.create_task(call(self.app, request))
+        await asyncio.sleep(chance.uniform(0, 0.003))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        self.counts["left early"] += 1
+
+    def _judge(self, life: Life | None, reply: Reply, asked_at: float) -> None:
+        now = time.monotonic()
+        self.counts[str(reply.status)] += 1
+        if reply.status != 200:
+            return
+        if life is None or reply.identity != life.owner:
+            self.counts["CROSS-IDENTITY"] += 1
+        elif life.revoked_at is not None and asked_at > life.revoked_at:
+            self.counts["LET IN AFTER invalidate()"] += 1
+        elif life.ended_at is not None and now - life.ended_at > CACHE_TTL + DEADLINE:
+            self.counts["LET IN BEYOND THE BOUND"] += 1
+
+    async def reaper(self) -> None:
+        """End sessions, and tell the guard of two in three."""
+        chance = random.Random(-1)
+        while self.running():
+            await asyncio.sleep(chance.uniform(0.05, 0.4))
+            name = chance.choice(NAMES)
+            life = self.world.lives[name]
+            self.world.sign_in(name)
+            life.ended_at = time.monotonic()
+            self.counts["ended"] += 1
+            how = chance.randrange(3)
+            if how == 1:
+                await self.guard.invalidate(session_id=life.session_id)
+            elif how == 2:
+                await self.guard.invalidate(identity_id=name)
+            if how:
+                life.revoked_at = time.monotonic()
+                self.counts["revoked"] += 1
+
+    async def saboteur(self) -> None:
+        """Take Kratos down altogether now and then."""
+        chance = random.Random(-2)
+        while self.running():
+            await asyncio.sleep(chance.uniform(2, 6))
+            self.world.broken_until = time.monotonic() + chance.uniform(0.2, 1.5)
+            self.counts["outages"] += 1
+
+    async def watcher(self) -> None:
+        """Write down memory and tasks."""
+        while self.running():
+            await asyncio.sleep(1)
+            self.world.kratos.questions.clear()
+            gc.collect()
+            resident = int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE  # noqa: ASYNC240 - no disk
+            self.samples.append((time.monotonic(), resident, len(asyncio.all_tasks())))
+
+
+def _request(life: Life | None, chance: random.Random) -> Request:
+    if life is None:
+        return Request(((b"x-session-token", b"nobody-%d" % chance.randrange(1_000)),))
+    value = life.credential.encode()
+    header = chance.choice(
+        (
+            (b"x-session-token", value),
+            (b"cookie", b"ory_kratos_session=" + value),
+            (b"authorization", b"Bearer " + value),
+        )
+    )
+    return Request((header,))
+
+
+def _table(soak: Soak, seconds: float, left: int) -> Iterator[str]:
+    yield f"{'seconds':<28}{seconds:>12,.0f}"
+    yield f"{'clients':<28}{CLIENTS:>12}"
+    for name, number in sorted(soak.counts.items()):
+        yield f"{'answered ' + name if name.isdigit() else name:<28}{number:>12,}"
+    yield f"{'slowest answer':<28}{soak.slowest * 1_000:>9,.0f} ms"
+    for fault, number in sorted(soak.world.faults.items()):
+        yield f"{'Kratos: ' + fault:<28}{number:>12,}"
+    for name in ("CROSS-IDENTITY", "LET IN AFTER invalidate()", "LET IN BEYOND THE BOUND"):
+        if name not in soak.counts:
+            yield f"{name.lower():<28}{0:>12}"
+    yield f"{'memory, first third':<28}{_middle(soak, 0) / 2**20:>9.1f} MB"
+    yield f"{'memory, last third':<28}{_middle(soak, 2) / 2**20:>9.1f} MB"
+    tasks = [number for _, _, number in soak.samples]
+    yield f"{'tasks, most at once':<28}{max(tasks):>12}"
+    yield f"{'tasks left at the end':<28}{left:>12}"
+
+
+def _middle(soak: Soak, third: int) -> float:
+    size = max(len(soak.samples) // 3, 1)
+    part = sorted(resident for _, resident, _ in soak.samples[third * size : (third + 1) * size] or soak.samples)
+    return part[len(part) // 2]
+
+
+async def test_nobody_is_let_in_for_another_and_nothing_grows(capsys: pytest.CaptureFixture[str]) -> None:
+    """No answer is another's or comes from a dead session beyond the bounds; memory and tasks stay flat."""
+    seconds = float(os.environ.get("ORY_GUARD_SOAK_SECONDS", "600"))
+    before = len(asyncio.all_tasks())
+    async with RawKratos() as kratos:
+        guard = OryGuard(
+            settings_for(kratos, cache_ttl=CACHE_TTL, negative_ttl=NEGATIVE_TTL, timeout=DEADLINE, max_sessions=500)
+        )
+        soak = Soak(World(kratos, random.Random(0)), guard, seconds)
+        await asyncio.gather(
+            *(soak.client(number) for number in range(CLIENTS)), soak.reaper(), soak.saboteur(), soak.watcher()
+        )
+        await guard.aclose()
+    left = len(asyncio.all_tasks()) - before
+    with capsys.disabled():
+        print("", *_table(soak, seconds, left), sep="\n")  # noqa: T201 - the report is what a soak is for
+
+    bad = [name for name in soak.counts if name.isupper() or name.startswith(("LET", "500"))]
+    assert bad == []
+    assert soak.counts["200"] > soak.counts["503"] > 0
+    assert _middle(soak, 2) - _middle(soak, 0) < 8 * 2**20
+    assert left <= 0
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 512 * 1_024

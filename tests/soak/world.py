@@ -1,0 +1,105 @@
+"""Three people, a Kratos that fails now and then, and the truth about who was signed in when."""
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from security.raw_stub import UNAUTHORIZED, Question, RawKratos, answer, error_body, reset, session
+
+__all__ = ["NAMES", "Life", "World"]
+
+NAMES: Final = tuple(f"5c2d6a3e-0000-4000-8000-00000000000{name}" for name in "abc")
+
+
+@dataclass
+class Life:
+    """One session, from sign-in to its end.
+
+    Attributes:
+        owner: The identity.
+        session_id: The session.
+        credential: The token and the cookie value that carry it.
+        ended_at: When it ended at Kratos, on the monotonic clock; None while it lives.
+        revoked_at: When `invalidate` came back, for those that the guard was told of.
+    """
+
+    owner: str
+    session_id: str
+    credential: str
+    ended_at: float | None = None
+    revoked_at: float | None = None
+
+
+@dataclass
+class World:
+    """What is true at Kratos, and what goes wrong there.
+
+    Attributes:
+        kratos: The stub that answers by it.
+        chance: Where chance comes from.
+        lives: The present session of each person.
+        by_credential: Every session that ever was, by its credential.
+        faults: How often each fault was played.
+        broken_until: Until when Kratos is down altogether, on the monotonic clock.
+    """
+
+    kratos: RawKratos
+    chance: random.Random
+    lives: dict[str, Life] = field(default_factory=dict)
+    by_credential: dict[str, Life] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+    broken_until: float = 0.0
+    signed_in: int = 0
+
+    def __post_init__(self) -> None:
+        self.kratos.behaviour = self._behave
+        for name in NAMES:
+            self.sign_in(name)
+
+    def sign_in(self, name: str) -> Life:
+        """Give a person a new session; the one before lives on until it is ended."""
+        self.signed_in += 1
+        life = Life(name, f"77d1c4b0-0000-4000-8000-{self.signed_in:012}", f"{name[-1]}-{self.signed_in}")
+        self.lives[name] = self.by_credential[life.credential] = life
+        return life
+
+    def _answer(self, question: Question) -> bytes:
+        life = self.by_credential.get(question.credential.decode())
+        if life is None or life.ended_at is not None:
+            return UNAUTHORIZED
+        return answer(session(life.owner, id=life.session_id))
+
+    def _fault(self) -> str:
+        if time.monotonic() < self.broken_until:
+            return self.chance.choice(("reset", "500", "hang", "half"))
+        return self.chance.choices(
+            ("none", "slow", "reset", "half", "500", "429", "nonsense", "close"), (900, 40, 5, 5, 5, 1, 3, 20)
+        )[0]
+
+    async def _behave(self, question: Question, writer: asyncio.StreamWriter) -> None:
+        fault = self._fault()
+        self.faults[fault] = self.faults.get(fault, 0) + 1
+        reply = self._answer(question)  # decided now, sent later: what is late is out of date
+        match fault:
+            case "slow":
+                await asyncio.sleep(self.chance.uniform(0, 0.1))
+                writer.write(reply)
+            case "hang":
+                await asyncio.sleep(0.4)
+                reset(writer)
+            case "reset":
+                reset(writer)
+            case "half":
+                writer.write(reply[: self.chance.randrange(len(reply))])
+                writer.close()
+            case "500" | "429":
+                writer.write(answer(error_body(int(fault)), int(fault)))
+            case "nonsense":
+                writer.write(answer(b"<html>"))
+            case "close":
+                writer.write(reply)
+                writer.close()
+            case _:
+                writer.write(reply)
