@@ -46,6 +46,14 @@ async def test_an_identity_that_is_created_can_sign_in(fake: FakeKratos, admin: 
     assert (await Visitor(fake).sign_in("ada@example.test", "a-long-enough-one")).status_code == 200
 
 
+async def test_an_identity_needs_nothing_but_traits(fake: FakeKratos, admin: httpx2.AsyncClient) -> None:
+    """Without a password it can't sign in with one."""
+    created = await admin.post("/admin/identities", json={"traits": {"email": "ada@example.test"}})
+
+    assert (created.json()["state"], created.json()["credentials"]) == ("active", {})
+    assert (await Visitor(fake).sign_in("ada@example.test", "")).status_code == 400
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

@@ -1,6 +1,7 @@
 """The fake as an ASGI application, and what it serves besides flows and sessions."""
 
 import json
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -18,7 +19,21 @@ from ory_guard.testing.answers import ApiError
 
 pytestmark = pytest.mark.anyio
 
+SPEC = Path(__file__).parent.parent / "spec" / "openapi-frontend-v26.2.0.json"
 JSON = {"accept": "application/json"}
+
+
+def test_every_operation_of_the_document_is_there(fake: FakeKratos) -> None:
+    """Each of the 32 operations of the pinned document has a route."""
+    document = json.loads(SPEC.read_text())
+    operations = [
+        (method.upper(), path.replace("{id}", "some"), operation["operationId"])
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+    missing = [name for method, path, name in operations if fake.app._find(method, path)[0] is None]
+
+    assert (len(operations), missing) == (32, [])
 
 
 async def test_it_can_be_mounted(clock: ManualClock) -> None:
