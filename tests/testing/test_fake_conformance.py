@@ -1,5 +1,10 @@
 """The fake against the recordings of a real Kratos."""
 
+import copy
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from between import BEFORE
 from recorded_scenario import load
@@ -35,3 +40,28 @@ async def test_the_fake_answers_as_recorded(capsys: pytest.CaptureFixture[str]) 
             print(f"  {case}: {REASONS.get(case, 'no reason given')}")  # noqa: T201
             print("".join(f"    {line}\n" for line in lines), end="")  # noqa: T201
     assert different.keys() == REASONS.keys()
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "status": lambda answer: answer.update(status=201),
+    "body.state is too much": lambda answer: answer["body"].pop("state"),
+    "body.other is missing": lambda answer: answer["body"].update(other=1),
+    "body.ui.nodes has": lambda answer: answer["body"]["ui"]["nodes"].pop(),
+    "body.ui.nodes[1].group": lambda answer: answer["body"]["ui"]["nodes"][1].update(group="code"),
+    "meta.label.id": lambda answer: answer["body"]["ui"]["nodes"][1]["meta"]["label"].update(id=1),
+    "body.request_url": lambda answer: answer["body"].update(request_url="http://127.0.0.1:4433/else"),
+    "ory-error-id": lambda answer: answer["headers"].append(["ory-error-id", ""]),
+    "cookies are": lambda answer: answer["headers"].append(["set-cookie", "other=1; Path=/; Max-Age=1"]),
+    "location": lambda answer: answer["headers"].append(["location", "http://127.0.0.1:4455/?flow=x"]),
+}
+
+
+@pytest.mark.parametrize("named", CHANGES)
+async def test_a_difference_is_noticed(named: str) -> None:
+    """The comparison names what differs: a fake that answered otherwise would not pass."""
+    recorded = next(one for one in load() if one.case == "login.browser.create.ajax")
+    answer = copy.deepcopy(recorded.response)
+    CHANGES[named](answer)
+    found = await Replay("default").run(dataclasses.replace(recorded, response=answer))
+
+    assert any(named in line for line in found)
