@@ -142,7 +142,7 @@ def _unavailable(error: KratosUnavailable) -> SessionCheckUnavailable:
 def _watched(check: Check, send: Send) -> Send:
     def watch(message: Message) -> Awaitable[None]:
         kind = message["type"]
-        if kind == "http.response.start":
+        if kind in ("http.response.start", "websocket.http.response.start"):
             check.started = True
             if check.gated or check.set_cookies:
                 _complete(check, message)
