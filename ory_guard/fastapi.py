@@ -13,6 +13,7 @@ from fastapi.openapi.models import APIKey, APIKeyIn
 from fastapi.requests import HTTPConnection
 from fastapi.security.base import SecurityBase
 
+from ory_guard.audit import audit_routes
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard import OryGuard, guard_in
 from ory_guard.middleware import OrySessionMiddleware
@@ -24,6 +25,7 @@ __all__ = [
     "CurrentIdentity",
     "CurrentSession",
     "OptionalSession",
+    "audit_routes",
     "install",
     "optional_session",
     "require",
@@ -69,7 +71,13 @@ class SessionRequirement(_Scheme):
 
 
 class IdentityRequirement(_Scheme):
-    """A dependency that returns the session's identity."""
+    """A dependency that returns the session's identity.
+
+    Attributes:
+        requirement: What it asks for: a session.
+    """
+
+    requirement = ANY_SESSION
 
     def __init__(self) -> None:
         super().__init__(_SCHEME)

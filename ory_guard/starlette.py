@@ -3,7 +3,8 @@
 import inspect
 from collections.abc import Awaitable, Callable, Collection
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, Final, ParamSpec, TypeVar, overload
+from weakref import WeakKeyDictionary
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
@@ -16,10 +17,12 @@ from ory_guard.guard import guard_in
 from ory_guard.policy import ANY_SESSION, AssuranceLevel, Condition, Requirement
 from ory_guard.redirects import safe_return_to
 
-__all__ = ["SessionRequiredMiddleware", "logout_response", "session_required"]
+__all__ = ["SessionRequiredMiddleware", "logout_response", "requirement_of", "session_required"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_GUARDED: Final[WeakKeyDictionary[Callable[..., Any], Requirement]] = WeakKeyDictionary()
 
 
 @overload
@@ -71,7 +74,16 @@ def _guarded(endpoint: Callable[P, Any], requirement: Requirement) -> Callable[P
             return await endpoint(*args, **kwargs)
         return await run_in_threadpool(endpoint, *args, **kwargs)
 
+    _GUARDED[guarded] = requirement
     return guarded
+
+
+def requirement_of(endpoint: Callable[..., Any]) -> Requirement | None:
+    """Return what `session_required` asks for in front of an endpoint, or None for an endpoint without it.
+
+    Another decorator around it hides it: nobody can tell whether that calls it.
+    """
+    return _GUARDED.get(endpoint)
 
 
 class SessionRequiredMiddleware:
@@ -85,20 +97,24 @@ class SessionRequiredMiddleware:
         public: Exact decoded paths that anybody may open.
         **conditions: Those of `ory_guard.policy.Requirement`.
 
+    Attributes:
+        public: The paths that anybody may open.
+        requirement: What is asked for everywhere else.
+
     Raises:
         ConfigurationError: A condition has no meaning.
     """
 
     def __init__(self, app: ASGIApp, /, public: Collection[str] = (), **conditions: Any) -> None:
         self._app = app
-        self._public = frozenset(public)
-        self._requirement = Requirement(**conditions) if conditions else ANY_SESSION
+        self.public = frozenset(public)
+        self.requirement = Requirement(**conditions) if conditions else ANY_SESSION
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request pass, or answer why not."""
-        if scope["type"] != "lifespan" and scope["path"] not in self._public:
+        if scope["type"] != "lifespan" and scope["path"] not in self.public:
             try:
-                await guard_in(scope).enforce(scope, self._requirement)
+                await guard_in(scope).enforce(scope, self.requirement)
             except Refusal as refusal:
                 await (await answer_refusal(HTTPConnection(scope), refusal))(scope, receive, send)
                 return
