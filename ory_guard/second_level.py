@@ -7,6 +7,7 @@ every span is measured twice, by the store's clock and by the wall clock, and th
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf
 from typing import Any, Final
 
@@ -85,7 +86,7 @@ class SecondLevel:
         if self._settings.cache_ttl <= 0 or not await link.settle():
             return None
         generation = self._cache.generation
-        entry = await link.call(self._look_up(credential))
+        entry = await link.call(partial(self._look_up, credential))
         if entry is None:
             return None
         self.hits += 1
@@ -108,11 +109,11 @@ class SecondLevel:
             fresh_until=entry.fresh_until_wall,
         )
         if stored.ttl > 0:
-            link.send(self._store.put(self._hashers[0].key(credential), stored))
+            link.send(partial(self._store.put, self._hashers[0].key(credential), stored))
 
     async def forget(self, credential: Credential) -> None:
         """Let no process find what was kept about this credential; nobody waits for that."""
-        (await self._links.get()).send(self._store.delete(self._keys(credential)))
+        (await self._links.get()).send(partial(self._store.delete, self._keys(credential)))
 
     async def revoke(self, *ids: str) -> None:
         """Delete everything about these sessions and identities, and tell every other process.
@@ -129,7 +130,7 @@ class SecondLevel:
         link = await self._links.get()
         await link.settle()
         if link.subscribed:
-            await link.call(self._send_revocations(), patience=_PATIENCE_FOR_REVOCATIONS)
+            await link.call(self._send_revocations, patience=_PATIENCE_FOR_REVOCATIONS)
 
     async def revoked_at(self, *ids: str, since: float) -> float:
         """Return when, on the monotonic clock, the last of these ids was revoked, as far as the store knows.
@@ -141,7 +142,7 @@ class SecondLevel:
         link = await self._links.get()
         if not await link.settle() or since > self._heard_since:
             return -inf
-        at = await link.call(self._store.revoked_at(ids))
+        at = await link.call(partial(self._store.revoked_at, ids))
         return -inf if at is None else self._clock.monotonic() - (self._clock.time() - at)
 
     async def aclose(self) -> None:

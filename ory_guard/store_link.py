@@ -10,8 +10,9 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing
+from functools import partial
 from secrets import token_bytes
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from ory_guard.breaker import Breaker
 from ory_guard.session_store import SessionStore, StoredSession
@@ -21,6 +22,7 @@ __all__ = ["StoreLink", "within"]
 _log = logging.getLogger("ory_guard")
 
 ResultT = TypeVar("ResultT")
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, ResultT]]
 
 PATIENCE: Final = 0.05
 """Seconds that the store may take before a request goes on without it."""
@@ -105,23 +107,21 @@ class StoreLink:
                 self._tried.set()  # one request waited: that is enough
         return self.ready
 
-    async def call(self, work: Coroutine[Any, Any, ResultT], *, patience: float = PATIENCE) -> ResultT | None:
+    async def call(self, work: Work[ResultT], *, patience: float = PATIENCE) -> ResultT | None:
         """Return what a call of the store comes to, or None where it fails or takes too long."""
         try:
-            return await within(patience, work)
+            return await within(patience, work())
         except Exception as error:  # noqa: BLE001 - by place, not by class: whatever fails here is the store's
             self._breaker.hold(_COOLDOWN)
             self._changed(self.ready, type(error).__name__)
             return None
 
-    def send(self, work: Coroutine[Any, Any, None]) -> None:
+    def send(self, work: Work[None]) -> None:
         """Let `work` be done beside the request; it is dropped where the store is not ready or can't keep up."""
-        if not self.ready or len(self._errands) >= _MOST_ERRANDS:
-            work.close()
-            return
-        errand = asyncio.get_running_loop().create_task(self.call(work))
-        self._errands.add(errand)
-        errand.add_done_callback(self._errands.discard)
+        if self.ready and len(self._errands) < _MOST_ERRANDS:
+            errand = asyncio.get_running_loop().create_task(self.call(work))
+            self._errands.add(errand)
+            errand.add_done_callback(self._errands.discard)
 
     async def aclose(self) -> None:
         """End the subscription and what is under way."""
@@ -166,7 +166,7 @@ class StoreLink:
             await asyncio.sleep(_COOLDOWN / 2)
             if not self.subscribed or self._breaker.state == "closed" or self._breaker.held(key) is not None:
                 continue
-            if await self.call(self._try_out(key)):
+            if await self.call(partial(self._try_out, key)):
                 self._breaker.answered(key)
                 self._changed(self.ready, "")
 

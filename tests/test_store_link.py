@@ -1,0 +1,287 @@
+"""The link to a store: every call is bounded, the first failure stops the asking, and the link mends itself."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from functools import partial
+
+import pytest
+from memory_store import MemoryStore, Shelf, eventually
+from stub_kratos import StandingClock
+
+from ory_guard.breaker import Breaker
+from ory_guard.store_link import PATIENCE, StoreLink, within
+
+pytestmark = pytest.mark.anyio
+
+
+class Bench:
+    """A link, what it uses, and what it told."""
+
+    def __init__(self) -> None:
+        self.shelf = Shelf()
+        self.store = MemoryStore(self.shelf)
+        self.clock = StandingClock()
+        self.breaker = Breaker(self.clock.monotonic, 1.0, lambda _state: None)
+        self.heard: list[tuple[str, ...] | None] = []
+        self.changes: list[tuple[bool, str]] = []
+        self.connections = 0
+        self.link: StoreLink | None = None
+
+    def open(self) -> StoreLink:
+        """Start the link."""
+        self.link = StoreLink(
+            self.store,
+            self.breaker,
+            connected=self._connect,
+            heard=self.heard.append,
+            changed=lambda ready, reason: self.changes.append((ready, reason)),
+        )
+        return self.link
+
+    async def _connect(self) -> None:
+        self.connections += 1
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    """A store, and no link yet."""
+    made = Bench()
+    yield made
+    if made.link is not None:
+        await made.link.aclose()
+
+
+async def answer() -> str:
+    """Answer at once."""
+    return "answer"
+
+
+async def never() -> str:
+    """Never answer."""
+    await asyncio.Event().wait()
+    return ""
+
+
+async def fail() -> str:
+    """Fail."""
+    raise ConnectionError
+
+
+async def test_within_returns_what_comes_in_time() -> None:
+    """What the work raises is raised."""
+    assert await within(PATIENCE, answer()) == "answer"
+    with pytest.raises(ConnectionError):
+        await within(PATIENCE, fail())
+
+
+async def test_within_gives_up_in_time_and_ends_the_work() -> None:
+    """Fifty milliseconds are fifty milliseconds."""
+    ended = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    started = time.monotonic()
+    with pytest.raises(TimeoutError):
+        await within(0.05, work())
+
+    assert 0.04 < time.monotonic() - started < 0.5
+    await asyncio.wait_for(ended.wait(), 1)
+
+
+async def test_within_gives_the_work_its_time_again_where_the_loop_was_busy() -> None:
+    """A loop that looks at the clock late says nothing about the store."""
+
+    async def work() -> str:
+        await asyncio.sleep(0.01)
+        time.sleep(0.1)  # noqa: ASYNC251 - a busy loop is what this is about
+        await asyncio.sleep(0.01)
+        return "answer"
+
+    assert await within(0.05, work()) == "answer"
+
+
+async def test_within_ends_the_work_when_its_caller_is_cancelled() -> None:
+    """Nothing goes on that nobody waits for; what it raises at the end is no news."""
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+            raise ConnectionError
+
+    caller = asyncio.create_task(within(60, work()))
+    await started.wait()
+    caller.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await asyncio.wait_for(ended.wait(), 1)
+
+
+async def test_a_link_is_ready_once_its_subscription_stands(bench: Bench) -> None:
+    """Whoever asks first waits for that, and no longer."""
+    link = bench.open()
+
+    assert not link.ready
+    assert await link.settle()
+    assert link.ready
+    assert (bench.connections, bench.changes) == (1, [(True, "")])
+
+
+async def test_one_request_waits_for_a_store_that_does_not_answer_and_no_other(bench: Bench) -> None:
+    """It waits for fifty milliseconds."""
+    bench.store.slow.add("subscribe")
+    link = bench.open()
+
+    started = time.monotonic()
+    assert not await link.settle()
+    first = time.monotonic() - started
+    started = time.monotonic()
+    assert not await link.settle()
+    second = time.monotonic() - started
+
+    assert second < 0.02 < first < 0.5
+
+
+async def test_a_link_hears_what_others_revoke(bench: Bench) -> None:
+    """And that something may have been revoked which can't be read."""
+    await bench.open().settle()
+
+    await MemoryStore(bench.shelf).revoke(["session-1"], 0.0, 1.0)
+    bench.shelf.listeners[0].put_nowait(None)
+
+    await eventually(lambda: len(bench.heard) == 2)
+    assert bench.heard == [("session-1",), None]
+
+
+async def test_a_lost_subscription_is_told_and_made_again(bench: Bench) -> None:
+    """What was missed is unknown, so nothing that was known counts; nobody uses the store meanwhile."""
+    link = bench.open()
+    await link.settle()
+    bench.store.failing.add("subscribe")
+
+    bench.shelf.drop_subscriptions()
+    await eventually(lambda: not link.ready)
+    assert bench.heard == [None]
+    assert bench.changes[-1] == (False, "ConnectionError")
+
+    await eventually(lambda: bench.store.calls.count("subscribe") > 1)
+    bench.store.failing.clear()
+    await eventually(lambda: link.ready)
+    assert bench.connections == 2
+    assert bench.heard == [None]
+    assert bench.changes[-1] == (True, "")
+
+
+async def test_a_subscription_that_just_ends_is_lost_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that yields no more is no store that is quiet."""
+
+    async def ends_at_once() -> AsyncGenerator[tuple[str, ...] | None, None]:
+        yield ()
+
+    monkeypatch.setattr(bench.store, "subscribe", ends_at_once)
+    link = bench.open()
+
+    await eventually(lambda: (False, "the subscription ended") in bench.changes)
+    assert not link.ready
+
+
+@pytest.mark.parametrize("how", ["failing", "slow"])
+async def test_the_first_bad_call_stops_the_asking(bench: Bench, how: str) -> None:
+    """It is bounded, its caller gets nothing, and the breaker opens."""
+    link = bench.open()
+    await link.settle()
+
+    started = time.monotonic()
+    assert await link.call(fail if how == "failing" else never) is None
+
+    assert time.monotonic() - started < 0.5
+    assert not link.ready
+    assert bench.changes[-1] == (False, "ConnectionError" if how == "failing" else "TimeoutError")
+
+
+async def test_a_link_tries_a_failed_store_out_before_anybody_else_does(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A made-up session is put, got and deleted, after a pause; then requests may ask again."""
+    held: list[int | None] = []
+
+    def note(key: bytes) -> int | None:
+        held.append(Breaker.held(bench.breaker, key))
+        return held[-1]
+
+    monkeypatch.setattr(bench.breaker, "held", note)
+    link = bench.open()
+    await link.settle()
+    assert await link.call(answer) == "answer"
+    await link.call(fail)
+    await eventually(lambda: held)
+    assert held == [1]
+    bench.store.garbled = True
+    bench.clock.advance(1)
+
+    await eventually(lambda: bench.store.calls.count("delete") == 1)
+    assert not link.ready
+
+    bench.store.garbled = False
+    bench.clock.advance(1)
+    await eventually(lambda: link.ready)
+    assert bench.changes[-1] == (True, "")
+    assert bench.shelf.entries == {}
+
+
+async def test_errands_are_done_beside_the_request(bench: Bench) -> None:
+    """Nobody waits for them."""
+    link = bench.open()
+    await link.settle()
+    done: list[str] = []
+
+    async def errand() -> None:
+        done.append("done")
+
+    link.send(errand)
+    assert done == []
+    await eventually(lambda: done)
+
+
+async def test_errands_are_dropped_where_nobody_can_do_them(bench: Bench) -> None:
+    """Neither without a store, nor where it does not keep up."""
+    done: list[int] = []
+    link = bench.open()
+
+    async def errand(number: int) -> None:
+        done.append(number)
+
+    link.send(partial(errand, 0))
+    await link.settle()
+    for number in range(1, 400):
+        link.send(partial(errand, number))
+    await eventually(lambda: len(done) == 256)
+
+    assert done == list(range(1, 257))
+
+
+async def test_a_link_ends_with_everything_it_started(bench: Bench) -> None:
+    """No task is left, and the store is closed."""
+    before = asyncio.all_tasks()
+    link = bench.open()
+    await link.settle()
+
+    async def errand() -> None:
+        await asyncio.Event().wait()
+
+    link.send(errand)
+    await link.aclose()
+
+    assert asyncio.all_tasks() == before
+    assert not link.ready
+    assert bench.store.closed == 1
+    assert bench.shelf.listeners == []
