@@ -1,5 +1,6 @@
 """Settings and seeds from files: JSON or TOML, under the keys of Kratos' own configuration."""
 
+import difflib
 import json
 import re
 import tomllib
@@ -144,11 +145,13 @@ def _field(path: Path, key: str, value: object, methods: set[str]) -> dict[str, 
         return {"identity_schemas": _schemas(path, value)}
     if key.startswith("selfservice.flows.registration.after.") and key.endswith("hooks"):
         return _hooks(value)
-    *section, method, last = key.split(".")
-    if section == ["selfservice", "methods"] and last == "enabled" and method in METHODS:
+    method = key.removeprefix("selfservice.methods.").removesuffix(".enabled")
+    if method in METHODS and key == f"selfservice.methods.{method}.enabled":
         (methods.add if _flag(value) else methods.discard)(method)
         return {}
-    raise ValueError("no such key is known to the fake; see the table of keys in its documentation")
+    near = difflib.get_close_matches(key, _KEYS, 1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_KEYS)}"
+    raise ValueError(f"no such key is known to the fake; {hint}")
 
 
 def _hooks(value: object) -> dict[str, Any]:

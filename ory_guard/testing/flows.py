@@ -64,18 +64,15 @@ class Flow:
 
 
 class InvalidFlowError(Exception):
-    """
-    A submit that leads back to the form, whose `ui` says what is wrong.
+    """A submit that leads back to the form, whose `ui` says what is wrong.
 
     Args:
         flow: The flow as it is shown again.
-        redirect_status: Of the answer to a form.
     """
 
-    def __init__(self, flow: Flow, *, redirect_status: int = 303) -> None:
+    def __init__(self, flow: Flow) -> None:
         super().__init__(flow.id)
         self.flow = flow
-        self.redirect_status = redirect_status
 
 
 class FlowEndpoints(ABC):
@@ -84,6 +81,7 @@ class FlowEndpoints(ABC):
     name: ClassVar[str]
     expired_message: ClassVar[int]
     first_state: ClassVar[str] = "choose_method"
+    invalid_redirect_status: ClassVar[int] = 303
 
     def __init__(self, server: Server, sessions: Sessions) -> None:
         self.server = server
@@ -179,7 +177,8 @@ class FlowEndpoints(ABC):
         try:
             return self.proceed(exchange, flow)
         except InvalidFlowError as invalid:
-            return self.show(exchange, invalid.flow, status=400, redirect_status=invalid.redirect_status)
+            redirect_status = self.invalid_redirect_status
+            return self.show(exchange, invalid.flow, status=400, redirect_status=redirect_status)
 
     @abstractmethod
     def proceed(self, exchange: Exchange, flow: Flow) -> Answer:

@@ -64,7 +64,7 @@ _TEXTS: Final[dict[int, str]] = {
     4000012: "This backup code was used before.",
     4000014: "You have no backup codes.",
     4000016: "This backup code is not valid.",
-    4000027: "An account signs in with this identity already.",
+    4000027: "There is an account with this identifier already. Sign in to it, then connect the provider.",
     4000031: "The password is too similar to the identifier.",
     4000032: "The password needs at least {min_length} characters; this one has {actual_length}.",
     4000039: "The new password is the old one. Please choose another.",

@@ -92,7 +92,7 @@ class OidcCallback:
     def _register(self, flow: Flow, name: str, claims: dict[str, str]) -> Identity:
         traits = {"email": claims["email"]}
         if identifiers_taken(self._server, None, traits):
-            flow.ui.complain(4000007)
+            flow.ui.complain(4000027)
             raise InvalidFlowError(flow)
         if not self._server.schema.check(traits, flow.ui):
             raise InvalidFlowError(flow)
@@ -115,7 +115,7 @@ class OidcCallback:
         if session is None or session.identity is not identity:
             raise ApiError(403, "security_identity_mismatch", "The flow belongs to another identity.")
         if self._owner(name, claims["sub"]) not in {None, identity}:
-            flow.ui.complain(4000027)
+            flow.ui.complain(4000007)
             raise InvalidFlowError(flow)
         identity.credentials.oidc_subjects[name] = claims["sub"]
         touch(self._server, identity)

@@ -22,6 +22,7 @@ class RegistrationEndpoints(FlowEndpoints):
 
     name: ClassVar[str] = "registration"
     expired_message: ClassVar[int] = 4040001
+    invalid_redirect_status: ClassVar[int] = 302
 
     def __init__(
         self,
@@ -99,7 +100,7 @@ class RegistrationEndpoints(FlowEndpoints):
             identity = create_identity(self.server, traits, password=fields["password"])
             return self.finish(exchange, flow, identity, self.sessions.completed("password"))
         flow.ui.complain(4010003)
-        raise InvalidFlowError(flow, redirect_status=302)
+        raise InvalidFlowError(flow)
 
     def _second_step(self, exchange: Exchange, flow: Flow, fields: dict[str, Any]) -> Answer:
         traits = self._checked_traits(flow, fields)
@@ -127,7 +128,7 @@ class RegistrationEndpoints(FlowEndpoints):
         traits = self._traits(fields)
         self._show_traits(flow, traits, hidden=None)
         if not self.server.schema.check(traits, flow.ui):
-            raise InvalidFlowError(flow, redirect_status=302)
+            raise InvalidFlowError(flow)
         return traits
 
     def _show_traits(self, flow: Flow, traits: dict[str, Any], *, hidden: bool | None) -> None:
@@ -148,12 +149,12 @@ class RegistrationEndpoints(FlowEndpoints):
             trait = self.server.schema.identifier_trait
             ui.put(input_node("default", "password", "text"), after=trait.name if trait else None)
         if password_problem(settings, password, identifiers, ui):
-            raise InvalidFlowError(flow, redirect_status=302)
+            raise InvalidFlowError(flow)
         if not had_field:
             ui.remove(name="password")
         if identifiers_taken(self.server, None, traits):
             ui.complain(4000007)
-            raise InvalidFlowError(flow, redirect_status=302)
+            raise InvalidFlowError(flow)
 
     def finish(
         self,

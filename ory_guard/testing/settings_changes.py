@@ -8,6 +8,7 @@ from typing import Any, Final
 from ory_guard.testing.answers import ApiError
 from ory_guard.testing.flows import Flow, InvalidFlowError
 from ory_guard.testing.identities import identifiers_taken, password_problem, set_traits, touch
+from ory_guard.testing.identity_schema import IdentitySchema
 from ory_guard.testing.nodes import submit_node
 from ory_guard.testing.second_factor import totp_matches
 from ory_guard.testing.server import Server
@@ -59,8 +60,7 @@ class SettingsChanges:
         if identifiers_taken(self._server, identity, traits):
             flow.ui.complain(4000007)
             raise InvalidFlowError(flow)
-        protected = _protected(schema.identifiers(identity.traits), schema.identifiers(traits))
-        if protected and not self._sessions.is_privileged(session):
+        if _protected(schema, identity.traits, traits) and not self._sessions.is_privileged(session):
             return Change.PROTECTED
         set_traits(self._server, identity, traits)
         return Change.MADE
@@ -148,6 +148,10 @@ class SettingsChanges:
         raise InvalidFlowError(flow)
 
 
-def _protected(before: list[str], after: list[str]) -> bool:
-    """Tell whether a change of traits touches what the identity signs in with."""
-    return before != after
+def _protected(schema: IdentitySchema, before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Tell whether a change of traits touches what the identity signs in with, or where it is reached."""
+    return any(
+        schema.identifiers(before) != schema.identifiers(after)
+        or schema.addresses(before, purpose) != schema.addresses(after, purpose)
+        for purpose in ("recovery", "verification")
+    )

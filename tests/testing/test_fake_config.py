@@ -111,7 +111,8 @@ def test_a_seed_may_be_a_file_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        ({"session": {"lifetime": "1h"}}, "session.lifetime .* no such key"),
+        ({"session": {"lifetime": "1h"}}, "session.lifetime .* no such key .* did you mean session.lifespan"),
+        ({"x": 1}, "no such key .* known are serve.public.base_url, "),
         ({"session": {"lifespan": "soon"}}, "session.lifespan is 'soon', but a duration such as 1h"),
         ({"session": {"lifespan": True}}, "a duration such as 1h"),
         ({"session": {"cookie": {"name": 7}}}, "a text is expected"),

@@ -60,7 +60,7 @@ async def test_a_denied_consent_leads_back_to_the_form(fake: FakeKratos) -> None
 
 @pytest.mark.parametrize(
     ("email", "message"),
-    [("bob@example.test", 4000007), ("no address", 4000001), ("eve@example.test", 4010011)],
+    [("bob@example.test", 4000027), ("no address", 4000001), ("eve@example.test", 4010011)],
     ids=["taken", "no address", "disabled"],
 )
 async def test_an_identity_that_cannot_sign_in_leads_back_to_the_form(
@@ -151,7 +151,7 @@ async def test_a_provider_identity_belongs_to_one_account(fake: FakeKratos) -> N
     page = (await visitor.send_form(flow, link="mini")).headers["location"]
     await consent(visitor, page)
 
-    assert messages_in((await visitor.read(flow, "settings")).json()) == [4000027]
+    assert messages_in((await visitor.read(flow, "settings")).json()) == [4000007]
 
 
 async def test_a_connection_needs_the_session_that_began_it(fake: FakeKratos) -> None:
