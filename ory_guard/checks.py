@@ -79,7 +79,7 @@ class Checks:
         return Fact(DIED, self._clock.monotonic())
 
     async def _ask_once(self, key: bytes, credential: Credential, *, no_cache: bool, alone: bool) -> Fact:
-        flights = await self._flights.get()
+        flights = self._flights.current() or await self._flights.get()
         slot = key + b"no-cache" if no_cache else key
         flight = None if alone else flights.joinable(slot)
         if flight is None:

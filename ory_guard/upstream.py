@@ -117,7 +117,7 @@ class Upstream:
         slot = False
         try:
             async with asyncio.timeout(self._settings.timeout):
-                connection = await self._connections.get()
+                connection = self._connections.current() or await self._connections.get()
                 async with connection.slots:
                     slot = True
                     return await self._exchange(connection.transport, headers)
@@ -140,14 +140,16 @@ class Upstream:
         request = httpx2.Request("GET", self._url, headers=headers, stream=_NOTHING, extensions={"trace": trace})
         response = await transport.handle_async_request(request)
         try:
-            raw = [(name.lower(), value) for name, value in response.headers.raw]
-            return Answer(response.status_code, raw, await self._read(response))
+            headers = [(name.lower(), value) for name, value in response.headers.raw]
+            # Not from response.headers, which would decode all of them to find one.
+            length = int(dict(headers).get(b"content-length", 0))
+            return Answer(response.status_code, headers, await self._read(response, length))
         finally:
             await response.aclose()
 
-    async def _read(self, response: httpx2.Response) -> bytes:
+    async def _read(self, response: httpx2.Response, length: int) -> bytes:
         limit = self._settings.max_response_bytes
-        if int(response.headers.get("content-length", 0)) > limit:
+        if length > limit:
             raise Nonsense
         parts: list[bytes] = []
         size = 0

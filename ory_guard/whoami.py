@@ -35,7 +35,10 @@ class Answer(NamedTuple):
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of a header, or None."""
-        return next((value for key, value in self.headers if key == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
     def is_json(self) -> bool:
         """Tell whether the body says that it is JSON, and is not encoded."""
@@ -106,9 +109,9 @@ class WhoamiReader:
         except ValidationError as error:
             places = {".".join(map(str, fault["loc"])) or "body" for fault in error.errors(include_input=False)}
             return _nonsense(f"the session is not readable at {', '.join(sorted(places))}")
-        if not self._is_live(session, now):
-            return Reading(Rejected("inactive", credential.kind), self._settings.negative_ttl)
         left = session.expires_at.timestamp() - now
+        if not self._is_live(session, left):
+            return Reading(Rejected("inactive", credential.kind), self._settings.negative_ttl)
         ttl = self.shortened(min(self._settings.cache_ttl, left, _cache_for(answer, self._settings.cache_ttl)))
         outcome = Authenticated(session, credential.kind, "upstream", 0.0)
         return Reading(outcome, max(ttl, 0.0), tuple(_session_cookies(answer.headers, credential)), answer.body)
@@ -119,7 +122,7 @@ class WhoamiReader:
             session = self._session_model.model_validate_json(body)
         except ValidationError:
             return None
-        return session if self._is_live(session, now) else None
+        return session if self._is_live(session, session.expires_at.timestamp() - now) else None
 
     def read_claims(self, claims: Mapping[str, Any]) -> Session[Any] | None:
         """Return the session that a token's claims describe in Kratos' form, or None where they don't."""
@@ -132,9 +135,8 @@ class WhoamiReader:
         """Return a ttl that ends by chance up to 5 % earlier."""
         return ttl * (1 - _GREATEST_SHORTENING * self._draw())
 
-    def _is_live(self, session: Session[Any], now: float) -> bool:
-        ended = session.expires_at.timestamp() - now < -self._settings.clock_skew
-        return session.active and session.identity.state != "inactive" and not ended
+    def _is_live(self, session: Session[Any], left: float) -> bool:
+        return session.active and session.identity.state != "inactive" and left >= -self._settings.clock_skew
 
     def _read_forbidden(self, answer: Answer, credential: Credential) -> Reading:
         error_id = _error_of(answer).get("id")
