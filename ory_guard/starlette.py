@@ -1,7 +1,7 @@
 """Starlette without FastAPI: a decorator for endpoints, a default for whole applications, and signing out."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar, overload
 from weakref import WeakKeyDictionary
@@ -26,7 +26,7 @@ _GUARDED: Final[WeakKeyDictionary[Callable[..., Any], Requirement]] = WeakKeyDic
 
 
 @overload
-def session_required(endpoint: Callable[P, Any], /) -> Callable[P, Awaitable[Any]]: ...
+def session_required(endpoint: Callable[P, Any], /) -> Callable[P, Coroutine[Any, Any, Any]]: ...
 
 
 @overload
@@ -39,7 +39,7 @@ def session_required(
     organization: str | None = None,
     when: Condition | None = None,
     revalidate: bool = False,
-) -> Callable[[Callable[P, Any]], Callable[P, Awaitable[Any]]]: ...
+) -> Callable[[Callable[P, Any]], Callable[P, Coroutine[Any, Any, Any]]]: ...
 
 
 def session_required(endpoint: Callable[P, Any] | None = None, /, **conditions: Any) -> Any:
@@ -58,7 +58,7 @@ def session_required(endpoint: Callable[P, Any] | None = None, /, **conditions: 
     return lambda decorated: _guarded(decorated, requirement)
 
 
-def _guarded(endpoint: Callable[P, Any], requirement: Requirement) -> Callable[P, Awaitable[Any]]:
+def _guarded(endpoint: Callable[P, Any], requirement: Requirement) -> Callable[P, Coroutine[Any, Any, Any]]:
     parameters = list(inspect.signature(endpoint).parameters)
     name = next((name for name in ("request", "websocket") if name in parameters), None)
     if name is None:
