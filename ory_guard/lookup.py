@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ory_guard.bounces import has_bounced
-from ory_guard.cache import Clock, SessionCache, SessionStore
+from ory_guard.cache import Clock, Entry, SessionCache, SessionStore
 from ory_guard.checks import Checks
 from ory_guard.credentials import Credential, CredentialHasher, CredentialReader
 from ory_guard.events import Listeners, SessionCacheHit, SessionCacheMiss, notify
@@ -136,29 +136,29 @@ class SessionLookup:
             return
         try:
             credential = self._read(scope["headers"])
-            if isinstance(credential, Credential):
-                self._recall(scope, check, credential)
-            elif credential is None:
+            if credential is None:
                 check.outcome = ANONYMOUS
                 check.view = _NOBODY
-            else:
+            elif not isinstance(credential, Credential):
                 check.outcome = Rejected(credential.reason, credential.kind)
+            elif credential.kind != "cookie" or self._takes_cookie(scope, check):
+                key = check.key = self._key(credential)
+                entry = self.cache.get(key)
+                if entry is None:
+                    self._note_miss(key)
+                else:
+                    self._recall(check, key, entry)
         except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
             check.outcome, check.view = _broken(error), None
 
-    def _recall(self, scope: Mapping[str, Any], check: Check, credential: Credential) -> None:
-        if credential.kind == "cookie":
-            check.bounced = has_bounced(scope)
-            if scope["type"] == "websocket" and not self._gate.trusts_origin(scope):
-                check.outcome = Rejected("origin", "cookie")
-                return
-        key = check.key = self._key(credential)
-        entry = self.cache.get(key)
-        if entry is None:
-            self.misses += 1
-            if self._listeners:
-                notify(self._listeners, SessionCacheMiss(key.hex()[:8]))
-            return
+    def _takes_cookie(self, scope: Mapping[str, Any], check: Check) -> bool:
+        check.bounced = has_bounced(scope)
+        if scope["type"] == "websocket" and not self._gate.trusts_origin(scope):
+            check.outcome = Rejected("origin", "cookie")
+            return False
+        return True
+
+    def _recall(self, check: Check, key: bytes, entry: Entry) -> None:
         self.hits += 1
         asked_at = check.asked_at = entry.asked_at
         age = self._monotonic() - asked_at
@@ -170,6 +170,11 @@ class SessionLookup:
         check.view = entry.view
         if self._listeners:
             notify(self._listeners, SessionCacheHit(key.hex()[:8], age))
+
+    def _note_miss(self, key: bytes) -> None:
+        self.misses += 1
+        if self._listeners:
+            notify(self._listeners, SessionCacheMiss(key.hex()[:8]))
 
     def credential(self, scope: Mapping[str, Any]) -> Credential | None:
         """Return the request's credential if it can be sent."""
