@@ -1,0 +1,58 @@
+"""What importing costs and brings: the root stays light, and the public names are what they say."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from stub_kratos import settings_of
+
+import ory_guard
+
+SURFACE = Path(__file__).parent / "typing"
+HEAVY = ["fastapi", "starlette", "redis", "joserfc", "typer", "pydantic_settings", "opentelemetry"]
+OURS = ["ory_guard.testing", "ory_guard.client", "ory_guard.fastapi", "ory_guard.starlette", "ory_guard.redis"]
+MODULES = [
+    "answers", "cache", "checks", "credentials", "enforcement", "events", "exceptions", "fastapi", "gate", "guard",
+    "lookup", "loops", "middleware", "models", "outcomes", "pages", "policy", "redirects", "scope", "settings",
+    "starlette", "upstream", "whoami",
+]  # fmt: skip
+
+
+def test_the_root_imports_no_framework_and_no_extra() -> None:
+    """A worker that only checks sessions pays for nothing else."""
+    probe = "import sys, ory_guard; print(*sorted(sys.modules), sep='\\n')"
+    loaded = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert "ory_guard.guard" in loaded
+    assert not {*HEAVY, *OURS} & {*loaded}
+
+
+def test_the_root_has_the_everyday_names() -> None:
+    """And no others, sorted."""
+    assert sorted(ory_guard.__all__) == ory_guard.__all__
+    assert all(hasattr(ory_guard, name) for name in ory_guard.__all__)
+    assert ory_guard.__version__.count(".") == 2
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_says_what_it_offers(name: str) -> None:
+    """`__all__` is complete and sorted, constants first as the formatter has it."""
+    module = importlib.import_module(f"ory_guard.{name}")
+
+    assert all(hasattr(module, public) for public in module.__all__)
+    assert len(set(module.__all__)) == len(module.__all__)
+
+
+def test_what_the_type_checker_reads_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The examples of the public surface are real code."""
+    monkeypatch.syspath_prepend(SURFACE)
+    surface = importlib.import_module("public_surface")
+
+    app = surface.wiring(settings_of())
+
+    assert len(app.user_middleware) == 3
+    assert len(surface.GATES) == 5

@@ -1,0 +1,139 @@
+"""What type checkers see of the public names: checked by mypy, and imported by a test."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Annotated, Any, assert_type
+
+from fastapi import Depends, FastAPI
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ory_guard import (
+    Anonymous,
+    Authenticated,
+    GuardSettings,
+    Identity,
+    OryGuard,
+    OrySessionMiddleware,
+    Outcome,
+    Rejected,
+    SecondFactorRequired,
+    Session,
+    Unavailable,
+)
+from ory_guard.exceptions import Failure, OryGuardError, Refusal, SessionRequired
+from ory_guard.fastapi import (
+    CurrentIdentity,
+    CurrentSession,
+    OptionalSession,
+    install,
+    require,
+    require_aal,
+    require_fresh,
+    require_session,
+)
+from ory_guard.starlette import session_required
+
+
+class Traits(BaseModel):
+    """Traits of an application's own."""
+
+    model_config = ConfigDict(frozen=True)
+
+    email: str
+
+
+async def handler(
+    session: CurrentSession,
+    optional: OptionalSession,
+    identity: CurrentIdentity,
+    typed: Annotated[Session[Traits], Depends(require_session)],
+) -> None:
+    """Take what FastAPI injects."""
+    assert_type(session, Session[Mapping[str, Any]])
+    assert_type(optional, Session[Mapping[str, Any]] | None)
+    assert_type(identity, Identity[Mapping[str, Any]])
+    assert_type(session.identity.traits, Mapping[str, Any])
+    assert_type(typed.identity.traits, Traits)
+    assert_type(typed.identity.traits.email, str)
+    assert_type(session.authenticator_assurance_level, str | None)
+
+
+async def outcomes(guard: OryGuard, request: Request) -> None:
+    """Look at what a check comes to."""
+    outcome = await guard.authenticate(request)
+    assert_type(outcome, Outcome)
+    match outcome:
+        case Authenticated():
+            assert_type(outcome.session, Session[Any])
+            assert_type(outcome.age, float)
+        case Anonymous():
+            pass
+        case Rejected() | SecondFactorRequired():
+            assert_type(outcome.credential == "cookie", bool)
+        case Unavailable():
+            assert_type(outcome.retry_after, int)
+    assert_type(await guard.require(request, aal="aal2", max_age=300), Session[Any])
+    assert_type(guard.login_url(request), str)
+    assert_type(await guard.invalidate(session_id="s"), None)
+    assert_type(guard.settings, GuardSettings)
+
+
+def narrow(session: Session) -> bool:
+    """Look at a session, as `when` does."""
+    return session.active
+
+
+async def wait(session: Session) -> bool:
+    """Look at a session, and take time."""
+    return session.active
+
+
+WHEN: list[Callable[[Session[Any]], bool | Awaitable[bool]]] = [narrow, wait]
+GATES = [
+    require(when=narrow),
+    require(when=wait),
+    require_aal("aal1"),
+    require_fresh(0.5),
+    require(verified="email"),
+]
+
+
+@session_required
+async def endpoint(request: Request) -> Response:
+    """Answer."""
+    return Response()
+
+
+@session_required(aal="aal2")
+def sync_endpoint(request: Request) -> Response:
+    """Answer from a thread."""
+    return Response()
+
+
+async def call_endpoints(request: Request) -> None:
+    """Call guarded endpoints: both are coroutine functions, and their parameters are kept."""
+    asynchronous, threaded = endpoint(request), sync_endpoint(request)
+    assert_type(asynchronous, Coroutine[Any, Any, Any])
+    assert_type(threaded, Coroutine[Any, Any, Any])
+    await asynchronous
+    await threaded
+
+
+def refusals(refusal: Refusal) -> None:
+    """Read a refusal."""
+    assert_type(refusal.code, str)
+    assert_type(refusal.status_code, int)
+    assert_type(refusal.failures, tuple[Failure, ...])
+    error: OryGuardError = SessionRequired(aal="aal2")
+    assert_type(str(error), str)
+
+
+def wiring(settings: GuardSettings) -> FastAPI:
+    """Put an application together."""
+    app = FastAPI()
+    guard = OryGuard(settings, traits=Traits)
+    install(app, guard)
+    app.add_middleware(OrySessionMiddleware, guard=guard)
+    app.add_middleware(OrySessionMiddleware, kratos_public_url="http://127.0.0.1:4433", app_url="http://127.0.0.1")
+    return app
