@@ -1,10 +1,14 @@
 """ASGI authentication middleware and FastAPI dependencies for Ory Kratos and Ory Network."""
 
-from ory_guard.guard import OryGuard
-from ory_guard.middleware import OrySessionMiddleware
-from ory_guard.models import Identity, Session
-from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
-from ory_guard.settings import GuardSettings
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from ory_guard.guard import OryGuard
+    from ory_guard.middleware import OrySessionMiddleware
+    from ory_guard.models import Identity, Session
+    from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
+    from ory_guard.settings import GuardSettings
 
 __version__ = "0.1.0"
 
@@ -21,3 +25,31 @@ __all__ = [
     "Session",
     "Unavailable",
 ]
+
+# Imported when they are first asked for: pytest loads this package for its plugin in every run, and the client
+# needs none of the guard.
+_HOMES: Final = {
+    "OryGuard": "guard",
+    "OrySessionMiddleware": "middleware",
+    "Identity": "models",
+    "Session": "models",
+    "GuardSettings": "settings",
+} | dict.fromkeys(
+    ["Anonymous", "Authenticated", "Outcome", "Rejected", "SecondFactorRequired", "Unavailable"], "outcomes"
+)
+
+
+def __getattr__(name: str) -> Any:
+    """Return one of the names in `__all__`, imported now.
+
+    Raises:
+        AttributeError: There is no such name.
+    """
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ory_guard' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"ory_guard.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
