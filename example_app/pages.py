@@ -67,8 +67,8 @@ async def transfer_form(request: Request, site: CurrentSite, session: FreshSessi
 @router.post("/transfer")
 async def make_transfer(request: Request, site: CurrentSite, session: FreshSession) -> Response:
     """Send money."""
-    form = await request.form()
-    transfer, errors = read_transfer(form)
+    async with request.form(max_files=0, max_fields=10) as form:
+        transfer, errors = read_transfer(form)
     if transfer is None:
         return _transfer_page(request, site, session, values=dict(form), errors=errors)
     site.ledger.add(session.identity.id, transfer)

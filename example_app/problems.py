@@ -3,14 +3,15 @@
 from typing import Any, Final
 
 from fastapi import FastAPI
-from fastapi.exception_handlers import http_exception_handler
+from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
 from fastapi.requests import HTTPConnection, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from example_app.site import site_of
+from example_app.site import go_on, kratos_url, site_of
 from ory_guard.answers import answer_refusal, is_navigation
-from ory_guard.exceptions import KratosRateLimited, KratosUnavailable, Refusal, RequirementNotMet
+from ory_guard.exceptions import KratosRateLimited, KratosRefusal, KratosUnavailable, Refusal, RequirementNotMet
 
 __all__ = ["add_problem_pages"]
 
@@ -25,7 +26,9 @@ def add_problem_pages(app: FastAPI) -> None:
     """Show problems as pages of the product."""
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(KratosUnavailable, _kratos_unavailable)
+    app.add_exception_handler(KratosRefusal, _kratos_refused)
     app.add_exception_handler(HTTPException, _failed)
+    app.add_exception_handler(RequestValidationError, _not_understood)
 
 
 async def _refused(connection: HTTPConnection, refusal: Exception) -> Any:
@@ -48,6 +51,27 @@ async def _kratos_unavailable(request: Request, error: Exception) -> Response:
     response = site_of(request).page(request, "problem.html", words, status_code=503)
     response.headers.update({"retry-after": str(seconds), "cache-control": "no-store"})
     return response
+
+
+async def _kratos_refused(request: Request, error: Exception) -> Response:
+    """Answer where Kratos does not know the session any more that the guard still remembered."""
+    assert isinstance(error, KratosRefusal)  # noqa: S101 - what it is registered for
+    site = site_of(request)
+    session = request.state.session
+    if session is not None:
+        await site.guard.invalidate(session_id=session.id)
+    if error.status_code == 401:
+        return go_on(kratos_url(site, "login"))
+    title, text = _OTHER
+    return site.page(request, "problem.html", {"title": title, "text": text}, status_code=error.status_code)
+
+
+async def _not_understood(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
+    if not is_navigation(request.scope):
+        return await request_validation_exception_handler(request, error)
+    title, text = _OTHER
+    return site_of(request).page(request, "problem.html", {"title": title, "text": text}, status_code=422)
 
 
 async def _failed(request: Request, error: Exception) -> Response:

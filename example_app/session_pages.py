@@ -4,16 +4,16 @@ Kratos ends the session; `guard.invalidate` makes sure that nothing remembers it
 the live pages that it had opened.
 """
 
-from collections.abc import Iterable
 from typing import Final
+from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.requests import Request
 from fastapi.responses import HTMLResponse, Response
 
-from example_app.site import CurrentSite, go_on, kratos_cookies
-from ory_guard.exceptions import KratosRefusal
-from ory_guard.fastapi import CurrentSession, OptionalSession
+from example_app.site import CurrentSite, go_on, kratos_cookies, with_notice
+from ory_guard.fastapi import CurrentSession
+from ory_guard.starlette import logout_response
 
 __all__ = ["router"]
 
@@ -27,7 +27,8 @@ async def sessions(request: Request, site: CurrentSite, _session: CurrentSession
     """List where somebody is signed in."""
     others = await site.guard.client.list_my_sessions(cookie=kratos_cookies(request, site), page_size=_SHOWN)
     active = [other for other in others.sessions if other.active]
-    return site.page(request, "sessions.html", {"gate": "CurrentSession", "others": active})
+    context = {"gate": "CurrentSession", "others": active, "more": (others.total or 0) > _SHOWN}
+    return site.page(request, "sessions.html", context)
 
 
 @router.post("/sessions/others/end")
@@ -39,28 +40,17 @@ async def end_other_sessions(request: Request, site: CurrentSite, session: Curre
 
 
 @router.post("/sessions/{session_id}/end")
-async def end_session(request: Request, site: CurrentSite, session: CurrentSession, session_id: str) -> Response:
+async def end_session(request: Request, site: CurrentSite, session: CurrentSession, session_id: UUID) -> Response:
     """Sign out one other session."""
-    if session_id != session.id:
-        await site.guard.client.disable_my_session(id=session_id, cookie=kratos_cookies(request, site))
-        await site.guard.invalidate(session_id=session_id)
+    ended = str(session_id)
+    if ended == session.id:
+        return go_on("/sessions")
+    await site.guard.client.disable_my_session(id=ended, cookie=kratos_cookies(request, site))
+    await site.guard.invalidate(session_id=ended)
     return go_on("/sessions", "session_ended")
 
 
 @router.post("/logout")
-async def log_out(request: Request, site: CurrentSite, session: OptionalSession) -> Response:
+async def log_out(request: Request) -> Response:
     """Sign out this browser; also one that stopped between its first and its second factor."""
-    client, cookie = site.guard.client, kratos_cookies(request, site)
-    set_cookies: Iterable[str] = ()
-    try:
-        flow = await client.create_browser_logout_flow(cookie=cookie)
-        answer = await client.with_response.update_logout_flow(token=flow.logout_token, cookie=cookie)
-        set_cookies = answer.set_cookies
-    except KratosRefusal:
-        pass  # signed out already
-    if session is not None:
-        await site.guard.invalidate(session_id=session.id)
-    response = go_on("/", "signed_out")
-    for line in set_cookies:
-        response.headers.append("set-cookie", line)
-    return response
+    return with_notice(await logout_response(request), "signed_out")

@@ -19,7 +19,17 @@ from ory_guard import OryGuard, SecondFactorRequired, Session, Unavailable
 from ory_guard.client.table import OPERATIONS
 from ory_guard.testing import FakeKratos
 
-__all__ = ["CurrentSite", "Site", "go_on", "kratos_cookies", "kratos_url", "name_of", "site_of", "templates"]
+__all__ = [
+    "CurrentSite",
+    "Site",
+    "go_on",
+    "kratos_cookies",
+    "kratos_url",
+    "name_of",
+    "site_of",
+    "templates",
+    "with_notice",
+]
 
 NAVIGATION: Final = (
     ("/", "Home"),
@@ -117,8 +127,12 @@ CurrentSite = Annotated[Site, Depends(site_of)]
 def go_on(address: str, notice: str | None = None) -> Response:
     """Return a redirect after which the next page shows a notice of `NOTICES`."""
     response = RedirectResponse(address, 303)
-    if notice is not None:
-        response.set_cookie(_NOTICE, notice, max_age=60, httponly=True, samesite="lax")
+    return response if notice is None else with_notice(response, notice)
+
+
+def with_notice(response: Response, notice: str) -> Response:
+    """Let the next page of this browser show a notice of `NOTICES`."""
+    response.set_cookie(_NOTICE, notice, max_age=60, httponly=True, samesite="lax")
     return response
 
 

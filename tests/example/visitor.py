@@ -2,44 +2,42 @@
 
 import re
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
-from app_forms import Button, Form, Page, parse
+
+from .forms import Button, Form, Page, parse
+from .stage import PASSWORD, Stage
 
 __all__ = ["Visitor"]
 
 
 class Visitor:
-    """Opens pages and submits forms, with the headers that a browser sends.
+    """Opens pages and submits forms, with the headers that a browser sends; no answer may be a 5xx.
 
     Args:
-        app: The application under test.
-        app_url: Its origin.
-        outside: How to reach every other origin, such as a real Kratos'.
+        stage: The application under test; a real Kratos is reached over the network.
 
     Attributes:
         page: What is on the page that is open.
         status: The status it came with.
         url: Its address.
-        trace: Every step of the way to it: status and path.
+        steps: Every step of the way to it.
     """
 
-    def __init__(self, app: Any, app_url: str, *, outside: httpx2.AsyncBaseTransport | None = None) -> None:
-        self.app_url = app_url
-        inside = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000))
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
         self.client = httpx2.AsyncClient(
-            transport=outside or inside,
-            mounts={app_url: inside},
+            mounts={stage.app_url: httpx2.ASGITransport(app=stage.app, client=("127.0.0.1", 50_000))},
             headers={"user-agent": "Visitor", "accept": "text/html", "sec-fetch-mode": "navigate"},
             follow_redirects=True,
+            trust_env=False,
         )
         self.page = Page()
         self.status = 0
-        self.url = app_url
-        self.trace: list[tuple[int, str]] = []
-        self.response: httpx2.Response | None = None
+        self.url = stage.app_url
+        self.steps: list[httpx2.Response] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -54,7 +52,7 @@ class Visitor:
         """The path of the open page."""
         return urlsplit(self.url).path
 
-    def message(self, pattern: str) -> str:
+    def find(self, pattern: str) -> str:
         """Return the first group of a pattern that the page's text has to match.
 
         Raises:
@@ -73,37 +71,51 @@ class Visitor:
         return await self.open(self.page.links[link])
 
     async def press(self, button: str, **typed: str) -> Page:
-        """Fill in fields and press a button; `__` in a field's name stands for a dot.
-
-        Raises:
-            AssertionError: There is no such button or field, or a required field is left empty.
-        """
+        """Fill in fields and press a button (see `Page.form_with`); `__` in a field's name stands for a dot."""
         form, pressed = self.page.form_with(button)
         return await self.press_in(form, pressed, **typed)
 
     async def press_in(self, form: Form, pressed: Button, **typed: str) -> Page:
-        """Fill in fields of a form and press one of its buttons."""
+        """Fill in fields of a form and press one of its buttons.
+
+        Raises:
+            AssertionError: The form has no such field.
+        """
         values = {name.replace("__", "."): value for name, value in typed.items()}
         unknown = values.keys() - {name for name, _ in form.fields}
         assert not unknown, f"the form has no field {unknown}, only {form.fields}"
-        pairs = [(name, values.get(name, value)) for name, value in form.fields]
-        if pressed.name is not None:
-            pairs.append((pressed.name, pressed.value))
-        return self._look(await self._send(form.method, urljoin(self.url, form.action), pairs))
-
-    async def _send(self, method: str, address: str, pairs: list[tuple[str, str]]) -> httpx2.Response:
         data: dict[str, list[str]] = {}
-        for name, value in pairs:
-            data.setdefault(name, []).append(value)
+        for name, value in form.fields:
+            data.setdefault(name, []).append(values.get(name, value))
+        if pressed.name:
+            data.setdefault(pressed.name, []).append(pressed.value)
+        address = urljoin(self.url, form.action)
         origin = "://".join(urlsplit(self.url)[:2])
         site = "same-origin" if address.startswith(f"{origin}/") else "same-site"
         headers = {"referer": self.url, "origin": origin, "sec-fetch-site": site}
-        return await self.client.request(method.upper(), address, data=data, headers=headers)
+        return self._look(await self.client.request(form.method.upper(), address, data=data, headers=headers))
 
     def _look(self, response: httpx2.Response) -> Page:
-        steps = [*response.history, response]
-        self.trace = [(step.status_code, step.url.path) for step in steps]
-        self.status, self.url, self.response = response.status_code, str(response.url), response
-        assert all(status < 500 for status, _ in self.trace), f"{self.trace}: {response.text[:300]}"
+        self.steps = [*response.history, response]
+        self.status, self.url = response.status_code, str(response.url)
+        trace = [(step.status_code, str(step.url)) for step in self.steps]
+        assert all(status < 500 for status, _ in trace), f"{trace}: {response.text[:300]}"
         self.page = parse(response.text)
         return self.page
+
+    async def register(self, email: str) -> None:
+        """Create an account in its two steps; ends on the verification page, signed in."""
+        await self.open("/registration")
+        await self.press("method=profile", traits__email=email, traits__name__first="Ada")
+        await self.press("method=password", password=PASSWORD)
+        assert self.path == "/verification", self.page.text
+
+    async def sign_in(self, email: str, password: str = PASSWORD) -> None:
+        """Fill in the sign-in page that is open."""
+        await self.press("method=password", identifier=email, password=password)
+
+    async def enrol(self) -> str:
+        """Set up an authenticator app on the settings page that is open, and return its secret."""
+        secret = next(code for code in self.page.codes if re.fullmatch(r"[A-Z2-7]{32}", code))
+        await self.press("method=totp", totp_code=self.stage.totp(secret))
+        return secret

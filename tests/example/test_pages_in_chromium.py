@@ -5,10 +5,11 @@ import re
 
 import httpx2
 import pytest
-from app_eyes import Eyes, open_window
-from app_person import register, sign_in, sign_out
-from app_stage import PASSWORD, Stage
 from playwright.sync_api import Browser, Page, expect
+
+from .eyes import Eyes, open_window
+from .person import register, sign_in, sign_out
+from .stage import PASSWORD, Stage
 
 pytestmark = pytest.mark.browser
 

@@ -2,9 +2,10 @@
 
 import re
 
-from app_eyes import Eyes
-from app_stage import PASSWORD, Stage
 from playwright.sync_api import Page, expect
+
+from .eyes import Eyes
+from .stage import PASSWORD, Stage
 
 __all__ = ["code_from_outbox", "enrol", "register", "sign_in", "sign_out"]
 

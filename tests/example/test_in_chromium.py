@@ -3,10 +3,11 @@
 import re
 
 import pytest
-from app_eyes import Eyes
-from app_person import code_from_outbox, enrol, register, sign_in, sign_out
-from app_stage import PASSWORD, Stage
 from playwright.sync_api import expect
+
+from .eyes import Eyes
+from .person import code_from_outbox, enrol, register, sign_in, sign_out
+from .stage import PASSWORD, Stage
 
 pytestmark = pytest.mark.browser
 

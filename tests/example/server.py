@@ -1,0 +1,31 @@
+"""The example on a real socket, in a thread."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from .stage import APP_URL, Stage, embedded_stage
+
+__all__ = ["serve"]
+
+
+@contextmanager
+def serve(make: Callable[..., Stage]) -> Iterator[Stage]:
+    """Serve the example on 127.0.0.1: on a free port, or with a real Kratos on the one that Kratos knows."""
+    port = 0 if make is embedded_stage else urlsplit(APP_URL).port
+    with socket.create_server(("127.0.0.1", port or 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        stage = make(url) if make is embedded_stage else make()
+        config = uvicorn.Config(stage.app, log_level="error", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield stage
+        finally:
+            server.should_exit = True
+            thread.join()

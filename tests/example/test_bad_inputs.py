@@ -1,0 +1,148 @@
+"""Bad inputs: no page of the example answers them with a 5xx, or sends anybody elsewhere."""
+
+from dataclasses import replace
+from itertools import product
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import pytest
+from asgi_calls import HTML, NAVIGATE, Answered, call, connect
+from security.bad_inputs import requests
+from security.harness import Request
+
+from .stage import APP_URL, Stage
+from .visitor import Visitor
+
+pytestmark = pytest.mark.anyio
+
+PAGES: Final = (
+    *("/", "/welcome", "/me", "/vault", "/members", "/transfer", "/sessions", "/live", "/api", "/api/me"),
+    *("/login", "/registration", "/recovery", "/verification", "/settings", "/error", "/outbox", "/debug/guard"),
+)
+FORMS: Final = ("/transfer", "/logout", "/sessions/others/end", "/sessions/x/end")
+SLOW: Final = "K12"
+ODD: Final = (
+    *("x", "%00", "%0d%0aSet-Cookie:x", "..", ".", "%2e%2e%2f", "%ff%fe", "%f0%9f%9a%aa", "a" * 20_000),
+    *("0" * 8 + "-0000-0000-0000-" + "0" * 12, "%27%20OR%201=1", "<script>alert(1)</script>", "%5b%5d", ""),
+)
+RETURN_TO: Final = (
+    *("//evil.example", "/\\evil.example", "https://evil.example/", "https://127.0.0.1:4455@evil.example/"),
+    *("javascript:alert(1)", "data:text/html,x", "https://[::1", "http://127.0.0.1:99999/", "\x01//evil.example"),
+    *("http://127.0.0.1:4455.evil.example/", "http://127.0.0.1:4455/../x", "/" + "a" * 20_000, "\ud800"),
+)
+A_FILE: Final = b'--x\r\nContent-Disposition: form-data; name="recipient"; filename="f"\r\n\r\nabc\r\n--x--\r\n'
+
+
+def url_parts(path: str, query: str = "") -> dict[str, Any]:
+    """Return what a server puts into the scope for an address."""
+    return {"raw_path": quote(path).encode(), "query_string": query.encode("utf-8", "surrogatepass")}
+
+
+def leads_away(answer: Answered) -> bool:
+    """Tell whether an answer sends a browser to another origin."""
+    location = (answer.header(b"location") or b"").decode("latin-1")
+    return bool(location) and urlsplit(location).netloc not in ("", urlsplit(APP_URL).netloc)
+
+
+@pytest.mark.parametrize("browser", [(), (NAVIGATE, HTML)], ids=["program", "browser"])
+async def test_no_bad_credential_or_path_breaks_a_page(stage: Stage, browser: tuple[Any, ...]) -> None:
+    """Every bad request of the security tests, on every page, is answered below 500 and stays here."""
+    answered = 0
+    for (name, _, request), page in product(requests(), PAGES):
+        if request.websocket or (name.startswith(SLOW) and page != "/me"):
+            continue
+        path = page if request.path == Request().path else request.path
+        raw_path = quote(path).encode() if request.raw_path is None else request.raw_path
+        sent = replace(request, headers=(*request.headers, *browser), path=path, raw_path=raw_path).scope()
+        answer = await call(stage.app, **{name: value for name, value in sent.items() if name != "type"})
+        assert answer.status < 500, f"{name} on {page}: {answer.body[:300]!r}"
+        assert not leads_away(answer), f"{name} on {page}: {answer.headers}"
+        answered += 1
+
+    assert answered > 1_000
+
+
+async def test_no_bad_handshake_breaks_the_websocket(stage: Stage) -> None:
+    """Sockets without a credential that counts are refused before they are accepted."""
+    for name, _, request in requests():
+        sent = await connect(stage.app, "/ws", headers=request.headers)
+        assert sent[0]["type"] == "websocket.http.response.start", name
+        assert sent[0]["status"] in (401, 403), name
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_odd_ids_lead_to_a_page(visitor: Visitor, odd: str) -> None:
+    """Flows and error reports that never were start anew, or are said not to be there."""
+    for name in ("login", "registration", "recovery", "verification", "settings"):
+        await visitor.open(f"/{name}?flow={odd}")
+        assert visitor.status in (200, 403), f"{name}: {visitor.status}"
+    await visitor.open(f"/error?id={odd}")
+
+    assert visitor.status == 404
+
+
+@pytest.mark.parametrize("wanted", RETURN_TO)
+async def test_nobody_is_sent_to_a_foreign_page(visitor: Visitor, stage: Stage, wanted: str) -> None:
+    """Wherever `return_to` points, no step on the way leaves the application."""
+    for path in ("/login", "/registration", "/recovery", "/verification", "/settings"):
+        query = f"return_to={quote(wanted, safe='', errors='surrogatepass')}"
+        answer = await call(stage.app, path, headers=(NAVIGATE, HTML), **url_parts(path, query))
+        assert answer.status == 303
+        assert not leads_away(answer)
+        await visitor.open((answer.header(b"location") or b"").decode("ascii"))
+        assert {step.url.host for step in visitor.steps} == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/x-www-form-urlencoded", b"recipient=%ff%fe&amount=%00&note=\xff"),
+        ("application/x-www-form-urlencoded", b"&".join(b"a=b" for _ in range(5_000))),
+        ("multipart/form-data", b"no boundary"),
+        ("multipart/form-data; boundary=x", b"--x\r\nbroken"),
+        ("multipart/form-data; boundary=x", A_FILE),
+        ("application/json", b'{"recipient": "Grace"'),
+        ("text/plain", b"recipient=Grace"),
+        ("", b""),
+    ],
+)
+async def test_odd_bodies_are_answered_as_mistakes(visitor: Visitor, kind: str, body: bytes) -> None:
+    """A form that is none gives a page that says so, and no transfer."""
+    await visitor.register("ada@example.test")
+    headers = {"content-type": kind, "sec-fetch-site": "same-origin"}
+
+    for path in FORMS:
+        answer = await visitor.client.post(APP_URL + path, content=body, headers=headers, follow_redirects=False)
+        assert answer.status_code in (303, 400, 404, 422), f"{path}: {answer.status_code}"
+    transfers = await visitor.client.get(f"{APP_URL}/transfer")
+
+    assert "Sent lately" not in transfers.text
+
+
+async def test_a_foreign_page_signs_nobody_out_and_sends_no_money(visitor: Visitor) -> None:
+    """Forms posted from elsewhere are refused, although the browser sends the cookie along."""
+    await visitor.register("ada@example.test")
+    headers = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+
+    for path in FORMS:
+        answer = await visitor.client.post(APP_URL + path, data={"amount": "1"}, headers=headers)
+        assert answer.status_code in (403, 422), path
+    await visitor.open("/me")
+
+    assert visitor.status == 200
+
+
+async def test_every_page_has_the_security_headers(visitor: Visitor) -> None:
+    """Pages, redirects, problems and JSON alike carry the policy, and no page holds an inline script or style."""
+    await visitor.register("ada@example.test")
+    for path in (*PAGES, "/no-such-page"):
+        answer = await visitor.client.get(APP_URL + path, follow_redirects=False)
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "same-origin"
+        assert "<style" not in answer.text
+        assert " style=" not in answer.text
+        assert " onclick" not in answer.text
+        assert "<script>" not in answer.text
