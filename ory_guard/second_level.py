@@ -4,7 +4,6 @@ The first level is this process' cache; behind it stands a store that processes 
 every span is measured twice, by the store's clock and by the wall clock, and the worse of both counts.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -153,7 +152,7 @@ class SecondLevel:
         return StoreLink(
             self._store,
             self._breaker,
-            connected=self._start_hearing,
+            catch_up=self._send_revocations,
             heard=self._hear,
             changed=self._note,
         )
@@ -187,12 +186,6 @@ class SecondLevel:
         ttl = self._reader.shortened(ttl)
         return Entry(outcome, now - age, now + ttl, now_wall + ttl)
 
-    async def _start_hearing(self) -> None:
-        if self._unsent:
-            await asyncio.wait_for(self._send_revocations(), _PATIENCE_FOR_REVOCATIONS)
-        self._heard_since = self._clock.monotonic()
-        self._hear(None)
-
     async def _send_revocations(self) -> None:
         # Taken first, so that nobody else sends them too: whoever hears of a revocation asks Kratos anew.
         unsent, self._unsent = self._unsent, {}
@@ -211,6 +204,7 @@ class SecondLevel:
 
     def _hear(self, ids: tuple[str, ...] | None) -> None:
         if ids is None:
+            self._heard_since = self._clock.monotonic()
             self._cache.empty()
         else:
             self._cache.invalidate(*ids)

@@ -8,7 +8,7 @@ second request waits for it.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
 from secrets import token_bytes
@@ -28,6 +28,7 @@ PATIENCE: Final = 0.05
 """Seconds that the store may take before a request goes on without it."""
 
 _COOLDOWN: Final = 0.5
+_PATIENCE_TO_CONNECT: Final = 1.0
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 2.0
 _MOST_ERRANDS: Final = 256
@@ -68,7 +69,7 @@ class StoreLink:
     Args:
         store: The store.
         breaker: Is closed while calls come back well.
-        connected: Called when the subscription stands, before anybody uses the store.
+        catch_up: Tells the store what could not be told; called whenever it can be reached again.
         heard: Called with the ids that other processes revoked, and with None where any may have been.
         changed: Called with `ready` when it may have changed, and with the reason.
     """
@@ -78,13 +79,13 @@ class StoreLink:
         store: SessionStore,
         breaker: Breaker,
         *,
-        connected: Callable[[], Awaitable[None]],
+        catch_up: Callable[[], Coroutine[Any, Any, None]],
         heard: Callable[[tuple[str, ...] | None], None],
         changed: Callable[[bool, str], None],
     ) -> None:
         self._store = store
         self._breaker = breaker
-        self._connected = connected
+        self._catch_up = catch_up
         self._heard = heard
         self._changed = changed
         self._tried = asyncio.Event()
@@ -105,6 +106,7 @@ class StoreLink:
                 await within(PATIENCE, self._tried.wait())
             except TimeoutError:
                 self._tried.set()  # one request waited: that is enough
+                self._changed(self.ready, "TimeoutError")
         return self.ready
 
     async def call(self, work: Work[ResultT], *, patience: float = PATIENCE) -> ResultT | None:
@@ -137,8 +139,11 @@ class StoreLink:
         while True:
             try:
                 async with aclosing(self._store.subscribe()) as messages:
-                    await anext(messages)
-                    await self._connected()
+                    async with asyncio.timeout(_PATIENCE_TO_CONNECT):
+                        await anext(messages)
+                        await self._catch_up()
+                    # What was revoked before now may not have been heard.
+                    self._heard(None)
                     self._set_subscribed(True, "")
                     pause = _FIRST_PAUSE
                     async for ids in messages:
@@ -147,7 +152,6 @@ class StoreLink:
             except Exception as error:  # noqa: BLE001 - by place, not by class: whatever fails here is the store's
                 reason = type(error).__name__
             if self.subscribed:
-                # What was revoked lately may not have been heard, so nothing from before may be served.
                 self._heard(None)
             self._set_subscribed(False, reason)
             # Not all workers of all hosts at once.
@@ -168,6 +172,7 @@ class StoreLink:
                 continue
             if await self.call(partial(self._try_out, key)):
                 self._breaker.answered(key)
+                await self.call(self._catch_up, patience=_PATIENCE_TO_CONNECT)
                 self._changed(self.ready, "")
 
     async def _try_out(self, key: bytes) -> bool:

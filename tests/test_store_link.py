@@ -25,7 +25,7 @@ class Bench:
         self.breaker = Breaker(self.clock.monotonic, 1.0, lambda _state: None)
         self.heard: list[tuple[str, ...] | None] = []
         self.changes: list[tuple[bool, str]] = []
-        self.connections = 0
+        self.caught_up = 0
         self.link: StoreLink | None = None
 
     def open(self) -> StoreLink:
@@ -33,14 +33,14 @@ class Bench:
         self.link = StoreLink(
             self.store,
             self.breaker,
-            connected=self._connect,
+            catch_up=self._catch_up,
             heard=self.heard.append,
             changed=lambda ready, reason: self.changes.append((ready, reason)),
         )
         return self.link
 
-    async def _connect(self) -> None:
-        self.connections += 1
+    async def _catch_up(self) -> None:
+        self.caught_up += 1
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ async def test_a_link_is_ready_once_its_subscription_stands(bench: Bench) -> Non
     assert not link.ready
     assert await link.settle()
     assert link.ready
-    assert (bench.connections, bench.changes) == (1, [(True, "")])
+    assert (bench.caught_up, bench.heard, bench.changes) == (1, [None], [(True, "")])
 
 
 async def test_one_request_waits_for_a_store_that_does_not_answer_and_no_other(bench: Bench) -> None:
@@ -158,8 +158,8 @@ async def test_a_link_hears_what_others_revoke(bench: Bench) -> None:
     await MemoryStore(bench.shelf).revoke(["session-1"], 0.0, 1.0)
     bench.shelf.listeners[0].put_nowait(None)
 
-    await eventually(lambda: len(bench.heard) == 2)
-    assert bench.heard == [("session-1",), None]
+    await eventually(lambda: len(bench.heard) == 3)
+    assert bench.heard == [None, ("session-1",), None]
 
 
 async def test_a_lost_subscription_is_told_and_made_again(bench: Bench) -> None:
@@ -170,14 +170,14 @@ async def test_a_lost_subscription_is_told_and_made_again(bench: Bench) -> None:
 
     bench.shelf.drop_subscriptions()
     await eventually(lambda: not link.ready)
-    assert bench.heard == [None]
+    assert bench.heard == [None, None]
     assert bench.changes[-1] == (False, "ConnectionError")
 
     await eventually(lambda: bench.store.calls.count("subscribe") > 1)
     bench.store.failing.clear()
     await eventually(lambda: link.ready)
-    assert bench.connections == 2
-    assert bench.heard == [None]
+    assert bench.caught_up == 2
+    assert bench.heard == [None, None, None]
     assert bench.changes[-1] == (True, "")
 
 
@@ -235,6 +235,7 @@ async def test_a_link_tries_a_failed_store_out_before_anybody_else_does(
     bench.clock.advance(1)
     await eventually(lambda: link.ready)
     assert bench.changes[-1] == (True, "")
+    assert bench.caught_up == 2
     assert bench.shelf.entries == {}
 
 

@@ -1,0 +1,440 @@
+"""The second level: what one process asked, others need not ask; what one revokes, none serves."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import pytest
+from asgi_calls import http_scope
+from memory_store import MemoryStore, Shelf, eventually
+from stub_kratos import (
+    COOKIE,
+    IDENTITY_ID,
+    SESSION_ID,
+    TOKEN,
+    StandingClock,
+    StubKratos,
+    Told,
+    moment,
+    refused,
+    session_body,
+    settings_of,
+    signed_in,
+)
+
+from ory_guard import Authenticated, OryGuard, Outcome, Rejected
+from ory_guard.events import Event, RevocationsHeard, StoreChanged, StoreHit
+from ory_guard.second_level import SecondLevel
+
+pytestmark = pytest.mark.anyio
+
+
+class Worker:
+    """One process: a guard with a clock of its own, on the shelf that all share."""
+
+    def __init__(self, shelf: Shelf, *answers: Told | Exception, **settings: Any) -> None:
+        self.kratos = StubKratos(*(answers or (signed_in(),)))
+        self.clock = StandingClock()
+        self.store = MemoryStore(shelf)
+        self.events: list[Event] = []
+        self.guard = OryGuard(
+            settings_of(**settings),
+            transport=self.kratos,
+            clock=self.clock,
+            store=self.store,
+            listeners=[self.events.append],
+        )
+
+    async def ask(self, value: bytes = TOKEN, *, name: bytes = b"x-session-token") -> Outcome:
+        """Make a request."""
+        return await self.guard.authenticate(http_scope(headers=[(name, value)]))
+
+    async def source(self) -> str:
+        """Make a request, and return where its session came from."""
+        outcome = await self.ask()
+        return outcome.source if isinstance(outcome, Authenticated) else type(outcome).__name__
+
+    def told(self, kind: type[Event]) -> list[Event]:
+        """Return the events of a kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def second(self) -> SecondLevel:
+        """Its second level."""
+        second = self.guard._lookup.second
+        assert second is not None
+        return second
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    """An empty store."""
+    return Shelf()
+
+
+@pytest.fixture
+async def workers(shelf: Shelf) -> AsyncIterator[tuple[Worker, Worker]]:
+    """Two processes."""
+    both = Worker(shelf), Worker(shelf)
+    yield both
+    for worker in both:
+        await worker.guard.aclose()
+
+
+def _has_other_body(shelf: Shelf, key: bytes, body: bytes) -> bool:
+    return shelf.entries[key].body != body
+
+
+async def test_what_one_process_asked_no_other_asks(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
+    """The second process finds the answer, and keeps it in its first level."""
+    first, second = workers
+
+    assert await first.source() == "upstream"
+    await eventually(lambda: shelf.entries)
+
+    assert await second.source() == "store"
+    assert await second.source() == "cache"
+    assert (len(first.kratos.asked), len(second.kratos.asked)) == (1, 0)
+    stats = second.guard.stats()
+    assert (stats.store_hits, stats.upstream_calls, stats.hits, stats.misses) == (1, 0, 1, 1)
+    assert second.told(StoreHit) == [StoreHit(next(iter(shelf.entries)).hex()[:8], 0.0)]
+
+
+async def test_an_answer_of_another_process_is_as_old_as_its_question(
+    shelf: Shelf, workers: tuple[Worker, Worker]
+) -> None:
+    """Neither its age nor its end starts anew: that would lengthen a life with every process."""
+    first, second = workers
+    await first.ask()
+    await eventually(lambda: shelf.entries)
+    shelf.aging = 20.0
+
+    outcome = await second.ask()
+    assert isinstance(outcome, Authenticated)
+    assert outcome.age == 20.0
+
+    second.clock.advance(10)
+    shelf.aging = 30.0
+    assert await second.source() == "upstream"
+
+
+@pytest.mark.parametrize("ahead", [-3_600, -5, 5, 3_600])
+async def test_a_host_whose_clock_is_wrong_lengthens_no_life(
+    shelf: Shelf, workers: tuple[Worker, Worker], ahead: float
+) -> None:
+    """The store's own clock measures, too, and the worse of both counts."""
+    first, second = workers
+    first.kratos.answers = second.kratos.answers = [signed_in(session_body(expires_at=moment(9_000)))]
+    first.clock.set_wall_clock(ahead)
+    await first.ask()
+    await eventually(lambda: shelf.entries)
+    shelf.aging = 20.0
+
+    outcome = await second.ask()
+    assert isinstance(outcome, Authenticated)
+    if outcome.source == "store":
+        assert outcome.age >= 20.0
+        second.clock.advance(10)
+        shelf.aging = 30.0
+        assert await second.source() == "upstream"
+    else:
+        assert ahead < 0, "an entry looked older than it is, and was asked for anew"
+
+
+async def test_an_answer_near_its_end_is_asked_for_anew(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
+    """One process does so before all of them have to."""
+    first, second = workers
+    await first.ask()
+    await eventually(lambda: shelf.entries)
+    shelf.aging = 28.9
+
+    assert await second.source() == "upstream"
+
+
+async def test_no_process_uses_an_answer_beyond_its_own_ttl(shelf: Shelf) -> None:
+    """Whoever keeps sessions for ten seconds takes none that is older."""
+    generous, strict = Worker(shelf), Worker(shelf, cache_ttl=10)
+    await generous.ask()
+    await eventually(lambda: shelf.entries)
+    shelf.aging = 15.0
+
+    assert await strict.source() == "upstream"
+    await generous.guard.aclose()
+    await strict.guard.aclose()
+
+
+async def test_a_guard_that_keeps_nothing_looks_nowhere(shelf: Shelf) -> None:
+    """With a ttl of 0 Kratos is asked every time."""
+    worker = Worker(shelf, cache_ttl=0)
+
+    assert [await worker.source(), await worker.source()] == ["upstream", "upstream"]
+    assert "get" not in worker.store.calls
+    assert "put" not in worker.store.calls
+    await worker.guard.aclose()
+
+
+async def test_refusals_stay_where_they_are(shelf: Shelf) -> None:
+    """Who guesses tokens fills no store."""
+    worker = Worker(shelf, refused())
+
+    assert await worker.ask() == Rejected("inactive", "x_session_token")
+    await worker.guard.aclose()
+
+    assert worker.store.calls == ["subscribe", "get"]
+
+
+@pytest.mark.parametrize("by", [{"session_id": SESSION_ID}, {"identity_id": IDENTITY_ID}])
+async def test_what_one_process_revokes_no_other_serves(
+    shelf: Shelf, workers: tuple[Worker, Worker], by: dict[str, str]
+) -> None:
+    """The others hear of it, forget it, and find nothing in the store."""
+    first, second = workers
+    await first.ask()
+    await eventually(lambda: shelf.entries)
+    await second.ask()
+    first.kratos.answers = second.kratos.answers = [refused()]
+
+    await first.guard.invalidate(**by)
+    assert shelf.entries == {}
+    await eventually(lambda: second.told(RevocationsHeard))
+
+    assert await second.source() == "Rejected"
+    assert await first.source() == "Rejected"
+    assert second.told(RevocationsHeard) == [RevocationsHeard(1)]
+    assert first.told(RevocationsHeard) == []
+
+
+async def test_a_late_answer_of_another_process_does_not_bring_a_session_back(
+    shelf: Shelf, workers: tuple[Worker, Worker]
+) -> None:
+    """It was asked for before the revocation, and comes into the store after it."""
+    first, second = workers
+    await first.ask()
+    await eventually(lambda: shelf.entries)
+    late = dict(shelf.entries)
+    first.clock.advance(0.5)
+    second.clock.advance(0.5)
+    await second.ask(COOKIE.partition(b"=")[2])
+    await first.guard.invalidate(session_id=SESSION_ID)
+    await eventually(lambda: second.told(RevocationsHeard))
+    second.kratos.answers = [refused()]
+
+    shelf.entries = late
+
+    assert await second.source() == "Rejected"
+
+
+async def test_a_process_that_began_later_asks_what_was_revoked_before(shelf: Shelf) -> None:
+    """It heard nothing, so it looks; what was asked for well after the revocation counts."""
+    first = Worker(shelf)
+    await first.ask()
+    await eventually(lambda: shelf.entries)
+    late = dict(shelf.entries)
+    await first.guard.invalidate(session_id=SESSION_ID)
+    shelf.entries = late
+
+    newcomer = Worker(shelf)
+    assert await newcomer.source() == "upstream"
+    assert "revoked_at" in newcomer.store.calls
+
+    shelf.revoked = dict.fromkeys(shelf.revoked, first.clock.time() - 61)
+    other = Worker(shelf)
+    assert await other.source() == "store"
+    for worker in (first, newcomer, other):
+        await worker.guard.aclose()
+
+
+async def test_a_revocation_that_is_heard_while_the_store_answers_counts(
+    shelf: Shelf, workers: tuple[Worker, Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes back is older than it."""
+    first, second = workers
+    await first.ask()
+    await eventually(lambda: shelf.entries)
+    stored = next(iter(shelf.entries.values()))
+
+    async def answer_late(_keys: object) -> Any:
+        second.guard._lookup.invalidate(SESSION_ID)
+        return stored
+
+    monkeypatch.setattr(second.store, "get", answer_late)
+    second.kratos.answers = [refused()]
+
+    assert await second.source() == "Rejected"
+
+
+async def test_a_session_that_can_not_be_read_is_asked_for(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
+    """Whatever lies in the store: another model of the traits, nonsense, or a session that ended."""
+    first, second = workers
+    await first.ask()
+    await eventually(lambda: shelf.entries)
+    (key,) = shelf.entries
+    stored = shelf.entries[key]
+    ended = session_body(active=False), session_body(expires_at=moment(-100))
+    for body in (b"{}", b"\xff", *(json.dumps(one).encode() for one in ended)):
+        shelf.entries[key] = type(stored)(
+            body, SESSION_ID, IDENTITY_ID, 0.0, 30.0, stored.asked_at, stored.fresh_until
+        )
+        second.guard._lookup.cache.clear()
+
+        assert await second.source() == "upstream"
+        await eventually(partial(_has_other_body, shelf, key, body))
+
+
+async def test_asking_again_asks_kratos_and_tells_the_store(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
+    """A gate that wants Kratos' own word gets it; what turns out to be over is deleted for all."""
+    first, second = workers
+    await first.ask()
+    await eventually(lambda: shelf.entries)
+    first.clock.advance(1)
+    scope = http_scope(headers=[(b"x-session-token", TOKEN)])
+    await first.guard.require(scope, revalidate=True)
+    assert first.store.calls.count("get") == 1
+    await eventually(lambda: first.store.calls.count("put") == 2)
+
+    second.kratos.answers = [refused()]
+    with pytest.raises(Exception, match="Sign in"):
+        await second.guard.require(http_scope(headers=[(b"x-session-token", TOKEN)]), revalidate=True)
+    await eventually(lambda: not shelf.entries)
+
+
+async def test_an_answer_that_the_first_level_does_not_take_is_not_shared(
+    shelf: Shelf, workers: tuple[Worker, Worker]
+) -> None:
+    """A check under way when its session is revoked here leaves nothing behind."""
+    first, _ = workers
+    first.kratos.hold()
+    asking = asyncio.create_task(first.ask())
+    await eventually(lambda: first.kratos.asked)
+    await first.guard.invalidate(session_id=SESSION_ID)
+    first.kratos.answers = [refused()]
+
+    first.kratos.release()
+    await asking
+    await first.guard.aclose()
+
+    assert "put" not in first.store.calls
+    assert shelf.entries == {}
+
+
+@pytest.mark.parametrize("method", ["get", "put", "subscribe"])
+@pytest.mark.parametrize("how", ["failing", "slow"])
+async def test_a_store_that_fails_changes_nothing_for_anybody(
+    shelf: Shelf, workers: tuple[Worker, Worker], how: str, method: str
+) -> None:
+    """Kratos is asked instead; the guard says that it is degraded, and why."""
+    first, _ = workers
+    getattr(first.store, how).add(method)
+
+    assert await first.source() == "upstream"
+    assert await first.source() == "cache"
+
+    await eventually(lambda: first.guard.stats().degraded)
+    assert first.guard.stats().store == "down"
+    assert first.told(StoreChanged)[-1] == StoreChanged(
+        "down", {"failing": "ConnectionError"}.get(how, "TimeoutError")
+    )
+
+
+async def test_a_store_that_comes_back_is_told_what_was_revoked_meanwhile(
+    shelf: Shelf, workers: tuple[Worker, Worker]
+) -> None:
+    """Revocations wait for it, and only the last of each."""
+    first, second = workers
+    await first.ask()
+    await eventually(lambda: shelf.entries)
+    await second.ask()
+    first.store.failing |= {"subscribe", "revoke"}
+    shelf.drop_subscriptions()
+    await eventually(lambda: first.guard.stats().degraded)
+    await eventually(lambda: not second.guard.stats().degraded)
+
+    await first.guard.invalidate(session_id=SESSION_ID)
+    await first.guard.invalidate(session_id=SESSION_ID)
+    assert SESSION_ID not in shelf.revoked
+    first.store.failing.clear()
+
+    await eventually(lambda: SESSION_ID in shelf.revoked)
+    await eventually(lambda: not first.guard.stats().degraded)
+    await eventually(lambda: second.told(RevocationsHeard))
+    assert first.store.calls.count("revoke") == 1
+    assert shelf.entries == {}
+
+
+async def test_a_revocation_that_the_store_did_not_take_is_sent_again(
+    shelf: Shelf, workers: tuple[Worker, Worker]
+) -> None:
+    """As soon as the store is found to work again."""
+    first, second = workers
+    await first.ask()
+    await second.ask()
+    first.store.failing.add("revoke")
+    await first.guard.invalidate(session_id=SESSION_ID)
+    assert first.guard.stats().degraded
+
+    first.store.failing.clear()
+    first.clock.advance(1)
+
+    await eventually(lambda: second.told(RevocationsHeard))
+    await eventually(lambda: not first.guard.stats().degraded)
+
+
+async def test_what_waits_for_the_store_is_bounded_and_ends(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
+    """Ten thousand at most, and none of which every entry has ended."""
+    first, _ = workers
+    first.store.failing.add("subscribe")
+    await first.second.revoke(*(f"session-{number}" for number in range(10_001)))
+    assert len(first.second._unsent) == 10_000
+    assert "session-0" not in first.second._unsent
+
+    first.clock.advance(60)
+    await first.second.revoke("session-new")
+    first.store.failing.clear()
+
+    await eventually(lambda: not first.guard.stats().degraded)
+    assert set(shelf.revoked) == {"session-new"}
+    assert first.second._unsent == {}
+
+
+async def test_a_lost_subscription_empties_the_first_level(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
+    """And so does the new one: what was revoked in between was not heard."""
+    first, _ = workers
+    await first.ask()
+    first.store.failing.add("subscribe")
+    shelf.drop_subscriptions()
+    await eventually(lambda: first.guard.stats().degraded)
+    assert first.guard.stats().entries == 0
+
+    await first.ask()
+    assert first.guard.stats().entries == 1
+    first.store.failing.clear()
+    await eventually(lambda: not first.guard.stats().degraded)
+    assert first.guard.stats().entries == 0
+
+
+async def test_an_open_connection_is_looked_at_when_another_process_revokes(
+    shelf: Shelf, workers: tuple[Worker, Worker]
+) -> None:
+    """A websocket need not wait for its next look."""
+    first, second = workers
+    await second.ask()
+    watch = second.guard.watch(http_scope(headers=[(b"x-session-token", TOKEN)]), every=3_600)
+
+    await first.guard.invalidate(session_id=SESSION_ID)
+
+    await eventually(watch._woken.is_set)
+
+
+async def test_a_guard_that_is_closed_closes_its_store(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
+    """And opens it again when it is used again."""
+    first, _ = workers
+    await first.ask()
+    await first.guard.aclose()
+    assert first.store.closed == 1
+    assert shelf.listeners == []
+
+    first.guard._lookup.cache.clear()
+    await first.ask()
+    assert len(shelf.listeners) == 1
