@@ -195,6 +195,7 @@ class FlowEndpoints(ABC):
         if ago < 0:
             return
         new = self.restart(exchange, flow)
+        new.request_url, new.return_to = flow.request_url, flow.return_to
         new.ui.complain(self.expired_message)
         raise ApiError(
             410,

@@ -98,7 +98,8 @@ class LoginEndpoints(FlowEndpoints):
             raise _first_factor_missing()
         self.require_fresh(exchange, flow)
         fields = self.fields(exchange, flow)
-        method = fields.get("method")
+        # A provider's button says which provider, and nothing else.
+        method = fields.get("method") or ("oidc" if fields.get("provider") else None)
         if not isinstance(method, str) or not self.server.settings.enabled(method):
             method = None
         if aal == "aal1" and method == "oidc":

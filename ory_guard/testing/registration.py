@@ -82,7 +82,8 @@ class RegistrationEndpoints(FlowEndpoints):
             raise error
         self.require_fresh(exchange, flow)
         fields = self.fields(exchange, flow)
-        method = fields.get("method")
+        # A provider's button says which provider, and nothing else.
+        method = fields.get("method") or ("oidc" if fields.get("provider") else None)
         if self.server.settings.two_steps_registration:
             if fields.get("screen") == "previous":
                 self.require_csrf(exchange, flow, fields)

@@ -95,6 +95,20 @@ async def test_an_expired_form_leads_to_a_new_one(fake: FakeKratos, clock: Manua
     assert (new["refresh"], messages_in(new)) == (True, [1010003, 4010001])
 
 
+async def test_a_new_flow_leads_where_the_expired_one_would_have(
+    fake: FakeKratos, clock: ManualClock, ada: str
+) -> None:
+    """`return_to` stays: the person ends on the page that they asked for."""
+    visitor = Visitor(fake)
+    old = await visitor.flow("login", return_to="http://127.0.0.1:4455/after")
+    clock.advance(600)
+    answer = await visitor.submit(old, method="password", identifier=ada, password="correct-horse-battery-9")
+    new = (await visitor.read({"id": answer.json()["use_flow_id"]}, "login")).json()
+
+    assert new["return_to"] == "http://127.0.0.1:4455/after"
+    assert new["request_url"] == old["request_url"]
+
+
 async def test_reading_an_expired_browser_flow_says_where_to_begin_anew(
     fake: FakeKratos, clock: ManualClock
 ) -> None:

@@ -47,6 +47,16 @@ async def test_a_newcomer_is_registered_and_knows_the_way_next_time(fake: FakeKr
     assert (await other.whoami()).json()["identity"]["id"] == who["identity"]["id"]
 
 
+@pytest.mark.parametrize("name", ["login", "registration"])
+async def test_a_button_that_names_the_provider_alone_is_enough(fake: FakeKratos, name: str) -> None:
+    """A page without scripts sends what the pressed button says: `provider`, and no `method`."""
+    visitor = Visitor(fake)
+    flow = await visitor.flow(name)
+    answer = await visitor.send_form(flow, provider="mini")
+
+    assert "/fake-oidc/mini/auth?" in answer.headers["location"]
+
+
 async def test_a_denied_consent_leads_back_to_the_form(fake: FakeKratos) -> None:
     """The form says that the provider refused."""
     visitor = Visitor(fake)
