@@ -39,16 +39,18 @@ _HOMES: Final = {
 )
 
 
-def __getattr__(name: str) -> Any:
-    """Return one of the names in `__all__`, imported now.
+if not TYPE_CHECKING:  # a type checker that saw this would take any name for one of ours
 
-    Raises:
-        AttributeError: There is no such name.
-    """
-    if name not in _HOMES:
-        raise AttributeError(f"module 'ory_guard' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"ory_guard.{_HOMES[name]}"), name)
-    return value
+    def __getattr__(name: str) -> Any:
+        """Return one of the names in `__all__`, imported now.
+
+        Raises:
+            AttributeError: There is no such name.
+        """
+        if name not in _HOMES:
+            raise AttributeError(f"module 'ory_guard' has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"ory_guard.{_HOMES[name]}"), name)
+        return value
 
 
 def __dir__() -> list[str]:

@@ -142,9 +142,10 @@ def _pairs(header: bytes, start: bytes) -> list[tuple[bytes, bytes]]:
     while at >= 0:
         end = header.find(b";", at)
         pair = (header[at:] if end < 0 else header[at:end]).rstrip(b" \t")
-        # A name starts its pair; in the midst of one the bytes are part of something else.
-        before = header[:at].rstrip(b" \t")[-1:] if at else b";"
-        if before in (b";", b""):
+        # A name starts its pair; in the midst of one the bytes are part of something else. Only the way back to the
+        # last semicolon is looked at, since a header may hold the name thousands of times.
+        begin = header.rfind(b";", 0, at) + 1
+        if begin == at or not header[begin:at].strip(b" \t"):
             name, _, value = pair.partition(b"=")
             found.append((name, value))
         at = -1 if end < 0 else header.find(start, end)

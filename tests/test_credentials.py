@@ -241,7 +241,8 @@ def test_no_bytes_raise_and_nothing_unusual_is_sent(headers: list[Pair], reader:
         assert found.value
         assert set(found.value) <= set(range(0x21, 0x7F))
         assert name in (b"X-Session-Token", b"Cookie", b"Authorization")
-        assert not {b"\r", b"\n", b"\0", b";"} & {bytes([octet]) for octet in value}
+        assert not {*b"\r\n\0"} & {*value}
+        assert name != b"Cookie" or b";" not in value
         assert found.value in b"".join(value for _, value in headers)
         assert repr(found) == f"Credential(kind={found.kind!r})"
     else:

@@ -22,7 +22,7 @@ MODULES = [
 
 def test_the_root_imports_no_framework_and_no_extra() -> None:
     """A worker that only checks sessions pays for nothing else."""
-    probe = "import sys, ory_guard; print(*sorted(sys.modules), sep='\\n')"
+    probe = "import sys; from ory_guard import *; print(*sorted(sys.modules), sep='\\n')"
     loaded = subprocess.run(
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True
     ).stdout.split()
@@ -36,6 +36,9 @@ def test_the_root_has_the_everyday_names() -> None:
     assert sorted(ory_guard.__all__) == ory_guard.__all__
     assert all(hasattr(ory_guard, name) for name in ory_guard.__all__)
     assert ory_guard.__version__.count(".") == 2
+    assert {*ory_guard.__all__} <= {*dir(ory_guard)}
+    with pytest.raises(AttributeError, match="module 'ory_guard' has no attribute 'SessionMiddleware'"):
+        _ = ory_guard.SessionMiddleware  # type: ignore[attr-defined] # the point of the test
 
 
 @pytest.mark.parametrize("name", MODULES)

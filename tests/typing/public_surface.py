@@ -114,8 +114,8 @@ def sync_endpoint(request: Request) -> Response:
 async def call_endpoints(request: Request) -> None:
     """Call guarded endpoints: both are coroutine functions, and their parameters are kept."""
     asynchronous, threaded = endpoint(request), sync_endpoint(request)
-    assert_type(asynchronous, Coroutine[Any, Any, Any])
-    assert_type(threaded, Coroutine[Any, Any, Any])
+    _ = assert_type(asynchronous, Coroutine[Any, Any, Any])
+    _ = assert_type(threaded, Coroutine[Any, Any, Any])
     await asynchronous
     await threaded
 
