@@ -5,6 +5,7 @@ Every answer is held against the truth: whose session it was, when that ended, a
 
 import asyncio
 import gc
+import logging
 import os
 import random
 import resource
@@ -28,7 +29,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.soak, pytest.mark.timeout(3_600)]
 CLIENTS: Final = 64
 CACHE_TTL: Final = 2.0
 NEGATIVE_TTL: Final = 0.5
-DEADLINE: Final = 0.2
+DEADLINE: Final = 0.5
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -76,7 +77,8 @@ class Soak:
                 continue
             self.slowest = max(self.slowest, time.monotonic() - asked_at)
             self._judge(life, reply, asked_at)
-            await asyncio.sleep(chance.uniform(0, 0.01))
+            # Whoever is told to come back later does, if sooner than told.
+            await asyncio.sleep(chance.uniform(0, 0.2 if reply.status == 503 else 0.02))
 
     def _whose(self, chance: random.Random) -> Life | None:
         if chance.random() < 0.05:
@@ -179,8 +181,11 @@ def _middle(soak: Soak, third: int) -> float:
     return part[len(part) // 2]
 
 
-async def test_nobody_is_let_in_for_another_and_nothing_grows(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_nobody_is_let_in_for_another_and_nothing_grows(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No answer is another's or comes from a dead session beyond the bounds; memory and tasks stay flat."""
+    monkeypatch.setattr(logging.getLogger("ory_guard"), "disabled", True)  # pytest keeps every record
     seconds = float(os.environ.get("ORY_GUARD_SOAK_SECONDS", "600"))
     before = len(asyncio.all_tasks())
     async with RawKratos() as kratos:

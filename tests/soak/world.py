@@ -87,7 +87,7 @@ class World:
                 await asyncio.sleep(self.chance.uniform(0, 0.1))
                 writer.write(reply)
             case "hang":
-                await asyncio.sleep(0.4)
+                await asyncio.sleep(0.8)
                 reset(writer)
             case "reset":
                 reset(writer)
