@@ -1,7 +1,7 @@
 """From an outcome and a requirement to a session or a refusal: pure, and evaluated on every request."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 from ory_guard.exceptions import (
     CsrfViolation,
@@ -30,23 +30,17 @@ def header(scope: Mapping[str, Any], name: bytes) -> bytes | None:
     return b", ".join(found) if found else None
 
 
-def refusal_without_session(outcome: Outcome, *, aal: str | None = None) -> Refusal | None:
-    """Return why this outcome lets nobody through any gate, or None where it is a session."""
-    match outcome:
-        case Authenticated():
-            return None
-        case Anonymous():
-            return SessionRequired(aal=aal)
-        case Rejected():
-            return SessionRequired(aal=aal, credential_sent=True)
-        case SecondFactorRequired(enrolled=True):
-            return StepUpRequired(aal="aal2")
-        case SecondFactorRequired():
-            return EnrollmentRequired(aal="aal2")
-        case Unavailable(retry_after=seconds):
-            return SessionCheckUnavailable(retry_after=seconds)
-        case _:
-            assert_never(outcome)
+def refusal_without_session(
+    outcome: Anonymous | Rejected | SecondFactorRequired | Unavailable, *, aal: str | None = None
+) -> Refusal:
+    """Return why this outcome lets nobody through any gate."""
+    if isinstance(outcome, Anonymous):
+        return SessionRequired(aal=aal)
+    if isinstance(outcome, Rejected):
+        return SessionRequired(aal=aal, credential_sent=True)
+    if isinstance(outcome, SecondFactorRequired):
+        return StepUpRequired(aal="aal2") if outcome.enrolled else EnrollmentRequired(aal="aal2")
+    return SessionCheckUnavailable(retry_after=outcome.retry_after)
 
 
 class Gate:
@@ -100,9 +94,7 @@ class Gate:
             extra: Failures that were found elsewhere (`when`).
         """
         if not isinstance(outcome, Authenticated):
-            refusal = refusal_without_session(outcome, aal=requirement.aal)
-            assert refusal is not None  # noqa: S101 - only a session has none
-            return refusal
+            return refusal_without_session(outcome, aal=requirement.aal)
         if not self.passes(outcome, scope):
             return CsrfViolation()
         failures = (*unmet(requirement, outcome.session, now, self._settings.clock_skew), *extra)
