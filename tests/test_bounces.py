@@ -1,0 +1,165 @@
+"""The loop breaker: a browser that is sent away again and again for one page is told instead."""
+
+from typing import Any
+
+import pytest
+from applications import gated, public
+from asgi_calls import NAVIGATE, Answered, call, http_scope
+from guard_bench import SESSION_COOKIE, Bench
+from hypothesis import given
+from hypothesis import strategies as st
+from stub_kratos import NOW, STEP_UP, refused, settings_of, signed_in
+
+from ory_guard.bounces import count_bounce, has_bounced
+
+pytestmark = pytest.mark.anyio
+
+HTTPS = settings_of()
+PAGE = "https://app.example.com/vault"
+
+
+class Browser:
+    """A browser that keeps the count, and is led away from a page."""
+
+    def __init__(self, bench: Bench, *headers: tuple[bytes, bytes], **conditions: Any) -> None:
+        self.bench = bench
+        self.headers = headers
+        self.cookies: dict[bytes, bytes] = {}
+        self.app = gated(bench.guard, **conditions)
+
+    async def open(self, path: str, *more: tuple[bytes, bytes]) -> Answered:
+        """Open a page, and keep the cookies of the answer."""
+        jar = b"; ".join(b"=".join(pair) for pair in self.cookies.items())
+        sent = [(b"cookie", jar)] if jar else []
+        answered = await call(self.app, path, headers=[NAVIGATE, *self.headers, *sent, *more])
+        for value in answered.all(b"set-cookie"):
+            name, _, rest = value.partition(b"=")
+            if b"Max-Age=0" in value:
+                self.cookies.pop(name, None)
+            else:
+                self.cookies[name] = rest.partition(b";")[0]
+        return answered
+
+
+async def test_the_third_redirect_for_one_page_within_a_minute_is_a_page() -> None:
+    """It explains, and shows the way on for who wants to try again."""
+    browser = Browser(Bench())
+
+    answers = [await browser.open("/vault") for _ in range(4)]
+
+    assert [answered.status for answered in answers] == [303, 303, 401, 401]
+    page = answers[2]
+    assert b"Signing in goes round in circles" in page.body
+    assert (answers[0].header(b"location") or b"").replace(b"&", b"&amp;") in page.body
+    assert page.header(b"location") is None
+    assert page.header(b"cache-control") == b"no-store"
+    assert page.header(b"www-authenticate") == b'Bearer realm="ory_guard"'
+
+
+async def test_it_counts_wherever_the_redirects_lead() -> None:
+    """Login, second factor, login: one page, three tries."""
+    bench = Bench(STEP_UP, refused(401), STEP_UP, negative_ttl=0)
+    browser = Browser(bench, SESSION_COOKIE)
+
+    statuses = [(await browser.open("/vault")).status for _ in range(3)]
+
+    assert statuses == [303, 303, 401]
+
+
+async def test_after_a_minute_the_count_begins_anew() -> None:
+    """It is about loops, not about people who come back."""
+    bench = Bench()
+    browser = Browser(bench)
+    for _ in range(2):
+        await browser.open("/vault")
+        bench.clock.advance(29)
+
+    bench.clock.advance(2)
+    assert [(await browser.open("/vault")).status for _ in range(3)] == [303, 303, 401]
+
+
+async def test_each_page_has_its_own_count() -> None:
+    """Opening several tabs is no loop; the count is that of the last page."""
+    browser = Browser(Bench())
+
+    statuses = [(await browser.open(f"/page/{number}")).status for number in range(6)]
+
+    assert statuses == [303] * 6
+
+
+async def test_a_prefetch_is_not_counted() -> None:
+    """Nobody sees its answer, which is not a redirect either."""
+    browser = Browser(Bench())
+
+    for _ in range(5):
+        answered = await browser.open("/vault", (b"sec-purpose", b"prefetch"))
+        assert (answered.status, answered.all(b"set-cookie")) == (401, [])
+    assert (await browser.open("/vault")).status == 303
+
+
+async def test_the_first_answer_with_a_session_ends_the_count() -> None:
+    """The loop is over; the cookie goes."""
+    bench = Bench(refused(401), signed_in(), negative_ttl=0)
+    browser = Browser(bench, SESSION_COOKIE)
+    await browser.open("/vault")
+    assert b"ory_guard_bounces" in browser.cookies
+
+    answered = await browser.open("/vault")
+
+    assert answered.status == 200
+    assert answered.all(b"set-cookie") == [b"ory_guard_bounces=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure"]
+    assert browser.cookies == {}
+
+
+async def test_a_refused_session_does_not_end_it() -> None:
+    """A session that does not reach what the page asks for is still in the loop."""
+    browser = Browser(Bench(), SESSION_COOKIE, aal="aal2")
+
+    assert [(await browser.open("/vault")).status for _ in range(3)] == [303, 303, 401]
+
+
+async def test_a_public_page_of_somebody_else_leaves_the_count_alone() -> None:
+    """Only a session ends it."""
+    bench = Bench(refused(401))
+    browser = Browser(bench, SESSION_COOKIE)
+    await browser.open("/vault")
+
+    cookie = b"ory_guard_bounces=" + browser.cookies[b"ory_guard_bounces"]
+    answered = await call(public(bench.guard), headers=[SESSION_COOKIE, (b"cookie", cookie)])
+
+    assert answered.all(b"set-cookie") == []
+
+
+async def test_the_cookie_is_short_lived_and_out_of_reach_of_scripts() -> None:
+    """`Secure` where the application is served over https."""
+    answered = await Browser(Bench()).open("/vault")
+    plain = await Browser(Bench(app_url="http://127.0.0.1:4455")).open("/vault")
+
+    (cookie,) = answered.all(b"set-cookie")
+    assert cookie.endswith(b"; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure")
+    assert b"Secure" not in plain.all(b"set-cookie")[0]
+
+
+@given(st.binary(max_size=40) | st.from_regex(rb"[0-9.]{0,30}", fullmatch=True))
+def test_a_forged_count_is_worth_nothing(value: bytes) -> None:
+    """Whatever stands there, the browser is counted, or its owner sees a page; nothing is raised."""
+    scope = http_scope(headers=[(b"accept", b"*/*"), (b"cookie", b"a=b; ory_guard_bounces=" + value)])
+
+    counted = count_bounce(scope, HTTPS, PAGE, NOW.timestamp())
+
+    assert has_bounced(scope)
+    assert counted is None or counted.startswith(b"ory_guard_bounces=1.")
+
+
+def test_a_count_from_the_future_is_no_count() -> None:
+    """A clock that was set back must not keep somebody on the page that explains."""
+    now = NOW.timestamp()
+    first = count_bounce(http_scope(), HTTPS, PAGE, now + 3_600)
+    assert first is not None
+    scope = http_scope(headers=[(b"cookie", first.partition(b";")[0])])
+
+    again = count_bounce(scope, HTTPS, PAGE, now)
+
+    assert again is not None
+    assert again.startswith(b"ory_guard_bounces=1.")
+    assert not has_bounced(http_scope(headers=[SESSION_COOKIE]))
