@@ -1,31 +1,46 @@
-"""What a person does in a browser, over and over."""
+"""What a person does in a browser, over and over; fields go by Kratos' names, since its words may change."""
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from .eyes import Eyes
 from .stage import PASSWORD, Stage
 
-__all__ = ["code_from_outbox", "enrol", "register", "sign_in", "sign_out"]
+__all__ = ["button", "enrol", "field", "newest_code", "register", "said", "sign_in", "sign_out"]
 
 
-def register(page: Page, email: str = "ada@example.test") -> None:
+def field(page: Page, name: str, group: str | None = None) -> Locator:
+    """Return the visible field of a name, on a settings page that of a method's section."""
+    return page.locator(f"#{group}" if group else "main").locator(f'input[name="{name}"]:not([type="hidden"])')
+
+
+def button(page: Page, method: str) -> Locator:
+    """Return the button that submits a method."""
+    return page.locator(f'button[name="method"][value="{method}"]')
+
+
+def said(page: Page, number: int) -> Locator:
+    """Return Kratos' message of a number."""
+    return page.locator(f'[data-message="{number}"]')
+
+
+def register(page: Page, email: str) -> None:
     """Create an account; ends on the verification page, signed in."""
     page.goto("/registration")
-    page.get_by_label("E-Mail").fill(email)
-    page.get_by_label("First Name").fill("Ada")
-    page.get_by_role("button", name="Sign up", exact=True).click()
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign up", exact=True).click()
-    expect(page.get_by_role("heading", name="Verify your e-mail address")).to_be_visible()
+    field(page, "traits.email").fill(email)
+    field(page, "traits.name.first").fill("Ada")
+    button(page, "profile").click()
+    field(page, "password").fill(PASSWORD)
+    button(page, "password").click()
+    expect(page.get_by_role("heading", name="Verify your email address")).to_be_visible()
 
 
-def sign_in(page: Page, email: str = "ada@example.test", password: str = PASSWORD) -> None:
+def sign_in(page: Page, email: str, password: str = PASSWORD) -> None:
     """Fill in the sign-in page that is open."""
-    page.get_by_label("E-Mail").fill(email)
-    page.get_by_label("Password", exact=True).fill(password)
-    page.get_by_role("button", name="Sign in with your password").click()
+    field(page, "identifier").fill(email)
+    field(page, "password").fill(password)
+    button(page, "password").click()
 
 
 def sign_out(page: Page) -> None:
@@ -37,13 +52,15 @@ def sign_out(page: Page) -> None:
 def enrol(page: Page, stage: Stage) -> str:
     """Set up an authenticator app on the settings page that is open, and return its secret."""
     secret = page.locator("#totp_secret_key code").inner_text()
-    page.get_by_label("Code from the app").fill(stage.totp(secret))
-    page.locator("#totp").get_by_role("button", name="Save").click()
+    field(page, "totp_code").fill(stage.totp(secret))
+    button(page, "totp").click()
     return secret
 
 
-def code_from_outbox(eyes: Eyes) -> str:
-    """Open the outbox the way the page offers it, in a new tab, and return the newest code."""
+def newest_code(eyes: Eyes, stage: Stage, email: str) -> str:
+    """Return the code that was sent: from the outbox, the way the page offers it in a new tab, if there is one."""
+    if stage.backend.fake is None:
+        return stage.code_for(email)
     with eyes.page.expect_popup() as opened:
         eyes.page.get_by_role("link", name="the outbox").click()
     code = opened.value.locator("code.secret").first.inner_text()

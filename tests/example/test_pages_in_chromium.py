@@ -8,28 +8,30 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from .eyes import Eyes, open_window
-from .person import register, sign_in, sign_out
+from .person import button, field, register, sign_in, sign_out
 from .stage import PASSWORD, Stage
 
 pytestmark = pytest.mark.browser
+
+EMAIL = "ada@example.test"
 
 
 def confirm_password(page: Page) -> None:
     """Sign in once more on the page that asks for it."""
     expect(page.get_by_role("heading", name="Confirm that it is you")).to_be_visible()
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
+    field(page, "password").fill(PASSWORD)
+    button(page, "password").click()
 
 
-def test_a_transfer_survives_signing_in_once_more(eyes: Eyes, served: tuple[str, Stage]) -> None:
+def test_a_transfer_survives_signing_in_once_more(eyes: Eyes, served: Stage) -> None:
     """After a minute on the form the person signs in again, finds what they typed, and sends it."""
     page = eyes.page
-    register(page)
+    register(page, EMAIL)
     page.goto("/transfer")
     page.get_by_label("To whom").fill("Grace")
     page.get_by_label("Amount in euros").fill("12.50")
     page.get_by_label("Note").fill("for the <lantern>")
-    served[1].wait(61)
+    served.wait(61)
     page.get_by_role("button", name="Send").click()
     eyes.look("login-refresh")
     confirm_password(page)
@@ -45,11 +47,11 @@ def test_a_transfer_survives_signing_in_once_more(eyes: Eyes, served: tuple[str,
     eyes.look("transfer-sent")
 
 
-def test_the_transfer_form_itself_asks_for_a_fresh_sign_in(eyes: Eyes, served: tuple[str, Stage]) -> None:
+def test_the_transfer_form_itself_asks_for_a_fresh_sign_in(eyes: Eyes, served: Stage) -> None:
     """Who signed in long ago confirms it before typing, not after."""
     page = eyes.page
-    register(page)
-    served[1].wait(61)
+    register(page, EMAIL)
+    served.wait(61)
 
     page.goto("/transfer")
     confirm_password(page)
@@ -60,7 +62,7 @@ def test_the_transfer_form_itself_asks_for_a_fresh_sign_in(eyes: Eyes, served: t
 def test_mistakes_in_a_transfer_are_said_beside_their_fields(eyes: Eyes) -> None:
     """The first field with a mistake has the focus and a description; nothing typed is lost."""
     page = eyes.page
-    register(page)
+    register(page, EMAIL)
     page.goto("/transfer")
     page.get_by_label("To whom").fill("Grace")
     page.get_by_label("Amount in euros").fill("a lot")
@@ -74,19 +76,17 @@ def test_mistakes_in_a_transfer_are_said_beside_their_fields(eyes: Eyes) -> None
     eyes.look("transfer-mistake")
 
 
-def test_a_session_revoked_elsewhere_closes_its_live_page(
-    browser: Browser, eyes: Eyes, served: tuple[str, Stage]
-) -> None:
+def test_a_session_revoked_elsewhere_closes_its_live_page(browser: Browser, eyes: Eyes, served: Stage) -> None:
     """Signed out from another browser, the websocket closes with 1008 and the page says why."""
     page = eyes.page
-    register(page)
+    register(page, EMAIL)
     page.goto("/live")
     expect(page.get_by_role("status")).to_contain_text("Open")
     expect(page.get_by_text(re.compile(r"Open for \d+ s as Ada"))).to_be_visible()
     eyes.look("live")
-    with open_window(browser, served[0]) as elsewhere:
+    with open_window(browser, served.app_url) as elsewhere:
         elsewhere.page.goto("/sessions")
-        sign_in(elsewhere.page)
+        sign_in(elsewhere.page, EMAIL)
         elsewhere.look("sessions")
         elsewhere.page.get_by_role("button", name="Sign out this one").click()
         expect(elsewhere.page.get_by_text("That session is signed out.")).to_be_visible()
@@ -98,14 +98,14 @@ def test_a_session_revoked_elsewhere_closes_its_live_page(
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_all_other_sessions_end_at_once(browser: Browser, eyes: Eyes, served: tuple[str, Stage]) -> None:
+def test_all_other_sessions_end_at_once(browser: Browser, eyes: Eyes, served: Stage) -> None:
     """One button ends every other session and leaves this one alone."""
     page = eyes.page
-    register(page)
-    with open_window(browser, served[0]) as second, open_window(browser, served[0]) as third:
+    register(page, EMAIL)
+    with open_window(browser, served.app_url) as second, open_window(browser, served.app_url) as third:
         for other in (second.page, third.page):
             other.goto("/me")
-            sign_in(other)
+            sign_in(other, EMAIL)
         page.goto("/sessions")
         page.get_by_role("button", name="Sign out all others").click()
         expect(page.get_by_text("You are signed in nowhere else.")).to_be_visible()
@@ -114,18 +114,17 @@ def test_all_other_sessions_end_at_once(browser: Browser, eyes: Eyes, served: tu
             expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_the_api_page_tries_operations_with_cookie_and_token(eyes: Eyes, served: tuple[str, Stage]) -> None:
+def test_the_api_page_tries_operations_with_cookie_and_token(eyes: Eyes, served: Stage) -> None:
     """The browser's cookie answers, a session token answers, and a wrong token is refused."""
-    url, stage = served
     page = eyes.page
-    register(page)
-    (identity,) = stage.fake.identities
+    register(page, EMAIL)
+    (identity,) = served.fake.identities
     page.goto("/api")
     eyes.look("api")
     me = page.locator("section.operation", has_text="/api/me")
     me.get_by_role("button", name="Send").click()
     expect(me.locator(".answer")).to_contain_text("200")
-    for token, status in ((stage.fake.sign_in(identity).token, "200"), ("ory_st_nobodys", "401")):
+    for token, status in ((served.fake.sign_in(identity).token, "200"), ("ory_st_nobodys", "401")):
         page.get_by_label("Authorization: Bearer").check()
         page.get_by_label("Session token", exact=True).fill(token)
         page.get_by_role("button", name="Authorize").click()
@@ -134,7 +133,7 @@ def test_the_api_page_tries_operations_with_cookie_and_token(eyes: Eyes, served:
         expect(me.locator(".answer")).to_contain_text(status)
     eyes.look("api-answered")
 
-    schema = httpx2.get(f"{url}/openapi.json").json()
+    schema = httpx2.get(f"{served.app_url}/openapi.json").json()
     assert set(schema["components"]["securitySchemes"]) == {
         "ory_session_cookie",
         "ory_session_token",
@@ -145,7 +144,7 @@ def test_the_api_page_tries_operations_with_cookie_and_token(eyes: Eyes, served:
 def test_the_panel_and_its_json_tell_what_the_guard_did(eyes: Eyes) -> None:
     """A second look at a page is a hit; a refused one is there with its reason; no secret is in either."""
     page = eyes.page
-    register(page)
+    register(page, EMAIL)
     page.goto("/me")
     page.goto("/me")
     panel = page.get_by_role("complementary")
@@ -161,23 +160,60 @@ def test_the_panel_and_its_json_tell_what_the_guard_did(eyes: Eyes) -> None:
     assert not [value for value in cookies if value in told]
 
 
-def test_pages_work_with_the_keyboard_alone(eyes: Eyes) -> None:
-    """The first stop is a way past the navigation, and a form is filled in and sent without a mouse."""
+def test_a_provider_signs_up_and_is_linked(eyes: Eyes) -> None:
+    """Somebody comes back from the provider signed in; an account with a password can link the provider too."""
     page = eyes.page
-    page.goto("/")
-    page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
-    page.keyboard.press("Enter")
-    expect(page.locator("main")).to_be_focused()
-    register(page)
+    page.goto("/registration")
+    page.get_by_role("button", name="Sign up with Harbour").click()
+    page.locator('input[name="email"]').fill("grace@example.test")
+    page.get_by_role("button", name="Allow").click()
+    page.goto("/me")
+    expect(page.get_by_text("grace@example.test").first).to_be_visible()
     sign_out(page)
-    page.goto("/login")
-    page.keyboard.type("ada@example.test")
-    page.keyboard.press("Tab")
-    page.keyboard.type(PASSWORD)
-    page.keyboard.press("Enter")
+    register(page, EMAIL)
+    page.goto("/settings")
 
-    expect(page.get_by_role("heading", name="Welcome, Ada")).to_be_visible()
+    page.locator('button[name="link"]').click()
+    page.locator('input[name="email"]').fill("ada@harbour.test")
+    page.get_by_role("button", name="Allow").click()
+
+    expect(page.locator('button[name="unlink"]')).to_be_visible()
+    eyes.look("settings-linked")
+
+
+def test_an_expired_form_starts_anew_and_says_so(eyes: Eyes, served: Stage) -> None:
+    """An old flow's page is replaced by a fresh one with a message, and leads on to the same page."""
+    page = eyes.page
+    register(page, EMAIL)
+    sign_out(page)
+    page.goto("/me")
+    served.wait(660)
+    page.reload()
+    expect(page.get_by_role("status")).to_contain_text("The form had expired")
+    eyes.look("login-expired")
+
+    served.wait(660)
+    sign_in(page, EMAIL)
+    expect(page.get_by_role("alert")).to_contain_text("too long")
+    sign_in(page, EMAIL)
+
+    expect(page).to_have_url(re.compile("/me$"))
+
+
+def test_everything_can_be_read_and_sent_without_javascript(browser: Browser, served: Stage) -> None:
+    """Flows, a transfer and signing out work in a window where scripts are off."""
+    context = browser.new_context(base_url=served.app_url, java_script_enabled=False)
+    page = context.new_page()
+    register(page, EMAIL)
+    page.goto("/transfer")
+    page.get_by_label("To whom").fill("Grace")
+    page.get_by_label("Amount in euros").fill("1")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("cell", name="Grace")).to_be_visible()
+    page.goto("/live")
+    expect(page.get_by_text("This page needs JavaScript")).to_be_visible()
+    sign_out(page)
+    context.close()
 
 
 def test_the_remaining_pages_look_right(eyes: Eyes) -> None:
@@ -191,7 +227,7 @@ def test_the_remaining_pages_look_right(eyes: Eyes) -> None:
     eyes.look("error-unknown")
     page.goto("/outbox")
     eyes.look("outbox-empty")
-    register(page)
+    register(page, EMAIL)
     page.goto("/outbox")
     eyes.look("outbox")
     page.goto("/")
