@@ -85,6 +85,8 @@ class OidcCallback:
         identity = known or self._register(flow, name, claims)
         if flow.native:
             session = self._sessions.start(identity, [method], device_of(exchange))
+            if known is None:
+                self._registration.begin_verification(exchange, flow, identity)
             return self._hand_over(exchange, flow, session)
         finish = self._login.finish if known else self._registration.finish
         return finish(exchange, flow, identity, method)

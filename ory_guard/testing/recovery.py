@@ -47,6 +47,7 @@ class RecoveryEndpoints(CodeFlowEndpoints):
         if identity is not None:
             code = self.server.send_code(email, "recovery_code_valid", "Recover your account")
             self.keep_code(flow, code, identity.id)
+            flow.internal["email"] = email
 
     def sent_extra(self) -> dict[str, Any]:
         """Return the payload that Kratos shows right after a code was sent."""
@@ -73,7 +74,10 @@ class RecoveryEndpoints(CodeFlowEndpoints):
         ui.nodes.append(submit_node("code", email, 1070008, "email"))
 
     def passed(self, exchange: Exchange, flow: Flow, identity: Identity) -> Answer:
-        """Sign the owner in and send them to their settings."""
+        """Sign the owner in and send them to their settings; who got the code has verified the address, too."""
+        for address in identity.verifiable_addresses:
+            if address.value == flow.internal["email"] and not address.verified:
+                address.verified, address.verified_at = True, self.server.now()
         session = self.sessions.start(identity, [self.sessions.completed("code_recovery")], device_of(exchange))
         if not flow.native:
             exchange.renew_csrf()

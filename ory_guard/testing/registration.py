@@ -168,7 +168,7 @@ class RegistrationEndpoints(FlowEndpoints):
         settings = self.server.settings
         if not flow.native:
             exchange.renew_csrf()
-        onward, page = self._verification(exchange, flow, identity)
+        onward, page = self.begin_verification(exchange, flow, identity)
         body: dict[str, Any] = {"identity": self.server.identity_document(identity)}
         if settings.session_after_registration:
             session = self.sessions.start(identity, [method], device_of(exchange))
@@ -184,7 +184,7 @@ class RegistrationEndpoints(FlowEndpoints):
             onward.insert(0, {"action": "redirect_browser_to", "redirect_browser_to": location})
         return Answer.json({**body, "continue_with": onward})
 
-    def _verification(
+    def begin_verification(
         self,
         exchange: Exchange,
         flow: Flow,

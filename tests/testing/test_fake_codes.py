@@ -70,6 +70,22 @@ async def test_a_code_works_once_and_in_time(fake: FakeKratos, clock: ManualCloc
     assert messages_in(late.json()) == [4070006]
 
 
+async def test_a_recovery_verifies_the_address_that_got_the_code(fake: FakeKratos, ada: Identity) -> None:
+    """Who read the e-mail owns the address; one that was verified before keeps its time."""
+    visitor = Visitor(fake)
+    times = []
+    for _ in range(2):
+        visitor.client.cookies.clear()
+        flow = await visitor.flow("recovery")
+        await visitor.submit(flow, method="code", email="ada@example.test")
+        await visitor.submit(flow, method="code", code=fake.messages[0].code)
+        fake.clock.advance(60)
+        (address,) = (await visitor.whoami()).json()["identity"]["verifiable_addresses"]
+        times.append((address["verified"], address["verified_at"]))
+
+    assert times == [(True, times[0][1])] * 2
+
+
 async def test_a_deleted_account_is_not_recovered(fake: FakeKratos, ada: Identity) -> None:
     """A code outlives nobody."""
     visitor = Visitor(fake)

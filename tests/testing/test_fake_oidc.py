@@ -114,6 +114,18 @@ async def test_an_app_exchanges_both_halves_for_a_token(fake: FakeKratos) -> Non
     assert ((await app.whoami()).status_code, wrong.status_code) == (200, 404)
 
 
+async def test_an_address_is_verified_by_mail_once(fake: FakeKratos) -> None:
+    """Registering through an app sends a code to the newcomer's address; signing in again does not."""
+    for name in ("registration", "login"):
+        app = Visitor(fake, app=True)
+        flow = await app.flow(name)
+        page = (await app.submit(flow, method="oidc", provider="mini")).json()["redirect_browser_to"]
+        await consent(Visitor(fake), page)
+
+    assert [one.template_type for one in fake.messages] == ["verification_code_valid"]
+    assert fake.identities[0].verifiable_addresses[0].status == "sent"
+
+
 async def test_an_app_without_a_code_goes_to_the_default_page(fake: FakeKratos) -> None:
     """Without the first half there is no way to the token."""
     app = Visitor(fake, app=True)
