@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from guard_bench import Bench, request, requests
+from guard_bench import SESSION_TOKEN, Bench, request, requests
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from stub_kratos import (
@@ -17,14 +17,16 @@ from stub_kratos import (
     StubKratos,
     guard_of,
     refused,
+    session_body,
     signed_in,
 )
 
-from ory_guard import Anonymous, Authenticated, OryGuard
+from ory_guard import Anonymous, Authenticated, OryGuard, SecondFactorRequired, Session, Unavailable
 from ory_guard.events import Event
 from ory_guard.exceptions import (
     ConfigurationError,
     RequirementNotMet,
+    SessionRequired,
 )
 
 pytestmark = pytest.mark.anyio
@@ -146,3 +148,64 @@ async def test_a_listener_that_raises_changes_nothing() -> None:
         raise RuntimeError
 
     assert isinstance(await Bench(listeners=[careless]).outcome(), Authenticated)
+
+
+# In the place of Kratos, in tests of applications.
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        (Session.model_validate(session_body(id="mine")), "Authenticated"),
+        (None, "Anonymous"),
+        (SecondFactorRequired("cookie", enrolled=True), "SecondFactorRequired"),
+        (Unavailable("timeout"), "Unavailable"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_a_session_or_an_outcome_can_stand_in_for_kratos(given: Any, seen: str) -> None:
+    """For a block, on every request, with a credential or without; blocks can be nested."""
+    bench = Bench(refused(401))
+
+    with bench.guard.override(None), bench.guard.override(given):
+        for headers in ([SESSION_TOKEN], [(b"accept", b"*/*")]):
+            assert type(await bench.outcome(*headers)).__name__ == seen
+        assert bench.calls == 0
+    with bench.guard.override(None), pytest.raises(SessionRequired):
+        await bench.guard.require(request())
+
+    assert type(await bench.outcome()).__name__ == "Rejected"
+
+
+async def test_a_session_that_stands_in_says_so() -> None:
+    """A log of a test can't be mistaken for one of an application."""
+    bench = Bench()
+    session = Session.model_validate(session_body(id="mine"))
+
+    with bench.guard.override(session):
+        outcome = await bench.outcome()
+
+    assert outcome == Authenticated(session, "x_session_token", "override", 0.0)
+
+
+async def test_numbers_tell_what_a_guard_did() -> None:
+    """For a readiness probe or a dashboard without listeners."""
+    bench = Bench(signed_in(), refused(401))
+    bench.kratos.hold()
+    tasks = await requests(bench, 3)
+    bench.kratos.release()
+    await asyncio.gather(*tasks)
+    await bench.outcome()
+    await bench.outcome((b"x-session-token", b"other"))
+    await bench.outcome((b"accept", b"*/*"))
+
+    stats = bench.guard.stats()
+    assert (stats.entries, stats.hits, stats.misses, stats.shared, stats.upstream_calls) == (2, 1, 4, 2, 2)
+    assert (stats.degraded, stats.breaker, stats.store, stats.store_hits) == (False, "closed", "none", 0)
+
+
+@pytest.mark.parametrize("every", [0, -1, float("nan")])
+def test_a_watch_needs_a_rhythm(every: float) -> None:
+    """Seconds above 0."""
+    with pytest.raises(ConfigurationError, match=r"every: .* is not allowed: use seconds above 0"):
+        guard_of(None).watch(request(), every=every)
