@@ -7,30 +7,17 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 from recorded import Exchange, Script, exchanges, recorded_response
+from typed_calls import BODIES, HEADERS, NOT_MODELLED, arguments_of, bodies_of, is_typed_call
 
 from ory_guard import exceptions
-from ory_guard.client import FrontendClient, updates
+from ory_guard.client import FrontendClient
 from ory_guard.client.requests import Body
 from ory_guard.client.table import OPERATIONS
 from ory_guard.exceptions import FlowError, KratosRefusal, OryGuardError
 
 pytestmark = pytest.mark.anyio
-
-_FLAGS = {"true": True, "false": False}
-_HEADERS = {"cookie": "cookie", "x-session-token": "x_session_token", "authorization": "authorization"}
-_BODIES: dict[str, TypeAdapter[BaseModel]] = {
-    "update_login_flow": TypeAdapter(updates.UpdateLoginFlowBody),
-    "update_registration_flow": TypeAdapter(updates.UpdateRegistrationFlowBody),
-    "update_recovery_flow": TypeAdapter(updates.UpdateRecoveryFlowBody),
-    "update_verification_flow": TypeAdapter(updates.UpdateVerificationFlowBody),
-    "update_settings_flow": TypeAdapter(updates.UpdateSettingsFlowBody),
-    "perform_native_logout": TypeAdapter(updates.PerformNativeLogoutBody),
-    "update_fedcm_flow": TypeAdapter(updates.UpdateFedcmFlowBody),
-}
-_NOT_MODELLED = {"logout.native.missing_token", "registration.two_step.ajax.back.as_a_form_sends_it"}
-"""Bodies that are wrong or incomplete on purpose, which only a mapping can say."""
 
 ERRORS = {
     (400, "UI"): "FlowInvalid",
@@ -63,45 +50,8 @@ _NO_FLOW = {
 """Operations whose 403 and 404 speak of no flow."""
 
 
-def is_typed_call(exchange: Exchange) -> bool:
-    """Leave out navigations and form posts, HEAD and POST whoami, the malformed body, and the health calls."""
-    request = exchange.request
-    return (
-        exchange.operation != "-"
-        and (request["headers"].get("accept") == "application/json" or exchange.case == "webauthn_js")
-        and request["method"] == OPERATIONS[exchange.operation].method
-        and not exchange.case.endswith("malformed_json")
-    )
-
-
 TYPED_CALLS = [exchange for exchange in exchanges() if is_typed_call(exchange)]
 each_typed_call = pytest.mark.parametrize("exchange", TYPED_CALLS, ids=lambda exchange: exchange.case)
-
-
-def arguments_of(exchange: Exchange) -> dict[str, Any]:
-    """Return the arguments with which the client makes the recorded request."""
-    request = exchange.request
-    arguments: dict[str, Any] = {
-        name: _FLAGS.get(text, int(text) if name in ("page", "per_page", "page_size") else text)
-        for name, text in parse_qsl(request["query"])
-    }
-    arguments |= {_HEADERS[name]: value for name, value in request["headers"].items() if name in _HEADERS}
-    if "{id}" in OPERATIONS[exchange.operation].path:
-        arguments["id"] = request["path"].rpartition("/")[2]
-    if exchange.case == "token_exchange.missing":
-        # Both codes are required arguments; to Kratos an empty one is a missing one.
-        arguments |= {"init_code": "", "return_to_code": ""}
-    return arguments
-
-
-def bodies_of(exchange: Exchange) -> list[Body | None]:
-    """Return the recorded body as a mapping and, unless it is wrong on purpose, as the update's model."""
-    recorded = exchange.request["body"]
-    if recorded is None:
-        return [None]
-    if exchange.case in _NOT_MODELLED:
-        return [recorded]
-    return [recorded, _BODIES[exchange.operation].validate_python(recorded)]
 
 
 def normalised(value: Any) -> Any:
@@ -127,7 +77,7 @@ def call(client: FrontendClient, exchange: Exchange, body: Body | None) -> Any:
 def secrets_of(exchange: Exchange) -> list[str]:
     """Return the credentials in a recorded request: tokens, cookies, passwords and codes."""
     headers, body = exchange.request["headers"], exchange.request["body"] or {}
-    sent = [value for name, value in headers.items() if name in _HEADERS]
+    sent = [value for name, value in headers.items() if name in HEADERS]
     sent += [body[name] for name in ("password", "totp_code", "code", "csrf_token", "token") if name in body]
     return [part for value in sent for part in value.split() if part not in ("x", "Bearer", "bearer", "Basic")]
 
@@ -199,6 +149,6 @@ def dumped(parsed: Any) -> Any:
 def test_wrong_bodies_are_not_modelled() -> None:
     """The two bodies that only a mapping can say are refused by the models."""
     for exchange in exchanges():
-        if exchange.case in _NOT_MODELLED:
+        if exchange.case in NOT_MODELLED:
             with pytest.raises(ValidationError):
-                _BODIES[exchange.operation].validate_python(exchange.request["body"])
+                BODIES[exchange.operation].validate_python(exchange.request["body"])
