@@ -1,0 +1,152 @@
+"""What a check is given, and what it returns."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx2
+
+from ory_guard.cache import Clock, SystemClock
+from ory_guard.cli.presented import Header
+from ory_guard.client.transport import Wire
+from ory_guard.settings import GuardSettings
+from ory_guard.whoami import Answer
+
+__all__ = [
+    "Case",
+    "Finding",
+    "Level",
+    "Probe",
+    "error_of",
+    "json_of",
+    "notice",
+    "ok",
+    "problem",
+    "skipped",
+    "text_header",
+]
+
+Level = Literal["ok", "notice", "problem", "skipped"]
+
+JSON: Header = (b"accept", b"application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found.
+
+    Attributes:
+        level: `ok`, `notice` for what may be meant so, `problem` for what will not work, or `skipped` for what
+            could not be looked at.
+        says: What was found.
+        fix: What to do about it; for what was skipped, what to give so that it can be looked at.
+        check: The check that found it.
+    """
+
+    level: Level
+    says: str
+    fix: str = ""
+    check: str = ""
+
+
+def ok(says: str) -> Finding:
+    """Return that something is as it should be."""
+    return Finding("ok", says)
+
+
+def notice(says: str, fix: str = "") -> Finding:
+    """Return something that may be meant so."""
+    return Finding("notice", says, fix)
+
+
+def problem(says: str, fix: str) -> Finding:
+    """Return something that will not work."""
+    return Finding("problem", says, fix)
+
+
+def skipped(says: str, fix: str = "") -> Finding:
+    """Return that something could not be looked at."""
+    return Finding("skipped", says, fix)
+
+
+class Probe:
+    """Asks one of Kratos' APIs.
+
+    Args:
+        url: Where it is.
+        transport: A transport to use instead of connections of its own.
+        timeout: Seconds that one answer may take.
+
+    Attributes:
+        answers: Every answer so far.
+    """
+
+    def __init__(self, url: str, transport: httpx2.AsyncBaseTransport | None = None, *, timeout: float) -> None:
+        self.url = url
+        self.answers: list[Answer] = []
+        self._wire = Wire(transport, timeout=timeout, secure=url.startswith("https:"))
+
+    async def get(self, path: str, *headers: Header, **query: str) -> Answer:
+        """Return the answer to a GET, for JSON unless a header says otherwise.
+
+        Raises:
+            KratosUnavailable: There was none.
+        """
+        url = httpx2.URL(self.url + path, params=query) if query else httpx2.URL(self.url + path)
+        sent = [(b"host", url.netloc), JSON, (b"accept-encoding", b"identity"), (b"user-agent", b"ory-guard")]
+        answer = await self._wire.send(path, httpx2.Request("GET", url, headers=[*sent, *headers]))
+        self.answers.append(answer)
+        return answer
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._wire.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One set-up to look at.
+
+    Attributes:
+        settings: The guard's settings.
+        kratos: Kratos' public API.
+        admin: Its admin API, where it was told.
+        credential: Somebody's session token or browser cookies, where they were given.
+        redis_url: Where the shared store is, where there is one.
+        jwks: Where the keys of tokens are, where there are any.
+        template: The tokenizer template that tokens are made with.
+        clock: Where the time comes from.
+        tell: Is told the name of each check.
+    """
+
+    settings: GuardSettings
+    kratos: Probe
+    admin: Probe | None = None
+    credential: Header | None = None
+    redis_url: str | None = None
+    jwks: str | Path | None = None
+    template: str | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    tell: Callable[[str], None] = lambda _: None
+
+
+def json_of(answer: Answer) -> dict[str, Any]:
+    """Return the JSON object of an answer, or an empty one where it has none."""
+    try:
+        document = json.loads(answer.body) if answer.is_json() else {}
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def error_of(answer: Answer) -> dict[str, Any]:
+    """Return the `error` of an answer, or an empty one where it has none."""
+    error = json_of(answer).get("error")
+    return error if isinstance(error, dict) else {}
+
+
+def text_header(answer: Answer, name: str) -> str:
+    """Return the first value of a header as text, or an empty one where it has none."""
+    return (answer.header(name.encode()) or b"").decode("latin-1")

@@ -1,0 +1,98 @@
+"""Kratos itself: its version, its clock, what it says about caching and about limits."""
+
+import re
+from datetime import datetime
+from typing import Final
+
+from ory_guard.cli.checkup.case import Case, Finding, json_of, notice, ok, problem, skipped, text_header
+
+__all__ = ["check_caching", "check_clock", "check_rate_limit", "check_version"]
+
+MADE_FOR: Final = "v26.2.0"
+
+_RELEASE: Final = re.compile(r"v?(\d+)\.(\d+)(?:\.\d+)*(?:[-+].*)?")
+_LIMITS: Final = re.compile(r"retry-after|(?:x-)?rate-?limit.*")
+_TOLERANCE: Final = 2.0
+
+
+async def check_version(case: Case) -> list[Finding]:
+    """Compare the server's version with the one that ory_guard was made for; only the admin API tells it."""
+    if case.admin is None:
+        return [skipped("only Kratos' admin API tells the version", "give --admin-url")]
+    answer = await case.admin.get("/version")
+    version = json_of(answer).get("version")
+    if not isinstance(version, str):
+        return [notice(f"{case.admin.url}/version answers {answer.status} and tells no version")]
+    release, made_for = _RELEASE.fullmatch(version), _RELEASE.fullmatch(MADE_FOR)
+    if release is not None and made_for is not None and release.groups() == made_for.groups():
+        return [ok(f"Kratos is {version}, which ory_guard was made for")]
+    return [
+        notice(
+            f"Kratos is {version}, and ory_guard was made for {MADE_FOR}: sessions are the same, "
+            "operations of flows may differ",
+            "run your tests against that release before you use FrontendClient's newer operations",
+        )
+    ]
+
+
+async def check_clock(case: Case) -> list[Finding]:
+    """Compare Kratos' clock, as a flow's `issued_at` tells it, with ours."""
+    before = case.clock.time()
+    answer = await case.kratos.get("/self-service/login/api")
+    after = case.clock.time()
+    try:
+        issued_at = datetime.fromisoformat(json_of(answer)["issued_at"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return [skipped(f"Kratos starts no login (status {answer.status}), so its time can't be told")]
+    ahead = issued_at - min(max(issued_at, before), after)
+    allowed = case.settings.clock_skew
+    told = f"Kratos' clock is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
+    fix = "synchronise both clocks (NTP)"
+    if abs(ahead) > allowed:
+        return [problem(f"{told}: clock_skew allows {allowed:g} s, so sessions end at the wrong time", fix)]
+    if abs(ahead) > _TOLERANCE:
+        return [notice(f"{told}, within the {allowed:g} s of clock_skew", fix)]
+    return [ok("Kratos' clock and this machine's agree")]
+
+
+async def check_caching(case: Case) -> list[Finding]:
+    """Look at what whoami says about how long its answers may be kept, and whether somebody keeps them already."""
+    answer = await case.kratos.get("/sessions/whoami", *([case.credential] if case.credential else []))
+    kept = [name for name in ("age", "x-cache-hits") if text_header(answer, name) not in ("", "0")]
+    kept += [name for name in ("x-cache", "cf-cache-status") if "hit" in text_header(answer, name).lower()]
+    if kept:
+        return [
+            problem(
+                f"a cache in front of Kratos answers whoami ({', '.join(kept)}): revoked sessions live on in it",
+                "let no proxy or CDN cache /sessions/whoami",
+            )
+        ]
+    seconds, ttl = text_header(answer, "ory-session-cache-for"), case.settings.cache_ttl
+    if not seconds.isdigit():
+        return [
+            notice(
+                f"Kratos says nothing about caching: sessions are kept for cache_ttl, {ttl:g} s",
+                "feature_flags.cacheable_sessions: true lets Kratos bound it, too",
+            )
+        ]
+    if int(seconds) < ttl:
+        return [notice(f"cache_ttl is {ttl:g} s, but Kratos lets answers be kept for {seconds} s: the less counts")]
+    return [ok(f"sessions are kept for cache_ttl, {ttl:g} s; Kratos would allow {seconds} s")]
+
+
+async def check_rate_limit(case: Case) -> list[Finding]:
+    """Look for limits in the headers of every answer so far."""
+    told = {
+        name.decode("latin-1"): value.decode("latin-1")
+        for answer in case.kratos.answers
+        for name, value in answer.headers
+        if _LIMITS.fullmatch(name.decode("latin-1"))
+    }
+    limited = [answer for answer in case.kratos.answers if answer.status == 429]
+    words = ", ".join(f"{name}: {value}" for name, value in sorted(told.items()))
+    fix = "raise ORY_GUARD_CACHE_TTL, which divides the calls, or the limit"
+    if limited:
+        return [problem(f"{len(limited)} of these questions were answered 429 ({words or 'no more'})", fix)]
+    if told:
+        return [notice(f"calls are limited: {words}", fix)]
+    return [ok("no limit shows in the headers")]

@@ -1,0 +1,90 @@
+"""`ory-guard whoami`: whose session a credential is."""
+
+import asyncio
+import time
+from typing import assert_never
+
+from ory_guard.cli.ending import CommandFailed, ExitCode
+from ory_guard.cli.options import COOKIE_VARIABLE, TOKEN_VARIABLE
+from ory_guard.cli.presented import Header
+from ory_guard.cli.screen import progress, say, say_json
+from ory_guard.cli.session_page import session_lines
+from ory_guard.cli.settings import settings_from
+from ory_guard.guard import OryGuard
+from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
+from ory_guard.settings import GuardSettings
+
+__all__ = ["run"]
+
+
+def run(kratos_url: str, credential: Header | None, *, as_json: bool) -> None:
+    """Ask Kratos whose session a credential is, and tell it.
+
+    Raises:
+        CommandFailed: There is no credential, or it is nobody's.
+        ConfigurationError: A setting is wrong.
+    """
+    if credential is None:
+        raise CommandFailed(
+            "No credential was given: use --token-file, --cookie-file or --cookie-jar, or set "
+            f"{TOKEN_VARIABLE} or {COOKIE_VARIABLE}",
+            ExitCode.USAGE,
+        )
+    settings = settings_from(kratos_public_url=kratos_url, app_url=kratos_url)
+    with progress(f"Asking {settings.kratos_public_url} …"):
+        outcome = asyncio.run(_ask(settings, credential))
+    if not isinstance(outcome, Authenticated):
+        raise _why_nobody(outcome, settings)
+    if as_json:
+        say_json(outcome.session.model_dump(mode="json", exclude={"tokenized"}))
+        return
+    for line in session_lines(outcome.session, time.time()):
+        say(line)
+
+
+async def _ask(settings: GuardSettings, credential: Header) -> Outcome:
+    guard = OryGuard(settings)
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [credential]}
+    try:
+        return await guard.authenticate(scope)
+    finally:
+        await guard.aclose()
+
+
+def _why_nobody(
+    outcome: Anonymous | Rejected | SecondFactorRequired | Unavailable, settings: GuardSettings
+) -> CommandFailed:
+    match outcome:
+        case Anonymous():
+            names = " or ".join(settings.cookie_names)
+            return CommandFailed(
+                f"No cookie is named {names}: set ORY_GUARD_COOKIE_NAMES to the name that Kratos uses "
+                "(session.cookie.name in its configuration)",
+                ExitCode.NO,
+            )
+        case Rejected(reason="inactive"):
+            return CommandFailed(
+                "Nobody: the credential is unknown, expired or revoked, or its identity is disabled", ExitCode.NO
+            )
+        case Rejected(reason="ambiguous"):
+            return CommandFailed("Nobody can tell: there are two session cookies, and they differ", ExitCode.NO)
+        case Rejected():
+            return CommandFailed("Nobody: this holds what no credential has, or is too long for one", ExitCode.NO)
+        case SecondFactorRequired(enrolled=True):
+            return CommandFailed(
+                "Somebody, but Kratos tells who only after the second factor: complete it at "
+                f"{settings.kratos_browser_url}/self-service/login/browser?aal=aal2",
+                ExitCode.NO,
+            )
+        case SecondFactorRequired():
+            return CommandFailed(
+                "Somebody, but Kratos tells who only once a second factor is set up: do it at "
+                f"{settings.kratos_browser_url}/self-service/settings/browser",
+                ExitCode.NO,
+            )
+        case Unavailable(reason=reason):
+            return CommandFailed(
+                f"{settings.kratos_public_url} could not be asked ({reason}): ory-guard doctor tells why"
+            )
+        case _:
+            assert_never(outcome)
