@@ -3,13 +3,6 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-if TYPE_CHECKING:
-    from ory_guard.guard import OryGuard
-    from ory_guard.middleware import OrySessionMiddleware
-    from ory_guard.models import Identity, Session
-    from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
-    from ory_guard.settings import GuardSettings
-
 __version__ = "0.1.0"
 
 __all__ = [
@@ -39,8 +32,14 @@ _HOMES: Final = {
 )
 
 
-if not TYPE_CHECKING:  # a type checker that saw this would take any name for one of ours
-
+if TYPE_CHECKING:
+    from ory_guard.guard import OryGuard
+    from ory_guard.middleware import OrySessionMiddleware
+    from ory_guard.models import Identity, Session
+    from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
+    from ory_guard.settings import GuardSettings
+else:
+    # A type checker that saw this would take any name for one of ours.
     def __getattr__(name: str) -> Any:
         """Return one of the names in `__all__`, imported now.
 

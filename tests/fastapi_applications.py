@@ -46,6 +46,10 @@ def application(guard: OryGuard) -> FastAPI:
     async def transfer() -> str:
         return "sent"
 
+    @app.get("/open")
+    async def for_everybody() -> str:
+        return "open"
+
     @app.websocket("/ws")
     async def ws(websocket: WebSocket, session: CurrentSession) -> None:
         await websocket.accept()

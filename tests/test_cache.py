@@ -203,6 +203,19 @@ def test_clear_forgets_everything_and_what_is_under_way(bench: Bench) -> None:
     assert not bench.cache.is_revoked(BOB.session, bench.cache.question_time())
 
 
+def test_the_cache_knows_when_somebody_was_last_invalidated(bench: Bench) -> None:
+    """By any of several ids; a cache that was cleared knows nobody's sessions from before."""
+    assert bench.cache.revoked_at("session-ada", "identity-ada") < 0
+    bench.cache.invalidate("identity-ada")
+    first = bench.cache.revoked_at("session-ada", "identity-ada")
+    assert first == bench.clock.monotonic()
+
+    bench.clock.advance(1)
+    bench.cache.clear()
+
+    assert bench.cache.revoked_at("session-bob") == first + 1
+
+
 def test_old_invalidations_are_forgotten_when_there_are_many(bench: Bench) -> None:
     """What was asked for before them is no longer fresh, so they say nothing any more."""
     bench.cache.invalidate(*(f"session-{number}" for number in range(REVOCATIONS)))

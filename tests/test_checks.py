@@ -20,6 +20,7 @@ from stub_kratos import (
 )
 
 from ory_guard import Authenticated, Rejected, Unavailable
+from ory_guard.events import BreakerChanged, Event
 from ory_guard.exceptions import (
     ConfigurationError,
 )
@@ -249,3 +250,46 @@ def test_a_forked_process_asks_for_itself() -> None:
 
     assert os.waitstatus_to_exitcode(status) == 0
     assert bench.calls == 1
+
+
+def test_a_loop_that_asked_nothing_can_invalidate() -> None:
+    """A worker that only takes web hooks has no check under way."""
+    bench = Bench()
+    asyncio.run(bench.outcome())
+
+    asyncio.run(bench.guard.invalidate(session_id=SESSION_ID))
+
+    assert by(asyncio.run(bench.outcome()))[0] == "upstream"
+
+
+# While Kratos does not answer.
+
+
+async def test_a_dead_kratos_is_left_alone_for_a_moment() -> None:
+    """After five failures of several credentials nobody asks; what is kept is served, and one probe opens it."""
+    heard: list[Event] = []
+    bench = Bench(signed_in(), *[OSError()] * 5, signed_in(), listeners=[heard.append])
+    kept = (b"x-session-token", b"kept")
+    await bench.outcome(kept)
+    for number in range(5):
+        assert await bench.outcome((b"x-session-token", b"t%d" % number)) == Unavailable("unreachable")
+
+    assert await bench.outcome() == Unavailable("breaker", 1)
+    assert by(await bench.outcome(kept))[0] == "cache"
+    assert bench.calls == 6
+
+    bench.clock.advance(1)
+    assert isinstance(await bench.outcome(), Authenticated)
+    changes = [event.state for event in heard if isinstance(event, BreakerChanged)]
+    assert changes == ["open", "half_open", "closed"]
+
+
+async def test_a_429_holds_everybody_for_as_long_as_it_says() -> None:
+    """Who is asked too often should not be asked by the next credential either."""
+    bench = Bench(Told(429, b"", (("retry-after", "7"),)), signed_in())
+    assert await bench.outcome() == Unavailable("rate_limited", 7)
+
+    assert await bench.outcome((b"x-session-token", b"other")) == Unavailable("breaker", 7)
+    bench.clock.advance(7)
+    assert isinstance(await bench.outcome(), Authenticated)
+    assert bench.calls == 2

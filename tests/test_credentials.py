@@ -58,6 +58,7 @@ SESSION_COOKIE = cookie(b"ory_kratos_session=abc")
         ([cookie(b"other=abc")], None),
         ([cookie(b"Ory_Kratos_Session=abc")], None),
         ([cookie(b"xory_kratos_session=abc")], None),
+        ([cookie(b"ory_kratos_session_x=abc")], None),
         ([cookie(b"ory_kratos_session")], None),
     ],
 )

@@ -46,14 +46,19 @@ def test_guarded_operations_list_three_ways_and_their_refusals() -> None:
         assert "error" in str(found[path]["responses"]["401"]["content"]["application/json"]["schema"])
     assert found["/"]["security"] == [*ALTERNATIVES, {}]
     assert found["/"]["responses"].keys() == {"200"}
+    assert "security" not in found["/open"]
 
 
-def test_only_accepted_credentials_are_listed() -> None:
+@pytest.mark.parametrize(
+    ("kind", "scheme"),
+    [("cookie", "ory_session_cookie"), ("x_session_token", "ory_session_token"), ("bearer", "ory_session_bearer")],
+)
+def test_only_accepted_credentials_are_listed(kind: str, scheme: str) -> None:
     """What the guard ignores would not help a caller."""
-    app = application(Bench(credentials=("bearer",)).guard)
+    app = application(Bench(credentials=(kind,)).guard)
 
-    assert operations(app)["/me"]["security"] == [{"ory_session_bearer": []}]
-    assert app.openapi()["components"]["securitySchemes"].keys() == {"ory_session_bearer"}
+    assert operations(app)["/me"]["security"] == [{scheme: []}]
+    assert app.openapi()["components"]["securitySchemes"].keys() == {scheme}
 
 
 def test_dependencies_of_routers_and_of_the_application_count() -> None:

@@ -17,7 +17,8 @@ from stub_kratos import IDENTITY_ID, SESSION_ID, STEP_UP, aal2_session, refused,
 
 from ory_guard import OrySessionMiddleware
 from ory_guard.exceptions import ConfigurationError, SessionRequired
-from ory_guard.starlette import SessionRequiredMiddleware, session_required
+from ory_guard.policy import ANY_SESSION
+from ory_guard.starlette import SessionRequiredMiddleware, requirement_of, session_required
 
 pytestmark = pytest.mark.anyio
 
@@ -191,6 +192,16 @@ async def test_without_the_middleware_it_is_no_open_door() -> None:
 async def test_a_decorated_endpoint_keeps_its_name() -> None:
     """Routes are named by it."""
     assert me.__name__ == "me"
+
+
+def test_an_audit_can_see_what_an_endpoint_asks_for() -> None:
+    """And that an undecorated one asks for nothing."""
+    requirement = requirement_of(vault)
+
+    assert requirement_of(me) is ANY_SESSION
+    assert requirement is not None
+    assert requirement.aal == "aal2"
+    assert requirement_of(hidden) is None
 
 
 # --- Starlette's own
