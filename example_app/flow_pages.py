@@ -124,11 +124,18 @@ def _render(request: Request, site: Site, page: FlowPage, flow: Flow) -> Respons
         "links": _links(site, flow),
     }
     if isinstance(flow, SettingsFlow):
-        enrolling = context["goes_on_to"] is not None and bool(find_nodes(flow, name="totp_code"))
-        return site.page(request, "settings.html", {**context, "enrolling": enrolling})
+        return site.page(request, "settings.html", {**context, **_attention(flow, context["goes_on_to"])})
     if isinstance(flow, LoginFlow) and flow.requested_aal == "aal2" and not has_method(flow):
         return site.page(request, "dead_end.html", context)
     return site.page(request, "flow.html", context)
+
+
+def _attention(flow: SettingsFlow, goes_on_to: str | None) -> dict[str, Any]:
+    """Return what the settings page begins with: codes to keep, or what has to be set up to go on."""
+    enrolling = goes_on_to is not None and bool(find_nodes(flow, name="totp_code"))
+    if find_nodes(flow, name="lookup_secret_codes"):
+        return {"enrolling": False, "first": "lookup_secret"}
+    return {"enrolling": enrolling, "first": "totp" if enrolling else None}
 
 
 def _title(page: FlowPage, flow: Flow) -> str:
