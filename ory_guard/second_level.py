@@ -95,7 +95,7 @@ class SecondLevel:
         return entry
 
     async def keep(self, credential: Credential, session: Session[Any], body: bytes, entry: Entry) -> None:
-        """Let other processes have this answer; nobody waits for that."""
+        """Let other processes have this answer, while it is fresh; nobody waits for that."""
         link = await self._links.get()
         now, now_wall = self._clock.monotonic(), self._clock.time()
         stored = StoredSession(
@@ -107,8 +107,7 @@ class SecondLevel:
             asked_at=now_wall - (now - entry.asked_at),
             fresh_until=entry.fresh_until_wall,
         )
-        if stored.ttl > 0:
-            link.send(partial(self._store.put, self._hashers[0].key(credential), stored))
+        link.send(partial(self._store.put, self._hashers[0].key(credential), stored))
 
     async def forget(self, credential: Credential) -> None:
         """Let no process find what was kept about this credential; nobody waits for that."""

@@ -427,6 +427,26 @@ async def test_an_open_connection_is_looked_at_when_another_process_revokes(
     await eventually(watch._woken.is_set)
 
 
+async def test_a_guard_without_listeners_shares_too(shelf: Shelf) -> None:
+    """Nobody has to watch."""
+    guards = [
+        OryGuard(settings_of(), transport=StubKratos(signed_in()), clock=StandingClock(), store=MemoryStore(shelf))
+        for _ in range(2)
+    ]
+    sources = []
+    for guard in guards:
+        outcome = await guard.authenticate(http_scope(headers=[(b"x-session-token", TOKEN)]))
+        assert isinstance(outcome, Authenticated)
+        sources.append(outcome.source)
+        await eventually(lambda: shelf.entries)
+    await guards[0].invalidate(session_id=SESSION_ID)
+    await eventually(lambda: guards[1]._lookup.cache.revoked_at(SESSION_ID) > 0)
+
+    assert sources == ["upstream", "store"]
+    for guard in guards:
+        await guard.aclose()
+
+
 async def test_a_guard_that_is_closed_closes_its_store(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
     """And opens it again when it is used again."""
     first, _ = workers

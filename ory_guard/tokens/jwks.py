@@ -30,7 +30,7 @@ ALGORITHMS: Final[Mapping[str, tuple[type[Key], str | None]]] = {
 """What may sign, and the key that it takes (RFC 7518, section 3.1)."""
 
 _KEY_TYPES: Final[Mapping[str, type[ECKey] | type[RSAKey]]] = {"EC": ECKey, "RSA": RSAKey}
-_LEAST_RSA_BITS: Final = 2_048
+_LEAST_RSA_DIGITS: Final = 342  # 2048 bits in base64url (RFC 7518, section 3.3)
 
 
 def read_jwks(document: bytes | Mapping[str, Any]) -> KeyRing:
@@ -67,10 +67,9 @@ def _key_of(jwk: Mapping[str, Any]) -> Key | None:
     kid = jwk.get("kid")
     if not isinstance(kid, str) or jwk.get("use", "sig") != "sig":
         return None
+    if jwk["kty"] == "RSA" and len(str(jwk.get("n"))) < _LEAST_RSA_DIGITS:
+        return None
     try:
-        key = _KEY_TYPES[jwk["kty"]].import_key(dict(jwk))
-        if isinstance(key, RSAKey) and key.raw_value.key_size < _LEAST_RSA_BITS:
-            return None
+        return _KEY_TYPES[jwk["kty"]].import_key(dict(jwk))
     except (JoseError, KeyError, TypeError, ValueError):
         return None
-    return key

@@ -5,9 +5,8 @@ Whatever callers send, a source is read at most once in a cooldown; a reading th
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
 
 from joserfc.jwk import Key
 
@@ -52,14 +51,27 @@ class FixedKeys:
         """Do nothing: nothing is under way."""
 
 
-@dataclass
 class _Reading:
-    task: asyncio.Task[None] | None = None
+    """The one reading that may be under way in an event loop."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_under_way(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    def start(self, reading: Coroutine[Any, Any, None]) -> None:
+        self._task = asyncio.get_running_loop().create_task(reading)
+
+    async def end(self) -> None:
+        if self._task is not None:
+            await asyncio.wait({self._task})
 
     async def aclose(self) -> None:
-        if self.task is not None:
-            self.task.cancel()
-            await asyncio.gather(self.task, return_exceptions=True)
+        if self._task is not None:
+            self._task.cancel()
+        await self.end()
 
 
 class ReadKeys:
@@ -106,14 +118,14 @@ class ReadKeys:
 
     async def _refresh(self, clock: Clock, *, wait: bool) -> None:
         reading = await self._readings.get()
-        if reading.task is None or reading.task.done():
+        if not reading.is_under_way:
             now = clock.monotonic()
             if self._tried_at is not None and now - self._tried_at < self._cooldown:
                 return
             self._tried_at = now
-            reading.task = asyncio.get_running_loop().create_task(self._read_now(clock))
+            reading.start(self._read_now(clock))
         if wait:
-            await asyncio.wait({reading.task})
+            await reading.end()
 
     async def _read_now(self, clock: Clock) -> None:
         try:
