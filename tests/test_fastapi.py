@@ -1,14 +1,16 @@
 """FastAPI: dependencies that give the session, or refuse the request."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from asgi_calls import Answered, call
 from fastapi import Depends, FastAPI
 from fastapi_applications import application
 from guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench
-from stub_kratos import IDENTITY_ID, SESSION_ID, STEP_UP, refused, session_body, signed_in
+from pydantic import BaseModel, ConfigDict
+from stub_kratos import IDENTITY_ID, SESSION_ID, STEP_UP, StubKratos, guard_of, refused, session_body, signed_in
 
+from ory_guard import Session
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.fastapi import (
     CurrentIdentity,
@@ -173,3 +175,26 @@ async def test_a_condition_of_the_applications_own() -> None:
         return "edited"
 
     assert (await call(app, headers=[SESSION_TOKEN])).json == "edited"
+
+
+class Traits(BaseModel):
+    """Traits as an application types them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    email: str
+
+
+TypedSession = Annotated[Session[Traits], Depends(require_session)]
+
+
+async def test_typed_traits_reach_the_handler() -> None:
+    """The guard reads them once; the handler names the type."""
+    app = FastAPI()
+    install(app, guard_of(StubKratos(signed_in()), traits=Traits))
+
+    @app.get("/")
+    async def mine(session: TypedSession) -> str:
+        return session.identity.traits.email
+
+    assert (await call(app, headers=[SESSION_TOKEN])).json == "ada@example.com"
