@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from example_app import api, demo, flow_pages, live, pages, session_pages
@@ -36,7 +38,8 @@ def create_app(backend: Backend) -> FastAPI:
     install(app, guard)
     app.add_middleware(AroundGuard, trail=trail)
     app.add_middleware(SecurityHeaders, settings=settings)
-    app.add_middleware(Beside, prefix="/static", other=StaticFiles(directory=Path(__file__).parent / "static"))
+    files = StaticFiles(directory=Path(__file__).parent / "static")
+    app.add_middleware(Beside, prefix="/static", other=Starlette(routes=[Mount("/", files)]))
     if fake is not None:
         app.add_middleware(Beside, prefix=MOUNT, other=fake.app)
     app.add_middleware(OneHost, app_url=settings.app_url or "")

@@ -1,0 +1,101 @@
+"""Tests of how the example is set up and started."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from example_app.backend import from_environment
+from ory_guard.exceptions import ConfigurationError
+
+APP_URL = "http://127.0.0.1:4455"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith("ORY_GUARD_"):
+            monkeypatch.delenv(name)
+    yield
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+
+
+def test_without_an_address_kratos_is_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other settings count all the same."""
+    monkeypatch.setenv("ORY_GUARD_CACHE_TTL", "3")
+    backend = from_environment(APP_URL)
+
+    assert backend.fake is not None
+    assert backend.settings.kratos_public_url == f"{APP_URL}/.ory"
+    assert backend.settings.cache_ttl == 3
+
+
+def test_with_an_address_kratos_is_real(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is embedded, and the addresses are those of the environment."""
+    monkeypatch.setenv("ORY_GUARD_KRATOS_PUBLIC_URL", "http://127.0.0.1:4433")
+    monkeypatch.setenv("ORY_GUARD_KRATOS_BROWSER_URL", "http://id.example")
+    monkeypatch.setenv("ORY_GUARD_APP_URL", "http://app.example")
+    backend = from_environment(APP_URL)
+
+    assert backend.fake is None
+    assert backend.transport is None
+    assert backend.settings.kratos_browser_url == "http://id.example"
+    assert backend.settings.app_url == "http://app.example"
+
+
+def test_a_wrong_setting_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is no setting is an error, not a wish."""
+    monkeypatch.setenv("ORY_GUARD_CACHE_TLL", "3")
+
+    with pytest.raises(ConfigurationError, match="ORY_GUARD_CACHE_TLL names no setting"):
+        from_environment(APP_URL)
+
+
+def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Start the example as a person does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "example_app", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_the_command_serves_until_it_is_stopped() -> None:
+    """`python -m example_app` says where it is, answers there, and ends on Ctrl+C."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    started = start("--port", str(port), PYTHONUNBUFFERED="1")
+    assert started.stdout is not None
+    try:
+        assert started.stdout.readline().startswith(f"Postern is at http://127.0.0.1:{port} ")
+        transport = httpx2.HTTPTransport(retries=20)
+        with httpx2.Client(transport=transport, trust_env=False) as client:
+            answer = client.get(f"http://127.0.0.1:{port}/", timeout=20)
+    finally:
+        started.send_signal(signal.SIGINT)
+        output, _ = started.communicate(timeout=20)
+
+    assert answer.status_code == 200
+    assert "Traceback" not in output
+
+
+def test_the_command_stops_with_a_sentence_where_a_setting_is_wrong() -> None:
+    """No traceback: the field, the value and what is allowed."""
+    started = start(ORY_GUARD_CACHE_TTL="-1")
+    output, _ = started.communicate(timeout=20)
+
+    assert started.returncode == 1
+    assert output.startswith("The settings are wrong: cache_ttl: '-1' is not allowed")
+    assert "Traceback" not in output
