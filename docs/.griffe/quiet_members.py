@@ -1,0 +1,19 @@
+"""Keeps out of the reference what a reader has no use for."""
+
+from typing import Any
+
+import griffe
+
+_SHOWN = frozenset({"__call__", "__init__"})
+
+
+class QuietMembers(griffe.Extension):
+    """Drops special methods and attributes, pydantic's configuration, and what only refuses."""
+
+    def on_class(self, *, cls: griffe.Class, **_: Any) -> None:
+        """Look through the members of one class."""
+        for name, member in list(cls.members.items()):
+            special = name.startswith("__") and name not in _SHOWN
+            refuses = isinstance(member, griffe.Attribute) and str(member.value) == "_refuse"
+            if special or refuses or name == "model_config":
+                cls.del_member(name)
