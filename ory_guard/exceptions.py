@@ -1,28 +1,15 @@
 """Every error that ory_guard raises, in one tree that keeps the caller's faults apart from Kratos' and ours.
 
 ```
-OryGuardError                    .code (stable), .status_code
-├─ ConfigurationError            wrong settings or wiring
-├─ Refusal                       a gate says no to this request
-│  ├─ SessionRequired 401
-│  ├─ StepUpRequired 403
-│  ├─ EnrollmentRequired 403
-│  ├─ ReauthenticationRequired 403
-│  ├─ RequirementNotMet 403
-│  ├─ CsrfViolation 403
-│  └─ SessionCheckUnavailable 503
-├─ KratosUnavailable 503         Kratos failed, not the caller
-│  ├─ KratosTimeout
-│  ├─ KratosRateLimited
-│  └─ KratosProtocolError
-├─ KratosRefusal                 any other 4xx that Kratos answered
-└─ FlowError                     a self-service flow can't go on as asked
-   ├─ FlowExpired 410
-   ├─ FlowNotFound 404
-   ├─ FlowInvalid 400
-   ├─ FlowForbidden 403
-   ├─ BrowserLocationChangeRequired 422
-   └─ SessionAlreadyAvailable 400
+OryGuardError            .code (stable), .status_code
+├─ ConfigurationError    wrong settings or wiring
+├─ Refusal               a gate says no: SessionRequired 401 · StepUpRequired, EnrollmentRequired,
+│                        ReauthenticationRequired, RequirementNotMet, CsrfViolation 403 ·
+│                        SessionCheckUnavailable 503
+├─ KratosUnavailable     503, Kratos failed: KratosTimeout · KratosRateLimited · KratosProtocolError
+├─ KratosRefusal         any other 4xx that Kratos answered
+└─ FlowError             a self-service flow can't go on: FlowExpired 410 · FlowNotFound 404 ·
+                         FlowInvalid, SessionAlreadyAvailable 400 · FlowForbidden 403 · BrowserLocationChangeRequired 422
 ```
 """
 
