@@ -8,8 +8,8 @@ OryGuardError            .code (stable), .status_code
 │                        SessionCheckUnavailable 503
 ├─ KratosUnavailable     503, Kratos failed: KratosTimeout · KratosRateLimited · KratosProtocolError
 ├─ KratosRefusal         any other 4xx that Kratos answered
-└─ FlowError             a self-service flow can't go on: FlowExpired 410 · FlowNotFound 404 ·
-                         FlowInvalid, SessionAlreadyAvailable 400 · FlowForbidden 403 · BrowserLocationChangeRequired 422
+└─ FlowError             a flow can't go on: FlowExpired 410 · FlowNotFound 404 · FlowForbidden 403 ·
+                         FlowInvalid, SessionAlreadyAvailable 400 · BrowserLocationChangeRequired 422
 ```
 """
 
