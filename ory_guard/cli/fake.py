@@ -63,11 +63,12 @@ def run(*, port: int, admin_port: int, config: Path | None, seed: Path | None, e
 def by_port(admin: Application, admin_port: int, public: Application) -> Application:
     """Return an application that answers on one port as the admin API, and on all others as the public one."""
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
+    async def choose(scope: Any, receive: Any, send: Any) -> None:
+        """Hand the request to whoever answers on its port."""
         chosen = admin if scope["server"][1] == admin_port else public
         await chosen(scope, receive, send)
 
-    return app
+    return choose
 
 
 def _listen(address: str, port: int) -> socket.socket:
