@@ -73,12 +73,15 @@ def by_port(admin: Application, admin_port: int, public: Application) -> Applica
 
 def _listen(address: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((address, port))
+        listening = socket.create_server((address, port))
     except OSError as error:
         raise CommandFailed(
             f"{address}:{port} can't be listened on ({error.strerror}): stop what uses it, or choose another port "
             "with --port and --admin-port"
         ) from None
+    # asyncio does this only for sockets that it made: without it, each answer comes 40 ms late.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def _port(listening: socket.socket) -> int:
