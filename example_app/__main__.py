@@ -18,15 +18,22 @@ def main() -> None:
         "ORY_GUARD_KRATOS_PUBLIC_URL set, the same product and self-service UI for that Kratos.",
     )
     parser.add_argument("--port", type=int, default=4455, help="the port on 127.0.0.1 (default: %(default)s)")
-    port = parser.parse_args().port
-    url = f"http://127.0.0.1:{port}"
+    parser.add_argument(
+        "--provider-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="a sign-in provider of a real Kratos, such as https://accounts.google.com; may be repeated",
+    )
+    arguments = parser.parse_args()
     try:
-        backend = from_environment(url)
+        backend = from_environment(f"http://127.0.0.1:{arguments.port}")
     except ConfigurationError as error:
         sys.exit(f"The settings are wrong: {error}")
     kratos = "a Kratos of its own" if backend.fake else backend.settings.kratos_public_url
     print(f"Postern is at {backend.settings.app_url} and talks to {kratos}. Stop it with Ctrl+C.")  # noqa: T201
-    uvicorn.run(create_app(backend), host="127.0.0.1", port=port, log_level="warning", server_header=False)
+    app = create_app(backend, provider_origins=arguments.provider_origin)
+    uvicorn.run(app, host="127.0.0.1", port=arguments.port, log_level="warning", server_header=False)
 
 
 if __name__ == "__main__":

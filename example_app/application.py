@@ -1,5 +1,6 @@
 """The application: routes, guard and the middlewares around them."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -19,8 +20,13 @@ from ory_guard.fastapi import install
 __all__ = ["create_app"]
 
 
-def create_app(backend: Backend) -> FastAPI:
-    """Return the application for one Kratos."""
+def create_app(backend: Backend, *, provider_origins: Collection[str] = ()) -> FastAPI:
+    """Return the application for one Kratos.
+
+    Args:
+        backend: The Kratos.
+        provider_origins: The origins of a real Kratos' sign-in providers, such as `https://accounts.google.com`.
+    """
     trail = Trail()
     settings = backend.settings
     fake = backend.fake
@@ -37,7 +43,7 @@ def create_app(backend: Backend) -> FastAPI:
     app.add_middleware(InsideGuard, trail=trail)
     install(app, guard)
     app.add_middleware(AroundGuard, trail=trail)
-    app.add_middleware(SecurityHeaders, settings=settings)
+    app.add_middleware(SecurityHeaders, settings=settings, form_origins=provider_origins)
     files = StaticFiles(directory=Path(__file__).parent / "static")
     app.add_middleware(Beside, prefix="/static", other=Starlette(routes=[Mount("/", files)]))
     if fake is not None:

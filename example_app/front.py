@@ -5,6 +5,7 @@ guard.
 """
 
 import secrets
+from collections.abc import Collection
 from urllib.parse import quote
 
 from starlette.datastructures import MutableHeaders
@@ -59,13 +60,20 @@ class SecurityHeaders:
     """Adds a strict Content-Security-Policy and its companions to every answer.
 
     Scripts run from this origin, or with the nonce of this very answer (`request.state.csp_nonce`), which is for
-    Kratos' `webauthn.js`. Forms go to this origin and to Kratos.
+    Kratos' `webauthn.js`. Forms go to this origin and to Kratos; browsers check where a form is redirected, too,
+    so the origins of sign-in providers have to be named.
+
+    Args:
+        app: The application.
+        settings: The guard's settings.
+        form_origins: Where else Kratos may send a form on to.
     """
 
-    def __init__(self, app: ASGIApp, settings: GuardSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: GuardSettings, form_origins: Collection[str] = ()) -> None:
         self._app = app
         kratos = origin_of(settings.kratos_browser_url)
-        forms = "'self'" if kratos == origin_of(settings.app_url or kratos) else f"'self' {kratos}"
+        others = [] if kratos == origin_of(settings.app_url or kratos) else [kratos]
+        forms = " ".join(["'self'", *others, *map(origin_of, form_origins)])
         self._policy = (
             "default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self'; img-src 'self' data:; "
             f"connect-src 'self'; form-action {forms}; base-uri 'none'; frame-ancestors 'none'"

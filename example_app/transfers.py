@@ -5,7 +5,7 @@ from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
 __all__ = ["Ledger", "Transfer", "read_transfer"]
@@ -70,7 +70,4 @@ def _text(value: object) -> str:
 
 
 def _euros(text: str) -> Decimal | None:
-    try:
-        return Decimal(text.replace(",", ".")) if _AMOUNT.fullmatch(text) else None
-    except InvalidOperation:
-        return None
+    return Decimal(text.replace(",", ".")) if _AMOUNT.fullmatch(text) else None
