@@ -52,6 +52,21 @@ async def test_signing_out_and_in_again_leads_on_to_the_page_that_was_asked_for(
     assert (anybody.path, anybody.status) == ("/me", 200)
 
 
+async def test_creating_an_account_on_the_way_leads_on_after_the_verification(anybody: Visitor) -> None:
+    """Somebody new who opens a guarded page signs up, verifies the address, and is on that page."""
+    email = a_new_address()
+    await anybody.open("/members")
+    await anybody.follow("Create an account")
+    await anybody.press("method=profile", traits__email=email)
+    await anybody.press("method=password", password=PASSWORD)
+    assert anybody.page.links["Do this later"] == "/members"
+    await anybody.press("method=code", code=anybody.stage.code_for(email))
+
+    await anybody.follow("Continue")
+
+    assert (anybody.path, anybody.status) == ("/members", 200)
+
+
 async def test_the_vault_leads_to_enrolment_and_later_to_the_second_factor(anybody: Visitor) -> None:
     """Without a second factor one sets it up on the way; the next sign-in asks for it and goes on to the vault."""
     email = a_new_address()
