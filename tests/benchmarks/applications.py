@@ -18,6 +18,8 @@ from starlette.routing import Route
 from ory_guard import GuardSettings, OryGuard, OrySessionMiddleware, Session
 from ory_guard.cache import Clock
 from ory_guard.fastapi import install, require, require_session
+from ory_guard.session_store import SessionStore
+from ory_guard.token_checks import TokenSource
 
 __all__ = [
     "Application",
@@ -42,11 +44,19 @@ def new_guard(
     upstream: str,
     transport: httpx2.AsyncBaseTransport | None = None,
     clock: Clock | None = None,
+    store: SessionStore | None = None,
+    tokens: TokenSource | None = None,
     **settings: Any,
 ) -> OryGuard:
     """Return a guard with production's settings, save that nothing kept ends within a run."""
     chosen = {"cache_ttl": _TTL, "app_url": "https://app.example.test", "exempt_paths": ("/health",), **settings}
-    return OryGuard(GuardSettings(kratos_public_url=upstream, **chosen), transport=transport, clock=clock)
+    return OryGuard(
+        GuardSettings(kratos_public_url=upstream, **chosen),
+        transport=transport,
+        clock=clock,
+        store=store,
+        tokens=tokens,
+    )
 
 
 async def _answer(_request: StarletteRequest) -> JSONResponse:

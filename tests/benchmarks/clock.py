@@ -1,24 +1,25 @@
-"""A clock that runs on, and can be set forward."""
+"""A clock that stands until it is set forward."""
 
-from time import monotonic, time
+from time import time
 
-__all__ = ["ShiftedClock"]
+__all__ = ["StandingClock"]
 
 
-class ShiftedClock:
-    """The system's clocks and as many seconds as somebody shifted them by."""
+class StandingClock:
+    """Both clocks of the guard; a run takes no time on them, however slow the machine is."""
 
     def __init__(self) -> None:
-        self._shift = 0.0
+        self._now = 0.0
+        self._begun = time()
 
     def time(self) -> float:
         """Return seconds since the epoch."""
-        return time() + self._shift
+        return self._begun + self._now
 
     def monotonic(self) -> float:
-        """Return seconds that never run backwards."""
-        return monotonic() + self._shift
+        """Return seconds since the clock was made."""
+        return self._now
 
     def shift(self, seconds: float) -> None:
         """Set the clock forward."""
-        self._shift += seconds
+        self._now += seconds

@@ -15,7 +15,7 @@ import aiohttp
 import httpx2
 
 from benchmarks.applications import new_guard
-from benchmarks.clock import ShiftedClock
+from benchmarks.clock import StandingClock
 from benchmarks.report import Effort, Section, compare, measurement
 from benchmarks.traffic import api_headers, http_scope
 from benchmarks.upstream import static_kratos
@@ -75,7 +75,7 @@ async def _aiohttp(base_url: str) -> AsyncIterator[Ask]:
 
 @asynccontextmanager
 async def _guard(base_url: str) -> AsyncIterator[Ask]:
-    clock = ShiftedClock()
+    clock = StandingClock()
     guard = new_guard(base_url, clock=clock, cache_ttl=30.0)
 
     async def ask(token: str) -> Any:

@@ -16,6 +16,7 @@ __all__ = [
     "Measurement",
     "Section",
     "as_json",
+    "as_markdown",
     "compare",
     "measurement",
     "print_section",
@@ -141,6 +142,22 @@ def print_targets(sections: Iterable[Section]) -> None:
             names = f"{each.name} / {each.beside}"
             figures = f"{each.best_ratio:7.2f}{each.ratio:8.2f}"
             print(f"  {names:100}{figures}  {each.target:8}{each.verdict}".rstrip())
+
+
+def as_markdown(sections: Iterable[Section]) -> str:
+    """Return the figures and ratios as tables for the documentation."""
+    lines: list[str] = []
+    for section in sections:
+        lines += ["", f"### {section.title}", "", "| | best | median | |", "|---|---:|---:|---|"]
+        lines += [
+            f"| {each.name} | {each.best:,.1f} | {each.median:,.1f} | {each.unit} |"
+            for each in section.measurements
+        ]
+        lines += ["", "| ratio | beside | best | median | target | |", "|---|---|---:|---:|---|---|"]
+        for each in section.comparisons:
+            figures = f"{each.best_ratio:.2f} | {each.ratio:.2f}"
+            lines.append(f"| {each.name} | {each.beside} | {figures} | {each.target} | {each.verdict} |")
+    return "\n".join(lines[1:]) + "\n"
 
 
 def as_json(sections: Iterable[Section]) -> dict[str, Any]:

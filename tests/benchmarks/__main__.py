@@ -1,0 +1,45 @@
+"""Measures everything, prints the figures with targets and verdicts, and writes them down: `poe bench`."""
+
+import argparse
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from benchmarks import report
+from benchmarks.chart import svg_of
+
+__all__ = ["main"]
+
+PARTS: Final = ("in_process", "through_uvicorn", "miss", "beyond", "load", "memory", "imports")
+_CHARTED: Final = ("In process", "Through uvicorn")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; the exit code says only whether it ran."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="touch everything, for figures that mean nothing")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--into", type=Path, default=Path(".benchmarks"), help="a folder for the files")
+    chosen = parser.parse_args(arguments)
+    effort = report.Effort.quick() if chosen.quick else report.Effort.full()
+    sections = []
+    for part in chosen.only:
+        section: report.Section = import_module(f"benchmarks.{part}").measure(effort)
+        report.print_section(section)
+        sys.stdout.flush()
+        sections.append(section)
+    report.print_targets(sections)
+    chosen.into.mkdir(parents=True, exist_ok=True)
+    report.write_json(sections, chosen.into / "performance.json")
+    (chosen.into / "performance-tables.txt").write_text(report.as_markdown(sections), encoding="utf-8")
+    charted = [section for section in sections if section.title.startswith(_CHARTED)]
+    if charted:
+        chart = svg_of(charted, "What the guard costs beside bare frameworks and what is written by hand")
+        (chosen.into / "performance.svg").write_text(chart, encoding="utf-8")
+    print(f"\nWritten to {chosen.into.resolve()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,127 @@
+"""What stands behind the first level: a session in Redis, and a JWT that is verified here."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from itertools import cycle
+from time import perf_counter, process_time, time
+from typing import Any, Final
+
+from joserfc import jwk, jwt
+from redis_server import BINARY, RedisServer
+
+from benchmarks.applications import new_guard
+from benchmarks.report import Effort, Section, compare, measurement
+from benchmarks.traffic import api_headers, http_scope
+from benchmarks.upstream import StaticTransport, static_kratos
+from ory_guard import Authenticated, OryGuard
+from ory_guard.redis import RedisSessionStore
+from ory_guard.tokens import TokenVerifier
+
+__all__ = ["measure"]
+
+_SESSIONS: Final = 200
+_TOKENS: Final = [b"ory_st_%032d" % number for number in range(_SESSIONS)]
+_ISSUER: Final = "http://127.0.0.1:4433/"
+_FROM_KRATOS: Final = "asked of Kratos (static, on loopback)"
+_FROM_REDIS: Final = "found in Redis (on loopback)"
+_FROM_TOKEN: Final = "a JWT (ES256), verified"
+
+Check = Callable[[], Awaitable[None]]
+
+
+async def _expect(guard: OryGuard, headers: list[tuple[bytes, bytes]], source: str) -> None:
+    outcome = await guard.authenticate(http_scope(headers, "/me"))
+    if not isinstance(outcome, Authenticated) or outcome.source != source:
+        raise TypeError(f"{source} was expected, not {outcome!r}")
+
+
+@asynccontextmanager
+async def _kratos(base_url: str) -> AsyncIterator[Check]:
+    guard = new_guard(base_url, cache_ttl=0)
+    tokens = cycle(_TOKENS)
+
+    async def check() -> None:
+        await _expect(guard, api_headers(next(tokens)), "upstream")
+
+    yield check
+    await guard.aclose()
+
+
+@asynccontextmanager
+async def _redis(base_url: str, server: RedisServer) -> AsyncIterator[Check]:
+    def worker(**settings: Any) -> OryGuard:
+        return new_guard(
+            base_url, store=RedisSessionStore(server.url, secrets=["a benchmark's secret" * 2]), **settings
+        )
+
+    first = worker()
+    for token in _TOKENS:
+        await first.authenticate(http_scope(api_headers(token), "/me"))
+    await asyncio.sleep(0.5)  # what it keeps there is sent while nobody waits
+    # One session at a time in the first level, so that each of the others is found in the second.
+    second = worker(max_sessions=1)
+    tokens = cycle(_TOKENS)
+
+    async def check() -> None:
+        await _expect(second, api_headers(next(tokens)), "store")
+
+    yield check
+    await first.aclose()
+    await second.aclose()
+
+
+@asynccontextmanager
+async def _token() -> AsyncIterator[Check]:
+    key = jwk.ECKey.generate_key("P-256", {"kid": "benchmark", "alg": "ES256", "use": "sig"})
+    now = int(time())
+    template = {"iss": _ISSUER, "aud": "benchmark", "iat": now, "exp": now + 600, "sub": "an-identity"}
+    tokens = cycle(
+        jwt.encode({"alg": "ES256", "kid": "benchmark"}, {**template, "sid": f"session-{number}"}, key).encode()
+        for number in range(_SESSIONS)
+    )
+    verifier = TokenVerifier(issuer=_ISSUER, audience="benchmark", jwks={"keys": [key.as_dict(private=False)]})
+    nobody = StaticTransport(b"")
+    guard = new_guard("http://127.0.0.1:4433", nobody, tokens=verifier, max_sessions=1)
+
+    async def check() -> None:
+        headers = [*api_headers(None), (b"authorization", b"Bearer " + next(tokens))]
+        await _expect(guard, headers, "token")
+
+    yield check
+    await guard.aclose()
+
+
+async def _time(effort: Effort, base_url: str, server: RedisServer | None) -> dict[str, list[tuple[float, float]]]:
+    async with AsyncExitStack() as stack:
+        checks = {_FROM_KRATOS: await stack.enter_async_context(_kratos(base_url))}
+        if server is not None:
+            checks[_FROM_REDIS] = await stack.enter_async_context(_redis(base_url, server))
+        checks[_FROM_TOKEN] = await stack.enter_async_context(_token())
+        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in checks}
+        for check in checks.values():
+            await check()
+        for _ in range(effort.rounds):
+            for name, check in checks.items():
+                start, start_cpu = perf_counter(), process_time()
+                for _ in range(effort.requests):
+                    await check()
+                now, now_cpu = perf_counter(), process_time()
+                taken[name].append(((now - start) / effort.requests, (now_cpu - start_cpu) / effort.requests))
+    return taken
+
+
+def measure(effort: Effort) -> Section:
+    """Return what a check costs that is answered from Redis, or from a token, beside one that asks Kratos."""
+    with ExitStack() as stack:
+        base_url = stack.enter_context(static_kratos())
+        server = stack.enter_context(RedisServer()) if BINARY is not None else None
+        taken = asyncio.run(_time(effort, base_url, server))
+    clock = {name: measurement(name, "µs", [wall * 1e6 for wall, _ in pairs]) for name, pairs in taken.items()}
+    cpu = [measurement(f"{name}, CPU", "µs", [each * 1e6 for _, each in pairs]) for name, pairs in taken.items()]
+    others = [name for name in clock if name != _FROM_KRATOS]
+    return Section(
+        "Behind the first level",
+        (*clock.values(), *cpu),
+        tuple(compare(clock, name, _FROM_KRATOS) for name in others),
+    )

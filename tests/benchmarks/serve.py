@@ -1,0 +1,47 @@
+"""Serves a compared application with uvicorn: `python -m benchmarks.serve NAME UPSTREAM`; prints its port."""
+
+import socket
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Final
+
+import uvicorn
+
+from benchmarks import applications as apps
+
+__all__ = ["APPLICATIONS"]
+
+
+def _per_request(maker: str) -> Callable[[str], apps.Application]:
+    def make(upstream: str) -> apps.Application:
+        # Imported where it is served: the SDK takes seconds.
+        made: apps.Application = getattr(import_module("benchmarks.per_request"), maker)(upstream)
+        return made
+
+    return make
+
+
+APPLICATIONS: Final[dict[str, Callable[[str], apps.Application]]] = {
+    "Starlette": lambda _: apps.starlette_bare(),
+    "Starlette, middleware": lambda upstream: apps.starlette_guarded(apps.new_guard(upstream)),
+    "FastAPI": lambda _: apps.fastapi_bare(),
+    "FastAPI, hand-written dict cache": apps.fastapi_dict_cache,
+    "FastAPI, Depends(require_session)": lambda upstream: apps.fastapi_guarded(apps.new_guard(upstream)),
+    "FastAPI, require(aal='aal2', max_age=…)": lambda upstream: apps.fastapi_stepped_up(apps.new_guard(upstream)),
+    "FastAPI, httpx in every request": _per_request("with_httpx"),
+    "FastAPI, ory-client in every request": _per_request("with_ory_client"),
+    "FastAPI, a new ory-client in every request": _per_request("with_new_ory_client"),
+}
+
+
+def main(name: str, upstream: str) -> None:
+    """Serve on a free port of 127.0.0.1 until ended."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(listener.getsockname()[1], flush=True)
+    config = uvicorn.Config(APPLICATIONS[name](upstream), log_level="warning", access_log=False)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,41 @@
+"""The benchmarks' command runs; nothing is asserted about times."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
+
+
+def test_the_command_measures_everything_and_writes_it_down(tmp_path: Path) -> None:
+    """One command prints every target with a verdict, and leaves JSON, tables and a chart."""
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--into", str(tmp_path)]
+    tests = Path(__file__).parent.parent
+
+    done = subprocess.run(command, cwd=tests, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    sections = json.loads((tmp_path / "performance.json").read_text(encoding="utf-8"))["sections"]
+    ratios = [comparison for section in sections for comparison in section["comparisons"]]
+    assert len(sections) == 7
+    assert all((ratio["target"] == "") == (ratio["verdict"] == "") for ratio in ratios)
+    assert all(f"{ratio['name']} / {ratio['beside']}" in done.stdout for ratio in ratios)
+    tables = (tmp_path / "performance-tables.txt").read_text(encoding="utf-8")
+    assert all(f"| {ratio['name']} | {ratio['beside']} |" in tables for ratio in ratios)
+    chart = ET.parse(tmp_path / "performance.svg").getroot()
+    assert chart.tag.endswith("svg")
+
+
+def test_the_generator_works_without_wrk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where `wrk` is not installed, the load comes from a generator of our own."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--only", "through_uvicorn", "--into", str(tmp_path)]
+
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "wrk is not installed" in done.stdout
