@@ -24,7 +24,17 @@ from stub_kratos import (
     signed_in,
 )
 
-from ory_guard.gate import Gate, header
+from ory_guard import Anonymous, Rejected, SecondFactorRequired, Unavailable
+from ory_guard.exceptions import (
+    EnrollmentRequired,
+    ReauthenticationRequired,
+    Refusal,
+    RequirementNotMet,
+    SessionCheckUnavailable,
+    SessionRequired,
+    StepUpRequired,
+)
+from ory_guard.gate import Gate, header, refusal_without_session
 
 pytestmark = pytest.mark.anyio
 
@@ -202,3 +212,40 @@ def test_nothing_that_a_foreign_page_causes_passes(headers: list[Pair]) -> None:
             others = [pair for pair in headers if pair[0] != b"origin" or pair[1] != APP.encode()]
 
         assert GATE.is_cross_site(http_scope(method="POST", headers=[*others, told]))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind", "aal"),
+    [
+        (Anonymous(), SessionRequired, "aal1"),
+        (Rejected("inactive", "cookie"), SessionRequired, "aal1"),
+        (SecondFactorRequired("cookie", enrolled=True), StepUpRequired, "aal2"),
+        (SecondFactorRequired("cookie", enrolled=False), EnrollmentRequired, "aal2"),
+        (Unavailable("timeout", 7), SessionCheckUnavailable, None),
+    ],
+)
+def test_a_refusal_says_what_was_asked_for(outcome: Any, kind: type[Refusal], aal: str | None) -> None:
+    """For applications that handle refusals themselves."""
+    refusal = refusal_without_session(outcome, aal="aal1")
+
+    assert type(refusal) is kind
+    assert refusal.aal == aal
+    assert refusal.retry_after == (7 if kind is SessionCheckUnavailable else None)
+    assert refusal.credential_sent is isinstance(outcome, Rejected)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [
+        ({"aal": "aal2", "max_age": 60}, EnrollmentRequired),
+        ({"aal": "aal1", "max_age": 60}, ReauthenticationRequired),
+        ({"aal": "aal1", "max_age": 60, "organization": "acme"}, RequirementNotMet),
+    ],
+)
+async def test_a_refused_session_is_told_the_whole_requirement(asked: Any, kind: type[Refusal]) -> None:
+    """Whatever failed first, level and age are those of the gate."""
+    guard = guard_of(StubKratos(Told(200, session_body(authenticated_at=moment(-3_600)))))
+    with pytest.raises(kind) as caught:
+        await guard.require(http_scope("/", headers=[SESSION_TOKEN]), **asked)
+
+    assert (caught.value.aal, caught.value.max_age) == (asked["aal"], 60)

@@ -22,7 +22,7 @@ from stub_kratos import (
 )
 
 from ory_guard import Anonymous, Authenticated, OryGuard, SecondFactorRequired, Session, Unavailable
-from ory_guard.events import Event
+from ory_guard.events import Event, SessionsInvalidated
 from ory_guard.exceptions import (
     ConfigurationError,
     RequirementNotMet,
@@ -209,3 +209,30 @@ def test_a_watch_needs_a_rhythm(every: float) -> None:
     """Seconds above 0."""
     with pytest.raises(ConfigurationError, match=r"every: .* is not allowed: use seconds above 0"):
         guard_of(None).watch(request(), every=every)
+
+
+async def test_every_condition_of_a_gate_can_be_asked_for_by_hand() -> None:
+    """`guard.require` takes what `require` of the frameworks takes."""
+    guard = guard_of(StubKratos(signed_in()))
+    conditions: list[dict[str, Any]] = [
+        {"authentication_methods": ["webauthn"]},
+        {"verified": "sms"},
+        {"organization": "acme"},
+        {"when": lambda _session: False},
+    ]
+    for asked in conditions:
+        with pytest.raises(RequirementNotMet):
+            await guard.require(request(), **asked)
+
+
+async def test_who_is_invalidated_is_told() -> None:
+    """Listeners hear both ids."""
+    heard: list[Event] = []
+    guard = guard_of(StubKratos(), listeners=[heard.append])
+    await guard.invalidate(session_id="s", identity_id="i")
+
+    assert heard == [SessionsInvalidated("s", "i")]
+    with pytest.raises(
+        ConfigurationError, match=r"^invalidate\(\) was given no id: pass session_id or identity_id$"
+    ):
+        await guard.invalidate()

@@ -1,7 +1,7 @@
 """Where browsers are sent: always to an origin of the settings, whatever a request says."""
 
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
 from asgi_calls import http_scope
@@ -57,6 +57,14 @@ def test_a_login_pages_own_aal_is_dropped_even_where_the_guard_asks_for_none() -
     assert "aal" not in parse_qs(urlsplit(login_url(OWN_LOGIN)).query)
 
 
+def test_every_parameter_of_the_guards_is_its_own() -> None:
+    """A login page that names one has it replaced or dropped; its other ones stay, empty ones too."""
+    own = settings_of(login_url=f"{APP}/login?refresh=no&return_to=https://evil.test&hint=&REFRESH=no")
+
+    assert login_url(own) == f"{APP}/login?hint=&REFRESH=no"
+    assert login_url(own, refresh=True) == f"{APP}/login?hint=&REFRESH=no&refresh=true"
+
+
 def test_a_second_factor_is_set_up_in_kratos_settings() -> None:
     """Which takes `return_to` along."""
     assert enrollment_url(SETTINGS) == f"{BROWSER}/self-service/settings/browser"
@@ -87,11 +95,31 @@ def test_a_second_factor_is_set_up_in_kratos_settings() -> None:
         ({"path": "/x", "root_path": "/app"}, f"{APP}/x"),
         ({"path": "/app//evil.test", "root_path": "/app"}, APP),
         ({"path": "/app/x/y", "raw_path": b"/app/x%2Fy", "root_path": "/app"}, f"{APP}/x%2Fy"),
+        ({"path": "/a:b@c;d=e,f", "raw_path": b""}, f"{APP}/a:b@c;d=e,f"),
     ],
 )
 def test_a_request_has_one_url(scope: dict[str, Any], url: str) -> None:
     """`app_url`, the path as it came less the mount that `app_url` holds already, and the query."""
     assert own_url(**scope) == url
+
+
+def test_a_server_may_leave_out_what_is_empty() -> None:
+    """Neither `raw_path` nor `query_string` has to be there."""
+    assert request_url(SETTINGS, {"type": "http"}, "/x", "") == f"{APP}/x"
+
+
+def test_a_path_that_is_no_text_is_still_an_address() -> None:
+    """What can't be encoded is replaced, with `raw_path` and without."""
+    for raw in (b"/%ED%A0%80", b""):
+        assert request_url(SETTINGS, {"raw_path": raw}, "/\ud800", "") == f"{APP}/%3F"
+
+
+def test_an_address_is_dropped_where_it_would_be_too_long_to_carry() -> None:
+    """It is measured as it is carried, percent-encoded, and the last length that fits is taken."""
+    fits = "/" + "x" * (6_000 - len(quote(f"{APP}/", safe="")))
+
+    for longer, url in (("", f"{APP}{fits}"), ("x", APP)):
+        assert own_url(fits + longer) == safe_return_to(fits + longer, SETTINGS) == url
 
 
 def test_a_prefix_of_the_apps_address_is_kept() -> None:
