@@ -99,4 +99,4 @@ def measure(effort: Effort) -> Section:
 
 
 def _once(name: str, unit: str, value: float) -> Measurement:
-    return Measurement(name, unit, float(value), float(value))
+    return Measurement(name, unit, (float(value),))

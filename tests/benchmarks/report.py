@@ -63,17 +63,30 @@ class Effort:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One figure over all rounds; `best` is the least time or size, or the greatest rate."""
+    """One figure over all rounds, in turn with the other figures of its section."""
 
     name: str
     unit: str
-    best: float
-    median: float
+    values: tuple[float, ...]
+    rate: bool = False
+
+    @property
+    def best(self) -> float:
+        """The least time or size, or the greatest rate."""
+        return max(self.values) if self.rate else min(self.values)
+
+    @property
+    def median(self) -> float:
+        """The middle one."""
+        return median(self.values)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two figures of one run as a ratio, by their medians and by their best; the verdict is on the medians."""
+    """Two figures of one run as a ratio.
+
+    `ratio` is the median of the ratios of all rounds, and the verdict is on it; `best_ratio` is that of the best.
+    """
 
     name: str
     beside: str
@@ -109,9 +122,8 @@ class Section:
 
 
 def measurement(name: str, unit: str, values: Iterable[float], *, rate: bool = False) -> Measurement:
-    """Return the figure that the values of all rounds come to."""
-    taken = list(values)
-    return Measurement(name, unit, max(taken) if rate else min(taken), median(taken))
+    """Return the figure that the values of all rounds are."""
+    return Measurement(name, unit, tuple(values), rate)
 
 
 def compare(
@@ -122,9 +134,10 @@ def compare(
     at_most: float | None = None,
     at_least: float | None = None,
 ) -> Comparison:
-    """Return one measurement as a multiple of another one."""
+    """Return one measurement as a multiple of another one, round by round."""
     ours, theirs = found[name], found[beside]
-    return Comparison(name, beside, ours.median / theirs.median, ours.best / theirs.best, at_most, at_least)
+    ratios = [our / their for our, their in zip(ours.values, theirs.values, strict=True)]
+    return Comparison(name, beside, median(ratios), ours.best / theirs.best, at_most, at_least)
 
 
 def print_section(section: Section) -> None:
@@ -171,9 +184,13 @@ def as_json(sections: Iterable[Section]) -> dict[str, Any]:
         },
         "sections": [
             {
-                **asdict(section),
+                "title": section.title,
+                "measurements": [
+                    {"name": each.name, "unit": each.unit, "best": each.best, "median": each.median}
+                    for each in section.measurements
+                ],
                 "comparisons": [
-                    {**asdict(each), "target": each.target, "verdict": each.verdict} for each in section.comparisons
+                    asdict(each) | {"target": each.target, "verdict": each.verdict} for each in section.comparisons
                 ],
             }
             for section in sections
