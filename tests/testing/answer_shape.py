@@ -91,8 +91,10 @@ def _names(recorded: list[Any], found: list[Any]) -> str:
     return f"{names(recorded)} / {names(found)}"
 
 
-def header_differences(recorded: list[list[str]], found: list[tuple[str, str]]) -> Iterator[str]:
-    """Yield where the headers that matter differ."""
+def header_differences(
+    recorded: list[list[str]], found: list[tuple[str, str]], leeway: int = MAX_AGE_LEEWAY
+) -> Iterator[str]:
+    """Yield where the headers that matter differ; cookies may last `leeway` seconds more or less."""
     left, right = _headers(recorded), _headers(found)
     for name in COMPARED_HEADERS:
         if left.get(name) != right.get(name):
@@ -106,7 +108,7 @@ def header_differences(recorded: list[list[str]], found: list[tuple[str, str]]) 
     for name in ("location", "link"):
         places = [sorted(_links(headers.get(name, [""])[0])) for headers in (left, right)]
         yield from differences(places[0], places[1], name)
-    yield from _cookie_differences(left.get("set-cookie", []), right.get("set-cookie", []))
+    yield from _cookie_differences(left.get("set-cookie", []), right.get("set-cookie", []), leeway)
 
 
 def _headers(pairs: Any) -> dict[str, list[str]]:
@@ -124,7 +126,7 @@ def _links(value: str) -> Iterator[Any]:
         yield rel, parts.scheme, parts.netloc, parts.path, sorted(name for name, _ in parse_qsl(parts.query))
 
 
-def _cookie_differences(recorded: list[str], found: list[str]) -> Iterator[str]:
+def _cookie_differences(recorded: list[str], found: list[str], leeway: int) -> Iterator[str]:
     left, right = _cookies(recorded), _cookies(found)
     if left.keys() != right.keys():
         yield f"cookies are {sorted(right)} instead of {sorted(left)}"
@@ -133,7 +135,7 @@ def _cookie_differences(recorded: list[str], found: list[str]) -> Iterator[str]:
             if left[name][attribute] != right[name][attribute]:
                 yield f"cookie {name}: {attribute} is {right[name][attribute]!r}"
         ages = [int(one["max-age"]) for one in (left[name], right[name])]
-        if abs(ages[0] - ages[1]) > MAX_AGE_LEEWAY:
+        if abs(ages[0] - ages[1]) > leeway:
             yield f"cookie {name}: Max-Age is {ages[1]} instead of {ages[0]}"
         if bool(left[name]["expires"]) != bool(right[name]["expires"]):
             yield f"cookie {name}: Expires differs"

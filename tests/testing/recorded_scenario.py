@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -61,6 +61,12 @@ class Exchange:
         bearer = headers.get("authorization", "")
         return headers.get("x-session-token") or bearer.partition(" ")[2].strip() or None
 
+    @cached_property
+    def cookies(self) -> dict[str, str]:
+        """The cookies that were sent; of those with one name the first."""
+        pairs = [pair.partition("=") for pair in str(self.request["headers"].get("cookie", "")).split("; ")]
+        return {name: value for name, found, value in reversed(pairs) if found}
+
     @property
     def query(self) -> str:
         """The query as it was sent."""
@@ -68,16 +74,20 @@ class Exchange:
         return query if isinstance(query, str) else urlencode(query or {})
 
 
-def load() -> list[Exchange]:
-    """Return all recorded exchanges in the order in which they happened."""
-    exchanges = [one for path in sorted(RECORDINGS.glob("*.jsonl")) for one in _file(path)]
+def load(rewrite: Callable[[str], str] = str) -> list[Exchange]:
+    """Return all recorded exchanges in the order in which they happened.
+
+    Args:
+        rewrite: Puts other words into the text of the recordings: another address, other people.
+    """
+    exchanges = [one for path in sorted(RECORDINGS.glob("*.jsonl")) for one in _file(path, rewrite)]
     return sorted(exchanges, key=lambda one: one.at)
 
 
-def _file(path: Path) -> Iterator[Exchange]:
+def _file(path: Path, rewrite: Callable[[str], str]) -> Iterator[Exchange]:
     at = instant("2026-11-21T22:39:40Z")
     for line in path.read_text().splitlines():
-        raw = json.loads(line)
+        raw = json.loads(rewrite(line))
         fixed = TIMES.get(raw["case"])
         at = instant(fixed) if fixed else max(at, *_times(raw), at)
         yield Exchange(raw["case"], raw["operation"], raw["server"], at, raw["request"], raw["response"])

@@ -1,75 +1,96 @@
-"""Replays the recorded story against a fake: what the fake gave out stands in for what was recorded."""
+"""Replays the recorded story against a Kratos: what it gave out stands in for what was recorded."""
 
+import dataclasses
 import json
 import re
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import httpx2
-from answer_shape import differences, header_differences, shape
+from answer_shape import MAX_AGE_LEEWAY, differences, header_differences, shape
+from client_call import call_with_client
+from people import PASSWORD, People
+from places import Place
 from recorded_scenario import Exchange
+from typed_calls import is_typed_call
+from visitor import Caller
 
-from ory_guard.testing import FakeKratos, Identity, ManualClock, OidcProvider, Session
-from ory_guard.testing.cookies import parse_cookies
-
-PASSWORD = "correct-horse-battery-9"
 WRONG_CODE = "000000"
+FORM = "application/x-www-form-urlencoded"
 _BINDABLE = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|ory_\w{2}_\w{32}|[\w+/-]{43,}={0,2}")
-
-SETTINGS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "strict": {
-        "public_url": "http://127.0.0.1:4533",
-        "whoami_required_aal": "aal1",
-        "cacheable_sessions": False,
-        "login_lifespan": 10,
-        "privileged_session_max_age": 2,
-        "session_lifespan": 20,
-        "cookie_name": "acme_session",
-        "oidc_providers": (OidcProvider("mini", issuer_url="http://127.0.0.1:4466"),),
-    },
-}
 
 
 class Replay:
-    """One fake and what binds it to the recording."""
+    """One Kratos and what binds it to the recording.
 
-    def __init__(self, server: str) -> None:
-        self.clock = ManualClock()
-        self.fake = FakeKratos(clock=self.clock, **SETTINGS[server])
+    Args:
+        place: Which Kratos.
+        rewrite: What was done to the text of the recordings (see `recorded_scenario.load`).
+        typed: Whether each call that `FrontendClient` can make goes through it.
+        leeway: Seconds by which the life of a cookie may differ, where time does not pass as it was recorded.
+
+    Attributes:
+        bound: What was recorded, and what stands in for it.
+        people: Who acts between the recorded requests.
+        provider_url: Where a social sign-in was sent last.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        rewrite: Callable[[str], str] = str,
+        typed: bool = False,
+        leeway: int = MAX_AGE_LEEWAY,
+    ) -> None:
+        self.place = place
+        self.rewrite = rewrite
+        self.people = People(place)
         self.bound: dict[str, str] = {}
         self.provider_url = ""
-
-    def wait_until(self, at: float) -> None:
-        """Let time pass until something happened."""
-        self.clock.advance(max(0.0, at - self.clock.time()))
+        self._typed = typed
+        self._leeway = leeway
+        self._mailed_to = ""
 
     async def run(self, recorded: Exchange) -> list[str]:
         """Send what was sent, and return how the answer differs from the recorded one."""
-        request = recorded.request
-        body = await self._body(recorded)
-        headers = {name: self.translated(value) for name, value in request["headers"].items()}
-        if isinstance(body, dict):
-            form = headers.get("content-type") == "application/x-www-form-urlencoded"
-            body = urlencode(body) if form else json.dumps(body)
-        response = await self._send(
-            request["method"], request["path"], self.translated(recorded.query), headers, body
-        )
-        return list(self._compare(recorded, response))
+        sent = dataclasses.replace(recorded, request=await self._request(recorded))
+        if self._typed and is_typed_call(sent):
+            response, problems = await call_with_client(self.place, sent)
+        else:
+            response, problems = await self._send_as_recorded(sent), []
+        return [*problems, *self._compare(recorded, response)]
 
-    async def _send(
+    async def _request(self, recorded: Exchange) -> dict[str, Any]:
+        request = recorded.request
+        return {
+            "method": request["method"],
+            "body": await self._body(recorded),
+            "path": self.translated(request["path"]),
+            "query": self.translated(recorded.query),
+            "headers": {name: self.translated(value) for name, value in request["headers"].items()},
+        }
+
+    async def _send_as_recorded(self, sent: Exchange) -> httpx2.Response:
+        request, body = sent.request, sent.request["body"]
+        if isinstance(body, dict):
+            form = request["headers"].get("content-type") == FORM
+            body = urlencode(body) if form else json.dumps(body)
+        return await self.send(request["method"], request["path"], sent.query, request["headers"], body)
+
+    async def send(
         self,
         method: str,
         path: str,
-        query: str,
-        headers: dict[str, str],
+        query: str = "",
+        headers: dict[str, str] | None = None,
         body: str | None = None,
     ) -> httpx2.Response:
-        url = f"{self.fake.settings.public_url}{self.translated(path)}{'?' if query else ''}{query}"
-        transport = httpx2.ASGITransport(app=self.fake.app)
+        """Send a request to the public API."""
+        url = f"{self.place.public}{path}{'?' if query else ''}{query}"
         request = httpx2.Request(method, url, headers=headers, content=body)
-        response = await transport.handle_async_request(request)
+        response = await self.place.transport.handle_async_request(request)
         await response.aread()
         return response
 
@@ -84,13 +105,13 @@ class Replay:
             yield f"status is {response.status_code} instead of {answer['status']}"
         if isinstance(found, dict) and "/auth?" in found.get("redirect_browser_to", ""):
             self.provider_url = found["redirect_browser_to"]
-        yield from header_differences(answer["headers"], response.headers.multi_items())
+        yield from header_differences(answer["headers"], response.headers.multi_items(), self._leeway)
         yield from differences(shape(answer["body"]), shape(found))
         self._bind(answer["body"], found)
         self._bind_headers(answer["headers"], response.headers.multi_items())
 
     def translated(self, text: str) -> str:
-        """Replace what was recorded by what the fake gave out instead."""
+        """Replace what was recorded by what stands in for it."""
         for recorded in sorted(self.bound, key=len, reverse=True):
             text = text.replace(recorded, self.bound[recorded])
         return text
@@ -99,6 +120,12 @@ class Replay:
         if isinstance(value, dict):
             return {name: self._translated_fields(inner) for name, inner in value.items()}
         return self.translated(value) if isinstance(value, str) else value
+
+    def bind_browser(self, browser: Caller, recorded: Exchange) -> None:
+        """Let a browser's cookies stand in for those of a recorded request that nothing stands in for yet."""
+        for name, value in recorded.cookies.items():
+            if name in browser.client.cookies:
+                self.bound.setdefault(value, browser.client.cookies[name])
 
     def _bind(self, recorded: Any, found: Any) -> None:
         if isinstance(recorded, dict) and isinstance(found, dict):
@@ -112,8 +139,8 @@ class Replay:
             self.bound.update((left, right) for left, right in pairs if left not in self.bound)
 
     def _bind_headers(self, recorded: list[list[str]], found: list[tuple[str, str]]) -> None:
-        for left, right in zip(_cookie_pairs(recorded), _cookie_pairs(found), strict=False):
-            self.bound.update({value: right.get(name, value) for name, value in left.items()})
+        left, right = _cookie_pairs(recorded), _cookie_pairs(found)
+        self.bound.update({value: right.get(name, value) for name, value in left.items()})
         self._bind(dict(recorded).get("location"), dict(found).get("location"))
 
     async def _body(self, recorded: Exchange) -> Any:
@@ -122,10 +149,11 @@ class Replay:
             return body
         await self._read_form(recorded, body)
         body = self._translated_fields(body)
+        self._mailed_to = body.get("email") or self._mailed_to
         if body.get("totp_code") not in {None, WRONG_CODE}:
-            body["totp_code"] = self._totp_code(recorded)
+            body["totp_code"] = await self._totp_code(recorded)
         if body.get("code") not in {None, WRONG_CODE}:
-            body["code"] = self.fake.messages[0].code
+            body["code"] = await self.people.mailed_code(self._mailed_to)
         return body
 
     async def _read_form(self, recorded: Exchange, body: dict[str, Any]) -> None:
@@ -133,66 +161,26 @@ class Replay:
         token, cookie = body.get("csrf_token", ""), recorded.request["headers"].get("cookie", "")
         if len(token) < len(PASSWORD) or token in self.bound or "csrf_token" not in cookie:
             return
-        query = f"id={self.translated(recorded.query).removeprefix('flow=')}"
-        headers = {"cookie": self.translated(cookie), "accept": "application/json"}
-        flow = await self._send("GET", f"{recorded.request['path']}/flows", query, headers)
-        nodes = flow.json().get("ui", {"nodes": []})["nodes"]
-        for node in nodes:
+        flow = await self._flow(recorded)
+        for node in flow.get("ui", {"nodes": []})["nodes"]:
             if node["attributes"].get("name") == "csrf_token":
                 self.bound[token] = node["attributes"]["value"]
 
-    def _totp_code(self, recorded: Exchange) -> str:
+    async def _totp_code(self, recorded: Exchange) -> str:
+        if recorded.operation == "update_settings_flow":
+            self.people.keep_secret(await self._flow(recorded))
+        return await self.people.totp_code()
+
+    async def _flow(self, recorded: Exchange) -> dict[str, Any]:
+        """Read the flow that a recorded request updates, with its credentials."""
         number = dict(parse_qsl(self.translated(recorded.query)))["flow"]
-        flow = self.fake._server.store.flows.get(number)
-        if flow is None:
-            return WRONG_CODE
-        if flow.name == "settings":
-            owner = self.fake.add_identity("authenticator@example.test")
-            owner.credentials.totp_secret = flow.internal["totp_secret"]
-            code = self.fake.totp_code(owner)
-            self.fake.delete_identity(owner)
-            return code
-        return self.fake.totp_code(self._owner(recorded))
-
-    def _owner(self, recorded: Exchange) -> Identity:
-        """Return whose credential a recorded request has."""
-        server = self.fake._server
-        token = self.translated(recorded.session_token or "")
-        for _, value in parse_cookies(self.translated(recorded.request["headers"].get("cookie", ""))):
-            if sealed := server.jar.open_session(value):
-                token = sealed.session_token
-        return server.store.sessions_by_token[token].identity
-
-    def person(self, email: str, **properties: Any) -> Identity:
-        """Return somebody of the story, who may have to be added first."""
-        known = (one for one in self.fake.identities if one.traits["email"] == email)
-        identity = next(known, None) or self.fake.add_identity(email, password=PASSWORD, **properties)
-        for address in identity.verifiable_addresses:
-            address.status = "sent"
-        return identity
-
-    def sign_in(
-        self,
-        identity: Identity,
-        recorded: Exchange | None = None,
-        *ids: str,
-        aal: Literal["aal1", "aal2"] = "aal1",
-    ) -> Session:
-        """Begin a session that stands in for the credential of a recorded request, and for recorded ids."""
-        signed_in = self.fake.sign_in(identity, aal=aal)
-        if recorded and (token := recorded.session_token):
-            self.bound[token] = signed_in.token
-        for name, value in parse_cookies(recorded.request["headers"].get("cookie", "") if recorded else ""):
-            if name == signed_in.cookie_name:
-                self.bound[value] = signed_in.cookie
-        self.bound.update(dict.fromkeys(ids, signed_in.session.id))
-        return signed_in.session
-
-    async def send(self, method: str, path: str, query: str = "", **headers: str) -> httpx2.Response:
-        """Send a request that was not recorded."""
-        return await self._send(method, path, query, {name.replace("_", "-"): headers[name] for name in headers})
+        names = recorded.request["headers"].keys() & {"cookie", "x-session-token"}
+        headers = {name: self.translated(recorded.request["headers"][name]) for name in names}
+        path = f"{recorded.request['path']}/flows"
+        answer = await self.send("GET", path, f"id={number}", {**headers, "accept": "application/json"})
+        return dict(answer.json())
 
 
-def _cookie_pairs(headers: Any) -> Iterator[dict[str, str]]:
+def _cookie_pairs(headers: Any) -> dict[str, str]:
     lines = [value.partition(";")[0].partition("=") for name, value in headers if name == "set-cookie"]
-    yield {name: value for name, _, value in lines}
+    return {name: value for name, _, value in lines}

@@ -7,21 +7,39 @@ from typing import Any
 
 import pytest
 from between import BEFORE
+from places import in_process
 from recorded_scenario import load
-from replay import SETTINGS, Replay
+from replay import Replay
+
+from ory_guard.testing import OidcProvider
 
 pytestmark = pytest.mark.anyio
+
+# How the two servers of the recordings were set up.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "strict": {
+        "public_url": "http://127.0.0.1:4533",
+        "whoami_required_aal": "aal1",
+        "cacheable_sessions": False,
+        "login_lifespan": 10,
+        "privileged_session_max_age": 2,
+        "session_lifespan": 20,
+        "cookie_name": "acme_session",
+        "oidc_providers": (OidcProvider("mini", issuer_url="http://127.0.0.1:4466"),),
+    },
+}
 
 # Where the fake differs, and why it should.
 REASONS: dict[str, str] = {}
 
 
 async def _replay_all() -> dict[str, list[str]]:
-    replays = {server: Replay(server) for server in SETTINGS}
+    replays = {server: Replay(in_process(**settings)) for server, settings in SETTINGS.items()}
     found = {}
     for recorded in load():
         replay = replays[recorded.server]
-        replay.wait_until(recorded.at)
+        await replay.place.wait(max(0.0, recorded.at - replay.place.time()))
         if before := BEFORE.get(recorded.case):
             await before(replay, recorded)
         found[recorded.case] = await replay.run(recorded)
@@ -62,6 +80,6 @@ async def test_a_difference_is_noticed(named: str) -> None:
     recorded = next(one for one in load() if one.case == "login.browser.create.ajax")
     answer = copy.deepcopy(recorded.response)
     CHANGES[named](answer)
-    found = await Replay("default").run(dataclasses.replace(recorded, response=answer))
+    found = await Replay(in_process()).run(dataclasses.replace(recorded, response=answer))
 
     assert any(named in line for line in found)

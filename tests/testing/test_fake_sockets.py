@@ -1,13 +1,11 @@
 """The fake behind a real server on a real socket."""
 
-import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-import uvicorn
+from served_kratos import listening_socket, serving
 
 from ory_guard.testing import FakeKratos, Fault
 
@@ -17,14 +15,9 @@ pytestmark = pytest.mark.anyio
 @contextlib.asynccontextmanager
 async def served(fake: FakeKratos) -> AsyncIterator[str]:
     """Serve the fake on a free port of the loopback interface."""
-    server = uvicorn.Server(uvicorn.Config(fake.app, log_level="critical"))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        task = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
+    with listening_socket() as listener:
+        async with serving(fake.app, listener):
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await task
 
 
 @pytest.mark.parametrize("fault", [Fault.reset(), Fault.truncated()], ids=["reset", "truncated"])

@@ -10,15 +10,18 @@ JSON = "application/json"
 HTML = "text/html"
 
 
-class Visitor:
-    """A client with cookies of its own; `app=True` for one that uses native flows and tokens."""
+class Caller:
+    """A client with cookies of its own; `app=True` for one that uses native flows and tokens.
 
-    def __init__(self, fake: FakeKratos, *, app: bool = False) -> None:
-        self.fake = fake
+    Args:
+        transport: How Kratos is reached.
+        public_url: Where its public API is.
+        app: Whether this is an app and no browser.
+    """
+
+    def __init__(self, transport: httpx2.AsyncBaseTransport, public_url: str, *, app: bool = False) -> None:
         self.kind: Literal["api", "browser"] = "api" if app else "browser"
-        self.client = httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(app=fake.app), base_url=fake.settings.public_url
-        )
+        self.client = httpx2.AsyncClient(transport=transport, base_url=public_url)
 
     async def get(self, path: str, accept: str = JSON, **query: str) -> httpx2.Response:
         """Ask for a path below the fake's public URL, or for a whole address."""
@@ -61,6 +64,14 @@ class Visitor:
         if self.kind == "api" and answer.status_code == 200:
             self.client.headers["x-session-token"] = answer.json()["session_token"]
         return answer
+
+
+class Visitor(Caller):
+    """A caller of a fake in the same process."""
+
+    def __init__(self, fake: FakeKratos, *, app: bool = False) -> None:
+        super().__init__(httpx2.ASGITransport(app=fake.app), fake.settings.public_url, app=app)
+        self.fake = fake
 
 
 def value_of(flow: dict[str, Any], name: str) -> Any:
