@@ -24,6 +24,7 @@ _ARGUMENTS: Final = (
 _WIDTHS: Final = (360, 1440)
 _SCHEMES: Final[tuple[str, ...]] = ("light", "dark")
 _EXAMINED: Final = ((360, "dark"), (1440, "light"))
+_AXE: Final = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 _GRAVE: Final = ("serious", "critical")
 # Layout shifts without a cause in what the person did, added up (web.dev's CLS without its windows).
 _SHIFTS: Final = """
@@ -64,6 +65,7 @@ class Eyes:
                 fault.
         """
         assert self.page.evaluate("window.shifted") == 0, f"{name} moved while it loaded"
+        self.page.evaluate(_AXE)
         before = self.page.viewport_size
         for width in _WIDTHS:
             self.page.set_viewport_size({"width": width, "height": 800})
@@ -79,8 +81,7 @@ class Eyes:
             self.page.set_viewport_size(before)
 
     def _examine(self, what: str) -> None:
-        self.page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text())
-        found = self.page.evaluate("axe.run()")["violations"]
+        found = self.page.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]
         grave = [fault for fault in found if fault["impact"] in _GRAVE]
         told = "\n".join(f"{fault['id']}: {[node['html'] for node in fault['nodes']]}" for fault in grave)
         assert not grave, f"{what}: {told}"
