@@ -27,7 +27,7 @@ Work: TypeAlias = Callable[[], Coroutine[Any, Any, ResultT]]
 PATIENCE: Final = 0.05
 """Seconds that the store may take before a request goes on without it."""
 
-_COOLDOWN: Final = 0.5
+_COOLDOWN: Final = 0.1
 _PATIENCE_TO_CONNECT: Final = 1.0
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 2.0
@@ -166,14 +166,18 @@ class StoreLink:
     async def _mend(self) -> None:
         """Try an open breaker's store with a made-up session, put and got again."""
         key = token_bytes(32)
+        pause = _FIRST_PAUSE
         while True:
-            await asyncio.sleep(_COOLDOWN / 2)
+            await asyncio.sleep(pause)
             if not self.subscribed or self._breaker.state == "closed" or self._breaker.held(key) is not None:
                 continue
             if await self.call(partial(self._try_out, key)):
                 self._breaker.answered(key)
                 await self.call(self._catch_up, patience=_PATIENCE_TO_CONNECT)
                 self._changed(self.ready, "")
+                pause = _FIRST_PAUSE
+            else:
+                pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _try_out(self, key: bytes) -> bool:
         name = key.hex()

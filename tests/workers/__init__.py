@@ -1,0 +1,1 @@
+"""Several server processes, a real Redis, and a load that must never get a wrong answer."""
