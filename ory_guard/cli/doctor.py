@@ -61,12 +61,19 @@ def run(case: Case, *, as_json: bool) -> None:
     Raises:
         typer.Exit: There are problems.
     """
+    _report(case.settings, _findings(case), as_json=as_json)
+
+
+def _findings(case: Case) -> list[Finding]:
     with progress("Looking at Kratos …") as tell:
-        findings = asyncio.run(_examine(replace(case, tell=lambda check: tell(f"Looking at Kratos … {check}"))))
+        return asyncio.run(_examine(replace(case, tell=lambda check: tell(f"Looking at Kratos … {check}"))))
+
+
+def _report(settings: GuardSettings, findings: list[Finding], *, as_json: bool) -> None:
     if as_json:
-        say_json(_as_dict(case.settings, findings))
+        say_json(_as_dict(settings, findings))
     else:
-        _tell(case.settings, findings)
+        _tell(settings, findings)
     problems = {finding.check for finding in findings if finding.level == "problem"}
     if problems:
         raise typer.Exit(ExitCode.FAILED if "reach" in problems else ExitCode.NO)

@@ -75,8 +75,9 @@ def _listen(address: str, port: int) -> socket.socket:
     try:
         listening = socket.create_server((address, port))
     except OSError as error:
+        reason = str(error.strerror).partition(" (")[0]
         raise CommandFailed(
-            f"{address}:{port} can't be listened on ({error.strerror}): stop what uses it, or choose another port "
+            f"{address}:{port} can't be listened on ({reason}): stop what uses it, or choose another port "
             "with --port and --admin-port"
         ) from None
     # asyncio does this only for sockets that it made: without it, each answer comes 40 ms late.

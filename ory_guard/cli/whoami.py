@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from typing import assert_never
 
 from ory_guard.cli.ending import CommandFailed, ExitCode
 from ory_guard.cli.options import COOKIE_VARIABLE, TOKEN_VARIABLE
@@ -31,8 +30,15 @@ def run(kratos_url: str, credential: Header | None, *, as_json: bool) -> None:
             ExitCode.USAGE,
         )
     settings = settings_from(kratos_public_url=kratos_url, app_url=kratos_url)
+    _tell(_outcome(settings, credential), settings, as_json=as_json)
+
+
+def _outcome(settings: GuardSettings, credential: Header) -> Outcome:
     with progress(f"Asking {settings.kratos_public_url} …"):
-        outcome = asyncio.run(_ask(settings, credential))
+        return asyncio.run(_ask(settings, credential))
+
+
+def _tell(outcome: Outcome, settings: GuardSettings, *, as_json: bool) -> None:
     if not isinstance(outcome, Authenticated):
         raise _why_nobody(outcome, settings)
     if as_json:
@@ -86,5 +92,3 @@ def _why_nobody(
             return CommandFailed(
                 f"{settings.kratos_public_url} could not be asked ({reason}): ory-guard doctor tells why"
             )
-        case _:
-            assert_never(outcome)

@@ -92,7 +92,7 @@ async def check_rate_limit(case: Case) -> list[Finding]:
     words = ", ".join(f"{name}: {value}" for name, value in sorted(told.items()))
     fix = "raise ORY_GUARD_CACHE_TTL, which divides the calls, or the limit"
     if limited:
-        return [problem(f"{len(limited)} of these questions were answered 429 ({words or 'no more'})", fix)]
+        return [problem(f"{len(limited)} of these questions were answered 429 ({words or 'no more is told'})", fix)]
     if told:
         return [notice(f"calls are limited: {words}", fix)]
     return [ok("no limit shows in the headers")]

@@ -1,0 +1,58 @@
+"""What is written: harmless to terminals, whole in pipes, colours and progress for people only."""
+
+import io
+import sys
+
+import pytest
+
+from ory_guard.cli.screen import columns, harmless, progress, say, say_error
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Return True."""
+        return True
+
+
+def test_nothing_that_is_written_steers_a_terminal() -> None:
+    """Escape sequences, line breaks and changes of direction become one visible sign each."""
+    assert harmless("a\x1b[31mb\nc\u202ed\x07") == "a\ufffd[31mb\ufffdc\ufffdd\ufffd"
+    assert harmless("\N{SNOWMAN} é 漢") == "\N{SNOWMAN} é 漢"
+
+
+def test_markup_and_long_lines_stay_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """A trait may look like rich's markup, and a pipe has no width."""
+    line = "[bold]no markup[/bold] :snowman: " + "long " * 100
+
+    say(line)
+    say_error(line)
+
+    assert capsys.readouterr() == (line + "\n", line + "\n")
+
+
+def test_columns_are_aligned() -> None:
+    """Each is as wide as its widest cell, and lines end with their last letter."""
+    assert columns([("a", "bc", ""), ("def", "", "g")]) == ["a    bc", "def      g"]
+    assert columns([]) == []
+
+
+def test_progress_shows_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On standard error, so that a pipe gets the answer only."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+
+    with progress("Asking …") as tell:
+        tell("Still asking …")
+
+    assert "Still asking …" in terminal.getvalue()
+
+
+def test_progress_is_silent_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    """A log file gets no spinner."""
+    with progress("Asking …") as tell:
+        tell("Still asking …")
+
+    assert capsys.readouterr() == ("", "")
