@@ -1,11 +1,13 @@
-"""Whole journeys through the client, against the fake and, with the `live` mark, against a real Kratos."""
+"""Whole journeys through the client, against the fake and, with the `live` mark, a real Kratos."""
 
+import contextlib
 import os
 import uuid
 from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
+from served_kratos import served_kratos
 
 from ory_guard.client import FrontendClient, UiNodeInputAttributes
 from ory_guard.client.flows import Flow
@@ -26,18 +28,20 @@ pytestmark = pytest.mark.anyio
 LIVE = "ORY_GUARD_LIVE_KRATOS"
 
 
-@pytest.fixture(params=["fake", pytest.param("live", marks=pytest.mark.live)])
+@pytest.fixture(params=["fake", "served", pytest.param("live", marks=pytest.mark.live)])
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[FrontendClient]:
-    """Give a client of the fake, or of the real Kratos that the environment names."""
-    if request.param == "fake":
-        fake = FakeKratos()
-        base_url, transport = "http://127.0.0.1:4433", httpx2.ASGITransport(app=fake.app)
-    elif LIVE in os.environ:
-        base_url, transport = os.environ[LIVE], None
-    else:
-        pytest.skip(f"{LIVE} does not name the public URL of a real Kratos")
-    async with FrontendClient(base_url, transport=transport) as made:
-        yield made
+    """Give a client of the fake, in process and on a socket, or of the real Kratos that the environment names."""
+    async with contextlib.AsyncExitStack() as stack:
+        transport = None
+        if request.param == "fake":
+            base_url, transport = "http://127.0.0.1:4433", httpx2.ASGITransport(app=FakeKratos().app)
+        elif request.param == "served":
+            base_url = (await stack.enter_async_context(served_kratos())).public
+        elif LIVE in os.environ:
+            base_url = os.environ[LIVE]
+        else:
+            pytest.skip(f"{LIVE} does not name the public URL of a real Kratos")
+        yield await stack.enter_async_context(FrontendClient(base_url, transport=transport))
 
 
 @pytest.fixture
