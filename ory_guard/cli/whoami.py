@@ -88,7 +88,6 @@ def _why_nobody(
                 f"{settings.kratos_browser_url}/self-service/settings/browser",
                 ExitCode.NO,
             )
-        case Unavailable(reason=reason):
-            return CommandFailed(
-                f"{settings.kratos_public_url} could not be asked ({reason}): ory-guard doctor tells why"
-            )
+        case _:
+            why = f"{settings.kratos_public_url} could not be asked ({outcome.reason})"
+            return CommandFailed(f"{why}: ory-guard doctor tells more")

@@ -113,7 +113,7 @@ def test_codes_are_shown_as_they_are_sent() -> None:
         for flow in ("recovery", "verification"):
             ports.submit(flow, method="code", email="ada@example.test")
         messages = ports.get(ports.admin, "/admin/courier/messages")
-        return [re.search(r"\d{6}", message["body"])[0] for message in messages]
+        return [re.findall(r"\d{6}", message["body"])[0] for message in messages]
 
     ended, (verification, recovery) = serve(errand, "--seed", SEED)
 

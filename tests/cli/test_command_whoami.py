@@ -164,7 +164,7 @@ def test_a_kratos_that_is_not_there_ends_with_3(tmp_path: Path) -> None:
     ended = call("whoami", "--kratos-url", "http://127.0.0.1:1", "--token-file", file_with(tmp_path, "ory_st_x"))
 
     assert ended.code == 3
-    assert ended.error == "http://127.0.0.1:1 could not be asked (unreachable): ory-guard doctor tells why\n"
+    assert ended.error == "http://127.0.0.1:1 could not be asked (unreachable): ory-guard doctor tells more\n"
 
 
 def test_without_a_credential_it_says_how_to_give_one() -> None:

@@ -45,7 +45,13 @@ def test_a_session_is_told_from_who_to_where() -> None:
 
 def test_what_is_missing_is_told_as_unknown() -> None:
     """Older and foreign servers leave much out."""
-    bare = {"state": None, "schema_id": None, "traits": {}, "verifiable_addresses": None, "metadata_public": None}
+    bare: dict[str, Any] = {
+        "state": None,
+        "schema_id": None,
+        "traits": {},
+        "verifiable_addresses": None,
+        "metadata_public": None,
+    }
     lines = told(
         identity=bare,
         authentication_methods=None,
