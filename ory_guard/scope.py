@@ -89,14 +89,15 @@ def publish(scope: MutableMapping[str, Any], check: Check, outcome: Outcome) -> 
     Raises:
         ConfigurationError: Something else stands at `request.state.session`.
     """
-    state = scope.get("state")
-    if state is None:
-        state = scope["state"] = {}
-    elif "session" in state and _KEY not in scope:
-        raise ConfigurationError(
-            "request.state.session holds something else (lifespan state?): ory_guard keeps the session there, "
-            "so the application must use another name"
-        )
+    state = scope.get("state") or {}
+    if _KEY not in scope:
+        if "session" in state:
+            raise ConfigurationError(
+                "request.state.session holds something else (lifespan state?): ory_guard keeps the session there, "
+                "so the application must use another name"
+            )
+        # Not every server makes a new dict for each request, and nobody may find another one's session in his.
+        state = scope["state"] = dict(state)
     view = check.view or SessionView(outcome)
     check.outcome = outcome
     state["session"] = view.user.session

@@ -102,6 +102,24 @@ async def test_state_of_the_lifespan_is_left_alone() -> None:
     assert seen["session"].id == SESSION_ID
 
 
+async def test_requests_that_share_a_state_never_share_a_session() -> None:
+    """Some servers hand one lifespan state to all requests; each request still gets a state of its own."""
+    shared = {"pool": 7}
+    seen: list[dict[str, Any]] = []
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        seen.append(scope["state"])
+        await reply(send, None)
+
+    guarded = OrySessionMiddleware(app, guard=Bench().guard)
+    await call(guarded, headers=[SESSION_TOKEN], state=shared)
+    await call(guarded, state=shared)
+
+    assert [state["session"] is None for state in seen] == [False, True]
+    assert [state["pool"] for state in seen] == [7, 7]
+    assert shared == {"pool": 7}
+
+
 async def test_something_foreign_at_state_session_is_a_wrong_set_up() -> None:
     """A handler that reads it would take it for the caller."""
     with pytest.raises(ConfigurationError, match=r"request\.state\.session holds something else"):
