@@ -26,6 +26,11 @@ Send = Callable[[Any], Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]
 
 _POLICY_VIOLATION: Final = 1008  # RFC 6455, section 7.4.1
+_MESSAGES: Final = {
+    401: "The request could not be authorized",
+    403: "The requested action was forbidden",
+    503: "The session could not be checked",
+}
 
 
 class Answer:
@@ -42,7 +47,7 @@ class Answer:
         self, status_code: int, headers: list[tuple[bytes, bytes]], body: bytes, *, accepted: bool = False
     ) -> None:
         self.status_code = status_code
-        self.headers = [*headers, (b"content-length", str(len(body)).encode())]
+        self.headers: list[tuple[bytes, bytes]] = [*headers, (b"content-length", str(len(body)).encode())]
         self.body = body
         self._accepted = accepted
 
@@ -168,7 +173,7 @@ def _error(refusal: Refusal, location: str | None, settings: GuardSettings) -> d
         "code": refusal.status_code,
         "status": status.phrase,
         "reason": refusal.reason,
-        "message": status.description or status.phrase,
+        "message": _MESSAGES.get(refusal.status_code, status.phrase),
         "details": details,
     }
     return {"error": error, "redirect_browser_to": location} if told else {"error": error}

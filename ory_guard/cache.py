@@ -89,7 +89,7 @@ class SessionCache:
         self._cleared_at = _NEVER
         self._last_question = _NEVER
         self._last_invalidation = _NEVER
-        self.generation = 0
+        self.generation: int = 0
 
     def __len__(self) -> int:
         return len(self._sessions) + len(self._refusals)

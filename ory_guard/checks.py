@@ -59,9 +59,11 @@ class Checks:
         self._clock = around.clock
         self._listeners = around.listeners
         self._flights: PerLoop[Flights] = PerLoop(Flights, Flights.aclose)
-        self.breaker = Breaker(around.clock.monotonic, around.settings.timeout + _GRACE, self._tell_breaker)
-        self.asked = 0
-        self.shared = 0
+        self.breaker: Breaker = Breaker(
+            around.clock.monotonic, around.settings.timeout + _GRACE, self._tell_breaker
+        )
+        self.asked: int = 0
+        self.shared: int = 0
 
     async def ask(self, key: bytes, credential: Credential, *, no_cache: bool = False, alone: bool = False) -> Fact:
         """Return Kratos' answer, from a check that is under way where there is one.

@@ -55,7 +55,7 @@ class CredentialReader:
 
     def __init__(self, settings: GuardSettings) -> None:
         names = [name.encode("ascii") for name in settings.cookie_names]
-        self.names = frozenset(name for name in names if not name.endswith(b"*"))
+        self.names: frozenset[bytes] = frozenset(name for name in names if not name.endswith(b"*"))
         self._starts = [name.removesuffix(b"*") for name in names]
         self._prefixes = tuple(name[:-1] for name in names if name.endswith(b"*"))
         self._limit = settings.max_credential_bytes

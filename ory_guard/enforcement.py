@@ -1,7 +1,7 @@
 """Requirements: asked of an outcome on every request, and of an open connection as long as it lasts."""
 
 import inspect
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 from ory_guard.answers import arrange_answer
@@ -25,7 +25,10 @@ from ory_guard.policy import ANY_SESSION, Requirement
 from ory_guard.scope import Check, check_in, publish
 from ory_guard.settings import GuardSettings
 
-__all__ = ["Enforcement"]
+__all__ = ["Enforce", "EnforceOptional", "Enforcement"]
+
+Enforce = Callable[[MutableMapping[str, Any], Requirement], Awaitable[Session[Any]]]
+EnforceOptional = Callable[[MutableMapping[str, Any]], Awaitable[Session[Any] | None]]
 
 _ASK_AGAIN_AFTER: Final = 1.0
 _CURED_BY_A_SIGN_IN: Final = (StepUpRequired, EnrollmentRequired, ReauthenticationRequired)
@@ -169,12 +172,13 @@ class Enforcement:
         check = await self.checked(scope)
         self._adopt_newer(check)
         age = self._clock.monotonic() - check.asked_at
-        if check.key is not None and (age >= every or self._is_revoked(check)):
+        over = self._left(check) <= 0
+        if check.key is not None and (age >= every or over or self._is_revoked(check)):
             asked_at = check.asked_at
             outcome = await self._lookup.ask(scope, check, again=not _is_token(check))
             if isinstance(outcome, Unavailable):
                 check.asked_at = asked_at
-                if age >= every + self._settings.cache_ttl or self._is_revoked(check):
+                if age >= every + self._settings.cache_ttl or over or self._is_revoked(check):
                     return SessionCheckUnavailable(retry_after=outcome.retry_after)
                 return _RETRY_AFTER
             publish(scope, check, outcome)
@@ -183,10 +187,12 @@ class Enforcement:
             verdict = await self._decide(scope, check, requirement)
             if isinstance(verdict, Refusal):
                 return verdict
-        if check.key is None or not isinstance(check.outcome, Authenticated):
-            return every
-        left = check.outcome.session.expires_at.timestamp() + self._settings.clock_skew - self._clock.time()
-        return max(min(every - age, left), 0.0)
+        return every if check.key is None else max(min(every - age, self._left(check)), 0.0)
+
+    def _left(self, check: Check) -> float:
+        if not isinstance(check.outcome, Authenticated):
+            return inf
+        return check.outcome.session.expires_at.timestamp() + self._settings.clock_skew - self._clock.time()
 
     def _adopt_newer(self, check: Check) -> None:
         # Another connection of the same session may have asked meanwhile.

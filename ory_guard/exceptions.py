@@ -98,7 +98,7 @@ class Refusal(OryGuardError):
         retry_after: int | None = None,
         credential_sent: bool = False,
     ) -> None:
-        self.reason = reason or self.default_reason
+        self.reason: str = reason or self.default_reason
         self.failures = failures
         self.aal = aal
         self.max_age = max_age

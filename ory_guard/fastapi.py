@@ -42,8 +42,8 @@ class _Scheme(SecurityBase):
     """What FastAPI takes for a security scheme; `install` puts the real alternatives in its place."""
 
     def __init__(self, name: str) -> None:
-        self.scheme_name = name
-        self.model = APIKey(**{"in": APIKeyIn.cookie}, name="ory_kratos_session")
+        self.scheme_name: str = name
+        self.model: APIKey = APIKey(**{"in": APIKeyIn.cookie}, name="ory_kratos_session")
 
 
 class SessionRequirement(_Scheme):
@@ -150,13 +150,13 @@ def require_fresh(max_age: float) -> SessionRequirement:
     return require(max_age=max_age)
 
 
-require_session = require()
+require_session: SessionRequirement = require()
 """The dependency that asks for a session and nothing else."""
 
-optional_session = SessionOption()
+optional_session: SessionOption = SessionOption()
 """The dependency that gives the session or None."""
 
-require_identity = IdentityRequirement()
+require_identity: IdentityRequirement = IdentityRequirement()
 """The dependency that asks for a session and gives its identity."""
 
 CurrentSession = Annotated[Session, Depends(require_session)]

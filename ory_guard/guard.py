@@ -6,14 +6,14 @@ against the outcome (in `enforcement`).
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ory_guard.cache import Clock, SessionStore, SystemClock
-from ory_guard.enforcement import Enforcement
+from ory_guard.enforcement import Enforce, Enforcement, EnforceOptional
 from ory_guard.events import Listener, Listeners, SessionsInvalidated, notify
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.gate import Gate
@@ -23,7 +23,7 @@ from ory_guard.models import Session
 from ory_guard.outcomes import Authenticated, Outcome
 from ory_guard.policy import AssuranceLevel, Condition, Requirement
 from ory_guard.redirects import login_url, safe_return_to
-from ory_guard.scope import check_in, page_url, scope_of
+from ory_guard.scope import Check, check_in, page_url, scope_of
 from ory_guard.settings import GuardSettings
 from ory_guard.token_checks import TokenSource
 from ory_guard.upstream import Transport
@@ -78,9 +78,9 @@ class OryGuard:
     ) -> None:
         self.settings = settings
         self._transport = transport
-        self.clock = clock or SystemClock()
+        self.clock: Clock = clock or SystemClock()
         gate = Gate(settings)
-        self.listeners = Listeners(listeners)
+        self.listeners: Listeners = Listeners(listeners)
         self._lookup = SessionLookup(
             guard=self,
             settings=settings,
@@ -101,10 +101,10 @@ class OryGuard:
             clock=self.clock,
             listeners=self.listeners,
         )
-        self.enforce = self._enforcement.enforce
-        self.enforce_optional = self._enforcement.enforce_optional
-        self.look = self._lookup.look
-        self.ask = self._lookup.ask
+        self.enforce: Enforce = self._enforcement.enforce
+        self.enforce_optional: EnforceOptional = self._enforcement.enforce_optional
+        self.look: Callable[[Mapping[str, Any]], Check] = self._lookup.look
+        self.ask: Callable[[Mapping[str, Any], Check], Awaitable[Outcome]] = self._lookup.ask
         self.stats = self._lookup.stats
         self._watched: WeakSet[asyncio.Event] = WeakSet()
         self._client: FrontendClient | None = None

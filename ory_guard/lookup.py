@@ -80,18 +80,20 @@ class SessionLookup:
         longest = settings.timeout + max(settings.cache_ttl, settings.negative_ttl)
         if tokens is not None:
             longest = max(longest, tokens.max_lifetime + 2 * tokens.clock_skew)
-        self.cache = SessionCache(settings.max_sessions, longest, clock)
+        self.cache: SessionCache = SessionCache(settings.max_sessions, longest, clock)
         around = Surroundings(settings, traits, self.cache, clock, self._listeners)
-        self.second = None if store is None else SecondLevel(store, around, hashers, longest, self._hear)
-        self.checks = Checks(
+        self.second: SecondLevel | None = (
+            None if store is None else SecondLevel(store, around, hashers, longest, self._hear)
+        )
+        self.checks: Checks = Checks(
             around,
             Upstream(settings, transport),
             second=self.second,
             tokens=None if tokens is None else TokenChecks(tokens, around, self.second),
         )
         self._heard = heard
-        self.hits = 0
-        self.misses = 0
+        self.hits: int = 0
+        self.misses: int = 0
         self.override: Outcome | None = None
 
     def look(self, scope: Mapping[str, Any]) -> Check:

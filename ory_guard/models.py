@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from hashlib import blake2b
-from typing import Annotated, Any, Generic, NoReturn, Self
+from typing import Annotated, Any, ClassVar, Generic, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, field_validator, model_validator
 from pydantic_core import CoreSchema, core_schema
@@ -104,7 +104,7 @@ _Strict = Field(strict=True)
 class KratosModel(BaseModel):
     """A frozen value that Kratos sent, unknown keys included; its `repr` shows only what is harmless."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="allow")
 
     @model_validator(mode="after")
     def _freeze_unknown_keys(self) -> Self:

@@ -43,7 +43,7 @@ class Connection:
             key, text = name.decode("latin-1").lower(), value.decode("latin-1")
             self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
         host = self.headers.get("host", "").lower()
-        self.host = host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+        self.host: str = host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
 
 
 Resolve: TypeAlias = Callable[[Connection], OryGuard | None]

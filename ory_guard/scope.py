@@ -44,7 +44,7 @@ class Check:
     outcome: Outcome | None = None
     view: SessionView | None = None
     key: bytes | None = None
-    asked_at = 0.0
+    asked_at: float = 0.0
     waited = False
     exempt = False
     bounced = False

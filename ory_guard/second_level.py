@@ -67,7 +67,7 @@ class SecondLevel:
         self._unsent: dict[str, float] = {}
         self._heard_since = -inf
         self._was_ready: bool | None = None
-        self.hits = 0
+        self.hits: int = 0
 
     @property
     def degraded(self) -> bool:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
@@ -102,7 +102,7 @@ def _each(check: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(lambda values: tuple(check(value) for value in values))
 
 
-Strings = BeforeValidator(_one_or_more)
+Strings: Final = BeforeValidator(_one_or_more)
 
 
 class GuardSettings(BaseModel):
@@ -135,7 +135,7 @@ class GuardSettings(BaseModel):
         ConfigurationError: A value is wrong; the text names the field, the value and what is allowed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
     kratos_public_url: Annotated[str, AfterValidator(service_url)]
     kratos_browser_url: Annotated[str, AfterValidator(service_url)] = Field(

@@ -107,8 +107,8 @@ class SessionRequiredMiddleware:
 
     def __init__(self, app: ASGIApp, /, public: Collection[str] = (), **conditions: Any) -> None:
         self._app = app
-        self.public = frozenset(public)
-        self.requirement = Requirement(**conditions) if conditions else ANY_SESSION
+        self.public: frozenset[str] = frozenset(public)
+        self.requirement: Requirement = Requirement(**conditions) if conditions else ANY_SESSION
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request pass, or answer why not."""

@@ -92,7 +92,7 @@ class StoreLink:
         self._errands: set[asyncio.Task[None]] = set()
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._listen()), loop.create_task(self._mend())]
-        self.subscribed = False
+        self.subscribed: bool = False
 
     @property
     def ready(self) -> bool:

@@ -22,9 +22,10 @@ class SessionUser:
     __slots__ = ("display_name", "identity", "is_authenticated", "session")
 
     def __init__(self, session: Session[Any] | None) -> None:
-        self.session = session
-        self.is_authenticated = session is not None
-        self.identity = self.display_name = "" if session is None else session.identity.id
+        self.session: Session[Any] | None = session
+        self.is_authenticated: bool = session is not None
+        self.identity: str = "" if session is None else session.identity.id
+        self.display_name: str = self.identity
 
 
 _SCOPES: Final = {"aal1": ("authenticated", "aal1"), "aal2": ("authenticated", "aal1", "aal2")}
@@ -46,7 +47,7 @@ class SessionView:
     def __init__(self, outcome: Outcome) -> None:
         self._outcome = outcome
         self._scopes: tuple[str, ...] = ()
-        self.user = _NOBODY
+        self.user: SessionUser = _NOBODY
         if isinstance(outcome, Authenticated):
             level = outcome.session.authenticator_assurance_level
             self._scopes = _SCOPES.get(level or "", ("authenticated",))

@@ -14,7 +14,7 @@ __all__ = ["app"]
 # What the guard logs, the commands say in sentences of their own.
 logging.getLogger("ory_guard").addHandler(logging.NullHandler())
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="ory-guard",
     help="Tools around ory_guard: a Kratos to try things with, and looks at a real one.",
     epilog="Exit codes: 0 all is well; 1 the answer is no; 2 the command line or a setting is wrong; "

@@ -14,9 +14,9 @@ try:
 
     from ory_guard.testing import CourierMessage, FakeKratos
     from ory_guard.testing.config_file import read_settings
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     raise CommandFailed(
-        f"ory-guard fake needs {error.name}: install the extras with pip install 'ory-guard[cli,testing]'",
+        f"ory-guard fake needs {_error.name}: install the extras with pip install 'ory-guard[cli,testing]'",
         ExitCode.USAGE,
     ) from None
 

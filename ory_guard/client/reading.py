@@ -1,7 +1,7 @@
 """How the answers of Kratos' flows are read: tolerant of what Kratos may add, strict in what it needs."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator
 
@@ -18,7 +18,7 @@ class FrontendModel(KratosModel):
     It is dumped under Kratos' own names, also where Python needs another one (`async`, `class`).
     """
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         defer_build=True, serialize_by_alias=True, validate_by_alias=True, validate_by_name=True
     )
 

@@ -1,6 +1,6 @@
 """What operations answer that is not a flow (OpenAPI v26.2.0)."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, RootModel
 
@@ -110,7 +110,7 @@ class FlowErrorReport(FrontendModel):
 class SessionsList(RootModel[tuple[AnySession, ...]]):
     """What `GET /sessions` has in its body."""
 
-    model_config = ConfigDict(frozen=True, defer_build=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, defer_build=True)
 
 
 class SessionsPage(FrontendModel):

@@ -5,10 +5,10 @@ Needs a server that knows Lua scripts (any Redis or Valkey), on one node: a clus
 
 try:
     from ory_guard.redis.store import RedisSessionStore
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
-        f"ory_guard.redis needs {error.name}: install the extra with pip install 'ory-guard[redis]'",
-        name=error.name,
+        f"ory_guard.redis needs {_error.name}: install the extra with pip install 'ory-guard[redis]'",
+        name=_error.name,
     ) from None
 
 __all__ = ["RedisSessionStore"]

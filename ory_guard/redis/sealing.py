@@ -47,7 +47,7 @@ class Seal:
                 f"secrets: one has {len(material)} bytes and needs {_LEAST_SECRET} at least: "
                 "make one with python -c 'import secrets; print(secrets.token_urlsafe(32))'"
             )
-        self.hashing_key = _derived(material, b"credentials")
+        self.hashing_key: bytes = _derived(material, b"credentials")
         self._naming_key = _derived(material, b"names")
         self._sealing_key = _derived(material, b"values")
 

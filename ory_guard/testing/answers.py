@@ -87,9 +87,9 @@ class ApiError(Exception):
         self.status = status
         self.id = number
         self.reason = reason
-        self.message = message or _MESSAGES[status]
+        self.message: str = message or _MESSAGES[status]
         self.details = details
-        self.extra = extra or {}
+        self.extra: dict[str, Any] = extra or {}
         self.location = location
 
     def document(self) -> dict[str, Any]:

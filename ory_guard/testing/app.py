@@ -51,7 +51,9 @@ class Route:
         self.operation = operation
         self.browser = browser
         self.sets_csrf = sets_csrf
-        self.pattern = re.compile(re.escape(path).replace(r"\{\}", "([^/]+)")) if "{}" in path else None
+        self.pattern: re.Pattern[str] | None = (
+            re.compile(re.escape(path).replace(r"\{\}", "([^/]+)")) if "{}" in path else None
+        )
 
     def accepts(self, method: str) -> bool:
         """Tell whether the operation answers this method."""

@@ -46,7 +46,7 @@ class CookieJar:
         self._settings = settings
         self._key = secrets.token_bytes(32)
         public = f"{settings.public_url}/"
-        self.csrf_name = f"csrf_token_{hashlib.sha256(public.encode()).hexdigest()}"
+        self.csrf_name: str = f"csrf_token_{hashlib.sha256(public.encode()).hexdigest()}"
 
     def seal(self, values: dict[str, Any], now: int) -> str:
         """Return an opaque, signed value; sealing the same twice gives two values."""

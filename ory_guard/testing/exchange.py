@@ -49,11 +49,13 @@ class Exchange:
         self.method = method
         self.path = path
         self.query_string = query_string
-        self.query = dict(reversed(parse_qsl(query_string, keep_blank_values=True)))
+        self.query: dict[str, str] = dict(reversed(parse_qsl(query_string, keep_blank_values=True)))
         self.headers = headers
         self.body = body
         self.client = client
-        self.cookies = [pair for line in headers.getlist("cookie") for pair in parse_cookies(line)]
+        self.cookies: list[tuple[str, str]] = [
+            pair for line in headers.getlist("cookie") for pair in parse_cookies(line)
+        ]
         self.json_only = False
         self.set_cookies: list[str] = []
         self._jar = jar

@@ -92,18 +92,18 @@ class FakeKratos:
         on_message: Callable[[CourierMessage], None] = lambda _: None,
         **keywords: Any,
     ) -> None:
-        self.settings = settings or FakeKratosSettings(**keywords)
-        self.clock = clock or Clock()
-        self.requests = RequestLog()
-        self.faults = Faults()
+        self.settings: FakeKratosSettings = settings or FakeKratosSettings(**keywords)
+        self.clock: MovableClock = clock or Clock()
+        self.requests: RequestLog = RequestLog()
+        self.faults: Faults = Faults()
         self._server = Server(self.settings, self.clock, on_message)
         self._sessions = Sessions(self._server)
         self._tokenizer = Tokenizer(self._server)
         self._provider = FakeOidcProvider(self._server)
         routes = public_routes(self._server, self._sessions, self._tokenizer, self._provider)
-        self.app = App(self._server, routes, self.requests, self.faults, sleep)
+        self.app: App = App(self._server, routes, self.requests, self.faults, sleep)
         admin = admin_routes(self._server, self._sessions)
-        self.admin_app = App(self._server, admin, RequestLog(), Faults(), sleep)
+        self.admin_app: App = App(self._server, admin, RequestLog(), Faults(), sleep)
 
     @classmethod
     def from_config(

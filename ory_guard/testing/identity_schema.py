@@ -86,7 +86,7 @@ class IdentitySchema:
         self.id = number
         self.document = document
         traits = document.get("properties", {}).get("traits", {})
-        self.traits = tuple(_leaves((), traits))
+        self.traits: tuple[Trait, ...] = tuple(_leaves((), traits))
         self._objects = tuple(_objects((), traits))
         self._validator = Draft202012Validator(
             {"type": "object", "properties": {"traits": traits}},

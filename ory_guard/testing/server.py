@@ -38,10 +38,10 @@ class Server:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.store = Store()
-        self.jar = CookieJar(settings)
+        self.store: Store = Store()
+        self.jar: CookieJar = CookieJar(settings)
         self.on_message = on_message
-        self.schemas = {
+        self.schemas: dict[str, IdentitySchema] = {
             number: IdentitySchema(number, document) for number, document in settings.identity_schemas.items()
         }
 

@@ -6,10 +6,10 @@ it ends, and for no more than its claims prove.
 
 try:
     from ory_guard.tokens.verifier import TokenVerifier
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
-        f"ory_guard.tokens needs {error.name}: install the extra with pip install 'ory-guard[tokens]'",
-        name=error.name,
+        f"ory_guard.tokens needs {_error.name}: install the extra with pip install 'ory-guard[tokens]'",
+        name=_error.name,
     ) from None
 
 __all__ = ["TokenVerifier"]
