@@ -168,7 +168,7 @@ async def test_the_whole_body_of_a_refusal() -> None:
             "code": 403,
             "status": "Forbidden",
             "reason": "This resource asks for a recent sign-in. Sign in again and try again.",
-            "message": "Request forbidden -- authorization will not help",
+            "message": "The requested action was forbidden",
             "details": {
                 "failures": [{"id": "max_age", "expected": 60, "actual": 3_600}],
                 "max_age": 60,

@@ -180,7 +180,7 @@ def test_step_up_from_a_form(page: Run, fake: FakeKratos) -> None:
         "code": 403,
         "status": "Forbidden",
         "reason": "This resource asks for a recent sign-in. Sign in again and try again.",
-        "message": "Request forbidden -- authorization will not help",
+        "message": "The requested action was forbidden",
         "details": {
             "failures": [{"id": "max_age", "expected": 300, "actual": 901}],
             "max_age": 300,
