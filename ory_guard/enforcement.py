@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from math import inf
 from typing import Any, Final
 
 from ory_guard.answers import arrange_answer

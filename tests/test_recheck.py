@@ -1,0 +1,187 @@
+"""Looking again at the session of an open connection: when Kratos is asked, and when the connection must end."""
+
+from typing import Any
+
+import pytest
+from guard_bench import SESSION_COOKIE, Bench, request
+from stub_kratos import IDENTITY_ID, aal2_session, moment, refused, session_body, signed_in
+
+from ory_guard import Session
+from ory_guard.exceptions import (
+    EnrollmentRequired,
+    Refusal,
+    RequirementNotMet,
+    SessionCheckUnavailable,
+    SessionRequired,
+)
+
+pytestmark = pytest.mark.anyio
+
+EVERY = 10.0
+DOWN = refused(500)
+
+
+class Opened:
+    """A connection that was let in, and looks at its session again."""
+
+    def __init__(self, bench: Bench, scope: dict[str, Any]) -> None:
+        self.bench = bench
+        self.scope = scope
+
+    async def look(self, every: float = EVERY) -> float | Refusal:
+        """Look again."""
+        return await self.bench.guard._enforcement.recheck(self.scope, every)
+
+
+async def opened(bench: Bench, scope: dict[str, Any] | None = None, **conditions: Any) -> Opened:
+    """Let a connection in."""
+    connection = Opened(bench, request() if scope is None else scope)
+    await bench.guard.require(connection.scope, **conditions)
+    return connection
+
+
+async def test_until_the_interval_is_over_nobody_is_asked() -> None:
+    """A look in between tells how long the next may wait."""
+    bench = Bench()
+    connection = await opened(bench)
+
+    assert await connection.look() == pytest.approx(EVERY)
+    bench.clock.advance(4)
+    assert await connection.look() == pytest.approx(6)
+    bench.clock.advance(5.9)
+    await connection.look()
+    assert bench.calls == 1
+
+
+async def test_after_the_interval_caches_on_the_way_are_passed_by() -> None:
+    """The question asks for a fresh answer, which starts the next interval."""
+    bench = Bench()
+    connection = await opened(bench)
+    bench.clock.advance(EVERY)
+
+    assert await connection.look() == pytest.approx(EVERY)
+    assert [asked.header("cache-control") for asked in bench.kratos.asked] == [None, "max-age=0"]
+
+
+async def test_connections_of_one_session_share_what_one_of_them_learns() -> None:
+    """The second takes over the newer answer, and counts its interval from there."""
+    bench = Bench()
+    one, other = await opened(bench), await opened(bench)
+    bench.clock.advance(EVERY)
+    await one.look()
+    bench.clock.advance(3)
+
+    assert await other.look() == pytest.approx(7)
+    assert bench.calls == 2
+    assert other.scope["ory_guard"].view is not None
+
+
+async def test_a_refusal_that_another_connection_met_ends_this_one_too() -> None:
+    """What is taken over is whatever is newer."""
+    bench = Bench(signed_in(), refused())
+    one, other = await opened(bench), await opened(bench)
+    bench.clock.advance(EVERY)
+
+    assert isinstance(await one.look(), SessionRequired)
+    assert isinstance(await other.look(), SessionRequired)
+    assert bench.calls == 2
+
+
+async def test_what_the_route_asked_for_is_asked_for_again() -> None:
+    """A session that lost a factor no longer meets a gate for two."""
+    bench = Bench(signed_in(aal2_session()), signed_in())
+    connection = await opened(bench, aal="aal2")
+    bench.clock.advance(EVERY)
+
+    assert isinstance(await connection.look(), EnrollmentRequired)
+
+
+async def test_time_alone_can_end_what_a_route_asked_for() -> None:
+    """A sign-in that gets too old ends the connection without a question."""
+    bench = Bench()
+    connection = await opened(bench, max_age=15)
+    bench.clock.advance(6)
+
+    assert isinstance(await connection.look(), Refusal)
+    assert bench.calls == 1
+
+
+async def test_the_pages_origin_still_counts() -> None:
+    """Looking again decides on the same request, its cookie and its origin included."""
+    bench = Bench()
+    scope = request(SESSION_COOKIE, (b"sec-fetch-site", b"same-origin"), method="POST")
+    connection = await opened(bench, scope)
+
+    assert await connection.look() == pytest.approx(EVERY)
+
+
+async def test_an_outage_is_sat_out_for_as_long_as_a_session_is_kept() -> None:
+    """Every second it is tried again; after interval and `cache_ttl` the connection ends with what Kratos said."""
+    bench = Bench(signed_in(), DOWN, cache_ttl=20)
+    connection = await opened(bench)
+    bench.clock.advance(EVERY)
+    assert await connection.look() == 1
+    bench.clock.advance(19.9)
+    assert await connection.look() == 1
+    bench.clock.advance(0.1)
+
+    refusal = await connection.look()
+    assert isinstance(refusal, SessionCheckUnavailable)
+    assert refusal.retry_after == 1
+
+
+async def test_a_revoked_session_is_asked_about_at_once() -> None:
+    """It lives on if Kratos says so, and ends if Kratos can't say."""
+    bench = Bench(signed_in(), signed_in(), DOWN)
+    connection = await opened(bench)
+    await bench.guard.invalidate(identity_id=IDENTITY_ID)
+    assert await connection.look() == pytest.approx(EVERY)
+
+    await bench.guard.invalidate(identity_id=IDENTITY_ID)
+    assert isinstance(await connection.look(), SessionCheckUnavailable)
+
+
+@pytest.mark.parametrize(("told", "ends"), [(refused(), SessionRequired), (DOWN, SessionCheckUnavailable)])
+async def test_a_session_that_is_over_is_asked_about_at_once(told: Any, ends: type[Refusal]) -> None:
+    """The next look comes when the session ends, however long the interval is, and does not let it live on."""
+    bench = Bench(signed_in(session_body(expires_at=moment(5))), told, clock_skew=2)
+    connection = await opened(bench)
+    assert await connection.look(every=3_600) == pytest.approx(7, abs=0.01)
+    bench.clock.advance(7.1)
+
+    assert isinstance(await connection.look(every=3_600), ends)
+
+
+async def test_a_session_that_was_extended_goes_on() -> None:
+    """Kratos moved its end meanwhile: the connection learns of it when the old end has come."""
+    bench = Bench(signed_in(session_body(expires_at=moment(5))), signed_in(), clock_skew=0)
+    connection = await opened(bench)
+    bench.clock.advance(5.1)
+
+    assert await connection.look(every=60) == pytest.approx(60)
+
+
+async def test_what_stands_in_for_kratos_is_never_asked_about() -> None:
+    """A test's session lasts as long as its test."""
+    bench = Bench(refused())
+    with bench.guard.override(Session.model_validate(session_body())):
+        connection = await opened(bench)
+        bench.clock.advance(3_600)
+        assert await connection.look() == pytest.approx(EVERY)
+    assert bench.calls == 0
+
+
+async def test_a_connection_without_a_session_ends() -> None:
+    """Nobody is somebody else than the session that a watch is for."""
+    bench = Bench()
+
+    assert isinstance(await Opened(bench, request((b"accept", b"*/*"))).look(), SessionRequired)
+
+
+async def test_a_condition_of_the_application_is_asked_again() -> None:
+    """`when` may change its mind while a connection is open."""
+    bench = Bench()
+    verdicts = [True, False]
+    connection = await opened(bench, when=lambda _session: verdicts.pop(0))
+
+    assert isinstance(await connection.look(), RequirementNotMet)
