@@ -1,0 +1,142 @@
+"""Spans: one for each question to Kratos, below the first request that waits for the answer.
+
+A check is shared and runs on its own, so its span is made when it ends: its parent is the span of the request that
+missed first, and it has a link to that of every other request that waited.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TracerProvider,
+    get_current_span,
+    get_tracer,
+    set_span_in_context,
+)
+
+from ory_guard import __version__
+from ory_guard.events import (
+    CheckFailed,
+    Event,
+    Refused,
+    SessionCacheHit,
+    SessionCacheMiss,
+    StoreHit,
+    TokenVerified,
+    WhoamiAnswered,
+)
+from ory_guard.guard import OryGuard
+from ory_guard.telemetry.conventions import (
+    CACHE_RESULT,
+    CREDENTIAL_ID,
+    ERROR_TYPE,
+    METHOD,
+    NEVER_SENT,
+    OUTCOME,
+    PATH,
+    REFUSAL,
+    SCOPE,
+    STATUS_CODE,
+    server_of,
+)
+
+__all__ = ["GuardSpans"]
+
+_MOST_CHECKS: Final = 1_000
+_MOST_LINKS: Final = 32
+_GRACE: Final = 1.0
+
+
+class _Waiting(NamedTuple):
+    """The requests that wait for a check of one credential.
+
+    Attributes:
+        since: When the first of them missed, on the monotonic clock.
+        spans: Their spans, that of the first in front.
+    """
+
+    since: float
+    spans: list[SpanContext]
+
+
+class GuardSpans:
+    """A listener that makes spans.
+
+    Args:
+        guard: The guard it listens to.
+        provider: Where the spans go, or None for the global provider.
+        attributes: What every span gets besides Kratos' address.
+    """
+
+    def __init__(self, guard: OryGuard, provider: TracerProvider | None, attributes: Mapping[str, str]) -> None:
+        self._tracer = get_tracer(SCOPE, __version__, provider)
+        self._common: dict[str, Any] = {
+            **server_of(guard.settings, attributes),
+            METHOD: "GET",
+            "url.full": guard.settings.kratos_public_url + PATH,
+            "url.template": PATH,
+        }
+        self._longest = guard.settings.timeout + _GRACE
+        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
+
+    def __call__(self, event: Event) -> None:
+        """Take down an event."""
+        match event:
+            case SessionCacheHit():
+                get_current_span().set_attribute(CACHE_RESULT, "hit")
+            case SessionCacheMiss(credential_id=credential_id):
+                self._wait(credential_id)
+            case Refused(code=code):
+                get_current_span().set_attribute(REFUSAL, code)
+            case WhoamiAnswered() | CheckFailed():
+                self._end(event)
+            case StoreHit(credential_id=credential_id) | TokenVerified(credential_id=credential_id):
+                self._waiting.pop(credential_id, None)
+
+    def _wait(self, credential_id: str) -> None:
+        span = get_current_span()
+        span.set_attribute(CACHE_RESULT, "miss")
+        if not span.is_recording():
+            return
+        now = time.monotonic()
+        waiting = self._waiting.get(credential_id)
+        if waiting is None or now - waiting.since > self._longest:
+            # What is older waited for a check that ended without a word.
+            self._waiting[credential_id] = waiting = _Waiting(now, [])
+            self._waiting.move_to_end(credential_id)
+            if len(self._waiting) > _MOST_CHECKS:
+                self._waiting.popitem(last=False)
+        if len(waiting.spans) <= _MOST_LINKS:
+            waiting.spans.append(span.get_span_context())
+
+    def _end(self, event: WhoamiAnswered | CheckFailed) -> None:
+        waiting = self._waiting.pop(event.credential_id, None)
+        if isinstance(event, CheckFailed) and event.reason in NEVER_SENT:
+            return
+        parent, *others = waiting.spans if waiting is not None else [None]
+        ended = time.time_ns()
+        attributes = {**self._common, CREDENTIAL_ID: event.credential_id}
+        if event.status is not None:
+            attributes[STATUS_CODE] = event.status
+        span = self._tracer.start_span(
+            f"GET {PATH}",
+            Context() if parent is None else set_span_in_context(NonRecordingSpan(parent), Context()),
+            SpanKind.CLIENT,
+            attributes,
+            [Link(other) for other in others if other is not None],
+            ended - int(event.seconds * 1e9),
+        )
+        if isinstance(event, CheckFailed):
+            span.set_attribute(ERROR_TYPE, event.reason)
+            span.set_status(StatusCode.ERROR)
+        else:
+            span.set_attribute(OUTCOME, event.outcome)
+        span.end(ended)
