@@ -4,6 +4,7 @@ Kept are facts, never verdicts: what Kratos said about a credential, and when it
 RFC 9111: an entry is fresh until its ttl ends, and `invalidate` ends it early.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf, nextafter
 from time import monotonic, time
@@ -133,18 +134,26 @@ class SessionCache:
             entry: The answer.
             generation: `generation` as it was before the question was sent.
         """
-        for kept in (self._sessions.get(key), self._refusals.get(key)):
-            if kept is not None and kept.asked_at > entry.asked_at:
-                return
+        if self._asked_at(key) > entry.asked_at:
+            return
         self.discard(key)
         if generation == self.generation:
             cache = self._sessions if isinstance(entry.outcome, Authenticated) else self._refusals
             cache[key] = entry
 
+    def _asked_at(self, key: bytes) -> float:
+        for cache in (self._sessions, self._refusals):
+            # Most often nothing is there, and looking is cheaper than cachetools' get(); but it may end in between.
+            if key in cache:
+                with suppress(KeyError):
+                    return cache[key].asked_at
+        return _NEVER
+
     def discard(self, key: bytes) -> None:
         """Forget what is kept under `key`, if anything is."""
-        self._sessions.pop(key, None)
-        self._refusals.pop(key, None)
+        for cache in (self._sessions, self._refusals):
+            if key in cache:
+                cache.pop(key, None)
 
     def invalidate(self, *ids: str) -> None:
         """Let no answer about these sessions or identities count that was asked for before now.

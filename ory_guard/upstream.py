@@ -61,21 +61,17 @@ class _Trace:
     """Watches one call, to tell whether it went out on a connection that had been used before."""
 
     def __init__(self) -> None:
-        self.connected = False
-        self.sent = False
-        self.answered = False
+        self._events: list[str] = []
 
     async def __call__(self, event: str, _info: dict[str, Any]) -> None:
-        if event.startswith("connection.connect"):
-            self.connected = True
-        elif event == "http11.send_request_headers.started":
-            self.sent = True
-        elif event == "http11.receive_response_headers.complete":
-            self.answered = True
+        self._events.append(event)
 
     @property
     def lost_a_reused_connection(self) -> bool:
-        return self.sent and not self.connected and not self.answered
+        connected = any(event.startswith("connection.connect") for event in self._events)
+        sent = "http11.send_request_headers.started" in self._events
+        answered = "http11.receive_response_headers.complete" in self._events
+        return sent and not connected and not answered
 
 
 class Upstream:
