@@ -2,7 +2,8 @@
 
     python tests/spec/drift.py path/to/api.json
 
-Only the `frontend` operations count, and what they refer to. The status is 1 where there is a difference.
+Only the `frontend` operations count, and what they refer to. The status is 1 where there is a difference, and 2
+where the document can't be read.
 """
 
 import json
@@ -75,14 +76,25 @@ def _references(value: Any) -> Iterator[str]:
 
 def main(newer: Path) -> int:
     """Print the drift, `+` for what is new and `-` for what is gone, and return the exit status."""
-    pinned, found = facts(json.loads(PINNED.read_text())), facts(json.loads(newer.read_text()))
+    pinned = facts(json.loads(PINNED.read_text()))
+    try:
+        found = facts(json.loads(newer.read_text()))
+    except OSError as error:
+        return _unreadable(newer, error.strerror)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return _unreadable(newer, "it is not an OpenAPI document in JSON")
     lines = [f"+ {fact}" for fact in found - pinned] + [f"- {fact}" for fact in pinned - found]
     for line in sorted(lines, key=lambda line: (line[2:], line)):
         print(line)  # noqa: T201 - it is what the script is for
     return 1 if lines else 0
 
 
+def _unreadable(path: Path, why: str | None) -> int:
+    print(f"{path} can't be read: {why}. Give the api.json of Kratos' repository.", file=sys.stderr)  # noqa: T201 - as above
+    return 2
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     sys.exit(main(Path(sys.argv[1])))

@@ -103,3 +103,18 @@ def test_the_script_runs() -> None:
     assert (good.returncode, good.stdout) == (0, "")
     assert bad.returncode == 1
     assert "python tests/spec/drift.py path/to/api.json" in bad.stderr
+
+
+@pytest.mark.parametrize(
+    "text", [None, "# Kratos", "{}", "[]", '{"paths": []}', '{"paths": {"/": {"parameters": []}}}']
+)
+def test_what_is_no_document_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None) -> None:
+    """A missing file, or something else than an OpenAPI document, ends with a sentence and status 2."""
+    path = tmp_path / "api.json"
+    if text is not None:
+        path.write_text(text)
+
+    status = drift.main(path)
+
+    assert status == 2
+    assert capsys.readouterr().err.startswith(f"{path} can't be read: ")
