@@ -8,10 +8,16 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, FastAPI
-from fastapi.openapi.models import APIKey, APIKeyIn
-from fastapi.requests import HTTPConnection
-from fastapi.security.base import SecurityBase
+try:
+    from fastapi import Depends, FastAPI
+    from fastapi.openapi.models import APIKey, APIKeyIn
+    from fastapi.requests import HTTPConnection
+    from fastapi.security.base import SecurityBase
+except ModuleNotFoundError as _error:
+    raise ModuleNotFoundError(
+        f"ory_guard.fastapi needs {_error.name}: install the extra with pip install 'ory-guard[fastapi]'",
+        name=_error.name,
+    ) from None
 
 from ory_guard.audit import audit_routes
 from ory_guard.exceptions import ConfigurationError

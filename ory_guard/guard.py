@@ -18,7 +18,7 @@ from ory_guard.events import Listener, Listeners, SessionsInvalidated, notify
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.gate import Gate
 from ory_guard.logout import end_session_at_kratos, logout_link
-from ory_guard.lookup import ANONYMOUS, SessionLookup
+from ory_guard.lookup import ANONYMOUS, SessionLookup, TellStats
 from ory_guard.models import Session
 from ory_guard.outcomes import Authenticated, Outcome
 from ory_guard.policy import AssuranceLevel, Condition, Requirement
@@ -105,7 +105,7 @@ class OryGuard:
         self.enforce_optional: EnforceOptional = self._enforcement.enforce_optional
         self.look: Callable[[Mapping[str, Any]], Check] = self._lookup.look
         self.ask: Callable[[Mapping[str, Any], Check], Awaitable[Outcome]] = self._lookup.ask
-        self.stats = self._lookup.stats
+        self.stats: TellStats = self._lookup.stats
         self._watched: WeakSet[asyncio.Event] = WeakSet()
         self._client: FrontendClient | None = None
 

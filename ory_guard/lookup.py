@@ -24,9 +24,11 @@ from ory_guard.token_checks import TokenChecks, TokenSource
 from ory_guard.upstream import Transport, Upstream
 from ory_guard.view import SessionView
 
-__all__ = ["ANONYMOUS", "SessionLookup"]
+__all__ = ["ANONYMOUS", "SessionLookup", "TellStats"]
 
 _log = logging.getLogger("ory_guard")
+
+TellStats = Callable[[], GuardStats]
 
 ANONYMOUS: Final = Anonymous()
 _NOBODY: Final = SessionView(ANONYMOUS)
