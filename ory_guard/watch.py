@@ -63,10 +63,8 @@ class Watch:
         task = asyncio.current_task()
         # Like asyncio.timeout: only the cancellation that is ours is taken back.
         ours = task is not None and task.uncancel() == 0 and kind is asyncio.CancelledError
-        if self._fault is not None:
-            if ours:
-                raise self._fault from None
-            return False
+        if self._fault is not None and ours:
+            raise self._fault from None
         if self._connection.scope["type"] == "websocket":
             code = _TRY_AGAIN_LATER if isinstance(self.refusal, SessionCheckUnavailable) else _SESSION_ENDED
             with suppress(RuntimeError):  # it was closed meanwhile

@@ -30,7 +30,10 @@ from .raw_stub import (
 
 pytestmark = pytest.mark.anyio
 
-DEADLINE: Final = 0.2
+DEADLINE: Final = 0.5
+SOON: Final = 3.0
+"""Long after the deadline on an idle machine, and long before anything that waits without one."""
+
 _SLOTS: Final = 5
 
 
@@ -77,14 +80,14 @@ async def test_a_slow_answer_is_waited_for_to_the_deadline(bench: Bench) -> None
     """Latency beyond the deadline costs the deadline, and the endpoint does not run."""
     bench.kratos.behaviour = _hang
 
-    assert DEADLINE <= await _denied(bench) < DEADLINE * 1.5 + 0.1
+    assert DEADLINE <= await _denied(bench) < SOON
 
 
 async def test_a_dripping_answer_is_waited_for_to_the_deadline(bench: Bench) -> None:
     """The deadline is one for all: a byte now and then does not prolong it."""
     bench.kratos.behaviour = _dripping(answer(session()), 0.02)
 
-    assert DEADLINE <= await _denied(bench) < DEADLINE * 1.5 + 0.1
+    assert DEADLINE <= await _denied(bench) < SOON
 
 
 async def test_an_answer_in_slices_within_the_deadline_is_an_answer(bench: Bench) -> None:
@@ -104,7 +107,7 @@ async def test_a_reset_is_denied(bench: Bench, sent: bytes) -> None:
     """RST before the answer, in its headers or in its body; a new connection is not tried twice."""
     bench.kratos.behaviour = aborting(sent)
 
-    assert await _denied(bench) < DEADLINE
+    assert await _denied(bench) < SOON
     assert len(bench.kratos.questions) == 1
 
 
@@ -153,7 +156,7 @@ async def test_a_full_backlog_is_waited_for_to_the_deadline(bench: Bench) -> Non
             filler.connect_ex(address)
         deaf = Bench(bench.kratos, timeout=DEADLINE, kratos_public_url=f"http://127.0.0.1:{address[1]}")
 
-        assert DEADLINE <= await _denied(deaf) < DEADLINE * 1.5 + 0.1
+        assert DEADLINE <= await _denied(deaf) < SOON
         await deaf.guard.aclose()
         for filler in fillers:
             filler.close()
@@ -163,9 +166,9 @@ async def test_nobody_listening_is_denied_at_once(bench: Bench) -> None:
     """A refused connection does not wait for the deadline."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        alone = Bench(bench.kratos, kratos_public_url=f"http://127.0.0.1:{taken.getsockname()[1]}")
+        alone = Bench(bench.kratos, timeout=60, kratos_public_url=f"http://127.0.0.1:{taken.getsockname()[1]}")
 
-        assert await _denied(alone) < 0.1
+        assert await _denied(alone) < SOON
         await alone.guard.aclose()
 
 
@@ -282,9 +285,9 @@ async def test_a_name_that_does_not_resolve_is_denied(bench: Bench, monkeypatch:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     _Names(monkeypatch, fail)
-    lost = Bench(bench.kratos, kratos_public_url="http://kratos.test:4433")
+    lost = Bench(bench.kratos, timeout=60, kratos_public_url="http://kratos.test:4433")
 
-    assert await _denied(lost) < 0.1
+    assert await _denied(lost) < SOON
     await lost.guard.aclose()
 
 
@@ -298,7 +301,7 @@ async def test_a_slow_resolver_is_waited_for_to_the_deadline(bench: Bench, monke
     _Names(monkeypatch, slow)
     lost = Bench(bench.kratos, timeout=DEADLINE, kratos_public_url="http://kratos.test:4433")
 
-    assert DEADLINE <= await _denied(lost) < DEADLINE * 1.5 + 0.1
+    assert DEADLINE <= await _denied(lost) < SOON
     await lost.guard.aclose()
     await asyncio.sleep(DEADLINE * 1.5)
 
@@ -335,7 +338,7 @@ async def test_an_endless_body_is_hung_up_on(bench: Bench) -> None:
 
     bench.kratos.behaviour = pour
 
-    assert await _denied(bench) < DEADLINE
+    assert await _denied(bench) < SOON
     await bench.kratos.is_left()
     assert written < 64 * 262_144
 
@@ -376,19 +379,20 @@ async def test_more_clients_than_connections_are_turned_away_in_time(bench: Benc
     bench.kratos.behaviour = _hang
     took = await asyncio.gather(*(_denied(bench, f"tok-{number}") for number in range(200)))
 
-    assert max(took) < DEADLINE * 2
+    assert max(took) < SOON
     assert bench.kratos.connections <= 2 * _SLOTS  # a slot that is given back at a deadline may be taken once more
 
 
 async def test_closing_ends_what_is_under_way(bench: Bench) -> None:
     """`aclose()` waits for no answer: whoever waits gets 503, and the next use opens anew."""
     bench.kratos.behaviour = _hang
+    bench = Bench(bench.kratos, timeout=60)
     waiting = asyncio.create_task(_denied(bench))
     await bench.kratos.asked.wait()
     started = time.monotonic()
     await bench.guard.aclose()
 
-    assert time.monotonic() - started < DEADLINE
+    assert time.monotonic() - started < SOON
     await waiting
 
 
