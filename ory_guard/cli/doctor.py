@@ -12,7 +12,7 @@ from ory_guard.cli.checkup import Case, Finding, examine
 from ory_guard.cli.checkup.case import Level, Probe
 from ory_guard.cli.ending import CommandFailed, ExitCode
 from ory_guard.cli.presented import Header
-from ory_guard.cli.screen import progress, say, say_json
+from ory_guard.cli.screen import progress, say, say_beside, say_json
 from ory_guard.cli.settings import settings_from
 from ory_guard.settings import ENVIRONMENT_PREFIX, GuardSettings, service_url
 
@@ -99,9 +99,9 @@ def _tell(settings: GuardSettings, findings: list[Finding]) -> None:
     say(f"Kratos at {settings.kratos_public_url}, the application at {settings.app_url or '(not told)'}")
     say()
     for finding in findings:
-        say(f"{finding.level:8} {finding.check:14} {finding.says}", style=_STYLES[finding.level])
+        say_beside(f"{finding.level:8} {finding.check:14} ", finding.says, style=_STYLES[finding.level])
         if finding.fix:
-            say(f"{'':24}-> {finding.fix}", style="dim" if finding.level == "skipped" else "")
+            say_beside(f"{'':24}-> ", finding.fix, style="dim" if finding.level == "skipped" else "")
     say()
     say(", ".join(_count(findings, level, word) for level, word in _WORDS) + ".")
 

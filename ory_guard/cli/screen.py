@@ -1,15 +1,18 @@
 """What a person sees: plain lines that can be piped, colours and progress only on a terminal."""
 
 import json
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["columns", "harmless", "progress", "say", "say_error", "say_json"]
+__all__ = ["columns", "harmless", "progress", "say", "say_beside", "say_error", "say_json"]
+
+_NARROWEST: Final = 20
 
 
 def harmless(value: object) -> str:
@@ -20,6 +23,16 @@ def harmless(value: object) -> str:
 def say(line: str = "", *, style: str = "") -> None:
     """Write a line to standard output; it is not wrapped, and markup in it means nothing."""
     Console().print(Text(harmless(line), style=style), soft_wrap=True, highlight=False)
+
+
+def say_beside(label: str, text: str, *, style: str = "") -> None:
+    """Write a label and a text; on a terminal the text's further lines stand below its first one."""
+    console = Console()
+    lines = [text]
+    if console.is_terminal:
+        lines = textwrap.wrap(harmless(text), max(console.width - len(label), _NARROWEST)) or [""]
+    for number, line in enumerate(lines):
+        say((" " * len(label) if number else label) + line, style=style)
 
 
 def say_error(line: str) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from served import call
+from served import call, served_kratos
 
 from ory_guard.cli import main
 from ory_guard.cli.checkup import CHECKS
@@ -46,6 +46,19 @@ def test_every_check_of_the_doctor_has_a_heading() -> None:
     headings = re.findall(r"^### `(\w+)`$", DOCTOR, re.MULTILINE)
 
     assert headings == [check.name for check in CHECKS]
+
+
+def test_the_page_of_the_doctor_shows_what_it_says() -> None:
+    """The example is what it says of a fake as it is, ports and milliseconds aside."""
+    example = re.findall(r"^```text\n(.*?)^```$", DOCTOR, re.MULTILINE | re.DOTALL)[0]
+    with served_kratos() as kratos:
+        ended = call("doctor", "--kratos-url", kratos.settings.public_url, "--app-url", "http://127.0.0.1:8000")
+        said = ended.out.replace(kratos.settings.public_url, "http://127.0.0.1:4433")
+
+    def still(text: str) -> str:
+        return re.sub(r"in \d+ ms", "in … ms", text)
+
+    assert still(said).startswith(still(example))
 
 
 def test_without_a_command_the_help_is_shown() -> None:

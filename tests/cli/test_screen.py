@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ory_guard.cli.screen import columns, harmless, progress, say, say_error
+from ory_guard.cli.screen import columns, harmless, progress, say, say_beside, say_error
 
 
 class Terminal(io.StringIO):
@@ -30,6 +30,24 @@ def test_markup_and_long_lines_stay_as_they_are(capsys: pytest.CaptureFixture[st
     say_error(line)
 
     assert capsys.readouterr() == (line + "\n", line + "\n")
+
+
+def test_a_text_stays_beside_its_label(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a terminal its further lines stand below its first one; in a pipe it is one line."""
+    text = "a problem that takes more than one line, and what to do about it"
+    say_beside("problem  ", text)
+    assert capsys.readouterr().out == f"problem  {text}\n"
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    say_beside("problem  ", text)
+    say_beside("ok  ", "")
+
+    assert terminal.getvalue() == (
+        "problem  a problem that takes more than\n         one line, and what to do about\n         it\nok  \n"
+    )
 
 
 def test_columns_are_aligned() -> None:

@@ -75,6 +75,8 @@ async def check_caching(case: Case) -> list[Finding]:
                 "feature_flags.cacheable_sessions: true lets Kratos bound it, too",
             )
         ]
+    if answer.status != 200:
+        return [ok(f"sessions are kept for cache_ttl, {ttl:g} s, or for less where Kratos says so")]
     if int(seconds) < ttl:
         return [notice(f"cache_ttl is {ttl:g} s, but Kratos lets answers be kept for {seconds} s: the less counts")]
     return [ok(f"sessions are kept for cache_ttl, {ttl:g} s; Kratos would allow {seconds} s")]
