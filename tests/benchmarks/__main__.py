@@ -1,6 +1,7 @@
 """Measures everything, prints the figures with targets and verdicts, and writes them down: `poe bench`."""
 
 import argparse
+import json
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -31,8 +32,10 @@ def main(arguments: list[str]) -> int:
         sections.append(section)
     report.print_targets(sections)
     chosen.into.mkdir(parents=True, exist_ok=True)
-    report.write_json(sections, chosen.into / "performance.json")
-    (chosen.into / "performance-tables.txt").write_text(report.as_markdown(sections), encoding="utf-8")
+    figures = report.as_json(sections)
+    text = json.dumps(figures, indent=2, ensure_ascii=False)
+    (chosen.into / "performance.json").write_text(text + "\n", encoding="utf-8")
+    (chosen.into / "performance-tables.txt").write_text(report.as_markdown(figures), encoding="utf-8")
     charted = [section for section in sections if section.title.startswith(_CHARTED)]
     if charted:
         chart = svg_of(charted, "What the guard costs beside bare frameworks and what is written by hand")

@@ -1,6 +1,5 @@
 """What was measured, what it is held against, and how that is printed and kept."""
 
-import json
 import platform
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -21,7 +20,6 @@ __all__ = [
     "measurement",
     "print_section",
     "print_targets",
-    "write_json",
 ]
 
 _PACKAGES: Final = (
@@ -157,19 +155,19 @@ def print_targets(sections: Iterable[Section]) -> None:
             print(f"  {names:100}{figures}  {each.target:8}{each.verdict}".rstrip())
 
 
-def as_markdown(sections: Iterable[Section]) -> str:
-    """Return the figures and ratios as tables for the documentation."""
+def as_markdown(figures: dict[str, Any]) -> str:
+    """Return what `as_json` returned as tables for the documentation."""
     lines: list[str] = []
-    for section in sections:
-        lines += ["", f"### {section.title}", "", "| | best | median | |", "|---|---:|---:|---|"]
-        lines += [
-            f"| {each.name} | {each.best:,.1f} | {each.median:,.1f} | {each.unit} |"
-            for each in section.measurements
-        ]
-        lines += ["", "| ratio | beside | best | median | target | |", "|---|---|---:|---:|---|---|"]
-        for each in section.comparisons:
-            figures = f"{each.best_ratio:.2f} | {each.ratio:.2f}"
-            lines.append(f"| {each.name} | {each.beside} | {figures} | {each.target} | {each.verdict} |")
+    for section in figures["sections"]:
+        lines += ["", f"### {section['title']}", "", "| | best | median | |", "|---|---:|---:|---|"]
+        for figure in section["measurements"]:
+            values = f"{figure['best']:,.1f} | {figure['median']:,.1f}"
+            lines.append(f"| {figure['name']} | {values} | {figure['unit']} |")
+        if section["comparisons"]:
+            lines += ["", "| ratio | beside | best | median | target | |", "|---|---|---:|---:|---|---|"]
+        for each in section["comparisons"]:
+            values = f"{each['best_ratio']:.2f} | {each['ratio']:.2f}"
+            lines.append(f"| {each['name']} | {each['beside']} | {values} | {each['target']} | {each['verdict']} |")
     return "\n".join(lines[1:]) + "\n"
 
 
@@ -196,11 +194,6 @@ def as_json(sections: Iterable[Section]) -> dict[str, Any]:
             for section in sections
         ],
     }
-
-
-def write_json(sections: Iterable[Section], path: Path) -> None:
-    """Write `as_json` to a file."""
-    path.write_text(json.dumps(as_json(sections), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _version(package: str) -> str | None:
