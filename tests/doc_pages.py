@@ -64,13 +64,14 @@ def blocks_of(page: Path) -> list[Block]:
     return found
 
 
-def run_page(page: str | Path, folder: Path, fake: FakeKratos) -> dict[str, Any]:
+def run_page(page: str | Path, folder: Path, fake: FakeKratos, *, tests: bool = True) -> dict[str, Any]:
     """Run a page's blocks and return the names that they made, and the modules under theirs.
 
     Args:
         page: The page, or its path from the root of the project.
         folder: An empty folder for the blocks that are files.
         fake: Whom the page's guards and clients ask.
+        tests: Whether pytest runs the files that are tests.
 
     Raises:
         Exception: What a block raises.
@@ -86,7 +87,7 @@ def run_page(page: str | Path, folder: Path, fake: FakeKratos) -> dict[str, Any]
             elif not _is_test(block):
                 module = importlib.import_module(block.title.removesuffix(".py"))
                 names[module.__name__] = module
-    if any(_is_test(file) for file in files):
+    if tests and any(_is_test(file) for file in files):
         _run_tests(folder)
     return names
 

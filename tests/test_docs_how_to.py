@@ -31,7 +31,7 @@ def fake() -> FakeKratos:
 @pytest.fixture
 def page(fake: FakeKratos, tmp_path: Path) -> Run:
     """Runs a page and gives what its blocks defined."""
-    return lambda name: SimpleNamespace(**run_page(name, tmp_path, fake))
+    return lambda name: SimpleNamespace(**run_page(name, tmp_path, fake, tests=False))
 
 
 def client_of(app: Any, user: SignedIn | None = None, *, base_url: str = APP, **options: Any) -> TestClient:
