@@ -97,6 +97,7 @@ class FakeKratosSettings:
         ui_url: Where the self-service UI is; the pages below are derived from it where they are not given.
         default_return_url: `selfservice.default_browser_return_url`.
         logout_return_url: `selfservice.flows.logout.after.default_browser_return_url`.
+        verification_return_url: `selfservice.flows.verification.after.default_browser_return_url`.
         allowed_return_urls: `selfservice.allowed_return_urls`.
         whoami_required_aal: `session.whoami.required_aal`.
         settings_required_aal: `selfservice.flows.settings.required_aal`.
@@ -132,6 +133,7 @@ class FakeKratosSettings:
     ui_url: str = "http://127.0.0.1:4455"
     default_return_url: str = ""
     logout_return_url: str = ""
+    verification_return_url: str = ""
     login_ui_url: str = ""
     registration_ui_url: str = ""
     recovery_ui_url: str = ""
@@ -177,6 +179,8 @@ class FakeKratosSettings:
         for name, page in _PAGES.items():
             if not getattr(self, name):
                 object.__setattr__(self, name, f"{self.ui_url}/{page}")
+        if not self.verification_return_url:
+            object.__setattr__(self, "verification_return_url", self.default_return_url)
         if not self.allowed_return_urls:
             object.__setattr__(self, "allowed_return_urls", (self.ui_url, "myapp://callback"))
         for name in ("whoami_required_aal", "settings_required_aal"):

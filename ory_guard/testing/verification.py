@@ -72,7 +72,7 @@ class VerificationEndpoints(CodeFlowEndpoints):
         """Mark the address verified and show the way on."""
         address = flow.internal["address"]
         address.verified, address.verified_at = True, self.server.now()
-        location = flow.return_to or self.server.settings.default_return_url
+        location = flow.return_to or self.server.settings.verification_return_url
         title = message(1070009)
         flow.ui.action, flow.ui.method = location, "GET"
         flow.ui.nodes = [

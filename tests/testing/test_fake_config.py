@@ -112,6 +112,10 @@ def test_a_seed_may_be_a_file_of_its_own(tmp_path: Path) -> None:
     ("document", "said"),
     [
         ({"session": {"lifetime": "1h"}}, "session.lifetime .* no such key .* did you mean session.lifespan"),
+        (
+            {"selfservice": {"flows": {"recovery": {"use": "link"}}}},
+            "selfservice.flows.recovery.use is 'link', but the fake knows no other way than 'code'",
+        ),
         ({"x": 1}, "no such key .* known are serve.public.base_url, "),
         ({"session": {"lifespan": "soon"}}, "session.lifespan is 'soon', but a duration such as 1h"),
         ({"session": {"lifespan": True}}, "a duration such as 1h"),
@@ -143,12 +147,50 @@ def test_a_wrong_file_says_what_is_wrong(tmp_path: Path, document: Any, said: st
         FakeKratos.from_config(path)
 
 
-@pytest.mark.parametrize("name", ["none.json", "kratos.yaml"])
-def test_a_file_that_cannot_be_read_says_so(tmp_path: Path, name: str) -> None:
-    """YAML is no JSON, and a missing file is none at all."""
+def test_all_faults_of_a_file_are_named_at_once(tmp_path: Path) -> None:
+    """Nobody has to start again for each key."""
+    path = tmp_path / "kratos.json"
+    path.write_text(json.dumps({"session": {"lifespan": "soon", "lifetime": 1}, "x": 1}))
+
+    with pytest.raises(ConfigurationError, match=r"session.lifespan is .*; session.lifetime is .*; x is 1, but"):
+        FakeKratos.from_config(path)
+
+
+def test_a_whole_configuration_of_kratos_is_understood(tmp_path: Path) -> None:
+    """What a fake has no use for is passed over, and what it does anyway may be asked for."""
+    path = tmp_path / "kratos.json"
+    flow = {"enabled": True, "use": "code", "after": {"default_browser_return_url": "http://127.0.0.1:4455/in"}}
+    document = {
+        "version": "v26.2.0",
+        "serve": {"admin": {"base_url": "http://127.0.0.1:4434/"}, "public": {"port": 4433}},
+        "feature_flags": {"use_continue_with_transitions": True},
+        "session": {"cookie": {"same_site": "Strict", "path": "/app", "domain": "example.test"}},
+        "selfservice": {"methods": {"link": {"enabled": True}}, "flows": {"verification": flow}},
+    }
+    path.write_text(json.dumps(document))
+    settings = FakeKratos.from_config(path).settings
+
+    assert settings.verification_return_url == "http://127.0.0.1:4455/in"
+    assert (settings.cookie_same_site, settings.cookie_path, settings.cookie_domain) == (
+        "Strict",
+        "/app",
+        "example.test",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("none.json", "can't be read as .json: .*No such file"),
+        ("kratos.yaml", "a .json or .toml file is expected .* makes JSON of Kratos' YAML"),
+        ("kratos", "a .json or .toml file is expected"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_so(tmp_path: Path, name: str, said: str) -> None:
+    """Kratos' own YAML is not read, and a missing file is none at all."""
     (tmp_path / "kratos.yaml").write_text("session:\n  lifespan: 1h\n")
 
-    with pytest.raises(ConfigurationError, match="can't be read as"):
+    with pytest.raises(ConfigurationError, match=said):
         FakeKratos.from_config(tmp_path / name)
 
 
