@@ -46,7 +46,10 @@ class RedisServer:
         assert BINARY is not None, WHY_NOT
         options = ("--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no")
         self._process = subprocess.Popen(
-            [BINARY, *options, *self._arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=Path("/")
+            [BINARY, *options, *self._arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=Path("/"),
         )
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:

@@ -11,11 +11,11 @@ from example.eyes import CHROMIUM
 from example.person import button, field
 from example.server import serve
 from example.stage import PASSWORD, embedded_stage
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
-SIZE = {"width": 1120, "height": 700}
+SIZE = ViewportSize(width=1120, height=700)
 
 
 def take(page: Page, name: str) -> None:
@@ -27,7 +27,7 @@ def take(page: Page, name: str) -> None:
 def take_the_demo(browser: Browser) -> None:
     """Register somebody, look at their session, and open the vault, which leads to enrolment."""
     with serve(embedded_stage) as stage:
-        page = browser.new_page(viewport={**SIZE}, base_url=stage.backend.settings.app_url)
+        page = browser.new_page(viewport=SIZE, base_url=stage.backend.settings.app_url)
         page.goto("/registration")
         field(page, "traits.email").fill("ada@example.test")
         field(page, "traits.name.first").fill("Ada")
@@ -44,7 +44,7 @@ def take_the_demo(browser: Browser) -> None:
 
 def take_the_site(browser: Browser) -> None:
     """Open a page of the built documentation."""
-    page = browser.new_page(viewport={**SIZE})
+    page = browser.new_page(viewport=SIZE)
     page.goto((ROOT / "site" / "how-to" / "step-up.html").as_uri())
     take(page, "docs-page")
     page.close()
