@@ -86,7 +86,8 @@ CookieJarFile = Annotated[
 ]
 
 Port = Annotated[
-    int, typer.Option(min=0, max=65_535, metavar="PORT", help="The public API's port; 0 takes a free one.")
+    int,
+    typer.Option("--port", min=0, max=65_535, metavar="PORT", help="The public API's port; 0 takes a free one."),
 ]
 AdminPort = Annotated[
     int, typer.Option(min=0, max=65_535, metavar="PORT", help="The admin API's port; 0 takes a free one.")

@@ -43,7 +43,7 @@ def case_of(
 ) -> Case:
     """Return a case around a fake; `app` answers in its place, or whoever listens at its URL."""
     url = fake.settings.public_url
-    given = GuardSettings(**{"kratos_public_url": url, "app_url": APP, **settings})
+    given = GuardSettings(**{"kratos_public_url": url, "app_url": APP, "timeout": 30, **settings})
     transport = None if over_sockets else httpx2.ASGITransport(app=app or fake.app)
     return Case(
         settings=given,

@@ -35,7 +35,8 @@ def call(*arguments: object, stdin: str = "", env: Mapping[str, str] | None = No
     Raises:
         Exception: What no command may raise.
     """
-    result = CliRunner().invoke(app, [*map(str, arguments)], input=stdin, env=env)
+    patient = {"ORY_GUARD_TIMEOUT": "30", **(env or {})}  # this machine may be busy
+    result = CliRunner().invoke(app, [*map(str, arguments)], input=stdin, env=patient)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Ended(result)

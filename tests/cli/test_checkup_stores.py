@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from patients import answering, case_of, found, found_all, token_of
-from redis_server import BINARY, WHY_NOT, RedisServer
+from redis_server import BINARY, WHY_NOT, RedisServer, free_port
 
 from ory_guard.cli.checkup import Finding
 from ory_guard.testing import FakeKratos, ManualClock
@@ -74,7 +74,8 @@ def test_a_redis_that_refuses_writes_when_full_is_noticed() -> None:
 @needs_redis
 def test_a_cluster_is_named(tmp_path: Path) -> None:
     """Its nodes would each hold a part of what belongs together."""
-    with RedisServer("--cluster-enabled", "yes", "--dir", str(tmp_path)) as server:
+    options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    with RedisServer(*options, "--dir", str(tmp_path)) as server:
         finding = found("redis", FakeKratos(), redis_url=server.url)
 
     assert finding.level == "problem"

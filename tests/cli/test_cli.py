@@ -15,6 +15,7 @@ from ory_guard.cli.checkup import CHECKS
 ROOT = Path(__file__).parent.parent.parent
 REFERENCE = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
 DOCTOR = (ROOT / "docs/how-to/doctor.md").read_text(encoding="utf-8")
+TYPER = tuple(int(part) for part in importlib.metadata.version("typer").split(".")[:2])
 COMMANDS = ("doctor", "fake", "routes", "whoami")
 
 
@@ -26,6 +27,7 @@ def documented_help(command: str) -> str:
     return found[1]
 
 
+@pytest.mark.skipif(TYPER < (0, 29), reason="older releases of typer word a help text otherwise")
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_the_reference_shows_the_help_texts(command: str) -> None:
     """To the letter, at the width of a terminal that nobody widened."""
