@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from ory_guard.testing.answers import Answer, ApiError
+from ory_guard.testing.cors import Cors
 from ory_guard.testing.exchange import Exchange
 from ory_guard.testing.faults import Fault, Faults
 from ory_guard.testing.recorder import RecordedRequest, RequestLog
@@ -70,6 +71,7 @@ class App:
         log: Where requests are taken down.
         faults: What goes wrong.
         sleep: Waits; tests give one that doesn't.
+        cors: Whose pages may read the answers.
     """
 
     def __init__(
@@ -79,8 +81,11 @@ class App:
         log: RequestLog,
         faults: Faults,
         sleep: Sleep = asyncio.sleep,
+        *,
+        cors: Cors | None = None,
     ) -> None:
         self._server = server
+        self._cors = cors
         self._exact: dict[str, list[Route]] = {}
         for route in routes:
             if route.pattern is None:
@@ -137,9 +142,11 @@ class App:
         )
 
     def _answer(self, exchange: Exchange) -> Answer:
+        if self._cors and (preflight := self._cors.preflight(exchange)):
+            return preflight
         route, arguments = self._find(exchange.method, exchange.path)
         if route is None:
-            return _with_shared_headers(exchange, Answer.not_found())
+            return self._with_shared_headers(exchange, Answer.not_found())
         exchange.json_only = not route.browser
         try:
             answer = route.operation(exchange, *arguments)
@@ -147,7 +154,16 @@ class App:
             answer = self._error_answer(exchange, error)
         if route.sets_csrf:
             exchange.csrf_secret()
-        return _with_shared_headers(exchange, answer)
+        return self._with_shared_headers(exchange, answer)
+
+    def _with_shared_headers(self, exchange: Exchange, answer: Answer) -> Answer:
+        shared = self._cors.headers(exchange) if self._cors else {}
+        if not exchange.path.startswith(WITHOUT_COOKIES):
+            shared["vary"] = ", ".join(filter(None, [shared.get("vary"), "Cookie"]))
+        if exchange.method == "GET":
+            shared["cache-control"] = NO_CACHE
+        answer.headers = {**shared, **answer.headers}
+        return answer
 
     def _find(self, method: str, path: str) -> tuple[Route | None, tuple[str, ...]]:
         for route in self._exact.get(path, ()):
@@ -181,14 +197,6 @@ class App:
             await self._sleep(fault.drip_seconds / DRIP_PIECES)
             body = body[size:]
         await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-def _with_shared_headers(exchange: Exchange, answer: Answer) -> Answer:
-    shared = {"vary": "Origin" if exchange.path.startswith(WITHOUT_COOKIES) else "Origin, Cookie"}
-    if exchange.method == "GET":
-        shared["cache-control"] = NO_CACHE
-    answer.headers = {**shared, **answer.headers}
-    return answer
 
 
 def _path_below_mount(scope: Mapping[str, Any]) -> str:

@@ -94,6 +94,8 @@ class FakeKratosSettings:
 
     Args:
         public_url: `serve.public.base_url`: what browsers and services call; may have a path when mounted.
+        cors_enabled: `serve.public.cors.enabled`.
+        cors_allowed_origins: `serve.public.cors.allowed_origins`; by default that of the UI. `*` allows all.
         ui_url: Where the self-service UI is; the pages below are derived from it where they are not given.
         default_return_url: `selfservice.default_browser_return_url`.
         logout_return_url: `selfservice.flows.logout.after.default_browser_return_url`.
@@ -130,6 +132,8 @@ class FakeKratosSettings:
     """
 
     public_url: str = "http://127.0.0.1:4433"
+    cors_enabled: bool = True
+    cors_allowed_origins: tuple[str, ...] = ()
     ui_url: str = "http://127.0.0.1:4455"
     default_return_url: str = ""
     logout_return_url: str = ""
@@ -177,12 +181,10 @@ class FakeKratosSettings:
         for name in ("public_url", "ui_url"):
             object.__setattr__(self, name, _absolute(name, getattr(self, name)))
         for name, page in _PAGES.items():
-            if not getattr(self, name):
-                object.__setattr__(self, name, f"{self.ui_url}/{page}")
-        if not self.verification_return_url:
-            object.__setattr__(self, "verification_return_url", self.default_return_url)
-        if not self.allowed_return_urls:
-            object.__setattr__(self, "allowed_return_urls", (self.ui_url, "myapp://callback"))
+            self._default(name, f"{self.ui_url}/{page}")
+        self._default("verification_return_url", self.default_return_url)
+        self._default("allowed_return_urls", (self.ui_url, "myapp://callback"))
+        self._default("cors_allowed_origins", ("://".join(urlsplit(self.ui_url)[:2]),))
         for name in ("whoami_required_aal", "settings_required_aal"):
             _one_of(name, getattr(self, name), ("aal1", "highest_available"))
         _one_of("cookie_same_site", self.cookie_same_site, ("Lax", "Strict", "None"))
@@ -194,6 +196,10 @@ class FakeKratosSettings:
                 raise ConfigurationError(
                     f"{name} must be more than 0 seconds, not {getattr(self, name)!r}; give a positive number"
                 )
+
+    def _default(self, name: str, value: object) -> None:
+        if not getattr(self, name):
+            object.__setattr__(self, name, value)
 
     def provider(self, name: object) -> OidcProvider | None:
         """Return the provider of that id."""

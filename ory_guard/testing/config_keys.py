@@ -75,6 +75,8 @@ _FLOWS: Final = ("login", "registration", "recovery", "verification", "settings"
 
 KEYS: Final[dict[str, tuple[str, Callable[[object], Any]]]] = {
     "serve.public.base_url": ("public_url", text),
+    "serve.public.cors.enabled": ("cors_enabled", flag),
+    "serve.public.cors.allowed_origins": ("cors_allowed_origins", _texts),
     "selfservice.default_browser_return_url": ("default_return_url", text),
     "selfservice.allowed_return_urls": ("allowed_return_urls", _texts),
     "selfservice.flows.error.ui_url": ("error_ui_url", text),
@@ -132,6 +134,10 @@ MEANINGLESS: Final = (
     "selfservice.methods.link",
     "selfservice.methods.password.config.haveibeenpwned_enabled",
     "serve.admin",
+    *(
+        f"serve.public.cors.{name}"
+        for name in ("allow_credentials", "allowed_headers", "allowed_methods", "exposed_headers", "max_age")
+    ),
     "serve.public.host",
     "serve.public.port",
     "serve.public.request_log",

@@ -14,6 +14,7 @@ from ory_guard.testing.app import App, Sleep
 from ory_guard.testing.clock import SECOND, Clock, MovableClock
 from ory_guard.testing.config import FakeKratosSettings
 from ory_guard.testing.config_file import read_identities, read_settings
+from ory_guard.testing.cors import Cors
 from ory_guard.testing.faults import Fault, Faults
 from ory_guard.testing.identities import create_identity, delete_identity, set_state
 from ory_guard.testing.oidc_provider import FakeOidcProvider
@@ -101,7 +102,7 @@ class FakeKratos:
         self._tokenizer = Tokenizer(self._server)
         self._provider = FakeOidcProvider(self._server)
         routes = public_routes(self._server, self._sessions, self._tokenizer, self._provider)
-        self.app: App = App(self._server, routes, self.requests, self.faults, sleep)
+        self.app: App = App(self._server, routes, self.requests, self.faults, sleep, cors=Cors(self.settings))
         admin = admin_routes(self._server, self._sessions)
         self.admin_app: App = App(self._server, admin, RequestLog(), Faults(), sleep)
 
