@@ -51,7 +51,7 @@ def _served(name: str, upstream: str) -> Iterator[Server]:
 def _rate(server: Server, seconds: float) -> float:
     start = server.cpu_seconds()
     answers = generator.answers(server.port, "/me", api_headers(), seconds)
-    return answers / (server.cpu_seconds() - start)
+    return answers / max(server.cpu_seconds() - start, 1 / os.sysconf("SC_CLK_TCK"))
 
 
 def _check(port: int) -> None:
