@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
+from contextvars import Context
 from functools import partial
 from secrets import token_bytes
 from typing import Any, Final, TypeAlias, TypeVar
@@ -90,8 +91,9 @@ class StoreLink:
         self._changed = changed
         self._tried = asyncio.Event()
         self._errands: set[asyncio.Task[None]] = set()
-        loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._listen()), loop.create_task(self._mend())]
+        # An empty context: the link outlives the request that happens to need it first.
+        loop, context = asyncio.get_running_loop(), Context()
+        self._tasks = [loop.create_task(task, context=context) for task in (self._listen(), self._mend())]
         self.subscribed: bool = False
 
     @property
@@ -121,7 +123,7 @@ class StoreLink:
     def send(self, work: Work[None]) -> None:
         """Let `work` be done beside the request; it is dropped where the store is not ready or can't keep up."""
         if self.ready and len(self._errands) < _MOST_ERRANDS:
-            errand = asyncio.get_running_loop().create_task(self.call(work))
+            errand = asyncio.get_running_loop().create_task(self.call(work), context=Context())
             self._errands.add(errand)
             errand.add_done_callback(self._errands.discard)
 

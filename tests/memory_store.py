@@ -50,6 +50,7 @@ class MemoryStore:
         slow: The methods that never answer.
         garbled: Whether a put is lost.
         closed: How often it was closed.
+        on_call: Is called by every method.
     """
 
     def __init__(self, shelf: Shelf, *, hashing_keys: tuple[bytes, ...] = (b"k" * 32,)) -> None:
@@ -60,9 +61,11 @@ class MemoryStore:
         self.slow: set[str] = set()
         self.garbled = False
         self.closed = 0
+        self.on_call: Callable[[], None] = lambda: None
 
     async def _called(self, name: str) -> None:
         self.calls.append(name)
+        self.on_call()
         if name in self.slow:
             await asyncio.Event().wait()
         if name in self.failing:

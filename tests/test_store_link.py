@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextvars import ContextVar
 from functools import partial
 
 import pytest
@@ -149,6 +150,23 @@ async def test_one_request_waits_for_a_store_that_does_not_answer_and_no_other(b
     second = time.monotonic() - started
 
     assert second < 0.02 < first < 0.5
+
+
+async def test_a_link_keeps_nothing_of_the_request_that_opened_it(bench: Bench) -> None:
+    """Neither do its errands: what a request set for itself is not seen there."""
+    current: ContextVar[str] = ContextVar("current", default="nobody's")
+    current.set("a request's")
+    seen: list[str] = []
+    bench.store.on_call = lambda: seen.append(current.get())
+    link = bench.open()
+    await link.settle()
+
+    async def errand() -> None:
+        seen.append(current.get())
+
+    link.send(errand)
+    await eventually(lambda: len(seen) == 2)
+    assert seen == ["nobody's", "nobody's"]
 
 
 async def test_a_link_hears_what_others_revoke(bench: Bench) -> None:

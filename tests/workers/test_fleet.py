@@ -124,6 +124,23 @@ async def test_kratos_is_asked_once_for_each_session_however_many_workers_there_
         assert kratos.asked == WORKERS * sessions
 
 
+async def test_a_session_that_is_used_all_the_time_costs_one_call_in_a_ttl(
+    redis: RedisServer, kratos: CountingKratos, report: Report
+) -> None:
+    """Not one for each worker: they do not all ask when its entry ends."""
+    ttl, seconds = 2.0, 20.0
+    token, _ = kratos.sign_in(1)
+    async with Fleet(WORKERS, kratos.url, redis.url, cache_ttl=ttl) as fleet:
+        lines = await fleet.lines()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for line in lines:
+                assert (await line.get("/me", token))[0] == 200
+
+    report(f"one session on {WORKERS} workers for {seconds / ttl:.0f} ttls: {kratos.asked} whoami calls")
+    assert kratos.asked <= 2 * seconds / ttl
+
+
 def _look_for_secrets(redis: RedisServer, tokens: list[str]) -> None:
     names = redis.cli("--scan").split()
     assert len(names) > len(tokens)
