@@ -32,7 +32,7 @@ def test_a_good_set_up_ends_with_0(kratos: FakeKratos) -> None:
     assert "ok       return_to      people may return to http://127.0.0.1:4455" in lines
     assert "skipped  version        only Kratos' admin API tells the version" in lines
     assert "                        -> give --admin-url" in lines
-    assert lines[-1] == "0 problems, 1 notice, 8 ok, 5 not looked at."
+    assert lines[-1] == "0 problems, 0 notices, 9 ok, 5 not looked at."
 
 
 def test_a_problem_ends_with_1(kratos: FakeKratos) -> None:
