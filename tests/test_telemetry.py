@@ -16,7 +16,7 @@ from ory_guard.events import Event, RevocationsHeard, StoreChanged, StoreHit, To
 from ory_guard.exceptions import ConfigurationError, Refusal
 from ory_guard.stats import GuardStats
 from ory_guard.telemetry import instrument
-from ory_guard.telemetry.metrics import COUNTERS, DURATION, GAUGES
+from ory_guard.telemetry.metrics import COUNTERS, DURATION, LEVELS
 
 pytestmark = pytest.mark.anyio
 
@@ -186,7 +186,7 @@ def test_every_event_that_counts_has_a_counter() -> None:
 
     assert {kind.__name__ for kind in Event.__subclasses__()} == {kind.__name__ for kind in COUNTERS} | measured
     assert {kind.__name__ for kind in COUNTERS} | measured <= {*events.__all__}
-    assert len(GAUGES) == 3
+    assert len(LEVELS) == 3
 
 
 async def test_removing_ends_it(telescope: Telescope) -> None:
@@ -199,6 +199,28 @@ async def test_removing_ends_it(telescope: Telescope) -> None:
     assert bench.guard.listeners == []
     assert telescope.points("ory_guard.session_cache.lookups") == []
     telescope.watch(bench.guard)()
+
+
+async def test_what_was_is_taken_back_with_it(telescope: Telescope) -> None:
+    """A guard that is no longer watched has no entries and no breaker, and other guards keep theirs."""
+    bench, other = Bench(), Bench()
+    telescope.watch(other.guard)
+    stop = telescope.watch(bench.guard)
+    await bench.outcome()
+    await asyncio.sleep(0)
+    notify(bench.guard.listeners, StoreHit("0a1b2c3d", 1.0))  # which would be looked at in the next turn
+    stop()
+    await asyncio.sleep(0)
+    await other.outcome()
+    await asyncio.sleep(0)
+
+    assert telescope.values("ory_guard.session_cache.entries", "-") == {None: 1}
+    assert telescope.values("ory_guard.breaker.state", "ory_guard.state") == {
+        "closed": 1,
+        "half_open": 0,
+        "open": 0,
+    }
+    assert telescope.points("ory_guard.store.state") == []
 
 
 def test_a_guard_is_instrumented_once(telescope: Telescope) -> None:

@@ -23,7 +23,7 @@ from ory_guard.events import (
 )
 from ory_guard.exceptions import Refusal
 from ory_guard.telemetry import instrument
-from ory_guard.telemetry.metrics import COUNTERS, DURATION, GAUGES
+from ory_guard.telemetry.metrics import COUNTERS, DURATION, LEVELS
 
 PAGE = (Path(__file__).parent.parent / "docs/how-to/observe.md").read_text(encoding="utf-8")
 
@@ -60,7 +60,7 @@ async def test_the_table_has_every_metric_under_both_names(scraped: str) -> None
     """A row for each, and each row's Prometheus name is scraped."""
     rows = dict(re.findall(r"^\| `([\w.]+)` \| `(\w+)` \|", PAGE, re.MULTILINE))
 
-    assert set(rows) == {name for name, _, _ in COUNTERS.values()} | {*GAUGES, DURATION}
+    assert set(rows) == {name for name, _, _ in COUNTERS.values()} | {*LEVELS, DURATION}
     assert [name for name in rows.values() if f"# TYPE {name} " not in scraped] == []
 
 

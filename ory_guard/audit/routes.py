@@ -95,18 +95,21 @@ def _walk_app(app: Any, place: _Place) -> Iterator[AuditedRoute]:
 def _effective(router: Any) -> Iterator[Any]:
     """Yield the routes as they answer, those of included routers with the prefix and dependencies from there."""
     try:
-        from fastapi.routing import iter_route_contexts  # noqa: PLC0415 - Starlette alone is enough
+        from fastapi.routing import RouteContext, iter_route_contexts  # noqa: PLC0415 - Starlette alone is enough
     except ModuleNotFoundError:
         yield from router.routes
         return
     yield from iter_route_contexts(router.routes)
     yield from getattr(router, "_low_priority_routes", ())
     for route in router.routes:
-        yield from getattr(route, "effective_low_priority_routes", tuple)()
+        for context in getattr(route, "effective_low_priority_routes", tuple)():
+            yield RouteContext(context.original_route, context)
 
 
 def _walk_route(route: Any, place: _Place) -> Iterator[AuditedRoute]:
     kind = getattr(route, "original_route", route)
+    # What a route of Starlette's became in an included router; newer releases of FastAPI do this themselves.
+    route = getattr(route, "starlette_route", None) or route
     if isinstance(kind, Mount):
         yield from _walk_app(route.app, replace(place, prefix=place.prefix + route.path))
     elif isinstance(kind, Host):
@@ -127,7 +130,7 @@ def _walk_endpoint(
     route: Any, place: _Place, methods: tuple[str, ...], handlers: tuple[str, ...]
 ) -> Iterator[AuditedRoute]:
     """Yield a route once, or once for each method that a class of handlers has."""
-    _, doors = doors_around(route.app)
+    _, doors = doors_around(getattr(route, "app", None))
     place = replace(place, doors=(*place.doors, *doors))
     endpoint = route.endpoint
     if getattr(route, "dependant", None) is not None:

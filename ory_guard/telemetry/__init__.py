@@ -64,10 +64,13 @@ def instrument(
     """
     if any(isinstance(listener, _Instruments) for listener in guard.listeners):
         raise ConfigurationError("instrument() was called for this guard before: everything would count twice")
-    listeners: list[Callable[[Event], None]] = [
-        GuardMetrics(guard, meter_provider, attributes or {}),
-        GuardSpans(guard, tracer_provider, attributes or {}),
-    ]
-    if logger is not None:
-        listeners.append(EventLog(logger))
-    return guard.listeners.add(_Instruments(*listeners))
+    metrics = GuardMetrics(guard, meter_provider, attributes or {})
+    spans = GuardSpans(guard, tracer_provider, attributes or {})
+    records = () if logger is None else (EventLog(logger),)
+    remove = guard.listeners.add(_Instruments(metrics, spans, *records))
+
+    def stop() -> None:
+        remove()
+        metrics.close()
+
+    return stop

@@ -1,6 +1,6 @@
 """Metrics: counters of what the guard did, the time Kratos took, and how the guard is.
 
-A gauge is set when what it shows changes, in the guard's own event loop: an exporter's thread never looks into the
+How the guard is, is counted up and down in the guard's own event loop: an exporter's thread never looks into the
 guard, which is no place for other threads.
 """
 
@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-from opentelemetry.metrics import MeterProvider, get_meter
+from opentelemetry.metrics import MeterProvider, UpDownCounter, get_meter
 
 from ory_guard import __version__
 from ory_guard.events import (
@@ -40,7 +40,7 @@ from ory_guard.telemetry.conventions import (
     server_of,
 )
 
-__all__ = ["COUNTERS", "DURATION", "GAUGES", "GuardMetrics"]
+__all__ = ["COUNTERS", "DURATION", "LEVELS", "GuardMetrics"]
 
 DURATION: Final = "http.client.request.duration"
 
@@ -57,11 +57,12 @@ COUNTERS: Final[Mapping[type[Event], tuple[str, str, str]]] = {
 }
 """Which counter an event counts: its name, unit and description."""
 
-GAUGES: Final[Mapping[str, str]] = {
-    "ory_guard.session_cache.entries": "Answers that are kept.",
-    "ory_guard.breaker.state": "1 for the state that the circuit breaker is in, 0 for the others.",
-    "ory_guard.store.state": "1 for whether the shared store is up or down, 0 for the other.",
+LEVELS: Final[Mapping[str, tuple[str, str]]] = {
+    "ory_guard.session_cache.entries": ("{answer}", "Answers that are kept."),
+    "ory_guard.breaker.state": ("{guard}", "Guards whose circuit breaker is in this state."),
+    "ory_guard.store.state": ("{guard}", "Guards whose shared store is up or down."),
 }
+"""What goes up and down: its unit and description."""
 
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _CHANGES_ENTRIES: Final = (WhoamiAnswered, TokenVerified, StoreHit, SessionsInvalidated, RevocationsHeard)
@@ -84,14 +85,17 @@ class GuardMetrics:
         self._duration = meter.create_histogram(
             DURATION, "s", "How long Kratos took.", explicit_bucket_boundaries_advisory=_BUCKETS
         )
-        entries, breaker, store = (meter.create_gauge(name, "1", told) for name, told in GAUGES.items())
-        self._entries, self._breaker, self._store = entries, breaker, store
+        levels = [meter.create_up_down_counter(name, *told) for name, told in LEVELS.items()]
+        self._entries = _Level(levels[0])
+        self._breaker = _State(levels[1], ("closed", "half_open", "open"), self._common)
+        self._store = _State(levels[2], ("up", "down"), self._common)
         self._sampling = False
+        self._watching = True
         stats = guard.stats()
-        self._set_state(breaker, ("closed", "half_open", "open"), stats.breaker)
+        self._entries.set(stats.entries, self._common)
+        self._breaker.set(stats.breaker)
         if stats.store != "none":
-            self._set_state(store, ("up", "down"), stats.store)
-        entries.set(stats.entries, self._common)
+            self._store.set(stats.store)
 
     def __call__(self, event: Event) -> None:
         """Take down an event."""
@@ -100,9 +104,9 @@ class GuardMetrics:
             number = event.count if isinstance(event, RevocationsHeard) else 1
             counter.add(number, {**self._common, **_attributes_of(event)})
         if isinstance(event, BreakerChanged):
-            self._set_state(self._breaker, ("closed", "half_open", "open"), event.state)
+            self._breaker.set(event.state)
         elif isinstance(event, StoreChanged):
-            self._set_state(self._store, ("up", "down"), event.state)
+            self._store.set(event.state)
         elif isinstance(event, WhoamiAnswered | CheckFailed):
             self._measure(event)
         if isinstance(event, _CHANGES_ENTRIES) and not self._sampling:
@@ -124,11 +128,41 @@ class GuardMetrics:
 
     def _sample(self) -> None:
         self._sampling = False
-        self._entries.set(self._guard.stats().entries, self._common)
+        if self._watching:
+            self._entries.set(self._guard.stats().entries, self._common)
 
-    def _set_state(self, gauge: Any, states: tuple[str, ...], state: str) -> None:
-        for one in states:
-            gauge.set(int(one == state), {**self._common, STATE: one})
+    def close(self) -> None:
+        """Take back what the guard is: it is no longer watched."""
+        self._watching = False
+        self._entries.set(0, self._common)
+        self._breaker.set(None)
+        self._store.set(None)
+
+
+class _Level:
+    """A counter that goes up and down, set to values."""
+
+    def __init__(self, counter: UpDownCounter) -> None:
+        self._counter = counter
+        self._value = 0
+
+    def set(self, value: int, attributes: Mapping[str, Any]) -> None:
+        self._counter.add(value - self._value, attributes)
+        self._value = value
+
+
+class _State:
+    """Counters of which one is 1: that of the state that something is in; none before the first state."""
+
+    def __init__(self, counter: UpDownCounter, states: tuple[str, ...], common: Mapping[str, Any]) -> None:
+        self._levels = {state: (_Level(counter), {**common, STATE: state}) for state in states}
+        self._known = False
+
+    def set(self, state: str | None) -> None:
+        self._known = self._known or state is not None
+        for one, (level, attributes) in self._levels.items():
+            if self._known:
+                level.set(int(one == state), attributes)
 
 
 def _attributes_of(event: Event) -> dict[str, str]:
