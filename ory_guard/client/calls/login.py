@@ -1,13 +1,15 @@
 """Login."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ory_guard.client.flows import LoginFlow
 from ory_guard.client.operation import Operations, operation
 from ory_guard.client.readers import as_model
 from ory_guard.client.results import SuccessfulNativeLogin
-from ory_guard.client.updates.login import UpdateLoginFlowBody
+
+if TYPE_CHECKING:
+    from ory_guard.client.updates.login import UpdateLoginFlowBody
 
 __all__ = ["LoginOperations"]
 
@@ -121,7 +123,7 @@ class LoginOperations(Operations):
         self,
         *,
         flow: str,
-        body: UpdateLoginFlowBody | Mapping[str, Any],
+        body: "UpdateLoginFlowBody | Mapping[str, Any]",
         x_session_token: str | None = None,
         cookie: str | None = None,
     ) -> SuccessfulNativeLogin:

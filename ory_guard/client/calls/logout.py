@@ -1,12 +1,14 @@
 """Logout."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ory_guard.client.operation import Operations, operation
 from ory_guard.client.readers import as_model, as_nothing
 from ory_guard.client.results import LogoutFlow
-from ory_guard.client.updates.others import PerformNativeLogoutBody
+
+if TYPE_CHECKING:
+    from ory_guard.client.updates.others import PerformNativeLogoutBody
 
 __all__ = ["LogoutOperations"]
 
@@ -48,7 +50,7 @@ class LogoutOperations(Operations):
         await self._ask("update_logout_flow", as_nothing, token=token, return_to=return_to, cookie=cookie)
 
     @operation
-    async def perform_native_logout(self, *, body: PerformNativeLogoutBody | Mapping[str, Any]) -> None:
+    async def perform_native_logout(self, *, body: "PerformNativeLogoutBody | Mapping[str, Any]") -> None:
         """Revoke the session of a token; one that is dead already is no error.
 
         Args:

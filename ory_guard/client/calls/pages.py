@@ -1,13 +1,15 @@
 """What pages need besides flows: errors, WebAuthn's script, and the browser's credential manager."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ory_guard.client.flows import LoginFlow
 from ory_guard.client.operation import Operations, operation
 from ory_guard.client.readers import as_model, as_text
 from ory_guard.client.results import CreateFedcmFlowResponse, FlowErrorReport, SuccessfulNativeLogin
-from ory_guard.client.updates.others import UpdateFedcmFlowBody
+
+if TYPE_CHECKING:
+    from ory_guard.client.updates.others import UpdateFedcmFlowBody
 
 __all__ = ["PageOperations"]
 
@@ -51,7 +53,7 @@ class PageOperations(Operations):
 
     @operation
     async def update_fedcm_flow(
-        self, *, body: UpdateFedcmFlowBody | Mapping[str, Any], cookie: str | None = None
+        self, *, body: "UpdateFedcmFlowBody | Mapping[str, Any]", cookie: str | None = None
     ) -> SuccessfulNativeLogin:
         """Submit what the browser's credential manager answered (Ory Network).
 

@@ -1,12 +1,14 @@
 """Recovery."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ory_guard.client.flows import RecoveryFlow
 from ory_guard.client.operation import Operations, operation
 from ory_guard.client.readers import as_model
-from ory_guard.client.updates.recovery import UpdateRecoveryFlowBody
+
+if TYPE_CHECKING:
+    from ory_guard.client.updates.recovery import UpdateRecoveryFlowBody
 
 __all__ = ["RecoveryOperations"]
 
@@ -63,7 +65,7 @@ class RecoveryOperations(Operations):
         self,
         *,
         flow: str,
-        body: UpdateRecoveryFlowBody | Mapping[str, Any],
+        body: "UpdateRecoveryFlowBody | Mapping[str, Any]",
         token: str | None = None,
         cookie: str | None = None,
     ) -> RecoveryFlow:

@@ -1,13 +1,15 @@
 """Registration."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ory_guard.client.flows import RegistrationFlow
 from ory_guard.client.operation import Operations, operation
 from ory_guard.client.readers import as_model
 from ory_guard.client.results import SuccessfulNativeRegistration
-from ory_guard.client.updates.registration import UpdateRegistrationFlowBody
+
+if TYPE_CHECKING:
+    from ory_guard.client.updates.registration import UpdateRegistrationFlowBody
 
 __all__ = ["RegistrationOperations"]
 
@@ -102,7 +104,7 @@ class RegistrationOperations(Operations):
         self,
         *,
         flow: str,
-        body: UpdateRegistrationFlowBody | Mapping[str, Any],
+        body: "UpdateRegistrationFlowBody | Mapping[str, Any]",
         cookie: str | None = None,
     ) -> SuccessfulNativeRegistration:
         """Submit a registration; in a browser, the answer's cookies have to reach it (`with_response`).

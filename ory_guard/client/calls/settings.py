@@ -1,12 +1,14 @@
 """Settings."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ory_guard.client.flows import SettingsFlow
 from ory_guard.client.operation import Operations, operation
 from ory_guard.client.readers import as_model
-from ory_guard.client.updates.settings import UpdateSettingsFlowBody
+
+if TYPE_CHECKING:
+    from ory_guard.client.updates.settings import UpdateSettingsFlowBody
 
 __all__ = ["SettingsOperations"]
 
@@ -73,7 +75,7 @@ class SettingsOperations(Operations):
         self,
         *,
         flow: str,
-        body: UpdateSettingsFlowBody | Mapping[str, Any],
+        body: "UpdateSettingsFlowBody | Mapping[str, Any]",
         x_session_token: str | None = None,
         cookie: str | None = None,
     ) -> SettingsFlow:

@@ -1,12 +1,14 @@
 """Verification."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ory_guard.client.flows import VerificationFlow
 from ory_guard.client.operation import Operations, operation
 from ory_guard.client.readers import as_model
-from ory_guard.client.updates.verification import UpdateVerificationFlowBody
+
+if TYPE_CHECKING:
+    from ory_guard.client.updates.verification import UpdateVerificationFlowBody
 
 __all__ = ["VerificationOperations"]
 
@@ -65,7 +67,7 @@ class VerificationOperations(Operations):
         self,
         *,
         flow: str,
-        body: UpdateVerificationFlowBody | Mapping[str, Any],
+        body: "UpdateVerificationFlowBody | Mapping[str, Any]",
         token: str | None = None,
         cookie: str | None = None,
     ) -> VerificationFlow:
