@@ -44,8 +44,8 @@ def take_the_demo(browser: Browser) -> None:
 
 def take_the_site(browser: Browser) -> None:
     """Open a page of the built documentation."""
-    page = browser.new_page(viewport=SIZE)
-    page.goto((ROOT / "site" / "how-to" / "step-up.html").as_uri())
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto((ROOT / "site" / "explanation" / "request-flow.html").as_uri())
     take(page, "docs-page")
     page.close()
 

@@ -1,4 +1,4 @@
-"""Sixty-four clients, faults, disconnects and revocations; ten minutes, or ORY_GUARD_SOAK_SECONDS.
+"""Sixty-four clients, faults, disconnects and revocations; ten minutes, or SOAK_SECONDS.
 
 Every answer is held against the truth: whose session it was, when that ended, and when the guard was told.
 """
@@ -186,7 +186,7 @@ async def test_nobody_is_let_in_for_another_and_nothing_grows(
 ) -> None:
     """No answer is another's or comes from a dead session beyond the bounds; memory and tasks stay flat."""
     monkeypatch.setattr(logging.getLogger("ory_guard"), "disabled", True)  # pytest keeps every record
-    seconds = float(os.environ.get("ORY_GUARD_SOAK_SECONDS", "600"))
+    seconds = float(os.environ.get("SOAK_SECONDS", "600"))
     before = len(asyncio.all_tasks())
     async with RawKratos() as kratos:
         guard = OryGuard(
