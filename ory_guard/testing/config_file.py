@@ -110,7 +110,9 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path} can't be read as {path.suffix}: {error}") from error
     if not isinstance(document, dict):
-        raise ConfigurationError(f"{path} must hold a table, not {type(document).__name__}")
+        raise ConfigurationError(
+            f'{path} must hold a table, such as {{"identities": [...]}}, not a {type(document).__name__}'
+        )
     return document
 
 

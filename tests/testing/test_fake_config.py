@@ -134,7 +134,7 @@ def test_a_seed_may_be_a_file_of_its_own(tmp_path: Path) -> None:
         ({"identities": {"ada": {}}}, "identities must be a list"),
         ({"identities": [{"mail": "x"}]}, "is not understood: .*mail"),
         ({"identities": [{"state": "banned"}]}, "state must be active or inactive"),
-        ([], "must hold a table, not list"),
+        ([], "must hold a table, such as .*identities.*, not a list"),
     ],
     ids=str,
 )
