@@ -249,3 +249,11 @@ async def test_a_refused_session_is_told_the_whole_requirement(asked: Any, kind:
         await guard.require(http_scope("/", headers=[SESSION_TOKEN]), **asked)
 
     assert (caught.value.aal, caught.value.max_age) == (asked["aal"], 60)
+
+
+async def test_a_stranger_is_told_the_level_that_is_asked_for() -> None:
+    """So that an application can send them to sign in with both factors at once."""
+    with pytest.raises(SessionRequired) as caught:
+        await guard_of(StubKratos()).require(http_scope("/"), aal="aal2")
+
+    assert caught.value.aal == "aal2"

@@ -106,6 +106,18 @@ async def test_who_lacks_the_second_factor_can_leave() -> None:
     bench = Bench(Kratos(STEP_UP))
 
     assert (await leave(bench, SESSION_COOKIE)).all(b"set-cookie") == [CLEARED.encode()]
+    asked = paths(bench).count("GET /sessions/whoami")
+    await bench.outcome(SESSION_COOKIE)
+    assert paths(bench).count("GET /sessions/whoami") == asked + 1
+
+
+async def test_who_only_stands_in_for_a_session_signs_nobody_out() -> None:
+    """In a test with `override` the request's own credential, if any, is left alone."""
+    bench = Bench(Kratos())
+    with bench.guard.override(None):
+        assert await bench.guard.end_session(request(SESSION_COOKIE, method="POST")) == ()
+
+    assert paths(bench) == []
 
 
 async def test_no_foreign_page_can_sign_somebody_out() -> None:

@@ -164,6 +164,7 @@ def test_return_to_is_always_on_the_apps_origin(path: str, raw: bytes | None, qu
         ("/x", f"{APP}/x"),
         ("/", f"{APP}/"),
         ("/x/?a=b&c=%20#top", f"{APP}/x/?a=b&c=%20#top"),
+        ("/X:Y@Z?q=X:Y#X:Y@Z?", f"{APP}/X:Y@Z?q=X:Y#X:Y@Z?"),
         (APP, f"{APP}/"),
         (f"{APP}/x", f"{APP}/x"),
         ("HTTPS://APP.example.com:443/x", f"{APP}/x"),
