@@ -58,7 +58,7 @@ class Stage:
         if self.backend.fake is not None:
             return next(message.code for message in self.fake.messages if message.recipient == email)
         answer = httpx2.get(f"{self.admin_url}/admin/courier/messages", params={"recipient": email})
-        newest = max(answer.json(), key=lambda message: str(message["created_at"]))
+        newest = max(answer.json(), key=lambda message: str(message["created_at"]).removesuffix("Z"))
         return str(re.findall(r"\b[0-9]{6}\b", newest["body"])[0])
 
     def totp(self, secret: str) -> str:
