@@ -86,6 +86,13 @@ async def started(url: str, number: int = 2, **settings: Any) -> AsyncIterator[l
         await worker.guard.aclose()
 
 
+async def _until_stored(server: RedisServer, number: int) -> None:
+    """Wait until so many sessions lie in Redis, without holding up the event loop."""
+    deadline = time.monotonic() + 5
+    while len((await asyncio.to_thread(server.cli, "KEYS", "*:session:*")).split()) != number:
+        assert time.monotonic() < deadline, "they were not stored"
+
+
 @pytest.fixture
 def server() -> Iterator[RedisServer]:
     """A server of the test's own."""
@@ -105,7 +112,7 @@ async def test_s09_what_lies_in_redis_is_not_trusted(server: RedisServer, what: 
     async with started(server.url) as (first, second):
         await first.ask(b"tok-A")
         await first.ask(b"tok-B")
-        await eventually(lambda: len(server.cli("KEYS", "*:session:*").split()) == 2)
+        await _until_stored(server, 2)
         client = (await first.store._connections.get()).client
         names = [name async for name in client.scan_iter("*:session:*")]
         values: dict[Any, Any] = {name: await client.get(name) for name in names}
@@ -168,7 +175,7 @@ async def test_s11_guards_of_different_kratos_share_no_entry(
     first, second = Worker(server.url), Worker(server.url, **other)
     own = Request(((b"cookie", b"ory_kratos_session=ck-A"),))
     await first.guard.authenticate(own.scope())
-    await eventually(lambda: server.cli("KEYS", "*:session:*"))
+    await _until_stored(server, 1)
 
     outcome = await second.guard.authenticate(Request(((b"cookie", cookie),)).scope())
 
@@ -184,7 +191,7 @@ async def test_s13_cancelled_questions_cross_no_answers(server: RedisServer, tri
     async with started(server.url, 1) as (worker,):
         await worker.ask(b"tok-A")
         await worker.ask(b"tok-B")
-        await eventually(lambda: len(server.cli("KEYS", "*:session:*").split()) == 2)
+        await _until_stored(server, 2)
         hasher = worker.guard._lookup._key
         assert worker.guard._lookup.second is not None
     async with _slow_line(server.port, 0.1) as port:
@@ -214,7 +221,7 @@ async def test_nothing_is_readable_in_redis(server: RedisServer) -> None:
     async with started(server.url) as (first, second):
         await first.ask(b"tok-A")
         await first.ask(b"tok-B")
-        await eventually(lambda: len(server.cli("KEYS", "*:session:*").split()) == 2)
+        await _until_stored(server, 2)
         await second.ask(b"tok-A")
         names = server.cli("--scan").split()
         dump = [server.cli("--scan"), *(server.cli("DUMP", name) for name in names)]
@@ -314,7 +321,7 @@ async def test_redis_refuses(
     tried["faults of the store"] += 1
     async with started(server.url) as (first, second):
         await first.ask()
-        await eventually(lambda: server.cli("KEYS", "*:session:*"))
+        await _until_stored(server, 1)
         server.cli(*command)
 
         assert (await second.who())[0] == "identity-of-alice"
