@@ -30,7 +30,7 @@ def build_request(
     Raises:
         ValueError: A value can't go into a header, a path or a URL, or a mapping is no JSON. The text does not
             hold the value.
-        TypeError: A mapping holds what JSON has no form for.
+        TypeError: The body is neither a model nor a mapping, or holds what JSON has no form for.
     """
     headers = [
         (b"Accept", b"application/json"),
@@ -90,4 +90,6 @@ def _text(value: Any) -> str:
 def _json(body: Body) -> bytes:
     if isinstance(body, BaseModel):
         return body.model_dump_json(by_alias=True, exclude_none=True).encode()
+    if not isinstance(body, Mapping):
+        raise TypeError(f"body must be the update's model or a mapping, not {type(body).__name__}")
     return json.dumps(dict(body), allow_nan=False).encode()
