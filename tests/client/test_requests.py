@@ -120,7 +120,7 @@ def test_bodies_that_are_no_json() -> None:
 @pytest.mark.parametrize("body", ['{"method": "code"}', 5, [("method", "code")]], ids=repr)
 def test_a_body_is_a_model_or_a_mapping(body: Any) -> None:
     """Ready-made JSON is neither, and the error says what is expected."""
-    with pytest.raises(TypeError, match="body must be the update's model or a mapping, not (str|int|list)"):
+    with pytest.raises(TypeError, match=r"body must be the update's model or a mapping, not (str|int|list)"):
         build_request("https://id.example", OPERATIONS["update_login_flow"], {"flow": "f1"}, body)
 
 
