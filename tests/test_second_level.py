@@ -16,56 +16,18 @@ from stub_kratos import (
     TOKEN,
     StandingClock,
     StubKratos,
-    Told,
     moment,
     refused,
     session_body,
     settings_of,
     signed_in,
 )
+from worker_bench import Worker
 
-from ory_guard import Authenticated, OryGuard, Outcome, Rejected
-from ory_guard.events import Event, RevocationsHeard, StoreChanged, StoreHit
-from ory_guard.second_level import SecondLevel
+from ory_guard import Authenticated, OryGuard, Rejected
+from ory_guard.events import RevocationsHeard, StoreChanged, StoreHit
 
 pytestmark = pytest.mark.anyio
-
-
-class Worker:
-    """One process: a guard with a clock of its own, on the shelf that all share."""
-
-    def __init__(self, shelf: Shelf, *answers: Told | Exception, **settings: Any) -> None:
-        self.kratos = StubKratos(*(answers or (signed_in(),)))
-        self.clock = StandingClock()
-        self.store = MemoryStore(shelf)
-        self.events: list[Event] = []
-        self.guard = OryGuard(
-            settings_of(**settings),
-            transport=self.kratos,
-            clock=self.clock,
-            store=self.store,
-            listeners=[self.events.append],
-        )
-
-    async def ask(self, value: bytes = TOKEN, *, name: bytes = b"x-session-token") -> Outcome:
-        """Make a request."""
-        return await self.guard.authenticate(http_scope(headers=[(name, value)]))
-
-    async def source(self) -> str:
-        """Make a request, and return where its session came from."""
-        outcome = await self.ask()
-        return outcome.source if isinstance(outcome, Authenticated) else type(outcome).__name__
-
-    def told(self, kind: type[Event]) -> list[Event]:
-        """Return the events of a kind."""
-        return [event for event in self.events if isinstance(event, kind)]
-
-    @property
-    def second(self) -> SecondLevel:
-        """Its second level."""
-        second = self.guard._lookup.second
-        assert second is not None
-        return second
 
 
 @pytest.fixture
@@ -336,82 +298,6 @@ async def test_a_store_that_fails_changes_nothing_for_anybody(
     assert first.told(StoreChanged)[-1] == StoreChanged(
         "down", {"failing": "ConnectionError"}.get(how, "TimeoutError")
     )
-
-
-async def test_a_store_that_comes_back_is_told_what_was_revoked_meanwhile(
-    shelf: Shelf, workers: tuple[Worker, Worker]
-) -> None:
-    """Revocations wait for it, and only the last of each."""
-    first, second = workers
-    await first.ask()
-    await eventually(lambda: shelf.entries)
-    await second.ask()
-    first.store.failing |= {"subscribe", "revoke"}
-    shelf.drop_subscriptions()
-    await eventually(lambda: first.guard.stats().degraded)
-    await eventually(lambda: not second.guard.stats().degraded)
-
-    await first.guard.invalidate(session_id=SESSION_ID)
-    await first.guard.invalidate(session_id=SESSION_ID)
-    assert SESSION_ID not in shelf.revoked
-    first.store.failing.clear()
-
-    await eventually(lambda: SESSION_ID in shelf.revoked)
-    await eventually(lambda: not first.guard.stats().degraded)
-    await eventually(lambda: second.told(RevocationsHeard))
-    assert first.store.calls.count("revoke") == 1
-    assert shelf.entries == {}
-
-
-async def test_a_revocation_that_the_store_did_not_take_is_sent_again(
-    shelf: Shelf, workers: tuple[Worker, Worker]
-) -> None:
-    """As soon as the store is found to work again."""
-    first, second = workers
-    await first.ask()
-    await second.ask()
-    first.store.failing.add("revoke")
-    await first.guard.invalidate(session_id=SESSION_ID)
-    assert first.guard.stats().degraded
-
-    first.store.failing.clear()
-    first.clock.advance(1)
-
-    await eventually(lambda: second.told(RevocationsHeard))
-    await eventually(lambda: not first.guard.stats().degraded)
-
-
-async def test_what_waits_for_the_store_is_bounded_and_ends(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
-    """Ten thousand at most, and none of which every entry has ended."""
-    first, _ = workers
-    first.store.failing.add("subscribe")
-    await first.second.revoke(*(f"session-{number}" for number in range(10_001)))
-    assert len(first.second._unsent) == 10_000
-    assert "session-0" not in first.second._unsent
-
-    first.clock.advance(60)
-    await first.second.revoke("session-new")
-    first.store.failing.clear()
-
-    await eventually(lambda: not first.guard.stats().degraded)
-    assert set(shelf.revoked) == {"session-new"}
-    assert first.second._unsent == {}
-
-
-async def test_a_lost_subscription_empties_the_first_level(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
-    """And so does the new one: what was revoked in between was not heard."""
-    first, _ = workers
-    await first.ask()
-    first.store.failing.add("subscribe")
-    shelf.drop_subscriptions()
-    await eventually(lambda: first.guard.stats().degraded)
-    assert first.guard.stats().entries == 0
-
-    await first.ask()
-    assert first.guard.stats().entries == 1
-    first.store.failing.clear()
-    await eventually(lambda: not first.guard.stats().degraded)
-    assert first.guard.stats().entries == 0
 
 
 async def test_an_open_connection_is_looked_at_when_another_process_revokes(

@@ -1,0 +1,103 @@
+"""A store that goes away and comes back: what was revoked meanwhile, and what is forgotten."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from memory_store import Shelf, eventually
+from stub_kratos import SESSION_ID
+from worker_bench import Worker
+
+from ory_guard.events import RevocationsHeard
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    """An empty store."""
+    return Shelf()
+
+
+@pytest.fixture
+async def workers(shelf: Shelf) -> AsyncIterator[tuple[Worker, Worker]]:
+    """Two processes."""
+    both = Worker(shelf), Worker(shelf)
+    yield both
+    for worker in both:
+        await worker.guard.aclose()
+
+
+async def test_a_store_that_comes_back_is_told_what_was_revoked_meanwhile(
+    shelf: Shelf, workers: tuple[Worker, Worker]
+) -> None:
+    """Revocations wait for it, and only the last of each."""
+    first, second = workers
+    await first.ask()
+    await eventually(lambda: shelf.entries)
+    await second.ask()
+    first.store.failing |= {"subscribe", "revoke"}
+    shelf.drop_subscriptions()
+    await eventually(lambda: first.guard.stats().degraded)
+    await eventually(lambda: not second.guard.stats().degraded)
+
+    await first.guard.invalidate(session_id=SESSION_ID)
+    await first.guard.invalidate(session_id=SESSION_ID)
+    assert SESSION_ID not in shelf.revoked
+    first.store.failing.clear()
+
+    await eventually(lambda: SESSION_ID in shelf.revoked)
+    await eventually(lambda: not first.guard.stats().degraded)
+    await eventually(lambda: second.told(RevocationsHeard))
+    assert first.store.calls.count("revoke") == 1
+    assert shelf.entries == {}
+
+
+async def test_a_revocation_that_the_store_did_not_take_is_sent_again(
+    shelf: Shelf, workers: tuple[Worker, Worker]
+) -> None:
+    """As soon as the store is found to work again."""
+    first, second = workers
+    await first.ask()
+    await second.ask()
+    first.store.failing.add("revoke")
+    await first.guard.invalidate(session_id=SESSION_ID)
+    assert first.guard.stats().degraded
+
+    first.store.failing.clear()
+    first.clock.advance(1)
+
+    await eventually(lambda: second.told(RevocationsHeard))
+    await eventually(lambda: not first.guard.stats().degraded)
+
+
+async def test_what_waits_for_the_store_is_bounded_and_ends(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
+    """Ten thousand at most, and none of which every entry has ended."""
+    first, _ = workers
+    first.store.failing.add("subscribe")
+    await first.second.revoke(*(f"session-{number}" for number in range(10_001)))
+    assert len(first.second._unsent) == 10_000
+    assert "session-0" not in first.second._unsent
+
+    first.clock.advance(60)
+    await first.second.revoke("session-new")
+    first.store.failing.clear()
+
+    await eventually(lambda: not first.guard.stats().degraded)
+    assert set(shelf.revoked) == {"session-new"}
+    assert first.second._unsent == {}
+
+
+async def test_a_lost_subscription_empties_the_first_level(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
+    """And so does the new one: what was revoked in between was not heard."""
+    first, _ = workers
+    await first.ask()
+    first.store.failing.add("subscribe")
+    shelf.drop_subscriptions()
+    await eventually(lambda: first.guard.stats().degraded)
+    assert first.guard.stats().entries == 0
+
+    await first.ask()
+    assert first.guard.stats().entries == 1
+    first.store.failing.clear()
+    await eventually(lambda: not first.guard.stats().degraded)
+    assert first.guard.stats().entries == 0
