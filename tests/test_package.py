@@ -155,7 +155,7 @@ def test_the_lowest_versions(tmp_path: Path) -> None:
     run(UV, "venv", "--quiet", "--python", sys.executable, str(folder))
     python = str(folder / "bin" / "python")
     install = (UV, "pip", "install", "--quiet", "--python", python)
-    tools = [*pinned("asgi-lifespan", "hypothesis", "pytest", "pytest-timeout"), "opentelemetry-sdk>=1.45"]
+    tools = [*pinned("asgi-lifespan", "hypothesis", "pytest", "pytest-timeout"), "opentelemetry-sdk>=1.38"]
     run(*install, "--resolution", "lowest-direct", "-r", "pyproject.toml", "--all-extras", *tools)
     run(*install, "--no-deps", "--editable", ".")
     # These are about the sources, or take tools that the lowest versions have no part in.
