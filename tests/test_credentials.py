@@ -47,6 +47,13 @@ SESSION_COOKIE = cookie(b"ory_kratos_session=abc")
         ([token(b" t1\t")], Credential("x_session_token", b"", b"t1")),
         ([SESSION_COOKIE], Credential("cookie", b"ory_kratos_session", b"abc")),
         ([cookie(b"theme=dark; ory_kratos_session=abc ;x=y")], Credential("cookie", b"ory_kratos_session", b"abc")),
+        ([cookie(b"ory_kratos_session=abc; a=b; c=d")], Credential("cookie", b"ory_kratos_session", b"abc")),
+        ([cookie(b"a=b; c=d; ory_kratos_session=abc")], Credential("cookie", b"ory_kratos_session", b"abc")),
+        ([token(b"X")], Credential("x_session_token", b"", b"X")),
+        ([authorization(b"Bearer X")], Credential("bearer", b"", b"X")),
+        ([authorization(b"\x0cBearer t1")], None),
+        ([cookie(b"\x0cory_kratos_session=abc")], None),
+        ([cookie(b"xory_kratos_session=abc; a=b")], None),
         ([cookie(b"theme=dark"), SESSION_COOKIE], Credential("cookie", b"ory_kratos_session", b"abc")),
         ([cookie(b"ory_kratos_session=a=b==")], Credential("cookie", b"ory_kratos_session", b"a=b==")),
         ([authorization(b"Bearer t1")], Credential("bearer", b"", b"t1")),
@@ -163,6 +170,39 @@ def test_a_wildcard_matches_any_rest_of_a_name() -> None:
     assert WILDCARD.read([cookie(b"ory_session_acme=abc")]) == Credential("cookie", b"ory_session_acme", b"abc")
     assert WILDCARD.read([SESSION_COOKIE]) == Credential("cookie", b"ory_kratos_session", b"abc")
     assert WILDCARD.read([cookie(b"ory_sessio=abc")]) is None
+
+
+def test_a_wildcard_leaves_every_other_name_alone() -> None:
+    """Cookies that match nothing are not looked at, wherever they stand."""
+    headers = [cookie(b"ory_kratos_session_x=1; ory_session_a=2; ory_kratos_session_y=3")]
+
+    assert WILDCARD.read(headers) == Credential("cookie", b"ory_session_a", b"2")
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"ory_kratos_session", b"=", b";", b" ", b"\t", b"\x0c", b"\r", b"x", b"X", b"a=b", b"abc"]
+        ),
+        max_size=12,
+    ).map(b"".join)
+)
+def test_a_cookie_is_found_where_splitting_finds_it(header: bytes) -> None:
+    """The quick search for the name comes to what splitting at each semicolon comes to."""
+    pairs = [pair.strip(b" \t").partition(b"=") for pair in header.split(b";")]
+    plainly = {value for name, _, value in pairs if name == b"ory_kratos_session" and value}
+    found = READER.read([cookie(header)])
+
+    if len(plainly) > 1:
+        assert found == Unusable("cookie", "ambiguous")
+    elif not plainly:
+        assert found is None
+    else:
+        value = plainly.pop()
+        sendable = not set(value) & set(b" \t\x0c\r")
+        assert found == (
+            Credential("cookie", b"ory_kratos_session", value) if sendable else Unusable("cookie", "malformed")
+        )
 
 
 def test_two_matching_cookies_that_differ_are_ambiguous() -> None:

@@ -96,6 +96,16 @@ async def test_what_the_route_asked_for_is_asked_for_again() -> None:
     assert isinstance(await connection.look(), EnrollmentRequired)
 
 
+async def test_every_gate_that_was_passed_counts() -> None:
+    """The connection must still meet what the first gate asked for, and what the last one did."""
+    bench = Bench(signed_in(aal2_session()), signed_in())
+    connection = await opened(bench, aal="aal2")
+    await bench.guard.require(connection.scope, verified=True)
+    bench.clock.advance(EVERY)
+
+    assert isinstance(await connection.look(), EnrollmentRequired)
+
+
 async def test_time_alone_can_end_what_a_route_asked_for() -> None:
     """A sign-in that gets too old ends the connection without a question."""
     bench = Bench()

@@ -87,6 +87,19 @@ async def test_no_path_leaves_the_origin(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+async def test_a_prefix_that_a_proxy_took_off_is_not_told_twice(
+    kind: str, guard: OryGuard, tried: Counter[str]
+) -> None:
+    """P10: `app_url` holds the prefix already, and `root_path` says which part of the path it is."""
+    tried["bad inputs"] += 1
+    app = application(kind, guard)
+    async with Vigil():
+        reply = await call(app, navigation(path="/proxy/p", root_path="/proxy"))
+
+    assert _return_to(reply) == f"{APP}/p"
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_query_of_odd_bytes_is_encoded(kind: str, guard: OryGuard, tried: Counter[str]) -> None:
     """P17: bytes that are no text come back percent-encoded, and no parameter of the login page is added."""
     tried["bad inputs"] += 1

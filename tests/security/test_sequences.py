@@ -311,17 +311,55 @@ async def test_unknown_tokens_evict_nobody(kratos: RawKratos) -> None:
     await bench.guard.aclose()
 
 
-async def test_who_comes_back_from_a_step_up_passes_at_once(kratos: RawKratos) -> None:
+async def test_a_kept_session_is_still_a_cookies(kratos: RawKratos) -> None:
+    """A page of another site is refused whether the session comes from Kratos or from what is kept."""
+    bench = Bench(kratos)
+    foreign = Request((_COOKIE, (b"sec-fetch-site", b"cross-site")), method="POST")
+    for _ in range(3):
+        assert (await bench.get(foreign)).status == 403
+        assert (await bench.get(foreign, verified=False, max_age=900)).status == 403
+    assert len(kratos.questions) == 1
+    await bench.guard.aclose()
+
+
+async def test_who_insists_on_asking_takes_no_earlier_answer(kratos: RawKratos) -> None:
+    """`revalidate` joins no check that was under way already: its question may have been sent before a logout."""
+    gate = asyncio.Event()
+
+    async def wait(question: Question, writer: asyncio.StreamWriter) -> None:
+        reply = kratos.people.get(question.credential, UNAUTHORIZED)
+        await gate.wait()
+        writer.write(reply)
+
+    bench = Bench(kratos)
+    await bench.who()
+    kratos.behaviour = wait
+    kratos.asked.clear()
+    requests = [asyncio.create_task(bench.get(token(), revalidate=True))]
+    await kratos.asked.wait()
+    kratos.people.clear()
+    requests.append(asyncio.create_task(bench.get(token(), revalidate=True)))
+    await asyncio.sleep(0.05)
+    gate.set()
+
+    assert [reply.status for reply in await asyncio.gather(*requests)] == [200, 401]
+    await bench.guard.aclose()
+
+
+@pytest.mark.parametrize("pair", [token().headers[0], _COOKIE])
+async def test_who_comes_back_from_a_step_up_passes_at_once(kratos: RawKratos, pair: tuple[bytes, bytes]) -> None:
     """S06: before a refusal for assurance, what was kept for over a second is asked for once more."""
     clock = TurnedClock(wall=datetime.now(UTC).timestamp())
     bench = Bench(kratos, clock)
-    await bench.who()
+    await bench.ask(Request((pair,)))
     now = datetime.now(UTC).isoformat()
     methods = [{"method": "totp", "aal": "aal2", "completed_at": now}]
-    kratos.people[b"tok-A"] = answer(session(authenticator_assurance_level="aal2", authentication_methods=methods))
+    kratos.people[b"tok-A"] = kratos.people[b"ck-A"] = answer(
+        session(authenticator_assurance_level="aal2", authentication_methods=methods)
+    )
     clock.move(2)
 
-    assert (await bench.get(token(), aal="aal2")).status == 200
+    assert (await bench.get(Request((pair,), method="POST"), aal="aal2")).status == 200
     assert len(kratos.questions) == 2
     await bench.guard.aclose()
 
