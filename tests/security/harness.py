@@ -162,9 +162,13 @@ class Vigil:
 
     Blocking is measured as CPU time that this thread used between two turns of a heartbeat, so that a busy
     machine does not look like a blocked loop; the collector, which has all of pytest to go through, pauses.
+
+    Args:
+        longest_block: How many seconds of CPU time the event loop may be blocked for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, longest_block: float = _LONGEST_BLOCK) -> None:
+        self._allowed = longest_block
         self._handler = _Everything()
         self.longest_block = 0.0
         self.unheard: list[str] = []
@@ -198,7 +202,7 @@ class Vigil:
         """Say what went wrong, if anything did."""
         # On a machine with more to do than cores, time that was taken from us is counted as ours.
         crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-        assert self.longest_block < _LONGEST_BLOCK * crowd, (
+        assert self.longest_block < self._allowed * crowd, (
             f"the event loop was blocked for {self.longest_block:.3f} s"
         )
         assert self.unheard == []

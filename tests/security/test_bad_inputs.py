@@ -30,12 +30,10 @@ async def test_bad_input_gets_its_answer(
 ) -> None:
     """The answer is the expected one, Kratos sees at most the one credential, and nobody else is served."""
     tried["bad inputs"] += 1
-    if kind == "fastapi" and case.id == "K12":
-        pytest.skip(
-            "FastAPI unquotes all cookies before any dependency runs: 0.8 s on Pythons without CVE-2024-7592's fix"
-        )
     app = application(kind, guard)
-    async with Vigil():
+    # FastAPI unquotes all cookies before any dependency runs: about a second on Pythons without CVE-2024-7592's fix.
+    vigil = Vigil(longest_block=10.0) if kind == "fastapi" and case.id == "K12" else Vigil()
+    async with vigil:
         reply = await call(app, request_)
 
     assert reply.status in case.statuses | case.also.get(kind, frozenset()), case.about
