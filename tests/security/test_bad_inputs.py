@@ -31,7 +31,7 @@ async def test_bad_input_gets_its_answer(
     """The answer is the expected one, Kratos sees at most the one credential, and nobody else is served."""
     tried["bad inputs"] += 1
     app = application(kind, guard)
-    # FastAPI unquotes all cookies before any dependency runs: about a second on Pythons without CVE-2024-7592's fix.
+    # FastAPI unquotes all cookies before any dependency runs: a second on Pythons without CVE-2024-7592's fix.
     vigil = Vigil(longest_block=10.0) if kind == "fastapi" and case.id == "K12" else Vigil()
     async with vigil:
         reply = await call(app, request_)
