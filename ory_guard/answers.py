@@ -20,7 +20,7 @@ from ory_guard.redirects import enrollment_url, login_url, safe_return_to
 from ory_guard.scope import Check, check_in, page_url
 from ory_guard.settings import GuardSettings, origin_of
 
-__all__ = ["Answer", "answer", "arrange_answer", "is_navigation"]
+__all__ = ["Answer", "answer", "answer_refusal", "arrange_answer", "is_navigation"]
 
 Send = Callable[[Any], Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]

@@ -90,6 +90,14 @@ def test_every_public_name_is_in_the_reference(site: Path) -> None:
     assert [name for name in public_names() if name not in headings] == []
 
 
+def test_what_the_reference_shows_is_public() -> None:
+    """Single names that the reference shows from other modules are in the `__all__` of these."""
+    single = {name for name in RENDERED if name not in PUBLIC_MODULES}
+    shown = [(importlib.import_module(module), name) for module, _, name in (one.rpartition(".") for one in single)]
+
+    assert [f"{module.__name__}.{name}" for module, name in shown if name not in module.__all__] == []
+
+
 def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
     """No page asks a browser for a script, a style, a font or a picture of another host."""
     loaded = re.compile(
