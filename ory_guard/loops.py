@@ -35,7 +35,7 @@ class PerLoop(Generic[ResourceT]):
         if kept is not None and self._process == os.getpid():
             return kept[0]
         self._forget_dead_loops()
-        life = self._live()
+        life = self._live(loop)
         resource = await anext(life)
         self._kept[loop] = resource, life
         return resource
@@ -49,7 +49,9 @@ class PerLoop(Generic[ResourceT]):
         """End the running loop's resource; the next use makes a new one."""
         kept = self._kept.pop(asyncio.get_running_loop(), None)
         if kept is not None:
-            await kept[1].aclose()
+            resource, life = kept
+            await self._close(resource)
+            await life.aclose()
 
     def _forget_dead_loops(self) -> None:
         if self._process != os.getpid():
@@ -58,11 +60,15 @@ class PerLoop(Generic[ResourceT]):
         for loop in [loop for loop in self._kept if loop.is_closed()]:
             del self._kept[loop]
 
-    async def _live(self) -> AsyncGenerator[ResourceT, None]:
+    async def _live(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[ResourceT, None]:
         # An event loop closes the generators that were started in it when it shuts down: the one moment at
         # which sockets of a loop that is going away can still be closed.
         resource = self._make()
         try:
             yield resource
         finally:
-            await self._close(resource)
+            # All of them at once, while one resource may close another with `aclose()`: who takes it out, closes it.
+            kept = self._kept.get(loop)
+            if kept is not None and kept[0] is resource:
+                del self._kept[loop]
+                await self._close(resource)

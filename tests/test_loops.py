@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -50,6 +52,36 @@ def test_the_end_of_a_loop_closes_its_resource_in_it() -> None:
     assert first.made_in is not second.made_in
 
 
+@pytest.mark.parametrize("outer_first", [True, False])
+def test_a_resource_that_closes_another_may_end_with_its_loop(*, outer_first: bool) -> None:
+    """The loop ends both at once; each is closed once, and nothing is reported."""
+    closed: list[str] = []
+    reported: list[dict[str, Any]] = []
+
+    async def close_inner(_resource: object) -> None:
+        await asyncio.sleep(0)
+        closed.append("inner")
+
+    async def close_outer(_resource: object) -> None:
+        await asyncio.sleep(0)
+        await inner.aclose()
+        closed.append("outer")
+
+    inner = PerLoop(object, close_inner)
+    outer = PerLoop(object, close_outer)
+
+    async def use() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
+        for kept in (outer, inner) if outer_first else (inner, outer):
+            await kept.get()
+
+    for _ in range(10):  # an event loop ends its generators in no order
+        asyncio.run(use())
+
+    assert reported == []
+    assert Counter(closed) == {"inner": 10, "outer": 10}
+
+
 def test_two_loops_have_one_each() -> None:
     """Whichever runs sees its own; closing one leaves the other's alone."""
     kept = per_loop()
@@ -87,14 +119,19 @@ def test_closing_is_not_the_end() -> None:
     asyncio.run(use())
 
 
-def test_loops_that_are_gone_are_forgotten() -> None:
-    """A process that made a thousand loops keeps one of them at most."""
+@pytest.mark.parametrize("shut_down", [True, False])
+def test_loops_that_are_gone_are_forgotten(*, shut_down: bool) -> None:
+    """A process that made a thousand loops keeps one of them at most, however they were ended."""
     kept = per_loop()
 
     for _ in range(20):
-        asyncio.run(kept.get())
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(kept.get())
+        if shut_down:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
-    assert len(kept._kept) == 1
+    assert len(kept._kept) <= 1
 
 
 def test_a_forked_process_makes_its_own() -> None:
