@@ -67,7 +67,7 @@ class PerLoop(Generic[ResourceT]):
         try:
             yield resource
         finally:
-            # All of them at once, while one resource may close another with `aclose()`: who takes it out, closes it.
+            # All of them at once, while one resource may close another by `aclose()`: who takes it out closes it.
             kept = self._kept.get(loop)
             if kept is not None and kept[0] is resource:
                 del self._kept[loop]

@@ -29,6 +29,7 @@ _log = logging.getLogger("ory_guard")
 _PATIENCE_FOR_REVOCATIONS: Final = 1.0
 _MOST_UNSENT: Final = 10_000
 _LAST_PART: Final = 0.05
+_LEAST_MEMORY: Final = 900.0  # a process that verifies tokens may start after one that knows none has revoked
 
 
 class SecondLevel:
@@ -38,7 +39,7 @@ class SecondLevel:
         store: Where they are kept.
         around: What the guard is set up with; its cache is the first level.
         hashers: What makes a credential's keys, one for each of the store's `hashing_keys`.
-        longest: For how many seconds a revocation has to be known.
+        longest: For how many seconds a revocation has to be known here; others may need it longer.
         heard: Called after the cache was told what other processes revoked.
 
     Attributes:
@@ -59,7 +60,7 @@ class SecondLevel:
         self._reader = WhoamiReader(around.settings, around.traits)
         self._cache = around.cache
         self._clock = around.clock
-        self._longest = longest
+        self._longest = max(longest, _LEAST_MEMORY)
         self._after_hearing = heard
         self._listeners = around.listeners
         self._breaker = Breaker(around.clock.monotonic, 1.0, lambda _state: None)
@@ -82,10 +83,11 @@ class SecondLevel:
             credential: The credential.
         """
         link = await self._links.get()
-        if self._settings.cache_ttl <= 0 or not await link.settle():
+        patience = 0.0 if self._settings.cache_ttl <= 0 else await link.settle()
+        if not patience:
             return None
         generation = self._cache.generation
-        entry = await link.call(partial(self._look_up, credential))
+        entry = await link.call(partial(self._look_up, credential), patience=patience)
         if entry is None:
             return None
         self.hits += 1
@@ -107,7 +109,10 @@ class SecondLevel:
             asked_at=now_wall - (now - entry.asked_at),
             fresh_until=entry.fresh_until_wall,
         )
-        link.send(partial(self._store.put, self._hashers[0].key(credential), stored))
+        # In doubt the clock of who revoked it was slow.
+        since = stored.asked_at - self._settings.clock_skew
+        key = self._hashers[0].key(credential)
+        link.send(partial(self._store.put, key, stored, unless_revoked_since=since))
 
     async def forget(self, credential: Credential) -> None:
         """Let no process find what was kept about this credential; nobody waits for that."""
@@ -138,9 +143,10 @@ class SecondLevel:
             since: A moment on the monotonic clock: a revocation before does not matter.
         """
         link = await self._links.get()
-        if not await link.settle() or since > self._heard_since:
+        patience = await link.settle()
+        if not patience or since > self._heard_since:
             return -inf
-        at = await link.call(partial(self._store.revoked_at, ids))
+        at = await link.call(partial(self._store.revoked_at, ids), patience=patience)
         return -inf if at is None else self._clock.monotonic() - (self._clock.time() - at)
 
     async def aclose(self) -> None:
@@ -160,8 +166,11 @@ class SecondLevel:
         return [hasher.key(credential) for hasher in self._hashers]
 
     async def _look_up(self, credential: Credential) -> Entry | None:
+        # Ages count from before the question: then no time on the way can make an answer look younger than what was
+        # revoked while it came.
+        now, now_wall = self._clock.monotonic(), self._clock.time()
         stored = await self._store.get(self._keys(credential))
-        entry = None if stored is None else self._read(stored, credential)
+        entry = None if stored is None else self._read(stored, credential, now, now_wall)
         if entry is None or entry.asked_at > self._heard_since:
             return entry
         # Revoked, perhaps, before this process began to hear of such things.
@@ -171,8 +180,7 @@ class SecondLevel:
         asked_at_wall = self._clock.time() - (self._clock.monotonic() - entry.asked_at)
         return None if at is not None and asked_at_wall <= at + self._settings.clock_skew else entry
 
-    def _read(self, stored: StoredSession, credential: Credential) -> Entry | None:
-        now, now_wall = self._clock.monotonic(), self._clock.time()
+    def _read(self, stored: StoredSession, credential: Credential, now: float, now_wall: float) -> Entry | None:
         age = max(stored.age, now_wall - stored.asked_at)
         ttl = min(stored.ttl, stored.fresh_until - now_wall, self._settings.cache_ttl - age)
         if ttl <= _LAST_PART * (age + ttl):

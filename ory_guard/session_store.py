@@ -60,12 +60,17 @@ class SessionStore(Protocol):
         """
         ...
 
-    async def put(self, key: bytes, stored: StoredSession) -> None:
-        """Keep `stored` for its `ttl`.
+    async def put(self, key: bytes, stored: StoredSession, *, unless_revoked_since: float) -> None:
+        """Keep `stored` for its `ttl`, unless one of its ids was revoked meanwhile.
+
+        Whether it was is found out in one step with the writing: a call that arrives late, however late, must not
+        bring back what `revoke` has deleted.
 
         Args:
             key: The credential's hash under the first of `hashing_keys`.
             stored: The session.
+            unless_revoked_since: Nothing is kept where one of its ids was revoked at this moment or later, in
+                seconds since the epoch.
         """
         ...
 
@@ -79,7 +84,7 @@ class SessionStore(Protocol):
         Args:
             ids: Ids of sessions or identities.
             at: When they were revoked, in seconds since the epoch.
-            ttl: Seconds for which `revoked_at` has to know it.
+            ttl: Seconds for which `revoked_at` and `put` have to know it.
         """
         ...
 

@@ -28,6 +28,7 @@ Work: TypeAlias = Callable[[], Coroutine[Any, Any, ResultT]]
 PATIENCE: Final = 0.05
 """Seconds that the store may take before a request goes on without it."""
 
+_LEAST_PATIENCE: Final = 0.005
 _COOLDOWN: Final = 0.1
 _PATIENCE_TO_CONNECT: Final = 1.0
 _FIRST_PAUSE: Final = 0.1
@@ -101,15 +102,18 @@ class StoreLink:
         """Whether a request may use the store."""
         return self.subscribed and self._breaker.state == "closed"
 
-    async def settle(self) -> bool:
-        """Return `ready`, after the first try to connect or a short while."""
+    async def settle(self) -> float:
+        """Return the seconds that the store may still take: 0 where it is not ready after a short while."""
+        left = PATIENCE
         if not self._tried.is_set():
+            started = asyncio.get_running_loop().time()
             try:
                 await within(PATIENCE, self._tried.wait())
             except TimeoutError:
                 self._tried.set()  # one request waited: that is enough
                 self._changed(self.ready, "TimeoutError")
-        return self.ready
+            left = max(left - (asyncio.get_running_loop().time() - started), _LEAST_PATIENCE)
+        return left if self.ready else 0.0
 
     async def call(self, work: Work[ResultT], *, patience: float = PATIENCE) -> ResultT | None:
         """Return what a call of the store comes to, or None where it fails or takes too long."""
@@ -184,7 +188,7 @@ class StoreLink:
     async def _try_out(self, key: bytes) -> bool:
         name = key.hex()
         made_up = StoredSession(b"{}", name, name, age=0.0, ttl=1.0, asked_at=0.0, fresh_until=0.0)
-        await self._store.put(key, made_up)
+        await self._store.put(key, made_up, unless_revoked_since=0.0)
         found = await self._store.get([key])
         await self._store.delete([key])
         return found is not None and found.session_id == name

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from ory_guard.session_store import StoredSession
 
@@ -25,12 +26,14 @@ class Shelf:
     Attributes:
         entries: Sessions by key.
         revoked: When ids were revoked.
+        known_for: For how many seconds that has to be known.
         listeners: The queues of those who are subscribed.
         aging: Seconds by which every session that is got is older than when it was put, by the store's clock.
     """
 
     entries: dict[bytes, StoredSession] = field(default_factory=dict)
     revoked: dict[str, float] = field(default_factory=dict)
+    known_for: dict[str, float] = field(default_factory=dict)
     listeners: list[asyncio.Queue[tuple[str, ...] | Exception | None]] = field(default_factory=list)
     aging: float = 0.0
 
@@ -80,10 +83,12 @@ class MemoryStore:
         aging = self.shelf.aging
         return replace(found, age=found.age + aging, ttl=found.ttl - aging)
 
-    async def put(self, key: bytes, stored: StoredSession) -> None:
-        """Keep a session."""
+    async def put(self, key: bytes, stored: StoredSession, *, unless_revoked_since: float) -> None:
+        """Keep a session, unless it was revoked meanwhile."""
         await self._called("put")
-        if not self.garbled:
+        ids = (stored.session_id, stored.identity_id)
+        revoked = any(self.shelf.revoked.get(one, -inf) >= unless_revoked_since for one in ids)
+        if not self.garbled and not revoked:
             self.shelf.entries[key] = stored
 
     async def delete(self, keys: Sequence[bytes]) -> None:
@@ -100,6 +105,7 @@ class MemoryStore:
             if {stored.session_id, stored.identity_id} & set(ids):
                 del self.shelf.entries[key]
         self.shelf.revoked |= dict.fromkeys(ids, at)
+        self.shelf.known_for |= dict.fromkeys(ids, ttl)
         for queue in self.shelf.listeners:
             if queue is not getattr(self, "_own", None):
                 queue.put_nowait(tuple(ids))

@@ -57,7 +57,7 @@ async def test_what_is_put_is_got(store: RedisSessionStore, other: RedisSessionS
     """By another process, too; meanwhile it ages by Redis' clock."""
     assert await store.get([KEY]) is None
 
-    await store.put(KEY, STORED)
+    await _put(store, KEY, STORED)
     found = await other.get([KEY])
 
     assert found is not None
@@ -68,8 +68,8 @@ async def test_what_is_put_is_got(store: RedisSessionStore, other: RedisSessionS
 
 async def test_what_is_kept_ends(server: RedisServer, store: RedisSessionStore) -> None:
     """Everything in Redis has an end, and no index outlives the last of its sessions by more than its ttl."""
-    await store.put(KEY, replace(STORED, ttl=20.0))
-    await store.put(b"2" * 32, replace(STORED, ttl=5.0))
+    await _put(store, KEY, replace(STORED, ttl=20.0))
+    await _put(store, b"2" * 32, replace(STORED, ttl=5.0))
     await store.revoke(["somebody"], 1_000.0, 30.0)
 
     names = server.cli("KEYS", "*").split()
@@ -82,7 +82,7 @@ async def test_what_is_kept_ends(server: RedisServer, store: RedisSessionStore) 
 
 async def test_deleted_is_gone(store: RedisSessionStore) -> None:
     """And deleting nothing is no error."""
-    await store.put(KEY, STORED)
+    await _put(store, KEY, STORED)
 
     await store.delete([KEY, b"?" * 32])
 
@@ -92,9 +92,9 @@ async def test_deleted_is_gone(store: RedisSessionStore) -> None:
 @pytest.mark.parametrize("one", [SESSION_ID, IDENTITY_ID])
 async def test_revoked_is_gone_and_known(store: RedisSessionStore, other: RedisSessionStore, one: str) -> None:
     """Every credential of the session, or of the identity; others stay."""
-    await store.put(KEY, STORED)
-    await store.put(b"2" * 32, STORED)
-    await store.put(b"3" * 32, replace(STORED, session_id="another", identity_id="other"))
+    await _put(store, KEY, STORED)
+    await _put(store, b"2" * 32, STORED)
+    await _put(store, b"3" * 32, replace(STORED, session_id="another", identity_id="other"))
     assert await other.revoked_at([SESSION_ID, IDENTITY_ID]) is None
 
     await other.revoke([one], 1_234.5, 60.0)
@@ -109,8 +109,8 @@ async def test_revoked_is_gone_and_known(store: RedisSessionStore, other: RedisS
 async def test_the_index_of_an_identity_is_bounded(server: RedisServer, store: RedisSessionStore) -> None:
     """However many credentials somebody makes: the sessions that end first leave it first."""
     for number in range(300):
-        await store.put(
-            number.to_bytes(32, "big"), replace(STORED, session_id=f"s{number}", fresh_until=float(number))
+        await _put(
+            store, number.to_bytes(32, "big"), replace(STORED, session_id=f"s{number}", fresh_until=float(number))
         )
 
     name = next(name for name in server.cli("KEYS", "*:of:*").split() if int(server.cli("ZCARD", name)) > 1)
@@ -195,12 +195,12 @@ async def test_a_secret_is_changed_without_an_outage(server: RedisServer, store:
     under_old, under_new = b"o" * 32, b"n" * 32
     assert both.hashing_keys == (*store.hashing_keys, *old.hashing_keys)
 
-    await old.put(under_old, STORED)
+    await _put(old, under_old, STORED)
     found = await both.get([under_new, under_old])
     assert found is not None
     assert await both.get([under_old, under_new]) is None
 
-    await both.put(under_new, STORED)
+    await _put(both, under_new, STORED)
     await both.revoke([SESSION_ID], 1_000.0, 60.0)
     for one in (old, both, store):
         assert await one.revoked_at([SESSION_ID]) == 1_000.0
@@ -213,7 +213,7 @@ async def test_a_secret_is_changed_without_an_outage(server: RedisServer, store:
 async def test_prefixes_keep_applications_apart(server: RedisServer, store: RedisSessionStore) -> None:
     """Neither sessions nor revocations cross."""
     apart = RedisSessionStore(server.url, secrets=[SECRET], prefix="elsewhere")
-    await store.put(KEY, STORED)
+    await _put(store, KEY, STORED)
     await store.revoke(["x"], 1_000.0, 60.0)
 
     assert await apart.get([KEY]) is None
@@ -225,10 +225,10 @@ async def test_a_server_that_lost_its_scripts_gets_them_again(
     server: RedisServer, store: RedisSessionStore
 ) -> None:
     """As after a failover."""
-    await store.put(KEY, STORED)
+    await _put(store, KEY, STORED)
     server.cli("SCRIPT", "FLUSH")
 
-    await store.put(KEY, STORED)
+    await _put(store, KEY, STORED)
     server.cli("SCRIPT", "FLUSH")
     assert await store.get([KEY]) is not None
 
@@ -349,6 +349,10 @@ def test_messages_and_times_are_read_without_trust() -> None:
     assert [ids_in(odd) for odd in (None, {}, {"ids": "ab"}, {"ids": [1]})] == [None] * 4
     assert time_in(b"12.5") == 12.5
     assert [time_in(odd) for odd in (b"", b"soon", b"nan")] == [float("inf")] * 3
+
+
+async def _put(store: RedisSessionStore, key: bytes, stored: StoredSession, *, since: float = 0.0) -> None:
+    await store.put(key, stored, unless_revoked_since=since)
 
 
 class _Listening:

@@ -71,7 +71,7 @@ async def test_a_revocation_that_the_store_did_not_take_is_sent_again(
 
 
 async def test_what_waits_for_the_store_is_bounded_and_ends(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
-    """Ten thousand at most, and none of which every entry has ended."""
+    """Ten thousand at most, and none of which every entry, and every token, has ended."""
     first, _ = workers
     first.store.failing.add("subscribe")
     await first.second.revoke(*(f"session-{number}" for number in range(10_001)))
@@ -79,11 +79,14 @@ async def test_what_waits_for_the_store_is_bounded_and_ends(shelf: Shelf, worker
     assert "session-0" not in first.second._unsent
 
     first.clock.advance(60)
+    await first.second.revoke("session-1")
+    first.clock.advance(841)
     await first.second.revoke("session-new")
     first.store.failing.clear()
 
     await eventually(lambda: not first.guard.stats().degraded)
-    assert set(shelf.revoked) == {"session-new"}
+    assert set(shelf.revoked) == {"session-1", "session-new"}
+    assert shelf.known_for == {"session-1": 59.0, "session-new": 900.0}
     assert first.second._unsent == {}
 
 

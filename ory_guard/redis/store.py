@@ -35,12 +35,20 @@ end
 return false
 """
 
-_PUT: Final = """
-local name, value, ttl, most = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+_LISTS: Final = 2
+
+_PUT: Final = f"""
+local name, value, ttl, ends, since = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+for at = {_LISTS + 2}, #KEYS do
+  local revoked = redis.pcall('GET', KEYS[at])
+  if revoked and (tonumber(revoked) or math.huge) >= since then
+    return
+  end
+end
 redis.call('SET', name, value, 'PX', ttl)
-for at = 2, #KEYS do
-  redis.call('ZADD', KEYS[at], ARGV[4], name)
-  redis.call('ZREMRANGEBYRANK', KEYS[at], 0, -most - 1)
+for at = 2, {_LISTS + 1} do
+  redis.call('ZADD', KEYS[at], ends, name)
+  redis.call('ZREMRANGEBYRANK', KEYS[at], 0, -{_MOST_SESSIONS_OF_AN_ID + 1})
   if redis.call('PTTL', KEYS[at]) < ttl then
     redis.call('PEXPIRE', KEYS[at], ttl)
   end
@@ -58,6 +66,7 @@ class _Connections:
         self.pool: Any = pool
         # Made anew in each process and loop: what was sent from here need not be heard here.
         self.sender = random_secrets.token_hex(8)
+        self.subscribers = 0
 
     async def aclose(self) -> None:
         await self.client.aclose(close_connection_pool=True)
@@ -114,8 +123,8 @@ class RedisSessionStore:
         except Unreadable:
             return None
 
-    async def put(self, key: bytes, stored: StoredSession) -> None:
-        """Keep `stored` for its `ttl`, and its name where `revoke` finds it."""
+    async def put(self, key: bytes, stored: StoredSession, *, unless_revoked_since: float) -> None:
+        """Keep `stored` for its `ttl`, and its name where `revoke` finds it, unless it was revoked meanwhile."""
         connections = await self._connections.get()
         name = self._name("session", key.hex())
         ttl = max(math.ceil(stored.ttl * 1_000), 1)
@@ -123,7 +132,8 @@ class RedisSessionStore:
         lists = [self._name("of", self._seals[0].hashed(one)) for one in ids]
         value = self._seals[0].close(name, value_of(stored, key))
         end = round(stored.fresh_until * 1_000)
-        await connections.put(keys=[name, *lists], args=(value, ttl, _MOST_SESSIONS_OF_AN_ID, end))
+        keys = [name, *lists, *self._hashed("revoked", ids)]
+        await connections.put(keys=keys, args=(value, ttl, end, repr(unless_revoked_since)))
 
     async def delete(self, keys: Sequence[bytes]) -> None:
         """Forget what is kept under these keys."""
@@ -131,20 +141,25 @@ class RedisSessionStore:
         await connections.client.delete(*(self._name("session", key.hex()) for key in keys))
 
     async def revoke(self, ids: Sequence[str], at: float, ttl: float) -> None:
-        """Delete the sessions of these ids, note when they were revoked, and publish it."""
+        """Note when these ids were revoked, publish it, and delete their sessions."""
         connections = await self._connections.get()
         channel = self._name("revocations")
         message = {"from": connections.sender, "ids": list(ids)}
         lists = self._hashed("of", ids)
-        async with connections.client.pipeline(transaction=True) as pipe:
+        # In this order: who can't hear of it any more finds the note, and what is put after the note is none of the
+        # list's. No transaction, since a server that is full refuses to write, and can still tell everybody.
+        async with connections.client.pipeline(transaction=False) as pipe:
             for name in self._hashed("revoked", ids):
                 pipe.set(name, repr(at), px=max(math.ceil(ttl * 1_000), 1))
             pipe.publish(channel, self._seals[0].close(channel, message))
             for name in lists:
                 pipe.zrange(name, 0, -1)
-            answers = await pipe.execute()
-        names = [name for listed in answers[-len(lists) :] for name in listed]
+            answers = await pipe.execute(raise_on_error=False)
+        names = [name for listed in answers[-len(lists) :] if isinstance(listed, list) for name in listed]
         await connections.client.delete(*lists, *names)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
 
     async def revoked_at(self, ids: Sequence[str]) -> float | None:
         """Return when the last of these ids was revoked; what can't be read counts as now."""
@@ -158,15 +173,18 @@ class RedisSessionStore:
         connections = await self._connections.get()
         channel = self._name("revocations")
         messages = messages_of(connections.pool.make_connection(), channel)
+        connections.subscribers += 1
         try:
             async for message in messages:
                 if message is None:
                     yield ()
                     continue
                 heard = self._read_message(channel, message)
-                if heard is None or heard.get("from") != connections.sender:
+                # Two guards with one store hear each other.
+                if heard is None or heard.get("from") != connections.sender or connections.subscribers > 1:
                     yield ids_in(heard)
         finally:
+            connections.subscribers -= 1
             await messages.aclose()
 
     async def aclose(self) -> None:
