@@ -244,6 +244,26 @@ async def test_on_an_exempt_path_a_gate_still_asks() -> None:
         await bench.guard.require(request((b"accept", b"*/*"), path="/health"))
 
 
+async def test_gates_on_an_exempt_path_ask_once_together() -> None:
+    """The first one's answer is the request's from then on, also where nothing is kept."""
+    bench = Bench(exempt_paths=("/health",), cache_ttl=0)
+    scope = request(path="/health")
+
+    for _ in range(2):
+        await bench.guard.require(scope)
+    assert bench.calls == 1
+
+
+async def test_what_another_guard_found_out_lets_nobody_in() -> None:
+    """Each guard believes its own Kratos alone, whoever asked first about the request."""
+    ours, theirs = Bench(refused(401)), Bench()
+    scope = request()
+    await theirs.guard.require(scope)
+
+    with pytest.raises(SessionRequired):
+        await ours.guard.require(scope)
+
+
 async def test_an_override_reaches_gates_on_exempt_paths_too() -> None:
     """What a test puts in the place of Kratos stands everywhere that Kratos' answer would."""
     bench = Bench(exempt_paths=("/health",))

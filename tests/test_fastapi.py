@@ -98,6 +98,12 @@ async def test_the_answer_of_a_guarded_route_is_private() -> None:
         assert (await ask(signed_in(), path, SESSION_TOKEN)).header(b"cache-control") == b"private, no-store"
 
 
+async def test_so_is_an_optional_sessions_answer_to_a_credential_that_is_refused() -> None:
+    """Once the credential is good again, the same address shows it something else."""
+    for told in (refused(), STEP_UP, refused(500)):
+        assert (await ask(told, "/", SESSION_TOKEN)).header(b"cache-control") == b"private, no-store"
+
+
 def test_equal_arguments_give_the_same_dependency() -> None:
     """So FastAPI calls it once for a request, and overrides find it."""
     assert require() is require_session

@@ -162,6 +162,16 @@ async def test_a_session_that_is_over_is_asked_about_at_once(told: Any, ends: ty
     assert isinstance(await connection.look(every=3_600), ends)
 
 
+async def test_until_a_session_is_over_nobody_is_asked() -> None:
+    """Its last second is one of its own."""
+    bench = Bench(signed_in(session_body(expires_at=moment(5))), clock_skew=0)
+    connection = await opened(bench)
+    bench.clock.advance(4.5)
+
+    assert await connection.look(every=60) == pytest.approx(0.5, abs=0.01)
+    assert bench.calls == 1
+
+
 async def test_a_session_that_was_extended_goes_on() -> None:
     """Kratos moved its end meanwhile: the connection learns of it when the old end has come."""
     bench = Bench(signed_in(session_body(expires_at=moment(5))), signed_in(), clock_skew=0)
