@@ -14,6 +14,7 @@ from ory_guard.settings import GuardSettings
 __all__ = ["Credential", "CredentialHasher", "CredentialKind", "CredentialReader", "Unusable"]
 
 CredentialKind = Literal["x_session_token", "cookie", "bearer"]
+Header = tuple[bytes, bytes]
 
 # RFC 9110 field values without spaces, and RFC 6265's cookie-octet.
 _VISIBLE: Final = bytes(range(0x21, 0x7F))
@@ -69,25 +70,47 @@ class CredentialReader:
             readers[b"authorization"] = self._read_bearer
         self._readers = readers
 
-    def read(self, headers: Iterable[tuple[bytes, bytes]]) -> Credential | Unusable | None:
+    def read(self, headers: Iterable[Header]) -> Credential | Unusable | None:
         """Return the request's one credential, `Unusable` where it can't be sent, or None where it has none.
 
         Args:
             headers: The ASGI scope's headers: lower-case names, raw values.
         """
+        found = self.find(self.carriers(headers))
+        if isinstance(found, Credential) and not self.is_sendable(found):
+            return Unusable(found.kind, "malformed")
+        return found
+
+    def carriers(self, headers: Iterable[Header]) -> list[Header]:
+        """Return those headers that can carry a credential."""
         readers = self._readers
-        present = [pair for pair in headers if pair[0] in readers]
-        if not present:
-            return None
-        if len(present) == 1:
-            name, value = present[0]
-            return readers[name]([value])
-        for name, reader in readers.items():
-            values = [value for key, value in present if key == name]
+        return [header for header in headers if header[0] in readers]
+
+    def find(self, carriers: list[Header]) -> Credential | Unusable | None:
+        """Return the one credential that these headers carry, whether it `is_sendable` or not.
+
+        Apart from `read`, since what is kept was sendable: it need not be looked at again on every request.
+        """
+        if len(carriers) == 1:
+            name, value = carriers[0]
+            return self._readers[name]([value])
+        for name, reader in self._readers.items():
+            values = [value for key, value in carriers if key == name]
             found = reader(values) if values else None
             if found is not None:
                 return found
         return None
+
+    def is_sendable(self, credential: Credential) -> bool:
+        """Tell whether nothing in the credential could end a header field, or begin another one."""
+        kind, name, value = credential
+        # Whatever is left once the allowed octets are taken away is not allowed.
+        if len(value) > self._limit or value.translate(None, _COOKIE_OCTETS if kind == "cookie" else _VISIBLE):
+            return False
+        if kind == "cookie" and name not in self.names:
+            # A name that a wildcard matched was chosen by the client.
+            return len(name) <= self._limit and not name.translate(None, _COOKIE_OCTETS)
+        return True
 
     def _read_token(self, values: list[bytes]) -> Credential | Unusable | None:
         found = b""
@@ -96,60 +119,43 @@ class CredentialReader:
             if token and found and token != found:
                 return Unusable("x_session_token", "ambiguous")
             found = token or found
-        return self._checked("x_session_token", b"", found, _VISIBLE) if found else None
+        return Credential("x_session_token", b"", found) if found else None
 
     def _read_cookie(self, headers: list[bytes]) -> Credential | Unusable | None:
-        found: tuple[bytes, bytes] | None = None
+        found: Credential | None = None
         for header in headers:
             for start in self._starts:
-                for pair in _pairs(header, start):
-                    name, value = pair
-                    if name not in self.names and not (self._prefixes and name.startswith(self._prefixes)):
-                        continue
-                    if value and found is not None and pair != found:
-                        return Unusable("cookie", "ambiguous")
-                    found = pair if value else found
-        if found is None:
-            return None
-        name, value = found
-        # A name that a wildcard matched was chosen by the client.
-        if name not in self.names and (len(name) > self._limit or name.translate(None, _COOKIE_OCTETS)):
-            return Unusable("cookie", "malformed")
-        return self._checked("cookie", name, value, _COOKIE_OCTETS)
+                at = header.find(start)
+                while at >= 0:
+                    end = header.find(b";", at)
+                    name, _, value = (header[at:] if end < 0 else header[at:end]).rstrip(b" \t").partition(b"=")
+                    ours = name in self.names or (self._prefixes and name.startswith(self._prefixes))
+                    if ours and value and (header[at - 2 : at] == b"; " or _begins_a_pair(header, at)):
+                        if found is not None and (name, value) != found[1:]:
+                            return Unusable("cookie", "ambiguous")
+                        found = Credential("cookie", name, value)
+                    at = -1 if end < 0 else header.find(start, end)
+        return found
 
     def _read_bearer(self, values: list[bytes]) -> Credential | Unusable | None:
-        found: Credential | Unusable | None = None
+        found: Credential | None = None
         for value in values:
             scheme, _, token = value.strip(b" \t").partition(b" ")
             if token and scheme.lower() == b"bearer":
-                found = self._checked("bearer", b"", token, _VISIBLE)
+                found = Credential("bearer", b"", token)
         # Kratos reads one header; with two that differ, nobody can say which one another parser reads.
         if found is not None and len(values) > 1 and len(set(values)) > 1:
             return Unusable("bearer", "ambiguous")
         return found
 
-    def _checked(self, kind: CredentialKind, name: bytes, value: bytes, alphabet: bytes) -> Credential | Unusable:
-        # Whatever is left once the allowed octets are taken away is not allowed.
-        if len(value) > self._limit or value.translate(None, alphabet):
-            return Unusable(kind, "malformed")
-        return Credential(kind, name, value)
 
+def _begins_a_pair(header: bytes, at: int) -> bool:
+    """Tell whether only blanks lie between the last semicolon and here.
 
-def _pairs(header: bytes, start: bytes) -> list[tuple[bytes, bytes]]:
-    """Return name and value of the pairs whose name begins with `start`, byte for byte, blanks around left out."""
-    found = []
-    at = header.find(start)
-    while at >= 0:
-        end = header.find(b";", at)
-        pair = (header[at:] if end < 0 else header[at:end]).rstrip(b" \t")
-        # A name starts its pair; in the midst of one the bytes are part of something else. Only the way back to the
-        # last semicolon is looked at, since a header may hold the name thousands of times.
-        begin = header.rfind(b";", 0, at) + 1
-        if begin == at or not header[begin:at].strip(b" \t"):
-            name, _, value = pair.partition(b"=")
-            found.append((name, value))
-        at = -1 if end < 0 else header.find(start, end)
-    return found
+    Not from the header's start, since it may hold a name thousands of times.
+    """
+    begin = header.rfind(b";", 0, at) + 1
+    return begin == at or not header[begin:at].strip(b" \t")
 
 
 class CredentialHasher:
@@ -172,7 +178,7 @@ class CredentialHasher:
         kind, name, value = credential
         begun = self._begun_cookies.get(name) if kind == "cookie" else self._begun[kind]
         hasher = self._begin(kind, name) if begun is None else begun.copy()
-        hasher.update(len(value).to_bytes(4, "big") + value)
+        hasher.update(value)  # the last field, so it needs no length to be told from the next
         return hasher.digest()
 
     def _begin(self, kind: str, name: bytes) -> hashlib.blake2b:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from ory_guard.bounces import has_bounced
 from ory_guard.cache import Clock, Entry, SessionCache, SessionStore
 from ory_guard.checks import Checks
-from ory_guard.credentials import Credential, CredentialHasher, CredentialReader
+from ory_guard.credentials import Credential, CredentialHasher, CredentialReader, Unusable
 from ory_guard.events import Listeners, SessionCacheHit, SessionCacheMiss, notify
 from ory_guard.gate import Gate
 from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, Source, Unavailable
@@ -74,10 +74,9 @@ class SessionLookup:
         self._monotonic = clock.monotonic
         self._listeners = listeners
         self._exempt = frozenset(settings.exempt_paths)
-        reader = CredentialReader(settings)
-        self._read = reader.read
+        self._reader = CredentialReader(settings)
         keys = (secrets.token_bytes(32),) if store is None else store.hashing_keys
-        hashers = [CredentialHasher(key, settings.kratos_public_url, reader.names) for key in keys]
+        hashers = [CredentialHasher(key, settings.kratos_public_url, self._reader.names) for key in keys]
         self._key = hashers[0].key
         longest = settings.timeout + max(settings.cache_ttl, settings.negative_ttl)
         if tokens is not None:
@@ -139,31 +138,37 @@ class SessionLookup:
             check.outcome = self.override
             return
         try:
-            credential = self._read(scope["headers"])
+            carriers = self._reader.carriers(scope["headers"])
+            credential = self._reader.find(carriers) if carriers else None
             if credential is None:
                 check.outcome = ANONYMOUS
                 check.view = _NOBODY
-            elif not isinstance(credential, Credential):
+            elif isinstance(credential, Unusable):
                 check.outcome = Rejected(credential.reason, credential.kind)
-            elif credential.kind != "cookie" or self._takes_cookie(scope, check):
-                key = check.key = self._key(credential)
-                entry = self.cache.get(key)
-                if entry is None:
-                    self._note_miss(key)
-                else:
-                    self._recall(check, key, entry)
+            elif credential.kind == "cookie" and not self._takes_cookies(scope):
+                check.outcome = Rejected("origin", "cookie")
+            else:
+                check.bounced = credential.kind == "cookie" and has_bounced(carriers)
+                self._look_up(credential, check)
         except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
             check.outcome, check.view = _broken(error), None
 
-    def _takes_cookie(self, scope: Mapping[str, Any], check: Check) -> bool:
-        check.bounced = has_bounced(scope)
-        if scope["type"] == "websocket" and not self._gate.trusts_origin(scope):
-            check.outcome = Rejected("origin", "cookie")
-            return False
-        return True
+    def _takes_cookies(self, scope: Mapping[str, Any]) -> bool:
+        return scope["type"] == "http" or self._gate.trusts_origin(scope)
+
+    def _look_up(self, credential: Credential, check: Check) -> None:
+        key = self._key(credential)
+        entry = self.cache.get(key)
+        if entry is not None:
+            self._recall(check, key, entry)
+        elif self._reader.is_sendable(credential):
+            self._note_miss(check, key)
+        else:
+            check.outcome = Rejected("malformed", credential.kind)
 
     def _recall(self, check: Check, key: bytes, entry: Entry) -> None:
         self.hits += 1
+        check.key = key
         asked_at = check.asked_at = entry.asked_at
         age = self._monotonic() - asked_at
         outcome = entry.outcome
@@ -175,14 +180,15 @@ class SessionLookup:
         if self._listeners:
             notify(self._listeners, SessionCacheHit(key.hex()[:8], age))
 
-    def _note_miss(self, key: bytes) -> None:
+    def _note_miss(self, check: Check, key: bytes) -> None:
         self.misses += 1
+        check.key = key
         if self._listeners:
             notify(self._listeners, SessionCacheMiss(key.hex()[:8]))
 
     def credential(self, scope: Mapping[str, Any]) -> Credential | None:
         """Return the request's credential if it can be sent."""
-        credential = self._read(scope["headers"])
+        credential = self._reader.read(scope["headers"])
         return credential if isinstance(credential, Credential) else None
 
     def invalidate(self, *ids: str) -> None:

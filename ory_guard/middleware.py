@@ -30,6 +30,7 @@ Message = Any  # Starlette and FastAPI type it as their own mutable mapping
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+Sent = Awaitable[None]  # by name, since the annotations of a nested function are evaluated on every request
 
 
 class OrySessionMiddleware:
@@ -140,8 +141,10 @@ def _unavailable(error: KratosUnavailable) -> SessionCheckUnavailable:
 
 
 def _watched(check: Check, send: Send) -> Send:
-    def watch(message: Message) -> Awaitable[None]:
+    def watch(message: Message) -> Sent:
         kind = message["type"]
+        if kind == "http.response.body":
+            return send(message)
         if kind in ("http.response.start", "websocket.http.response.start"):
             check.started = True
             if check.gated or check.set_cookies:

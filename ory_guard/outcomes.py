@@ -5,7 +5,7 @@ caller's credential, and `Unavailable` is about Kratos: it never says that someb
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ory_guard.credentials import CredentialKind
 from ory_guard.models import Session
@@ -17,9 +17,10 @@ RejectedReason = Literal["malformed", "ambiguous", "inactive", "origin"]
 UnavailableReason = Literal["timeout", "unreachable", "rate_limited", "protocol", "overloaded", "breaker"]
 
 
-@dataclass(frozen=True, slots=True)
-class Authenticated:
+class Authenticated(NamedTuple):
     """Somebody is signed in.
+
+    A named tuple, since one is made for every request, in half the time of a frozen dataclass.
 
     Attributes:
         session: The session, as Kratos has it.

@@ -89,19 +89,19 @@ def publish(scope: MutableMapping[str, Any], check: Check, outcome: Outcome) -> 
     Raises:
         ConfigurationError: Something else stands at `request.state.session`.
     """
-    state = scope.get("state") or {}
-    if _KEY not in scope:
+    view = check.view or SessionView(outcome)
+    check.outcome = outcome
+    if _KEY in scope:
+        scope["state"].update(session=view.user.session, auth=outcome)
+    else:
+        state = scope.get("state") or {}
         if "session" in state:
             raise ConfigurationError(
                 "request.state.session holds something else (lifespan state?): ory_guard keeps the session there, "
                 "so the application must use another name"
             )
         # Not every server makes a new dict for each request, and nobody may find another one's session in his.
-        state = scope["state"] = dict(state)
-    view = check.view or SessionView(outcome)
-    check.outcome = outcome
-    state["session"] = view.user.session
-    state["auth"] = outcome
+        scope["state"] = {**state, "session": view.user.session, "auth": outcome}
     scope["user"] = view.user
     scope["auth"] = view
     scope[_KEY] = check
