@@ -230,7 +230,8 @@ async def test_nothing_is_readable_in_redis(server: RedisServer) -> None:
         await first.guard.invalidate(session_id="session-of-bob", identity_id="identity-of-bob")
         dump += [server.cli("--scan")]
     monitor.terminate()
-    dump.append((await monitor.stdout.read()).decode("utf-8", "backslashreplace"))
+    rest, _ = await monitor.communicate()
+    dump.append(rest.decode("utf-8", "backslashreplace"))
 
     text = "\n".join(dump).lower()
     assert "publish" in text
