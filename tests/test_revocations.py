@@ -22,6 +22,7 @@ from token_bench import KEY, TokenBench
 from worker_bench import Worker
 
 from ory_guard import Authenticated, Outcome, Rejected, SecondFactorRequired
+from ory_guard.events import RevocationsHeard
 from ory_guard.session_store import StoredSession
 
 pytestmark = pytest.mark.anyio
@@ -129,6 +130,84 @@ async def test_an_answer_from_before_does_not_replace_one_from_after(
     for outcome in (await before, await first.ask(), await second.ask()):
         assert isinstance(outcome, Authenticated)
         assert outcome.session.identity.metadata_public["roles"] != ["admin"]
+
+
+async def test_a_late_answer_of_another_process_does_not_bring_a_session_back(
+    shelf: Shelf, workers: tuple[Worker, Worker]
+) -> None:
+    """It was asked for before the revocation, and comes into the store after it."""
+    first, second = workers
+    await first.ask()
+    await eventually(lambda: shelf.entries)
+    late = dict(shelf.entries)
+    first.clock.advance(0.5)
+    second.clock.advance(0.5)
+    await second.ask(COOKIE.partition(b"=")[2])
+    await first.guard.invalidate(session_id=SESSION_ID)
+    await eventually(lambda: second.told(RevocationsHeard))
+    second.kratos.answers = [refused()]
+
+    shelf.entries = late
+
+    assert await second.source() == "Rejected"
+
+
+async def test_a_process_that_began_later_asks_what_was_revoked_before(shelf: Shelf) -> None:
+    """It heard nothing, so it looks; what was asked for well after the revocation counts."""
+    first = Worker(shelf)
+    await first.ask()
+    await eventually(lambda: shelf.entries)
+    late = dict(shelf.entries)
+    await first.guard.invalidate(session_id=SESSION_ID)
+    shelf.entries = late
+
+    newcomer = Worker(shelf)
+    assert await newcomer.source() == "upstream"
+    assert "revoked_at" in newcomer.store.calls
+
+    shelf.revoked = dict.fromkeys(shelf.revoked, first.clock.time() - 61)
+    other = Worker(shelf)
+    assert await other.source() == "store"
+    for worker in (first, newcomer, other):
+        await worker.guard.aclose()
+
+
+async def test_a_revocation_that_is_heard_while_the_store_answers_counts(
+    shelf: Shelf, workers: tuple[Worker, Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes back is older than it."""
+    first, second = workers
+    await first.ask()
+    await eventually(lambda: shelf.entries)
+    stored = next(iter(shelf.entries.values()))
+
+    async def answer_late(_keys: object) -> Any:
+        second.guard._lookup.invalidate(SESSION_ID)
+        return stored
+
+    monkeypatch.setattr(second.store, "get", answer_late)
+    second.kratos.answers = [refused()]
+
+    assert await second.source() == "Rejected"
+
+
+async def test_an_answer_that_the_first_level_does_not_take_is_not_shared(
+    shelf: Shelf, workers: tuple[Worker, Worker]
+) -> None:
+    """A check under way when its session is revoked here leaves nothing behind."""
+    first, _ = workers
+    first.kratos.hold()
+    asking = asyncio.create_task(first.ask())
+    await eventually(lambda: first.kratos.asked)
+    await first.guard.invalidate(session_id=SESSION_ID)
+    first.kratos.answers = [refused()]
+
+    first.kratos.release()
+    await asking
+    await first.guard.aclose()
+
+    assert "put" not in first.store.calls
+    assert shelf.entries == {}
 
 
 @pytest.mark.parametrize("ahead", [0.0, 55.0, -55.0])

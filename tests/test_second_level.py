@@ -1,16 +1,13 @@
 """The second level: what one process asked, others need not ask; what one revokes, none serves."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any
 
 import pytest
 from asgi_calls import http_scope
 from memory_store import MemoryStore, Shelf, eventually
 from stub_kratos import (
-    COOKIE,
     IDENTITY_ID,
     SESSION_ID,
     TOKEN,
@@ -168,65 +165,6 @@ async def test_what_one_process_revokes_no_other_serves(
     assert first.told(RevocationsHeard) == []
 
 
-async def test_a_late_answer_of_another_process_does_not_bring_a_session_back(
-    shelf: Shelf, workers: tuple[Worker, Worker]
-) -> None:
-    """It was asked for before the revocation, and comes into the store after it."""
-    first, second = workers
-    await first.ask()
-    await eventually(lambda: shelf.entries)
-    late = dict(shelf.entries)
-    first.clock.advance(0.5)
-    second.clock.advance(0.5)
-    await second.ask(COOKIE.partition(b"=")[2])
-    await first.guard.invalidate(session_id=SESSION_ID)
-    await eventually(lambda: second.told(RevocationsHeard))
-    second.kratos.answers = [refused()]
-
-    shelf.entries = late
-
-    assert await second.source() == "Rejected"
-
-
-async def test_a_process_that_began_later_asks_what_was_revoked_before(shelf: Shelf) -> None:
-    """It heard nothing, so it looks; what was asked for well after the revocation counts."""
-    first = Worker(shelf)
-    await first.ask()
-    await eventually(lambda: shelf.entries)
-    late = dict(shelf.entries)
-    await first.guard.invalidate(session_id=SESSION_ID)
-    shelf.entries = late
-
-    newcomer = Worker(shelf)
-    assert await newcomer.source() == "upstream"
-    assert "revoked_at" in newcomer.store.calls
-
-    shelf.revoked = dict.fromkeys(shelf.revoked, first.clock.time() - 61)
-    other = Worker(shelf)
-    assert await other.source() == "store"
-    for worker in (first, newcomer, other):
-        await worker.guard.aclose()
-
-
-async def test_a_revocation_that_is_heard_while_the_store_answers_counts(
-    shelf: Shelf, workers: tuple[Worker, Worker], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What comes back is older than it."""
-    first, second = workers
-    await first.ask()
-    await eventually(lambda: shelf.entries)
-    stored = next(iter(shelf.entries.values()))
-
-    async def answer_late(_keys: object) -> Any:
-        second.guard._lookup.invalidate(SESSION_ID)
-        return stored
-
-    monkeypatch.setattr(second.store, "get", answer_late)
-    second.kratos.answers = [refused()]
-
-    assert await second.source() == "Rejected"
-
-
 async def test_a_session_that_can_not_be_read_is_asked_for(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
     """Whatever lies in the store: another model of the traits, nonsense, or a session that ended."""
     first, second = workers
@@ -260,25 +198,6 @@ async def test_asking_again_asks_kratos_and_tells_the_store(shelf: Shelf, worker
     with pytest.raises(Exception, match="Sign in"):
         await second.guard.require(http_scope(headers=[(b"x-session-token", TOKEN)]), revalidate=True)
     await eventually(lambda: not shelf.entries)
-
-
-async def test_an_answer_that_the_first_level_does_not_take_is_not_shared(
-    shelf: Shelf, workers: tuple[Worker, Worker]
-) -> None:
-    """A check under way when its session is revoked here leaves nothing behind."""
-    first, _ = workers
-    first.kratos.hold()
-    asking = asyncio.create_task(first.ask())
-    await eventually(lambda: first.kratos.asked)
-    await first.guard.invalidate(session_id=SESSION_ID)
-    first.kratos.answers = [refused()]
-
-    first.kratos.release()
-    await asking
-    await first.guard.aclose()
-
-    assert "put" not in first.store.calls
-    assert shelf.entries == {}
 
 
 @pytest.mark.parametrize("method", ["get", "put", "subscribe"])

@@ -11,7 +11,7 @@ from memory_store import MemoryStore, Shelf, eventually
 from stub_kratos import StandingClock
 
 from ory_guard.breaker import Breaker
-from ory_guard.store_link import PATIENCE, StoreLink, within
+from ory_guard.store_link import PATIENCE, StoreLink
 
 pytestmark = pytest.mark.anyio
 
@@ -69,64 +69,6 @@ async def fail() -> str:
     raise ConnectionError
 
 
-async def test_within_returns_what_comes_in_time() -> None:
-    """What the work raises is raised."""
-    assert await within(PATIENCE, answer()) == "answer"
-    with pytest.raises(ConnectionError):
-        await within(PATIENCE, fail())
-
-
-async def test_within_gives_up_in_time_and_ends_the_work() -> None:
-    """Fifty milliseconds are fifty milliseconds."""
-    ended = asyncio.Event()
-
-    async def work() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
-
-    started = time.monotonic()
-    with pytest.raises(TimeoutError):
-        await within(0.05, work())
-
-    assert 0.04 < time.monotonic() - started < 0.5
-    await asyncio.wait_for(ended.wait(), 1)
-
-
-async def test_within_gives_the_work_its_time_again_where_the_loop_was_busy() -> None:
-    """A loop that looks at the clock late says nothing about the store."""
-
-    async def work() -> str:
-        await asyncio.sleep(0.01)
-        time.sleep(0.1)  # noqa: ASYNC251 - a busy loop is what this is about
-        await asyncio.sleep(0.01)
-        return "answer"
-
-    assert await within(0.05, work()) == "answer"
-
-
-async def test_within_ends_the_work_when_its_caller_is_cancelled() -> None:
-    """Nothing goes on that nobody waits for; what it raises at the end is no news."""
-    started, ended = asyncio.Event(), asyncio.Event()
-
-    async def work() -> None:
-        started.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
-            raise ConnectionError
-
-    caller = asyncio.create_task(within(60, work()))
-    await started.wait()
-    caller.cancel()
-
-    with pytest.raises(asyncio.CancelledError):
-        await caller
-    await asyncio.wait_for(ended.wait(), 1)
-
-
 async def test_a_link_is_ready_once_its_subscription_stands(bench: Bench) -> None:
     """Whoever asks first waits for that, and no longer."""
     link = bench.open()
@@ -150,6 +92,26 @@ async def test_one_request_waits_for_a_store_that_does_not_answer_and_no_other(b
     second = time.monotonic() - started
 
     assert second < 0.02 < first < 0.5
+
+
+async def test_waiting_for_the_connection_is_part_of_the_patience(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that waited thirty milliseconds for it waits twenty for the answer; the next one has all of it."""
+    subscribe = bench.store.subscribe
+
+    async def subscribe_slowly() -> AsyncGenerator[tuple[str, ...] | None, None]:
+        await asyncio.sleep(0.03)
+        async for message in subscribe():
+            yield message
+
+    monkeypatch.setattr(bench.store, "subscribe", subscribe_slowly)
+    link = bench.open()
+
+    left = await link.settle()
+
+    assert 0 < left <= PATIENCE - 0.029
+    assert await link.settle() == PATIENCE
 
 
 async def test_a_link_keeps_nothing_of_the_request_that_opened_it(bench: Bench) -> None:

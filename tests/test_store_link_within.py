@@ -1,0 +1,78 @@
+"""`within`: a call has its time, and no more; a busy loop takes none of it."""
+
+import asyncio
+import time
+
+import pytest
+
+from ory_guard.store_link import PATIENCE, within
+
+pytestmark = pytest.mark.anyio
+
+
+async def answer() -> str:
+    """Answer at once."""
+    return "answer"
+
+
+async def fail() -> str:
+    """Fail."""
+    raise ConnectionError
+
+
+async def test_within_returns_what_comes_in_time() -> None:
+    """What the work raises is raised."""
+    assert await within(PATIENCE, answer()) == "answer"
+    with pytest.raises(ConnectionError):
+        await within(PATIENCE, fail())
+
+
+async def test_within_gives_up_in_time_and_ends_the_work() -> None:
+    """Fifty milliseconds are fifty milliseconds."""
+    ended = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    started = time.monotonic()
+    with pytest.raises(TimeoutError):
+        await within(0.05, work())
+
+    assert 0.04 < time.monotonic() - started < 0.5
+    await asyncio.wait_for(ended.wait(), 1)
+
+
+async def test_within_gives_the_work_its_time_again_where_the_loop_was_busy() -> None:
+    """A loop that looks at the clock late says nothing about the store."""
+
+    async def work() -> str:
+        await asyncio.sleep(0.01)
+        time.sleep(0.1)  # noqa: ASYNC251 - a busy loop is what this is about
+        await asyncio.sleep(0.01)
+        return "answer"
+
+    assert await within(0.05, work()) == "answer"
+
+
+async def test_within_ends_the_work_when_its_caller_is_cancelled() -> None:
+    """Nothing goes on that nobody waits for; what it raises at the end is no news."""
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+            raise ConnectionError
+
+    caller = asyncio.create_task(within(60, work()))
+    await started.wait()
+    caller.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await asyncio.wait_for(ended.wait(), 1)
