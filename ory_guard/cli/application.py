@@ -27,6 +27,11 @@ app: typer.Typer = typer.Typer(
 )
 
 
+@app.callback()
+def _every_command(*, version: options.Version = False) -> None:
+    """What stands before a command; `--version` is done with when this is called."""
+
+
 @app.command()
 @telling_failures()
 def doctor(

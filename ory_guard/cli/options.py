@@ -5,6 +5,8 @@ from typing import Annotated, Final
 
 import typer
 
+from ory_guard import __version__
+
 __all__ = [
     "COOKIE_VARIABLE",
     "DEFAULT_KRATOS_URL",
@@ -30,12 +32,23 @@ __all__ = [
     "Target",
     "Template",
     "TokenFile",
+    "Version",
 ]
 
 DEFAULT_KRATOS_URL: Final = "http://127.0.0.1:4433"
 TOKEN_VARIABLE: Final = "ORY_SESSION_TOKEN"  # noqa: S105 - the name of a variable
 COOKIE_VARIABLE: Final = "ORY_SESSION_COOKIE"
 
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
 
 KratosUrl = Annotated[

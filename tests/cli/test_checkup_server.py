@@ -45,6 +45,7 @@ def test_an_admin_api_without_a_version_is_noticed(admin: Any) -> None:
 
     assert finding.level == "notice"
     assert "tells no version" in finding.says
+    assert "whose port is 4434" in finding.fix
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from served import call, served_kratos
 
+from ory_guard import __version__
 from ory_guard.cli import main
 from ory_guard.cli.checkup import CHECKS
 
@@ -61,6 +62,13 @@ def test_the_page_of_the_doctor_shows_what_it_says() -> None:
         return re.sub(r"in \d+ ms", "in … ms", text)
 
     assert still(said).startswith(still(example))
+
+
+def test_it_tells_its_version() -> None:
+    """Alone on its line, as a report of a fault wants it."""
+    ended = call("--version")
+
+    assert (ended.code, ended.out) == (0, f"{__version__}\n")
 
 
 def test_without_a_command_the_help_is_shown() -> None:

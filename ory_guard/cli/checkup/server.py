@@ -22,7 +22,12 @@ async def check_version(case: Case) -> list[Finding]:
     answer = await case.admin.get("/version")
     version = json_of(answer).get("version")
     if not isinstance(version, str):
-        return [notice(f"{case.admin.url}/version answers {answer.status} and tells no version")]
+        return [
+            notice(
+                f"{case.admin.url}/version answers {answer.status} and tells no version",
+                "give --admin-url as the URL of Kratos' admin API, whose port is 4434 by default",
+            )
+        ]
     release, made_for = _RELEASE.fullmatch(version), _RELEASE.fullmatch(MADE_FOR)
     if release is not None and made_for is not None and release.groups() == made_for.groups():
         return [ok(f"Kratos is {version}, which ory_guard was made for")]
