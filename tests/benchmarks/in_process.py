@@ -12,6 +12,7 @@ from benchmarks.upstream import StaticTransport
 
 __all__ = ["measure"]
 
+_PATH: Final = "/me"
 _UPSTREAM: Final = "http://127.0.0.1:4433"
 _BARE: Final = "Starlette"
 _MIDDLEWARE: Final = "Starlette, middleware"
@@ -26,7 +27,6 @@ class Variant:
     name: str
     app: apps.Application
     headers: Headers
-    path: str = "/me"
 
 
 def _variants() -> list[Variant]:
@@ -35,6 +35,7 @@ def _variants() -> list[Variant]:
     guarded = apps.starlette_guarded(apps.new_guard(_UPSTREAM, kratos))
     dict_cache = apps.fastapi_dict_cache(_UPSTREAM, kratos)
     session = apps.fastapi_guarded(apps.new_guard(_UPSTREAM, kratos))
+    exempt = apps.starlette_guarded(apps.new_guard(_UPSTREAM, kratos, exempt_paths=("/me",)))
     behind = apps.fastapi_trivial_behind_middleware(apps.new_guard(_UPSTREAM, kratos))
     stepped_up = apps.fastapi_stepped_up(apps.new_guard(_UPSTREAM, kratos))
     return [
@@ -42,7 +43,7 @@ def _variants() -> list[Variant]:
         Variant(f"{_MIDDLEWARE}, token", guarded, token),
         Variant(f"{_MIDDLEWARE}, cookie", guarded, cookie),
         Variant(f"{_MIDDLEWARE}, anonymous", guarded, api_headers(None)),
-        Variant(f"{_MIDDLEWARE}, exempt path", guarded, token, "/health"),
+        Variant(f"{_MIDDLEWARE}, exempt path", exempt, token),
         Variant("FastAPI", apps.fastapi_bare(), token),
         Variant("FastAPI, trivial dependency", apps.fastapi_trivial_dependency(), token),
         Variant(f"{_DICT_CACHE}, token", dict_cache, token),
@@ -85,16 +86,18 @@ async def _check(variant: Variant) -> None:
     async def send(message: Any) -> None:
         answered.append(message)
 
-    await variant.app(http_scope(variant.headers, variant.path), _receive, send)
+    await variant.app(http_scope(variant.headers, _PATH), _receive, send)
     if answered[0]["status"] != 200:
         raise RuntimeError(f"{variant.name} answered {answered[0]['status']}, so there is nothing to time")
 
 
 async def _time(variant: Variant, requests: int) -> float:
-    app, headers, path = variant.app, variant.headers, variant.path
+    app, headers = variant.app, variant.headers
+    for _ in range(requests // 10):  # the application before may have left the processor's caches to itself
+        await app(http_scope(headers, _PATH), _receive, _send)
     start = process_time()
     for _ in range(requests):
-        await app(http_scope(headers, path), _receive, _send)
+        await app(http_scope(headers, _PATH), _receive, _send)
     return (process_time() - start) / requests
 
 
