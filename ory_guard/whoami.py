@@ -92,8 +92,10 @@ class WhoamiReader:
         if answer.status == 403:
             return self._read_forbidden(answer, credential)
         if answer.status == 429:
+            _log.warning("whoami.failed reason=rate_limited: status 429")
             return Reading(Unavailable("rate_limited", retry_after_seconds(answer.header(b"retry-after"))))
         if answer.status >= 500:
+            _log.warning("whoami.failed reason=unreachable: status %d", answer.status)
             return Reading(Unavailable("unreachable"))
         _log.error(
             "whoami.unexpected status=%d: kratos_public_url does not look like Kratos' public API",

@@ -264,6 +264,15 @@ def test_traits_that_do_not_fit_are_nonsense_and_told_by_place(caplog: pytest.Lo
     assert caplog.messages == ["whoami.nonsense: the session is not readable at identity.traits.role"]
 
 
+@pytest.mark.parametrize(("status", "reason"), [(429, "rate_limited"), (500, "unreachable"), (503, "unreachable")])
+def test_a_kratos_that_fails_is_warned_of(status: int, reason: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The application's log says why people get 503, with nothing of what Kratos sent."""
+    with caplog.at_level(logging.WARNING, "ory_guard"):
+        read(refused(status))
+
+    assert caplog.messages == [f"whoami.failed reason={reason}: status {status}"]
+
+
 def test_a_status_that_kratos_never_sends_hints_at_the_address(caplog: pytest.LogCaptureFixture) -> None:
     """The usual cause is a wrong `kratos_public_url`."""
     with caplog.at_level(logging.ERROR, "ory_guard"):
