@@ -341,6 +341,26 @@ def test_migrating(page: Run, fake: FakeKratos) -> None:
     assert client_of(names.new, ada).get("/me").json() == ada.session.identity.id
 
 
+def test_troubleshooting(page: Run, fake: FakeKratos) -> None:
+    """The route tells why somebody is not let in, and what hides behind a stale token."""
+    app = page("docs/how-to/troubleshooting.md").app
+    ada, gone = (fake.sign_in(fake.add_identity(email)) for email in ("ada@example.test", "bob@example.test"))
+    fake.revoke(gone.session)
+    two = f"{ada.cookie_name}={ada.cookie}; {ada.cookie_name}=another"
+
+    def why(user: SignedIn | None = None, headers: dict[str, str] | None = None) -> object:
+        return client_of(app, user).get("/why", headers=headers).json()
+
+    assert why() == "Anonymous"
+    assert why(ada) == "Authenticated by cookie, from upstream"
+    assert why(gone) == "Rejected cookie: inactive"
+    assert why(ada, gone.headers) == "Rejected x_session_token: inactive"
+    assert why(headers={"Cookie": two}) == "Rejected cookie: ambiguous"
+    assert why(headers={"X-Session-Token": "with a space"}) == "Rejected x_session_token: malformed"
+    fake.fail(Fault.server_error(), times=10)
+    assert why(fake.sign_in(fake.add_identity("eve@example.test"))) == "Unavailable: unreachable"
+
+
 def test_deploying(page: Run) -> None:
     """The health report is true of a guard that did nothing yet."""
     assert page("docs/how-to/deploying.md").health() == {"degraded": False, "breaker": "closed", "sessions": 0}
