@@ -1,10 +1,20 @@
-"""Take the pictures of the README and the documentation, from the running demo and the built site.
+"""Take the pictures of the README and the documentation: the running demo, the doctor, and the built site.
 
     python tests/screenshots.py
 
-It needs Chromium (Debian package chromium) and a built site (`poe docs`). Nothing is retouched.
+It needs Chromium (Debian package chromium), a built site (`poe docs`), and the port 4433. Nothing is retouched.
 """
 
+import os
+import pty
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
 from pathlib import Path
 
 from example.eyes import CHROMIUM
@@ -12,10 +22,19 @@ from example.person import button, field
 from example.server import serve
 from example.stage import PASSWORD, embedded_stage
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from rich.console import Console
+from rich.text import Text
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
 SIZE = ViewportSize(width=1120, height=700)
+COMMANDS = Path(sys.executable).parent
+COLUMNS = 122
+TERMINAL = """<!doctype html><style>
+body {{ margin: 0; background: #fcfcfa }}
+pre {{ margin: 0; padding: 20px 24px; width: max-content; font: 14px/1.45 monospace }}
+{stylesheet}</style><pre><b>$ {command}</b>
+{code}</pre>"""
 
 
 def take(page: Page, name: str) -> None:
@@ -42,19 +61,70 @@ def take_the_demo(browser: Browser) -> None:
         page.close()
 
 
+def take_the_doctor(browser: Browser) -> None:
+    """Ask the doctor about a fake and an application at another host, on a terminal."""
+    command = ["ory-guard", "doctor", "--app-url", "http://localhost:8000"]
+    with running("ory-guard", "fake"):
+        told = Text.from_ansi(on_a_terminal(command))
+    console = Console(record=True, width=COLUMNS, file=StringIO())
+    console.print(told)
+    template = TERMINAL.replace("{command}", " ".join(command))
+    page = browser.new_page()
+    page.set_content(console.export_html(code_format=template))
+    page.locator("pre").screenshot(path=IMAGES / "doctor.png")
+    page.close()
+
+
+@contextmanager
+def running(name: str, *arguments: str) -> Iterator[None]:
+    """Run one of the environment's commands until the block ends; it is there once it has written a line."""
+    with subprocess.Popen(
+        [COMMANDS / name, *arguments], stdout=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if b"Stop it with" in line:
+                break
+        yield
+        process.terminate()
+
+
+def on_a_terminal(command: list[str]) -> str:
+    """Return what a command writes to a terminal, colours and all."""
+    ours, its = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}
+    name, *arguments = command
+    subprocess.run(
+        [COMMANDS / name, *arguments], stdout=its, stderr=subprocess.DEVNULL, env=environment, check=False
+    )
+    os.close(its)
+    told = b""
+    try:
+        while some := os.read(ours, 65_536):
+            told += some
+    except OSError:  # how Linux says that nobody is at the other end any more
+        pass
+    os.close(ours)
+    return told.decode().replace("\r\n", "\n").rstrip()
+
+
 def take_the_site(browser: Browser) -> None:
     """Open a page of the built documentation."""
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.goto((ROOT / "site" / "explanation" / "request-flow.html").as_uri())
-    take(page, "docs-page")
-    page.close()
+    handler = partial(SimpleHTTPRequestHandler, directory=ROOT / "site")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.goto(f"http://127.0.0.1:{server.server_port}/explanation/request-flow.html")
+        take(page, "docs-page")
+        page.close()
+        server.shutdown()
 
 
 def main() -> None:
     """Take all of them."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for take_some in (take_the_demo, take_the_site):
+        for take_some in (take_the_demo, take_the_doctor, take_the_site):
             take_some(browser)
         browser.close()
 
