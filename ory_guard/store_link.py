@@ -110,7 +110,9 @@ class StoreLink:
             try:
                 await within(PATIENCE, self._tried.wait())
             except TimeoutError:
-                self._tried.set()  # one request waited: that is enough
+                # One request waited: that is enough. The next one uses a store that was tried out.
+                self._tried.set()
+                self._breaker.hold(_COOLDOWN)
                 self._changed(self.ready, "TimeoutError")
             left = max(left - (asyncio.get_running_loop().time() - started), _LEAST_PATIENCE)
         return left if self.ready else 0.0
@@ -183,6 +185,8 @@ class StoreLink:
                 self._changed(self.ready, "")
                 pause = _FIRST_PAUSE
             else:
+                # After a failover the address leads to another server, and the old one may still answer.
+                await self.call(self._store.aclose)
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _try_out(self, key: bytes) -> bool:

@@ -167,6 +167,8 @@ def test_processes_that_were_forked_hear_each_other() -> None:
         ("http://127.0.0.1", [SECRET], "url: must be a redis://"),
         ("redis://user:pass@host:port", [SECRET], "url: must be a redis://"),
         ("redis://127.0.0.1?max_connections=many", [SECRET], "url: must be a redis://"),
+        ("redis://127.0.0.1?decode_responses=true", [SECRET], "url: leave out protocol and decode_responses"),
+        ("redis://127.0.0.1?protocol=3", [SECRET], "url: leave out protocol and decode_responses"),
         ("redis://127.0.0.1", [], "secrets: must be a list"),
         ("redis://127.0.0.1", SECRET, "secrets: must be a list"),
         ("redis://127.0.0.1", ["short"], "secrets: one has 5 bytes and needs 32"),

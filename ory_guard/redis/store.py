@@ -8,7 +8,7 @@ channel, `revocations`, carries revocations, sealed as well.
 import math
 import secrets as random_secrets
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -194,7 +194,7 @@ class RedisSessionStore:
     def _pool(self) -> BlockingConnectionPool:
         try:
             # The guard bounds every call, and tries again itself.
-            return BlockingConnectionPool.from_url(
+            pool = BlockingConnectionPool.from_url(
                 self._url,
                 max_connections=self._max_connections,
                 timeout=None,
@@ -202,11 +202,16 @@ class RedisSessionStore:
                 protocol=2,
                 driver_info=None,
             )
+            connection = cast("Any", pool).make_connection()
         except (TypeError, ValueError):
             # Its text may hold the password.
             raise ConfigurationError(
                 "url: must be a redis://, rediss:// or unix:// URL that redis-py takes"
             ) from None
+        # What the URL says counts for redis-py, and here it would make messages unreadable.
+        if connection.get_protocol() != 2 or connection.encoder.decode_responses:
+            raise ConfigurationError("url: leave out protocol and decode_responses, values are bytes over RESP2")
+        return pool
 
     def _name(self, kind: str, rest: str = "") -> str:
         return f"{self._prefix}:{kind}:{rest}" if rest else f"{self._prefix}:{kind}"

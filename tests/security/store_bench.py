@@ -1,0 +1,147 @@
+"""Processes that share a real Redis, and a line to it that can be slow or lead elsewhere."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from memory_store import eventually
+from redis_server import RedisServer
+from stub_kratos import Asked, StubKratos, Told, refused, session_body, settings_of, signed_in
+
+from ory_guard import Authenticated, OryGuard, Outcome
+from ory_guard.redis import RedisSessionStore
+
+from .harness import Request
+
+SECRET: Final = "a-secret-of-at-least-thirty-two-bytes"
+SESSIONS: Final = {"tok-A": "alice", "tok-B": "bob"}
+ALICE: Final = ("identity-of-alice", "upstream")
+BOB: Final = ("identity-of-bob", "upstream")
+
+
+def truth(asked: Asked) -> Told:
+    """Answer as a Kratos at which Alice and Bob are signed in."""
+    ((_, value),) = asked.credentials()
+    name = SESSIONS.get(value.rpartition("=")[2].replace("ck", "tok"))
+    if name is None:
+        return refused()
+    email = {"email": f"{name}@example.com", "name": {"first": name.title()}}
+    identity = {"id": f"identity-of-{name}", "traits": email}
+    return signed_in(session_body(id=f"session-of-{name}", identity=identity, expires_at="2099-01-01T00:00:00Z"))
+
+
+class Worker:
+    """One process: a guard on the real clock, with a store."""
+
+    def __init__(self, url: str, **settings: Any) -> None:
+        self.kratos = StubKratos(truth)
+        self.store = RedisSessionStore(url, secrets=[SECRET])
+        self.guard = OryGuard(settings_of(**settings), transport=self.kratos, store=self.store)
+
+    async def ask(self, token: bytes = b"tok-A") -> Outcome:
+        """Make a request with this token."""
+        return await self.guard.authenticate(Request(((b"x-session-token", token),)).scope())
+
+    async def who(self, token: bytes = b"tok-A") -> tuple[str, str]:
+        """Make a request, and return whose it is and where that comes from."""
+        outcome = await self.ask(token)
+        if isinstance(outcome, Authenticated):
+            return outcome.session.identity.id, outcome.source
+        return "nobody", type(outcome).__name__
+
+    def forget(self) -> None:
+        """Empty the first level."""
+        self.guard._lookup.cache.clear()
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether it has to do without Redis."""
+        return self.guard.stats().degraded
+
+
+@asynccontextmanager
+async def started(url: str, number: int = 2, **settings: Any) -> AsyncIterator[list[Worker]]:
+    """Start workers, each with its link to Redis."""
+    workers = [Worker(url, **settings) for _ in range(number)]
+    for worker in workers:
+        await worker.ask(b"tok-nobody")
+    # On a busy machine Redis may have been too late for the first request.
+    await eventually(lambda: not any(worker.is_degraded for worker in workers))
+    yield workers
+    for worker in workers:
+        await worker.guard.aclose()
+
+
+async def until_stored(server: RedisServer, number: int) -> None:
+    """Wait until so many sessions lie in Redis, without holding up the event loop."""
+    deadline = time.monotonic() + 5
+    while len((await asyncio.to_thread(server.cli, "KEYS", "*:session:*")).split()) != number:
+        assert time.monotonic() < deadline, "they were not stored"
+
+
+async def slowest(worker: Worker) -> float:
+    """Make requests that find nothing here, and return how long the slowest took."""
+    worst = 0.0
+    for token in (b"tok-A", b"tok-B", b"tok-C", b"tok-D"):
+        worker.forget()
+        started_at = time.monotonic()
+        who, source = await worker.who(token)
+        worst = max(worst, time.monotonic() - started_at)
+        assert (who, source) in (ALICE, BOB, ("nobody", "Rejected"))
+    return worst
+
+
+@dataclass
+class Line:
+    """A line to a port of this host, for those who connect to `url`.
+
+    Attributes:
+        port: Where those who connect from now on are led.
+        seconds: How late answers arrive.
+        url: Where it begins.
+    """
+
+    port: int
+    seconds: float = 0.0
+    url: str = ""
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Lead somebody there."""
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.port)
+        for one in (self._pump(reader, up_writer, 0.0), self._pump(up_reader, writer, self.seconds)):
+            self._tasks.add(asyncio.create_task(one))
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
+        try:
+            while chunk := await reader.read(65_536):
+                await asyncio.sleep(seconds)
+                writer.write(chunk)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    async def cut(self) -> None:
+        """End every connection."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def line_to(port: int, seconds: float = 0.0) -> AsyncIterator[Line]:
+    """Open a line."""
+    line = Line(port, seconds)
+    server = await asyncio.start_server(line.serve, "127.0.0.1", 0)
+    line.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+    try:
+        yield line
+    finally:
+        server.close()
+        await line.cut()
+        await server.wait_closed()
