@@ -203,6 +203,16 @@ def test_clear_forgets_everything_and_what_is_under_way(bench: Bench) -> None:
     assert not bench.cache.is_revoked(BOB.session, bench.cache.question_time())
 
 
+def test_what_is_under_way_is_kept_out_however_often_everything_is_forgotten(bench: Bench) -> None:
+    """Each time ends the questions since the last one, too."""
+    for _ in range(3):
+        generation, entry = bench.cache.generation, bench.entry(REFUSED)
+        bench.cache.empty()
+        bench.cache.put(b"k", entry, generation)
+
+        assert bench.cache.get(b"k") is None
+
+
 def test_the_cache_knows_when_somebody_was_last_invalidated(bench: Bench) -> None:
     """By any of several ids; a cache that was cleared knows nobody's sessions from before."""
     assert bench.cache.revoked_at("session-ada", "identity-ada") < 0
@@ -236,6 +246,15 @@ def test_more_fresh_invalidations_than_can_be_remembered_empty_the_cache(bench: 
 
     assert bench.cache.get(b"bob") is None
     assert len(bench.cache) == 0
+
+
+def test_as_many_invalidations_as_can_be_remembered_spare_everybody_else(bench: Bench) -> None:
+    """The bound is what is kept, not the first that is too many."""
+    entry = bench.put(b"bob", BOB)
+
+    bench.cache.invalidate(*(f"session-{number}" for number in range(REVOCATIONS)))
+
+    assert bench.cache.get(b"bob") is entry
 
 
 def test_the_system_clock_is_the_operating_systems() -> None:

@@ -195,12 +195,13 @@ async def test_numbers_tell_what_a_guard_did() -> None:
     tasks = await requests(bench, 3)
     bench.kratos.release()
     await asyncio.gather(*tasks)
-    await bench.outcome()
+    for _ in range(2):
+        await bench.outcome()
     await bench.outcome((b"x-session-token", b"other"))
     await bench.outcome((b"accept", b"*/*"))
 
     stats = bench.guard.stats()
-    assert (stats.entries, stats.hits, stats.misses, stats.shared, stats.upstream_calls) == (2, 1, 4, 2, 2)
+    assert (stats.entries, stats.hits, stats.misses, stats.shared, stats.upstream_calls) == (2, 2, 4, 2, 2)
     assert (stats.degraded, stats.breaker, stats.store, stats.store_hits) == (False, "closed", "none", 0)
 
 
