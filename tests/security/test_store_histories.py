@@ -1,8 +1,8 @@
 """No order in which things happen brings a revoked session back, on any process, whatever their clocks say.
 
 Questions, answers, writes, reads and messages of four processes are interleaved at random. Some writes are given up
-by who sent them and arrive long afterwards, like those in the buffer of a Redis that stood still. Wall clocks differ by
-as much as the skew allows.
+by who sent them and arrive long afterwards, like those in the buffer of a Redis that stood still. Wall clocks are
+wrong, by as much as the skew allows.
 """
 
 import asyncio
