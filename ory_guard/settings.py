@@ -213,7 +213,8 @@ def _explain(error: ValidationError) -> str:
         field = ".".join(str(part) for part in fault["loc"])
         value = "…@… (not shown)" if "@" in str(fault["input"]) else repr(fault["input"])
         if fault["type"] == "missing":
-            sentences.append(f"{field} is required and was not given")
+            variable = ENVIRONMENT_PREFIX + field.upper()
+            sentences.append(f"{field} is required and was not given (in the environment: {variable})")
         elif fault["type"] == "extra_forbidden":
             allowed = ", ".join(GuardSettings.model_fields)
             sentences.append(f"{field} names no setting; allowed are {allowed}")

@@ -118,6 +118,7 @@ def test_what_is_wrong_at_once_is_told_at_once() -> None:
         GuardSettings(app_url=APP, timeout=0, colour="red")  # type: ignore[call-arg] # the point of the test
 
     assert "kratos_public_url is required and was not given" in str(caught.value)
+    assert "ORY_GUARD_KRATOS_PUBLIC_URL" in str(caught.value)
     assert "timeout: 0 is not allowed" in str(caught.value)
     assert "colour names no setting; allowed are kratos_public_url, " in str(caught.value)
     assert "kratos_browser_url:" not in str(caught.value)
