@@ -80,7 +80,7 @@ def _judge_domain(cookie: _Cookie, app: _Place, kratos: _Place) -> Iterator[Find
     if cookie.domain and not _is_below(kratos.host, cookie.domain):
         yield problem(
             f"Kratos is at {kratos.host} and sets cookies for {cookie.domain}: browsers refuse them",
-            f"set cookies.domain to {kratos.host} or a parent of it in Kratos' configuration",
+            f"take cookies.domain out of Kratos' configuration, or set it to a domain that {kratos.host} is in",
         )
     elif not _is_below(app.host, cookie.domain) if cookie.domain else app.host != kratos.host:
         parent = _common_parent(app.host, kratos.host)
