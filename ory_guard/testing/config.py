@@ -61,10 +61,12 @@ class TokenizerTemplate:
     Args:
         ttl: Seconds until the token expires.
         claims: Claim name to dotted path in the session document (`identity.traits.email`).
+        constants: Claim name to a value that every token has, such as `aud`.
     """
 
     ttl: float = 60.0
     claims: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

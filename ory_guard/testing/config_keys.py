@@ -66,7 +66,9 @@ def _templates(value: object) -> dict[str, TokenizerTemplate]:
     if not isinstance(value, dict) or not all(isinstance(one, dict) for one in value.values()):
         raise ValueError("a table of templates is expected")
     return {
-        name: TokenizerTemplate(duration(one.get("ttl", "1m")), dict(one.get("claims", {})))
+        name: TokenizerTemplate(
+            duration(one.get("ttl", "1m")), dict(one.get("claims", {})), dict(one.get("constants", {}))
+        )
         for name, one in value.items()
     }
 

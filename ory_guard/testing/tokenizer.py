@@ -45,6 +45,7 @@ class Tokenizer:
         mapped = {claim: _value(session, path) for claim, path in template.claims.items()}
         claims = {
             **mapped,
+            **template.constants,
             "jti": new_id(),
             "iss": f"{self._server.settings.public_url}/",
             "exp": now + int(template.ttl),

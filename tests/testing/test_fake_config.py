@@ -41,7 +41,9 @@ min_password_length = 12
 [session]
 lifespan = "720h"
 whoami.required_aal = "aal1"
-whoami.tokenizer.templates.short = { ttl = "500ms", claims = { mail = "identity.traits.email" } }
+whoami.tokenizer.templates.short.ttl = "500ms"
+whoami.tokenizer.templates.short.claims = { mail = "identity.traits.email" }
+whoami.tokenizer.templates.short.constants = { aud = "api" }
 
 [cookies]
 secure = false
@@ -84,7 +86,9 @@ def test_a_file_sets_what_kratos_calls_so(folder: Path) -> None:
     assert settings.two_steps_registration is False
     assert settings.methods == {"password", "totp", "lookup_secret", "code", "profile", "oidc"}
     assert settings.oidc_providers == (OidcProvider("mini", scope=("openid",)),)
-    assert settings.tokenizer_templates == {"short": TokenizerTemplate(0.5, {"mail": "identity.traits.email"})}
+    assert settings.tokenizer_templates == {
+        "short": TokenizerTemplate(0.5, {"mail": "identity.traits.email"}, {"aud": "api"})
+    }
     assert settings.cacheable_sessions_max_age == 60
     assert settings.identity_schemas.keys() == {"person", "other"}
     assert [one.traits["email"] for one in fake.identities] == ["ada@example.test"]

@@ -165,7 +165,8 @@ async def test_a_native_logout_needs_a_token(fake: FakeKratos, body: bytes, stat
 async def test_a_session_becomes_a_jwt_that_the_public_keys_verify(clock: ManualClock) -> None:
     """The token has the template's claims, and its signature is real."""
     claims = {"email": "identity.traits.email", "nothing": "identity.traits.email.x"}
-    fake = FakeKratos(clock=clock, tokenizer_templates={"short": TokenizerTemplate(30, claims)})
+    constants = {"aud": "https://api.example.test", "sid": "not for a template to say"}
+    fake = FakeKratos(clock=clock, tokenizer_templates={"short": TokenizerTemplate(30, claims, constants)})
     signed_in = fake.sign_in(fake.add_identity("ada@example.test"))
     app = Visitor(fake, app=True)
     app.client.headers.update(signed_in.headers)
@@ -175,6 +176,7 @@ async def test_a_session_becomes_a_jwt_that_the_public_keys_verify(clock: Manual
     assert "ory-session-cache-for" not in answer.headers
     assert token.claims["email"] == "ada@example.test"
     assert token.claims["nothing"] is None
+    assert token.claims["aud"] == "https://api.example.test"
     assert token.claims["sid"] == signed_in.session.id
     assert token.claims["exp"] - token.claims["iat"] == 30
     assert "d" not in fake.jwks["keys"][0]
