@@ -21,6 +21,8 @@ class ReadinessEndpoint:
     Both are 200: a worker that can't reach Kratos, or the store, still serves public pages and the sessions it
     knows, and taking all workers away because Kratos is down helps nobody. It says nothing about any person.
 
+    Give it a route of its own, `Route("/ready", endpoint)`: a mount redirects the path without a slash at its end.
+
     Args:
         guard: The guard that is asked.
         require_kratos: Answer 503 (`unavailable`) while the circuit breaker is open.

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from asgi_calls import call, connect, http_scope
 from memory_store import MemoryStore, Shelf, eventually
+from starlette.applications import Starlette
+from starlette.routing import Route
 from stub_kratos import TOKEN, StandingClock, StubKratos, guard_of, settings_of, signed_in
 
 from ory_guard import OryGuard
@@ -42,6 +44,14 @@ async def test_it_says_what_the_guard_did() -> None:
     }
     assert answer.header(b"cache-control") == b"no-store"
     assert (await call(ReadinessEndpoint(guard), "/ready", method="HEAD")).body == b""
+
+
+async def test_a_probe_follows_no_redirect() -> None:
+    """Under the very path that it was given it is ready, or not."""
+    guard = guard_of(StubKratos(signed_in()))
+    app = Starlette(routes=[Route("/ready", ReadinessEndpoint(guard))])
+
+    assert (await call(app, "/ready")).json["status"] == "ready"
 
 
 async def test_a_guard_without_kratos_is_degraded_and_ready() -> None:

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 from asgi_calls import Answered, connect, http_scope
+from fastapi import FastAPI
+from starlette.routing import Route
 from stub_kratos import IDENTITY_ID, SESSION_ID, StubKratos, guard_of, signed_in
 
 from ory_guard.events import Event, SessionsInvalidated
 from ory_guard.exceptions import ConfigurationError
+from ory_guard.fastapi import install
 from ory_guard.webhooks import WebhookReceiver
 
 pytestmark = pytest.mark.anyio
@@ -40,10 +43,11 @@ def bench() -> Bench:
 
 
 async def post(
-    receiver: WebhookReceiver,
+    receiver: Any,
     *headers: tuple[bytes, bytes],
     body: bytes | Sequence[Any] = NAMING,
     method: str = "POST",
+    path: str = "/hook",
 ) -> Answered:
     """Send a web hook; a sequence is the messages of its body."""
     messages = [{"type": "http.request", "body": body}] if isinstance(body, bytes) else list(body)
@@ -55,7 +59,7 @@ async def post(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await receiver(http_scope("/hook", method=method, headers=headers), receive, send)
+    await receiver(http_scope(path, method=method, headers=headers), receive, send)
     return Answered(sent[0]["status"], list(sent[0]["headers"]), sent[1]["body"])
 
 
@@ -75,6 +79,19 @@ async def test_a_web_hook_ends_whom_it_names(bench: Bench, body: dict[str, Any],
 
     assert (answer.status, answer.body) == (204, b"")
     assert bench.invalidated == [expected]
+
+
+async def test_it_has_a_route_in_an_application(bench: Bench) -> None:
+    """A Kratos that follows no redirect reaches it, under the very path that it was given."""
+    app = FastAPI()
+    install(app, bench.guard)
+    app.router.routes.append(Route("/hooks/kratos", WebhookReceiver(bench.guard, api_key=KEY)))
+
+    answer = await post(app, WITH_KEY, path="/hooks/kratos")
+
+    assert answer.status == 204
+    assert bench.invalidated == [SessionsInvalidated(None, IDENTITY_ID)]
+    assert (await post(app, path="/hooks/kratos")).status == 401
 
 
 async def test_the_key_may_come_under_another_name_or_in_a_cookie(bench: Bench) -> None:
