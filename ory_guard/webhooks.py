@@ -36,8 +36,8 @@ class _Refused(Exception):
 class WebhookReceiver:
     """An ASGI application that takes a web hook and invalidates whom it names.
 
-    Give it a route of its own, `Route("/hooks/kratos", receiver)`: a mount redirects a path without a slash
-    at its end. It answers 204 once this process knows; other processes that share its store hear of it within a second.
+    Give it a route of its own, `Route("/hooks/kratos", receiver)`: a mount redirects a path without a slash at its
+    end. It answers 204 once this process knows; other processes that share its store hear of it within a second.
 
     Args:
         guard: The guard that is told.
