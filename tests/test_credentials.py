@@ -59,6 +59,7 @@ SESSION_COOKIE = cookie(b"ory_kratos_session=abc")
         ([cookie(b"\x0cory_kratos_session=abc")], None),
         ([cookie(b"xory_kratos_session=abc; a=b")], None),
         ([cookie(b"theme=dark"), SESSION_COOKIE], Credential("cookie", b"ory_kratos_session", b"abc")),
+        ([cookie(b"ory_kratos_session=X")], Credential("cookie", b"ory_kratos_session", b"X")),
         ([cookie(b"ory_kratos_session=a=b==")], Credential("cookie", b"ory_kratos_session", b"a=b==")),
         ([authorization(b"Bearer t1")], Credential("bearer", b"", b"t1")),
         ([authorization(b"bEARER t1")], Credential("bearer", b"", b"t1")),
@@ -119,6 +120,8 @@ def test_an_empty_value_counts_as_absent(headers: list[Pair], kind: str) -> None
     [
         ([token(b"a b"), SESSION_COOKIE], "x_session_token", "malformed"),
         ([token(b"a\x00b"), SESSION_COOKIE], "x_session_token", "malformed"),
+        ([token(b"\x0ct")], "x_session_token", "malformed"),
+        ([token(b"t\r\n")], "x_session_token", "malformed"),
         ([token("tökén".encode()), SESSION_COOKIE], "x_session_token", "malformed"),
         ([token(b"x" * 8_193), SESSION_COOKIE], "x_session_token", "malformed"),
         ([token(b"a"), token(b"b"), SESSION_COOKIE], "x_session_token", "ambiguous"),
@@ -127,12 +130,14 @@ def test_an_empty_value_counts_as_absent(headers: list[Pair], kind: str) -> None
             "cookie",
             "ambiguous",
         ),
+        ([cookie(b"ory_kratos_session=a; ory_kratos_session=b; ory_kratos_session=a")], "cookie", "ambiguous"),
         ([SESSION_COOKIE, cookie(b"ory_kratos_session=b"), authorization(b"Bearer b")], "cookie", "ambiguous"),
         ([cookie(b'ory_kratos_session="abc"'), authorization(b"Bearer b")], "cookie", "malformed"),
         ([cookie(b"ory_kratos_session= abc"), authorization(b"Bearer b")], "cookie", "malformed"),
         ([cookie(b"ory_kratos_session=a,b")], "cookie", "malformed"),
         ([cookie(b"ory_kratos_session=a\\b")], "cookie", "malformed"),
         ([cookie(b"ory_kratos_session=a\r\nb")], "cookie", "malformed"),
+        ([cookie(b"ory_kratos_session=a\x0c")], "cookie", "malformed"),
         ([cookie(b"ory_kratos_session=" + b"x" * 8_193)], "cookie", "malformed"),
         ([authorization(b"Bearer  t1")], "bearer", "malformed"),
         ([authorization(b"Bearer t1 t2")], "bearer", "malformed"),
@@ -168,6 +173,13 @@ def test_a_value_of_the_greatest_size_is_sent() -> None:
 
     assert isinstance(found, Credential)
     assert len(found.value) == 8_192
+
+
+def test_a_name_may_come_again_in_a_value() -> None:
+    """What stands in a value is part of it, be it the shortest of names."""
+    reader = CredentialReader(settings_of(cookie_names=("s",)))
+
+    assert reader.read([cookie(b"s=s")]) == Credential("cookie", b"s", b"s")
 
 
 def test_a_wildcard_matches_any_rest_of_a_name() -> None:

@@ -176,6 +176,7 @@ async def test_a_page_can_link_to_kratos_own_logout() -> None:
     assert "return_to=https%3A%2F%2Fapp.example.com%2Fbye" in bench.kratos.asked[0].url
     assert await bench.guard.logout_url(request(SESSION_TOKEN)) is None
     assert await bench.guard.logout_url(request((b"accept", b"*/*"))) is None
+    assert await bench.guard.logout_url(request((b"cookie", COOKIE + b"; ory_kratos_session=other"))) is None
     assert await Bench(Kratos(create=refused(401))).guard.logout_url(request(SESSION_COOKIE)) is None
     with pytest.raises(KratosRefusal):
         await Bench(Kratos(create=refused(418))).guard.logout_url(request(SESSION_COOKIE))

@@ -129,6 +129,18 @@ async def test_a_starlette_request_is_as_good_as_a_scope() -> None:
     assert isinstance(outcome, Authenticated)
 
 
+@pytest.mark.parametrize("root_path", ["/prefix", "", None])
+async def test_a_check_knows_the_address_as_it_was_first_seen(root_path: str | None) -> None:
+    """Mounts change it on the way to a gate; a server may leave the prefix out."""
+    scope = request(path="/prefix/vault", root_path=root_path)
+    if root_path is None:
+        del scope["root_path"]
+
+    check = Bench().guard.look(scope)
+
+    assert (check.path, check.root_path) == ("/prefix/vault", root_path or "")
+
+
 async def test_the_outcome_is_found_out_once_for_a_request() -> None:
     """Whoever asks again gets the same value, and it stands where applications read it."""
     bench = Bench(cache_ttl=0)

@@ -204,6 +204,16 @@ async def test_a_refusal_carries_it_too() -> None:
     assert answered.header(b"cache-control") == PRIVATE
 
 
+async def test_it_is_not_lost_when_kratos_is_asked_again() -> None:
+    """A gate that asks for itself may get no cookie, after the middleware got one."""
+    bench = Bench(renewing(), signed_in())
+
+    answered = await call(gated(bench.guard, revalidate=True), headers=[SESSION_COOKIE])
+
+    assert bench.calls == 2
+    assert answered.all(b"set-cookie") == [ANEW]
+
+
 async def test_a_websocket_carries_it_when_it_is_accepted() -> None:
     """Beside the headers of the application's own."""
     app = public(Bench(renewing()).guard, (b"x-own", b"1"))
