@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from ory_guard.settings import GuardSettings
 
-__all__ = ["Credential", "CredentialHasher", "CredentialKind", "CredentialReader", "Unusable"]
+__all__ = ["Credential", "CredentialHasher", "CredentialKind", "CredentialReader", "Header", "Unusable"]
 
 CredentialKind = Literal["x_session_token", "cookie", "bearer"]
 Header = tuple[bytes, bytes]

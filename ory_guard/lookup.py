@@ -11,7 +11,7 @@ from typing import Any, Final
 from ory_guard.bounces import has_bounced
 from ory_guard.cache import Clock, Entry, SessionCache, SessionStore
 from ory_guard.checks import Checks
-from ory_guard.credentials import Credential, CredentialHasher, CredentialReader, Unusable
+from ory_guard.credentials import Credential, CredentialHasher, CredentialReader, Header, Unusable
 from ory_guard.events import Listeners, SessionCacheHit, SessionCacheMiss, notify
 from ory_guard.gate import Gate
 from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, Source, Unavailable
@@ -145,16 +145,18 @@ class SessionLookup:
                 check.view = _NOBODY
             elif isinstance(credential, Unusable):
                 check.outcome = Rejected(credential.reason, credential.kind)
-            elif credential.kind == "cookie" and not self._takes_cookies(scope):
-                check.outcome = Rejected("origin", "cookie")
-            else:
-                check.bounced = credential.kind == "cookie" and has_bounced(carriers)
+            elif credential.kind != "cookie" or self._takes_cookie(scope, carriers, check):
                 self._look_up(credential, check)
         except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
             check.outcome, check.view = _broken(error), None
 
-    def _takes_cookies(self, scope: Mapping[str, Any]) -> bool:
-        return scope["type"] == "http" or self._gate.trusts_origin(scope)
+    def _takes_cookie(self, scope: Mapping[str, Any], carriers: list[Header], check: Check) -> bool:
+        if has_bounced(carriers):
+            check.bounced = True
+        if scope["type"] == "websocket" and not self._gate.trusts_origin(scope):
+            check.outcome = Rejected("origin", "cookie")
+            return False
+        return True
 
     def _look_up(self, credential: Credential, check: Check) -> None:
         key = self._key(credential)
