@@ -19,6 +19,7 @@ from ory_guard.exceptions import (
     StepUpRequired,
 )
 from ory_guard.gate import Gate
+from ory_guard.looks import Look, Looks
 from ory_guard.lookup import SessionLookup
 from ory_guard.models import Session
 from ory_guard.outcomes import Authenticated, Rejected, Unavailable
@@ -33,7 +34,6 @@ EnforceOptional = Callable[[MutableMapping[str, Any]], Awaitable[Session[Any] | 
 
 _ASK_AGAIN_AFTER: Final = 1.0
 _CURED_BY_A_SIGN_IN: Final = (StepUpRequired, EnrollmentRequired, ReauthenticationRequired)
-_RETRY_AFTER: Final = 1.0
 
 
 class Enforcement:
@@ -64,6 +64,7 @@ class Enforcement:
         self._lookup = lookup
         self._clock = clock
         self._listeners = listeners
+        self._looks = Looks()
 
     async def enforce(self, scope: MutableMapping[str, Any], requirement: Requirement) -> Session[Any]:
         """Return the session that meets the requirement.
@@ -91,7 +92,8 @@ class Enforcement:
             verdict = await self._decide(scope, check, requirement)
         if isinstance(verdict, Refusal):
             raise self._refused(scope, check, verdict)
-        check.requirements += (requirement,)
+        if requirement not in check.requirements:  # a socket's handler may ask for each message
+            check.requirements += (requirement,)
         return verdict
 
     async def _ask_beyond_claims(
@@ -171,37 +173,59 @@ class Enforcement:
             Seconds until the next look, or why the connection must end.
         """
         check = await self.checked(scope)
-        self._adopt_newer(check)
-        age = self._clock.monotonic() - check.asked_at
-        over = self._left(check) <= 0
-        if check.key is not None and (age >= every or over or self._is_revoked(check)):
-            asked_at = check.asked_at
-            outcome = await self._lookup.ask(scope, check, again=not _is_token(check))
-            if isinstance(outcome, Unavailable):
-                check.asked_at = asked_at
-                if age >= every + self._settings.cache_ttl or over or self._is_revoked(check):
-                    return SessionCheckUnavailable(retry_after=outcome.retry_after)
-                return _RETRY_AFTER
-            publish(scope, check, outcome)
+        wait = every
+        if check.key is not None:
+            look = self._catch_up(scope, check, check.key)
             age = self._clock.monotonic() - check.asked_at
+            over = self._left(check) <= 0
+            if age >= every or over or self._is_revoked(check):
+                failure = await self._look_again(scope, check, look)
+                if failure is not None:
+                    if age >= every + self._settings.cache_ttl or over or self._is_revoked(check):
+                        return SessionCheckUnavailable(retry_after=failure.retry_after)
+                    return look.until_retry(self._clock.monotonic())
+            age = self._clock.monotonic() - check.asked_at
+            wait = max(min(every - age, self._left(check)), 0.0)
         for requirement in check.requirements or (ANY_SESSION,):
             verdict = await self._decide(scope, check, requirement)
             if isinstance(verdict, Refusal):
                 return verdict
-        return every if check.key is None else max(min(every - age, self._left(check)), 0.0)
+        return wait
+
+    def _catch_up(self, scope: MutableMapping[str, Any], check: Check, key: bytes) -> Look:
+        # Another connection, or a request, with the same credential may have asked meanwhile.
+        look = check.look = check.look or self._looks.of(key)
+        entry = self._lookup.cache.get(key)
+        if entry is not None:
+            look.learn(entry.outcome, entry.view, entry.asked_at)
+        if look.outcome is not None and look.asked_at > check.asked_at:
+            check.asked_at, check.view = look.asked_at, look.view
+            publish(scope, check, look.outcome)
+        else:
+            look.learn(check.outcome, check.view, check.asked_at)
+        return look
+
+    async def _look_again(self, scope: MutableMapping[str, Any], check: Check, look: Look) -> Unavailable | None:
+        """Ask once for all connections of the credential; return why that failed, if it did."""
+        failure = look.failure(self._clock.monotonic())
+        if failure is not None:
+            return failure
+        asked_at = check.asked_at
+        outcome = await self._lookup.ask(scope, check, again=not _is_token(check))
+        if check.started or check.accepted:
+            check.set_cookies = ()  # it is too late for them, and they would add up
+        if isinstance(outcome, Unavailable):
+            check.asked_at = asked_at
+            look.fail(outcome, self._clock.monotonic())
+            return outcome
+        publish(scope, check, outcome)
+        look.learn(outcome, check.view, check.asked_at)
+        return None
 
     def _left(self, check: Check) -> float:
         if not isinstance(check.outcome, Authenticated):
             return inf
         return check.outcome.session.expires_at.timestamp() + self._settings.clock_skew - self._clock.time()
-
-    def _adopt_newer(self, check: Check) -> None:
-        # Another connection of the same session may have asked meanwhile.
-        entry = self._lookup.cache.get(check.key) if check.key is not None else None
-        if entry is not None and entry.asked_at > check.asked_at:
-            check.asked_at = entry.asked_at
-            check.outcome = entry.outcome
-            check.view = entry.view
 
     def _is_revoked(self, check: Check) -> bool:
         outcome = check.outcome

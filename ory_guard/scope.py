@@ -7,6 +7,7 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 from ory_guard.exceptions import ConfigurationError
+from ory_guard.looks import Look
 from ory_guard.outcomes import Outcome
 from ory_guard.policy import Requirement
 from ory_guard.redirects import request_url
@@ -36,6 +37,7 @@ class Check:
         gated: Whether a dependency asked for the session.
         requirements: What gates asked for, and got.
         set_cookies: Kratos' `Set-Cookie` values for this request's answer.
+        look: What the open connections with this credential know together, where it is watched.
         accepted: Whether the websocket was accepted.
         started: Whether the answer was begun.
     """
@@ -52,6 +54,7 @@ class Check:
     gated = False
     requirements: tuple[Requirement, ...] = ()
     set_cookies: tuple[bytes, ...] = ()
+    look: Look | None = None
     accepted = False
     started = False
 

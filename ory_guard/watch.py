@@ -79,6 +79,7 @@ class Watch:
 
     async def _look_on(self, watched: asyncio.Task[Any]) -> None:
         while True:
+            self._woken.clear()  # before the look: what comes during it is looked at again
             try:
                 found = await self._recheck()
             except Exception as fault:  # noqa: BLE001 - whatever breaks a look, the connection is not left open
@@ -89,7 +90,6 @@ class Watch:
                 self.refusal = found
                 watched.cancel()
                 return
-            self._woken.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(found):
                     await self._woken.wait()

@@ -76,6 +76,91 @@ async def test_connections_of_one_session_share_what_one_of_them_learns() -> Non
     assert other.scope["ory_guard"].view is not None
 
 
+@pytest.mark.parametrize("cache_ttl", [0, 1])
+async def test_an_interval_costs_one_question_where_little_is_kept(cache_ttl: float) -> None:
+    """However short answers are kept for: ten connections, opened one after the other, ask once in an interval."""
+    bench = Bench(cache_ttl=cache_ttl)
+    connections = []
+    for _ in range(10):
+        connections.append(await opened(bench))
+        await connections[-1].look()
+        bench.clock.advance(0.5)
+    asked, due = bench.calls, [5.0] * 10
+    for _ in range(200):
+        bench.clock.advance(0.25)
+        for number, connection in enumerate(connections):
+            due[number] -= 0.25
+            if due[number] <= 0:
+                wait = await connection.look()
+                assert isinstance(wait, float)
+                due[number] = wait
+
+    assert bench.calls - asked == 5
+
+
+async def test_what_is_taken_over_is_what_the_handler_sees() -> None:
+    """The state of the connection follows."""
+    bench = Bench(signed_in(), signed_in(aal2_session()), cache_ttl=0)
+    one, other = await opened(bench), await opened(bench)
+    bench.clock.advance(EVERY)
+    await one.look()
+    await other.look()
+
+    assert other.scope["state"]["session"].authenticator_assurance_level == "aal2"
+    assert other.scope["auth"].scopes == ("authenticated", "aal1", "aal2")
+
+
+async def test_a_failure_is_shared_as_well() -> None:
+    """While Kratos can't be asked, one connection tries in each second, and nobody is thrown out by another's."""
+    bench = Bench(signed_in(), DOWN)
+    connections = [await opened(bench) for _ in range(10)]
+    bench.clock.advance(EVERY)
+    assert [await connection.look() for connection in connections] == [1] * 10
+    bench.clock.advance(0.5)
+    assert [await connection.look() for connection in connections] == [0.5] * 10
+    assert bench.calls == 2
+
+    bench.clock.advance(0.5)
+    assert [await connection.look() for connection in connections] == [1] * 10
+    assert bench.calls == 3
+
+
+async def test_who_could_not_be_asked_about_takes_nobody_along() -> None:
+    """A connection that was opened while Kratos was down ends alone."""
+    bench = Bench(signed_in(), DOWN, cache_ttl=0)
+    connection = await opened(bench)
+    await connection.look()
+    bench.clock.advance(1)
+    late = Opened(bench, request())
+    assert isinstance(await late.look(), SessionCheckUnavailable)
+
+    assert await connection.look() == pytest.approx(EVERY - 1)
+
+
+@pytest.mark.parametrize(("begun", "kept"), [("accepted", 0), ("started", 0), (None, 1)])
+async def test_cookies_that_come_too_late_do_not_add_up(begun: str | None, kept: int) -> None:
+    """A socket that is open can't hand them on; an answer that has not begun can."""
+    anew = signed_in().with_header("set-cookie", "ory_kratos_session=anew; Path=/")
+    bench = Bench(signed_in(), anew)
+    connection = await opened(bench, request(SESSION_COOKIE))
+    if begun is not None:
+        setattr(connection.scope["ory_guard"], begun, True)
+    bench.clock.advance(EVERY)
+    await connection.look()
+
+    assert len(connection.scope["ory_guard"].set_cookies) == kept
+
+
+async def test_a_gate_that_is_passed_again_counts_once() -> None:
+    """A handler may ask for each message of a socket that is open for hours."""
+    bench = Bench()
+    connection = await opened(bench, max_age=3_600)
+    for _ in range(5):
+        await bench.guard.require(connection.scope, max_age=3_600)
+
+    assert len(connection.scope["ory_guard"].requirements) == 1
+
+
 async def test_a_refusal_that_another_connection_met_ends_this_one_too() -> None:
     """What is taken over is whatever is newer."""
     bench = Bench(signed_in(), refused())

@@ -85,6 +85,25 @@ async def test_a_socket_closes_at_once_when_its_session_is_revoked_here(kratos: 
     await bench.guard.aclose()
 
 
+async def test_a_revocation_during_a_look_is_looked_at_again(kratos: RawKratos) -> None:
+    """Who is revoked while a condition of the application's takes its time does not stay to the next interval."""
+    bench = Bench(kratos)
+    looks = 0
+
+    async def slowly(_session: Session[Any]) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 2:  # the first look of the watch
+            kratos.people.clear()
+            await bench.guard.invalidate(identity_id=ALICE)
+        return True
+
+    reply, seconds = await _open_socket(bench, every=3_600, when=slowly)
+    assert _closed_with(reply) == 1008
+    assert seconds < 1
+    await bench.guard.aclose()
+
+
 async def test_a_revoked_session_does_not_outlive_an_outage(kratos: RawKratos) -> None:
     """Revoked here while Kratos can't be asked: what was known counts no longer, so the socket closes with 1013."""
     bench = Bench(kratos)
@@ -144,9 +163,10 @@ async def test_a_condition_that_breaks_leaves_no_socket_open(kratos: RawKratos) 
     await bench.guard.aclose()
 
 
-async def test_many_sockets_of_a_session_share_one_look(kratos: RawKratos) -> None:
-    """Twenty sockets cost Kratos one question in each interval."""
-    bench = Bench(kratos, cache_ttl=3_600)
+@pytest.mark.parametrize("cache_ttl", [0, 3_600])
+async def test_many_sockets_of_a_session_share_one_look(kratos: RawKratos, cache_ttl: float) -> None:
+    """Twenty sockets cost Kratos one question in each interval, however short answers are kept for."""
+    bench = Bench(kratos, cache_ttl=cache_ttl)
 
     async def wait() -> None:
         await asyncio.sleep(0.55)
