@@ -150,8 +150,8 @@ def main() -> None:
     with RedisServer() as redis:
         for line in asyncio.run(_cost(redis)):
             print(f"- {line}")
-        names, values = ("s:__rand_int__", "a:__rand_int__", "b:__rand_int__"), ("x" * 2_000, "30000", "256", "9")
-        print(f"- the most puts of one Redis: {_most(redis, _PUT, '3', *names, *values)} a second")
+        names, values = [f"{kind}:__rand_int__" for kind in "sabcd"], ("x" * 2_000, "30000", "9", "0")
+        print(f"- the most puts of one Redis: {_most(redis, _PUT, '5', *names, *values)} a second")
         print(f"- the most lookups of one Redis: {_most(redis, _GET, '1', names[0])} a second")
 
 
