@@ -83,12 +83,12 @@ class Enforcement:
         if requirement is ANY_SESSION and type(outcome) is Authenticated and self._gate.passes(outcome, scope):
             return outcome.session
         if requirement.revalidate and check.key is not None:
-            publish(scope, check, await self._lookup.ask(scope, check, again=True, alone=True))
+            publish(scope, check, await self._lookup.ask(check, again=True, alone=True))
         verdict = await self._decide(scope, check, requirement)
         if isinstance(verdict, Refusal) and _is_token(check):
             verdict = await self._ask_beyond_claims(scope, check, requirement, verdict)
         elif isinstance(verdict, _CURED_BY_A_SIGN_IN) and self._is_worth_asking_again(check):
-            publish(scope, check, await self._lookup.ask(scope, check, again=True))
+            publish(scope, check, await self._lookup.ask(check, again=True))
             verdict = await self._decide(scope, check, requirement)
         if isinstance(verdict, Refusal):
             raise self._refused(scope, check, verdict)
@@ -101,7 +101,7 @@ class Enforcement:
     ) -> Session[Any] | Refusal:
         token = check.outcome
         assert token is not None  # noqa: S101 - it was found to be a token
-        outcome = await self._lookup.ask(scope, check, again=True)
+        outcome = await self._lookup.ask(check, again=True)
         if isinstance(outcome, Rejected):
             # A Kratos that does not take tokens as credentials says nothing about what this one proves.
             publish(scope, check, token)
@@ -145,7 +145,7 @@ class Enforcement:
             check.exempt = False
             check.outcome = check.view = None
             self._lookup.find(scope, check)
-        publish(scope, check, check.outcome or await self._lookup.ask(scope, check))
+        publish(scope, check, check.outcome or await self._lookup.ask(check))
         return check
 
     async def _decide(
@@ -211,7 +211,7 @@ class Enforcement:
         if failure is not None:
             return failure
         asked_at = check.asked_at
-        outcome = await self._lookup.ask(scope, check, again=not _is_token(check))
+        outcome = await self._lookup.ask(check, again=not _is_token(check))
         if check.started or check.accepted:
             check.set_cookies = ()  # it is too late for them, and they would add up
         if isinstance(outcome, Unavailable):

@@ -104,7 +104,7 @@ class OryGuard:
         self.enforce: Enforce = self._enforcement.enforce
         self.enforce_optional: EnforceOptional = self._enforcement.enforce_optional
         self.look: Callable[[Mapping[str, Any]], Check] = self._lookup.look
-        self.ask: Callable[[Mapping[str, Any], Check], Awaitable[Outcome]] = self._lookup.ask
+        self.ask: Callable[[Check], Awaitable[Outcome]] = self._lookup.ask
         self.stats: TellStats = self._lookup.stats
         self._watched: WeakSet[asyncio.Event] = WeakSet()
         self._client: FrontendClient | None = None
@@ -214,7 +214,7 @@ class OryGuard:
         """
         scope = scope_of(connection)
         check = await self._enforcement.checked(scope)
-        credential = self._lookup.credential(scope)
+        credential = check.credential
         if credential is None or check.key is None:
             return ()
         self._enforcement.refuse_cross_site(scope, credential)

@@ -108,23 +108,20 @@ class SessionLookup:
             self.find(scope, check)
         return check
 
-    async def ask(
-        self, scope: Mapping[str, Any], check: Check, *, again: bool = False, alone: bool = False
-    ) -> Outcome:
+    async def ask(self, check: Check, *, again: bool = False, alone: bool = False) -> Outcome:
         """Ask Kratos whose the request's credential is; never raises what goes wrong there.
 
         Args:
-            scope: The request.
-            check: Its check, which learns what came with the answer.
+            check: The request's check, which learns what came with the answer.
             again: Whether something is known already, so that caches on the way must not answer.
             alone: Whether the answer to an earlier question won't do.
         """
         check.view = None
         try:
-            credential = self.credential(scope)
-            assert credential is not None  # noqa: S101 - there is a key, so there was a credential
-            assert check.key is not None  # noqa: S101 - as above
-            fact = await self.checks.ask(check.key, credential, no_cache=again, alone=alone)
+            # Not what the headers hold by now: other middlewares may have changed them, and the answer would be
+            # kept under the key of another credential.
+            assert check.key is not None and check.credential is not None  # noqa: S101, PT018 - else nobody asks
+            fact = await self.checks.ask(check.key, check.credential, no_cache=again, alone=alone)
         except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
             return _broken(error)
         check.asked_at = fact.asked_at
@@ -153,7 +150,7 @@ class SessionLookup:
     def _takes_cookie(self, scope: Mapping[str, Any], carriers: list[Header], check: Check) -> bool:
         if has_bounced(carriers):
             check.bounced = True
-        if scope["type"] == "websocket" and not self._gate.trusts_origin(scope):
+        if scope["type"] != "http" and not self._gate.trusts_origin(scope):
             check.outcome = Rejected("origin", "cookie")
             return False
         return True
@@ -161,6 +158,7 @@ class SessionLookup:
     def _look_up(self, credential: Credential, check: Check) -> None:
         key = self._key(credential)
         entry = self.cache.get(key)
+        check.credential = credential
         if entry is not None:
             self._recall(check, key, entry)
         elif self._reader.is_sendable(credential):

@@ -83,7 +83,7 @@ class OrySessionMiddleware:
             await self._app(scope, receive, send)
             return
         check = guard.look(scope)
-        publish(scope, check, check.outcome or await guard.ask(scope, check))
+        publish(scope, check, check.outcome or await guard.ask(check))
         if kind == "websocket" or check.exempt or type(check.outcome) is not Anonymous:
             send = _watched(check, send)
         try:

@@ -6,6 +6,7 @@ Nothing kept here refers back to the scope: such a cycle would make every reques
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
+from ory_guard.credentials import Credential
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.looks import Look
 from ory_guard.outcomes import Outcome
@@ -28,7 +29,8 @@ class Check:
         root_path: `scope["root_path"]` likewise.
         outcome: Who is there; None until Kratos was asked.
         view: What applications see of it, where that was kept with the session.
-        key: The credential's cache key, where there is a credential that can be sent.
+        credential: The credential, where there is one.
+        key: Its cache key, where it can be sent.
         asked_at: When Kratos was asked, on the monotonic clock.
         waited: Whether this very request waited for Kratos' answer.
         exempt: Whether the path is exempt, so that nothing was asked yet.
@@ -45,6 +47,7 @@ class Check:
     # Most requests never change these, so they are not written for each.
     outcome: Outcome | None = None
     view: SessionView | None = None
+    credential: Credential | None = None
     key: bytes | None = None
     asked_at: float = 0.0
     waited = False

@@ -122,7 +122,7 @@ async def test_a_cookie_that_kratos_issued_anew_is_kept_for_the_answer() -> None
     guard = guard_of(RecordedKratos(recorded), moment_of(recorded))
     check = guard.look(http_scope(headers=recorded.headers()))
 
-    await guard.ask(http_scope(headers=recorded.headers()), check)
+    await guard.ask(check)
 
     (cookie,) = [value for name, value in recorded.response["headers"] if name == "set-cookie"]
     assert check.set_cookies == (cookie.encode(),)
@@ -135,7 +135,7 @@ async def test_a_cookie_for_somebody_else_does_not_get_through() -> None:
     guard = guard_of(RecordedKratos(recorded), moment_of(recorded))
     check = guard.look(http_scope(headers=recorded.headers()))
 
-    outcome = await guard.ask(http_scope(headers=recorded.headers()), check)
+    outcome = await guard.ask(check)
 
     assert isinstance(outcome, Authenticated)
     assert check.set_cookies == ()

@@ -5,15 +5,16 @@ import gzip
 import resource
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
-from ory_guard import Authenticated, Rejected, SecondFactorRequired
+from ory_guard import Authenticated, OrySessionMiddleware, Rejected, SecondFactorRequired
+from ory_guard.answers import Answer
 from ory_guard.exceptions import EnrollmentRequired, ReauthenticationRequired
 
 from .bench import Bench, TurnedClock, token
-from .harness import Request, Vigil, navigation, socket
+from .harness import Request, Vigil, call, navigation, socket
 from .raw_stub import ALICE, BOB, UNAUTHORIZED, Question, RawKratos, answer, answering, error_body, session
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +50,55 @@ async def test_the_cookies_name_is_part_of_the_key(kratos: RawKratos) -> None:
         [(b"cookie", b"one=ck-A")],
         [(b"cookie", b"two=ck-A")],
     ]
+    await bench.guard.aclose()
+
+
+@pytest.mark.parametrize("inside", [((b"x-session-token", b"tok-B"),), (), (_COOKIE,)])
+async def test_headers_that_are_changed_on_the_way_in_change_nobody(
+    kratos: RawKratos, inside: tuple[tuple[bytes, bytes], ...]
+) -> None:
+    """A middleware in between may swap or drop the credential: who asks again, asks about the one that came in.
+
+    Else the answer for one credential would be kept under the key of another.
+    """
+    bench = Bench(kratos, cookie_names=("other", "ory_kratos_session"))
+    named = []
+
+    async def endpoint(scope: Any, receive: Any, send: Any) -> None:
+        scope["headers"] = list(inside)
+        named.append((await bench.guard.require(scope, revalidate=True)).identity.id)
+        await bench.guard.require(scope)
+        await Answer(204, [], b"")(scope, receive, send)
+
+    app = OrySessionMiddleware(endpoint, guard=bench.guard)
+    for _ in range(2):
+        assert (await call(app, token("tok-A"))).status == 204
+    assert named == [ALICE, ALICE]
+    assert {question.credential for question in kratos.questions} == {b"tok-A"}
+    assert (await bench.who("tok-A"), await bench.who("tok-B")) == (ALICE, BOB)
+    await bench.guard.aclose()
+
+
+async def test_who_signs_out_is_who_came_in(kratos: RawKratos) -> None:
+    """The same for signing out: what is ended at Kratos is the session that is forgotten here."""
+
+    async def sign_out(question: Question, writer: asyncio.StreamWriter) -> None:
+        flow = {"logout_url": "https://auth.example.com/bye", "logout_token": "once"}
+        known = kratos.people[question.credential]
+        writer.write(answer(flow) if b"/logout/browser" in question.line else known)
+
+    kratos.behaviour = sign_out
+    bench = Bench(kratos)
+
+    async def endpoint(scope: Any, receive: Any, send: Any) -> None:
+        scope["headers"] = [(b"cookie", b"ory_kratos_session=ck-B")]
+        await bench.guard.end_session(scope)
+        await Answer(204, [], b"")(scope, receive, send)
+
+    await call(OrySessionMiddleware(endpoint, guard=bench.guard), Request((_COOKIE,), method="POST"))
+    asked = [question.line.partition(b"?")[0].split()[1] for question in kratos.questions]
+    assert asked == [b"/sessions/whoami", b"/self-service/logout/browser", b"/self-service/logout"]
+    assert {question.credential for question in kratos.questions} == {b"ck-A"}
     await bench.guard.aclose()
 
 
@@ -490,6 +540,8 @@ async def test_a_scope_of_another_type_goes_no_further(kratos: RawKratos, kind: 
 
     with pytest.raises(RuntimeError, match="ory_guard"):
         await bench.get(Odd(token().headers))
+    # Asked of the guard itself, it is at least no place for a cookie without a trusted page.
+    assert await bench.ask(Odd((_COOKIE,))) == Rejected("origin", "cookie")
     assert kratos.questions == []
 
 
