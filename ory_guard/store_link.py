@@ -31,6 +31,7 @@ PATIENCE: Final = 0.05
 _LEAST_PATIENCE: Final = 0.005
 _COOLDOWN: Final = 0.1
 _PATIENCE_TO_CONNECT: Final = 1.0
+_PATIENCE_TO_CLOSE: Final = 1.0
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 2.0
 _MOST_ERRANDS: Final = 256
@@ -134,13 +135,13 @@ class StoreLink:
             errand.add_done_callback(self._errands.discard)
 
     async def aclose(self) -> None:
-        """End the subscription and what is under way."""
+        """End the subscription and what is under way; a store that can't be closed holds nobody up."""
         tasks = [*self._tasks, *self._errands]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.subscribed = False
-        await self._store.aclose()
+        await self.call(self._store.aclose, patience=_PATIENCE_TO_CLOSE)
 
     async def _listen(self) -> None:
         pause = _FIRST_PAUSE

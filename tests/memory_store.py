@@ -133,3 +133,4 @@ class MemoryStore:
     async def aclose(self) -> None:
         """Note it."""
         self.closed += 1
+        await self._called("aclose")

@@ -141,7 +141,7 @@ async def test_refusals_stay_where_they_are(shelf: Shelf) -> None:
     assert await worker.ask() == Rejected("inactive", "x_session_token")
     await worker.guard.aclose()
 
-    assert worker.store.calls == ["subscribe", "get"]
+    assert worker.store.calls == ["subscribe", "get", "aclose"]
 
 
 @pytest.mark.parametrize("by", [{"session_id": SESSION_ID}, {"identity_id": IDENTITY_ID}])

@@ -1,47 +1,17 @@
 """The link to a store: every call is bounded, the first failure stops the asking, and the link mends itself."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextvars import ContextVar
 from functools import partial
 
 import pytest
-from memory_store import MemoryStore, Shelf, eventually
-from stub_kratos import StandingClock
+from link_bench import Bench, answer, fail
+from memory_store import MemoryStore, eventually
 
 from ory_guard.breaker import Breaker
-from ory_guard.store_link import PATIENCE, StoreLink
 
 pytestmark = pytest.mark.anyio
-
-
-class Bench:
-    """A link, what it uses, and what it told."""
-
-    def __init__(self) -> None:
-        self.shelf = Shelf()
-        self.store = MemoryStore(self.shelf)
-        self.clock = StandingClock()
-        self.breaker = Breaker(self.clock.monotonic, 1.0, lambda _state: None)
-        self.heard: list[tuple[str, ...] | None] = []
-        self.changes: list[tuple[bool, str]] = []
-        self.caught_up = 0
-        self.link: StoreLink | None = None
-
-    def open(self) -> StoreLink:
-        """Start the link."""
-        self.link = StoreLink(
-            self.store,
-            self.breaker,
-            catch_up=self._catch_up,
-            heard=self.heard.append,
-            changed=lambda ready, reason: self.changes.append((ready, reason)),
-        )
-        return self.link
-
-    async def _catch_up(self) -> None:
-        self.caught_up += 1
 
 
 @pytest.fixture
@@ -49,24 +19,7 @@ async def bench() -> AsyncIterator[Bench]:
     """A store, and no link yet."""
     made = Bench()
     yield made
-    if made.link is not None:
-        await made.link.aclose()
-
-
-async def answer() -> str:
-    """Answer at once."""
-    return "answer"
-
-
-async def never() -> str:
-    """Never answer."""
-    await asyncio.Event().wait()
-    return ""
-
-
-async def fail() -> str:
-    """Fail."""
-    raise ConnectionError
+    await made.close()
 
 
 async def test_a_link_is_ready_once_its_subscription_stands(bench: Bench) -> None:
@@ -77,66 +30,6 @@ async def test_a_link_is_ready_once_its_subscription_stands(bench: Bench) -> Non
     assert await link.settle()
     assert link.ready
     assert (bench.caught_up, bench.heard, bench.changes) == (1, [None], [(True, "")])
-
-
-async def test_one_request_waits_for_a_store_that_does_not_answer_and_no_other(bench: Bench) -> None:
-    """It waits for fifty milliseconds."""
-    bench.store.slow.add("subscribe")
-    link = bench.open()
-
-    started = time.monotonic()
-    assert not await link.settle()
-    first = time.monotonic() - started
-    started = time.monotonic()
-    assert not await link.settle()
-    second = time.monotonic() - started
-
-    assert second < 0.02 < first < 0.5
-
-
-async def test_a_store_that_was_late_for_one_request_is_tried_out_before_the_next(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its subscription may stand meanwhile; whether it answers in time is not for a second request to find out."""
-    door = asyncio.Event()
-    subscribe = bench.store.subscribe
-
-    async def subscribe_late() -> AsyncGenerator[tuple[str, ...] | None, None]:
-        await door.wait()
-        async for message in subscribe():
-            yield message
-
-    monkeypatch.setattr(bench.store, "subscribe", subscribe_late)
-    link = bench.open()
-    assert not await link.settle()
-
-    door.set()
-    await eventually(lambda: link.subscribed)
-    assert not await link.settle()
-    bench.clock.advance(1)
-
-    await eventually(lambda: link.ready)
-    assert bench.store.calls == ["subscribe", "put", "get", "delete"]
-
-
-async def test_waiting_for_the_connection_is_part_of_the_patience(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A request that waited thirty milliseconds for it waits twenty for the answer; the next one has all of it."""
-    subscribe = bench.store.subscribe
-
-    async def subscribe_slowly() -> AsyncGenerator[tuple[str, ...] | None, None]:
-        await asyncio.sleep(0.03)
-        async for message in subscribe():
-            yield message
-
-    monkeypatch.setattr(bench.store, "subscribe", subscribe_slowly)
-    link = bench.open()
-
-    left = await link.settle()
-
-    assert 0 < left <= PATIENCE - 0.029
-    assert await link.settle() == PATIENCE
 
 
 async def test_a_link_keeps_nothing_of_the_request_that_opened_it(bench: Bench) -> None:
@@ -197,20 +90,6 @@ async def test_a_subscription_that_just_ends_is_lost_too(bench: Bench, monkeypat
 
     await eventually(lambda: (False, "the subscription ended") in bench.changes)
     assert not link.ready
-
-
-@pytest.mark.parametrize("how", ["failing", "slow"])
-async def test_the_first_bad_call_stops_the_asking(bench: Bench, how: str) -> None:
-    """It is bounded, its caller gets nothing, and the breaker opens."""
-    link = bench.open()
-    await link.settle()
-
-    started = time.monotonic()
-    assert await link.call(fail if how == "failing" else never) is None
-
-    assert time.monotonic() - started < 0.5
-    assert not link.ready
-    assert bench.changes[-1] == (False, "ConnectionError" if how == "failing" else "TimeoutError")
 
 
 async def test_a_link_tries_a_failed_store_out_before_anybody_else_does(

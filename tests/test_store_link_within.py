@@ -4,20 +4,11 @@ import asyncio
 import time
 
 import pytest
+from link_bench import answer, fail
 
 from ory_guard.store_link import PATIENCE, within
 
 pytestmark = pytest.mark.anyio
-
-
-async def answer() -> str:
-    """Answer at once."""
-    return "answer"
-
-
-async def fail() -> str:
-    """Fail."""
-    raise ConnectionError
 
 
 async def test_within_returns_what_comes_in_time() -> None:

@@ -1,0 +1,56 @@
+"""A link to a store, what it uses, and what it told."""
+
+from memory_store import MemoryStore, Shelf
+from stub_kratos import StandingClock
+
+from ory_guard.breaker import Breaker
+from ory_guard.store_link import StoreLink
+
+
+class Bench:
+    """A link, what it uses, and what it told."""
+
+    def __init__(self) -> None:
+        self.shelf = Shelf()
+        self.store = MemoryStore(self.shelf)
+        self.clock = StandingClock()
+        self.breaker = Breaker(self.clock.monotonic, 1.0, lambda _state: None)
+        self.heard: list[tuple[str, ...] | None] = []
+        self.changes: list[tuple[bool, str]] = []
+        self.caught_up = 0
+        self.link: StoreLink | None = None
+
+    def open(self) -> StoreLink:
+        """Start the link."""
+        self.link = StoreLink(
+            self.store,
+            self.breaker,
+            catch_up=self._catch_up,
+            heard=self.heard.append,
+            changed=lambda ready, reason: self.changes.append((ready, reason)),
+        )
+        return self.link
+
+    async def close(self) -> None:
+        """End the link, if there is one."""
+        if self.link is not None:
+            await self.link.aclose()
+
+    async def _catch_up(self) -> None:
+        self.caught_up += 1
+
+
+async def answer() -> str:
+    """Answer at once."""
+    return "answer"
+
+
+async def never() -> str:
+    """Never answer."""
+    await asyncio.Event().wait()
+    return ""
+
+
+async def fail() -> str:
+    """Fail."""
+    raise ConnectionError
