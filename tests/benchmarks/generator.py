@@ -15,29 +15,29 @@ from typing import Final
 
 from benchmarks.traffic import Headers
 
-__all__ = ["NAME", "answers"]
+__all__ = ["NAME", "rate"]
 
 _WRK: Final = shutil.which("wrk")
 NAME: Final = "wrk" if _WRK else "the generator in tests/benchmarks (wrk is not installed)"
 _CONNECTIONS: Final = 16
 
 
-def answers(port: int, path: str, headers: Headers, seconds: float) -> int:
-    """Return how many requests were answered 200.
+def rate(port: int, path: str, headers: Headers, seconds: float) -> float:
+    """Return how many requests were answered 200 in a second.
 
     Raises:
         RuntimeError: One was not.
     """
     if _WRK is None:
-        return _by_itself(port, path, headers, seconds)
+        return _by_itself(port, path, headers, seconds) / seconds
     told = [argument for name, value in headers for argument in ("-H", f"{name.decode()}: {value.decode()}")]
     options = ["-t1", f"-c{_CONNECTIONS}", f"-d{ceil(seconds)}s"]
     url = f"http://127.0.0.1:{port}{path}"
     report = subprocess.run([_WRK, *options, *told, url], capture_output=True, text=True, check=True).stdout
-    count = re.search(r"(\d+) requests in ", report)
-    if count is None or "Non-2xx" in report:
+    found = re.search(r"Requests/sec: +([0-9.]+)", report)
+    if found is None or "Non-2xx" in report:
         raise RuntimeError(f"not every request was answered 200:\n{report}")
-    return int(count[1])
+    return float(found[1])
 
 
 def _by_itself(port: int, path: str, headers: Headers, seconds: float) -> int:
