@@ -1,5 +1,7 @@
 """A link to a store, what it uses, and what it told."""
 
+import asyncio
+
 from memory_store import MemoryStore, Shelf
 from stub_kratos import StandingClock
 
