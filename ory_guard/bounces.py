@@ -4,6 +4,7 @@ An application and its Kratos that disagree (cookie domains, clocks, assurance l
 fro for ever. The count travels in a short-lived cookie; forged, it does no more than show its owner a page.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any, Final
@@ -15,6 +16,8 @@ __all__ = ["count_bounce", "forget_bounces", "has_bounced"]
 _NAME: Final = b"ory_guard_bounces"
 _WINDOW: Final = 60
 _MOST: Final = 2
+_PAGES: Final = 4
+_COUNT: Final = re.compile(rb"([0-9])\.([0-9]{1,12})\.([0-9a-f]{8})")
 
 
 def count_bounce(
@@ -33,13 +36,15 @@ def count_bounce(
         the browser should be shown a page instead.
     """
     page = sha256((return_to or "").encode()).hexdigest()[:8].encode()
-    count, started = _counted(scope, page)
-    if not 0 <= now - started < _WINDOW:
-        count, started = 0, int(now)
+    counts = {one: seen for one, seen in _counted(scope).items() if 0 <= now - seen[1] < _WINDOW}
+    count, started = counts.pop(page, (0, int(now)))
     if count >= _MOST:
         return None
-    left = max(int(started + _WINDOW - now), 1)
-    return _set_cookie(settings, b"%d.%d.%s" % (count + 1, started, page), left)
+    # Tabs that go round at the same time take turns, so each page keeps its own count.
+    kept = [(page, (count + 1, started)), *counts.items()][:_PAGES]
+    value = b"-".join(b"%d.%d.%s" % (number, since, one) for one, (number, since) in kept)
+    newest = max(since for _, (_, since) in kept)
+    return _set_cookie(settings, value, max(int(newest + _WINDOW - now), 1))
 
 
 def has_bounced(headers: Iterable[tuple[bytes, bytes]]) -> bool:
@@ -55,25 +60,19 @@ def forget_bounces(settings: GuardSettings) -> bytes:
     return _set_cookie(settings, b"", 0)
 
 
-def _counted(scope: Mapping[str, Any], page: bytes) -> tuple[int, int]:
+def _counted(scope: Mapping[str, Any]) -> dict[bytes, tuple[int, int]]:
+    """Return how often, and since when, by page."""
+    counts: dict[bytes, tuple[int, int]] = {}
     for name, header in scope["headers"]:
         if name != b"cookie":
             continue
         for pair in header.split(b";"):
             key, _, value = pair.strip(b" \t").partition(b"=")
-            parts = value.split(b".")
-            if (
-                key == _NAME
-                and len(parts) == 3
-                and parts[2] == page
-                and all(_is_number(part) for part in parts[:2])
-            ):
-                return int(parts[0]), int(parts[1])
-    return 0, 0
-
-
-def _is_number(text: bytes) -> bool:
-    return text.isdigit() and len(text) <= 12
+            if key == _NAME:
+                for one in map(_COUNT.fullmatch, value.split(b"-", _PAGES)):
+                    if one is not None:
+                        counts.setdefault(one[3], (int(one[1]), int(one[2])))
+    return counts
 
 
 def _set_cookie(settings: GuardSettings, value: bytes, max_age: int) -> bytes:

@@ -79,12 +79,47 @@ async def test_after_a_minute_the_count_begins_anew() -> None:
 
 
 async def test_each_page_has_its_own_count() -> None:
-    """Opening several tabs is no loop; the count is that of the last page."""
+    """Opening several tabs is no loop."""
     browser = Browser(Bench())
 
     statuses = [(await browser.open(f"/page/{number}")).status for number in range(6)]
 
     assert statuses == [303] * 6
+
+
+@pytest.mark.parametrize("tabs", [2, 4])
+async def test_tabs_that_go_round_together_are_told_together(tabs: int) -> None:
+    """They take turns, and each page is counted for itself."""
+    browser = Browser(Bench())
+
+    statuses = [(await browser.open(f"/page/{number % tabs}")).status for number in range(3 * tabs)]
+
+    assert statuses == [303] * 2 * tabs + [401] * tabs
+
+
+async def test_more_pages_than_a_cookie_should_hold_are_forgotten() -> None:
+    """The four that were asked for last are counted; so the cookie stays small."""
+    browser = Browser(Bench())
+    for number in range(9):
+        await browser.open(f"/page/{number}")
+
+    assert len(browser.cookies[b"ory_guard_bounces"].split(b"-")) == 4
+    assert [(await browser.open(f"/page/{number}")).status for number in (8, 8)] == [303, 401]
+
+
+async def test_a_count_that_is_over_is_not_handed_on() -> None:
+    """After a minute the page is as good as new, and the others keep their time."""
+    bench = Bench()
+    browser = Browser(bench)
+    await browser.open("/old")
+    bench.clock.advance(40)
+    (cookie,) = (await browser.open("/new")).all(b"set-cookie")
+    assert b"Max-Age=60;" in cookie
+    bench.clock.advance(20)
+    (cookie,) = (await browser.open("/new")).all(b"set-cookie")
+
+    assert b"-" not in cookie.partition(b";")[0]
+    assert b"Max-Age=40;" in cookie
 
 
 async def test_a_prefetch_is_not_counted() -> None:
