@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ory_guard.credentials import Credential
-from ory_guard.exceptions import KratosRefusal
+from ory_guard.exceptions import FlowError, KratosProtocolError, KratosRefusal
 
 if TYPE_CHECKING:
     from ory_guard.client import FrontendClient
@@ -17,18 +17,23 @@ def _cookie(credential: Credential) -> str:
     return credential.header()[1].decode("ascii")
 
 
+def _unexpected(error: KratosRefusal | FlowError) -> KratosProtocolError:
+    # Kratos gives no other refusal here: something stands in between, or it is not Kratos.
+    return KratosProtocolError(str(error))
+
+
 async def logout_link(client: "FrontendClient", credential: Credential, return_to: str | None) -> str | None:
     """Return Kratos' one-time address that signs the browser out, or None where nobody is signed in.
 
     Raises:
-        KratosUnavailable: Kratos could not be asked.
+        KratosUnavailable: Kratos could not be asked, or answered something else.
     """
     try:
         flow = await client.create_browser_logout_flow(cookie=_cookie(credential), return_to=return_to)
-    except KratosRefusal as refusal:
-        if refusal.status_code == _UNAUTHORIZED:
+    except (KratosRefusal, FlowError) as error:
+        if error.status_code == _UNAUTHORIZED:
             return None
-        raise
+        raise _unexpected(error) from None
     return flow.logout_url
 
 
@@ -39,16 +44,16 @@ async def end_session_at_kratos(client: "FrontendClient", credential: Credential
         The `Set-Cookie` values that the browser has to get.
 
     Raises:
-        KratosUnavailable: Kratos could not be asked, so the session may live on.
+        KratosUnavailable: Kratos could not be asked, or answered something else, so the session may live on.
     """
-    if credential.kind != "cookie":
-        await client.perform_native_logout(body={"session_token": credential.value.decode("ascii")})
-        return ()
     try:
+        if credential.kind != "cookie":
+            await client.perform_native_logout(body={"session_token": credential.value.decode("ascii")})
+            return ()
         flow = await client.create_browser_logout_flow(cookie=_cookie(credential))
         answer = await client.with_response.update_logout_flow(token=flow.logout_token, cookie=_cookie(credential))
-    except KratosRefusal as refusal:
-        if refusal.status_code == _UNAUTHORIZED:
+    except (KratosRefusal, FlowError) as error:
+        if error.status_code == _UNAUTHORIZED and credential.kind == "cookie":
             return ()
-        raise
+        raise _unexpected(error) from None
     return answer.set_cookies

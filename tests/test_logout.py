@@ -14,7 +14,7 @@ from starlette.routing import Route
 from stub_kratos import APP, COOKIE, STEP_UP, Asked, Told, refused, signed_in
 
 from ory_guard import Authenticated, OrySessionMiddleware
-from ory_guard.exceptions import ConfigurationError, CsrfViolation, KratosRefusal, KratosUnavailable
+from ory_guard.exceptions import ConfigurationError, CsrfViolation, KratosProtocolError, KratosUnavailable
 from ory_guard.starlette import logout_response
 
 pytestmark = pytest.mark.anyio
@@ -159,13 +159,25 @@ async def test_when_kratos_cannot_be_asked_nobody_is_signed_out() -> None:
         await bench.guard.end_session(request(SESSION_COOKIE))
 
 
+@pytest.mark.parametrize("status", [400, 403, 404, 410, 418, 422])
 @pytest.mark.parametrize("step", ["create", "submit"])
-async def test_any_other_refusal_of_kratos_is_told(step: Any) -> None:
-    """It must not look like a logout."""
-    bench = Bench(Kratos(**{step: refused(418)}))
+async def test_any_other_refusal_is_an_outage(step: Any, status: int) -> None:
+    """It must not look like a logout, nor like a fault of the application: something stands before Kratos."""
+    bench = Bench(Kratos(**{step: refused(status)}))
 
-    with pytest.raises(KratosRefusal):
+    assert (await leave(bench, SESSION_COOKIE)).status == 503
+    with pytest.raises(KratosProtocolError, match=str(status)):
         await bench.guard.end_session(request(SESSION_COOKIE))
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_any_refusal_of_a_tokens_end_is_an_outage(status: int) -> None:
+    """Kratos answers 204 for a token that is dead already, so whatever says otherwise is not Kratos."""
+    kratos = Kratos()
+    kratos.answers["/self-service/logout/api"] = refused(status)
+    bench = Bench(kratos)
+
+    assert (await leave(bench, SESSION_TOKEN)).status == 503
 
 
 async def test_a_page_can_link_to_kratos_own_logout() -> None:
@@ -178,7 +190,7 @@ async def test_a_page_can_link_to_kratos_own_logout() -> None:
     assert await bench.guard.logout_url(request((b"accept", b"*/*"))) is None
     assert await bench.guard.logout_url(request((b"cookie", COOKIE + b"; ory_kratos_session=other"))) is None
     assert await Bench(Kratos(create=refused(401))).guard.logout_url(request(SESSION_COOKIE)) is None
-    with pytest.raises(KratosRefusal):
+    with pytest.raises(KratosProtocolError):
         await Bench(Kratos(create=refused(418))).guard.logout_url(request(SESSION_COOKIE))
 
 
