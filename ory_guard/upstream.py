@@ -7,7 +7,8 @@ redirects, no proxies from the environment.
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from ory_guard.loops import PerLoop
 from ory_guard.settings import GuardSettings
 from ory_guard.whoami import Answer
 
-__all__ = ["Nonsense", "Overloaded", "Transport", "Upstream"]
+__all__ = ["Nonsense", "Overloaded", "Transport", "Upstream", "headers_hidden"]
 
 Transport = httpx2.AsyncBaseTransport
 
@@ -42,6 +43,18 @@ class _HideAnswers(logging.Filter):
 
 
 _HIDE_ANSWERS: Final = _HideAnswers()
+for _name in ("httpcore2.http11", "httpcore2.http2"):
+    logging.getLogger(_name).addFilter(_HIDE_ANSWERS)
+
+
+@contextmanager
+def headers_hidden() -> Iterator[None]:
+    """Keep the headers of answers that come in this block out of the log."""
+    token = _ASKING.set(True)
+    try:
+        yield
+    finally:
+        _ASKING.reset(token)
 
 
 class _Connection:
@@ -106,7 +119,6 @@ class Upstream:
             Nonsense: The answer is larger than is read.
             Exception: Whatever else the transport raises; its text may hold the credential.
         """
-        _ASKING.set(True)  # to the end of the check's task, which has a context of its own
         headers = [*self._headers, credential.header()]
         if no_cache:
             headers.append((b"Cache-Control", b"max-age=0"))
@@ -116,7 +128,8 @@ class Upstream:
                 connection = self._connections.current() or await self._connections.get()
                 async with connection.slots:
                     slot = True
-                    return await self._exchange(connection.transport, headers)
+                    with headers_hidden():
+                        return await self._exchange(connection.transport, headers)
         except TimeoutError:
             if not slot:
                 raise Overloaded from None
@@ -179,6 +192,4 @@ def _connection_maker(settings: GuardSettings, given: Transport | None) -> Calla
 
     # The first transport imports the rest of the library (0.1 s): now, and not in the first request's event loop.
     connect()
-    for name in ("httpcore2.http11", "httpcore2.http2"):
-        logging.getLogger(name).addFilter(_HIDE_ANSWERS)
     return connect

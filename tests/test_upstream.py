@@ -322,18 +322,19 @@ async def test_an_https_kratos_that_nobody_vouches_for_is_not_told_the_credentia
         await upstream.aclose()
 
 
-async def test_no_log_of_the_http_library_holds_a_credential(caplog: pytest.LogCaptureFixture) -> None:
-    """Not at any level: neither the one that was sent nor the one in `Set-Cookie`."""
-
-    async def check() -> None:
-        # As in a guard, where each check runs in a context of its own.
-        async with listening(SESSION) as kratos:
-            upstream = upstream_of(kratos)
+@pytest.mark.parametrize("given", [False, True])
+async def test_no_log_of_the_http_library_holds_a_credential(
+    caplog: pytest.LogCaptureFixture, *, given: bool
+) -> None:
+    """Not at any level: neither the one that was sent nor the one in `Set-Cookie`, whoever made the transport."""
+    async with listening(SESSION) as kratos:
+        transport = httpx2.AsyncHTTPTransport() if given else None
+        upstream = Upstream(settings_of(kratos_public_url=kratos.url), transport)
+        with caplog.at_level(logging.DEBUG):
             await whoami(upstream, SESSION_COOKIE)
-            await upstream.aclose()
-
-    with caplog.at_level(logging.DEBUG):
-        await asyncio.create_task(check())
+        await upstream.aclose()
+        if transport is not None:
+            await transport.aclose()
 
     assert "send_request_headers" in caplog.text
     assert COOKIE.decode() not in caplog.text

@@ -12,6 +12,7 @@ import httpx2
 
 from ory_guard.exceptions import KratosProtocolError, KratosTimeout, KratosUnavailable
 from ory_guard.loops import PerLoop
+from ory_guard.upstream import headers_hidden
 from ory_guard.whoami import Answer
 
 __all__ = ["MAX_ANSWER_BYTES", "Wire"]
@@ -49,7 +50,8 @@ class Wire:
         try:
             async with asyncio.timeout(self._timeout):
                 kept = await self._transports.get()
-                return await _exchange(name, kept.transport, request)
+                with headers_hidden():
+                    return await _exchange(name, kept.transport, request)
         except (TimeoutError, httpx2.TimeoutException):
             raise KratosTimeout(f"{name}: Kratos did not answer within {self._timeout:g} s") from None
         except KratosProtocolError:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -252,3 +253,19 @@ def test_certificates_are_loaded_for_https_only(monkeypatch: pytest.MonkeyPatch)
 
     assert repr(FrontendClient("https://id.example")) == "<FrontendClient https://id.example>"
     assert repr(FrontendClient("http://id.example/")) == "<FrontendClient http://id.example>"
+
+
+async def test_no_log_of_the_http_library_holds_kratos_cookies(caplog: pytest.LogCaptureFixture) -> None:
+    """A sign-in answers with one; what the application itself asks elsewhere is logged as before."""
+    serve = answering(b"HTTP/1.1 200 OK\r\nSet-Cookie: ory_kratos_session=anew\r\nContent-Length: 2\r\n\r\n{}")
+    async with kratos(serve) as url, FrontendClient(url) as client, httpx2.AsyncHTTPTransport() as own:
+        with caplog.at_level(logging.DEBUG):
+            with pytest.raises(KratosProtocolError):
+                await client.to_session(cookie="ory_kratos_session=ck-A")
+            assert "send_request_headers" in caplog.text
+            assert "=anew" not in caplog.text
+            assert "ck-A" not in caplog.text
+
+            response = await own.handle_async_request(httpx2.Request("GET", url))
+            await response.aclose()
+        assert "=anew" in caplog.text
