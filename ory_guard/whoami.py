@@ -109,7 +109,7 @@ class WhoamiReader:
         try:
             session = self._session_model.model_validate_json(answer.body)
         except ValidationError as error:
-            places = {".".join(map(str, fault["loc"])) or "body" for fault in error.errors(include_input=False)}
+            places = {_place(fault["loc"]) for fault in error.errors(include_input=False)}
             return _nonsense(f"the session is not readable at {', '.join(sorted(places))}")
         left = session.expires_at.timestamp() - now
         if not self._is_live(session, left):
@@ -148,6 +148,11 @@ class WhoamiReader:
         if error_id == "session_credential_required":
             return Reading(Rejected("inactive", credential.kind), self._settings.negative_ttl)
         return _nonsense("a 403 without an error id that is known")
+
+
+def _place(path: Iterable[int | str]) -> str:
+    text = ".".join(map(str, path)) or "body"
+    return text if text.isprintable() else ascii(text)  # keys of traits may be their owner's
 
 
 def _typed(traits: type[Any]) -> type[Session[Any]]:

@@ -70,6 +70,18 @@ def test_what_happens_for_every_request_is_debug(caplog: pytest.LogCaptureFixtur
     assert vars(record)["ory_guard.age"] == 0.5
 
 
+@pytest.mark.parametrize("odd", ["\n", "\r", "\x1b[2K", "\x00", "\u2028", "\x85"])
+def test_no_id_begins_a_record_of_its_own(odd: str, caplog: pytest.LogCaptureFixture) -> None:
+    """What an application took from an address is escaped in the text; in the field it is as it was."""
+    sent = f"s{odd}ory_guard CRITICAL forged"
+    with caplog.at_level(logging.INFO, "ory_guard.events"):
+        EventLog(LOGGER)(SessionsInvalidated(sent, None))
+
+    (record,) = caplog.records
+    assert record.getMessage() == f"sessions.invalidated session_id={sent!a} identity_id=None"
+    assert vars(record)["ory_guard.session_id"] == sent
+
+
 @pytest.mark.anyio
 async def test_records_can_be_left_out(caplog: pytest.LogCaptureFixture) -> None:
     """Metrics and spans may be enough."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -262,6 +263,24 @@ def test_traits_that_do_not_fit_are_nonsense_and_told_by_place(caplog: pytest.Lo
 
     assert reading.outcome == Unavailable("protocol")
     assert caplog.messages == ["whoami.nonsense: the session is not readable at identity.traits.role"]
+
+
+class Counts(BaseModel):
+    """Traits with keys that their owner chooses."""
+
+    model_config = ConfigDict(frozen=True)
+
+    counts: Mapping[str, int]
+
+
+def test_a_place_that_its_owner_named_begins_no_record_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    """Keys of traits may be anything, a line break among it."""
+    body = session_body(identity={"traits": {"counts": {"a\nory_guard CRITICAL forged": "x"}}})
+    with caplog.at_level(logging.ERROR, "ory_guard"):
+        WhoamiReader(settings_of(), Counts).read(answer_of(signed_in(body)), TOKEN, NOW.timestamp())
+
+    (message,) = caplog.messages
+    assert message.endswith(r"at 'identity.traits.counts.a\nory_guard CRITICAL forged'")
 
 
 @pytest.mark.parametrize(("status", "reason"), [(429, "rate_limited"), (500, "unreachable"), (503, "unreachable")])

@@ -38,6 +38,12 @@ class EventLog:
         level = logging.INFO if isinstance(event, _TOLD) else logging.DEBUG
         if self._logger.isEnabledFor(level):
             values: dict[str, Any] = {field.name: getattr(event, field.name) for field in fields(event)}
-            text = " ".join(f"{name}={value}" for name, value in values.items())
+            text = " ".join(f"{name}={_on_one_line(value)}" for name, value in values.items())
             extra = {"event.name": event.name, **{f"ory_guard.{name}": value for name, value in values.items()}}
             self._logger.log(level, "%s %s", event.name, text, extra=extra)
+
+
+def _on_one_line(value: object) -> str:
+    # An id that an application takes from an address may hold a line break, and with it a record of its own.
+    text = str(value)
+    return text if text.isprintable() else ascii(text)
