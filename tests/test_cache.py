@@ -27,11 +27,28 @@ REFUSED = Rejected("inactive", "cookie")
 SECOND_FACTOR = SecondFactorRequired("cookie", enrolled=True)
 
 
+class TickingClock(StandingClock):
+    """A clock that stands until it is told to run by a step at every look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._step = 0.0
+
+    def tick(self, seconds: float) -> None:
+        """Run by so much from now on."""
+        self._step = seconds
+
+    def monotonic(self) -> float:
+        """Return the monotonic time."""
+        self.advance(self._step)
+        return super().monotonic()
+
+
 class Bench:
     """A cache, its clock, and an answer's way into it."""
 
     def __init__(self, size: int = 100) -> None:
-        self.clock = StandingClock()
+        self.clock = TickingClock()
         self.cache = SessionCache(size, LONGEST, self.clock)
 
     def entry(self, outcome: Answered, ttl: float = LONGEST) -> Entry:
@@ -118,6 +135,19 @@ def test_what_is_discarded_is_gone(bench: Bench) -> None:
     for key in (b"a", b"b", b"c"):
         bench.cache.discard(key)
         assert bench.cache.get(key) is None
+
+
+def test_an_entry_may_end_between_two_looks_at_the_clock() -> None:
+    """It is gone then, and what takes its place is kept."""
+    for ticks in range(1, 12):
+        bench = Bench()
+        bench.put(b"k", ADA, ttl=1)
+        newer = bench.entry(BOB)
+        bench.clock.tick(1 / ticks)
+
+        bench.cache.put(b"k", newer, bench.cache.generation)
+
+        assert bench.cache.get(b"k") is newer
 
 
 def test_unknown_tokens_evict_nobody() -> None:

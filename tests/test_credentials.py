@@ -11,7 +11,8 @@ from stub_kratos import settings_of
 from ory_guard.credentials import Credential, CredentialHasher, CredentialKind, CredentialReader, Unusable
 
 READER = CredentialReader(settings_of())
-WILDCARD = CredentialReader(settings_of(cookie_names=("ory_session_*", "ory_kratos_session")))
+NAMES = ("ory_session_*", "ory_kratos_session")
+WILDCARD = CredentialReader(settings_of(cookie_names=NAMES))
 
 Pair = tuple[bytes, bytes]
 HEADER_NAMES = st.sampled_from([b"cookie", b"authorization", b"x-session-token", b"accept"])
@@ -54,6 +55,8 @@ SESSION_COOKIE = cookie(b"ory_kratos_session=abc")
         ([cookie(b" ory_kratos_session=abc")], Credential("cookie", b"ory_kratos_session", b"abc")),
         ([cookie(b";ory_kratos_session=abc")], Credential("cookie", b"ory_kratos_session", b"abc")),
         ([token(b"X")], Credential("x_session_token", b"", b"X")),
+        ([token(b'a",;\\')], Credential("x_session_token", b"", b'a",;\\')),
+        ([authorization(b'Bearer a",;\\')], Credential("bearer", b"", b'a",;\\')),
         ([authorization(b"Bearer X")], Credential("bearer", b"", b"X")),
         ([authorization(b"\x0cBearer t1")], None),
         ([cookie(b"\x0cory_kratos_session=abc")], None),
@@ -184,16 +187,23 @@ def test_a_name_may_come_again_in_a_value() -> None:
 
 def test_a_wildcard_matches_any_rest_of_a_name() -> None:
     """Ory Network's cookies end in the project's slug."""
-    assert WILDCARD.read([cookie(b"ory_session_acme=abc")]) == Credential("cookie", b"ory_session_acme", b"abc")
-    assert WILDCARD.read([SESSION_COOKIE]) == Credential("cookie", b"ory_kratos_session", b"abc")
-    assert WILDCARD.read([cookie(b"ory_sessio=abc")]) is None
+    reader = CredentialReader(settings_of(cookie_names=NAMES))
+
+    assert reader.read([cookie(b"ory_session_acme=abc")]) == Credential("cookie", b"ory_session_acme", b"abc")
+    assert reader.read([SESSION_COOKIE]) == Credential("cookie", b"ory_kratos_session", b"abc")
+    assert reader.read([cookie(b"ory_sessio=abc")]) is None
 
 
 def test_a_wildcard_leaves_every_other_name_alone() -> None:
     """Cookies that match nothing are not looked at, wherever they stand."""
+    reader = CredentialReader(settings_of(cookie_names=NAMES))
     headers = [cookie(b"ory_kratos_session_x=1; ory_session_a=2; ory_kratos_session_y=3")]
 
-    assert WILDCARD.read(headers) == Credential("cookie", b"ory_session_a", b"2")
+    assert reader.read(headers) == Credential("cookie", b"ory_session_a", b"2")
+    assert reader.read(headers[:1] * 2) == reader.read(headers)
+    assert reader.read([cookie(b"ory_kratos_session_x=1")]) is None
+    alike = CredentialReader(settings_of(cookie_names=("ory_session_*", "ory_sessions")))
+    assert alike.read([cookie(b"ory_sessions_x=1")]) is None
 
 
 @given(
@@ -227,6 +237,13 @@ def test_two_matching_cookies_that_differ_are_ambiguous() -> None:
     both = cookie(b"ory_session_acme=abc; ory_session_beta=abc")
 
     assert WILDCARD.read([both]) == Unusable("cookie", "ambiguous")
+
+
+def test_a_name_of_the_greatest_size_is_sent() -> None:
+    """A name that the client chose may be as long as a value."""
+    name = b"ory_session_".ljust(8_192, b"x")
+
+    assert WILDCARD.read([cookie(name + b"=abc")]) == Credential("cookie", name, b"abc")
 
 
 @pytest.mark.parametrize("rest", [b"a b", b"a\x00", b"a\xff", b'a"', b"x" * 8_193])

@@ -19,16 +19,19 @@ from stub_kratos import (
     STEP_UP,
     TOKEN,
     Asked,
+    StandingClock,
     StubKratos,
     Told,
     guard_of,
     moment,
     refused,
     session_body,
+    settings_of,
     signed_in,
 )
+from token_bench import verifier_of
 
-from ory_guard import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
+from ory_guard import Anonymous, Authenticated, OryGuard, Outcome, Rejected, SecondFactorRequired, Unavailable
 from ory_guard.exceptions import (
     SessionCheckUnavailable,
     SessionRequired,
@@ -210,6 +213,38 @@ async def test_a_session_is_kept_and_tells_its_age() -> None:
     assert bench.calls == 1
 
 
+async def test_applications_see_what_is_kept_as_they_saw_the_answer() -> None:
+    """The second request finds in its scope what the first one found."""
+    bench = Bench()
+    first, second = request(), request()
+    for scope in (first, second):
+        await bench.guard.authenticate(scope)
+
+    assert second["state"]["session"] is first["state"]["session"]
+    assert (second["user"].is_authenticated, second["user"].identity) == (True, IDENTITY_ID)
+    assert second["auth"].scopes == ("authenticated", "aal1")
+    assert bench.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("tokens", "longest"), [(None, 2 + 30), (verifier_of(max_lifetime=600, clock_skew=10), 600 + 2 * 10)]
+)
+@pytest.mark.parametrize("later", [-0.5, 0.5])
+async def test_invalidations_are_known_for_as_long_as_an_older_answer_counts(
+    tokens: Any, longest: float, later: float
+) -> None:
+    """Of more than can be kept, those that say nothing any more go; else everybody is asked about again."""
+    clock = StandingClock()
+    guard = OryGuard(settings_of(timeout=2), transport=StubKratos(signed_in()), clock=clock, tokens=tokens)
+    guard._lookup.invalidate(*(f"session-{number}" for number in range(10_000)))
+    clock.advance(longest + later)
+    await guard.authenticate(request())
+
+    await guard.invalidate(session_id="one more")
+
+    assert guard.stats().entries == (0 if later < 0 else 1)
+
+
 async def test_after_its_ttl_a_session_is_asked_for_again() -> None:
     """Thirty seconds at most, whatever chance took off."""
     bench = Bench()
@@ -339,6 +374,7 @@ async def test_headers_that_are_no_headers_are_no_credential_either(caplog: pyte
     scope = {**request(), "headers": [("x-session-token", "text"), None]}
 
     assert await Bench().guard.authenticate(scope) == Unavailable("protocol")
+    assert caplog.messages == ["check.broken error=TypeError"]
 
 
 async def test_nothing_that_goes_wrong_shows_the_credential(caplog: pytest.LogCaptureFixture) -> None:

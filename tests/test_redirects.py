@@ -82,6 +82,7 @@ def test_a_second_factor_is_set_up_in_kratos_settings() -> None:
         ({"path": "/a", "raw_path": b"/b"}, f"{APP}/a"),
         ({"path": "/a", "raw_path": None}, f"{APP}/a"),
         ({"path": "/a%", "raw_path": b"/a%"}, f"{APP}/a%25"),
+        ({"path": "/a%4z", "raw_path": b"/a%4z"}, f"{APP}/a%254z"),
         ({"path": "/a\udcff", "raw_path": None}, f"{APP}/a%3F"),
         ({"path": "/x", "query_string": b"q=1&r=a%20b"}, f"{APP}/x?q=1&r=a%20b"),
         ({"path": "/x", "query_string": b'q="<\r\n\xff'}, f"{APP}/x?q=%22%3C%0D%0A%FF"),
