@@ -96,6 +96,7 @@ class StoreLink:
         # An empty context: the link outlives the request that happens to need it first.
         loop, context = asyncio.get_running_loop(), Context()
         self._tasks = [loop.create_task(task, context=context) for task in (self._listen(), self._mend())]
+        self._subscription = asyncio.timeout(None)
         self.subscribed: bool = False
 
     @property
@@ -147,13 +148,16 @@ class StoreLink:
         pause = _FIRST_PAUSE
         while True:
             try:
-                async with aclosing(self._store.subscribe()) as messages:
-                    async with asyncio.timeout(_PATIENCE_TO_CONNECT):
-                        await anext(messages)
-                        await self._catch_up()
+                async with (
+                    aclosing(self._store.subscribe()) as messages,
+                    asyncio.timeout(_PATIENCE_TO_CONNECT) as self._subscription,
+                ):
+                    await anext(messages)
+                    await self._catch_up()
                     # What was revoked before now may not have been heard.
                     self._heard(None)
                     self._set_subscribed(True, "")
+                    self._subscription.reschedule(None)
                     pause = _FIRST_PAUSE
                     async for ids in messages:
                         self._heard(ids)
@@ -176,19 +180,32 @@ class StoreLink:
         """Try an open breaker's store with a made-up session, put and got again."""
         key = token_bytes(32)
         pause = _FIRST_PAUSE
+        connected_anew = False
         while True:
             await asyncio.sleep(pause)
             if not self.subscribed or self._breaker.state == "closed" or self._breaker.held(key) is not None:
                 continue
-            if await self.call(partial(self._try_out, key)):
-                self._breaker.answered(key)
-                await self.call(self._catch_up, patience=_PATIENCE_TO_CONNECT)
-                self._changed(self.ready, "")
-                pause = _FIRST_PAUSE
-            else:
+            if not await self.call(partial(self._try_out, key)):
                 # After a failover the address leads to another server, and the old one may still answer.
                 await self.call(self._store.aclose)
+                connected_anew = True
                 pause = min(2 * pause, _LONGEST_PAUSE)
+                continue
+            if connected_anew:
+                self._subscribe_anew()
+            self._breaker.answered(key)
+            if not connected_anew:
+                await self.call(self._catch_up, patience=_PATIENCE_TO_CONNECT)
+                self._changed(self.ready, "")
+            connected_anew = False
+            pause = _FIRST_PAUSE
+
+    def _subscribe_anew(self) -> None:
+        # Whoever revokes something may be connected to another server than the subscription is.
+        if self.subscribed:
+            self._heard(None)
+            self._set_subscribed(False, "")
+            self._subscription.reschedule(asyncio.get_running_loop().time())
 
     async def _try_out(self, key: bytes) -> bool:
         name = key.hex()

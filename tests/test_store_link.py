@@ -1,7 +1,7 @@
 """The link to a store: every call is bounded, the first failure stops the asking, and the link mends itself."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextvars import ContextVar
 from functools import partial
 
@@ -122,6 +122,46 @@ async def test_a_link_tries_a_failed_store_out_before_anybody_else_does(
     assert bench.changes[-1] == (True, "")
     assert bench.caught_up == 2
     assert bench.shelf.entries == {}
+    assert bench.store.calls.count("subscribe") == 2, "the old one may be at another server"
+    assert bench.heard == [None, None, None]
+
+
+async def test_a_link_that_failed_once_keeps_its_subscription(bench: Bench) -> None:
+    """What is known here is not forgotten for one slow answer."""
+    link = bench.open()
+    await link.settle()
+    await link.call(fail)
+    bench.clock.advance(1)
+
+    await eventually(lambda: link.ready)
+
+    assert bench.store.calls == ["subscribe", "put", "get", "delete"]
+    assert bench.heard == [None]
+    assert bench.caught_up == 2
+
+
+async def test_a_link_that_lost_its_subscription_makes_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while it tries the store out."""
+    link = bench.open()
+    await link.settle()
+    bench.store.garbled = True
+    await link.call(fail)
+    bench.clock.advance(1)
+    await eventually(lambda: bench.store.closed == 1)
+    bench.store.garbled = False
+    delete = bench.store.delete
+
+    async def delete_and_lose(keys: Sequence[bytes]) -> None:
+        await delete(keys)
+        bench.shelf.drop_subscriptions()
+        await eventually(lambda: not link.subscribed)
+
+    monkeypatch.setattr(bench.store, "delete", delete_and_lose)
+    bench.clock.advance(1)
+
+    await eventually(lambda: link.ready)
+    assert bench.store.calls.count("subscribe") == 2
+    assert bench.heard == [None, None, None]
 
 
 async def test_errands_are_done_beside_the_request(bench: Bench) -> None:

@@ -156,7 +156,8 @@ async def test_redis_answers_garbage(answer: bytes, tried: Counter[str]) -> None
     await stub.wait_closed()
 
 
-async def test_redis_fails_over(server: RedisServer, tried: Counter[str]) -> None:
+@pytest.mark.parametrize("old_follows", [True, False], ids=["the old one follows", "the old one is alone"])
+async def test_redis_fails_over(server: RedisServer, *, old_follows: bool, tried: Counter[str]) -> None:
     """The address leads to another server, and the old one, read-only now, goes on answering who is connected."""
     tried["faults of the store"] += 1
     with RedisServer("--replicaof", "127.0.0.1", str(server.port)) as replica:
@@ -166,14 +167,18 @@ async def test_redis_fails_over(server: RedisServer, tried: Counter[str]) -> Non
             await until_stored(server, 1)
             await second.ask()
             replica.cli("REPLICAOF", "NO", "ONE")
-            server.cli("REPLICAOF", "127.0.0.1", str(replica.port))
+            server.cli("REPLICAOF", "127.0.0.1", str(replica.port if old_follows else 1))
             line.port = replica.port
+            await second.ask(b"tok-B")
+            await eventually(lambda: second.is_degraded)
             first.kratos.answers = second.kratos.answers = [refused()]
             await first.guard.invalidate(session_id="session-of-alice")
             assert first.is_degraded
 
             assert await first.who() == ("nobody", "Rejected")
-            await eventually(lambda: not first.is_degraded)
+            await eventually(lambda: not first.is_degraded and not second.is_degraded)
+            assert len(replica.cli("CLIENT", "LIST", "TYPE", "pubsub").splitlines()) == 2
+            await first.guard.invalidate(session_id="session-of-alice")
             await eventually(lambda: second.guard._lookup.cache.revoked_at("session-of-alice") > 0)
             assert await second.who() == ("nobody", "Rejected")
             assert len(replica.cli("KEYS", "*:revoked:*").split()) == 1
