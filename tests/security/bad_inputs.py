@@ -133,11 +133,11 @@ _HEADERS = (
     _case("C19", "blanks around", _bearer(b"Bearer tok-A \t"), _bearer(b" Bearer tok-A"), status=200, asked=1),
     _case(
         "C20",
-        "an underscore is no hyphen, a dot neither",
+        "an underscore is no hyphen",
         _with(b"x_session_token", b"tok-A"),
-        _with(b"x.session.token", b"tok-A"),
-        _with(b"x-session-token ", b"tok-A"),
+        _with(b"x-session_token", b"tok-A"),
     ),
+    _case("C21", "a dot is none either", _with(b"x.session.token", b"tok-A"), _with(b"x-session-token ", b"tok-A")),
     _case(
         "C22",
         "credentials in the URL",
@@ -147,12 +147,16 @@ _HEADERS = (
         "C23",
         "headers that switched other guards off",
         _with(b"x-middleware-subrequest", b"middleware:middleware:middleware:middleware:middleware"),
+        _with(b"x-internal", b"1"),
+        _with(b"sec-purpose", b"prefetch"),
+    ),
+    _case(
+        "C24",
+        "headers in which other guards tell applications who it is",
         _with(b"x-kratos-authenticated-identity-id", ALICE.encode()),
         _with(b"x-user", b"alice"),
         _with(b"remote-user", b"alice"),
         _with(b"x-forwarded-user", b"alice"),
-        _with(b"x-internal", b"1"),
-        _with(b"sec-purpose", b"prefetch"),
     ),
     _case(
         "C25",
@@ -207,7 +211,9 @@ _COOKIES = (
     ),
     _case("K05", "names are compared byte for byte", _cookie(b"ORY_KRATOS_SESSION=ck-A")),
     _case("K06", "a nameless cookie", _cookie(b"=ory_kratos_session=ck-A"), _cookie(b"ck-A")),
-    _case("K07", "a name without a value", _cookie(b"ory_kratos_session"), _cookie(b"ory_kratos_session=")),
+    _case("K07", "a name without a value", _cookie(b"ory_kratos_session"), _cookie(b"a=b; ory_kratos_session ; c")),
+    _case("K08", "an empty value", _cookie(b"ory_kratos_session="), _cookie(b"ory_kratos_session= \t; a=b")),
+    _case("K13", "the cookie of another project", _cookie(b"ory_session_other=ck-A")),
     _case(
         "K11",
         "nothing is unquoted or unescaped",
@@ -221,7 +227,6 @@ _COOKIES = (
         "K14",
         "names that contain the name",
         _cookie(b"ory_kratos_session_x=ck-A; xory_kratos_session=ck-A; __Host-ory_kratos_session=ck-A"),
-        _cookie(b"ory_session_other=ck-A"),
         _cookie(b"ory_kratos_session =ck-A"),
     ),
     _case("K15", "a comma separates no cookies", _cookie(b"a=b, ory_kratos_session=ck-A")),
@@ -251,9 +256,13 @@ _PATHS = (
         "dot segments",
         Request(path="/health/../p", raw_path=b"/health/../p"),
         Request(path="/p/../health", raw_path=b"/p/../health"),
+        Request(path="/./health"),
+    ),
+    _case(
+        "P05",
+        "dot segments and slashes that are encoded",
         Request(path="/health/../p", raw_path=b"/health%2f..%2fp"),
         Request(path="/health/../p", raw_path=b"/health/%2e%2e/p"),
-        Request(path="/./health"),
     ),
     _case("P06", "more slashes", *(Request(path=path) for path in ("//p", "///health/../p", "//health", "/./p"))),
     _case(
@@ -278,7 +287,9 @@ _PATHS = (
         "P10",
         "an exempt path is the whole path, with what the application is mounted under",
         Request(path="/proxy/health", root_path="/proxy"),
-        status=(401, 200),
+        # Behind the prefix it is the public endpoint, which asks for nothing and sees nobody.
+        fastapi=200,
+        starlette=200,
     ),
 )
 

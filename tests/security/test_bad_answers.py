@@ -54,6 +54,7 @@ def _identities(*changes: dict[str, Any]) -> tuple[bytes, ...]:
 _LATER: Final = "2999-01-01T00:00:00"
 _GOOD: Final = session()
 _DOCUMENT: Final = json.dumps(_GOOD).encode()
+_CHUNKED: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 _NUMBERED: Final = session(identity={**_GOOD["identity"], "traits": {"n": ["here"]}})
 
 CASES: Final = (
@@ -83,6 +84,16 @@ CASES: Final = (
             *(answer(_GOOD, content_type=odd) for odd in ("text/html", None, "text/json", "application/jsonp", "")),
             answer(_GOOD, 200, ("Content-Encoding", "gzip")),
             answer(_GOOD, 200, ("Content-Encoding", "identity, br")),
+        ),
+    ),
+    BadAnswer(
+        "U09",
+        "less than was announced, chunks without an end",
+        (
+            answer(_GOOD)[:-1],
+            _CHUNKED + b"%x\r\n%b\r\n" % (len(_DOCUMENT), _DOCUMENT),
+            _CHUNKED + b"ffffffffffffffff\r\n",
+            _CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n",
         ),
     ),
     BadAnswer("U10", "another success", tuple(answer(_GOOD, status) for status in (201, 202, 203, 206, 226, 299))),
@@ -145,6 +156,7 @@ CASES: Final = (
             for odd in ("NaN", "Infinity", "-Infinity", "1e999", "9" * 5_000, "1" + "0" * 400)
         ),
     ),
+    BadAnswer("U24", "a lone surrogate", _identities({"traits": {"name": "\ud800"}}), (200, 503)),
     BadAnswer("U25", "over long ago", _sessions({"expires_at": "2020-01-01T00:00:00Z"}), (401,)),
     BadAnswer(
         "U26",
@@ -161,11 +173,38 @@ CASES: Final = (
         ),
         (401, 503),
     ),
+    BadAnswer(
+        "U27",
+        "the far end of the calendar",
+        _sessions(*_odd("expires_at", "9999-12-31T23:59:59-01:00", "9999-12-31T23:59:59.999999999Z")),
+        (200,),
+    ),
+    BadAnswer("U28", "nine digits of a second", _sessions({"expires_at": f"{_LATER}.123456789Z"}), (200,)),
+    BadAnswer(
+        "U28",
+        "unusual ways to write a time",
+        _sessions(
+            *_odd(
+                "expires_at",
+                "2999-06-30t12:00:00z",
+                "2999-06-30T23:59:60Z",
+                f"{_LATER}+14:00",
+                f"{_LATER}.{'1' * 400}Z",
+            )
+        ),
+        (200, 503),
+    ),
     BadAnswer("U29", "an end without a zone", _sessions({"expires_at": _LATER})),
     BadAnswer("U30", "nobody", _sessions(*_odd("identity", None, ..., {}, [], "alice", 1))),
     BadAnswer("U30", "somebody without a name", _identities(*_odd("id", None, "", 1, [], True))),
     BadAnswer("U30", "a session without a name", _sessions(*_odd("id", None, ..., "", 1, []))),
     BadAnswer("U30", "an inactive identity", _identities({"state": "inactive"}), (401,)),
+    BadAnswer(
+        "U37",
+        "an early hint before the answer",
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + answer(_GOOD),),
+        (200,),
+    ),
     BadAnswer(
         "U31",
         "levels that are no second factor",
