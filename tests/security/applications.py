@@ -1,9 +1,11 @@
 """The same routes three times: on the guard alone, with FastAPI and with Starlette.
 
 `/p` and every other path ask for a session, `/aal2` for a second factor, `/fresh` for a sign-in at most 900
-seconds ago, `/health` for nothing; `/ws` is a websocket. Each endpoint names the identity that it was given.
+seconds ago, `/health` for nothing; `/ws` is a websocket. Each endpoint names the identity that it was given. The
+websocket `/live` is watched, and stays open for five seconds.
 """
 
+import asyncio
 import json
 from typing import Any, Final
 
@@ -30,14 +32,23 @@ def application(kind: str, guard: OryGuard) -> Application:
     return {"guard": _alone, "fastapi": _with_fastapi, "starlette": _with_starlette}[kind](guard)
 
 
+async def _stay(guard: OryGuard, websocket: StarletteWebSocket) -> None:
+    await websocket.accept()
+    async with guard.watch(websocket, every=0.05):
+        await asyncio.sleep(5)
+
+
 def _alone(guard: OryGuard) -> Application:
     asks: dict[str, dict[str, Any]] = {"/aal2": {"aal": "aal2"}, "/fresh": {"max_age": 900}}
 
-    async def endpoint(scope: Any, _receive: Any, send: Any) -> None:
+    async def endpoint(scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] == "/health":
             named = None
         else:
             named = (await guard.require(scope, **asks.get(scope["path"], {}))).identity.id
+        if scope["path"] == "/live":
+            await _stay(guard, StarletteWebSocket(scope, receive, send))
+            return
         if scope["type"] == "websocket":
             await send({"type": "websocket.accept"})
             await send({"type": "websocket.send", "text": named})
@@ -73,6 +84,10 @@ def _with_fastapi(guard: OryGuard) -> Application:
         await websocket.accept()
         await websocket.send_text(session.identity.id)
 
+    @app.websocket("/live", dependencies=[Depends(require_session)])
+    async def stay(websocket: WebSocket) -> None:
+        await _stay(guard, websocket)
+
     return app
 
 
@@ -88,11 +103,16 @@ def _with_starlette(guard: OryGuard) -> Application:
         await websocket.accept()
         await websocket.send_text(websocket.state.session.identity.id)
 
+    @session_required
+    async def stay(websocket: StarletteWebSocket) -> None:
+        await _stay(guard, websocket)
+
     routes = [
         Route("/health", health),
         Route("/aal2", session_required(aal="aal2")(named)),
         Route("/fresh", session_required(max_age=900)(named)),
         WebSocketRoute("/ws", live),
+        WebSocketRoute("/live", stay),
         Route("/{rest:path}", session_required(named)),
     ]
     app = Starlette(routes=routes)
