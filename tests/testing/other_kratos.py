@@ -38,6 +38,21 @@ ALLOWANCES = (
         r"body\.(identity\.)?organization_id .*",
     ),
     Allowance(
+        "the release forgets when an identity's state changed, once its settings did",
+        r".*",
+        r"body\.(session\.)?identity\.state_changed_at is missing",
+    ),
+    Allowance(
+        "the release gives no hint for a browser's autofill to fields for codes",
+        r"(update|get)_(recovery|verification)_flow",
+        r"body\.ui\.nodes\[1\]\.attributes\.autocomplete is missing",
+    ),
+    Allowance(
+        "the release forgets the address that somebody else registered already",
+        r"registration\.native\.submit\.duplicate",
+        r"body\.ui\.nodes\[1\]\.attributes\.value is missing",
+    ),
+    Allowance(
         "the page about CSRF in Ory's documentation moved",
         r".*",
         r"body\.error\.details\.docs .*",
