@@ -72,16 +72,16 @@ def test_examples_use_public_names_only() -> None:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The documentation, built with warnings as errors."""
-    folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+def site() -> Path:
+    """The documentation, built with warnings as errors, and left in `site` for people."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return folder
+    return ROOT / "site"
 
 
+@pytest.mark.docs
 def test_every_public_name_is_in_the_reference(site: Path) -> None:
     """The built site has a heading for each name of each public module."""
     inventory = (site / "objects.inv").read_bytes().split(b"\n", 4)[4]
@@ -98,6 +98,7 @@ def test_what_the_reference_shows_is_public() -> None:
     assert [f"{module.__name__}.{name}" for module, name in shown if name not in module.__all__] == []
 
 
+@pytest.mark.docs
 def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
     """No page asks a browser for a script, a style, a font or a picture of another host."""
     loaded = re.compile(
