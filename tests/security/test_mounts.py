@@ -5,13 +5,14 @@ from collections import Counter
 import pytest
 from fastapi import FastAPI
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 
 from ory_guard import OryGuard, OrySessionMiddleware
 from ory_guard.fastapi import CurrentSession, install
-from ory_guard.starlette import session_required
+from ory_guard.starlette import SessionRequiredMiddleware, session_required
 
 from .harness import Application, Request, Vigil, call
 from .raw_stub import ALICE, RawKratos
@@ -61,3 +62,38 @@ async def test_a_mounted_application_is_guarded(
 
     assert refused.status == 401
     assert passed.identity == ALICE
+
+
+def _guarded_in_part(kind: str, guard: OryGuard) -> Application:
+    async def named(request: StarletteRequest) -> Response:
+        session = request.state.session
+        return JSONResponse({"identity": None if session is None else session.identity.id})
+
+    gate = Middleware(SessionRequiredMiddleware, public=["/part/public"])
+    routes: list[BaseRoute] = [Route("/p", named), Route("/public", named)]
+    outer = [Middleware(OrySessionMiddleware, guard=guard)]
+    if kind == "fastapi":
+        inner = FastAPI(middleware=[gate], routes=routes)
+        return FastAPI(middleware=outer, routes=[Mount("/part", inner), Route("/free", named)])
+    if kind == "router":
+        part = Mount("/part", Router(routes, middleware=[gate]))
+    else:
+        part = Mount("/part", routes=routes, middleware=[gate])
+    return Starlette(routes=[part, Route("/free", named)], middleware=outer)
+
+
+@pytest.mark.parametrize("kind", ["fastapi", "router", "mount"])
+async def test_a_part_may_be_closed_but_for_a_list(
+    kind: str, guard: OryGuard, kratos: RawKratos, tried: Counter[str]
+) -> None:
+    """Public are exactly the paths that are named, as whole paths; nothing beside the part is touched."""
+    app = _guarded_in_part(kind, guard)
+    token = ((b"x-session-token", b"tok-A"),)
+    async with Vigil():
+        for path in ("/part/p", "/part//public", "/part/public/", "/part/Public", "/part/public\0", "/part/none"):
+            tried["bad inputs"] += 1
+            assert (await call(app, Request(path=path))).status == 401, path
+        for path in ("/part/public", "/free"):
+            assert (await call(app, Request(path=path))).identity is None
+            assert (await call(app, Request(token, path=path))).identity == ALICE
+        assert (await call(app, Request(token, path="/part/p"))).identity == ALICE
