@@ -19,7 +19,8 @@ class GuardStats:
         store_hits: How many answers came from the shared store.
         degraded: Whether something is missing that the guard is set up with: the store, or Kratos.
         breaker: The state of the circuit breaker: `open` while Kratos is not asked.
-        store: Whether the shared store is used, can't be, or was not given (`none`).
+        store: `up` where the shared store is used, or will be tried by the first request; `down` where it can't be;
+            `none` where there is none.
     """
 
     entries: int
