@@ -230,6 +230,15 @@ async def test_a_websocket_with_a_cookie_must_come_from_a_page_of_ours(
     assert bench.calls == (1 if outcome is None else 0)
 
 
+async def test_a_session_that_is_kept_opens_no_websocket_to_a_foreign_page() -> None:
+    """The origin counts before what is known about the cookie."""
+    bench = Bench()
+    await bench.outcome(SESSION_COOKIE)
+    foreign = websocket_scope(headers=[SESSION_COOKIE, (b"origin", b"https://evil.test")])
+
+    assert await bench.guard.authenticate(foreign) == Rejected("origin", "cookie")
+
+
 async def test_on_an_exempt_path_a_gate_still_asks() -> None:
     """Exempt means that nothing is asked ahead, not that the door is open."""
     bench = Bench(exempt_paths=("/health",))

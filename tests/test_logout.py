@@ -120,6 +120,15 @@ async def test_who_only_stands_in_for_a_session_signs_nobody_out() -> None:
     assert paths(bench) == []
 
 
+async def test_a_credential_that_cannot_be_sent_is_not_sent_to_sign_out_either() -> None:
+    """It is nobody's, so there is nothing to end."""
+    bench = Bench(Kratos())
+    for value in (COOKIE + b'"', COOKIE + b"; ory_kratos_session=other"):
+        assert await bench.guard.end_session(request((b"cookie", value), method="POST")) == ()
+
+    assert paths(bench) == []
+
+
 async def test_no_foreign_page_can_sign_somebody_out() -> None:
     """It is an unsafe request like any other, and a GET would be made by any page with an image."""
     bench = Bench(Kratos())
