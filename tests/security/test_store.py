@@ -106,6 +106,8 @@ async def test_s11_guards_of_different_kratos_share_no_entry(
     tried["faults of the store"] += 1
     cookie = other.pop("cookie", b"ory_kratos_session=ck-A")
     first, second = Worker(server.url), Worker(server.url, **other)
+    await first.begin()
+    await second.begin()
     own = Request(((b"cookie", b"ory_kratos_session=ck-A"),))
     await first.guard.authenticate(own.scope())
     await until_stored(server, 1)
@@ -114,7 +116,7 @@ async def test_s11_guards_of_different_kratos_share_no_entry(
 
     assert isinstance(outcome, Authenticated)
     assert outcome.source == "upstream"
-    assert len(second.kratos.asked) == 1
+    assert len(second.kratos.asked) == 2
     await first.guard.aclose()
     await second.guard.aclose()
 
