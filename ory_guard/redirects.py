@@ -7,7 +7,7 @@ percent-encoded or dropped.
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote, quote_from_bytes, unquote_to_bytes, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, quote_from_bytes, unquote, unquote_to_bytes, urlencode, urlsplit
 
 from ory_guard.settings import GuardSettings, origin_of
 
@@ -18,6 +18,8 @@ _PATH: Final = "/:@!$&'()*+,;=~"
 _QUERY: Final = _PATH + "?"
 _WELL_ENCODED: Final = re.compile(rb"(?:[^%]|%[0-9A-Fa-f]{2})*")
 _DOTS: Final = re.compile(r"(?:\.|%2e){1,2}", re.IGNORECASE)
+# Control characters, blanks, backslashes, and halves of a surrogate pair, which JSON can hold and no URL can.
+_UNUSABLE: Final = re.compile(r"[\x00- \\\x7f\ud800-\udfff]")
 _LONGEST_RETURN_TO: Final = 6_000
 
 
@@ -98,7 +100,7 @@ def safe_return_to(value: str | None, settings: GuardSettings) -> str:
         settings: The guard's settings; `app_url` is set.
     """
     app_url = str(settings.app_url)
-    if not value or any(character <= " " or character in "\\\x7f" for character in value):
+    if not value or _UNUSABLE.search(value):
         return app_url
     app_origin = origin_of(app_url)
     try:
@@ -123,7 +125,9 @@ def safe_return_to(value: str | None, settings: GuardSettings) -> str:
 
 
 def _leads_to_login(path: str, origin: str, settings: GuardSettings) -> bool:
-    if "/self-service/" in path:
+    decoded = unquote(path)
+    if "/self-service/" in decoded:
         return True
     login = urlsplit(settings.login_url or "")
-    return bool(login.path) and origin_of(str(settings.login_url)) == origin and path == login.path
+    same = unquote(login.path).rstrip("/") == decoded.rstrip("/")
+    return bool(login.path) and origin_of(str(settings.login_url)) == origin and same

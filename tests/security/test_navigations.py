@@ -183,7 +183,11 @@ _REFUSED = [
     *(("R12", each) for each in ("javascript:alert(1)", "java\nscript:alert(1)", "data:text/html,x", "vbscript:x")),
     *(
         ("R13", each)
-        for each in (" https://evil.com", "\x01//evil.com", "\x00/", "", "ok", "?a=b", "#a", "evil.com")
+        for each in (" https://evil.com", "\x01//evil.com", "\x00/", "", "ok", "?a=b", "#a", "evil.com", "/\x7f")
+    ),
+    *(
+        ("R13", each)
+        for each in ("/\ud800", "/a?\udfff", "/a#\ud800", "\udc80", "https://app.example.com/\udc0a\udc0d")
     ),
     *(("R14", f"https://{each}/") for each in ("evil\u3002com", "\u24d0pp.example.com", "app.example\uff0ecom")),
     *(("R15", f"https://app.example.com{each}.evil.com/") for each in ("%00", "%2f", "%23", "%3f", "%40")),
@@ -196,6 +200,7 @@ _REFUSED = [
         for each in ("/..//evil.com", "/.//evil.com", "/a/..//evil.com", "/a/../b", "/%2e%2e/b", "/a//b")
     ),
     *(("R21", each) for each in (LOGIN, "/self-service/login/browser?return_to=https://app.example.com", "/login")),
+    *(("R21", each) for each in ("/login?a=b", "/login/", "/%6cogin", "/a/self%2Dservice/login", "/login#a")),
 ]
 
 
