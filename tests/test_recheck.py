@@ -172,6 +172,43 @@ async def test_a_refusal_that_another_connection_met_ends_this_one_too() -> None
     assert bench.calls == 2
 
 
+async def test_connections_of_two_credentials_share_nothing() -> None:
+    """One ends, and the other goes on with the session that it had."""
+    theirs = signed_in(session_body(id="theirs"))
+    bench = Bench(signed_in(), theirs, refused(), theirs)
+    one, other = await opened(bench), await opened(bench, request((b"x-session-token", b"another")))
+    bench.clock.advance(EVERY)
+
+    assert isinstance(await one.look(), SessionRequired)
+    assert await other.look() == pytest.approx(EVERY)
+    assert other.scope["state"]["session"].id == "theirs"
+
+
+async def test_what_a_request_learned_meanwhile_counts_too() -> None:
+    """The interval starts when anybody asked about the credential."""
+    bench = Bench(cache_ttl=5)
+    connection = await opened(bench)
+    bench.clock.advance(6)
+    await bench.outcome()
+    bench.clock.advance(4.5)
+
+    assert await connection.look() == pytest.approx(5.5)
+    assert bench.calls == 2
+
+
+async def test_so_does_what_a_later_connection_found_when_it_was_opened() -> None:
+    """Also where nothing is kept beyond the connections themselves."""
+    bench = Bench(cache_ttl=0)
+    one = await opened(bench)
+    bench.clock.advance(6)
+    later = await opened(bench)
+    await later.look()
+    bench.clock.advance(4)
+
+    assert await one.look() == pytest.approx(6)
+    assert bench.calls == 2
+
+
 async def test_what_the_route_asked_for_is_asked_for_again() -> None:
     """A session that lost a factor no longer meets a gate for two."""
     bench = Bench(signed_in(aal2_session()), signed_in())
