@@ -1,6 +1,7 @@
 """Reading the one credential of a request, from raw bytes, and making cache keys of it."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -176,6 +177,19 @@ def test_a_value_of_the_greatest_size_is_sent() -> None:
 
     assert isinstance(found, Credential)
     assert len(found.value) == 8_192
+
+
+def test_visible_ascii_is_sent_and_nothing_else() -> None:
+    """In cookies less what RFC 6265 leaves out of their values."""
+    values = [bytes((*b"a", octet, *b"b")) for octet in range(256)]
+
+    def sent(header: Callable[[bytes], Pair], start: bytes) -> set[int]:
+        read = {value: READER.read([header(start + value)]) for value in values}
+        return {value[1] for value, found in read.items() if isinstance(found, Credential) and found.value == value}
+
+    assert sent(token, b"") == set(range(0x21, 0x7F))
+    assert sent(authorization, b"Bearer ") == set(range(0x21, 0x7F))
+    assert sent(cookie, b"ory_kratos_session=") == set(range(0x21, 0x7F)) - {*b'",;\\'}
 
 
 def test_a_name_may_come_again_in_a_value() -> None:
