@@ -105,8 +105,8 @@ async def test_k13_only_the_configured_cookie_is_read(kind: str, kratos: RawKrat
     await served.guard.aclose()
 
 
-async def test_u11_u12_a_redirect_is_not_followed(served: Served) -> None:
-    """The place it names sees no connection, and a loop is asked once."""
+async def test_a_redirect_is_not_followed(served: Served) -> None:
+    """U11, U12: the place it names sees no connection, and a loop is asked once."""
     async with RawKratos() as elsewhere:
         for status in (302, 307):
             for target in (elsewhere.url, served.kratos.url):
