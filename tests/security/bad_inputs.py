@@ -181,6 +181,14 @@ _HEADERS = (
     ),
     _case("C28", "an unknown token", _token(b"tok-unknown"), _bearer(b"Bearer ory_st_unknown"), asked=1),
     _case("C29", "HEAD asks like GET", Request(method="HEAD"), fastapi=405),
+    _case(
+        "C30",
+        "a header that says which headers end at a proxy",
+        Request(((b"connection", b"x-session-token, cookie"), (TOKEN, b"tok-A"))),
+        status=200,
+        asked=1,
+        sent=(TOKEN, b"tok-A"),
+    ),
 )
 
 _COOKIES = (
