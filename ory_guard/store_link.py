@@ -119,10 +119,10 @@ class StoreLink:
             left = max(left - (asyncio.get_running_loop().time() - started), _LEAST_PATIENCE)
         return left if self.ready else 0.0
 
-    async def call(self, work: Work[ResultT], *, patience: float = PATIENCE) -> ResultT | None:
+    async def call(self, work: Work[ResultT], *, patience: float | None = None) -> ResultT | None:
         """Return what a call of the store comes to, or None where it fails or takes too long."""
         try:
-            return await within(patience, work())
+            return await within(PATIENCE if patience is None else patience, work())
         except Exception as error:  # noqa: BLE001 - by place, not by class: whatever fails here is the store's
             self._breaker.hold(_COOLDOWN)
             self._changed(self.ready, type(error).__name__)

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import pytest
 from memory_store import eventually
 from redis_server import RedisServer
 from stub_kratos import Asked, StubKratos, Told, refused, session_body, settings_of, signed_in
@@ -31,6 +32,14 @@ def truth(asked: Asked) -> Told:
     email = {"email": f"{name}@example.com", "name": {"first": name.title()}}
     identity = {"id": f"identity-of-{name}", "traits": email}
     return signed_in(session_body(id=f"session-of-{name}", identity=identity, expires_at="2099-01-01T00:00:00Z"))
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """Let guards wait for Redis: on a busy machine it may be late, and most tests are not about that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ory_guard.store_link.PATIENCE", 2.0)
+        yield
 
 
 class Worker:

@@ -15,7 +15,7 @@ from stub_kratos import refused
 from ory_guard import Authenticated, Rejected
 
 from .harness import Request
-from .store_bench import ALICE, BOB, SECRET, Worker, slowest, started, until_stored
+from .store_bench import ALICE, BOB, SECRET, Worker, patient, slowest, started, until_stored
 
 pytestmark = [pytest.mark.anyio, pytest.mark.redis, pytest.mark.skipif(BINARY is None, reason=WHY_NOT)]
 
@@ -31,8 +31,8 @@ class Exploding:
 
 @pytest.fixture
 def server() -> Iterator[RedisServer]:
-    """A server of the test's own."""
-    with RedisServer() as running:
+    """A server of the test's own, that guards wait for."""
+    with RedisServer() as running, patient():
         yield running
 
 

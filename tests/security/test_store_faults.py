@@ -15,7 +15,7 @@ from stub_kratos import refused
 from ory_guard.credentials import Credential
 from ory_guard.redis import RedisSessionStore
 
-from .store_bench import ALICE, SECRET, SESSIONS, Worker, line_to, slowest, started, until_stored
+from .store_bench import ALICE, SECRET, SESSIONS, Worker, line_to, patient, slowest, started, until_stored
 
 pytestmark = [pytest.mark.anyio, pytest.mark.redis, pytest.mark.skipif(BINARY is None, reason=WHY_NOT)]
 
@@ -160,7 +160,7 @@ async def test_redis_answers_garbage(answer: bytes, tried: Counter[str]) -> None
 async def test_redis_fails_over(server: RedisServer, *, old_follows: bool, tried: Counter[str]) -> None:
     """The address leads to another server, and the old one, read-only now, goes on answering who is connected."""
     tried["faults of the store"] += 1
-    with RedisServer("--replicaof", "127.0.0.1", str(server.port)) as replica:
+    with patient(), RedisServer("--replicaof", "127.0.0.1", str(server.port)) as replica:
         await eventually(lambda: "master_link_status:up" in replica.cli("INFO", "replication"))
         async with line_to(server.port) as line, started(line.url) as (first, second):
             await first.ask()
