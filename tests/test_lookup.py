@@ -7,7 +7,7 @@ import weakref
 from typing import Any
 
 import pytest
-from guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, by, request
+from guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, by, request, requests
 from pydantic import BaseModel, ConfigDict, field_validator
 from starlette.requests import Request
 from stub_kratos import (
@@ -224,6 +224,19 @@ async def test_applications_see_what_is_kept_as_they_saw_the_answer() -> None:
     assert (second["user"].is_authenticated, second["user"].identity) == (True, IDENTITY_ID)
     assert second["auth"].scopes == ("authenticated", "aal1")
     assert bench.calls == 1
+
+
+async def test_who_comes_after_an_invalidation_waits_for_no_answer_from_before() -> None:
+    """Whatever that answer is: something changed since it was asked for."""
+    bench = Bench(STEP_UP, signed_in())
+    bench.kratos.hold()
+    before = await requests(bench, 1)
+    await bench.guard.invalidate(identity_id=IDENTITY_ID)
+    after = await requests(bench, 1)
+    bench.kratos.release()
+
+    assert isinstance(await before[0], SecondFactorRequired)
+    assert isinstance(await after[0], Authenticated)
 
 
 @pytest.mark.parametrize(
