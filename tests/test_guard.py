@@ -177,6 +177,18 @@ async def test_a_session_or_an_outcome_can_stand_in_for_kratos(given: Any, seen:
     assert type(await bench.outcome()).__name__ == "Rejected"
 
 
+async def test_what_stands_in_within_another_block_makes_room_for_it_again() -> None:
+    """A test may sign somebody in, and out for a moment."""
+    bench = Bench()
+    session = Session.model_validate(session_body())
+    with bench.guard.override(session):
+        with bench.guard.override(None):
+            assert await bench.outcome() == Anonymous()
+
+        assert isinstance(await bench.outcome(), Authenticated)
+    assert bench.calls == 0
+
+
 async def test_a_session_that_stands_in_says_so() -> None:
     """A log of a test can't be mistaken for one of an application."""
     bench = Bench()
