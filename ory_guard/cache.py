@@ -77,6 +77,10 @@ class SessionCache:
         max_sessions: How many sessions, and as many refusals, are kept.
         longest_ttl: The longest time, in seconds, for which an answer is under way and then kept.
         clock: Where the time comes from.
+
+    Attributes:
+        generation: How often everything was forgotten.
+        last_invalidation: When anything was invalidated last, on the monotonic clock.
     """
 
     def __init__(self, max_sessions: int, longest_ttl: float, clock: Clock) -> None:
@@ -89,7 +93,7 @@ class SessionCache:
         self._revoked: dict[str, float] = {}
         self._cleared_at = _NEVER
         self._last_question = _NEVER
-        self._last_invalidation = _NEVER
+        self.last_invalidation: float = _NEVER
         self.generation: int = 0
 
     def __len__(self) -> int:
@@ -107,7 +111,7 @@ class SessionCache:
                 entry = self._refusals[key]
             except KeyError:
                 return None
-            if isinstance(entry.outcome, SecondFactorRequired) and entry.asked_at <= self._last_invalidation:
+            if isinstance(entry.outcome, SecondFactorRequired) and entry.asked_at <= self.last_invalidation:
                 return None
         if self._time() >= entry.fresh_until_wall:
             return None
@@ -120,7 +124,7 @@ class SessionCache:
 
         That is later than every invalidation so far, however coarse the clock is.
         """
-        self._last_question = max(self._monotonic(), nextafter(self._last_invalidation, inf))
+        self._last_question = max(self._monotonic(), nextafter(self.last_invalidation, inf))
         return self._last_question
 
     def put(self, key: bytes, entry: Entry, generation: int) -> None:
@@ -191,5 +195,5 @@ class SessionCache:
         self._revoked.clear()
 
     def _end_questions(self) -> float:
-        self._last_invalidation = max(self._monotonic(), self._last_question)
-        return self._last_invalidation
+        self.last_invalidation = max(self._monotonic(), self._last_question)
+        return self.last_invalidation

@@ -63,6 +63,7 @@ class Enforcement:
         self._gate = gate
         self._lookup = lookup
         self._clock = clock
+        self._longest_wait = settings.timeout + _ASK_AGAIN_AFTER
         self._listeners = listeners
         self._looks = Looks()
 
@@ -78,6 +79,8 @@ class Enforcement:
         check = check_in(scope)
         if check is None or check.guard is not self._guard or check.exempt:
             check = await self.checked(scope)
+        if self._is_outdated(check):
+            await self._renew(scope, check)
         check.gated = True
         outcome = check.outcome
         if requirement is ANY_SESSION and type(outcome) is Authenticated and self._gate.passes(outcome, scope):
@@ -95,6 +98,19 @@ class Enforcement:
         if requirement not in check.requirements:  # a socket's handler may ask for each message
             check.requirements += (requirement,)
         return verdict
+
+    def _is_outdated(self, check: Check) -> bool:
+        # A body may take its time before the gate is reached, and the session may have ended meanwhile.
+        outcome = check.outcome
+        if type(outcome) is not Authenticated or check.key is None:
+            return False
+        if check.asked_at <= self._lookup.cache.last_invalidation and self._is_revoked(check):
+            return True
+        return self._clock.monotonic() - check.asked_at - outcome.age > self._longest_wait
+
+    async def _renew(self, scope: MutableMapping[str, Any], check: Check) -> None:
+        self._lookup.find_again(check)
+        publish(scope, check, check.outcome or await self._lookup.ask(check))
 
     async def _ask_beyond_claims(
         self, scope: MutableMapping[str, Any], check: Check, requirement: Requirement, refusal: Refusal
@@ -116,6 +132,8 @@ class Enforcement:
             CsrfViolation: There is a session, and the unsafe request was made by a foreign page.
         """
         check = await self.checked(scope)
+        if self._is_outdated(check):
+            await self._renew(scope, check)
         if isinstance(check.outcome, Authenticated):
             return await self.enforce(scope, ANY_SESSION)
         check.gated = True

@@ -147,6 +147,13 @@ class SessionLookup:
         except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
             check.outcome, check.view = _broken(error), None
 
+    def find_again(self, check: Check) -> None:
+        """Let the check know what is kept by now about the credential that it is about."""
+        assert check.credential is not None  # noqa: S101 - it was looked up before
+        check.outcome = check.view = None
+        check.waited = False
+        self._look_up(check.credential, check)
+
     def _takes_cookie(self, scope: Mapping[str, Any], carriers: list[Header], check: Check) -> bool:
         if has_bounced(carriers):
             check.bounced = True
