@@ -1,5 +1,6 @@
 """Signing out: at Kratos and here, with the one credential of the request, and by nobody else's page."""
 
+import asyncio
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +15,13 @@ from starlette.routing import Route
 from stub_kratos import APP, COOKIE, STEP_UP, Asked, Told, refused, signed_in
 
 from ory_guard import Authenticated, OrySessionMiddleware
-from ory_guard.exceptions import ConfigurationError, CsrfViolation, KratosProtocolError, KratosUnavailable
+from ory_guard.exceptions import (
+    ConfigurationError,
+    CsrfViolation,
+    KratosProtocolError,
+    KratosTimeout,
+    KratosUnavailable,
+)
 from ory_guard.starlette import logout_response
 
 pytestmark = pytest.mark.anyio
@@ -166,6 +173,16 @@ async def test_when_kratos_cannot_be_asked_nobody_is_signed_out() -> None:
     assert (await leave(bench, SESSION_COOKIE)).status == 503
     with pytest.raises(KratosUnavailable):
         await bench.guard.end_session(request(SESSION_COOKIE))
+
+
+async def test_signing_out_waits_no_longer_than_the_guard_does() -> None:
+    """`timeout` is for every question to Kratos."""
+    bench = Bench(Kratos(), timeout=0.05)
+    bench.kratos.hold()
+
+    async with asyncio.timeout(2):
+        with pytest.raises(KratosTimeout):
+            await bench.guard.logout_url(request(SESSION_COOKIE))
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 410, 418, 422])
