@@ -79,7 +79,7 @@ class SessionCache:
         clock: Where the time comes from.
 
     Attributes:
-        generation: How often everything was forgotten.
+        generation: How often answers under way were given up.
         last_invalidation: When anything was invalidated last, on the monotonic clock.
     """
 
@@ -130,8 +130,8 @@ class SessionCache:
     def put(self, key: bytes, entry: Entry, generation: int) -> None:
         """Keep `entry` in the place of what was there, unless that was asked for later.
 
-        Nothing is kept if everything was forgotten since `generation`. What was invalidated meanwhile is told apart
-        by `get`: where many hosts revoke sessions all the time, other people's answers have to be kept.
+        Nothing is kept where `generation` is another one by now. What other hosts invalidated meanwhile is told
+        apart by `get`: many of them revoke sessions all the time, so other people's answers have to be kept.
 
         Args:
             key: The credential's cache key.

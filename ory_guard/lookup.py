@@ -201,6 +201,7 @@ class SessionLookup:
     def invalidate(self, *ids: str) -> None:
         """Let no answer about these sessions or identities count that was asked for before now."""
         self.cache.invalidate(*ids)
+        self.cache.generation += 1  # no answer that is under way is kept, whoever it turns out to be about
         self.checks.forget_running()
 
     def stats(self) -> GuardStats:

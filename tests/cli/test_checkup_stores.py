@@ -67,7 +67,7 @@ def test_a_redis_that_refuses_writes_when_full_is_noticed() -> None:
         finding = found("redis", FakeKratos(), redis_url=server.url)
 
     assert finding.level == "notice"
-    assert finding.fix == "set maxmemory-policy to allkeys-lru"
+    assert finding.fix == "set maxmemory-policy to volatile-ttl"
 
 
 @pytest.mark.redis

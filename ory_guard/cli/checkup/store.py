@@ -53,7 +53,7 @@ async def _try_out(case: Case, client: "Redis", where: str) -> Finding:
     if seconds > PATIENCE:
         return problem(f"{told}: a request goes on without it after {PATIENCE * 1e3:.0f} ms", "put it nearer")
     if information.get("maxmemory") and information.get("maxmemory_policy") == "noeviction":
-        return notice(f"{told}, and refuses writes when its memory is full", "set maxmemory-policy to allkeys-lru")
+        return notice(f"{told}, and refuses writes when its memory is full", "set maxmemory-policy to volatile-ttl")
     return ok(told)
 
 
