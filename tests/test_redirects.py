@@ -199,6 +199,9 @@ def test_addresses_of_the_application_are_taken(value: str, url: str) -> None:
         "/a b",
         "/a\r\nLocation: x",
         "/a\x7f",
+        "/a\x00",
+        "/\ud800",
+        "/\udfff",
         "http://app.example.com/x",
         "https://app.example.com:8443/x",
         "https://app.example.com.evil.test/x",
@@ -214,6 +217,7 @@ def test_addresses_of_the_application_are_taken(value: str, url: str) -> None:
         "https://app.example.com\u2100/",
         "/self-service/login/browser",
         "/.ory/self-service/logout?token=x",
+        "/self%2Dservice/login/browser",
         f"{APP}/self-service/settings/browser",
         "/" + "a" * 6_000,
     ],
@@ -225,7 +229,9 @@ def test_anything_else_leads_to_the_start_page(value: str | None) -> None:
 
 def test_the_login_page_is_no_place_to_return_to() -> None:
     """A login that leads to the login is a loop."""
-    assert safe_return_to("/login?organization=o2", OWN_LOGIN) == APP
+    for way in ("/login?organization=o2", "/login/", "/%6cogin", "/login#a"):
+        assert safe_return_to(way, OWN_LOGIN) == APP
+        assert safe_return_to(way, settings_of(login_url=f"{APP}/%6Cogin/")) == APP
     assert safe_return_to("/login/help", OWN_LOGIN) == f"{APP}/login/help"
     assert safe_return_to("/login", settings_of(login_url="https://id.example.com/login")) == f"{APP}/login"
 
