@@ -201,7 +201,7 @@ def test_addresses_of_the_application_are_taken(value: str, url: str) -> None:
         "/a\x7f",
         "/a\x00",
         "/\ud800",
-        "/\udfff",
+        "/x/\udfff",
         "http://app.example.com/x",
         "https://app.example.com:8443/x",
         "https://app.example.com.evil.test/x",
