@@ -232,7 +232,9 @@ def test_the_login_page_is_no_place_to_return_to() -> None:
     for way in ("/login?organization=o2", "/login/", "/%6cogin", "/login#a"):
         assert safe_return_to(way, OWN_LOGIN) == APP
         assert safe_return_to(way, settings_of(login_url=f"{APP}/%6Cogin/")) == APP
-    assert safe_return_to("/login/help", OWN_LOGIN) == f"{APP}/login/help"
+    for other in ("/login/help", "/loginX", "/Login"):
+        assert safe_return_to(other, OWN_LOGIN) == f"{APP}{other}"
+    assert safe_return_to("/login", settings_of(login_url=f"{APP}/loginX")) == f"{APP}/login"
     assert safe_return_to("/login", settings_of(login_url="https://id.example.com/login")) == f"{APP}/login"
 
 
