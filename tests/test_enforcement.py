@@ -111,6 +111,21 @@ async def test_a_request_that_waited_for_the_answer_is_not_made_to_wait_again() 
     assert bench.calls == 1
 
 
+async def test_what_another_request_found_out_while_this_one_took_its_time_is_asked_again() -> None:
+    """The answer that this request once waited for is not the one that counts by now."""
+    bench = Bench(signed_in(), signed_in(), signed_in(aal2_session()))
+    scope = request()
+    await bench.guard.authenticate(scope)
+    bench.clock.advance(35)
+    await bench.outcome()
+    bench.clock.advance(5)
+
+    session = await bench.guard.require(scope, aal="aal2")
+
+    assert session.authenticator_assurance_level == "aal2"
+    assert bench.calls == 3
+
+
 async def test_what_no_sign_in_cures_is_not_asked_again() -> None:
     """The user can't have changed it at Kratos' login."""
     bench = Bench()

@@ -239,6 +239,19 @@ async def test_who_comes_after_an_invalidation_waits_for_no_answer_from_before()
     assert isinstance(await after[0], Authenticated)
 
 
+async def test_no_answer_under_way_is_kept_when_much_ends_at_once() -> None:
+    """An invalidation does not make up for a cache that was emptied, nor the other way round."""
+    bench = Bench()
+    bench.kratos.hold()
+    (task,) = await requests(bench, 1)
+    await bench.guard.invalidate(session_id="another")
+    bench.guard._lookup.cache.empty()
+    bench.kratos.release()
+    await task
+
+    assert bench.guard.stats().entries == 0
+
+
 @pytest.mark.parametrize(
     ("tokens", "longest"), [(None, 2 + 30), (verifier_of(max_lifetime=600, clock_skew=10), 600 + 2 * 10)]
 )
