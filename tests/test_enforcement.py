@@ -126,6 +126,32 @@ async def test_what_another_request_found_out_while_this_one_took_its_time_is_as
     assert bench.calls == 3
 
 
+async def test_a_gate_that_is_reached_in_time_asks_nothing() -> None:
+    """Not within the longest wait for Kratos and a second, and not because somebody else was invalidated."""
+    bench = Bench(cache_ttl=0, timeout=2)
+    scope = request()
+    await bench.guard.authenticate(scope)
+    await bench.guard.invalidate(session_id="another")
+    bench.clock.advance(3)
+
+    await bench.guard.require(scope)
+    assert bench.calls == 1
+    bench.clock.advance(0.1)
+    await bench.guard.require(scope)
+    assert bench.calls == 2
+
+
+async def test_what_was_kept_for_long_is_looked_up_once() -> None:
+    """Its age is not the time that the request took."""
+    bench = Bench()
+    await bench.outcome()
+    bench.clock.advance(20)
+
+    await bench.guard.require(request())
+
+    assert bench.guard.stats().hits == 1
+
+
 async def test_what_no_sign_in_cures_is_not_asked_again() -> None:
     """The user can't have changed it at Kratos' login."""
     bench = Bench()
