@@ -84,7 +84,6 @@ class SessionCache:
     """
 
     def __init__(self, max_sessions: int, longest_ttl: float, clock: Clock) -> None:
-        self._clock = clock
         self._monotonic = clock.monotonic
         self._time = clock.time
         self._longest_ttl = longest_ttl

@@ -52,6 +52,7 @@ class CredentialReader:
 
     Attributes:
         names: The exact names of session cookies.
+        header_names: The names of the headers that can carry a credential.
     """
 
     def __init__(self, settings: GuardSettings) -> None:
@@ -69,6 +70,7 @@ class CredentialReader:
         if "bearer" in settings.credentials:
             readers[b"authorization"] = self._read_bearer
         self._readers = readers
+        self.header_names: frozenset[bytes] = frozenset(readers)
 
     def read(self, headers: Iterable[Header]) -> Credential | Unusable | None:
         """Return the request's one credential, `Unusable` where it can't be sent, or None where it has none.
@@ -76,15 +78,10 @@ class CredentialReader:
         Args:
             headers: The ASGI scope's headers: lower-case names, raw values.
         """
-        found = self.find(self.carriers(headers))
+        found = self.find([header for header in headers if header[0] in self.header_names])
         if isinstance(found, Credential) and not self.is_sendable(found):
             return Unusable(found.kind, "malformed")
         return found
-
-    def carriers(self, headers: Iterable[Header]) -> list[Header]:
-        """Return those headers that can carry a credential."""
-        readers = self._readers
-        return [header for header in headers if header[0] in readers]
 
     def find(self, carriers: list[Header]) -> Credential | Unusable | None:
         """Return the one credential that these headers carry, whether it `is_sendable` or not.

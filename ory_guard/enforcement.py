@@ -109,7 +109,7 @@ class Enforcement:
         return self._clock.monotonic() - check.asked_at - outcome.age > self._longest_wait
 
     async def _renew(self, scope: MutableMapping[str, Any], check: Check) -> None:
-        self._lookup.find_again(check)
+        self._lookup.look_again(check)
         publish(scope, check, check.outcome or await self._lookup.ask(check))
 
     async def _ask_beyond_claims(
@@ -156,13 +156,10 @@ class Enforcement:
         """Return the request's check, with its outcome; made and published now where no middleware did."""
         check = check_in(scope)
         if check is None or check.guard is not self._guard:
-            check = self._lookup.look(scope)
+            check = Check(self._guard, scope["path"], scope.get("root_path", ""))
         elif not check.exempt:
             return check
-        if check.exempt:
-            check.exempt = False
-            check.outcome = check.view = None
-            self._lookup.find(scope, check)
+        self._lookup.look(scope, check, gated=True)
         publish(scope, check, check.outcome or await self._lookup.ask(check))
         return check
 

@@ -55,7 +55,7 @@ class OryGuard:
         settings: How it is set up.
         clock: Where the time comes from.
         listeners: Who is told; `listeners.add(listener)` adds one and returns what takes it away again.
-        look: Starts a check of a request from what is kept (for middlewares).
+        look: Tells a new `Check` of a request what is kept about it (for middlewares).
         ask: Asks Kratos where `look` found nothing fresh (for middlewares).
         enforce: Returns the session that meets a `Requirement`, or raises the `Refusal` (for dependencies).
         enforce_optional: Returns the session or None (for dependencies).
@@ -103,7 +103,7 @@ class OryGuard:
         )
         self.enforce: Enforce = self._enforcement.enforce
         self.enforce_optional: EnforceOptional = self._enforcement.enforce_optional
-        self.look: Callable[[Mapping[str, Any]], Check] = self._lookup.look
+        self.look: Callable[[Mapping[str, Any], Check], None] = self._lookup.look
         self.ask: Callable[[Check], Awaitable[Outcome]] = self._lookup.ask
         self.stats: TellStats = self._lookup.stats
         self._watched: WeakSet[asyncio.Event] = WeakSet()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ory_guard.bounces import has_bounced
-from ory_guard.cache import Clock, Entry, SessionCache, SessionStore
+from ory_guard.cache import Clock, SessionCache, SessionStore
 from ory_guard.checks import Checks
 from ory_guard.credentials import Credential, CredentialHasher, CredentialReader, Header, Unusable
 from ory_guard.events import Listeners, SessionCacheHit, SessionCacheMiss, notify
@@ -97,16 +97,46 @@ class SessionLookup:
         self.misses: int = 0
         self.override: Outcome | None = None
 
-    def look(self, scope: Mapping[str, Any]) -> Check:
-        """Return a check of this request from what is kept; its outcome is None where Kratos has to be asked."""
-        check = Check(self._guard, scope["path"], scope.get("root_path", ""))
-        if check.path in self._exempt:
+    def look(self, scope: Mapping[str, Any], check: Check, *, gated: bool = False) -> None:
+        """Let the check know what is kept about the request's credential.
+
+        Args:
+            scope: The request.
+            check: Its check, whose outcome is None afterwards where Kratos has to be asked.
+            gated: Whether a gate wants to know. Else nobody is on an exempt path.
+        """
+        if gated:
+            check.exempt, check.outcome, check.view = False, None, None
+        elif check.path in self._exempt:
             check.exempt = True
             check.outcome = ANONYMOUS
             check.view = _NOBODY
-        else:
-            self.find(scope, check)
-        return check
+            return
+        if self.override is not None:
+            check.outcome = self.override
+            return
+        try:
+            names, carriers = self._reader.header_names, []
+            for header in scope["headers"]:
+                if header[0] in names:
+                    carriers.append(header)  # noqa: PERF401 - a comprehension would be one call more for each request
+            credential = self._reader.find(carriers) if carriers else None
+            if credential is None:
+                check.outcome = ANONYMOUS
+                check.view = _NOBODY
+            elif isinstance(credential, Unusable):
+                check.outcome = Rejected(credential.reason, credential.kind)
+            elif credential.kind != "cookie" or self._takes_cookie(scope, carriers, check):
+                self._recall(check, credential)
+        except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
+            check.outcome, check.view = _broken(error), None
+
+    def look_again(self, check: Check) -> None:
+        """Let the check know what is kept by now about the credential that it is about."""
+        assert check.credential is not None  # noqa: S101 - it was looked up before
+        check.outcome = check.view = None
+        check.waited = False
+        self._recall(check, check.credential)
 
     async def ask(self, check: Check, *, again: bool = False, alone: bool = False) -> Outcome:
         """Ask Kratos whose the request's credential is; never raises what goes wrong there.
@@ -129,31 +159,6 @@ class SessionLookup:
         check.set_cookies += fact.set_cookies
         return fact.outcome
 
-    def find(self, scope: Mapping[str, Any], check: Check) -> None:
-        """Let the check know what is kept about the request's credential."""
-        if self.override is not None:
-            check.outcome = self.override
-            return
-        try:
-            carriers = self._reader.carriers(scope["headers"])
-            credential = self._reader.find(carriers) if carriers else None
-            if credential is None:
-                check.outcome = ANONYMOUS
-                check.view = _NOBODY
-            elif isinstance(credential, Unusable):
-                check.outcome = Rejected(credential.reason, credential.kind)
-            elif credential.kind != "cookie" or self._takes_cookie(scope, carriers, check):
-                self._look_up(credential, check)
-        except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
-            check.outcome, check.view = _broken(error), None
-
-    def find_again(self, check: Check) -> None:
-        """Let the check know what is kept by now about the credential that it is about."""
-        assert check.credential is not None  # noqa: S101 - it was looked up before
-        check.outcome = check.view = None
-        check.waited = False
-        self._look_up(check.credential, check)
-
     def _takes_cookie(self, scope: Mapping[str, Any], carriers: list[Header], check: Check) -> bool:
         if has_bounced(carriers):
             check.bounced = True
@@ -162,18 +167,13 @@ class SessionLookup:
             return False
         return True
 
-    def _look_up(self, credential: Credential, check: Check) -> None:
+    def _recall(self, check: Check, credential: Credential) -> None:
         key = self._key(credential)
         entry = self.cache.get(key)
         check.credential = credential
-        if entry is not None:
-            self._recall(check, key, entry)
-        elif self._reader.is_sendable(credential):
-            self._note_miss(check, key)
-        else:
-            check.outcome = Rejected("malformed", credential.kind)
-
-    def _recall(self, check: Check, key: bytes, entry: Entry) -> None:
+        if entry is None:
+            self._miss(check, key, credential)
+            return
         self.hits += 1
         check.key = key
         asked_at = check.asked_at = entry.asked_at
@@ -187,7 +187,11 @@ class SessionLookup:
         if self._listeners:
             notify(self._listeners, SessionCacheHit(key.hex()[:8], age))
 
-    def _note_miss(self, check: Check, key: bytes) -> None:
+    def _miss(self, check: Check, key: bytes, credential: Credential) -> None:
+        # What is kept was sendable: so it is looked at here, and not on every request.
+        if not self._reader.is_sendable(credential):
+            check.outcome = Rejected("malformed", credential.kind)
+            return
         self.misses += 1
         check.key = key
         if self._listeners:

@@ -20,7 +20,7 @@ from ory_guard.exceptions import (
 from ory_guard.guard import OryGuard
 from ory_guard.outcomes import Anonymous, Authenticated
 from ory_guard.resolver import MISDIRECTED, GuardResolver, Resolve
-from ory_guard.scope import Check, check_in, publish
+from ory_guard.scope import CHECK, Check, publish
 from ory_guard.settings import GuardSettings
 
 __all__ = ["OrySessionMiddleware"]
@@ -78,11 +78,12 @@ class OrySessionMiddleware:
         if guard is None:
             await MISDIRECTED(scope, receive, send)
             return
-        outer = check_in(scope)
+        outer = scope.get(CHECK)
         if outer is not None and outer.guard is guard:
             await self._app(scope, receive, send)
             return
-        check = guard.look(scope)
+        check = Check(guard, scope["path"], scope.get("root_path", ""))
+        guard.look(scope, check)
         publish(scope, check, check.outcome or await guard.ask(check))
         if kind == "websocket" or check.exempt or type(check.outcome) is not Anonymous:
             send = _watched(check, send)

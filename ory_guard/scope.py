@@ -15,9 +15,10 @@ from ory_guard.redirects import request_url
 from ory_guard.settings import GuardSettings
 from ory_guard.view import SessionView
 
-__all__ = ["Check", "check_in", "page_url", "publish", "scope_of"]
+__all__ = ["CHECK", "Check", "check_in", "page_url", "publish", "scope_of"]
 
-_KEY: Final = "ory_guard"
+CHECK: Final = "ory_guard"
+"""Where in the scope the check is."""
 
 
 class Check:
@@ -75,7 +76,7 @@ def scope_of(connection: Any) -> MutableMapping[str, Any]:
 
 def check_in(scope: Mapping[str, Any]) -> Check | None:
     """Return the check that the innermost middleware made of this request, if there is one."""
-    check: Check | None = scope.get(_KEY)
+    check: Check | None = scope.get(CHECK)
     return check
 
 
@@ -97,7 +98,7 @@ def publish(scope: MutableMapping[str, Any], check: Check, outcome: Outcome) -> 
     """
     view = check.view or SessionView(outcome)
     check.outcome = outcome
-    if _KEY in scope:
+    if CHECK in scope:
         scope["state"].update(session=view.user.session, auth=outcome)
     else:
         state = scope.get("state") or {}
@@ -110,4 +111,4 @@ def publish(scope: MutableMapping[str, Any], check: Check, outcome: Outcome) -> 
         scope["state"] = {**state, "session": view.user.session, "auth": outcome}
     scope["user"] = view.user
     scope["auth"] = view
-    scope[_KEY] = check
+    scope[CHECK] = check

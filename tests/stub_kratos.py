@@ -11,6 +11,7 @@ import httpx2
 
 from ory_guard import GuardSettings, OryGuard
 from ory_guard.events import Listener
+from ory_guard.scope import Check
 
 KRATOS = "http://kratos.test:4433"
 BROWSER = "https://id.example.com"
@@ -196,6 +197,13 @@ ENROLL = refused(403, "session_aal2_enrollment_required")
 def settings_of(**changes: Any) -> GuardSettings:
     """Return settings for the stub, with `changes`."""
     return GuardSettings(**{"kratos_public_url": KRATOS, "kratos_browser_url": BROWSER, "app_url": APP, **changes})
+
+
+def looked_at(guard: OryGuard, scope: dict[str, Any]) -> Check:
+    """Return the check of a request as a middleware begins it."""
+    check = Check(guard, scope["path"], scope.get("root_path", ""))
+    guard.look(scope, check)
+    return check
 
 
 def guard_of(

@@ -14,6 +14,7 @@ from stub_kratos import (
     Asked,
     Told,
     aal2_session,
+    looked_at,
     moment,
     refused,
     session_body,
@@ -284,7 +285,7 @@ async def test_on_an_exempt_path_a_gate_still_asks() -> None:
     """Exempt means that nothing is asked ahead, not that the door is open."""
     bench = Bench(exempt_paths=("/health",))
     scope = request(path="/health")
-    check = bench.guard.look(scope)
+    check = looked_at(bench.guard, scope)
     assert check.outcome == Anonymous()
     assert bench.calls == 0
 
@@ -321,7 +322,7 @@ async def test_an_override_reaches_gates_on_exempt_paths_too() -> None:
     scope = request(path="/health")
 
     with bench.guard.override(session):
-        publish(scope, bench.guard.look(scope), Anonymous())
+        publish(scope, looked_at(bench.guard, scope), Anonymous())
         assert await bench.guard.require(scope) is session
 
     assert scope["state"]["session"] is session

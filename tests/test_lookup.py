@@ -23,6 +23,7 @@ from stub_kratos import (
     StubKratos,
     Told,
     guard_of,
+    looked_at,
     moment,
     refused,
     session_body,
@@ -139,7 +140,7 @@ async def test_a_check_knows_the_address_as_it_was_first_seen(root_path: str | N
     if root_path is None:
         del scope["root_path"]
 
-    check = Bench().guard.look(scope)
+    check = looked_at(Bench().guard, scope)
 
     assert (check.path, check.root_path) == ("/prefix/vault", root_path or "")
 

@@ -3,7 +3,7 @@
 import pytest
 from asgi_calls import http_scope
 from recordings_of_kratos import SERVERS, Recorded, RecordedKratos, moment_of, recording, recordings
-from stub_kratos import guard_of
+from stub_kratos import guard_of, looked_at
 
 from ory_guard import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
 
@@ -120,7 +120,7 @@ async def test_a_cookie_that_kratos_issued_anew_is_kept_for_the_answer() -> None
     """After a session was extended, whoami answers with the cookie under a new value: it has to get through."""
     recorded = recording("whoami.cookie.after_extend")
     guard = guard_of(RecordedKratos(recorded), moment_of(recorded))
-    check = guard.look(http_scope(headers=recorded.headers()))
+    check = looked_at(guard, http_scope(headers=recorded.headers()))
 
     await guard.ask(check)
 
@@ -133,7 +133,7 @@ async def test_a_cookie_for_somebody_else_does_not_get_through() -> None:
     recorded = recording("whoami.precedence.token_over_cookie")
     assert any(name == "set-cookie" for name, _ in recorded.response["headers"])
     guard = guard_of(RecordedKratos(recorded), moment_of(recorded))
-    check = guard.look(http_scope(headers=recorded.headers()))
+    check = looked_at(guard, http_scope(headers=recorded.headers()))
 
     outcome = await guard.ask(check)
 

@@ -31,7 +31,6 @@ _EXCEPTIONS: Final = (
 _BEYOND: Final = (asyncio.CancelledError(), GeneratorExit(), _Odd())
 
 _IN_A_CHECK: Final[dict[str, Callable[[OryGuard], tuple[Any, str]]]] = {
-    "reading headers": lambda guard: (guard._lookup._reader, "carriers"),
     "finding the credential": lambda guard: (guard._lookup._reader, "find"),
     "judging the credential": lambda guard: (guard._lookup._reader, "is_sendable"),
     "making the key": lambda guard: (guard._lookup, "_key"),
