@@ -109,7 +109,7 @@ class Enforcement:
         return self._clock.monotonic() - check.asked_at - outcome.age > self._longest_wait
 
     async def _renew(self, scope: MutableMapping[str, Any], check: Check) -> None:
-        self._lookup.look_again(check)
+        self._lookup.look(scope, check, gated=True)
         publish(scope, check, check.outcome or await self._lookup.ask(check))
 
     async def _ask_beyond_claims(
@@ -159,8 +159,7 @@ class Enforcement:
             check = Check(self._guard, scope["path"], scope.get("root_path", ""))
         elif not check.exempt:
             return check
-        self._lookup.look(scope, check, gated=True)
-        publish(scope, check, check.outcome or await self._lookup.ask(check))
+        await self._renew(scope, check)
         return check
 
     async def _decide(

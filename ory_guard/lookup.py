@@ -11,7 +11,7 @@ from typing import Any, Final
 from ory_guard.bounces import has_bounced
 from ory_guard.cache import Clock, SessionCache, SessionStore
 from ory_guard.checks import Checks
-from ory_guard.credentials import Credential, CredentialHasher, CredentialReader, Header, Unusable
+from ory_guard.credentials import Credential, CredentialHasher, CredentialReader, Unusable
 from ory_guard.events import Listeners, SessionCacheHit, SessionCacheMiss, notify
 from ory_guard.gate import Gate
 from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, Source, Unavailable
@@ -101,42 +101,64 @@ class SessionLookup:
         """Let the check know what is kept about the request's credential.
 
         Args:
-            scope: The request.
+            scope: The request. A check that knows its credential already does not read it again: other middlewares
+                may have changed the headers.
             check: Its check, whose outcome is None afterwards where Kratos has to be asked.
             gated: Whether a gate wants to know. Else nobody is on an exempt path.
         """
         if gated:
-            check.exempt, check.outcome, check.view = False, None, None
+            check.exempt, check.waited, check.outcome, check.view = False, False, None, None
         elif check.path in self._exempt:
-            check.exempt = True
-            check.outcome = ANONYMOUS
-            check.view = _NOBODY
+            check.exempt, check.outcome, check.view = True, ANONYMOUS, _NOBODY
             return
         if self.override is not None:
             check.outcome = self.override
             return
         try:
-            names, carriers = self._reader.header_names, []
-            for header in scope["headers"]:
-                if header[0] in names:
-                    carriers.append(header)  # noqa: PERF401 - a comprehension would be one call more for each request
-            credential = self._reader.find(carriers) if carriers else None
+            credential = check.credential or self._read(scope, check)
             if credential is None:
-                check.outcome = ANONYMOUS
-                check.view = _NOBODY
-            elif isinstance(credential, Unusable):
-                check.outcome = Rejected(credential.reason, credential.kind)
-            elif credential.kind != "cookie" or self._takes_cookie(scope, carriers, check):
-                self._recall(check, credential)
+                return
+            key = self._key(credential)
+            entry = self.cache.get(key)
+            check.credential = credential
+            if entry is None:
+                self._miss(check, key, credential)
+                return
+            self.hits += 1
+            check.key = key
+            asked_at = check.asked_at = entry.asked_at
+            age = self._monotonic() - asked_at
+            outcome = entry.outcome
+            if type(outcome) is Authenticated:
+                source: Source = "token" if outcome.source == "token" else "cache"
+                outcome = Authenticated(outcome.session, outcome.credential, source, age)
+            check.outcome = outcome
+            check.view = entry.view
+            if self._listeners:
+                notify(self._listeners, SessionCacheHit(key.hex()[:8], age))
         except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
             check.outcome, check.view = _broken(error), None
 
-    def look_again(self, check: Check) -> None:
-        """Let the check know what is kept by now about the credential that it is about."""
-        assert check.credential is not None  # noqa: S101 - it was looked up before
-        check.outcome = check.view = None
-        check.waited = False
-        self._recall(check, check.credential)
+    def _read(self, scope: Mapping[str, Any], check: Check) -> Credential | None:
+        """Return the credential, or None where there is an outcome already."""
+        names, carriers = self._reader.header_names, []
+        for header in scope["headers"]:
+            if header[0] in names:
+                carriers.append(header)  # noqa: PERF401 - a comprehension would be one call more for each request
+        credential = self._reader.find(carriers) if carriers else None
+        if credential is None:
+            check.outcome, check.view = ANONYMOUS, _NOBODY
+            return None
+        if isinstance(credential, Unusable):
+            check.outcome = Rejected(credential.reason, credential.kind)
+            return None
+        if credential.kind == "cookie":
+            if has_bounced(carriers):
+                check.bounced = True
+            if scope["type"] != "http" and not self._gate.trusts_origin(scope):
+                check.outcome = Rejected("origin", "cookie")
+                return None
+        return credential
 
     async def ask(self, check: Check, *, again: bool = False, alone: bool = False) -> Outcome:
         """Ask Kratos whose the request's credential is; never raises what goes wrong there.
@@ -158,34 +180,6 @@ class SessionLookup:
         check.waited = True
         check.set_cookies += fact.set_cookies
         return fact.outcome
-
-    def _takes_cookie(self, scope: Mapping[str, Any], carriers: list[Header], check: Check) -> bool:
-        if has_bounced(carriers):
-            check.bounced = True
-        if scope["type"] != "http" and not self._gate.trusts_origin(scope):
-            check.outcome = Rejected("origin", "cookie")
-            return False
-        return True
-
-    def _recall(self, check: Check, credential: Credential) -> None:
-        key = self._key(credential)
-        entry = self.cache.get(key)
-        check.credential = credential
-        if entry is None:
-            self._miss(check, key, credential)
-            return
-        self.hits += 1
-        check.key = key
-        asked_at = check.asked_at = entry.asked_at
-        age = self._monotonic() - asked_at
-        outcome = entry.outcome
-        if type(outcome) is Authenticated:
-            source: Source = "token" if outcome.source == "token" else "cache"
-            outcome = Authenticated(outcome.session, outcome.credential, source, age)
-        check.outcome = outcome
-        check.view = entry.view
-        if self._listeners:
-            notify(self._listeners, SessionCacheHit(key.hex()[:8], age))
 
     def _miss(self, check: Check, key: bytes, credential: Credential) -> None:
         # What is kept was sendable: so it is looked at here, and not on every request.
