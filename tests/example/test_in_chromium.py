@@ -219,6 +219,7 @@ def test_pages_work_with_the_keyboard_alone(any_eyes: Eyes) -> None:
     register(page, email)
     sign_out(page)
     page.goto("/login")
+    expect(page.locator("input[name=identifier]")).to_be_focused()
     page.keyboard.type(email)
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
