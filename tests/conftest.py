@@ -1,6 +1,11 @@
 """What every test shares."""
 
+from collections.abc import AsyncIterator, Iterator
+
 import pytest
+from memory_store import Shelf
+from telescope import Telescope
+from worker_bench import Worker
 
 from ory_guard.testing import FakeKratos, ManualClock
 
@@ -21,3 +26,26 @@ def clock() -> ManualClock:
 def fake(clock: ManualClock) -> FakeKratos:
     """A Kratos set up as the recorded one."""
     return FakeKratos(clock=clock)
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    """An empty store."""
+    return Shelf()
+
+
+@pytest.fixture
+async def workers(shelf: Shelf) -> AsyncIterator[tuple[Worker, Worker]]:
+    """Two processes."""
+    both = Worker(shelf), Worker(shelf)
+    yield both
+    for worker in both:
+        await worker.guard.aclose()
+
+
+@pytest.fixture
+def telescope() -> Iterator[Telescope]:
+    """Metrics and spans of one test."""
+    made = Telescope()
+    yield made
+    made.close()

@@ -1,7 +1,6 @@
 """Once a session is revoked nobody is served from a question that was sent before, whoever was answered."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -28,21 +27,6 @@ from ory_guard.session_store import StoredSession
 pytestmark = pytest.mark.anyio
 
 REVOKED = Rejected("inactive", "x_session_token")
-
-
-@pytest.fixture
-def shelf() -> Shelf:
-    """An empty store."""
-    return Shelf()
-
-
-@pytest.fixture
-async def workers(shelf: Shelf) -> AsyncIterator[tuple[Worker, Worker]]:
-    """Two processes."""
-    both = Worker(shelf), Worker(shelf)
-    yield both
-    for worker in both:
-        await worker.guard.aclose()
 
 
 async def _set_out(worker: Worker, value: bytes = TOKEN, requests: int = 1) -> "list[asyncio.Task[Outcome]]":

@@ -1,7 +1,6 @@
 """The second level: what one process asked, others need not ask; what one revokes, none serves."""
 
 import json
-from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
@@ -25,21 +24,6 @@ from ory_guard import Authenticated, OryGuard, Rejected
 from ory_guard.events import RevocationsHeard, StoreChanged, StoreHit
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def shelf() -> Shelf:
-    """An empty store."""
-    return Shelf()
-
-
-@pytest.fixture
-async def workers(shelf: Shelf) -> AsyncIterator[tuple[Worker, Worker]]:
-    """Two processes."""
-    both = Worker(shelf), Worker(shelf)
-    yield both
-    for worker in both:
-        await worker.guard.aclose()
 
 
 def _has_other_body(shelf: Shelf, key: bytes, body: bytes) -> bool:

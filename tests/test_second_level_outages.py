@@ -1,7 +1,5 @@
 """A store that goes away and comes back: what was revoked meanwhile, and what is forgotten."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from memory_store import Shelf, eventually
 from stub_kratos import SESSION_ID
@@ -10,21 +8,6 @@ from worker_bench import Worker
 from ory_guard.events import RevocationsHeard
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def shelf() -> Shelf:
-    """An empty store."""
-    return Shelf()
-
-
-@pytest.fixture
-async def workers(shelf: Shelf) -> AsyncIterator[tuple[Worker, Worker]]:
-    """Two processes."""
-    both = Worker(shelf), Worker(shelf)
-    yield both
-    for worker in both:
-        await worker.guard.aclose()
 
 
 async def test_a_store_that_comes_back_is_told_what_was_revoked_meanwhile(

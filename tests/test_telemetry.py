@@ -3,7 +3,6 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,14 +20,6 @@ from ory_guard.telemetry.metrics import COUNTERS, DURATION, LEVELS
 pytestmark = pytest.mark.anyio
 
 OTHER = (b"x-session-token", b"ory_st_other")
-
-
-@pytest.fixture
-def telescope() -> Iterator[Telescope]:
-    """Metrics and spans of one test."""
-    made = Telescope()
-    yield made
-    made.close()
 
 
 async def test_hits_misses_and_shared_checks_are_counted(telescope: Telescope) -> None:

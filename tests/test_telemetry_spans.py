@@ -1,7 +1,6 @@
 """Telemetry: each question to Kratos as a span below the request that asked first."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 from guard_bench import Bench
@@ -14,14 +13,6 @@ from ory_guard.events import SessionCacheMiss, StoreHit, TokenVerified, WhoamiAn
 pytestmark = pytest.mark.anyio
 
 OTHER = (b"x-session-token", b"ory_st_other")
-
-
-@pytest.fixture
-def telescope() -> Iterator[Telescope]:
-    """Metrics and spans of one test."""
-    made = Telescope()
-    yield made
-    made.close()
 
 
 async def test_a_question_to_kratos_is_a_span_below_the_request(telescope: Telescope) -> None:
