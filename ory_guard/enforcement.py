@@ -156,7 +156,7 @@ class Enforcement:
         """Return the request's check, with its outcome; made and published now where no middleware did."""
         check = check_in(scope)
         if check is None or check.guard is not self._guard:
-            check = Check(self._guard, scope["path"], scope.get("root_path", ""))
+            check = Check(self._guard, scope)
         elif not check.exempt:
             return check
         await self._renew(scope, check)

@@ -82,7 +82,6 @@ class OryGuard:
         gate = Gate(settings)
         self.listeners: Listeners = Listeners(listeners)
         self._lookup = SessionLookup(
-            guard=self,
             settings=settings,
             gate=gate,
             traits=traits,

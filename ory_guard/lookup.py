@@ -38,7 +38,6 @@ class SessionLookup:
     """Looks sessions up for one guard.
 
     Args:
-        guard: The guard that the checks belong to.
         settings: Its settings.
         gate: Which origins are trusted.
         traits: The application's model of the traits, or None.
@@ -58,7 +57,6 @@ class SessionLookup:
     def __init__(
         self,
         *,
-        guard: object,
         settings: GuardSettings,
         gate: Gate,
         traits: type[Any] | None,
@@ -69,7 +67,6 @@ class SessionLookup:
         tokens: TokenSource | None,
         heard: Callable[[], None],
     ) -> None:
-        self._guard = guard
         self._gate = gate
         self._monotonic = clock.monotonic
         self._listeners = listeners

@@ -82,7 +82,7 @@ class OrySessionMiddleware:
         if outer is not None and outer.guard is guard:
             await self._app(scope, receive, send)
             return
-        check = Check(guard, scope["path"], scope.get("root_path", ""))
+        check = Check(guard, scope)
         guard.look(scope, check)
         publish(scope, check, check.outcome or await guard.ask(check))
         if kind == "websocket" or check.exempt or type(check.outcome) is not Anonymous:

@@ -62,10 +62,10 @@ class Check:
     accepted = False
     started = False
 
-    def __init__(self, guard: Any, path: str, root_path: str) -> None:
+    def __init__(self, guard: Any, scope: Mapping[str, Any]) -> None:
         self.guard = guard
-        self.path = path
-        self.root_path = root_path
+        self.path: str = scope["path"]
+        self.root_path: str = scope.get("root_path", "")
 
 
 def scope_of(connection: Any) -> MutableMapping[str, Any]:
@@ -99,7 +99,7 @@ def publish(scope: MutableMapping[str, Any], check: Check, outcome: Outcome) -> 
     view = check.view or SessionView(outcome)
     check.outcome = outcome
     if CHECK in scope:
-        scope["state"].update(session=view.user.session, auth=outcome)
+        scope.setdefault("state", {}).update(session=view.user.session, auth=outcome)
     else:
         state = scope.get("state") or {}
         if "session" in state:

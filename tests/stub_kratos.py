@@ -201,7 +201,7 @@ def settings_of(**changes: Any) -> GuardSettings:
 
 def looked_at(guard: OryGuard, scope: dict[str, Any]) -> Check:
     """Return the check of a request as a middleware begins it."""
-    check = Check(guard, scope["path"], scope.get("root_path", ""))
+    check = Check(guard, scope)
     guard.look(scope, check)
     return check
 
