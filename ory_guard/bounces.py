@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
+from ory_guard.credentials import Header
 from ory_guard.settings import GuardSettings
 
 __all__ = ["count_bounce", "forget_bounces", "has_bounced"]
@@ -47,8 +48,8 @@ def count_bounce(
     return _set_cookie(settings, value, max(int(newest + _WINDOW - now), 1))
 
 
-def has_bounced(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Tell whether the browser carries a count, so that it should lose it once it is signed in."""
+def has_bounced(headers: Iterable[Header]) -> bool:
+    """Tell whether the browser carries a count, so that it should lose it once a gate lets it pass."""
     for name, value in headers:  # noqa: SIM110 - any() takes twice the time, on every request
         if name == b"cookie" and value.find(_NAME) >= 0:
             return True

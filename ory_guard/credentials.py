@@ -6,7 +6,8 @@ can't be sent. Nothing is unquoted or unescaped: parsers that do disagree about 
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Literal, NamedTuple
 
 from ory_guard.settings import GuardSettings
@@ -15,6 +16,9 @@ __all__ = ["Credential", "CredentialHasher", "CredentialKind", "CredentialReader
 
 CredentialKind = Literal["x_session_token", "cookie", "bearer"]
 Header = tuple[bytes, bytes]
+
+# A named tuple's own constructor is a function in between, which costs more than all else about it.
+_new: Final = tuple.__new__
 
 # RFC 9110 field values without spaces, and RFC 6265's cookie-octet.
 _VISIBLE: Final = bytes(range(0x21, 0x7F))
@@ -47,56 +51,70 @@ class Unusable(NamedTuple):
     reason: Literal["malformed", "ambiguous"]
 
 
+_Read = Callable[[bytes], Credential | Unusable | None]
+
+
 class CredentialReader:
     """Reads the credential of a request under one set of settings.
 
     Attributes:
         names: The exact names of session cookies.
-        header_names: The names of the headers that can carry a credential.
     """
 
     def __init__(self, settings: GuardSettings) -> None:
         names = [name.encode("ascii") for name in settings.cookie_names]
         self.names: frozenset[bytes] = frozenset(name for name in names if not name.endswith(b"*"))
-        self._starts = [name.removesuffix(b"*") for name in names]
-        self._prefixes = tuple(name[:-1] for name in names if name.endswith(b"*"))
+        patterns = [re.escape(name).replace(rb"\*", b"[^=;]*") for name in names]
+        self._pairs = re.compile(rb";[ \t]*(" + b"|".join(patterns) + rb")=([^;]*)").findall
         self._limit = settings.max_credential_bytes
-        readers: dict[bytes, Callable[[list[bytes]], Credential | Unusable | None]] = {}
+        readers: dict[bytes, _Read] = {}
         # In Kratos' order.
         if "x_session_token" in settings.credentials:
-            readers[b"x-session-token"] = self._read_token
+            readers[b"x-session-token"] = _read_token
         if "cookie" in settings.credentials:
             readers[b"cookie"] = self._read_cookie
         if "bearer" in settings.credentials:
-            readers[b"authorization"] = self._read_bearer
+            readers[b"authorization"] = _read_bearer
         self._readers = readers
-        self.header_names: frozenset[bytes] = frozenset(readers)
 
-    def read(self, headers: Iterable[Header]) -> Credential | Unusable | None:
+    def read(self, headers: Sequence[Header]) -> Credential | Unusable | None:
         """Return the request's one credential, `Unusable` where it can't be sent, or None where it has none.
 
         Args:
             headers: The ASGI scope's headers: lower-case names, raw values.
         """
-        found = self.find([header for header in headers if header[0] in self.header_names])
+        _, found = self.find(headers)
         if isinstance(found, Credential) and not self.is_sendable(found):
             return Unusable(found.kind, "malformed")
         return found
 
-    def find(self, carriers: list[Header]) -> Credential | Unusable | None:
-        """Return the one credential that these headers carry, whether it `is_sendable` or not.
+    def find(self, headers: Sequence[Header]) -> tuple[Sequence[Header], Credential | Unusable | None]:
+        """Return the headers that can carry a credential, and the one they carry, whether it `is_sendable` or not.
 
         Apart from `read`, since what is kept was sendable: it need not be looked at again on every request.
         """
-        if len(carriers) == 1:
-            name, value = carriers[0]
-            return self._readers[name]([value])
-        for name, reader in self._readers.items():
-            values = [value for key, value in carriers if key == name]
-            found = reader(values) if values else None
-            if found is not None:
-                return found
-        return None
+        readers, carrier = self._readers, None
+        for header in headers:
+            if header[0] in readers:
+                if carrier is not None:
+                    return self._find_first(headers)
+                carrier = header
+        if carrier is None:
+            return (), None
+        return (carrier,), readers[carrier[0]](carrier[1])
+
+    def _find_first(self, headers: Sequence[Header]) -> tuple[Sequence[Header], Credential | Unusable | None]:
+        carriers = [header for header in headers if header[0] in self._readers]
+        for name, read in self._readers.items():
+            values = {value for key, value in carriers if key == name}
+            found = {credential for value in values if (credential := read(value)) is not None}
+            if found:
+                first = found.pop()
+                # Kratos reads one Authorization header; with two that differ, nobody can say which one another
+                # parser reads.
+                alone = not found and (first.kind != "bearer" or len(values) == 1)
+                return carriers, first if alone else Unusable(first.kind, "ambiguous")
+        return carriers, None
 
     def is_sendable(self, credential: Credential) -> bool:
         """Tell whether nothing in the credential could end a header field, or begin another one."""
@@ -109,50 +127,26 @@ class CredentialReader:
             return len(name) <= self._limit and not name.translate(None, _COOKIE_OCTETS)
         return True
 
-    def _read_token(self, values: list[bytes]) -> Credential | Unusable | None:
-        found = b""
-        for value in values:
-            token = value.strip(b" \t")
-            if token and found and token != found:
-                return Unusable("x_session_token", "ambiguous")
-            found = token or found
-        return Credential("x_session_token", b"", found) if found else None
-
-    def _read_cookie(self, headers: list[bytes]) -> Credential | Unusable | None:
+    def _read_cookie(self, header: bytes) -> Credential | Unusable | None:
         found: Credential | None = None
-        for header in headers:
-            for start in self._starts:
-                at = header.find(start)
-                while at >= 0:
-                    end = header.find(b";", at)
-                    name, _, value = (header[at:] if end < 0 else header[at:end]).rstrip(b" \t").partition(b"=")
-                    ours = name in self.names or (self._prefixes and name.startswith(self._prefixes))
-                    if ours and value and (header[at - 2 : at] == b"; " or _begins_a_pair(header, at)):
-                        if found is not None and (name, value) != found[1:]:
-                            return Unusable("cookie", "ambiguous")
-                        found = Credential("cookie", name, value)
-                    at = -1 if end < 0 else header.find(start, end)
-        return found
-
-    def _read_bearer(self, values: list[bytes]) -> Credential | Unusable | None:
-        found: Credential | None = None
-        for value in values:
-            scheme, _, token = value.strip(b" \t").partition(b" ")
-            if token and scheme.lower() == b"bearer":
-                found = Credential("bearer", b"", token)
-        # Kratos reads one header; with two that differ, nobody can say which one another parser reads.
-        if found is not None and len(values) > 1 and len(set(values)) > 1:
-            return Unusable("bearer", "ambiguous")
+        for name, blanks in self._pairs(b";" + header):
+            value = blanks.rstrip(b" \t")
+            if value:
+                credential = _new(Credential, ("cookie", name, value))
+                if found is not None and found != credential:
+                    return Unusable("cookie", "ambiguous")
+                found = credential
         return found
 
 
-def _begins_a_pair(header: bytes, at: int) -> bool:
-    """Tell whether only blanks lie between the last semicolon and here.
+def _read_token(header: bytes) -> Credential | None:
+    token = header.strip(b" \t")
+    return _new(Credential, ("x_session_token", b"", token)) if token else None
 
-    Not from the header's start, since it may hold a name thousands of times.
-    """
-    begin = header.rfind(b";", 0, at) + 1
-    return begin == at or not header[begin:at].strip(b" \t")
+
+def _read_bearer(header: bytes) -> Credential | None:
+    scheme, _, token = header.strip(b" \t").partition(b" ")
+    return Credential("bearer", b"", token) if token and scheme.lower() == b"bearer" else None
 
 
 class CredentialHasher:

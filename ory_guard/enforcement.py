@@ -63,6 +63,8 @@ class Enforcement:
         self._gate = gate
         self._lookup = lookup
         self._clock = clock
+        self._monotonic = clock.monotonic
+        self._cache = lookup.cache
         self._longest_wait = settings.timeout + _ASK_AGAIN_AFTER
         self._listeners = listeners
         self._looks = Looks()
@@ -101,12 +103,9 @@ class Enforcement:
 
     def _is_outdated(self, check: Check) -> bool:
         # A body may take its time before the gate is reached, and the session may have ended meanwhile.
-        outcome = check.outcome
-        if type(outcome) is not Authenticated or check.key is None:
-            return False
-        if check.asked_at <= self._lookup.cache.last_invalidation and self._is_revoked(check):
+        if self._monotonic() - check.looked_at > self._longest_wait:
             return True
-        return self._clock.monotonic() - check.asked_at - outcome.age > self._longest_wait
+        return check.asked_at <= self._cache.last_invalidation and self._is_revoked(check)
 
     async def _renew(self, scope: MutableMapping[str, Any], check: Check) -> None:
         self._lookup.look(scope, check, gated=True)
@@ -177,7 +176,7 @@ class Enforcement:
         return self._gate.decide(requirement, outcome, scope, self._clock.time(), failures)
 
     def _is_worth_asking_again(self, check: Check) -> bool:
-        old = self._clock.monotonic() - check.asked_at > _ASK_AGAIN_AFTER
+        old = self._monotonic() - check.asked_at > _ASK_AGAIN_AFTER
         return old and check.key is not None and not check.waited
 
     async def recheck(self, scope: MutableMapping[str, Any], every: float) -> float | Refusal:
@@ -190,15 +189,15 @@ class Enforcement:
         wait = every
         if check.key is not None:
             look = self._catch_up(scope, check, check.key)
-            age = self._clock.monotonic() - check.asked_at
+            age = self._monotonic() - check.asked_at
             over = self._left(check) <= 0
             if age >= every or over or self._is_revoked(check):
                 failure = await self._look_again(scope, check, look)
                 if failure is not None:
                     if age >= every + self._settings.cache_ttl or over or self._is_revoked(check):
                         return SessionCheckUnavailable(retry_after=failure.retry_after)
-                    return look.until_retry(self._clock.monotonic())
-            age = self._clock.monotonic() - check.asked_at
+                    return look.until_retry(self._monotonic())
+            age = self._monotonic() - check.asked_at
             wait = max(min(every - age, self._left(check)), 0.0)
         for requirement in check.requirements or (ANY_SESSION,):
             verdict = await self._decide(scope, check, requirement)
@@ -209,11 +208,12 @@ class Enforcement:
     def _catch_up(self, scope: MutableMapping[str, Any], check: Check, key: bytes) -> Look:
         # Another connection, or a request, with the same credential may have asked meanwhile.
         look = check.look = check.look or self._looks.of(key)
-        entry = self._lookup.cache.get(key)
+        entry = self._cache.get(key)
         if entry is not None:
             look.learn(entry.outcome, entry.view, entry.asked_at)
         if look.outcome is not None and look.asked_at > check.asked_at:
-            check.asked_at, check.view = look.asked_at, look.view
+            check.asked_at = check.looked_at = look.asked_at
+            check.view = look.view
             publish(scope, check, look.outcome)
         else:
             look.learn(check.outcome, check.view, check.asked_at)
@@ -221,16 +221,16 @@ class Enforcement:
 
     async def _look_again(self, scope: MutableMapping[str, Any], check: Check, look: Look) -> Unavailable | None:
         """Ask once for all connections of the credential; return why that failed, if it did."""
-        failure = look.failure(self._clock.monotonic())
+        failure = look.failure(self._monotonic())
         if failure is not None:
             return failure
-        asked_at = check.asked_at
+        times = check.asked_at, check.looked_at
         outcome = await self._lookup.ask(check, again=not _is_token(check))
         if check.started or check.accepted:
             check.set_cookies = ()  # it is too late for them, and they would add up
         if isinstance(outcome, Unavailable):
-            check.asked_at = asked_at
-            look.fail(outcome, self._clock.monotonic())
+            check.asked_at, check.looked_at = times
+            look.fail(outcome, self._monotonic())
             return outcome
         publish(scope, check, outcome)
         look.learn(outcome, check.view, check.asked_at)
@@ -243,7 +243,7 @@ class Enforcement:
 
     def _is_revoked(self, check: Check) -> bool:
         outcome = check.outcome
-        return isinstance(outcome, Authenticated) and self._lookup.cache.is_revoked(outcome.session, check.asked_at)
+        return isinstance(outcome, Authenticated) and self._cache.is_revoked(outcome.session, check.asked_at)
 
 
 def _is_token(check: Check) -> bool:

@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ory_guard.bounces import has_bounced
 from ory_guard.cache import Clock, SessionCache, SessionStore
 from ory_guard.checks import Checks
 from ory_guard.credentials import Credential, CredentialHasher, CredentialReader, Unusable
@@ -32,6 +31,7 @@ TellStats = Callable[[], GuardStats]
 
 ANONYMOUS: Final = Anonymous()
 _NOBODY: Final = SessionView(ANONYMOUS)
+_new: Final = tuple.__new__  # without the function that a named tuple has of its own
 
 
 class SessionLookup:
@@ -112,50 +112,39 @@ class SessionLookup:
             check.outcome = self.override
             return
         try:
-            credential = check.credential or self._read(scope, check)
+            credential: Credential | Unusable | None = check.credential
             if credential is None:
-                return
-            key = self._key(credential)
-            entry = self.cache.get(key)
-            check.credential = credential
-            if entry is None:
-                self._miss(check, key, credential)
-                return
-            self.hits += 1
-            check.key = key
-            asked_at = check.asked_at = entry.asked_at
-            age = self._monotonic() - asked_at
-            outcome = entry.outcome
-            if type(outcome) is Authenticated:
-                source: Source = "token" if outcome.source == "token" else "cache"
-                outcome = Authenticated(outcome.session, outcome.credential, source, age)
-            check.outcome = outcome
-            check.view = entry.view
-            if self._listeners:
-                notify(self._listeners, SessionCacheHit(key.hex()[:8], age))
+                check.carriers, credential = self._reader.find(scope["headers"])
+            if credential is None:
+                check.outcome, check.view = ANONYMOUS, _NOBODY
+            elif isinstance(credential, Unusable):
+                check.outcome = Rejected(credential.reason, credential.kind)
+            elif scope["type"] != "http" and credential.kind == "cookie" and not self._gate.trusts_origin(scope):
+                check.outcome = Rejected("origin", "cookie")
+            else:
+                self._recall(check, credential)
         except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
             check.outcome, check.view = _broken(error), None
 
-    def _read(self, scope: Mapping[str, Any], check: Check) -> Credential | None:
-        """Return the credential, or None where there is an outcome already."""
-        names, carriers = self._reader.header_names, []
-        for header in scope["headers"]:
-            if header[0] in names:
-                carriers.append(header)  # noqa: PERF401 - a comprehension would be one call more for each request
-        credential = self._reader.find(carriers) if carriers else None
-        if credential is None:
-            check.outcome, check.view = ANONYMOUS, _NOBODY
-            return None
-        if isinstance(credential, Unusable):
-            check.outcome = Rejected(credential.reason, credential.kind)
-            return None
-        if credential.kind == "cookie":
-            if has_bounced(carriers):
-                check.bounced = True
-            if scope["type"] != "http" and not self._gate.trusts_origin(scope):
-                check.outcome = Rejected("origin", "cookie")
-                return None
-        return credential
+    def _recall(self, check: Check, credential: Credential) -> None:
+        check.credential = credential
+        key = self._key(credential)
+        entry = self.cache.get(key)
+        if entry is None:
+            self._miss(check, key, credential)
+            return
+        self.hits += 1
+        check.key = key
+        asked_at = check.asked_at = entry.asked_at
+        now = check.looked_at = self._monotonic()
+        outcome = entry.outcome
+        if type(outcome) is Authenticated:
+            source: Source = "token" if outcome.source == "token" else "cache"
+            outcome = _new(Authenticated, (outcome.session, outcome.credential, source, now - asked_at))
+        check.outcome = outcome
+        check.view = entry.view
+        if self._listeners:
+            notify(self._listeners, SessionCacheHit(key.hex()[:8], now - asked_at))
 
     async def ask(self, check: Check, *, again: bool = False, alone: bool = False) -> Outcome:
         """Ask Kratos whose the request's credential is; never raises what goes wrong there.
@@ -173,7 +162,7 @@ class SessionLookup:
             fact = await self.checks.ask(check.key, check.credential, no_cache=again, alone=alone)
         except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
             return _broken(error)
-        check.asked_at = fact.asked_at
+        check.asked_at, check.looked_at = fact.asked_at, self._monotonic()
         check.waited = True
         check.set_cookies += fact.set_cookies
         return fact.outcome

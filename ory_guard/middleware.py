@@ -5,11 +5,12 @@ A request's way: `__call__` looks up the session (`guard.look`), asks Kratos whe
 what dependencies are for.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
 
 from ory_guard.answers import answer
-from ory_guard.bounces import forget_bounces
+from ory_guard.bounces import forget_bounces, has_bounced
+from ory_guard.credentials import Header
 from ory_guard.exceptions import (
     ConfigurationError,
     KratosRateLimited,
@@ -30,6 +31,7 @@ Message = Any  # Starlette and FastAPI type it as their own mutable mapping
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+_NO_STORE: Final = (b"cache-control", b"private, no-store")
 Sent = Awaitable[None]  # by name, since the annotations of a nested function are evaluated on every request
 
 
@@ -69,10 +71,10 @@ class OrySessionMiddleware:
             RuntimeError: The scope is of a type that is not known, so nobody can say who is there.
         """
         kind = scope.get("type")
-        if kind == "lifespan":
-            await self._live(scope, receive, send)
-            return
         if kind not in ("http", "websocket"):
+            if kind == "lifespan":
+                await self._live(scope, receive, send)
+                return
             raise RuntimeError(f"ory_guard can't tell who makes a {kind!r} request, so it does not pass it on")
         guard = self._guard or self._pick(scope)
         if guard is None:
@@ -150,35 +152,31 @@ def _watched(check: Check, send: Send) -> Send:
             check.started = True
             if check.gated or check.set_cookies:
                 _complete(check, message)
-            if check.bounced and type(check.outcome) is Authenticated:
-                _forget_bounces(check, message)
         elif kind == "websocket.accept":
             check.accepted = True
             if check.set_cookies:
-                message["headers"] = [*message.get("headers", ()), *_set_cookie_headers(check)]
+                message["headers"] = [*message.get("headers", ()), *_set_cookie_headers(check.set_cookies)]
         return send(message)
 
     return watch
 
 
 def _complete(check: Check, message: Message) -> None:
+    headers = message.get("headers", ())
     if check.set_cookies:
         # A shared cache that kept this answer would hand one user's session to the next.
-        kept = [pair for pair in message.get("headers", ()) if pair[0].lower() != b"cache-control"]
-        message["headers"] = [*kept, *_set_cookie_headers(check), (b"cache-control", b"private, no-store")]
+        kept = [pair for pair in headers if pair[0].lower() != b"cache-control"]
+        headers = [*kept, *_set_cookie_headers(check.set_cookies), _NO_STORE]
     else:
-        headers = message.get("headers", ())
         for name, _ in headers:
             if name.lower() == b"cache-control":
-                return
-        message["headers"] = [*headers, (b"cache-control", b"private, no-store")]
+                break
+        else:
+            headers = [*headers, _NO_STORE]
+    if not check.refused and has_bounced(check.carriers) and type(check.outcome) is Authenticated:
+        headers = [*headers, (b"set-cookie", forget_bounces(check.guard.settings))]
+    message["headers"] = headers
 
 
-def _forget_bounces(check: Check, message: Message) -> None:
-    if not check.refused:
-        forgotten = (b"set-cookie", forget_bounces(check.guard.settings))
-        message["headers"] = [*message.get("headers", ()), forgotten]
-
-
-def _set_cookie_headers(check: Check) -> list[tuple[bytes, bytes]]:
-    return [(b"set-cookie", value) for value in check.set_cookies]
+def _set_cookie_headers(values: Iterable[bytes]) -> list[Header]:
+    return [(b"set-cookie", value) for value in values]

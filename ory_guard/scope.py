@@ -3,10 +3,11 @@
 Nothing kept here refers back to the scope: such a cycle would make every request garbage for the collector.
 """
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
+from math import inf
 from typing import Any, Final
 
-from ory_guard.credentials import Credential
+from ory_guard.credentials import Credential, Header
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.looks import Look
 from ory_guard.outcomes import Outcome
@@ -30,12 +31,13 @@ class Check:
         root_path: `scope["root_path"]` likewise.
         outcome: Who is there; None until Kratos was asked.
         view: What applications see of it, where that was kept with the session.
+        carriers: The headers that can carry a credential, as they came.
         credential: The credential, where there is one.
         key: Its cache key, where it can be sent.
         asked_at: When Kratos was asked, on the monotonic clock.
+        looked_at: When the answer was looked up, on the monotonic clock.
         waited: Whether this very request waited for Kratos' answer.
         exempt: Whether the path is exempt, so that nothing was asked yet.
-        bounced: Whether the browser carries the loop breaker's count.
         refused: Whether a gate refused it.
         gated: Whether a dependency asked for the session.
         requirements: What gates asked for, and got.
@@ -48,12 +50,13 @@ class Check:
     # Most requests never change these, so they are not written for each.
     outcome: Outcome | None = None
     view: SessionView | None = None
+    carriers: Sequence[Header] = ()
     credential: Credential | None = None
     key: bytes | None = None
     asked_at: float = 0.0
+    looked_at: float = inf
     waited = False
     exempt = False
-    bounced = False
     refused = False
     gated = False
     requirements: tuple[Requirement, ...] = ()

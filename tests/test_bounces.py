@@ -165,6 +165,18 @@ async def test_a_public_page_of_somebody_else_leaves_the_count_alone() -> None:
     assert answered.all(b"set-cookie") == []
 
 
+@pytest.mark.parametrize("behind_gate", [True, False])
+async def test_only_a_gate_that_lets_the_browser_pass_ends_the_count(*, behind_gate: bool) -> None:
+    """A page for everybody says nothing about the one that the browser goes round for."""
+    bench = Bench()
+    headers = [SESSION_COOKIE, (b"cookie", b"theme=dark; ory_guard_bounces=1.1700000000.0a1b2c3d")]
+
+    answered = await call(gated(bench.guard) if behind_gate else public(bench.guard), headers=headers)
+
+    forgotten = [b"ory_guard_bounces=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure"]
+    assert answered.all(b"set-cookie") == (forgotten if behind_gate else [])
+
+
 async def test_the_cookie_is_short_lived_and_out_of_reach_of_scripts() -> None:
     """`Secure` where the application is served over https."""
     answered = await Browser(Bench()).open("/vault")

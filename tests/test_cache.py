@@ -175,6 +175,17 @@ def test_the_least_recently_used_session_goes_first() -> None:
     assert (bench.outcome(b"a"), bench.outcome(b"b"), bench.outcome(b"c")) == (ADA, None, BOB)
 
 
+def test_a_refusal_counts_where_an_ended_session_was() -> None:
+    """The session may not have been swept away yet."""
+    bench = Bench()
+    bench.put(b"k", ADA, ttl=1)
+    bench.clock.advance(1)
+
+    bench.put(b"k", REFUSED)
+
+    assert bench.outcome(b"k") is REFUSED
+
+
 @pytest.mark.parametrize("by", ["session-ada", "identity-ada"])
 def test_invalidate_ends_what_was_asked_for_before(bench: Bench, by: str) -> None:
     """By session or by identity; other people's sessions stay."""

@@ -137,6 +137,17 @@ async def test_who_could_not_be_asked_about_takes_nobody_along() -> None:
     assert await connection.look() == pytest.approx(EVERY - 1)
 
 
+async def test_a_look_that_failed_makes_no_session_newer_for_a_gate() -> None:
+    """A handler that asks after it gets no session that nobody could confirm."""
+    bench = Bench(signed_in(), DOWN)
+    connection = await opened(bench)
+    bench.clock.advance(31)
+    await connection.look()
+
+    with pytest.raises(SessionCheckUnavailable):
+        await bench.guard.require(connection.scope)
+
+
 @pytest.mark.parametrize(("begun", "kept"), [("accepted", 0), ("started", 0), (None, 1)])
 async def test_cookies_that_come_too_late_do_not_add_up(begun: str | None, kept: int) -> None:
     """A socket that is open can't hand them on; an answer that has not begun can."""
