@@ -4,7 +4,6 @@ Kept are facts, never verdicts: what Kratos said about a credential, and when it
 RFC 9111: an entry is fresh until its ttl ends, and `invalidate` ends it early.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf, nextafter
 from time import monotonic, time
@@ -148,18 +147,22 @@ class SessionCache:
         """
         if self._asked_at(key) > entry.asked_at:
             return
-        self.discard(key)
-        if generation == self.generation:
-            cache = self._sessions if isinstance(entry.outcome, Authenticated) else self._refusals
-            cache[key] = entry
-            self._is_crowded = 2 * len(self._sessions) > self._sessions.maxsize
+        if generation != self.generation:
+            self.discard(key)
+            return
+        kept, other = self._sessions, self._refusals
+        if not isinstance(entry.outcome, Authenticated):
+            kept, other = other, kept
+        if key in other:
+            other.pop(key, None)
+        kept[key] = entry
+        self._is_crowded = 2 * Cache.__len__(self._sessions) > self._sessions.maxsize
 
     def _asked_at(self, key: bytes) -> float:
         for cache in (self._sessions, self._refusals):
-            # Most often nothing is there, and looking is cheaper than cachetools' get(); but it may end in between.
-            if key in cache:
-                with suppress(KeyError):
-                    return cache[key].asked_at
+            if Cache.__contains__(cache, key):  # or it was, and is not swept away yet
+                entry: Entry = Cache.__getitem__(cache, key)
+                return entry.asked_at
         return _NEVER
 
     def discard(self, key: bytes) -> None:

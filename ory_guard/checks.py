@@ -112,10 +112,10 @@ class Checks:
     async def _ask_kratos(self, key: bytes, credential: Credential, *, no_cache: bool) -> Fact:
         generation = self._cache.generation
         asked_at, asked_at_wall = self._cache.question_time(), self._clock.time()
-        reading = await self._read(credential, asked_at_wall, no_cache=no_cache)
+        reading, status = await self._read(credential, asked_at_wall, no_cache=no_cache)
         fact = Fact(reading.outcome, asked_at, reading.set_cookies)
         self._report(key, reading.outcome)
-        self._tell(key, fact, reading.status)
+        self._tell(key, fact, status)
         if isinstance(reading.outcome, Unavailable) or self._is_token(credential):
             # What Kratos thinks of a token says nothing about what the token itself proves.
             return fact
@@ -134,19 +134,19 @@ class Checks:
                 await self._second.forget(credential)
         return fact
 
-    async def _read(self, credential: Credential, now: float, *, no_cache: bool) -> Reading:
+    async def _read(self, credential: Credential, now: float, *, no_cache: bool) -> tuple[Reading, int | None]:
         self.asked += 1
         try:
             answer = await self._upstream.whoami(credential, no_cache=no_cache)
         except TimeoutError:
-            return _unavailable("timeout", "no answer in time")
+            return _unavailable("timeout", "no answer in time"), None
         except Overloaded:
-            return _unavailable("overloaded", "no free slot in time")
+            return _unavailable("overloaded", "no free slot in time"), None
         except Nonsense:
-            return _unavailable("protocol", "an answer larger than is read")
+            return _unavailable("protocol", "an answer larger than is read"), None
         except Exception as error:  # noqa: BLE001 - by place, not by class: whatever fails here, Kratos was not asked
-            return _unavailable("unreachable", type(error).__name__)
-        return self._reader.read(answer, credential, now)._replace(status=answer.status)
+            return _unavailable("unreachable", type(error).__name__), None
+        return self._reader.read(answer, credential, now), answer.status
 
     def _held(self, key: bytes) -> Fact | None:
         seconds = self.breaker.held(key)

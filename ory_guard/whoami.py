@@ -55,14 +55,12 @@ class Reading(NamedTuple):
         ttl: Seconds for which it may be kept; 0 for not at all.
         set_cookies: The session cookie's `Set-Cookie` values, for the requests that waited for this answer.
         body: The session's JSON, where it is one.
-        status: The HTTP status, where there was an answer.
     """
 
     outcome: Answered | Unavailable
     ttl: float = 0.0
     set_cookies: tuple[bytes, ...] = ()
     body: bytes = b""
-    status: int | None = None
 
 
 class WhoamiReader:
