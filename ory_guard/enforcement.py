@@ -83,7 +83,7 @@ class Enforcement:
             check = await self.checked(scope)
         if self._is_outdated(check):
             await self._renew(scope, check)
-        check.gated = True
+        check.private = True
         outcome = check.outcome
         if requirement is ANY_SESSION and type(outcome) is Authenticated and self._gate.passes(outcome, scope):
             return outcome.session
@@ -135,7 +135,7 @@ class Enforcement:
             await self._renew(scope, check)
         if isinstance(check.outcome, Authenticated):
             return await self.enforce(scope, ANY_SESSION)
-        check.gated = True
+        check.private = True
         return None
 
     def refuse_cross_site(self, scope: Mapping[str, Any], credential: Credential) -> None:

@@ -164,7 +164,9 @@ class SessionLookup:
             return _broken(error)
         check.asked_at, check.looked_at = fact.asked_at, self._monotonic()
         check.waited = True
-        check.set_cookies += fact.set_cookies
+        if fact.set_cookies:
+            check.set_cookies += fact.set_cookies
+            check.private = True
         return fact.outcome
 
     def _miss(self, check: Check, key: bytes, credential: Credential) -> None:

@@ -87,7 +87,7 @@ class OrySessionMiddleware:
         check = Check(guard, scope)
         guard.look(scope, check)
         publish(scope, check, check.outcome or await guard.ask(check))
-        if kind == "websocket" or check.exempt or type(check.outcome) is not Anonymous:
+        if type(check.outcome) is not Anonymous or check.exempt or kind == "websocket":
             send = _watched(check, send)
         try:
             await self._app(scope, receive, send)
@@ -150,7 +150,7 @@ def _watched(check: Check, send: Send) -> Send:
             return send(message)
         if kind in ("http.response.start", "websocket.http.response.start"):
             check.started = True
-            if check.gated or check.set_cookies:
+            if check.private:
                 _complete(check, message)
         elif kind == "websocket.accept":
             check.accepted = True

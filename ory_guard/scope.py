@@ -39,7 +39,7 @@ class Check:
         waited: Whether this very request waited for Kratos' answer.
         exempt: Whether the path is exempt, so that nothing was asked yet.
         refused: Whether a gate refused it.
-        gated: Whether a dependency asked for the session.
+        private: Whether the answer is the caller's alone: a gate asked for the session, or a cookie goes with it.
         requirements: What gates asked for, and got.
         set_cookies: Kratos' `Set-Cookie` values for this request's answer.
         look: What the open connections with this credential know together, where it is watched.
@@ -58,7 +58,7 @@ class Check:
     waited = False
     exempt = False
     refused = False
-    gated = False
+    private = False
     requirements: tuple[Requirement, ...] = ()
     set_cookies: tuple[bytes, ...] = ()
     look: Look | None = None

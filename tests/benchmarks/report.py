@@ -51,7 +51,7 @@ class Effort:
     @classmethod
     def full(cls) -> "Effort":
         """Return the effort behind published figures."""
-        return cls(rounds=100, requests=200, seconds=2.0, sessions=(1_000, 10_000, 50_000))
+        return cls(rounds=100, requests=200, seconds=1.0, sessions=(1_000, 10_000, 50_000))
 
     @classmethod
     def quick(cls) -> "Effort":

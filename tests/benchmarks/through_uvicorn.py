@@ -17,7 +17,7 @@ from benchmarks.upstream import static_kratos
 __all__ = ["SESSION", "load_in_turn", "measure"]
 
 SESSION: Final = "FastAPI, Depends(require_session)"
-_ROUNDS: Final = 5
+_ROUNDS: Final = 10
 
 
 @contextmanager
