@@ -4,6 +4,7 @@ Kept are facts, never verdicts: what Kratos said about a credential, and when it
 RFC 9111: an entry is fresh until its ttl ends, and `invalidate` ends it early.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf, nextafter
 from time import monotonic, time
@@ -61,6 +62,13 @@ class Entry:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "view", SessionView(self.outcome))
+
+
+def _drop(cache: TLRUCache[bytes, Entry], key: bytes) -> None:
+    # `key in cache` tells nothing of what has ended and is not swept away yet: that would hide a newer answer.
+    if Cache.__contains__(cache, key):
+        with suppress(KeyError):  # where it had ended
+            del cache[key]
 
 
 def _fresh_until(_key: bytes, entry: Entry, _now: float) -> float:
@@ -153,14 +161,13 @@ class SessionCache:
         kept, other = self._sessions, self._refusals
         if not isinstance(entry.outcome, Authenticated):
             kept, other = other, kept
-        if key in other:
-            other.pop(key, None)
+        _drop(other, key)
         kept[key] = entry
         self._is_crowded = 2 * Cache.__len__(self._sessions) > self._sessions.maxsize
 
     def _asked_at(self, key: bytes) -> float:
         for cache in (self._sessions, self._refusals):
-            if Cache.__contains__(cache, key):  # or it was, and is not swept away yet
+            if Cache.__contains__(cache, key):
                 entry: Entry = Cache.__getitem__(cache, key)
                 return entry.asked_at
         return _NEVER
@@ -168,8 +175,7 @@ class SessionCache:
     def discard(self, key: bytes) -> None:
         """Forget what is kept under `key`, if anything is."""
         for cache in (self._sessions, self._refusals):
-            if key in cache:
-                cache.pop(key, None)
+            _drop(cache, key)
 
     def invalidate(self, *ids: str) -> None:
         """Let no answer about these sessions or identities count that was asked for before now.

@@ -7,7 +7,7 @@ can't be sent. Nothing is unquoted or unescaped: parsers that do disagree about 
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final, Literal, NamedTuple
 
 from ory_guard.settings import GuardSettings
@@ -77,7 +77,7 @@ class CredentialReader:
             readers[b"authorization"] = _read_bearer
         self._readers = readers
 
-    def read(self, headers: Sequence[Header]) -> Credential | Unusable | None:
+    def read(self, headers: Iterable[Header]) -> Credential | Unusable | None:
         """Return the request's one credential, `Unusable` where it can't be sent, or None where it has none.
 
         Args:
@@ -88,23 +88,23 @@ class CredentialReader:
             return Unusable(found.kind, "malformed")
         return found
 
-    def find(self, headers: Sequence[Header]) -> tuple[Sequence[Header], Credential | Unusable | None]:
+    def find(self, headers: Iterable[Header]) -> tuple[list[Header], Credential | Unusable | None]:
         """Return the headers that can carry a credential, and the one they carry, whether it `is_sendable` or not.
 
         Apart from `read`, since what is kept was sendable: it need not be looked at again on every request.
         """
-        readers, carrier = self._readers, None
+        readers, carriers = self._readers, []
         for header in headers:
             if header[0] in readers:
-                if carrier is not None:
-                    return self._find_first(headers)
-                carrier = header
-        if carrier is None:
-            return (), None
-        return (carrier,), readers[carrier[0]](carrier[1])
+                carriers.append(header)  # noqa: PERF401 - a comprehension would be one call more for each request
+        if not carriers:
+            return carriers, None
+        if len(carriers) > 1:
+            return carriers, self._find_first(carriers)
+        name, value = carriers[0]
+        return carriers, readers[name](value)
 
-    def _find_first(self, headers: Sequence[Header]) -> tuple[Sequence[Header], Credential | Unusable | None]:
-        carriers = [header for header in headers if header[0] in self._readers]
+    def _find_first(self, carriers: list[Header]) -> Credential | Unusable | None:
         for name, read in self._readers.items():
             values = {value for key, value in carriers if key == name}
             found = {credential for value in values if (credential := read(value)) is not None}
@@ -113,8 +113,8 @@ class CredentialReader:
                 # Kratos reads one Authorization header; with two that differ, nobody can say which one another
                 # parser reads.
                 alone = not found and (first.kind != "bearer" or len(values) == 1)
-                return carriers, first if alone else Unusable(first.kind, "ambiguous")
-        return carriers, None
+                return first if alone else Unusable(first.kind, "ambiguous")
+        return None
 
     def is_sendable(self, credential: Credential) -> bool:
         """Tell whether nothing in the credential could end a header field, or begin another one."""

@@ -86,6 +86,7 @@ class Enforcement:
         check.private = True
         outcome = check.outcome
         if requirement is ANY_SESSION and type(outcome) is Authenticated and self._gate.passes(outcome, scope):
+            check.passed = True
             return outcome.session
         if requirement.revalidate and check.key is not None:
             publish(scope, check, await self._lookup.ask(check, again=True, alone=True))
@@ -97,12 +98,13 @@ class Enforcement:
             verdict = await self._decide(scope, check, requirement)
         if isinstance(verdict, Refusal):
             raise self._refused(scope, check, verdict)
+        check.passed = True
         if requirement not in check.requirements:  # a socket's handler may ask for each message
             check.requirements += (requirement,)
         return verdict
 
     def _is_outdated(self, check: Check) -> bool:
-        # A body may take its time before the gate is reached, and the session may have ended meanwhile.
+        # A body may take its time before the gate is reached, and what was found may not be true any more.
         if self._monotonic() - check.looked_at > self._longest_wait:
             return True
         return check.asked_at <= self._cache.last_invalidation and self._is_revoked(check)

@@ -162,12 +162,13 @@ class SessionLookup:
             fact = await self.checks.ask(check.key, check.credential, no_cache=again, alone=alone)
         except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
             return _broken(error)
-        check.asked_at, check.looked_at = fact.asked_at, self._monotonic()
+        outcome = fact.outcome
+        check.asked_at = fact.asked_at
+        check.looked_at = fact.asked_at + (outcome.age if isinstance(outcome, Authenticated) else 0.0)
         check.waited = True
         if fact.set_cookies:
-            check.set_cookies += fact.set_cookies
-            check.private = True
-        return fact.outcome
+            check.set_cookies, check.private = fact.set_cookies, True
+        return outcome
 
     def _miss(self, check: Check, key: bytes, credential: Credential) -> None:
         # What is kept was sendable: so it is looked at here, and not on every request.

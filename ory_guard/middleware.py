@@ -19,7 +19,7 @@ from ory_guard.exceptions import (
     SessionCheckUnavailable,
 )
 from ory_guard.guard import OryGuard
-from ory_guard.outcomes import Anonymous, Authenticated
+from ory_guard.outcomes import Anonymous
 from ory_guard.resolver import MISDIRECTED, GuardResolver, Resolve
 from ory_guard.scope import CHECK, Check, publish
 from ory_guard.settings import GuardSettings
@@ -173,7 +173,7 @@ def _complete(check: Check, message: Message) -> None:
                 break
         else:
             headers = [*headers, _NO_STORE]
-    if not check.refused and has_bounced(check.carriers) and type(check.outcome) is Authenticated:
+    if check.passed and not check.refused and has_bounced(check.carriers):
         headers = [*headers, (b"set-cookie", forget_bounces(check.guard.settings))]
     message["headers"] = headers
 

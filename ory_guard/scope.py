@@ -35,9 +35,10 @@ class Check:
         credential: The credential, where there is one.
         key: Its cache key, where it can be sent.
         asked_at: When Kratos was asked, on the monotonic clock.
-        looked_at: When the answer was looked up, on the monotonic clock.
+        looked_at: When the answer was looked up here, on the monotonic clock; where Kratos was asked, when it was.
         waited: Whether this very request waited for Kratos' answer.
         exempt: Whether the path is exempt, so that nothing was asked yet.
+        passed: Whether a gate let it pass.
         refused: Whether a gate refused it.
         private: Whether the answer is the caller's alone: a gate asked for the session, or a cookie goes with it.
         requirements: What gates asked for, and got.
@@ -57,6 +58,7 @@ class Check:
     looked_at: float = inf
     waited = False
     exempt = False
+    passed = False
     refused = False
     private = False
     requirements: tuple[Requirement, ...] = ()

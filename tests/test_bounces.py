@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stub_kratos import NOW, STEP_UP, refused, settings_of, signed_in
 
+from ory_guard import Session
 from ory_guard.bounces import count_bounce, has_bounced
 
 pytestmark = pytest.mark.anyio
@@ -132,7 +133,7 @@ async def test_a_prefetch_is_not_counted() -> None:
     assert (await browser.open("/vault")).status == 303
 
 
-async def test_the_first_answer_with_a_session_ends_the_count() -> None:
+async def test_the_first_answer_that_a_gate_lets_through_ends_the_count() -> None:
     """The loop is over; the cookie goes."""
     bench = Bench(refused(401), signed_in(), negative_ttl=0)
     browser = Browser(bench, SESSION_COOKIE)
@@ -175,6 +176,22 @@ async def test_only_a_gate_that_lets_the_browser_pass_ends_the_count(*, behind_g
 
     forgotten = [b"ory_guard_bounces=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure"]
     assert answered.all(b"set-cookie") == (forgotten if behind_gate else [])
+
+
+async def test_a_gate_that_broke_let_nobody_pass() -> None:
+    """A condition that raises says nothing about the loop."""
+
+    def broken(_session: Session[Any]) -> bool:
+        raise ZeroDivisionError
+
+    headers = [SESSION_COOKIE, (b"cookie", b"ory_guard_bounces=1.1700000000.0a1b2c3d")]
+    scope = http_scope("/vault", headers=headers)
+    bench = Bench()
+
+    with pytest.raises(ZeroDivisionError):
+        await bench.guard.require(scope, when=broken)
+
+    assert not scope["ory_guard"].passed
 
 
 async def test_the_cookie_is_short_lived_and_out_of_reach_of_scripts() -> None:

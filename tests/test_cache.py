@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 from stub_kratos import StandingClock, session_body
 
 from ory_guard import Authenticated, Rejected, SecondFactorRequired, Session
@@ -85,9 +85,10 @@ def test_an_answer_is_fresh_until_its_ttl_ends(bench: Bench, outcome: Answered) 
     assert bench.cache.get(b"k") is None
 
 
-def test_the_wall_clock_ends_an_entry_too(bench: Bench) -> None:
+@pytest.mark.parametrize("outcome", [ADA, REFUSED])
+def test_the_wall_clock_ends_an_entry_too(bench: Bench, outcome: Answered) -> None:
     """A machine that slept, and whose monotonic clock stood still, serves nothing that is old."""
-    bench.put(b"k", ADA, ttl=10)
+    bench.put(b"k", outcome, ttl=10)
 
     bench.clock.set_wall_clock(10)
 
@@ -173,6 +174,33 @@ def test_the_least_recently_used_session_goes_first() -> None:
     bench.put(b"c", BOB)
 
     assert (bench.outcome(b"a"), bench.outcome(b"b"), bench.outcome(b"c")) == (ADA, None, BOB)
+
+
+@pytest.mark.parametrize(("earlier", "later"), [(ADA, REFUSED), (REFUSED, ADA)])
+def test_an_answer_to_an_earlier_question_brings_nothing_back(earlier: Answered, later: Answered) -> None:
+    """Not even where the earliest answer of all has ended, and is not swept away yet."""
+    bench = Bench()
+    bench.put(b"k", earlier, ttl=1)
+    bench.clock.advance(1)
+    slow = bench.entry(earlier)
+    bench.clock.advance(1)
+    bench.put(b"k", later)
+
+    bench.cache.put(b"k", slow, bench.cache.generation)
+
+    assert bench.outcome(b"k") is later
+
+
+def test_an_answer_that_was_given_up_takes_what_was_there_along() -> None:
+    """Kratos was asked again because that was in doubt."""
+    bench = Bench()
+    bench.put(b"k", ADA)
+    generation, entry = bench.cache.generation, bench.entry(BOB)
+    bench.cache.generation += 1
+
+    bench.cache.put(b"k", entry, generation)
+
+    assert bench.outcome(b"k") is None
 
 
 def test_a_refusal_counts_where_an_ended_session_was() -> None:
@@ -312,17 +340,24 @@ SESSIONS = {name: session_of(name) for name in NAMES}
 
 
 class CacheLaws(RuleBasedStateMachine):
-    """Any sequence of answers, invalidations and waiting keeps the cache's three promises."""
+    """Any sequence of answers, invalidations and waiting keeps the cache's promises."""
 
     questions = Bundle("questions")
 
     def __init__(self) -> None:
         super().__init__()
-        self.bench = Bench(size=2)
+        self.size = 2
+        self.bench = Bench(self.size)
         self.put: dict[bytes, list[Entry]] = {key: [] for key in KEYS}
         self.ended: dict[str, int] = {}
         self.step = 0
         self.asked: dict[int, int] = {}
+
+    @initialize(size=st.sampled_from([2, 100]))
+    def begin(self, size: int) -> None:
+        """Let there be room for two, or for everybody."""
+        self.size = size
+        self.bench = Bench(size)
 
     @rule(
         target=questions,
@@ -377,10 +412,21 @@ class CacheLaws(RuleBasedStateMachine):
                 assert self.ended.get(name, 0) < self.asked[id(entry)]
 
     @invariant()
-    def it_stays_small(self) -> None:
-        """Two sessions and two refusals at most."""
-        assert len(self.bench.cache) <= 4
+    def nothing_hides_a_newer_answer(self) -> None:
+        """Where nobody is evicted, what is served was asked for after everything else that is fresh."""
+        if self.size == 2:
+            return
+        for key in KEYS:
+            entry = self.bench.cache.get(key)
+            fresh = [each for each in self.put[key] if self.bench.clock.monotonic() < each.fresh_until]
+            if entry is not None:
+                assert entry.asked_at == max(each.asked_at for each in fresh)
+
+    @rule()
+    def count(self) -> None:
+        """Two sessions and two refusals at most; no invariant, since counting sweeps away what has ended."""
+        assert len(self.bench.cache) <= 2 * self.size
 
 
 TestCacheLaws = CacheLaws.TestCase
-TestCacheLaws.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestCacheLaws.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

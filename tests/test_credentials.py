@@ -246,6 +246,13 @@ def test_a_cookie_is_found_where_splitting_finds_it(header: bytes) -> None:
         )
 
 
+def test_headers_that_can_be_read_only_once_are_read_whole() -> None:
+    """ASGI promises no more than an iterable."""
+    cookies = [cookie(b"ory_kratos_session=" + value) for value in (b"a", b"b", b"c")]
+
+    assert READER.read(iter(cookies)) == Unusable("cookie", "ambiguous")
+
+
 def test_two_matching_cookies_that_differ_are_ambiguous() -> None:
     """Even under two names, and even with one value: nobody can say which one counts."""
     both = cookie(b"ory_session_acme=abc; ory_session_beta=abc")

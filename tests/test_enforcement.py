@@ -11,6 +11,7 @@ from stub_kratos import (
     ENROLL,
     SESSION_ID,
     STEP_UP,
+    TOKEN,
     Asked,
     Told,
     aal2_session,
@@ -140,6 +141,30 @@ async def test_a_gate_that_is_reached_in_time_asks_nothing() -> None:
     bench.clock.advance(0.1)
     await bench.guard.require(scope)
     assert bench.calls == 2
+
+
+@pytest.mark.parametrize("before", [refused(401), refused(500), STEP_UP])
+async def test_a_gate_that_is_reached_late_learns_of_a_sign_in_too(before: Any) -> None:
+    """What was found at first may not be true any more, whichever way."""
+    bench = Bench(before, signed_in())
+    scope = request()
+    await bench.guard.authenticate(scope)
+    bench.clock.advance(6)
+
+    assert (await bench.guard.require(scope)).id == SESSION_ID
+
+
+async def test_a_credential_is_read_once() -> None:
+    """Whatever other middlewares do with the headers meanwhile."""
+    bench = Bench()
+    scope = request()
+    await bench.guard.authenticate(scope)
+    scope["headers"] = [(b"x-session-token", b"another")]
+    bench.clock.advance(40)
+
+    await bench.guard.require(scope)
+
+    assert [asked.header("x-session-token") for asked in bench.kratos.asked] == [TOKEN.decode()] * 2
 
 
 async def test_what_was_kept_for_long_is_looked_up_once() -> None:
