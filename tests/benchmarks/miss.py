@@ -1,6 +1,7 @@
 """A miss: what one whoami costs this process in CPU time, beside what the HTTP libraries alone cost.
 
-The guard is asked for sessions that it kept before and whose time is over, which is what nearly all misses are.
+The guard is asked for sessions that it kept before and whose time is over, which is what nearly all misses are; its
+parts are also put together one by one, to show what each of them costs.
 """
 
 import asyncio
@@ -8,7 +9,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import cycle
-from time import process_time
+from time import process_time, time
 from typing import Any, Final
 
 import aiohttp
@@ -20,6 +21,10 @@ from benchmarks.report import Effort, Section, compare, measurement
 from benchmarks.traffic import api_headers, http_scope
 from benchmarks.upstream import static_kratos
 from ory_guard import Authenticated, Session
+from ory_guard.credentials import Credential
+from ory_guard.flights import Fact, Flight, Flights
+from ory_guard.upstream import Upstream
+from ory_guard.whoami import WhoamiReader
 
 __all__ = ["measure"]
 
@@ -73,6 +78,53 @@ async def _aiohttp(base_url: str) -> AsyncIterator[Ask]:
         yield ask
 
 
+def _credential(token: str) -> Credential:
+    return Credential("x_session_token", b"", token.encode())
+
+
+@asynccontextmanager
+async def _judged(base_url: str) -> AsyncIterator[Ask]:
+    settings = new_guard(base_url).settings
+    upstream, reader = Upstream(settings, None), WhoamiReader(settings, None)
+
+    async def ask(token: str) -> Any:
+        credential = _credential(token)
+        return reader.read(await upstream.whoami(credential, no_cache=False), credential, time())
+
+    yield ask
+    await upstream.aclose()
+
+
+@asynccontextmanager
+async def _flown(base_url: str) -> AsyncIterator[Ask]:
+    flights = Flights()
+
+    async def ask(token: str) -> Any:
+        async def check() -> Fact:
+            return Fact((await judged(token)).outcome, 0.0)
+
+        flight = Flight(token.encode(), 0.0)
+        flights.start(flight, check, joinable=True)
+        return await flight.fact()
+
+    async with _judged(base_url) as judged:
+        yield ask
+
+
+@asynccontextmanager
+async def _kept(base_url: str) -> AsyncIterator[Ask]:
+    clock = StandingClock()
+    guard = new_guard(base_url, clock=clock, cache_ttl=30.0)
+
+    async def ask(token: str) -> Any:
+        if token == _TOKENS[0]:
+            clock.shift(31.0)
+        return await guard._lookup.checks.ask(token.encode(), _credential(token))
+
+    yield ask
+    await guard.aclose()
+
+
 @asynccontextmanager
 async def _guard(base_url: str) -> AsyncIterator[Ask]:
     clock = StandingClock()
@@ -95,6 +147,9 @@ _ASKERS: Final = {
     "httpx2.AsyncHTTPTransport, body read, json.loads": _transport(json.loads),
     "httpx2.AsyncClient, json()": _client,
     "aiohttp.ClientSession, json()": _aiohttp,
+    "the guard's question, with a deadline, its answer judged": _judged,
+    "the same, by a task of its own": _flown,
+    "the same, and kept": _kept,
     "guard.authenticate, kept before, its time over": _guard,
 }
 
@@ -127,6 +182,7 @@ def measure(effort: Effort) -> Section:
         tuple(found.values()),
         (
             compare(found, guard, parsed, at_most=1.2),
-            *(compare(found, guard, other) for other in others),
+            *(compare(found, part, parsed) for part in others[-3:]),
+            *(compare(found, guard, other) for other in others[:-3]),
         ),
     )
