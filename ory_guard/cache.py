@@ -117,9 +117,7 @@ class SessionCache:
             entry: Entry = sessions[key] if self._is_crowded else Cache.__getitem__(sessions, key)
         except KeyError:
             return self._refusal(key)
-        if self._monotonic() >= entry.fresh_until:
-            return self._refusal(key)
-        if self._time() >= entry.fresh_until_wall:
+        if self._monotonic() >= entry.fresh_until or self._time() >= entry.fresh_until_wall:
             return None
         if self._revoked and isinstance(entry.outcome, Authenticated):
             return None if self.is_revoked(entry.outcome.session, entry.asked_at) else entry

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stub_kratos import NOW, STEP_UP, refused, settings_of, signed_in
 
-from ory_guard import Session
+from ory_guard import OrySessionMiddleware, Session
 from ory_guard.bounces import count_bounce, has_bounced
+from ory_guard.policy import ANY_SESSION
 
 pytestmark = pytest.mark.anyio
 
@@ -176,6 +177,29 @@ async def test_only_a_gate_that_lets_the_browser_pass_ends_the_count(*, behind_g
 
     forgotten = [b"ory_guard_bounces=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure"]
     assert answered.all(b"set-cookie") == (forgotten if behind_gate else [])
+
+
+async def test_any_gate_that_lets_somebody_pass_is_noted() -> None:
+    """The one without conditions takes a shorter way."""
+    bench, scope = Bench(), http_scope("/vault", headers=[SESSION_COOKIE])
+
+    await bench.guard.enforce(scope, ANY_SESSION)
+
+    assert scope["ory_guard"].passed
+
+
+async def test_a_second_gate_that_refuses_keeps_the_count() -> None:
+    """Else the browser would go round for ever between the two gates of one page."""
+    bench = Bench()
+
+    async def app(scope: Any, _receive: Any, _send: Any) -> None:
+        await bench.guard.require(scope)
+        await bench.guard.require(scope, aal="aal2")
+
+    browser = Browser(bench, SESSION_COOKIE)
+    browser.app = OrySessionMiddleware(app, guard=bench.guard)
+
+    assert [(await browser.open("/vault")).status for _ in range(3)] == [303, 303, 401]
 
 
 async def test_a_gate_that_broke_let_nobody_pass() -> None:

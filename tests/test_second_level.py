@@ -63,6 +63,21 @@ async def test_an_answer_of_another_process_is_as_old_as_its_question(
     assert await second.source() == "upstream"
 
 
+async def test_an_old_answer_of_another_process_is_looked_up_once(
+    shelf: Shelf, workers: tuple[Worker, Worker]
+) -> None:
+    """Its age is not the time that the request took."""
+    first, second = workers
+    await first.ask()
+    await eventually(lambda: shelf.entries)
+    shelf.aging = 20.0
+
+    await second.guard.require(http_scope(headers=[(b"x-session-token", TOKEN)]))
+
+    stats = second.guard.stats()
+    assert (stats.store_hits, stats.hits) == (1, 0)
+
+
 @pytest.mark.parametrize("ahead", [-3_600, -5, 5, 3_600])
 async def test_a_host_whose_clock_is_wrong_lengthens_no_life(
     shelf: Shelf, workers: tuple[Worker, Worker], ahead: float
