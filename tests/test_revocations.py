@@ -122,8 +122,7 @@ async def test_a_late_answer_of_another_process_does_not_bring_a_session_back(
 ) -> None:
     """It was asked for before the revocation, and comes into the store after it."""
     first, second = workers
-    await first.ask()
-    await eventually(lambda: shelf.entries)
+    await first.share()
     late = dict(shelf.entries)
     first.clock.advance(0.5)
     second.clock.advance(0.5)
@@ -140,8 +139,7 @@ async def test_a_late_answer_of_another_process_does_not_bring_a_session_back(
 async def test_a_process_that_began_later_asks_what_was_revoked_before(shelf: Shelf) -> None:
     """It heard nothing, so it looks; what was asked for well after the revocation counts."""
     first = Worker(shelf)
-    await first.ask()
-    await eventually(lambda: shelf.entries)
+    await first.share()
     late = dict(shelf.entries)
     await first.guard.invalidate(session_id=SESSION_ID)
     shelf.entries = late
@@ -162,8 +160,7 @@ async def test_a_revocation_that_is_heard_while_the_store_answers_counts(
 ) -> None:
     """What comes back is older than it."""
     first, second = workers
-    await first.ask()
-    await eventually(lambda: shelf.entries)
+    await first.share()
     stored = next(iter(shelf.entries.values()))
 
     async def answer_late(_keys: object) -> Any:
@@ -221,13 +218,12 @@ async def test_a_write_that_arrives_after_the_revocation_brings_nothing_back(
 
 
 async def test_an_answer_of_the_store_that_is_under_way_is_from_before(
-    workers: tuple[Worker, Worker], shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    workers: tuple[Worker, Worker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Time on the way makes it no younger, though the clock of the host that wrote it is ahead."""
     first, second = workers
     first.clock.set_wall_clock(10)
-    await first.ask()
-    await eventually(lambda: shelf.entries)
+    await first.share()
     await second.ask(COOKIE)
     get = second.store.get
 

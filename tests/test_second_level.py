@@ -50,8 +50,7 @@ async def test_an_answer_of_another_process_is_as_old_as_its_question(
 ) -> None:
     """Neither its age nor its end starts anew: that would lengthen a life with every process."""
     first, second = workers
-    await first.ask()
-    await eventually(lambda: shelf.entries)
+    await first.share()
     shelf.aging = 20.0
 
     outcome = await second.ask()
@@ -68,8 +67,7 @@ async def test_an_old_answer_of_another_process_is_looked_up_once(
 ) -> None:
     """Its age is not the time that the request took."""
     first, second = workers
-    await first.ask()
-    await eventually(lambda: shelf.entries)
+    await first.share()
     shelf.aging = 20.0
 
     await second.guard.require(http_scope(headers=[(b"x-session-token", TOKEN)]))
@@ -86,8 +84,7 @@ async def test_a_host_whose_clock_is_wrong_lengthens_no_life(
     first, second = workers
     first.kratos.answers = second.kratos.answers = [signed_in(session_body(expires_at=moment(9_000)))]
     first.clock.set_wall_clock(ahead)
-    await first.ask()
-    await eventually(lambda: shelf.entries)
+    await first.share()
     shelf.aging = 20.0
 
     outcome = await second.ask()
@@ -104,8 +101,7 @@ async def test_a_host_whose_clock_is_wrong_lengthens_no_life(
 async def test_an_answer_near_its_end_is_asked_for_anew(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
     """One process does so before all of them have to."""
     first, second = workers
-    await first.ask()
-    await eventually(lambda: shelf.entries)
+    await first.share()
     shelf.aging = 28.9
 
     assert await second.source() == "upstream"
@@ -149,8 +145,7 @@ async def test_what_one_process_revokes_no_other_serves(
 ) -> None:
     """The others hear of it, forget it, and find nothing in the store."""
     first, second = workers
-    await first.ask()
-    await eventually(lambda: shelf.entries)
+    await first.share()
     await second.ask()
     first.kratos.answers = second.kratos.answers = [refused()]
 
@@ -167,8 +162,7 @@ async def test_what_one_process_revokes_no_other_serves(
 async def test_a_session_that_can_not_be_read_is_asked_for(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
     """Whatever lies in the store: another model of the traits, nonsense, or a session that ended."""
     first, second = workers
-    await first.ask()
-    await eventually(lambda: shelf.entries)
+    await first.share()
     (key,) = shelf.entries
     stored = shelf.entries[key]
     ended = session_body(active=False), session_body(expires_at=moment(-100))
@@ -185,8 +179,7 @@ async def test_a_session_that_can_not_be_read_is_asked_for(shelf: Shelf, workers
 async def test_asking_again_asks_kratos_and_tells_the_store(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
     """A gate that wants Kratos' own word gets it; what turns out to be over is deleted for all."""
     first, second = workers
-    await first.ask()
-    await eventually(lambda: shelf.entries)
+    await first.share()
     first.clock.advance(1)
     scope = http_scope(headers=[(b"x-session-token", TOKEN)])
     await first.guard.require(scope, revalidate=True)
@@ -202,7 +195,7 @@ async def test_asking_again_asks_kratos_and_tells_the_store(shelf: Shelf, worker
 @pytest.mark.parametrize("method", ["get", "put", "subscribe"])
 @pytest.mark.parametrize("how", ["failing", "slow"])
 async def test_a_store_that_fails_changes_nothing_for_anybody(
-    shelf: Shelf, workers: tuple[Worker, Worker], how: str, method: str
+    workers: tuple[Worker, Worker], how: str, method: str
 ) -> None:
     """Kratos is asked instead; the guard says that it is degraded, and why."""
     first, _ = workers
@@ -218,9 +211,7 @@ async def test_a_store_that_fails_changes_nothing_for_anybody(
     )
 
 
-async def test_an_open_connection_is_looked_at_when_another_process_revokes(
-    shelf: Shelf, workers: tuple[Worker, Worker]
-) -> None:
+async def test_an_open_connection_is_looked_at_when_another_process_revokes(workers: tuple[Worker, Worker]) -> None:
     """A websocket need not wait for its next look."""
     first, second = workers
     await second.ask()

@@ -15,8 +15,7 @@ async def test_a_store_that_comes_back_is_told_what_was_revoked_meanwhile(
 ) -> None:
     """Revocations wait for it, and only the last of each."""
     first, second = workers
-    await first.ask()
-    await eventually(lambda: shelf.entries)
+    await first.share()
     await second.ask()
     first.store.failing |= {"subscribe", "revoke"}
     shelf.drop_subscriptions()
@@ -35,9 +34,7 @@ async def test_a_store_that_comes_back_is_told_what_was_revoked_meanwhile(
     assert shelf.entries == {}
 
 
-async def test_a_revocation_that_the_store_did_not_take_is_sent_again(
-    shelf: Shelf, workers: tuple[Worker, Worker]
-) -> None:
+async def test_a_revocation_that_the_store_did_not_take_is_sent_again(workers: tuple[Worker, Worker]) -> None:
     """As soon as the store is found to work again."""
     first, second = workers
     await first.ask()

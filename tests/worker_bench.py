@@ -3,7 +3,7 @@
 from typing import Any
 
 from asgi_calls import http_scope
-from memory_store import MemoryStore, Shelf
+from memory_store import MemoryStore, Shelf, eventually
 from stub_kratos import TOKEN, StandingClock, StubKratos, Told, settings_of, signed_in
 
 from ory_guard import Authenticated, OryGuard, Outcome
@@ -17,6 +17,7 @@ class Worker:
     def __init__(self, shelf: Shelf, *answers: Told | Exception, **settings: Any) -> None:
         self.kratos = StubKratos(*(answers or (signed_in(),)))
         self.clock = StandingClock()
+        self.shelf = shelf
         self.store = MemoryStore(shelf)
         self.events: list[Event] = []
         self.guard = OryGuard(
@@ -30,6 +31,11 @@ class Worker:
     async def ask(self, value: bytes = TOKEN, *, name: bytes = b"x-session-token") -> Outcome:
         """Make a request."""
         return await self.guard.authenticate(http_scope(headers=[(name, value)]))
+
+    async def share(self) -> None:
+        """Make a request, and wait until the others can find its answer."""
+        await self.ask()
+        await eventually(lambda: self.shelf.entries)
 
     async def source(self) -> str:
         """Make a request, and return where its session came from."""
