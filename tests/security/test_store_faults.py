@@ -35,12 +35,12 @@ async def test_s13_cancelled_questions_cross_no_answers(server: RedisServer, tri
         await until_stored(server, 2)
         hasher = worker.guard._lookup._key
         assert worker.guard._lookup.second is not None
-    async with line_to(server.port, 0.1) as line:
+    async with line_to(server.port, 0.02) as line:
         store = RedisSessionStore(line.url, secrets=[SECRET], max_connections=2)
         keys = {name: _key_of(hasher, name) for name in ("tok-A", "tok-B")}
         for number in range(200):
             asking = asyncio.create_task(store.get([keys["tok-A" if number % 2 else "tok-B"]]))
-            await asyncio.sleep(0.0005 * (number % 7))
+            await asyncio.sleep(0.003 * (number % 8))
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
             tried["cancelled questions to the store"] += 1
