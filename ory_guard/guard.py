@@ -218,7 +218,7 @@ class OryGuard:
             return ()
         self._enforcement.refuse_cross_site(scope, credential)
         set_cookies = await end_session_at_kratos(self.client, credential)
-        self._lookup.cache.discard(check.key)
+        await self._lookup.forget(check.key, credential)
         if isinstance(check.outcome, Authenticated):
             await self.invalidate(session_id=check.outcome.session.id)
         return set_cookies

@@ -191,6 +191,13 @@ class SessionLookup:
         self.cache.generation += 1  # no answer that is under way is kept, whoever it turns out to be about
         self.checks.forget_running()
 
+    async def forget(self, key: bytes, credential: Credential) -> None:
+        """Let nothing that is known about a credential count, and no answer that is under way."""
+        self.invalidate()
+        self.cache.discard(key)
+        if self.second is not None:
+            await self.second.forget(credential)
+
     def stats(self) -> GuardStats:
         """Return what was done so far."""
         second, breaker = self.second, self.checks.breaker.state

@@ -162,19 +162,19 @@ def _watched(check: Check, send: Send) -> Send:
 
 
 def _complete(check: Check, message: Message) -> None:
-    headers = message.get("headers", ())
+    headers = list(message.get("headers", ()))
     if check.set_cookies:
         # A shared cache that kept this answer would hand one user's session to the next.
-        kept = [pair for pair in headers if pair[0].lower() != b"cache-control"]
-        headers = [*kept, *_set_cookie_headers(check.set_cookies), _NO_STORE]
+        headers = [pair for pair in headers if pair[0].lower() != b"cache-control"]
+        headers += [*_set_cookie_headers(check.set_cookies), _NO_STORE]
     else:
         for name, _ in headers:
             if name.lower() == b"cache-control":
                 break
         else:
-            headers = [*headers, _NO_STORE]
+            headers.append(_NO_STORE)
     if check.passed and not check.refused and has_bounced(check.carriers):
-        headers = [*headers, (b"set-cookie", forget_bounces(check.guard.settings))]
+        headers.append((b"set-cookie", forget_bounces(check.guard.settings)))
     message["headers"] = headers
 
 

@@ -1,5 +1,6 @@
 """What applications see of an outcome under Starlette's names: `request.user` and `request.auth`."""
 
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ory_guard.exceptions import SessionCheckUnavailable
@@ -9,8 +10,11 @@ from ory_guard.outcomes import Authenticated, Outcome, Unavailable
 __all__ = ["SessionUser", "SessionView"]
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SessionUser:
     """`request.user`: Starlette's user, made of the session.
+
+    It is kept with the session for every request to come, so it can't be changed.
 
     Attributes:
         session: The session, or None.
@@ -19,39 +23,39 @@ class SessionUser:
         display_name: The same: traits are the application's to show.
     """
 
-    __slots__ = ("display_name", "identity", "is_authenticated", "session")
+    session: Session[Any] | None
+    is_authenticated: bool = field(init=False)
+    identity: str = field(init=False)
+    display_name: str = field(init=False)
 
-    def __init__(self, session: Session[Any] | None) -> None:
-        self.session: Session[Any] | None = session
-        self.is_authenticated: bool = session is not None
-        self.identity: str = "" if session is None else session.identity.id
-        self.display_name: str = self.identity
+    def __post_init__(self) -> None:
+        identity = "" if self.session is None else self.session.identity.id
+        object.__setattr__(self, "is_authenticated", self.session is not None)
+        object.__setattr__(self, "identity", identity)
+        object.__setattr__(self, "display_name", identity)
 
 
 _SCOPES: Final = {"aal1": ("authenticated", "aal1"), "aal2": ("authenticated", "aal1", "aal2")}
 _NOBODY: Final = SessionUser(None)
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SessionView:
-    """`request.auth`: what Starlette's `@requires` looks at.
-
-    Args:
-        outcome: Who is there.
+    """`request.auth`: what Starlette's `@requires` looks at; it can't be changed either.
 
     Attributes:
         user: What is `request.user`.
     """
 
-    __slots__ = ("_outcome", "_scopes", "user")
+    _outcome: Outcome
+    _scopes: tuple[str, ...] = field(init=False, default=())
+    user: SessionUser = field(init=False, default=_NOBODY)
 
-    def __init__(self, outcome: Outcome) -> None:
-        self._outcome = outcome
-        self._scopes: tuple[str, ...] = ()
-        self.user: SessionUser = _NOBODY
-        if isinstance(outcome, Authenticated):
-            level = outcome.session.authenticator_assurance_level
-            self._scopes = _SCOPES.get(level or "", ("authenticated",))
-            self.user = SessionUser(outcome.session)
+    def __post_init__(self) -> None:
+        if isinstance(self._outcome, Authenticated):
+            level = self._outcome.session.authenticator_assurance_level
+            object.__setattr__(self, "_scopes", _SCOPES.get(level or "", ("authenticated",)))
+            object.__setattr__(self, "user", SessionUser(self._outcome.session))
 
     @property
     def scopes(self) -> tuple[str, ...]:

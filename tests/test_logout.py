@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 from asgi_calls import NAVIGATE, Answered, call
 from guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Bench, request
@@ -12,9 +13,9 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from stub_kratos import APP, COOKIE, STEP_UP, Asked, Told, refused, signed_in
+from stub_kratos import APP, COOKIE, STEP_UP, Asked, StubKratos, Told, guard_of, refused, signed_in
 
-from ory_guard import Authenticated, OrySessionMiddleware
+from ory_guard import Authenticated, OrySessionMiddleware, Rejected, Unavailable
 from ory_guard.exceptions import (
     ConfigurationError,
     CsrfViolation,
@@ -173,6 +174,43 @@ async def test_when_kratos_cannot_be_asked_nobody_is_signed_out() -> None:
     assert (await leave(bench, SESSION_COOKIE)).status == 503
     with pytest.raises(KratosUnavailable):
         await bench.guard.end_session(request(SESSION_COOKIE))
+
+
+class LateKratos(StubKratos):
+    """Answers who is there when the session still was, and delivers that once it is let."""
+
+    def __init__(self, *answers: Any) -> None:
+        super().__init__(*answers)
+        self.delivers = asyncio.Event()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer."""
+        answer = await super().handle_async_request(request)
+        if request.url.path == "/sessions/whoami":
+            await self.delivers.wait()
+        return answer
+
+
+async def test_no_answer_under_way_outlasts_the_sign_out() -> None:
+    """Although the request that signs out could not find out whose session it ends."""
+    kratos = LateKratos(Kratos(refused(500)))
+    guard = guard_of(kratos)
+    scope = request(SESSION_COOKIE, method="POST")
+    kratos.delivers.set()
+    assert isinstance(await guard.authenticate(scope), Unavailable)
+    kratos.delivers.clear()
+    kratos.answers = [Kratos()]
+    asking = asyncio.ensure_future(guard.authenticate(request(SESSION_COOKIE)))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert len(kratos.asked) == 2
+
+    await guard.end_session(scope)
+    kratos.delivers.set()
+    await asking
+    kratos.answers = [refused(401)]
+
+    assert await guard.authenticate(request(SESSION_COOKIE)) == Rejected("inactive", "cookie")
 
 
 async def test_signing_out_waits_no_longer_than_the_guard_does() -> None:

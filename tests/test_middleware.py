@@ -258,6 +258,20 @@ async def test_an_answer_that_a_gate_stood_before_is_private() -> None:
     assert own.header(b"cache-control") == b"max-age=5"
 
 
+async def test_headers_that_can_be_read_only_once_reach_the_client() -> None:
+    """ASGI lets an application give any iterable."""
+    guard = Bench().guard
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        await guard.require(scope)
+        await send({"type": "http.response.start", "status": 204, "headers": iter([(b"x-one", b"1")])})
+        await send({"type": "http.response.body"})
+
+    answered = await call(OrySessionMiddleware(app, guard=guard), headers=[SESSION_TOKEN])
+
+    assert answered.headers == [(b"x-one", b"1"), (b"cache-control", PRIVATE)]
+
+
 async def test_an_answer_on_an_exempt_path_with_a_gate_is_private_too() -> None:
     """The gate asked after all."""
     guard = Bench(exempt_paths=("/health",)).guard

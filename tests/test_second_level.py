@@ -12,6 +12,7 @@ from stub_kratos import (
     TOKEN,
     StandingClock,
     StubKratos,
+    Told,
     moment,
     refused,
     session_body,
@@ -20,7 +21,7 @@ from stub_kratos import (
 )
 from worker_bench import Worker
 
-from ory_guard import Authenticated, OryGuard, Rejected
+from ory_guard import Authenticated, OryGuard, Rejected, Unavailable
 from ory_guard.events import RevocationsHeard, StoreChanged, StoreHit
 
 pytestmark = pytest.mark.anyio
@@ -253,3 +254,18 @@ async def test_a_guard_that_is_closed_closes_its_store(shelf: Shelf, workers: tu
     first.guard._lookup.cache.clear()
     await first.ask()
     assert len(shelf.listeners) == 1
+
+
+async def test_a_sign_out_takes_from_the_store_what_it_has_about_the_credential(
+    shelf: Shelf, workers: tuple[Worker, Worker]
+) -> None:
+    """Although the request that signs out could not find out whose session it ends."""
+    first, second = workers
+    second.kratos.answers = [lambda asked: refused(500) if "whoami" in asked.url else Told(204, b"")]
+    scope = http_scope(headers=[(b"x-session-token", TOKEN)])
+    assert isinstance(await second.guard.authenticate(scope), Unavailable)
+    await first.share()
+
+    await second.guard.end_session(scope)
+
+    await eventually(lambda: not shelf.entries)

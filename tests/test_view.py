@@ -1,0 +1,51 @@
+"""What applications see under Starlette's names, which all requests of a session share."""
+
+from typing import Any
+
+import pytest
+from asgi_calls import call
+from guard_bench import SESSION_TOKEN, Bench
+from stub_kratos import IDENTITY_ID, session_body
+
+from ory_guard import Anonymous, Authenticated, OrySessionMiddleware, Session
+from ory_guard.view import SessionView
+
+pytestmark = pytest.mark.anyio
+
+SOMEBODY = Authenticated(Session.model_validate(session_body()), "cookie", "upstream", 0.0)
+
+
+@pytest.mark.parametrize("outcome", [SOMEBODY, Anonymous()])
+def test_what_a_handler_gets_cannot_be_changed_for_the_next(outcome: Any) -> None:
+    """It is one object for all requests of a session, and one for everybody who has none."""
+    view = SessionView(outcome)
+    for name, value in (("is_authenticated", True), ("identity", "x"), ("display_name", "x"), ("session", None)):
+        with pytest.raises(AttributeError):
+            setattr(view.user, name, value)
+    for name in ("user", "scopes", "other"):
+        with pytest.raises((AttributeError, TypeError)):
+            setattr(view, name, ())
+
+
+async def test_a_handler_may_put_another_user_in_the_place_of_ours() -> None:
+    """For its own request: the next one finds who is there."""
+    seen = []
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        seen.append(scope["user"].identity)
+        scope["user"] = object()
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    wrapped = OrySessionMiddleware(app, guard=Bench().guard)
+    for headers in ([SESSION_TOKEN], [SESSION_TOKEN], []):
+        await call(wrapped, headers=headers)
+
+    assert seen == [IDENTITY_ID, IDENTITY_ID, ""]
+
+
+def test_nothing_of_a_session_is_in_its_representation() -> None:
+    """It may end up in a log."""
+    view = SessionView(SOMEBODY)
+
+    assert IDENTITY_ID not in f"{view!r} {view.user!r}"
