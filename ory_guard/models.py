@@ -9,6 +9,7 @@ it is shared with the next request of the same session.
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Annotated, Any, ClassVar, Generic, NoReturn, Self
 
@@ -34,14 +35,15 @@ _RFC3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)
 _DOUBLE_BITS = 1024
 
 
+def _refuse(_self: object, *_args: object, **_kwargs: object) -> NoReturn:
+    message = "a session's values are shared between requests and can't be changed: change a copy"
+    raise TypeError(message)
+
+
 class FrozenDict(dict[str, Any]):
     """A `dict` that can be read and serialised, and not changed."""
 
     __slots__ = ()
-
-    def _refuse(self, *_args: object, **_kwargs: object) -> NoReturn:
-        message = "a session's values are shared between requests and can't be changed; copy them with dict(...)"
-        raise TypeError(message)
 
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
@@ -54,6 +56,26 @@ class FrozenDict(dict[str, Any]):
 
     def __reduce__(self) -> tuple[type[Self], tuple[dict[str, Any]]]:
         return type(self), (dict(self),)
+
+
+class _FieldNames(set[str]):
+    # Pydantic gives every object a set of its own with the names of the fields that were there. Those of a class
+    # mostly have the same, and such sets would be more than a third of what a kept session takes.
+
+    __slots__ = ()
+
+    add = discard = remove = pop = clear = update = _refuse
+    difference_update = intersection_update = symmetric_difference_update = _refuse
+    __ior__ = __iand__ = __isub__ = __ixor__ = _refuse
+
+    def __copy__(self) -> set[str]:
+        return set(self)
+
+    def __reduce__(self) -> tuple[type[set[str]], tuple[list[str]]]:
+        return set, (list(self),)
+
+
+_shared_names = lru_cache(maxsize=256)(_FieldNames)
 
 
 def freeze(value: Any) -> Any:
@@ -107,7 +129,8 @@ class KratosModel(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="allow")
 
     @model_validator(mode="after")
-    def _freeze_unknown_keys(self) -> Self:
+    def _freeze(self) -> Self:
+        object.__setattr__(self, "__pydantic_fields_set__", _shared_names(frozenset(self.__pydantic_fields_set__)))
         if self.__pydantic_extra__:
             object.__setattr__(self, "__pydantic_extra__", freeze(self.__pydantic_extra__))
         return self
