@@ -9,6 +9,7 @@ from typing import Final
 
 from benchmarks import report
 from benchmarks.chart import svg_of
+from benchmarks.machine import moment
 
 __all__ = ["main"]
 
@@ -26,6 +27,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--into", type=Path, default=Path(".benchmarks"), help="a folder for the files")
     chosen = parser.parse_args(arguments)
     effort = report.Effort.quick() if chosen.quick else report.Effort.full()
+    begun = moment()
     sections = []
     for part in chosen.only:
         section: report.Section = import_module(f"benchmarks.{part}").measure(effort)
@@ -34,7 +36,7 @@ def main(arguments: list[str]) -> int:
         sections.append(section)
     report.print_targets(sections)
     chosen.into.mkdir(parents=True, exist_ok=True)
-    figures = report.as_json(sections)
+    figures = begun | report.as_json(sections)
     text = json.dumps(figures, indent=2, ensure_ascii=False)
     (chosen.into / "performance.json").write_text(text + "\n", encoding="utf-8")
     (chosen.into / "performance-tables.txt").write_text(report.as_markdown(figures), encoding="utf-8")

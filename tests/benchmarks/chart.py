@@ -9,10 +9,12 @@ from benchmarks.report import Measurement, Section
 __all__ = ["svg_of"]
 
 _WIDTH: Final = 780
-_LEFT: Final = 300
+_LEFT: Final = 360
 _ROW: Final = 24
 _BAR: Final = 15
-_HEAD: Final = 34
+_HEAD: Final = 52
+_LEGEND: Final = 30
+_LEGEND_TEXTS: Final = (("ours", "with ory_guard", 0), ("", "without", 150))
 _STYLE: Final = (
     ".bars{max-width:780px;width:100%;height:auto}.bars text{fill:currentColor}.bars .head{font-weight:bold}"
     ".bars rect{fill:currentColor;opacity:.35}.bars .ours{fill:#2f7de1;opacity:1}"
@@ -22,11 +24,14 @@ _STYLE: Final = (
 def svg_of(sections: Iterable[Section], title: str) -> str:
     """Return one group of bars for each section, the median of each figure as long as it is large."""
     groups: list[str] = []
-    told: list[str] = []
-    top = 0
+    told: list[str] = ["Blue bars are with ory_guard, grey ones without."]
+    top = _LEGEND
     for section in sections:
         unit = section.measurements[0].unit
-        groups.append(f'<text class="head" x="0" y="{top + 20}">{escape(section.title)} ({escape(unit)})</text>')
+        better = f"{unit}, the {'longer' if section.measurements[0].rate else 'shorter'} the better"
+        told.append(f"{section.title}: {better}.")
+        groups.append(f'<text class="head" x="0" y="{top + 20}">{escape(section.title)}</text>')
+        groups.append(f'<text x="0" y="{top + 38}">{escape(better)}</text>')
         groups.extend(_bars(section.measurements, top + _HEAD))
         told.extend(f"{each.name}: {each.median:,.1f} {unit}." for each in section.measurements)
         top += _HEAD + _ROW * len(section.measurements) + 16
@@ -36,6 +41,11 @@ def svg_of(sections: Iterable[Section], title: str) -> str:
         f'<title id="bars-title">{escape(title)}</title>',
         f'<desc id="bars-text">{escape(" ".join(told))}</desc>',
         f"<style>{_STYLE}</style>",
+        *(
+            f'<rect class="{kind}" x="{x}" y="0" width="{_BAR}" height="{_BAR}"/>'
+            f'<text x="{x + 22}" y="12">{text}</text>'
+            for kind, text, x in _LEGEND_TEXTS
+        ),
     ]
     return "\n".join([*head, *groups, "</svg>\n"])
 

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from benchmarks import applications as apps
 from benchmarks.report import Comparison, Effort, Measurement, Section, compare, measurement
-from benchmarks.traffic import Headers, api_headers, browser_headers, http_scope, whoami_body
+from benchmarks.traffic import Headers, api_headers, browser_headers, http_scope, whoami_bodies, whoami_body
 from benchmarks.upstream import StaticTransport
+from ory_guard import OryGuard
 
 __all__ = ["measure"]
 
@@ -18,6 +19,8 @@ _BARE: Final = "Starlette"
 _MIDDLEWARE: Final = "Starlette, middleware"
 _DICT_CACHE: Final = "FastAPI, hand-written dict cache"
 _SESSION: Final = "FastAPI, Depends(require_session)"
+_FULL: Final = "cache full"
+_KEPT: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,18 @@ class Variant:
     name: str
     app: apps.Application
     headers: Headers
+    full: OryGuard | None = None
 
 
-def _variants() -> list[Variant]:
+async def _full_guard() -> OryGuard:
+    """Return a guard that keeps as many sessions as it may."""
+    guard = apps.new_guard(_UPSTREAM, StaticTransport(whoami_bodies()), max_sessions=_KEPT)
+    for session in range(_KEPT):
+        await guard.authenticate(http_scope(api_headers(b"ory_st_%032d" % session), _PATH))
+    return guard
+
+
+async def _variants() -> list[Variant]:
     kratos = StaticTransport(whoami_body(aal="aal2"))
     token, cookie = api_headers(), browser_headers()
     guarded = apps.starlette_guarded(apps.new_guard(_UPSTREAM, kratos))
@@ -38,10 +50,14 @@ def _variants() -> list[Variant]:
     exempt = apps.starlette_guarded(apps.new_guard(_UPSTREAM, kratos, exempt_paths=("/me",)))
     behind = apps.fastapi_trivial_behind_middleware(apps.new_guard(_UPSTREAM, kratos))
     stepped_up = apps.fastapi_stepped_up(apps.new_guard(_UPSTREAM, kratos))
+    full, full_session = await _full_guard(), await _full_guard()
+    guarded_full, session_full = apps.starlette_guarded(full), apps.fastapi_guarded(full_session)
     return [
         Variant(_BARE, apps.starlette_bare(), token),
         Variant(f"{_MIDDLEWARE}, token", guarded, token),
         Variant(f"{_MIDDLEWARE}, cookie", guarded, cookie),
+        Variant(f"{_MIDDLEWARE}, token, {_FULL}", guarded_full, token, full),
+        Variant(f"{_MIDDLEWARE}, cookie, {_FULL}", guarded_full, cookie, full),
         Variant(f"{_MIDDLEWARE}, anonymous", guarded, api_headers(None)),
         Variant(f"{_MIDDLEWARE}, exempt path", exempt, token),
         Variant("FastAPI", apps.fastapi_bare(), token),
@@ -51,6 +67,8 @@ def _variants() -> list[Variant]:
         Variant("FastAPI, middleware, trivial dependency", behind, token),
         Variant(f"{_SESSION}, token", session, token),
         Variant(f"{_SESSION}, cookie", session, cookie),
+        Variant(f"{_SESSION}, token, {_FULL}", session_full, token, full_session),
+        Variant(f"{_SESSION}, cookie, {_FULL}", session_full, cookie, full_session),
         Variant("FastAPI, require(aal='aal2', max_age=…), token", stepped_up, token),
     ]
 
@@ -60,23 +78,32 @@ def _comparisons(found: dict[str, Measurement]) -> tuple[Comparison, ...]:
     return (
         compare(found, f"{_MIDDLEWARE}, token", _BARE, at_most=1.6),
         compare(found, f"{_MIDDLEWARE}, cookie", _BARE, at_most=1.75),
+        compare(found, f"{_MIDDLEWARE}, token, {_FULL}", _BARE, at_most=1.6),
+        compare(found, f"{_MIDDLEWARE}, cookie, {_FULL}", _BARE, at_most=1.75),
         compare(found, f"{_MIDDLEWARE}, anonymous", _BARE, at_most=1.25),
         compare(found, f"{_MIDDLEWARE}, exempt path", _BARE, at_most=1.15),
         compare(found, by_token, "FastAPI"),
         compare(found, "FastAPI, middleware, trivial dependency", by_token),
         compare(found, f"{_SESSION}, token", by_token, at_most=1.15),
         compare(found, f"{_SESSION}, cookie", f"{_DICT_CACHE}, cookie", at_most=1.15),
+        compare(found, f"{_SESSION}, token, {_FULL}", by_token, at_most=1.15),
+        compare(found, f"{_SESSION}, cookie, {_FULL}", f"{_DICT_CACHE}, cookie", at_most=1.15),
         compare(found, "FastAPI, require(aal='aal2', max_age=…), token", by_token),
     )
 
 
-async def _time_all(compared: list[Variant], effort: Effort) -> dict[str, list[float]]:
+async def _time_all(effort: Effort) -> dict[str, list[float]]:
+    compared = await _variants()
     for variant in compared:
         await _check(variant)
+        if variant.full is not None:  # a revocation of somebody else after all were asked for
+            await variant.full.invalidate(identity_id="5b2c6a52-6c0e-4f0e-9d7b-8c1f5f0b6a11")
     seconds: dict[str, list[float]] = {variant.name: [] for variant in compared}
     for _ in range(effort.rounds):
         for variant in compared:
             seconds[variant.name].append(await _time(variant, effort.requests))
+    for variant in compared:
+        _check_full(variant)
     return seconds
 
 
@@ -89,6 +116,15 @@ async def _check(variant: Variant) -> None:
     await variant.app(http_scope(variant.headers, _PATH), _receive, send)
     if answered[0]["status"] != 200:
         raise RuntimeError(f"{variant.name} answered {answered[0]['status']}, so there is nothing to time")
+
+
+def _check_full(variant: Variant) -> None:
+    if variant.full is None:
+        return
+    # Kratos was asked for all that fill the cache, then once by token and once by cookie: both stay kept.
+    found, asked = variant.full.stats(), _KEPT + 2
+    if (found.entries, found.misses, found.upstream_calls) != (_KEPT, asked, asked):
+        raise RuntimeError(f"{variant.name} was not always a hit in a full cache: {found}")
 
 
 async def _time(variant: Variant, requests: int) -> float:
@@ -111,6 +147,6 @@ async def _send(message: Any) -> None:
 
 def measure(effort: Effort) -> Section:
     """Time all variants in turn, round after round, so that a slow moment of the machine hits them alike."""
-    seconds = asyncio.run(_time_all(_variants(), effort))
+    seconds = asyncio.run(_time_all(effort))
     found = {name: measurement(name, "µs CPU", [each * 1e6 for each in taken]) for name, taken in seconds.items()}
     return Section("In process, the session kept", tuple(found.values()), _comparisons(found))

@@ -8,7 +8,7 @@ from typing import Final
 from benchmarks.applications import new_guard
 from benchmarks.clock import StandingClock
 from benchmarks.report import Comparison, Effort, Section, measurement
-from benchmarks.traffic import api_headers, http_scope, whoami_body
+from benchmarks.traffic import api_headers, http_scope, whoami_bodies
 from benchmarks.upstream import StaticTransport
 from ory_guard import OryGuard
 
@@ -28,7 +28,7 @@ async def _keep(guard: OryGuard, sessions: int) -> int:
 async def _sizes(sessions: int, turns: int) -> list[float]:
     """Return bytes a session: once all are kept, and after each time that all were asked for again."""
     clock = StandingClock()
-    kratos = StaticTransport(whoami_body())
+    kratos = StaticTransport(whoami_bodies())
     guard = new_guard("http://127.0.0.1:4433", kratos, clock=clock, cache_ttl=30.0, max_sessions=sessions)
     await _keep(guard, 1)
     clock.shift(31.0)

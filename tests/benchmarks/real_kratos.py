@@ -7,7 +7,7 @@ from typing import Final
 
 from benchmarks import generator
 from benchmarks.report import Effort, Section, compare
-from benchmarks.through_uvicorn import SESSION, load_in_turn
+from benchmarks.through_uvicorn import SESSION, TODAY, Load, load_in_turn
 from benchmarks.traffic import Headers, api_headers
 from ory_guard.client import FrontendClient
 from ory_guard.client.updates import UpdateRegistrationFlowWithPasswordMethod
@@ -15,11 +15,6 @@ from ory_guard.client.updates import UpdateRegistrationFlowWithPasswordMethod
 __all__ = ["measure"]
 
 _LIVE: Final = "ORY_GUARD_LIVE_KRATOS"
-_TODAY: Final = (
-    "FastAPI, httpx in every request",
-    "FastAPI, ory-client in every request",
-    "FastAPI, a new ory-client in every request",
-)
 
 
 async def _signed_up(public: str) -> Headers:
@@ -41,9 +36,10 @@ def measure(effort: Effort) -> Section:
         KeyError: The environment names no Kratos.
     """
     public = os.environ[_LIVE]
-    found = load_in_turn([SESSION, *_TODAY], public, asyncio.run(_signed_up(public)), effort)
+    headers = asyncio.run(_signed_up(public))
+    found = load_in_turn([Load(name, name, headers) for name in (SESSION, *TODAY)], public, effort)
     return Section(
         f"Through uvicorn, a real Kratos on the same machine; loaded by {generator.NAME}",
         tuple(found.values()),
-        tuple(compare(found, SESSION, name) for name in _TODAY),
+        tuple(compare(found, SESSION, name) for name in TODAY),
     )

@@ -1,13 +1,11 @@
 """What was measured, what it is held against, and how that is printed and kept."""
 
-import platform
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
-from os import cpu_count
-from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any
+
+from benchmarks.machine import machine
 
 __all__ = [
     "Comparison",
@@ -21,22 +19,6 @@ __all__ = [
     "print_section",
     "print_targets",
 ]
-
-_PACKAGES: Final = (
-    "starlette",
-    "fastapi",
-    "uvicorn",
-    "uvloop",
-    "httptools",
-    "httpx2",
-    "pydantic",
-    "cachetools",
-    "ory-client",
-    "httpx",
-    "aiohttp",
-    "redis",
-    "joserfc",
-)
 
 
 @dataclass(frozen=True)
@@ -61,12 +43,16 @@ class Effort:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One figure over all rounds, in turn with the other figures of its section."""
+    """One figure over all rounds, in turn with the other figures of its section.
+
+    `rounds` is given where one value stands for more than one of them.
+    """
 
     name: str
     unit: str
     values: tuple[float, ...]
     rate: bool = False
+    rounds: int | None = None
 
     @property
     def best(self) -> float:
@@ -174,17 +160,18 @@ def as_markdown(figures: dict[str, Any]) -> str:
 def as_json(sections: Iterable[Section]) -> dict[str, Any]:
     """Return everything that a reader of the figures needs, the machine included."""
     return {
-        "machine": {
-            "python": platform.python_version(),
-            "processor": _processor(),
-            "processors": cpu_count(),
-            "packages": {name: found for name in _PACKAGES if (found := _version(name))},
-        },
+        "machine": machine(),
         "sections": [
             {
                 "title": section.title,
                 "measurements": [
-                    {"name": each.name, "unit": each.unit, "best": each.best, "median": each.median}
+                    {
+                        "name": each.name,
+                        "unit": each.unit,
+                        "rounds": each.rounds or len(each.values),
+                        "best": each.best,
+                        "median": each.median,
+                    }
                     for each in section.measurements
                 ],
                 "comparisons": [
@@ -194,16 +181,3 @@ def as_json(sections: Iterable[Section]) -> dict[str, Any]:
             for section in sections
         ],
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")

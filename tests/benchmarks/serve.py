@@ -25,7 +25,11 @@ def _per_request(maker: str) -> Callable[[str], apps.Application]:
 APPLICATIONS: Final[dict[str, Callable[[str], apps.Application]]] = {
     "Starlette": lambda _: apps.starlette_bare(),
     "Starlette, middleware": lambda upstream: apps.starlette_guarded(apps.new_guard(upstream)),
+    "Starlette, middleware, exempt path": lambda upstream: apps.starlette_guarded(
+        apps.new_guard(upstream, exempt_paths=("/me",))
+    ),
     "FastAPI": lambda _: apps.fastapi_bare(),
+    "FastAPI, trivial dependency": lambda _: apps.fastapi_trivial_dependency(),
     "FastAPI, hand-written dict cache": apps.fastapi_dict_cache,
     "FastAPI, Depends(require_session)": lambda upstream: apps.fastapi_guarded(apps.new_guard(upstream)),
     "FastAPI, require(aal='aal2', max_age=…)": lambda upstream: apps.fastapi_stepped_up(apps.new_guard(upstream)),

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -19,7 +20,11 @@ def test_the_command_measures_everything_and_writes_it_down(tmp_path: Path) -> N
     done = subprocess.run(command, cwd=tests, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
-    sections = json.loads((tmp_path / "performance.json").read_text(encoding="utf-8"))["sections"]
+    figures = json.loads((tmp_path / "performance.json").read_text(encoding="utf-8"))
+    sections = figures["sections"]
+    assert datetime.fromisoformat(figures["date"]).utcoffset() == timedelta(0)
+    assert "commit" in figures
+    assert all(each["rounds"] >= 1 for section in sections for each in section["measurements"])
     ratios = [comparison for section in sections for comparison in section["comparisons"]]
     assert len(sections) == 7
     assert all((ratio["target"] == "") == (ratio["verdict"] == "") for ratio in ratios)
@@ -28,6 +33,9 @@ def test_the_command_measures_everything_and_writes_it_down(tmp_path: Path) -> N
     assert all(f"| {ratio['name']} | {ratio['beside']} |" in tables for ratio in ratios)
     chart = ET.parse(tmp_path / "performance.svg").getroot()
     assert chart.tag.endswith("svg")
+    shown = {text.text for text in chart.iter() if text.tag.endswith("text")}
+    assert {"with ory_guard", "without"} < shown
+    assert {"µs CPU, the shorter the better", "requests/s, the longer the better"} < shown
 
 
 def test_the_generator_works_without_wrk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

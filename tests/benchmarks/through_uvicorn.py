@@ -4,20 +4,76 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.request import Request, urlopen
 
 from benchmarks import generator
-from benchmarks.report import Effort, Measurement, Section, compare, measurement
-from benchmarks.serve import APPLICATIONS
-from benchmarks.traffic import Headers, api_headers
+from benchmarks.report import Comparison, Effort, Measurement, Section, compare, measurement
+from benchmarks.traffic import Headers, api_headers, browser_headers
 from benchmarks.upstream import static_kratos
 
-__all__ = ["SESSION", "load_in_turn", "measure"]
+__all__ = ["SESSION", "TODAY", "Load", "load_in_turn", "measure"]
 
 SESSION: Final = "FastAPI, Depends(require_session)"
-_ROUNDS: Final = 10
+TODAY: Final = (
+    "FastAPI, httpx in every request",
+    "FastAPI, ory-client in every request",
+    "FastAPI, a new ory-client in every request",
+)
+_BARE: Final = "Starlette"
+_MIDDLEWARE: Final = "Starlette, middleware"
+_EXEMPT: Final = "Starlette, middleware, exempt path"
+_TRIVIAL: Final = "FastAPI, trivial dependency"
+_DICT_CACHE: Final = "FastAPI, hand-written dict cache"
+_STEPPED_UP: Final = "FastAPI, require(aal='aal2', max_age=…)"
+_ROUNDS: Final = 20
+
+
+@dataclass(frozen=True)
+class Load:
+    """One application of `serve` under one kind of request."""
+
+    name: str
+    application: str
+    headers: Headers
+
+
+def _loads() -> list[Load]:
+    token, cookie = api_headers(), browser_headers()
+    return [
+        Load(_BARE, _BARE, token),
+        Load(f"{_MIDDLEWARE}, token", _MIDDLEWARE, token),
+        Load(f"{_MIDDLEWARE}, cookie", _MIDDLEWARE, cookie),
+        Load(f"{_MIDDLEWARE}, anonymous", _MIDDLEWARE, api_headers(None)),
+        Load(_EXEMPT, _EXEMPT, token),
+        Load("FastAPI", "FastAPI", token),
+        Load(_TRIVIAL, _TRIVIAL, token),
+        Load(f"{_DICT_CACHE}, token", _DICT_CACHE, token),
+        Load(f"{_DICT_CACHE}, cookie", _DICT_CACHE, cookie),
+        Load(f"{SESSION}, token", SESSION, token),
+        Load(f"{SESSION}, cookie", SESSION, cookie),
+        Load(f"{_STEPPED_UP}, token", _STEPPED_UP, token),
+        *(Load(name, name, token) for name in TODAY),
+    ]
+
+
+def _comparisons(found: dict[str, Measurement]) -> tuple[Comparison, ...]:
+    by_token = f"{SESSION}, token"
+    return (
+        compare(found, f"{_MIDDLEWARE}, token", _BARE),
+        compare(found, f"{_MIDDLEWARE}, cookie", _BARE),
+        compare(found, f"{_MIDDLEWARE}, anonymous", _BARE),
+        compare(found, _EXEMPT, _BARE),
+        compare(found, by_token, f"{_DICT_CACHE}, token", at_least=0.95),
+        compare(found, f"{SESSION}, cookie", f"{_DICT_CACHE}, cookie", at_least=0.95),
+        compare(found, by_token, "FastAPI", at_least=0.8),
+        compare(found, by_token, _TRIVIAL),
+        compare(found, by_token, "FastAPI, httpx in every request"),
+        compare(found, by_token, "FastAPI, ory-client in every request"),
+        compare(found, by_token, "FastAPI, a new ory-client in every request", at_least=15),
+    )
 
 
 @contextmanager
@@ -38,32 +94,25 @@ def _check(port: int, headers: Headers) -> None:
         answer.read()
 
 
-def load_in_turn(names: Iterable[str], upstream: str, headers: Headers, effort: Effort) -> dict[str, Measurement]:
+def load_in_turn(loads: Iterable[Load], upstream: str, effort: Effort) -> dict[str, Measurement]:
     """Load the applications one after the other, round after round; those that have to wait do nothing."""
+    loads = list(loads)
     with ExitStack() as stack:
-        ports = {name: stack.enter_context(_served(name, upstream)) for name in names}
-        for port in ports.values():
-            _check(port, headers)
-        rates: dict[str, list[float]] = {name: [] for name in ports}
+        served = dict.fromkeys(load.application for load in loads)
+        ports = {name: stack.enter_context(_served(name, upstream)) for name in served}
+        for load in loads:
+            _check(ports[load.application], load.headers)
+        rates: dict[str, list[float]] = {load.name: [] for load in loads}
         for _ in range(min(effort.rounds, _ROUNDS)):
-            for name, port in ports.items():
-                rates[name].append(generator.rate(port, "/me", headers, effort.seconds))
+            for load in loads:
+                rate = generator.rate(ports[load.application], "/me", load.headers, effort.seconds)
+                rates[load.name].append(rate)
     return {name: measurement(name, "requests/s", taken, rate=True) for name, taken in rates.items()}
 
 
 def measure(effort: Effort) -> Section:
     """Return the rates of all applications, before a Kratos that answers at once."""
     with static_kratos() as upstream:
-        found = load_in_turn(APPLICATIONS, upstream, api_headers(), effort)
-    return Section(
-        f"Through uvicorn, one process, the session kept; loaded by {generator.NAME}",
-        tuple(found.values()),
-        (
-            compare(found, "Starlette, middleware", "Starlette"),
-            compare(found, SESSION, "FastAPI, hand-written dict cache", at_least=0.95),
-            compare(found, SESSION, "FastAPI", at_least=0.8),
-            compare(found, SESSION, "FastAPI, httpx in every request"),
-            compare(found, SESSION, "FastAPI, ory-client in every request"),
-            compare(found, SESSION, "FastAPI, a new ory-client in every request", at_least=15),
-        ),
-    )
+        found = load_in_turn(_loads(), upstream, effort)
+    title = f"Through uvicorn, one process, the session kept; loaded by {generator.NAME}"
+    return Section(title, tuple(found.values()), _comparisons(found))

@@ -1,18 +1,31 @@
 """Requests as browsers and API clients send them, and the session that Kratos answers with."""
 
 import json
-from collections.abc import MutableMapping
+import re
+from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any, Final
+from uuid import UUID
 
-__all__ = ["COOKIE", "TOKEN", "Headers", "api_headers", "browser_headers", "http_scope", "whoami_body"]
+__all__ = [
+    "COOKIE",
+    "TOKEN",
+    "Headers",
+    "api_headers",
+    "browser_headers",
+    "http_scope",
+    "whoami_bodies",
+    "whoami_body",
+]
 
 Headers = list[tuple[bytes, bytes]]
 
 TOKEN: Final = b"ory_st_ivZW9aFsL0lU9MavgfaxGEjqklcAozIZ"
 COOKIE: Final = b"MTc5NTMwMDc4M3x" + b"kVzRhS2JfQ2ptTnZ4VGhfUXBZ" * 16 + b"fLk2Zz9vQ0tYb3J2"
 
+_FRACTION: Final = re.compile(rb"(?<=\.)\d+(?=Z)")
 _RECORDINGS: Final = Path(__file__).parent.parent / "recordings"
 _USER_AGENT: Final = (
     b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0 Safari/537"
@@ -86,6 +99,31 @@ def whoami_body(*, aal: str = "aal1") -> bytes:
     if aal == "aal2":
         session["authentication_methods"].append({"method": "totp", "aal": aal, "completed_at": _rfc3339(now)})
     return json.dumps(session, separators=(",", ":")).encode()
+
+
+def whoami_bodies() -> Callable[[bytes], bytes]:
+    """Return what gives each credential a session of its own, always the same one, as large as the recorded one.
+
+    Ids, times, e-mail address, device and user agent are its own: a parser would share short strings otherwise.
+    """
+    recorded = whoami_body()
+    session = json.loads(recorded)
+    identity, device = session["identity"], session["devices"][0]
+    addresses = [*identity["verifiable_addresses"], *identity["recovery_addresses"]]
+    ids = [each["id"].encode() for each in (session, identity, device, *addresses)]
+    texts = [identity["traits"]["email"].partition("@")[0], device["ip_address"], device["user_agent"]]
+    texts = [each.encode() for each in texts]
+
+    def body(credential: bytes) -> bytes:
+        chance = Random(credential)
+        own = recorded
+        for each in ids:
+            own = own.replace(each, str(UUID(int=chance.getrandbits(128), version=4)).encode())
+        for each in texts:
+            own = own.replace(each, b"%0*x" % (len(each), chance.getrandbits(4 * len(each))))
+        return _FRACTION.sub(lambda found: b"%0*d" % (len(found[0]), chance.randrange(10 ** len(found[0]))), own)
+
+    return body
 
 
 def _rfc3339(moment: datetime) -> str:

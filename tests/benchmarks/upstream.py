@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,14 @@ __all__ = ["StaticTransport", "static_kratos"]
 
 
 class StaticTransport(httpx2.AsyncBaseTransport):
-    """Answers every whoami in memory with one session.
+    """Answers every whoami in memory.
 
     Args:
-        body: The session.
+        body: The session, or what gives the session of a token.
         seconds: How long an answer takes.
     """
 
-    def __init__(self, body: bytes, seconds: float = 0.0) -> None:
+    def __init__(self, body: bytes | Callable[[bytes], bytes], seconds: float = 0.0) -> None:
         self._body = body
         self._seconds = seconds
         self.calls = 0
@@ -33,7 +33,10 @@ class StaticTransport(httpx2.AsyncBaseTransport):
         self.calls += 1
         if self._seconds:
             await asyncio.sleep(self._seconds)
-        stream = httpx2.ByteStream(self._body)
+        body = self._body
+        if not isinstance(body, bytes):
+            body = body(request.headers.get("x-session-token", "").encode())
+        stream = httpx2.ByteStream(body)
         return httpx2.Response(200, headers={"content-type": "application/json"}, stream=stream, request=request)
 
 
@@ -60,7 +63,7 @@ def _answer() -> bytes:
         "Cache-Control: private, no-cache, no-store, must-revalidate\r\n"
         "Content-Type: application/json; charset=utf-8\r\n"
         "Date: Sun, 22 Nov 2026 00:00:00 GMT\r\n"
-        "Ory-Session-Cache-For: 300\r\n"
+        "Ory-Session-Cache-For: 3600\r\n"
         "Vary: Origin\r\n"
         "Vary: Cookie\r\n"
         "X-Kratos-Authenticated-Identity-Id: 67d599b6-6556-48de-8213-2a83774eb46e\r\n"
