@@ -213,6 +213,21 @@ async def test_no_answer_under_way_outlasts_the_sign_out() -> None:
     assert await guard.authenticate(request(SESSION_COOKIE)) == Rejected("inactive", "cookie")
 
 
+@pytest.mark.parametrize("credential", [SESSION_COOKIE, SESSION_TOKEN])
+async def test_no_answer_that_is_kept_outlasts_the_sign_out(credential: tuple[bytes, bytes]) -> None:
+    """Although only another request found out whose session it is that ends."""
+    bench = Bench(Kratos(refused(500)))
+    scope = request(credential, method="POST")
+    assert isinstance(await bench.guard.authenticate(scope), Unavailable)
+    bench.kratos.answers = [Kratos()]
+    assert isinstance(await bench.outcome(credential), Authenticated)
+
+    await bench.guard.end_session(scope)
+    bench.kratos.answers = [refused(401)]
+
+    assert isinstance(await bench.outcome(credential), Rejected)
+
+
 async def test_signing_out_waits_no_longer_than_the_guard_does() -> None:
     """`timeout` is for every question to Kratos."""
     bench = Bench(Kratos(), timeout=0.05)
