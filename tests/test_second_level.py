@@ -4,12 +4,11 @@ import json
 from functools import partial
 
 import pytest
-from asgi_calls import http_scope
+from guard_bench import request
 from memory_store import MemoryStore, Shelf, eventually
 from stub_kratos import (
     IDENTITY_ID,
     SESSION_ID,
-    TOKEN,
     StandingClock,
     StubKratos,
     Told,
@@ -71,7 +70,7 @@ async def test_an_old_answer_of_another_process_is_looked_up_once(
     await first.share()
     shelf.aging = 20.0
 
-    await second.guard.require(http_scope(headers=[(b"x-session-token", TOKEN)]))
+    await second.guard.require(request())
 
     stats = second.guard.stats()
     assert (stats.store_hits, stats.hits) == (1, 0)
@@ -182,14 +181,14 @@ async def test_asking_again_asks_kratos_and_tells_the_store(shelf: Shelf, worker
     first, second = workers
     await first.share()
     first.clock.advance(1)
-    scope = http_scope(headers=[(b"x-session-token", TOKEN)])
+    scope = request()
     await first.guard.require(scope, revalidate=True)
     assert first.store.calls.count("get") == 1
     await eventually(lambda: first.store.calls.count("put") == 2)
 
     second.kratos.answers = [refused()]
     with pytest.raises(Exception, match="Sign in"):
-        await second.guard.require(http_scope(headers=[(b"x-session-token", TOKEN)]), revalidate=True)
+        await second.guard.require(request(), revalidate=True)
     await eventually(lambda: not shelf.entries)
 
 
@@ -216,7 +215,7 @@ async def test_an_open_connection_is_looked_at_when_another_process_revokes(work
     """A websocket need not wait for its next look."""
     first, second = workers
     await second.ask()
-    watch = second.guard.watch(http_scope(headers=[(b"x-session-token", TOKEN)]), every=3_600)
+    watch = second.guard.watch(request(), every=3_600)
 
     await first.guard.invalidate(session_id=SESSION_ID)
 
@@ -231,7 +230,7 @@ async def test_a_guard_without_listeners_shares_too(shelf: Shelf) -> None:
     ]
     sources = []
     for guard in guards:
-        outcome = await guard.authenticate(http_scope(headers=[(b"x-session-token", TOKEN)]))
+        outcome = await guard.authenticate(request())
         assert isinstance(outcome, Authenticated)
         sources.append(outcome.source)
         await eventually(lambda: shelf.entries)
@@ -262,7 +261,7 @@ async def test_a_sign_out_takes_from_the_store_what_it_has_about_the_credential(
     """Although the request that signs out could not find out whose session it ends."""
     first, second = workers
     second.kratos.answers = [lambda asked: refused(500) if "whoami" in asked.url else Told(204, b"")]
-    scope = http_scope(headers=[(b"x-session-token", TOKEN)])
+    scope = request()
     assert isinstance(await second.guard.authenticate(scope), Unavailable)
     await first.share()
 

@@ -22,6 +22,14 @@ from ory_guard.session_store import SessionStore
 from ory_guard.token_checks import TokenSource
 
 __all__ = [
+    "BARE",
+    "DICT_CACHE",
+    "EXEMPT",
+    "FASTAPI",
+    "MIDDLEWARE",
+    "SESSION",
+    "STEPPED_UP",
+    "TRIVIAL",
     "Application",
     "fastapi_bare",
     "fastapi_dict_cache",
@@ -35,6 +43,16 @@ __all__ = [
 ]
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+# As the tables and the chart name them.
+BARE: Final = "Starlette"
+MIDDLEWARE: Final = "Starlette, middleware"
+EXEMPT: Final = "Starlette, middleware, exempt path"
+FASTAPI: Final = "FastAPI"
+TRIVIAL: Final = "FastAPI, trivial dependency"
+DICT_CACHE: Final = "FastAPI, hand-written dict cache"
+SESSION: Final = "FastAPI, Depends(require_session)"
+STEPPED_UP: Final = "FastAPI, require(aal='aal2', max_age=…)"
 
 _ID: Final = "67d599b6-6556-48de-8213-2a83774eb46e"
 _TTL: Final = 3_600.0

@@ -6,6 +6,7 @@ from time import process_time
 from typing import Any, Final
 
 from benchmarks import applications as apps
+from benchmarks.applications import BARE, DICT_CACHE, EXEMPT, FASTAPI, MIDDLEWARE, SESSION, STEPPED_UP, TRIVIAL
 from benchmarks.report import Comparison, Effort, Measurement, Section, compare, measurement
 from benchmarks.traffic import Headers, api_headers, browser_headers, http_scope, whoami_bodies, whoami_body
 from benchmarks.upstream import StaticTransport
@@ -15,10 +16,7 @@ __all__ = ["measure"]
 
 _PATH: Final = "/me"
 _UPSTREAM: Final = "http://127.0.0.1:4433"
-_BARE: Final = "Starlette"
-_MIDDLEWARE: Final = "Starlette, middleware"
-_DICT_CACHE: Final = "FastAPI, hand-written dict cache"
-_SESSION: Final = "FastAPI, Depends(require_session)"
+_BEHIND: Final = "FastAPI, middleware, trivial dependency"
 _FULL: Final = "cache full"
 _KEPT: Final = 1_000
 
@@ -53,42 +51,42 @@ async def _variants() -> list[Variant]:
     full, full_session = await _full_guard(), await _full_guard()
     guarded_full, session_full = apps.starlette_guarded(full), apps.fastapi_guarded(full_session)
     return [
-        Variant(_BARE, apps.starlette_bare(), token),
-        Variant(f"{_MIDDLEWARE}, token", guarded, token),
-        Variant(f"{_MIDDLEWARE}, cookie", guarded, cookie),
-        Variant(f"{_MIDDLEWARE}, token, {_FULL}", guarded_full, token, full),
-        Variant(f"{_MIDDLEWARE}, cookie, {_FULL}", guarded_full, cookie, full),
-        Variant(f"{_MIDDLEWARE}, anonymous", guarded, api_headers(None)),
-        Variant(f"{_MIDDLEWARE}, exempt path", exempt, token),
-        Variant("FastAPI", apps.fastapi_bare(), token),
-        Variant("FastAPI, trivial dependency", apps.fastapi_trivial_dependency(), token),
-        Variant(f"{_DICT_CACHE}, token", dict_cache, token),
-        Variant(f"{_DICT_CACHE}, cookie", dict_cache, cookie),
-        Variant("FastAPI, middleware, trivial dependency", behind, token),
-        Variant(f"{_SESSION}, token", session, token),
-        Variant(f"{_SESSION}, cookie", session, cookie),
-        Variant(f"{_SESSION}, token, {_FULL}", session_full, token, full_session),
-        Variant(f"{_SESSION}, cookie, {_FULL}", session_full, cookie, full_session),
-        Variant("FastAPI, require(aal='aal2', max_age=…), token", stepped_up, token),
+        Variant(BARE, apps.starlette_bare(), token),
+        Variant(f"{MIDDLEWARE}, token", guarded, token),
+        Variant(f"{MIDDLEWARE}, cookie", guarded, cookie),
+        Variant(f"{MIDDLEWARE}, token, {_FULL}", guarded_full, token, full),
+        Variant(f"{MIDDLEWARE}, cookie, {_FULL}", guarded_full, cookie, full),
+        Variant(f"{MIDDLEWARE}, anonymous", guarded, api_headers(None)),
+        Variant(EXEMPT, exempt, token),
+        Variant(FASTAPI, apps.fastapi_bare(), token),
+        Variant(TRIVIAL, apps.fastapi_trivial_dependency(), token),
+        Variant(f"{DICT_CACHE}, token", dict_cache, token),
+        Variant(f"{DICT_CACHE}, cookie", dict_cache, cookie),
+        Variant(_BEHIND, behind, token),
+        Variant(f"{SESSION}, token", session, token),
+        Variant(f"{SESSION}, cookie", session, cookie),
+        Variant(f"{SESSION}, token, {_FULL}", session_full, token, full_session),
+        Variant(f"{SESSION}, cookie, {_FULL}", session_full, cookie, full_session),
+        Variant(f"{STEPPED_UP}, token", stepped_up, token),
     ]
 
 
 def _comparisons(found: dict[str, Measurement]) -> tuple[Comparison, ...]:
-    by_token = f"{_DICT_CACHE}, token"
+    by_token = f"{DICT_CACHE}, token"
     return (
-        compare(found, f"{_MIDDLEWARE}, token", _BARE, at_most=1.6),
-        compare(found, f"{_MIDDLEWARE}, cookie", _BARE, at_most=1.75),
-        compare(found, f"{_MIDDLEWARE}, token, {_FULL}", _BARE, at_most=1.6),
-        compare(found, f"{_MIDDLEWARE}, cookie, {_FULL}", _BARE, at_most=1.75),
-        compare(found, f"{_MIDDLEWARE}, anonymous", _BARE, at_most=1.25),
-        compare(found, f"{_MIDDLEWARE}, exempt path", _BARE, at_most=1.15),
-        compare(found, by_token, "FastAPI"),
-        compare(found, "FastAPI, middleware, trivial dependency", by_token),
-        compare(found, f"{_SESSION}, token", by_token, at_most=1.15),
-        compare(found, f"{_SESSION}, cookie", f"{_DICT_CACHE}, cookie", at_most=1.15),
-        compare(found, f"{_SESSION}, token, {_FULL}", by_token, at_most=1.15),
-        compare(found, f"{_SESSION}, cookie, {_FULL}", f"{_DICT_CACHE}, cookie", at_most=1.15),
-        compare(found, "FastAPI, require(aal='aal2', max_age=…), token", by_token),
+        compare(found, f"{MIDDLEWARE}, token", BARE, at_most=1.6),
+        compare(found, f"{MIDDLEWARE}, cookie", BARE, at_most=1.75),
+        compare(found, f"{MIDDLEWARE}, token, {_FULL}", BARE, at_most=1.6),
+        compare(found, f"{MIDDLEWARE}, cookie, {_FULL}", BARE, at_most=1.75),
+        compare(found, f"{MIDDLEWARE}, anonymous", BARE, at_most=1.25),
+        compare(found, EXEMPT, BARE, at_most=1.15),
+        compare(found, by_token, FASTAPI),
+        compare(found, _BEHIND, by_token),
+        compare(found, f"{SESSION}, token", by_token, at_most=1.15),
+        compare(found, f"{SESSION}, cookie", f"{DICT_CACHE}, cookie", at_most=1.15),
+        compare(found, f"{SESSION}, token, {_FULL}", by_token, at_most=1.15),
+        compare(found, f"{SESSION}, cookie, {_FULL}", f"{DICT_CACHE}, cookie", at_most=1.15),
+        compare(found, f"{STEPPED_UP}, token", by_token),
     )
 
 

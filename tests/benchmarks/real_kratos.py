@@ -6,8 +6,9 @@ import uuid
 from typing import Final
 
 from benchmarks import generator
+from benchmarks.applications import SESSION
 from benchmarks.report import Effort, Section, compare
-from benchmarks.through_uvicorn import SESSION, TODAY, Load, load_in_turn
+from benchmarks.through_uvicorn import TODAY, Load, load_in_turn
 from benchmarks.traffic import Headers, api_headers
 from ory_guard.client import FrontendClient
 from ory_guard.client.updates import UpdateRegistrationFlowWithPasswordMethod

@@ -10,7 +10,11 @@ import uvicorn
 
 from benchmarks import applications as apps
 
-__all__ = ["APPLICATIONS"]
+__all__ = ["APPLICATIONS", "HTTPX", "NEW_ORY_CLIENT", "ORY_CLIENT"]
+
+HTTPX: Final = "FastAPI, httpx in every request"
+ORY_CLIENT: Final = "FastAPI, ory-client in every request"
+NEW_ORY_CLIENT: Final = "FastAPI, a new ory-client in every request"
 
 
 def _per_request(maker: str) -> Callable[[str], apps.Application]:
@@ -23,19 +27,17 @@ def _per_request(maker: str) -> Callable[[str], apps.Application]:
 
 
 APPLICATIONS: Final[dict[str, Callable[[str], apps.Application]]] = {
-    "Starlette": lambda _: apps.starlette_bare(),
-    "Starlette, middleware": lambda upstream: apps.starlette_guarded(apps.new_guard(upstream)),
-    "Starlette, middleware, exempt path": lambda upstream: apps.starlette_guarded(
-        apps.new_guard(upstream, exempt_paths=("/me",))
-    ),
-    "FastAPI": lambda _: apps.fastapi_bare(),
-    "FastAPI, trivial dependency": lambda _: apps.fastapi_trivial_dependency(),
-    "FastAPI, hand-written dict cache": apps.fastapi_dict_cache,
-    "FastAPI, Depends(require_session)": lambda upstream: apps.fastapi_guarded(apps.new_guard(upstream)),
-    "FastAPI, require(aal='aal2', max_age=…)": lambda upstream: apps.fastapi_stepped_up(apps.new_guard(upstream)),
-    "FastAPI, httpx in every request": _per_request("with_httpx"),
-    "FastAPI, ory-client in every request": _per_request("with_ory_client"),
-    "FastAPI, a new ory-client in every request": _per_request("with_new_ory_client"),
+    apps.BARE: lambda _: apps.starlette_bare(),
+    apps.MIDDLEWARE: lambda upstream: apps.starlette_guarded(apps.new_guard(upstream)),
+    apps.EXEMPT: lambda upstream: apps.starlette_guarded(apps.new_guard(upstream, exempt_paths=("/me",))),
+    apps.FASTAPI: lambda _: apps.fastapi_bare(),
+    apps.TRIVIAL: lambda _: apps.fastapi_trivial_dependency(),
+    apps.DICT_CACHE: apps.fastapi_dict_cache,
+    apps.SESSION: lambda upstream: apps.fastapi_guarded(apps.new_guard(upstream)),
+    apps.STEPPED_UP: lambda upstream: apps.fastapi_stepped_up(apps.new_guard(upstream)),
+    HTTPX: _per_request("with_httpx"),
+    ORY_CLIENT: _per_request("with_ory_client"),
+    NEW_ORY_CLIENT: _per_request("with_new_ory_client"),
 }
 
 

@@ -10,24 +10,15 @@ from typing import Final
 from urllib.request import Request, urlopen
 
 from benchmarks import generator
+from benchmarks.applications import BARE, DICT_CACHE, EXEMPT, FASTAPI, MIDDLEWARE, SESSION, STEPPED_UP, TRIVIAL
 from benchmarks.report import Comparison, Effort, Measurement, Section, compare, measurement
+from benchmarks.serve import HTTPX, NEW_ORY_CLIENT, ORY_CLIENT
 from benchmarks.traffic import Headers, api_headers, browser_headers
 from benchmarks.upstream import static_kratos
 
-__all__ = ["SESSION", "TODAY", "Load", "load_in_turn", "measure"]
+__all__ = ["TODAY", "Load", "load_in_turn", "measure"]
 
-SESSION: Final = "FastAPI, Depends(require_session)"
-TODAY: Final = (
-    "FastAPI, httpx in every request",
-    "FastAPI, ory-client in every request",
-    "FastAPI, a new ory-client in every request",
-)
-_BARE: Final = "Starlette"
-_MIDDLEWARE: Final = "Starlette, middleware"
-_EXEMPT: Final = "Starlette, middleware, exempt path"
-_TRIVIAL: Final = "FastAPI, trivial dependency"
-_DICT_CACHE: Final = "FastAPI, hand-written dict cache"
-_STEPPED_UP: Final = "FastAPI, require(aal='aal2', max_age=…)"
+TODAY: Final = (HTTPX, ORY_CLIENT, NEW_ORY_CLIENT)
 _ROUNDS: Final = 20
 
 
@@ -43,18 +34,18 @@ class Load:
 def _loads() -> list[Load]:
     token, cookie = api_headers(), browser_headers()
     return [
-        Load(_BARE, _BARE, token),
-        Load(f"{_MIDDLEWARE}, token", _MIDDLEWARE, token),
-        Load(f"{_MIDDLEWARE}, cookie", _MIDDLEWARE, cookie),
-        Load(f"{_MIDDLEWARE}, anonymous", _MIDDLEWARE, api_headers(None)),
-        Load(_EXEMPT, _EXEMPT, token),
-        Load("FastAPI", "FastAPI", token),
-        Load(_TRIVIAL, _TRIVIAL, token),
-        Load(f"{_DICT_CACHE}, token", _DICT_CACHE, token),
-        Load(f"{_DICT_CACHE}, cookie", _DICT_CACHE, cookie),
+        Load(BARE, BARE, token),
+        Load(f"{MIDDLEWARE}, token", MIDDLEWARE, token),
+        Load(f"{MIDDLEWARE}, cookie", MIDDLEWARE, cookie),
+        Load(f"{MIDDLEWARE}, anonymous", MIDDLEWARE, api_headers(None)),
+        Load(EXEMPT, EXEMPT, token),
+        Load(FASTAPI, FASTAPI, token),
+        Load(TRIVIAL, TRIVIAL, token),
+        Load(f"{DICT_CACHE}, token", DICT_CACHE, token),
+        Load(f"{DICT_CACHE}, cookie", DICT_CACHE, cookie),
         Load(f"{SESSION}, token", SESSION, token),
         Load(f"{SESSION}, cookie", SESSION, cookie),
-        Load(f"{_STEPPED_UP}, token", _STEPPED_UP, token),
+        Load(f"{STEPPED_UP}, token", STEPPED_UP, token),
         *(Load(name, name, token) for name in TODAY),
     ]
 
@@ -62,17 +53,17 @@ def _loads() -> list[Load]:
 def _comparisons(found: dict[str, Measurement]) -> tuple[Comparison, ...]:
     by_token = f"{SESSION}, token"
     return (
-        compare(found, f"{_MIDDLEWARE}, token", _BARE),
-        compare(found, f"{_MIDDLEWARE}, cookie", _BARE),
-        compare(found, f"{_MIDDLEWARE}, anonymous", _BARE),
-        compare(found, _EXEMPT, _BARE),
-        compare(found, by_token, f"{_DICT_CACHE}, token", at_least=0.95),
-        compare(found, f"{SESSION}, cookie", f"{_DICT_CACHE}, cookie", at_least=0.95),
-        compare(found, by_token, "FastAPI", at_least=0.8),
-        compare(found, by_token, _TRIVIAL),
-        compare(found, by_token, "FastAPI, httpx in every request"),
-        compare(found, by_token, "FastAPI, ory-client in every request"),
-        compare(found, by_token, "FastAPI, a new ory-client in every request", at_least=15),
+        compare(found, f"{MIDDLEWARE}, token", BARE),
+        compare(found, f"{MIDDLEWARE}, cookie", BARE),
+        compare(found, f"{MIDDLEWARE}, anonymous", BARE),
+        compare(found, EXEMPT, BARE),
+        compare(found, by_token, f"{DICT_CACHE}, token", at_least=0.95),
+        compare(found, f"{SESSION}, cookie", f"{DICT_CACHE}, cookie", at_least=0.95),
+        compare(found, by_token, FASTAPI, at_least=0.8),
+        compare(found, by_token, TRIVIAL),
+        compare(found, by_token, HTTPX),
+        compare(found, by_token, ORY_CLIENT),
+        compare(found, by_token, NEW_ORY_CLIENT, at_least=15),
     )
 
 
