@@ -31,7 +31,7 @@ def main() -> None:
     except ConfigurationError as error:
         sys.exit(f"The settings are wrong: {error}")
     kratos = "a Kratos of its own" if backend.fake else backend.settings.kratos_public_url
-    print(f"Postern is at {backend.settings.app_url} and talks to {kratos}. Stop it with Ctrl+C.")  # noqa: T201
+    print(f"Postern is at {backend.settings.app_url} and talks to {kratos}. Stop it with Ctrl+C.")  # noqa: T201 - a command
     app = create_app(backend, provider_origins=arguments.provider_origin)
     uvicorn.run(app, host="127.0.0.1", port=arguments.port, log_level="warning", server_header=False)
 

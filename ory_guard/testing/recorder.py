@@ -69,11 +69,10 @@ class RequestLog:
         status: int | None = None,
     ) -> list[RecordedRequest]:
         """Return the requests of which all that is given is so; `query` and `headers` may leave entries out."""
-        wanted = {"method": method, "path": path, "status": status}
         return [
             one
             for one in self._requests
-            if one.matches(query=query, headers=headers, **wanted)  # type: ignore[arg-type]
+            if one.matches(method=method, path=path, query=query, headers=headers, status=status)
         ]
 
     def clear(self) -> None:

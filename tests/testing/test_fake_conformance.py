@@ -53,10 +53,10 @@ async def test_the_fake_answers_as_recorded(capsys: pytest.CaptureFixture[str]) 
 
     with capsys.disabled():
         agreeing = len(found) - len(different)
-        print(f"\nFakeKratos agrees with {agreeing} of {len(found)} recorded exchanges")  # noqa: T201
+        print(f"\nFakeKratos agrees with {agreeing} of {len(found)} recorded exchanges")  # noqa: T201 - for who reads the run
         for case, lines in different.items():
-            print(f"  {case}: {REASONS.get(case, 'no reason given')}")  # noqa: T201
-            print("".join(f"    {line}\n" for line in lines), end="")  # noqa: T201
+            print(f"  {case}: {REASONS.get(case, 'no reason given')}")  # noqa: T201 - for who reads the run
+            print("".join(f"    {line}\n" for line in lines), end="")  # noqa: T201 - for who reads the run
     assert different.keys() == REASONS.keys()
 
 

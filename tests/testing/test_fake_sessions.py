@@ -171,7 +171,7 @@ async def test_a_session_becomes_a_jwt_that_the_public_keys_verify(clock: Manual
     app = Visitor(fake, app=True)
     app.client.headers.update(signed_in.headers)
     answer = await app.get("/sessions/whoami", tokenize_as="short")
-    token = jwt.decode(answer.json()["tokenized"], KeySet.import_key_set(fake.jwks))  # type: ignore[arg-type]
+    token = jwt.decode(answer.json()["tokenized"], KeySet.import_key_set(fake.jwks))  # type: ignore[arg-type] # a plain dict
 
     assert "ory-session-cache-for" not in answer.headers
     assert token.claims["email"] == "ada@example.test"

@@ -61,9 +61,9 @@ async def test_kratos_answers_as_recorded(place: Place, capsys: pytest.CaptureFi
 
     different = {case: lines for case, lines in found.items() if lines}
     with capsys.disabled():
-        print(f"\n{place.public} agrees with {len(found) - len(different)} of {len(found)}")  # noqa: T201
+        print(f"\n{place.public} agrees with {len(found) - len(different)} of {len(found)}")  # noqa: T201 - for who reads the run
         for case, lines in different.items():
-            print(f"  {case}: {'; '.join(lines)}")  # noqa: T201
+            print(f"  {case}: {'; '.join(lines)}")  # noqa: T201 - for who reads the run
     assert different == {}
 
 
