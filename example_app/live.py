@@ -39,4 +39,5 @@ async def ticks(websocket: WebSocket, site: CurrentSite, session: CurrentSession
                 open_for = round(time.monotonic() - since)
                 await websocket.send_json({"name": name_of(session), "open_for": open_for})
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(websocket.receive_text(), _TICK)
+                    async with asyncio.timeout(_TICK):
+                        await websocket.receive_text()

@@ -138,9 +138,10 @@ class StoreLink:
     async def aclose(self) -> None:
         """End the subscription and what is under way; a store that can't be closed holds nobody up."""
         tasks = [*self._tasks, *self._errands]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(2):  # a store can lose a cancellation, as Python 3.11's `asyncio.wait_for` does
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=_PATIENCE_TO_CLOSE / 2)
         self.subscribed = False
         await self.call(self._store.aclose, patience=_PATIENCE_TO_CLOSE)
 
@@ -153,7 +154,7 @@ class StoreLink:
                     asyncio.timeout(_PATIENCE_TO_CONNECT) as self._subscription,
                 ):
                     await anext(messages)
-                    await self._catch_up()
+                    await within(_PATIENCE_TO_CONNECT, self._catch_up())
                     # What was revoked before now may not have been heard.
                     self._heard(None)
                     self._set_subscribed(True, "")

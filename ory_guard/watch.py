@@ -21,14 +21,16 @@ Recheck = Callable[[], Awaitable[float | Refusal]]
 
 _SESSION_ENDED: Final = 1008  # RFC 6455, section 7.4.1: policy violation
 _TRY_AGAIN_LATER: Final = 1013  # IANA's registry of close codes
+_AGAIN: Final = 1.0
 
 
 class Watch:
     """An asynchronous context manager: its block runs until it is done, or until the session ends.
 
-    In the latter case the block is cancelled at its next `await`, a websocket is closed (1008, or 1013 where
-    Kratos could not be asked for too long), and the code after the block goes on; `refusal` says why. What a
-    condition of the application's own raises ends the block, too: it raises that.
+    In the latter case the block is cancelled at its next `await`, and again in each second that it goes on: a
+    cancellation can be lost (in Python 3.11 by `asyncio.wait_for`, python/cpython#86296). Then a websocket is
+    closed (1008, or 1013 where Kratos could not be asked for too long), and the code after the block goes on;
+    `refusal` says why. What a condition of the application's own raises ends the block, too: it raises that.
 
     Args:
         connection: The websocket or request.
@@ -45,6 +47,7 @@ class Watch:
         self._woken = woken
         self._watcher: asyncio.Task[None] | None = None
         self._fault: Exception | None = None
+        self._cancellations = 0
         self.refusal: Refusal | None = None
 
     async def __aenter__(self) -> Self:
@@ -61,8 +64,11 @@ class Watch:
         if self.refusal is None and self._fault is None:
             return False
         task = asyncio.current_task()
-        # Like asyncio.timeout: only the cancellation that is ours is taken back.
-        ours = task is not None and task.uncancel() == 0 and kind is asyncio.CancelledError
+        assert task is not None  # noqa: S101 - as in __aenter__
+        # Like asyncio.timeout: only the cancellations that are ours are taken back.
+        for _ in range(self._cancellations):
+            task.uncancel()
+        ours = task.cancelling() == 0 and kind is asyncio.CancelledError
         if self._fault is not None and ours:
             raise self._fault from None
         if self._connection.scope["type"] == "websocket":
@@ -84,12 +90,14 @@ class Watch:
                 found = await self._recheck()
             except Exception as fault:  # noqa: BLE001 - whatever breaks a look, the connection is not left open
                 self._fault = fault
-                watched.cancel()
-                return
+                break
             if isinstance(found, Refusal):
                 self.refusal = found
-                watched.cancel()
-                return
+                break
             with suppress(TimeoutError):
                 async with asyncio.timeout(found):
                     await self._woken.wait()
+        while True:
+            self._cancellations += 1
+            watched.cancel()
+            await asyncio.sleep(_AGAIN)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from memory_store import eventually
+from redis.asyncio import Connection
 from redis.exceptions import RedisError
 from redis_bench import KEY, OLD_SECRET, SECRET, STORED, Listening, put
 from redis_server import BINARY, WHY_NOT, RedisServer
@@ -14,6 +15,7 @@ from stub_kratos import IDENTITY_ID, SESSION_ID
 
 from ory_guard.redis import RedisSessionStore
 from ory_guard.redis.sealing import Seal
+from ory_guard.redis.subscription import messages_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.redis, pytest.mark.skipif(BINARY is None, reason=WHY_NOT)]
 
@@ -114,6 +116,29 @@ async def test_a_subscription_says_that_it_is_gone() -> None:
         await eventually(lambda: again.error)
         assert isinstance(again.error, Exception)
         await store.aclose()
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_subscription_that_is_cancelled_ends(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    """At whatever turn of the event loop: while it connects, subscribes or asks for a sign of life."""
+    monkeypatch.setattr("ory_guard.redis.subscription._SIGN_OF_LIFE", 0.0)
+    connection = Connection(port=server.port, protocol=2)
+
+    async def listen() -> None:
+        async for _ in messages_of(connection, "channel"):
+            pass
+
+    listening = asyncio.create_task(listen())
+    while not connection.is_connected:  # noqa: ASYNC110 - turns are counted from the very one in which it is
+        await asyncio.sleep(0)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    cancelled = listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+
+    assert listening.cancelled() == cancelled, "it may have said before that it hears nothing"
 
 
 async def test_a_quiet_subscription_stays(store: RedisSessionStore, monkeypatch: pytest.MonkeyPatch) -> None:

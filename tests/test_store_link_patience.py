@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 
 import pytest
 from link_bench import Bench, fail, never
@@ -110,3 +111,65 @@ async def test_a_store_that_can_not_be_closed_holds_nobody_up(
 
     assert time.monotonic() - started < 0.5
     assert bench.store.closed == 1
+
+
+@pytest.mark.parametrize("lost", [1, 100])
+async def test_a_store_that_loses_a_cancellation_holds_nobody_up(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    """What loses one is cancelled again; what loses all is left behind."""
+    monkeypatch.setattr("ory_guard.store_link._PATIENCE_TO_CLOSE", 0.1)
+    left, given_up = lost, False
+
+    async def subscribe() -> AsyncGenerator[tuple[str, ...] | None, None]:
+        nonlocal left
+        yield ()
+        while True:
+            try:
+                await asyncio.sleep(5)
+            except asyncio.CancelledError:
+                left -= 1
+                if left < 0 or given_up:
+                    raise
+
+    monkeypatch.setattr(bench.store, "subscribe", subscribe)
+    before = asyncio.all_tasks()
+    link = bench.open()
+    await link.settle()
+
+    started = time.monotonic()
+    await link.aclose()
+
+    assert time.monotonic() - started < 0.5
+    assert not link.ready
+    assert bench.store.closed == 1
+    behind = asyncio.all_tasks() - before
+    assert len(behind) == (lost > 1)
+    given_up = True
+    for task in behind:
+        task.cancel()
+    await asyncio.gather(*behind, return_exceptions=True)
+
+
+async def test_catching_up_can_not_lose_the_cancellation_of_a_link(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop that ends cancels every task once, and waits for all of them."""
+    begun, end = asyncio.Event(), asyncio.Event()
+
+    async def catch_up() -> None:
+        begun.set()
+        while not end.is_set():
+            with suppress(asyncio.CancelledError):
+                await end.wait()
+
+    monkeypatch.setattr(bench, "_catch_up", catch_up)
+    link = bench.open()
+    await begun.wait()
+
+    for task in link._tasks:
+        task.cancel()
+    done, _ = await asyncio.wait(link._tasks, timeout=0.5)
+
+    assert done == set(link._tasks)
+    end.set()

@@ -26,6 +26,8 @@ async def messages_of(connection: Any, channel: str) -> AsyncGenerator[bytes | N
         ConnectionError: It is gone.
         TimeoutError: It stands still.
     """
+    # Every wait here has its own bound. redis-py's is a `wait_for`, in which Python 3.11 can lose a cancellation.
+    connection.socket_timeout = None
     reading: asyncio.Task[Any] | None = None
     try:
         async with asyncio.timeout(_CONNECT):

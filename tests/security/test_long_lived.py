@@ -5,6 +5,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,6 +83,32 @@ async def test_a_socket_closes_at_once_when_its_session_is_revoked_here(kratos: 
     reply, seconds = await _open_socket(bench, every=3_600, when_open=revoke)
     assert _closed_with(reply) == 1008
     assert seconds < 1
+    await bench.guard.aclose()
+
+
+async def test_a_block_that_loses_its_cancellation_ends_all_the_same(
+    kratos: RawKratos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Python 3.11's `wait_for` can: it is cancelled again, and every cancellation is taken back."""
+    monkeypatch.setattr("ory_guard.watch._AGAIN", 0.01)
+    bench = Bench(kratos)
+    lost = 0
+
+    async def lose_three() -> None:
+        nonlocal lost
+        kratos.people.clear()
+        while lost < 3:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(5)
+            lost += 1
+
+    reply, seconds = await _open_socket(bench, when_open=lose_three)
+    assert _closed_with(reply) == 1008
+    assert seconds < 1
+    assert lost == 3
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
     await bench.guard.aclose()
 
 
