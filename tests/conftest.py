@@ -1,5 +1,6 @@
 """What every test shares."""
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -8,6 +9,11 @@ from telescope import Telescope
 from worker_bench import Worker
 
 from ory_guard.testing import FakeKratos, ManualClock
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector leave alone what was imported: one look at it all can take half a second."""
+    gc.freeze()
 
 
 @pytest.fixture

@@ -12,6 +12,9 @@ __all__ = ["Answer", "ApiError"]
 
 _PRINTABLE: Final = "".join(chr(code) for code in range(0x21, 0x7F))
 
+# Kratos has Go's names; Python has this one of RFC 9110 from 3.13 on.
+_STATUS: Final = {422: "Unprocessable Entity"}
+
 _MESSAGES: Final = {
     400: "The request can't be understood: a part of it is missing or malformed",
     401: "The request is not authorized",
@@ -95,7 +98,7 @@ class ApiError(Exception):
     def document(self) -> dict[str, Any]:
         """Return the `error` object."""
         body: dict[str, Any] = {"id": self.id} if self.id else {}
-        body |= {"code": self.status, "status": HTTPStatus(self.status).phrase}
+        body |= {"code": self.status, "status": _STATUS.get(self.status) or HTTPStatus(self.status).phrase}
         if self.reason:
             body["reason"] = self.reason
         if self.details:

@@ -42,7 +42,7 @@ def settings_for(kratos: RawKratos, **changes: object) -> GuardSettings:
         "kratos_browser_url": "https://auth.example.com",
         "app_url": "https://app.example.com",
         "exempt_paths": ("/health",),
-        "timeout": 0.5,
+        "timeout": 60,
     }
     return GuardSettings.model_validate(fields | changes)
 

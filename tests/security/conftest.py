@@ -22,7 +22,7 @@ async def kratos() -> AsyncIterator[RawKratos]:
 
 @pytest.fixture
 def settings(kratos: RawKratos) -> GuardSettings:
-    """The application is https://app.example.com, `/health` is exempt, and a check may take half a second."""
+    """The application is https://app.example.com, `/health` is exempt, and a check may take its time."""
     return settings_for(kratos)
 
 
