@@ -134,7 +134,7 @@ async def _asynchronous(_connection: Connection) -> OryGuard:
     raise AssertionError
 
 
-@pytest.mark.parametrize("resolver", [OryGuard, _asynchronous, 5, "acme"], ids=str)
+@pytest.mark.parametrize("resolver", [OryGuard, _asynchronous, 5, "acme"])
 async def test_what_is_no_resolver_fails_at_the_start(resolver: Any) -> None:
     """Like any other wrong setting: told when the server starts."""
     app = OrySessionMiddleware(_who, guard=resolver)

@@ -76,7 +76,6 @@ def _number(value: int) -> str:
         ({"max_lifetime": 0}, "max_lifetime: 0 is not allowed"),
         ({"max_lifetime": 1e9}, "max_lifetime: .* is not allowed"),
     ],
-    ids=str,
 )
 def test_a_wrong_value_is_told_at_once(options: dict[str, Any], match: str) -> None:
     """When the verifier is made."""
