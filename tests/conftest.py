@@ -1,7 +1,8 @@
 """What every test shares."""
 
 import gc
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from memory_store import Shelf
@@ -14,6 +15,31 @@ from ory_guard.testing import FakeKratos, ManualClock
 def pytest_collection_finish() -> None:
     """Let the garbage collector leave alone what was imported: one look at it all can take half a second."""
     gc.freeze()
+
+
+@pytest.fixture
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Say something at the end of the run, to whoever reads it."""
+    return lambda what: request.node.user_properties.append(("said", what))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Pass on what tests had to say, and how much those of the security tried; from all processes that ran them."""
+    reports = [report for kind in terminalreporter.stats.values() for report in kind]
+    tried: Counter[str] = Counter()
+    for report in reports:
+        if getattr(report, "when", None) == "teardown":
+            for name, value in report.user_properties:
+                if name == "said":
+                    terminalreporter.write_line(value)
+                elif name == "tried":
+                    tried.update(value)
+    if tried:
+        kinds = (terminalreporter.stats.get(kind, ()) for kind in ("failed", "error"))
+        failed = any("security" in report.nodeid for kind in kinds for report in kind)
+        ending = "see the failures above" if failed else "none let in, none lost, none leaked"
+        parts = ", ".join(f"{number:,} {what}" for what, number in sorted(tried.items()))
+        terminalreporter.write_line(f"security: {parts} tried: {ending}")
 
 
 @pytest.fixture

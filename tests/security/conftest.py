@@ -1,7 +1,7 @@
-"""What the security tests share, and the count that they end with."""
+"""What the security tests share, and the count of what they tried."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -9,8 +9,6 @@ from ory_guard import GuardSettings, OryGuard
 
 from .bench import settings_for
 from .raw_stub import RawKratos
-
-_tried: Counter[str] = Counter()
 
 
 @pytest.fixture
@@ -35,17 +33,8 @@ async def guard(settings: GuardSettings) -> AsyncIterator[OryGuard]:
 
 
 @pytest.fixture
-def tried() -> Counter[str]:
+def tried(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
     """Count what was tried, for the sentence at the end of the run."""
-    return _tried
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much was tried."""
-    if not _tried:
-        return
-    stats = terminalreporter.stats
-    failed = any("security" in report.nodeid for kind in ("failed", "error") for report in stats.get(kind, ()))
-    ending = "see the failures above" if failed else "none let in, none lost, none leaked"
-    parts = ", ".join(f"{number:,} {what}" for what, number in sorted(_tried.items()))
-    terminalreporter.write_line(f"security: {parts} tried: {ending}")
+    counts: Counter[str] = Counter()
+    yield counts
+    request.node.user_properties.append(("tried", dict(counts)))

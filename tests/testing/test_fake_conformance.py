@@ -46,17 +46,14 @@ async def _replay_all() -> dict[str, list[str]]:
     return found
 
 
-async def test_the_fake_answers_as_recorded(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_fake_answers_as_recorded(say: Callable[[str], None]) -> None:
     """Every recorded exchange gets an answer of the recorded form, in the order of the recording."""
     found = await _replay_all()
     different = {case: lines for case, lines in found.items() if lines}
 
-    with capsys.disabled():
-        agreeing = len(found) - len(different)
-        print(f"\nFakeKratos agrees with {agreeing} of {len(found)} recorded exchanges")  # noqa: T201 - for who reads the run
-        for case, lines in different.items():
-            print(f"  {case}: {REASONS.get(case, 'no reason given')}")  # noqa: T201 - for who reads the run
-            print("".join(f"    {line}\n" for line in lines), end="")  # noqa: T201 - for who reads the run
+    say(f"FakeKratos agrees with {len(found) - len(different)} of {len(found)} recorded exchanges")
+    for case, lines in different.items():
+        say("\n    ".join((f"  {case}: {REASONS.get(case, 'no reason given')}", *lines)))
     assert different.keys() == REASONS.keys()
 
 

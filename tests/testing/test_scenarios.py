@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import dataclasses
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx2
 import pytest
@@ -49,7 +49,7 @@ async def the_story(place: Place) -> tuple[Replay, list[Exchange]]:
 
 # Passwords are hashed slowly, and each code of an authenticator app has to be waited for.
 @pytest.mark.timeout(900)
-async def test_kratos_answers_as_recorded(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_kratos_answers_as_recorded(place: Place, say: Callable[[str], None]) -> None:
     """The whole story gets answers of the recorded form, and the client understands them all."""
     replay, story = await the_story(place)
     found = {}
@@ -60,10 +60,9 @@ async def test_kratos_answers_as_recorded(place: Place, capsys: pytest.CaptureFi
         found[recorded.case] = [line for line in lines if speaks_against(recorded, line)]
 
     different = {case: lines for case, lines in found.items() if lines}
-    with capsys.disabled():
-        print(f"\n{place.public} agrees with {len(found) - len(different)} of {len(found)}")  # noqa: T201 - for who reads the run
-        for case, lines in different.items():
-            print(f"  {case}: {'; '.join(lines)}")  # noqa: T201 - for who reads the run
+    say(f"{place.public} agrees with {len(found) - len(different)} of {len(found)}")
+    for case, lines in different.items():
+        say(f"  {case}: {'; '.join(lines)}")
     assert different == {}
 
 

@@ -26,23 +26,10 @@ pytestmark = [
     pytest.mark.skipif(BINARY is None, reason=WHY_NOT),
 ]
 
-Report = Callable[[str], None]
+Say = Callable[[str], None]
 
 WORKERS = 4
 BOUND = 1.0
-
-
-@pytest.fixture
-def report(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Report:
-    """Print a figure, whether output is captured or not."""
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    assert isinstance(reporter, pytest.TerminalReporter)
-
-    def write(line: str) -> None:
-        with capsys.disabled():
-            reporter.write_line(f"\n{line}")
-
-    return write
 
 
 @pytest.fixture
@@ -60,7 +47,7 @@ async def kratos() -> AsyncIterator[CountingKratos]:
 
 
 async def test_a_session_that_one_worker_revokes_is_refused_by_all_within_a_second(
-    redis: RedisServer, kratos: CountingKratos, report: Report
+    redis: RedisServer, kratos: CountingKratos, say: Say
 ) -> None:
     """Two hundred times, by each worker in turn, for sessions that every worker keeps."""
     delays: list[float] = []
@@ -79,7 +66,7 @@ async def test_a_session_that_one_worker_revokes_is_refused_by_all_within_a_seco
             delays.append(time.monotonic() - started)
 
     delays.sort()
-    report(
+    say(
         f"200 revocations over {WORKERS} workers, refused by all after: median "
         f"{statistics.median(delays) * 1_000:.1f} ms, 99th percentile {delays[197] * 1_000:.1f} ms, "
         f"most {delays[-1] * 1_000:.1f} ms"
@@ -88,7 +75,7 @@ async def test_a_session_that_one_worker_revokes_is_refused_by_all_within_a_seco
 
 @pytest.mark.parametrize("shared", [True, False], ids=["with the store", "without"])
 async def test_kratos_is_asked_once_for_each_session_however_many_workers_there_are(
-    redis: RedisServer, kratos: CountingKratos, *, shared: bool, report: Report
+    redis: RedisServer, kratos: CountingKratos, *, shared: bool, say: Say
 ) -> None:
     """Ten thousand sessions, each seen by four workers, in any order."""
     sessions = 10_000
@@ -112,7 +99,7 @@ async def test_kratos_is_asked_once_for_each_session_however_many_workers_there_
         if shared:
             _look_for_secrets(redis, tokens)
 
-    report(
+    say(
         f"{sessions:,} sessions over {WORKERS} workers {'with the store' if shared else 'without a store'}: "
         f"{kratos.asked:,} whoami calls, {sum(found):,} found in the store, {len(visits) / seconds:,.0f} requests/s"
     )
@@ -125,7 +112,7 @@ async def test_kratos_is_asked_once_for_each_session_however_many_workers_there_
 
 
 async def test_a_session_that_is_used_all_the_time_costs_one_call_in_a_ttl(
-    redis: RedisServer, kratos: CountingKratos, report: Report
+    redis: RedisServer, kratos: CountingKratos, say: Say
 ) -> None:
     """Not one for each worker: they do not all ask when its entry ends."""
     ttl, seconds = 2.0, 20.0
@@ -137,7 +124,7 @@ async def test_a_session_that_is_used_all_the_time_costs_one_call_in_a_ttl(
             for line in lines:
                 assert (await line.get("/me", token))[0] == 200
 
-    report(f"one session on {WORKERS} workers for {seconds / ttl:.0f} ttls: {kratos.asked} whoami calls")
+    say(f"one session on {WORKERS} workers for {seconds / ttl:.0f} ttls: {kratos.asked} whoami calls")
     assert kratos.asked <= 2 * seconds / ttl
 
 
@@ -256,7 +243,7 @@ async def _break_everything(fleet: Fleet, redis: RedisServer, judge: Judge) -> N
 
 
 async def test_nothing_that_breaks_gives_a_wrong_answer(
-    redis: RedisServer, kratos: CountingKratos, report: Report
+    redis: RedisServer, kratos: CountingKratos, say: Say
 ) -> None:
     """Workers and Redis are killed, frozen and started again under load; ten sessions a second are revoked."""
     judge = Judge(kratos, ttl=5.0)
@@ -272,6 +259,6 @@ async def test_nothing_that_breaks_gives_a_wrong_answer(
         await asyncio.gather(*tasks)
 
     counts = ", ".join(f"{name}: {count:,}" for name, count in sorted(judge.answers.items()))
-    report(f"under faults: {counts}; revoked: {len(judge.revoked)}; wrong answers: {len(judge.wrong)}")
+    say(f"under faults: {counts}; revoked: {len(judge.revoked)}; wrong answers: {len(judge.wrong)}")
     assert judge.wrong == []
     assert judge.answers["200"] > 1_000
