@@ -5,11 +5,17 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from memory_store import Shelf
 from telescope import Telescope
 from worker_bench import Worker
 
 from ory_guard.testing import FakeKratos, ManualClock
+
+# No test fails because the machine was busy for a moment.
+_SLOW = [HealthCheck.too_slow]
+settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=_SLOW)
+settings.load_profile("patient")
 
 
 def pytest_collection_finish() -> None:

@@ -8,12 +8,13 @@ from math import inf
 
 from ory_guard.session_store import StoredSession
 
-PATIENCE = 5.0
+SOON = 5.0
+"""Seconds: long after what is bounded at all, on a busy machine too."""
 
 
 async def eventually(condition: Callable[[], object]) -> None:
     """Wait until the condition holds; what never does is a failure."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + SOON
     while not condition():
         assert time.monotonic() < deadline, "it did not come true"
         await asyncio.sleep(0.002)

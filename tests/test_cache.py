@@ -434,4 +434,4 @@ class CacheLaws(RuleBasedStateMachine):
 
 
 TestCacheLaws = CacheLaws.TestCase
-TestCacheLaws.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestCacheLaws.settings = settings(max_examples=60, stateful_step_count=30)

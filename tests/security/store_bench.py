@@ -35,10 +35,10 @@ def truth(asked: Asked) -> Told:
 
 
 @contextmanager
-def patient() -> Iterator[None]:
+def patient(seconds: float = 2.0) -> Iterator[None]:
     """Let guards wait for Redis: on a busy machine it may be late, and most tests are not about that."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ory_guard.store_link.PATIENCE", 2.0)
+        patch.setattr("ory_guard.store_link.PATIENCE", seconds)
         yield
 
 

@@ -247,6 +247,6 @@ def test_no_history_serves_the_wrong_session(steps: int, tried: Counter[str]) ->
     """Every answer of every history is the caller's own session, alive within the stated bounds."""
     Histories.tried = tried
     run_state_machine_as_test(
-        Histories, settings=settings(max_examples=60, stateful_step_count=steps, deadline=None, derandomize=True)
+        Histories, settings=settings(max_examples=60, stateful_step_count=steps, derandomize=True)
     )
     assert tried["answers in histories"] > 100

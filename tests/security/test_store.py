@@ -158,7 +158,7 @@ async def test_redis_dies_and_comes_back(server: RedisServer, tried: Counter[str
         server.kill()
         await eventually(lambda: first.is_degraded and second.is_degraded)
 
-        assert await slowest(first) < 0.2
+        assert await slowest(first) < 1
         await second.ask()
         first.kratos.answers = second.kratos.answers = [refused()]
         await first.guard.invalidate(session_id="session-of-alice")

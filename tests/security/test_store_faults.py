@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from memory_store import eventually
+from memory_store import SOON, eventually
 from redis_server import BINARY, WHY_NOT, RedisServer, free_port
 from stub_kratos import refused
 
@@ -57,7 +57,7 @@ async def test_redis_is_down_at_the_start(tried: Counter[str]) -> None:
     tried["faults of the store"] += 1
     worker = Worker(f"redis://127.0.0.1:{free_port()}/0")
 
-    assert await slowest(worker) < 0.2
+    assert await slowest(worker) < 1
     assert worker.is_degraded
     await worker.ask()
     worker.kratos.answers = [refused()]
@@ -67,40 +67,41 @@ async def test_redis_is_down_at_the_start(tried: Counter[str]) -> None:
 
 
 async def test_redis_stands_still(server: RedisServer, tried: Counter[str]) -> None:
-    """The first request waits fifty milliseconds, and no other; then it is noticed everywhere."""
+    """The first request waits as long as its patience lasts, and no other; then it is noticed everywhere."""
     tried["faults of the store"] += 1
-    async with started(server.url, 1) as (worker,):
-        server.signal(signal.SIGSTOP)
-        started_at = time.monotonic()
-        assert await worker.who() == ALICE
-        first = time.monotonic() - started_at
-        second = await slowest(worker)
-        assert worker.is_degraded
+    with patient(0.5):
+        async with started(server.url, 1) as (worker,):
+            server.signal(signal.SIGSTOP)
+            started_at = time.monotonic()
+            assert await worker.who() == ALICE
+            first = time.monotonic() - started_at
+            second = await slowest(worker)
+            assert worker.is_degraded
 
-        assert 0.04 < first < 0.3
-        assert second < 0.04
-        server.signal(signal.SIGCONT)
-        await eventually(lambda: not worker.is_degraded)
+            assert second < 0.45 < first < SOON
+            server.signal(signal.SIGCONT)
+            await eventually(lambda: not worker.is_degraded)
 
 
-async def test_redis_is_slow(server: RedisServer, tried: Counter[str]) -> None:
+async def test_redis_is_slow(server: RedisServer, monkeypatch: pytest.MonkeyPatch, tried: Counter[str]) -> None:
     """One request finds out, and no other waits, though the subscription stands after a while."""
     tried["faults of the store"] += 1
-    async with line_to(server.port, 0.2) as line:
-        worker = Worker(line.url)
-        started_at = time.monotonic()
-        assert await worker.who() == ALICE
-        first = time.monotonic() - started_at
-        second_level = worker.guard._lookup.second
-        link = None if second_level is None else second_level._links.current()
-        assert link is not None
-        await eventually(lambda: link.subscribed)
-        second = await slowest(worker)
+    monkeypatch.setattr("ory_guard.store_link._PATIENCE_TO_CONNECT", SOON)
+    with patient(0.5):
+        async with line_to(server.port, 0.8) as line:
+            worker = Worker(line.url)
+            started_at = time.monotonic()
+            assert await worker.who() == ALICE
+            first = time.monotonic() - started_at
+            second_level = worker.guard._lookup.second
+            link = None if second_level is None else second_level._links.current()
+            assert link is not None
+            await eventually(lambda: link.subscribed)
+            second = await slowest(worker)
 
-        assert 0.04 < first < 0.3
-        assert second < 0.04
-        assert worker.is_degraded
-        await worker.guard.aclose()
+            assert second < 0.45 < first < SOON
+            assert worker.is_degraded
+            await worker.guard.aclose()
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ async def test_redis_refuses(
         server.cli(*command)
 
         assert (await second.who())[0] == "identity-of-alice"
-        assert await slowest(first) < 0.3
+        assert await slowest(first) < 1
         await eventually(lambda: not spoils_writes_only or first.is_degraded)
         await first.ask()
         first.kratos.answers = [refused()]
@@ -149,7 +150,7 @@ async def test_redis_answers_garbage(answer: bytes, tried: Counter[str]) -> None
     stub = await asyncio.start_server(serve, "127.0.0.1", 0)
     worker = Worker(f"redis://127.0.0.1:{stub.sockets[0].getsockname()[1]}/0")
 
-    assert await slowest(worker) < 0.3
+    assert await slowest(worker) < 1
     await eventually(lambda: worker.is_degraded)
     await worker.guard.aclose()
     stub.close()
