@@ -104,8 +104,9 @@ class Enforcement:
         return verdict
 
     def _is_outdated(self, check: Check) -> bool:
-        # A body may take its time before the gate is reached, and what was found may not be true any more.
-        if self._monotonic() - check.looked_at > self._longest_wait:
+        # A body may take its time before the gate is reached, and what was found may not be true any more. Nothing
+        # is known where another task of this request is asking, or was cancelled as it did.
+        if check.outcome is None or self._monotonic() - check.looked_at > self._longest_wait:
             return True
         return check.asked_at <= self._cache.last_invalidation and self._is_revoked(check)
 
@@ -158,7 +159,7 @@ class Enforcement:
         check = check_in(scope)
         if check is None or check.guard is not self._guard:
             check = Check(self._guard, scope)
-        elif not check.exempt:
+        elif not check.exempt and check.outcome is not None:
             return check
         await self._renew(scope, check)
         return check
@@ -200,7 +201,8 @@ class Enforcement:
                         return SessionCheckUnavailable(retry_after=failure.retry_after)
                     return look.until_retry(self._monotonic())
             age = self._monotonic() - check.asked_at
-            wait = max(min(every - age, self._left(check)), 0.0)
+            left = self._left(check)  # nothing, for a while, where what verifies tokens allows for more clock skew
+            wait = max(min(every - age, left if left > 0 else _ASK_AGAIN_AFTER), 0.0)
         for requirement in check.requirements or (ANY_SESSION,):
             verdict = await self._decide(scope, check, requirement)
             if isinstance(verdict, Refusal):

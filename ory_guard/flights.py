@@ -85,8 +85,9 @@ class Flights:
             check: The check.
             joinable: Whether later requests may wait for it, too.
         """
-        # An empty context: the answer is shared, so nothing of the first request may show in it.
-        task = asyncio.get_running_loop().create_task(self._fly(flight, check), context=Context())
+        # An empty context: the answer is shared, so nothing of the first request may show in it. No task factory:
+        # an eager one would let the flight land before anybody waits for it.
+        task = asyncio.Task(self._fly(flight, check), loop=asyncio.get_running_loop(), context=Context())
         self._running.add(task)
         if joinable:
             self._joinable[flight.slot] = flight

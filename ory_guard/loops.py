@@ -9,9 +9,15 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Generic, TypeVar
 
-__all__ = ["PerLoop"]
+__all__ = ["PerLoop", "is_cancelled"]
 
 ResourceT = TypeVar("ResourceT")
+
+
+def is_cancelled() -> bool:
+    """Tell whether the running task was cancelled, and not just something that it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class PerLoop(Generic[ResourceT]):
@@ -50,7 +56,11 @@ class PerLoop(Generic[ResourceT]):
         kept = self._kept.pop(asyncio.get_running_loop(), None)
         if kept is not None:
             resource, life = kept
-            await self._close(resource)
+            try:
+                await self._close(resource)
+            except BaseException:
+                self._kept.setdefault(asyncio.get_running_loop(), kept)
+                raise
             await life.aclose()
 
     def _forget_dead_loops(self) -> None:

@@ -89,6 +89,6 @@ class GuardResolver:
         return picked
 
     async def aclose(self) -> None:
-        """Close every guard that was picked."""
-        for guard in self._picked:
-            await guard.aclose()
+        """Close every guard that was picked, also those that are picked meanwhile."""
+        while self._picked:
+            await self._picked.pop().aclose()

@@ -16,6 +16,7 @@ from secrets import token_bytes
 from typing import Any, Final, TypeAlias, TypeVar
 
 from ory_guard.breaker import Breaker
+from ory_guard.loops import is_cancelled
 from ory_guard.session_store import SessionStore, StoredSession
 
 __all__ = ["StoreLink", "within"]
@@ -44,7 +45,7 @@ async def within(seconds: float, work: Coroutine[Any, Any, ResultT]) -> ResultT:
     time once more.
 
     Raises:
-        TimeoutError: It took longer than `seconds`.
+        TimeoutError: It took longer than `seconds`, or was cancelled by what it waited for.
     """
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
@@ -53,7 +54,7 @@ async def within(seconds: float, work: Coroutine[Any, Any, ResultT]) -> ResultT:
         await asyncio.wait({task}, timeout=seconds)
         if not task.done() and loop.time() - started > 1.5 * seconds:
             await asyncio.wait({task}, timeout=seconds)
-        if not task.done():
+        if not task.done() or task.cancelled():
             raise TimeoutError
         return task.result()
     finally:
@@ -93,11 +94,11 @@ class StoreLink:
         self._changed = changed
         self._tried = asyncio.Event()
         self._errands: set[asyncio.Task[None]] = set()
+        self._subscription = asyncio.timeout(None)
+        self.subscribed: bool = False
         # An empty context: the link outlives the request that happens to need it first.
         loop, context = asyncio.get_running_loop(), Context()
         self._tasks = [loop.create_task(task, context=context) for task in (self._listen(), self._mend())]
-        self._subscription = asyncio.timeout(None)
-        self.subscribed: bool = False
 
     @property
     def ready(self) -> bool:
@@ -163,7 +164,9 @@ class StoreLink:
                     async for ids in messages:
                         self._heard(ids)
                 reason = "the subscription ended"
-            except Exception as error:  # noqa: BLE001 - by place, not by class: whatever fails here is the store's
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - by place: all of it is the store's
+                if is_cancelled():
+                    return
                 reason = type(error).__name__
             if self.subscribed:
                 self._heard(None)

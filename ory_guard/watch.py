@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from ory_guard.exceptions import Refusal, SessionCheckUnavailable
+from ory_guard.loops import is_cancelled
 
 __all__ = ["Recheck", "Watch"]
 
@@ -46,14 +47,15 @@ class Watch:
         self._recheck = recheck
         self._woken = woken
         self._watcher: asyncio.Task[None] | None = None
-        self._fault: Exception | None = None
+        self._watched: asyncio.Task[Any] | None = None
+        self._cancelling = 0
         self._cancellations = 0
+        self._fault: Exception | None = None
         self.refusal: Refusal | None = None
 
     async def __aenter__(self) -> Self:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine runs in a task
-        self._watcher = asyncio.get_running_loop().create_task(self._look_on(task))
+        self._follow()
+        self._watcher = asyncio.get_running_loop().create_task(self._look_on())
         return self
 
     async def __aexit__(
@@ -61,19 +63,14 @@ class Watch:
     ) -> bool:
         assert self._watcher is not None  # noqa: S101 - __aenter__ made it
         self._watcher.cancel()
-        if self.refusal is None and self._fault is None:
+        if not self._is_over:
             return False
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - as in __aenter__
-        # Like asyncio.timeout: only the cancellations that are ours are taken back.
-        for _ in range(self._cancellations):
-            task.uncancel()
-        ours = task.cancelling() == 0 and kind is asyncio.CancelledError
+        ours = self._take_back() and kind is asyncio.CancelledError
         if self._fault is not None and ours:
             raise self._fault from None
         if self._connection.scope["type"] == "websocket":
             code = _TRY_AGAIN_LATER if isinstance(self.refusal, SessionCheckUnavailable) else _SESSION_ENDED
-            with suppress(RuntimeError):  # it was closed meanwhile
+            with suppress(Exception):  # it was closed meanwhile, or lost
                 await self._connection.close(code)
         return ours
 
@@ -82,22 +79,52 @@ class Watch:
         async with self:
             async for item in source:
                 yield item
+                # The next item may be waited for in another task, as who adds heartbeats does.
+                self._follow()
+                if self._is_over:
+                    break
 
-    async def _look_on(self, watched: asyncio.Task[Any]) -> None:
+    @property
+    def _is_over(self) -> bool:
+        return self.refusal is not None or self._fault is not None
+
+    def _follow(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in a task
+        if task is not self._watched:
+            self._watched, self._cancelling, self._cancellations = task, task.cancelling(), 0
+
+    def _take_back(self) -> bool:
+        """Take our cancellations back, and tell whether there was no other, as `asyncio.timeout` does."""
+        task = asyncio.current_task()
+        if task is None or task is not self._watched:
+            return False
+        for _ in range(self._cancellations):
+            task.uncancel()
+        return task.cancelling() <= self._cancelling
+
+    async def _look_on(self) -> None:
+        await self._look_until_over()
+        while self._is_over and self._watched is not None and not self._watched.done():
+            self._cancellations += 1
+            self._watched.cancel()
+            await asyncio.sleep(_AGAIN)
+
+    async def _look_until_over(self) -> None:
         while True:
             self._woken.clear()  # before the look: what comes during it is looked at again
             try:
                 found = await self._recheck()
-            except Exception as fault:  # noqa: BLE001 - whatever breaks a look, the connection is not left open
-                self._fault = fault
-                break
+            except (Exception, asyncio.CancelledError) as fault:  # noqa: BLE001 - whatever breaks a look, nobody stays
+                if not is_cancelled():
+                    cancelled = RuntimeError("what a look at the session waited for was cancelled")
+                    self._fault = fault if isinstance(fault, Exception) else cancelled
+                return
+            if is_cancelled():  # the block has ended, and a condition of the application's own lost that
+                return
             if isinstance(found, Refusal):
                 self.refusal = found
-                break
+                return
             with suppress(TimeoutError):
                 async with asyncio.timeout(found):
                     await self._woken.wait()
-        while True:
-            self._cancellations += 1
-            watched.cancel()
-            await asyncio.sleep(_AGAIN)

@@ -330,6 +330,52 @@ async def test_gates_on_an_exempt_path_ask_once_together() -> None:
     assert bench.calls == 1
 
 
+async def test_a_gate_that_is_given_up_leaves_nobody_unknown() -> None:
+    """A handler that waits for a gate no longer than it likes may ask again."""
+    bench = Bench(exempt_paths=("/health",))
+    scope = request(path="/health")
+    publish(scope, looked_at(bench.guard, scope), Anonymous())
+    bench.kratos.hold()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await bench.guard.require(scope)
+    bench.kratos.release()
+
+    assert isinstance(await bench.guard.authenticate(scope), Authenticated)
+    assert await bench.guard.enforce_optional(scope) is not None
+    assert (await bench.guard.require(scope)).id == SESSION_ID
+
+
+@pytest.mark.parametrize("exempt", [True, False])
+async def test_whoever_comes_to_a_gate_while_it_asks_gets_the_same_answer(*, exempt: bool) -> None:
+    """Several resolvers of one GraphQL query, say, or the messages of one socket and its watch."""
+    bench = Bench(exempt_paths=("/health",) if exempt else (), cache_ttl=1)
+    scope = request(path="/health")
+    if exempt:
+        publish(scope, looked_at(bench.guard, scope), Anonymous())
+    else:
+        await bench.guard.require(scope)
+        bench.clock.advance(3_600)
+    bench.kratos.hold()
+    first = asyncio.create_task(bench.guard.require(scope))
+    await asyncio.sleep(0)
+    others = (
+        bench.guard.require(scope),
+        bench.guard.enforce_optional(scope),
+        bench.guard.authenticate(scope),
+        bench.guard._enforcement.recheck(scope, 30.0),
+    )
+    together = asyncio.gather(first, *others)
+    await asyncio.sleep(0)
+    bench.kratos.release()
+
+    required, again, optional, outcome, wait = await together
+    assert required.id == SESSION_ID
+    assert again == optional == required
+    assert isinstance(outcome, Authenticated)
+    assert isinstance(wait, float)
+
+
 async def test_what_another_guard_found_out_lets_nobody_in() -> None:
     """Each guard believes its own Kratos alone, whoever asked first about the request."""
     ours, theirs = Bench(refused(401)), Bench()

@@ -146,3 +146,17 @@ async def test_nothing_of_the_first_request_shows_in_the_shared_check() -> None:
     await depart(Flights(), check).fact()
 
     assert seen == ["nobody's"]
+
+
+async def test_no_task_factory_lets_a_flight_land_before_anybody_waits() -> None:
+    """Python 3.12's eager one would."""
+    loop, flights = asyncio.get_running_loop(), Flights()
+    loop.set_task_factory(lambda *_, **__: pytest.fail("a flight was made by the task factory"))
+    try:
+        check = Check()
+        flight = depart(flights, check)
+    finally:
+        loop.set_task_factory(None)
+    check.released.set()
+
+    assert await flight.fact() == FACT

@@ -82,6 +82,36 @@ def test_a_resource_that_closes_another_may_end_with_its_loop(*, outer_first: bo
     assert Counter(closed) == {"inner": 10, "outer": 10}
 
 
+def test_a_resource_whose_closing_was_broken_off_is_closed_later() -> None:
+    """By the next call, or else by the end of its loop."""
+    begun: list[object] = []
+    closed: list[object] = []
+
+    async def close(resource: object) -> None:
+        begun.append(resource)
+        await asyncio.sleep(0)
+        closed.append(resource)
+
+    kept = PerLoop(object, close)
+
+    async def break_off(*, again: bool) -> None:
+        resource = await kept.get()
+        closing = asyncio.ensure_future(kept.aclose())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        assert kept.current() is resource
+        if again:
+            await kept.aclose()
+            assert kept.current() is None
+
+    for again in (True, False):
+        asyncio.run(break_off(again=again))
+    assert len(begun) == 4
+    assert len(closed) == 2
+
+
 def test_two_loops_have_one_each() -> None:
     """Whichever runs sees its own; closing one leaves the other's alone."""
     kept = per_loop()

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 from guard_bench import SESSION_COOKIE, Bench, request
+from minting import token_of
 from stub_kratos import IDENTITY_ID, aal2_session, moment, refused, session_body, signed_in
+from token_bench import KEY, TokenBench, bearer_scope
 
 from ory_guard import Session
 from ory_guard.exceptions import (
@@ -312,6 +314,16 @@ async def test_a_session_that_was_extended_goes_on() -> None:
     bench.clock.advance(5.1)
 
     assert await connection.look(every=60) == pytest.approx(60)
+
+
+async def test_a_token_that_its_verifier_still_takes_is_looked_at_each_second() -> None:
+    """And not all the time, where the verifier allows for more clock skew than the settings do."""
+    bench = TokenBench(clock_skew=5)
+    scope = bearer_scope(token_of(KEY))
+    session = await bench.guard.require(scope)
+    bench.clock.advance(session.expires_at.timestamp() - bench.clock.time() + 7)
+
+    assert await bench.guard._enforcement.recheck(scope, EVERY) == 1.0
 
 
 async def test_what_stands_in_for_kratos_is_never_asked_about() -> None:

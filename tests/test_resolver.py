@@ -170,6 +170,8 @@ async def test_every_guard_that_was_picked_is_closed_at_the_end(
 
         async def close(host: str = host) -> None:
             closed.append(host)
+            if len(closed) == 1:
+                await tenants.get("umbrella.example.com")  # a last request
 
         monkeypatch.setattr(guard, "aclose", close)
     await tenants.get("acme.example.com")
@@ -191,7 +193,7 @@ async def test_every_guard_that_was_picked_is_closed_at_the_end(
     app._resolver = tenants.app._resolver
     await app({"type": "lifespan"}, receive, send)
 
-    assert closed == ["acme.example.com", "the server"]
+    assert closed == ["acme.example.com", "umbrella.example.com", "the server"]
 
 
 @pytest.mark.parametrize(

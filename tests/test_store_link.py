@@ -79,6 +79,30 @@ async def test_a_lost_subscription_is_told_and_made_again(bench: Bench) -> None:
     assert bench.changes[-1] == (True, "")
 
 
+async def test_a_subscription_that_is_cancelled_from_elsewhere_is_lost_too(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client library that ends its reader so, when the connection drops, leaves no link deaf."""
+    subscribe, ends = bench.store.subscribe, asyncio.Event()
+
+    async def whose_reader_ends() -> AsyncGenerator[tuple[str, ...] | None, None]:
+        monkeypatch.setattr(bench.store, "subscribe", subscribe)
+        yield ()
+        reader = asyncio.ensure_future(asyncio.sleep(5))
+        await ends.wait()
+        reader.cancel()
+        await reader
+
+    monkeypatch.setattr(bench.store, "subscribe", whose_reader_ends)
+    link = bench.open()
+    await link.settle()
+
+    ends.set()
+    await eventually(lambda: (False, "CancelledError") in bench.changes)
+    await eventually(lambda: link.ready)
+    assert bench.heard == [None, None, None]
+
+
 async def test_a_subscription_that_just_ends_is_lost_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that yields no more is no store that is quiet."""
 

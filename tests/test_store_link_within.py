@@ -37,6 +37,18 @@ async def test_within_gives_up_in_time_and_ends_the_work() -> None:
     await asyncio.wait_for(ended.wait(), 1)
 
 
+async def test_within_is_not_cancelled_by_what_the_work_waits_for() -> None:
+    """Who asks a store is not to blame for what that gave up; so it is as if nothing had come."""
+
+    async def work() -> None:
+        other = asyncio.ensure_future(asyncio.sleep(5))
+        other.cancel()
+        await other
+
+    with pytest.raises(TimeoutError):
+        await within(SOON, work())
+
+
 async def test_within_gives_the_work_its_time_again_where_the_loop_was_busy() -> None:
     """A loop that looks at the clock late says nothing about the store."""
 

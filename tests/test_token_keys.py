@@ -115,12 +115,13 @@ class KeyServer(httpx2.AsyncBaseTransport):
         self.fetched = 0
         self.open = asyncio.Event()
         self.open.set()
+        self.status = 200
 
     async def handle_async_request(self, _request: httpx2.Request) -> httpx2.Response:
         """Answer with the keys."""
         self.fetched += 1
         await self.open.wait()
-        return httpx2.Response(200, content=json.dumps(jwks_of(*self.ring)).encode())
+        return httpx2.Response(self.status, content=json.dumps(jwks_of(*self.ring)).encode())
 
 
 async def test_many_tokens_wait_for_one_fetch() -> None:
@@ -186,16 +187,28 @@ async def test_closing_ends_a_fetch() -> None:
     assert asyncio.all_tasks() == before
 
 
+async def test_a_fetch_that_was_ended_is_no_attempt() -> None:
+    """The guard was closed meanwhile, or its event loop ended: whoever uses it next need not wait."""
+    server = KeyServer()
+    server.open.clear()
+    bench = TokenBench(verifier_of(URL, transport=server))
+    asking = asyncio.create_task(bench.ask(token_of(KEY)))
+    await eventually(lambda: server.fetched)
+    await bench.guard.aclose()
+    await asking
+    server.open.set()
+
+    assert isinstance(await bench.ask(token_of(KEY)), Authenticated)
+    await bench.guard.aclose()
+
+
 async def test_without_any_keys_tokens_are_nobodys_fault() -> None:
     """503 until the next look, which comes after the cooldown."""
     server = KeyServer()
-    server.open.clear()
+    server.status = 500
     bench = TokenBench(verifier_of(URL, transport=server, cooldown=5.0))
-    asking = asyncio.create_task(bench.ask(token_of(KEY)))
-    await eventually(lambda: server.fetched)
-    await bench.guard._lookup.checks.aclose()
-    await asking
-    server.open.set()
+    assert await bench.ask(token_of(KEY)) == Unavailable("unreachable")
+    server.status = 200
 
     assert await bench.ask(token_of(KEY)) == Unavailable("unreachable")
     assert server.fetched == 1

@@ -131,6 +131,9 @@ class ReadKeys:
         try:
             self._ring = read_jwks(await self._read())
             self._read_at = clock.monotonic()
+        except asyncio.CancelledError:
+            self._tried_at = None  # the next who looks for a key need not wait
+            raise
         except Exception as error:  # noqa: BLE001 - by place, not by class: whatever fails, the keys stay
             _log.warning("tokens.keys_not_read error=%s: %s", type(error).__name__, _text(error))
 
