@@ -31,7 +31,8 @@ class Watch:
     In the latter case the block is cancelled at its next `await`, and again in each second that it goes on: a
     cancellation can be lost (in Python 3.11 by `asyncio.wait_for`, python/cpython#86296). Then a websocket is
     closed (1008, or 1013 where Kratos could not be asked for too long), and the code after the block goes on;
-    `refusal` says why. What a condition of the application's own raises ends the block, too: it raises that.
+    `refusal` says why. What a condition of the application's own raises ends the block, too: it raises that, or
+    RuntimeError where something that the condition waited for was cancelled.
 
     Args:
         connection: The websocket or request.
@@ -75,7 +76,10 @@ class Watch:
         return ours
 
     async def stream(self, source: AsyncIterable[ItemT]) -> AsyncIterator[ItemT]:
-        """Yield from `source` until it is done, or until the session ends; for event streams."""
+        """Yield from `source` until it is done, or until the session ends; for event streams.
+
+        Each item may be waited for in another task, as it is where heartbeats are added.
+        """
         async with self:
             async for item in source:
                 yield item
