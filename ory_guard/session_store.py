@@ -95,6 +95,8 @@ class SessionStore(Protocol):
     def subscribe(self) -> AsyncGenerator[tuple[str, ...] | None, None]:
         """Yield the ids that other processes revoke; it raises when the connection is lost.
 
+        It does so at once, for nobody else tells that nothing is heard any more: what it cleans up may not wait.
+
         The first value, an empty tuple, comes when the subscription stands. None stands for a message that can't be
         read: anything may have been revoked.
         """

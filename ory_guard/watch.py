@@ -67,7 +67,7 @@ class Watch:
         if not self._is_over:
             return False
         ours = self._take_back() and kind is asyncio.CancelledError
-        if self._fault is not None and ours:
+        if self._fault is not None and (ours or kind is None):
             raise self._fault from None
         if self._connection.scope["type"] == "websocket":
             code = _TRY_AGAIN_LATER if isinstance(self.refusal, SessionCheckUnavailable) else _SESSION_ENDED
@@ -83,7 +83,6 @@ class Watch:
         async with self:
             async for item in source:
                 yield item
-                # The next item may be waited for in another task, as who adds heartbeats does.
                 self._follow()
                 if self._is_over:
                     break

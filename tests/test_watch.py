@@ -89,6 +89,24 @@ async def test_a_stream_whose_items_are_waited_for_in_other_tasks_ends_too() -> 
     assert isinstance(watched.refusal, SessionRequired)
 
 
+async def test_a_look_that_breaks_ends_such_a_stream_with_its_error() -> None:
+    """The application's own, which nobody would hear of otherwise."""
+    session = Session()
+
+    async def look() -> float | Refusal:
+        if session.over:
+            raise ZeroDivisionError
+        return EVERY
+
+    async def read() -> None:
+        async for number in each_in_a_task(watch(look).stream(counted())):
+            session.over = number > 5
+            assert number < 50, "items were handed out after the end"
+
+    with pytest.raises(ZeroDivisionError):
+        await read()
+
+
 async def test_a_silent_stream_ends_in_whatever_task_it_is_waited_for() -> None:
     """Not with the next item, which may never come."""
     session = Session()
