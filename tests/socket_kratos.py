@@ -32,21 +32,19 @@ class SocketKratos:
         heads: The head of every request, to the byte.
         connections: How many were opened.
         open: How many are open now.
-        most_open: How many were open at once.
     """
 
     def __init__(self, *replies: bytes | Reply) -> None:
         self.url = ""
         self.heads: list[bytes] = []
         self.connections = 0
-        self.open = self.most_open = 0
+        self.open = 0
         self._replies = list(replies)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until either side closes it."""
         self.connections += 1
         self.open += 1
-        self.most_open = max(self.most_open, self.open)
         try:
             while not writer.is_closing():
                 self.heads.append(await reader.readuntil(b"\r\n\r\n"))
