@@ -9,6 +9,7 @@ from ory_guard import pages
 from ory_guard.bounces import count_bounce
 from ory_guard.exceptions import (
     EnrollmentRequired,
+    OryGuardError,
     ReauthenticationRequired,
     Refusal,
     SessionCheckUnavailable,
@@ -47,7 +48,8 @@ class Answer:
         self, status_code: int, headers: list[tuple[bytes, bytes]], body: bytes, *, accepted: bool = False
     ) -> None:
         self.status_code = status_code
-        self.headers: list[tuple[bytes, bytes]] = [*headers, (b"content-length", str(len(body)).encode())]
+        length = [] if status_code == 204 else [(b"content-length", str(len(body)).encode())]  # RFC 9110, 8.6
+        self.headers: list[tuple[bytes, bytes]] = [*headers, *length]
         self.body = body
         self._accepted = accepted
 
@@ -167,13 +169,14 @@ def _error(refusal: Refusal, location: str | None, settings: GuardSettings) -> d
     told = location is not None and (refusal.status_code != 401 or "cookie" in settings.credentials)
     if told:
         details["redirect_browser_to"] = location
-    status = HTTPStatus(refusal.status_code)
+    known = refusal.status_code in HTTPStatus.__members__.values()  # an application's own refusal may have another
+    name = HTTPStatus(refusal.status_code).phrase if known else "Refused"
     error = {
         "id": refusal.code,
         "code": refusal.status_code,
-        "status": status.phrase,
+        "status": name,
         "reason": refusal.reason,
-        "message": _MESSAGES.get(refusal.status_code, status.phrase),
+        "message": _MESSAGES.get(refusal.status_code, name),
         "details": details,
     }
     return {"error": error, "redirect_browser_to": location} if told else {"error": error}
@@ -194,5 +197,5 @@ def arrange_answer(scope: Mapping[str, Any]) -> None:
     place, and the middleware answers.
     """
     handlers = scope.get("starlette.exception_handlers")
-    if handlers is not None:
+    if handlers is not None and OryGuardError not in handlers[0]:
         handlers[0].setdefault(Refusal, answer_refusal)

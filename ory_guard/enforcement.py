@@ -138,7 +138,6 @@ class Enforcement:
             await self._renew(scope, check)
         if isinstance(check.outcome, Authenticated):
             return await self.enforce(scope, ANY_SESSION)
-        check.private = True
         return None
 
     def refuse_cross_site(self, scope: Mapping[str, Any], credential: Credential) -> None:
@@ -155,13 +154,16 @@ class Enforcement:
         return refusal
 
     async def checked(self, scope: MutableMapping[str, Any]) -> Check:
-        """Return the request's check, with its outcome; made and published now where no middleware did."""
+        """Return the request's check, with its outcome; made and published now where no middleware did.
+
+        Whoever asks for it may say in the answer what it found, so that is the caller's alone.
+        """
         check = check_in(scope)
         if check is None or check.guard is not self._guard:
             check = Check(self._guard, scope)
-        elif not check.exempt and check.outcome is not None:
-            return check
-        await self._renew(scope, check)
+        check.private = True
+        if check.exempt or check.outcome is None:
+            await self._renew(scope, check)
         return check
 
     async def _decide(

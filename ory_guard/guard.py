@@ -196,9 +196,13 @@ class OryGuard:
         Raises:
             KratosUnavailable: Kratos could not be asked.
         """
-        credential = self._lookup.credential(scope_of(connection))
+        scope = scope_of(connection)
+        credential = self._lookup.credential(scope)
         if credential is None or credential.kind != "cookie":
             return None
+        check = check_in(scope)
+        if check is not None:
+            check.private = True
         return await logout_link(self.client, credential, return_to)
 
     async def end_session(self, connection: Any) -> tuple[str, ...]:
@@ -218,6 +222,7 @@ class OryGuard:
             return ()
         self._enforcement.refuse_cross_site(scope, credential)
         set_cookies = await end_session_at_kratos(self.client, credential)
+        check.set_cookies = ()  # whoami may have issued the cookie anew that is deleted now
         await self._lookup.forget(check.key, credential)
         if isinstance(check.outcome, Authenticated):
             await self.invalidate(session_id=check.outcome.session.id)
@@ -253,14 +258,9 @@ class OryGuard:
 
         It answers in the middleware, so every gate, `request.state` and `@requires` see it. Kratos is not asked.
         """
-        outcome: Outcome
-        if session is None:
-            outcome = ANONYMOUS
-        elif isinstance(session, Session):
-            outcome = Authenticated(session, "x_session_token", "override", 0.0)
-        else:
-            outcome = session
-        before, self._lookup.override = self._lookup.override, outcome
+        if isinstance(session, Session):
+            session = Authenticated(session, "x_session_token", "override", 0.0)
+        before, self._lookup.override = self._lookup.override, session or ANONYMOUS
         try:
             yield
         finally:

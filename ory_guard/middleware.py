@@ -151,17 +151,19 @@ def _watched(check: Check, send: Send) -> Send:
         if kind in ("http.response.start", "websocket.http.response.start"):
             check.started = True
             if check.private:
-                _complete(check, message)
+                message = _completed(check, message)
         elif kind == "websocket.accept":
             check.accepted = True
             if check.set_cookies:
-                message["headers"] = [*message.get("headers", ()), *_set_cookie_headers(check.set_cookies)]
+                headers = [*message.get("headers", ()), *_set_cookie_headers(check.set_cookies)]
+                message = {**message, "headers": headers}
         return send(message)
 
     return watch
 
 
-def _complete(check: Check, message: Message) -> None:
+def _completed(check: Check, message: Message) -> Message:
+    # A message of its own: an application may send one and the same to everybody, and would hand out what is in it.
     headers = list(message.get("headers", ()))
     if check.set_cookies:
         # A shared cache that kept this answer would hand one user's session to the next.
@@ -175,7 +177,7 @@ def _complete(check: Check, message: Message) -> None:
             headers.append(_NO_STORE)
     if check.passed and not check.refused and has_bounced(check.carriers):
         headers.append((b"set-cookie", forget_bounces(check.guard.settings)))
-    message["headers"] = headers
+    return {**message, "headers": headers}
 
 
 def _set_cookie_headers(values: Iterable[bytes]) -> list[Header]:

@@ -75,9 +75,10 @@ def request_url(settings: GuardSettings, scope: Mapping[str, Any], path: str, ro
     app_url = str(settings.app_url)
     raw = scope.get("raw_path") or b""
     inner = path
-    if root_path and path.startswith(root_path):
-        inner = path[len(root_path) :] or "/"
-        raw = raw.removeprefix(root_path.encode())
+    prefix = root_path.rstrip("/")
+    if prefix and f"{path}/".startswith(f"{prefix}/"):
+        inner = path[len(prefix) :] or "/"
+        raw = raw.removeprefix(prefix.encode())
     if not inner.startswith("/") or inner.startswith("//"):
         return app_url
     encoded = quote(inner, safe=_PATH, errors="replace")

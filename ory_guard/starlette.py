@@ -64,13 +64,15 @@ def _guarded(endpoint: Callable[P, Any], requirement: Requirement) -> Callable[P
     if name is None:
         raise ConfigurationError(f"{endpoint!r} takes neither 'request' nor 'websocket', so it can't be guarded")
     position = parameters.index(name)
+    called = endpoint if inspect.isroutine(endpoint) else type(endpoint).__call__
+    is_asynchronous = inspect.iscoroutinefunction(endpoint) or inspect.iscoroutinefunction(called)
 
     @wraps(endpoint)
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
         connection = kwargs.get(name, args[position] if position < len(args) else None)
         assert isinstance(connection, HTTPConnection)  # noqa: S101 - what Starlette calls endpoints with
         await guard_in(connection.scope).enforce(connection.scope, requirement)
-        if inspect.iscoroutinefunction(endpoint):
+        if is_asynchronous:
             return await endpoint(*args, **kwargs)
         return await run_in_threadpool(endpoint, *args, **kwargs)
 
@@ -102,10 +104,12 @@ class SessionRequiredMiddleware:
         requirement: What is asked for everywhere else.
 
     Raises:
-        ConfigurationError: A condition has no meaning.
+        ConfigurationError: A condition has no meaning, or `public` is a string.
     """
 
     def __init__(self, app: ASGIApp, /, public: Collection[str] = (), **conditions: Any) -> None:
+        if isinstance(public, str):
+            raise ConfigurationError(f"public: {public!r} is one string: pass a list of paths, ({public!r},)")
         self._app = app
         self.public: frozenset[str] = frozenset(public)
         self.requirement: Requirement = Requirement(**conditions) if conditions else ANY_SESSION

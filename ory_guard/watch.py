@@ -107,27 +107,27 @@ class Watch:
         return task.cancelling() <= self._cancelling
 
     async def _look_on(self) -> None:
-        await self._look_until_over()
+        while not self._is_over and not is_cancelled():  # a condition of the application's own can lose that
+            await self._look()
         while self._is_over and self._watched is not None and not self._watched.done():
             self._cancellations += 1
             self._watched.cancel()
             await asyncio.sleep(_AGAIN)
 
-    async def _look_until_over(self) -> None:
-        while True:
-            self._woken.clear()  # before the look: what comes during it is looked at again
-            try:
-                found = await self._recheck()
-            except (Exception, asyncio.CancelledError) as fault:  # noqa: BLE001 - whatever breaks a look, nobody stays
-                if not is_cancelled():
-                    cancelled = RuntimeError("what a look at the session waited for was cancelled")
-                    self._fault = fault if isinstance(fault, Exception) else cancelled
-                return
-            if is_cancelled():  # the block has ended, and a condition of the application's own lost that
-                return
-            if isinstance(found, Refusal):
-                self.refusal = found
-                return
-            with suppress(TimeoutError):
-                async with asyncio.timeout(found):
-                    await self._woken.wait()
+    async def _look(self) -> None:
+        self._woken.clear()  # before the look: what comes during it is looked at again
+        try:
+            found = await self._recheck()
+        except (Exception, asyncio.CancelledError) as fault:  # noqa: BLE001 - whatever breaks a look, nobody stays
+            if not is_cancelled():
+                cancelled = RuntimeError("what a look at the session waited for was cancelled")
+                self._fault = fault if isinstance(fault, Exception) else cancelled
+            return
+        if is_cancelled():
+            return
+        if isinstance(found, Refusal):
+            self.refusal = found
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(found):
+                await self._woken.wait()

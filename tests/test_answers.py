@@ -8,6 +8,11 @@ from applications import gated
 from asgi_calls import HTML, NAVIGATE, Answered, call, connect, http_scope
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from stub_kratos import (
     APP,
     BROWSER,
@@ -25,8 +30,10 @@ from stub_kratos import (
     signed_in,
 )
 
+from ory_guard import OrySessionMiddleware
 from ory_guard.answers import Answer, is_navigation
-from ory_guard.exceptions import Refusal, RequirementNotMet
+from ory_guard.exceptions import OryGuardError, Refusal, RequirementNotMet
+from ory_guard.starlette import session_required
 
 pytestmark = pytest.mark.anyio
 
@@ -38,6 +45,11 @@ LOGIN = f"{BROWSER}/self-service/login/browser"
 SETTINGS = f"{BROWSER}/self-service/settings/browser"
 RETURN = "return_to=https%3A%2F%2Fapp.example.com%2Fvault%3Fx%3D1"
 OLD = session_body(authenticated_at=moment(-3_600))
+
+
+async def hello(request: Request) -> Response:
+    """Answer anybody."""
+    return Response(request.url.path)
 
 
 async def ask(
@@ -436,3 +448,40 @@ async def test_a_refusal_of_the_applications_own_is_answered_like_ours(refusal: 
     assert b"<b>" not in page.body
     assert b"<i>" not in page.body
     assert told.json["error"]["reason"] == refusal.reason
+
+
+@pytest.mark.parametrize("handled", [Refusal, OryGuardError])
+async def test_a_handler_of_the_applications_own_wins(handled: type[Exception]) -> None:
+    """One for everything that ory_guard raises, too."""
+
+    async def handle(_request: Request, _error: Exception) -> Response:
+        return Response("mine", 418)
+
+    app = Starlette(
+        routes=[Route("/", session_required(hello))],
+        exception_handlers={handled: handle},
+        middleware=[Middleware(OrySessionMiddleware, guard=guard_of(StubKratos(refused(401))))],
+    )
+    assert (await call(app, "/", headers=[SESSION_TOKEN])).status == 418
+
+
+async def test_a_refusal_of_the_applications_own_may_have_any_status() -> None:
+    """Also one that nobody registered."""
+
+    class Odd(Refusal):
+        code = "odd"
+        status_code = 499
+        reason = "It is odd."
+
+    guard = guard_of(StubKratos(signed_in()))
+
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise Odd
+
+    answered = await call(OrySessionMiddleware(app, guard=guard), "/", headers=[SESSION_TOKEN])
+    assert (answered.status, answered.error_id) == (499, "odd")
+
+
+async def test_an_answer_without_a_body_has_no_length() -> None:
+    """A 204 must not have one (RFC 9110, section 8.6)."""
+    assert Answer(204, [], b"").headers == []

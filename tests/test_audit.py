@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from audited_apps import LIBRARY, SHOP, asks_below, asks_in_its_code, foreign, hello, library, members, shop
+from audited_apps import (
+    LIBRARY,
+    SHOP,
+    Handlers,
+    asks_below,
+    asks_in_its_code,
+    foreign,
+    hello,
+    library,
+    members,
+    shop,
+)
 from fastapi import Depends, FastAPI
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
@@ -22,6 +33,7 @@ import ory_guard.fastapi
 from ory_guard import OrySessionMiddleware
 from ory_guard.audit import AuditedRoute, assert_guarded, audit_routes
 from ory_guard.audit.gates import describe, requirement_asked_by
+from ory_guard.audit.routes import _HANDLERS
 from ory_guard.fastapi import install, require, require_session
 from ory_guard.policy import Requirement
 from ory_guard.starlette import SessionRequiredMiddleware
@@ -149,6 +161,9 @@ def test_what_can_not_be_looked_into_is_unguarded() -> None:
     class Endpoint:
         def __init__(self, *_: Any) -> None: ...
 
+    class Dispatching(Handlers):
+        async def dispatch(self) -> None: ...
+
     app = FastAPI()
     app.get("/page", dependencies=[Depends(asks_in_its_code)])(lambda: "hello")
 
@@ -157,11 +172,26 @@ def test_what_can_not_be_looked_into_is_unguarded() -> None:
         (starlette_with(ForeignRoute()), "/{path:path}"),
         (starlette_with(Route("/class", Endpoint)), "/class"),
         (starlette_with(Route("/empty", HTTPEndpoint)), "/empty"),
+        (starlette_with(Route("/any", Dispatching)), "/any"),
     ]:
         route = only(unknown)
         assert (route.path, route.methods, route.guarded) == (path, ("*",), False)
         assert route.remark == "can't be looked into"
     assert not only(app).guarded
+
+
+def test_every_method_that_a_class_of_handlers_may_have_is_looked_at() -> None:
+    """Those that Starlette knows by now."""
+
+    async def nothing(_message: Any = None) -> Any: ...
+
+    class Everything(HTTPEndpoint):
+        def __getattr__(self, name: str) -> Any:
+            return name
+
+    scope = {"type": "http", "method": "GET"}
+    known = Everything(scope, nothing, nothing)._allowed_methods
+    assert {method.lower() for method in known} <= set(_HANDLERS)
 
 
 def test_middlewares_that_refer_to_each_other_end_the_walk() -> None:

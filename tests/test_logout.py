@@ -90,6 +90,25 @@ async def test_a_browser_is_signed_out_and_sent_on() -> None:
     assert not isinstance(await bench.outcome(SESSION_COOKIE), Authenticated)
 
 
+async def test_a_cookie_that_was_issued_anew_does_not_survive_the_sign_out() -> None:
+    """Kratos may issue one when it is asked whose session it is that ends, a moment before it is cleared."""
+    bench = Bench(Kratos(signed_in().with_header("set-cookie", "ory_kratos_session=anew; Path=/")))
+
+    assert (await leave(bench, SESSION_COOKIE)).all(b"set-cookie") == [CLEARED.encode()]
+
+
+@pytest.mark.parametrize("asks", ["logout_url", "authenticate"])
+async def test_a_page_that_may_show_what_is_its_readers_alone_is_kept_by_no_cache(asks: str) -> None:
+    """A one-time link, or who is signed in."""
+    guard = Bench(Kratos()).guard
+
+    async def page(request: Request) -> Response:
+        return Response(str(await getattr(guard, asks)(request)))
+
+    app = Starlette(routes=[Route("/", page)], middleware=[Middleware(OrySessionMiddleware, guard=guard)])
+    assert (await call(app, "/", headers=[SESSION_COOKIE])).header(b"cache-control") == b"private, no-store"
+
+
 @pytest.mark.parametrize("credential", [SESSION_TOKEN, BEARER])
 async def test_a_token_is_revoked(credential: tuple[bytes, bytes]) -> None:
     """An app gets 204; the token is what Kratos is told to revoke."""

@@ -305,6 +305,33 @@ async def test_a_message_without_headers_is_a_message() -> None:
     assert second.headers == [(b"cache-control", PRIVATE)]
 
 
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_a_message_that_goes_to_everybody_takes_nobodys_cookie_along(kind: str) -> None:
+    """An application may send one and the same message again and again, and a middleware may keep it."""
+    start = {"type": "http.response.start", "status": 200, "headers": [(b"x-one", b"1")]}
+    accept = {"type": "websocket.accept"}
+    kept = dict(start), dict(accept)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send(start)
+            await send({"type": "http.response.body"})
+        else:
+            await receive()
+            await send(accept)
+            await send({"type": "websocket.close"})
+
+    wrapped = OrySessionMiddleware(app, guard=Bench(renewing()).guard)
+    if kind == "http":
+        renewed, nobody = await call(wrapped, headers=[SESSION_COOKIE]), await call(wrapped)
+        assert (renewed.all(b"set-cookie"), nobody.headers) == ([ANEW], [(b"x-one", b"1")])
+    else:
+        first, _ = await connect(wrapped, headers=[SESSION_COOKIE, OURS])
+        second, _ = await connect(wrapped, headers=[OURS])
+        assert (first["headers"], second.get("headers")) == ([(b"set-cookie", ANEW)], None)
+    assert (start, accept) == kept
+
+
 async def test_who_sends_nothing_is_sent_nothing_more() -> None:
     """Requests without a credential go through with the server's own `send`."""
     seen: list[Any] = []

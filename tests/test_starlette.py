@@ -121,6 +121,27 @@ async def test_an_endpoint_runs_for_a_session(path: str, body: str) -> None:
     assert (await ask(path)).body == body.encode()
 
 
+@pytest.mark.parametrize("asynchronous", [True, False])
+async def test_an_object_can_be_an_endpoint(*, asynchronous: bool) -> None:
+    """One that is called, in a thread where that blocks."""
+
+    class Asynchronous:
+        async def __call__(self, request: Request) -> Response:
+            return PlainTextResponse(request.user.identity)
+
+    class Blocking:
+        def __call__(self, request: Request) -> Response:
+            return PlainTextResponse(request.user.identity)
+
+    endpoint = session_required(Asynchronous() if asynchronous else Blocking())
+    app = Starlette(
+        routes=[Route("/", endpoint)], middleware=[Middleware(OrySessionMiddleware, guard=Bench().guard)]
+    )
+
+    assert (await call(app, "/", headers=[SESSION_TOKEN])).body == IDENTITY_ID.encode()
+    assert (await call(app, "/")).status == 401
+
+
 @pytest.mark.parametrize("path", ["/me", "/thread", "/profile", "/vault", "/inner/me"])
 async def test_an_endpoint_does_not_run_without_one(path: str) -> None:
     """A program is told, a person is led to the login."""
@@ -254,6 +275,12 @@ async def test_a_default_of_no_has_exceptions() -> None:
 
     assert (await call(app, "/nowhere")).status == 404
     assert (await call(app, "/nowhere/else")).status == 401
+
+
+def test_one_public_path_is_a_list_of_one() -> None:
+    """A string would be its letters, of which one is the start page."""
+    with pytest.raises(ConfigurationError, match="public: '/health' is one string"):
+        SessionRequiredMiddleware(Starlette(), public="/health")
 
 
 async def test_a_default_may_ask_for_more() -> None:

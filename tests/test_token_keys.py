@@ -208,6 +208,7 @@ async def test_without_any_keys_tokens_are_nobodys_fault() -> None:
     server.status = 500
     bench = TokenBench(verifier_of(URL, transport=server, cooldown=5.0))
     assert await bench.ask(token_of(KEY)) == Unavailable("unreachable")
+    await bench.guard.aclose()
     server.status = 200
 
     assert await bench.ask(token_of(KEY)) == Unavailable("unreachable")

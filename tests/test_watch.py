@@ -89,6 +89,16 @@ async def test_a_stream_whose_items_are_waited_for_in_other_tasks_ends_too() -> 
     assert isinstance(watched.refusal, SessionRequired)
 
 
+async def test_a_stream_that_was_not_read_when_its_session_ended_gives_nothing_more() -> None:
+    """Whoever comes back for the next item in another task gets the end."""
+    watched = watch(refuse)
+    stream: Any = watched.stream(counted())
+    assert await asyncio.create_task(anext(stream)) == 0
+    await eventually(lambda: watched.refusal)
+
+    assert await asyncio.create_task(anext(stream, None)) is None
+
+
 async def test_a_look_that_breaks_ends_such_a_stream_with_its_error() -> None:
     """The application's own, which nobody would hear of otherwise."""
     session = Session()
@@ -165,6 +175,7 @@ async def test_what_follows_the_block_is_never_cancelled() -> None:
     async def look() -> float | Refusal:
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(5)
+        await asyncio.sleep(0)
         return SessionRequired() if over else EVERY
 
     async with watch(look) as watched:
@@ -176,6 +187,23 @@ async def test_what_follows_the_block_is_never_cancelled() -> None:
     assert watched.refusal is None
     assert watched._watcher is not None
     assert watched._watcher.done()
+
+
+async def test_a_look_under_way_ends_with_the_block() -> None:
+    """Nobody waits for it, and it is no fault."""
+    looking = asyncio.Event()
+
+    async def look() -> float:
+        looking.set()
+        await asyncio.sleep(5)
+        return EVERY
+
+    async with watch(look) as watched:
+        await looking.wait()
+
+    assert watched._watcher is not None
+    await asyncio.wait_for(watched._watcher, 5)
+    assert not watched._is_over
 
 
 async def test_a_cancellation_that_was_caught_before_is_no_reason_to_pass_ours_on() -> None:

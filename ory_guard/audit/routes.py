@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.routing import Host, Mount, Route, WebSocketRoute
 
 from ory_guard.audit.gates import Door, describe, doors_around, gates_in, requirement_asked_by
@@ -17,7 +18,7 @@ ANYTHING: Final = "*"
 
 _REST: Final = "/{path:path}"
 _PARAMETER: Final = re.compile(r"\{[^}]*\}")
-_HANDLERS: Final = ("get", "head", "post", "put", "patch", "delete", "options")
+_HANDLERS: Final = ("get", "head", "post", "put", "patch", "delete", "options", "query")
 _OPAQUE: Final = "can't be looked into"
 
 
@@ -138,12 +139,20 @@ def _walk_endpoint(
     elif not isinstance(endpoint, type):
         yield _row(place, route.path, methods, endpoint, _asked(endpoint))
     else:
-        found = [name for name in handlers if hasattr(endpoint, name)]
+        found = [] if _dispatches(endpoint) else [name for name in handlers if hasattr(endpoint, name)]
         for name in found:
             names = methods if methods == (WEBSOCKET,) else (name.upper(),)
             yield _row(place, route.path, names, endpoint, _asked(getattr(endpoint, name)))
         if not found:
             yield _row(place, route.path, methods, endpoint, remark=_OPAQUE)
+
+
+def _dispatches(endpoint: type) -> bool:
+    """Tell whether a class of handlers decides for itself which of them are called."""
+    return any(
+        issubclass(endpoint, known) and endpoint.dispatch is not known.dispatch
+        for known in (HTTPEndpoint, WebSocketEndpoint)
+    )
 
 
 def _walk_files(group: Any, kind: Any, place: _Place) -> Iterator[AuditedRoute]:
