@@ -64,8 +64,7 @@ def _guarded(endpoint: Callable[P, Any], requirement: Requirement) -> Callable[P
     if name is None:
         raise ConfigurationError(f"{endpoint!r} takes neither 'request' nor 'websocket', so it can't be guarded")
     position = parameters.index(name)
-    called = endpoint if inspect.isroutine(endpoint) else type(endpoint).__call__
-    is_asynchronous = inspect.iscoroutinefunction(endpoint) or inspect.iscoroutinefunction(called)
+    is_asynchronous = any(map(inspect.iscoroutinefunction, (endpoint, type(endpoint).__call__)))
 
     @wraps(endpoint)
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:

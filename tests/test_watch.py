@@ -57,6 +57,16 @@ async def refuse() -> Refusal:
     return SessionRequired()
 
 
+async def catch_one() -> asyncio.Task[Any]:
+    """Be cancelled, and go on all the same."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(5)
+    return task
+
+
 async def counted() -> AsyncGenerator[int, None]:
     """Yield numbers, until nobody wants any more."""
     number = 0
@@ -142,11 +152,7 @@ async def test_a_stream_that_another_task_closes_takes_no_cancellation_from_it()
     await eventually(lambda: watched.refusal)
 
     async def close() -> int:
-        task = asyncio.current_task()
-        assert task is not None
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.sleep(0)
+        task = await catch_one()
         await stream.aclose()
         return task.cancelling()
 
@@ -210,11 +216,7 @@ async def test_a_cancellation_that_was_caught_before_is_no_reason_to_pass_ours_o
     """The block still ends, and the code after it goes on, as after `asyncio.timeout`."""
 
     async def caught_one() -> str:
-        task = asyncio.current_task()
-        assert task is not None
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.sleep(5)
+        task = await catch_one()
         async with watch(refuse):
             await asyncio.sleep(5)
         return f"went on, {task.cancelling()} of its own"
