@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from example_app.nodes import has_error, has_method
 from example_app.site import CurrentSite, Site, go_on, kratos_cookies, kratos_url
-from ory_guard.client.flows import Flow, LoginFlow, SettingsFlow
+from ory_guard.client.models.flows import Flow, LoginFlow, SettingsFlow
 from ory_guard.client.ui import find_nodes
 from ory_guard.exceptions import FlowExpired, FlowForbidden, FlowNotFound, KratosRefusal
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ory_guard.client.nodes import UiNode, UiNodeInputAttributes, UiText
+from ory_guard.client.models.ui_nodes import UiNode, UiNodeInputAttributes, UiText
 from ory_guard.client.ui import HasUi
 
 __all__ = ["Form", "forms_of", "has_error", "has_method", "render_flow", "render_messages"]

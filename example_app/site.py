@@ -16,7 +16,7 @@ from example_app.nodes import render_flow, render_messages
 from example_app.trail import Trail
 from example_app.transfers import Ledger
 from ory_guard import OryGuard, SecondFactorRequired, Session, Unavailable
-from ory_guard.client.table import OPERATIONS
+from ory_guard.client.operations.table import OPERATIONS
 from ory_guard.testing import FakeKratos
 
 __all__ = [

@@ -108,7 +108,7 @@ async def test_what_waited_in_vain_is_no_parent_later(
     guard = Bench().guard
     telescope.watch(guard)
     now = 0.0
-    monkeypatch.setattr("ory_guard.telemetry.spans.time.monotonic", lambda: now)
+    monkeypatch.setattr("ory_guard.telemetry.tracing.time.monotonic", lambda: now)
     contexts = []
     for now in (0.0, 3.5):  # noqa: B007 - the clock
         with telescope.tracer.start_as_current_span("request") as around:

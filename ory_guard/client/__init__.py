@@ -5,7 +5,11 @@
 `ory_guard.exceptions`.
 """
 
-from ory_guard.client.continue_with import (
+from ory_guard.client.frontend import (
+    FrontendClient,
+    FrontendResponses,
+)
+from ory_guard.client.models.continue_with import (
     ContinueWith,
     ContinueWithFlow,
     ContinueWithRecoveryUi,
@@ -15,7 +19,7 @@ from ory_guard.client.continue_with import (
     ContinueWithUnknown,
     ContinueWithVerificationUi,
 )
-from ory_guard.client.flows import (
+from ory_guard.client.models.flows import (
     Flow,
     LoginFlow,
     RecoveryFlow,
@@ -23,11 +27,24 @@ from ory_guard.client.flows import (
     SettingsFlow,
     VerificationFlow,
 )
-from ory_guard.client.frontend import (
-    FrontendClient,
-    FrontendResponses,
+from ory_guard.client.models.oauth2 import (
+    OAuth2Client,
+    OAuth2LoginRequest,
+    OAuth2OpenIdConnectContext,
 )
-from ory_guard.client.nodes import (
+from ory_guard.client.models.results import (
+    AnySession,
+    CreateFedcmFlowResponse,
+    DeleteMySessionsCount,
+    FedcmProvider,
+    FlowErrorReport,
+    LogoutFlow,
+    SessionsPage,
+    SessionWithoutIdentity,
+    SuccessfulNativeLogin,
+    SuccessfulNativeRegistration,
+)
+from ory_guard.client.models.ui_nodes import (
     UiContainer,
     UiNode,
     UiNodeAnchorAttributes,
@@ -41,25 +58,8 @@ from ory_guard.client.nodes import (
     UiNodeUnknownAttributes,
     UiText,
 )
-from ory_guard.client.oauth2 import (
-    OAuth2Client,
-    OAuth2LoginRequest,
-    OAuth2OpenIdConnectContext,
-)
-from ory_guard.client.responses import (
+from ory_guard.client.response import (
     Response,
-)
-from ory_guard.client.results import (
-    AnySession,
-    CreateFedcmFlowResponse,
-    DeleteMySessionsCount,
-    FedcmProvider,
-    FlowErrorReport,
-    LogoutFlow,
-    SessionsPage,
-    SessionWithoutIdentity,
-    SuccessfulNativeLogin,
-    SuccessfulNativeRegistration,
 )
 
 __all__ = [

@@ -6,18 +6,18 @@ from typing import Any, Self
 
 import httpx2
 
-from ory_guard.client.calls.login import LoginOperations
-from ory_guard.client.calls.logout import LogoutOperations
-from ory_guard.client.calls.pages import PageOperations
-from ory_guard.client.calls.recovery import RecoveryOperations
-from ory_guard.client.calls.registration import RegistrationOperations
-from ory_guard.client.calls.sessions import SessionsOperations
-from ory_guard.client.calls.settings import SettingsOperations
-from ory_guard.client.calls.verification import VerificationOperations
-from ory_guard.client.operation import Operations, ResponseView
-from ory_guard.client.requests import Body, build_request
-from ory_guard.client.results import SessionsPage
-from ory_guard.client.table import OPERATIONS
+from ory_guard.client.models.results import SessionsPage
+from ory_guard.client.operations.descriptor import Operations, ResponseView
+from ory_guard.client.operations.login import LoginOperations
+from ory_guard.client.operations.logout import LogoutOperations
+from ory_guard.client.operations.page_resources import PageOperations
+from ory_guard.client.operations.recovery import RecoveryOperations
+from ory_guard.client.operations.registration import RegistrationOperations
+from ory_guard.client.operations.sessions import SessionsOperations
+from ory_guard.client.operations.settings import SettingsOperations
+from ory_guard.client.operations.table import OPERATIONS
+from ory_guard.client.operations.verification import VerificationOperations
+from ory_guard.client.request_builder import Body, build_request
 from ory_guard.client.transport import Wire
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.settings import service_url

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from ory_guard.client.nodes import UiContainer, UiNode, UiNodeInputAttributes, UiText
+from ory_guard.client.models.ui_nodes import UiContainer, UiNode, UiNodeInputAttributes, UiText
 
 __all__ = ["HasUi", "csrf_token", "find_nodes", "messages_of", "submit_body"]
 

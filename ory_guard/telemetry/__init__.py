@@ -12,14 +12,14 @@ from typing import Final
 from ory_guard.events import Event
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard import OryGuard
-from ory_guard.telemetry.records import EventLog
+from ory_guard.telemetry.event_log import EventLog
 
 try:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
     from ory_guard.telemetry.metrics import GuardMetrics
-    from ory_guard.telemetry.spans import GuardSpans
+    from ory_guard.telemetry.tracing import GuardSpans
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         f"ory_guard.telemetry needs {error.name}: install the extra with pip install 'ory-guard[otel]'",

@@ -27,7 +27,7 @@ from ory_guard.events import (
     WhoamiAnswered,
 )
 from ory_guard.guard import OryGuard
-from ory_guard.telemetry.conventions import (
+from ory_guard.telemetry.attributes import (
     CACHE_RESULT,
     ERROR_TYPE,
     METHOD,

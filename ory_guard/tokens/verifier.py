@@ -14,7 +14,7 @@ from ory_guard.fetch import Document
 from ory_guard.token_checks import VerifiedToken
 from ory_guard.tokens.claims import ClaimRules
 from ory_guard.tokens.jwks import ALGORITHMS, fits, read_jwks
-from ory_guard.tokens.keys import FixedKeys, KeySource, ReadKeys
+from ory_guard.tokens.key_source import FixedKeys, KeySource, ReadKeys
 from ory_guard.upstream import Transport
 
 __all__ = ["TokenVerifier"]

@@ -1,4 +1,4 @@
-"""Tests of `ory_guard.client.frontend` and of the two views that `ory_guard.client.operation` makes."""
+"""Tests of `ory_guard.client.frontend` and of the two views that `ory_guard.client.operations.descriptor` makes."""
 
 import asyncio
 import inspect
@@ -17,7 +17,7 @@ from ory_guard.client import (
     SessionWithoutIdentity,
     SuccessfulNativeLogin,
 )
-from ory_guard.client.table import OPERATIONS
+from ory_guard.client.operations.table import OPERATIONS
 from ory_guard.exceptions import ConfigurationError, KratosProtocolError
 from ory_guard.models import Session
 

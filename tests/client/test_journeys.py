@@ -10,7 +10,7 @@ import pytest
 from served_kratos import served_kratos
 
 from ory_guard.client import FrontendClient, UiNodeInputAttributes
-from ory_guard.client.flows import Flow
+from ory_guard.client.models.flows import Flow
 from ory_guard.client.ui import csrf_token, find_nodes, submit_body
 from ory_guard.client.updates import (
     PerformNativeLogoutBody,

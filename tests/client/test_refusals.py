@@ -1,4 +1,4 @@
-"""Tests of `ory_guard.client.refusals`: which error an answer is, also where Kratos says something new."""
+"""Tests of `ory_guard.client.errors`: which error an answer is, also where Kratos says something new."""
 
 from typing import Any
 

@@ -13,8 +13,8 @@ from typed_calls import BODIES, HEADERS, NOT_MODELLED, arguments_of, bodies_of, 
 
 from ory_guard import exceptions
 from ory_guard.client import FrontendClient
-from ory_guard.client.requests import Body
-from ory_guard.client.table import OPERATIONS
+from ory_guard.client.operations.table import OPERATIONS
+from ory_guard.client.request_builder import Body
 from ory_guard.exceptions import FlowError, KratosRefusal, OryGuardError
 
 pytestmark = pytest.mark.anyio

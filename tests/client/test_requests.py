@@ -1,4 +1,4 @@
-"""Tests of `ory_guard.client.requests`: what leaves, and what must not."""
+"""Tests of `ory_guard.client.request_builder`: what leaves, and what must not."""
 
 import json
 import traceback
@@ -8,8 +8,8 @@ import pytest
 from recorded import Script, response
 
 from ory_guard.client import FrontendClient
-from ory_guard.client.requests import build_request
-from ory_guard.client.table import OPERATIONS
+from ory_guard.client.operations.table import OPERATIONS
+from ory_guard.client.request_builder import build_request
 from ory_guard.client.updates import UpdateLoginFlowWithTotpMethod
 
 pytestmark = pytest.mark.anyio

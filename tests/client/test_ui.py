@@ -7,7 +7,7 @@ import pytest
 from recorded import answer_of
 from starlette.datastructures import FormData, UploadFile
 
-from ory_guard.client.flows import Flow, LoginFlow, RecoveryFlow, RegistrationFlow, SettingsFlow
+from ory_guard.client.models.flows import Flow, LoginFlow, RecoveryFlow, RegistrationFlow, SettingsFlow
 from ory_guard.client.ui import csrf_token, find_nodes, messages_of, submit_body
 
 

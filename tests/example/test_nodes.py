@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from example_app.nodes import forms_of, has_method, render_flow, render_messages
-from ory_guard.client.flows import Flow
-from ory_guard.client.nodes import UiText
+from ory_guard.client.models.flows import Flow
+from ory_guard.client.models.ui_nodes import UiText
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ory_guard.client.flows import LoginFlow
-from ory_guard.client.operation import Operations, operation
-from ory_guard.client.readers import as_model, as_text
-from ory_guard.client.results import CreateFedcmFlowResponse, FlowErrorReport, SuccessfulNativeLogin
+from ory_guard.client.decoding import as_model, as_text
+from ory_guard.client.models.flows import LoginFlow
+from ory_guard.client.models.results import CreateFedcmFlowResponse, FlowErrorReport, SuccessfulNativeLogin
+from ory_guard.client.operations.descriptor import Operations, operation
 
 if TYPE_CHECKING:
     from ory_guard.client.updates.others import UpdateFedcmFlowBody

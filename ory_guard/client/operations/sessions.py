@@ -1,8 +1,8 @@
 """Sessions."""
 
-from ory_guard.client.operation import Operations, operation
-from ory_guard.client.readers import as_model, as_nothing, as_sessions_page
-from ory_guard.client.results import DeleteMySessionsCount, SessionsPage
+from ory_guard.client.decoding import as_model, as_nothing, as_sessions_page
+from ory_guard.client.models.results import DeleteMySessionsCount, SessionsPage
+from ory_guard.client.operations.descriptor import Operations, operation
 from ory_guard.models import Session
 
 __all__ = ["SessionsOperations"]

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx2
 from pydantic import BaseModel
 
-from ory_guard.client.table import Operation
+from ory_guard.client.operations.table import Operation
 
 __all__ = ["Body", "build_request"]
 

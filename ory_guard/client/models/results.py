@@ -4,8 +4,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, RootModel
 
-from ory_guard.client.continue_with import ContinueWith
-from ory_guard.client.reading import FrontendModel, FrozenMapping, Listed
+from ory_guard.client.models.continue_with import ContinueWith
+from ory_guard.client.models.fields import FrontendModel, FrozenMapping, Listed
 from ory_guard.models import AuthenticationMethod, Device, EnumText, Identity, Session, Timestamp
 
 __all__ = [

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from ory_guard.client.continue_with import ContinueWith
-from ory_guard.client.nodes import UiContainer
-from ory_guard.client.oauth2 import OAuth2LoginRequest
-from ory_guard.client.reading import FrontendModel, FrozenMapping, Listed
+from ory_guard.client.models.continue_with import ContinueWith
+from ory_guard.client.models.fields import FrontendModel, FrozenMapping, Listed
+from ory_guard.client.models.oauth2 import OAuth2LoginRequest
+from ory_guard.client.models.ui_nodes import UiContainer
 from ory_guard.models import EnumText, Identity, Timestamp
 
 __all__ = ["Flow", "LoginFlow", "RecoveryFlow", "RegistrationFlow", "SettingsFlow", "VerificationFlow"]

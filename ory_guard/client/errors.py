@@ -7,9 +7,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from ory_guard.client.flows import Flow
-from ory_guard.client.responses import set_cookies_of
-from ory_guard.client.table import OPERATIONS
+from ory_guard.client.models.flows import Flow
+from ory_guard.client.operations.table import OPERATIONS
+from ory_guard.client.response import set_cookies_of
 from ory_guard.exceptions import (
     BrowserLocationChangeRequired,
     FlowError,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
-from ory_guard.client.reading import FrontendModel, by_key
+from ory_guard.client.models.fields import FrontendModel, by_key
 from ory_guard.models import EnumText
 
 __all__ = [

@@ -11,11 +11,11 @@ from collections.abc import Callable, Coroutine
 from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from ory_guard.client.flows import Flow
-from ory_guard.client.readers import Reader
-from ory_guard.client.refusals import error_of
-from ory_guard.client.requests import Body
-from ory_guard.client.responses import Response, response_of
+from ory_guard.client.decoding import Reader
+from ory_guard.client.errors import error_of
+from ory_guard.client.models.flows import Flow
+from ory_guard.client.request_builder import Body
+from ory_guard.client.response import Response, response_of
 from ory_guard.exceptions import KratosProtocolError
 from ory_guard.whoami import Answer
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ValidationError
 
-from ory_guard.client.results import SessionsList, SessionsPage
+from ory_guard.client.models.results import SessionsList, SessionsPage
 from ory_guard.whoami import Answer
 
 __all__ = ["Reader", "as_model", "as_nothing", "as_sessions_page", "as_text"]

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ory_guard.client.flows import SettingsFlow
-from ory_guard.client.operation import Operations, operation
-from ory_guard.client.readers import as_model
+from ory_guard.client.decoding import as_model
+from ory_guard.client.models.flows import SettingsFlow
+from ory_guard.client.operations.descriptor import Operations, operation
 
 if TYPE_CHECKING:
     from ory_guard.client.updates.settings import UpdateSettingsFlowBody

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from ory_guard.client.reading import FrontendModel, FrozenValue, Listed
+from ory_guard.client.models.fields import FrontendModel, FrozenValue, Listed
 from ory_guard.models import EnumText, Timestamp
 
 __all__ = ["OAuth2Client", "OAuth2LoginRequest", "OAuth2OpenIdConnectContext"]

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ory_guard.client.flows import RegistrationFlow
-from ory_guard.client.operation import Operations, operation
-from ory_guard.client.readers import as_model
-from ory_guard.client.results import SuccessfulNativeRegistration
+from ory_guard.client.decoding import as_model
+from ory_guard.client.models.flows import RegistrationFlow
+from ory_guard.client.models.results import SuccessfulNativeRegistration
+from ory_guard.client.operations.descriptor import Operations, operation
 
 if TYPE_CHECKING:
     from ory_guard.client.updates.registration import UpdateRegistrationFlowBody

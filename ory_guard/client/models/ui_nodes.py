@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, Tag
 
-from ory_guard.client.reading import FrontendModel, FrozenMapping, FrozenValue, Listed, by_key
+from ory_guard.client.models.fields import FrontendModel, FrozenMapping, FrozenValue, Listed, by_key
 from ory_guard.models import EnumText
 
 __all__ = [
