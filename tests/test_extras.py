@@ -9,7 +9,6 @@ NEEDS = {
     "ory_guard.fastapi": ("fastapi", "fastapi"),
     "ory_guard.redis": ("redis", "redis"),
     "ory_guard.telemetry": ("opentelemetry", "otel"),
-    "ory_guard.testing": ("pyotp", "testing"),
     "ory_guard.tokens": ("joserfc", "tokens"),
 }
 

@@ -23,7 +23,9 @@ def test_the_root_says_which_name_it_does_not_have() -> None:
 
 def test_the_pytest_plugin_imports_none_of_the_product() -> None:
     """Coverage that starts after the plugin was loaded still sees every line of the product run."""
-    program = "import sys, ory_guard.pytest_plugin; print([m for m in sys.modules if m.startswith('ory_guard.')])"
+    program = (
+        "import sys, ory_guard.testing.pytest_plugin; print([m for m in sys.modules if m.startswith('ory_guard.')])"
+    )
     answer = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
 
-    assert answer.stdout.strip() == "['ory_guard.pytest_plugin']"
+    assert answer.stdout.strip() == "['ory_guard.testing', 'ory_guard.testing.pytest_plugin']"

@@ -17,7 +17,7 @@ import pytest
 from served import Ended, call
 
 from ory_guard.cli.ending import ExitCode
-from ory_guard.testing.fake import DEFAULT_PASSWORD as PASSWORD
+from ory_guard.testing.fake_kratos import DEFAULT_PASSWORD as PASSWORD
 
 SEED = Path(__file__).parent / "people.json"
 

@@ -8,7 +8,7 @@ from asgi_calls import Application, websocket_scope
 
 from example_app.token import fetch_token
 from ory_guard.exceptions import FlowInvalid
-from ory_guard.testing.fake import DEFAULT_PASSWORD
+from ory_guard.testing.fake_kratos import DEFAULT_PASSWORD
 
 from .server import serve
 from .stage import APP_URL, Stage, embedded_stage

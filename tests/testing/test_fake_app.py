@@ -15,7 +15,7 @@ from starlette.websockets import WebSocketDisconnect
 from visitor import HTML, Visitor
 
 from ory_guard.testing import FakeKratos, ManualClock
-from ory_guard.testing.answers import ApiError
+from ory_guard.testing.server.response import ApiError
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ APP = """
 
     from ory_guard import GuardSettings, OryGuard, OrySessionMiddleware
 
-    pytest_plugins = ["ory_guard.pytest_plugin"]
+    pytest_plugins = ["ory_guard.testing.pytest_plugin"]
 
     async def me(request):
         session = request.state.session
@@ -109,16 +109,17 @@ def test_the_fake_is_set_up_by_a_fixture(inner: pytest.Pytester) -> None:
 
 def test_the_testing_kit_is_loaded_by_the_first_fixture(inner: pytest.Pytester) -> None:
     """A test run that asks for no fixture imports neither the kit nor what it needs."""
-    inner.makeconftest('pytest_plugins = ["ory_guard.pytest_plugin"]')
+    inner.makeconftest('pytest_plugins = ["ory_guard.testing.pytest_plugin"]')
     inner.makepyfile(
         """
         import sys
 
         def test_nothing_is_loaded():
-            assert not {"ory_guard.testing", "pyotp", "segno", "joserfc", "jsonschema"} & sys.modules.keys()
+            loaded = sys.modules.keys()
+            assert not {"ory_guard.testing.fake_kratos", "pyotp", "segno", "joserfc", "jsonschema"} & loaded
 
         def test_the_kit_is_loaded(fake_kratos):
-            assert "ory_guard.testing" in sys.modules
+            assert "ory_guard.testing.fake_kratos" in sys.modules
         """
     )
     inner.runpytest_subprocess("-q").assert_outcomes(passed=2)

@@ -1,0 +1,1 @@
+"""The self-service flows: login, registration, settings, recovery, verification, logout."""

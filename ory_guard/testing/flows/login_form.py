@@ -1,0 +1,58 @@
+"""The forms of a login flow."""
+
+from ory_guard.testing.flows.ui_messages import message
+from ory_guard.testing.flows.ui_nodes import Ui, input_node, password_node, submit_node
+from ory_guard.testing.settings import FakeKratosSettings
+from ory_guard.testing.store.identity_schema import IdentitySchema
+from ory_guard.testing.store.records import Identity
+
+__all__ = ["fill_first_factor", "fill_refresh", "fill_second_factor"]
+
+
+def fill_first_factor(ui: Ui, settings: FakeKratosSettings, schema: IdentitySchema) -> None:
+    """Ask anybody for a first factor: providers come first, as in Kratos."""
+    _fill_providers(ui, settings)
+    trait = schema.identifier_trait
+    if not settings.enabled("password") or trait is None:
+        return
+    label = message(1070002, {"name": trait.name, "title": trait.title})
+    ui.put(input_node("default", "identifier", "text", "", label, required=True))
+    ui.put(password_node("current-password"))
+    ui.put(submit_node("password", "password", 1010022))
+
+
+def fill_refresh(ui: Ui, settings: FakeKratosSettings, identity: Identity, schema: IdentitySchema) -> None:
+    """Ask somebody for the first factors that they have."""
+    if identity.credentials.oidc_subjects:
+        _fill_providers(ui, settings, only=frozenset(identity.credentials.oidc_subjects))
+    if identity.credentials.password is None or not settings.enabled("password"):
+        return
+    identifier = next(iter(schema.identifiers(identity.traits)), "")
+    ui.put(input_node("default", "identifier", "hidden", identifier))
+    ui.put(password_node("current-password"))
+    ui.put(submit_node("password", "password", 1010001))
+
+
+def fill_second_factor(ui: Ui, settings: FakeKratosSettings, identity: Identity) -> None:
+    """Ask for the second factors that are enrolled: for none if there is none."""
+    enrolled = identity.credentials.second_factors
+    if "totp" in enrolled and settings.enabled("totp"):
+        ui.put(input_node("totp", "totp_code", "text", "", message(1010006), required=True))
+        ui.put(submit_node("totp", "totp", 1010009))
+    if "lookup_secret" in enrolled and settings.enabled("lookup_secret"):
+        label = message(1010007)
+        ui.put(input_node("lookup_secret", "lookup_secret", "text", "", label, required=True))
+        ui.put(submit_node("lookup_secret", "lookup_secret", 1010010))
+
+
+def _fill_providers(
+    ui: Ui,
+    settings: FakeKratosSettings,
+    only: frozenset[str] | None = None,
+) -> None:
+    if not settings.enabled("oidc"):
+        return
+    shown = [one.id for one in settings.oidc_providers if only is None or one.id in only]
+    ui.nodes[:0] = [
+        submit_node("oidc", name, 1010002, "provider", provider=name, provider_id=name) for name in shown
+    ]

@@ -1,0 +1,122 @@
+"""The public operations and where they are: the 32 of the document, and what browsers need besides."""
+
+from ory_guard.testing.api.admin import AdminEndpoints
+from ory_guard.testing.api.service import ServiceEndpoints
+from ory_guard.testing.api.sessions import SessionEndpoints
+from ory_guard.testing.flows.flow import FlowEndpoints
+from ory_guard.testing.flows.login import LoginEndpoints
+from ory_guard.testing.flows.logout import LogoutEndpoints
+from ory_guard.testing.flows.recovery import RecoveryEndpoints
+from ory_guard.testing.flows.registration import RegistrationEndpoints
+from ory_guard.testing.flows.settings import SettingsEndpoints
+from ory_guard.testing.flows.verification import VerificationEndpoints
+from ory_guard.testing.flows.webauthn import get_web_authn_java_script
+from ory_guard.testing.oidc.callback import OidcCallback
+from ory_guard.testing.oidc.provider import FakeOidcProvider
+from ory_guard.testing.oidc.redirect import OidcRedirects
+from ory_guard.testing.server.asgi import ANY, Route
+from ory_guard.testing.server.state import Server
+from ory_guard.testing.store.sessions import Sessions
+from ory_guard.testing.store.tokenizer import Tokenizer
+
+__all__ = ["admin_routes", "public_routes"]
+
+
+def public_routes(
+    server: Server,
+    sessions: Sessions,
+    tokenizer: Tokenizer,
+    provider: FakeOidcProvider,
+) -> list[Route]:
+    """Return the routes of the public application."""
+    redirects = OidcRedirects(server, provider)
+    verification = VerificationEndpoints(server, sessions)
+    login = LoginEndpoints(server, sessions, redirects)
+    registration = RegistrationEndpoints(server, sessions, redirects, verification)
+    settings = SettingsEndpoints(server, sessions, redirects)
+    recovery = RecoveryEndpoints(server, sessions, settings)
+    oidc = OidcCallback(
+        server,
+        sessions,
+        redirects=redirects,
+        provider=provider,
+        login=login,
+        registration=registration,
+        settings=settings,
+    )
+    flows: list[FlowEndpoints] = [login, registration, settings, recovery, verification]
+    return [
+        *(route for flow in flows for route in _flow_routes(flow)),
+        Route("GET", settings.path, settings.submit, browser=True),
+        *_session_routes(SessionEndpoints(server, sessions, tokenizer.tokenize), oidc),
+        *_logout_routes(LogoutEndpoints(server, sessions)),
+        *_service_routes(ServiceEndpoints(server)),
+        Route("GET", "/self-service/methods/oidc/callback/{}", oidc.callback, browser=True),
+        Route("GET", "/fake-oidc/{}/auth", provider.consent_page),
+        Route("POST", "/fake-oidc/{}/auth", provider.consent),
+    ]
+
+
+def _flow_routes(flow: FlowEndpoints) -> list[Route]:
+    return [
+        Route("GET", f"{flow.path}/api", flow.create_native),
+        Route("GET", f"{flow.path}/browser", flow.create_browser, browser=True, sets_csrf=True),
+        Route("GET", f"{flow.path}/flows", flow.get, sets_csrf=True),
+        Route("POST", flow.path, flow.submit, browser=True),
+    ]
+
+
+def _session_routes(endpoints: SessionEndpoints, oidc: OidcCallback) -> list[Route]:
+    return [
+        Route(ANY, "/sessions/whoami", endpoints.whoami),
+        Route("GET", "/sessions", endpoints.list_others),
+        Route("DELETE", "/sessions", endpoints.disable_others),
+        Route("GET", "/sessions/token-exchange", oidc.exchange_session_token),
+        Route("DELETE", "/sessions/{}", endpoints.disable),
+    ]
+
+
+def _logout_routes(endpoints: LogoutEndpoints) -> list[Route]:
+    path = "/self-service/logout"
+    return [
+        Route("GET", f"{path}/browser", endpoints.create_browser, browser=True, sets_csrf=True),
+        Route("GET", path, endpoints.submit, browser=True, sets_csrf=True),
+        Route("DELETE", f"{path}/api", endpoints.perform_native),
+    ]
+
+
+def _service_routes(endpoints: ServiceEndpoints) -> list[Route]:
+    return [
+        Route("GET", "/self-service/errors", endpoints.get_flow_error, sets_csrf=True),
+        Route("GET", "/self-service/fed-cm/parameters", endpoints.create_fedcm_flow, sets_csrf=True),
+        Route("POST", "/self-service/fed-cm/token", endpoints.update_fedcm_flow, sets_csrf=True),
+        Route("GET", "/.well-known/ory/webauthn.js", get_web_authn_java_script, sets_csrf=True),
+        Route("GET", "/schemas/{}", endpoints.get_schema),
+        Route("GET", "/health/alive", endpoints.health),
+        Route("GET", "/health/ready", endpoints.health),
+    ]
+
+
+def admin_routes(server: Server, sessions: Sessions) -> list[Route]:
+    """Return the routes of the admin application."""
+    admin = AdminEndpoints(server, sessions)
+    service = ServiceEndpoints(server)
+    identities, number = "/admin/identities", "/admin/identities/{}"
+    return [
+        Route("GET", identities, admin.list_identities),
+        Route("POST", identities, admin.create_identity),
+        Route("GET", number, admin.get_identity),
+        Route("PATCH", number, admin.patch_identity),
+        Route("DELETE", number, admin.delete_identity),
+        Route("GET", f"{number}/sessions", admin.list_identity_sessions),
+        Route("DELETE", f"{number}/sessions", admin.delete_identity_sessions),
+        Route("GET", "/admin/sessions", admin.list_sessions),
+        Route("GET", "/admin/sessions/{}", admin.get_session),
+        Route("PATCH", "/admin/sessions/{}/extend", admin.extend_session),
+        Route("DELETE", "/admin/sessions/{}", admin.disable_session),
+        Route("GET", "/admin/courier/messages", admin.list_courier_messages),
+        Route("GET", "/admin/health/alive", service.health),
+        Route("GET", "/admin/health/ready", service.health),
+        Route("GET", "/health/alive", service.health),
+        Route("GET", "/health/ready", service.health),
+    ]

@@ -1,0 +1,1 @@
+"""The records of the fake: identities, sessions, and the rules about them."""

@@ -1,0 +1,97 @@
+"""The documents that Kratos sends about identities and sessions."""
+
+from typing import Any
+
+from ory_guard.testing.clock import timestamp
+from ory_guard.testing.store.records import Address, AuthenticationMethod, Device, Identity, Session
+
+__all__ = ["identity_document", "session_document"]
+
+
+def identity_document(identity: Identity, schema_url: str, *, addresses: bool = True) -> dict[str, Any]:
+    """
+    Describe an identity as its owner sees it.
+
+    Args:
+        identity: Whom to describe.
+        schema_url: Where its schema is served; lists of sessions leave it empty.
+        addresses: Whether the addresses are included; lists of sessions leave them out.
+    """
+    document: dict[str, Any] = {
+        "id": identity.id,
+        "schema_id": identity.schema_id,
+        "schema_url": schema_url,
+        "state": identity.state,
+        "state_changed_at": timestamp(identity.state_changed_at),
+        "traits": identity.traits,
+    }
+    if addresses and identity.verifiable_addresses:
+        document["verifiable_addresses"] = [_verifiable(one) for one in identity.verifiable_addresses]
+    if addresses and identity.recovery_addresses:
+        document["recovery_addresses"] = [_recovery(one) for one in identity.recovery_addresses]
+    return document | {
+        "metadata_public": identity.metadata_public,
+        "created_at": timestamp(identity.created_at),
+        "updated_at": timestamp(identity.updated_at),
+        "organization_id": identity.organization_id,
+        **({"external_id": identity.external_id} if identity.external_id else {}),
+    }
+
+
+def session_document(session: Session, identity: dict[str, Any], *, active: bool = True) -> dict[str, Any]:
+    """Describe a session as `/sessions/whoami` does."""
+    return {
+        "id": session.id,
+        "active": active,
+        "expires_at": timestamp(session.expires_at),
+        "authenticated_at": timestamp(session.authenticated_at),
+        "authenticator_assurance_level": session.aal,
+        "authentication_methods": [_method(one) for one in session.methods],
+        "issued_at": timestamp(session.issued_at),
+        "identity": identity,
+        "devices": [_device(one) for one in session.devices],
+    }
+
+
+def _verifiable(address: Address) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "id": address.id,
+        "value": address.value,
+        "verified": address.verified,
+        "via": address.via,
+        "status": address.status,
+    }
+    if address.verified_at is not None:
+        document["verified_at"] = timestamp(address.verified_at)
+    return document | {
+        "created_at": timestamp(address.created_at),
+        "updated_at": timestamp(address.updated_at),
+    }
+
+
+def _recovery(address: Address) -> dict[str, Any]:
+    return {
+        "id": address.id,
+        "value": address.value,
+        "via": address.via,
+        "created_at": timestamp(address.created_at),
+        "updated_at": timestamp(address.updated_at),
+    }
+
+
+def _method(method: AuthenticationMethod) -> dict[str, Any]:
+    document = {
+        "method": method.method,
+        "aal": method.aal,
+        "completed_at": timestamp(method.completed_at),
+    }
+    return document | ({"provider": method.provider} if method.provider else {})
+
+
+def _device(device: Device) -> dict[str, Any]:
+    return {
+        "id": device.id,
+        "ip_address": device.ip_address,
+        "user_agent": device.user_agent,
+        "location": device.location,
+    }
