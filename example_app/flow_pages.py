@@ -17,7 +17,7 @@ from example_app.nodes import has_error, has_method
 from example_app.site import CurrentSite, Site, go_on, kratos_cookies, kratos_url
 from ory_guard.client.models.flows import Flow, LoginFlow, SettingsFlow
 from ory_guard.client.ui import find_nodes
-from ory_guard.exceptions import FlowExpired, FlowForbidden, FlowNotFound, KratosRefusal
+from ory_guard.exceptions import FlowExpired, FlowForbidden, FlowNotFound, KratosAPIError
 
 __all__ = ["router"]
 
@@ -76,7 +76,7 @@ async def _read(request: Request, site: Site, page: FlowPage, flow_id: str) -> F
         return _restart(site, page, "gone")
     except FlowForbidden as forbidden:
         return _forbidden(request, site, page, forbidden)
-    except KratosRefusal as refusal:
+    except KratosAPIError as refusal:
         if refusal.status_code == 401:
             return go_on(kratos_url(site, "login", return_to=_own(site, page.name)))
         return _restart(site, page, "gone")
@@ -166,7 +166,7 @@ async def error(request: Request, site: CurrentSite, id: str = "") -> Response: 
     report = None
     try:
         report = (await site.guard.client.get_flow_error(id=id)).error if id else None
-    except (KratosRefusal, ValueError):
+    except (KratosAPIError, ValueError):
         report = None
     words = {"page": None, "start": kratos_url(site, "login"), "error": report}
     return site.page(request, "error.html", words, status_code=200 if report else 404)

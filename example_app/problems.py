@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from example_app.site import go_on, kratos_url, site_of
 from ory_guard.answers import answer_refusal, is_navigation
-from ory_guard.exceptions import KratosRateLimited, KratosRefusal, KratosUnavailable, Refusal, RequirementNotMet
+from ory_guard.exceptions import KratosAPIError, KratosRateLimited, KratosUnavailable, Refusal, RequirementNotMet
 
 __all__ = ["add_problem_pages"]
 
@@ -26,7 +26,7 @@ def add_problem_pages(app: FastAPI) -> None:
     """Show problems as pages of the product."""
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(KratosUnavailable, _kratos_unavailable)
-    app.add_exception_handler(KratosRefusal, _kratos_refused)
+    app.add_exception_handler(KratosAPIError, _kratos_refused)
     app.add_exception_handler(HTTPException, _failed)
     app.add_exception_handler(RequestValidationError, _not_understood)
 
@@ -55,7 +55,7 @@ async def _kratos_unavailable(request: Request, error: Exception) -> Response:
 
 async def _kratos_refused(request: Request, error: Exception) -> Response:
     """Answer where Kratos does not know the session any more that the guard still remembered."""
-    assert isinstance(error, KratosRefusal)  # noqa: S101 - what it is registered for
+    assert isinstance(error, KratosAPIError)  # noqa: S101 - what it is registered for
     site = site_of(request)
     session = request.state.session
     if session is not None:

@@ -7,7 +7,7 @@ OryGuardError            .code (stable), .status_code
 │                        ReauthenticationRequired, RequirementNotMet, CsrfViolation 403 ·
 │                        SessionCheckUnavailable 503
 ├─ KratosUnavailable     503, Kratos failed: KratosTimeout · KratosRateLimited · KratosProtocolError
-├─ KratosRefusal         any other 4xx that Kratos answered
+├─ KratosAPIError        any other 4xx that Kratos answered
 └─ FlowError             a flow can't go on: FlowExpired 410 · FlowNotFound 404 · FlowForbidden 403 ·
                          FlowInvalid, SessionAlreadyAvailable 400 · BrowserLocationChangeRequired 422
 ```
@@ -26,9 +26,9 @@ __all__ = [
     "FlowForbidden",
     "FlowInvalid",
     "FlowNotFound",
+    "KratosAPIError",
     "KratosProtocolError",
     "KratosRateLimited",
-    "KratosRefusal",
     "KratosTimeout",
     "KratosUnavailable",
     "OryGuardError",
@@ -192,7 +192,7 @@ class KratosProtocolError(KratosUnavailable):
     code = "kratos_protocol_error"
 
 
-class KratosRefusal(OryGuardError):
+class KratosAPIError(OryGuardError):
     """Kratos refused an operation in a way that no other class names.
 
     Args:
@@ -204,7 +204,7 @@ class KratosRefusal(OryGuardError):
         set_cookies: The answer's `Set-Cookie` values, for the browser that the operation was made for.
     """
 
-    code = "kratos_refusal"
+    code = "kratos_api_error"
 
     def __init__(
         self,

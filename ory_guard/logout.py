@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ory_guard.credentials import Credential
-from ory_guard.exceptions import FlowError, KratosProtocolError, KratosRefusal
+from ory_guard.exceptions import FlowError, KratosAPIError, KratosProtocolError
 
 if TYPE_CHECKING:
     from ory_guard.client import FrontendClient
@@ -17,7 +17,7 @@ def _cookie(credential: Credential) -> str:
     return credential.header()[1].decode("ascii")
 
 
-def _unexpected(error: KratosRefusal | FlowError) -> KratosProtocolError:
+def _unexpected(error: KratosAPIError | FlowError) -> KratosProtocolError:
     # Kratos gives no other refusal here: something stands in between, or it is not Kratos.
     return KratosProtocolError(str(error))
 
@@ -30,7 +30,7 @@ async def logout_link(client: "FrontendClient", credential: Credential, return_t
     """
     try:
         flow = await client.create_browser_logout_flow(cookie=_cookie(credential), return_to=return_to)
-    except (KratosRefusal, FlowError) as error:
+    except (KratosAPIError, FlowError) as error:
         if error.status_code == _UNAUTHORIZED:
             return None
         raise _unexpected(error) from None
@@ -52,7 +52,7 @@ async def end_session_at_kratos(client: "FrontendClient", credential: Credential
             return ()
         flow = await client.create_browser_logout_flow(cookie=_cookie(credential))
         answer = await client.with_response.update_logout_flow(token=flow.logout_token, cookie=_cookie(credential))
-    except (KratosRefusal, FlowError) as error:
+    except (KratosAPIError, FlowError) as error:
         if error.status_code == _UNAUTHORIZED and credential.kind == "cookie":
             return ()
         raise _unexpected(error) from None

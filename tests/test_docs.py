@@ -143,7 +143,7 @@ def test_every_error_code_has_a_heading() -> None:
     for kind in classes:
         text = sections[kind.code]
         assert f"`{kind.__name__}`" in text
-        assert str(kind.status_code) in text or kind in (exceptions.KratosRefusal, exceptions.ConfigurationError)
+        assert str(kind.status_code) in text or kind in (exceptions.KratosAPIError, exceptions.ConfigurationError)
 
 
 def test_every_promise_names_tests_that_exist() -> None:

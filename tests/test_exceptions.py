@@ -5,8 +5,8 @@ import pytest
 from ory_guard import exceptions
 from ory_guard.exceptions import (
     FlowError,
+    KratosAPIError,
     KratosRateLimited,
-    KratosRefusal,
     OryGuardError,
     Refusal,
     SessionRequired,
@@ -49,7 +49,7 @@ def test_every_error_has_its_place_in_the_contract() -> None:
     """A new error class is a change of the contract, and has to be written down here."""
     errors = {name for name in exceptions.__all__ if isinstance(getattr(exceptions, name), type)}
 
-    assert {*CONTRACT, "KratosRefusal", "Failure"} == errors
+    assert {*CONTRACT, "KratosAPIError", "Failure"} == errors
     assert sorted(exceptions.__all__) == exceptions.__all__
 
 
@@ -81,7 +81,7 @@ def test_a_rate_limit_says_how_long_to_wait() -> None:
 
 def test_a_refusal_of_kratos_keeps_what_was_answered() -> None:
     """Its status is the one that was answered, not the class's."""
-    error = KratosRefusal("no", status_code=418, error_id="teapot", reason="short and stout")
+    error = KratosAPIError("no", status_code=418, error_id="teapot", reason="short and stout")
 
     assert (error.status_code, error.error_id, error.reason) == (418, "teapot", "short and stout")
     assert (error.redirect_browser_to, error.set_cookies) == (None, ())

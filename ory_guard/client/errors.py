@@ -17,9 +17,9 @@ from ory_guard.exceptions import (
     FlowForbidden,
     FlowInvalid,
     FlowNotFound,
+    KratosAPIError,
     KratosProtocolError,
     KratosRateLimited,
-    KratosRefusal,
     KratosUnavailable,
     OryGuardError,
     SessionAlreadyAvailable,
@@ -100,7 +100,7 @@ def _refusal(name: str, answer: Answer, body: Mapping[str, Any]) -> OryGuardErro
     }
     shown = f"{answer.status} {error_id}" if error_id and _ID.fullmatch(error_id) else f"{answer.status}"
     if kind is None or (kind is BrowserLocationChangeRequired and redirect is None):
-        return KratosRefusal(f"{name}: Kratos answered {shown}", status_code=answer.status, **known)
+        return KratosAPIError(f"{name}: Kratos answered {shown}", status_code=answer.status, **known)
     use_flow_id = _text(body.get("use_flow_id"))
     return kind(f"{name}: {_ADVICE[kind]} (Kratos answered {shown})", use_flow_id=use_flow_id, **known)
 

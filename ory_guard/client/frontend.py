@@ -93,7 +93,7 @@ class FrontendClient(_AllOperations):
             cookie: The browser's `Cookie` header.
 
         Raises:
-            KratosRefusal: 401 without a session, 403 for one that lacks its second factor.
+            KratosAPIError: 401 without a session, 403 for one that lacks its second factor.
         """
         token, seen = None, 0
         while True:

@@ -19,7 +19,7 @@ from ory_guard.client.updates import (
     UpdateSettingsFlowWithPasswordMethod,
     UpdateSettingsFlowWithProfileMethod,
 )
-from ory_guard.exceptions import BrowserLocationChangeRequired, FlowForbidden, FlowInvalid, KratosRefusal
+from ory_guard.exceptions import BrowserLocationChangeRequired, FlowForbidden, FlowInvalid, KratosAPIError
 from ory_guard.models import Session
 from ory_guard.testing import FakeKratos
 
@@ -128,12 +128,12 @@ async def test_native_journey(client: FrontendClient, email: str) -> None:
     mine = await client.to_session(x_session_token=token)
     assert mine.id in sessions
     await client.disable_my_session(id=mine.id, x_session_token=other)
-    with pytest.raises(KratosRefusal) as refused:
+    with pytest.raises(KratosAPIError) as refused:
         await client.to_session(authorization=f"Bearer {token}")
     assert refused.value.status_code == 401
 
     await client.perform_native_logout(body=PerformNativeLogoutBody(session_token=other))
-    with pytest.raises(KratosRefusal):
+    with pytest.raises(KratosAPIError):
         await client.to_session(x_session_token=other)
 
 
@@ -187,7 +187,7 @@ async def sign_out(client: FrontendClient, browser: Browser) -> None:
     logout = await client.create_browser_logout_flow(cookie=browser.cookie)
     done = await client.with_response.update_logout_flow(token=logout.logout_token, cookie=browser.cookie)
     browser.take(done.set_cookies)
-    with pytest.raises(KratosRefusal):
+    with pytest.raises(KratosAPIError):
         await client.to_session(cookie=browser.cookie)
 
 

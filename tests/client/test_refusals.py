@@ -12,9 +12,9 @@ from ory_guard.exceptions import (
     FlowExpired,
     FlowForbidden,
     FlowInvalid,
+    KratosAPIError,
     KratosProtocolError,
     KratosRateLimited,
-    KratosRefusal,
     KratosUnavailable,
     OryGuardError,
 )
@@ -92,7 +92,7 @@ async def test_whoami_without_its_second_factor() -> None:
 
     error = await raised_by("to_session", response(403, body))
 
-    assert isinstance(error, KratosRefusal)
+    assert isinstance(error, KratosAPIError)
     assert (error.status_code, error.error_id, error.redirect_browser_to) == (
         403,
         "session_aal2_required",
@@ -103,11 +103,11 @@ async def test_whoami_without_its_second_factor() -> None:
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (400, "KratosRefusal"),
-        (401, "KratosRefusal"),
+        (400, "KratosAPIError"),
+        (401, "KratosAPIError"),
         (403, "FlowForbidden"),
         (404, "FlowNotFound"),
-        (409, "KratosRefusal"),
+        (409, "KratosAPIError"),
         (410, "FlowExpired"),
         (429, "KratosRateLimited"),
         (500, "KratosUnavailable"),
@@ -139,7 +139,7 @@ async def test_text_bodies() -> None:
     """A 404 in plain text is no riddle: the operation is not there."""
     error = await replayed("fedcm.parameters", "create_fedcm_flow")
 
-    assert isinstance(error, KratosRefusal)
+    assert isinstance(error, KratosAPIError)
     assert (error.status_code, error.error_id, error.reason) == (404, None, None)
 
 
@@ -147,7 +147,7 @@ async def test_location_change_without_a_location_is_a_refusal() -> None:
     """A 422 that does not say where to go can't be followed."""
     error = await update_login(response(422, {"error": {"id": "browser_location_change_required"}}))
 
-    assert isinstance(error, KratosRefusal)
+    assert isinstance(error, KratosAPIError)
     assert error.status_code == 422
 
 

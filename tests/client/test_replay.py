@@ -15,18 +15,18 @@ from ory_guard import exceptions
 from ory_guard.client import FrontendClient
 from ory_guard.client.operations.table import OPERATIONS
 from ory_guard.client.request_builder import Body
-from ory_guard.exceptions import FlowError, KratosRefusal, OryGuardError
+from ory_guard.exceptions import FlowError, KratosAPIError, OryGuardError
 
 pytestmark = pytest.mark.anyio
 
 ERRORS = {
     (400, "UI"): "FlowInvalid",
     (400, "session_already_available"): "SessionAlreadyAvailable",
-    (400, "self_service_flow_return_to_forbidden"): "KratosRefusal",
-    (400, None): "KratosRefusal",
-    (401, "session_aal1_required"): "KratosRefusal",
-    (401, "session_inactive"): "KratosRefusal",
-    (401, None): "KratosRefusal",
+    (400, "self_service_flow_return_to_forbidden"): "KratosAPIError",
+    (400, None): "KratosAPIError",
+    (401, "session_aal1_required"): "KratosAPIError",
+    (401, "session_inactive"): "KratosAPIError",
+    (401, None): "KratosAPIError",
     (403, None): "FlowForbidden",
     (403, "security_csrf_violation"): "FlowForbidden",
     (403, "security_identity_mismatch"): "FlowForbidden",
@@ -88,7 +88,7 @@ def expected_error(exchange: Exchange) -> str:
     body = answer["body"] if isinstance(answer["body"], dict) else {}
     error_id = "UI" if "ui" in body else body.get("error", {}).get("id")
     expected = ERRORS[answer["status"], error_id if answer["status"] != 500 else None]
-    return "KratosRefusal" if exchange.operation in _NO_FLOW and expected.startswith("Flow") else expected
+    return "KratosAPIError" if exchange.operation in _NO_FLOW and expected.startswith("Flow") else expected
 
 
 def test_the_recordings_are_all_there() -> None:
@@ -129,7 +129,7 @@ async def test_answer_parses_or_raises(exchange: Exchange) -> None:
             await call(client, exchange, bodies_of(exchange)[0])
         assert type(caught.value) is getattr(exceptions, expected_error(exchange))
         assert not [secret for secret in secrets_of(exchange) if secret in repr(caught.value)]
-        if isinstance(caught.value, FlowError | KratosRefusal):
+        if isinstance(caught.value, FlowError | KratosAPIError):
             assert caught.value.set_cookies == cookies
         return
     answer = await call(client, exchange, bodies_of(exchange)[0])

@@ -45,7 +45,7 @@ class LoginOperations(Operations):
         Raises:
             SessionAlreadyAvailable: Somebody is signed in, at this level.
             FlowForbidden: This browser or session may not start it.
-            KratosRefusal: 400 for a `return_to` that is not allowed, 401 for aal2 without a session.
+            KratosAPIError: 400 for a `return_to` that is not allowed, 401 for aal2 without a session.
         """
         return await self._ask(
             "create_browser_login_flow",
@@ -88,7 +88,7 @@ class LoginOperations(Operations):
         Raises:
             SessionAlreadyAvailable: The token is good already.
             FlowForbidden: This session may not start it.
-            KratosRefusal: 400 for a `return_to` that is not allowed, 401 for aal2 without a session.
+            KratosAPIError: 400 for a `return_to` that is not allowed, 401 for aal2 without a session.
         """
         return await self._ask(
             "create_native_login_flow",
@@ -162,7 +162,7 @@ class LoginOperations(Operations):
             return_to_code: The `code` that came to `return_to`.
 
         Raises:
-            KratosRefusal: 404 while there is no session for the codes, 400 where one is empty.
+            KratosAPIError: 404 while there is no session for the codes, 400 where one is empty.
         """
         return await self._ask(
             "exchange_session_token",

@@ -27,7 +27,7 @@ class LogoutOperations(Operations):
             return_to: Where the browser goes afterwards; Kratos has to allow it.
 
         Raises:
-            KratosRefusal: 401 without a session, 400 for a `return_to` that is not allowed.
+            KratosAPIError: 401 without a session, 400 for a `return_to` that is not allowed.
         """
         return await self._ask(
             "create_browser_logout_flow", as_model(LogoutFlow), cookie=cookie, return_to=return_to
@@ -45,7 +45,7 @@ class LogoutOperations(Operations):
             cookie: The browser's `Cookie` header with its session.
 
         Raises:
-            KratosRefusal: The token is not this session's, or there is no session.
+            KratosAPIError: The token is not this session's, or there is no session.
         """
         await self._ask("update_logout_flow", as_nothing, token=token, return_to=return_to, cookie=cookie)
 
@@ -57,6 +57,6 @@ class LogoutOperations(Operations):
             body: The token; a mapping goes out as it is.
 
         Raises:
-            KratosRefusal: 403 where there is no token, 400 where it is malformed.
+            KratosAPIError: 403 where there is no token, 400 where it is malformed.
         """
         await self._ask("perform_native_logout", as_nothing, body=body)

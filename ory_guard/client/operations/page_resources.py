@@ -25,7 +25,7 @@ class PageOperations(Operations):
             id: The `id` in the error page's address.
 
         Raises:
-            KratosRefusal: 404 for an unknown id.
+            KratosAPIError: 404 for an unknown id.
         """
         return await self._ask("get_flow_error", as_model(FlowErrorReport), id=id)
 
@@ -34,7 +34,7 @@ class PageOperations(Operations):
         """Get the script that pages with security keys or passkeys need.
 
         Raises:
-            KratosRefusal: This Kratos has no such script.
+            KratosAPIError: This Kratos has no such script.
         """
         return await self._ask("get_web_authn_java_script", as_text)
 
@@ -47,7 +47,7 @@ class PageOperations(Operations):
 
         Raises:
             FlowForbidden: This browser may not start it.
-            KratosRefusal: 404 where Kratos does not have it.
+            KratosAPIError: 404 where Kratos does not have it.
         """
         return await self._ask("create_fedcm_flow", as_model(CreateFedcmFlowResponse), cookie=cookie)
 

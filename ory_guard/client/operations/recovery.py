@@ -29,7 +29,7 @@ class RecoveryOperations(Operations):
         Raises:
             SessionAlreadyAvailable: Somebody is signed in.
             FlowForbidden: This browser or session may not start it.
-            KratosRefusal: 400 for a `return_to` that is not allowed, or where recovery is off.
+            KratosAPIError: 400 for a `return_to` that is not allowed, or where recovery is off.
         """
         return await self._ask(
             "create_browser_recovery_flow", as_model(RecoveryFlow), return_to=return_to, cookie=cookie
@@ -41,7 +41,7 @@ class RecoveryOperations(Operations):
 
         Raises:
             FlowForbidden: This client may not start it.
-            KratosRefusal: 400 where recovery is off.
+            KratosAPIError: 400 where recovery is off.
         """
         return await self._ask("create_native_recovery_flow", as_model(RecoveryFlow))
 

@@ -41,7 +41,7 @@ class RegistrationOperations(Operations):
         Raises:
             SessionAlreadyAvailable: Somebody is signed in.
             FlowForbidden: This browser or session may not start it.
-            KratosRefusal: 400 for a `return_to` that is not allowed, or where registration is off.
+            KratosAPIError: 400 for a `return_to` that is not allowed, or where registration is off.
         """
         return await self._ask(
             "create_browser_registration_flow",
@@ -73,7 +73,7 @@ class RegistrationOperations(Operations):
 
         Raises:
             FlowForbidden: This client may not start it.
-            KratosRefusal: 400 for a `return_to` that is not allowed, or where registration is off.
+            KratosAPIError: 400 for a `return_to` that is not allowed, or where registration is off.
         """
         return await self._ask(
             "create_native_registration_flow",

@@ -32,7 +32,7 @@ class SessionsOperations(Operations):
             authorization: `Bearer` and a session token.
 
         Raises:
-            KratosRefusal: 401 for a credential that is no session, 403 `session_aal2_required` for one that
+            KratosAPIError: 401 for a credential that is no session, 403 `session_aal2_required` for one that
                 lacks its second factor (`redirect_browser_to` leads there), 400 for an unknown template.
         """
         return await self._ask(
@@ -66,7 +66,7 @@ class SessionsOperations(Operations):
             cookie: The browser's `Cookie` header.
 
         Raises:
-            KratosRefusal: 401 without a session, 403 for one that lacks its second factor.
+            KratosAPIError: 401 without a session, 403 for one that lacks its second factor.
         """
         return await self._ask(
             "list_my_sessions",
@@ -91,7 +91,7 @@ class SessionsOperations(Operations):
             cookie: The browser's `Cookie` header.
 
         Raises:
-            KratosRefusal: 400 for the session that asks, 401 without a session.
+            KratosAPIError: 400 for the session that asks, 401 without a session.
         """
         await self._ask("disable_my_session", as_nothing, id=id, x_session_token=x_session_token, cookie=cookie)
 
@@ -106,7 +106,7 @@ class SessionsOperations(Operations):
             cookie: The browser's `Cookie` header.
 
         Raises:
-            KratosRefusal: 401 without a session.
+            KratosAPIError: 401 without a session.
         """
         return await self._ask(
             "disable_my_other_sessions",

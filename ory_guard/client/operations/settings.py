@@ -28,7 +28,7 @@ class SettingsOperations(Operations):
 
         Raises:
             FlowForbidden: The session lacks its second factor; `redirect_browser_to` leads there.
-            KratosRefusal: 401 without a session, 400 for a `return_to` that is not allowed.
+            KratosAPIError: 401 without a session, 400 for a `return_to` that is not allowed.
         """
         return await self._ask(
             "create_browser_settings_flow", as_model(SettingsFlow), return_to=return_to, cookie=cookie
@@ -43,7 +43,7 @@ class SettingsOperations(Operations):
 
         Raises:
             FlowForbidden: The session lacks its second factor.
-            KratosRefusal: 401 without a session.
+            KratosAPIError: 401 without a session.
         """
         return await self._ask(
             "create_native_settings_flow", as_model(SettingsFlow), x_session_token=x_session_token
@@ -64,7 +64,7 @@ class SettingsOperations(Operations):
             FlowNotFound: There is no such flow.
             FlowExpired: It is too old.
             FlowForbidden: It is another identity's, or the session lacks its second factor.
-            KratosRefusal: 401 without a session.
+            KratosAPIError: 401 without a session.
         """
         return await self._ask(
             "get_settings_flow", as_model(SettingsFlow), id=id, x_session_token=x_session_token, cookie=cookie
@@ -97,7 +97,7 @@ class SettingsOperations(Operations):
             BrowserLocationChangeRequired: Go to a provider.
             FlowExpired: The flow is too old; `use_flow_id` names its successor.
             FlowNotFound: There is no such flow.
-            KratosRefusal: 401 without a session.
+            KratosAPIError: 401 without a session.
         """
         return await self._ask(
             "update_settings_flow",

@@ -28,7 +28,7 @@ class VerificationOperations(Operations):
 
         Raises:
             FlowForbidden: This browser or session may not start it.
-            KratosRefusal: 400 for a `return_to` that is not allowed, or where verification is off.
+            KratosAPIError: 400 for a `return_to` that is not allowed, or where verification is off.
         """
         return await self._ask(
             "create_browser_verification_flow", as_model(VerificationFlow), return_to=return_to, cookie=cookie
@@ -43,7 +43,7 @@ class VerificationOperations(Operations):
 
         Raises:
             FlowForbidden: This client may not start it.
-            KratosRefusal: 400 for a `return_to` that is not allowed, or where verification is off.
+            KratosAPIError: 400 for a `return_to` that is not allowed, or where verification is off.
         """
         return await self._ask("create_native_verification_flow", as_model(VerificationFlow), return_to=return_to)
 
