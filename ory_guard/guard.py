@@ -1,8 +1,6 @@
 """The guard: credentials → cache → Kratos → outcome, and requirements on top.
 
-This is the one place that puts the parts together. A request's way: `look` reads the credential and what is kept
-about it, `ask` asks Kratos where nothing fresh is kept (both in `lookup`), and `enforce` holds a gate's requirement
-against the outcome (in `enforcement`).
+`look` and `ask` (in `lookup`) authenticate a request; `enforce` (in `enforcement`) evaluates a gate's requirement.
 """
 
 import asyncio
@@ -10,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator,
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 from weakref import WeakSet
 
 from ory_guard.cache import Clock, SessionStore, SystemClock
@@ -17,6 +16,7 @@ from ory_guard.enforcement import Enforce, Enforcement, EnforceOptional
 from ory_guard.events import Listener, Listeners, SessionsInvalidated, notify
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.gate import Gate
+from ory_guard.ids import id_spellings
 from ory_guard.logout import end_session_at_kratos, logout_link
 from ory_guard.lookup import ANONYMOUS, SessionLookup, TellStats
 from ory_guard.models import Session
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from ory_guard.client import FrontendClient
 
 __all__ = ["OryGuard", "guard_in"]
+
+_Id = str | UUID
 
 
 class OryGuard:
@@ -180,10 +182,9 @@ class OryGuard:
             aal: `aal2` for the second factor.
             refresh: Ask even who is signed in already.
         """
-        if return_to is not None and self.settings.app_url is not None:
-            target: str | None = safe_return_to(return_to, self.settings)
-        else:
-            target = page_url(self.settings, scope_of(connection))
+        target = page_url(self.settings, scope_of(connection))
+        if return_to is not None and target is not None:
+            target = safe_return_to(return_to, self.settings)
         return login_url(self.settings, aal=aal, refresh=refresh, return_to=target)
 
     async def logout_url(self, connection: Any, *, return_to: str | None = None) -> str | None:
@@ -228,23 +229,23 @@ class OryGuard:
             await self.invalidate(session_id=check.outcome.session.id)
         return set_cookies
 
-    async def invalidate(self, *, session_id: str | None = None, identity_id: str | None = None) -> None:
-        """Let nothing that is known about a session, or about an identity's sessions, count any longer.
+    async def invalidate(self, *, session_id: _Id | None = None, identity_id: _Id | None = None) -> None:
+        """Invalidate everything cached about a session, or about all sessions of an identity.
 
-        Once this has returned, no request is answered from a check made before; checks under way are asked
-        again. With a store, other processes hear of it within a second. It says nothing to Kratos: whoever wants
-        the session ended there has to end it there.
+        After it returns, no request is answered from an earlier check. With a store, other processes learn of it
+        within a second. Kratos is not called: end the session there first. An id is a `uuid.UUID` or a string; a
+        UUID may have any spelling.
 
         Raises:
-            ConfigurationError: Neither id was given.
+            ConfigurationError: If no id is given, or a value is not an id (empty, blanks, `bytes`).
         """
-        ids = [given for given in (session_id, identity_id) if given is not None]
-        if not ids:
-            raise ConfigurationError("invalidate() was given no id: pass session_id or identity_id")
+        session, identity = id_spellings("session_id", session_id), id_spellings("identity_id", identity_id)
+        if not (ids := (*session, *identity)):
+            raise ConfigurationError("invalidate() needs an id: pass session_id or identity_id")
         self._lookup.invalidate(*ids)
         self._wake_watches()
         if self.listeners:
-            notify(self.listeners, SessionsInvalidated(session_id, identity_id))
+            notify(self.listeners, SessionsInvalidated(*(one[0] if one else None for one in (session, identity))))
         if self._lookup.second is not None:
             await self._lookup.second.revoke(*ids)
 

@@ -10,6 +10,7 @@ from math import inf
 from typing import Any, Final, Literal
 
 from ory_guard.exceptions import ConfigurationError, Failure
+from ory_guard.ids import normalize_id, normalize_uuid
 from ory_guard.models import Session
 
 __all__ = ["ANY_SESSION", "AssuranceLevel", "Condition", "Requirement", "is_fresh", "unmet"]
@@ -29,7 +30,7 @@ class Requirement:
         max_age: The greatest age of the sign-in in seconds; with `aal="aal2"` that of the second factor.
         authentication_methods: At least one of these was used to sign in.
         verified: True for any verified address, or the `via` of the one that must be verified (`"email"`).
-        organization: The `organization_id` that the identity must have.
+        organization: The `organization_id` that the identity must have; a UUID in any spelling.
         when: The application's own condition.
         revalidate: Ask Kratos on every request, whatever is kept.
 
@@ -55,6 +56,8 @@ class Requirement:
                 f"authentication_methods: {self.authentication_methods!r} is not allowed: use a list of methods"
             )
         object.__setattr__(self, "authentication_methods", tuple(self.authentication_methods or ()))
+        if self.organization is not None:
+            object.__setattr__(self, "organization", normalize_id("organization", self.organization))
 
 
 def _is_a_duration(seconds: object) -> bool:
@@ -107,6 +110,6 @@ def _unmet_by_identity(requirement: Requirement, session: Session[Any]) -> list[
         if not verified or (requirement.verified is not True and requirement.verified not in verified):
             failures.append(Failure(id="verified", expected=requirement.verified, actual=verified))
     organization = session.identity.organization_id
-    if requirement.organization is not None and organization != requirement.organization:
+    if requirement.organization not in (None, organization and normalize_uuid(organization)):
         failures.append(Failure(id="organization", expected=requirement.organization, actual=organization))
     return failures

@@ -16,6 +16,7 @@ from ory_guard.answers import Answer
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.gate import header
 from ory_guard.guard import OryGuard
+from ory_guard.ids import normalize_id
 
 __all__ = ["WebhookReceiver"]
 
@@ -160,8 +161,20 @@ def _ids_in(body: bytes) -> dict[str, str]:
         value = json.loads(body)
     except (ValueError, RecursionError):
         raise _Refused(400, "The body is not JSON.") from None
-    ids = {name: value[name] for name in _IDS if value.get(name) is not None} if isinstance(value, dict) else {}
-    if not ids or not all(isinstance(one, str) and 0 < len(one) <= _LONGEST_ID for one in ids.values()):
-        reason = 'The body names nobody: {"identity_id": "…"} or {"session_id": "…"} is expected.'
-        raise _Refused(400, reason)
-    return ids
+    given = {name: value[name] for name in _IDS if value.get(name) is not None} if isinstance(value, dict) else {}
+    if not given:
+        raise _Refused(400, 'The body must contain "identity_id" or "session_id".')
+    for name, one in given.items():
+        if not _is_id(one):
+            raise _Refused(
+                400,
+                f'"{name}" must be a non-empty string without blanks, of at most {_LONGEST_ID} characters.',
+            )
+    return given
+
+
+def _is_id(value: object) -> bool:
+    try:
+        return len(normalize_id("id", value)) <= _LONGEST_ID
+    except ConfigurationError:
+        return False

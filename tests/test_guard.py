@@ -245,7 +245,5 @@ async def test_who_is_invalidated_is_told() -> None:
     await guard.invalidate(session_id="s", identity_id="i")
 
     assert heard == [SessionsInvalidated("s", "i")]
-    with pytest.raises(
-        ConfigurationError, match=r"^invalidate\(\) was given no id: pass session_id or identity_id$"
-    ):
+    with pytest.raises(ConfigurationError, match=r"^invalidate\(\) needs an id: pass session_id or identity_id$"):
         await guard.invalidate()

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -142,6 +143,20 @@ def test_an_organization(asked: str | None, actual: str | None, met: bool) -> No
     found = of_identity(Requirement(organization=asked), organization_id=actual)
 
     assert found == ([] if met else [{"id": "organization", "expected": asked, "actual": actual}])
+
+
+@pytest.mark.parametrize("actual", [str(UUID(int=10)), str(UUID(int=10)).upper()])
+@pytest.mark.parametrize("asked", [UUID(int=10), str(UUID(int=10)).upper(), UUID(int=10).urn])
+def test_an_organization_is_found_by_any_spelling_of_its_id(asked: Any, actual: str) -> None:
+    """Both ids are compared in Kratos' spelling."""
+    assert of_identity(Requirement(organization=asked), organization_id=actual) == []
+
+
+@pytest.mark.parametrize("asked", ["", " ", "a b", b"o1", 5])
+def test_an_organization_that_is_not_an_id_is_refused(asked: Any) -> None:
+    """No identity can belong to it."""
+    with pytest.raises(ConfigurationError, match=r"^organization: .* is not an id"):
+        Requirement(organization=asked)
 
 
 def test_everything_that_fails_is_reported() -> None:

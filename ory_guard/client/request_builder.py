@@ -9,6 +9,8 @@ import httpx2
 from pydantic import BaseModel
 
 from ory_guard.client.operations.table import Operation
+from ory_guard.exceptions import ConfigurationError
+from ory_guard.ids import normalize_id
 
 __all__ = ["Body", "build_request"]
 
@@ -64,10 +66,13 @@ def _header_value(name: str, value: str) -> bytes:
 def _path(path: str, arguments: Mapping[str, Any]) -> str:
     if "{id}" not in path:
         return path
-    segment = str(arguments["id"])
+    # Kratos answers 204 for an id that it does not know, and an empty one would revoke all other sessions.
+    try:
+        segment = normalize_id("id", arguments["id"])
+    except ConfigurationError:
+        segment = ""
     if segment in ("", ".", ".."):
-        # An empty one would turn "revoke this session" into "revoke all my other sessions".
-        raise ValueError("id must not be empty, '.' or '..'")
+        raise ValueError("id must be a uuid.UUID, or a string that is not empty, '.' or '..' and has no blanks")
     return path.replace("{id}", _quoted(segment))
 
 
