@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from ory_guard.answers import arrange_answer
 from ory_guard.cache import Clock
-from ory_guard.credentials import Credential
 from ory_guard.events import Listeners, Refused, notify
 from ory_guard.exceptions import (
     CsrfViolation,
@@ -128,22 +127,25 @@ class Enforcement:
         return await self._decide(scope, check, requirement)
 
     async def enforce_optional(self, scope: MutableMapping[str, Any]) -> Session[Any] | None:
-        """Return the session, or None for every other outcome.
-
-        Raises:
-            CsrfViolation: There is a session, and the unsafe request was made by a foreign page.
-        """
+        """Return the session, or None for every other outcome, a cross-site request with a cookie included."""
         check = await self.checked(scope)
         if self._is_outdated(check):
             await self._renew(scope, check)
-        if isinstance(check.outcome, Authenticated):
-            return await self.enforce(scope, ANY_SESSION)
+        outcome = check.outcome
+        if isinstance(outcome, Authenticated) and self._gate.passes(outcome, scope):
+            check.passed = True
+            return outcome.session
         return None
 
-    def refuse_cross_site(self, scope: Mapping[str, Any], credential: Credential) -> None:
-        """Raise `CsrfViolation` where a cookie came with an unsafe request of a foreign page."""
-        check = check_in(scope)
-        if check is not None and credential.kind == "cookie" and self._gate.is_cross_site(scope):
+    def refuse_cross_site(self, scope: Mapping[str, Any], check: Check) -> None:
+        """Refuse a request whose credential is a cookie and that a page of another site may have sent.
+
+        Raises:
+            CsrfViolation: If it is one.
+        """
+        rejected = isinstance(check.outcome, Rejected) and check.outcome.reason == "origin"
+        by_cookie = check.credential is not None and check.credential.kind == "cookie"
+        if rejected or (by_cookie and self._gate.is_cross_site(scope)):
             raise self._refused(scope, check, CsrfViolation())
 
     def _refused(self, scope: Mapping[str, Any], check: Check, refusal: Refusal) -> Refusal:

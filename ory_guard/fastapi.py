@@ -105,10 +105,9 @@ class SessionOption(_Scheme):
         super().__init__(_OPTIONAL_SCHEME)
 
     async def __call__(self, connection: HTTPConnection) -> Session[Any] | None:
-        """Return the session, or None where nobody is signed in or nobody can tell.
+        """Return the session, or None for every other outcome, a cross-site request with a cookie included.
 
         Raises:
-            CsrfViolation: There is a session, and the unsafe request was made by a foreign page.
             ConfigurationError: The middleware is not there.
         """
         return await guard_in(connection.scope).enforce_optional(connection.scope)

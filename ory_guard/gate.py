@@ -19,9 +19,10 @@ from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, Seco
 from ory_guard.policy import Requirement, unmet
 from ory_guard.settings import GuardSettings, origin_of
 
-__all__ = ["Gate", "header", "refusal_without_session"]
+__all__ = ["SAFE_METHODS", "Gate", "header", "refusal_without_session"]
 
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing, exactly as written here. Browsers never send TRACE, so it is not among them."""
 
 
 def header(scope: Mapping[str, Any], name: bytes) -> bytes | None:
@@ -33,10 +34,12 @@ def header(scope: Mapping[str, Any], name: bytes) -> bytes | None:
 def refusal_without_session(
     outcome: Anonymous | Rejected | SecondFactorRequired | Unavailable, *, aal: str | None = None
 ) -> Refusal:
-    """Return why this outcome lets nobody through any gate."""
+    """Return the refusal that every gate answers to an outcome without a session."""
     if isinstance(outcome, Anonymous):
         return SessionRequired(aal=aal)
     if isinstance(outcome, Rejected):
+        if outcome.reason == "origin":
+            return CsrfViolation()
         return SessionRequired(aal=aal, credential_sent=True)
     if isinstance(outcome, SecondFactorRequired):
         return StepUpRequired(aal="aal2") if outcome.enrolled else EnrollmentRequired(aal="aal2")
@@ -58,12 +61,15 @@ class Gate:
         return header(scope, b"origin") in self._trusted_origins
 
     def is_cross_site(self, scope: Mapping[str, Any]) -> bool:
-        """Tell whether an unsafe request was made by a page that is not ours.
+        """Return whether a page of an untrusted origin may have sent this request, which voids its cookie.
 
-        Browsers say so in `Sec-Fetch-Site`, older ones in `Origin`; who sends neither is no browser, and no
-        page can make it send a cookie.
+        Requests with a safe method are never cross-site. For the others browsers send `Sec-Fetch-Site` (older
+        browsers only `Origin`); a request with neither header was not made by a browser. A repeated header is one
+        value that matches nothing. Websockets have no method, and need a trusted `Origin`.
         """
-        if scope["type"] != "http" or scope["method"] in _SAFE_METHODS:
+        if scope["type"] != "http":
+            return not self.trusts_origin(scope)
+        if scope["method"] in SAFE_METHODS:
             return False
         site = header(scope, b"sec-fetch-site")
         if site in (b"same-origin", b"none"):
@@ -73,7 +79,10 @@ class Gate:
         return not self.trusts_origin(scope)
 
     def passes(self, outcome: Authenticated, scope: Mapping[str, Any]) -> bool:
-        """Tell whether a session may be used by this request: not with a cookie from a foreign page."""
+        """Return whether the session counts for this request, as it is at the gate.
+
+        The middleware judged the request as it arrived. A middleware in between may have changed its method.
+        """
         return outcome.credential != "cookie" or not self.is_cross_site(scope)
 
     def decide(

@@ -218,10 +218,10 @@ class OryGuard:
         """
         scope = scope_of(connection)
         check = await self._enforcement.checked(scope)
+        self._enforcement.refuse_cross_site(scope, check)
         credential = check.credential
         if credential is None or check.key is None:
             return ()
-        self._enforcement.refuse_cross_site(scope, credential)
         set_cookies = await end_session_at_kratos(self.client, credential)
         check.set_cookies = ()  # whoami may have issued the cookie anew that is deleted now
         await self._lookup.forget(check.key, credential)

@@ -32,7 +32,8 @@ class Look:
     def learn(self, outcome: Outcome | None, view: SessionView | None, asked_at: float) -> None:
         """Take over an answer, if it is one, and newer."""
         if outcome is not None and not isinstance(outcome, Unavailable) and asked_at > self.asked_at:
-            self.outcome, self.view, self.asked_at = outcome, view or SessionView(outcome), asked_at
+            self.outcome, self.asked_at = outcome, asked_at
+            self.view = SessionView(outcome) if view is None else view
 
     def fail(self, failure: Unavailable, now: float) -> None:
         """Note that Kratos could not be asked."""

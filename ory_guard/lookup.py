@@ -12,7 +12,7 @@ from ory_guard.cache import Clock, SessionCache, SessionStore
 from ory_guard.checks import Checks
 from ory_guard.credentials import Credential, CredentialHasher, CredentialReader, Unusable
 from ory_guard.events import Listeners, SessionCacheHit, SessionCacheMiss, notify
-from ory_guard.gate import Gate
+from ory_guard.gate import SAFE_METHODS, Gate
 from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, Source, Unavailable
 from ory_guard.scope import Check
 from ory_guard.second_level import SecondLevel
@@ -109,7 +109,7 @@ class SessionLookup:
             check.exempt, check.outcome, check.view = True, ANONYMOUS, _NOBODY
             return
         if self.override is not None:
-            check.outcome = self.override
+            check.outcome = self._overriding(scope, self.override)
             return
         try:
             credential: Credential | Unusable | None = check.credential
@@ -117,14 +117,23 @@ class SessionLookup:
                 check.carriers, credential = self._reader.find(scope["headers"])
             if credential is None:
                 check.outcome, check.view = ANONYMOUS, _NOBODY
+            elif (
+                credential.kind == "cookie"
+                and (scope["type"] != "http" or scope["method"] not in SAFE_METHODS)
+                and self._gate.is_cross_site(scope)
+            ):
+                check.outcome = Rejected("origin", "cookie")
             elif isinstance(credential, Unusable):
                 check.outcome = Rejected(credential.reason, credential.kind)
-            elif scope["type"] != "http" and credential.kind == "cookie" and not self._gate.trusts_origin(scope):
-                check.outcome = Rejected("origin", "cookie")
             else:
                 self._recall(check, credential)
         except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
             check.outcome, check.view = _broken(error), None
+
+    def _overriding(self, scope: Mapping[str, Any], outcome: Outcome) -> Outcome:
+        if isinstance(outcome, Authenticated) and not self._gate.passes(outcome, scope):
+            return Rejected("origin", "cookie")
+        return outcome
 
     def _recall(self, check: Check, credential: Credential) -> None:
         check.credential = credential
@@ -181,9 +190,11 @@ class SessionLookup:
             notify(self._listeners, SessionCacheMiss(key.hex()[:8]))
 
     def credential(self, scope: Mapping[str, Any]) -> Credential | None:
-        """Return the request's credential if it can be sent."""
+        """Return the request's credential if it can be sent and was not sent by a page of another site."""
         credential = self._reader.read(scope["headers"])
-        return credential if isinstance(credential, Credential) else None
+        if not isinstance(credential, Credential):
+            return None
+        return None if credential.kind == "cookie" and self._gate.is_cross_site(scope) else credential
 
     def invalidate(self, *ids: str) -> None:
         """Let no answer about these sessions or identities count that was asked for before now."""

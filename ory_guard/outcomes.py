@@ -45,8 +45,8 @@ class Rejected:
     """The request carries a credential that is not accepted.
 
     Attributes:
-        reason: `malformed` and `ambiguous` can't be sent, `origin` is a websocket's cookie from a
-            foreign page, `inactive` is Kratos' word.
+        reason: `malformed` and `ambiguous` can't be sent; `origin` is the cookie of a cross-site request with an
+            unsafe method, or of a websocket without a trusted `Origin`; `inactive` is Kratos' answer.
         credential: Which kind it was.
     """
 

@@ -101,7 +101,7 @@ def publish(scope: MutableMapping[str, Any], check: Check, outcome: Outcome) -> 
     Raises:
         ConfigurationError: Something else stands at `request.state.session`.
     """
-    view = check.view or SessionView(outcome)
+    view = SessionView(outcome) if check.view is None else check.view
     check.outcome = outcome
     if CHECK in scope:
         scope.setdefault("state", {}).update(session=view.user.session, auth=outcome)

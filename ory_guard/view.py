@@ -34,6 +34,9 @@ class SessionUser:
         object.__setattr__(self, "identity", identity)
         object.__setattr__(self, "display_name", identity)
 
+    def __bool__(self) -> bool:
+        return self.is_authenticated
+
 
 _SCOPES: Final = {"aal1": ("authenticated", "aal1"), "aal2": ("authenticated", "aal1", "aal2")}
 _NOBODY: Final = SessionUser(None)
@@ -56,6 +59,9 @@ class SessionView:
             level = self._outcome.session.authenticator_assurance_level
             object.__setattr__(self, "_scopes", _SCOPES.get(level or "", ("authenticated",)))
             object.__setattr__(self, "user", SessionUser(self._outcome.session))
+
+    def __bool__(self) -> bool:
+        return self.user.is_authenticated
 
     @property
     def scopes(self) -> tuple[str, ...]:

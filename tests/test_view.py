@@ -7,11 +7,20 @@ from asgi_calls import call
 from guard_bench import SESSION_TOKEN, Bench
 from stub_kratos import IDENTITY_ID, session_body
 
-from ory_guard import Anonymous, Authenticated, OrySessionMiddleware, Session
+from ory_guard import (
+    Anonymous,
+    Authenticated,
+    OrySessionMiddleware,
+    Rejected,
+    SecondFactorRequired,
+    Session,
+    Unavailable,
+)
 from ory_guard.view import SessionView
 
 pytestmark = pytest.mark.anyio
 
+DOWN = Unavailable("timeout")
 SOMEBODY = Authenticated(Session.model_validate(session_body()), "cookie", "upstream", 0.0)
 
 
@@ -42,6 +51,18 @@ async def test_a_handler_may_put_another_user_in_the_place_of_ours() -> None:
         await call(wrapped, headers=headers)
 
     assert seen == [IDENTITY_ID, IDENTITY_ID, ""]
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [SOMEBODY, Anonymous(), Rejected("origin", "cookie"), SecondFactorRequired("cookie", enrolled=True), DOWN],
+    ids=lambda outcome: type(outcome).__name__,
+)
+def test_user_and_auth_are_true_only_for_a_session(outcome: Any) -> None:
+    """An application may write `if request.user`, or `request.auth and ...`."""
+    view = SessionView(outcome)
+
+    assert bool(view) is bool(view.user) is (outcome is SOMEBODY)
 
 
 def test_nothing_of_a_session_is_in_its_representation() -> None:

@@ -320,8 +320,9 @@ _SOCKETS = (
             )
         ),
         socket(_A_COOKIE, (b"origin", b"https://app.example.com"), (b"origin", b"https://evil.com")),
+        status=403,
     ),
-    _case("W03", "a cookie without an Origin", socket(_A_COOKIE)),
+    _case("W03", "a cookie without an Origin", socket(_A_COOKIE), status=403),
     _case(
         "W04",
         "a token as a subprotocol",
