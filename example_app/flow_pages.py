@@ -109,7 +109,7 @@ def _own(site: Site, path: str) -> str:
 
 async def _forget_what_changed(request: Request, site: Site, flow: Flow) -> None:
     """Let the guard ask anew about somebody whose address was verified, or whose settings were changed."""
-    session = request.state.session
+    session = request.state.ory_session
     if session is not None and flow.state in ("passed_challenge", "success"):
         await site.guard.invalidate(identity_id=session.identity.id)
 

@@ -57,7 +57,7 @@ async def _kratos_refused(request: Request, error: Exception) -> Response:
     """Answer where Kratos does not know the session any more that the guard still remembered."""
     assert isinstance(error, KratosAPIError)  # noqa: S101 - what it is registered for
     site = site_of(request)
-    session = request.state.session
+    session = request.state.ory_session
     if session is not None:
         await site.guard.invalidate(session_id=session.id)
     if error.status_code == 401:

@@ -91,7 +91,7 @@ class Site:
         self, request: Request, template: str, context: dict[str, Any] | None = None, *, status_code: int = 200
     ) -> HTMLResponse:
         """Return a page; a notice that an earlier answer left in a cookie is shown on it, once."""
-        session: Session | None = request.state.session
+        session: Session | None = request.state.ory_session
         notice = request.cookies.get(_NOTICE, "")
         shared = {
             "session": session,

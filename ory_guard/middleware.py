@@ -21,8 +21,9 @@ from ory_guard.exceptions import (
 from ory_guard.guard import OryGuard
 from ory_guard.outcomes import Anonymous
 from ory_guard.resolver import MISDIRECTED, GuardResolver, Resolve
-from ory_guard.scope import CHECK, Check, publish
+from ory_guard.scope import CHECK, Check, attach, refuse_foreign, report_replaced
 from ory_guard.settings import GuardSettings
+from ory_guard.view import SessionUser
 
 __all__ = ["OrySessionMiddleware"]
 
@@ -38,8 +39,12 @@ Sent = Awaitable[None]  # by name, since the annotations of a nested function ar
 class OrySessionMiddleware:
     """Attaches the caller's session to every http and websocket request.
 
-    It sets `request.state.session` (a `Session` or None), `request.state.auth` (the outcome), `request.user` and
-    `request.auth`. Pass a guard, or the fields of `GuardSettings` as keywords.
+    It sets `request.state.ory_session` (a `Session` or None) and its alias `request.state.session`,
+    `request.state.auth` (the outcome), `request.user` and `request.auth`. An object that another library has put at
+    one of these places before is an error. One that is put there afterwards stays, and its type is logged once.
+    Pass a guard, or the fields of `GuardSettings` as keywords.
+
+    A middleware of another guard inside, as in a mounted application, works on a copy of the scope.
 
     Args:
         app: The ASGI application.
@@ -67,7 +72,7 @@ class OrySessionMiddleware:
         """Handle one connection.
 
         Raises:
-            ConfigurationError: The settings are wrong, or something else uses `request.state.session`.
+            ConfigurationError: If the settings are wrong, or another object is at one of the places it sets.
             RuntimeError: The scope is of a type that is not known, so nobody can say who is there.
         """
         kind = scope.get("type")
@@ -81,12 +86,15 @@ class OrySessionMiddleware:
             await MISDIRECTED(scope, receive, send)
             return
         outer = scope.get(CHECK)
-        if outer is not None and outer.guard is guard:
-            await self._app(scope, receive, send)
-            return
+        if outer is not None:
+            if outer.guard is guard:
+                await self._app(scope, receive, send)
+                return
+            scope = {name: value for name, value in scope.items() if name != CHECK}
         check = Check(guard, scope)
         guard.look(scope, check)
-        publish(scope, check, check.outcome or await guard.ask(check))
+        attach(scope, check, check.outcome or await guard.ask(check))
+        state = scope["state"]
         if type(check.outcome) is not Anonymous or check.exempt or kind == "websocket":
             send = _watched(check, send)
         try:
@@ -96,6 +104,12 @@ class OrySessionMiddleware:
                 raise
             refusal = error if isinstance(error, Refusal) else _unavailable(error)
             await answer(refusal, scope, check)(scope, receive, send)
+        if (
+            type(scope.get("user")) is not SessionUser
+            or state.get("session") is not state.get("ory_session")
+            or state.get("auth") is not check.outcome
+        ):
+            report_replaced(scope)
 
     def _pick(self, scope: Scope) -> OryGuard | None:
         if self._resolver is not None:
@@ -110,14 +124,25 @@ class OrySessionMiddleware:
             raise self._fault
         asked = self._guard or self._resolver
         assert asked is not None  # noqa: S101 - one of the three is there
+        started = False
 
-        async def close_first(message: Message) -> None:
-            # The server cancels what is still running once it has this message.
-            if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+        async def watch(message: Message) -> None:
+            nonlocal started
+            kind = message["type"]
+            if kind == "lifespan.startup.complete":
+                refuse_foreign(scope)  # each request gets this state
+            started = started or kind.startswith("lifespan.startup.")
+            if kind in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+                # The server cancels what is still running once it has this message.
                 await asked.aclose()
             await send(message)
 
-        await self._app(scope, receive, close_first)
+        try:
+            await self._app(scope, receive, watch)
+        except ConfigurationError as fault:
+            if not started:
+                await send({"type": "lifespan.startup.failed", "message": str(fault)})
+            raise
 
 
 def _guard_of(guard: OryGuard | None, settings: dict[str, Any]) -> OryGuard:

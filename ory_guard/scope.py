@@ -3,23 +3,41 @@
 Nothing kept here refers back to the scope: such a cycle would make every request garbage for the collector.
 """
 
-from collections.abc import Mapping, MutableMapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from math import inf
 from typing import Any, Final
 
 from ory_guard.credentials import Credential, Header
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.looks import Look
+from ory_guard.models import Session
 from ory_guard.outcomes import Outcome
 from ory_guard.policy import Requirement
 from ory_guard.redirects import request_url
 from ory_guard.settings import GuardSettings
-from ory_guard.view import SessionView
+from ory_guard.view import SessionUser, SessionView
 
-__all__ = ["CHECK", "Check", "check_in", "page_url", "publish", "scope_of"]
+__all__ = [
+    "CHECK",
+    "Check",
+    "attach",
+    "check_in",
+    "page_url",
+    "publish",
+    "refuse_foreign",
+    "report_replaced",
+    "scope_of",
+]
+
+_log = logging.getLogger("ory_guard")
 
 CHECK: Final = "ory_guard"
 """Where in the scope the check is."""
+
+_STATE: Final[Mapping[str, Any]] = {"ory_session": Session, "session": Session, "auth": Outcome}
+_STATE_NAMES: Final = frozenset(_STATE)
+_reported: Final[set[tuple[str, str]]] = set()
 
 
 class Check:
@@ -95,25 +113,92 @@ def page_url(settings: GuardSettings, scope: Mapping[str, Any]) -> str | None:
     return request_url(settings, scope, check.path, check.root_path)
 
 
-def publish(scope: MutableMapping[str, Any], check: Check, outcome: Outcome) -> None:
-    """Put the outcome where applications read it: `request.state`, `request.user`, `request.auth`.
+def attach(scope: MutableMapping[str, Any], check: Check, outcome: Outcome) -> None:
+    """Put the outcome of a request that no guard has seen where applications read it.
+
+    `request.state.ory_session` and its alias `request.state.session` are the session or None, `request.state.auth`
+    is the outcome, `request.user` and `request.auth` are Starlette's.
 
     Raises:
-        ConfigurationError: Something else stands at `request.state.session`.
+        ConfigurationError: If another object is already at one of these places.
+    """
+    view = SessionView(outcome) if check.view is None else check.view
+    session = view.session
+    check.outcome = outcome
+    state = scope.get("state")
+    if "user" in scope or "auth" in scope or (state and not _STATE_NAMES.isdisjoint(state)):
+        refuse_foreign(scope)
+    # Always a new dict: some servers share one between requests.
+    ours = {"ory_session": session, "session": session, "auth": outcome}
+    scope["state"] = {**state, **ours} if state else ours
+    scope["user"] = SessionUser(session)
+    scope["auth"] = view
+    scope[CHECK] = check
+
+
+def publish(scope: MutableMapping[str, Any], check: Check, outcome: Outcome) -> None:
+    """Replace the published outcome by a newer one; objects of others at the same places stay.
+
+    A request that no middleware has seen gets its first outcome here.
     """
     view = SessionView(outcome) if check.view is None else check.view
     check.outcome = outcome
-    if CHECK in scope:
-        scope.setdefault("state", {}).update(session=view.user.session, auth=outcome)
-    else:
-        state = scope.get("state") or {}
-        if "session" in state:
-            raise ConfigurationError(
-                "request.state.session holds something else (lifespan state?): ory_guard keeps the session there, "
-                "so the application must use another name"
-            )
-        # Not every server makes a new dict for each request, and nobody may find another one's session in his.
-        scope["state"] = {**state, "session": view.user.session, "auth": outcome}
-    scope["user"] = view.user
-    scope["auth"] = view
+    state = scope.get("state") or {}
+    if CHECK not in scope:
+        state = {**state}  # see attach
+    scope["state"] = state
+    ours = {"ory_session": view.session, "session": view.session, "auth": outcome}
+    state.update({name: value for name, value in ours.items() if not _is_foreign(state.get(name), _STATE[name])})
+    if not _is_foreign(scope.get("user"), SessionUser):
+        scope["user"] = SessionUser(view.session)
+    if not _is_foreign(scope.get("auth"), SessionView):
+        scope["auth"] = view
     scope[CHECK] = check
+
+
+def _is_foreign(value: object, own: Any) -> bool:
+    return value is not None and not isinstance(value, own)
+
+
+def _foreign_objects(scope: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    state = scope.get("state") or {}
+    places = [(f"request.state.{name}", state.get(name), own) for name, own in _STATE.items()]
+    places += [("request.user", scope.get("user"), SessionUser), ("request.auth", scope.get("auth"), SessionView)]
+    for place, value, own in places:
+        if _is_foreign(value, own):
+            kind = type(value)
+            yield (
+                place,
+                kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
+            )
+
+
+def refuse_foreign(scope: Mapping[str, Any]) -> None:
+    """Refuse a scope in which an object of another library is at a place where `attach` writes.
+
+    Raises:
+        ConfigurationError: If there is one.
+    """
+    for place, kind in _foreign_objects(scope):
+        if place.startswith("request.state."):
+            fix = (
+                "store it in the lifespan state or in request.state under another name than session, ory_session "
+                "and auth, or add the middleware that sets it before OrySessionMiddleware, so that it runs inside"
+            )
+        else:
+            fix = (
+                "add the middleware that sets it before OrySessionMiddleware, so that it runs inside, or remove it"
+            )
+        raise ConfigurationError(f"{place} holds an object of {kind} before OrySessionMiddleware sets it: {fix}")
+
+
+def report_replaced(scope: Mapping[str, Any]) -> None:
+    """Log each place of `attach` that another library has overwritten, once for each type."""
+    for place, kind in _foreign_objects(scope):
+        if (place, kind) not in _reported:
+            _reported.add((place, kind))
+            _log.warning(
+                "scope.replaced place=%s type=%s: it is not the session; gates and guard.require() don't read it",
+                place,
+                kind,
+            )

@@ -47,7 +47,7 @@ def session_required(endpoint: Callable[P, Any] | None = None, /, **conditions: 
 
     Use it as `@session_required` or as `@session_required(aal="aal2", max_age=300)`, on functions and on methods
     of `HTTPEndpoint` and `WebSocketEndpoint` that take the request or websocket. The session is
-    `request.state.session`. The conditions are those of `ory_guard.policy.Requirement`.
+    `request.state.ory_session`. The conditions are those of `ory_guard.policy.Requirement`.
 
     Raises:
         ConfigurationError: A condition has no meaning, or the endpoint takes neither request nor websocket.

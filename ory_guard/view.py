@@ -1,4 +1,4 @@
-"""What applications see of an outcome under Starlette's names: `request.user` and `request.auth`."""
+"""The outcome under Starlette's names: `request.user` and `request.auth`."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -10,65 +10,77 @@ from ory_guard.outcomes import Authenticated, Outcome, Unavailable
 __all__ = ["SessionUser", "SessionView"]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SessionUser:
-    """`request.user`: Starlette's user, made of the session.
+    """`request.user`: Starlette's user, made from the session for one request.
 
-    It is kept with the session for every request to come, so it can't be changed.
+    The session and the attributes that are read from it can't be changed. Other attributes can be set and deleted,
+    since other libraries do so (Django Channels sets `_wrapped`); they last as long as the request.
 
-    Attributes:
+    Args:
         session: The session, or None.
-        is_authenticated: Whether there is one.
-        identity: The identity's id, or an empty string.
-        display_name: The same: traits are the application's to show.
     """
 
-    session: Session[Any] | None
-    is_authenticated: bool = field(init=False)
-    identity: str = field(init=False)
-    display_name: str = field(init=False)
+    __slots__ = ("__dict__", "__session", "__weakref__")
 
-    def __post_init__(self) -> None:
-        identity = "" if self.session is None else self.session.identity.id
-        object.__setattr__(self, "is_authenticated", self.session is not None)
-        object.__setattr__(self, "identity", identity)
-        object.__setattr__(self, "display_name", identity)
+    def __init__(self, session: Session[Any] | None) -> None:
+        self.__session = session
+
+    @property
+    def session(self) -> Session[Any] | None:
+        """The session, or None."""
+        return self.__session
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether there is a session."""
+        return self.__session is not None
+
+    @property
+    def identity(self) -> str:
+        """The identity's id, or an empty string."""
+        return "" if self.__session is None else self.__session.identity.id
+
+    @property
+    def display_name(self) -> str:
+        """The identity's id, or an empty string: the application knows which trait is a name."""
+        return self.identity
 
     def __bool__(self) -> bool:
         return self.is_authenticated
 
 
 _SCOPES: Final = {"aal1": ("authenticated", "aal1"), "aal2": ("authenticated", "aal1", "aal2")}
-_NOBODY: Final = SessionUser(None)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SessionView:
-    """`request.auth`: what Starlette's `@requires` looks at; it can't be changed either.
+    """`request.auth`: the scopes that Starlette's `@requires` checks.
+
+    It is cached with the session and shared between requests, so it can't be changed.
 
     Attributes:
-        user: What is `request.user`.
+        session: The session, or None.
     """
 
     _outcome: Outcome
     _scopes: tuple[str, ...] = field(init=False, default=())
-    user: SessionUser = field(init=False, default=_NOBODY)
+    session: Session[Any] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         if isinstance(self._outcome, Authenticated):
             level = self._outcome.session.authenticator_assurance_level
             object.__setattr__(self, "_scopes", _SCOPES.get(level or "", ("authenticated",)))
-            object.__setattr__(self, "user", SessionUser(self._outcome.session))
+            object.__setattr__(self, "session", self._outcome.session)
 
     def __bool__(self) -> bool:
-        return self.user.is_authenticated
+        return self.session is not None
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """What the session counts for: `authenticated`, `aal1`, `aal2`; nothing without a session.
+        """The scopes of the session: `authenticated`, `aal1`, `aal2`; empty without a session.
 
         Raises:
-            SessionCheckUnavailable: Kratos could not be asked, so nobody knows.
+            SessionCheckUnavailable: If the session could not be checked.
         """
         if isinstance(self._outcome, Unavailable):
             raise SessionCheckUnavailable(retry_after=self._outcome.retry_after)

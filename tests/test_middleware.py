@@ -120,12 +120,6 @@ async def test_requests_that_share_a_state_never_share_a_session() -> None:
     assert shared == {"pool": 7}
 
 
-async def test_something_foreign_at_state_session_is_a_wrong_set_up() -> None:
-    """A handler that reads it would take it for the caller."""
-    with pytest.raises(ConfigurationError, match=r"request\.state\.session holds something else"):
-        await call(public(Bench().guard), headers=[SESSION_TOKEN], state={"session": "a database session"})
-
-
 async def test_a_nested_middleware_of_the_same_guard_asks_nothing() -> None:
     """It finds its own outcome, and passes on."""
     bench = Bench(cache_ttl=0)

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 @session_required
 async def me(request: Request) -> Response:
     """Answer who is there."""
-    return PlainTextResponse(request.state.session.id)
+    return PlainTextResponse(request.state.ory_session.id)
 
 
 @session_required
@@ -47,7 +47,7 @@ class Profile(HTTPEndpoint):
     @session_required
     async def get(self, request: Request) -> Response:
         """Answer who is there."""
-        return PlainTextResponse(request.state.session.id)
+        return PlainTextResponse(request.state.ory_session.id)
 
     async def options(self, _request: Request) -> Response:
         """Answer everybody."""
@@ -58,7 +58,7 @@ class Profile(HTTPEndpoint):
 async def socket(websocket: WebSocket) -> None:
     """Talk to who is there."""
     await websocket.accept()
-    await websocket.send_text(websocket.state.session.id)
+    await websocket.send_text(websocket.state.ory_session.id)
     await websocket.close()
 
 

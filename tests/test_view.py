@@ -1,4 +1,4 @@
-"""What applications see under Starlette's names, which all requests of a session share."""
+"""The outcome under Starlette's names: `request.user` and `request.auth`."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from ory_guard import (
     Session,
     Unavailable,
 )
-from ory_guard.view import SessionView
+from ory_guard.view import SessionUser, SessionView
 
 pytestmark = pytest.mark.anyio
 
@@ -25,13 +25,18 @@ SOMEBODY = Authenticated(Session.model_validate(session_body()), "cookie", "upst
 
 
 @pytest.mark.parametrize("outcome", [SOMEBODY, Anonymous()])
-def test_what_a_handler_gets_cannot_be_changed_for_the_next(outcome: Any) -> None:
-    """It is one object for all requests of a session, and one for everybody who has none."""
+def test_the_session_of_a_user_cannot_be_changed(outcome: Any) -> None:
+    """Neither set nor deleted; `request.auth` is shared between requests, so nothing of it can be changed."""
     view = SessionView(outcome)
-    for name, value in (("is_authenticated", True), ("identity", "x"), ("display_name", "x"), ("session", None)):
+    user = SessionUser(view.session)
+    before = (user.session, user.is_authenticated, user.identity, user.display_name)
+    for name in ("is_authenticated", "identity", "display_name", "session"):
         with pytest.raises(AttributeError):
-            setattr(view.user, name, value)
-    for name in ("user", "scopes", "other"):
+            setattr(user, name, True)
+        with pytest.raises(AttributeError):
+            delattr(user, name)
+    assert (user.session, user.is_authenticated, user.identity, user.display_name) == before
+    for name in ("session", "scopes", "other"):
         with pytest.raises((AttributeError, TypeError)):
             setattr(view, name, ())
 
@@ -62,11 +67,11 @@ def test_user_and_auth_are_true_only_for_a_session(outcome: Any) -> None:
     """An application may write `if request.user`, or `request.auth and ...`."""
     view = SessionView(outcome)
 
-    assert bool(view) is bool(view.user) is (outcome is SOMEBODY)
+    assert bool(view) is bool(SessionUser(view.session)) is (outcome is SOMEBODY)
 
 
 def test_nothing_of_a_session_is_in_its_representation() -> None:
     """It may end up in a log."""
     view = SessionView(SOMEBODY)
 
-    assert IDENTITY_ID not in f"{view!r} {view.user!r}"
+    assert IDENTITY_ID not in f"{view!r} {SessionUser(view.session)!r}"

@@ -93,7 +93,7 @@ def _with_fastapi(guard: OryGuard) -> Application:
 
 def _with_starlette(guard: OryGuard) -> Application:
     async def named(request: StarletteRequest) -> Response:
-        return JSONResponse({"identity": request.state.session.identity.id})
+        return JSONResponse({"identity": request.state.ory_session.identity.id})
 
     async def health(_request: StarletteRequest) -> Response:
         return JSONResponse({"identity": None})
@@ -101,7 +101,7 @@ def _with_starlette(guard: OryGuard) -> Application:
     @session_required
     async def live(websocket: StarletteWebSocket) -> None:
         await websocket.accept()
-        await websocket.send_text(websocket.state.session.identity.id)
+        await websocket.send_text(websocket.state.ory_session.identity.id)
 
     @session_required
     async def stay(websocket: StarletteWebSocket) -> None:

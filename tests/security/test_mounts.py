@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 def _with_starlette(guard: OryGuard) -> Application:
     @session_required
     async def named(request: StarletteRequest) -> Response:
-        return JSONResponse({"identity": request.state.session.identity.id})
+        return JSONResponse({"identity": request.state.ory_session.identity.id})
 
     inner = Starlette(routes=[Route("/p", named), Route("/health", named), Route("/", named)])
     app = Starlette(routes=[Mount("/health", inner), Mount("/api", inner)])
@@ -66,7 +66,7 @@ async def test_a_mounted_application_is_guarded(
 
 def _guarded_in_part(kind: str, guard: OryGuard) -> Application:
     async def named(request: StarletteRequest) -> Response:
-        session = request.state.session
+        session = request.state.ory_session
         return JSONResponse({"identity": None if session is None else session.identity.id})
 
     gate = Middleware(SessionRequiredMiddleware, public=["/part/public"])

@@ -16,7 +16,7 @@ APP = """
     pytest_plugins = ["ory_guard.testing.pytest_plugin"]
 
     async def me(request):
-        session = request.state.session
+        session = request.state.ory_session
         if session is None:
             return JSONResponse(None)
         aal, email = session.authenticator_assurance_level, session.identity.traits["email"]
