@@ -3,9 +3,8 @@
 ```
 OryGuardError            .code (stable), .status_code
 ├─ ConfigurationError    wrong settings or wiring
-├─ Refusal               a gate says no: SessionRequired 401 · StepUpRequired, EnrollmentRequired,
-│                        ReauthenticationRequired, RequirementNotMet, CsrfViolation 403 ·
-│                        SessionCheckUnavailable 503
+├─ Refusal               SessionRequired 401 · StepUpRequired, EnrollmentRequired, ReauthenticationRequired,
+│                        RequirementNotMet, CsrfViolation 403 · SessionCheckUnavailable 503
 ├─ KratosUnavailable     503, Kratos failed: KratosTimeout · KratosRateLimited · KratosProtocolError
 ├─ KratosAPIError        any other 4xx that Kratos answered
 └─ FlowError             a flow can't go on: FlowExpired 410 · FlowNotFound 404 · FlowForbidden 403 ·
@@ -13,7 +12,10 @@ OryGuardError            .code (stable), .status_code
 ```
 """
 
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from ory_guard.client import ContinueWith
 
 __all__ = [
     "BrowserLocationChangeRequired",
@@ -43,10 +45,9 @@ __all__ = [
 
 
 class Failure(TypedDict):
-    """One unmet condition of a requirement, in words that are safe to send to the caller.
+    """One unmet condition of a requirement; `expected` and `actual` never contain traits.
 
-    `id` names the condition (`aal`, `max_age`, `authentication_methods`, `verified`, `organization`, `when`);
-    `expected` and `actual` never hold traits.
+    `id` is `aal`, `max_age`, `authentication_methods`, `verified`, `organization` or `when`.
     """
 
     id: str
@@ -176,7 +177,7 @@ class KratosRateLimited(KratosUnavailable):
 
     Args:
         message: What happened.
-        retry_after: Seconds to wait, from 1 to 60.
+        retry_after: Seconds to wait, 1 to 60.
     """
 
     code = "kratos_rate_limited"
@@ -193,15 +194,16 @@ class KratosProtocolError(KratosUnavailable):
 
 
 class KratosAPIError(OryGuardError):
-    """Kratos refused an operation in a way that no other class names.
+    """Kratos responded with a client error that no other class covers.
 
     Args:
-        message: What happened; never a credential.
-        status_code: The status as answered.
-        error_id: Kratos' `error.id`, where it sent one.
-        reason: Kratos' `error.reason`, where it sent one.
-        redirect_browser_to: Where Kratos wants the browser, where it says so.
-        set_cookies: The answer's `Set-Cookie` values, for the browser that the operation was made for.
+        message: The operation and the status; never a credential.
+        status_code: The status of the response.
+        error_id: Kratos' `error.id`, if present.
+        reason: Kratos' `error.reason`, if present.
+        redirect_browser_to: The URL to redirect the browser to, if present.
+        continue_with: The next steps in `error.details.continue_with`, such as a verification flow.
+        set_cookies: The response's `Set-Cookie` values, to be forwarded to the browser.
     """
 
     code = "kratos_api_error"
@@ -214,27 +216,27 @@ class KratosAPIError(OryGuardError):
         error_id: str | None = None,
         reason: str | None = None,
         redirect_browser_to: str | None = None,
+        continue_with: "tuple[ContinueWith, ...]" = (),
         set_cookies: tuple[str, ...] = (),
     ) -> None:
-        self.status_code = status_code
-        self.error_id = error_id
-        self.reason = reason
-        self.redirect_browser_to = redirect_browser_to
+        self.status_code, self.error_id, self.reason = status_code, error_id, reason
+        self.redirect_browser_to, self.continue_with = redirect_browser_to, continue_with
         self.set_cookies = set_cookies
         super().__init__(message)
 
 
 class FlowError(OryGuardError):
-    """A self-service flow can't go on as asked.
+    """A self-service flow cannot continue as requested.
 
     Args:
-        message: What happened; never a credential.
-        error_id: Kratos' `error.id`, where it sent one.
-        reason: Kratos' `error.reason`, where it sent one.
-        redirect_browser_to: Where Kratos wants the browser, where it says so.
-        use_flow_id: The flow that replaces an expired one, where Kratos made one.
-        flow: The flow with its messages, where Kratos answered with one.
-        set_cookies: The answer's `Set-Cookie` values, for the browser that the operation was made for.
+        message: The operation, the problem and the next step; never a credential.
+        error_id: Kratos' `error.id`, if present.
+        reason: Kratos' `error.reason`, if present.
+        redirect_browser_to: The URL to redirect the browser to, if present.
+        continue_with: The next steps in `error.details.continue_with`, such as a verification flow.
+        use_flow_id: The flow that replaces an expired one, if Kratos created one.
+        flow: The flow with its messages, if the response contains one.
+        set_cookies: The response's `Set-Cookie` values, to be forwarded to the browser.
     """
 
     code = "flow_error"
@@ -247,16 +249,14 @@ class FlowError(OryGuardError):
         error_id: str | None = None,
         reason: str | None = None,
         redirect_browser_to: str | None = None,
+        continue_with: "tuple[ContinueWith, ...]" = (),
         use_flow_id: str | None = None,
         flow: Any = None,
         set_cookies: tuple[str, ...] = (),
     ) -> None:
-        self.error_id = error_id
-        self.reason = reason
-        self.redirect_browser_to = redirect_browser_to
-        self.use_flow_id = use_flow_id
-        self.flow = flow
-        self.set_cookies = set_cookies
+        self.error_id, self.reason = error_id, reason
+        self.redirect_browser_to, self.continue_with = redirect_browser_to, continue_with
+        self.use_flow_id, self.flow, self.set_cookies = use_flow_id, flow, set_cookies
         super().__init__(message)
 
 

@@ -1,8 +1,8 @@
-"""How a successful answer becomes what an operation returns."""
+"""Decode a successful response into the return type of its operation."""
 
 import re
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ValidationError
@@ -10,56 +10,66 @@ from pydantic import BaseModel, ValidationError
 from ory_guard.client.models.results import SessionsList, SessionsPage
 from ory_guard.whoami import Answer
 
-__all__ = ["Reader", "as_model", "as_nothing", "as_sessions_page", "as_text"]
+__all__ = ["Decoder", "decode_none", "decode_sessions_page", "decode_text", "decoder_for", "model_decoder"]
 
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
-Reader = Callable[[Answer], T]
-"""Reads an answer, or raises a `ValueError` that says what is wrong with it and quotes nothing from it."""
+Decoder = Callable[[Answer], T]
+"""Decodes a response, or raises a `ValueError` that names the problem and quotes nothing from the response."""
 
 _LINK: Final = re.compile(r'<([^<>]*)>\s*;\s*rel="?(next|prev)\b')
 
 
-def as_model(model: type[ModelT]) -> Reader[ModelT]:
-    """Read the body into a model."""
+def model_decoder(model: type[ModelT]) -> Decoder[ModelT]:
+    """Return a decoder of JSON bodies for a model."""
 
-    def read(answer: Answer) -> ModelT:
-        if not answer.is_json():
-            raise ValueError("the answer is no JSON; check that base_url is Kratos' public API")
+    def decode(response: Answer) -> ModelT:
+        if not response.is_json():
+            raise ValueError("the response is not JSON; check that base_url is Kratos' public API")
         try:
-            return model.model_validate_json(answer.body)
+            return model.model_validate_json(response.body)
         except ValidationError as error:
-            faults = error.errors(include_url=False, include_context=False, include_input=False)
-        places = sorted({".".join(map(str, fault["loc"])) or "body" for fault in faults})
-        raise ValueError(f"the answer can't be read as {model.__name__} at {', '.join(places)}")
+            problems = error.errors(include_url=False, include_context=False, include_input=False)
+        fields = sorted({".".join(map(str, problem["loc"])) or "body" for problem in problems})
+        raise ValueError(f"the response is not a valid {model.__name__}: check {', '.join(fields)}")
 
-    return read
-
-
-def as_text(answer: Answer) -> str:
-    """Read the body as UTF-8 text."""
-    return answer.body.decode("utf-8", errors="replace")
+    return decode
 
 
-def as_nothing(_answer: Answer) -> None:
-    """Read nothing: the status says it all."""
+def decode_text(response: Answer) -> str:
+    """Return the body as UTF-8 text."""
+    return response.body.decode("utf-8", errors="replace")
 
 
-def as_sessions_page(answer: Answer) -> SessionsPage:
-    """Read a list of sessions, the tokens of its neighbours from `Link` (RFC 8288), and the total."""
-    links = b",".join(value for name, value in answer.headers if name == b"link").decode("latin-1")
+def decode_none(_response: Answer) -> None:
+    """Ignore the body: the status is the result."""
+
+
+def decode_sessions_page(response: Answer) -> SessionsPage:
+    """Return the sessions, the page tokens of the `Link` header (RFC 8288), and the total."""
+    links = b",".join(value for name, value in response.headers if name == b"link").decode("latin-1")
     tokens = {relation: _page_token(target) for target, relation in _LINK.findall(links)}
-    total = answer.header(b"x-total-count") or b""
+    total = response.header(b"x-total-count") or b""
     return SessionsPage(
-        sessions=_read_sessions(answer).root,
+        sessions=_decode_sessions(response).root,
         next_page_token=tokens.get("next"),
         previous_page_token=tokens.get("prev"),
         total=int(total[:18]) if total.isdigit() else None,
     )
 
 
-_read_sessions = as_model(SessionsList)
+def decoder_for(return_type: Any) -> Decoder[Any]:
+    """Return the decoder for an operation's return type: a model, `SessionsPage`, `str` or None."""
+    special: dict[Any, Decoder[Any]] = {
+        None: decode_none,
+        str: decode_text,
+        SessionsPage: decode_sessions_page,
+    }
+    return special.get(return_type) or model_decoder(return_type)
+
+
+_decode_sessions = model_decoder(SessionsList)
 
 
 def _page_token(target: str) -> str | None:

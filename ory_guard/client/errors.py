@@ -1,15 +1,17 @@
-"""Which error an answer of Kratos' is: by `error.id` where it is known, and by the status otherwise."""
+"""Map an unsuccessful response of Kratos to an exception: by `error.id` if it is known, otherwise by status."""
 
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from ory_guard.client.models.continue_with import ContinueWith
 from ory_guard.client.models.flows import Flow
-from ory_guard.client.operations.table import OPERATIONS
-from ory_guard.client.response import set_cookies_of
+from ory_guard.client.operations.operation import Operation
+from ory_guard.client.response import set_cookie_values
 from ory_guard.exceptions import (
     BrowserLocationChangeRequired,
     FlowError,
@@ -26,7 +28,7 @@ from ory_guard.exceptions import (
 )
 from ory_guard.whoami import Answer, retry_after_seconds
 
-__all__ = ["error_of"]
+__all__ = ["error_for"]
 
 _BY_ID: Final[Mapping[str, type[FlowError]]] = {
     "browser_location_change_required": BrowserLocationChangeRequired,
@@ -39,88 +41,114 @@ _BY_STATUS: Final[Mapping[int, type[FlowError]]] = {
     410: FlowExpired,
     422: BrowserLocationChangeRequired,
 }
-_ADVICE: Final[Mapping[type[FlowError], str]] = {
-    BrowserLocationChangeRequired: "the flow goes on elsewhere; send the browser to redirect_browser_to",
-    FlowExpired: "the flow is too old; go on with use_flow_id, or start a new flow",
-    FlowForbidden: "this browser or session may not use the flow like that",
-    FlowNotFound: "there is no such flow; start a new one",
-    SessionAlreadyAvailable: "somebody is signed in already; ask with refresh=True to sign in anew",
+_HINTS: Final[Mapping[type[FlowError], str]] = {
+    BrowserLocationChangeRequired: "the flow continues at another URL; redirect the browser to redirect_browser_to",
+    FlowExpired: "the flow has expired; continue with use_flow_id or create a new flow",
+    FlowForbidden: "this browser or session is not allowed to continue the flow",
+    FlowNotFound: "the flow does not exist; create a new one",
+    SessionAlreadyAvailable: "a session already exists; use refresh=True to log in again",
 }
-_ID: Final = re.compile(r"[a-z0-9_]{1,64}")
+_ERROR_ID: Final = re.compile(r"[a-z0-9_]{1,64}")
+_STEP: Final[TypeAdapter[ContinueWith]] = TypeAdapter(ContinueWith, config=ConfigDict(defer_build=True))
 
 
-def error_of(name: str, answer: Answer, invalid: type[Flow] | None) -> OryGuardError:
-    """Return the error that an answer outside 200-299 stands for.
-
-    Args:
-        name: The operation.
-        answer: Kratos' answer.
-        invalid: The flow that a 400 of this operation carries.
-    """
-    status = answer.status
+def error_for(operation: Operation, response: Answer) -> OryGuardError:
+    """Return the exception for a response outside 200-299."""
+    name, status = operation.name, response.status
     if status == 429:
-        seconds = retry_after_seconds(answer.header(b"retry-after"))
-        return KratosRateLimited(
-            f"{name}: Kratos limits the rate of requests; wait {seconds} s", retry_after=seconds
-        )
+        seconds = retry_after_seconds(response.header(b"retry-after"))
+        return KratosRateLimited(f"{name}: Kratos limits the request rate; wait {seconds} s", retry_after=seconds)
     if status >= 500:
-        return KratosUnavailable(f"{name}: Kratos failed and answered {status}")
+        return KratosUnavailable(f"{name}: Kratos failed with status {status}")
     if status < 400:
-        return KratosProtocolError(
-            f"{name}: {status} is no answer of Kratos' to this; check that base_url is its public API"
+        return _redirect_error(operation, response)
+    body = _object(_decode_json(response))
+    if status == 400 and "ui" in body and operation.flow_model is not None:
+        return _invalid_flow(name, response, operation.flow_model)
+    return _api_error(operation, response, body)
+
+
+def _redirect_error(operation: Operation, response: Answer) -> OryGuardError:
+    # Kratos redirects some submits of an expired flow to its replacement, although JSON was requested.
+    flow_id = _replacement_flow(response)
+    if response.status == 303 and operation.step == "update" and flow_id:
+        return FlowExpired(
+            f"{operation.name}: {_HINTS[FlowExpired]} (Kratos responded with 303)",
+            use_flow_id=flow_id,
+            set_cookies=set_cookie_values(response),
         )
-    body = _object(_decoded(answer))
-    if status == 400 and "ui" in body and invalid is not None:
-        return _invalid(name, answer, invalid)
-    return _refusal(name, answer, body)
+    return KratosProtocolError(
+        f"{operation.name}: unexpected status {response.status}; check that base_url is Kratos' public API"
+    )
 
 
-def _invalid(name: str, answer: Answer, model: type[Flow]) -> OryGuardError:
+def _replacement_flow(response: Answer) -> str | None:
     try:
-        flow = model.model_validate_json(answer.body)
+        location = urlsplit((response.header(b"location") or b"").decode("latin-1"))
+    except ValueError:
+        return None
+    if not location.path.endswith("/flows"):
+        return None
+    return next(iter(parse_qs(location.query).get("id", ())), None)
+
+
+def _invalid_flow(name: str, response: Answer, model: type[Flow]) -> OryGuardError:
+    try:
+        flow = model.model_validate_json(response.body)
     except ValidationError:
-        return KratosProtocolError(f"{name}: the flow in the answer can't be read")
-    message = f"{name}: the values are not accepted; show the messages in flow.ui"
-    return FlowInvalid(message, flow=flow, set_cookies=set_cookies_of(answer))
+        return KratosProtocolError(f"{name}: the flow in the response is not a valid {model.__name__}")
+    message = f"{name}: Kratos rejected the values; show the messages in flow.ui"
+    return FlowInvalid(message, flow=flow, set_cookies=set_cookie_values(response))
 
 
-def _refusal(name: str, answer: Answer, body: Mapping[str, Any]) -> OryGuardError:
+def _api_error(operation: Operation, response: Answer, body: Mapping[str, Any]) -> OryGuardError:
     error = _object(body.get("error"))
     details = _object(error.get("details"))
     error_id = _text(error.get("id"))
-    kind = _kind(name, answer.status, error_id)
+    error_class = _flow_error_class(operation, response.status, error_id)
     redirect = _text(
         body.get("redirect_browser_to") or details.get("redirect_browser_to") or details.get("redirect_to")
     )
-    known: dict[str, Any] = {
+    attributes: dict[str, Any] = {
         "error_id": error_id,
         "reason": _text(error.get("reason")),
         "redirect_browser_to": redirect,
-        "set_cookies": set_cookies_of(answer),
+        "continue_with": _continue_with(details.get("continue_with")),
+        "set_cookies": set_cookie_values(response),
     }
-    shown = f"{answer.status} {error_id}" if error_id and _ID.fullmatch(error_id) else f"{answer.status}"
-    if kind is None or (kind is BrowserLocationChangeRequired and redirect is None):
-        return KratosAPIError(f"{name}: Kratos answered {shown}", status_code=answer.status, **known)
-    use_flow_id = _text(body.get("use_flow_id"))
-    return kind(f"{name}: {_ADVICE[kind]} (Kratos answered {shown})", use_flow_id=use_flow_id, **known)
+    shown = f"{response.status} {error_id}" if error_id and _ERROR_ID.fullmatch(error_id) else f"{response.status}"
+    if error_class is None or (error_class is BrowserLocationChangeRequired and redirect is None):
+        message = f"{operation.name}: Kratos responded with {shown}"
+        return KratosAPIError(message, status_code=response.status, **attributes)
+    message = f"{operation.name}: {_HINTS[error_class]} (Kratos responded with {shown})"
+    return error_class(message, use_flow_id=_text(body.get("use_flow_id")), **attributes)
 
 
-def _kind(name: str, status: int, error_id: str | None) -> type[FlowError] | None:
-    step = OPERATIONS[name].step
-    known = _BY_ID.get(error_id or "")
-    if known is not None:
-        return known
-    if step is None or (status == 404 and step == "create"):
-        # Where there is no flow yet, a 404 means that this Kratos does not have the operation.
+def _flow_error_class(operation: Operation, status: int, error_id: str | None) -> type[FlowError] | None:
+    by_id = _BY_ID.get(error_id or "")
+    if by_id is not None:
+        return by_id
+    if operation.step is None or (status == 404 and operation.step == "create"):
+        # Before a flow exists, a 404 means that this release of Kratos does not have the operation.
         return None
     return _BY_STATUS.get(status)
 
 
-def _decoded(answer: Answer) -> Any:
-    if not answer.is_json():
+def _continue_with(items: Any) -> tuple[ContinueWith, ...]:
+    steps: list[ContinueWith] = []
+    for item in items if isinstance(items, list) else ():
+        try:
+            steps.append(_STEP.validate_python(item))
+        except ValidationError:
+            continue
+    return tuple(steps)
+
+
+def _decode_json(response: Answer) -> Any:
+    if not response.is_json():
         return None
     try:
-        return from_json(answer.body)
+        return from_json(response.body)
     except ValueError:
         return None
 

@@ -1,4 +1,4 @@
-"""An operation's arguments as the one HTTP request that Kratos gets."""
+"""Build the HTTP request of an operation."""
 
 import json
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ from urllib.parse import quote
 import httpx2
 from pydantic import BaseModel
 
-from ory_guard.client.operations.table import Operation
+from ory_guard.client.operations.operation import Operation
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.ids import normalize_id
 
 __all__ = ["Body", "build_request"]
 
 Body = BaseModel | Mapping[str, Any]
-"""What an update sends: the update's model, or a mapping that goes out as it is."""
+"""The body of an update: the update's model, or a mapping that is sent unchanged."""
 
 _HEADERS: Final = {
     "cookie": (b"Cookie", frozenset(range(0x20, 0x7F))),
@@ -30,69 +30,67 @@ def build_request(
     """Return the request of an operation; arguments that are None are left out.
 
     Raises:
-        ValueError: A value can't go into a header, a path or a URL, or a mapping is no JSON. The text does not
-            hold the value.
-        TypeError: The body is neither a model nor a mapping, or holds what JSON has no form for.
+        ValueError: If a value is not allowed in a header, a path or a URL, or if a mapping is not valid JSON. The
+            message does not contain the value.
+        TypeError: If the body is neither a model nor a mapping, or contains an object that JSON cannot represent.
     """
     headers = [
         (b"Accept", b"application/json"),
         (b"Accept-Encoding", b"identity"),
         (b"User-Agent", b"ory-guard"),
     ]
-    for name in (*operation.headers, *operation.undocumented):
+    for name in operation.headers:
         value = arguments.get(name)
         if value is not None:
             headers.append((_HEADERS[name][0], _header_value(name, value)))
-    content = None if body is None else _json(body)
+    content = None if body is None else _encode_json(body)
     if content is not None:
         headers.append((b"Content-Type", b"application/json"))
     url = base_url + _path(operation.path, arguments) + _query(operation.query, arguments)
     try:
         return httpx2.Request(operation.method, url, headers=headers, content=content)
     except httpx2.InvalidURL:
-        raise ValueError("the parameters are longer than a URL may be") from None
+        raise ValueError("the parameters make the URL too long; shorten them") from None
 
 
 def _header_value(name: str, value: str) -> bytes:
-    alphabet = _HEADERS[name][1]
-    if value != value.strip(" ") or not all(ord(character) in alphabet for character in value):
-        raise ValueError(
-            f"{name} holds a character that can't go into a header: visible ASCII is allowed"
-            + (", and spaces between" if 0x20 in alphabet else "")
-        )
+    allowed = _HEADERS[name][1]
+    if value != value.strip(" ") or not all(ord(character) in allowed for character in value):
+        characters = "visible ASCII characters" + (", with spaces between them" if 0x20 in allowed else "")
+        raise ValueError(f"{name} contains a character that is not allowed in its header; use {characters}")
     return value.encode("ascii")
 
 
 def _path(path: str, arguments: Mapping[str, Any]) -> str:
     if "{id}" not in path:
         return path
-    # Kratos answers 204 for an id that it does not know, and an empty one would revoke all other sessions.
+    # Kratos responds with 204 to an unknown ID, and an empty one would address all other sessions.
     try:
         segment = normalize_id("id", arguments["id"])
     except ConfigurationError:
         segment = ""
     if segment in ("", ".", ".."):
         raise ValueError("id must be a uuid.UUID, or a string that is not empty, '.' or '..' and has no blanks")
-    return path.replace("{id}", _quoted(segment))
+    return path.replace("{id}", _quote(segment))
 
 
 def _query(names: tuple[str, ...], arguments: Mapping[str, Any]) -> str:
     pairs = [(name, arguments.get(name)) for name in names]
-    query = "&".join(f"{name}={_quoted(_text(value))}" for name, value in pairs if value is not None)
+    query = "&".join(f"{name}={_quote(_format(value))}" for name, value in pairs if value is not None)
     return f"?{query}" if query else ""
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return quote(text, safe="", errors="replace")
 
 
-def _text(value: Any) -> str:
+def _format(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
 
 
-def _json(body: Body) -> bytes:
+def _encode_json(body: Body) -> bytes:
     if isinstance(body, BaseModel):
         return body.model_dump_json(by_alias=True, exclude_none=True).encode()
     if not isinstance(body, Mapping):

@@ -1,4 +1,4 @@
-"""What `with_response` gives: the parsed answer together with its status, headers and cookies."""
+"""The return type of `with_response`: a decoded response together with its status, headers and cookies."""
 
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -7,7 +7,7 @@ import httpx2
 
 from ory_guard.whoami import Answer
 
-__all__ = ["Response", "response_of", "set_cookies_of"]
+__all__ = ["Response", "make_response", "set_cookie_values"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -15,13 +15,13 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Response(Generic[T_co]):
-    """A whole answer; its `repr` shows the status alone.
+    """A whole response. Its `repr` shows only the status.
 
     Attributes:
-        parsed: What the operation returns without `with_response`.
+        parsed: The operation's return value without `with_response`.
         status_code: The HTTP status.
-        headers: The headers; names in any case, several values of one name kept apart.
-        set_cookies: The values of the `Set-Cookie` headers, to be handed on to the browser as they are.
+        headers: The headers; names are case-insensitive, repeated headers are kept apart.
+        set_cookies: The values of the `Set-Cookie` headers, to be forwarded to the browser unchanged.
     """
 
     parsed: T_co = field(repr=False)
@@ -30,11 +30,11 @@ class Response(Generic[T_co]):
     set_cookies: tuple[str, ...] = field(repr=False)
 
 
-def response_of(answer: Answer, parsed: T) -> Response[T]:
-    """Join an answer with what was read from it."""
-    return Response(parsed, answer.status, httpx2.Headers(answer.headers), set_cookies_of(answer))
+def make_response(response: Answer, parsed: T) -> Response[T]:
+    """Return a `Response` from an HTTP response and its decoded body."""
+    return Response(parsed, response.status, httpx2.Headers(response.headers), set_cookie_values(response))
 
 
-def set_cookies_of(answer: Answer) -> tuple[str, ...]:
-    """Return the values of an answer's `Set-Cookie` headers."""
-    return tuple(value.decode("latin-1") for name, value in answer.headers if name == b"set-cookie")
+def set_cookie_values(response: Answer) -> tuple[str, ...]:
+    """Return the values of a response's `Set-Cookie` headers."""
+    return tuple(value.decode("latin-1") for name, value in response.headers if name == b"set-cookie")

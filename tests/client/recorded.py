@@ -1,4 +1,4 @@
-"""The recordings of a real Kratos, and a transport that answers as they do."""
+"""The recordings of a real Kratos, and a transport that replays responses."""
 
 import json
 from collections.abc import Iterable
@@ -9,11 +9,12 @@ from typing import Any
 import httpx2
 
 _FOLDER = Path(__file__).parent.parent / "recordings"
+_ERRORS = Path(__file__).with_name("recorded_errors.jsonl")
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """One question to Kratos and its answer.
+    """One request to Kratos and its response.
 
     Attributes:
         case: The recording's name, unique over all files.
@@ -30,26 +31,27 @@ class Exchange:
 
 def exchanges() -> list[Exchange]:
     """Return every recorded exchange, in the order of the files' names."""
-    lines = [line for file in sorted(_FOLDER.glob("*.jsonl")) for line in file.read_text().splitlines()]
-    return [
-        Exchange(found["case"], found["operation"], found["request"], found["response"])
-        for found in map(json.loads, lines)
-    ]
+    return [exchange for file in sorted(_FOLDER.glob("*.jsonl")) for exchange in _read(file)]
+
+
+def recorded_errors() -> list[Exchange]:
+    """Return the recorded errors that only occur with short lifespans, many attempts or unverified addresses."""
+    return _read(_ERRORS)
 
 
 def exchange_of(case: str) -> Exchange:
     """Return one recording."""
-    (found,) = [exchange for exchange in exchanges() if exchange.case == case]
-    return found
+    (match,) = [exchange for exchange in exchanges() if exchange.case == case]
+    return match
 
 
 def answer_of(case: str) -> Any:
-    """Return the answered body of one recording."""
+    """Return the response body of one recording."""
     return exchange_of(case).response["body"]
 
 
 class Script(httpx2.AsyncBaseTransport):
-    """Answers each request with the next of its answers, or raises it, and keeps the requests."""
+    """A transport that returns or raises its answers in order, and stores the requests."""
 
     def __init__(self, *answers: httpx2.Response | Exception) -> None:
         self._answers = iter(answers)
@@ -57,7 +59,7 @@ class Script(httpx2.AsyncBaseTransport):
         self.closed = False
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Play the next answer."""
+        """Return or raise the next answer."""
         await request.aread()
         self.requests.append(request)
         answer = next(self._answers)
@@ -66,19 +68,24 @@ class Script(httpx2.AsyncBaseTransport):
         return answer
 
     async def aclose(self) -> None:
-        """Note that somebody closed it."""
+        """Record that the transport was closed."""
         self.closed = True
 
 
 def response(
     status: int, body: Any = None, headers: Iterable[tuple[str, str]] = (("content-type", "application/json"),)
 ) -> httpx2.Response:
-    """Return an answer: text and bytes as they are, anything else as JSON."""
-    raw = body if isinstance(body, str | bytes) else json.dumps(body)
-    return httpx2.Response(status, headers=list(headers), content=raw)
+    """Return a response: text and bytes unchanged, anything else as JSON."""
+    content = body if isinstance(body, str | bytes) else json.dumps(body)
+    return httpx2.Response(status, headers=list(headers), content=content)
 
 
 def recorded_response(exchange: Exchange) -> httpx2.Response:
-    """Return the recorded answer, under its recorded headers but for the length."""
+    """Return the recorded response, with its recorded headers except the length."""
     pairs = [(name, value) for name, value in exchange.response["headers"] if name != "content-length"]
     return response(exchange.response["status"], exchange.response["body"], pairs)
+
+
+def _read(file: Path) -> list[Exchange]:
+    lines = map(json.loads, file.read_text().splitlines())
+    return [Exchange(line["case"], line["operation"], line["request"], line["response"]) for line in lines]

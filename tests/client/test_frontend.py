@@ -1,4 +1,4 @@
-"""Tests of `ory_guard.client.frontend` and of the two views that `ory_guard.client.operations.descriptor` makes."""
+"""Tests of `FrontendClient` and of `with_response`."""
 
 import asyncio
 import inspect
@@ -18,14 +18,14 @@ from ory_guard.client import (
     SuccessfulNativeLogin,
 )
 from ory_guard.client.operations.table import OPERATIONS
-from ory_guard.exceptions import ConfigurationError, KratosProtocolError
+from ory_guard.exceptions import ConfigurationError, KratosProtocolError, KratosUnavailable
 from ory_guard.models import Session
 
 pytestmark = pytest.mark.anyio
 
 
 def client_of(*answers: Any) -> FrontendClient:
-    """Return a client that is answered like this."""
+    """Return a client that receives these responses."""
     return FrontendClient("https://id.example", transport=Script(*answers))
 
 
@@ -40,21 +40,23 @@ def client_of(*answers: Any) -> FrontendClient:
         "https://id .example",
     ],
 )
-def test_wrong_base_urls(base_url: str) -> None:
-    """A base URL that is none is refused when the client is made."""
+def test_client_rejects_invalid_base_url(base_url: str) -> None:
+    """The constructor validates `base_url`."""
     with pytest.raises(ConfigurationError, match=r"^base_url must"):
         FrontendClient(base_url)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan")])
-def test_wrong_timeouts(timeout: float) -> None:
-    """A timeout that is no time is refused when the client is made."""
-    with pytest.raises(ConfigurationError, match="timeout must be a positive number of seconds"):
+def test_client_rejects_invalid_timeout(timeout: float) -> None:
+    """The constructor validates `timeout`, and the message contains its value."""
+    with pytest.raises(
+        ConfigurationError, match=rf"timeout must be a positive number of seconds \(got {timeout}\)"
+    ):
         FrontendClient("https://id.example", timeout=timeout)
 
 
-async def test_plain_view_gives_the_model() -> None:
-    """An operation of the client returns its model; type checkers see the same."""
+async def test_operation_returns_its_model() -> None:
+    """An operation of the client returns its model, at run time and for type checkers."""
     client = client_of(recorded_response(exchange_of("login.native.create")))
 
     flow = await client.get_login_flow(id="f1")
@@ -63,8 +65,8 @@ async def test_plain_view_gives_the_model() -> None:
     assert flow.id == answer_of("login.native.create")["id"]
 
 
-async def test_response_view_gives_the_whole_answer() -> None:
-    """The same operation of `with_response` returns the answer around the model."""
+async def test_with_response_returns_the_whole_response() -> None:
+    """The same operation of `with_response` returns the model with status, headers and cookies."""
     exchange = exchange_of("login.browser.create.ajax")
     client = client_of(recorded_response(exchange))
 
@@ -78,8 +80,8 @@ async def test_response_view_gives_the_whole_answer() -> None:
     assert repr(answer) == "Response(status_code=200)"
 
 
-async def test_responses_of_concurrent_calls_are_not_mixed_up() -> None:
-    """One view serves calls at the same time, each with its own answer."""
+async def test_with_response_separates_concurrent_calls() -> None:
+    """Concurrent calls of one view return their own responses."""
     view = client_of(*(response(200, {"count": count}, [*JSON, ("set-cookie", f"n={count}")]) for count in (1, 2)))
 
     responses = view.with_response
@@ -95,58 +97,99 @@ JSON = [("content-type", "application/json")]
 
 
 def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """Return a bound method's parameters."""
+    """Return the parameters of a bound method."""
     return dict(inspect.signature(function).parameters)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_methods_take_what_the_table_says(name: str) -> None:
-    """Both views have every operation, keyword-only, with the table's parameters, required ones first of all."""
-    row = OPERATIONS[name]
+def test_operation_keeps_its_signature(name: str) -> None:
+    """On client, class and `with_response`, an operation is a coroutine function with its declared parameters."""
+    operation = OPERATIONS[name]
     client = client_of()
-    documented = {parameter for _, parameter in row.parameters}
+    documented = {parameter for _, parameter in operation.documented_parameters}
 
-    taken = parameters_of(getattr(client, name))
+    parameters = parameters_of(getattr(client, name))
 
-    assert set(taken) == documented | set(row.undocumented) | ({"body"} if row.sends_body else set())
-    assert {parameter.kind for parameter in taken.values()} <= {inspect.Parameter.KEYWORD_ONLY}
-    assert parameters_of(getattr(client.with_response, name)) == taken
+    assert set(parameters) == documented | set(operation.undocumented) | (
+        {"body"} if operation.sends_body else set()
+    )
+    assert {parameter.kind for parameter in parameters.values()} <= {inspect.Parameter.KEYWORD_ONLY}
+    assert parameters_of(getattr(client.with_response, name)) == parameters
     assert inspect.iscoroutinefunction(getattr(client, name))
     assert inspect.iscoroutinefunction(getattr(client.with_response, name))
     assert getattr(FrontendClient, name).__doc__ == getattr(client.with_response, name).__doc__
     assert getattr(FrontendClient, name).__name__ == name
-    assert set(parameters_of(getattr(FrontendClient, name))) == {"self", *taken}
+    assert set(parameters_of(getattr(FrontendClient, name))) == {"self", *parameters}
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-async def test_every_parameter_reaches_the_wire(name: str) -> None:
-    """No method forgets to pass on one of its parameters."""
-    row = OPERATIONS[name]
+async def test_operation_sends_every_parameter(name: str) -> None:
+    """Each parameter is in the URL, the headers or the body of the request."""
     script = Script(response(500))
     client = FrontendClient("https://id.example", transport=script)
-    taken = parameters_of(getattr(client, name))
-    given: dict[str, Any] = {parameter: f"v-{parameter}" for parameter in taken}
-    if row.sends_body:
-        given["body"] = {"v-body": 1}
+    parameters = parameters_of(getattr(client, name))
+    arguments: dict[str, Any] = {parameter: f"v-{parameter}" for parameter in parameters}
+    if OPERATIONS[name].sends_body:
+        arguments["body"] = {"v-body": 1}
 
-    with pytest.raises(Exception, match="Kratos failed and answered 500"):
-        await getattr(client, name)(**given)
+    with pytest.raises(KratosUnavailable, match="Kratos failed with status 500"):
+        await getattr(client, name)(**arguments)
 
-    (sent,) = script.requests
-    for parameter in taken:
-        assert f"v-{parameter}" in f"{sent.url} {sent.headers.raw!r} {sent.content!r}"
+    (request,) = script.requests
+    for parameter in parameters:
+        assert f"v-{parameter}" in f"{request.url} {request.headers.raw!r} {request.content!r}"
 
 
-async def test_wrong_arguments_are_pythons_own_error() -> None:
-    """A parameter that the operation does not have is a `TypeError` that names the method."""
+async def test_operation_is_callable_through_the_class() -> None:
+    """An operation works as an unbound method, as any method of a class."""
+    client = client_of(response(200, {"count": 2}))
+
+    result = await FrontendClient.disable_my_other_sessions(client, cookie="a=b")
+
+    assert result.count == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"id": "f1", "flow": "f1"}, r"get_login_flow\(\) got an unexpected keyword argument 'flow'"),
+        ({}, r"get_login_flow\(\) missing a required .*argument: 'id'"),
+    ],
+    ids=["unexpected", "missing"],
+)
+async def test_operation_rejects_wrong_arguments(arguments: dict[str, str], message: str) -> None:
+    """Wrong arguments raise a `TypeError` that names the operation, before a request is sent."""
     client: Any = client_of()
 
-    with pytest.raises(TypeError, match=r"get_login_flow\(\) got an unexpected keyword argument 'flow'"):
-        await client.get_login_flow(flow="f1")
+    with pytest.raises(TypeError, match=message):
+        await client.get_login_flow(**arguments)
+    with pytest.raises(TypeError, match=message):
+        await client.with_response.get_login_flow(**arguments)
 
 
-async def test_native_login_without_an_identity() -> None:
-    """While the second factor is missing, Kratos may leave out whose session it is."""
+@pytest.mark.parametrize("tokenized", [None, ""], ids=["missing", "empty"])
+async def test_to_session_requires_the_requested_jwt(tokenized: str | None) -> None:
+    """Kratos before v1.1 ignores `tokenize_as`: a 200 without a JWT is an error."""
+    session = {**answer_of("whoami.x_session_token"), "tokenized": tokenized}
+    client = client_of(response(200, session), response(200, session), response(200, session))
+
+    for view in (client, client.with_response):
+        with pytest.raises(KratosProtocolError, match=r"no JWT in `tokenized`; tokenize_as requires Kratos v1\.1"):
+            await view.to_session(x_session_token="t", tokenize_as="jwt_basic")
+    assert (await client.to_session(x_session_token="t")).tokenized == tokenized
+
+
+async def test_to_session_returns_the_requested_jwt() -> None:
+    """With `tokenize_as`, the session contains the JWT."""
+    exchange = exchange_of("whoami.tokenize_as")
+
+    session = await client_of(recorded_response(exchange)).to_session(x_session_token="t", tokenize_as="jwt_basic")
+
+    assert session.tokenized == exchange.response["body"]["tokenized"]
+
+
+async def test_native_login_may_lack_the_identity() -> None:
+    """Before the second factor, Kratos may omit the identity of a native login's session."""
     body = answer_of("login.native.submit.success")
     del body["session"]["identity"]
 
@@ -159,8 +202,8 @@ async def test_native_login_without_an_identity() -> None:
     assert result.model_dump(mode="json", exclude_unset=True)["session"].keys() == body["session"].keys()
 
 
-async def test_login_with_an_identity_is_a_session() -> None:
-    """Otherwise the session of a login is the same model as whoami's."""
+async def test_native_login_has_a_session() -> None:
+    """The session of a login is the model that whoami returns."""
     client = client_of(recorded_response(exchange_of("login.native.submit.success")))
 
     result = await client.update_login_flow(flow="f1", body={})
@@ -171,7 +214,7 @@ async def test_login_with_an_identity_is_a_session() -> None:
 
 
 def page(count: int, *, total: int | None, token: str | None) -> Any:
-    """Return an answer with so many sessions, a total and a next page."""
+    """Return a response with `count` sessions, a total and the token of the next page."""
     session = answer_of("sessions.list")[0]
     headers = [*JSON, ("x-total-count", str(total))] if total is not None else JSON
     if token:
@@ -189,58 +232,63 @@ def page(count: int, *, total: int | None, token: str | None) -> Any:
     ],
     ids=["total", "empty_page", "no_next", "nothing"],
 )
-async def test_all_sessions_page_by_page(answers: list[Any], counts: list[int], tokens: list[str | None]) -> None:
-    """The iteration ends with the total, at an empty page, or where there is no next one."""
+async def test_iter_my_sessions_ends(answers: list[Any], counts: list[int], tokens: list[str | None]) -> None:
+    """The iteration ends at the total, at an empty page, or without a next page."""
     script = Script(*answers)
     client = FrontendClient("https://id.example", transport=script)
 
-    pages = [found async for found in client.all_my_sessions(page_size=2, cookie="a=b")]
+    pages = [page async for page in client.iter_my_sessions(page_size=2, cookie="a=b")]
 
-    assert [len(found.sessions) for found in pages] == counts
+    assert [len(page.sessions) for page in pages] == counts
     assert [request.url.params.get("page_token") for request in script.requests] == tokens
     assert {request.url.params["page_size"] for request in script.requests} == {"2"}
 
 
-async def test_a_page_of_sessions_knows_its_neighbours() -> None:
-    """The tokens are those of the `Link` header, and the total is `X-Total-Count`."""
+async def test_list_my_sessions_reads_link_and_total() -> None:
+    """The tokens are from the `Link` header, the total is `X-Total-Count`."""
     client = client_of(recorded_response(exchange_of("sessions.list.per_page")))
 
-    found = await client.list_my_sessions(per_page=1, page=1, cookie="a=b")
+    sessions = await client.list_my_sessions(per_page=1, page=1, cookie="a=b")
 
-    assert_type(found, SessionsPage)
-    assert (found.next_page_token, found.previous_page_token, found.total) == (
+    assert_type(sessions, SessionsPage)
+    assert (sessions.next_page_token, sessions.previous_page_token, sessions.total) == (
         "eyJvZmZzZXQiOiIyIiwidiI6Mn0",
         "eyJvZmZzZXQiOiIwIiwidiI6Mn0",
         4,
     )
 
 
-async def test_a_page_without_headers() -> None:
-    """A proxy that drops headers leaves the sessions."""
-    found = await client_of(response(200, [], [*JSON, ("link", '</x>; rel="next"')])).list_my_sessions(cookie="a=b")
+async def test_list_my_sessions_works_without_headers() -> None:
+    """Without usable headers the page has sessions, no tokens and no total."""
+    client = client_of(response(200, [], [*JSON, ("link", '</x>; rel="next"')]))
 
-    assert found == SessionsPage(sessions=())
+    assert await client.list_my_sessions(cookie="a=b") == SessionsPage(sessions=())
 
 
 @pytest.mark.parametrize(
-    ("answer", "text"),
+    ("answer", "message"),
     [
-        (response(200, "<html>", [("content-type", "text/html")]), "get_login_flow: the answer is no JSON"),
-        (response(200, "{"), "get_login_flow: the answer can't be read as LoginFlow at body"),
-        (response(200, {"id": None, "ui": {"nodes": 1}}), "at id, ui.action, ui.method, ui.nodes"),
-        (response(204, "", []), "get_login_flow: the answer is no JSON"),
+        (
+            response(200, "<html>", [("content-type", "text/html")]),
+            "the response is not JSON; check that base_url is",
+        ),
+        (response(200, "{"), "the response is not a valid LoginFlow: check body"),
+        (response(200, {"id": None, "ui": {"nodes": 1}}), "check id, ui.action, ui.method, ui.nodes"),
+        (response(204, "", []), "the response is not JSON"),
     ],
     ids=["html", "broken", "wrong", "empty"],
 )
-async def test_nonsense(answer: Any, text: str) -> None:
-    """A success that can't be read is told as such: where, and never what."""
+async def test_unreadable_success_is_a_protocol_error(answer: Any, message: str) -> None:
+    """The message names the operation and the fields, and contains no values."""
     with pytest.raises(KratosProtocolError) as caught:
         await client_of(answer).get_login_flow(id="f1")
 
-    assert text in str(caught.value)
+    assert str(caught.value).startswith("get_login_flow: ")
+    assert message in str(caught.value)
     assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
 
 
-def test_the_response_view_has_a_name() -> None:
-    """The type of `with_response` can be written in annotations."""
+def test_with_response_has_a_public_type() -> None:
+    """Annotations can use the type of `with_response`."""
     assert_type(client_of().with_response, FrontendResponses)

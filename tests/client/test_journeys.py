@@ -122,7 +122,7 @@ async def test_native_journey(client: FrontendClient, email: str) -> None:
 
     sessions = [
         session.id
-        async for page in client.all_my_sessions(page_size=1, x_session_token=other)
+        async for page in client.iter_my_sessions(page_size=1, x_session_token=other)
         for session in page.sessions
     ]
     mine = await client.to_session(x_session_token=token)

@@ -1,5 +1,5 @@
-"""The operations, one class for each subject; `FrontendClient` joins them.
+"""The operations of `FrontendClient`, one class per subject.
 
-Every operation asks for JSON and raises `KratosUnavailable` or one of its kinds where Kratos can't answer, and
-`ValueError` for a value that can't be sent; what else it raises stands beside it.
+Every operation requests JSON. It raises `KratosUnavailable` or one of its subclasses if Kratos fails, and
+`ValueError` if an argument cannot be sent. The other errors are listed with each operation.
 """

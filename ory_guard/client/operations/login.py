@@ -1,23 +1,23 @@
-"""Login."""
+"""Login, also with the browser's credential manager (FedCM)."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ory_guard.client.decoding import as_model
 from ory_guard.client.models.flows import LoginFlow
-from ory_guard.client.models.results import SuccessfulNativeLogin
+from ory_guard.client.models.results import CreateFedcmFlowResponse, SuccessfulNativeLogin
 from ory_guard.client.operations.descriptor import Operations, operation
 
 if TYPE_CHECKING:
     from ory_guard.client.updates.login import UpdateLoginFlowBody
+    from ory_guard.client.updates.others import UpdateFedcmFlowBody
 
 __all__ = ["LoginOperations"]
 
 
 class LoginOperations(Operations):
-    """Starting, reading and submitting logins, and the token of a native login with a provider."""
+    """Create, get and submit login flows, and exchange the codes of a native login."""
 
-    @operation
+    @operation("GET", "/self-service/login/browser", step="create", deprecated=("via",))
     async def create_browser_login_flow(
         self,
         *,
@@ -30,37 +30,28 @@ class LoginOperations(Operations):
         via: str | None = None,
         identity_schema: str | None = None,
     ) -> LoginFlow:
-        """Start the login of a browser; the answer's cookies have to reach that browser (`with_response`).
+        """Create a login flow for a browser; forward the response's cookies to it (`with_response`).
 
         Args:
-            refresh: Sign in anew although somebody is signed in.
-            aal: `aal2` to ask for the second factor.
-            return_to: Where the browser goes afterwards; Kratos has to allow it.
+            refresh: Whether to log in again although a session exists.
+            aal: `aal2` to request the second factor.
+            return_to: The URL to redirect the browser to after the login; Kratos has to allow it.
             cookie: The browser's `Cookie` header.
-            login_challenge: The challenge of an OAuth2 login at Hydra.
-            organization: The organization whose providers are offered (Ory Network).
-            via: Deprecated by Kratos, which offers a choice instead: where to send the code of aal2.
-            identity_schema: The schema for an identity that is made on this occasion.
+            login_challenge: The challenge of an OAuth2 login request from Ory Hydra.
+            organization: The ID of the organization whose providers are offered (Ory Network; Kratos v1.1 or
+                later).
+            via: Deprecated by Kratos, whose flow offers a choice instead: the address that receives the code for
+                aal2 (Kratos v1.2 or later).
+            identity_schema: The schema of an identity that this login creates (Kratos v25.4 or later).
 
         Raises:
-            SessionAlreadyAvailable: Somebody is signed in, at this level.
-            FlowForbidden: This browser or session may not start it.
-            KratosAPIError: 400 for a `return_to` that is not allowed, 401 for aal2 without a session.
+            SessionAlreadyAvailable: If a session of the requested level exists.
+            FlowForbidden: If this browser or session is not allowed to create the flow.
+            KratosAPIError: If Kratos does not allow `return_to` (400), or if `aal2` is requested without a
+                session (401).
         """
-        return await self._ask(
-            "create_browser_login_flow",
-            as_model(LoginFlow),
-            refresh=refresh,
-            aal=aal,
-            return_to=return_to,
-            cookie=cookie,
-            login_challenge=login_challenge,
-            organization=organization,
-            via=via,
-            identity_schema=identity_schema,
-        )
 
-    @operation
+    @operation("GET", "/self-service/login/api", step="create", deprecated=("via",))
     async def create_native_login_flow(
         self,
         *,
@@ -73,52 +64,44 @@ class LoginOperations(Operations):
         via: str | None = None,
         identity_schema: str | None = None,
     ) -> LoginFlow:
-        """Start the login of a client that keeps a token; never for a browser, which this leaves without CSRF.
+        """Create a login flow for a native client; never use it for browsers, because it has no CSRF protection.
 
         Args:
-            refresh: Sign in anew although the token is good.
-            aal: `aal2` to ask for the second factor.
+            refresh: Whether to log in again although the token is valid.
+            aal: `aal2` to request the second factor.
             x_session_token: The client's session token.
-            return_session_token_exchange_code: Ask for a code, for `exchange_session_token`.
-            return_to: Where the provider's page goes afterwards, such as `myapp://callback`.
-            organization: The organization whose providers are offered (Ory Network).
-            via: Deprecated by Kratos, which offers a choice instead: where to send the code of aal2.
-            identity_schema: The schema for an identity that is made on this occasion.
+            return_session_token_exchange_code: Whether to request a code for `exchange_session_token` (Kratos v1.0
+                or later).
+            return_to: The URL that a provider redirects to after the login, such as `myapp://callback` (Kratos v1.0
+                or later).
+            organization: The ID of the organization whose providers are offered (Ory Network; Kratos v25.4 or
+                later).
+            via: Deprecated by Kratos, whose flow offers a choice instead: the address that receives the code for
+                aal2 (Kratos v1.1 or later).
+            identity_schema: The schema of an identity that this login creates (Kratos v25.4 or later).
 
         Raises:
-            SessionAlreadyAvailable: The token is good already.
-            FlowForbidden: This session may not start it.
-            KratosAPIError: 400 for a `return_to` that is not allowed, 401 for aal2 without a session.
+            SessionAlreadyAvailable: If the token is valid for the requested level.
+            FlowForbidden: If this session is not allowed to create the flow.
+            KratosAPIError: If Kratos does not allow `return_to` (400), or if `aal2` is requested without a
+                session (401).
         """
-        return await self._ask(
-            "create_native_login_flow",
-            as_model(LoginFlow),
-            refresh=refresh,
-            aal=aal,
-            x_session_token=x_session_token,
-            return_session_token_exchange_code=return_session_token_exchange_code,
-            return_to=return_to,
-            organization=organization,
-            via=via,
-            identity_schema=identity_schema,
-        )
 
-    @operation
+    @operation("GET", "/self-service/login/flows", step="read")
     async def get_login_flow(self, *, id: str, cookie: str | None = None) -> LoginFlow:
-        """Read a login, to render it.
+        """Return a login flow, for rendering.
 
         Args:
-            id: The flow's id.
-            cookie: The browser's `Cookie` header; a browser flow needs its CSRF cookie.
+            id: The flow's ID.
+            cookie: The browser's `Cookie` header; a browser flow requires its CSRF cookie.
 
         Raises:
-            FlowNotFound: There is no such flow.
-            FlowExpired: It is too old.
-            FlowForbidden: It is another browser's.
+            FlowNotFound: If the flow does not exist.
+            FlowExpired: If the flow has expired.
+            FlowForbidden: If the flow belongs to another browser.
         """
-        return await self._ask("get_login_flow", as_model(LoginFlow), id=id, cookie=cookie)
 
-    @operation
+    @operation("POST", "/self-service/login", step="update", flow_model=LoginFlow)
     async def update_login_flow(
         self,
         *,
@@ -127,46 +110,62 @@ class LoginOperations(Operations):
         x_session_token: str | None = None,
         cookie: str | None = None,
     ) -> SuccessfulNativeLogin:
-        """Submit a login; in a browser, the answer's cookies have to reach it (`with_response`).
+        """Submit a login flow; forward the response's cookies to a browser (`with_response`).
 
         Args:
-            flow: The flow's id.
-            body: What to submit; a mapping goes out as it is.
+            flow: The flow's ID.
+            body: The submitted fields; a mapping is sent unchanged.
             x_session_token: The client's session token, for a second factor or a refresh.
             cookie: The browser's `Cookie` header.
 
         Raises:
-            FlowInvalid: Kratos does not accept it; the error's `flow` says why.
-            BrowserLocationChangeRequired: Go to a provider, or on to the second factor. In the latter case
-                the first factor's session cookie is among the error's `set_cookies`.
-            FlowExpired: The flow is too old; `use_flow_id` names its successor.
-            FlowForbidden: The CSRF value is wrong.
-            FlowNotFound: There is no such flow.
+            FlowInvalid: If Kratos rejects the values; the error's `flow` contains the messages.
+            BrowserLocationChangeRequired: If the login continues at a provider or with the second factor. In the
+                second case the error's `set_cookies` contains the session cookie of the first factor.
+            FlowExpired: If the flow has expired; `use_flow_id` is its replacement.
+            FlowForbidden: If the CSRF token is wrong, or if the address must be verified first
+                (`session_verified_address_required`); `continue_with` then contains the verification flow.
+            FlowNotFound: If the flow does not exist.
         """
-        return await self._ask(
-            "update_login_flow",
-            as_model(SuccessfulNativeLogin),
-            LoginFlow,
-            body=body,
-            flow=flow,
-            x_session_token=x_session_token,
-            cookie=cookie,
-        )
 
-    @operation
+    @operation("GET", "/sessions/token-exchange")
     async def exchange_session_token(self, *, init_code: str, return_to_code: str) -> SuccessfulNativeLogin:
-        """Get the session token of a native login that went through a provider's page.
+        """Exchange the codes of a native login with a provider for a session token (Kratos v1.0 or later).
 
         Args:
             init_code: The flow's `session_token_exchange_code`.
-            return_to_code: The `code` that came to `return_to`.
+            return_to_code: The `code` parameter of the request to `return_to`.
 
         Raises:
-            KratosAPIError: 404 while there is no session for the codes, 400 where one is empty.
+            KratosAPIError: If no session exists for the codes yet (404), or if a code is empty (400).
         """
-        return await self._ask(
-            "exchange_session_token",
-            as_model(SuccessfulNativeLogin),
-            init_code=init_code,
-            return_to_code=return_to_code,
-        )
+
+    @operation("GET", "/self-service/fed-cm/parameters", step="create", undocumented=("cookie",))
+    async def create_fedcm_flow(self, *, cookie: str | None = None) -> CreateFedcmFlowResponse:
+        """Return the parameters of a FedCM login (Ory Network; Kratos v25.4 or later).
+
+        Args:
+            cookie: The browser's `Cookie` header with its CSRF cookie.
+
+        Raises:
+            FlowForbidden: If this browser is not allowed to create the flow.
+            KratosAPIError: If this Kratos does not support FedCM (404).
+        """
+
+    @operation("POST", "/self-service/fed-cm/token", step="update", flow_model=LoginFlow, undocumented=("cookie",))
+    async def update_fedcm_flow(
+        self, *, body: "UpdateFedcmFlowBody | Mapping[str, Any]", cookie: str | None = None
+    ) -> SuccessfulNativeLogin:
+        """Submit the token from the browser's credential manager (Ory Network; Kratos v25.4 or later).
+
+        Args:
+            body: The provider's token; a mapping is sent unchanged.
+            cookie: The browser's `Cookie` header with its CSRF cookie.
+
+        Raises:
+            FlowInvalid: If Kratos rejects the token; the error's `flow` contains the messages.
+            FlowForbidden: If the CSRF token is wrong.
+            BrowserLocationChangeRequired: If the login continues at another URL.
+            FlowExpired: If the flow has expired.
+            FlowNotFound: If this Kratos does not support FedCM.
+        """

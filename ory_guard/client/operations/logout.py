@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ory_guard.client.decoding import as_model, as_nothing
 from ory_guard.client.models.results import LogoutFlow
 from ory_guard.client.operations.descriptor import Operations, operation
 
@@ -14,49 +13,45 @@ __all__ = ["LogoutOperations"]
 
 
 class LogoutOperations(Operations):
-    """Signing out."""
+    """Log out browsers and native clients."""
 
-    @operation
+    @operation("GET", "/self-service/logout/browser")
     async def create_browser_logout_flow(
         self, *, cookie: str | None = None, return_to: str | None = None
     ) -> LogoutFlow:
-        """Get the address that signs a browser out.
+        """Return the URL that logs out a browser.
 
         Args:
             cookie: The browser's `Cookie` header with its session.
-            return_to: Where the browser goes afterwards; Kratos has to allow it.
+            return_to: The URL to redirect the browser to after the logout; Kratos has to allow it (Kratos v1.0 or
+                later).
 
         Raises:
-            KratosAPIError: 401 without a session, 400 for a `return_to` that is not allowed.
+            KratosAPIError: If the session is missing (401), or if Kratos does not allow `return_to` (400).
         """
-        return await self._ask(
-            "create_browser_logout_flow", as_model(LogoutFlow), cookie=cookie, return_to=return_to
-        )
 
-    @operation
+    @operation("GET", "/self-service/logout")
     async def update_logout_flow(
         self, *, token: str | None = None, return_to: str | None = None, cookie: str | None = None
     ) -> None:
-        """Sign a browser out; the answer's cookies have to reach it (`with_response`).
+        """Log out a browser; forward the response's cookies to it (`with_response`).
 
         Args:
-            token: The `logout_token`.
-            return_to: Where the browser goes afterwards; of no use here, since JSON is asked for.
+            token: The `logout_token` of the logout flow.
+            return_to: The URL to redirect the browser to; without effect here, because this client requests JSON.
             cookie: The browser's `Cookie` header with its session.
 
         Raises:
-            KratosAPIError: The token is not this session's, or there is no session.
+            KratosAPIError: If the token belongs to another session, or if the session is missing.
         """
-        await self._ask("update_logout_flow", as_nothing, token=token, return_to=return_to, cookie=cookie)
 
-    @operation
+    @operation("DELETE", "/self-service/logout/api")
     async def perform_native_logout(self, *, body: "PerformNativeLogoutBody | Mapping[str, Any]") -> None:
-        """Revoke the session of a token; one that is dead already is no error.
+        """Revoke the session of a session token. A token whose session has ended is not an error.
 
         Args:
-            body: The token; a mapping goes out as it is.
+            body: The session token; a mapping is sent unchanged.
 
         Raises:
-            KratosAPIError: 403 where there is no token, 400 where it is malformed.
+            KratosAPIError: If the token is missing or unknown (403), or if the body is malformed (400).
         """
-        await self._ask("perform_native_logout", as_nothing, body=body)

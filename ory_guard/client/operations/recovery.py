@@ -1,9 +1,8 @@
-"""Recovery."""
+"""Recovery of an account."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ory_guard.client.decoding import as_model
 from ory_guard.client.models.flows import RecoveryFlow
 from ory_guard.client.operations.descriptor import Operations, operation
 
@@ -14,53 +13,48 @@ __all__ = ["RecoveryOperations"]
 
 
 class RecoveryOperations(Operations):
-    """Starting, reading and submitting recoveries."""
+    """Create, get and submit recovery flows."""
 
-    @operation
+    @operation("GET", "/self-service/recovery/browser", step="create", undocumented=("cookie",))
     async def create_browser_recovery_flow(
         self, *, return_to: str | None = None, cookie: str | None = None
     ) -> RecoveryFlow:
-        """Start the recovery of an account in a browser; the answer's cookies have to reach it.
+        """Create a recovery flow for a browser; forward the response's cookies to it (`with_response`).
 
         Args:
-            return_to: Where the browser goes afterwards; Kratos has to allow it.
-            cookie: The browser's `Cookie` header, in which Kratos looks for a session.
+            return_to: The URL to redirect the browser to after the recovery; Kratos has to allow it.
+            cookie: The browser's `Cookie` header, which Kratos checks for a session.
 
         Raises:
-            SessionAlreadyAvailable: Somebody is signed in.
-            FlowForbidden: This browser or session may not start it.
-            KratosAPIError: 400 for a `return_to` that is not allowed, or where recovery is off.
+            SessionAlreadyAvailable: If a session exists.
+            FlowForbidden: If this browser or session is not allowed to create the flow.
+            KratosAPIError: If Kratos does not allow `return_to`, or if recovery is disabled (400).
         """
-        return await self._ask(
-            "create_browser_recovery_flow", as_model(RecoveryFlow), return_to=return_to, cookie=cookie
-        )
 
-    @operation
+    @operation("GET", "/self-service/recovery/api", step="create")
     async def create_native_recovery_flow(self) -> RecoveryFlow:
-        """Start the recovery of an account in a client that keeps a token; never for a browser.
+        """Create a recovery flow for a native client; never use it for browsers.
 
         Raises:
-            FlowForbidden: This client may not start it.
-            KratosAPIError: 400 where recovery is off.
+            FlowForbidden: If this client is not allowed to create the flow.
+            KratosAPIError: If recovery is disabled (400).
         """
-        return await self._ask("create_native_recovery_flow", as_model(RecoveryFlow))
 
-    @operation
+    @operation("GET", "/self-service/recovery/flows", step="read")
     async def get_recovery_flow(self, *, id: str, cookie: str | None = None) -> RecoveryFlow:
-        """Read a recovery, to render it.
+        """Return a recovery flow, for rendering.
 
         Args:
-            id: The flow's id.
-            cookie: The browser's `Cookie` header; a browser flow needs its CSRF cookie.
+            id: The flow's ID.
+            cookie: The browser's `Cookie` header; a browser flow requires its CSRF cookie.
 
         Raises:
-            FlowNotFound: There is no such flow.
-            FlowExpired: It is too old.
-            FlowForbidden: It is another browser's.
+            FlowNotFound: If the flow does not exist.
+            FlowExpired: If the flow has expired.
+            FlowForbidden: If the flow belongs to another browser.
         """
-        return await self._ask("get_recovery_flow", as_model(RecoveryFlow), id=id, cookie=cookie)
 
-    @operation
+    @operation("POST", "/self-service/recovery", step="update", flow_model=RecoveryFlow)
     async def update_recovery_flow(
         self,
         *,
@@ -69,31 +63,25 @@ class RecoveryOperations(Operations):
         token: str | None = None,
         cookie: str | None = None,
     ) -> RecoveryFlow:
-        """Submit a recovery: the address first, then the code that came.
+        """Submit a recovery flow: first the address, then the code that Kratos sent to it.
 
-        A wrong code is no error to Kratos: the flow comes back with a message and `state` `sent_email`. After
-        the right one `state` is `passed_challenge`, `continue_with` leads to the settings, and a browser gets its
-        session cookie (`with_response`). An unknown address looks like a known one.
+        A wrong code is not an error: the returned flow contains a message, and its `state` is `sent_email`. After
+        the right code, `state` is `passed_challenge`, `continue_with` contains the settings flow, and a browser's
+        session cookie is in the response (`with_response`). An unknown address gets the same response as a known
+        one.
 
         Args:
-            flow: The flow's id.
-            body: What to submit; a mapping goes out as it is.
-            token: The token of a link that was sent.
+            flow: The flow's ID.
+            body: The submitted fields; a mapping is sent unchanged.
+            token: The token of a recovery link.
             cookie: The browser's `Cookie` header.
 
         Raises:
-            FlowInvalid: Kratos does not accept it; the error's `flow` says why.
-            BrowserLocationChangeRequired: The browser goes on elsewhere.
-            FlowExpired: The flow is too old; `use_flow_id` names its successor.
-            FlowForbidden: The CSRF value is wrong.
-            FlowNotFound: There is no such flow.
+            FlowInvalid: If Kratos rejects the values; the error's `flow` contains the messages.
+            BrowserLocationChangeRequired: If the recovery continues at another URL.
+            FlowExpired: If the flow has expired; `use_flow_id` is its replacement.
+            FlowForbidden: If the CSRF token is wrong.
+            FlowNotFound: If the flow does not exist.
+            KratosAPIError: If too many codes were wrong, or if the code was used before (400); `continue_with` then
+                contains a new recovery flow.
         """
-        return await self._ask(
-            "update_recovery_flow",
-            as_model(RecoveryFlow),
-            RecoveryFlow,
-            body=body,
-            flow=flow,
-            token=token,
-            cookie=cookie,
-        )

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ory_guard.client.decoding import as_model
 from ory_guard.client.models.flows import RegistrationFlow
 from ory_guard.client.models.results import SuccessfulNativeRegistration
 from ory_guard.client.operations.descriptor import Operations, operation
@@ -15,9 +14,9 @@ __all__ = ["RegistrationOperations"]
 
 
 class RegistrationOperations(Operations):
-    """Starting, reading and submitting registrations."""
+    """Create, get and submit registration flows."""
 
-    @operation
+    @operation("GET", "/self-service/registration/browser", step="create", undocumented=("cookie",))
     async def create_browser_registration_flow(
         self,
         *,
@@ -28,33 +27,24 @@ class RegistrationOperations(Operations):
         identity_schema: str | None = None,
         cookie: str | None = None,
     ) -> RegistrationFlow:
-        """Start the registration of a browser; the answer's cookies have to reach it (`with_response`).
+        """Create a registration flow for a browser; forward the response's cookies to it (`with_response`).
 
         Args:
-            return_to: Where the browser goes afterwards; Kratos has to allow it.
-            login_challenge: The challenge of an OAuth2 login at Hydra.
-            after_verification_return_to: Where it goes after the address is verified.
-            organization: The organization whose providers are offered (Ory Network).
-            identity_schema: The schema of the new identity.
-            cookie: The browser's `Cookie` header, in which Kratos looks for a session.
+            return_to: The URL to redirect the browser to after the registration; Kratos has to allow it.
+            login_challenge: The challenge of an OAuth2 login request from Ory Hydra.
+            after_verification_return_to: The URL to redirect the browser to after its address is verified.
+            organization: The ID of the organization whose providers are offered (Ory Network; Kratos v1.1 or
+                later).
+            identity_schema: The schema of the new identity (Kratos v25.4 or later).
+            cookie: The browser's `Cookie` header, which Kratos checks for a session.
 
         Raises:
-            SessionAlreadyAvailable: Somebody is signed in.
-            FlowForbidden: This browser or session may not start it.
-            KratosAPIError: 400 for a `return_to` that is not allowed, or where registration is off.
+            SessionAlreadyAvailable: If a session exists.
+            FlowForbidden: If this browser or session is not allowed to create the flow.
+            KratosAPIError: If Kratos does not allow `return_to`, or if registration is disabled (400).
         """
-        return await self._ask(
-            "create_browser_registration_flow",
-            as_model(RegistrationFlow),
-            return_to=return_to,
-            login_challenge=login_challenge,
-            after_verification_return_to=after_verification_return_to,
-            organization=organization,
-            identity_schema=identity_schema,
-            cookie=cookie,
-        )
 
-    @operation
+    @operation("GET", "/self-service/registration/api", step="create")
     async def create_native_registration_flow(
         self,
         *,
@@ -63,43 +53,37 @@ class RegistrationOperations(Operations):
         organization: str | None = None,
         identity_schema: str | None = None,
     ) -> RegistrationFlow:
-        """Start the registration of a client that keeps a token; never for a browser.
+        """Create a registration flow for a native client; never use it for browsers.
 
         Args:
-            return_session_token_exchange_code: Ask for a code, for `exchange_session_token`.
-            return_to: Where the provider's page goes afterwards, such as `myapp://callback`.
-            organization: The organization whose providers are offered (Ory Network).
-            identity_schema: The schema of the new identity.
+            return_session_token_exchange_code: Whether to request a code for `exchange_session_token` (Kratos v1.0
+                or later).
+            return_to: The URL that a provider redirects to afterwards, such as `myapp://callback` (Kratos v1.0 or
+                later).
+            organization: The ID of the organization whose providers are offered (Ory Network; Kratos v25.4 or
+                later).
+            identity_schema: The schema of the new identity (Kratos v25.4 or later).
 
         Raises:
-            FlowForbidden: This client may not start it.
-            KratosAPIError: 400 for a `return_to` that is not allowed, or where registration is off.
+            FlowForbidden: If this client is not allowed to create the flow.
+            KratosAPIError: If Kratos does not allow `return_to`, or if registration is disabled (400).
         """
-        return await self._ask(
-            "create_native_registration_flow",
-            as_model(RegistrationFlow),
-            return_session_token_exchange_code=return_session_token_exchange_code,
-            return_to=return_to,
-            organization=organization,
-            identity_schema=identity_schema,
-        )
 
-    @operation
+    @operation("GET", "/self-service/registration/flows", step="read")
     async def get_registration_flow(self, *, id: str, cookie: str | None = None) -> RegistrationFlow:
-        """Read a registration, to render it.
+        """Return a registration flow, for rendering.
 
         Args:
-            id: The flow's id.
-            cookie: The browser's `Cookie` header; a browser flow needs its CSRF cookie.
+            id: The flow's ID.
+            cookie: The browser's `Cookie` header; a browser flow requires its CSRF cookie.
 
         Raises:
-            FlowNotFound: There is no such flow.
-            FlowExpired: It is too old.
-            FlowForbidden: It is another browser's.
+            FlowNotFound: If the flow does not exist.
+            FlowExpired: If the flow has expired.
+            FlowForbidden: If the flow belongs to another browser.
         """
-        return await self._ask("get_registration_flow", as_model(RegistrationFlow), id=id, cookie=cookie)
 
-    @operation
+    @operation("POST", "/self-service/registration", step="update", flow_model=RegistrationFlow)
     async def update_registration_flow(
         self,
         *,
@@ -107,28 +91,21 @@ class RegistrationOperations(Operations):
         body: "UpdateRegistrationFlowBody | Mapping[str, Any]",
         cookie: str | None = None,
     ) -> SuccessfulNativeRegistration:
-        """Submit a registration; in a browser, the answer's cookies have to reach it (`with_response`).
+        """Submit a registration flow; forward the response's cookies to a browser (`with_response`).
 
-        The first step of two, `method: profile`, never succeeds: Kratos answers with the second step's nodes,
-        which is `FlowInvalid` here.
+        In a registration with two steps the first one, `method: profile`, always raises `FlowInvalid`: Kratos
+        responds with the nodes of the second step.
 
         Args:
-            flow: The flow's id.
-            body: What to submit; a mapping goes out as it is.
+            flow: The flow's ID.
+            body: The submitted fields; a mapping is sent unchanged.
             cookie: The browser's `Cookie` header.
 
         Raises:
-            FlowInvalid: Kratos wants more, or does not accept it; the error's `flow` says which.
-            BrowserLocationChangeRequired: Go to a provider.
-            FlowExpired: The flow is too old; `use_flow_id` names its successor.
-            FlowForbidden: The CSRF value is wrong.
-            FlowNotFound: There is no such flow.
+            FlowInvalid: If Kratos rejects the values or expects more of them; the error's `flow` contains the
+                messages and nodes.
+            BrowserLocationChangeRequired: If the registration continues at a provider.
+            FlowExpired: If the flow has expired; `use_flow_id` is its replacement.
+            FlowForbidden: If the CSRF token is wrong.
+            FlowNotFound: If the flow does not exist.
         """
-        return await self._ask(
-            "update_registration_flow",
-            as_model(SuccessfulNativeRegistration),
-            RegistrationFlow,
-            body=body,
-            flow=flow,
-            cookie=cookie,
-        )

@@ -1,17 +1,25 @@
 """Sessions."""
 
-from ory_guard.client.decoding import as_model, as_nothing, as_sessions_page
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
 from ory_guard.client.models.results import DeleteMySessionsCount, SessionsPage
 from ory_guard.client.operations.descriptor import Operations, operation
 from ory_guard.models import Session
 
-__all__ = ["SessionsOperations"]
+__all__ = ["SessionOperations"]
 
 
-class SessionsOperations(Operations):
-    """Whose session it is, and the sessions on other devices."""
+def _require_tokenized(session: Session, arguments: Mapping[str, Any]) -> None:
+    if arguments.get("tokenize_as") is not None and not session.tokenized:
+        raise ValueError("the response has no JWT in `tokenized`; tokenize_as requires Kratos v1.1 or later")
 
-    @operation
+
+class SessionOperations(Operations):
+    """Get the session of a credential; list and revoke the other sessions of its identity."""
+
+    @operation("GET", "/sessions/whoami", undocumented=("authorization",), check=_require_tokenized)
     async def to_session(
         self,
         *,
@@ -20,31 +28,27 @@ class SessionsOperations(Operations):
         tokenize_as: str | None = None,
         authorization: str | None = None,
     ) -> Session:
-        """Say whose session a credential is (`/sessions/whoami`), asking Kratos each time.
+        """Return the session of a credential (`/sessions/whoami`); every call is sent to Kratos.
 
-        Pass one credential: with several, Kratos takes the first of session token, cookie and bearer token, and
-        may answer 500 or issue a cookie anew for somebody else.
+        Pass one credential. With several, Kratos uses the first of session token, cookie and bearer token, and
+        may respond with 500 or with a new cookie for another identity.
 
         Args:
             x_session_token: The session token of a native client.
             cookie: The browser's `Cookie` header.
-            tokenize_as: The template of a JWT to get in `tokenized`.
+            tokenize_as: The name of a tokenizer template; the JWT is returned in `tokenized` (Kratos v1.1 or
+                later).
             authorization: `Bearer` and a session token.
 
         Raises:
-            KratosAPIError: 401 for a credential that is no session, 403 `session_aal2_required` for one that
-                lacks its second factor (`redirect_browser_to` leads there), 400 for an unknown template.
+            KratosAPIError: If the credential is not valid (401), if the session needs its second factor (403
+                `session_aal2_required`; `redirect_browser_to` is the URL for it), or if the template is unknown
+                (400).
+            KratosProtocolError: If `tokenize_as` was sent and the response has no `tokenized`, as with Kratos
+                before v1.1.
         """
-        return await self._ask(
-            "to_session",
-            as_model(Session),
-            x_session_token=x_session_token,
-            cookie=cookie,
-            tokenize_as=tokenize_as,
-            authorization=authorization,
-        )
 
-    @operation
+    @operation("GET", "/sessions", deprecated=("per_page", "page"))
     async def list_my_sessions(
         self,
         *,
@@ -55,62 +59,46 @@ class SessionsOperations(Operations):
         x_session_token: str | None = None,
         cookie: str | None = None,
     ) -> SessionsPage:
-        """List the caller's other sessions, one page of them.
+        """Return one page of the caller's other sessions.
 
         Args:
             per_page: Deprecated by Kratos; use `page_size`.
             page: Deprecated by Kratos; use `page_token`.
-            page_size: How many sessions a page has, from 1 to 1000.
-            page_token: Which page; None for the first.
+            page_size: The number of sessions per page, 1 to 1000 (Kratos v1.1 or later).
+            page_token: The token of the page; None for the first page (Kratos v1.1 or later).
             x_session_token: The session token of a native client.
             cookie: The browser's `Cookie` header.
 
         Raises:
-            KratosAPIError: 401 without a session, 403 for one that lacks its second factor.
+            KratosAPIError: If the session is missing (401) or needs its second factor (403; Kratos after v1.3.1).
         """
-        return await self._ask(
-            "list_my_sessions",
-            as_sessions_page,
-            per_page=per_page,
-            page=page,
-            page_size=page_size,
-            page_token=page_token,
-            x_session_token=x_session_token,
-            cookie=cookie,
-        )
 
-    @operation
+    @operation("DELETE", "/sessions/{id}")
     async def disable_my_session(
-        self, *, id: str, x_session_token: str | None = None, cookie: str | None = None
+        self, *, id: str | UUID, x_session_token: str | None = None, cookie: str | None = None
     ) -> None:
-        """Revoke another session of the caller's; an unknown one is no error.
+        """Revoke another session of the caller. An unknown session is not an error.
 
         Args:
-            id: That session's id.
+            id: The ID of the session to revoke.
             x_session_token: The session token of a native client.
             cookie: The browser's `Cookie` header.
 
         Raises:
-            KratosAPIError: 400 for the session that asks, 401 without a session.
+            KratosAPIError: If `id` is not a UUID or is the caller's current session (400), or if the session is
+                missing (401).
         """
-        await self._ask("disable_my_session", as_nothing, id=id, x_session_token=x_session_token, cookie=cookie)
 
-    @operation
+    @operation("DELETE", "/sessions")
     async def disable_my_other_sessions(
         self, *, x_session_token: str | None = None, cookie: str | None = None
     ) -> DeleteMySessionsCount:
-        """Revoke all sessions of the caller's but the one that asks.
+        """Revoke all sessions of the caller except the current one.
 
         Args:
             x_session_token: The session token of a native client.
             cookie: The browser's `Cookie` header.
 
         Raises:
-            KratosAPIError: 401 without a session.
+            KratosAPIError: If the session is missing (401).
         """
-        return await self._ask(
-            "disable_my_other_sessions",
-            as_model(DeleteMySessionsCount),
-            x_session_token=x_session_token,
-            cookie=cookie,
-        )

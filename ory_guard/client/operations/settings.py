@@ -1,9 +1,8 @@
-"""Settings."""
+"""Settings of an account."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ory_guard.client.decoding import as_model
 from ory_guard.client.models.flows import SettingsFlow
 from ory_guard.client.operations.descriptor import Operations, operation
 
@@ -14,63 +13,54 @@ __all__ = ["SettingsOperations"]
 
 
 class SettingsOperations(Operations):
-    """Starting, reading and submitting changes of settings."""
+    """Create, get and submit settings flows."""
 
-    @operation
+    @operation("GET", "/self-service/settings/browser", step="create")
     async def create_browser_settings_flow(
         self, *, return_to: str | None = None, cookie: str | None = None
     ) -> SettingsFlow:
-        """Start a change of settings in a browser; the answer's cookies have to reach it (`with_response`).
+        """Create a settings flow for a browser; forward the response's cookies to it (`with_response`).
 
         Args:
-            return_to: Where the browser goes afterwards; Kratos has to allow it.
+            return_to: The URL to redirect the browser to after the change; Kratos has to allow it.
             cookie: The browser's `Cookie` header with its session.
 
         Raises:
-            FlowForbidden: The session lacks its second factor; `redirect_browser_to` leads there.
-            KratosAPIError: 401 without a session, 400 for a `return_to` that is not allowed.
+            FlowForbidden: If the session needs its second factor; `redirect_browser_to` is the URL for it.
+            KratosAPIError: If the session is missing (401), or if Kratos does not allow `return_to` (400).
         """
-        return await self._ask(
-            "create_browser_settings_flow", as_model(SettingsFlow), return_to=return_to, cookie=cookie
-        )
 
-    @operation
+    @operation("GET", "/self-service/settings/api", step="create")
     async def create_native_settings_flow(self, *, x_session_token: str | None = None) -> SettingsFlow:
-        """Start a change of settings in a client that keeps a token; never for a browser.
+        """Create a settings flow for a native client; never use it for browsers.
 
         Args:
             x_session_token: The client's session token.
 
         Raises:
-            FlowForbidden: The session lacks its second factor.
-            KratosAPIError: 401 without a session.
+            FlowForbidden: If the session needs its second factor.
+            KratosAPIError: If the session is missing (401).
         """
-        return await self._ask(
-            "create_native_settings_flow", as_model(SettingsFlow), x_session_token=x_session_token
-        )
 
-    @operation
+    @operation("GET", "/self-service/settings/flows", step="read")
     async def get_settings_flow(
         self, *, id: str, x_session_token: str | None = None, cookie: str | None = None
     ) -> SettingsFlow:
-        """Read a change of settings, to render it.
+        """Return a settings flow, for rendering.
 
         Args:
-            id: The flow's id.
+            id: The flow's ID.
             x_session_token: The session token of a native client.
             cookie: The browser's `Cookie` header with its session and CSRF cookie.
 
         Raises:
-            FlowNotFound: There is no such flow.
-            FlowExpired: It is too old.
-            FlowForbidden: It is another identity's, or the session lacks its second factor.
-            KratosAPIError: 401 without a session.
+            FlowNotFound: If the flow does not exist.
+            FlowExpired: If the flow has expired.
+            FlowForbidden: If the flow belongs to another identity, or if the session needs its second factor.
+            KratosAPIError: If the session is missing (401).
         """
-        return await self._ask(
-            "get_settings_flow", as_model(SettingsFlow), id=id, x_session_token=x_session_token, cookie=cookie
-        )
 
-    @operation
+    @operation("POST", "/self-service/settings", step="update", flow_model=SettingsFlow)
     async def update_settings_flow(
         self,
         *,
@@ -79,32 +69,23 @@ class SettingsOperations(Operations):
         x_session_token: str | None = None,
         cookie: str | None = None,
     ) -> SettingsFlow:
-        """Submit a change of settings; in a browser, the answer's cookies have to reach it (`with_response`).
+        """Submit a settings flow; forward the response's cookies to a browser (`with_response`).
 
-        `state` is `success` when it is done; new backup codes come back with `show_form`, to be confirmed.
+        `state` is `success` after the change. New backup codes are returned with `show_form`, to be confirmed.
 
         Args:
-            flow: The flow's id.
-            body: What to submit; a mapping goes out as it is.
+            flow: The flow's ID.
+            body: The submitted fields; a mapping is sent unchanged.
             x_session_token: The session token of a native client.
             cookie: The browser's `Cookie` header with its session and CSRF cookie.
 
         Raises:
-            FlowInvalid: Kratos does not accept it; the error's `flow` says why.
-            FlowForbidden: The sign-in is too old for this change (`redirect_browser_to` leads to a new one, and
-                the error's `set_cookies` have to reach the browser first), the CSRF value is wrong, the flow is
-                another identity's, or the session lacks its second factor.
-            BrowserLocationChangeRequired: Go to a provider.
-            FlowExpired: The flow is too old; `use_flow_id` names its successor.
-            FlowNotFound: There is no such flow.
-            KratosAPIError: 401 without a session.
+            FlowInvalid: If Kratos rejects the values; the error's `flow` contains the messages.
+            FlowForbidden: If the login is too old for this change (`redirect_browser_to` is the URL for a new
+                login, and the error's `set_cookies` have to be forwarded to the browser first), if the CSRF token
+                is wrong, if the flow belongs to another identity, or if the session needs its second factor.
+            BrowserLocationChangeRequired: If the change continues at a provider.
+            FlowExpired: If the flow has expired; `use_flow_id` is its replacement.
+            FlowNotFound: If the flow does not exist.
+            KratosAPIError: If the session is missing (401).
         """
-        return await self._ask(
-            "update_settings_flow",
-            as_model(SettingsFlow),
-            SettingsFlow,
-            body=body,
-            flow=flow,
-            x_session_token=x_session_token,
-            cookie=cookie,
-        )

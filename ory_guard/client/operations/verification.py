@@ -1,9 +1,8 @@
-"""Verification."""
+"""Verification of an address."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ory_guard.client.decoding import as_model
 from ory_guard.client.models.flows import VerificationFlow
 from ory_guard.client.operations.descriptor import Operations, operation
 
@@ -14,55 +13,51 @@ __all__ = ["VerificationOperations"]
 
 
 class VerificationOperations(Operations):
-    """Starting, reading and submitting verifications."""
+    """Create, get and submit verification flows."""
 
-    @operation
+    @operation("GET", "/self-service/verification/browser", step="create", undocumented=("cookie",))
     async def create_browser_verification_flow(
         self, *, return_to: str | None = None, cookie: str | None = None
     ) -> VerificationFlow:
-        """Start the verification of an address in a browser; the answer's cookies have to reach it.
+        """Create a verification flow for a browser; forward the response's cookies to it (`with_response`).
 
         Args:
-            return_to: Where the browser goes afterwards; Kratos has to allow it.
+            return_to: The URL to redirect the browser to after the verification; Kratos has to allow it.
             cookie: The browser's `Cookie` header.
 
         Raises:
-            FlowForbidden: This browser or session may not start it.
-            KratosAPIError: 400 for a `return_to` that is not allowed, or where verification is off.
+            FlowForbidden: If this browser or session is not allowed to create the flow.
+            KratosAPIError: If Kratos does not allow `return_to`, or if verification is disabled (400).
         """
-        return await self._ask(
-            "create_browser_verification_flow", as_model(VerificationFlow), return_to=return_to, cookie=cookie
-        )
 
-    @operation
+    @operation("GET", "/self-service/verification/api", step="create")
     async def create_native_verification_flow(self, *, return_to: str | None = None) -> VerificationFlow:
-        """Start the verification of an address in a client that keeps a token; never for a browser.
+        """Create a verification flow for a native client; never use it for browsers.
 
         Args:
-            return_to: Where a link that is sent leads afterwards; Kratos has to allow it.
+            return_to: The URL that a verification link redirects to afterwards; Kratos has to allow it (Kratos
+                v25.4 or later).
 
         Raises:
-            FlowForbidden: This client may not start it.
-            KratosAPIError: 400 for a `return_to` that is not allowed, or where verification is off.
+            FlowForbidden: If this client is not allowed to create the flow.
+            KratosAPIError: If Kratos does not allow `return_to`, or if verification is disabled (400).
         """
-        return await self._ask("create_native_verification_flow", as_model(VerificationFlow), return_to=return_to)
 
-    @operation
+    @operation("GET", "/self-service/verification/flows", step="read")
     async def get_verification_flow(self, *, id: str, cookie: str | None = None) -> VerificationFlow:
-        """Read a verification, to render it.
+        """Return a verification flow, for rendering.
 
         Args:
-            id: The flow's id.
-            cookie: The browser's `Cookie` header; a browser flow needs its CSRF cookie.
+            id: The flow's ID.
+            cookie: The browser's `Cookie` header; a browser flow requires its CSRF cookie.
 
         Raises:
-            FlowNotFound: There is no such flow.
-            FlowExpired: It is too old.
-            FlowForbidden: It is another browser's.
+            FlowNotFound: If the flow does not exist.
+            FlowExpired: If the flow has expired.
+            FlowForbidden: If the flow belongs to another browser.
         """
-        return await self._ask("get_verification_flow", as_model(VerificationFlow), id=id, cookie=cookie)
 
-    @operation
+    @operation("POST", "/self-service/verification", step="update", flow_model=VerificationFlow)
     async def update_verification_flow(
         self,
         *,
@@ -71,29 +66,20 @@ class VerificationOperations(Operations):
         token: str | None = None,
         cookie: str | None = None,
     ) -> VerificationFlow:
-        """Submit a verification: the address first, then the code that came.
+        """Submit a verification flow: first the address, then the code that Kratos sent to it.
 
-        A wrong code is no error to Kratos: the flow comes back with a message and `state` `sent_email`. After
-        the right one `state` is `passed_challenge`.
+        A wrong code is not an error: the returned flow contains a message, and its `state` is `sent_email`. After
+        the right code, `state` is `passed_challenge`.
 
         Args:
-            flow: The flow's id.
-            body: What to submit; a mapping goes out as it is.
-            token: The token of a link that was sent.
+            flow: The flow's ID.
+            body: The submitted fields; a mapping is sent unchanged.
+            token: The token of a verification link.
             cookie: The browser's `Cookie` header.
 
         Raises:
-            FlowInvalid: Kratos does not accept it; the error's `flow` says why.
-            FlowExpired: The flow is too old; `use_flow_id` names its successor.
-            FlowForbidden: The CSRF value is wrong.
-            FlowNotFound: There is no such flow.
+            FlowInvalid: If Kratos rejects the values; the error's `flow` contains the messages.
+            FlowExpired: If the flow has expired; `use_flow_id` is its replacement.
+            FlowForbidden: If the CSRF token is wrong.
+            FlowNotFound: If the flow does not exist.
         """
-        return await self._ask(
-            "update_verification_flow",
-            as_model(VerificationFlow),
-            VerificationFlow,
-            body=body,
-            flow=flow,
-            token=token,
-            cookie=cookie,
-        )

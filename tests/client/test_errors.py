@@ -1,0 +1,323 @@
+"""Tests of `ory_guard.client.errors`: responses of Kratos to exceptions."""
+
+from typing import Any
+
+import pytest
+from recorded import Exchange, Script, exchange_of, recorded_errors, recorded_response, response
+
+from ory_guard import exceptions
+from ory_guard.client import (
+    ContinueWith,
+    ContinueWithFlow,
+    ContinueWithRecoveryUi,
+    ContinueWithUnknown,
+    ContinueWithVerificationUi,
+    FrontendClient,
+    LoginFlow,
+)
+from ory_guard.exceptions import (
+    BrowserLocationChangeRequired,
+    FlowError,
+    FlowExpired,
+    FlowForbidden,
+    FlowInvalid,
+    KratosAPIError,
+    KratosProtocolError,
+    KratosRateLimited,
+    KratosUnavailable,
+    OryGuardError,
+)
+
+pytestmark = pytest.mark.anyio
+
+LOCATION = "http://127.0.0.1:4433/self-service/login/flows?id=f2"
+
+
+async def error_of(operation: str, answer: Any, **arguments: Any) -> OryGuardError:
+    """Return the exception that an operation raises for a response."""
+    client = FrontendClient("https://id.example", transport=Script(answer))
+    with pytest.raises(OryGuardError) as caught:
+        await getattr(client, operation)(**arguments)
+    return caught.value
+
+
+async def login_error(answer: Any) -> OryGuardError:
+    """Return the exception that the update of a login flow raises for a response."""
+    body = {"method": "password", "identifier": "ada", "password": "s3cret-9"}
+    return await error_of("update_login_flow", answer, flow="f1", body=body)
+
+
+async def recorded_login_error(case: str) -> OryGuardError:
+    """Return the exception that the update of a login flow raises for a recorded response."""
+    return await login_error(recorded_response(exchange_of(case)))
+
+
+def step_of(exchange: Exchange) -> tuple[ContinueWith, ...]:
+    """Return the typed form of a recorded `error.details.continue_with`."""
+    (item,) = exchange.response["body"]["error"]["details"]["continue_with"]
+    flow = ContinueWithFlow(**item["flow"])
+    if item["action"] == "show_recovery_ui":
+        return (ContinueWithRecoveryUi(flow=flow),)
+    return (ContinueWithVerificationUi(flow=flow),)
+
+
+RECORDED: dict[str, tuple[type[OryGuardError], int, str | None, str | None, bool]] = {
+    "expired.native.verification.submit": (FlowExpired, 410, None, "13d5d221-22f0-49b3-b117-58506b5d0981", False),
+    "expired.browser.verification.submit_ajax": (
+        FlowExpired,
+        410,
+        None,
+        "c640d392-953c-41d7-bdf0-05d080d57775",
+        False,
+    ),
+    "expired.browser.recovery.submit_ajax": (
+        FlowExpired,
+        410,
+        None,
+        "440d172d-2867-4b93-ae55-a0e66fe3dc79",
+        False,
+    ),
+    "expired.native.recovery.submit": (
+        FlowExpired,
+        410,
+        "self_service_flow_expired",
+        "87f519be-ecb5-4efd-8700-cfa621211ac6",
+        True,
+    ),
+    "rv.login_unverified.native": (FlowForbidden, 403, "session_verified_address_required", None, True),
+    "rv.login_unverified.ajax": (FlowForbidden, 403, "session_verified_address_required", None, True),
+    "recovery.wrong_6": (KratosAPIError, 400, None, None, True),
+    "recovery.code_reused": (KratosAPIError, 400, None, None, True),
+    "logout.native_unknown": (KratosAPIError, 403, None, None, False),
+}
+"""Case: class, status, error ID, `use_flow_id`, and whether the error has next steps."""
+
+
+@pytest.mark.parametrize("exchange", recorded_errors(), ids=lambda exchange: exchange.case)
+async def test_recorded_error_keeps_its_details(exchange: Exchange) -> None:
+    """Class, status, replacement flow, next steps and cookies are those of the recorded response."""
+    error_class, status_code, error_id, use_flow_id, has_steps = RECORDED[exchange.case]
+    arguments = {"body": exchange.request["body"]}
+    if exchange.operation != "perform_native_logout":
+        arguments["flow"] = "f1"
+
+    error = await error_of(exchange.operation, recorded_response(exchange), **arguments)
+
+    assert isinstance(error, FlowError | KratosAPIError)
+    assert type(error) is error_class
+    assert (error.status_code, error.error_id) == (status_code, error_id)
+    assert getattr(error, "use_flow_id", None) == use_flow_id
+    assert error.continue_with == (step_of(exchange) if has_steps else ())
+    assert error.set_cookies == tuple(v for k, v in exchange.response["headers"] if k == "set-cookie")
+
+
+def test_recorded_errors_are_complete() -> None:
+    """The table covers every recording of the file."""
+    assert set(RECORDED) == {exchange.case for exchange in recorded_errors()}
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "location"),
+    [
+        ("update_login_flow", 302, LOCATION),
+        ("update_login_flow", 303, "http://127.0.0.1:4455/login?flow=f2"),
+        ("update_login_flow", 303, "http://127.0.0.1:4433/self-service/login/flows"),
+        ("update_login_flow", 303, "http://127.0.0.1:4433/self-service/login/flows?id="),
+        ("update_login_flow", 303, "http://[/flows?id=f2"),
+        ("update_login_flow", 303, None),
+        ("get_login_flow", 303, LOCATION),
+        ("to_session", 303, LOCATION),
+    ],
+    ids=["302", "ui", "no_id", "empty_id", "not_a_url", "no_location", "read", "no_flow"],
+)
+async def test_other_redirects_are_protocol_errors(operation: str, status: int, location: str | None) -> None:
+    """Only the redirect of a submit to a replacement flow means that the flow has expired."""
+    headers = [] if location is None else [("location", location)]
+    arguments: dict[str, dict[str, Any]] = {
+        "update_login_flow": {"flow": "f1", "body": {}},
+        "get_login_flow": {"id": "f1"},
+        "to_session": {"cookie": "a=b"},
+    }
+
+    error = await error_of(operation, response(status, "", headers), **arguments[operation])
+
+    assert type(error) is KratosProtocolError
+    assert str(error) == f"{operation}: unexpected status {status}; check that base_url is Kratos' public API"
+
+
+@pytest.mark.parametrize(
+    ("items", "actions"),
+    [
+        ([{"action": "show_settings_ui", "flow": {"id": "f2"}}], ["show_settings_ui"]),
+        ([{"action": "dance", "tempo": 3}], ["dance"]),
+        ([{"action": "show_recovery_ui"}, {"action": "dance"}], ["dance"]),
+        (["dance"], []),
+        ({"action": "dance"}, []),
+        (None, []),
+    ],
+    ids=["known", "unknown", "invalid_item", "text", "object", "null"],
+)
+async def test_continue_with_keeps_valid_items(items: Any, actions: list[str]) -> None:
+    """Unknown actions are kept, and an invalid item does not hide the error."""
+    body = {"error": {"reason": "Because.", "details": {"continue_with": items}}}
+
+    error = await login_error(response(400, body))
+
+    assert isinstance(error, KratosAPIError)
+    assert [step.action for step in error.continue_with] == actions
+    assert error.reason == "Because."
+
+
+async def test_continue_with_keeps_unknown_fields() -> None:
+    """The fields of an unknown action are accessible."""
+    body = {"error": {"details": {"continue_with": [{"action": "dance", "tempo": 3}]}}}
+
+    error = await login_error(response(403, body))
+
+    assert isinstance(error, FlowForbidden)
+    assert error.continue_with == (ContinueWithUnknown.model_validate({"action": "dance", "tempo": 3}),)
+
+
+async def test_expired_flow_has_its_replacement() -> None:
+    """The error of a late submit contains the ID of the replacement flow."""
+    error = await recorded_login_error("flow_expiry.login.native.submit")
+
+    assert isinstance(error, FlowExpired)
+    assert error.use_flow_id == "7a5892f0-3fcb-4367-87e1-ce0514f47975"
+    assert error.error_id == "self_service_flow_expired"
+
+
+async def test_second_factor_has_url_and_cookies() -> None:
+    """After the first of two factors the error contains the next URL and the browser's session cookie."""
+    error = await recorded_login_error("login.browser.submit.ajax.first_of_two_factors")
+
+    assert isinstance(error, BrowserLocationChangeRequired)
+    assert error.redirect_browser_to == "http://127.0.0.1:4433/self-service/login/browser?aal=aal2"
+    assert [cookie.partition("=")[0] for cookie in error.set_cookies][1:] == ["ory_kratos_session"]
+
+
+async def test_privileged_change_has_the_login_url() -> None:
+    """The error of a privileged change in an old session contains the URL of a new login."""
+    case = "privileged.settings.browser.submit.ajax.password.refresh_required"
+
+    error = await error_of("update_settings_flow", recorded_response(exchange_of(case)), flow="f1", body={})
+
+    assert isinstance(error, FlowForbidden)
+    assert error.error_id == "session_refresh_required"
+    assert (error.redirect_browser_to or "").startswith(
+        "http://127.0.0.1:4533/self-service/login/browser?refresh=true"
+    )
+    assert error.set_cookies[0].startswith("ory_kratos_continuity=")
+
+
+async def test_rejected_values_have_the_flow() -> None:
+    """A 400 with a flow becomes `FlowInvalid` with the typed flow."""
+    error = await recorded_login_error("login.native.submit.wrong_password")
+
+    assert isinstance(error, FlowInvalid)
+    assert isinstance(error.flow, LoginFlow)
+    assert [message.id for message in error.flow.ui.messages] == [4000006]
+    assert error.continue_with == ()
+
+
+async def test_whoami_error_has_the_redirect_of_its_details() -> None:
+    """An operation without a flow raises `KratosAPIError` for 403, with the URL of `error.details`."""
+    url = "https://id.example/self-service/login/browser?aal=aal2"
+    body = {"error": {"id": "session_aal2_required", "details": {"redirect_browser_to": url}}}
+
+    error = await error_of("to_session", response(403, body))
+
+    assert isinstance(error, KratosAPIError)
+    assert (error.status_code, error.error_id, error.redirect_browser_to) == (403, "session_aal2_required", url)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (400, "KratosAPIError"),
+        (401, "KratosAPIError"),
+        (403, "FlowForbidden"),
+        (404, "FlowNotFound"),
+        (409, "KratosAPIError"),
+        (410, "FlowExpired"),
+        (429, "KratosRateLimited"),
+        (500, "KratosUnavailable"),
+        (502, "KratosUnavailable"),
+        (303, "KratosProtocolError"),
+    ],
+)
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"id": "something_new", "reason": "Because."}},
+        {"error": {"id": 7, "reason": None, "details": []}},
+        {"error": "no"},
+        [],
+        "{",
+        "[" * 100_000,
+        "",
+    ],
+    ids=["unknown", "odd", "text", "list", "broken", "deep", "empty"],
+)
+async def test_unknown_error_id_falls_back_to_the_status(status: int, expected: str, body: Any) -> None:
+    """The status decides about the class if the body does not."""
+    error = await login_error(response(status, body))
+
+    assert type(error) is getattr(exceptions, expected)
+
+
+async def test_text_body_has_no_details() -> None:
+    """A 404 in plain text becomes `KratosAPIError` without an error ID or a reason."""
+    error = await error_of("create_fedcm_flow", recorded_response(exchange_of("fedcm.parameters")))
+
+    assert isinstance(error, KratosAPIError)
+    assert (error.status_code, error.error_id, error.reason) == (404, None, None)
+
+
+async def test_location_change_without_a_url_is_an_api_error() -> None:
+    """`BrowserLocationChangeRequired` always has a URL."""
+    error = await login_error(response(422, {"error": {"id": "browser_location_change_required"}}))
+
+    assert isinstance(error, KratosAPIError)
+    assert error.status_code == 422
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("3600", 60), ("0", 1), ("soon", 1), (None, 1)], ids=str)
+async def test_rate_limit_has_its_retry_after(header: str | None, seconds: int) -> None:
+    """A 429 says how many seconds to wait, from 1 to 60."""
+    headers = [] if header is None else [("retry-after", header)]
+
+    error = await login_error(response(429, "", headers))
+
+    assert isinstance(error, KratosRateLimited)
+    assert error.retry_after == seconds
+    assert str(error) == f"update_login_flow: Kratos limits the request rate; wait {seconds} s"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (
+            410,
+            {"error": {"id": "self_service_flow_expired"}},
+            (
+                "the flow has expired; continue with use_flow_id or create a new flow"
+                " (Kratos responded with 410 self_service_flow_expired)"
+            ),
+        ),
+        (
+            401,
+            {"error": {"id": "Token ory_st_1", "reason": "the token ory_st_1 is bad"}},
+            "Kratos responded with 401",
+        ),
+        (400, {"ui": {"nodes": "many"}}, "the flow in the response is not a valid LoginFlow"),
+        (503, "upstream connect error", "Kratos failed with status 503"),
+    ],
+    ids=["hint", "text_of_kratos", "invalid_flow", "unavailable"],
+)
+async def test_message_names_operation_and_problem(status: int, body: Any, message: str) -> None:
+    """Messages quote nothing from the response except well-formed error IDs."""
+    error = await login_error(response(status, body))
+
+    assert str(error) == f"update_login_flow: {message}"
+    assert isinstance(error, KratosUnavailable) == (status in (400, 503))
