@@ -149,7 +149,7 @@ class Enforcement:
             raise self._refused(scope, check, CsrfViolation())
 
     def _refused(self, scope: Mapping[str, Any], check: Check, refusal: Refusal) -> Refusal:
-        check.refused = True
+        check.refused, check.refusal = True, refusal
         if self._listeners:
             notify(self._listeners, Refused(refusal.code))
         arrange_answer(scope)

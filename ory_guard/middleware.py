@@ -32,6 +32,7 @@ Message = Any  # Starlette and FastAPI type it as their own mutable mapping
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+_CREDENTIAL_HEADERS: Final = (b"Cookie", b"Authorization", b"X-Session-Token")
 _NO_STORE: Final = (b"cache-control", b"private, no-store")
 Sent = Awaitable[None]  # by name, since the annotations of a nested function are evaluated on every request
 
@@ -77,10 +78,8 @@ class OrySessionMiddleware:
         """
         kind = scope.get("type")
         if kind not in ("http", "websocket"):
-            if kind == "lifespan":
-                await self._live(scope, receive, send)
-                return
-            raise RuntimeError(f"ory_guard can't tell who makes a {kind!r} request, so it does not pass it on")
+            await self._live(scope, receive, send)
+            return
         guard = self._guard or self._pick(scope)
         if guard is None:
             await MISDIRECTED(scope, receive, send)
@@ -95,15 +94,19 @@ class OrySessionMiddleware:
         guard.look(scope, check)
         attach(scope, check, check.outcome or await guard.ask(check))
         state = scope["state"]
-        if type(check.outcome) is not Anonymous or check.exempt or kind == "websocket":
-            send = _watched(check, send)
+        watched = _watched(check, send)
         try:
-            await self._app(scope, receive, send)
-        except (Refusal, KratosUnavailable) as error:
-            if check.started:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            refusal = _refusal_of(error, check)
+            if refusal is None or check.started:
+                await _send_held(check, send)
                 raise
-            refusal = error if isinstance(error, Refusal) else _unavailable(error)
-            await answer(refusal, scope, check)(scope, receive, send)
+        else:
+            refusal = _refusal_held(check) if check.refused else None
+        if refusal is not None:
+            check.held = ()
+            await answer(refusal, scope, check)(scope, receive, watched)
         if (
             type(scope.get("user")) is not SessionUser
             or state.get("session") is not state.get("ory_session")
@@ -118,6 +121,9 @@ class OrySessionMiddleware:
         raise self._fault
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("type") != "lifespan":
+            kind = scope.get("type")
+            raise RuntimeError(f"ory_guard can't tell who makes a {kind!r} request, so it does not pass it on")
         if self._fault is not None:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(self._fault)})
@@ -164,16 +170,24 @@ def _refuse_both(settings: dict[str, Any]) -> None:
         )
 
 
-def _unavailable(error: KratosUnavailable) -> SessionCheckUnavailable:
-    return SessionCheckUnavailable(retry_after=error.retry_after if isinstance(error, KratosRateLimited) else 1)
+def _refusal_of(error: BaseException | None, check: Check) -> Refusal | None:
+    if check.held and type(error) is RuntimeError:
+        # Starlette raises it from the refusal that a mounted application answered with a 500.
+        error = error.__cause__
+    if isinstance(error, KratosUnavailable):
+        retry_after = error.retry_after if isinstance(error, KratosRateLimited) else 1
+        return SessionCheckUnavailable(retry_after=retry_after)
+    return error if isinstance(error, Refusal) else None
 
 
 def _watched(check: Check, send: Send) -> Send:
     def watch(message: Message) -> Sent:
         kind = message["type"]
         if kind == "http.response.body":
-            return send(message)
+            return _hold_body(check, message, send) if check.held else send(message)
         if kind in ("http.response.start", "websocket.http.response.start"):
+            if check.refusal is not None and message["status"] == 500 and kind == "http.response.start":
+                return _hold(check, message)
             check.started = True
             if check.private:
                 message = _completed(check, message)
@@ -187,6 +201,31 @@ def _watched(check: Check, send: Send) -> Send:
     return watch
 
 
+def _refusal_held(check: Check) -> Refusal | None:
+    """Return the refusal that a held 500 stands for, if there is one."""
+    # Kept any longer, the refusal would tie the scope into a reference cycle through its traceback.
+    refusal, check.refusal = check.refusal, None
+    return refusal if check.held else None
+
+
+async def _hold(check: Check, message: Message) -> None:
+    """Hold back a 500 that a mounted application or a framework may have made of a refusal."""
+    check.held = (*check.held, message)
+
+
+async def _hold_body(check: Check, message: Message, send: Send) -> None:
+    await _hold(check, message)
+    if message.get("more_body"):  # a stream is an answer that the application meant
+        await _send_held(check, send)
+
+
+async def _send_held(check: Check, send: Send) -> None:
+    held, check.held = check.held, ()
+    for message in held:
+        starts, check.started = not check.started, True
+        await send(_completed(check, message) if starts and check.private else message)
+
+
 def _completed(check: Check, message: Message) -> Message:
     # A message of its own: an application may send one and the same to everybody, and would hand out what is in it.
     headers = list(message.get("headers", ()))
@@ -195,14 +234,30 @@ def _completed(check: Check, message: Message) -> Message:
         headers = [pair for pair in headers if pair[0].lower() != b"cache-control"]
         headers += [*_set_cookie_headers(check.set_cookies), _NO_STORE]
     else:
-        for name, _ in headers:
+        for name, value in headers:
             if name.lower() == b"cache-control":
+                if b"no-store" not in value:
+                    headers = _with_vary(headers)
                 break
         else:
-            headers.append(_NO_STORE)
+            if type(check.outcome) is Anonymous:
+                headers = _with_vary(headers)
+            else:
+                headers.append(_NO_STORE)
     if check.passed and not check.refused and has_bounced(check.carriers):
         headers.append((b"set-cookie", forget_bounces(check.guard.settings)))
     return {**message, "headers": headers}
+
+
+def _with_vary(headers: list[Header]) -> list[Header]:
+    # A shared cache that keeps the answer must not give it to a request that carries a credential (RFC 9111, 4.1).
+    lists = [value for name, value in headers if name.lower() == b"vary"]
+    listed = [name.strip() for value in lists for name in value.split(b",") if name.strip()]
+    if b"*" in listed:
+        return headers
+    lowered = {name.lower() for name in listed}
+    names = [*listed, *(name for name in _CREDENTIAL_HEADERS if name.lower() not in lowered)]
+    return [*(pair for pair in headers if pair[0].lower() != b"vary"), (b"vary", b", ".join(names))]
 
 
 def _set_cookie_headers(values: Iterable[bytes]) -> list[Header]:

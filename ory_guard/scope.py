@@ -9,7 +9,7 @@ from math import inf
 from typing import Any, Final
 
 from ory_guard.credentials import Credential, Header
-from ory_guard.exceptions import ConfigurationError
+from ory_guard.exceptions import ConfigurationError, Refusal
 from ory_guard.looks import Look
 from ory_guard.models import Session
 from ory_guard.outcomes import Outcome
@@ -58,6 +58,8 @@ class Check:
         exempt: Whether the path is exempt, so that nothing was asked yet.
         passed: Whether a gate let it pass.
         refused: Whether a gate refused it.
+        refusal: The newest refusal, until the application has ended.
+        held: Messages of a 500 that are held back until it is known whether they stand for the refusal.
         private: Whether the answer is the caller's alone: a gate asked for the session, or a cookie goes with it.
         requirements: What gates asked for, and got.
         set_cookies: Kratos' `Set-Cookie` values for this request's answer.
@@ -78,6 +80,8 @@ class Check:
     exempt = False
     passed = False
     refused = False
+    refusal: Refusal | None = None
+    held: tuple[Any, ...] = ()
     private = False
     requirements: tuple[Requirement, ...] = ()
     set_cookies: tuple[bytes, ...] = ()

@@ -1,20 +1,24 @@
 """A refusal comes out right in every shape of application, whatever stands around the routes."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi_calls import NAVIGATE, call, connect
+from asgi_calls import NAVIGATE, call, connect, http_scope
 from fastapi import APIRouter, Depends, FastAPI, Request, WebSocket
 from fastapi.responses import PlainTextResponse
 from fastapi_applications import OURS, application, endpoint
 from guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Mount, Route
 from stub_kratos import APP, SESSION_ID, refused
 
-from ory_guard import OryGuard
+from ory_guard import OryGuard, OrySessionMiddleware
 from ory_guard.exceptions import Refusal, SessionRequired
 from ory_guard.fastapi import (
     install,
@@ -210,5 +214,115 @@ async def test_websockets_get_their_session() -> None:
 
     for headers in ([SESSION_TOKEN], [SESSION_COOKIE, OURS]):
         assert SESSION_ID in (await connect(app, "/ws", headers=headers))[1]["text"]
-    assert (await connect(app, "/ws", headers=[SESSION_COOKIE]))[0]["status"] == 401
+    assert (await connect(app, "/ws", headers=[SESSION_COOKIE]))[0]["status"] == 403
     assert '"session":null' in (await connect(app, "/public", headers=[SESSION_COOKIE]))[1]["text"]
+
+
+class Asks:
+    """A middleware that asks for a session before the application runs, and may handle the refusal itself."""
+
+    def __init__(self, app: Any, guard: OryGuard, then: Callable[[Refusal], None] | None = None) -> None:
+        self.app, self.guard, self.then = app, guard, then
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Ask, and pass on."""
+        try:
+            await self.guard.require(scope)
+        except Refusal as refusal:
+            if self.then is None:
+                raise
+            self.then(refusal)
+        await self.app(scope, receive, send)
+
+
+def mounts(guard: OryGuard, inner: Any, depth: int = 1) -> Starlette:
+    """Return an application that mounts `inner` so deep, with our middleware around everything."""
+    for _ in range(depth - 1):
+        inner = Starlette(routes=[Mount("/", inner)])
+    return Starlette(routes=[Mount("/", inner)], middleware=[Middleware(OrySessionMiddleware, guard=guard)])
+
+
+async def home(_request: Request) -> PlainTextResponse:
+    """Answer."""
+    return PlainTextResponse("home")
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("inner", [Starlette, FastAPI])
+async def test_a_middleware_of_a_mounted_application_refuses_like_a_gate(
+    inner: Any, debug: bool, depth: int
+) -> None:
+    """The mounted application makes a 500 of every exception of its middlewares; the refusal takes its place."""
+    guard = Bench().guard
+    mounted = inner(debug=debug, middleware=[Middleware(Asks, guard=guard)])
+    mounted.add_route("/", home)
+    app = mounts(guard, mounted, depth)
+
+    answers = [await call(app, headers=headers) for headers in ([], [NAVIGATE], [SESSION_TOKEN])]
+
+    assert [answered.status for answered in answers] == [401, 303, 200]
+    assert answers[0].error_id == "session_inactive"
+    assert answers[1].all(b"location") != []
+    assert answers[2].body == b"home"
+
+
+def fail(_refusal: Refusal) -> None:
+    """Raise an error that has nothing to do with the refusal."""
+    raise ValueError("a defect")
+
+
+def fail_because(refusal: Refusal) -> None:
+    """Raise an error of the application's own that names the refusal as its cause."""
+    raise ValueError("a defect") from refusal
+
+
+@pytest.mark.parametrize("then", [fail, fail_because])
+@pytest.mark.parametrize("headers", [[], [(b"x-session-token", b"unknown")]], ids=["anonymous", "unknown"])
+async def test_a_defect_after_a_refusal_that_was_caught_stays_a_500(then: Any, headers: Any) -> None:
+    """The application handled the refusal, so the 500 is about the defect, and the error reaches the server."""
+    guard = Bench(refused()).guard
+    app = mounts(guard, Starlette(middleware=[Middleware(Asks, guard=guard, then=then)]))
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with pytest.raises(ValueError, match="a defect"):
+        await app(http_scope(headers=headers), receive_nothing, send)
+
+    assert [message.get("status") for message in sent] == [500, None]
+
+
+@pytest.mark.parametrize(("more", "status"), [(False, 401), (True, 500)])
+async def test_a_500_that_a_framework_makes_of_a_refusal_is_replaced(more: bool, status: int) -> None:
+    """Also when the framework raises nothing further; but not a stream, which no error handler sends."""
+    guard = Bench().guard
+
+    async def framework(scope: Any, _receive: Any, send: Any) -> None:
+        with pytest.raises(Refusal):
+            await guard.require(scope)
+        await send({"type": "http.response.start", "status": 500, "headers": []})
+        await send({"type": "http.response.body", "body": b"a ", "more_body": more})
+        if more:
+            await send({"type": "http.response.body", "body": b"stream"})
+
+    answered = await call(OrySessionMiddleware(framework, guard=guard))
+
+    assert answered.status == status
+    assert not more or answered.body == b"a stream"
+
+
+async def receive_nothing() -> Any:
+    """Be a client that sends nothing."""
+    await asyncio.Event().wait()
+
+
+async def test_another_status_after_a_refusal_that_was_caught_is_the_applications_own() -> None:
+    """A page that shows something else to strangers."""
+    guard = Bench().guard
+    app = mounts(
+        guard, Starlette(middleware=[Middleware(Asks, guard=guard, then=lambda _: None)], routes=[Route("/", home)])
+    )
+
+    assert (await call(app)).body == b"home"

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from applications import gated, public, reply
-from asgi_calls import Application, call, connect, http_scope, websocket_scope
+from asgi_calls import Application, call, connect, websocket_scope
 from asgi_lifespan import LifespanManager
-from guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench
+from guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, Pair
 from stub_kratos import APP, KRATOS, SESSION_ID, STEP_UP, StubKratos, guard_of, refused, session_body, signed_in
 
-from ory_guard import OrySessionMiddleware
+from ory_guard import OryGuard, OrySessionMiddleware
 from ory_guard.exceptions import (
     ConfigurationError,
     KratosRateLimited,
@@ -326,19 +326,54 @@ async def test_a_message_that_goes_to_everybody_takes_nobodys_cookie_along(kind:
     assert (start, accept) == kept
 
 
-async def test_who_sends_nothing_is_sent_nothing_more() -> None:
-    """Requests without a credential go through with the server's own `send`."""
-    seen: list[Any] = []
+def optional(guard: OryGuard, *headers: Pair) -> Application:
+    """Return an application that looks for a session and answers with `headers`."""
 
-    async def app(_scope: Any, _receive: Any, send: Any) -> None:
-        seen.append(send)
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        await guard.enforce_optional(scope)
+        await reply(send, None, *headers)
 
-    async def send(_message: Any) -> None:
-        """Take it."""
+    return OrySessionMiddleware(app, guard=guard)
 
-    await OrySessionMiddleware(app, guard=Bench().guard)(http_scope(), None, send)  # type: ignore[arg-type] # unused
 
-    assert seen == [send]
+CREDENTIALS = b"Cookie, Authorization, X-Session-Token"
+
+
+@pytest.mark.parametrize(
+    ("headers", "vary"),
+    [
+        ([], CREDENTIALS),
+        ([(b"vary", b"Accept")], b"Accept, " + CREDENTIALS),
+        ([(b"Vary", b"Accept, cookie"), (b"vary", b"")], b"Accept, cookie, Authorization, X-Session-Token"),
+        ([(b"vary", b"Accept"), (b"vary", b"Origin")], b"Accept, Origin, " + CREDENTIALS),
+        ([(b"vary", b"Origin, *")], b"Origin, *"),
+        ([(b"cache-control", b"public, max-age=60")], CREDENTIALS),
+        ([(b"cache-control", b"no-store")], None),
+    ],
+)
+async def test_the_anonymous_variant_of_an_optional_session_varies(headers: list[Pair], vary: bytes | None) -> None:
+    """A cache that keeps it must not give it to a browser that is signed in."""
+    answered = await call(optional(Bench().guard, *headers))
+
+    assert answered.header(b"vary") == vary
+    assert answered.header(b"cache-control") == dict(headers).get(b"cache-control")
+
+
+async def test_the_other_variant_varies_when_the_application_lets_a_cache_keep_it() -> None:
+    """Else a browser would show it after the sign-out."""
+    kept = [(b"cache-control", b"private, max-age=60")]
+
+    answered = await call(optional(Bench().guard, *kept), headers=[SESSION_TOKEN])
+
+    assert answered.headers == [*kept, (b"vary", CREDENTIALS)]
+    assert (await call(optional(Bench().guard), headers=[SESSION_TOKEN])).headers == [(b"cache-control", PRIVATE)]
+
+
+async def test_nothing_is_added_to_an_anonymous_answer_that_no_gate_looked_at() -> None:
+    """It is the application's own, to the byte."""
+    headers = (b"x-one", b"1"), (b"vary", b"Accept")
+
+    assert (await call(public(Bench().guard, *headers))).headers == [*headers]
 
 
 # --- what is raised through it
