@@ -1,4 +1,4 @@
-"""Time as the fake sees it, so that a test can let an hour pass in no time."""
+"""Clocks that tests can move forward without waiting."""
 
 import time
 from datetime import UTC, datetime
@@ -11,57 +11,55 @@ SECOND: Final = 1_000_000_000
 
 
 class MovableClock(Protocol):
-    """What the fake asks of a clock; a guard takes the same object as its `clock`."""
+    """The clock interface of the fake. A guard accepts the same object as its `clock`."""
 
     def time(self) -> float:
-        """Return seconds since 1970 in UTC."""
+        """Return the number of seconds since 1970 in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Return seconds that never run backwards."""
+        """Return a number of seconds that never decreases."""
         ...
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass at once."""
+        """Move the clock forward by `seconds`."""
         ...
 
 
 class Clock:
-    """The real time plus an offset that a test moves by hand."""
+    """The system clock plus an offset."""
 
     def __init__(self) -> None:
         self._offset = 0.0
 
     def time(self) -> float:
-        """Return seconds since 1970 in UTC, the passed ones included."""
+        """Return the number of seconds since 1970 in UTC, including the offset."""
         return time.time() + self._offset
 
     def monotonic(self) -> float:
-        """Return seconds that never run backwards, the passed ones included."""
+        """Return a number of seconds that never decreases, including the offset."""
         return time.monotonic() + self._offset
 
     def advance(self, seconds: float) -> None:
-        """
-        Let `seconds` pass at once.
+        """Move the clock forward by `seconds`.
 
         Raises:
-            ValueError: `seconds` is negative: time doesn't run backwards.
+            ValueError: If `seconds` is negative.
         """
-        self._offset += _forward(seconds)
+        self._offset += _require_forward(seconds)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {timestamp(nanoseconds(self))}>"
 
 
 class ManualClock(Clock):
-    """
-    A time that stands still until `advance` is called.
+    """A clock that only moves when `advance` is called.
 
     Args:
-        start: The first instant; a year from now on is as good as any other.
+        start: The initial time. It must have a time zone.
 
     Raises:
-        ValueError: `start` has no time zone.
+        ValueError: If `start` has no time zone.
     """
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
@@ -71,28 +69,28 @@ class ManualClock(Clock):
         self._start = start.timestamp()
 
     def time(self) -> float:
-        """Return seconds since 1970 in UTC."""
+        """Return the number of seconds since 1970 in UTC."""
         return self._start + self._offset
 
     def monotonic(self) -> float:
-        """Return the seconds that have passed by hand."""
+        """Return the number of seconds that the clock was advanced."""
         return self._offset
 
 
-def _forward(seconds: float) -> float:
+def _require_forward(seconds: float) -> float:
     if seconds < 0:
-        raise ValueError(f"time can't go back by {-seconds} s: seconds must be 0 or more")
+        raise ValueError(f"seconds must be 0 or more, not {seconds}")
     return seconds
 
 
 def nanoseconds(clock: MovableClock) -> int:
-    """Return the clock's wall time as whole nanoseconds: Kratos writes up to nine fraction digits."""
+    """Return the wall time in nanoseconds: Kratos writes timestamps with up to nine fractional digits."""
     return int(clock.time() * SECOND)
 
 
 @lru_cache(maxsize=4_096)
 def timestamp(nanos: int) -> str:
-    """Write an instant as Kratos does: RFC 3339 in UTC, without trailing zeros in the fraction."""
+    """Format a time as Kratos does: RFC 3339 in UTC, without trailing zeros in the fraction."""
     seconds, fraction = divmod(nanos, SECOND)
     text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
     return f"{text}.{fraction:09d}".rstrip("0").rstrip(".") + "Z"

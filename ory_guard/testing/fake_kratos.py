@@ -1,4 +1,4 @@
-"""The fake that users see: an in-process Kratos with handles for tests."""
+"""`FakeKratos`: an in-process Kratos, with methods to set up users, sessions and failures in tests."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -26,19 +26,18 @@ from ory_guard.testing.store.tokenizer import Tokenizer
 
 __all__ = ["FakeKratos", "SignedIn"]
 
-DEFAULT_PASSWORD: Final = "correct-horse-battery-9"  # noqa: S105 - made-up people have made-up passwords
+DEFAULT_PASSWORD: Final = "correct-horse-battery-9"  # noqa: S105 - the password of fake identities
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """
-    A session and both ways to present it.
+    """A session and both credentials that present it.
 
     Args:
-        token: For `X-Session-Token` or `Authorization: Bearer`.
+        token: The session token, for `X-Session-Token` or `Authorization: Bearer`.
         cookie: The value of the session cookie.
-        cookie_name: The session cookie's name.
-        session: The session itself; moving its times moves what whoami answers.
+        cookie_name: The name of the session cookie.
+        session: The session. Changing its times changes the response of whoami.
     """
 
     token: str
@@ -48,39 +47,38 @@ class SignedIn:
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookie as HTTP clients take it."""
+        """The session cookie, in the form that HTTP clients accept."""
         return {self.cookie_name: self.cookie}
 
     @property
     def headers(self) -> dict[str, str]:
-        """The token as a header."""
+        """The session token as a request header."""
         return {"X-Session-Token": self.token}
 
 
 class FakeKratos:
-    """
-    An in-process Kratos that answers as a recorded one does.
+    """An in-process Kratos that replies like a recorded one.
 
-    Its memory is its own and ends with it; it is for tests and development, never for production.
+    All data is kept in memory and is lost with the object. For tests and development only, never for production.
 
     Args:
-        settings: How it is set up; without it, the keywords are.
-        clock: The time it sees; by default the real time, moved by hand with `clock.advance`.
-        sleep: How faults wait.
-        on_message: Called with each e-mail that Kratos would have sent.
+        settings: The configuration. If it is None, it is built from `keywords`.
+        clock: The clock of the fake. By default the system clock, which `clock.advance` can move forward.
+        sleep: Called to wait when a fault delays a response.
+        on_message: Called with each email that Kratos would send.
         keywords: Fields of `FakeKratosSettings`.
 
     Attributes:
-        app: The public API, an ASGI application; it may be mounted.
-        admin_app: A small part of the admin API, another ASGI application.
-        clock: The time it sees.
-        settings: How it is set up.
-        requests: A record of the requests to the public API.
-        faults: What goes wrong with the next requests.
+        app: The public API, an ASGI application that can also be mounted.
+        admin_app: A subset of the admin API, a separate ASGI application.
+        clock: The clock of the fake.
+        settings: The configuration.
+        requests: The log of requests to the public API.
+        faults: The faults planned for the next requests.
 
     Raises:
-        ConfigurationError: A setting is not one of those allowed.
-        TypeError: There is no setting of that name.
+        ConfigurationError: If a setting is invalid.
+        TypeError: If a keyword is not a field of `FakeKratosSettings`.
     """
 
     def __init__(
@@ -114,16 +112,16 @@ class FakeKratos:
         on_message: Callable[[CourierMessage], None] = lambda _: None,
         **keywords: Any,
     ) -> Self:
-        """Make a fake from a file under the keys of Kratos' configuration, and add the identities it lists.
+        """Create a fake from a file that uses the keys of Kratos' configuration, with the identities listed in it.
 
         Args:
             path: A `.json` or `.toml` file.
-            clock: As for the constructor.
-            on_message: As for the constructor.
-            keywords: Fields of `FakeKratosSettings` that win over the file's.
+            clock: As in the constructor.
+            on_message: As in the constructor.
+            keywords: Fields of `FakeKratosSettings`; they override the file.
 
         Raises:
-            ConfigurationError: The file can't be read, or something in it is not allowed.
+            ConfigurationError: If the file cannot be read, or a value in it is invalid.
         """
         fields = read_settings(Path(path)) | keywords
         fake = cls(FakeKratosSettings(**fields), clock=clock, on_message=on_message)
@@ -131,36 +129,36 @@ class FakeKratos:
         return fake
 
     def seed(self, path: str | Path) -> tuple[Identity, ...]:
-        """Add the identities that a file lists under `identities`, each as `add_identity` takes it.
+        """Add the identities listed in a file; each entry of `identities` holds the arguments of `add_identity`.
 
         Raises:
-            ConfigurationError: The file can't be read, or something in it is not allowed.
+            ConfigurationError: If the file cannot be read, or an entry is invalid.
         """
         added = []
         for entry in read_identities(Path(path)):
             try:
                 added.append(self.add_identity(**entry))
             except (TypeError, KeyError, ValueError) as error:
-                raise ConfigurationError(f"{path}: the identity {entry!r} is not understood: {error}") from error
+                raise ConfigurationError(f"{path}: identity {entry!r} is invalid: {error}") from error
         return tuple(added)
 
     @property
     def jwks(self) -> dict[str, Any]:
-        """The public keys of the JWTs that `tokenize_as` makes."""
+        """The public keys that verify the JWTs of `tokenize_as`, as a JWKS."""
         return self._tokenizer.jwks
 
     def rotate_keys(self) -> None:
-        """Sign the JWTs of `tokenize_as` with a new key from now on; `jwks` has only that one."""
+        """Sign the JWTs of `tokenize_as` with a new key; `jwks` then contains only the new key."""
         self._tokenizer.rotate()
 
     @property
     def messages(self) -> tuple[CourierMessage, ...]:
-        """The e-mails that Kratos would have sent, the newest first."""
+        """The emails that Kratos would have sent, newest first."""
         return tuple(reversed(self._server.store.messages))
 
     @property
     def identities(self) -> tuple[Identity, ...]:
-        """All identities, the oldest first."""
+        """All identities, oldest first."""
         return tuple(self._server.store.identities.values())
 
     def add_identity(
@@ -176,33 +174,32 @@ class FakeKratos:
         organization_id: str | None = None,
         schema_id: str | None = None,
     ) -> Identity:
-        """
-        Add an identity.
+        """Add an identity.
 
         Args:
-            email: Short for the trait `email`; by default a new address.
-            traits: Traits, beside or instead of the e-mail address.
-            password: What it signs in with; None for none.
-            verified: Whether its addresses are verified.
-            totp: Whether it has an authenticator app (`totp_code` gives its codes).
-            state: Whether it may sign in.
-            metadata_public: What the session shows of it.
-            organization_id: The organization it belongs to.
-            schema_id: The schema its traits follow; they are not checked.
+            email: Shorthand for the trait `email`; a new address by default.
+            traits: Traits in addition to `email`, or instead of it.
+            password: The password; None for an identity without one.
+            verified: Whether the addresses are verified.
+            totp: Whether an authenticator app is enrolled; `totp_code` returns its codes.
+            state: Whether the identity is active, that is, can log in.
+            metadata_public: Public metadata, which is part of the session.
+            organization_id: The organization of the identity.
+            schema_id: The identity schema. The traits are not validated against it.
 
         Raises:
-            KeyError: There is no such schema.
-            ValueError: The state is none of Kratos'.
+            KeyError: If the schema does not exist.
+            ValueError: If `state` is invalid.
         """
         if state not in {"active", "inactive"}:
             raise ValueError(f'state must be active or inactive, not "{state}"')
-        number = len(self._server.store.identities) + 1
-        email = email or (traits or {}).get("email") or f"person-{number}@example.test"
+        count = len(self._server.store.identities) + 1
+        email = email or (traits or {}).get("email") or f"person-{count}@example.test"
         identity = create_identity(
             self._server, {"email": email, **(traits or {})}, password=password, schema_id=schema_id
         )
         for address in identity.verifiable_addresses if verified else ():
-            address.verified, address.verified_at = True, self._server.now()
+            address.mark_verified(self._server.now())
             address.status = "completed"
         if totp:
             identity.credentials.totp_secret = pyotp.random_base32(32)
@@ -219,37 +216,35 @@ class FakeKratos:
         age: float = 0.0,
         methods: tuple[str, ...] | None = None,
     ) -> SignedIn:
-        """
-        Begin a session without a flow.
+        """Create a session without running a login flow.
 
         Args:
-            identity: Whose session it is; for aal2 an authenticator app is added if there is no second factor.
-            aal: How strong it is.
-            age: How many seconds ago its methods were completed.
-            methods: The methods it was begun with; by default `password`, and `totp` for aal2.
+            identity: The owner of the session. For aal2, an authenticator app is added if no second factor exists.
+            aal: The authenticator assurance level of the session.
+            age: The number of seconds since the methods were completed.
+            methods: The completed methods; by default `password`, and also `totp` for aal2.
 
         Raises:
-            ValueError: A method is not one of Kratos'.
+            ValueError: If a method is not supported.
         """
-        names = methods or (("password", "totp") if aal == "aal2" else ("password",))
-        unknown = [name for name in names if name not in AAL_OF_METHOD]
+        method_names = methods or (("password", "totp") if aal == "aal2" else ("password",))
+        unknown = [name for name in method_names if name not in AAL_OF_METHOD]
         if unknown:
-            raise ValueError(f"methods must be some of {', '.join(AAL_OF_METHOD)}, not {unknown[0]!r}")
+            raise ValueError(f"unknown method {unknown[0]!r}; supported: {', '.join(AAL_OF_METHOD)}")
         if aal == "aal2" and not identity.credentials.second_factors:
             identity.credentials.totp_secret = pyotp.random_base32(32)
-        at = self._server.now() - int(age * SECOND)
-        completed = [AuthenticationMethod(name, AAL_OF_METHOD[name], at) for name in names]
-        session = self._sessions.start(identity, completed, Device("127.0.0.1:0", "test"), at=at)
-        line = self._server.jar.session_line(session.token, session.expires_at, self._server.now())
-        value = line.partition(";")[0].partition("=")[2]
+        completed_at = self._server.now() - int(age * SECOND)
+        completed = [AuthenticationMethod(name, AAL_OF_METHOD[name], completed_at) for name in method_names]
+        session = self._sessions.start(identity, completed, Device("127.0.0.1:0", "test"), at=completed_at)
+        set_cookie = self._server.jar.session_cookie(session.token, session.expires_at, self._server.now())
+        value = set_cookie.partition(";")[0].partition("=")[2]
         return SignedIn(session.token, value, self.settings.cookie_name, session)
 
     def totp_code(self, identity: Identity) -> str:
-        """
-        Return the code that the identity's authenticator app shows now.
+        """Return the code that the identity's authenticator app shows now.
 
         Raises:
-            ValueError: It has no authenticator app.
+            ValueError: If no authenticator app is enrolled.
         """
         secret = identity.credentials.totp_secret
         if secret is None:
@@ -257,35 +252,34 @@ class FakeKratos:
         return pyotp.TOTP(secret).at(int(self.clock.time()))
 
     def extend(self, session: Session) -> None:
-        """Extend a session, as an operator does; whoami then issues its cookie anew."""
+        """Extend a session by its full lifespan, as the admin API does; whoami then issues a new cookie."""
         self._sessions.extend(session)
 
     def revoke(self, session: Session) -> None:
-        """End a session, as an operator does."""
+        """Revoke a session, as the admin API does."""
         session.active = False
 
     def set_state(self, identity: Identity, state: Literal["active", "inactive"]) -> None:
-        """Enable or disable an identity, as an operator does; its sessions stop counting while it is disabled."""
+        """Set the state of an identity, as the admin API does. Sessions of inactive identities are invalid."""
         set_state(self._server, identity, state)
 
     def delete_identity(self, identity: Identity) -> None:
-        """Delete an identity with its sessions, as an operator does."""
+        """Delete an identity and its sessions, as the admin API does."""
         delete_identity(self._server, identity)
 
     def fail(self, fault: Fault, *, times: int = 1, path: str | None = None) -> None:
-        """Let the next `times` requests (to `path`, if given) go wrong like this."""
+        """Apply a fault to the next `times` requests, or to the next `times` requests to `path`."""
         self.faults.add(fault, times=times, path=path)
 
     def assert_whoami_calls(self, expected: int) -> None:
-        """
-        Check how often whoami was called since `requests` was cleared.
+        """Check the number of whoami calls since `requests` was cleared.
 
         Raises:
-            AssertionError: It was called more or less often.
+            AssertionError: If the number differs.
         """
-        found = self.requests.whoami_calls
-        if found != expected:
-            raise AssertionError(f"whoami was called {found} times, not {expected}: {list(self.requests)}")
+        calls = self.requests.whoami_calls
+        if calls != expected:
+            raise AssertionError(f"whoami was called {calls} times, not {expected}: {list(self.requests)}")
 
     def __repr__(self) -> str:
         store = self._server.store

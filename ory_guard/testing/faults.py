@@ -1,4 +1,4 @@
-"""Faults on demand: what a network and a server in trouble do to an answer."""
+"""Faults: what network and server failures do to a response."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,17 +9,16 @@ __all__ = ["Fault", "Faults"]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """
-    What goes wrong with one answer; the class methods make the usual ones.
+    """A failure of one response. The class methods create the common ones.
 
     Args:
-        seconds: How long the answer takes to begin.
-        status: Answer with this instead of asking the operation.
-        headers: Headers of such an answer.
-        body: Its body; without a status it replaces the operation's body.
-        resets: The connection breaks before any of the body.
-        truncates: The connection breaks after half of the body.
-        drip_seconds: How long the body takes, in sixteen pieces.
+        seconds: The delay before the response starts.
+        status: Respond with this status instead of running the operation.
+        headers: The headers of that response.
+        body: The body of that response. Without `status`, it replaces the body of the normal response.
+        resets: Whether the connection is reset before the body is sent.
+        truncates: Whether the connection is closed after half of the body.
+        drip_seconds: The time over which the body is sent, in 16 chunks.
     """
 
     seconds: float = 0.0
@@ -32,79 +31,78 @@ class Fault:
 
     @classmethod
     def latency(cls, seconds: float) -> Self:
-        """Answer, but only after `seconds`."""
+        """Delay the response by `seconds`."""
         return cls(seconds=seconds)
 
     @classmethod
     def reset(cls) -> Self:
-        """Break the connection; in process the caller gets a ConnectionResetError."""
+        """Reset the connection. In process, the caller gets a ConnectionResetError."""
         return cls(resets=True)
 
     @classmethod
     def rate_limited(cls, retry_after: int = 1) -> Self:
-        """Answer 429 with a `Retry-After` in seconds."""
+        """Respond with 429 and a `Retry-After` header in seconds."""
         headers = {"content-type": "text/plain", "retry-after": str(retry_after)}
         return cls(status=429, headers=headers, body=b"too many requests\n")
 
     @classmethod
     def server_error(cls, status: int = 503) -> Self:
-        """Answer with a 5xx that is no JSON, as a proxy in front of Kratos does."""
+        """Respond with a 5xx status and an HTML body, as a proxy in front of Kratos does."""
         headers = {"content-type": "text/html"}
-        return cls(status=status, headers=headers, body=b"<h1>Something broke</h1>\n")
+        return cls(status=status, headers=headers, body=b"<h1>Internal error</h1>\n")
 
     @classmethod
     def wrong_body(cls, body: bytes = b"<html></html>") -> Self:
-        """Keep status and headers of the right answer, but send something else."""
+        """Replace the body of the normal response; status and headers stay."""
         return cls(body=body)
 
     @classmethod
     def truncated(cls) -> Self:
-        """Send half of the body and break the connection."""
+        """Send half of the body and close the connection."""
         return cls(truncates=True)
 
     @classmethod
     def slow_drip(cls, seconds: float) -> Self:
-        """Send the body piece by piece, all in all in `seconds`."""
+        """Send the body in small chunks over `seconds`."""
         return cls(drip_seconds=seconds)
 
 
 @dataclass(slots=True)
-class _Planned:
+class _PlannedFault:
     fault: Fault
-    left: int
+    remaining: int
     path: str | None
 
 
 class Faults:
-    """The faults that are still to come, in the order in which they were asked for."""
+    """The planned faults, in the order in which they were added."""
 
     def __init__(self) -> None:
-        self._planned: list[_Planned] = []
+        self._planned: list[_PlannedFault] = []
 
     def add(self, fault: Fault, *, times: int = 1, path: str | None = None) -> None:
-        """
-        Let the next `times` requests (to `path`, if given) go wrong like this.
+        """Apply a fault to the next `times` requests, or to the next `times` requests to `path`.
 
         Raises:
-            ValueError: `times` is less than 1.
+            ValueError: If `times` is less than 1.
         """
         if times < 1:
             raise ValueError(f"times must be 1 or more, not {times}")
-        self._planned.append(_Planned(fault, times, path))
+        self._planned.append(_PlannedFault(fault, times, path))
 
     def clear(self) -> None:
-        """Let everything go well again."""
+        """Remove all planned faults."""
         self._planned.clear()
 
     def take(self, path: str) -> Fault | None:
-        """Return the fault for a request to this path, if there is one, and count it."""
+        """Return the next fault planned for a path, or None, and count it as used."""
         for planned in self._planned:
             if planned.path in {None, path}:
-                planned.left -= 1
-                if not planned.left:
+                planned.remaining -= 1
+                if not planned.remaining:
                     self._planned.remove(planned)
                 return planned.fault
         return None
 
     def __len__(self) -> int:
-        return sum(planned.left for planned in self._planned)
+        return sum(planned.remaining for planned in self._planned)

@@ -1,13 +1,14 @@
-"""Pytest fixtures: a Kratos without a server, and people who are signed in to it.
+"""Pytest fixtures: a fake Kratos and logged-in users.
 
 ```python
-def test_the_vault_opens_for_two_factors(app, fake_kratos, as_user):
+def test_vault_requires_a_second_factor(app, fake_kratos, as_user):
     client = as_user(TestClient(app), aal="aal2")
     assert client.get("/vault").status_code == 200
 ```
 
-The application's guard asks the fake: `OryGuard(settings, transport=httpx2.ASGITransport(app=fake_kratos.app))`.
-Nothing of ory_guard's testing kit is imported before a test asks for a fixture.
+Connect the guard of the application to the fake:
+`OryGuard(settings, transport=httpx2.ASGITransport(app=fake_kratos.app))`.
+The plugin imports the fake only when a test requests a fixture.
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -37,10 +38,10 @@ ClientT = TypeVar("ClientT", bound=_Client)
 
 
 class OryUser:
-    """Adds people to a fake Kratos and signs them in; the fixture `ory_user`.
+    """Creates identities with sessions; the type of the `ory_user` fixture.
 
     Args:
-        fake: Where they live.
+        fake: The fake Kratos that stores them.
     """
 
     def __init__(self, fake: "FakeKratos") -> None:
@@ -55,24 +56,24 @@ class OryUser:
         age: float = 0.0,
         **properties: Any,
     ) -> "SignedIn":
-        """Add somebody and begin a session of theirs.
+        """Add an identity and create a session for it.
 
         Args:
-            aal: How strong the session is.
-            verified: Whether their addresses are verified.
-            traits: Their traits; by default a new e-mail address.
-            age: How many seconds ago they signed in.
-            properties: Whatever else `FakeKratos.add_identity` takes.
+            aal: The authenticator assurance level of the session.
+            verified: Whether the addresses of the identity are verified.
+            traits: The traits; a new email address by default.
+            age: The number of seconds since the login.
+            properties: Further arguments of `FakeKratos.add_identity`.
         """
         identity = self._fake.add_identity(traits=traits, verified=verified, **properties)
         return self._fake.sign_in(identity, aal=aal, age=age)
 
 
 class AsUser:
-    """Signs a test client in; the fixture `as_user`.
+    """Adds a session to a test client; the type of the `as_user` fixture.
 
     Args:
-        ory_user: Makes the people.
+        ory_user: Creates the identity and its session.
     """
 
     def __init__(self, ory_user: OryUser) -> None:
@@ -86,13 +87,13 @@ class AsUser:
         user: "SignedIn | None" = None,
         **properties: Any,
     ) -> ClientT:
-        """Give a client the session of somebody and return the client.
+        """Add a session to a test client and return the client.
 
         Args:
             client: A Starlette `TestClient` or an httpx2 client.
-            present: Whether the session goes out as the session cookie or as `X-Session-Token`.
-            user: Whose session; by default somebody new.
-            properties: What `ory_user` takes, for somebody new.
+            present: Whether to send the session as the session cookie or as `X-Session-Token`.
+            user: The session to use; a new user by default.
+            properties: Arguments of `ory_user` for the new user.
         """
         signed_in = user or self._ory_user(**properties)
         if present == "token":
@@ -104,13 +105,13 @@ class AsUser:
 
 @pytest.fixture
 def fake_kratos_settings() -> "FakeKratosSettings | None":
-    """How `fake_kratos` is set up; override it in a conftest to set it up otherwise."""
+    """The settings of `fake_kratos`; override this fixture to change them."""
     return None
 
 
 @pytest.fixture
 def fake_kratos(fake_kratos_settings: "FakeKratosSettings | None") -> "FakeKratos":
-    """A Kratos of the test's own, without a server."""
+    """A fake Kratos for this test."""
     from ory_guard.testing import FakeKratos  # noqa: PLC0415 - a plugin is loaded before coverage begins
 
     return FakeKratos(fake_kratos_settings)
@@ -118,11 +119,11 @@ def fake_kratos(fake_kratos_settings: "FakeKratosSettings | None") -> "FakeKrato
 
 @pytest.fixture
 def ory_user(fake_kratos: "FakeKratos") -> OryUser:
-    """Adds people to `fake_kratos` and signs them in: `ory_user(aal="aal2")` has a token and a cookie."""
+    """Creates users in `fake_kratos`: `ory_user(aal="aal2")` returns a session with its token and cookie."""
     return OryUser(fake_kratos)
 
 
 @pytest.fixture
 def as_user(ory_user: OryUser) -> AsUser:
-    """Signs a test client in: `as_user(TestClient(app), aal="aal2").get("/vault")`."""
+    """Logs in a test client: `as_user(TestClient(app), aal="aal2").get("/vault")`."""
     return AsUser(ory_user)

@@ -1,4 +1,4 @@
-"""A record of what the fake was asked."""
+"""A log of the requests that the fake received."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -7,13 +7,13 @@ from typing import Final
 
 __all__ = ["RecordedRequest", "RequestLog"]
 
-KEPT_REQUESTS: Final = 1_000
+MAX_REQUESTS: Final = 1_000
 WHOAMI: Final = "/sessions/whoami"
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """One request, and the status it was answered with (0 where the connection broke)."""
+    """A request and the status of its response (0 if the connection was reset)."""
 
     method: str
     path: str
@@ -31,31 +31,31 @@ class RecordedRequest:
         headers: Mapping[str, str] | None = None,
         status: int | None = None,
     ) -> bool:
-        """Tell whether all that is given is so; `query` and `headers` may leave entries out."""
-        sent = {name.lower(): value for name, value in (headers or {}).items()}
+        """Return whether the request matches all given arguments; `query` and `headers` may be partial."""
+        expected_headers = {name.lower(): value for name, value in (headers or {}).items()}
         return (
             (method is None or self.method == method.upper())
             and (path is None or self.path == path)
             and (status is None or self.status == status)
             and (query or {}).items() <= dict(self.query).items()
-            and sent.items() <= dict(self.headers).items()
+            and expected_headers.items() <= dict(self.headers).items()
         )
 
 
 class RequestLog:
-    """The newest thousand requests, the oldest first."""
+    """The last 1,000 requests, oldest first."""
 
     def __init__(self) -> None:
-        self._requests: deque[RecordedRequest] = deque(maxlen=KEPT_REQUESTS)
+        self._requests: deque[RecordedRequest] = deque(maxlen=MAX_REQUESTS)
         self._whoami_calls = 0
 
     @property
     def whoami_calls(self) -> int:
-        """How often whoami was called since the record began or was cleared, however long ago."""
+        """The number of whoami calls since the log was created or cleared, however many there were."""
         return self._whoami_calls
 
     def add(self, request: RecordedRequest) -> None:
-        """Take a request down."""
+        """Add a request."""
         self._requests.append(request)
         self._whoami_calls += request.path == WHOAMI
 
@@ -68,15 +68,15 @@ class RequestLog:
         headers: Mapping[str, str] | None = None,
         status: int | None = None,
     ) -> list[RecordedRequest]:
-        """Return the requests of which all that is given is so; `query` and `headers` may leave entries out."""
+        """Return the requests that match all given arguments; `query` and `headers` may be partial."""
         return [
-            one
-            for one in self._requests
-            if one.matches(method=method, path=path, query=query, headers=headers, status=status)
+            request
+            for request in self._requests
+            if request.matches(method=method, path=path, query=query, headers=headers, status=status)
         ]
 
     def clear(self) -> None:
-        """Begin the record anew."""
+        """Remove all requests and reset `whoami_calls`."""
         self._requests.clear()
         self._whoami_calls = 0
 

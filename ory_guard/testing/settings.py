@@ -1,4 +1,4 @@
-"""How a fake is set up, in the terms of Kratos' own configuration."""
+"""The configuration of a fake, in the terms of Kratos' configuration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -55,13 +55,12 @@ DEFAULT_SCHEMA: Final[Mapping[str, Any]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class TokenizerTemplate:
-    """
-    What `tokenize_as` makes of a session.
+    """A template for the JWTs of `tokenize_as`.
 
     Args:
         ttl: Seconds until the token expires.
-        claims: Claim name to dotted path in the session document (`identity.traits.email`).
-        constants: Claim name to a value that every token has, such as `aud`.
+        claims: Claim names, each with a dotted path in the session document (`identity.traits.email`).
+        constants: Claim names, each with a constant value, such as `aud`.
     """
 
     ttl: float = 60.0
@@ -71,14 +70,13 @@ class TokenizerTemplate:
 
 @dataclass(frozen=True, slots=True)
 class OidcProvider:
-    """
-    A social sign-in provider; the fake plays the provider, too.
+    """A social sign-in provider. The fake also serves the provider's consent page.
 
     Args:
-        id: Its name in the forms and in the callback's path.
-        issuer_url: Where browsers find it; by default under the fake's own public URL.
-        client_id: What Kratos calls itself there.
-        scope: What Kratos asks for.
+        id: The provider's id in forms and in the callback path.
+        issuer_url: The provider's base URL for browsers; by default a path below the fake's public URL.
+        client_id: The OAuth client id of Kratos.
+        scope: The scopes that Kratos requests.
     """
 
     id: str
@@ -89,19 +87,19 @@ class OidcProvider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeKratosSettings:
-    """
-    The configuration of one fake; the defaults are those of the recorded `server: default`.
+    """The configuration of one fake. The defaults are those of the recordings marked `server: default`.
 
-    Durations are seconds. A wrong value is a `ConfigurationError` when the settings are made.
+    Durations are in seconds. Values are validated when the settings are created.
 
     Args:
-        public_url: `serve.public.base_url`: what browsers and services call; may have a path when mounted.
+        public_url: `serve.public.base_url`: the URL for browsers and services; has a path if the app is mounted.
         cors_enabled: `serve.public.cors.enabled`.
-        cors_allowed_origins: `serve.public.cors.allowed_origins`; by default that of the UI. `*` allows all.
-        ui_url: Where the self-service UI is; the pages below are derived from it where they are not given.
+        cors_allowed_origins: `serve.public.cors.allowed_origins`; by default the origin of the UI. `*` allows all.
+        ui_url: The base URL of the self-service UI; the URLs of its pages are derived from it unless they are set.
         default_return_url: `selfservice.default_browser_return_url`.
         logout_return_url: `selfservice.flows.logout.after.default_browser_return_url`.
         verification_return_url: `selfservice.flows.verification.after.default_browser_return_url`.
+        login_ui_url: `selfservice.flows.login.ui_url`; the same for the other flows and for `error`.
         allowed_return_urls: `selfservice.allowed_return_urls`.
         whoami_required_aal: `session.whoami.required_aal`.
         settings_required_aal: `selfservice.flows.settings.required_aal`.
@@ -111,10 +109,10 @@ class FakeKratosSettings:
         cookie_path: `cookies.path`.
         cookie_domain: `cookies.domain`.
         cookie_same_site: `cookies.same_site`.
-        cookie_secure: Whether cookies are marked Secure; Kratos' `--dev` turns it off.
+        cookie_secure: Whether cookies have the Secure attribute; Kratos omits it with `--dev`.
         cacheable_sessions: `feature_flags.cacheable_sessions`.
         cacheable_sessions_max_age: `feature_flags.cacheable_sessions_max_age`.
-        login_lifespan: `selfservice.flows.login.lifespan`; the other flows likewise.
+        login_lifespan: `selfservice.flows.login.lifespan`; the same for the other flows.
         methods: The enabled `selfservice.methods`.
         code_lifespan: `selfservice.methods.code.config.lifespan`.
         min_password_length: `selfservice.methods.password.config.min_password_length`.
@@ -122,15 +120,15 @@ class FakeKratosSettings:
         webauthn_name: `selfservice.methods.webauthn.config.rp.display_name`.
         webauthn_id: `selfservice.methods.webauthn.config.rp.id`.
         oidc_providers: `selfservice.methods.oidc.config.providers`.
-        session_after_registration: Whether the hook `session` runs after registration.
-        verification_after_registration: Whether the hook `show_verification_ui` runs.
-        two_steps_registration: Whether a fresh registration asks for the traits first.
+        session_after_registration: Whether the `session` hook runs after registration.
+        verification_after_registration: Whether the `show_verification_ui` hook runs after registration.
+        two_steps_registration: Whether registration asks for traits and credential in two steps.
         tokenizer_templates: `session.whoami.tokenizer.templates`.
-        identity_schemas: Schema id to JSON Schema; the default schema is the recorded one.
+        identity_schemas: Schema ids, each with its JSON Schema; by default the recorded schema.
         default_schema_id: `identity.default_schema_id`.
 
     Raises:
-        ConfigurationError: A value is not one of those allowed.
+        ConfigurationError: If a value is invalid.
     """
 
     public_url: str = "http://127.0.0.1:4433"
@@ -195,20 +193,18 @@ class FakeKratosSettings:
             _one_of("methods", method, tuple(sorted(METHODS)))
         for name in _DURATIONS:
             if getattr(self, name) <= 0:
-                raise ConfigurationError(
-                    f"{name} must be more than 0 seconds, not {getattr(self, name)!r}; give a positive number"
-                )
+                raise ConfigurationError(f"{name} must be greater than 0 seconds, not {getattr(self, name)!r}")
 
     def _default(self, name: str, value: object) -> None:
         if not getattr(self, name):
             object.__setattr__(self, name, value)
 
     def provider(self, name: object) -> OidcProvider | None:
-        """Return the provider of that id."""
-        return next((one for one in self.oidc_providers if one.id == name), None)
+        """Return the provider with this id, or None."""
+        return next((provider for provider in self.oidc_providers if provider.id == name), None)
 
     def enabled(self, method: str) -> bool:
-        """Tell whether a method may be used; `oidc` needs a provider as well."""
+        """Return whether a method is enabled; `oidc` also requires a provider."""
         return method in self.methods and (method != "oidc" or bool(self.oidc_providers))
 
 
@@ -239,7 +235,7 @@ _DURATIONS: Final = (
 def _absolute(name: str, url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
-        raise ConfigurationError(f"{name} must be an absolute http(s) URL without query or fragment, not {url!r}")
+        raise ConfigurationError(f"{name} must be an absolute http(s) URL without query and fragment, not {url!r}")
     return url.rstrip("/")
 
 

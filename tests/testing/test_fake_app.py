@@ -31,7 +31,7 @@ def test_every_operation_of_the_document_is_there(fake: FakeKratos) -> None:
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]
-    missing = [name for method, path, name in operations if fake.app._find(method, path)[0] is None]
+    missing = [name for method, path, name in operations if fake.app._find_route(method, path)[0] is None]
 
     assert (len(operations), missing) == (32, [])
 
@@ -152,7 +152,7 @@ async def test_only_allowed_addresses_are_returned_to(clock: ManualClock, return
 async def test_errors_and_flows_are_not_kept_for_ever(fake: FakeKratos, clock: ManualClock) -> None:
     """A thousand errors stay, and flows go a day after they expired."""
     for _ in range(1_001):
-        fake._server.error_page(ApiError(400))
+        fake._server.error_page_url(ApiError(400))
     visitor = Visitor(fake)
     await visitor.flow("login")
     clock.advance(86_400 + 601)

@@ -57,7 +57,7 @@ async def test_a_form_with_a_wrong_token_is_refused(fake: FakeKratos, token: obj
 async def test_a_cookie_that_holds_no_secret_is_replaced(fake: FakeKratos, value: str) -> None:
     """A damaged anti-CSRF cookie gets a new one with the next flow."""
     visitor = Visitor(fake)
-    visitor.client.headers["cookie"] = f"{fake._server.jar.csrf_name}={value}"
+    visitor.client.headers["cookie"] = f"{fake._server.jar.csrf_cookie_name}={value}"
     answer = await visitor.begin("login")
 
     assert answer.headers["set-cookie"].startswith("csrf_token_")

@@ -81,7 +81,7 @@ async def test_the_age_of_a_session_is_in_its_times(fake: FakeKratos, clock: Man
 
 async def test_a_method_that_kratos_has_not_is_refused(fake: FakeKratos) -> None:
     """The error says which methods there are."""
-    with pytest.raises(ValueError, match=r"methods must be some of password, .*, not 'magic'"):
+    with pytest.raises(ValueError, match=r"unknown method 'magic'; supported: password, "):
         fake.sign_in(fake.add_identity(), methods=("magic",))
 
 
@@ -213,7 +213,7 @@ async def test_a_cookie_that_the_fake_did_not_seal_is_nobody(fake: FakeKratos, v
 
 async def test_a_sealed_value_of_another_kind_is_no_session(fake: FakeKratos) -> None:
     """The cookie of an interrupted change doesn't open a session."""
-    value = fake._server.jar.seal({"continuity": "x"}, 0)
+    value = fake._server.jar.encode({"continuity": "x"}, 0)
     visitor = Visitor(fake)
     visitor.client.cookies.set("ory_kratos_session", value)
 

@@ -1,4 +1,4 @@
-"""`/sessions`: whoami, the list of a user's other sessions, and their end."""
+"""`/sessions`: whoami, and the list and revocation of a user's other sessions."""
 
 import base64
 import json
@@ -7,14 +7,14 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from ory_guard.testing.clock import SECOND
-from ory_guard.testing.server.request import Exchange
-from ory_guard.testing.server.response import Answer, ApiError
+from ory_guard.testing.server.request import FakeRequest
+from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.records import Session
 from ory_guard.testing.store.serialization import identity_document, session_document
 from ory_guard.testing.store.sessions import Sessions
 
-__all__ = ["DEFAULT_PAGE_SIZE", "SessionEndpoints", "link_header", "page_of"]
+__all__ = ["DEFAULT_PAGE_SIZE", "SessionEndpoints", "link_header", "parse_pagination"]
 
 NO_CREDENTIAL_CACHE_SECONDS: Final = 60
 DEFAULT_PAGE_SIZE: Final = 250
@@ -22,13 +22,12 @@ MAX_PAGE_SIZE: Final = 1_000
 
 
 class SessionEndpoints:
-    """
-    The operations under `/sessions`, but the token exchange.
+    """The operations under `/sessions`, except the token exchange.
 
     Args:
-        server: The fake's shared parts.
+        server: The shared state of the fake.
         sessions: The session rules.
-        tokenize: Makes the JWT for (template, session document).
+        tokenize: Creates the JWT for (template, session document).
     """
 
     def __init__(
@@ -41,89 +40,90 @@ class SessionEndpoints:
         self._sessions = sessions
         self._tokenize = tokenize
 
-    def whoami(self, exchange: Exchange) -> Answer:
-        """`to_session`: say whose session the credential is."""
+    def whoami(self, request: FakeRequest) -> FakeResponse:
+        """`to_session`: return the session of the credential."""
         settings = self._server.settings
-        session = self._sessions.find(exchange)
+        session = self._sessions.find(request)
         if session is None:
-            return self._nobody(exchange)
+            return self._unauthorized(request)
         self._sessions.require_aal(session, settings.whoami_required_aal)
         document = self._sessions.document(session)
         headers = {"x-kratos-authenticated-identity-id": session.identity.id}
-        if template := exchange.query.get("tokenize_as"):
+        if template := request.query.get("tokenize_as"):
             document["tokenized"] = self._tokenize(template, document)
         elif settings.cacheable_sessions:
-            left = (session.expires_at - self._server.now()) / SECOND
-            headers["ory-session-cache-for"] = f"{min(left, settings.cacheable_sessions_max_age):.0f}"
+            seconds_left = (session.expires_at - self._server.now()) / SECOND
+            headers["ory-session-cache-for"] = f"{min(seconds_left, settings.cacheable_sessions_max_age):.0f}"
         try:
-            self._sessions.refresh_cookie(exchange, session)
+            self._sessions.refresh_cookie(request, session)
         except ApiError as error:
-            answer = error.answer()
-            answer.headers |= headers
-            return answer
-        return Answer.json(document, headers=headers)
+            response = error.to_response()
+            response.headers |= headers
+            return response
+        return FakeResponse.json(document, headers=headers)
 
-    def _nobody(self, exchange: Exchange) -> Answer:
-        answer = ApiError(401, reason="No session belongs to what was sent.").answer()
-        if self._server.settings.cacheable_sessions and self._sessions.token_in(exchange) is None:
-            answer.headers["ory-session-cache-for"] = str(NO_CREDENTIAL_CACHE_SECONDS)
-        return answer
+    def _unauthorized(self, request: FakeRequest) -> FakeResponse:
+        response = ApiError(401, reason="The request has no active session.").to_response()
+        if self._server.settings.cacheable_sessions and self._sessions.credential_token(request) is None:
+            response.headers["ory-session-cache-for"] = str(NO_CREDENTIAL_CACHE_SECONDS)
+        return response
 
-    def list_others(self, exchange: Exchange) -> Answer:
-        """`list_my_sessions`: the active sessions of the caller's identity, but the caller's own."""
-        current = self._own(exchange)
+    def list_my_sessions(self, request: FakeRequest) -> FakeResponse:
+        """`list_my_sessions`: return the other active sessions of the identity."""
+        current = self._require_session(request)
         now = self._server.now()
-        others = [one for one in self._others(current) if one.is_active(now)]
-        page, size = page_of(exchange)
-        # Pages are counted from 0 in the links and from 1 in the query of the rows: 0 and 1 are the same.
+        others = [session for session in self._other_sessions(current) if session.is_active(now)]
+        page, size = parse_pagination(request)
+        # As in Kratos, links count pages from 0 and the query counts from 1, so that 0 and 1 are the same page.
         start = (max(page, 1) - 1) * size
-        shown = [self._listed(one) for one in others[start : start + size]]
+        documents = [self._session_list_entry(session) for session in others[start : start + size]]
         headers = {"x-total-count": str(len(others)), "link": link_header("/sessions", len(others), page, size)}
-        return Answer.json(shown, headers=headers)
+        return FakeResponse.json(documents, headers=headers)
 
-    def disable_others(self, exchange: Exchange) -> Answer:
-        """`disable_my_other_sessions`: revoke all but the caller's; the count includes those revoked before."""
-        others = self._others(self._own(exchange))
-        for one in others:
-            one.active = False
-        return Answer.json({"count": len(others)})
+    def disable_my_other_sessions(self, request: FakeRequest) -> FakeResponse:
+        """`disable_my_other_sessions`: revoke the other sessions; the count includes those already revoked."""
+        others = self._other_sessions(self._require_session(request))
+        for session in others:
+            session.active = False
+        return FakeResponse.json({"count": len(others)})
 
-    def disable(self, exchange: Exchange, number: str) -> Answer:
-        """`disable_my_session`: revoke one of the caller's other sessions; unknown ids are fine, too."""
-        current = self._own(exchange)
-        if number == current.id:
-            raise ApiError(400, message="the current session can't be revoked here; log out instead")
-        for one in self._others(current):
-            if one.id == number:
-                one.active = False
-        return Answer(204, headers={"content-type": "application/json; charset=utf-8"})
+    def disable_my_session(self, request: FakeRequest, session_id: str) -> FakeResponse:
+        """`disable_my_session`: revoke one of the other sessions. Unknown ids are accepted."""
+        current = self._require_session(request)
+        if session_id == current.id:
+            raise ApiError(400, message="the current session cannot be revoked; log out instead")
+        for session in self._other_sessions(current):
+            if session.id == session_id:
+                session.active = False
+        return FakeResponse(204, headers={"content-type": "application/json; charset=utf-8"})
 
-    def _own(self, exchange: Exchange) -> Session:
-        session = self._sessions.find(exchange)
+    def _require_session(self, request: FakeRequest) -> Session:
+        session = self._sessions.find(request)
         if session is None:
-            raise ApiError(401, reason="No session belongs to what was sent.")
+            raise ApiError(401, reason="The request has no active session.")
         self._sessions.require_aal(session, self._server.settings.whoami_required_aal)
         return session
 
-    def _others(self, current: Session) -> list[Session]:
-        return [one for one in self._server.store.sessions_of(current.identity) if one is not current]
+    def _other_sessions(self, current: Session) -> list[Session]:
+        sessions = self._server.store.sessions_of(current.identity)
+        return [session for session in sessions if session is not current]
 
-    def _listed(self, session: Session) -> dict[str, Any]:
+    def _session_list_entry(self, session: Session) -> dict[str, Any]:
         return session_document(session, identity_document(session.identity, "", addresses=False))
 
 
-def page_of(exchange: Exchange) -> tuple[int, int]:
-    """Return page and page size: `page_token` and `page_size` if one is sent, else `page` and `per_page`."""
-    query = exchange.query
+def parse_pagination(request: FakeRequest) -> tuple[int, int]:
+    """Return the page and its size: from `page_token` and `page_size`, or else from `page` and `per_page`."""
+    query = request.query
     by_token = "page_token" in query or "page_size" in query
-    size = _number(query.get("page_size" if by_token else "per_page"), DEFAULT_PAGE_SIZE)
+    size = _integer(query.get("page_size" if by_token else "per_page"), DEFAULT_PAGE_SIZE)
     size = min(size, MAX_PAGE_SIZE) if size > 0 else DEFAULT_PAGE_SIZE
-    page = _offset(query.get("page_token", "")) // size if by_token else _number(query.get("page"), 0)
+    page = _decode_page_token(query.get("page_token", "")) // size if by_token else _integer(query.get("page"), 0)
     return max(page, 0), size
 
 
 def link_header(path: str, total: int, page: int, size: int) -> str:
-    """Return the `Link` header of a list with its relative addresses, odd ones for an empty list included."""
+    """Return the `Link` header of a list; its values for an empty list are odd, as in Kratos."""
     last = (total - 1) // size
     if total == 0:
         pages = {"first": 0, "next": page + 1, "prev": page - 1}
@@ -134,25 +134,25 @@ def link_header(path: str, total: int, page: int, size: int) -> str:
         pages = {"next": 1, "last": last}
     else:
         pages = {"first": 0, "next": page + 1, "prev": page - 1, "last": last}
-    return ",".join(f'<{path}?{_page_query(number, size)}>; rel="{name}"' for name, number in pages.items())
+    return ",".join(f'<{path}?{_pagination_query(index, size)}>; rel="{name}"' for name, index in pages.items())
 
 
-def _page_query(page: int, size: int) -> str:
+def _pagination_query(page: int, size: int) -> str:
     text = json.dumps({"offset": str(page * size), "v": 2}, separators=(",", ":"))
     token = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
     return urlencode({"page": page, "page_size": size, "page_token": token, "per_page": size})
 
 
-def _offset(token: str) -> int:
-    """Read a page token; what is none is the first page."""
+def _decode_page_token(token: str) -> int:
+    """Return the offset in a page token; 0 if it is malformed."""
     try:
-        found = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        return int(found["offset"])
+        content = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        return int(content["offset"])
     except (ValueError, TypeError, KeyError):
         return 0
 
 
-def _number(text: str | None, default: int) -> int:
+def _integer(text: str | None, default: int) -> int:
     try:
         return int(text or default)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What recovery and verification share: a one-time code that is sent to an address."""
+"""Common behavior of recovery and verification: a one-time code is sent to an address."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar, Literal
@@ -6,83 +6,83 @@ from typing import Any, ClassVar, Literal
 from ory_guard.testing.flows.flow import Flow, FlowEndpoints, InvalidFlowError
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import input_node, submit_node
-from ory_guard.testing.server.request import Exchange
-from ory_guard.testing.server.response import Answer
+from ory_guard.testing.server.request import FakeRequest
+from ory_guard.testing.server.response import FakeResponse
 from ory_guard.testing.store.records import Identity
 
 __all__ = ["CodeFlowEndpoints"]
 
 
 class CodeFlowEndpoints(FlowEndpoints):
-    """Flows that go from an address over a code to their end."""
+    """Flows that ask for an address and then for the code sent to it."""
 
     code_sent_message: ClassVar[int]
     code_wrong_message: ClassVar[int]
     no_method_message: ClassVar[int]
     code_label: ClassVar[int]
 
-    def begin(self, exchange: Exchange, kind: Literal["api", "browser"]) -> Flow:
-        """Make a flow that asks for the address."""
-        flow = self.new_flow(exchange, kind)
+    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> Flow:
+        """Create a flow that asks for the address."""
+        flow = self.new_flow(request, kind)
         flow.active = "code"
-        flow.ui.put(input_node("code", "email", "email", label=message(1070007), required=True))
-        flow.ui.put(submit_node("code", "code", 1070009))
+        flow.ui.set_node(input_node("code", "email", "email", label=message(1070007), required=True))
+        flow.ui.set_node(submit_node("code", "code", 1070009))
         return flow
 
-    def proceed(self, exchange: Exchange, flow: Flow) -> Answer:
-        """Take an address or a code."""
-        self.require_fresh(exchange, flow)
-        fields = self.fields(exchange, flow)
+    def submit(self, request: FakeRequest, flow: Flow) -> FakeResponse:
+        """Accept an address or a code."""
+        self.require_not_expired(request, flow)
+        fields = self.fields(request, flow)
         code, email = fields.get("code"), fields.get("email")
         if fields.get("method") != "code" and not code and not email:
-            flow.ui.complain(self.no_method_message)
+            flow.ui.add_error(self.no_method_message)
             raise InvalidFlowError(flow)
-        self.require_csrf(exchange, flow, fields)
+        self.require_csrf(request, flow, fields)
         if code and flow.state == "sent_email":
-            return self._take_code(exchange, flow, code)
+            return self._submit_code(request, flow, code)
         if isinstance(email, str) and email:
-            self.send(flow, email.strip().lower())
-            return self.show(exchange, flow, **self.sent_extra())
+            self.start_challenge(flow, email.strip().lower())
+            return self.render(request, flow, **self.extra_after_sending())
         missing = "code" if flow.state == "sent_email" else "email"
-        flow.ui.complain(4000002, {"property": missing}, at=missing)
+        flow.ui.add_error(4000002, {"property": missing}, at=missing)
         raise InvalidFlowError(flow)
 
-    def _take_code(self, exchange: Exchange, flow: Flow, code: object) -> Answer:
+    def _submit_code(self, request: FakeRequest, flow: Flow, code: object) -> FakeResponse:
         expected = flow.internal.get("code")
         expired = self.server.now() >= flow.internal.get("code_expires_at", 0)
         identity = self.server.store.identities.get(flow.internal.get("identity_id", ""))
         if expected is None or expired or code != expected or identity is None:
-            flow.ui.complain(self.code_wrong_message)
-            return self.show(exchange, flow, transient_payload={})
+            flow.ui.add_error(self.code_wrong_message)
+            return self.render(request, flow, transient_payload={})
         del flow.internal["code"]
         flow.state = "passed_challenge"
-        return self.passed(exchange, flow, identity)
+        return self.complete(request, flow, identity)
 
-    def send(self, flow: Flow, email: str) -> None:
-        """Send a code if the address is known, and ask for the code in any case."""
+    def start_challenge(self, flow: Flow, email: str) -> None:
+        """Send a code if the address is known, and show the code form in any case."""
         flow.state = "sent_email"
         flow.internal.pop("code", None)
-        self.deliver(flow, email)
-        self.ask_for_code(flow, email)
+        self.send_code(flow, email)
+        self.show_code_form(flow, email)
         flow.ui.messages.append(message(self.code_sent_message))
 
-    def keep_code(self, flow: Flow, code: str, identity_id: str) -> None:
-        """Remember which code the flow waits for, and whose it is."""
+    def store_code(self, flow: Flow, code: str, identity_id: str) -> None:
+        """Store the expected code and the identity it was sent to."""
         until = self.server.after(self.server.settings.code_lifespan)
         flow.internal |= {"code": code, "code_expires_at": until, "identity_id": identity_id}
 
     @abstractmethod
-    def deliver(self, flow: Flow, email: str) -> None:
-        """Send a code to an address that is known."""
+    def send_code(self, flow: Flow, email: str) -> None:
+        """Send a code to the address if it is known."""
 
     @abstractmethod
-    def ask_for_code(self, flow: Flow, email: str) -> None:
-        """Replace the form by one that asks for the code."""
+    def show_code_form(self, flow: Flow, email: str) -> None:
+        """Replace the form with one that asks for the code."""
 
     @abstractmethod
-    def passed(self, exchange: Exchange, flow: Flow, identity: Identity) -> Answer:
-        """Do what a right code is for."""
+    def complete(self, request: FakeRequest, flow: Flow, identity: Identity) -> FakeResponse:
+        """Complete the flow after a correct code."""
 
-    def sent_extra(self) -> dict[str, Any]:
-        """Return what the answer shows only right after a code was sent."""
+    def extra_after_sending(self) -> dict[str, Any]:
+        """Return fields that are shown only directly after sending a code."""
         return {}

@@ -1,4 +1,4 @@
-"""What all self-service flows have in common: how they begin, are read, expire and fail."""
+"""Common behavior of self-service flows: creation, reading, expiry, and errors."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -7,25 +7,24 @@ from typing import Any, ClassVar, Final, Literal
 from ory_guard.testing.clock import SECOND, timestamp
 from ory_guard.testing.flows.ui_nodes import Ui, csrf_node
 from ory_guard.testing.server import csrf
-from ory_guard.testing.server.request import Exchange, MalformedBodyError
-from ory_guard.testing.server.response import Answer, ApiError
+from ory_guard.testing.server.request import FakeRequest, MalformedBodyError
+from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.records import new_id, random_string
 from ory_guard.testing.store.sessions import Sessions
 
 __all__ = ["Flow", "FlowEndpoints", "InvalidFlowError"]
 
-KEPT_AFTER_EXPIRY: Final = 86_400 * SECOND
+RETENTION_AFTER_EXPIRY: Final = 86_400 * SECOND
 EXCHANGE_CODE_LENGTH: Final = 64
-_FOREIGN_COOKIES: Final = ("__cf", "_cf", "cf_")
+_PROXY_COOKIE_PREFIXES: Final = ("__cf", "_cf", "cf_")
 
 
 @dataclass(slots=True, eq=False)
 class Flow:
-    """
-    One run of a self-service flow.
+    """A self-service flow.
 
-    `fields` holds what only its kind of flow shows, `internal` what nobody is shown.
+    `fields` holds the fields of this kind of flow in its JSON document, `internal` the data that is never shown.
     """
 
     name: str
@@ -44,12 +43,12 @@ class Flow:
 
     @property
     def native(self) -> bool:
-        """Whether it was made for an app without a browser."""
+        """Whether the flow was created for a native app."""
         return self.type == "api"
 
     def document(self, **extra: Any) -> dict[str, Any]:
-        """Describe the flow; `extra` goes out this once."""
-        shown: dict[str, Any] = {
+        """Return the JSON document of the flow; `extra` is not stored."""
+        document: dict[str, Any] = {
             "id": self.id,
             "type": self.type,
             "expires_at": timestamp(self.expires_at),
@@ -57,17 +56,17 @@ class Flow:
             "request_url": self.request_url,
         }
         if self.return_to:
-            shown["return_to"] = self.return_to
+            document["return_to"] = self.return_to
         if self.active:
-            shown["active"] = self.active
-        return shown | {"ui": self.ui.document(), **self.fields, "state": self.state, **extra}
+            document["active"] = self.active
+        return document | {"ui": self.ui.document(), **self.fields, "state": self.state, **extra}
 
 
 class InvalidFlowError(Exception):
-    """A submit that leads back to the form, whose `ui` says what is wrong.
+    """An invalid submission. The flow is shown again, with messages in its `ui`.
 
     Args:
-        flow: The flow as it is shown again.
+        flow: The flow to show.
     """
 
     def __init__(self, flow: Flow) -> None:
@@ -76,7 +75,7 @@ class InvalidFlowError(Exception):
 
 
 class FlowEndpoints(ABC):
-    """The operations of one kind of flow; each kind says what its forms are and what a submit does."""
+    """The operations of one kind of flow. Subclasses define the forms and the effect of a submission."""
 
     name: ClassVar[str]
     expired_message: ClassVar[int]
@@ -89,203 +88,202 @@ class FlowEndpoints(ABC):
 
     @property
     def path(self) -> str:
-        """Where the flow's operations are."""
+        """The base path of the operations."""
         return f"/self-service/{self.name}"
 
     def ui_url(self, flow: Flow) -> str:
-        """Return the page that shows the flow."""
+        """Return the URL of the page that shows the flow."""
         return f"{getattr(self.server.settings, f'{self.name}_ui_url')}?flow={flow.id}"
 
-    def create_native(self, exchange: Exchange) -> Answer:
-        """Begin a flow for an app without a browser."""
-        flow = self.begin(exchange, "api")
-        # Only the answer that begins the flow has the code: later ones would give it away.
+    def create_native(self, request: FakeRequest) -> FakeResponse:
+        """Create a flow for a native app."""
+        flow = self.create(request, "api")
+        # Only the response that creates the flow contains the code.
         code = flow.internal.get("exchange_code")
-        return Answer.json(self.document(flow, **({"session_token_exchange_code": code} if code else {})))
+        return FakeResponse.json(self.document(flow, **({"session_token_exchange_code": code} if code else {})))
 
-    def create_browser(self, exchange: Exchange) -> Answer:
-        """Begin a flow in a browser: the flow itself as JSON, else a redirect to the page that shows it."""
-        flow = self.begin(exchange, "browser")
-        if exchange.wants_json:
-            return Answer.json(self.document(flow))
-        return Answer.redirect(exchange.method, self.ui_url(flow))
+    def create_browser(self, request: FakeRequest) -> FakeResponse:
+        """Create a browser flow; respond with JSON, or redirect to the page that shows it."""
+        flow = self.create(request, "browser")
+        if request.prefers_json:
+            return FakeResponse.json(self.document(flow))
+        return FakeResponse.redirect(request.method, self.ui_url(flow))
 
     @abstractmethod
-    def begin(self, exchange: Exchange, kind: Literal["api", "browser"]) -> Flow:
-        """Make a flow with its form; raises ApiError where none may begin."""
+    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> Flow:
+        """Create a flow with its form; raises ApiError if that is not possible."""
 
-    def new_flow(self, exchange: Exchange, kind: Literal["api", "browser"]) -> Flow:
-        """Make and remember a flow whose form has nothing but the anti-CSRF token yet."""
+    def new_flow(self, request: FakeRequest, kind: Literal["api", "browser"]) -> Flow:
+        """Create and store a flow whose form only contains the anti-CSRF token."""
         now = self.server.now()
         lifespan = getattr(self.server.settings, f"{self.name}_lifespan")
-        query = f"?{exchange.query_string}" if exchange.query_string else ""
+        query = f"?{request.query_string}" if request.query_string else ""
         flow = Flow(
             name=self.name,
             type=kind,
-            request_url=f"{self.server.url(exchange.path)}{query}",
+            request_url=f"{self.server.url(request.path)}{query}",
             issued_at=now,
             expires_at=now + int(lifespan * SECOND),
             ui=Ui(""),
             state=self.first_state,
-            return_to=self.server.return_to(exchange),
+            return_to=self.server.return_to(request),
         )
         flow.ui.action = f"{self.server.url(self.path)}?flow={flow.id}"
         if kind == "browser":
-            flow.csrf_secret = exchange.csrf_secret()
+            flow.csrf_secret = request.csrf_secret()
         flow.ui.nodes.append(csrf_node(self.csrf_token(flow)))
-        self._forget_old_flows(now)
+        self._delete_old_flows(now)
         self.server.store.flows[flow.id] = flow
         return flow
 
-    def keep_exchange_code(self, exchange: Exchange, flow: Flow) -> None:
-        """Make the first half of what opens a session after a detour through a browser, if it is asked for."""
-        if flow.native and exchange.flag("return_session_token_exchange_code"):
+    def add_exchange_code(self, request: FakeRequest, flow: Flow) -> None:
+        """Add the first code of the session token exchange, if the request asks for it."""
+        if flow.native and request.flag("return_session_token_exchange_code"):
             flow.internal["exchange_code"] = random_string(EXCHANGE_CODE_LENGTH)
 
     def csrf_token(self, flow: Flow) -> str:
-        """Return a fresh token for the flow's form; native flows have an empty one."""
-        return csrf.masked(flow.csrf_secret) if flow.csrf_secret else ""
+        """Return a new anti-CSRF token for the form; it is empty for native flows."""
+        return csrf.mask(flow.csrf_secret) if flow.csrf_secret else ""
 
     def document(self, flow: Flow, **extra: Any) -> dict[str, Any]:
-        """Describe a flow."""
+        """Return the JSON document of a flow."""
         return flow.document(**extra)
 
-    def get(self, exchange: Exchange) -> Answer:
-        """Show a flow to the page that renders it; browser flows only with their anti-CSRF cookie."""
-        flow = self.server.store.flows.get(exchange.query.get("id", ""))
+    def get(self, request: FakeRequest) -> FakeResponse:
+        """Return a flow to the page that renders it. Browser flows require the anti-CSRF cookie."""
+        flow = self.server.store.flows.get(request.query.get("id", ""))
         if flow is None or flow.name != self.name:
-            raise ApiError(404, message="There is no such flow")
-        self.check_reader(exchange, flow)
+            raise ApiError(404, message="The flow was not found")
+        self.authorize_reader(request, flow)
         if self.server.now() >= flow.expires_at:
-            raise self._gone(flow)
-        return Answer.json(self.document(flow))
+            raise self._expired_error(flow)
+        return FakeResponse.json(self.document(flow))
 
-    def check_reader(self, exchange: Exchange, flow: Flow) -> None:
-        """Let only the browser that began a flow read it."""
-        if flow.csrf_secret and (not exchange.has_csrf_cookie or exchange.csrf_secret() != flow.csrf_secret):
-            raise csrf_violation(exchange)
+    def authorize_reader(self, request: FakeRequest, flow: Flow) -> None:
+        """Reject readers other than the browser that created the flow."""
+        if flow.csrf_secret and (not request.has_csrf_cookie or request.csrf_secret() != flow.csrf_secret):
+            raise csrf_violation(request)
 
-    def submit(self, exchange: Exchange) -> Answer:
-        """Take a form's fields and go on with the flow."""
-        number = exchange.query.get("flow")
-        if not number:
+    def update(self, request: FakeRequest) -> FakeResponse:
+        """Submit form fields to the flow."""
+        flow_id = request.query.get("flow")
+        if not flow_id:
             raise ApiError(400, reason='The query parameter "flow" is missing.')
-        flow = self.server.store.flows.get(number)
+        flow = self.server.store.flows.get(flow_id)
         if flow is None or flow.name != self.name:
-            raise ApiError(404, message="There is no such flow")
-        exchange.json_only = flow.native
+            raise ApiError(404, message="The flow was not found")
+        request.json_only = flow.native
         try:
-            return self.proceed(exchange, flow)
+            return self.submit(request, flow)
         except InvalidFlowError as invalid:
             redirect_status = self.invalid_redirect_status
-            return self.show(exchange, invalid.flow, status=400, redirect_status=redirect_status)
+            return self.render(request, invalid.flow, status=400, redirect_status=redirect_status)
 
     @abstractmethod
-    def proceed(self, exchange: Exchange, flow: Flow) -> Answer:
-        """Do what a submit of this kind of flow does."""
+    def submit(self, request: FakeRequest, flow: Flow) -> FakeResponse:
+        """Process a submission to this kind of flow."""
 
-    def require_fresh(self, exchange: Exchange, flow: Flow) -> None:
-        """
-        Let a flow pass that has not expired.
+    def require_not_expired(self, request: FakeRequest, flow: Flow) -> None:
+        """Check that a flow has not expired.
 
         Raises:
-            ApiError: 410 with the id of a flow that begins anew.
+            ApiError: If it has: 410 with the id of a new flow.
         """
-        ago = self.server.now() - flow.expires_at
-        if ago < 0:
+        overdue = self.server.now() - flow.expires_at
+        if overdue < 0:
             return
-        new = self.restart(exchange, flow)
-        new.request_url, new.return_to = flow.request_url, flow.return_to
-        new.ui.complain(self.expired_message)
+        replacement = self.restart(request, flow)
+        replacement.request_url, replacement.return_to = flow.request_url, flow.return_to
+        replacement.ui.add_error(self.expired_message)
         raise ApiError(
             410,
             "self_service_flow_expired",
-            f"The flow expired {ago / SECOND / 60:.2f} minutes ago; go on with the new one.",
+            f"The flow expired {overdue / SECOND / 60:.2f} minutes ago. Continue with the new flow.",
             message="the flow has expired",
-            extra={"expired_at": timestamp(flow.expires_at), "since": ago, "use_flow_id": new.id},
-            location=self.ui_url(new),
+            extra={"expired_at": timestamp(flow.expires_at), "since": overdue, "use_flow_id": replacement.id},
+            location=self.ui_url(replacement),
         )
 
-    def restart(self, exchange: Exchange, flow: Flow) -> Flow:
-        """Begin a flow like an expired one."""
-        return self.begin(exchange, flow.type)
+    def restart(self, request: FakeRequest, flow: Flow) -> Flow:
+        """Create a flow that replaces an expired one."""
+        return self.create(request, flow.type)
 
-    def fields(self, exchange: Exchange, flow: Flow) -> dict[str, Any]:
-        """Return the submitted fields; a body that can't be read leads back to the form."""
+    def fields(self, request: FakeRequest, flow: Flow) -> dict[str, Any]:
+        """Return the submitted fields; a malformed body shows the form again."""
         flow.ui.reset()
         try:
-            return exchange.payload()
+            return request.payload()
         except MalformedBodyError as error:
-            reason = f"The form could not be read: {error}."
-            flow.ui.complain(4000001, {"reason": reason})
+            reason = f"The form data is invalid: {error}."
+            flow.ui.add_error(4000001, {"reason": reason})
             raise InvalidFlowError(flow) from error
 
-    def require_csrf(self, exchange: Exchange, flow: Flow, fields: dict[str, Any]) -> None:
-        """Let only the browser that began a flow go on with it, and no browser with a native one."""
+    def require_csrf(self, request: FakeRequest, flow: Flow, fields: dict[str, Any]) -> None:
+        """Check the anti-CSRF token of a browser flow, and that a native flow is not submitted by a browser."""
         if not flow.native:
-            if not exchange.csrf_matches(fields.get("csrf_token")):
-                raise csrf_violation(exchange)
+            if not request.csrf_matches(fields.get("csrf_token")):
+                raise csrf_violation(request)
             return
-        if exchange.headers.get("origin"):
-            raise ApiError(400, reason="A native flow was submitted by a page: it sent an Origin header.")
-        if any(not name.startswith(_FOREIGN_COOKIES) for name, _ in exchange.cookies):
-            raise ApiError(400, reason="A native flow was submitted by a browser: it sent a Cookie header.")
+        if request.headers.get("origin"):
+            raise ApiError(400, reason="Native flows must not be submitted with an Origin header.")
+        if any(not name.startswith(_PROXY_COOKIE_PREFIXES) for name, _ in request.cookies):
+            raise ApiError(400, reason="Native flows must not be submitted with a Cookie header.")
 
-    def show(
+    def render(
         self,
-        exchange: Exchange,
+        request: FakeRequest,
         flow: Flow,
         *,
         status: int = 200,
         redirect_status: int = 303,
         **extra: Any,
-    ) -> Answer:
-        """Show a flow after a submit, with a fresh anti-CSRF token; `extra` goes out this once."""
+    ) -> FakeResponse:
+        """Show a flow after a submission, with a new anti-CSRF token; `extra` is not stored."""
         if node := flow.ui.find("csrf_token"):
             node["attributes"]["value"] = self.csrf_token(flow)
-        if exchange.wants_json:
-            return Answer.json(self.document(flow, **extra), status)
-        return Answer.redirect(exchange.method, self.ui_url(flow), redirect_status)
+        if request.prefers_json:
+            return FakeResponse.json(self.document(flow, **extra), status)
+        return FakeResponse.redirect(request.method, self.ui_url(flow), redirect_status)
 
-    def _gone(self, flow: Flow) -> ApiError:
+    def _expired_error(self, flow: Flow) -> ApiError:
         details = {"api": self.server.url(f"{self.path}/api")}
         if not flow.native:
-            start = self.server.page(f"{self.path}/browser", return_to=flow.return_to)
+            start = self.server.url(f"{self.path}/browser", return_to=flow.return_to)
             details = {"redirect_to": start, "return_to": flow.return_to or ""}
         return ApiError(
             410,
             "self_service_flow_expired",
-            f"The {self.name} flow has expired. Begin a new one.",
+            f"The {self.name} flow has expired. Start a new one.",
             message="The flow has expired",
             details=details,
         )
 
-    def _forget_old_flows(self, now: int) -> None:
-        """Drop flows that expired a day ago; they are kept in the order in which they began."""
+    def _delete_old_flows(self, now: int) -> None:
+        """Delete flows that expired more than a day ago. Flows are stored in the order of their creation."""
         flows = self.server.store.flows
         while flows:
             oldest = next(iter(flows.values()))
-            if now < oldest.expires_at + KEPT_AFTER_EXPIRY:
+            if now < oldest.expires_at + RETENTION_AFTER_EXPIRY:
                 return
             del flows[oldest.id]
 
 
-def csrf_violation(exchange: Exchange) -> ApiError:
-    """Say how the anti-CSRF check failed."""
-    if not exchange.headers.get("cookie"):
-        rejected = "There is no Cookie header."
-    elif not exchange.has_csrf_cookie:
-        rejected = "There is a Cookie header, but no anti-CSRF cookie is in it."
+def csrf_violation(request: FakeRequest) -> ApiError:
+    """Return the error for a failed anti-CSRF check."""
+    if not request.headers.get("cookie"):
+        reject_reason = "The request has no Cookie header."
+    elif not request.has_csrf_cookie:
+        reject_reason = "The Cookie header contains no anti-CSRF cookie."
     else:
-        rejected = "The anti-CSRF cookie and the form's csrf_token don't match, or the token is missing."
+        reject_reason = "The csrf_token is missing or does not match the anti-CSRF cookie."
     return ApiError(
         403,
         "security_csrf_violation",
-        "The form was not sent by the browser that it was made for. Begin the flow again.",
-        message="the request was rejected to protect you from cross-site request forgery",
+        "The form was created for a different browser. Start the flow again.",
+        message="the request was reject_reason to protect you from cross-site request forgery",
         details={
             "docs": "https://www.ory.com/docs/troubleshooting/csrf",
-            "hint": "Check which cookies the browser sent, or that a server forwards them all.",
-            "reject_reason": rejected,
+            "hint": "Check that the browser sends its cookies and that proxies forward them.",
+            "reject_reason": reject_reason,
         },
     )

@@ -1,7 +1,7 @@
-"""Logout, in browsers and in apps."""
+"""Logout, for browsers and native apps."""
 
-from ory_guard.testing.server.request import Exchange, MalformedBodyError
-from ory_guard.testing.server.response import Answer, ApiError
+from ory_guard.testing.server.request import FakeRequest, MalformedBodyError
+from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.records import Session
 from ory_guard.testing.store.sessions import Sessions
@@ -16,49 +16,49 @@ class LogoutEndpoints:
         self._server = server
         self._sessions = sessions
 
-    def create_browser(self, exchange: Exchange) -> Answer:
-        """`create_browser_logout_flow`: where this browser logs out."""
-        session = self._own(exchange)
+    def create_browser(self, request: FakeRequest) -> FakeResponse:
+        """`create_browser_logout_flow`: return the logout URL of the browser's session."""
+        session = self._require_session(request)
         token = session.logout_token
-        return_to = self._server.return_to(exchange)
-        page = self._server.page("/self-service/logout", return_to=return_to, token=token)
-        return Answer.json({"logout_url": page, "logout_token": token})
+        return_to = self._server.return_to(request)
+        logout_url = self._server.url("/self-service/logout", return_to=return_to, token=token)
+        return FakeResponse.json({"logout_url": logout_url, "logout_token": token})
 
-    def submit(self, exchange: Exchange) -> Answer:
-        """`update_logout_flow`: end the session that the token belongs to."""
-        token = exchange.query.get("token")
+    def update(self, request: FakeRequest) -> FakeResponse:
+        """`update_logout_flow`: revoke the session that the logout token belongs to."""
+        token = request.query.get("token")
         if not token:
             raise ApiError(400, reason='The query parameter "token" is missing.')
-        session = self._own(exchange)
+        session = self._require_session(request)
         if session.logout_token != token:
             raise ApiError(403, reason="The logout token belongs to another session.")
-        return_to = self._server.return_to(exchange)
-        self._sessions.end(exchange, session)
-        exchange.renew_csrf()
-        if exchange.wants_json:
-            return Answer(204)
-        return Answer.redirect(exchange.method, return_to or self._server.settings.logout_return_url)
+        return_to = self._server.return_to(request)
+        self._sessions.log_out(request, session)
+        request.renew_csrf()
+        if request.prefers_json:
+            return FakeResponse(204)
+        return FakeResponse.redirect(request.method, return_to or self._server.settings.logout_return_url)
 
-    def perform_native(self, exchange: Exchange) -> Answer:
-        """`perform_native_logout`: end the session of a token; a dead one is fine, too."""
+    def perform_native(self, request: FakeRequest) -> FakeResponse:
+        """`perform_native_logout`: revoke the session of a token. Unknown and expired tokens are accepted."""
         try:
-            token = exchange.payload().get("session_token")
+            token = request.payload().get("session_token")
         except MalformedBodyError as error:
-            raise ApiError(400, reason=f"The request could not be read: {error}.") from error
+            raise ApiError(400, reason=f"The request body is invalid: {error}.") from error
         if not token or not isinstance(token, str):
             raise ApiError(403, reason="The session token is missing or malformed.")
         session = self._server.store.sessions_by_token.get(token)
         if session is not None:
             session.active = False
-        return Answer(204)
+        return FakeResponse(204)
 
-    def _own(self, exchange: Exchange) -> Session:
-        session = self._sessions.find(exchange)
+    def _require_session(self, request: FakeRequest) -> Session:
+        session = self._sessions.find(request)
         if session is None:
             raise ApiError(
                 401,
                 "session_inactive",
-                "No active session came with this request.",
+                "The request has no active session.",
                 message="there is no valid session",
             )
         return session

@@ -1,4 +1,4 @@
-"""Recovery of an account by code."""
+"""Account recovery by code."""
 
 from typing import Any, ClassVar, Literal
 
@@ -7,11 +7,11 @@ from ory_guard.testing.flows.flow import Flow
 from ory_guard.testing.flows.settings import SettingsEndpoints
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import input_node, submit_node
-from ory_guard.testing.server.request import Exchange
-from ory_guard.testing.server.response import Answer, ApiError
+from ory_guard.testing.server.request import FakeRequest
+from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.records import Identity
-from ory_guard.testing.store.sessions import Sessions, device_of
+from ory_guard.testing.store.sessions import Sessions, device_from
 
 __all__ = ["RecoveryEndpoints"]
 
@@ -30,34 +30,34 @@ class RecoveryEndpoints(CodeFlowEndpoints):
         super().__init__(server, sessions)
         self._settings = settings
 
-    def begin(self, exchange: Exchange, kind: Literal["api", "browser"]) -> Flow:
-        """Make a recovery flow for somebody who is not signed in."""
-        if self.sessions.find(exchange) is not None:
+    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> Flow:
+        """Create a recovery flow; the request must not have a session."""
+        if self.sessions.find(request) is not None:
             raise ApiError(
                 400,
                 "session_already_available",
-                "There is a valid session already: a signed-in user can't recover an account.",
-                location=self.server.return_to(exchange) or self.server.settings.default_return_url,
+                "A valid session exists. Log out before recovering an account.",
+                location=self.server.return_to(request) or self.server.settings.default_return_url,
             )
-        return super().begin(exchange, kind)
+        return super().create(request, kind)
 
-    def deliver(self, flow: Flow, email: str) -> None:
-        """Send a code to an address that belongs to an identity; nobody else gets to know that none does."""
-        identity = self._find(email)
+    def send_code(self, flow: Flow, email: str) -> None:
+        """Send a code if the address belongs to an identity. The response does not reveal whether it does."""
+        identity = self._find_identity(email)
         if identity is not None:
             code = self.server.send_code(email, "recovery_code_valid", "Recover your account")
-            self.keep_code(flow, code, identity.id)
+            self.store_code(flow, code, identity.id)
             flow.internal["email"] = email
 
-    def sent_extra(self) -> dict[str, Any]:
-        """Return the payload that Kratos shows right after a code was sent."""
+    def extra_after_sending(self) -> dict[str, Any]:
+        """Return the payload that Kratos shows directly after sending a code."""
         return {"transient_payload": {}}
 
-    def ask_for_code(self, flow: Flow, email: str) -> None:
-        """Ask for the code, or for it to be sent again."""
+    def show_code_form(self, flow: Flow, email: str) -> None:
+        """Show the form for the code, with a button to send it again."""
         ui = flow.ui
         ui.nodes = ui.nodes[:1]
-        ui.put(
+        ui.set_node(
             input_node(
                 "code",
                 "code",
@@ -73,25 +73,27 @@ class RecoveryEndpoints(CodeFlowEndpoints):
         ui.nodes.append(submit_node("code", "code", 1070009))
         ui.nodes.append(submit_node("code", email, 1070008, "email"))
 
-    def passed(self, exchange: Exchange, flow: Flow, identity: Identity) -> Answer:
-        """Sign the owner in and send them to their settings; who got the code has verified the address, too."""
+    def complete(self, request: FakeRequest, flow: Flow, identity: Identity) -> FakeResponse:
+        """Create a session and a settings flow. The code also verifies the address."""
         for address in identity.verifiable_addresses:
             if address.value == flow.internal["email"] and not address.verified:
-                address.verified, address.verified_at = True, self.server.now()
-        session = self.sessions.start(identity, [self.sessions.completed("code_recovery")], device_of(exchange))
+                address.mark_verified(self.server.now())
+        session = self.sessions.start(
+            identity, [self.sessions.completed_method("code_recovery")], device_from(request)
+        )
         if not flow.native:
-            exchange.renew_csrf()
-            self.sessions.issue_cookie(exchange, session)
-        settings = self._settings.after_recovery(exchange, flow, session)
+            request.renew_csrf()
+            self.sessions.issue_cookie(request, session)
+        settings = self._settings.create_after_recovery(request, flow, session)
         page = self._settings.ui_url(settings)
-        if not flow.native and not exchange.wants_json:
-            return Answer.redirect(exchange.method, page)
-        onward = [{"action": "show_settings_ui", "flow": {"id": settings.id, "url": page}}]
+        if not flow.native and not request.prefers_json:
+            return FakeResponse.redirect(request.method, page)
+        continue_with = [{"action": "show_settings_ui", "flow": {"id": settings.id, "url": page}}]
         if flow.native:
-            onward.insert(0, {"action": "set_ory_session_token", "ory_session_token": session.token})
-        return self.show(exchange, flow, continue_with=onward, transient_payload={})
+            continue_with.insert(0, {"action": "set_ory_session_token", "ory_session_token": session.token})
+        return self.render(request, flow, continue_with=continue_with, transient_payload={})
 
-    def _find(self, email: str) -> Identity | None:
+    def _find_identity(self, email: str) -> Identity | None:
         for identity in self.server.store.identities.values():
             if any(address.value == email for address in identity.recovery_addresses):
                 return identity

@@ -1,4 +1,4 @@
-"""Settings: profile, password, second factors and linked providers of whoever is signed in."""
+"""Settings: profile, password, second factors, and linked providers of an identity."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, Literal
@@ -9,8 +9,8 @@ from ory_guard.testing.flows.settings_form import fill_settings, new_totp_secret
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.oidc.redirect import OidcRedirects
 from ory_guard.testing.server.cookies import CONTINUITY_COOKIE
-from ory_guard.testing.server.request import Exchange
-from ory_guard.testing.server.response import Answer, ApiError
+from ory_guard.testing.server.request import FakeRequest
+from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.records import Session, new_id
 from ory_guard.testing.store.sessions import Sessions
@@ -41,48 +41,48 @@ class SettingsEndpoints(FlowEndpoints):
         self._oidc = oidc
         self._changes = SettingsChanges(server, sessions)
 
-    def create_native(self, exchange: Exchange) -> Answer:
+    def create_native(self, request: FakeRequest) -> FakeResponse:
         """`create_native_settings_flow`."""
-        if self.sessions.find(exchange) is None:
+        if self.sessions.find(request) is None:
             raise ApiError(
                 401,
                 "session_inactive",
-                "Only a signed-in user has settings. Sign in and try again.",
+                "Settings require a session. Log in and try again.",
                 message="there is no valid session",
             )
-        return super().create_native(exchange)
+        return super().create_native(request)
 
-    def create_browser(self, exchange: Exchange) -> Answer:
+    def create_browser(self, request: FakeRequest) -> FakeResponse:
         """`create_browser_settings_flow`."""
-        if self.sessions.find(exchange) is None:
-            return_to = exchange.query.get("return_to")
+        if self.sessions.find(request) is None:
+            return_to = request.query.get("return_to")
             raise ApiError(
                 401,
                 "session_inactive",
-                "No active session came with this request.",
+                "The request has no active session.",
                 message="there is no valid session",
                 extra={"CredentialsMissing": False},
-                location=self.server.page("/self-service/login/browser", return_to=return_to),
+                location=self.server.url("/self-service/login/browser", return_to=return_to),
             )
-        return super().create_browser(exchange)
+        return super().create_browser(request)
 
-    def begin(self, exchange: Exchange, kind: Literal["api", "browser"]) -> Flow:
-        """Make a settings flow for the caller's identity."""
-        session = self._own(exchange)
-        asked = f"{self.server.url(exchange.path)}?{exchange.query_string}"
-        back = asked if kind == "browser" and exchange.query.get("return_to") else None
-        self.sessions.require_aal(session, self.server.settings.settings_required_aal, back)
-        return self._begin_for(exchange, kind, session)
+    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> Flow:
+        """Create a settings flow for the identity of the request's session."""
+        session = self._require_session(request)
+        current_url = f"{self.server.url(request.path)}?{request.query_string}"
+        return_to = current_url if kind == "browser" and request.query.get("return_to") else None
+        self.sessions.require_aal(session, self.server.settings.settings_required_aal, return_to)
+        return self._create_for(request, kind, session)
 
-    def _begin_for(self, exchange: Exchange, kind: Literal["api", "browser"], session: Session) -> Flow:
-        flow = self.new_flow(exchange, kind)
+    def _create_for(self, request: FakeRequest, kind: Literal["api", "browser"], session: Session) -> Flow:
+        flow = self.new_flow(request, kind)
         flow.fields = {"organization_id": None}
         flow.internal["identity"] = session.identity
         self.fill(flow)
         return flow
 
     def fill(self, flow: Flow) -> None:
-        """Put the forms into a flow, with a new key for an authenticator app."""
+        """Add the forms to a flow, with a new TOTP secret."""
         identity = flow.internal["identity"]
         flow.internal["totp_secret"] = new_totp_secret()
         schema = self.server.schema_of(identity)
@@ -95,28 +95,28 @@ class SettingsEndpoints(FlowEndpoints):
             native=flow.native,
         )
 
-    def after_recovery(self, exchange: Exchange, recovery: Flow, session: Session) -> Flow:
-        """Begin the flow in which somebody who got their account back chooses a password."""
-        flow = self._begin_for(exchange, recovery.type, session)
+    def create_after_recovery(self, request: FakeRequest, recovery: Flow, session: Session) -> Flow:
+        """Create the flow in which a recovered account sets a new password."""
+        flow = self._create_for(request, recovery.type, session)
         flow.request_url = recovery.request_url
         flow.ui.messages.append(message(1060001))
         return flow
 
     def document(self, flow: Flow, **extra: Any) -> dict[str, Any]:
-        """Describe a flow with its identity."""
+        """Return the JSON document of a flow, including its identity."""
         identity = self.server.identity_document(flow.internal["identity"])
         return flow.document(identity=identity, **extra)
 
-    def _own(self, exchange: Exchange) -> Session:
-        session = self.sessions.find(exchange)
+    def _require_session(self, request: FakeRequest) -> Session:
+        session = self.sessions.find(request)
         if session is None:
-            reason = "A session cookie or session token is missing or no longer valid."
+            reason = "The session cookie or session token is missing or invalid."
             raise ApiError(401, reason=reason, location=self.server.settings.login_ui_url)
         return session
 
-    def check_reader(self, exchange: Exchange, flow: Flow) -> None:
-        """Let only the identity read a flow that it began."""
-        session = self._own(exchange)
+    def authorize_reader(self, request: FakeRequest, flow: Flow) -> None:
+        """Reject readers other than the identity that created the flow."""
+        session = self._require_session(request)
         if session.identity is not flow.internal["identity"]:
             raise ApiError(
                 403,
@@ -126,78 +126,78 @@ class SettingsEndpoints(FlowEndpoints):
         required = self.server.settings.settings_required_aal
         self.sessions.require_aal(session, required, self.ui_url(flow))
 
-    def proceed(self, exchange: Exchange, flow: Flow) -> Answer:
+    def submit(self, request: FakeRequest, flow: Flow) -> FakeResponse:
         """`update_settings_flow`."""
-        session = self._own(exchange)
-        asked = f"{self.server.url(exchange.path)}?{exchange.query_string}"
-        self.sessions.require_aal(session, self.server.settings.settings_required_aal, asked)
-        self.require_fresh(exchange, flow)
+        session = self._require_session(request)
+        current_url = f"{self.server.url(request.path)}?{request.query_string}"
+        self.sessions.require_aal(session, self.server.settings.settings_required_aal, current_url)
+        self.require_not_expired(request, flow)
         if session.identity is not flow.internal["identity"]:
             raise ApiError(403, "security_identity_mismatch", "The flow belongs to another identity.")
-        fields = self._resumed(exchange, flow) or self.fields(exchange, flow)
+        fields = self._resume(request, flow) or self.fields(request, flow)
         method = next((_BUTTONS[name] for name in _BUTTONS if fields.get(name)), fields.get("method"))
-        change = self._change(method)
+        change = self._handler(method)
         if change is None:
-            flow.ui.complain(4010004)
+            flow.ui.add_error(4010004)
             raise InvalidFlowError(flow)
-        self.require_csrf(exchange, flow, fields)
+        self.require_csrf(request, flow, fields)
         if method != "profile" and not self.sessions.is_privileged(session):
-            raise self._reauthentication(exchange, flow, fields)
+            raise self._reauthentication(request, flow, fields)
         if method == "oidc" and fields.get("link"):
-            return self._oidc.start(exchange, flow, fields["link"])
-        outcome = change(flow, session, fields)
-        if outcome is Change.PROTECTED:
-            raise self._reauthentication(exchange, flow, fields)
-        if outcome is Change.SHOWN:
-            return self.show(exchange, flow, transient_payload={})
-        return self.saved(exchange, flow, session)
+            return self._oidc.start(request, flow, fields["link"])
+        result = change(flow, session, fields)
+        if result is Change.REAUTHENTICATION_REQUIRED:
+            raise self._reauthentication(request, flow, fields)
+        if result is Change.DISPLAYED:
+            return self.render(request, flow, transient_payload={})
+        return self.saved(request, flow, session)
 
-    def _change(self, method: object) -> Callable[[Flow, Session, dict[str, Any]], Change] | None:
+    def _handler(self, method: object) -> Callable[[Flow, Session, dict[str, Any]], Change] | None:
         if not isinstance(method, str) or not self.server.settings.enabled(method):
             return None
-        return self._changes.of(method)
+        return self._changes.handler(method)
 
-    def saved(self, exchange: Exchange, flow: Flow, session: Session) -> Answer:
-        """Show that a change was saved: the form of a new flow under the id of this one, as Kratos does."""
-        new = self._begin_for(exchange, flow.type, session)
-        flow.ui, flow.state = new.ui, "success"
-        flow.internal["totp_secret"] = new.internal["totp_secret"]
+    def saved(self, request: FakeRequest, flow: Flow, session: Session) -> FakeResponse:
+        """Respond to a saved change: the flow keeps its id and gets a new form, as in Kratos."""
+        updated = self._create_for(request, flow.type, session)
+        flow.ui, flow.state = updated.ui, "success"
+        flow.internal["totp_secret"] = updated.internal["totp_secret"]
         flow.ui.messages = [message(1050001)]
         if flow.native:
-            return Answer.json(self.document(flow))
-        self.sessions.issue_cookie(exchange, session)
+            return FakeResponse.json(self.document(flow))
+        self.sessions.issue_cookie(request, session)
         location = flow.return_to or self.ui_url(flow)
-        if not exchange.wants_json:
-            return Answer.redirect(exchange.method, location)
-        onward = [{"action": "redirect_browser_to", "redirect_browser_to": location}]
-        return Answer.json(self.document(flow, continue_with=onward))
+        if not request.prefers_json:
+            return FakeResponse.redirect(request.method, location)
+        continue_with = [{"action": "redirect_browser_to", "redirect_browser_to": location}]
+        return FakeResponse.json(self.document(flow, continue_with=continue_with))
 
-    def _reauthentication(self, exchange: Exchange, flow: Flow, fields: dict[str, Any]) -> ApiError:
-        """Keep what was asked for until the user has signed in again, and send them to do so."""
+    def _reauthentication(self, request: FakeRequest, flow: Flow, fields: dict[str, Any]) -> ApiError:
+        """Store the submitted fields until the user has logged in again, and return the error that asks for it."""
         if not flow.native:
-            number = new_id()
-            self.server.store.interrupted = {number: {"flow": flow.id, "fields": fields}}
-            exchange.set_cookies.append(self.server.jar.continuity_line(number, self.server.now()))
-        here = f"{self.server.url(exchange.path)}?{exchange.query_string}"
-        location = self.server.page("/self-service/login/browser", refresh="true", return_to=here)
+            container_id = new_id()
+            self.server.store.continuity_containers = {container_id: {"flow": flow.id, "fields": fields}}
+            request.set_cookies.append(self.server.jar.continuity_cookie(container_id, self.server.now()))
+        current_url = f"{self.server.url(request.path)}?{request.query_string}"
+        location = self.server.url("/self-service/login/browser", refresh="true", return_to=current_url)
         return ApiError(
             403,
             "session_refresh_required",
-            "The sign-in is too long ago for this change. Sign in again.",
+            "This change requires a recent login. Log in again.",
             extra={"redirect_browser_to": location},
             location=location,
         )
 
-    def _resumed(self, exchange: Exchange, flow: Flow) -> dict[str, Any] | None:
-        """Return what was asked for before the user had to sign in again, once."""
-        if exchange.method != "GET":
+    def _resume(self, request: FakeRequest, flow: Flow) -> dict[str, Any] | None:
+        """Return the fields submitted before a re-authentication, once."""
+        if request.method != "GET":
             return None
-        for value in exchange.cookie_values(CONTINUITY_COOKIE):
-            sealed = self.server.jar.unseal(value) or {}
-            kept = self.server.store.interrupted.get(sealed.get("continuity", ""))
-            if kept is not None and kept["flow"] == flow.id:
-                del self.server.store.interrupted[sealed["continuity"]]
+        for value in request.cookie_values(CONTINUITY_COOKIE):
+            values = self.server.jar.decode(value) or {}
+            container = self.server.store.continuity_containers.get(values.get("continuity", ""))
+            if container is not None and container["flow"] == flow.id:
+                del self.server.store.continuity_containers[values["continuity"]]
                 flow.ui.reset()
-                fields: dict[str, Any] = kept["fields"]
+                fields: dict[str, Any] = container["fields"]
                 return fields
         return None

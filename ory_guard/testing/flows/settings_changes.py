@@ -1,4 +1,4 @@
-"""What a submit of a settings flow changes, method by method."""
+"""The changes made by settings flows, one function per method."""
 
 import string
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from ory_guard.testing.flows.settings_form import lookup_codes_node
 from ory_guard.testing.flows.ui_nodes import submit_node
 from ory_guard.testing.server.response import ApiError
 from ory_guard.testing.server.state import Server
-from ory_guard.testing.store.identities import identifiers_taken, password_problem, set_traits, touch
+from ory_guard.testing.store.identities import add_password_error, is_identifier_taken, set_traits, touch
 from ory_guard.testing.store.identity_schema import IdentitySchema
 from ory_guard.testing.store.records import Session, random_string
 from ory_guard.testing.store.second_factor import totp_matches
@@ -23,22 +23,22 @@ LOOKUP_CODE_LENGTH: Final = 8
 
 
 class Change(Enum):
-    """What came of a submit: it was done, it only shows something, or it needs a younger sign-in first."""
+    """The result of a submission: saved, displayed only, or rejected until the user re-authenticates."""
 
-    MADE = auto()
-    SHOWN = auto()
-    PROTECTED = auto()
+    SAVED = auto()
+    DISPLAYED = auto()
+    REAUTHENTICATION_REQUIRED = auto()
 
 
 class SettingsChanges:
-    """The changes that the owner of a session can ask for."""
+    """The changes that the owner of a session can make."""
 
     def __init__(self, server: Server, sessions: Sessions) -> None:
         self._server = server
         self._sessions = sessions
 
-    def of(self, method: str) -> Callable[[Flow, Session, dict[str, Any]], Change] | None:
-        """Return what a method does."""
+    def handler(self, method: str) -> Callable[[Flow, Session, dict[str, Any]], Change] | None:
+        """Return the function that handles a method, or None."""
         return {
             "profile": self._profile,
             "password": self._password,
@@ -51,81 +51,81 @@ class SettingsChanges:
     def _profile(self, flow: Flow, session: Session, fields: dict[str, Any]) -> Change:
         identity = session.identity
         schema = self._server.schema_of(identity)
-        sent = fields.get("traits")
-        traits = schema.converted(sent) if isinstance(sent, dict) else {}
+        submitted = fields.get("traits")
+        traits = schema.coerce(submitted) if isinstance(submitted, dict) else {}
         for trait in schema.traits:
-            flow.ui.put(trait.node("profile", traits))
-        if not schema.check(traits, flow.ui):
+            flow.ui.set_node(trait.node("profile", traits))
+        if not schema.validate(traits, flow.ui):
             raise InvalidFlowError(flow)
-        if identifiers_taken(self._server, identity, traits):
-            flow.ui.complain(4000007)
+        if is_identifier_taken(self._server, identity, traits):
+            flow.ui.add_error(4000007)
             raise InvalidFlowError(flow)
-        if _protected(schema, identity.traits, traits) and not self._sessions.is_privileged(session):
-            return Change.PROTECTED
+        if _changes_protected_traits(schema, identity.traits, traits) and not self._sessions.is_privileged(session):
+            return Change.REAUTHENTICATION_REQUIRED
         set_traits(self._server, identity, traits)
-        return Change.MADE
+        return Change.SAVED
 
     def _password(self, flow: Flow, session: Session, fields: dict[str, Any]) -> Change:
         identity = session.identity
         identifiers = self._server.schema_of(identity).identifiers(identity.traits)
         password = fields.get("password")
-        if password_problem(self._server.settings, password, identifiers, flow.ui):
+        if add_password_error(self._server.settings, password, identifiers, flow.ui):
             raise InvalidFlowError(flow)
         if password == identity.credentials.password:
-            flow.ui.complain(4000039, at="password")
+            flow.ui.add_error(4000039, at="password")
             raise InvalidFlowError(flow)
         identity.credentials.password = str(password)
         touch(self._server, identity)
-        return Change.MADE
+        return Change.SAVED
 
     def _totp(self, flow: Flow, session: Session, fields: dict[str, Any]) -> Change:
         credentials = session.identity.credentials
         if fields.get("totp_unlink"):
             credentials.totp_secret = None
         elif credentials.totp_secret:
-            raise ApiError(400, reason="There is an authenticator app already. Remove it first.")
+            raise ApiError(400, reason="An authenticator app is already enrolled. Remove it first.")
         else:
             secret, code = flow.internal["totp_secret"], fields.get("totp_code")
             if not code:
-                flow.ui.complain(4000002, {"property": "totp_code"}, at="totp_code")
+                flow.ui.add_error(4000002, {"property": "totp_code"}, at="totp_code")
                 raise InvalidFlowError(flow)
             if not totp_matches(secret, code, self._server.clock.time()):
-                flow.ui.complain(4000008, at="totp_code")
+                flow.ui.add_error(4000008, at="totp_code")
                 raise InvalidFlowError(flow)
             credentials.totp_secret = secret
             self._sessions.add_method(session, "totp")
         touch(self._server, session.identity)
-        return Change.MADE
+        return Change.SAVED
 
     def _lookup_secret(self, flow: Flow, session: Session, fields: dict[str, Any]) -> Change:
         credentials, ui = session.identity.credentials, flow.ui
         if fields.get("lookup_secret_regenerate"):
             alphabet = string.ascii_lowercase + string.digits
-            fresh = {random_string(LOOKUP_CODE_LENGTH, alphabet): False for _ in range(LOOKUP_CODES)}
-            flow.internal["lookup_codes"] = fresh
-            self._show_codes(flow, fresh)
+            codes = {random_string(LOOKUP_CODE_LENGTH, alphabet): False for _ in range(LOOKUP_CODES)}
+            flow.internal["lookup_codes"] = codes
+            self._show_codes(flow, codes)
             ui.nodes.append(submit_node("lookup_secret", "true", 1050011, "lookup_secret_confirm"))
-            return Change.SHOWN
+            return Change.DISPLAYED
         if fields.get("lookup_secret_reveal"):
             if not credentials.lookup_codes:
                 raise ApiError(400, reason="There are no backup codes to show.")
             self._show_codes(flow, credentials.lookup_codes)
             ui.nodes.append(submit_node("lookup_secret", "true", 1050016, "lookup_secret_disable"))
             ui.nodes.append(submit_node("lookup_secret", "true", 1050008, "lookup_secret_regenerate"))
-            return Change.SHOWN
+            return Change.DISPLAYED
         if fields.get("lookup_secret_confirm"):
-            fresh = flow.internal.pop("lookup_codes", {})
-            if not fresh:
-                raise ApiError(400, reason="Backup codes have to be made before they can be confirmed.")
-            credentials.lookup_codes = fresh
+            codes = flow.internal.pop("lookup_codes", {})
+            if not codes:
+                raise ApiError(400, reason="Generate backup codes before confirming them.")
+            credentials.lookup_codes = codes
             self._sessions.add_method(session, "lookup_secret")
         elif fields.get("lookup_secret_disable"):
             credentials.lookup_codes = {}
         else:
-            ui.complain(4010004)
+            ui.add_error(4010004)
             raise InvalidFlowError(flow)
         touch(self._server, session.identity)
-        return Change.MADE
+        return Change.SAVED
 
     def _show_codes(self, flow: Flow, codes: dict[str, bool]) -> None:
         flow.ui.remove(group="lookup_secret")
@@ -137,19 +137,19 @@ class SettingsChanges:
         name = str(fields.get("unlink"))
         is_last = credentials.password is None and len(linked) == 1
         if name not in linked or is_last:
-            flow.ui.complain(4000001, {"reason": "This provider can't be disconnected."})
+            flow.ui.add_error(4000001, {"reason": "This provider can't be disconnected."})
             raise InvalidFlowError(flow)
         del linked[name]
         touch(self._server, session.identity)
-        return Change.MADE
+        return Change.SAVED
 
-    def _webauthn(self, flow: Flow, session: Session, fields: dict[str, Any]) -> Change:  # noqa: ARG002 - all changes take these
-        flow.ui.complain(4000001, {"reason": "This Kratos is a fake: it can't check security keys."})
+    def _webauthn(self, flow: Flow, session: Session, fields: dict[str, Any]) -> Change:  # noqa: ARG002 - all handlers take these
+        flow.ui.add_error(4000001, {"reason": "The fake Kratos does not support security keys."})
         raise InvalidFlowError(flow)
 
 
-def _protected(schema: IdentitySchema, before: dict[str, Any], after: dict[str, Any]) -> bool:
-    """Tell whether a change of traits touches what the identity signs in with, or where it is reached."""
+def _changes_protected_traits(schema: IdentitySchema, before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Return whether the change affects login identifiers or addresses."""
     return any(
         schema.identifiers(before) != schema.identifiers(after)
         or schema.addresses(before, purpose) != schema.addresses(after, purpose)

@@ -1,4 +1,4 @@
-"""The forms of a settings flow: profile, password, providers, backup codes, security keys, authenticator app."""
+"""The forms of settings flows: profile, password, providers, lookup secrets, security keys, TOTP."""
 
 import base64
 import hashlib
@@ -31,7 +31,7 @@ def fill_settings(
     *,
     native: bool,
 ) -> None:
-    """Show what an identity can change; security keys need a browser."""
+    """Add the form of each enabled method; security keys require a browser."""
     if settings.enabled("profile"):
         ui.nodes += [trait.node("profile", identity.traits) for trait in schema.traits]
         ui.nodes.append(submit_node("profile", "profile", 1070003))
@@ -48,16 +48,16 @@ def fill_settings(
 
 
 def new_totp_secret() -> str:
-    """Return a fresh key for an authenticator app."""
+    """Return a new TOTP secret."""
     return pyotp.random_base32(32)
 
 
 def lookup_codes_node(codes: dict[str, bool]) -> Node:
-    """Show backup codes, or that they were used."""
-    shown = [message(1050014) if used else message(1050009, {"secret": code}) for code, used in codes.items()]
-    words = ", ".join(code if not used else "used" for code, used in codes.items())
-    text = message(1050015, codes=words) | {"context": {"secrets": shown}}
-    return node("text", "lookup_secret", {"text": text, "id": "lookup_secret_codes"}, message(1050010))
+    """Build the node that lists lookup secrets; used ones are marked as used."""
+    items = [message(1050014) if used else message(1050009, {"secret": code}) for code, used in codes.items()]
+    text = ", ".join(code if not used else "used" for code, used in codes.items())
+    label = message(1050015, codes=text) | {"context": {"secrets": items}}
+    return node("text", "lookup_secret", {"text": label, "id": "lookup_secret_codes"}, message(1050010))
 
 
 def _provider_nodes(settings: FakeKratosSettings, identity: Identity) -> list[Node]:

@@ -1,4 +1,4 @@
-"""The `ui` of a flow: nodes that a page can render, in Kratos' wire form."""
+"""The `ui` of flows: nodes in Kratos' JSON format."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ _ABSENT: Final = object()
 
 
 def node(kind: str, group: str, attributes: dict[str, Any], label: Message | None = None) -> Node:
-    """Build a node of any kind (`input`, `img`, `text`, `a`, `script`)."""
+    """Build a node of any type (`input`, `img`, `text`, `a`, `script`)."""
     return {
         "type": kind,
         "group": group,
@@ -31,21 +31,21 @@ def input_node(
     label: Message | None = None,
     **attributes: Any,
 ) -> Node:
-    """Build an input; attributes that are None are left out, as Kratos leaves them out."""
-    shown = {"name": name, "type": kind}
+    """Build an input node. Attributes that are None are omitted, as in Kratos."""
+    values = {"name": name, "type": kind}
     if value is not _ABSENT:
-        shown["value"] = value
-    shown |= {key: given for key, given in attributes.items() if given is not None}
-    return node("input", group, {**shown, "disabled": False}, label)
+        values["value"] = value
+    values |= {name: attribute for name, attribute in attributes.items() if attribute is not None}
+    return node("input", group, {**values, "disabled": False}, label)
 
 
 def csrf_node(token: str) -> Node:
-    """Build the hidden field that browser flows have to send back; it is empty for native ones."""
+    """Build the hidden anti-CSRF field; its value is empty in native flows."""
     return input_node("default", "csrf_token", "hidden", token, required=True)
 
 
 def submit_node(group: str, value: str, label: int, name: str = "method", **context: Any) -> Node:
-    """Build a button under message id `label`."""
+    """Build a submit button; `label` is a message id."""
     return input_node(group, name, "submit", value, message(label, context or None))
 
 
@@ -63,7 +63,7 @@ def password_node(autocomplete: str) -> Node:
 
 @dataclass(slots=True)
 class Ui:
-    """Where a form goes, its nodes, and the messages above it."""
+    """The form of a flow: its action, its nodes, and the messages above it."""
 
     action: str
     nodes: list[Node] = field(default_factory=list)
@@ -71,56 +71,56 @@ class Ui:
     method: str = "POST"
 
     def document(self) -> dict[str, Any]:
-        """Return the wire form: no `messages` where there are none."""
-        shown: dict[str, Any] = {"action": self.action, "method": self.method, "nodes": self.nodes}
+        """Return the JSON document; `messages` is omitted if empty."""
+        document: dict[str, Any] = {"action": self.action, "method": self.method, "nodes": self.nodes}
         if self.messages:
-            shown["messages"] = self.messages
-        return shown
+            document["messages"] = self.messages
+        return document
 
-    def named(self, name: str) -> Iterator[Node]:
-        """Yield the nodes of that name, in order."""
-        return (one for one in self.nodes if one["attributes"].get("name") == name)
+    def iter_named(self, name: str) -> Iterator[Node]:
+        """Yield the nodes with this name, in order."""
+        return (node for node in self.nodes if node["attributes"].get("name") == name)
 
     def find(self, name: str) -> Node | None:
-        """Return the first node of that name."""
-        return next(self.named(name), None)
+        """Return the first node with this name, or None."""
+        return next(self.iter_named(name), None)
 
-    def put(self, new: Node, *, after: str | None = None) -> Node:
-        """Replace the node of the same name and group, or add it (after the node named so)."""
+    def set_node(self, new: Node, *, after: str | None = None) -> Node:
+        """Replace the node with the same name and group, or add the node (after the node named `after`)."""
         for index, old in enumerate(self.nodes):
-            if _key(old) == _key(new):
+            if _identity_key(old) == _identity_key(new):
                 self.nodes[index] = new
                 return new
-        names = [one["attributes"].get("name") for one in self.nodes]
-        place = names.index(after) + 1 if after in names else len(self.nodes)
-        self.nodes.insert(place, new)
+        names = [node["attributes"].get("name") for node in self.nodes]
+        position = names.index(after) + 1 if after in names else len(self.nodes)
+        self.nodes.insert(position, new)
         return new
 
     def remove(self, *, group: str | None = None, name: str | None = None) -> None:
-        """Drop the nodes of that group, of that name, or of both."""
+        """Remove the nodes with this group, this name, or both."""
         self.nodes = [
-            one
-            for one in self.nodes
-            if (group and one["group"] != group) or (name and one["attributes"].get("name") != name)
+            node
+            for node in self.nodes
+            if (group and node["group"] != group) or (name and node["attributes"].get("name") != name)
         ]
 
     def reset(self) -> None:
-        """Drop all messages, above the form and at the nodes."""
+        """Remove all messages, both above the form and at the nodes."""
         self.messages = []
-        for one in self.nodes:
-            one["messages"] = []
+        for node in self.nodes:
+            node["messages"] = []
 
-    def complain(self, number: int, context: dict[str, Any] | None = None, *, at: str | None = None) -> None:
-        """Add an error above the form, or at the node named `at`, which is made if it is not there."""
-        problem = message(number, context)
+    def add_error(self, message_id: int, context: dict[str, Any] | None = None, *, at: str | None = None) -> None:
+        """Add an error above the form, or at the node named `at`, which is created if it does not exist."""
+        error = message(message_id, context)
         if at is None:
-            self.messages.append(problem)
+            self.messages.append(error)
             return
-        place = self.find(at) or self.put(input_node("default", at, "text"))
-        place["messages"].append(problem)
+        target = self.find(at) or self.set_node(input_node("default", at, "text"))
+        target["messages"].append(error)
 
 
-def _key(one: Node) -> tuple[str, Any, Any]:
-    attributes = one["attributes"]
+def _identity_key(node: Node) -> tuple[str, Any, Any]:
+    attributes = node["attributes"]
     value = attributes.get("value") if attributes.get("type") == "submit" else None
-    return one["group"], attributes.get("name", attributes.get("id")), value
+    return node["group"], attributes.get("name", attributes.get("id")), value

@@ -1,11 +1,11 @@
-"""The script that Kratos serves for security keys: a small stand-in of our own."""
+"""The script that Kratos serves for security keys, replaced with a stub."""
 
 import base64
 import hashlib
 from typing import Final
 
-from ory_guard.testing.server.request import Exchange
-from ory_guard.testing.server.response import Answer
+from ory_guard.testing.server.request import FakeRequest
+from ory_guard.testing.server.response import FakeResponse
 
 __all__ = ["SCRIPT_INTEGRITY", "get_web_authn_java_script"]
 
@@ -13,7 +13,7 @@ SCRIPT: Final = """\
 (function () {
   "use strict";
   function explain() {
-    window.alert("This Kratos is a fake: it shows the fields for security keys but can't check any.");
+    window.alert("The fake Kratos shows the fields for security keys but does not support them.");
   }
   ["oryWebAuthnRegistration", "oryWebAuthnLogin", "oryPasskeyLogin", "oryPasskeyRegistration",
    "oryPasskeySettingsRegistration", "oryPasskeyLoginAutocompleteInit"].forEach(function (name) {
@@ -26,6 +26,6 @@ SCRIPT: Final = """\
 SCRIPT_INTEGRITY: Final = "sha512-" + base64.b64encode(hashlib.sha512(SCRIPT.encode()).digest()).decode()
 
 
-def get_web_authn_java_script(exchange: Exchange) -> Answer:  # noqa: ARG001 - every operation takes the request
-    """`get_web_authn_java_script`: serve the stand-in."""
-    return Answer.text(SCRIPT, kind="text/javascript; charset=UTF-8")
+def get_web_authn_java_script(request: FakeRequest) -> FakeResponse:  # noqa: ARG001 - all operations take the request
+    """`get_web_authn_java_script`: return the stub."""
+    return FakeResponse.text(SCRIPT, kind="text/javascript; charset=UTF-8")

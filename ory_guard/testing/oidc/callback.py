@@ -1,4 +1,4 @@
-"""Social sign-in, the way back: what a provider said becomes a session."""
+"""Social sign-in, second part: the callback, which creates or links an identity."""
 
 from typing import Final
 
@@ -8,12 +8,12 @@ from ory_guard.testing.flows.registration import RegistrationEndpoints
 from ory_guard.testing.flows.settings import SettingsEndpoints
 from ory_guard.testing.oidc.provider import FakeOidcProvider
 from ory_guard.testing.oidc.redirect import OidcRedirects
-from ory_guard.testing.server.request import Exchange
-from ory_guard.testing.server.response import Answer, ApiError
+from ory_guard.testing.server.request import FakeRequest
+from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
-from ory_guard.testing.store.identities import create_identity, identifiers_taken, touch
+from ory_guard.testing.store.identities import create_identity, is_identifier_taken, touch
 from ory_guard.testing.store.records import Identity, Session, new_id, random_string
-from ory_guard.testing.store.sessions import Sessions, device_of
+from ory_guard.testing.store.sessions import Sessions, device_from
 
 __all__ = ["OidcCallback"]
 
@@ -21,16 +21,16 @@ RETURN_CODE_LENGTH: Final = 64
 
 
 class OidcCallback:
-    """The callback, and the exchange of codes for a session token.
+    """The callback, and the session token exchange for native apps.
 
     Args:
-        server: The fake's shared parts.
+        server: The shared state of the fake.
         sessions: The session rules.
-        redirects: Knows the flow that a browser left.
-        provider: Says who consented.
-        login: Finishes logins.
-        registration: Finishes registrations.
-        settings: Finishes links to a provider.
+        redirects: Finds the flow that the browser came from.
+        provider: Resolves authorization codes to claims.
+        login: Completes logins.
+        registration: Completes registrations.
+        settings: Completes links to a provider.
     """
 
     def __init__(
@@ -51,86 +51,86 @@ class OidcCallback:
         self._login = login
         self._registration = registration
         self._settings = settings
-        self._exchanges: dict[str, tuple[str, Session]] = {}
+        self._exchange_codes: dict[str, tuple[str, Session]] = {}
 
-    def callback(self, exchange: Exchange, name: str) -> Answer:
-        """Take the provider's answer and finish the flow that asked for it."""
-        flow = self._redirects.returned(exchange.query.get("state", ""), name)
+    def callback(self, request: FakeRequest, name: str) -> FakeResponse:
+        """Accept the provider's response and complete the flow."""
+        flow = self._redirects.take_flow(request.query.get("state", ""), name)
         flow.ui.reset()
-        claims = self._provider.claims(exchange.query.get("code", ""))
+        claims = self._provider.claims(request.query.get("code", ""))
         try:
             if claims is None:
-                reason = exchange.query.get("error") or "the code is unknown"
-                flow.ui.complain(4000001, {"reason": f"The provider refused: {reason}."})
-                raise InvalidFlowError(flow)  # noqa: TRY301 - it leads to the same page as those from below
+                reason = request.query.get("error") or "the code is unknown"
+                flow.ui.add_error(4000001, {"reason": f"The provider returned an error: {reason}."})
+                raise InvalidFlowError(flow)  # noqa: TRY301 - handled like the errors below
             if flow.name == self._settings.name:
-                return self._link(exchange, flow, name, claims)
-            return self._sign_in(exchange, flow, name, claims)
+                return self._link(request, flow, name, claims)
+            return self._sign_in(request, flow, name, claims)
         except InvalidFlowError as invalid:
             page = getattr(self._server.settings, f"{flow.name}_ui_url")
-            return Answer.redirect(exchange.method, f"{page}?flow={invalid.flow.id}")
+            return FakeResponse.redirect(request.method, f"{page}?flow={invalid.flow.id}")
 
-    def _owner(self, name: str, subject: str) -> Identity | None:
+    def _find_identity(self, name: str, subject: str) -> Identity | None:
         for identity in self._server.store.identities.values():
             if identity.credentials.oidc_subjects.get(name) == subject:
                 return identity
         return None
 
-    def _sign_in(self, exchange: Exchange, flow: Flow, name: str, claims: dict[str, str]) -> Answer:
-        method = self._sessions.completed("oidc", name)
-        known = self._owner(name, claims["sub"])
-        if known is not None and known.state != "active":
-            flow.ui.complain(4010011)
+    def _sign_in(self, request: FakeRequest, flow: Flow, name: str, claims: dict[str, str]) -> FakeResponse:
+        method = self._sessions.completed_method("oidc", name)
+        existing = self._find_identity(name, claims["sub"])
+        if existing is not None and existing.state != "active":
+            flow.ui.add_error(4010011)
             raise InvalidFlowError(flow)
-        identity = known or self._register(flow, name, claims)
+        identity = existing or self._register(flow, name, claims)
         if flow.native:
-            session = self._sessions.start(identity, [method], device_of(exchange))
-            if known is None:
-                self._registration.begin_verification(exchange, flow, identity)
-            return self._hand_over(exchange, flow, session)
-        finish = self._login.finish if known else self._registration.finish
-        return finish(exchange, flow, identity, method)
+            session = self._sessions.start(identity, [method], device_from(request))
+            if existing is None:
+                self._registration.start_verification(request, flow, identity)
+            return self._redirect_to_app(request, flow, session)
+        finish = self._login.finish if existing else self._registration.finish
+        return finish(request, flow, identity, method)
 
     def _register(self, flow: Flow, name: str, claims: dict[str, str]) -> Identity:
         traits = {"email": claims["email"]}
-        if identifiers_taken(self._server, None, traits):
-            flow.ui.complain(4000027)
+        if is_identifier_taken(self._server, None, traits):
+            flow.ui.add_error(4000027)
             raise InvalidFlowError(flow)
-        if not self._server.schema.check(traits, flow.ui):
+        if not self._server.schema.validate(traits, flow.ui):
             raise InvalidFlowError(flow)
         identity = create_identity(self._server, traits)
         identity.credentials.oidc_subjects[name] = claims["sub"]
         return identity
 
-    def _hand_over(self, exchange: Exchange, flow: Flow, session: Session) -> Answer:
-        """Send the browser back into the app with the second half of what opens the session."""
+    def _redirect_to_app(self, request: FakeRequest, flow: Flow, session: Session) -> FakeResponse:
+        """Redirect the browser to the app with the second code of the session token exchange."""
         code = random_string(RETURN_CODE_LENGTH)
-        first_half = flow.internal.get("exchange_code") or new_id()
-        self._exchanges[first_half] = (code, session)
-        back = flow.return_to or self._server.settings.default_return_url
-        joint = "&" if "?" in back else "?"
-        return Answer.redirect(exchange.method, f"{back}{joint}code={code}")
+        init_code = flow.internal.get("exchange_code") or new_id()
+        self._exchange_codes[init_code] = (code, session)
+        return_to = flow.return_to or self._server.settings.default_return_url
+        separator = "&" if "?" in return_to else "?"
+        return FakeResponse.redirect(request.method, f"{return_to}{separator}code={code}")
 
-    def _link(self, exchange: Exchange, flow: Flow, name: str, claims: dict[str, str]) -> Answer:
-        session = self._sessions.find(exchange)
+    def _link(self, request: FakeRequest, flow: Flow, name: str, claims: dict[str, str]) -> FakeResponse:
+        session = self._sessions.find(request)
         identity = flow.internal["identity"]
         if session is None or session.identity is not identity:
             raise ApiError(403, "security_identity_mismatch", "The flow belongs to another identity.")
-        if self._owner(name, claims["sub"]) not in {None, identity}:
-            flow.ui.complain(4000007)
+        if self._find_identity(name, claims["sub"]) not in {None, identity}:
+            flow.ui.add_error(4000007)
             raise InvalidFlowError(flow)
         identity.credentials.oidc_subjects[name] = claims["sub"]
         touch(self._server, identity)
-        return self._settings.saved(exchange, flow, session)
+        return self._settings.saved(request, flow, session)
 
-    def exchange_session_token(self, exchange: Exchange) -> Answer:
-        """`exchange_session_token`: give the session's token for both halves of its code, as often as asked."""
-        first, second = exchange.query.get("init_code"), exchange.query.get("return_to_code")
-        if not first or not second:
-            reason = 'The query parameters "init_code" and "return_to_code" are both needed.'
+    def exchange_session_token(self, request: FakeRequest) -> FakeResponse:
+        """`exchange_session_token`: return the session token for both codes; this can be repeated."""
+        init_code, return_to_code = request.query.get("init_code"), request.query.get("return_to_code")
+        if not init_code or not return_to_code:
+            reason = 'The query parameters "init_code" and "return_to_code" are required.'
             raise ApiError(400, reason=reason)
-        code, session = self._exchanges.get(first, ("", None))
-        if session is None or code != second:
-            raise ApiError(404, reason="No session belongs to these codes yet.")
+        code, session = self._exchange_codes.get(init_code, ("", None))
+        if session is None or code != return_to_code:
+            raise ApiError(404, reason="No session was found for these codes.")
         document = {**self._sessions.document(session), "devices": []}
-        return Answer.json({"session_token": session.token, "session": document})
+        return FakeResponse.json({"session_token": session.token, "session": document})

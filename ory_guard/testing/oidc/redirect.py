@@ -1,37 +1,37 @@
-"""Social sign-in, the way out: to the consent page of a provider."""
+"""Social sign-in, first part: the redirect to a provider."""
 
 from typing import Final
 from urllib.parse import urlencode
 
 from ory_guard.testing.flows.flow import Flow
 from ory_guard.testing.oidc.provider import FakeOidcProvider
-from ory_guard.testing.server.request import Exchange
-from ory_guard.testing.server.response import Answer, ApiError
+from ory_guard.testing.server.request import FakeRequest
+from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.records import random_string
 
-__all__ = ["OidcRedirects", "location_change"]
+__all__ = ["OidcRedirects", "browser_redirect_required"]
 
 STATE_LENGTH: Final = 64
 
 
 class OidcRedirects:
-    """Sends browsers to a provider, and knows the flow again when they come back."""
+    """Redirects browsers to a provider and finds their flow when they return."""
 
     def __init__(self, server: Server, provider: FakeOidcProvider) -> None:
         self._server = server
         self._provider = provider
         self._states: dict[str, tuple[Flow, str]] = {}
 
-    def start(self, exchange: Exchange, flow: Flow, name: object) -> Answer:
-        """Send the browser to a provider.
+    def start(self, request: FakeRequest, flow: Flow, name: object) -> FakeResponse:
+        """Redirect the browser to a provider.
 
         Raises:
-            ApiError: There is no such provider, or a script has to send the browser itself (422).
+            ApiError: If the provider does not exist, or the client requires JSON (422).
         """
         provider = self._server.settings.provider(name)
         if provider is None:
-            raise ApiError(404, reason=f'There is no provider "{name}".')
+            raise ApiError(404, reason=f'Unknown provider "{name}".')
         state = random_string(STATE_LENGTH)
         self._states[state] = (flow, provider.id)
         query = {
@@ -42,28 +42,28 @@ class OidcRedirects:
             "state": state,
         }
         location = f"{self._provider.issuer(provider)}/auth?{urlencode(query)}"
-        if exchange.wants_json:
-            raise location_change(location)
-        return Answer.redirect(exchange.method, location)
+        if request.prefers_json:
+            raise browser_redirect_required(location)
+        return FakeResponse.redirect(request.method, location)
 
-    def returned(self, state: str, name: str) -> Flow:
-        """Return the flow that a provider's answer belongs to, once.
+    def take_flow(self, state: str, name: str) -> Flow:
+        """Return the flow that belongs to a `state` parameter, once.
 
         Raises:
-            ApiError: There is none.
+            ApiError: If the state is unknown.
         """
-        flow, expected = self._states.pop(state, (None, ""))
-        if flow is None or expected != name:
-            raise ApiError(400, reason="The provider's answer belongs to no flow: its state is unknown.")
+        flow, provider_id = self._states.pop(state, (None, ""))
+        if flow is None or provider_id != name:
+            raise ApiError(400, reason="The state parameter of the provider's response is unknown.")
         return flow
 
 
-def location_change(location: str) -> ApiError:
-    """Tell a page's script, or an app, that a browser has to go elsewhere."""
+def browser_redirect_required(location: str) -> ApiError:
+    """Return the error that asks a script or an app to redirect the browser."""
     return ApiError(
         422,
         "browser_location_change_required",
-        f"To go on with this flow, send the browser to: {location}",
+        f"To continue, redirect the browser to: {location}",
         message="browser location change required",
         extra={"redirect_browser_to": location},
         location=location,

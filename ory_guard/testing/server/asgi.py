@@ -1,4 +1,4 @@
-"""ASGI in, ASGI out: finds the operation for a request and sends its answer."""
+"""The ASGI applications: routing, faults, and sending responses."""
 
 import asyncio
 import re
@@ -11,31 +11,30 @@ from starlette.types import Receive, Scope, Send
 from ory_guard.testing.faults import Fault, Faults
 from ory_guard.testing.request_log import RecordedRequest, RequestLog
 from ory_guard.testing.server.cors import Cors
-from ory_guard.testing.server.request import Exchange
-from ory_guard.testing.server.response import Answer, ApiError
+from ory_guard.testing.server.request import FakeRequest
+from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 
 __all__ = ["App", "Operation", "Route", "Sleep"]
 
-Operation = Callable[..., Answer]
+Operation = Callable[..., FakeResponse]
 Sleep = Callable[[float], Awaitable[None]]
 
-DRIP_PIECES: Final = 16
-NO_CACHE: Final = "private, no-cache, no-store, must-revalidate"
-ANY: Final = "*"
-WITHOUT_COOKIES: Final = ("/health/", "/version")
+DRIP_CHUNKS: Final = 16
+CACHE_CONTROL: Final = "private, no-cache, no-store, must-revalidate"
+ANY_METHOD: Final = "*"
+PATHS_WITHOUT_COOKIES: Final = ("/health/", "/version")
 
 
 class Route:
-    """
-    Where an operation is found.
+    """An operation and the requests it handles.
 
     Args:
-        method: The HTTP method; `*` for any but DELETE.
-        path: A path; `{}` stands for one segment, which the operation gets as an argument.
-        operation: What answers.
-        browser: Whether errors send browsers to a page instead of showing them JSON.
-        sets_csrf: Whether a caller without an anti-CSRF cookie gets one.
+        method: The HTTP method; `*` for every method except DELETE.
+        path: The path. `{}` matches one segment, which is passed to the operation as an argument.
+        operation: The function that handles the request.
+        browser: Whether errors redirect browsers to the error page instead of returning JSON.
+        sets_csrf: Whether the response sets an anti-CSRF cookie if the request has none.
     """
 
     def __init__(
@@ -57,21 +56,20 @@ class Route:
         )
 
     def accepts(self, method: str) -> bool:
-        """Tell whether the operation answers this method."""
-        return self.method == method or (self.method == ANY and method != "DELETE")
+        """Return whether the operation handles this method."""
+        return self.method == method or (self.method == ANY_METHOD and method != "DELETE")
 
 
 class App:
-    """
-    One of the fake's two ASGI applications.
+    """One of the two ASGI applications of the fake.
 
     Args:
-        server: The fake's shared parts.
-        routes: Where the operations are found.
-        log: Where requests are taken down.
-        faults: What goes wrong.
-        sleep: Waits; tests give one that doesn't.
-        cors: Whose pages may read the answers.
+        server: The shared state of the fake.
+        routes: The operations.
+        log: The log that requests are added to.
+        faults: The planned faults.
+        sleep: Called to wait for `seconds`.
+        cors: The CORS policy; None for no CORS support.
     """
 
     def __init__(
@@ -96,30 +94,30 @@ class App:
         self._sleep = sleep
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one connection."""
+        """Handle one ASGI connection."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1000, "reason": "Kratos has no websockets"})
+            await send({"type": "websocket.close", "code": 1000, "reason": "Kratos does not support WebSocket"})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = self._exchange(scope, await _body(receive))
-        fault = self._faults.take(exchange.path) or Fault()
+        request = self._read_request(scope, await _body(receive))
+        fault = self._faults.take(request.path) or Fault()
         if fault.seconds:
             await self._sleep(fault.seconds)
         if fault.status is not None:
-            answer = Answer(fault.status, fault.body or b"", dict(fault.headers))
+            response = FakeResponse(fault.status, fault.body or b"", dict(fault.headers))
         else:
-            answer = self._answer(exchange)
-            answer.body = answer.body if fault.body is None else fault.body
-        self._record(exchange, 0 if fault.resets else answer.status)
-        await self._send(exchange, answer, fault, send)
+            response = self._respond(request)
+            response.body = response.body if fault.body is None else fault.body
+        self._record(request, 0 if fault.resets else response.status)
+        await self._send(request, response, fault, send)
 
-    def _exchange(self, scope: Scope, body: bytes) -> Exchange:
+    def _read_request(self, scope: Scope, body: bytes) -> FakeRequest:
         host, port = scope.get("client") or ("127.0.0.1", 0)
-        return Exchange(
+        return FakeRequest(
             scope["method"],
             _path_below_mount(scope),
             scope.get("query_string", b"").decode("latin-1"),
@@ -129,73 +127,73 @@ class App:
             jar=self._server.jar,
         )
 
-    def _record(self, exchange: Exchange, status: int) -> None:
+    def _record(self, request: FakeRequest, status: int) -> None:
         self._log.add(
             RecordedRequest(
-                exchange.method,
-                exchange.path,
-                exchange.query,
-                dict(exchange.headers.items()),
-                exchange.body,
+                request.method,
+                request.path,
+                request.query,
+                dict(request.headers.items()),
+                request.body,
                 status,
             )
         )
 
-    def _answer(self, exchange: Exchange) -> Answer:
-        if self._cors and (preflight := self._cors.preflight(exchange)):
+    def _respond(self, request: FakeRequest) -> FakeResponse:
+        if self._cors and (preflight := self._cors.preflight(request)):
             return preflight
-        route, arguments = self._find(exchange.method, exchange.path)
+        route, arguments = self._find_route(request.method, request.path)
         if route is None:
-            return self._with_shared_headers(exchange, Answer.not_found())
-        exchange.json_only = not route.browser
+            return self._with_shared_headers(request, FakeResponse.not_found())
+        request.json_only = not route.browser
         try:
-            answer = route.operation(exchange, *arguments)
+            response = route.operation(request, *arguments)
         except ApiError as error:
-            answer = self._error_answer(exchange, error)
+            response = self._error_response(request, error)
         if route.sets_csrf:
-            exchange.csrf_secret()
-        return self._with_shared_headers(exchange, answer)
+            request.csrf_secret()
+        return self._with_shared_headers(request, response)
 
-    def _with_shared_headers(self, exchange: Exchange, answer: Answer) -> Answer:
-        shared = self._cors.headers(exchange) if self._cors else {}
-        if not exchange.path.startswith(WITHOUT_COOKIES):
-            shared["vary"] = ", ".join(filter(None, [shared.get("vary"), "Cookie"]))
-        if exchange.method == "GET":
-            shared["cache-control"] = NO_CACHE
-        answer.headers = {**shared, **answer.headers}
-        return answer
+    def _with_shared_headers(self, request: FakeRequest, response: FakeResponse) -> FakeResponse:
+        headers = self._cors.headers(request) if self._cors else {}
+        if not request.path.startswith(PATHS_WITHOUT_COOKIES):
+            headers["vary"] = ", ".join(filter(None, [headers.get("vary"), "Cookie"]))
+        if request.method == "GET":
+            headers["cache-control"] = CACHE_CONTROL
+        response.headers = {**headers, **response.headers}
+        return response
 
-    def _find(self, method: str, path: str) -> tuple[Route | None, tuple[str, ...]]:
+    def _find_route(self, method: str, path: str) -> tuple[Route | None, tuple[str, ...]]:
         for route in self._exact.get(path, ()):
             if route.accepts(method):
                 return route, ()
         for route in self._patterns:
-            found = route.pattern.fullmatch(path) if route.pattern and route.accepts(method) else None
-            if found:
-                return route, found.groups()
+            match = route.pattern.fullmatch(path) if route.pattern and route.accepts(method) else None
+            if match:
+                return route, match.groups()
         return None, ()
 
-    def _error_answer(self, exchange: Exchange, error: ApiError) -> Answer:
-        if exchange.wants_json:
-            return error.answer()
-        return Answer.redirect(exchange.method, error.location or self._server.error_page(error))
+    def _error_response(self, request: FakeRequest, error: ApiError) -> FakeResponse:
+        if request.prefers_json:
+            return error.to_response()
+        return FakeResponse.redirect(request.method, error.location or self._server.error_page_url(error))
 
-    async def _send(self, exchange: Exchange, answer: Answer, fault: Fault, send: Send) -> None:
-        headers = [(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
-        headers += [(b"set-cookie", line.encode("latin-1")) for line in exchange.set_cookies]
-        if answer.status != 204:
-            headers.append((b"content-length", str(len(answer.body)).encode()))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    async def _send(self, request: FakeRequest, response: FakeResponse, fault: Fault, send: Send) -> None:
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in response.headers.items()]
+        headers += [(b"set-cookie", line.encode("latin-1")) for line in request.set_cookies]
+        if response.status != 204:
+            headers.append((b"content-length", str(len(response.body)).encode()))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
         if fault.resets:
-            raise ConnectionResetError("the fake was told to break this connection")
-        body = b"" if exchange.method == "HEAD" else answer.body
+            raise ConnectionResetError("connection reset by Fault.reset()")
+        body = b"" if request.method == "HEAD" else response.body
         if fault.truncates:
             body = body[: len(body) // 2]
-        size = -(-len(body) // DRIP_PIECES) if fault.drip_seconds and body else len(body)
-        while size and len(body) > size:
-            await send({"type": "http.response.body", "body": body[:size], "more_body": True})
-            await self._sleep(fault.drip_seconds / DRIP_PIECES)
-            body = body[size:]
+        chunk_size = -(-len(body) // DRIP_CHUNKS) if fault.drip_seconds and body else len(body)
+        while chunk_size and len(body) > chunk_size:
+            await send({"type": "http.response.body", "body": body[:chunk_size], "more_body": True})
+            await self._sleep(fault.drip_seconds / DRIP_CHUNKS)
+            body = body[chunk_size:]
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
 

@@ -1,4 +1,4 @@
-"""The double-submit tokens of browser flows: a secret in a cookie, masked anew in every form."""
+"""Double-submit anti-CSRF tokens: a secret in a cookie, masked differently in each form."""
 
 import base64
 import binascii
@@ -6,18 +6,18 @@ import hmac
 import secrets
 from typing import Final
 
-__all__ = ["SECRET_BYTES", "masked", "new_secret", "read_secret", "verified"]
+__all__ = ["SECRET_BYTES", "mask", "new_secret", "parse_secret", "verify"]
 
 SECRET_BYTES: Final = 32
 
 
 def new_secret() -> bytes:
-    """Return a fresh secret."""
+    """Return a new secret."""
     return secrets.token_bytes(SECRET_BYTES)
 
 
-def read_secret(value: str) -> bytes | None:
-    """Return the secret that a cookie's value holds, or None where it is no secret."""
+def parse_secret(value: str) -> bytes | None:
+    """Return the secret in a cookie value, or None if the value is malformed."""
     try:
         secret = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
@@ -25,14 +25,14 @@ def read_secret(value: str) -> bytes | None:
     return secret if len(secret) == SECRET_BYTES else None
 
 
-def masked(secret: bytes) -> str:
-    """Return a form token for the secret; each call gives another one."""
+def mask(secret: bytes) -> str:
+    """Return a form token for the secret. It differs on every call."""
     pad = secrets.token_bytes(SECRET_BYTES)
     return base64.b64encode(pad + _xor(pad, secret)).decode()
 
 
-def verified(secret: bytes | None, token: object) -> bool:
-    """Tell whether a form token was made from the secret."""
+def verify(secret: bytes | None, token: object) -> bool:
+    """Return whether a form token was created from the secret."""
     if secret is None or not isinstance(token, str):
         return False
     try:

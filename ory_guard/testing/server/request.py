@@ -1,4 +1,4 @@
-"""One request to the fake, and the cookies that its answer will set."""
+"""A request to the fake, and the cookies that its response sets."""
 
 import json
 import math
@@ -10,29 +10,28 @@ from starlette.datastructures import Headers
 from ory_guard.testing.server import csrf
 from ory_guard.testing.server.cookies import CookieJar, parse_cookies
 
-__all__ = ["Exchange", "MalformedBodyError"]
+__all__ = ["FakeRequest", "MalformedBodyError"]
 
 
 class MalformedBodyError(ValueError):
-    """A body that is neither a JSON object nor form fields."""
+    """The request body is neither a JSON object nor form fields."""
 
 
-class Exchange:
-    """
-    A request as an operation reads it.
+class FakeRequest:
+    """A request, as operations read it.
 
     Args:
         method: The HTTP method.
-        path: The decoded path below the place where the app is mounted.
-        query_string: The query as sent.
-        headers: The request's headers.
-        body: The whole body.
-        client: Address and port of the caller.
-        jar: Reads the anti-CSRF cookie and writes Set-Cookie lines.
+        path: The decoded path, relative to the mount point.
+        query_string: The query, as sent.
+        headers: The request headers.
+        body: The complete body.
+        client: The address and port of the client.
+        jar: Decodes the anti-CSRF cookie and formats Set-Cookie headers.
 
     Attributes:
-        json_only: Set for operations that answer browsers with JSON, too.
-        set_cookies: The Set-Cookie lines so far.
+        json_only: Whether the operation responds with JSON to browsers, too.
+        set_cookies: The Set-Cookie headers added so far.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class Exchange:
         self.json_only = False
         self.set_cookies: list[str] = []
         self._jar = jar
-        self._csrf_secret = self._sent_csrf_secret()
+        self._csrf_secret = self._read_csrf_cookie()
 
     @property
     def content_type(self) -> str:
@@ -67,27 +66,26 @@ class Exchange:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @property
-    def wants_json(self) -> bool:
-        """Tell whether the caller takes JSON: it prefers it to HTML, or sends it."""
+    def prefers_json(self) -> bool:
+        """Whether the client prefers JSON to HTML: by its Accept header, or because it sent JSON."""
         if self.json_only or self.content_type == "application/json":
             return True
         accept = self.headers.get("accept", "")
-        return _preference(accept, "application/json") > _preference(accept, "text/html")
+        return _media_type_preference(accept, "application/json") > _media_type_preference(accept, "text/html")
 
     def cookie_values(self, name: str) -> list[str]:
-        """Return the values of all cookies of that name, in order."""
-        return [value for found, value in self.cookies if found == name]
+        """Return the values of all cookies with this name, in order."""
+        return [value for cookie, value in self.cookies if cookie == name]
 
     def flag(self, name: str) -> bool:
-        """Tell whether a query parameter is true in one of the ways that Go takes for true."""
+        """Return whether a query parameter is true, by the rules of Go's `strconv.ParseBool`."""
         return self.query.get(name, "") in {"1", "t", "T", "true", "TRUE", "True"}
 
     def payload(self) -> dict[str, Any]:
-        """
-        Return the body's fields; dotted names of forms are nested.
+        """Return the fields of the body; dotted names of form fields become nested objects.
 
         Raises:
-            MalformedBodyError: The body is neither a JSON object nor form fields.
+            MalformedBodyError: If the body is neither a JSON object nor form fields.
         """
         if self.content_type == "application/json":
             return _json_object(self.body)
@@ -102,26 +100,26 @@ class Exchange:
 
     @property
     def has_csrf_cookie(self) -> bool:
-        """Tell whether the caller has a usable anti-CSRF cookie already."""
+        """Whether the request has a valid anti-CSRF cookie."""
         return self._csrf_secret is not None
 
     def csrf_secret(self) -> bytes:
-        """Return the caller's anti-CSRF secret; a new one is set where there is none."""
+        """Return the client's anti-CSRF secret, creating one if the request has none."""
         return self._csrf_secret or self.renew_csrf()
 
     def renew_csrf(self) -> bytes:
-        """Give the caller a new anti-CSRF secret and return it."""
+        """Replace the client's anti-CSRF secret and return the new one."""
         self._csrf_secret = csrf.new_secret()
-        self.set_cookies.append(self._jar.csrf_line(self._csrf_secret))
+        self.set_cookies.append(self._jar.csrf_cookie(self._csrf_secret))
         return self._csrf_secret
 
     def csrf_matches(self, token: object) -> bool:
-        """Tell whether a form token (or the X-CSRF-Token header) fits the caller's cookie."""
-        return csrf.verified(self._csrf_secret, token or self.headers.get("x-csrf-token"))
+        """Return whether the token, or else the X-CSRF-Token header, matches the anti-CSRF cookie."""
+        return csrf.verify(self._csrf_secret, token or self.headers.get("x-csrf-token"))
 
-    def _sent_csrf_secret(self) -> bytes | None:
-        values = self.cookie_values(self._jar.csrf_name)
-        return csrf.read_secret(values[0]) if values else None
+    def _read_csrf_cookie(self) -> bytes | None:
+        values = self.cookie_values(self._jar.csrf_cookie_name)
+        return csrf.parse_secret(values[0]) if values else None
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -137,7 +135,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is not a number that JSON knows")
+        raise ValueError(f"{text} is not a JSON number")
     return number
 
 
@@ -150,8 +148,8 @@ def _nest(fields: dict[str, Any], names: list[str], value: str) -> None:
     fields[names[-1]] = value
 
 
-def _preference(accept: str, kind: str) -> tuple[float, int]:
-    """Weigh a media type: its quality first, then how exactly it is named; a tie is HTML's."""
+def _media_type_preference(accept: str, kind: str) -> tuple[float, int]:
+    """Return the quality of a media type and how specific its range is; on a tie, HTML is preferred."""
     ranges = {kind: 2, f"{kind.partition('/')[0]}/*": 1, "*/*": 0}
     best = (0.0, 0)
     for part in accept.split(","):

@@ -1,4 +1,4 @@
-"""What goes back to the caller: answers, and errors in Ory's form."""
+"""Responses, and errors in Ory's JSON format."""
 
 import html
 import json
@@ -8,26 +8,26 @@ from http import HTTPStatus
 from typing import Any, Final, Self
 from urllib.parse import quote
 
-__all__ = ["Answer", "ApiError"]
+__all__ = ["ApiError", "FakeResponse"]
 
 _PRINTABLE: Final = "".join(chr(code) for code in range(0x21, 0x7F))
 
-# Kratos has Go's names; Python has this one of RFC 9110 from 3.13 on.
-_STATUS: Final = {422: "Unprocessable Entity"}
+# Kratos uses Go's reason phrases; Python's differ before 3.13.
+_STATUS_TEXT: Final = {422: "Unprocessable Entity"}
 
 _MESSAGES: Final = {
-    400: "The request can't be understood: a part of it is missing or malformed",
-    401: "The request is not authorized",
+    400: "The request is malformed or contains invalid parameters",
+    401: "The request requires authentication",
     403: "The request is not allowed",
-    404: "There is nothing here",
-    409: "There is something like it already",
-    422: "The browser has to go elsewhere",
+    404: "The resource was not found",
+    409: "The resource conflicts with an existing one",
+    422: "The browser must be redirected",
 }
 
 
 @dataclass(slots=True)
-class Answer:
-    """A response before cookies and the headers that all responses share are added."""
+class FakeResponse:
+    """A response without cookies and common headers, which are added when it is sent."""
 
     status: int
     body: bytes = b""
@@ -35,25 +35,25 @@ class Answer:
 
     @classmethod
     def json(cls, body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Self:
-        """Answer with a JSON document."""
+        """Create a JSON response."""
         kind = "application/json; charset=utf-8"
-        return cls(status, _encoded(body), {"content-type": kind, **(headers or {})})
+        return cls(status, _encode(body), {"content-type": kind, **(headers or {})})
 
     @classmethod
     def text(cls, body: str, status: int = 200, kind: str = "text/plain; charset=utf-8") -> Self:
-        """Answer with a text of the given content type."""
+        """Create a text response with the given content type."""
         return cls(status, body.encode(), {"content-type": kind})
 
     @classmethod
     def not_found(cls) -> Self:
-        """Answer as Kratos' router does for a path that it doesn't know."""
-        answer = cls.text("404 page not found\n", 404)
-        answer.headers["x-content-type-options"] = "nosniff"
-        return answer
+        """Create the response of Kratos' router for an unknown path."""
+        response = cls.text("404 page not found\n", 404)
+        response.headers["x-content-type-options"] = "nosniff"
+        return response
 
     @classmethod
     def redirect(cls, method: str, url: str, status: int = 303) -> Self:
-        """Send a browser elsewhere; the answer to a GET has a link in its body."""
+        """Create a redirect; for GET requests, the body contains a link."""
         url = quote(url, safe=_PRINTABLE)
         if method not in {"GET", "HEAD"}:
             return cls(status, headers={"location": url})
@@ -62,23 +62,22 @@ class Answer:
 
 
 class ApiError(Exception):
-    """
-    An error in Ory's form.
+    """An error in Ory's JSON format.
 
     Args:
         status: The HTTP status.
-        number: Ory's error id; empty where Kratos sends none.
-        reason: Why, for people.
-        message: What, for people; by default a sentence for the status.
-        details: `error.details`.
-        extra: What stands beside `error` at the top level.
-        location: Where a browser goes instead of the error page.
+        error_id: Ory's error id; empty if Kratos sends none.
+        reason: The explanation in `error.reason`.
+        message: The summary in `error.message`; by default one that fits the status.
+        details: The object in `error.details`.
+        extra: Further top-level members beside `error`.
+        location: The redirect target for browsers; by default the error page.
     """
 
     def __init__(
         self,
         status: int,
-        number: str = "",
+        error_id: str = "",
         reason: str = "",
         *,
         message: str = "",
@@ -88,7 +87,7 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(reason or message)
         self.status = status
-        self.id = number
+        self.id = error_id
         self.reason = reason
         self.message: str = message or _MESSAGES[status]
         self.details = details
@@ -98,20 +97,20 @@ class ApiError(Exception):
     def document(self) -> dict[str, Any]:
         """Return the `error` object."""
         body: dict[str, Any] = {"id": self.id} if self.id else {}
-        body |= {"code": self.status, "status": _STATUS.get(self.status) or HTTPStatus(self.status).phrase}
+        body |= {"code": self.status, "status": _STATUS_TEXT.get(self.status) or HTTPStatus(self.status).phrase}
         if self.reason:
             body["reason"] = self.reason
         if self.details:
             body["details"] = self.details
         return {**body, "message": self.message}
 
-    def answer(self) -> Answer:
-        """Return the JSON answer; its `Ory-Error-Id` is there even when it is empty."""
+    def to_response(self) -> FakeResponse:
+        """Return the JSON response; it has an `Ory-Error-Id` header even if the id is empty."""
         body = {"error": self.document(), **self.extra}
         headers = {"content-type": "application/json", "ory-error-id": self.id}
-        return Answer(self.status, _encoded(body), headers)
+        return FakeResponse(self.status, _encode(body), headers)
 
 
-def _encoded(body: Any) -> bytes:
+def _encode(body: Any) -> bytes:
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     return text.encode(errors="replace") + b"\n"

@@ -1,4 +1,4 @@
-"""Where a flow may send a browser when it is done."""
+"""Validation of `return_to` URLs."""
 
 from collections.abc import Iterable
 from urllib.parse import SplitResult, urlsplit
@@ -6,30 +6,30 @@ from urllib.parse import SplitResult, urlsplit
 __all__ = ["allowed_url"]
 
 
-def allowed_url(wanted: str, allowed: Iterable[str], default: str) -> str | None:
-    """Return an address that one of the allowed ones covers, or None.
+def allowed_url(url: str, allowed: Iterable[str], default: str) -> str | None:
+    """Return the URL if an allowed URL covers it, or None.
 
     Args:
-        wanted: What was asked for; without scheme or host it is completed from `default`.
-        allowed: Addresses that cover all with the same scheme and host (`*.` for any name below) whose path begins
-            with theirs.
-        default: Where browsers go otherwise.
+        url: The requested URL; a missing scheme or host is taken from `default`.
+        allowed: The allowed URLs. Each covers URLs with the same scheme and host (`*.` matches any subdomain) whose
+            path starts with its path.
+        default: The default return URL.
     """
-    if any(character < " " or character == "\x7f" for character in wanted):
+    if any(character < " " or character == "\x7f" for character in url):
         return None
     try:
-        parts, fallback = urlsplit(wanted), urlsplit(default)
-        whole = parts._replace(scheme=parts.scheme or fallback.scheme, netloc=parts.netloc or fallback.netloc)
-        covered = any(_covers(urlsplit(one), whole) for one in allowed)
+        parts, fallback = urlsplit(url), urlsplit(default)
+        completed = parts._replace(scheme=parts.scheme or fallback.scheme, netloc=parts.netloc or fallback.netloc)
+        is_allowed = any(_covers(urlsplit(entry), completed) for entry in allowed)
     except ValueError:
         return None
-    if not covered:
+    if not is_allowed:
         return None
-    return wanted if parts.scheme and parts.netloc else whole.geturl()
+    return url if parts.scheme and parts.netloc else completed.geturl()
 
 
-def _covers(allowed: SplitResult, wanted: SplitResult) -> bool:
-    host, pattern = wanted.netloc.lower(), allowed.netloc.lower()
+def _covers(allowed: SplitResult, url: SplitResult) -> bool:
+    host, pattern = url.netloc.lower(), allowed.netloc.lower()
     same_host = host.endswith(pattern[1:]) if pattern.startswith("*") else host == pattern
-    in_path = (wanted.path or "/").startswith(allowed.path or "/")
-    return same_host and in_path and wanted.scheme.lower() == allowed.scheme.lower()
+    in_path = (url.path or "/").startswith(allowed.path or "/")
+    return same_host and in_path and url.scheme.lower() == allowed.scheme.lower()

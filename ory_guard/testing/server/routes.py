@@ -1,4 +1,4 @@
-"""The public operations and where they are: the 32 of the document, and what browsers need besides."""
+"""The routes of the public API (the 32 operations of the OpenAPI document and more) and of the admin API."""
 
 from ory_guard.testing.api.admin import AdminEndpoints
 from ory_guard.testing.api.service import ServiceEndpoints
@@ -14,7 +14,7 @@ from ory_guard.testing.flows.webauthn import get_web_authn_java_script
 from ory_guard.testing.oidc.callback import OidcCallback
 from ory_guard.testing.oidc.provider import FakeOidcProvider
 from ory_guard.testing.oidc.redirect import OidcRedirects
-from ory_guard.testing.server.asgi import ANY, Route
+from ory_guard.testing.server.asgi import ANY_METHOD, Route
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.sessions import Sessions
 from ory_guard.testing.store.tokenizer import Tokenizer
@@ -28,7 +28,7 @@ def public_routes(
     tokenizer: Tokenizer,
     provider: FakeOidcProvider,
 ) -> list[Route]:
-    """Return the routes of the public application."""
+    """Return the routes of the public API."""
     redirects = OidcRedirects(server, provider)
     verification = VerificationEndpoints(server, sessions)
     login = LoginEndpoints(server, sessions, redirects)
@@ -47,7 +47,7 @@ def public_routes(
     flows: list[FlowEndpoints] = [login, registration, settings, recovery, verification]
     return [
         *(route for flow in flows for route in _flow_routes(flow)),
-        Route("GET", settings.path, settings.submit, browser=True),
+        Route("GET", settings.path, settings.update, browser=True),
         *_session_routes(SessionEndpoints(server, sessions, tokenizer.tokenize), oidc),
         *_logout_routes(LogoutEndpoints(server, sessions)),
         *_service_routes(ServiceEndpoints(server)),
@@ -62,17 +62,17 @@ def _flow_routes(flow: FlowEndpoints) -> list[Route]:
         Route("GET", f"{flow.path}/api", flow.create_native),
         Route("GET", f"{flow.path}/browser", flow.create_browser, browser=True, sets_csrf=True),
         Route("GET", f"{flow.path}/flows", flow.get, sets_csrf=True),
-        Route("POST", flow.path, flow.submit, browser=True),
+        Route("POST", flow.path, flow.update, browser=True),
     ]
 
 
 def _session_routes(endpoints: SessionEndpoints, oidc: OidcCallback) -> list[Route]:
     return [
-        Route(ANY, "/sessions/whoami", endpoints.whoami),
-        Route("GET", "/sessions", endpoints.list_others),
-        Route("DELETE", "/sessions", endpoints.disable_others),
+        Route(ANY_METHOD, "/sessions/whoami", endpoints.whoami),
+        Route("GET", "/sessions", endpoints.list_my_sessions),
+        Route("DELETE", "/sessions", endpoints.disable_my_other_sessions),
         Route("GET", "/sessions/token-exchange", oidc.exchange_session_token),
-        Route("DELETE", "/sessions/{}", endpoints.disable),
+        Route("DELETE", "/sessions/{}", endpoints.disable_my_session),
     ]
 
 
@@ -80,7 +80,7 @@ def _logout_routes(endpoints: LogoutEndpoints) -> list[Route]:
     path = "/self-service/logout"
     return [
         Route("GET", f"{path}/browser", endpoints.create_browser, browser=True, sets_csrf=True),
-        Route("GET", path, endpoints.submit, browser=True, sets_csrf=True),
+        Route("GET", path, endpoints.update, browser=True, sets_csrf=True),
         Route("DELETE", f"{path}/api", endpoints.perform_native),
     ]
 
@@ -98,18 +98,18 @@ def _service_routes(endpoints: ServiceEndpoints) -> list[Route]:
 
 
 def admin_routes(server: Server, sessions: Sessions) -> list[Route]:
-    """Return the routes of the admin application."""
+    """Return the routes of the admin API."""
     admin = AdminEndpoints(server, sessions)
     service = ServiceEndpoints(server)
-    identities, number = "/admin/identities", "/admin/identities/{}"
+    identities, identity = "/admin/identities", "/admin/identities/{}"
     return [
         Route("GET", identities, admin.list_identities),
         Route("POST", identities, admin.create_identity),
-        Route("GET", number, admin.get_identity),
-        Route("PATCH", number, admin.patch_identity),
-        Route("DELETE", number, admin.delete_identity),
-        Route("GET", f"{number}/sessions", admin.list_identity_sessions),
-        Route("DELETE", f"{number}/sessions", admin.delete_identity_sessions),
+        Route("GET", identity, admin.get_identity),
+        Route("PATCH", identity, admin.patch_identity),
+        Route("DELETE", identity, admin.delete_identity),
+        Route("GET", f"{identity}/sessions", admin.list_identity_sessions),
+        Route("DELETE", f"{identity}/sessions", admin.delete_identity_sessions),
         Route("GET", "/admin/sessions", admin.list_sessions),
         Route("GET", "/admin/sessions/{}", admin.get_session),
         Route("PATCH", "/admin/sessions/{}/extend", admin.extend_session),

@@ -1,4 +1,4 @@
-"""The parts that every operation of one fake shares."""
+"""The state that all operations of one fake share."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from ory_guard.testing.clock import SECOND, MovableClock, nanoseconds, timestamp
 from ory_guard.testing.server.cookies import CookieJar
-from ory_guard.testing.server.request import Exchange
+from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError
 from ory_guard.testing.server.return_to import allowed_url
 from ory_guard.testing.settings import FakeKratosSettings
@@ -21,13 +21,12 @@ CODE_LENGTH: Final = 6
 
 
 class Server:
-    """
-    Settings, clock, memory and cookie keys of one fake.
+    """The settings, clock, records and cookie keys of one fake.
 
     Args:
-        settings: How it is set up.
-        clock: The time it sees.
-        on_message: Called with each message that the fake "sends".
+        settings: The configuration.
+        clock: The clock.
+        on_message: Called with each email instead of sending it.
     """
 
     def __init__(
@@ -42,7 +41,8 @@ class Server:
         self.jar: CookieJar = CookieJar(settings)
         self.on_message = on_message
         self.schemas: dict[str, IdentitySchema] = {
-            number: IdentitySchema(number, document) for number, document in settings.identity_schemas.items()
+            schema_id: IdentitySchema(schema_id, document)
+            for schema_id, document in settings.identity_schemas.items()
         }
 
     def now(self) -> int:
@@ -55,65 +55,62 @@ class Server:
 
     @property
     def schema(self) -> IdentitySchema:
-        """The schema of new identities."""
+        """The default identity schema."""
         return self.schemas[self.settings.default_schema_id]
 
     def schema_of(self, identity: Identity) -> IdentitySchema:
-        """Return the schema that an identity follows."""
+        """Return the schema of an identity."""
         return self.schemas[identity.schema_id]
 
     def identity_document(self, identity: Identity) -> dict[str, Any]:
-        """Describe an identity with its addresses."""
+        """Return the JSON document of an identity, including its addresses."""
         return identity_document(identity, self.url(self.schema_of(identity).path))
 
     def find_identity(self, identifier: str) -> Identity | None:
-        """Return the identity that signs in with this identifier, however it is written in capitals."""
-        wanted = identifier.strip().lower()
+        """Return the identity with this login identifier, ignoring case, or None."""
+        identifier = identifier.strip().lower()
         for identity in self.store.identities.values():
-            known = self.schema_of(identity).identifiers(identity.traits)
-            if wanted in (one.lower() for one in known):
+            identifiers = self.schema_of(identity).identifiers(identity.traits)
+            if identifier in (value.lower() for value in identifiers):
                 return identity
         return None
 
-    def url(self, path: str) -> str:
-        """Return the public URL of a path."""
-        return f"{self.settings.public_url}{path}"
+    def url(self, path: str, **query: str | None) -> str:
+        """Return the public URL of a path; empty query parameters are left out."""
+        parameters = urlencode({name: value for name, value in query.items() if value})
+        return f"{self.settings.public_url}{path}{'?' if parameters else ''}{parameters}"
 
-    def page(self, path: str, **query: str | None) -> str:
-        """Return a public URL with the query parameters that have a value."""
-        given = {name: value for name, value in query.items() if value}
-        return f"{self.url(path)}?{urlencode(given)}" if given else self.url(path)
-
-    def return_to(self, exchange: Exchange) -> str | None:
-        """
-        Return the address that the caller asked to be sent back to.
+    def return_to(self, request: FakeRequest) -> str | None:
+        """Return the validated `return_to` URL of a request, or None if it has none.
 
         Raises:
-            ApiError: It is none of the allowed ones.
+            ApiError: If the URL is not allowed.
         """
-        wanted = exchange.query.get("return_to")
-        if not wanted:
+        requested = request.query.get("return_to")
+        if not requested:
             return None
         settings = self.settings
         allowed = (*settings.allowed_return_urls, f"{settings.public_url}/self-service")
-        found = allowed_url(wanted, allowed, settings.default_return_url)
-        if found is None:
+        url = allowed_url(requested, allowed, settings.default_return_url)
+        if url is None:
             raise ApiError(
                 400,
                 "self_service_flow_return_to_forbidden",
-                f'The return_to address "{wanted}" is not among the allowed ones.',
+                f'The return_to URL "{requested}" is not allowed. Add it to selfservice.allowed_return_urls.',
             )
-        return found
+        return url
 
-    def error_page(self, error: ApiError) -> str:
-        """Keep an error and return the address of the page that shows it."""
+    def error_page_url(self, error: ApiError) -> str:
+        """Store an error and return the URL of the page that shows it."""
         now = timestamp(self.now())
-        number = new_id()
-        self.store.remember_error({"id": number, "error": error.document(), "created_at": now, "updated_at": now})
-        return f"{self.settings.error_ui_url}?id={number}"
+        error_id = new_id()
+        self.store.add_error_record(
+            {"id": error_id, "error": error.document(), "created_at": now, "updated_at": now}
+        )
+        return f"{self.settings.error_ui_url}?id={error_id}"
 
     def send_code(self, recipient: str, template_type: str, subject: str) -> str:
-        """Write an e-mail with a fresh six-digit code and return the code."""
+        """Create an email with a new six-digit code and return the code."""
         code = random_string(CODE_LENGTH, CODE_DIGITS)
         message = CourierMessage(
             recipient=recipient,

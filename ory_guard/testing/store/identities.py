@@ -1,4 +1,4 @@
-"""How identities begin and change: traits, addresses, passwords."""
+"""Creation and changes of identities: traits, addresses, passwords."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -9,10 +9,10 @@ from ory_guard.testing.settings import FakeKratosSettings
 from ory_guard.testing.store.records import Address, Identity
 
 __all__ = [
+    "add_password_error",
     "create_identity",
     "delete_identity",
-    "identifiers_taken",
-    "password_problem",
+    "is_identifier_taken",
     "set_state",
     "set_traits",
     "touch",
@@ -26,10 +26,10 @@ def create_identity(
     password: str | None = None,
     schema_id: str | None = None,
 ) -> Identity:
-    """Remember a new identity with the addresses that its traits name."""
+    """Store a new identity with the addresses in its traits."""
     now = server.now() // 1_000 * 1_000
     schema = server.schemas[schema_id or server.settings.default_schema_id]
-    identity = Identity(schema_id=schema.id, traits=schema.filled(traits), created_at=now)
+    identity = Identity(schema_id=schema.id, traits=schema.with_nested_objects(traits), created_at=now)
     identity.state_changed_at = server.now()
     identity.credentials.password = password
     _set_addresses(server, identity)
@@ -38,14 +38,14 @@ def create_identity(
 
 
 def delete_identity(server: Server, identity: Identity) -> None:
-    """Forget an identity and its sessions."""
+    """Delete an identity and its sessions."""
     for session in server.store.sessions_of(identity):
-        server.store.drop_session(session)
+        server.store.delete_session(session)
     server.store.identities.pop(identity.id, None)
 
 
 def set_state(server: Server, identity: Identity, state: Literal["active", "inactive"]) -> None:
-    """Enable or disable an identity; its sessions stop counting while it is disabled."""
+    """Activate or deactivate an identity. Its sessions are invalid while it is inactive."""
     if identity.state != state:
         identity.state = state
         identity.state_changed_at = server.now()
@@ -53,36 +53,36 @@ def set_state(server: Server, identity: Identity, state: Literal["active", "inac
 
 
 def set_traits(server: Server, identity: Identity, traits: Mapping[str, Any]) -> None:
-    """Give an identity other traits; addresses that stay keep what is known about them."""
-    identity.traits = server.schema_of(identity).filled(traits)
+    """Replace the traits of an identity. Addresses that remain keep their verification status."""
+    identity.traits = server.schema_of(identity).with_nested_objects(traits)
     touch(server, identity)
     _set_addresses(server, identity)
 
 
 def touch(server: Server, identity: Identity) -> None:
-    """Note that an identity changed."""
+    """Set `updated_at` to now."""
     identity.updated_at = server.now() // 1_000 * 1_000
 
 
-def identifiers_taken(server: Server, identity: Identity | None, traits: Mapping[str, Any]) -> bool:
-    """Tell whether somebody else signs in with one of the identifiers in these traits."""
+def is_identifier_taken(server: Server, identity: Identity | None, traits: Mapping[str, Any]) -> bool:
+    """Return whether another identity uses one of the login identifiers in these traits."""
     schema = server.schema_of(identity) if identity else server.schema
-    owners = (server.find_identity(one) for one in schema.identifiers(traits))
+    owners = (server.find_identity(identifier) for identifier in schema.identifiers(traits))
     return any(owner is not None and owner is not identity for owner in owners)
 
 
-def password_problem(settings: FakeKratosSettings, password: object, identifiers: list[str], ui: Ui) -> bool:
-    """Put what is wrong with a new password at its field; tell whether anything is."""
+def add_password_error(settings: FakeKratosSettings, password: object, identifiers: list[str], ui: Ui) -> bool:
+    """Add an error to the form if a new password is not acceptable, and return whether one was added."""
     if not isinstance(password, str) or not password:
-        ui.complain(4000002, {"property": "password"}, at="password")
+        ui.add_error(4000002, {"property": "password"}, at="password")
         return True
     length = len(password)
     if length < settings.min_password_length:
         context = {"actual_length": length, "min_length": settings.min_password_length}
-        ui.complain(4000032, context, at="password")
+        ui.add_error(4000032, context, at="password")
         return True
-    if any(_similar(password.lower(), one.lower()) for one in identifiers):
-        ui.complain(4000031, at="password")
+    if any(_similar(password.lower(), identifier.lower()) for identifier in identifiers):
+        ui.add_error(4000031, at="password")
         return True
     return False
 
@@ -93,15 +93,15 @@ def _similar(password: str, identifier: str) -> bool:
 
 def _set_addresses(server: Server, identity: Identity) -> None:
     schema = server.schema_of(identity)
-    identity.verifiable_addresses = _addresses(
+    identity.verifiable_addresses = _merge_addresses(
         server, identity.verifiable_addresses, schema.addresses(identity.traits, "verification")
     )
-    identity.recovery_addresses = _addresses(
+    identity.recovery_addresses = _merge_addresses(
         server, identity.recovery_addresses, schema.addresses(identity.traits, "recovery")
     )
 
 
-def _addresses(server: Server, old: list[Address], wanted: list[tuple[str, str]]) -> list[Address]:
-    known = {(one.value, one.via): one for one in old}
+def _merge_addresses(server: Server, old: list[Address], values: list[tuple[str, str]]) -> list[Address]:
+    existing = {(address.value, address.via): address for address in old}
     now = server.now() // 1_000 * 1_000
-    return [known.get((value, via)) or Address(value, via, now) for value, via in wanted]
+    return [existing.get((value, via)) or Address(value, via, now) for value, via in values]

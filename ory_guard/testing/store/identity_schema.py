@@ -1,4 +1,4 @@
-"""Traits: what a JSON Schema with Ory's extension says about them, and the form fields they make."""
+"""Identity schemas: JSON Schema with Ory's extension, and the form fields generated from it."""
 
 import base64
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ _INPUT_TYPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """One leaf of the traits: `path` is `("name", "first")` for `traits.name.first`."""
+    """A leaf of the traits. `path` is `("name", "first")` for `traits.name.first`."""
 
     path: tuple[str, ...]
     schema: Mapping[str, Any]
@@ -35,33 +35,33 @@ class Trait:
 
     @property
     def name(self) -> str:
-        """The name of its form field."""
+        """The name of the form field."""
         return ".".join(("traits", *self.path))
 
     @property
     def title(self) -> str:
-        """What a person reads; the field's own name where the schema has no title."""
+        """The label of the form field: the title in the schema, or else the trait's name."""
         return str(self.schema.get("title", self.path[-1]))
 
     def extension(self, *keys: str) -> Any:
-        """Return what Ory's extension says under these keys, or None."""
-        found: Any = self.schema.get(_EXTENSION)
+        """Return the value at these keys of Ory's schema extension, or None."""
+        value: Any = self.schema.get(_EXTENSION)
         for key in keys:
-            found = found.get(key) if isinstance(found, Mapping) else None
-        return found
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value
 
     def value_in(self, traits: Any) -> Any:
-        """Return this trait's value, or None."""
+        """Return the value of this trait, or None."""
         for key in self.path:
             traits = traits.get(key) if isinstance(traits, Mapping) else None
         return traits
 
     def node(self, group: str, traits: Mapping[str, Any], *, hidden: bool = False) -> Node:
-        """Build its form field, filled in from `traits`."""
+        """Build the form field, filled in from `traits`."""
         kind = _INPUT_TYPES.get(self.schema.get("format", ""), "")
         kind = kind or _INPUT_TYPES.get(self.schema.get("type", ""), "text")
         value = self.value_in(traits)
-        given = {} if value is None else {"value": value}
+        attributes = {} if value is None else {"value": value}
         return input_node(
             group,
             self.name,
@@ -69,21 +69,20 @@ class Trait:
             label=message(1070002, {"name": self.name, "title": self.title}),
             required=self.required or None,
             autocomplete="email" if kind == "email" else None,
-            **given,
+            **attributes,
         )
 
 
 class IdentitySchema:
-    """
-    A schema of traits, as `identity.schemas` has it.
+    """An identity schema, as in `identity.schemas`.
 
     Args:
-        number: The schema's id.
+        schema_id: The id of the schema.
         document: The JSON Schema; traits are under `properties.traits`.
     """
 
-    def __init__(self, number: str, document: Mapping[str, Any]) -> None:
-        self.id = number
+    def __init__(self, schema_id: str, document: Mapping[str, Any]) -> None:
+        self.id = schema_id
         self.document = document
         traits = document.get("properties", {}).get("traits", {})
         self.traits: tuple[Trait, ...] = tuple(_leaves((), traits))
@@ -95,66 +94,66 @@ class IdentitySchema:
 
     @property
     def path(self) -> str:
-        """Where Kratos serves it: the id in URL-safe Base64."""
+        """The path at which Kratos serves the schema: its id in URL-safe Base64."""
         return f"/schemas/{base64.urlsafe_b64encode(self.id.encode()).decode().rstrip('=')}"
 
     def identifiers(self, traits: Mapping[str, Any]) -> list[str]:
-        """Return what an identity with these traits signs in with."""
-        return self._marked(traits, "credentials", "password", "identifier")
+        """Return the login identifiers in these traits."""
+        return self._values_marked(traits, "credentials", "password", "identifier")
 
     def account_name(self, traits: Mapping[str, Any]) -> str:
-        """Return the name under which an authenticator app lists the account."""
-        return next(iter(self._marked(traits, "credentials", "totp", "account_name")), "")
+        """Return the account name shown by authenticator apps."""
+        return next(iter(self._values_marked(traits, "credentials", "totp", "account_name")), "")
 
     def addresses(self, traits: Mapping[str, Any], purpose: str) -> list[tuple[str, str]]:
         """Return (value, via) of the addresses for `recovery` or `verification`."""
-        found = ((trait.value_in(traits), trait.extension(purpose, "via")) for trait in self.traits)
-        return [(str(value).lower(), str(via)) for value, via in found if value and via]
+        addresses = ((trait.value_in(traits), trait.extension(purpose, "via")) for trait in self.traits)
+        return [(str(value).lower(), str(via)) for value, via in addresses if value and via]
 
     @property
     def identifier_trait(self) -> Trait | None:
-        """The trait that labels the login form's identifier."""
-        marked = (one for one in self.traits if one.extension("credentials", "password", "identifier"))
-        return next(marked, None)
+        """The trait that is the login identifier, or None."""
+        identifiers = (trait for trait in self.traits if trait.extension("credentials", "password", "identifier"))
+        return next(identifiers, None)
 
-    def filled(self, traits: Mapping[str, Any]) -> dict[str, Any]:
-        """Return traits with the empty objects that Kratos adds for nested groups."""
-        whole: dict[str, Any] = {**traits}
+    def with_nested_objects(self, traits: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the traits with the empty objects that Kratos adds for nested groups."""
+        result: dict[str, Any] = {**traits}
         for path in self._objects:
-            place = whole
+            target = result
             for key in path:
-                inner = place.setdefault(key, {})
+                inner = target.setdefault(key, {})
                 if not isinstance(inner, Mapping):
                     break
-                place[key] = place = {**inner}
-        return whole
+                target[key] = target = {**inner}
+        return result
 
-    def converted(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Return traits whose form text became what the schema asks for (numbers, booleans)."""
+    def coerce(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the traits with form values converted to the types in the schema (numbers, booleans)."""
         traits: dict[str, Any] = {**fields}
         for trait in self.traits:
             text = trait.value_in(traits)
             if isinstance(text, str):
-                _put(traits, trait.path, _converted(text, trait.schema.get("type")))
+                _set_value(traits, trait.path, _coerce_value(text, trait.schema.get("type")))
         return traits
 
-    def check(self, traits: Any, ui: Ui) -> bool:
-        """Put what is wrong with the traits at their form fields; tell whether nothing is."""
-        complaints: dict[str, tuple[int, dict[str, str]]] = {}
+    def validate(self, traits: Any, ui: Ui) -> bool:
+        """Add an error to each invalid form field, and return whether the traits are valid."""
+        errors: dict[str, tuple[int, dict[str, str]]] = {}
         for problem in self._validator.iter_errors({"traits": traits}):
-            where = ".".join(str(step) for step in problem.path)
+            field = ".".join(str(step) for step in problem.path)
             if problem.validator == "required" and isinstance(problem.validator_value, list):
                 missing = (name for name in problem.validator_value if name not in problem.instance)
-                complaints |= {f"{where}.{name}": (4000002, {"property": name}) for name in missing}
+                errors |= {f"{field}.{name}": (4000002, {"property": name}) for name in missing}
             else:
-                complaints.setdefault(where, (4000001, {"reason": problem.message}))
-        for where, (number, context) in complaints.items():
-            ui.complain(number, context, at=where if ui.find(where) else None)
-        return not complaints
+                errors.setdefault(field, (4000001, {"reason": problem.message}))
+        for field, (message_id, context) in errors.items():
+            ui.add_error(message_id, context, at=field if ui.find(field) else None)
+        return not errors
 
-    def _marked(self, traits: Mapping[str, Any], *keys: str) -> list[str]:
-        found = (trait.value_in(traits) for trait in self.traits if trait.extension(*keys))
-        return [str(value) for value in found if value]
+    def _values_marked(self, traits: Mapping[str, Any], *keys: str) -> list[str]:
+        values = (trait.value_in(traits) for trait in self.traits if trait.extension(*keys))
+        return [str(value) for value in values if value]
 
 
 def _leaves(path: tuple[str, ...], schema: Mapping[str, Any]) -> Iterator[Trait]:
@@ -172,7 +171,7 @@ def _objects(path: tuple[str, ...], schema: Mapping[str, Any]) -> Iterator[tuple
             yield from _objects((*path, name), inner)
 
 
-def _converted(text: str, kind: object) -> Any:
+def _coerce_value(text: str, kind: object) -> Any:
     if kind == "boolean":
         return {"true": True, "on": True, "1": True, "false": False, "": False}.get(text.lower(), text)
     if kind in {"number", "integer"}:
@@ -183,8 +182,8 @@ def _converted(text: str, kind: object) -> Any:
     return text
 
 
-def _put(traits: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    place = traits
+def _set_value(traits: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    target = traits
     for key in path[:-1]:
-        place[key] = place = {**place[key]}
-    place[path[-1]] = value
+        target[key] = target = {**target[key]}
+    target[path[-1]] = value

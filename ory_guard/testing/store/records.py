@@ -1,4 +1,4 @@
-"""What the fake remembers: identities, sessions, flows, errors and messages, all in memory."""
+"""The in-memory records of the fake: identities, sessions, flows, errors and messages."""
 
 import secrets
 import string
@@ -21,23 +21,23 @@ __all__ = [
 ]
 
 ALPHANUMERIC: Final = string.ascii_letters + string.digits
-KEPT_MESSAGES: Final = 1_000
-KEPT_ERRORS: Final = 1_000
+MAX_MESSAGES: Final = 1_000
+MAX_ERRORS: Final = 1_000
 
 
 def new_id() -> str:
-    """Return a random UUID as text."""
+    """Return a random UUID as a string."""
     return str(uuid.uuid4())
 
 
 def random_string(length: int, alphabet: str = ALPHANUMERIC) -> str:
-    """Return `length` random characters of `alphabet`."""
+    """Return `length` random characters from `alphabet`."""
     return "".join(secrets.choice(alphabet) for _ in range(length))
 
 
 @dataclass(slots=True)
 class Address:
-    """An address at which an identity can be reached, verifiable or for recovery."""
+    """A verifiable address or recovery address of an identity."""
 
     value: str
     via: str
@@ -51,10 +51,14 @@ class Address:
     def __post_init__(self) -> None:
         self.updated_at = self.updated_at or self.created_at
 
+    def mark_verified(self, now: int) -> None:
+        """Mark the address as verified at `now`, in nanoseconds since 1970."""
+        self.verified, self.verified_at = True, now
+
 
 @dataclass(slots=True)
 class Credentials:
-    """The secrets of an identity; only the fake's own checks read them."""
+    """The credentials of an identity. Only the fake itself reads them."""
 
     password: str | None = None
     totp_secret: str | None = None
@@ -63,20 +67,20 @@ class Credentials:
 
     @property
     def second_factors(self) -> tuple[str, ...]:
-        """The enrolled methods that reach aal2."""
+        """The enrolled methods that provide aal2."""
         enrolled = {"totp": bool(self.totp_secret), "lookup_secret": bool(self.lookup_codes)}
-        return tuple(name for name, there in enrolled.items() if there)
+        return tuple(name for name, is_enrolled in enrolled.items() if is_enrolled)
 
     @property
     def first_factors(self) -> tuple[str, ...]:
-        """The enrolled methods that sign in at aal1."""
+        """The enrolled methods that provide aal1."""
         enrolled = {"password": self.password is not None, "oidc": bool(self.oidc_subjects)}
-        return tuple(name for name, there in enrolled.items() if there)
+        return tuple(name for name, is_enrolled in enrolled.items() if is_enrolled)
 
 
 @dataclass(slots=True, eq=False)
 class Identity:
-    """Who a session belongs to."""
+    """An identity. Times are in nanoseconds since 1970."""
 
     schema_id: str
     traits: dict[str, Any]
@@ -100,7 +104,7 @@ class Identity:
 
 @dataclass(slots=True)
 class AuthenticationMethod:
-    """One completed factor of a session."""
+    """A completed authentication method of a session."""
 
     method: str
     aal: str
@@ -110,7 +114,7 @@ class AuthenticationMethod:
 
 @dataclass(slots=True)
 class Device:
-    """Where a session was used from."""
+    """A device that a session was used from."""
 
     ip_address: str
     user_agent: str
@@ -120,7 +124,7 @@ class Device:
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """A sign-in, known to clients by its token, or by a cookie that holds the token."""
+    """A session. Clients present its token, or a cookie that contains the token."""
 
     identity: Identity
     issued_at: int
@@ -135,17 +139,17 @@ class Session:
 
     @property
     def aal(self) -> str:
-        """The authenticator assurance level: aal2 takes a first and a second factor."""
+        """The authenticator assurance level: aal2 if both a first and a second factor were completed."""
         return "aal2" if {method.aal for method in self.methods} >= {"aal1", "aal2"} else "aal1"
 
     def is_active(self, now: int) -> bool:
-        """Tell whether the session still counts: not revoked, not expired, its identity not disabled."""
+        """Return whether the session is valid: not revoked, not expired, and its identity active."""
         return self.active and now < self.expires_at and self.identity.state == "active"
 
 
 @dataclass(slots=True)
 class CourierMessage:
-    """An e-mail that the fake wrote instead of sending it."""
+    """An email that the fake stored instead of sending it."""
 
     recipient: str
     template_type: str
@@ -157,7 +161,7 @@ class CourierMessage:
 
 
 class Store:
-    """All that one fake remembers."""
+    """All records of one fake."""
 
     def __init__(self) -> None:
         self.identities: dict[str, Identity] = {}
@@ -165,26 +169,26 @@ class Store:
         self.sessions_by_token: dict[str, Session] = {}
         self.flows: dict[str, Any] = {}
         self.errors: dict[str, dict[str, Any]] = {}
-        self.interrupted: dict[str, dict[str, Any]] = {}
-        self.messages: deque[CourierMessage] = deque(maxlen=KEPT_MESSAGES)
+        self.continuity_containers: dict[str, dict[str, Any]] = {}
+        self.messages: deque[CourierMessage] = deque(maxlen=MAX_MESSAGES)
 
     def add_session(self, session: Session) -> Session:
-        """Remember a session and return it."""
+        """Store a session and return it."""
         self.sessions[session.id] = session
         self.sessions_by_token[session.token] = session
         return session
 
-    def drop_session(self, session: Session) -> None:
-        """Forget a session: as if it had never been."""
+    def delete_session(self, session: Session) -> None:
+        """Delete a session."""
         self.sessions.pop(session.id, None)
         self.sessions_by_token.pop(session.token, None)
 
     def sessions_of(self, identity: Identity) -> list[Session]:
-        """Return the sessions of an identity, the newest first."""
+        """Return the sessions of an identity, newest first."""
         return [session for session in reversed(self.sessions.values()) if session.identity is identity]
 
-    def remember_error(self, error: dict[str, Any]) -> None:
-        """Keep an error for the error page, and the newest thousand at most."""
-        while len(self.errors) >= KEPT_ERRORS:
+    def add_error_record(self, error: dict[str, Any]) -> None:
+        """Store an error for the error page; only the last 1,000 are kept."""
+        while len(self.errors) >= MAX_ERRORS:
             self.errors.pop(next(iter(self.errors)))
         self.errors[error["id"]] = error

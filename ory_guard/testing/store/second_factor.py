@@ -1,4 +1,4 @@
-"""Checking second factors: codes of authenticator apps and backup codes."""
+"""Verification of second factors: TOTP codes and lookup secrets (backup codes)."""
 
 from hmac import compare_digest
 from typing import Any
@@ -11,7 +11,7 @@ __all__ = ["totp_matches", "use_lookup_secret", "verify_totp"]
 
 
 def verify_totp(identity: Identity, fields: dict[str, Any], now: float) -> int | None:
-    """Check a code of an authenticator app; return the id of the message that says what is wrong."""
+    """Verify a TOTP code. Return None if it is correct, else the id of the error message."""
     secret = identity.credentials.totp_secret
     if secret is None:
         return 4000011
@@ -20,18 +20,18 @@ def verify_totp(identity: Identity, fields: dict[str, Any], now: float) -> int |
 
 
 def totp_matches(secret: str, code: object, now: float) -> bool:
-    """Tell whether a code is right now, or was or will be half a minute away."""
+    """Return whether a TOTP code is valid for the current, previous or next 30 seconds."""
     totp = pyotp.TOTP(secret)
-    around = (totp.at(int(now) + offset) for offset in (-30, 0, 30))
+    codes = (totp.at(int(now) + offset) for offset in (-30, 0, 30))
     return (
         isinstance(code, str)
         and code.isascii()
-        and any(compare_digest(code.strip().encode(), one.encode()) for one in around)
+        and any(compare_digest(code.strip().encode(), expected.encode()) for expected in codes)
     )
 
 
-def use_lookup_secret(identity: Identity, fields: dict[str, Any], now: float) -> int | None:  # noqa: ARG001 - all checks take the time
-    """Use up a backup code; return the id of the message that says what is wrong."""
+def use_lookup_secret(identity: Identity, fields: dict[str, Any], now: float) -> int | None:  # noqa: ARG001 - same signature as verify_totp
+    """Consume a lookup secret. Return None if it is correct, else the id of the error message."""
     codes = identity.credentials.lookup_codes
     code = fields.get("lookup_secret")
     if not codes:

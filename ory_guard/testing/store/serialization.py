@@ -1,4 +1,4 @@
-"""The documents that Kratos sends about identities and sessions."""
+"""JSON documents of identities and sessions, in Kratos' format."""
 
 from typing import Any
 
@@ -9,13 +9,12 @@ __all__ = ["identity_document", "session_document"]
 
 
 def identity_document(identity: Identity, schema_url: str, *, addresses: bool = True) -> dict[str, Any]:
-    """
-    Describe an identity as its owner sees it.
+    """Return the JSON document of an identity, as its owner sees it.
 
     Args:
-        identity: Whom to describe.
-        schema_url: Where its schema is served; lists of sessions leave it empty.
-        addresses: Whether the addresses are included; lists of sessions leave them out.
+        identity: The identity.
+        schema_url: The URL of its schema; empty in lists of sessions.
+        addresses: Whether to include the addresses; lists of sessions omit them.
     """
     document: dict[str, Any] = {
         "id": identity.id,
@@ -26,9 +25,9 @@ def identity_document(identity: Identity, schema_url: str, *, addresses: bool = 
         "traits": identity.traits,
     }
     if addresses and identity.verifiable_addresses:
-        document["verifiable_addresses"] = [_verifiable(one) for one in identity.verifiable_addresses]
+        document["verifiable_addresses"] = [_verifiable(address) for address in identity.verifiable_addresses]
     if addresses and identity.recovery_addresses:
-        document["recovery_addresses"] = [_recovery(one) for one in identity.recovery_addresses]
+        document["recovery_addresses"] = [_recovery(address) for address in identity.recovery_addresses]
     return document | {
         "metadata_public": identity.metadata_public,
         "created_at": timestamp(identity.created_at),
@@ -39,17 +38,17 @@ def identity_document(identity: Identity, schema_url: str, *, addresses: bool = 
 
 
 def session_document(session: Session, identity: dict[str, Any], *, active: bool = True) -> dict[str, Any]:
-    """Describe a session as `/sessions/whoami` does."""
+    """Return the JSON document of a session, as in `/sessions/whoami`."""
     return {
         "id": session.id,
         "active": active,
         "expires_at": timestamp(session.expires_at),
         "authenticated_at": timestamp(session.authenticated_at),
         "authenticator_assurance_level": session.aal,
-        "authentication_methods": [_method(one) for one in session.methods],
+        "authentication_methods": [_method(method) for method in session.methods],
         "issued_at": timestamp(session.issued_at),
         "identity": identity,
-        "devices": [_device(one) for one in session.devices],
+        "devices": [_device(device) for device in session.devices],
     }
 
 

@@ -1,15 +1,15 @@
-"""How sessions begin, are found in a request, grow stronger, and reach the browser."""
+"""Session rules: creation, lookup by credential, refresh, AAL, and cookies."""
 
 from typing import Any, Final
 
 from ory_guard.testing.clock import SECOND
-from ory_guard.testing.server.request import Exchange
+from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.records import AuthenticationMethod, Device, Identity, Session
 from ory_guard.testing.store.serialization import session_document
 
-__all__ = ["AAL_OF_METHOD", "NO_DEVICE_ID", "Sessions", "device_of"]
+__all__ = ["AAL_OF_METHOD", "NO_DEVICE_ID", "Sessions", "device_from"]
 
 BEARER_PARTS: Final = 2
 NO_DEVICE_ID: Final = "00000000-0000-0000-0000-000000000000"
@@ -30,25 +30,24 @@ class Sessions:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    def token_in(self, exchange: Exchange) -> str | None:
-        """
-        Return the token of the credential that Kratos would read.
+    def credential_token(self, request: FakeRequest) -> str | None:
+        """Return the session token of the credential that Kratos would use.
 
-        A non-empty X-Session-Token comes first, then a cookie that decodes, then `Authorization: Bearer`
-        whose two parts are split by one space.
+        The order is: a non-empty X-Session-Token, a cookie that can be decoded, then `Authorization: Bearer` with
+        exactly one space.
         """
-        if token := exchange.headers.get("x-session-token"):
+        if token := request.headers.get("x-session-token"):
             return token
-        if cookie := self._cookie(exchange):
+        if cookie := self._cookie(request):
             return cookie[0]
-        parts = exchange.headers.get("authorization", "").split(" ")
+        parts = request.headers.get("authorization", "").split(" ")
         if len(parts) == BEARER_PARTS and parts[0].lower() == "bearer" and parts[1]:
             return parts[1]
         return None
 
-    def find(self, exchange: Exchange) -> Session | None:
-        """Return the active session of the request, or None."""
-        session = self._server.store.sessions_by_token.get(self.token_in(exchange) or "")
+    def find(self, request: FakeRequest) -> Session | None:
+        """Return the active session of a request, or None."""
+        session = self._server.store.sessions_by_token.get(self.credential_token(request) or "")
         return session if session and session.is_active(self._server.now()) else None
 
     def start(
@@ -59,7 +58,7 @@ class Sessions:
         *,
         at: int | None = None,
     ) -> Session:
-        """Begin a session of an identity that completed these methods."""
+        """Create a session for an identity that completed these methods."""
         now = self._server.now() if at is None else at
         return self._server.store.add_session(
             Session(
@@ -74,39 +73,38 @@ class Sessions:
 
     @property
     def lifespan(self) -> int:
-        """How long a session lasts, in nanoseconds."""
+        """The session lifespan in nanoseconds."""
         return int(self._server.settings.session_lifespan * SECOND)
 
-    def completed(self, method: str, provider: str | None = None) -> AuthenticationMethod:
-        """Describe a method that was completed just now."""
+    def completed_method(self, method: str, provider: str | None = None) -> AuthenticationMethod:
+        """Return a record of a method that was completed now."""
         return AuthenticationMethod(method, AAL_OF_METHOD[method], self._server.now(), provider)
 
-    def renew(self, session: Session, method: AuthenticationMethod) -> None:
-        """Note a re-authentication or step-up: a later end, a newer `authenticated_at`, the same id and token."""
+    def refresh(self, session: Session, method: AuthenticationMethod) -> None:
+        """Record a refresh or step-up: update `authenticated_at` and the expiry, but not the id or the token."""
         session.methods.append(method)
         session.authenticated_at = self._server.now()
         session.expires_at = session.authenticated_at + self.lifespan
 
     def add_method(self, session: Session, method: str) -> None:
-        """Note that enrolling a factor completed it: `authenticated_at` moves, the end doesn't."""
-        session.methods.append(self.completed(method))
+        """Record an enrolled factor as completed: update `authenticated_at`, but not the expiry."""
+        session.methods.append(self.completed_method(method))
         session.authenticated_at = self._server.now()
 
     def extend(self, session: Session) -> None:
-        """Move the end of a session to a full lifespan from now."""
+        """Set the expiry of a session to a full lifespan from now."""
         session.expires_at = self._server.now() + self.lifespan
 
     def is_privileged(self, session: Session) -> bool:
-        """Tell whether the sign-in is young enough to change credentials."""
+        """Return whether the login is recent enough to change credentials."""
         age = self._server.now() - session.authenticated_at
         return age < self._server.settings.privileged_session_max_age * SECOND
 
     def require_aal(self, session: Session, required: str, return_to: str | None = None) -> None:
-        """
-        Let a session pass that is as strong as its identity's factors allow, where that is asked for.
+        """Check that a session uses the highest AAL available to its identity, if that is required.
 
         Raises:
-            ApiError: A second factor is enrolled and this session did not use it.
+            ApiError: If a second factor is enrolled and the session has not used it.
         """
         if required == "aal1" or session.aal == "aal2" or not session.identity.credentials.second_factors:
             return
@@ -114,7 +112,7 @@ class Sessions:
         raise ApiError(
             403,
             "session_aal2_required",
-            "There is a session, and its identity has a second factor that was not used for it.",
+            "The identity has a second factor, but the session was created without it.",
             message="The session's authenticator assurance level is too low",
             details={"redirect_browser_to": location},
             extra={"redirect_browser_to": location},
@@ -122,48 +120,47 @@ class Sessions:
         )
 
     def step_up_url(self, return_to: str | None) -> str:
-        """Return where a browser completes the second factor."""
-        return self._server.page("/self-service/login/browser", aal="aal2", return_to=return_to)
+        """Return the URL that starts the second factor in a browser."""
+        return self._server.url("/self-service/login/browser", aal="aal2", return_to=return_to)
 
-    def issue_cookie(self, exchange: Exchange, session: Session) -> None:
-        """Give the browser the session's cookie, under a new value."""
-        line = self._server.jar.session_line(session.token, session.expires_at, self._server.now())
-        exchange.set_cookies.append(line)
+    def issue_cookie(self, request: FakeRequest, session: Session) -> None:
+        """Set the session cookie; its value is different each time."""
+        set_cookie = self._server.jar.session_cookie(session.token, session.expires_at, self._server.now())
+        request.set_cookies.append(set_cookie)
 
-    def refresh_cookie(self, exchange: Exchange, session: Session) -> None:
-        """
-        Issue the cookie anew where the caller's one ends before the session does.
+    def refresh_cookie(self, request: FakeRequest, session: Session) -> None:
+        """Set the session cookie again if the one in the request expires before the session.
 
         Raises:
-            ApiError: The caller has a session cookie that does not decode (a defect of Kratos).
+            ApiError: If the session cookie cannot be decoded (a defect of Kratos that the fake reproduces).
         """
-        if not exchange.cookie_values(self._server.settings.cookie_name):
+        if not request.cookie_values(self._server.settings.cookie_name):
             return
-        cookie = self._cookie(exchange)
+        cookie = self._cookie(request)
         if cookie is None:
             raise ApiError(500, message="the session cookie's value is not valid")
         if cookie[1] < session.expires_at:
-            self.issue_cookie(exchange, session)
+            self.issue_cookie(request, session)
 
-    def end(self, exchange: Exchange, session: Session) -> None:
-        """Revoke a session and take its cookie from the browser."""
+    def log_out(self, request: FakeRequest, session: Session) -> None:
+        """Revoke a session and remove its cookie."""
         session.active = False
-        exchange.set_cookies.append(self._server.jar.session_removal(session.token, self._server.now()))
+        request.set_cookies.append(self._server.jar.expired_session_cookie(session.token, self._server.now()))
 
     def document(self, session: Session) -> dict[str, Any]:
-        """Describe a session with its identity."""
+        """Return the JSON document of a session, including its identity."""
         return session_document(session, self._server.identity_document(session.identity))
 
-    def _cookie(self, exchange: Exchange) -> tuple[str, int] | None:
-        for value in exchange.cookie_values(self._server.settings.cookie_name):
-            if sealed := self._server.jar.open_session(value):
-                return sealed.session_token, sealed.expires_at
+    def _cookie(self, request: FakeRequest) -> tuple[str, int] | None:
+        for value in request.cookie_values(self._server.settings.cookie_name):
+            if cookie := self._server.jar.decode_session(value):
+                return cookie.session_token, cookie.expires_at
         return None
 
 
-def device_of(exchange: Exchange, number: str | None = None) -> Device:
-    """Describe the caller as a device."""
-    device = Device(exchange.client, exchange.headers.get("user-agent", ""))
-    if number is not None:
-        device.id = number
+def device_from(request: FakeRequest, device_id: str | None = None) -> Device:
+    """Return the client of a request as a device."""
+    device = Device(request.client, request.headers.get("user-agent", ""))
+    if device_id is not None:
+        device.id = device_id
     return device

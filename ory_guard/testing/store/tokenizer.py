@@ -1,4 +1,4 @@
-"""Sessions as JWTs, signed with real keys."""
+"""Sessions as signed JWTs."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -16,7 +16,7 @@ ALGORITHM: Final = "ES256"
 
 
 class Tokenizer:
-    """Makes the JWTs of `tokenize_as`."""
+    """Creates the JWTs of `tokenize_as`."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -24,23 +24,22 @@ class Tokenizer:
 
     @property
     def jwks(self) -> dict[str, Any]:
-        """The public keys, as an operator hands them to services."""
+        """The public keys as a JWKS."""
         return dict(KeySet([self._key]).as_dict(private=False))
 
     def rotate(self) -> None:
-        """Sign with a new key from now on; `jwks` then has only that one."""
+        """Replace the signing key; `jwks` then contains only the new key."""
         self._key = ECKey.generate_key("P-256", {"kid": new_id(), "alg": ALGORITHM, "use": "sig"})
 
     def tokenize(self, name: str, session: Mapping[str, Any]) -> str:
-        """
-        Return the JWT of a session document.
+        """Return a JWT for a session document.
 
         Raises:
-            ApiError: There is no such template.
+            ApiError: If the template does not exist.
         """
         template = self._server.settings.tokenizer_templates.get(name)
         if template is None:
-            raise ApiError(400, reason=f'There is no tokenizer template "{name}".')
+            raise ApiError(400, reason=f'Unknown tokenizer template "{name}".')
         now = self._server.now() // 1_000_000_000
         mapped = {claim: _value(session, path) for claim, path in template.claims.items()}
         claims = {
