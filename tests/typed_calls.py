@@ -1,4 +1,4 @@
-"""A recorded request as the call of `FrontendClient` that makes it."""
+"""The call of `FrontendClient` for a recorded request."""
 
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
@@ -10,7 +10,7 @@ from ory_guard.client.operations.table import OPERATIONS
 from ory_guard.client.request_builder import Body
 
 HEADERS = {"cookie": "cookie", "x-session-token": "x_session_token", "authorization": "authorization"}
-"""The headers that are arguments."""
+"""Headers by the name of their argument."""
 
 BODIES: dict[str, TypeAdapter[BaseModel]] = {
     "update_login_flow": TypeAdapter(updates.UpdateLoginFlowBody),
@@ -22,17 +22,17 @@ BODIES: dict[str, TypeAdapter[BaseModel]] = {
     "update_fedcm_flow": TypeAdapter(updates.UpdateFedcmFlowBody),
 }
 NOT_MODELLED = {"logout.native.missing_token", "registration.two_step.ajax.back.as_a_form_sends_it"}
-"""Cases whose bodies are wrong or incomplete on purpose, which only a mapping can say."""
+"""Cases with bodies that are invalid on purpose, and are sent as mappings."""
 
 _FLAGS = {"true": True, "false": False}
 
 
 class Recorded(Protocol):
-    """What the readers of the recordings have in common."""
+    """A recorded exchange."""
 
     @property
     def case(self) -> str:
-        """The recording's name."""
+        """The name of the recording."""
 
     @property
     def operation(self) -> str:
@@ -40,11 +40,11 @@ class Recorded(Protocol):
 
     @property
     def request(self) -> dict[str, Any]:
-        """The `method`, `path`, `query`, `headers` and `body` that were sent."""
+        """The request: `method`, `path`, `query`, `headers` and `body`."""
 
 
 def is_typed_call(recorded: Recorded) -> bool:
-    """Leave out navigations and form posts, HEAD and POST whoami, the malformed body, and the health calls."""
+    """Return False for navigations, form posts, HEAD and POST whoami, malformed bodies, and health checks."""
     request = recorded.request
     return (
         recorded.operation != "-"
@@ -55,7 +55,7 @@ def is_typed_call(recorded: Recorded) -> bool:
 
 
 def arguments_of(recorded: Recorded) -> dict[str, Any]:
-    """Return the arguments with which the client makes the recorded request."""
+    """Return the arguments for the recorded request."""
     request = recorded.request
     arguments: dict[str, Any] = {
         name: _FLAGS.get(text, int(text) if name in ("page", "per_page", "page_size") else text)
@@ -65,13 +65,13 @@ def arguments_of(recorded: Recorded) -> dict[str, Any]:
     if "{id}" in OPERATIONS[recorded.operation].path:
         arguments["id"] = request["path"].rpartition("/")[2]
     if recorded.case == "token_exchange.missing":
-        # Both codes are required arguments; to Kratos an empty one is a missing one.
+        # Both codes are required arguments; Kratos treats an empty code as missing.
         arguments |= {"init_code": "", "return_to_code": ""}
     return arguments
 
 
 def bodies_of(recorded: Recorded) -> list[Body | None]:
-    """Return the recorded body as a mapping and, unless it is wrong on purpose, as the update's model."""
+    """Return the recorded body as a mapping and, unless it is invalid on purpose, as a model."""
     body = recorded.request["body"]
     if body is None:
         return [None]

@@ -1,7 +1,7 @@
-"""The complete client of Kratos' `FrontendApi` (v26.2.0, 32 operations): typed, async, no cookie jar.
+"""A typed async client for the 32 operations of Kratos' `FrontendApi` (v26.2.0), without a cookie jar.
 
-`FrontendClient` has the operations; the models here are what they return. The bodies of updates are in
-`ory_guard.client.updates`, what a page needs to render a flow in `ory_guard.client.ui`, and the errors in
+`FrontendClient` has the operations, and this package exports the models that they return. The bodies of updates are
+in `ory_guard.client.updates`, functions for pages that render flows in `ory_guard.client.ui`, and the errors in
 `ory_guard.exceptions`.
 """
 

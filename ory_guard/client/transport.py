@@ -1,7 +1,7 @@
-"""One question to Kratos and its whole answer: one deadline, a limit on the size, and errors of our own.
+"""Send one request to Kratos and read the whole response, with a deadline, a size limit and errors of this package.
 
-It uses httpx2's transport and no client: no cookie jar (a shared jar signs one user in as another), no
-redirects, no proxies from the environment.
+This module uses the transport of httpx2, not its client: a shared cookie jar would log in one user as another, and
+redirects and proxies from the environment must not be followed.
 """
 
 import asyncio
@@ -15,19 +15,19 @@ from ory_guard.loops import PerLoop
 from ory_guard.upstream import headers_hidden
 from ory_guard.whoami import Answer
 
-__all__ = ["MAX_ANSWER_BYTES", "Wire"]
+__all__ = ["MAX_RESPONSE_BYTES", "Wire"]
 
-MAX_ANSWER_BYTES: Final = 1_048_576
-"""The greatest body that is read; the largest recorded flow has about 10 000 bytes."""
+MAX_RESPONSE_BYTES: Final = 1_048_576
+"""The maximum size of a body; the largest recorded flow has about 10,000 bytes."""
 
 
 class Wire:
-    """Sends requests, each within one deadline, over connections of the running loop.
+    """Sends requests, each with one deadline, over connections of the running event loop.
 
     Args:
-        transport: A transport to use instead of a pool of our own; it is never closed here.
-        timeout: Seconds for a whole call, from the first byte sent to the last one read.
-        secure: Whether certificates are needed; loading them takes tens of milliseconds.
+        transport: A transport to use instead of an own pool; it is never closed here.
+        timeout: Seconds for a whole call, until the last byte is read.
+        secure: Whether to load certificates, which takes tens of milliseconds.
     """
 
     def __init__(self, transport: httpx2.AsyncBaseTransport | None, *, timeout: float, secure: bool) -> None:
@@ -35,38 +35,38 @@ class Wire:
         self._transports = PerLoop(_opener(transport, secure=secure), _Owned.aclose)
 
     async def send(self, name: str, request: httpx2.Request) -> Answer:
-        """Return the answer, read whole.
+        """Return the whole response.
 
         Args:
-            name: The operation, for the texts of errors.
-            request: What to send.
+            name: The name of the operation, for error messages.
+            request: The request.
 
         Raises:
-            KratosTimeout: There was no whole answer in time.
-            KratosUnavailable: The connection could not be made, or broke.
-            KratosProtocolError: The answer is too large, or encoded although that was not asked for.
+            KratosTimeout: If the response is not complete before the deadline.
+            KratosUnavailable: If the connection cannot be opened, or is closed early.
+            KratosProtocolError: If the response is too large, or has a content encoding.
         """
-        # The library's own texts and tracebacks may hold what was sent, so they end here: `from None`.
+        # Messages and tracebacks of the library may contain the request, so they are dropped: `from None`.
         try:
             async with asyncio.timeout(self._timeout):
                 kept = await self._transports.get()
                 with headers_hidden():
                     return await _exchange(name, kept.transport, request)
         except (TimeoutError, httpx2.TimeoutException):
-            raise KratosTimeout(f"{name}: Kratos did not answer within {self._timeout:g} s") from None
+            raise KratosTimeout(f"{name}: no response from Kratos within {self._timeout:g} s") from None
         except KratosProtocolError:
             raise
-        except Exception as error:  # noqa: BLE001 - a transport that was handed in may raise anything
-            what = type(error).__name__
-            raise KratosUnavailable(f"{name}: Kratos could not be reached ({what})") from None
+        except Exception as error:  # noqa: BLE001 - a custom transport may raise anything
+            kind = type(error).__name__
+            raise KratosUnavailable(f"{name}: Kratos is unreachable ({kind})") from None
 
     async def aclose(self) -> None:
-        """Close the running loop's connections; the next request opens new ones."""
+        """Close the connections of the running event loop; the next request opens new ones."""
         await self._transports.aclose()
 
 
 class _Owned:
-    """A transport that is closed with the client only where the client made it."""
+    """A transport that is closed with the client only if the client created it."""
 
     def __init__(self, transport: httpx2.AsyncBaseTransport, *, owned: bool) -> None:
         self.transport = transport
@@ -88,10 +88,10 @@ async def _exchange(name: str, transport: httpx2.AsyncBaseTransport, request: ht
     response = await transport.handle_async_request(request)
     stream = response.stream
     if not isinstance(stream, httpx2.AsyncByteStream):
-        raise KratosProtocolError(f"{name}: the transport's answer can't be read asynchronously")
+        raise KratosProtocolError(f"{name}: the transport is not asynchronous; use an httpx2.AsyncBaseTransport")
     try:
         if response.headers.get("content-encoding", "identity").lower() != "identity":
-            raise KratosProtocolError(f"{name}: the answer is encoded, although identity was asked for")
+            raise KratosProtocolError(f"{name}: the response is encoded, although identity was requested")
         headers = [(key.lower(), value) for key, value in response.headers.raw]
         return Answer(response.status_code, headers, await _read(name, stream))
     finally:
@@ -102,6 +102,6 @@ async def _read(name: str, stream: httpx2.AsyncByteStream) -> bytes:
     body = bytearray()
     async for part in stream:
         body += part
-        if len(body) > MAX_ANSWER_BYTES:
-            raise KratosProtocolError(f"{name}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
+        if len(body) > MAX_RESPONSE_BYTES:
+            raise KratosProtocolError(f"{name}: the response is larger than {MAX_RESPONSE_BYTES} bytes")
     return bytes(body)

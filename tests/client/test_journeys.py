@@ -1,4 +1,4 @@
-"""Whole journeys through the client, against the fake and, with the `live` mark, a real Kratos."""
+"""Journeys through the client, against the fake and, with the mark `live`, a real Kratos."""
 
 import contextlib
 import os
@@ -30,7 +30,7 @@ LIVE = "ORY_GUARD_LIVE_KRATOS"
 
 @pytest.fixture(params=["fake", "served", pytest.param("live", marks=pytest.mark.live)])
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[FrontendClient]:
-    """Give a client of the fake, in process and on a socket, or of the real Kratos that the environment names."""
+    """Yield a client of the fake, in process and on a socket, or of the real Kratos in the environment."""
     async with contextlib.AsyncExitStack() as stack:
         transport = None
         if request.param == "fake":
@@ -40,24 +40,24 @@ async def client(request: pytest.FixtureRequest) -> AsyncIterator[FrontendClient
         elif LIVE in os.environ:
             base_url = os.environ[LIVE]
         else:
-            pytest.skip(f"{LIVE} does not name the public URL of a real Kratos")
+            pytest.skip(f"{LIVE} is not set to the public URL of a real Kratos")
         yield await stack.enter_async_context(FrontendClient(base_url, transport=transport))
 
 
 @pytest.fixture
 def email() -> str:
-    """Give an address that nobody has registered yet."""
+    """Return an address that is not registered."""
     return f"ada-{uuid.uuid4().hex}@example.test"
 
 
 class Browser:
-    """Keeps cookies as a browser does, as far as one host goes."""
+    """A cookie jar for one host."""
 
     def __init__(self) -> None:
         self._cookies: dict[str, str] = {}
 
     def take(self, set_cookies: tuple[str, ...]) -> None:
-        """Store the cookies of an answer; one that is over is dropped."""
+        """Store the cookies of a response, and delete expired ones."""
         for line in set_cookies:
             pair, *attributes = line.split("; ")
             name, _, value = pair.partition("=")
@@ -73,7 +73,7 @@ class Browser:
 
 
 def fill_in(flow: Flow, **texts: str) -> dict[str, str]:
-    """Return what a browser posts: each input as it was rendered but for the texts, and no button."""
+    """Return the fields that a browser submits: rendered inputs without buttons, updated with the texts."""
     inputs = [node.attributes for node in find_nodes(flow) if isinstance(node.attributes, UiNodeInputAttributes)]
     form = {
         attributes.name: str(attributes.value or "")
@@ -84,7 +84,7 @@ def fill_in(flow: Flow, **texts: str) -> dict[str, str]:
 
 
 async def register(client: FrontendClient, email: str, password: str) -> None:
-    """Register somebody natively."""
+    """Register an identity natively."""
     flow = await client.create_native_registration_flow()
     body = UpdateRegistrationFlowWithPasswordMethod(password=password, traits={"email": email})
 
@@ -93,8 +93,8 @@ async def register(client: FrontendClient, email: str, password: str) -> None:
     assert result.identity.traits["email"] == email
 
 
-async def sign_in(client: FrontendClient, email: str, password: str) -> str:
-    """Sign in natively and return the token."""
+async def log_in(client: FrontendClient, email: str, password: str) -> str:
+    """Log in natively and return the token."""
     flow = await client.create_native_login_flow()
     body = UpdateLoginFlowWithPasswordMethod(identifier=email, password=password)
 
@@ -106,9 +106,9 @@ async def sign_in(client: FrontendClient, email: str, password: str) -> str:
 
 
 async def test_native_journey(client: FrontendClient, email: str) -> None:
-    """Register, sign in, change traits and password, list sessions, and sign out, with a token."""
+    """Register, log in, change traits and password, list sessions and log out, with a token."""
     await register(client, email, "correct-horse-battery-9")
-    token = await sign_in(client, email, "correct-horse-battery-9")
+    token = await log_in(client, email, "correct-horse-battery-9")
 
     flow = await client.create_native_settings_flow(x_session_token=token)
     named = UpdateSettingsFlowWithProfileMethod(traits={"email": email, "name": {"first": "Ada"}})
@@ -118,7 +118,7 @@ async def test_native_journey(client: FrontendClient, email: str) -> None:
     changed = UpdateSettingsFlowWithPasswordMethod(password="battery-staple-correct-7")
     settings = await client.update_settings_flow(flow=flow.id, body=changed, x_session_token=token)
     assert settings.state == "success"
-    other = await sign_in(client, email, "battery-staple-correct-7")
+    other = await log_in(client, email, "battery-staple-correct-7")
 
     sessions = [
         session.id
@@ -128,30 +128,30 @@ async def test_native_journey(client: FrontendClient, email: str) -> None:
     mine = await client.to_session(x_session_token=token)
     assert mine.id in sessions
     await client.disable_my_session(id=mine.id, x_session_token=other)
-    with pytest.raises(KratosAPIError) as refused:
+    with pytest.raises(KratosAPIError) as caught:
         await client.to_session(authorization=f"Bearer {token}")
-    assert refused.value.status_code == 401
+    assert caught.value.status_code == 401
 
     await client.perform_native_logout(body=PerformNativeLogoutBody(session_token=other))
     with pytest.raises(KratosAPIError):
         await client.to_session(x_session_token=other)
 
 
-async def test_native_login_with_a_wrong_password(client: FrontendClient, email: str) -> None:
-    """The messages of a refused login are in the error's flow."""
+async def test_wrong_password_returns_messages(client: FrontendClient, email: str) -> None:
+    """The flow of the error contains the messages."""
     await register(client, email, "correct-horse-battery-9")
     flow = await client.create_native_login_flow()
 
-    with pytest.raises(FlowInvalid) as refused:
+    with pytest.raises(FlowInvalid) as caught:
         await client.update_login_flow(
             flow=flow.id, body={"method": "password", "identifier": email, "password": "wrong-horse-9"}
         )
 
-    assert [message.id for message in refused.value.flow.ui.messages] == [4000006]
+    assert [message.id for message in caught.value.flow.ui.messages] == [4000006]
 
 
 async def test_browser_journey(client: FrontendClient, email: str) -> None:
-    """Register in two steps, sign out, sign in, and change traits, as forms of a browser that keeps cookies."""
+    """Register in two steps, log out, log in and change traits, with forms and cookies of a browser."""
     browser = Browser()
     started = await client.with_response.create_browser_registration_flow()
     browser.take(started.set_cookies)
@@ -169,9 +169,9 @@ async def test_browser_journey(client: FrontendClient, email: str) -> None:
     browser.take(registered.set_cookies)
     assert registered.parsed.identity.traits["email"] == email
 
-    if registered.parsed.session is not None:  # a Kratos may be set up without signing in here
-        await sign_out(client, browser)
-    await sign_in_by_form(client, browser, email, "correct-horse-battery-9")
+    if registered.parsed.session is not None:  # the session hook of a real Kratos may be off
+        await log_out(client, browser)
+    await log_in_by_form(client, browser, email, "correct-horse-battery-9")
 
     settings = await client.with_response.create_browser_settings_flow(cookie=browser.cookie)
     browser.take(settings.set_cookies)
@@ -182,8 +182,8 @@ async def test_browser_journey(client: FrontendClient, email: str) -> None:
     assert (changed.state, changed.identity.traits["name"]) == ("success", {"first": "Ada"})
 
 
-async def sign_out(client: FrontendClient, browser: Browser) -> None:
-    """Sign a browser out."""
+async def log_out(client: FrontendClient, browser: Browser) -> None:
+    """Log out a browser."""
     logout = await client.create_browser_logout_flow(cookie=browser.cookie)
     done = await client.with_response.update_logout_flow(token=logout.logout_token, cookie=browser.cookie)
     browser.take(done.set_cookies)
@@ -191,8 +191,8 @@ async def sign_out(client: FrontendClient, browser: Browser) -> None:
         await client.to_session(cookie=browser.cookie)
 
 
-async def sign_in_by_form(client: FrontendClient, browser: Browser, email: str, password: str) -> None:
-    """Sign a browser in."""
+async def log_in_by_form(client: FrontendClient, browser: Browser, email: str, password: str) -> None:
+    """Log in a browser."""
     started = await client.with_response.create_browser_login_flow(cookie=browser.cookie)
     browser.take(started.set_cookies)
     rendered = await client.get_login_flow(id=started.parsed.id, cookie=browser.cookie)
@@ -207,21 +207,21 @@ async def sign_in_by_form(client: FrontendClient, browser: Browser, email: str, 
     assert session.identity.traits["email"] == email
 
 
-async def test_browser_flow_of_another_browser(client: FrontendClient) -> None:
-    """Without the cookie that came with it, a browser flow can't be read."""
+async def test_browser_flow_requires_its_cookie(client: FrontendClient) -> None:
+    """Without its CSRF cookie, a browser flow is forbidden."""
     started = await client.create_browser_login_flow()
     assert csrf_token(started) is not None
 
-    with pytest.raises(FlowForbidden) as refused:
+    with pytest.raises(FlowForbidden) as caught:
         await client.get_login_flow(id=started.id)
 
-    assert refused.value.error_id == "security_csrf_violation"
+    assert caught.value.error_id == "security_csrf_violation"
 
 
-async def test_second_factor_in_a_browser(email: str) -> None:
-    """After the first factor, the error's cookies and address lead on to the second one."""
+async def test_second_factor_continues_with_the_error(email: str) -> None:
+    """After the first factor, the error contains the cookies and the URL for the second one."""
     fake, browser = FakeKratos(), Browser()
-    person = fake.add_identity(email, totp=True)
+    identity = fake.add_identity(email, totp=True)
     client = FrontendClient("http://127.0.0.1:4433", transport=httpx2.ASGITransport(app=fake.app))
     first = await client.with_response.create_browser_login_flow()
     browser.take(first.set_cookies)
@@ -235,7 +235,7 @@ async def test_second_factor_in_a_browser(email: str) -> None:
 
     second = await client.with_response.create_browser_login_flow(aal="aal2", cookie=browser.cookie)
     browser.take(second.set_cookies)
-    form = fill_in(second.parsed, totp_code=fake.totp_code(person), method="totp")
+    form = fill_in(second.parsed, totp_code=fake.totp_code(identity), method="totp")
     done = await client.update_login_flow(
         flow=second.parsed.id, body=submit_body(form, second.parsed), cookie=browser.cookie
     )

@@ -1,4 +1,4 @@
-"""Every recording of a real Kratos that a typed call can make, made through the client."""
+"""The recordings of a real Kratos, replayed through the client."""
 
 import contextlib
 import json
@@ -37,7 +37,7 @@ ERRORS = {
     (422, "browser_location_change_required"): "BrowserLocationChangeRequired",
     (500, None): "KratosUnavailable",
 }
-"""The class for a status and an error id, where the operation works on a flow."""
+"""The class for a status and an error ID, for operations of a flow."""
 
 _NO_FLOW = {
     "create_fedcm_flow",
@@ -47,27 +47,27 @@ _NO_FLOW = {
     "perform_native_logout",
     "to_session",
 }
-"""Operations whose 403 and 404 speak of no flow."""
+"""Operations without a flow: their 403 and 404 are `KratosAPIError`."""
 
 
 TYPED_CALLS = [exchange for exchange in exchanges() if is_typed_call(exchange)]
 each_typed_call = pytest.mark.parametrize("exchange", TYPED_CALLS, ids=lambda exchange: exchange.case)
 
 
-def normalised(value: Any) -> Any:
-    """Write times with six digits, which is what a `datetime` holds, and a null list of steps as an empty one."""
+def normalized(value: Any) -> Any:
+    """Return a value with the precision of `datetime` for times, and an empty list for a null `continue_with`."""
     if isinstance(value, dict):
-        values = {key: normalised(item) for key, item in value.items()}
+        values = {key: normalized(item) for key, item in value.items()}
         return values | {key: [] for key in ("continue_with",) if key in values and values[key] is None}
     if isinstance(value, list):
-        return [normalised(item) for item in value]
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z", value)):
-        return f"{found[1]}{(found[2] or '.')[:7]:0<7}Z"
+        return [normalized(item) for item in value]
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z", value)):
+        return f"{match[1]}{(match[2] or '.')[:7]:0<7}Z"
     return value
 
 
 def call(client: FrontendClient, exchange: Exchange, body: Body | None) -> Any:
-    """Make the recorded call, asking for the whole response."""
+    """Repeat the recorded call with `with_response`."""
     arguments = arguments_of(exchange)
     if body is not None:
         arguments["body"] = body
@@ -83,7 +83,7 @@ def secrets_of(exchange: Exchange) -> list[str]:
 
 
 def expected_error(exchange: Exchange) -> str:
-    """Return the name of the class that the recorded answer has to raise."""
+    """Return the name of the class for the recorded response."""
     answer = exchange.response
     body = answer["body"] if isinstance(answer["body"], dict) else {}
     error_id = "UI" if "ui" in body else body.get("error", {}).get("id")
@@ -91,15 +91,15 @@ def expected_error(exchange: Exchange) -> str:
     return "KratosAPIError" if exchange.operation in _NO_FLOW and expected.startswith("Flow") else expected
 
 
-def test_the_recordings_are_all_there() -> None:
-    """The replay makes 178 recorded calls, and every operation of the table among them."""
+def test_recordings_cover_every_operation() -> None:
+    """The replay has 178 calls, with every operation among them."""
     assert len(TYPED_CALLS) == 178
     assert {exchange.operation for exchange in TYPED_CALLS} == set(OPERATIONS)
 
 
 @each_typed_call
-async def test_request_on_the_wire_is_the_recorded_one(exchange: Exchange) -> None:
-    """Method, path, query, credentials, content type and body are what Kratos was sent."""
+async def test_request_equals_the_recorded_one(exchange: Exchange) -> None:
+    """Method, path, query, credentials, content type and body are those of the recorded request."""
     recorded = exchange.request
     for body in bodies_of(exchange):
         script = Script(recorded_response(exchange))
@@ -118,8 +118,8 @@ async def test_request_on_the_wire_is_the_recorded_one(exchange: Exchange) -> No
 
 
 @each_typed_call
-async def test_answer_parses_or_raises(exchange: Exchange) -> None:
-    """A success becomes a model that dumps to what Kratos answered; anything else raises its class."""
+async def test_response_is_parsed_or_raised(exchange: Exchange) -> None:
+    """A success becomes a model whose dump equals the recorded body; an error raises its class."""
     client = FrontendClient("http://127.0.0.1:4433", transport=Script(recorded_response(exchange)))
     status, body = exchange.response["status"], exchange.response["body"]
     cookies = tuple(value for name, value in exchange.response["headers"] if name == "set-cookie")
@@ -135,19 +135,19 @@ async def test_answer_parses_or_raises(exchange: Exchange) -> None:
     answer = await call(client, exchange, bodies_of(exchange)[0])
 
     assert (answer.status_code, answer.set_cookies) == (status, cookies)
-    assert normalised(dumped(answer.parsed)) == (None if status == 204 else normalised(body))
+    assert normalized(dumped(answer.parsed)) == (None if status == 204 else normalized(body))
 
 
 def dumped(parsed: Any) -> Any:
-    """Return what was parsed as JSON values, without what Kratos did not send."""
+    """Return the JSON values of a model, without unset fields."""
     if isinstance(parsed, BaseModel):
         values = parsed.model_dump(mode="json", exclude_unset=True)
         return values.get("sessions", values)
     return parsed
 
 
-def test_wrong_bodies_are_not_modelled() -> None:
-    """The two bodies that only a mapping can say are refused by the models."""
+def test_models_reject_invalid_bodies() -> None:
+    """The two recorded bodies that are invalid on purpose can only be sent as mappings."""
     for exchange in exchanges():
         if exchange.case in NOT_MODELLED:
             with pytest.raises(ValidationError):

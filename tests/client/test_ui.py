@@ -1,4 +1,4 @@
-"""Tests of `ory_guard.client.ui`, on flows that Kratos answered and on inputs it could answer."""
+"""Tests of `ory_guard.client.ui`, with recorded flows and made-up inputs."""
 
 from io import BytesIO
 from typing import Any
@@ -12,26 +12,26 @@ from ory_guard.client.ui import csrf_token, find_nodes, messages_of, submit_body
 
 
 def flow_with(*inputs: dict[str, Any]) -> Flow:
-    """Return a flow of inputs, each given as its group and attributes in one dict."""
+    """Return a flow with these inputs; each dict has the group and the attributes of one."""
     nodes = [
         {"type": "input", "group": attributes.pop("group", "profile"), "attributes": attributes}
-        for attributes in ({"node_type": "input", "type": "text", **given} for given in inputs)
+        for attributes in ({"node_type": "input", "type": "text", **options} for options in inputs)
     ]
     ui = {"action": "https://id.example/", "method": "POST", "nodes": nodes}
     return Flow.model_validate({"id": "7d1f", "ui": ui})
 
 
-def test_nodes_are_found_by_group() -> None:
-    """A group's nodes come in Kratos' order, and no other group's."""
+def test_find_nodes_filters_by_group() -> None:
+    """The nodes of the group are in Kratos' order."""
     flow = LoginFlow.model_validate(answer_of("login.native.create"))
 
-    found = find_nodes(flow, group="password")
+    nodes = find_nodes(flow, group="password")
 
-    assert [node.model_dump()["attributes"]["name"] for node in found] == ["password", "method"]
+    assert [node.model_dump()["attributes"]["name"] for node in nodes] == ["password", "method"]
 
 
-def test_nodes_are_found_by_name_or_id() -> None:
-    """An input goes by its name, and any other node by its id."""
+def test_find_nodes_filters_by_name_or_id() -> None:
+    """The `name` of an input or the `id` of another node is compared."""
     flow = SettingsFlow.model_validate(answer_of("settings.native.create"))
 
     assert [node.group for node in find_nodes(flow, name="method", group="totp")] == ["totp"]
@@ -39,8 +39,8 @@ def test_nodes_are_found_by_name_or_id() -> None:
     assert find_nodes(flow, name="no_such_node") == ()
 
 
-def test_csrf_token_of_a_browser_flow() -> None:
-    """The value is the one that the hidden node holds."""
+def test_csrf_token_returns_the_value_of_a_browser_flow() -> None:
+    """The value is that of the hidden node."""
     body = answer_of("login.browser.create.ajax")
     expected = next(
         node["attributes"]["value"] for node in body["ui"]["nodes"] if node["attributes"]["name"] == "csrf_token"
@@ -49,21 +49,21 @@ def test_csrf_token_of_a_browser_flow() -> None:
     assert csrf_token(LoginFlow.model_validate(body)) == expected
 
 
-def test_native_flow_has_no_csrf_token() -> None:
-    """The empty value of a native flow is no value."""
+def test_csrf_token_is_none_for_a_native_flow() -> None:
+    """An empty value is None."""
     assert csrf_token(LoginFlow.model_validate(answer_of("login.native.create"))) is None
 
 
-def test_messages_of_a_node() -> None:
-    """A message is found by the name of the input that it stands beside."""
+def test_messages_of_returns_the_messages_of_a_node() -> None:
+    """Messages are found by the name of their input."""
     flow = RegistrationFlow.model_validate(answer_of("registration.native.submit.missing_trait"))
 
     assert [message.id for message in messages_of(flow, "traits.email")] == [4000002]
     assert messages_of(flow, "password") == ()
 
 
-def test_submit_body_equals_what_kratos_was_sent() -> None:
-    """The first step of a registration, posted as a form, becomes the JSON that Kratos takes."""
+def test_submit_body_equals_the_recorded_body() -> None:
+    """The form fields of a registration become the JSON body of the recorded request."""
     flow = RegistrationFlow.model_validate(answer_of("registration.two_step.ajax.create"))
     form = {
         "csrf_token": "from-the-page",
@@ -99,15 +99,17 @@ def test_submit_body_equals_what_kratos_was_sent() -> None:
     ],
     ids=["totp_unlink", "lookup_secret_regenerate", "method", "provider", "screen"],
 )
-def test_pressed_button_names_the_method(case: str, pressed: dict[str, str], expected: dict[str, object]) -> None:
-    """A button that is not named `method` stands for its group, and `"true"` on it is a boolean."""
+def test_submit_body_takes_the_method_from_the_button(
+    case: str, pressed: dict[str, str], expected: dict[str, object]
+) -> None:
+    """For a button with another name than `method`, the method is its group; its value `"true"` is a boolean."""
     flow = Flow.model_validate(answer_of(case))
 
     assert submit_body(pressed, flow) == expected
 
 
-def test_resend_button_shares_its_name_with_an_input() -> None:
-    """The button that sends a code again is told from its value, and the hidden `method` is kept."""
+def test_submit_body_supports_the_resend_button() -> None:
+    """The button shares its name with an input and is recognized by its value; the hidden `method` is kept."""
     flow = RecoveryFlow.model_validate(answer_of("recovery.browser.submit.email.ajax"))
     button = find_nodes(flow, name="email")[-1].model_dump()
     address = button["attributes"]["value"]
@@ -117,8 +119,8 @@ def test_resend_button_shares_its_name_with_an_input() -> None:
     assert body == {"method": "code", "code": "", "email": address}
 
 
-def test_last_of_several_fields_counts() -> None:
-    """A hidden `method` before the pressed button does not win over it."""
+def test_submit_body_uses_the_last_of_several_fields() -> None:
+    """The pressed button overrides a hidden field before it."""
     flow = flow_with(
         {"name": "method", "type": "submit", "value": "password", "group": "password"},
         {"name": "method", "type": "submit", "value": "code", "group": "code"},
@@ -127,8 +129,8 @@ def test_last_of_several_fields_counts() -> None:
     assert submit_body(FormData([("method", "password"), ("method", "code")]), flow) == {"method": "code"}
 
 
-def test_foreign_fields_and_files_are_left_out() -> None:
-    """What the flow does not ask for is not passed on to Kratos."""
+def test_submit_body_drops_other_fields_and_files() -> None:
+    """Fields that the flow does not have are not sent to Kratos."""
     flow = flow_with({"name": "traits.email"}, {"name": "traits.photo"})
     form = FormData(
         [("traits.email", "a@b.test"), ("traits.admin", "true"), ("traits.photo", UploadFile(BytesIO()))]
@@ -152,15 +154,15 @@ def test_foreign_fields_and_files_are_left_out() -> None:
     ],
     ids=["integer", "negative", "decimal", "exponent", "infinite", "huge", "nan", "arabic", "word"],
 )
-def test_numbers(text: str, value: object) -> None:
-    """A number input gives a number; what is no JSON number stays text for Kratos to refuse."""
+def test_submit_body_converts_numbers(text: str, value: object) -> None:
+    """Text that is not a JSON number is unchanged."""
     flow = flow_with({"name": "traits.age", "type": "number"})
 
     assert submit_body({"traits.age": text}, flow) == {"traits": {"age": value}}
 
 
-def test_hidden_inputs_keep_the_type_of_their_value() -> None:
-    """Between the steps of a registration the traits are hidden, and their values say what they are."""
+def test_submit_body_keeps_the_type_of_hidden_values() -> None:
+    """The traits in the second step of a registration keep the types of their values."""
     flow = flow_with(
         {"name": "traits.age", "type": "hidden", "value": 36},
         {"name": "traits.news", "type": "hidden", "value": True},
@@ -181,15 +183,15 @@ def test_hidden_inputs_keep_the_type_of_their_value() -> None:
     ],
     ids=["true", "on", "false", "missing"],
 )
-def test_checkboxes(form: dict[str, str], news: bool) -> None:
-    """A checkbox is a boolean, also when it is missing because it is not ticked."""
+def test_submit_body_converts_checkboxes(form: dict[str, str], news: bool) -> None:
+    """A checkbox is a boolean, also if it is missing because it is not checked."""
     flow = flow_with({"name": "traits.email"}, {"name": "traits.news", "type": "checkbox"})
 
     assert submit_body(form, flow) == {"traits": {"email": "a@b.test", "news": news}}
 
 
-def test_checkbox_of_another_form_stays_away() -> None:
-    """A page of several forms posts one of them: a checkbox of the others is not unticked."""
+def test_submit_body_ignores_checkboxes_of_other_groups() -> None:
+    """On a page with several forms, a checkbox of another form is not in the body."""
     flow = flow_with(
         {"name": "traits.news", "type": "checkbox"},
         {"name": "traits.gone", "type": "checkbox", "disabled": True, "group": "password"},
@@ -203,8 +205,8 @@ def test_checkbox_of_another_form_stays_away() -> None:
     assert submit_body(form, flow) == form
 
 
-def test_empty_texts() -> None:
-    """An empty text goes out only where a person has to fill it in."""
+def test_submit_body_omits_empty_text() -> None:
+    """Empty text is only sent for visible, required inputs."""
     flow = flow_with(
         {"name": "password", "type": "password", "required": True},
         {"name": "csrf_token", "type": "hidden", "required": True, "value": ""},

@@ -1,4 +1,4 @@
-"""Tests of `ory_guard.client.updates`: strict in what is sent, and equal to Kratos' document."""
+"""Tests of `ory_guard.client.updates`: the fields of the OpenAPI document, strictly validated."""
 
 import json
 from pathlib import Path
@@ -12,34 +12,34 @@ from ory_guard.client.updates.body import SentBody
 
 _PINNED = Path(__file__).parent.parent / "spec" / "openapi-frontend-v26.2.0.json"
 _SCHEMAS: dict[str, Any] = json.loads(_PINNED.read_text())["components"]["schemas"]
-_BEYOND = {("UpdateSettingsFlowWithOidcMethod", "csrf_token")}
-"""What browsers have to send although the document does not say so."""
+_UNDOCUMENTED = {("UpdateSettingsFlowWithOidcMethod", "csrf_token")}
+"""Fields that browsers have to send although the document does not list them."""
 
 
-def capitalised(name: str) -> str:
-    """Return a schema's name as a class has it."""
+def capitalized(name: str) -> str:
+    """Return the class name for a schema."""
     return name[0].upper() + name[1:]
 
 
 BODIES = {
-    capitalised(name): schema
+    capitalized(name): schema
     for name, schema in _SCHEMAS.items()
-    if capitalised(name).startswith(("Update", "PerformNativeLogout")) and "properties" in schema
+    if capitalized(name).startswith(("Update", "PerformNativeLogout")) and "properties" in schema
 }
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_fields_are_the_documents(name: str) -> None:
-    """Every body has the document's fields and no others."""
+def test_body_has_the_documented_fields(name: str) -> None:
+    """A body has the fields of its schema and no others."""
     model: type[SentBody] = getattr(updates, name)
-    beyond = {field for model_name, field in _BEYOND if model_name == name}
+    undocumented = {field for model_name, field in _UNDOCUMENTED if model_name == name}
 
-    assert set(model.model_fields) == set(BODIES[name]["properties"]) | beyond
+    assert set(model.model_fields) == set(BODIES[name]["properties"]) | undocumented
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_required_fields_are_the_documents(name: str) -> None:
-    """What the document requires has to be given, but `method`, which is known, and `csrf_token`, which depends."""
+def test_body_requires_the_documented_fields(name: str) -> None:
+    """Required fields are those of the schema, except `method`, which is constant, and `csrf_token`."""
     model: type[SentBody] = getattr(updates, name)
     required = {field for field, info in model.model_fields.items() if info.is_required()}
 
@@ -47,17 +47,17 @@ def test_required_fields_are_the_documents(name: str) -> None:
 
 
 @pytest.mark.parametrize("flow", ["Login", "Registration", "Recovery", "Verification", "Settings"])
-def test_methods_are_the_documents(flow: str) -> None:
-    """The union of a flow has a member for each method of the document."""
+def test_body_exists_for_every_method(flow: str) -> None:
+    """Each method of the document has a body."""
     mapping = _SCHEMAS[f"update{flow}FlowBody"]["discriminator"]["mapping"]
     for method, reference in mapping.items():
-        model: type[SentBody] = getattr(updates, capitalised(reference.rpartition("/")[2]))
+        model: type[SentBody] = getattr(updates, capitalized(reference.rpartition("/")[2]))
 
         assert model.model_fields["method"].default == method
 
 
-def test_unknown_fields_and_wrong_types_are_refused() -> None:
-    """A typing error is told before Kratos ignores it, and without the value."""
+def test_body_rejects_unknown_fields_and_wrong_types() -> None:
+    """The error lists the fields without their values."""
     with pytest.raises(ValidationError) as caught:
         updates.UpdateLoginFlowWithPasswordMethod.model_validate(
             {"identifier": "ada", "password": 1234567, "pasword": "s3cret-9"}
@@ -68,8 +68,8 @@ def test_unknown_fields_and_wrong_types_are_refused() -> None:
     assert "s3cret-9" not in str(caught.value)
 
 
-def test_repr_shows_no_secret() -> None:
-    """Passwords, codes and tokens stay out of logs."""
+def test_repr_hides_secrets() -> None:
+    """The `repr` does not contain passwords, codes or tokens."""
     body = updates.UpdateLoginFlowWithPasswordMethod(identifier="ada", password="s3cret-9", csrf_token="t0ken")
     logout = updates.PerformNativeLogoutBody(session_token="ory_st_1")
 

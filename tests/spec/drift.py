@@ -1,9 +1,9 @@
-"""Print what a newer OpenAPI document of Kratos has that the pinned one has not, and the other way round.
+"""Print the differences between the pinned OpenAPI document of Kratos and a newer one.
 
     python tests/spec/drift.py path/to/api.json
 
-Only the `frontend` operations count, and what they refer to. The status is 1 where there is a difference, and 2
-where the document can't be read.
+Only the `frontend` operations and their schemas are compared. The exit status is 1 if there are differences, and 2
+if the document is not readable.
 """
 
 import json
@@ -26,17 +26,17 @@ def operations(document: Document) -> Iterator[tuple[str, str, Document]]:
 
 
 def facts(document: Document) -> set[str]:
-    """Return what a document says about the frontend API, one fact a line."""
-    found: set[str] = set()
+    """Return the facts of a document about the frontend API, one per line."""
+    lines: set[str] = set()
     for method, path, operation in operations(document):
         name = operation["operationId"]
-        found.add(f"operation {name}: {method} {path}")
+        lines.add(f"operation {name}: {method} {path}")
         for parameter in operation.get("parameters", ()):
             need = " (required)" if parameter.get("required") else ""
-            found.add(f"parameter {name}: {parameter['in']} {parameter['name']}{need}")
+            lines.add(f"parameter {name}: {parameter['in']} {parameter['name']}{need}")
     for name, schema in _schemas(document).items():
-        found.update(_facts_of_schema(name, schema))
-    return found
+        lines.update(_facts_of_schema(name, schema))
+    return lines
 
 
 def _facts_of_schema(name: str, schema: Document) -> Iterator[str]:
@@ -75,7 +75,7 @@ def _references(value: Any) -> Iterator[str]:
 
 
 def main(newer: Path) -> int:
-    """Print the drift, `+` for what is new and `-` for what is gone, and return the exit status."""
+    """Print added facts with `+` and removed ones with `-`, and return the exit status."""
     pinned = facts(json.loads(PINNED.read_text()))
     try:
         found = facts(json.loads(newer.read_text()))
@@ -85,12 +85,13 @@ def main(newer: Path) -> int:
         return _unreadable(newer, "it is not an OpenAPI document in JSON")
     lines = [f"+ {fact}" for fact in found - pinned] + [f"- {fact}" for fact in pinned - found]
     for line in sorted(lines, key=lambda line: (line[2:], line)):
-        print(line)  # noqa: T201 - it is what the script is for
+        print(line)  # noqa: T201 - the output of the script
     return 1 if lines else 0
 
 
 def _unreadable(path: Path, why: str | None) -> int:
-    print(f"{path} can't be read: {why}. Give the api.json of Kratos' repository.", file=sys.stderr)  # noqa: T201 - as above
+    message = f"{path} is not readable: {why}. Use the api.json of Kratos' repository."
+    print(message, file=sys.stderr)  # noqa: T201 - an error message
     return 2
 
 

@@ -1,4 +1,4 @@
-"""The operation table against the pinned document, and the script that compares documents."""
+"""The operations compared with the pinned OpenAPI document, and the script that compares documents."""
 
 import json
 import re
@@ -16,12 +16,12 @@ DOCUMENT: dict[str, Any] = json.loads(drift.PINNED.read_text())
 
 
 def snake_case(operation_id: str) -> str:
-    """Return an operationId as the client's method has it."""
+    """Return the method name for an operationId."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", operation_id).lower()
 
 
 def python_name(parameter: str) -> str:
-    """Return a parameter's name as the client's argument has it."""
+    """Return the argument name for a parameter."""
     return parameter.lower().replace("-", "_")
 
 
@@ -31,35 +31,35 @@ DOCUMENTED = {
 }
 
 
-def test_the_table_has_the_pinned_operations() -> None:
-    """The table has the 32 operations of v26.2.0, and no others."""
+def test_client_has_every_documented_operation() -> None:
+    """The client has the 32 operations of v26.2.0 and no others."""
     assert len(OPERATIONS) == 32
     assert set(OPERATIONS) == set(DOCUMENTED)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_an_operation_is_the_documents(name: str) -> None:
-    """Method, path, parameters with their places, body, and deprecations are the document's."""
-    method, path, operation = DOCUMENTED[name]
-    parameters = operation.get("parameters", [])
-    deprecated = [found for found in parameters if "DEPRECATED" in found.get("description", "")]
+def test_operation_matches_the_document(name: str) -> None:
+    """Method, path, places of parameters, body and deprecations are those of the document."""
+    method, path, documented = DOCUMENTED[name]
+    parameters = documented.get("parameters", [])
+    deprecated = {python_name(item["name"]) for item in parameters if "DEPRECATED" in item.get("description", "")}
 
-    row = OPERATIONS[name]
+    operation = OPERATIONS[name]
 
-    assert (row.method, row.path) == (method, path)
-    assert row.documented_parameters == {(found["in"], python_name(found["name"])) for found in parameters}
-    assert row.sends_body == ("requestBody" in operation)
-    assert set(row.deprecated) == {python_name(found["name"]) for found in deprecated}
+    assert (operation.method, operation.path) == (method, path)
+    assert operation.documented_parameters == {(item["in"], python_name(item["name"])) for item in parameters}
+    assert operation.sends_body == ("requestBody" in documented)
+    assert set(operation.deprecated) == deprecated
 
 
-def test_a_document_does_not_drift_from_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing is printed where nothing has changed."""
+def test_drift_prints_nothing_for_the_pinned_document(capsys: pytest.CaptureFixture[str]) -> None:
+    """Equal documents have no differences."""
     assert drift.main(drift.PINNED) == 0
     assert capsys.readouterr().out == ""
 
 
-def test_drift_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is new, gone or changed is named; the admin API does not count."""
+def test_drift_prints_the_differences(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Added and removed facts are printed, except those of the admin API."""
     newer = json.loads(drift.PINNED.read_text())
     newer["paths"]["/admin/identities"] = {"get": {"tags": ["identity"], "operationId": "listIdentities"}}
     newer["paths"]["/self-service/dance"] = {
@@ -93,8 +93,8 @@ def test_drift_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     ]
 
 
-def test_the_script_runs() -> None:
-    """From the command line it takes one path, and says so otherwise."""
+def test_drift_requires_one_path() -> None:
+    """The command takes one path, and prints its usage otherwise."""
     script = [sys.executable, drift.__file__]
 
     good = subprocess.run([*script, str(drift.PINNED)], capture_output=True, text=True, check=False)
@@ -108,8 +108,8 @@ def test_the_script_runs() -> None:
 @pytest.mark.parametrize(
     "text", [None, "# Kratos", "{}", "[]", '{"paths": []}', '{"paths": {"/": {"parameters": []}}}']
 )
-def test_what_is_no_document_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None) -> None:
-    """A missing file, or something else than an OpenAPI document, ends with a sentence and status 2."""
+def test_drift_rejects_other_files(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None) -> None:
+    """A missing file or a file without an OpenAPI document results in a message and status 2."""
     path = tmp_path / "api.json"
     if text is not None:
         path.write_text(text)
@@ -117,4 +117,4 @@ def test_what_is_no_document_is_said(tmp_path: Path, capsys: pytest.CaptureFixtu
     status = drift.main(path)
 
     assert status == 2
-    assert capsys.readouterr().err.startswith(f"{path} can't be read: ")
+    assert capsys.readouterr().err.startswith(f"{path} is not readable: ")

@@ -1,10 +1,10 @@
-"""What Kratos says comes next after a success, told apart by `action`."""
+"""The next steps in a response of Kratos (`continue_with`), discriminated by `action`."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
-from ory_guard.client.models.fields import FrontendModel, by_key
+from ory_guard.client.models.fields import FrontendModel, discriminate_by
 from ory_guard.models import EnumText
 
 __all__ = [
@@ -20,12 +20,12 @@ __all__ = [
 
 
 class ContinueWithFlow(FrontendModel):
-    """The flow to go on with.
+    """The flow to continue with.
 
     Attributes:
-        id: The flow's id.
-        url: Its page, for browsers only.
-        verifiable_address: The address to verify, where it is a verification.
+        id: The flow's ID.
+        url: The URL of the flow's page, for browsers only.
+        verifiable_address: The address to verify, in a verification flow.
     """
 
     id: str
@@ -34,7 +34,7 @@ class ContinueWithFlow(FrontendModel):
 
 
 class ContinueWithVerificationUi(FrontendModel):
-    """Show the verification flow: Kratos has sent a code or a link."""
+    """Show the verification flow, for which Kratos has sent a code or a link."""
 
     action: Literal["show_verification_ui"] = "show_verification_ui"
     flow: ContinueWithFlow
@@ -48,28 +48,28 @@ class ContinueWithRecoveryUi(FrontendModel):
 
 
 class ContinueWithSettingsUi(FrontendModel):
-    """Show the settings flow, for instance to set a new password after a recovery."""
+    """Show the settings flow, such as for a new password after a recovery."""
 
     action: Literal["show_settings_ui"] = "show_settings_ui"
     flow: ContinueWithFlow
 
 
 class ContinueWithSetOrySessionToken(FrontendModel):
-    """Keep this session token: the native client is signed in with it."""
+    """Store this session token of the native client."""
 
     action: Literal["set_ory_session_token"] = "set_ory_session_token"
     ory_session_token: str = Field(repr=False)
 
 
 class ContinueWithRedirectBrowserTo(FrontendModel):
-    """Send the browser there."""
+    """Redirect the browser to this URL."""
 
     action: Literal["redirect_browser_to"] = "redirect_browser_to"
     redirect_browser_to: str = Field(repr=False)
 
 
 class ContinueWithUnknown(FrontendModel):
-    """A step that this version does not know; everything in it is kept as it came."""
+    """A step with an unknown `action`; all its fields are kept unchanged."""
 
     action: EnumText = None
 
@@ -81,7 +81,7 @@ ContinueWith = Annotated[
     | Annotated[ContinueWithSetOrySessionToken, Tag("set_ory_session_token")]
     | Annotated[ContinueWithRedirectBrowserTo, Tag("redirect_browser_to")]
     | Annotated[ContinueWithUnknown, Tag("")],
-    by_key(
+    discriminate_by(
         "action",
         "show_verification_ui",
         "show_recovery_ui",
@@ -90,4 +90,4 @@ ContinueWith = Annotated[
         "redirect_browser_to",
     ),
 ]
-"""One step, told apart by `action`."""
+"""One step, discriminated by `action`."""

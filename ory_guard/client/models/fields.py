@@ -1,4 +1,4 @@
-"""How the answers of Kratos' flows are read: tolerant of what Kratos may add, strict in what it needs."""
+"""The base model and the field types of Kratos' responses: strict for required fields, tolerant of additions."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -7,15 +7,15 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Dis
 
 from ory_guard.models import KratosModel, freeze
 
-__all__ = ["FrontendModel", "FrozenMapping", "FrozenValue", "Listed", "by_key"]
+__all__ = ["FrontendModel", "FrozenMapping", "FrozenValue", "ListOrNull", "discriminate_by"]
 
 ItemT = TypeVar("ItemT")
 
 
 class FrontendModel(KratosModel):
-    """A frozen value that Kratos answered; keys that this version does not know are kept.
+    """A frozen model of a JSON object in a response; unknown keys are kept.
 
-    It is dumped under Kratos' own names, also where Python needs another one (`async`, `class`).
+    The model is dumped with Kratos' names, also for fields that have another name in Python (`async`, `class`).
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
@@ -23,32 +23,32 @@ class FrontendModel(KratosModel):
     )
 
 
-Listed = Annotated[tuple[ItemT, ...], BeforeValidator(lambda value: () if value is None else value)]
-"""A list of Kratos', in which null is an empty one."""
+ListOrNull = Annotated[tuple[ItemT, ...], BeforeValidator(lambda value: () if value is None else value)]
+"""A JSON list, or null for an empty one."""
 
 FrozenValue = Annotated[Any, AfterValidator(freeze)]
-"""Any JSON value, frozen deep."""
+"""Any JSON value, deeply frozen."""
 
 FrozenMapping = Annotated[Mapping[str, Any], AfterValidator(freeze)]
-"""Any JSON object, frozen deep."""
+"""Any JSON object, deeply frozen."""
 
 
-def by_key(key: str, *known: str) -> Discriminator:
-    """Choose the member of a union by the value under `key`, and the member tagged `""` for any other value.
+def discriminate_by(key: str, *known: str) -> Discriminator:
+    """Select the member of a union by the value of a field; unknown values select the member tagged `""`.
 
     Args:
-        key: The name of the telling field, the same in JSON and in the model.
+        key: The name of the field, the same in JSON and in the model.
         *known: The values that have a member of their own.
     """
-    return Discriminator(_chooser(key, frozenset(known)))
+    return Discriminator(_tag_of(key, frozenset(known)))
 
 
-def _chooser(key: str, known: frozenset[str]) -> Callable[[Any], str]:
-    def choose(value: Any) -> str:
+def _tag_of(key: str, known: frozenset[str]) -> Callable[[Any], str]:
+    def tag(value: Any) -> str:
         if isinstance(value, BaseModel):
-            found = getattr(value, key, None)
+            member = getattr(value, key, None)
         else:
-            found = value.get(key) if isinstance(value, Mapping) else None
-        return found if isinstance(found, str) and found in known else ""
+            member = value.get(key) if isinstance(value, Mapping) else None
+        return member if isinstance(member, str) and member in known else ""
 
-    return choose
+    return tag

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from ory_guard.client.models.continue_with import ContinueWith
-from ory_guard.client.models.fields import FrontendModel, FrozenMapping, Listed
+from ory_guard.client.models.fields import FrontendModel, FrozenMapping, ListOrNull
 from ory_guard.client.models.oauth2 import OAuth2LoginRequest
 from ory_guard.client.models.ui_nodes import UiContainer
 from ory_guard.models import EnumText, Identity, Timestamp
@@ -12,19 +12,19 @@ __all__ = ["Flow", "LoginFlow", "RecoveryFlow", "RegistrationFlow", "SettingsFlo
 
 
 class Flow(FrontendModel):
-    """What every flow has.
+    """The fields that all flows share.
 
     Attributes:
-        id: The flow's id: `flow=` of its update, `id=` to read it again.
+        id: The flow's ID: the argument `flow` of its update, and `id` of its `get_…_flow`.
         type: `browser`, or `api` for a native flow.
         state: `choose_method`, `sent_email`, `passed_challenge`, `show_form`, `success`, …
-        ui: What to render, and where a form goes.
-        active: The method under way.
-        request_url: The address that started it.
-        return_to: Where the browser goes when it is done.
-        issued_at: When it began.
-        expires_at: When it is over.
-        transient_payload: What an update said besides, for Kratos' webhooks.
+        ui: The form: nodes, messages and the URL to submit to.
+        active: The method in use.
+        request_url: The URL that created the flow.
+        return_to: The URL to redirect the browser to after the flow.
+        issued_at: The time of creation.
+        expires_at: The time of expiration.
+        transient_payload: The payload of the last update, for Kratos' webhooks.
     """
 
     id: str
@@ -39,15 +39,15 @@ class Flow(FrontendModel):
     transient_payload: FrozenMapping | None = Field(default=None, repr=False)
 
 
-class _SigningIn(Flow):
-    """What a login and a registration share.
+class _SessionCreatingFlow(Flow):
+    """The fields that login and registration flows share.
 
     Attributes:
-        organization_id: The organization it is for (Ory Network).
-        identity_schema: The schema of the identity, where it was asked for.
-        session_token_exchange_code: The `init_code` of `exchange_session_token`, where one was asked for.
-        oauth2_login_challenge: The challenge of an OAuth2 login at Hydra.
-        oauth2_login_request: What that OAuth2 client asks for.
+        organization_id: The ID of the organization (Ory Network).
+        identity_schema: The schema of the identity, if one was requested.
+        session_token_exchange_code: The `init_code` for `exchange_session_token`, if one was requested.
+        oauth2_login_challenge: The challenge of an OAuth2 login request from Ory Hydra.
+        oauth2_login_request: That login request.
     """
 
     organization_id: str | None = None
@@ -57,11 +57,11 @@ class _SigningIn(Flow):
     oauth2_login_request: OAuth2LoginRequest | None = Field(default=None, repr=False)
 
 
-class LoginFlow(_SigningIn):
-    """A login.
+class LoginFlow(_SessionCreatingFlow):
+    """A login flow.
 
     Attributes:
-        refresh: Whether somebody who is signed in signs in anew.
+        refresh: Whether the flow refreshes an existing session.
         requested_aal: `aal1`, or `aal2` for the second factor.
     """
 
@@ -71,32 +71,32 @@ class LoginFlow(_SigningIn):
     updated_at: Timestamp | None = None
 
 
-class RegistrationFlow(_SigningIn):
-    """A registration."""
+class RegistrationFlow(_SessionCreatingFlow):
+    """A registration flow."""
 
 
 class RecoveryFlow(Flow):
-    """The recovery of an account.
+    """A recovery flow.
 
     Attributes:
-        continue_with: What to do next; empty until the code or link is accepted.
+        continue_with: The next steps; empty until the code or link is accepted.
     """
 
-    continue_with: Listed[ContinueWith] = ()
+    continue_with: ListOrNull[ContinueWith] = ()
 
 
 class VerificationFlow(Flow):
-    """The verification of an address."""
+    """A verification flow."""
 
 
 class SettingsFlow(Flow):
-    """A change of settings.
+    """A settings flow.
 
     Attributes:
-        identity: Whose settings they are, as they are now.
-        continue_with: What to do next, after a success.
+        identity: The identity with its current settings.
+        continue_with: The next steps after a success.
     """
 
     identity: Identity
-    continue_with: Listed[ContinueWith] = ()
+    continue_with: ListOrNull[ContinueWith] = ()
     organization_id: str | None = None

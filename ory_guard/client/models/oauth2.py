@@ -1,18 +1,18 @@
-"""The OAuth2 login that a flow serves, where Kratos is the login provider of Ory Hydra."""
+"""The OAuth2 login request of a flow, if Kratos is the login provider of Ory Hydra."""
 
 from pydantic import Field
 
-from ory_guard.client.models.fields import FrontendModel, FrozenValue, Listed
+from ory_guard.client.models.fields import FrontendModel, FrozenValue, ListOrNull
 from ory_guard.models import EnumText, Timestamp
 
 __all__ = ["OAuth2Client", "OAuth2LoginRequest", "OAuth2OpenIdConnectContext"]
 
 
 class OAuth2Client(FrontendModel):
-    """The OAuth2 client that wants the login, as Hydra describes it.
+    """The OAuth2 client of a login request.
 
-    What a login page may show is typed; Hydra's other settings (lifespans, keys, logout addresses,
-    …) are kept under their names like every key that is not named here.
+    Fields that a login page may show are typed. Hydra's other settings (lifespans, keys, logout URLs, …) are kept
+    as unknown keys.
     """
 
     client_id: str | None = None
@@ -24,11 +24,11 @@ class OAuth2Client(FrontendModel):
     tos_uri: str | None = None
     owner: str | None = None
     scope: str | None = None
-    audience: Listed[str] = ()
-    contacts: Listed[str] = ()
-    grant_types: Listed[str] = ()
-    redirect_uris: Listed[str] = Field(default=(), repr=False)
-    response_types: Listed[str] = ()
+    audience: ListOrNull[str] = ()
+    contacts: ListOrNull[str] = ()
+    grant_types: ListOrNull[str] = ()
+    redirect_uris: ListOrNull[str] = Field(default=(), repr=False)
+    response_types: ListOrNull[str] = ()
     subject_type: EnumText = None
     skip_consent: bool | None = None
     skip_logout_consent: bool | None = None
@@ -39,32 +39,32 @@ class OAuth2Client(FrontendModel):
 
 
 class OAuth2OpenIdConnectContext(FrontendModel):
-    """What the OpenID Connect request says about the login that it wants."""
+    """The OpenID Connect parameters of a login request."""
 
-    acr_values: Listed[str] = ()
+    acr_values: ListOrNull[str] = ()
     display: str | None = None
     id_token_hint_claims: FrozenValue = Field(default=None, repr=False)
     login_hint: str | None = Field(default=None, repr=False)
-    ui_locales: Listed[str] = ()
+    ui_locales: ListOrNull[str] = ()
 
 
 class OAuth2LoginRequest(FrontendModel):
-    """The login that Hydra asked for.
+    """A login request from Hydra.
 
     Attributes:
-        challenge: The challenge it goes by.
-        client: Who asks.
-        requested_scope: The scopes that the client wants.
-        skip: Whether Hydra knows the subject already.
-        subject: Who it is, where Hydra knows.
+        challenge: The challenge that identifies the request.
+        client: The OAuth2 client.
+        requested_scope: The scopes that the client requests.
+        skip: Whether Hydra already knows the subject.
+        subject: The subject, if Hydra knows it.
     """
 
     challenge: str | None = Field(default=None, repr=False)
     client: OAuth2Client | None = None
     oidc_context: OAuth2OpenIdConnectContext | None = None
     request_url: str | None = Field(default=None, repr=False)
-    requested_access_token_audience: Listed[str] = ()
-    requested_scope: Listed[str] = ()
+    requested_access_token_audience: ListOrNull[str] = ()
+    requested_scope: ListOrNull[str] = ()
     session_id: str | None = None
     skip: bool | None = None
     subject: str | None = None

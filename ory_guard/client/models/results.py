@@ -1,11 +1,11 @@
-"""What operations answer that is not a flow (OpenAPI v26.2.0)."""
+"""The results of operations that do not return a flow (OpenAPI v26.2.0)."""
 
 from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, RootModel
 
 from ory_guard.client.models.continue_with import ContinueWith
-from ory_guard.client.models.fields import FrontendModel, FrozenMapping, Listed
+from ory_guard.client.models.fields import FrontendModel, FrozenMapping, ListOrNull
 from ory_guard.models import AuthenticationMethod, Device, EnumText, Identity, Session, Timestamp
 
 __all__ = [
@@ -24,10 +24,10 @@ __all__ = [
 
 
 class SessionWithoutIdentity(FrontendModel):
-    """A session that does not say whose it is.
+    """A session without its identity.
 
-    Kratos leaves the identity out of a native login's answer as long as the session is not at the level that
-    `/sessions/whoami` asks for; the fields are those of `Session`.
+    Kratos omits the identity from the response to a native login until the session has the level that
+    `/sessions/whoami` requires. The other fields are those of `Session`.
     """
 
     id: Annotated[str, Field(strict=True, min_length=1)]
@@ -42,45 +42,45 @@ class SessionWithoutIdentity(FrontendModel):
 
 
 AnySession = Annotated[Session | SessionWithoutIdentity, Field(union_mode="left_to_right")]
-"""A session, with its identity where Kratos tells it."""
+"""A session, with its identity if the response contains it."""
 
 
 class SuccessfulNativeLogin(FrontendModel):
-    """A login that succeeded, native or (as JSON) in a browser.
+    """A successful login, native or (as JSON) in a browser.
 
     Attributes:
-        session: The session; without its identity where a second factor is still asked for.
+        session: The session; without its identity if a second factor is still required.
         session_token: The token of a native client; None in a browser, whose cookies are in `set_cookies`.
-        continue_with: What to do next.
+        continue_with: The next steps.
     """
 
     session: AnySession
     session_token: str | None = Field(default=None, repr=False)
-    continue_with: Listed[ContinueWith] = ()
+    continue_with: ListOrNull[ContinueWith] = ()
 
 
 class SuccessfulNativeRegistration(FrontendModel):
-    """A registration that succeeded, native or (as JSON) in a browser.
+    """A successful registration, native or (as JSON) in a browser.
 
     Attributes:
-        identity: Who was registered.
-        session: Their session, where registration signs in.
+        identity: The new identity.
+        session: The new session, if Kratos creates one on registration.
         session_token: The token of a native client; None in a browser, whose cookies are in `set_cookies`.
-        continue_with: What to do next.
+        continue_with: The next steps.
     """
 
     identity: Identity
     session: AnySession | None = None
     session_token: str | None = Field(default=None, repr=False)
-    continue_with: Listed[ContinueWith] = ()
+    continue_with: ListOrNull[ContinueWith] = ()
 
 
 class LogoutFlow(FrontendModel):
-    """How a browser signs out.
+    """The token and the URL that log out a browser.
 
     Attributes:
-        logout_token: What `update_logout_flow` takes.
-        logout_url: Where to send the browser instead; good for this one session.
+        logout_token: The `token` for `update_logout_flow`.
+        logout_url: The URL to redirect the browser to instead; valid for one session.
     """
 
     logout_token: str = Field(repr=False)
@@ -88,17 +88,17 @@ class LogoutFlow(FrontendModel):
 
 
 class DeleteMySessionsCount(FrontendModel):
-    """How many sessions were revoked; Kratos counts those, too, that were revoked before."""
+    """The number of revoked sessions, including sessions that were revoked before."""
 
     count: int | None = None
 
 
 class FlowErrorReport(FrontendModel):
-    """What Kratos' error page is about.
+    """An error report for the error page.
 
     Attributes:
-        id: The report's id.
-        error: What happened: `code`, `status`, `reason`, `message`, … as Kratos keeps it.
+        id: The report's ID.
+        error: The error as Kratos stores it: `code`, `status`, `reason`, `message`, …
     """
 
     id: str
@@ -108,7 +108,7 @@ class FlowErrorReport(FrontendModel):
 
 
 class SessionsList(RootModel[tuple[AnySession, ...]]):
-    """What `GET /sessions` has in its body."""
+    """The body of `GET /sessions`."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, defer_build=True)
 
@@ -118,10 +118,10 @@ class SessionsPage(FrontendModel):
 
     Attributes:
         sessions: The sessions of this page.
-        next_page_token: What the next page goes by, as the `Link` header has it. Kratos names a next page even
-            after an empty one.
-        previous_page_token: What the page before goes by.
-        total: How many sessions there are over all pages (`X-Total-Count`).
+        next_page_token: The token of the next page, from the `Link` header. Kratos sends one even after an empty
+            page.
+        previous_page_token: The token of the previous page.
+        total: The number of sessions on all pages (`X-Total-Count`).
     """
 
     sessions: tuple[AnySession, ...]
@@ -131,19 +131,19 @@ class SessionsPage(FrontendModel):
 
 
 class FedcmProvider(FrontendModel):
-    """What `navigator.credentials.get` needs to know of one provider."""
+    """The parameters of one provider for `navigator.credentials.get`."""
 
     config_url: str | None = None
     client_id: str | None = None
     nonce: str | None = Field(default=None, repr=False)
     domain_hint: str | None = None
     login_hint: str | None = Field(default=None, repr=False)
-    fields: Listed[str] = ()
+    fields: ListOrNull[str] = ()
     parameters: FrozenMapping | None = None
 
 
 class CreateFedcmFlowResponse(FrontendModel):
-    """What a sign-in through the browser's credential manager starts with."""
+    """The parameters of a FedCM login."""
 
     csrf_token: str | None = Field(default=None, repr=False)
-    providers: Listed[FedcmProvider] = ()
+    providers: ListOrNull[FedcmProvider] = ()

@@ -1,14 +1,14 @@
-"""The user interface of a flow as Kratos describes it: nodes to render, and messages to show.
+"""The UI of a flow: nodes to render and messages to show.
 
-Field names are Kratos' (OpenAPI v26.2.0: `uiContainer`, `uiNode`, `uiText` and what they hold). Groups, types
-and triggers are plain strings: Kratos grows new ones.
+Field names are from the OpenAPI document (v26.2.0: `uiContainer`, `uiNode`, `uiText` and their parts). Groups,
+types and triggers are plain strings, because new releases of Kratos add values.
 """
 
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, Tag
 
-from ory_guard.client.models.fields import FrontendModel, FrozenMapping, FrozenValue, Listed, by_key
+from ory_guard.client.models.fields import FrontendModel, FrozenMapping, FrozenValue, ListOrNull, discriminate_by
 from ory_guard.models import EnumText
 
 __all__ = [
@@ -28,13 +28,13 @@ __all__ = [
 
 
 class UiText(FrontendModel):
-    """A text for a person, with a number to translate it by.
+    """A text for the user, with an ID for translations.
 
     Attributes:
-        id: The message's number, stable over Kratos' releases.
+        id: The ID of the text, stable across releases of Kratos.
         text: The message in English.
         type: `info`, `error` or `success`.
-        context: The values in the text; may hold what is secret, such as new lookup codes.
+        context: The values in the text; may contain secrets, such as new lookup codes.
     """
 
     id: int
@@ -44,16 +44,16 @@ class UiText(FrontendModel):
 
 
 class UiNodeInputAttributes(FrontendModel):
-    """An `<input>`, or a `<button>` where `type` is `submit` or `button`.
+    """An `<input>`, or a `<button>` if `type` is `submit` or `button`.
 
     Attributes:
-        name: The name to send its value under; dots nest (`traits.name.first`).
-        type: The input's type as HTML has it.
-        value: What to fill in or send; text, a number or a boolean.
-        onclick: Deprecated by Kratos: a script to evaluate. Use `onclick_trigger`.
+        name: The name of the field; dots separate nested keys (`traits.name.first`).
+        type: The HTML type of the input.
+        value: The current value, or the value that a button submits: text, a number or a boolean.
+        onclick: Deprecated by Kratos: a script to evaluate; use `onclick_trigger`.
         onclick_trigger: The function of `webauthn.js` to call on a click.
-        onload: Deprecated by Kratos: a script to evaluate. Use `onload_trigger`.
-        onload_trigger: The function of `webauthn.js` to call when the page is there.
+        onload: Deprecated by Kratos: a script to evaluate; use `onload_trigger`.
+        onload_trigger: The function of `webauthn.js` to call when the page is loaded.
     """
 
     node_type: Literal["input"] = "input"
@@ -73,7 +73,7 @@ class UiNodeInputAttributes(FrontendModel):
 
 
 class UiNodeTextAttributes(FrontendModel):
-    """A text to show, such as a TOTP secret or new lookup codes."""
+    """A text, such as a TOTP secret or new lookup codes."""
 
     node_type: Literal["text"] = "text"
     id: str
@@ -100,7 +100,7 @@ class UiNodeAnchorAttributes(FrontendModel):
 
 
 class UiNodeScriptAttributes(FrontendModel):
-    """A `<script>`, which is WebAuthn's; `async_` is Kratos' `async`."""
+    """A `<script>`, such as the WebAuthn script; `async_` is Kratos' `async`."""
 
     node_type: Literal["script"] = "script"
     id: str
@@ -114,7 +114,7 @@ class UiNodeScriptAttributes(FrontendModel):
 
 
 class UiNodeDivisionAttributes(FrontendModel):
-    """A `<div>` for a script to fill, such as a captcha's; `class_` is Kratos' `class`."""
+    """A `<div>` that a script fills, such as a captcha; `class_` is Kratos' `class`."""
 
     node_type: Literal["div"] = "div"
     id: str
@@ -123,7 +123,7 @@ class UiNodeDivisionAttributes(FrontendModel):
 
 
 class UiNodeUnknownAttributes(FrontendModel):
-    """A kind of node that this version does not know; everything in it is kept as it came."""
+    """Attributes with an unknown `node_type`; all fields are kept unchanged."""
 
     node_type: EnumText = None
 
@@ -136,32 +136,32 @@ UiNodeAttributes = Annotated[
     | Annotated[UiNodeScriptAttributes, Tag("script")]
     | Annotated[UiNodeDivisionAttributes, Tag("div")]
     | Annotated[UiNodeUnknownAttributes, Tag("")],
-    by_key("node_type", "input", "text", "img", "a", "script", "div"),
+    discriminate_by("node_type", "input", "text", "img", "a", "script", "div"),
 ]
-"""What a node is, told apart by `node_type`."""
+"""The attributes of a node, discriminated by `node_type`."""
 
 
 class UiNodeMeta(FrontendModel):
-    """What belongs to a node and not to its HTML."""
+    """The metadata of a node."""
 
     label: UiText | None = None
 
 
 class UiNode(FrontendModel):
-    """One thing to render.
+    """One element of the form.
 
     Attributes:
         type: The HTML element: `input`, `text`, `img`, `a`, `script`, `div`.
-        group: What it belongs to: `default`, or a method such as `password`.
-        attributes: What it is, told apart by `node_type`.
-        messages: What to show beside it.
-        meta: Its label.
+        group: `default`, or a method such as `password`.
+        attributes: The attributes of the HTML element, discriminated by `node_type`.
+        messages: The messages about this node.
+        meta: The metadata, with the label.
     """
 
     type: EnumText = None
     group: EnumText = None
     attributes: UiNodeAttributes
-    messages: Listed[UiText] = ()
+    messages: ListOrNull[UiText] = ()
     meta: Annotated[UiNodeMeta, BeforeValidator(lambda value: {} if value is None else value)] = Field(
         default_factory=UiNodeMeta
     )
@@ -171,13 +171,13 @@ class UiContainer(FrontendModel):
     """The form of a flow.
 
     Attributes:
-        action: Where a browser posts the form to.
-        method: The HTTP method of that form.
-        nodes: What to render, in Kratos' order.
-        messages: What to show above it.
+        action: The URL that a browser submits the form to.
+        method: The HTTP method of the form.
+        nodes: The nodes to render, in Kratos' order.
+        messages: The messages about the whole form.
     """
 
     action: str
     method: str
-    nodes: Listed[UiNode] = ()
-    messages: Listed[UiText] = ()
+    nodes: ListOrNull[UiNode] = ()
+    messages: ListOrNull[UiText] = ()

@@ -1,4 +1,4 @@
-"""The bodies of updates: one model for each method, and for each flow their union told apart by `method`."""
+"""The bodies of updates: one model per method, and one union per flow, discriminated by `method`."""
 
 from ory_guard.client.updates.login import (
     UpdateLoginFlowBody,

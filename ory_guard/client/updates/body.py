@@ -1,4 +1,4 @@
-"""What the bodies of updates share: only what Kratos' document names is sent, no `repr` shows a secret."""
+"""Base models of the bodies: only documented fields are sent, and no `repr` shows a secret."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
@@ -8,17 +8,16 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = ["OptionalSecret", "PayloadBody", "Secret", "SentBody", "UpdateBody"]
 
 Secret = Annotated[str, Field(repr=False)]
-"""A text that no `repr` shows."""
+"""A string that no `repr` shows."""
 
 OptionalSecret = Annotated[str | None, Field(repr=False)]
-"""A text that no `repr` shows, or None."""
+"""A string that no `repr` shows, or None."""
 
 
 class SentBody(BaseModel):
-    """A body that Kratos is sent: unknown fields and wrong types are refused, and None is left out.
+    """A request body: unknown fields and wrong types are rejected, and None is omitted.
 
-    What Kratos takes and this version does not know can be sent all the same: `body` may be a mapping, which
-    goes out as it is.
+    To send fields that this version does not have, pass a mapping as `body`; it is sent unchanged.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
@@ -27,20 +26,20 @@ class SentBody(BaseModel):
 
 
 class UpdateBody(SentBody):
-    """A body of an update.
+    """The body of an update.
 
     Attributes:
-        csrf_token: The flow's CSRF value; browser flows need it, native flows have none.
+        csrf_token: The flow's CSRF token; required for browser flows, absent from native flows.
     """
 
     csrf_token: OptionalSecret = None
 
 
 class PayloadBody(UpdateBody):
-    """A body that can say more than Kratos itself asks for.
+    """The body of an update with a payload of the application.
 
     Attributes:
-        transient_payload: What Kratos hands to its webhooks and keeps nowhere.
+        transient_payload: A payload that Kratos forwards to its webhooks and does not store.
     """
 
     transient_payload: Annotated[Mapping[str, Any] | None, Field(repr=False)] = None

@@ -22,7 +22,7 @@ __all__ = [
 
 
 class UpdateLoginFlowWithPasswordMethod(PayloadBody):
-    """Sign in with a password.
+    """Log in with a password.
 
     Attributes:
         identifier: The email address, user name or phone number.
@@ -37,13 +37,13 @@ class UpdateLoginFlowWithPasswordMethod(PayloadBody):
 
 
 class UpdateLoginFlowWithOidcMethod(PayloadBody):
-    """Sign in with an OpenID Connect or OAuth2 provider.
+    """Log in with an OpenID Connect or OAuth2 provider.
 
     Attributes:
-        provider: The provider's id in Kratos' configuration.
-        id_token: A token that a native application got from the provider itself.
+        provider: The provider's ID in Kratos' configuration.
+        id_token: An ID token that a native application received from the provider.
         id_token_nonce: The nonce in that token.
-        traits: Traits for an identity that is made on this occasion.
+        traits: Traits of an identity that this login creates.
         upstream_parameters: Parameters for the provider, such as `login_hint`.
     """
 
@@ -56,7 +56,7 @@ class UpdateLoginFlowWithOidcMethod(PayloadBody):
 
 
 class UpdateLoginFlowWithSamlMethod(PayloadBody):
-    """Sign in with a SAML provider; `provider` is its id in Kratos' configuration."""
+    """Log in with a SAML provider; `provider` is its ID in Kratos' configuration."""
 
     method: Literal["saml"] = "saml"
     provider: str
@@ -70,11 +70,11 @@ class UpdateLoginFlowWithTotpMethod(PayloadBody):
 
 
 class UpdateLoginFlowWithWebAuthnMethod(PayloadBody):
-    """Sign in, or complete the second factor, with a security key.
+    """Log in, or complete the second factor, with a security key.
 
     Attributes:
-        identifier: Who it is.
-        webauthn_login: What the browser's authenticator answered, as JSON text.
+        identifier: The email address, user name or phone number.
+        webauthn_login: The response of the browser's authenticator, as JSON text.
     """
 
     method: Literal["webauthn"] = "webauthn"
@@ -90,13 +90,13 @@ class UpdateLoginFlowWithLookupSecretMethod(UpdateBody):
 
 
 class UpdateLoginFlowWithCodeMethod(PayloadBody):
-    """Sign in with a code that Kratos sends: first without `code`, then with it.
+    """Log in with a code that Kratos sends: first without `code`, then with it.
 
     Attributes:
-        identifier: Who it is.
-        address: Where to send the code of a second factor.
-        code: The code that came.
-        resend: `code` to have it sent again.
+        identifier: The email address, user name or phone number.
+        address: The address that receives the code of a second factor.
+        code: The received code.
+        resend: `code` to request the code again.
     """
 
     method: Literal["code"] = "code"
@@ -107,14 +107,14 @@ class UpdateLoginFlowWithCodeMethod(PayloadBody):
 
 
 class UpdateLoginFlowWithPasskeyMethod(UpdateBody):
-    """Sign in with a passkey; `passkey_login` is what the authenticator answered, as JSON text."""
+    """Log in with a passkey; `passkey_login` is the response of the authenticator, as JSON text."""
 
     method: Literal["passkey"] = "passkey"
     passkey_login: OptionalSecret = None
 
 
 class UpdateLoginFlowWithIdentifierFirstMethod(PayloadBody):
-    """Say who it is, to be asked for a matching credential next."""
+    """Submit the identifier; the next step requests a matching credential."""
 
     method: Literal["identifier_first"] = "identifier_first"
     identifier: str
@@ -132,4 +132,4 @@ UpdateLoginFlowBody = Annotated[
     | UpdateLoginFlowWithIdentifierFirstMethod,
     Field(discriminator="method"),
 ]
-"""Any body of `update_login_flow`, told apart by `method`."""
+"""Any body of `update_login_flow`, discriminated by `method`."""

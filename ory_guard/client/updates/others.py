@@ -6,17 +6,17 @@ __all__ = ["PerformNativeLogoutBody", "UpdateFedcmFlowBody"]
 
 
 class PerformNativeLogoutBody(SentBody):
-    """Which session to end: the one of this token."""
+    """The session token whose session is revoked."""
 
     session_token: Secret
 
 
 class UpdateFedcmFlowBody(PayloadBody):
-    """The answer of the browser's credential manager.
+    """The result of the browser's credential manager.
 
     Attributes:
         token: The provider's token.
-        nonce: The nonce in it.
+        nonce: The nonce in the token.
     """
 
     token: Secret

@@ -10,22 +10,22 @@ __all__ = ["UpdateRecoveryFlowBody", "UpdateRecoveryFlowWithCodeMethod", "Update
 
 
 class UpdateRecoveryFlowWithLinkMethod(PayloadBody):
-    """Have a link sent to `email`."""
+    """Request a link to `email`."""
 
     method: Literal["link"] = "link"
     email: str
 
 
 class UpdateRecoveryFlowWithCodeMethod(PayloadBody):
-    """Have a code sent to an address, or give the code that came.
+    """Request a code, or submit the received code.
 
     Attributes:
-        email: Where to send the code, also to send it again.
-        code: The code that came.
-        recovery_address: Where to send the code, where an address is chosen from several.
-        recovery_select_address: The address chosen, masked as the flow showed it.
-        recovery_confirm_address: The address chosen, in full.
-        screen: The screen to go to, as the flow's button has it.
+        email: The address that receives the code, also for a repeated request.
+        code: The received code.
+        recovery_address: The address that receives the code, selected from several.
+        recovery_select_address: The selected address, masked as in the flow.
+        recovery_confirm_address: The selected address, in full.
+        screen: The next screen: the value of the flow's button.
     """
 
     method: Literal["code"] = "code"
@@ -40,4 +40,4 @@ class UpdateRecoveryFlowWithCodeMethod(PayloadBody):
 UpdateRecoveryFlowBody = Annotated[
     UpdateRecoveryFlowWithLinkMethod | UpdateRecoveryFlowWithCodeMethod, Field(discriminator="method")
 ]
-"""Any body of `update_recovery_flow`, told apart by `method`."""
+"""Any body of `update_recovery_flow`, discriminated by `method`."""

@@ -34,10 +34,10 @@ class UpdateRegistrationFlowWithOidcMethod(PayloadBody):
     """Register with an OpenID Connect or OAuth2 provider.
 
     Attributes:
-        provider: The provider's id in Kratos' configuration.
-        id_token: A token that a native application got from the provider itself.
+        provider: The provider's ID in Kratos' configuration.
+        id_token: An ID token that a native application received from the provider.
         id_token_nonce: The nonce in that token.
-        traits: Traits that the provider does not know.
+        traits: Traits that the provider does not supply.
         upstream_parameters: Parameters for the provider, such as `login_hint`.
     """
 
@@ -50,7 +50,7 @@ class UpdateRegistrationFlowWithOidcMethod(PayloadBody):
 
 
 class UpdateRegistrationFlowWithSamlMethod(PayloadBody):
-    """Register with a SAML provider; `provider` is its id in Kratos' configuration."""
+    """Register with a SAML provider; `provider` is its ID in Kratos' configuration."""
 
     method: Literal["saml"] = "saml"
     provider: str
@@ -62,7 +62,7 @@ class UpdateRegistrationFlowWithWebAuthnMethod(PayloadBody):
 
     Attributes:
         traits: The identity's traits.
-        webauthn_register: What the browser's authenticator answered, as JSON text.
+        webauthn_register: The response of the browser's authenticator, as JSON text.
         webauthn_register_displayname: A name for the key.
     """
 
@@ -77,8 +77,8 @@ class UpdateRegistrationFlowWithCodeMethod(PayloadBody):
 
     Attributes:
         traits: The identity's traits.
-        code: The code that came.
-        resend: `code` to have it sent again.
+        code: The received code.
+        resend: `code` to request the code again.
     """
 
     method: Literal["code"] = "code"
@@ -88,7 +88,7 @@ class UpdateRegistrationFlowWithCodeMethod(PayloadBody):
 
 
 class UpdateRegistrationFlowWithPasskeyMethod(PayloadBody):
-    """Register with a passkey; `passkey_register` is what the authenticator answered, as JSON text."""
+    """Register with a passkey; `passkey_register` is the response of the authenticator, as JSON text."""
 
     method: Literal["passkey"] = "passkey"
     traits: _Traits
@@ -96,11 +96,11 @@ class UpdateRegistrationFlowWithPasskeyMethod(PayloadBody):
 
 
 class UpdateRegistrationFlowWithProfileMethod(PayloadBody):
-    """Give the traits first, to be asked for a credential next.
+    """Submit the traits; the next step requests a credential.
 
     Attributes:
         traits: The identity's traits.
-        screen: `previous` to come back from the credentials to the traits.
+        screen: `previous` to return from the credentials to the traits.
     """
 
     method: Literal["profile"] = "profile"
@@ -118,4 +118,4 @@ UpdateRegistrationFlowBody = Annotated[
     | UpdateRegistrationFlowWithProfileMethod,
     Field(discriminator="method"),
 ]
-"""Any body of `update_registration_flow`, told apart by `method`."""
+"""Any body of `update_registration_flow`, discriminated by `method`."""

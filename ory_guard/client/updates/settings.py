@@ -30,7 +30,7 @@ class UpdateSettingsFlowWithPasswordMethod(PayloadBody):
 
 
 class UpdateSettingsFlowWithProfileMethod(PayloadBody):
-    """Replace the traits, all of them."""
+    """Replace all traits."""
 
     method: Literal["profile"] = "profile"
     traits: Annotated[Mapping[str, Any], Field(repr=False)]
@@ -40,9 +40,9 @@ class UpdateSettingsFlowWithOidcMethod(PayloadBody):
     """Link or unlink an OpenID Connect or OAuth2 provider.
 
     Attributes:
-        link: The id of the provider to link.
-        unlink: The id of the provider to unlink.
-        flow: The flow's id, where it is not in the address.
+        link: The ID of the provider to link.
+        unlink: The ID of the provider to unlink.
+        flow: The flow's ID, if it is not in the URL.
         traits: The identity's traits.
         upstream_parameters: Parameters for the provider, such as `login_hint`.
     """
@@ -59,9 +59,9 @@ class UpdateSettingsFlowWithSamlMethod(PayloadBody):
     """Link or unlink a SAML provider.
 
     Attributes:
-        link: The id of the provider to link.
-        unlink: The id of the provider to unlink.
-        flow: The flow's id, where it is not in the address.
+        link: The ID of the provider to link.
+        unlink: The ID of the provider to unlink.
+        flow: The flow's ID, if it is not in the URL.
         traits: The identity's traits.
     """
 
@@ -73,7 +73,7 @@ class UpdateSettingsFlowWithSamlMethod(PayloadBody):
 
 
 class UpdateSettingsFlowWithTotpMethod(PayloadBody):
-    """Enrol an authenticator app with one of its codes, or unlink it."""
+    """Enroll an authenticator app with one of its codes, or unlink it."""
 
     method: Literal["totp"] = "totp"
     totp_code: OptionalSecret = None
@@ -84,9 +84,9 @@ class UpdateSettingsFlowWithWebAuthnMethod(PayloadBody):
     """Add or remove a security key.
 
     Attributes:
-        webauthn_register: What the browser's authenticator answered, as JSON text.
+        webauthn_register: The response of the browser's authenticator, as JSON text.
         webauthn_register_displayname: A name for the key.
-        webauthn_remove: The id of the key to remove.
+        webauthn_remove: The ID of the key to remove.
     """
 
     method: Literal["webauthn"] = "webauthn"
@@ -96,7 +96,7 @@ class UpdateSettingsFlowWithWebAuthnMethod(PayloadBody):
 
 
 class UpdateSettingsFlowWithLookupMethod(PayloadBody):
-    """Make, confirm, show or drop backup codes: one of the four is True."""
+    """Create, confirm, show or disable backup codes: set one of the four fields to True."""
 
     method: Literal["lookup_secret"] = "lookup_secret"
     lookup_secret_regenerate: bool | None = None
@@ -106,7 +106,7 @@ class UpdateSettingsFlowWithLookupMethod(PayloadBody):
 
 
 class UpdateSettingsFlowWithPasskeyMethod(UpdateBody):
-    """Add a passkey with what the authenticator answered, as JSON text, or remove one by its id."""
+    """Add a passkey with the response of the authenticator (JSON text), or remove one by its ID."""
 
     method: Literal["passkey"] = "passkey"
     passkey_settings_register: OptionalSecret = None
@@ -124,4 +124,4 @@ UpdateSettingsFlowBody = Annotated[
     | UpdateSettingsFlowWithPasskeyMethod,
     Field(discriminator="method"),
 ]
-"""Any body of `update_settings_flow`, told apart by `method`."""
+"""Any body of `update_settings_flow`, discriminated by `method`."""

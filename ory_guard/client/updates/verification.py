@@ -14,14 +14,14 @@ __all__ = [
 
 
 class UpdateVerificationFlowWithLinkMethod(PayloadBody):
-    """Have a link sent to `email`."""
+    """Request a link to `email`."""
 
     method: Literal["link"] = "link"
     email: str
 
 
 class UpdateVerificationFlowWithCodeMethod(PayloadBody):
-    """Have a code sent to `email`, or give the `code` that came."""
+    """Request a code to `email`, or submit the received `code`."""
 
     method: Literal["code"] = "code"
     email: str | None = None
@@ -31,4 +31,4 @@ class UpdateVerificationFlowWithCodeMethod(PayloadBody):
 UpdateVerificationFlowBody = Annotated[
     UpdateVerificationFlowWithLinkMethod | UpdateVerificationFlowWithCodeMethod, Field(discriminator="method")
 ]
-"""Any body of `update_verification_flow`, told apart by `method`."""
+"""Any body of `update_verification_flow`, discriminated by `method`."""

@@ -1,4 +1,4 @@
-"""Tests of what is read tolerantly: nodes, steps and values that this version does not know, and nulls."""
+"""Tests of `ory_guard.client.models`: unknown nodes, steps, values and keys, and nulls."""
 
 import pytest
 from pydantic import ValidationError
@@ -20,8 +20,8 @@ from ory_guard.client import (
 )
 
 
-def test_unknown_kinds_of_nodes_are_readable() -> None:
-    """A node of a kind that is not known keeps all that it came with."""
+def test_unknown_node_type_is_kept() -> None:
+    """A node with an unknown `node_type` keeps all its fields."""
     sent = {"type": "hologram", "group": "aura", "attributes": {"node_type": "hologram", "depth": 3}}
 
     node = UiNode.model_validate(sent)
@@ -32,21 +32,21 @@ def test_unknown_kinds_of_nodes_are_readable() -> None:
 
 
 @pytest.mark.parametrize("attributes", [{}, {"node_type": 7}, {"node_type": None}], ids=["none", "number", "null"])
-def test_nodes_without_a_kind_are_readable(attributes: dict[str, object]) -> None:
-    """A node that does not say what it is is of an unknown kind."""
+def test_node_without_a_type_is_unknown(attributes: dict[str, object]) -> None:
+    """A missing or invalid `node_type` is an unknown one."""
     node = UiNode.model_validate({"type": "x", "group": "y", "attributes": attributes})
 
     assert isinstance(node.attributes, UiNodeUnknownAttributes)
 
 
-def test_attributes_that_are_no_object_are_nonsense() -> None:
-    """Tolerance ends where there is nothing to read."""
+def test_attributes_must_be_an_object() -> None:
+    """Attributes of another JSON type are invalid."""
     with pytest.raises(ValidationError):
         UiNode.model_validate({"type": "input", "group": "default", "attributes": "none"})
 
 
-def test_nodes_can_be_made_by_hand() -> None:
-    """Tests of an application build nodes from models, in place of dicts."""
+def test_node_can_be_built_from_models() -> None:
+    """Tests of an application can build nodes from models."""
     attributes = UiNodeInputAttributes(name="code", type="text", onclick_trigger="oryPasskeyLogin")
 
     node = UiNode(type="input", group="code", attributes=attributes)
@@ -55,8 +55,8 @@ def test_nodes_can_be_made_by_hand() -> None:
     assert node.model_dump()["attributes"]["onclickTrigger"] == "oryPasskeyLogin"
 
 
-def test_names_that_python_has_taken() -> None:
-    """`async` and `class` have an underscore here, and none in what is dumped."""
+def test_python_keywords_have_an_underscore() -> None:
+    """`async` and `class` have an underscore as attributes, but not in the dump."""
     script = UiNodeScriptAttributes.model_validate({"id": "s", "src": "/s.js", "async": True})
     captcha = UiNodeDivisionAttributes.model_validate({"id": "d", "class": "cf", "data": {"sitekey": "1"}})
 
@@ -65,8 +65,8 @@ def test_names_that_python_has_taken() -> None:
     assert captcha.model_dump(exclude_unset=True)["class"] == "cf"
 
 
-def test_unknown_steps_are_readable() -> None:
-    """A step that is not known stands between known ones, in its place."""
+def test_unknown_action_is_kept() -> None:
+    """A step with an unknown action keeps its fields and its position."""
     body = answer_of("recovery.browser.submit.code.ajax")
     body["continue_with"] = [
         {"action": "sing_a_song", "song": "la"},
@@ -82,7 +82,7 @@ def test_unknown_steps_are_readable() -> None:
 
 
 def test_nulls_are_accepted() -> None:
-    """Whatever may be missing may be null."""
+    """Optional fields may be null."""
     body = answer_of("settings.native.create")
     body |= {"continue_with": None, "return_to": None, "state": None, "active": None, "transient_payload": None}
     body["ui"] |= {"messages": None}
@@ -94,8 +94,8 @@ def test_nulls_are_accepted() -> None:
     assert flow.ui.nodes[0].meta.label is None
 
 
-def test_new_values_and_keys_are_kept() -> None:
-    """Methods, states and keys of a newer Kratos are neither refused nor lost."""
+def test_unknown_values_and_keys_are_kept() -> None:
+    """Methods, states and keys of a newer Kratos are accepted and kept."""
     body = answer_of("login.native.create") | {"state": "levitating", "active": "retina_scan", "mood": {"a": [1]}}
 
     flow = LoginFlow.model_validate(body)
@@ -104,8 +104,8 @@ def test_new_values_and_keys_are_kept() -> None:
     assert flow.model_dump(mode="json")["mood"] == {"a": [1]}
 
 
-def test_flows_are_frozen_deep() -> None:
-    """A flow that several parts of an application hold can't be changed by one of them."""
+def test_flow_is_deeply_frozen() -> None:
+    """Nested values of a flow are immutable."""
     flow = LoginFlow.model_validate(answer_of("login.native.create") | {"transient_payload": {"a": {"b": 1}}})
     assert flow.transient_payload is not None
 
@@ -113,8 +113,8 @@ def test_flows_are_frozen_deep() -> None:
         flow.transient_payload["a"]["b"] = 2
 
 
-def test_secrets_stay_out_of_repr() -> None:
-    """What an input holds, and what a text says, is not shown in logs."""
+def test_repr_hides_secrets() -> None:
+    """Values of inputs and texts are not in the `repr`."""
     flow = SettingsFlow.model_validate(answer_of("settings.browser.submit.lookup.reveal"))
 
     assert "vuueca8n" in flow.model_dump_json()
@@ -122,8 +122,8 @@ def test_secrets_stay_out_of_repr() -> None:
     assert "eve-1795300782@example.test" not in repr(flow)
 
 
-def test_oauth2_requests_and_fedcm() -> None:
-    """The models that no recording has read what Kratos' document says."""
+def test_unrecorded_schemas_are_parsed() -> None:
+    """The models of OAuth2 and FedCM parse objects of the OpenAPI document."""
     request = OAuth2LoginRequest.model_validate(
         {
             "challenge": "c",
