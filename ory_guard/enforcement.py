@@ -21,8 +21,8 @@ from ory_guard.gate import Gate
 from ory_guard.looks import Look, Looks
 from ory_guard.lookup import SessionLookup
 from ory_guard.models import Session
-from ory_guard.outcomes import Authenticated, Rejected, Unavailable
-from ory_guard.policy import ANY_SESSION, Requirement
+from ory_guard.outcomes import Authenticated, Outcome, Rejected, Unavailable
+from ory_guard.policy import ANY_SESSION, Requirement, unmet
 from ory_guard.scope import Check, check_in, publish
 from ory_guard.settings import GuardSettings
 
@@ -81,14 +81,14 @@ class Enforcement:
         if check is None or check.guard is not self._guard or check.exempt:
             check = await self.checked(scope)
         if self._is_outdated(check):
-            await self._renew(scope, check)
+            await self._renew(scope, check, requirement)
         check.private = True
         outcome = check.outcome
         if requirement is ANY_SESSION and type(outcome) is Authenticated and self._gate.passes(outcome, scope):
             check.passed = True
             return outcome.session
         if requirement.revalidate and check.key is not None:
-            publish(scope, check, await self._lookup.ask(check, again=True, alone=True))
+            self._adopt(scope, check, await self._lookup.ask(check, again=True, alone=True), requirement)
         verdict = await self._decide(scope, check, requirement)
         if isinstance(verdict, Refusal) and _is_token(check):
             verdict = await self._ask_beyond_claims(scope, check, requirement, verdict)
@@ -109,19 +109,41 @@ class Enforcement:
             return True
         return check.asked_at <= self._cache.last_invalidation and self._is_revoked(check)
 
-    async def _renew(self, scope: MutableMapping[str, Any], check: Check) -> None:
+    async def _renew(
+        self, scope: MutableMapping[str, Any], check: Check, requirement: Requirement = ANY_SESSION
+    ) -> None:
         self._lookup.look(scope, check, gated=True)
-        publish(scope, check, check.outcome or await self._lookup.ask(check))
+        self._adopt(scope, check, check.outcome or await self._lookup.ask(check), requirement)
+
+    def _adopt(
+        self, scope: MutableMapping[str, Any], check: Check, newer: Outcome, requirement: Requirement | None = None
+    ) -> None:
+        """Take over a newer outcome, and publish it unless the published session can stay.
+
+        It stays, as the same object, when the newer outcome is about the same session, and both are equal or meet
+        the requirement. Decisions are made on the newer outcome in any case.
+        """
+        published = (scope.get("state") or {}).get("ory_session")
+        if isinstance(newer, Authenticated) and isinstance(published, Session):
+            same = (published.id, published.identity.id) == (newer.session.id, newer.session.identity.id)
+            if same and published == newer.session:
+                check.outcome = newer._replace(session=published)
+                return
+            if same and requirement is not None and self._meet(requirement, published, newer.session):
+                check.outcome = newer
+                return
+        publish(scope, check, newer)
+
+    def _meet(self, requirement: Requirement, *sessions: Session[Any]) -> bool:
+        now, skew = self._clock.time(), self._settings.clock_skew
+        return not any(unmet(requirement, session, now, skew) for session in sessions)
 
     async def _ask_beyond_claims(
         self, scope: MutableMapping[str, Any], check: Check, requirement: Requirement, refusal: Refusal
     ) -> Session[Any] | Refusal:
-        token = check.outcome
-        assert token is not None  # noqa: S101 - it was found to be a token
         outcome = await self._lookup.ask(check, again=True)
         if isinstance(outcome, Rejected):
             # A Kratos that does not take tokens as credentials says nothing about what this one proves.
-            publish(scope, check, token)
             return refusal
         publish(scope, check, outcome)
         return await self._decide(scope, check, requirement)
@@ -222,7 +244,7 @@ class Enforcement:
         if look.outcome is not None and look.asked_at > check.asked_at:
             check.asked_at = check.looked_at = look.asked_at
             check.view = look.view
-            publish(scope, check, look.outcome)
+            self._adopt(scope, check, look.outcome)
         else:
             look.learn(check.outcome, check.view, check.asked_at)
         return look
@@ -240,7 +262,7 @@ class Enforcement:
             check.asked_at, check.looked_at = times
             look.fail(outcome, self._monotonic())
             return outcome
-        publish(scope, check, outcome)
+        self._adopt(scope, check, outcome)
         look.learn(outcome, check.view, check.asked_at)
         return None
 
