@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
-from memory_store import Shelf
+from memory_store import SOON, Shelf
 from telescope import Telescope
 from worker_bench import Worker
 
@@ -46,6 +46,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         ending = "see the failures above" if failed else "none let in, none lost, none leaked"
         parts = ", ".join(f"{number:,} {what}" for what, number in sorted(tried.items()))
         terminalreporter.write_line(f"security: {parts} tried: {ending}")
+
+
+@pytest.fixture(autouse=True)
+def store_timeout() -> Iterator[Callable[[float], None]]:
+    """Give stores ample time to answer; a test of slow stores calls this with the seconds that it needs."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def set_to(seconds: float) -> None:
+            patch.setattr("ory_guard.store_link.PATIENCE", seconds)
+
+        set_to(SOON)
+        yield set_to
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Final, Self
 
 BINARY: Final = shutil.which("redis-server")
 WHY_NOT: Final = "redis-server is not installed (Debian package redis-server)"
-_PATIENCE: Final = 10.0
+_PATIENCE: Final = 60.0
 
 
 def free_port() -> int:
@@ -46,19 +46,25 @@ class RedisServer:
         assert BINARY is not None, WHY_NOT
         options = ("--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no")
         self._process = subprocess.Popen(
-            [BINARY, *options, *self._arguments],
+            [BINARY, *options, "--repl-diskless-sync-delay", "0", *self._arguments],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=Path("/"),
         )
         deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-                connection.sendall(b"PING\r\n")
-                if connection.recv(16).startswith(b"+PONG"):
-                    return
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if self._answers(self._process.pid):
+                return
             time.sleep(0.01)
-        raise TimeoutError("redis-server did not answer")
+        self.kill()
+        raise OSError(f"redis-server did not start on port {self.port}")
+
+    def _answers(self, process: int) -> bool:
+        """Tell whether this process answers; another program may have taken the port meanwhile."""
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+            connection.sendall(b"INFO server\r\n")
+            return f"process_id:{process}\r\n".encode() in connection.recv(65_536)
+        return False
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal: SIGSTOP freezes it, SIGCONT lets it go on."""
@@ -82,6 +88,11 @@ class RedisServer:
         return done.stdout.decode("utf-8", "backslashreplace")
 
     def __enter__(self) -> Self:
+        for _ in range(3):
+            with suppress(OSError):
+                self.start()
+                return self
+            self.port = free_port()
         self.start()
         return self
 

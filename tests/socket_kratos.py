@@ -92,7 +92,7 @@ async def listening(*replies: bytes | Reply, tls: ssl.SSLContext | None = None) 
 
 async def silence(_writer: asyncio.StreamWriter) -> None:
     """Take the request, and say nothing for longer than anybody waits."""
-    await asyncio.sleep(30)
+    await asyncio.Event().wait()
 
 
 async def drip(writer: asyncio.StreamWriter) -> None:

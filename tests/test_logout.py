@@ -253,7 +253,7 @@ async def test_signing_out_waits_no_longer_than_the_guard_does() -> None:
     bench = Bench(Kratos(), timeout=0.05)
     bench.kratos.hold()
 
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         with pytest.raises(KratosTimeout):
             await bench.guard.logout_url(request(SESSION_COOKIE))
 

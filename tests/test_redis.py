@@ -52,23 +52,23 @@ async def test_what_is_put_is_got(store: RedisSessionStore, other: RedisSessionS
     found = await other.get([KEY])
 
     assert found is not None
-    assert 29.0 < found.ttl <= 29.5
+    assert 0 < found.ttl <= 29.5
     assert found.age + found.ttl == pytest.approx(30.0)
     assert replace(found, age=0.5, ttl=29.5) == STORED
 
 
 async def test_what_is_kept_ends(server: RedisServer, store: RedisSessionStore) -> None:
     """Everything in Redis has an end, and no index outlives the last of its sessions by more than its ttl."""
-    await put(store, KEY, replace(STORED, ttl=20.0))
-    await put(store, b"2" * 32, replace(STORED, ttl=5.0))
-    await store.revoke(["somebody"], 1_000.0, 30.0)
+    await put(store, KEY, replace(STORED, ttl=200.0))
+    await put(store, b"2" * 32, replace(STORED, ttl=60.0))
+    await store.revoke(["somebody"], 1_000.0, 300.0)
 
     names = server.cli("KEYS", "*").split()
     assert len(names) == 5
     for name in names:
-        assert 0 < int(server.cli("PTTL", name)) <= (30_000 if ":revoked:" in name else 20_000)
+        assert 0 < int(server.cli("PTTL", name)) <= (300_000 if ":revoked:" in name else 200_000)
     for name in (name for name in names if ":of:" in name):
-        assert int(server.cli("PTTL", name)) > 15_000
+        assert int(server.cli("PTTL", name)) > 60_000
 
 
 async def test_deleted_is_gone(store: RedisSessionStore) -> None:
@@ -156,7 +156,7 @@ def test_processes_that_were_forked_hear_each_other() -> None:
         "names.add(os.read(read, 99).decode())\n"
         "print(len(names))\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=100)
 
     assert done.stdout.strip() == "2"
 

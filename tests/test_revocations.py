@@ -206,7 +206,6 @@ async def test_a_write_that_arrives_after_the_revocation_brings_nothing_back(
         await door.wait()
         await put(key, stored, unless_revoked_since=unless_revoked_since)
 
-    monkeypatch.setattr("ory_guard.store_link.PATIENCE", 5.0)
     monkeypatch.setattr(first.store, "put", put_late)
     assert await first.source() == "upstream"
     await second.guard.invalidate(session_id=SESSION_ID)

@@ -1,6 +1,7 @@
 """The second level: what one process asked, others need not ask; what one revokes, none serves."""
 
 import json
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -195,9 +196,10 @@ async def test_asking_again_asks_kratos_and_tells_the_store(shelf: Shelf, worker
 @pytest.mark.parametrize("method", ["get", "put", "subscribe"])
 @pytest.mark.parametrize("how", ["failing", "slow"])
 async def test_a_store_that_fails_changes_nothing_for_anybody(
-    workers: tuple[Worker, Worker], how: str, method: str
+    workers: tuple[Worker, Worker], how: str, method: str, store_timeout: Callable[[float], None]
 ) -> None:
     """Kratos is asked instead; the guard says that it is degraded, and why."""
+    store_timeout(0.05)
     first, _ = workers
     getattr(first.store, how).add(method)
 

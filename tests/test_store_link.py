@@ -88,7 +88,7 @@ async def test_a_subscription_that_is_cancelled_from_elsewhere_is_lost_too(
     async def whose_reader_ends() -> AsyncGenerator[tuple[str, ...] | None, None]:
         monkeypatch.setattr(bench.store, "subscribe", subscribe)
         yield ()
-        reader = asyncio.ensure_future(asyncio.sleep(5))
+        reader = asyncio.ensure_future(asyncio.Event().wait())
         await ends.wait()
         reader.cancel()
         await reader
@@ -132,13 +132,14 @@ async def test_a_link_tries_a_failed_store_out_before_anybody_else_does(
     assert await link.call(answer) == "answer"
     await link.call(fail)
     await eventually(lambda: held)
-    assert held == [1]
+    assert set(held) == {1}
     bench.store.garbled = True
     bench.clock.advance(1)
 
-    await eventually(lambda: bench.store.closed == 1)
+    await eventually(lambda: bench.store.closed)
     assert not link.ready
-    assert bench.store.calls.count("delete") == 1, "connections were closed, since new ones may lead elsewhere"
+    following = bench.store.calls[bench.store.calls.index("delete") + 1]
+    assert following == "aclose", "connections were closed, since new ones may lead elsewhere"
 
     bench.store.garbled = False
     bench.clock.advance(1)
@@ -157,11 +158,10 @@ async def test_a_link_that_failed_once_keeps_its_subscription(bench: Bench) -> N
     await link.call(fail)
     bench.clock.advance(1)
 
-    await eventually(lambda: link.ready)
+    await eventually(lambda: link.ready and bench.caught_up == 2)
 
     assert bench.store.calls == ["subscribe", "put", "get", "delete"]
     assert bench.heard == [None]
-    assert bench.caught_up == 2
 
 
 async def test_a_link_that_lost_its_subscription_makes_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +171,7 @@ async def test_a_link_that_lost_its_subscription_makes_one(bench: Bench, monkeyp
     bench.store.garbled = True
     await link.call(fail)
     bench.clock.advance(1)
-    await eventually(lambda: bench.store.closed == 1)
+    await eventually(lambda: bench.store.closed)
     bench.store.garbled = False
     delete = bench.store.delete
 

@@ -33,7 +33,7 @@ SESSION_COOKIE = Credential("cookie", *COOKIE.split(b"=", 1))
 def upstream_of(kratos: SocketKratos | StubKratos, **changes: Any) -> Upstream:
     """Return the seam to a Kratos double."""
     if isinstance(kratos, SocketKratos):
-        return Upstream(settings_of(kratos_public_url=kratos.url, **changes), None)
+        return Upstream(settings_of(**{"kratos_public_url": kratos.url, "timeout": 60, **changes}), None)
     return Upstream(settings_of(**changes), kratos)
 
 
@@ -156,6 +156,7 @@ async def test_the_deadline_is_for_the_whole_answer(reply: Any) -> None:
             await whoami(upstream)
 
         assert asyncio.get_running_loop().time() - started < SOON
+        upstream._settings = settings_of(timeout=60)
         assert (await whoami(upstream)).status == 200
         assert kratos.connections == 2
         await upstream.aclose()

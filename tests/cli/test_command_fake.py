@@ -48,7 +48,7 @@ class Ports:
         return self._ask(port, "POST", path, json.dumps(body), {"content-type": "application/json"})
 
     def _ask(self, port: int, method: str, path: str, body: str | None, headers: dict[str, str]) -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
             connection.request(method, path, body, headers)
             return json.loads(connection.getresponse().read())

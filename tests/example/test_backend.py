@@ -82,10 +82,10 @@ def test_the_command_serves_until_it_is_stopped() -> None:
         assert started.stdout.readline().startswith(f"Postern is at http://127.0.0.1:{port} ")
         transport = httpx2.HTTPTransport(retries=20)
         with httpx2.Client(transport=transport, trust_env=False) as client:
-            answer = client.get(f"http://127.0.0.1:{port}/", timeout=20)
+            answer = client.get(f"http://127.0.0.1:{port}/", timeout=60)
     finally:
         started.send_signal(signal.SIGINT)
-        output, _ = started.communicate(timeout=20)
+        output, _ = started.communicate(timeout=60)
 
     assert answer.status_code == 200
     assert "Traceback" not in output
@@ -94,7 +94,7 @@ def test_the_command_serves_until_it_is_stopped() -> None:
 def test_the_command_stops_with_a_sentence_where_a_setting_is_wrong() -> None:
     """No traceback: the field, the value and what is allowed."""
     started = start(ORY_GUARD_CACHE_TTL="-1")
-    output, _ = started.communicate(timeout=20)
+    output, _ = started.communicate(timeout=60)
 
     assert started.returncode == 1
     assert output.startswith("The settings are wrong: cache_ttl: '-1' is not allowed")

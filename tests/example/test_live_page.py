@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from asgi_calls import Application, websocket_scope
+from memory_store import SOON
 
 from example_app.token import fetch_token
 from ory_guard.exceptions import FlowInvalid
@@ -31,7 +32,7 @@ class Socket:
     async def next(self, kind: str) -> dict[str, Any]:
         """Return the next message of a kind; ticks may come before it."""
         while True:
-            message = await asyncio.wait_for(self.sent.get(), 10)
+            message = await asyncio.wait_for(self.sent.get(), SOON)
             if message["type"] == f"websocket.{kind}":
                 return message
 
@@ -46,7 +47,7 @@ async def test_a_session_that_is_signed_out_elsewhere_closes_the_socket(stage: S
     await stage.app.state.site.guard.invalidate(session_id=signed_in.session.id)
 
     assert (await socket.next("close"))["code"] == 1008
-    await asyncio.wait_for(socket.task, 10)
+    await asyncio.wait_for(socket.task, SOON)
 
 
 async def test_a_page_that_goes_away_ends_its_socket(stage: Stage) -> None:
@@ -56,7 +57,7 @@ async def test_a_page_that_goes_away_ends_its_socket(stage: Stage) -> None:
     await socket.next("accept")
     socket.incoming.put_nowait({"type": "websocket.disconnect", "code": 1001})
 
-    await asyncio.wait_for(socket.task, 10)
+    await asyncio.wait_for(socket.task, SOON)
 
 
 async def test_a_foreign_page_gets_no_socket(stage: Stage) -> None:
@@ -65,7 +66,7 @@ async def test_a_foreign_page_gets_no_socket(stage: Stage) -> None:
     socket = Socket(stage, f"{signed_in.cookie_name}={signed_in.cookie}", "https://evil.example")
 
     assert (await socket.next("http.response.start"))["status"] in (401, 403)
-    await asyncio.wait_for(socket.task, 10)
+    await asyncio.wait_for(socket.task, SOON)
 
 
 async def test_a_program_fetches_a_token_that_the_api_takes() -> None:

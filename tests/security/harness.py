@@ -5,7 +5,6 @@ import base64
 import gc
 import json
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 SECRETS: Final = (b"tok-A", b"tok-B", b"ck-A", b"ck-B", b"issued-anew", b"app-secret")
 """Every credential that the tests send or that the stub sets."""
 
-_LONGEST_BLOCK: Final = 0.05
+_LONGEST_BLOCK: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -200,11 +199,7 @@ class Vigil:
 
     def check(self) -> None:
         """Say what went wrong, if anything did."""
-        # On a machine with more to do than cores, time that was taken from us is counted as ours.
-        crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-        assert self.longest_block < self._allowed * crowd, (
-            f"the event loop was blocked for {self.longest_block:.3f} s"
-        )
+        assert self.longest_block < self._allowed, f"the event loop was blocked for {self.longest_block:.3f} s"
         assert self.unheard == []
         for text in self._handler.texts:
             assert not leaks(text), f"a secret in the log: {text!r}"

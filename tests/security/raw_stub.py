@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
+from memory_store import eventually
+
 __all__ = [
     "ALICE",
     "BOB",
@@ -173,12 +175,8 @@ class RawKratos:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def is_left(self) -> None:
-        """Wait until every client has gone, for a second at most."""
-        for _ in range(1_000):
-            if not self.open:
-                return
-            await asyncio.sleep(0.001)
-        raise AssertionError(f"{self.open} connections are still open")
+        """Wait until every client has gone."""
+        await eventually(lambda: not self.open)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pytest
-from memory_store import eventually
+from memory_store import SOON, eventually
 from redis_server import RedisServer
 from stub_kratos import Asked, StubKratos, Told, refused, session_body, settings_of, signed_in
 
@@ -89,7 +89,7 @@ async def started(url: str, number: int = 2, **settings: Any) -> AsyncIterator[l
 
 async def until_stored(server: RedisServer, number: int) -> None:
     """Wait until so many sessions lie in Redis, without holding up the event loop."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + SOON
     while len((await asyncio.to_thread(server.cli, "KEYS", "*:session:*")).split()) != number:
         assert time.monotonic() < deadline, "they were not stored"
 

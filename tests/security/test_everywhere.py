@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
+from memory_store import SOON
 
 from ory_guard import OryGuard
 
@@ -59,10 +60,10 @@ class Served:
             return {"type": "websocket.connect"} if request.websocket else {"type": "http.request"}
 
         running = asyncio.ensure_future(self._application(scope, receive, messages.put))
-        first = await asyncio.wait_for(messages.get(), 3)
+        first = await asyncio.wait_for(messages.get(), SOON)
         yield scope
         yield first
-        await asyncio.wait_for(running, 3)
+        await asyncio.wait_for(running, SOON)
         while not messages.empty():
             yield messages.get_nowait()
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
+from memory_store import eventually
 
 from ory_guard import Authenticated, OrySessionMiddleware, Rejected, SecondFactorRequired
 from ory_guard.answers import Answer
@@ -390,7 +391,7 @@ async def test_who_insists_on_asking_takes_no_earlier_answer(kratos: RawKratos) 
     await kratos.asked.wait()
     kratos.people.clear()
     requests.append(asyncio.create_task(bench.get(token(), revalidate=True)))
-    await asyncio.sleep(0.05)
+    await eventually(lambda: len(kratos.questions) == 3)
     gate.set()
 
     assert [reply.status for reply in await asyncio.gather(*requests)] == [200, 401]

@@ -2,20 +2,19 @@
 
 import asyncio
 import pickle
-import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from memory_store import eventually
+from memory_store import SOON, eventually
 from redis_server import BINARY, WHY_NOT, RedisServer
 from stub_kratos import refused
 
 from ory_guard import Authenticated, Rejected
 
 from .harness import Request
-from .store_bench import ALICE, BOB, SECRET, Worker, patient, slowest, started, until_stored
+from .store_bench import ALICE, BOB, SECRET, Worker, slowest, started, until_stored
 
 pytestmark = [pytest.mark.anyio, pytest.mark.redis, pytest.mark.skipif(BINARY is None, reason=WHY_NOT)]
 
@@ -31,8 +30,8 @@ class Exploding:
 
 @pytest.fixture
 def server() -> Iterator[RedisServer]:
-    """A server of the test's own, that guards wait for."""
-    with RedisServer() as running, patient():
+    """A server of the test's own."""
+    with RedisServer() as running:
         yield running
 
 
@@ -85,9 +84,7 @@ async def test_s10_a_worker_that_was_cut_off_serves_nothing_revoked(
         server.cli("CLIENT", "KILL", "TYPE", "pubsub")
         await first.guard.invalidate(session_id="session-of-alice")
 
-        revoked_at = time.monotonic()
         await eventually(lambda: not second.is_degraded and not second.guard.stats().entries)
-        assert time.monotonic() - revoked_at < 1.0
         assert await second.ask() == Rejected("inactive", "x_session_token")
 
 
@@ -158,7 +155,7 @@ async def test_redis_dies_and_comes_back(server: RedisServer, tried: Counter[str
         server.kill()
         await eventually(lambda: first.is_degraded and second.is_degraded)
 
-        assert await slowest(first) < 1
+        assert await slowest(first) < SOON
         await second.ask()
         first.kratos.answers = second.kratos.answers = [refused()]
         await first.guard.invalidate(session_id="session-of-alice")

@@ -193,11 +193,8 @@ async def _live(world: World) -> None:
         await one.guard.aclose()
 
 
-async def test_no_history_of_processes_brings_a_session_back(
-    monkeypatch: pytest.MonkeyPatch, tried: Counter[str]
-) -> None:
+async def test_no_history_of_processes_brings_a_session_back(tried: Counter[str]) -> None:
     """Who has heard of the revocation serves nothing from before, nor does who starts afterwards."""
-    monkeypatch.setattr("ory_guard.store_link.PATIENCE", 5.0)
     for seed in range(150):
         world = World(random.Random(seed))
         await _live(world)

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
@@ -233,7 +232,6 @@ async def test_j14_a_token_ends_with_its_session_on_every_worker(tried: Counter[
     assert isinstance(await first.ask(token), Authenticated)
     assert isinstance(await second.ask(token), Authenticated)
 
-    revoked_at = time.monotonic()
     await first.guard.invalidate(session_id=SESSION_ID)
     await eventually(lambda: second.guard._lookup.cache.revoked_at(SESSION_ID) > 0)
 
@@ -242,7 +240,6 @@ async def test_j14_a_token_ends_with_its_session_on_every_worker(tried: Counter[
         assert await bench.ask(token_of(KEY, jti="two")) == Rejected("inactive", "bearer")
     newcomer = Bench(store=MemoryStore(shelf))
     assert await newcomer.ask(token) == Rejected("inactive", "bearer")
-    assert time.monotonic() - revoked_at < 1.0
     for bench in (first, second, newcomer):
         assert bench.kratos.asked == []
         await bench.guard.aclose()

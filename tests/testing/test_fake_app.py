@@ -228,7 +228,7 @@ _METHODS = st.sampled_from(["password", "profile", "totp", "lookup_secret", "cod
 
 
 @pytest.mark.parametrize("name", ["login", "registration", "settings", "recovery", "verification"])
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(fields=st.dictionaries(st.sampled_from(_FIELDS), _JSON), method=_METHODS)
 async def test_no_form_breaks_the_fake(fake: FakeKratos, name: str, fields: dict[str, object], method: str) -> None:
     """Whatever a form holds, the answer is one that Kratos could give."""
