@@ -11,17 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from ports import free_port
+
 BINARY: Final = shutil.which("redis-server")
 WHY_NOT: Final = "redis-server is not installed (Debian package redis-server)"
 _PATIENCE: Final = 60.0
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
 
 
 class RedisServer:

@@ -87,10 +87,10 @@ async def test_a_kratos_that_is_not_there() -> None:
     """Connection refused is as much of an outage, and a fast one."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        guard = OryGuard(settings_of(kratos_public_url=f"http://127.0.0.1:{free.getsockname()[1]}"))
+        guard = OryGuard(settings_of(kratos_public_url=f"http://127.0.0.1:{free.getsockname()[1]}", timeout=60))
 
-    assert_unavailable(await call(gated(guard), headers=[SESSION_TOKEN]))
-    await guard.aclose()
+        assert_unavailable(await call(gated(guard), headers=[SESSION_TOKEN]))
+        await guard.aclose()
 
 
 async def test_a_name_that_does_not_resolve() -> None:

@@ -167,12 +167,12 @@ async def test_nobody_listens() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    upstream = Upstream(settings_of(kratos_public_url=f"http://127.0.0.1:{port}"), None)
+        upstream = Upstream(settings_of(kratos_public_url=f"http://127.0.0.1:{port}", timeout=60), None)
 
-    with pytest.raises(httpx2.ConnectError):
-        await whoami(upstream)
+        with pytest.raises(httpx2.ConnectError):
+            await whoami(upstream)
 
-    await upstream.aclose()
+        await upstream.aclose()
 
 
 @pytest.mark.parametrize("reply", [http(200, b" " * 2_049), flood], ids=["said to be", "without a length"])

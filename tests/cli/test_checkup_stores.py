@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from patients import answering, case_of, found, found_all, token_of
-from redis_server import BINARY, WHY_NOT, RedisServer, free_port
+from ports import free_port
+from redis_server import BINARY, WHY_NOT, RedisServer
 
 from ory_guard.cli.checkup import Finding
 from ory_guard.testing import FakeKratos, ManualClock

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 from served import Ended, call
 
 from ory_guard.cli.ending import ExitCode
@@ -28,9 +29,8 @@ class Ports:
     """The two ports of a fake that is being served."""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as public, socket.create_server(("127.0.0.1", 0)) as admin:
-            self.public: int = public.getsockname()[1]
-            self.admin: int = admin.getsockname()[1]
+        self.public = free_port()
+        self.admin = free_port()
 
     def wait(self, over: threading.Event) -> bool:
         """Wait until the public API answers; False if that is over before."""
@@ -83,9 +83,11 @@ def _served(errand: Errand, arguments: tuple[object, ...]) -> tuple[Ended, Any]:
 
     helper = threading.Thread(target=run)
     helper.start()
-    ended = call("fake", "--port", ports.public, "--admin-port", ports.admin, *arguments)
-    over.set()
-    helper.join()
+    try:
+        ended = call("fake", "--port", ports.public, "--admin-port", ports.admin, *arguments)
+    finally:
+        over.set()
+        helper.join()
     return ended, results[0] if results else None
 
 

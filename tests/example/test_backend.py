@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from ports import free_port
 
 from example_app.backend import from_environment
 from ory_guard.exceptions import ConfigurationError
@@ -74,8 +74,7 @@ def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
 
 def test_the_command_serves_until_it_is_stopped() -> None:
     """`python -m example_app` says where it is, answers there, and ends on Ctrl+C."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     started = start("--port", str(port), PYTHONUNBUFFERED="1")
     assert started.stdout is not None
     try:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from memory_store import SOON, eventually
-from redis_server import BINARY, WHY_NOT, RedisServer, free_port
+from ports import free_port
+from redis_server import BINARY, WHY_NOT, RedisServer
 from stub_kratos import refused
 
 from ory_guard.credentials import Credential
