@@ -29,7 +29,7 @@ NO_UUIDS = [
 ]
 NO_IDS = [
     *("", " ", "a b", "a\u00a0b", "a\u2003b", "\t", f"{SESSION_ID}\n", "\x00", "\x7f", "\u200b", "\ud800"),
-    *(b"", SESSION_ID.encode(), 7, True, 1.5, (), [SESSION_ID], {"id": SESSION_ID}, object()),
+    *(b"", SESSION_ID.encode(), 7, True, 1.5, (), [SESSION_ID], {"id": SESSION_ID}, ...),
 ]
 
 
