@@ -267,7 +267,7 @@ async def test_invalidations_are_known_for_as_long_as_an_older_answer_counts(
     clock.advance(longest + later)
     await guard.authenticate(request())
 
-    await guard.invalidate(session_id="one more")
+    await guard.invalidate(session_id="one-more")
 
     assert guard.stats().entries == (0 if later < 0 else 1)
 
