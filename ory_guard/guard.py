@@ -45,7 +45,7 @@ class OryGuard:
 
     Args:
         settings: How it is set up.
-        traits: A frozen pydantic model for the identity's traits; without it they are a read-only dict.
+        traits: A pydantic model for the identity's traits, frozen at every depth; without it a frozen dict.
         transport: The HTTP transport to use instead of a pool of its own (`httpx2.ASGITransport(app=fake.app)`
             in tests); it is not closed.
         store: What this process shares with others, such as `ory_guard.redis.RedisSessionStore`.
@@ -64,7 +64,7 @@ class OryGuard:
         stats: Returns what this guard did so far, as `GuardStats`.
 
     Raises:
-        ConfigurationError: The traits model is not frozen, or there are `tokens` while `bearer` is not accepted.
+        ConfigurationError: If the traits model is mutable, or there are `tokens` while `bearer` is not accepted.
     """
 
     def __init__(

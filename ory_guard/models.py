@@ -6,16 +6,17 @@ can't carry (NaN, infinities, integers beyond a double) are nonsense. Whatever a
 it is shared with the next request of the same session.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Annotated, Any, ClassVar, Generic, NoReturn, Self
+from typing import Annotated, Any, ClassVar, Generic, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, field_validator, model_validator
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import TypeVar
+
+from ory_guard.frozen import FrozenDict, find_mutable, freeze, refuse_change
 
 __all__ = [
     "AuthenticationMethod",
@@ -32,30 +33,6 @@ __all__ = [
 ]
 
 _RFC3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
-_DOUBLE_BITS = 1024
-
-
-def _refuse(_self: object, *_args: object, **_kwargs: object) -> NoReturn:
-    message = "a session's values are shared between requests and can't be changed: change a copy"
-    raise TypeError(message)
-
-
-class FrozenDict(dict[str, Any]):
-    """A `dict` that can be read and serialised, and not changed."""
-
-    __slots__ = ()
-
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, _memo: object) -> Self:
-        return self
-
-    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, Any]]]:
-        return type(self), (dict(self),)
 
 
 class _FieldNames(set[str]):
@@ -64,9 +41,9 @@ class _FieldNames(set[str]):
 
     __slots__ = ()
 
-    add = discard = remove = pop = clear = update = _refuse
-    difference_update = intersection_update = symmetric_difference_update = _refuse
-    __ior__ = __iand__ = __isub__ = __ixor__ = _refuse
+    add = discard = remove = pop = clear = update = refuse_change
+    difference_update = intersection_update = symmetric_difference_update = refuse_change
+    __ior__ = __iand__ = __isub__ = __ixor__ = refuse_change
 
     def __copy__(self) -> set[str]:
         return set(self)
@@ -76,24 +53,6 @@ class _FieldNames(set[str]):
 
 
 _shared_names = lru_cache(maxsize=256)(_FieldNames)
-
-
-def freeze(value: Any) -> Any:
-    """Return `value` with every dict and list in it made immutable.
-
-    Raises:
-        ValueError: A number in it is not finite, or is an integer that no double can hold.
-    """
-    kind = type(value)
-    if kind is str or value is None or kind is bool:
-        return value
-    if kind is dict:
-        return FrozenDict({key: freeze(item) for key, item in value.items()})
-    if kind is list:
-        return tuple([freeze(item) for item in value])
-    if (kind is float and not math.isfinite(value)) or (kind is int and value.bit_length() > _DOUBLE_BITS):
-        raise ValueError("a number is not finite")
-    return value
 
 
 class _Rfc3339:
@@ -230,6 +189,8 @@ class Identity(KratosModel, Generic[TraitsT]):
     @field_validator("traits", "metadata_public", mode="after")
     @classmethod
     def _freeze_values(cls, value: Any) -> Any:
+        if isinstance(value, BaseModel) and (found := find_mutable(value, type(value).__name__)):
+            raise PydanticCustomError("mutable", "{found}, which can be changed", {"found": found})
         return freeze(value)
 
 

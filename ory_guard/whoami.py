@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from ory_guard.credentials import Credential
-from ory_guard.exceptions import ConfigurationError
+from ory_guard.frozen import refuse_mutable_model
 from ory_guard.models import Session
 from ory_guard.outcomes import Answered, Authenticated, Rejected, SecondFactorRequired, Unavailable
 from ory_guard.settings import GuardSettings
@@ -107,7 +108,7 @@ class WhoamiReader:
         try:
             session = self._session_model.model_validate_json(answer.body)
         except ValidationError as error:
-            places = {_place(fault["loc"]) for fault in error.errors(include_input=False)}
+            places = {_place(fault) for fault in error.errors(include_input=False)}
             return _nonsense(f"the session is not readable at {', '.join(sorted(places))}")
         left = session.expires_at.timestamp() - now
         if not self._is_live(session, left):
@@ -148,17 +149,15 @@ class WhoamiReader:
         return _nonsense("a 403 without an error id that is known")
 
 
-def _place(path: Iterable[int | str]) -> str:
-    text = ".".join(map(str, path)) or "body"
+def _place(fault: ErrorDetails) -> str:
+    text = ".".join(map(str, fault["loc"])) or "body"
+    if fault["type"] == "mutable":
+        return f"{text} ({fault['msg']})"
     return text if text.isprintable() else ascii(text)  # keys of traits may be their owner's
 
 
 def _typed(traits: type[Any]) -> type[Session[Any]]:
-    if not getattr(traits, "model_config", {}).get("frozen"):
-        raise ConfigurationError(
-            f"traits: {traits!r} is not allowed: use a pydantic model with model_config = ConfigDict(frozen=True), "
-            "since a session is shared between requests"
-        )
+    refuse_mutable_model(traits)
     return cast("type[Session[Any]]", Session.__class_getitem__(traits))
 
 

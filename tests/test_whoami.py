@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from stub_kratos import NOW, Told, moment, refused, session_body, settings_of, s
 
 from ory_guard import Authenticated, Rejected, SecondFactorRequired, Unavailable
 from ory_guard.credentials import Credential
+from ory_guard.models import FrozenDict
 from ory_guard.whoami import Answer, Reading, WhoamiReader, retry_after_seconds
 
 TOKEN = Credential("x_session_token", b"", b"ory_st_secret")
@@ -270,7 +270,7 @@ class Counts(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    counts: Mapping[str, int]
+    counts: FrozenDict[int]
 
 
 def test_a_place_that_its_owner_named_begins_no_record_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
