@@ -9,6 +9,8 @@ from ory_guard import pages
 from ory_guard.bounces import count_bounce
 from ory_guard.exceptions import (
     EnrollmentRequired,
+    KratosRateLimited,
+    KratosUnavailable,
     OryGuardError,
     ReauthenticationRequired,
     Refusal,
@@ -21,7 +23,7 @@ from ory_guard.redirects import enrollment_url, login_url, safe_return_to
 from ory_guard.scope import Check, check_in, page_url
 from ory_guard.settings import GuardSettings, origin_of
 
-__all__ = ["Answer", "answer", "answer_refusal", "arrange_answer", "is_navigation"]
+__all__ = ["Answer", "answer", "answer_refusal", "arrange_answer", "is_navigation", "refusal_for"]
 
 Send = Callable[[Any], Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]
@@ -118,7 +120,7 @@ def answer(refusal: Refusal, scope: Mapping[str, Any], check: Check) -> Answer:
 
 def _location(refusal: Refusal, settings: GuardSettings, return_to: str | None) -> str | None:
     match refusal:
-        case SessionRequired():
+        case SessionRequired(failures=()):  # otherwise the credential is the problem, and a login is not the answer
             return login_url(settings, return_to=return_to)
         case StepUpRequired():
             return login_url(settings, aal="aal2", return_to=return_to)
@@ -189,8 +191,19 @@ async def answer_refusal(connection: Any, refusal: Exception) -> Answer:
     return answer(refusal, connection.scope, check)
 
 
+async def answer_unavailable(connection: Any, error: Exception) -> Answer:
+    """Answer a `KratosUnavailable` as a Starlette exception handler does."""
+    assert isinstance(error, KratosUnavailable)  # noqa: S101 - what it is registered for
+    return await answer_refusal(connection, refusal_for(error))
+
+
+def refusal_for(error: KratosUnavailable) -> SessionCheckUnavailable:
+    """Return the 503 refusal for a call to Kratos that failed."""
+    return SessionCheckUnavailable(retry_after=error.retry_after if isinstance(error, KratosRateLimited) else 1)
+
+
 def arrange_answer(scope: Mapping[str, Any]) -> None:
-    """Have Starlette turn a `Refusal` into its answer right at the route, so that it passes outward normally.
+    """Have Starlette answer a `Refusal` or `KratosUnavailable` at the route, so that it passes outward normally.
 
     Raised through the middlewares in between instead, it would be a 500 in mounted applications and behind
     every `except Exception`. A handler that the application registered wins. Without Starlette there is no such
@@ -199,3 +212,4 @@ def arrange_answer(scope: Mapping[str, Any]) -> None:
     handlers = scope.get("starlette.exception_handlers")
     if handlers is not None and OryGuardError not in handlers[0]:
         handlers[0].setdefault(Refusal, answer_refusal)
+        handlers[0].setdefault(KratosUnavailable, answer_unavailable)

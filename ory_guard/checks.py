@@ -86,7 +86,7 @@ class Checks:
         flight = None if alone else flights.joinable(slot)
         if flight is None:
             check = self._check
-            if no_cache or (self._second is None and not self._is_token(credential)):
+            if no_cache or (self._second is None and not self.is_token(credential)):
                 if (held := self._held(key)) is not None:
                     return held
                 check = self._ask_kratos
@@ -98,7 +98,8 @@ class Checks:
                 notify(self._listeners, CheckShared(key.hex()[:8]))
         return await flight.fact()
 
-    def _is_token(self, credential: Credential) -> bool:
+    def is_token(self, credential: Credential) -> bool:
+        """Return whether the credential is a JWT that is verified here."""
         return self._tokens is not None and self._tokens.takes(credential)
 
     async def _check(self, key: bytes, credential: Credential, *, no_cache: bool) -> Fact:
@@ -116,7 +117,7 @@ class Checks:
         fact = Fact(reading.outcome, asked_at, reading.set_cookies)
         self._report(key, reading.outcome)
         self._tell(key, fact, status)
-        if isinstance(reading.outcome, Unavailable) or self._is_token(credential):
+        if isinstance(reading.outcome, Unavailable) or self.is_token(credential):
             # What Kratos thinks of a token says nothing about what the token itself proves.
             return fact
         entry = None

@@ -7,7 +7,7 @@ can't be sent. Nothing is unquoted or unescaped: parsers that do disagree about 
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal, NamedTuple
 
 from ory_guard.settings import GuardSettings
@@ -19,6 +19,8 @@ Header = tuple[bytes, bytes]
 
 # A named tuple's own constructor is a function in between, which costs more than all else about it.
 _new: Final = tuple.__new__
+
+_MOST_COOKIES: Final = 2
 
 # RFC 9110 field values without spaces, and RFC 6265's cookie-octet.
 _VISIBLE: Final = bytes(range(0x21, 0x7F))
@@ -87,6 +89,34 @@ class CredentialReader:
         if isinstance(found, Credential) and not self.is_sendable(found):
             return Unusable(found.kind, "malformed")
         return found
+
+    def read_each(self, headers: Iterable[Header]) -> tuple[Credential, ...] | Unusable:
+        """Return every credential of the kind that counts, each of which can be sent to Kratos by itself.
+
+        Two session cookies that differ are two credentials; more are ambiguous. A browser sends two when an earlier
+        login left a cookie for another domain or path.
+
+        Args:
+            headers: As for `read`.
+
+        Returns:
+            None, one or two credentials, in the order of the request; `Unusable` if one of them can't be sent.
+        """
+        carriers, found = self.find(headers)
+        if found is None:
+            return ()
+        each = dict.fromkeys(self._cookies(carriers) if found.kind == "cookie" else [found])
+        credentials = tuple(one for one in each if isinstance(one, Credential))
+        if len(credentials) != len(each) or len(credentials) > _MOST_COOKIES:
+            return Unusable(found.kind, "ambiguous")
+        return credentials if all(map(self.is_sendable, credentials)) else Unusable(found.kind, "malformed")
+
+    def _cookies(self, headers: Iterable[Header]) -> Iterator[Credential]:
+        for name, value in headers:
+            if name == b"cookie":
+                for cookie, blanks in self._pairs(b";" + value):
+                    if stripped := blanks.rstrip(b" \t"):
+                        yield Credential("cookie", cookie, stripped)
 
     def find(self, headers: Iterable[Header]) -> tuple[list[Header], Credential | Unusable | None]:
         """Return the headers that can carry a credential, and the one they carry, whether it `is_sendable` or not.

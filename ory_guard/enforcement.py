@@ -9,7 +9,6 @@ from ory_guard.answers import arrange_answer
 from ory_guard.cache import Clock
 from ory_guard.events import Listeners, Refused, notify
 from ory_guard.exceptions import (
-    CsrfViolation,
     EnrollmentRequired,
     Failure,
     ReauthenticationRequired,
@@ -96,7 +95,7 @@ class Enforcement:
             publish(scope, check, await self._lookup.ask(check, again=True))
             verdict = await self._decide(scope, check, requirement)
         if isinstance(verdict, Refusal):
-            raise self._refused(scope, check, verdict)
+            raise self.refused(scope, check, verdict)
         check.passed = True
         if requirement not in check.requirements:  # a socket's handler may ask for each message
             check.requirements += (requirement,)
@@ -159,18 +158,8 @@ class Enforcement:
             return outcome.session
         return None
 
-    def refuse_cross_site(self, scope: Mapping[str, Any], check: Check) -> None:
-        """Refuse a request whose credential is a cookie and that a page of another site may have sent.
-
-        Raises:
-            CsrfViolation: If it is one.
-        """
-        rejected = isinstance(check.outcome, Rejected) and check.outcome.reason == "origin"
-        by_cookie = check.credential is not None and check.credential.kind == "cookie"
-        if rejected or (by_cookie and self._gate.is_cross_site(scope)):
-            raise self._refused(scope, check, CsrfViolation())
-
-    def _refused(self, scope: Mapping[str, Any], check: Check, refusal: Refusal) -> Refusal:
+    def refused(self, scope: Mapping[str, Any], check: Check, refusal: Refusal) -> Refusal:
+        """Report a refusal, and return it to be raised."""
         check.refused, check.refusal = True, refusal
         if self._listeners:
             notify(self._listeners, Refused(refusal.code))

@@ -47,7 +47,7 @@ __all__ = [
 class Failure(TypedDict):
     """One unmet condition of a requirement; `expected` and `actual` never contain traits.
 
-    `id` is `aal`, `max_age`, `authentication_methods`, `verified`, `organization` or `when`.
+    `id` is an argument of `require()` (`aal`, `max_age`, …), or `credential` for a logout.
     """
 
     id: str
@@ -173,12 +173,7 @@ class KratosTimeout(KratosUnavailable):
 
 
 class KratosRateLimited(KratosUnavailable):
-    """Kratos answered 429.
-
-    Args:
-        message: What happened.
-        retry_after: Seconds to wait, 1 to 60.
-    """
+    """Kratos answered 429; `retry_after` is the number of seconds to wait, from 1 to 60."""
 
     code = "kratos_rate_limited"
 
@@ -200,6 +195,7 @@ class KratosAPIError(OryGuardError):
         message: The operation and the status; never a credential.
         status_code: The status of the response.
         error_id: Kratos' `error.id`, if present.
+        error_code: Kratos' `error.code`, if present.
         reason: Kratos' `error.reason`, if present.
         redirect_browser_to: The URL to redirect the browser to, if present.
         continue_with: The next steps in `error.details.continue_with`, such as a verification flow.
@@ -214,12 +210,13 @@ class KratosAPIError(OryGuardError):
         *,
         status_code: int,
         error_id: str | None = None,
+        error_code: int | None = None,
         reason: str | None = None,
         redirect_browser_to: str | None = None,
         continue_with: "tuple[ContinueWith, ...]" = (),
         set_cookies: tuple[str, ...] = (),
     ) -> None:
-        self.status_code, self.error_id, self.reason = status_code, error_id, reason
+        self.status_code, self.error_id, self.error_code, self.reason = status_code, error_id, error_code, reason
         self.redirect_browser_to, self.continue_with = redirect_browser_to, continue_with
         self.set_cookies = set_cookies
         super().__init__(message)

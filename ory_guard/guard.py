@@ -17,7 +17,7 @@ from ory_guard.events import Listener, Listeners, SessionsInvalidated, notify
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.gate import Gate
 from ory_guard.ids import id_spellings
-from ory_guard.logout import end_session_at_kratos, logout_link
+from ory_guard.logout import Logout
 from ory_guard.lookup import ANONYMOUS, SessionLookup, TellStats
 from ory_guard.models import Session
 from ory_guard.outcomes import Authenticated, Outcome
@@ -107,6 +107,14 @@ class OryGuard:
         self.look: Callable[[Mapping[str, Any], Check], None] = self._lookup.look
         self.ask: Callable[[Check], Awaitable[Outcome]] = self._lookup.ask
         self.stats: TellStats = self._lookup.stats
+        self._logout = Logout(
+            self._lookup,
+            self._enforcement,
+            gate,
+            app_url=settings.app_url,
+            client=lambda: self.client,
+            invalidate=self.invalidate,
+        )
         self._watched: WeakSet[asyncio.Event] = WeakSet()
         self._client: FrontendClient | None = None
 
@@ -182,52 +190,40 @@ class OryGuard:
             aal: `aal2` for the second factor.
             refresh: Ask even who is signed in already.
         """
-        target = page_url(self.settings, scope_of(connection))
-        if return_to is not None and target is not None:
-            target = safe_return_to(return_to, self.settings)
+        if return_to is not None and self.settings.app_url is not None:
+            target: str | None = safe_return_to(return_to, self.settings)
+        else:
+            target = page_url(self.settings, scope_of(connection))
         return login_url(self.settings, aal=aal, refresh=refresh, return_to=target)
 
     async def logout_url(self, connection: Any, *, return_to: str | None = None) -> str | None:
-        """Return Kratos' one-time link that signs this browser out, or None where no cookie is signed in.
+        """Return Kratos' one-time logout URL for this browser, or None without a session cookie that Kratos knows.
 
         Args:
             connection: The request.
-            return_to: Where to go afterwards; Kratos has to allow it.
+            return_to: The page to return to; Kratos must allow it.
 
         Raises:
-            KratosUnavailable: Kratos could not be asked.
+            KratosUnavailable: If Kratos can't be reached, or gives an unexpected answer.
         """
-        scope = scope_of(connection)
-        credential = self._lookup.credential(scope)
-        if credential is None or credential.kind != "cookie":
-            return None
-        check = check_in(scope)
-        if check is not None:
-            check.private = True
-        return await logout_link(self.client, credential, return_to)
+        return await self._logout.url(scope_of(connection), return_to)
 
-    async def end_session(self, connection: Any) -> tuple[str, ...]:
-        """Sign the caller out: at Kratos, and in what is kept here.
+    async def logout(self, connection: Any) -> tuple[str, ...]:
+        """End the session of this request at Kratos, and invalidate what is cached about it.
+
+        Two session cookies that differ are both ended; without a credential there is nothing to end.
 
         Returns:
-            Kratos' `Set-Cookie` values, which the browser has to get.
+            The `Set-Cookie` values for the browser: Kratos' own, and those that expire the cookie.
 
         Raises:
-            CsrfViolation: The request was made by a foreign page.
-            KratosUnavailable: Kratos could not be asked, so nobody is signed out.
+            CsrfViolation: If the credential is a cookie and the request is cross-site, with any method.
+            SessionRequired: If the credential is malformed or ambiguous, or a JWT that is not accepted.
+            RequirementNotMet: If the credential is a JWT.
+            KratosUnavailable: If a session may not have ended. If one of two has ended, the middleware adds its
+                `Set-Cookie` values to the response.
         """
-        scope = scope_of(connection)
-        check = await self._enforcement.checked(scope)
-        self._enforcement.refuse_cross_site(scope, check)
-        credential = check.credential
-        if credential is None or check.key is None:
-            return ()
-        set_cookies = await end_session_at_kratos(self.client, credential)
-        check.set_cookies = ()  # whoami may have issued the cookie anew that is deleted now
-        await self._lookup.forget(check.key, credential)
-        if isinstance(check.outcome, Authenticated):
-            await self.invalidate(session_id=check.outcome.session.id)
-        return set_cookies
+        return await self._logout.log_out(scope_of(connection))
 
     async def invalidate(self, *, session_id: _Id | None = None, identity_id: _Id | None = None) -> None:
         """Invalidate everything cached about a session, or about all sessions of an identity.

@@ -5,12 +5,12 @@ Nothing in here raises what goes wrong: whatever breaks in a check is `Unavailab
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from ory_guard.cache import Clock, SessionCache, SessionStore
 from ory_guard.checks import Checks
-from ory_guard.credentials import Credential, CredentialHasher, CredentialReader, Unusable
+from ory_guard.credentials import Credential, CredentialHasher, CredentialReader, Header, Unusable
 from ory_guard.events import Listeners, SessionCacheHit, SessionCacheMiss, notify
 from ory_guard.gate import SAFE_METHODS, Gate
 from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, Source, Unavailable
@@ -49,6 +49,7 @@ class SessionLookup:
         heard: Called after other processes revoked something.
 
     Attributes:
+        key: Returns the cache key of a credential.
         second: The second level, where there is a store.
         hits: How many requests found a fresh answer.
         misses: How many did not.
@@ -74,7 +75,7 @@ class SessionLookup:
         self._reader = CredentialReader(settings)
         keys = (secrets.token_bytes(32),) if store is None else store.hashing_keys
         hashers = [CredentialHasher(key, settings.kratos_public_url, self._reader.names) for key in keys]
-        self._key = hashers[0].key
+        self.key: Callable[[Credential], bytes] = hashers[0].key
         longest = settings.timeout + max(settings.cache_ttl, settings.negative_ttl)
         if tokens is not None:
             longest = max(longest, tokens.max_lifetime + 2 * tokens.clock_skew)
@@ -137,7 +138,7 @@ class SessionLookup:
 
     def _recall(self, check: Check, credential: Credential) -> None:
         check.credential = credential
-        key = self._key(credential)
+        key = self.key(credential)
         entry = self.cache.get(key)
         if entry is None:
             self._miss(check, key, credential)
@@ -195,6 +196,10 @@ class SessionLookup:
         if not isinstance(credential, Credential):
             return None
         return None if credential.kind == "cookie" and self._gate.is_cross_site(scope) else credential
+
+    def credentials(self, headers: Iterable[Header]) -> tuple[Credential, ...] | Unusable:
+        """Return the credentials of the kind that counts: none, one, or two cookies that differ."""
+        return self._reader.read_each(headers)
 
     def invalidate(self, *ids: str) -> None:
         """Let no answer about these sessions or identities count that was asked for before now."""

@@ -8,16 +8,10 @@ what dependencies are for.
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
-from ory_guard.answers import answer
+from ory_guard.answers import answer, refusal_for
 from ory_guard.bounces import forget_bounces, has_bounced
 from ory_guard.credentials import Header
-from ory_guard.exceptions import (
-    ConfigurationError,
-    KratosRateLimited,
-    KratosUnavailable,
-    Refusal,
-    SessionCheckUnavailable,
-)
+from ory_guard.exceptions import ConfigurationError, KratosUnavailable, Refusal
 from ory_guard.guard import OryGuard
 from ory_guard.outcomes import Anonymous
 from ory_guard.resolver import MISDIRECTED, GuardResolver, Resolve
@@ -175,8 +169,7 @@ def _refusal_of(error: BaseException | None, check: Check) -> Refusal | None:
         # Starlette raises it from the refusal that a mounted application answered with a 500.
         error = error.__cause__
     if isinstance(error, KratosUnavailable):
-        retry_after = error.retry_after if isinstance(error, KratosRateLimited) else 1
-        return SessionCheckUnavailable(retry_after=retry_after)
+        return refusal_for(error)
     return error if isinstance(error, Refusal) else None
 
 

@@ -42,6 +42,7 @@ _CONDITIONS: Final = {
     "authentication_methods": "the method you signed in with",
     "verified": "a verified address",
     "organization": "membership in an organization",
+    "credential": "the session cookie or token of the request",
     "when": "a condition of this application",
 }
 

@@ -125,23 +125,25 @@ class SessionRequiredMiddleware:
 
 
 async def logout_response(request: Request, *, return_to: str | None = None) -> Response:
-    """Sign the caller out, at Kratos and here, and answer: 303 for a browser's form, 204 for everybody else.
+    """Log the caller out at Kratos and here, and return the response: 303 for a browser's form, 204 otherwise.
 
-    For a route of the application's own that takes POST: a GET could be made by any page with an image.
+    For a POST route of the application: any page of another site can cause a GET.
 
     Args:
         request: The request.
-        return_to: Where a browser goes afterwards; only addresses of the application are taken.
+        return_to: The page that a browser is sent to afterwards; it must belong to the application.
 
     Raises:
-        ConfigurationError: The request is no POST, or the middleware is not there.
-        CsrfViolation: The request was made by a foreign page.
-        KratosUnavailable: Kratos could not be asked, so nobody is signed out.
+        ConfigurationError: If the method is not POST, or the middleware is not installed.
+        Refusal: As for `OryGuard.logout`: 403 for a cross-site request or a JWT, 401 for an invalid credential.
+        KratosUnavailable: If a session may not have ended; answered 503.
     """
     if request.method != "POST":
-        raise ConfigurationError("logout_response was called for a GET; give its route methods=['POST']")
+        raise ConfigurationError(
+            f"logout_response does not accept {request.method}: give its route methods=['POST']"
+        )
     guard = guard_in(request.scope)
-    set_cookies = await guard.end_session(request)
+    set_cookies = await guard.logout(request)
     response = Response(status_code=204)
     if guard.settings.app_url is not None and is_navigation(request.scope):
         response = RedirectResponse(safe_return_to(return_to, guard.settings), status_code=303)

@@ -381,3 +381,30 @@ def test_keys_depend_on_the_secret_and_on_kratos() -> None:
 
     assert len(keys) == 3
     assert not any(b"t1" in key for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([], ()),
+        ([(b"cookie", b"theme=dark; s=")], ()),
+        ([(b"cookie", b"s=a; s=a")], (Credential("cookie", b"s", b"a"),)),
+        ([(b"cookie", b"s=b; s=; s=a")], (Credential("cookie", b"s", b"b"), Credential("cookie", b"s", b"a"))),
+        (
+            [(b"cookie", b"s=a"), (b"cookie", b"s=b")],
+            (Credential("cookie", b"s", b"a"), Credential("cookie", b"s", b"b")),
+        ),
+        ([(b"authorization", b"Bearer t"), (b"cookie", b"s=a")], (Credential("cookie", b"s", b"a"),)),
+        ([(b"x-session-token", b"t"), (b"cookie", b"s=a; s=b")], (Credential("x_session_token", b"", b"t"),)),
+        ([(b"authorization", b"Bearer t")], (Credential("bearer", b"", b"t"),)),
+        ([(b"cookie", b"s=a; s=b; s=c")], Unusable("cookie", "ambiguous")),
+        ([(b"cookie", b"s=a; s=b,")], Unusable("cookie", "malformed")),
+        ([(b"cookie", b"s=,")], Unusable("cookie", "malformed")),
+        ([(b"x-session-token", b"t"), (b"x-session-token", b"u")], Unusable("x_session_token", "ambiguous")),
+        ([(b"authorization", b"Bearer t"), (b"authorization", b"Basic t")], Unusable("bearer", "ambiguous")),
+        ([(b"x-session-token", b"a b"), (b"cookie", b"s=a")], Unusable("x_session_token", "malformed")),
+    ],
+)
+def test_read_each_returns_up_to_two_cookies(headers: list[tuple[bytes, bytes]], expected: Any) -> None:
+    """Of the kind that counts; one that can't be sent hides the others, and a third makes all of them ambiguous."""
+    assert CredentialReader(settings_of(cookie_names=("s",))).read_each(headers) == expected

@@ -149,7 +149,7 @@ async def test_the_method_counts_as_it_is_at_the_gate() -> None:
         scope["method"] = "DELETE"
         assert await guard.enforce_optional(scope) is None
         with pytest.raises(CsrfViolation):
-            await guard.end_session(scope)
+            await guard.logout(scope)
         await guard.require(scope)
 
     app = OrySessionMiddleware(override_method, guard=guard)

@@ -78,7 +78,7 @@ async def test_a_browser_is_signed_out_and_sent_on() -> None:
     answered = await leave(bench, SESSION_COOKIE, NAVIGATE, (b"sec-fetch-site", b"same-origin"), query=b"to=/bye")
 
     assert (answered.status, answered.header(b"location")) == (303, f"{APP}/bye".encode())
-    assert answered.all(b"set-cookie") == [CLEARED.encode()]
+    assert answered.all(b"set-cookie")[0] == CLEARED.encode()
     assert answered.header(b"cache-control") == b"no-store"
     assert paths(bench) == [
         "GET /sessions/whoami",
@@ -94,7 +94,9 @@ async def test_a_cookie_that_was_issued_anew_does_not_survive_the_sign_out() -> 
     """Kratos may issue one when it is asked whose session it is that ends, a moment before it is cleared."""
     bench = Bench(Kratos(signed_in().with_header("set-cookie", "ory_kratos_session=anew; Path=/")))
 
-    assert (await leave(bench, SESSION_COOKIE)).all(b"set-cookie") == [CLEARED.encode()]
+    cleared, *expired = (await leave(bench, SESSION_COOKIE)).all(b"set-cookie")
+    assert cleared == CLEARED.encode()
+    assert all(b"=; Max-Age=0; " in value for value in expired)
 
 
 @pytest.mark.parametrize("asks", ["logout_url", "authenticate"])
@@ -125,14 +127,13 @@ async def test_who_is_not_signed_in_is_signed_out_already() -> None:
     assert (await leave(nobody)).status == 204
     assert paths(nobody) == []
     assert (await leave(gone, SESSION_COOKIE)).status == 204
-    assert (await leave(nobody, (b"x-session-token", b"a b"))).status == 204
 
 
 async def test_who_lacks_the_second_factor_can_leave() -> None:
     """Kratos lets an aal1 session sign out."""
     bench = Bench(Kratos(STEP_UP))
 
-    assert (await leave(bench, SESSION_COOKIE)).all(b"set-cookie") == [CLEARED.encode()]
+    assert (await leave(bench, SESSION_COOKIE)).all(b"set-cookie")[0] == CLEARED.encode()
     asked = paths(bench).count("GET /sessions/whoami")
     await bench.outcome(SESSION_COOKIE)
     assert paths(bench).count("GET /sessions/whoami") == asked + 1
@@ -142,16 +143,7 @@ async def test_who_only_stands_in_for_a_session_signs_nobody_out() -> None:
     """In a test with `override` the request's own credential, if any, is left alone."""
     bench = Bench(Kratos())
     with bench.guard.override(None):
-        assert await bench.guard.end_session(request(SESSION_COOKIE, method="POST")) == ()
-
-    assert paths(bench) == []
-
-
-async def test_a_credential_that_cannot_be_sent_is_not_sent_to_sign_out_either() -> None:
-    """It is nobody's, so there is nothing to end."""
-    bench = Bench(Kratos())
-    for value in (COOKIE + b'"', COOKIE + b"; ory_kratos_session=other"):
-        assert await bench.guard.end_session(request((b"cookie", value), method="POST")) == ()
+        assert await bench.guard.logout(request(SESSION_COOKIE, method="POST")) == ()
 
     assert paths(bench) == []
 
@@ -167,7 +159,7 @@ async def test_no_foreign_page_can_sign_somebody_out() -> None:
         await leave(bench, SESSION_COOKIE, method="GET")
     scope = request(SESSION_COOKIE, (b"origin", b"https://evil.test"), method="POST")
     with pytest.raises(CsrfViolation):
-        await bench.guard.end_session(scope)
+        await bench.guard.logout(scope)
     assert await bench.guard.logout_url(scope) is None
     assert paths(bench) == ["GET /sessions/whoami"]  # of the GET
 
@@ -193,7 +185,7 @@ async def test_when_kratos_cannot_be_asked_nobody_is_signed_out() -> None:
 
     assert (await leave(bench, SESSION_COOKIE)).status == 503
     with pytest.raises(KratosUnavailable):
-        await bench.guard.end_session(request(SESSION_COOKIE))
+        await bench.guard.logout(request(SESSION_COOKIE))
 
 
 class LateKratos(StubKratos):
@@ -225,7 +217,7 @@ async def test_no_answer_under_way_outlasts_the_sign_out() -> None:
         await asyncio.sleep(0)
     assert len(kratos.asked) == 2
 
-    await guard.end_session(scope)
+    await guard.logout(scope)
     kratos.delivers.set()
     await asking
     kratos.answers = [refused(401)]
@@ -242,7 +234,7 @@ async def test_no_answer_that_is_kept_outlasts_the_sign_out(credential: tuple[by
     bench.kratos.answers = [Kratos()]
     assert isinstance(await bench.outcome(credential), Authenticated)
 
-    await bench.guard.end_session(scope)
+    await bench.guard.logout(scope)
     bench.kratos.answers = [refused(401)]
 
     assert isinstance(await bench.outcome(credential), Rejected)
@@ -266,17 +258,7 @@ async def test_any_other_refusal_is_an_outage(step: Any, status: int) -> None:
 
     assert (await leave(bench, SESSION_COOKIE)).status == 503
     with pytest.raises(KratosProtocolError, match=str(status)):
-        await bench.guard.end_session(request(SESSION_COOKIE))
-
-
-@pytest.mark.parametrize("status", [401, 403, 404])
-async def test_any_refusal_of_a_tokens_end_is_an_outage(status: int) -> None:
-    """Kratos answers 204 for a token that is dead already, so whatever says otherwise is not Kratos."""
-    kratos = Kratos()
-    kratos.answers["/self-service/logout/api"] = refused(status)
-    bench = Bench(kratos)
-
-    assert (await leave(bench, SESSION_TOKEN)).status == 503
+        await bench.guard.logout(request(SESSION_COOKIE))
 
 
 async def test_a_page_can_link_to_kratos_own_logout() -> None:

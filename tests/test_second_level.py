@@ -267,6 +267,6 @@ async def test_a_sign_out_takes_from_the_store_what_it_has_about_the_credential(
     assert isinstance(await second.guard.authenticate(scope), Unavailable)
     await first.share()
 
-    await second.guard.end_session(scope)
+    await second.guard.logout(scope)
 
     await eventually(lambda: not shelf.entries)

@@ -119,7 +119,8 @@ def _api_error(operation: Operation, response: Answer, body: Mapping[str, Any]) 
     shown = f"{response.status} {error_id}" if error_id and _ERROR_ID.fullmatch(error_id) else f"{response.status}"
     if error_class is None or (error_class is BrowserLocationChangeRequired and redirect is None):
         message = f"{operation.name}: Kratos responded with {shown}"
-        return KratosAPIError(message, status_code=response.status, **attributes)
+        code = error.get("code") if isinstance(error.get("code"), int) else None
+        return KratosAPIError(message, status_code=response.status, error_code=code, **attributes)
     message = f"{operation.name}: {_HINTS[error_class]} (Kratos responded with {shown})"
     return error_class(message, use_flow_id=_text(body.get("use_flow_id")), **attributes)
 

@@ -93,7 +93,7 @@ async def test_who_signs_out_is_who_came_in(kratos: RawKratos) -> None:
 
     async def endpoint(scope: Any, receive: Any, send: Any) -> None:
         scope["headers"] = [(b"cookie", b"ory_kratos_session=ck-B")]
-        await bench.guard.end_session(scope)
+        await bench.guard.logout(scope)
         await Answer(204, [], b"")(scope, receive, send)
 
     await call(OrySessionMiddleware(endpoint, guard=bench.guard), Request((_COOKIE,), method="POST"))

@@ -34,7 +34,7 @@ async def test_s13_cancelled_questions_cross_no_answers(server: RedisServer, tri
         await worker.ask(b"tok-A")
         await worker.ask(b"tok-B")
         await until_stored(server, 2)
-        hasher = worker.guard._lookup._key
+        hasher = worker.guard._lookup.key
         assert worker.guard._lookup.second is not None
     async with line_to(server.port, 0.02) as line:
         store = RedisSessionStore(line.url, secrets=[SECRET], max_connections=2)

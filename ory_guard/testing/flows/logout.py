@@ -40,16 +40,17 @@ class LogoutEndpoints:
         return FakeResponse.redirect(request.method, return_to or self._server.settings.logout_return_url)
 
     def perform_native(self, request: FakeRequest) -> FakeResponse:
-        """`perform_native_logout`: revoke the session of a token. Unknown and expired tokens are accepted."""
+        """`perform_native_logout`: revoke the session of a token; only an unknown token is refused."""
         try:
             token = request.payload().get("session_token")
         except MalformedBodyError as error:
             raise ApiError(400, reason=f"The request body is invalid: {error}.") from error
-        if not token or not isinstance(token, str):
-            raise ApiError(403, reason="The session token is missing or malformed.")
-        session = self._server.store.sessions_by_token.get(token)
-        if session is not None:
-            session.active = False
+        session = self._server.store.sessions_by_token.get(token) if isinstance(token, str) else None
+        if session is None:
+            raise ApiError(
+                403, reason="The provided Ory Session Token could not be found, is invalid, or otherwise malformed."
+            )
+        session.active = False
         return FakeResponse(204)
 
     def _require_session(self, request: FakeRequest) -> Session:
