@@ -1,7 +1,7 @@
 """Requirements: asked of an outcome on every request, and of an open connection as long as it lasts."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable, Coroutine, Mapping, MutableMapping
 from math import inf
 from typing import Any, Final
 
@@ -27,8 +27,8 @@ from ory_guard.settings import GuardSettings
 
 __all__ = ["Enforce", "EnforceOptional", "Enforcement"]
 
-Enforce = Callable[[MutableMapping[str, Any], Requirement], Awaitable[Session[Any]]]
-EnforceOptional = Callable[[MutableMapping[str, Any]], Awaitable[Session[Any] | None]]
+Enforce = Callable[[MutableMapping[str, Any], Requirement], Coroutine[Any, Any, Session[Any]]]
+EnforceOptional = Callable[[MutableMapping[str, Any]], Coroutine[Any, Any, Session[Any] | None]]
 
 _ASK_AGAIN_AFTER: Final = 1.0
 _CURED_BY_A_SIGN_IN: Final = (StepUpRequired, EnrollmentRequired, ReauthenticationRequired)

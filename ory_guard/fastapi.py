@@ -4,9 +4,12 @@ Each dependency is one callable without sub-dependencies, works on http and webs
 state: whatever it knows comes from the middleware's check in the scope.
 """
 
-from collections.abc import Collection
+import asyncio
+import inspect
+import sys
+from collections.abc import Callable, Collection, Coroutine, MutableMapping
 from functools import lru_cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NoReturn, TypeVar, cast
 
 try:
     from fastapi import Depends, FastAPI
@@ -20,12 +23,13 @@ except ModuleNotFoundError as _error:
     ) from None
 
 from ory_guard.audit import audit_routes
+from ory_guard.declarations import Gate, MustBeCalled
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard import OryGuard, guard_in
 from ory_guard.middleware import OrySessionMiddleware
 from ory_guard.models import Identity, Session
+from ory_guard.openapi import OPTIONAL_SCHEME, SCHEME, describe
 from ory_guard.policy import ANY_SESSION, AssuranceLevel, Condition, Requirement
-from ory_guard.settings import GuardSettings
 
 __all__ = [
     "CurrentIdentity",
@@ -40,85 +44,127 @@ __all__ = [
     "require_session",
 ]
 
-_SCHEME: Final = "ory_session"
-_OPTIONAL_SCHEME: Final = "ory_session_optional"
+_NO_CONNECTION: Final = cast(HTTPConnection, None)
+_REQUIRE: Final = MustBeCalled('Depends(require(aal="aal2"))')
+_REQUIRE_AAL: Final = MustBeCalled('Depends(require_aal("aal2"))')
+_REQUIRE_FRESH: Final = MustBeCalled("Depends(require_fresh(300))")
+
+C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 
-class _Scheme(SecurityBase):
-    """What FastAPI takes for a security scheme; `install` puts the real alternatives in its place."""
+def _coroutine_function(call: C) -> C:
+    """Mark a function that returns a coroutine, so that FastAPI awaits it instead of running it in a thread."""
+    if sys.version_info >= (3, 12):
+        return inspect.markcoroutinefunction(call)
+    call._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined] # noqa: SLF001 - as asyncio does
+    return call
+
+
+class _Dependency(Gate, SecurityBase):
+    """A gate, which FastAPI takes for a security scheme; `install` puts the real alternatives in its place."""
 
     def __init__(self, name: str) -> None:
         self.scheme_name: str = name
         self.model: APIKey = APIKey(**{"in": APIKeyIn.cookie}, name="ory_kratos_session")
 
+    @property
+    def dependency(self) -> NoReturn:
+        """What FastAPI reads from the items of `dependencies=[...]`.
 
-class SessionRequirement(_Scheme):
+        Raises:
+            ConfigurationError: Always: the item has to be `Depends(...)`.
+        """
+        raise ConfigurationError(
+            "dependencies=[...] contains a gate itself: write dependencies=[Depends(require_session)] or "
+            "dependencies=[Depends(require(...))]"
+        )
+
+    def _scope_of(self, connection: HTTPConnection) -> MutableMapping[str, Any]:
+        if not isinstance(connection, HTTPConnection):
+            raise ConfigurationError(
+                f"a gate was called with {connection!r} in place of a request: write Depends(require_session) or "
+                "Depends(require(...)), without another call"
+            )
+        return connection.scope
+
+
+class SessionRequirement(_Dependency):
     """A dependency that returns the session if it meets a requirement; made by `require`.
 
     Attributes:
-        requirement: What it asks for.
+        requirement: The conditions.
     """
 
-    def __init__(self, requirement: Requirement) -> None:
-        super().__init__(_SCHEME)
+    def __init__(self, requirement: Annotated[Requirement, _REQUIRE]) -> None:
+        super().__init__(SCHEME)
         self.requirement = requirement
 
     def __repr__(self) -> str:
         return f"<require {self.requirement!r}>"
 
-    async def __call__(self, connection: HTTPConnection) -> Session[Any]:
+    @_coroutine_function
+    def __call__(self, connection: HTTPConnection = _NO_CONNECTION) -> Coroutine[Any, Any, Session[Any]]:
         """Return the session.
 
         Raises:
-            Refusal: There is none, or it does not meet the requirement.
-            ConfigurationError: The middleware is not there.
+            Refusal: If there is no session, or it does not meet the requirement.
+            ConfigurationError: If the middleware is missing, or the argument is not a connection.
         """
-        return await guard_in(connection.scope).enforce(connection.scope, self.requirement)
+        scope = self._scope_of(connection)
+        return guard_in(scope).enforce(scope, self.requirement)
 
 
-class IdentityRequirement(_Scheme):
+class IdentityRequirement(_Dependency):
     """A dependency that returns the session's identity.
 
     Attributes:
-        requirement: What it asks for: a session.
+        requirement: The conditions: a session.
     """
 
     requirement = ANY_SESSION
 
     def __init__(self) -> None:
-        super().__init__(_SCHEME)
+        super().__init__(SCHEME)
 
-    async def __call__(self, connection: HTTPConnection) -> Identity[Any]:
+    @_coroutine_function
+    def __call__(self, connection: HTTPConnection = _NO_CONNECTION) -> Coroutine[Any, Any, Identity[Any]]:
         """Return the identity.
 
         Raises:
-            Refusal: There is no session.
-            ConfigurationError: The middleware is not there.
+            Refusal: If there is no session.
+            ConfigurationError: If the middleware is missing, or the argument is not a connection.
         """
-        return (await guard_in(connection.scope).enforce(connection.scope, ANY_SESSION)).identity
+        return _identity_in(self._scope_of(connection))
 
 
-class SessionOption(_Scheme):
+async def _identity_in(scope: MutableMapping[str, Any]) -> Identity[Any]:
+    return (await guard_in(scope).enforce(scope, ANY_SESSION)).identity
+
+
+class SessionOption(_Dependency):
     """A dependency that returns the session or None."""
 
     def __init__(self) -> None:
-        super().__init__(_OPTIONAL_SCHEME)
+        super().__init__(OPTIONAL_SCHEME)
 
-    async def __call__(self, connection: HTTPConnection) -> Session[Any] | None:
+    @_coroutine_function
+    def __call__(self, connection: HTTPConnection = _NO_CONNECTION) -> Coroutine[Any, Any, Session[Any] | None]:
         """Return the session, or None for every other outcome, a cross-site request with a cookie included.
 
         Raises:
-            ConfigurationError: The middleware is not there.
+            ConfigurationError: If the middleware is missing, or the argument is not a connection.
         """
-        return await guard_in(connection.scope).enforce_optional(connection.scope)
+        scope = self._scope_of(connection)
+        return guard_in(scope).enforce_optional(scope)
 
 
 _require = lru_cache(maxsize=None)(SessionRequirement)
 
 
+@_REQUIRE
 def require(
     *,
-    aal: AssuranceLevel | None = None,
+    aal: Annotated[AssuranceLevel | None, _REQUIRE] = None,
     max_age: float | None = None,
     authentication_methods: Collection[str] | None = None,
     verified: bool | str = False,
@@ -145,12 +191,14 @@ def require(
     return _require(ANY_SESSION if requirement == ANY_SESSION else requirement)
 
 
-def require_aal(aal: AssuranceLevel) -> SessionRequirement:
+@_REQUIRE_AAL
+def require_aal(aal: Annotated[AssuranceLevel, _REQUIRE_AAL]) -> SessionRequirement:
     """Return a dependency that asks for an assurance level; see `require`."""
     return require(aal=aal)
 
 
-def require_fresh(max_age: float) -> SessionRequirement:
+@_REQUIRE_FRESH
+def require_fresh(max_age: Annotated[float, _REQUIRE_FRESH]) -> SessionRequirement:
     """Return a dependency that asks for a sign-in at most `max_age` seconds ago; see `require`."""
     return require(max_age=max_age)
 
@@ -186,73 +234,3 @@ def install(app: FastAPI, guard: OryGuard) -> None:
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend the schema
-
-
-def describe(schema: dict[str, Any], settings: GuardSettings) -> None:
-    """Put the accepted credentials and the refusals into an OpenAPI schema that FastAPI made."""
-    schemes = schema.get("components", {}).get("securitySchemes", {})
-    if not {_SCHEME, _OPTIONAL_SCHEME} & schemes.keys():
-        return
-    schemes.pop(_SCHEME, None)
-    schemes.pop(_OPTIONAL_SCHEME, None)
-    ours = _schemes(settings)
-    schemes.update(ours)
-    alternatives: list[dict[str, list[str]]] = [{name: []} for name in ours]
-    for operations in schema["paths"].values():
-        for operation in operations.values():
-            if isinstance(operation, dict) and "security" in operation:
-                _describe_operation(operation, alternatives)
-
-
-def _describe_operation(operation: dict[str, Any], alternatives: list[dict[str, list[str]]]) -> None:
-    named = [name for entry in operation["security"] for name in entry]
-    others = [entry for entry in operation["security"] if not {_SCHEME, _OPTIONAL_SCHEME} & entry.keys()]
-    if _SCHEME in named:
-        operation["security"] = [*others, *alternatives]
-        for status, description in _REFUSALS.items():
-            operation["responses"].setdefault(status, {"description": description, "content": _ERROR_CONTENT})
-    elif _OPTIONAL_SCHEME in named:
-        operation["security"] = [*others, *alternatives, {}]
-
-
-def _schemes(settings: GuardSettings) -> dict[str, dict[str, str]]:
-    schemes: dict[str, dict[str, str]] = {}
-    if "cookie" in settings.credentials:
-        cookie = settings.cookie_names[0]
-        schemes["ory_session_cookie"] = {"type": "apiKey", "in": "cookie", "name": cookie}
-    if "x_session_token" in settings.credentials:
-        schemes["ory_session_token"] = {"type": "apiKey", "in": "header", "name": "X-Session-Token"}
-    if "bearer" in settings.credentials:
-        schemes["ory_session_bearer"] = {"type": "http", "scheme": "bearer"}
-    return schemes
-
-
-_REFUSALS: Final = {
-    "401": "Nobody is signed in, or the credential is not accepted.",
-    "403": "The session does not meet what this operation asks for.",
-    "503": "The session can't be checked right now.",
-}
-_TEXT: Final = {"type": "string"}
-_ERROR_CONTENT: Final = {
-    "application/json": {
-        "schema": {
-            "type": "object",
-            "required": ["error"],
-            "properties": {
-                "error": {
-                    "type": "object",
-                    "required": ["id", "code", "status", "reason", "message", "details"],
-                    "properties": {
-                        "id": _TEXT,
-                        "code": {"type": "integer"},
-                        "status": _TEXT,
-                        "reason": _TEXT,
-                        "message": _TEXT,
-                        "details": {"type": "object"},
-                    },
-                },
-                "redirect_browser_to": _TEXT,
-            },
-        }
-    }
-}

@@ -7,11 +7,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 from weakref import WeakSet
 
 from ory_guard.cache import Clock, SessionStore, SystemClock
+from ory_guard.declarations import FROM_APPLICATION
 from ory_guard.enforcement import Enforce, Enforcement, EnforceOptional
 from ory_guard.events import Listener, Listeners, SessionsInvalidated, notify
 from ory_guard.exceptions import ConfigurationError
@@ -40,14 +41,12 @@ _Id = str | UUID
 class OryGuard:
     """Finds out who makes a request, and decides who may pass.
 
-    One guard serves one application in one thread; it owns the connections to Kratos and the cache. It can be
-    made before any event loop runs.
+    One guard serves one application in one thread. It can be created before any event loop runs.
 
     Args:
         settings: How it is set up.
         traits: A pydantic model for the identity's traits, frozen at every depth; without it a frozen dict.
-        transport: The HTTP transport to use instead of a pool of its own (`httpx2.ASGITransport(app=fake.app)`
-            in tests); it is not closed.
+        transport: The HTTP transport to use instead of its own pool, such as `httpx2.ASGITransport`; not closed.
         store: What this process shares with others, such as `ory_guard.redis.RedisSessionStore`.
         tokens: What verifies JWTs that come as bearer tokens, such as `ory_guard.tokens.TokenVerifier`.
         clock: Where the time comes from.
@@ -57,14 +56,13 @@ class OryGuard:
         settings: How it is set up.
         clock: Where the time comes from.
         listeners: Who is told; `listeners.add(listener)` adds one and returns what takes it away again.
-        look: Tells a new `Check` of a request what is kept about it (for middlewares).
-        ask: Asks Kratos where `look` found nothing fresh (for middlewares).
+        look: Looks up the cached outcome of a request; `ask` asks Kratos if there is none (for middlewares).
         enforce: Returns the session that meets a `Requirement`, or raises the `Refusal` (for dependencies).
         enforce_optional: Returns the session or None (for dependencies).
-        stats: Returns what this guard did so far, as `GuardStats`.
+        stats: Returns the counters of this guard, as `GuardStats`.
 
     Raises:
-        ConfigurationError: If the traits model is mutable, or there are `tokens` while `bearer` is not accepted.
+        ConfigurationError: If an argument is not valid, or there are `tokens` while `bearer` is not accepted.
     """
 
     def __init__(
@@ -78,6 +76,8 @@ class OryGuard:
         clock: Clock | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
+        if not isinstance(settings, GuardSettings):
+            raise ConfigurationError("settings must be GuardSettings: write OryGuard(GuardSettings(...))")
         self.settings = settings
         self._transport = transport
         self.clock: Clock = clock or SystemClock()
@@ -121,7 +121,7 @@ class OryGuard:
     def __repr__(self) -> str:
         return f"<OryGuard {self.settings.kratos_public_url} {self._lookup.cache!r}>"
 
-    async def authenticate(self, connection: Any) -> Outcome:
+    async def authenticate(self, connection: Annotated[Any, FROM_APPLICATION]) -> Outcome:
         """Return who makes this request; never refuses it.
 
         Args:
@@ -131,7 +131,7 @@ class OryGuard:
 
     async def require(
         self,
-        connection: Any,
+        connection: Annotated[Any, FROM_APPLICATION],
         *,
         aal: AssuranceLevel | None = None,
         max_age: float | None = None,

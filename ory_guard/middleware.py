@@ -15,6 +15,7 @@ from ory_guard.exceptions import ConfigurationError, KratosUnavailable, Refusal
 from ory_guard.guard import OryGuard
 from ory_guard.outcomes import Anonymous
 from ory_guard.resolver import MISDIRECTED, GuardResolver, Resolve
+from ory_guard.route_check import RouteCheck
 from ory_guard.scope import CHECK, Check, attach, refuse_foreign, report_replaced
 from ory_guard.settings import GuardSettings
 from ory_guard.view import SessionUser
@@ -52,6 +53,7 @@ class OrySessionMiddleware:
 
     def __init__(self, app: Application, /, guard: OryGuard | Resolve | None = None, **settings: Any) -> None:
         self._app = app
+        self._routes = RouteCheck(app)
         self._guard: OryGuard | None = None
         self._resolver: GuardResolver | None = None
         self._fault: ConfigurationError | None = None
@@ -67,13 +69,15 @@ class OrySessionMiddleware:
         """Handle one connection.
 
         Raises:
-            ConfigurationError: If the settings are wrong, or another object is at one of the places it sets.
+            ConfigurationError: If the settings are wrong, another object is at one of the places it sets, or, at
+                startup, FastAPI would misread the gates or session parameters of a route.
             RuntimeError: The scope is of a type that is not known, so nobody can say who is there.
         """
         kind = scope.get("type")
         if kind not in ("http", "websocket"):
             await self._live(scope, receive, send)
             return
+        self._routes.close_misread_routes(scope)
         guard = self._guard or self._pick(scope)
         if guard is None:
             await MISDIRECTED(scope, receive, send)
@@ -118,10 +122,11 @@ class OrySessionMiddleware:
         if scope.get("type") != "lifespan":
             kind = scope.get("type")
             raise RuntimeError(f"ory_guard can't tell who makes a {kind!r} request, so it does not pass it on")
-        if self._fault is not None:
+        fault = self._fault or self._routes.error(scope)
+        if fault is not None:
             await receive()
-            await send({"type": "lifespan.startup.failed", "message": str(self._fault)})
-            raise self._fault
+            await send({"type": "lifespan.startup.failed", "message": str(fault)})
+            raise fault
         asked = self._guard or self._resolver
         assert asked is not None  # noqa: S101 - one of the three is there
         started = False
@@ -139,9 +144,9 @@ class OrySessionMiddleware:
 
         try:
             await self._app(scope, receive, watch)
-        except ConfigurationError as fault:
+        except ConfigurationError as error:
             if not started:
-                await send({"type": "lifespan.startup.failed", "message": str(fault)})
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
             raise
 
 

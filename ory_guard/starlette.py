@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Collection, Coroutine
 from functools import wraps
-from typing import Any, Final, ParamSpec, TypeVar, overload
+from typing import Annotated, Any, Final, ParamSpec, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from starlette.concurrency import run_in_threadpool
@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ory_guard.answers import answer_refusal, is_navigation
+from ory_guard.declarations import MustBeCalled, record_wrapper
 from ory_guard.exceptions import ConfigurationError, Refusal
 from ory_guard.guard import guard_in
 from ory_guard.policy import ANY_SESSION, AssuranceLevel, Condition, Requirement
@@ -23,6 +24,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _GUARDED: Final[WeakKeyDictionary[Callable[..., Any], Requirement]] = WeakKeyDictionary()
+
+_SESSION_REQUIRED: Final = MustBeCalled("Depends(require_session), or @session_required below @app.get(...)")
 
 
 @overload
@@ -42,12 +45,16 @@ def session_required(
 ) -> Callable[[Callable[P, Any]], Callable[P, Coroutine[Any, Any, Any]]]: ...
 
 
-def session_required(endpoint: Callable[P, Any] | None = None, /, **conditions: Any) -> Any:
+@_SESSION_REQUIRED
+def session_required(
+    endpoint: Annotated[Callable[P, Any] | None, _SESSION_REQUIRED] = None, /, **conditions: Any
+) -> Any:
     """Let an endpoint run only for sessions that meet every condition.
 
     Use it as `@session_required` or as `@session_required(aal="aal2", max_age=300)`, on functions and on methods
     of `HTTPEndpoint` and `WebSocketEndpoint` that take the request or websocket. The session is
-    `request.state.ory_session`. The conditions are those of `ory_guard.policy.Requirement`.
+    `request.state.ory_session`. The conditions are those of `ory_guard.policy.Requirement`. With FastAPI it has to
+    be below the decorator of the route.
 
     Raises:
         ConfigurationError: A condition has no meaning, or the endpoint takes neither request nor websocket.
@@ -76,6 +83,7 @@ def _guarded(endpoint: Callable[P, Any], requirement: Requirement) -> Callable[P
         return await run_in_threadpool(endpoint, *args, **kwargs)
 
     _GUARDED[guarded] = requirement
+    record_wrapper(endpoint, guarded)
     return guarded
 
 
