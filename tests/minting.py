@@ -1,4 +1,4 @@
-"""Keys, and the tokens that are signed with them, good ones and others."""
+"""Keys and signed tokens, valid and invalid."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ def jwks_of(*keys: Key) -> dict[str, Any]:
 
 
 def claims_of(**changes: Any) -> dict[str, Any]:
-    """Return the claims of a token made ten seconds ago for ten minutes; `...` leaves a claim out."""
+    """Return the claims of a token issued ten seconds ago for ten minutes; `...` omits a claim."""
     now = int(NOW.timestamp())
     claims = {
         "iss": ISSUER,
@@ -46,13 +46,13 @@ def claims_of(**changes: Any) -> dict[str, Any]:
 
 
 def token_of(key: Key, header: dict[str, Any] | None = None, **changes: Any) -> str:
-    """Return a signed token; `header` is added to what the key says."""
+    """Return a signed token; `header` is merged with the header of the key."""
     head = {"alg": key.as_dict(private=False)["alg"], "kid": key.kid, **(header or {})}
     return jwt.encode(head, claims_of(**changes), key, algorithms=[head["alg"]])
 
 
 def raw_token(header: Any, claims: Any, signature: bytes = b"") -> str:
-    """Return a token of these parts, whatever they are."""
+    """Return a token of these parts, valid or not."""
     return ".".join(_encoded(part) for part in (header, claims, signature))
 
 

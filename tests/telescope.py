@@ -1,4 +1,4 @@
-"""Where metrics and spans of a test end up."""
+"""In-memory providers for metrics and spans."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ SERVER = {"server.address": "kratos.test", "server.port": 4433}
 
 
 class Telescope:
-    """Where metrics and spans end up."""
+    """In-memory providers for metrics and spans, with queries for tests."""
 
     def __init__(self) -> None:
         self._reader = InMemoryMetricReader()
@@ -47,14 +47,14 @@ class Telescope:
         return {attributes.get(by): point.value for attributes, point in self.points(name)}
 
     def spans(self) -> Sequence[ReadableSpan]:
-        """Return the spans that have ended."""
+        """Return the finished spans."""
         return self._exporter.get_finished_spans()
 
     def whoami_spans(self) -> list[ReadableSpan]:
-        """Return the spans of questions to Kratos."""
+        """Return the spans of requests to Kratos."""
         return [span for span in self.spans() if span.name == "GET /sessions/whoami"]
 
     def close(self) -> None:
-        """End both providers."""
+        """Shut down both providers."""
         self.meters.shutdown()
         self.tracers.shutdown()

@@ -1,4 +1,4 @@
-"""A guard that verifies tokens, on a clock that stands and a Kratos that is told what to say."""
+"""A guard with a `TokenVerifier`, a manual clock and a stub of Kratos."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ KEY = ec_key("k1")
 
 
 def verifier_of(jwks: Any = None, **options: Any) -> TokenVerifier:
-    """Return a verifier, of `KEY` unless something else is given."""
+    """Return a verifier with `KEY` or another JWKS."""
     return TokenVerifier(issuer=ISSUER, audience=AUDIENCE, jwks=jwks_of(KEY) if jwks is None else jwks, **options)
 
 
 class TokenBench:
-    """A guard that verifies tokens."""
+    """A guard with a `TokenVerifier`."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class TokenBench:
         )
 
     async def ask(self, token: str) -> Outcome:
-        """Make a request with this token."""
+        """Authenticate a request with this token."""
         return await self.guard.authenticate(bearer_scope(token))
 
 

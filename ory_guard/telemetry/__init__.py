@@ -1,8 +1,8 @@
-"""What a guard does, as OpenTelemetry metrics and spans and as log records (extra `otel`).
+"""OpenTelemetry metrics and spans, and log records, from the events of a guard (extra `otel`).
 
-All of it is made of the guard's events (`ory_guard.events`): a guard that is not instrumented makes none, and no
-request pays for what is not used. Of a credential nothing goes out but eight hex digits of its hash, of an identity
-nothing but its id, in the record of its invalidation.
+A guard without `instrument` creates no events (`ory_guard.events`), so telemetry costs a request nothing unless it
+is used. Telemetry contains no credentials, only eight hex digits of their hash, and no data of identities, only
+their ID in the record of an invalidation.
 """
 
 import logging
@@ -31,8 +31,8 @@ __all__ = ["EventLog", "instrument"]
 _LOGGER: Final = logging.getLogger("ory_guard.events")
 
 
-class _Instruments:
-    """Everything that listens to one guard."""
+class _Instrumentation:
+    """The listeners of one instrumented guard."""
 
     def __init__(self, *listeners: Callable[[Event], None]) -> None:
         self._listeners = listeners
@@ -50,24 +50,27 @@ def instrument(
     logger: logging.Logger | None = _LOGGER,
     attributes: Mapping[str, str] | None = None,
 ) -> Callable[[], None]:
-    """Report what a guard does from now on; calling what is returned ends that.
+    """Report the events of a guard as metrics, spans and log records.
 
     Args:
-        guard: The guard.
-        meter_provider: Where metrics go; the global provider unless given.
-        tracer_provider: Where spans go; the global provider unless given.
-        logger: Where records go; None for no records.
-        attributes: What tells this guard from others, on every metric and span.
+        guard: The guard to instrument.
+        meter_provider: The provider for metrics; None for the global provider.
+        tracer_provider: The provider for spans; None for the global provider.
+        logger: The logger for records; None for no records.
+        attributes: Attributes for every metric and span, to distinguish several guards.
+
+    Returns:
+        A function that stops the reporting.
 
     Raises:
-        ConfigurationError: The guard is instrumented already.
+        ConfigurationError: If the guard is already instrumented.
     """
-    if any(isinstance(listener, _Instruments) for listener in guard.listeners):
-        raise ConfigurationError("instrument() was called for this guard before: everything would count twice")
+    if any(isinstance(listener, _Instrumentation) for listener in guard.listeners):
+        raise ConfigurationError("the guard is already instrumented; call instrument() once per guard")
     metrics = GuardMetrics(guard, meter_provider, attributes or {})
     spans = GuardSpans(guard, tracer_provider, attributes or {})
-    records = () if logger is None else (EventLog(logger),)
-    remove = guard.listeners.add(_Instruments(metrics, spans, *records))
+    event_log = () if logger is None else (EventLog(logger),)
+    remove = guard.listeners.add(_Instrumentation(metrics, spans, *event_log))
 
     def stop() -> None:
         remove()

@@ -1,4 +1,4 @@
-"""Names that metrics and spans share: OpenTelemetry's own where it has one, and `ory_guard.…` for the rest."""
+"""Attribute names of metrics and spans: OpenTelemetry's semantic conventions, otherwise `ory_guard.…`."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -18,7 +18,7 @@ __all__ = [
     "SCOPE",
     "STATE",
     "STATUS_CODE",
-    "server_of",
+    "server_attributes",
 ]
 
 SCOPE: Final = "ory_guard"
@@ -29,7 +29,7 @@ METHOD: Final = "http.request.method"
 STATUS_CODE: Final = "http.response.status_code"
 
 NEVER_SENT: Final = ("breaker", "overloaded")
-"""Reasons of a failed check for which Kratos was not even asked."""
+"""Reasons of failed checks without a request to Kratos."""
 
 CACHE_RESULT: Final = "ory_guard.cache.result"
 CREDENTIAL_ID: Final = "ory_guard.credential.id"
@@ -38,8 +38,8 @@ REFUSAL: Final = "ory_guard.refusal"
 STATE: Final = "ory_guard.state"
 
 
-def server_of(settings: GuardSettings, more: Mapping[str, str]) -> dict[str, str | int]:
-    """Return which Kratos a guard asks, under OpenTelemetry's names, and whatever else tells it from others."""
+def server_attributes(settings: GuardSettings, extra: Mapping[str, str]) -> dict[str, str | int]:
+    """Return the address and port of a guard's Kratos, together with extra attributes."""
     parts = urlsplit(settings.kratos_public_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    return {"server.address": str(parts.hostname), "server.port": port, **more}
+    return {"server.address": str(parts.hostname), "server.port": port, **extra}

@@ -1,4 +1,4 @@
-"""Events as log records: a stable name, and eight hex digits in the place of a credential."""
+"""`EventLog`: a listener that logs events, with eight hex digits in place of a credential."""
 
 import logging
 from dataclasses import fields
@@ -15,35 +15,36 @@ from ory_guard.events import (
 
 __all__ = ["EventLog"]
 
-# What happens for every request is for debugging; what an operator may look for later is not.
-_TOLD: Final = (BreakerChanged, Refused, RevocationsHeard, SessionsInvalidated, StoreChanged)
+# Events of every request are logged at DEBUG, the others at INFO.
+_INFO_EVENTS: Final = (BreakerChanged, Refused, RevocationsHeard, SessionsInvalidated, StoreChanged)
 
 
 class EventLog:
-    """A listener that writes each event as a log record.
+    """A listener that logs each event.
 
-    The message is the event's name and its fields; the record has the name as `event.name` and each field as
-    `ory_guard.<field>`, for handlers that keep structure. Refusals, revocations, and changes of breaker and store
-    are INFO, everything else is DEBUG: failures have a warning of their own in the logger `ory_guard`.
+    The message contains the name and the fields of the event. For structured logging, the record also has the name
+    as `event.name` and each field as `ory_guard.<field>`. Refusals, revocations and state changes of the circuit
+    breaker and the store are logged at INFO, all other events at DEBUG. The logger `ory_guard` has warnings for
+    failures.
 
     Args:
-        logger: Where the records go.
+        logger: The logger for the records.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
 
     def __call__(self, event: Event) -> None:
-        """Write an event, where its level is enabled."""
-        level = logging.INFO if isinstance(event, _TOLD) else logging.DEBUG
+        """Log an event if its level is enabled."""
+        level = logging.INFO if isinstance(event, _INFO_EVENTS) else logging.DEBUG
         if self._logger.isEnabledFor(level):
             values: dict[str, Any] = {field.name: getattr(event, field.name) for field in fields(event)}
-            text = " ".join(f"{name}={_on_one_line(value)}" for name, value in values.items())
+            text = " ".join(f"{name}={_escape(value)}" for name, value in values.items())
             extra = {"event.name": event.name, **{f"ory_guard.{name}": value for name, value in values.items()}}
             self._logger.log(level, "%s %s", event.name, text, extra=extra)
 
 
-def _on_one_line(value: object) -> str:
-    # An id that an application takes from an address may hold a line break, and with it a record of its own.
+def _escape(value: object) -> str:
+    # An ID from a URL may contain a line break, and could forge a record.
     text = str(value)
     return text if text.isprintable() else ascii(text)

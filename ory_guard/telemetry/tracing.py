@@ -1,7 +1,7 @@
-"""Spans: one for each question to Kratos, below the first request that waits for the answer.
+"""Spans: one per request to Kratos, as a child of the first request that waits for it.
 
-A check is shared and runs on its own, so its span is made when it ends: its parent is the span of the request that
-missed first, and it has a link to that of every other request that waited.
+Several requests share one check, which runs in a task of its own. Its span is therefore created when the check
+ends: the parent is the span of the request with the first cache miss, and the other waiting requests are linked.
 """
 
 import time
@@ -45,22 +45,22 @@ from ory_guard.telemetry.attributes import (
     REFUSAL,
     SCOPE,
     STATUS_CODE,
-    server_of,
+    server_attributes,
 )
 
 __all__ = ["GuardSpans"]
 
-_MOST_CHECKS: Final = 1_000
-_MOST_LINKS: Final = 32
-_GRACE: Final = 1.0
+_MAX_CHECKS: Final = 1_000
+_MAX_LINKS: Final = 32
+_MARGIN_SECONDS: Final = 1.0
 
 
 class _Waiting(NamedTuple):
-    """The requests that wait for a check of one credential.
+    """The requests that wait for the check of one credential.
 
     Attributes:
-        since: When the first of them missed, on the monotonic clock.
-        spans: Their spans, that of the first in front.
+        since: The time of the first cache miss, on the monotonic clock.
+        spans: The spans of the requests, in order of arrival.
     """
 
     since: float
@@ -68,27 +68,27 @@ class _Waiting(NamedTuple):
 
 
 class GuardSpans:
-    """A listener that makes spans.
+    """A listener that creates spans.
 
     Args:
-        guard: The guard it listens to.
-        provider: Where the spans go, or None for the global provider.
-        attributes: What every span gets besides Kratos' address.
+        guard: The guard.
+        provider: The provider for the spans; None for the global provider.
+        attributes: The attributes of every span, in addition to Kratos' address.
     """
 
     def __init__(self, guard: OryGuard, provider: TracerProvider | None, attributes: Mapping[str, str]) -> None:
         self._tracer = get_tracer(SCOPE, __version__, provider)
         self._common: dict[str, Any] = {
-            **server_of(guard.settings, attributes),
+            **server_attributes(guard.settings, attributes),
             METHOD: "GET",
             "url.full": guard.settings.kratos_public_url + PATH,
             "url.template": PATH,
         }
-        self._longest = guard.settings.timeout + _GRACE
+        self._max_wait = guard.settings.timeout + _MARGIN_SECONDS
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
 
     def __call__(self, event: Event) -> None:
-        """Take down an event."""
+        """Handle an event."""
         match event:
             case SessionCacheHit():
                 get_current_span().set_attribute(CACHE_RESULT, "hit")
@@ -108,13 +108,13 @@ class GuardSpans:
             return
         now = time.monotonic()
         waiting = self._waiting.get(credential_id)
-        if waiting is None or now - waiting.since > self._longest:
-            # What is older waited for a check that ended without a word.
+        if waiting is None or now - waiting.since > self._max_wait:
+            # Older entries belong to a check that ended without an event.
             self._waiting[credential_id] = waiting = _Waiting(now, [])
             self._waiting.move_to_end(credential_id)
-            if len(self._waiting) > _MOST_CHECKS:
+            if len(self._waiting) > _MAX_CHECKS:
                 self._waiting.popitem(last=False)
-        if len(waiting.spans) <= _MOST_LINKS:
+        if len(waiting.spans) <= _MAX_LINKS:
             waiting.spans.append(span.get_span_context())
 
     def _end(self, event: WhoamiAnswered | CheckFailed) -> None:

@@ -1,7 +1,7 @@
-"""Sessions as JWTs that are verified here, without a round trip to Kratos (extra `tokens`).
+"""Verification of the JWTs that Kratos issues for sessions, without a request to Kratos (extra `tokens`).
 
-Kratos makes them with `tokenize_as`: `guard.client.to_session(tokenize_as=…)`. A token counts for a session until
-it ends, and for no more than its claims prove.
+Kratos issues them with `tokenize_as`: `guard.client.to_session(tokenize_as=…)`. A token is accepted as a session
+until it expires, and proves only its claims.
 """
 
 try:

@@ -1,7 +1,7 @@
-"""A JWKS (RFC 7517) as the keys that a token can be verified with.
+"""Read the verification keys of a JWKS (RFC 7517).
 
-Only asymmetric signature keys with a `kid` count; others are left out, since a set may hold what is meant for
-others.
+Asymmetric signature keys with a `kid` are used. Other keys of the set are ignored, because a set may have keys for
+other purposes.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, RSAKey
 
-__all__ = ["ALGORITHMS", "KeyRing", "fits", "read_jwks"]
+__all__ = ["ALGORITHMS", "KeyRing", "key_matches", "read_jwks"]
 
 KeyRing: TypeAlias = Mapping[str, tuple[Key, ...]]
 """Keys by `kid`."""
@@ -27,47 +27,47 @@ ALGORITHMS: Final[Mapping[str, tuple[type[Key], str | None]]] = {
     "PS384": (RSAKey, None),
     "PS512": (RSAKey, None),
 }
-"""What may sign, and the key that it takes (RFC 7518, section 3.1)."""
+"""The supported algorithms, with their key type and curve (RFC 7518, section 3.1)."""
 
 _KEY_TYPES: Final[Mapping[str, type[ECKey] | type[RSAKey]]] = {"EC": ECKey, "RSA": RSAKey}
-_LEAST_RSA_DIGITS: Final = 342  # 2048 bits in base64url (RFC 7518, section 3.3)
+_MIN_RSA_MODULUS_CHARS: Final = 342  # 2048 bits in base64url (RFC 7518, section 3.3)
 
 
 def read_jwks(document: bytes | Mapping[str, Any]) -> KeyRing:
-    """Return the keys of a JWKS that can verify tokens.
+    """Return the verification keys of a JWKS.
 
     Raises:
-        ValueError: It is no JWKS, or holds a private key.
+        ValueError: If the document is not a JWKS, or contains a private key.
     """
     try:
         jwks = json.loads(document) if isinstance(document, bytes) else document
-        listed = list(jwks["keys"])
+        jwk_list = list(jwks["keys"])
     except (KeyError, TypeError, ValueError, RecursionError):
-        raise ValueError('it is no JWKS: a JSON object with a list of "keys" is expected') from None
+        raise ValueError('the document is not a JWKS; use a JSON object with a list of "keys"') from None
     ring: dict[str, tuple[Key, ...]] = {}
-    for jwk in listed:
+    for jwk in jwk_list:
         if not isinstance(jwk, Mapping) or jwk.get("kty") not in _KEY_TYPES:
             continue
         if "d" in jwk:
-            raise ValueError("it holds a private key: hand out the public keys only (ory get jwk … --public)")
-        key = _key_of(jwk)
+            raise ValueError("the JWKS contains a private key; export only public keys (ory get jwk … --public)")
+        key = _import_key(jwk)
         if key is not None:
             ring[jwk["kid"]] = (*ring.get(jwk["kid"], ()), key)
     return ring
 
 
-def fits(key: Key, algorithm: str) -> bool:
-    """Tell whether the key is of the kind that the algorithm takes, and meant for it."""
-    kind, curve = ALGORITHMS[algorithm]
+def key_matches(key: Key, algorithm: str) -> bool:
+    """Return whether the algorithm accepts a key of this type and curve, and the key is not for another one."""
+    key_type, curve = ALGORITHMS[algorithm]
     jwk = key.as_dict(private=False)
-    return isinstance(key, kind) and jwk.get("crv") == curve and jwk.get("alg") in (None, algorithm)
+    return isinstance(key, key_type) and jwk.get("crv") == curve and jwk.get("alg") in (None, algorithm)
 
 
-def _key_of(jwk: Mapping[str, Any]) -> Key | None:
+def _import_key(jwk: Mapping[str, Any]) -> Key | None:
     kid = jwk.get("kid")
     if not isinstance(kid, str) or jwk.get("use", "sig") != "sig":
         return None
-    if jwk["kty"] == "RSA" and len(str(jwk.get("n"))) < _LEAST_RSA_DIGITS:
+    if jwk["kty"] == "RSA" and len(str(jwk.get("n"))) < _MIN_RSA_MODULUS_CHARS:
         return None
     try:
         return _KEY_TYPES[jwk["kty"]].import_key(dict(jwk))

@@ -1,6 +1,6 @@
-"""Where keys come from, and when they are looked at again.
+"""Sources of verification keys: static, or refreshed from a file or URL.
 
-Whatever callers send, a source is read at most once in a cooldown; a reading that fails takes no key away.
+A source is read at most once per cooldown, whatever tokens arrive. A failed refresh keeps the existing keys.
 """
 
 import asyncio
@@ -15,28 +15,28 @@ from ory_guard.loops import PerLoop
 from ory_guard.token_checks import KeysUnavailable
 from ory_guard.tokens.jwks import KeyRing, read_jwks
 
-__all__ = ["FixedKeys", "KeySource", "ReadKeys"]
+__all__ = ["KeySource", "RefreshingKeys", "StaticKeys"]
 
 _log = logging.getLogger("ory_guard")
 
 
 class KeySource(Protocol):
-    """Where the keys come from."""
+    """A source of verification keys."""
 
     async def find(self, kid: str, clock: Clock) -> tuple[Key, ...]:
         """Return the keys with this `kid`.
 
         Raises:
-            KeysUnavailable: There are no keys at all.
+            KeysUnavailable: If keys are unavailable.
         """
         ...
 
     async def aclose(self) -> None:
-        """End what is under way in this loop."""
+        """Cancel a refresh in the running event loop."""
         ...
 
 
-class FixedKeys:
+class StaticKeys:
     """Keys that never change."""
 
     def __init__(self, ring: KeyRing) -> None:
@@ -48,40 +48,40 @@ class FixedKeys:
         return self._ring.get(kid, ())
 
     async def aclose(self) -> None:
-        """Do nothing: nothing is under way."""
+        """Do nothing: static keys have no refresh."""
 
 
-class _Reading:
-    """The one reading that may be under way in an event loop."""
+class _Refresh:
+    """The refresh of an event loop, at most one at a time."""
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def is_under_way(self) -> bool:
+    def is_running(self) -> bool:
         return self._task is not None and not self._task.done()
 
-    def start(self, reading: Coroutine[Any, Any, None]) -> None:
-        self._task = asyncio.get_running_loop().create_task(reading)
+    def start(self, refresh: Coroutine[Any, Any, None]) -> None:
+        self._task = asyncio.get_running_loop().create_task(refresh)
 
-    async def end(self) -> None:
+    async def wait(self) -> None:
         if self._task is not None:
             await asyncio.wait({self._task})
 
     async def aclose(self) -> None:
         if self._task is not None:
             self._task.cancel()
-        await self.end()
+        await self.wait()
 
 
-class ReadKeys:
-    """Keys that are read from somewhere, now and then.
+class RefreshingKeys:
+    """Keys that are refreshed from a file or URL.
 
     Args:
         read: Reads the JWKS.
-        cooldown: The shortest time, in seconds, between two readings.
-        refresh_after: Seconds after which keys are read again, while they are in use.
-        max_stale: Seconds after which keys that could not be read again are no longer used.
+        cooldown: The minimum time between two reads, in seconds.
+        refresh_after: The age at which keys in use are refreshed, in seconds.
+        max_stale: The age at which keys are no longer used if the refresh fails, in seconds.
     """
 
     def __init__(
@@ -98,14 +98,14 @@ class ReadKeys:
         self._max_stale = max_stale
         self._ring: KeyRing | None = None
         self._read_at = 0.0
-        self._tried_at: float | None = None
-        self._readings: PerLoop[_Reading] = PerLoop(_Reading, _Reading.aclose)
+        self._attempted_at: float | None = None
+        self._refreshes: PerLoop[_Refresh] = PerLoop(_Refresh, _Refresh.aclose)
 
     async def find(self, kid: str, clock: Clock) -> tuple[Key, ...]:
-        """Return the keys with this `kid`, after another look at the source where it is unknown.
+        """Return the keys with this `kid`, after a refresh if it is unknown.
 
         Raises:
-            KeysUnavailable: There are no keys, or none that are not too old.
+            KeysUnavailable: If keys are unavailable or older than `max_stale`.
         """
         age = clock.monotonic() - self._read_at
         if self._ring is None or age > self._max_stale or kid not in self._ring:
@@ -117,30 +117,30 @@ class ReadKeys:
         return self._ring.get(kid, ())
 
     async def _refresh(self, clock: Clock, *, wait: bool) -> None:
-        reading = await self._readings.get()
-        if not reading.is_under_way:
+        refresh = await self._refreshes.get()
+        if not refresh.is_running:
             now = clock.monotonic()
-            if self._tried_at is not None and now - self._tried_at < self._cooldown:
+            if self._attempted_at is not None and now - self._attempted_at < self._cooldown:
                 return
-            self._tried_at = now
-            reading.start(self._read_now(clock))
+            self._attempted_at = now
+            refresh.start(self._run_refresh(clock))
         if wait:
-            await reading.end()
+            await refresh.wait()
 
-    async def _read_now(self, clock: Clock) -> None:
+    async def _run_refresh(self, clock: Clock) -> None:
         try:
             self._ring = read_jwks(await self._read())
             self._read_at = clock.monotonic()
         except asyncio.CancelledError:
-            self._tried_at = None  # the next who looks for a key need not wait
+            self._attempted_at = None  # a cancelled read does not start the cooldown
             raise
-        except Exception as error:  # noqa: BLE001 - by place, not by class: whatever fails, the keys stay
-            _log.warning("tokens.keys_not_read error=%s: %s", type(error).__name__, _text(error))
+        except Exception as error:  # noqa: BLE001 - any failure keeps the keys
+            _log.warning("jwks.refresh_failed error=%s: %s", type(error).__name__, _message_of(error))
 
     async def aclose(self) -> None:
-        """End a reading that is under way in this loop."""
-        await self._readings.aclose()
+        """Cancel a refresh in the running event loop."""
+        await self._refreshes.aclose()
 
 
-def _text(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
     return str(error) if isinstance(error, ValueError) else ""

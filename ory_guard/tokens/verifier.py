@@ -1,4 +1,4 @@
-"""Verifies the JWTs that Kratos makes of sessions (`tokenize_as`)."""
+"""`TokenVerifier`: verifies the JWTs that Kratos issues for sessions (`tokenize_as`)."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -12,39 +12,39 @@ from ory_guard.cache import Clock
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.fetch import Document
 from ory_guard.token_checks import VerifiedToken
-from ory_guard.tokens.claims import ClaimRules
-from ory_guard.tokens.jwks import ALGORITHMS, fits, read_jwks
-from ory_guard.tokens.key_source import FixedKeys, KeySource, ReadKeys
+from ory_guard.tokens.claims import ClaimsValidator
+from ory_guard.tokens.jwks import ALGORITHMS, key_matches, read_jwks
+from ory_guard.tokens.key_source import KeySource, RefreshingKeys, StaticKeys
 from ory_guard.upstream import Transport
 
 __all__ = ["TokenVerifier"]
 
-_LONGEST_KID: Final = 256
+_MAX_KID_CHARS: Final = 256
 _TIMEOUT: Final = 2.0
 
 
 class TokenVerifier:
-    """Tells whose session a JWT stands for, by its signature and claims alone.
+    """Verifies JWTs of Kratos by signature and claims, and returns their sessions.
 
     Args:
-        issuer: What `iss` must be, to the letter: Kratos' public URL, with the slash that Kratos puts at its end.
-        audience: What `aud` must be or contain; the tokenizer template has to map it, since Kratos sets none.
-        jwks: The public keys: a JWKS, the path of a file with one, or its http(s) URL.
-        algorithms: Which signatures are accepted; asymmetric ones only.
-        max_lifetime: The longest time, in seconds, from `iat` to `exp`: for so long a session that was revoked at
-            Kratos alone may still be used here.
-        clock_skew: How far, in seconds, Kratos' clock and ours may differ.
-        cooldown: The shortest time, in seconds, between two looks at a file or URL.
-        refresh_after: Seconds after which a file or URL is looked at again.
-        max_stale: Seconds after which keys that could not be read again are no longer used.
-        transport: The HTTP transport to use for a URL instead of one of our own; it is not closed.
+        issuer: The exact value of `iss`: Kratos' public URL with a trailing slash.
+        audience: The value that `aud` must equal or contain. The tokenizer template has to set it.
+        jwks: The public keys: a JWKS, the path of a file with a JWKS, or an http(s) URL.
+        algorithms: The accepted signature algorithms, asymmetric ones only.
+        max_lifetime: The maximum time from `iat` to `exp`, in seconds. A session that is revoked only at Kratos
+            remains usable for this time.
+        clock_skew: The tolerated difference from Kratos' clock, in seconds.
+        cooldown: The minimum time between two reads of a file or URL, in seconds.
+        refresh_after: The age at which keys in use are refreshed, in seconds.
+        max_stale: The age at which keys are no longer used if the refresh fails, in seconds.
+        transport: The HTTP transport for a URL instead of an own one; the verifier does not close it.
 
     Attributes:
-        max_lifetime: As above.
-        clock_skew: As above.
+        max_lifetime: The maximum time from `iat` to `exp`, in seconds.
+        clock_skew: The tolerated difference from Kratos' clock, in seconds.
 
     Raises:
-        ConfigurationError: A value is wrong, or the keys can't be read.
+        ConfigurationError: If a value is invalid, or if the keys are not readable.
     """
 
     def __init__(
@@ -61,21 +61,21 @@ class TokenVerifier:
         max_stale: float = 86_400.0,
         transport: Transport | None = None,
     ) -> None:
-        _check(issuer, audience, algorithms, max_lifetime)
+        _validate_arguments(issuer, audience, algorithms, max_lifetime)
         self.max_lifetime = max_lifetime
         self.clock_skew = clock_skew
-        self._rules = ClaimRules(issuer, audience, max_lifetime, clock_skew)
+        self._claims = ClaimsValidator(issuer, audience, max_lifetime, clock_skew)
         self._algorithms = frozenset(algorithms)
-        times = {"cooldown": cooldown, "refresh_after": refresh_after, "max_stale": max_stale}
+        timers = {"cooldown": cooldown, "refresh_after": refresh_after, "max_stale": max_stale}
         self._keys: KeySource
         try:
             if isinstance(jwks, Mapping):
-                self._keys = FixedKeys(read_jwks(jwks))
+                self._keys = StaticKeys(read_jwks(jwks))
             elif isinstance(jwks, str) and jwks.startswith(("http://", "https://")):
-                self._keys = ReadKeys(Document(jwks, timeout=_TIMEOUT, transport=transport).fetch, **times)
+                self._keys = RefreshingKeys(Document(jwks, timeout=_TIMEOUT, transport=transport).fetch, **timers)
             else:
                 read_jwks(Path(jwks).read_bytes())
-                self._keys = ReadKeys(_FileReader(Path(jwks)), **times)
+                self._keys = RefreshingKeys(_FileReader(Path(jwks)), **timers)
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"jwks: {error}") from None
 
@@ -83,36 +83,36 @@ class TokenVerifier:
         return f"<TokenVerifier {', '.join(sorted(self._algorithms))}>"
 
     async def verify(self, token: str, clock: Clock) -> VerifiedToken | None:
-        """Return what the token says, or None where it is not ours or no longer good.
+        """Return the session of a token, or None if the token is not valid.
 
         Raises:
-            KeysUnavailable: There are no keys to verify it with.
+            KeysUnavailable: If keys are unavailable.
         """
-        signed = self._open(token)
+        signed = self._parse(token)
         if signed is None:
             return None
         keys = await self._keys.find(signed.headers()["kid"], clock)
-        claims = _claims_of(signed, keys)
-        return None if claims is None else self._rules.read(claims, clock.time())
+        claims = _verified_claims(signed, keys)
+        return None if claims is None else self._claims.validate(claims, clock.time())
 
-    def _open(self, token: str) -> jws.CompactSignature | None:
+    def _parse(self, token: str) -> jws.CompactSignature | None:
         try:
             signed = jws.extract_compact(token.encode())
             header = signed.headers()
             algorithm, kid = header.get("alg"), header.get("kid")
             if algorithm not in self._algorithms or "crit" in header or "b64" in header:
                 return None
-        except Exception:  # noqa: BLE001 - by place, not by class: anybody can send anything
+        except Exception:  # noqa: BLE001 - the token is untrusted input
             return None
-        return signed if isinstance(kid, str) and len(kid) <= _LONGEST_KID else None
+        return signed if isinstance(kid, str) and len(kid) <= _MAX_KID_CHARS else None
 
     async def aclose(self) -> None:
-        """End what is under way in the running loop."""
+        """Cancel a refresh of the keys in the running event loop."""
         await self._keys.aclose()
 
 
 class _FileReader:
-    """Reads a file that is small and local."""
+    """Reads a small local file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -121,22 +121,24 @@ class _FileReader:
         return self._path.read_bytes()
 
 
-def _claims_of(signed: jws.CompactSignature, keys: Iterable[Key]) -> dict[str, Any] | None:
+def _verified_claims(signed: jws.CompactSignature, keys: Iterable[Key]) -> dict[str, Any] | None:
     algorithm = signed.headers()["alg"]
     try:
-        if not any(fits(key, algorithm) and jws.validate_compact(signed, key, [algorithm]) for key in keys):
+        if not any(key_matches(key, algorithm) and jws.validate_compact(signed, key, [algorithm]) for key in keys):
             return None
         claims = json.loads(signed.payload)
-    except Exception:  # noqa: BLE001 - by place, not by class: anybody can send anything
+    except Exception:  # noqa: BLE001 - the token is untrusted input
         return None
     return claims if isinstance(claims, dict) else None
 
 
-def _check(issuer: str, audience: str, algorithms: Collection[str], max_lifetime: float) -> None:
+def _validate_arguments(issuer: str, audience: str, algorithms: Collection[str], max_lifetime: float) -> None:
     if not issuer or not audience:
-        raise ConfigurationError("issuer and audience: neither may be empty, or tokens of others would be taken")
+        raise ConfigurationError("issuer and audience must not be empty")
     unknown = sorted(set(algorithms) - set(ALGORITHMS))
     if unknown or not algorithms or isinstance(algorithms, str):
-        raise ConfigurationError(f"algorithms: {algorithms!r} is not allowed: use some of {', '.join(ALGORITHMS)}")
+        raise ConfigurationError(
+            f"algorithms must be a non-empty list of {', '.join(ALGORITHMS)} (got {algorithms!r})"
+        )
     if not 0 < max_lifetime <= 86_400:
-        raise ConfigurationError(f"max_lifetime: {max_lifetime!r} is not allowed: use seconds, at most 86400")
+        raise ConfigurationError(f"max_lifetime must be between 0 and 86400 seconds (got {max_lifetime!r})")

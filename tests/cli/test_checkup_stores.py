@@ -209,8 +209,8 @@ def test_without_a_session_the_keys_are_only_read(tmp_path: Path) -> None:
     ("content", "words"),
     [
         ('{"keys": []}', "holds no key that can verify a token"),
-        ('{"keys": [{"kty": "EC", "d": "…"}]}', "holds a private key"),
-        ("[]", "is no JWKS"),
+        ('{"keys": [{"kty": "EC", "d": "…"}]}', "contains a private key"),
+        ("[]", "is not a JWKS"),
     ],
     ids=["empty", "private", "other"],
 )

@@ -49,7 +49,7 @@ async def _try_out(case: Case, template: str, credential: Header, ring: Any) -> 
     from joserfc import jws  # noqa: PLC0415 - an extra of its own
     from joserfc.errors import JoseError  # noqa: PLC0415 - as above
 
-    from ory_guard.tokens.jwks import ALGORITHMS, fits  # noqa: PLC0415 - as above
+    from ory_guard.tokens.jwks import ALGORITHMS, key_matches  # noqa: PLC0415 - as above
 
     answer = await case.kratos.get("/sessions/whoami", credential, tokenize_as=template)
     token = json_of(answer).get("tokenized")
@@ -61,7 +61,7 @@ async def _try_out(case: Case, template: str, credential: Header, ring: Any) -> 
     try:
         signed = jws.extract_compact(token.encode())
         algorithm, kid = str(signed.headers().get("alg")), signed.headers().get("kid")
-        keys = [key for key in ring.get(kid, ()) if algorithm in ALGORITHMS and fits(key, algorithm)]
+        keys = [key for key in ring.get(kid, ()) if algorithm in ALGORITHMS and key_matches(key, algorithm)]
         verified = any(jws.validate_compact(signed, key, [algorithm]) for key in keys)
     except (JoseError, ValueError, TypeError):
         return problem(f"the token of the template {template} can't be read", "see the template's configuration")

@@ -1,4 +1,4 @@
-"""Tokens: what a good one is worth."""
+"""Tests of guards with a `TokenVerifier`: sessions, requirements and revocation of valid tokens."""
 
 from collections.abc import AsyncIterator
 
@@ -34,14 +34,14 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def bench() -> AsyncIterator[TokenBench]:
-    """A guard with inline keys."""
-    made = TokenBench()
-    yield made
-    await made.guard.aclose()
+    """Yield a guard with inline keys."""
+    bench = TokenBench()
+    yield bench
+    await bench.guard.aclose()
 
 
-async def test_a_token_stands_for_its_session(bench: TokenBench) -> None:
-    """By its claims alone: the session's id, the identity's id, and the end."""
+async def test_token_is_accepted_as_its_session(bench: TokenBench) -> None:
+    """The claims contain the session ID, the identity ID and the expiration."""
     outcome = await bench.ask(token_of(KEY))
 
     assert isinstance(outcome, Authenticated)
@@ -54,8 +54,8 @@ async def test_a_token_stands_for_its_session(bench: TokenBench) -> None:
     assert bench.kratos.asked == []
 
 
-async def test_what_no_claim_says_is_unknown(bench: TokenBench) -> None:
-    """Neither a level, nor a time, nor traits are made up."""
+async def test_missing_claims_are_unknown(bench: TokenBench) -> None:
+    """Level, times, methods and traits have no defaults."""
     session = await bench.guard.require(bearer_scope(token_of(KEY)))
 
     assert session.authenticator_assurance_level is None
@@ -65,8 +65,8 @@ async def test_what_no_claim_says_is_unknown(bench: TokenBench) -> None:
     assert session.identity.state is None
 
 
-async def test_claims_under_kratos_own_names_count(bench: TokenBench) -> None:
-    """A template that maps them makes tokens that pass gates by themselves."""
+async def test_claims_with_names_of_kratos_become_session_fields(bench: TokenBench) -> None:
+    """A token with these claims meets requirements without a request to Kratos."""
     token = token_of(
         KEY,
         authenticated_at=moment(-10),
@@ -93,8 +93,8 @@ async def test_claims_under_kratos_own_names_count(bench: TokenBench) -> None:
     assert bench.kratos.asked == []
 
 
-async def test_a_token_is_verified_once_for_many_requests(bench: TokenBench) -> None:
-    """It keeps its source; the second request finds it in the cache."""
+async def test_verified_token_is_cached(bench: TokenBench) -> None:
+    """The second request is a cache hit with the source `token`."""
     token = token_of(KEY)
     await bench.ask(token)
     bench.clock.advance(5)
@@ -108,8 +108,8 @@ async def test_a_token_is_verified_once_for_many_requests(bench: TokenBench) -> 
     assert [event.outcome for event in bench.events if isinstance(event, TokenVerified)] == ["Authenticated"]
 
 
-async def test_a_guard_that_keeps_nothing_verifies_each_time() -> None:
-    """With a ttl of 0, and without listeners."""
+async def test_guard_without_cache_verifies_every_request() -> None:
+    """With `cache_ttl=0` nothing is cached."""
     bench = TokenBench(cache_ttl=0, negative_ttl=0)
     for token, outcome in [(token_of(KEY), Authenticated), (token_of(ec_key("k1")), Rejected)] * 2:
         assert isinstance(await bench.ask(token), outcome)
@@ -117,8 +117,8 @@ async def test_a_guard_that_keeps_nothing_verifies_each_time() -> None:
     assert bench.guard.stats().hits == 0
 
 
-async def test_other_bearers_go_to_kratos() -> None:
-    """Kratos' own tokens have no dots, and other headers carry no tokens of ours."""
+async def test_other_credentials_are_sent_to_kratos() -> None:
+    """Session tokens without dots, and JWTs in other headers, are not verified here."""
     bench = TokenBench(None, signed_in())
 
     outcome = await bench.ask("ory_st_ivZW9aFsL0lU9MavgfaxGEjqklcAozIZ")
@@ -128,8 +128,8 @@ async def test_other_bearers_go_to_kratos() -> None:
     assert len(bench.kratos.asked) == 2
 
 
-async def test_tokens_are_off_unless_a_verifier_is_given() -> None:
-    """A JWT then goes to Kratos like any other bearer."""
+async def test_guard_without_verifier_sends_jwts_to_kratos() -> None:
+    """A JWT is sent like any other bearer token."""
     kratos = StubKratos(refused())
     guard = OryGuard(settings_of(), transport=kratos, clock=StandingClock())
 
@@ -137,8 +137,8 @@ async def test_tokens_are_off_unless_a_verifier_is_given() -> None:
     assert len(kratos.asked) == 1
 
 
-async def test_a_token_works_while_kratos_is_held_off() -> None:
-    """The breaker is about questions, and none is asked."""
+async def test_token_is_accepted_while_the_breaker_is_open() -> None:
+    """Verification needs no request to Kratos."""
     bench = TokenBench(None, ConnectionError())
     for number in range(6):
         await bench.ask(f"ory_st_{number}")
@@ -147,8 +147,8 @@ async def test_a_token_works_while_kratos_is_held_off() -> None:
     assert isinstance(await bench.ask(token_of(KEY)), Authenticated)
 
 
-async def test_what_claims_do_not_prove_kratos_may() -> None:
-    """A Kratos that knows tokens as credentials is believed."""
+async def test_unproven_requirement_is_checked_with_kratos() -> None:
+    """A Kratos that accepts the JWT as a credential confirms the level."""
     bench = TokenBench(None, signed_in(session_body(authenticator_assurance_level="aal2")))
     scope = bearer_scope(token_of(KEY))
 
@@ -161,16 +161,16 @@ async def test_what_claims_do_not_prove_kratos_may() -> None:
     assert outcome.source == "token"
 
 
-async def test_a_kratos_that_can_not_be_asked_leaves_the_requirement_open() -> None:
-    """That is 503: nobody knows."""
+async def test_unproven_requirement_is_unavailable_without_kratos() -> None:
+    """The response is 503."""
     bench = TokenBench(None, ConnectionError())
 
     with pytest.raises(SessionCheckUnavailable):
         await bench.guard.require(bearer_scope(token_of(KEY)), aal="aal2")
 
 
-async def test_who_asks_for_kratos_own_word_gets_it(bench: TokenBench) -> None:
-    """`revalidate` means that no claim will do."""
+async def test_revalidate_sends_the_token_to_kratos(bench: TokenBench) -> None:
+    """`revalidate=True` does not accept claims."""
     with pytest.raises(SessionRequired):
         await bench.guard.require(bearer_scope(token_of(KEY)), revalidate=True)
 
@@ -178,8 +178,8 @@ async def test_who_asks_for_kratos_own_word_gets_it(bench: TokenBench) -> None:
     assert isinstance(await bench.ask(token_of(KEY)), Authenticated)
 
 
-async def test_an_open_connection_lasts_as_long_as_its_token(bench: TokenBench) -> None:
-    """It is verified again, and Kratos is not asked; once revoked, it ends."""
+async def test_open_connection_revalidates_its_token(bench: TokenBench) -> None:
+    """Revalidation verifies the token without Kratos, and fails after a revocation."""
     scope = bearer_scope(token_of(KEY))
     await bench.guard.require(scope)
     bench.clock.advance(40)
@@ -190,8 +190,8 @@ async def test_an_open_connection_lasts_as_long_as_its_token(bench: TokenBench) 
     assert bench.kratos.asked == []
 
 
-async def test_what_was_revoked_before_this_process_began_is_looked_up() -> None:
-    """In the store, for a token that is older than what this process heard."""
+async def test_earlier_revocation_is_read_from_the_store() -> None:
+    """The store is read for tokens that are older than the subscription."""
     shelf = Shelf(revoked={SESSION_ID: NOW.timestamp() - 5})
     bench = TokenBench(store=MemoryStore(shelf))
 
@@ -201,8 +201,8 @@ async def test_what_was_revoked_before_this_process_began_is_looked_up() -> None
     await bench.guard.aclose()
 
 
-async def test_a_newer_token_needs_no_look_at_the_store() -> None:
-    """Everything that was revoked since it was made was heard."""
+async def test_newer_token_does_not_read_the_store() -> None:
+    """The subscription delivered all revocations since the token was issued."""
     store = MemoryStore(Shelf())
     bench = TokenBench(store=store)
     await bench.ask(token_of(KEY))
@@ -215,8 +215,8 @@ async def test_a_newer_token_needs_no_look_at_the_store() -> None:
     await bench.guard.aclose()
 
 
-async def test_a_store_that_is_down_stops_no_token() -> None:
-    """What is known here still counts."""
+async def test_token_is_accepted_while_the_store_is_down() -> None:
+    """Local revocations still apply."""
     store = MemoryStore(Shelf())
     store.failing |= {"subscribe", "revoked_at"}
     bench = TokenBench(store=store)
@@ -228,15 +228,15 @@ async def test_a_store_that_is_down_stops_no_token() -> None:
 
 
 class Traits(BaseModel):
-    """Traits that tokens may lack."""
+    """Traits that a token may not contain."""
 
     model_config = ConfigDict(frozen=True)
 
     email: str
 
 
-async def test_claims_that_lack_what_the_traits_need_are_our_fault() -> None:
-    """Nobody is let in with half an identity: 503, and a log record that says why."""
+async def test_token_without_required_traits_is_a_protocol_error() -> None:
+    """A token whose claims do not match the traits model is unavailable, not rejected."""
     bench = TokenBench(traits=Traits)
 
     assert await bench.ask(token_of(KEY)) == Unavailable("protocol")
@@ -244,14 +244,14 @@ async def test_claims_that_lack_what_the_traits_need_are_our_fault() -> None:
     assert session.identity.traits == Traits(email="ada@example.com")
 
 
-def test_tokens_need_bearers() -> None:
-    """They come as such."""
+def test_verifier_requires_bearer_credentials() -> None:
+    """JWTs arrive as bearer tokens, so `bearer` has to be among the credentials."""
     with pytest.raises(ConfigurationError, match="'bearer' is not among the credentials"):
         OryGuard(settings_of(credentials=("x_session_token",)), tokens=verifier_of())
 
 
-async def test_the_tokens_of_a_fake_kratos_are_verified() -> None:
-    """From `tokenize_as` to a gated route, and after its keys have changed."""
+async def test_tokens_of_fake_kratos_are_verified() -> None:
+    """A token from `tokenize_as` meets a requirement of the guard."""
     claims = {"aud": "identity.schema_id", "authenticator_assurance_level": "authenticator_assurance_level"}
     fake = FakeKratos(tokenizer_templates={"api": TokenizerTemplate(ttl=300, claims=claims)})
     url = fake.settings.public_url
@@ -264,7 +264,7 @@ async def test_the_tokens_of_a_fake_kratos_are_verified() -> None:
     session = await guard.client.to_session(x_session_token=signed.token, tokenize_as="api")
     assert session.tokenized is not None
 
-    found = await guard.require(bearer_scope(session.tokenized), aal="aal1")
-    assert found.id == session.id
-    assert found.identity.id == session.identity.id
+    verified = await guard.require(bearer_scope(session.tokenized), aal="aal1")
+    assert verified.id == session.id
+    assert verified.identity.id == session.identity.id
     await guard.aclose()

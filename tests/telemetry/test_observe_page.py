@@ -1,4 +1,4 @@
-"""The page about telemetry names what Prometheus really gets."""
+"""The metrics in the documentation are those that Prometheus scrapes."""
 
 import asyncio
 import re
@@ -23,14 +23,14 @@ from ory_guard.events import (
 )
 from ory_guard.exceptions import Refusal
 from ory_guard.telemetry import instrument
-from ory_guard.telemetry.metrics import COUNTERS, DURATION, LEVELS
+from ory_guard.telemetry.metrics import COUNTERS, DURATION, GAUGES
 
-PAGE = (Path(__file__).parent.parent / "docs/how-to/observe.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/how-to/observe.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
 async def scraped() -> str:
-    """What Prometheus gets once everything has happened."""
+    """Return the scraped metrics after every event."""
     registry = CollectorRegistry()
     bench = Bench(signed_in())
     provider = MeterProvider([PrometheusMetricReader(registry=registry)])
@@ -56,19 +56,19 @@ async def scraped() -> str:
 
 
 @pytest.mark.anyio
-async def test_the_table_has_every_metric_under_both_names(scraped: str) -> None:
-    """A row for each, and each row's Prometheus name is scraped."""
+async def test_table_has_every_metric_with_both_names(scraped: str) -> None:
+    """Each metric has a row, and the Prometheus name of the row is scraped."""
     rows = dict(re.findall(r"^\| `([\w.]+)` \| `(\w+)` \|", PAGE, re.MULTILINE))
 
-    assert set(rows) == {name for name, _, _ in COUNTERS.values()} | {*LEVELS, DURATION}
+    assert set(rows) == {name for name, _, _ in COUNTERS.values()} | {*GAUGES, DURATION}
     assert [name for name in rows.values() if f"# TYPE {name} " not in scraped] == []
 
 
 @pytest.mark.anyio
-async def test_the_questions_ask_for_what_is_there(scraped: str) -> None:
-    """Every series and label in the examples of PromQL is scraped."""
-    questions = "\n".join(re.findall(r"^```promql\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
-    series = re.findall(r"\b((?:ory_guard|http)_\w+?)(?=[\[{]| ==)(?:\{(\w+)=)?", questions)
+async def test_promql_examples_use_existing_metrics(scraped: str) -> None:
+    """Every series and label of the examples is scraped."""
+    examples = "\n".join(re.findall(r"^```promql\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+    series = re.findall(r"\b((?:ory_guard|http)_\w+?)(?=[\[{]| ==)(?:\{(\w+)=)?", examples)
 
     assert len(series) == 5
     for name, label in series:

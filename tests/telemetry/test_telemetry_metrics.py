@@ -1,4 +1,4 @@
-"""Telemetry: what a guard does as metrics, and nothing of it where nobody asked."""
+"""Tests of `ory_guard.telemetry`: metrics, and no cost without them."""
 
 import asyncio
 import subprocess
@@ -15,15 +15,15 @@ from ory_guard.events import Event, RevocationsHeard, StoreChanged, StoreHit, To
 from ory_guard.exceptions import ConfigurationError, Refusal
 from ory_guard.stats import GuardStats
 from ory_guard.telemetry import instrument
-from ory_guard.telemetry.metrics import COUNTERS, DURATION, LEVELS
+from ory_guard.telemetry.metrics import COUNTERS, DURATION, GAUGES
 
 pytestmark = pytest.mark.anyio
 
 OTHER = (b"x-session-token", b"ory_st_other")
 
 
-async def test_hits_misses_and_shared_checks_are_counted(telescope: Telescope) -> None:
-    """One counter for each, with Kratos' address under OpenTelemetry's names."""
+async def test_cache_lookups_and_shared_checks_are_counted(telescope: Telescope) -> None:
+    """Data points have Kratos' address and the extra attributes."""
     bench = Bench()
     telescope.watch(bench.guard, attributes={"tenant": "eu"})
     bench.kratos.hold()
@@ -37,8 +37,8 @@ async def test_hits_misses_and_shared_checks_are_counted(telescope: Telescope) -
     assert (attributes, shared.value) == ({**SERVER, "tenant": "eu"}, 2)
 
 
-async def test_the_time_that_kratos_takes_is_measured(telescope: Telescope) -> None:
-    """As the HTTP client metric of OpenTelemetry's conventions, in seconds, by status and outcome."""
+async def test_request_duration_is_measured(telescope: Telescope) -> None:
+    """The HTTP client metric of OpenTelemetry's conventions, in seconds, by status and outcome."""
     bench = Bench()
     telescope.watch(bench.guard)
     bench.kratos.hold()
@@ -58,7 +58,7 @@ async def test_the_time_that_kratos_takes_is_measured(telescope: Telescope) -> N
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "attributes"),
     [
         (refused(503), {"http.response.status_code": 503, "error.type": "unreachable"}),
         (ConnectionError(), {"error.type": "unreachable"}),
@@ -66,21 +66,21 @@ async def test_the_time_that_kratos_takes_is_measured(telescope: Telescope) -> N
     ],
     ids=["503", "no answer", "429"],
 )
-async def test_failures_are_counted_and_measured_by_their_kind(
-    answer: Any, told: dict[str, Any], telescope: Telescope
+async def test_failed_checks_are_counted_by_reason(
+    answer: Any, attributes: dict[str, Any], telescope: Telescope
 ) -> None:
-    """`error.type` is the reason of `Unavailable`; a status is there where an answer was."""
+    """`error.type` is the reason of `Unavailable`; the status is present if Kratos responded."""
     bench = Bench(answer)
     telescope.watch(bench.guard)
     await bench.outcome()
 
-    ((attributes, _),) = telescope.points(DURATION)
-    assert attributes == SERVER | {"http.request.method": "GET", **told}
-    assert telescope.values("ory_guard.checks.failed", "error.type") == {told["error.type"]: 1}
+    ((recorded, _),) = telescope.points(DURATION)
+    assert recorded == SERVER | {"http.request.method": "GET", **attributes}
+    assert telescope.values("ory_guard.checks.failed", "error.type") == {attributes["error.type"]: 1}
 
 
-async def test_an_open_breaker_is_seen(telescope: Telescope) -> None:
-    """Its state is a gauge for each state; what it held back was no call to Kratos."""
+async def test_breaker_state_is_a_gauge_per_state(telescope: Telescope) -> None:
+    """Checks that the open breaker rejects are counted, but have no duration and no span."""
     bench = Bench(ConnectionError())
     telescope.watch(bench.guard)
     before = telescope.values("ory_guard.breaker.state", "ory_guard.state")
@@ -99,8 +99,8 @@ async def test_an_open_breaker_is_seen(telescope: Telescope) -> None:
     assert len(telescope.whoami_spans()) == 5
 
 
-async def test_refusals_are_counted_by_their_code(telescope: Telescope) -> None:
-    """And the request's own span has the code."""
+async def test_refusals_are_counted_by_code(telescope: Telescope) -> None:
+    """The span of the request has the code as an attribute."""
     bench = Bench()
     telescope.watch(bench.guard)
     with telescope.tracer.start_as_current_span("request"), pytest.raises(Refusal):
@@ -115,24 +115,24 @@ async def test_refusals_are_counted_by_their_code(telescope: Telescope) -> None:
     assert span.attributes["ory_guard.refusal"] == "requirement_not_met"
 
 
-async def test_entries_are_gauged_after_each_change(telescope: Telescope) -> None:
-    """Once an answer was kept, and once it was dropped; however many answers come in one turn of the loop."""
+async def test_cache_entries_are_measured_after_each_change(telescope: Telescope) -> None:
+    """Several changes in one iteration of the event loop are measured once."""
     bench = Bench()
     telescope.watch(bench.guard)
-    seen = [telescope.values("ory_guard.session_cache.entries", "-")]
+    values = [telescope.values("ory_guard.session_cache.entries", "-")]
     await asyncio.gather(bench.outcome(), bench.outcome(OTHER))
     await asyncio.sleep(0)
-    seen.append(telescope.values("ory_guard.session_cache.entries", "-"))
+    values.append(telescope.values("ory_guard.session_cache.entries", "-"))
     bench.clock.advance(60)
     await bench.guard.invalidate(session_id=SESSION_ID)
     await asyncio.sleep(0)
-    seen.append(telescope.values("ory_guard.session_cache.entries", "-"))
+    values.append(telescope.values("ory_guard.session_cache.entries", "-"))
 
-    assert seen == [{None: 0}, {None: 2}, {None: 0}]
+    assert values == [{None: 0}, {None: 2}, {None: 0}]
 
 
-async def test_what_stores_and_tokens_do_is_counted(telescope: Telescope) -> None:
-    """Revocations that were heard by their number, and the store's state as it changes."""
+async def test_store_and_token_events_are_counted(telescope: Telescope) -> None:
+    """Revocations are counted per ID, and the store state is a gauge."""
     guard = Bench().guard
     telescope.watch(guard)
     assert telescope.points("ory_guard.store.state") == []
@@ -151,8 +151,8 @@ async def test_what_stores_and_tokens_do_is_counted(telescope: Telescope) -> Non
     await asyncio.sleep(0)
 
 
-def test_a_store_is_gauged_from_the_start(telescope: Telescope, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the guard has one."""
+def test_store_state_is_measured_from_the_start(telescope: Telescope, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guard with a store has a state before the first event."""
     guard = Bench().guard
     stats = GuardStats(
         entries=7,
@@ -171,20 +171,20 @@ def test_a_store_is_gauged_from_the_start(telescope: Telescope, monkeypatch: pyt
     assert telescope.values("ory_guard.store.state", "ory_guard.state") == {"up": 1, "down": 0}
 
 
-def test_every_event_that_counts_has_a_counter() -> None:
-    """Whoever adds an event decides what it is to an operator."""
+def test_every_event_has_a_metric() -> None:
+    """A new event requires a counter or another metric."""
     measured = {"WhoamiAnswered", "BreakerChanged", "StoreChanged"}
 
-    assert {kind.__name__ for kind in Event.__subclasses__()} == {kind.__name__ for kind in COUNTERS} | measured
-    assert {kind.__name__ for kind in COUNTERS} | measured <= {*events.__all__}
-    assert len(LEVELS) == 3
+    assert {event.__name__ for event in Event.__subclasses__()} == {event.__name__ for event in COUNTERS} | measured
+    assert {event.__name__ for event in COUNTERS} | measured <= {*events.__all__}
+    assert len(GAUGES) == 3
 
 
-async def test_removing_ends_it(telescope: Telescope) -> None:
-    """The guard is as it was, and may be instrumented again."""
+async def test_stop_removes_the_listener(telescope: Telescope) -> None:
+    """After that the guard can be instrumented again."""
     bench = Bench()
-    remove = telescope.watch(bench.guard)
-    remove()
+    stop = telescope.watch(bench.guard)
+    stop()
     await bench.outcome()
 
     assert bench.guard.listeners == []
@@ -192,14 +192,14 @@ async def test_removing_ends_it(telescope: Telescope) -> None:
     telescope.watch(bench.guard)()
 
 
-async def test_what_was_is_taken_back_with_it(telescope: Telescope) -> None:
-    """A guard that is no longer watched has no entries and no breaker, and other guards keep theirs."""
+async def test_stop_resets_the_gauges(telescope: Telescope) -> None:
+    """The values of other guards stay."""
     bench, other = Bench(), Bench()
     telescope.watch(other.guard)
     stop = telescope.watch(bench.guard)
     await bench.outcome()
     await asyncio.sleep(0)
-    notify(bench.guard.listeners, StoreHit("0a1b2c3d", 1.0))  # which would be looked at in the next turn
+    notify(bench.guard.listeners, StoreHit("0a1b2c3d", 1.0))  # schedules a measurement
     stop()
     await asyncio.sleep(0)
     await other.outcome()
@@ -214,26 +214,26 @@ async def test_what_was_is_taken_back_with_it(telescope: Telescope) -> None:
     assert telescope.points("ory_guard.store.state") == []
 
 
-def test_a_guard_is_instrumented_once(telescope: Telescope) -> None:
-    """Twice would count everything twice; two guards may share a provider."""
+def test_guard_is_instrumented_only_once(telescope: Telescope) -> None:
+    """A second call for the same guard raises an error; two guards can share a provider."""
     guard = Bench().guard
     telescope.watch(guard)
     telescope.watch(guard_of(None))
 
-    with pytest.raises(ConfigurationError, match="would count twice"):
+    with pytest.raises(ConfigurationError, match=r"already instrumented; call instrument\(\) once per guard"):
         telescope.watch(guard)
 
 
-async def test_the_global_providers_are_used_where_none_are_given() -> None:
-    """Without an SDK behind them all of it is nothing, and works."""
+async def test_global_providers_are_the_default() -> None:
+    """Without an SDK, the global providers do nothing."""
     bench = Bench()
     instrument(bench.guard)
 
     assert type(await bench.outcome()).__name__ == "Authenticated"
 
 
-async def test_what_is_not_used_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a listener no event is even made."""
+async def test_guard_without_listeners_creates_no_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cache hits and misses build no event objects."""
 
     def fail(*_: Any) -> None:
         raise AssertionError
@@ -246,16 +246,16 @@ async def test_what_is_not_used_costs_nothing(monkeypatch: pytest.MonkeyPatch) -
     assert type(await bench.outcome()).__name__ == "Authenticated"
 
 
-def test_the_guard_does_not_load_opentelemetry() -> None:
-    """It is an extra, and loaded with `ory_guard.telemetry` only."""
+def test_guard_does_not_import_opentelemetry() -> None:
+    """Only `ory_guard.telemetry` imports the extra."""
     program = "import sys, ory_guard.guard, ory_guard.middleware; print('opentelemetry' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout == "False\n"
 
 
-def test_without_its_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the error of the import."""
+def test_missing_extra_raises_with_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of the import contains the command."""
     for name in [name for name in sys.modules if name.startswith("ory_guard.telemetry")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "opentelemetry.metrics", None)

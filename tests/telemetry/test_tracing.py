@@ -1,4 +1,4 @@
-"""Telemetry: each question to Kratos as a span below the request that asked first."""
+"""Tests of the spans: one per request to Kratos, as a child of the first waiting request."""
 
 import asyncio
 
@@ -15,18 +15,18 @@ pytestmark = pytest.mark.anyio
 OTHER = (b"x-session-token", b"ory_st_other")
 
 
-async def test_a_question_to_kratos_is_a_span_below_the_request(telescope: Telescope) -> None:
-    """With the attributes of an HTTP client span, and no credential in any of them."""
+async def test_whoami_span_is_a_child_of_the_request(telescope: Telescope) -> None:
+    """It has the attributes of an HTTP client span, without the credential."""
     bench = Bench()
     telescope.watch(bench.guard)
-    with telescope.tracer.start_as_current_span("request") as around:
+    with telescope.tracer.start_as_current_span("request") as parent:
         await bench.outcome()
 
     (span,) = telescope.whoami_spans()
     attributes = dict(span.attributes or {})
     credential_id = attributes.pop("ory_guard.credential.id")
     assert (span.kind, span.status.status_code) == (SpanKind.CLIENT, StatusCode.UNSET)
-    assert span.parent == around.get_span_context()
+    assert span.parent == parent.get_span_context()
     assert attributes == SERVER | {
         "http.request.method": "GET",
         "http.response.status_code": 200,
@@ -36,11 +36,11 @@ async def test_a_question_to_kratos_is_a_span_below_the_request(telescope: Teles
     }
     assert isinstance(credential_id, str)
     assert len(credential_id) == 8
-    assert TOKEN.decode() not in "".join(one.to_json() for one in telescope.spans())
+    assert TOKEN.decode() not in "".join(item.to_json() for item in telescope.spans())
 
 
-async def test_a_span_is_as_long_as_the_answer_took(telescope: Telescope) -> None:
-    """It ends when the answer is there, and began so many seconds before."""
+async def test_whoami_span_has_the_duration_of_the_request(telescope: Telescope) -> None:
+    """It ends with the response, and starts `seconds` earlier."""
     guard = Bench().guard
     telescope.watch(guard)
     notify(guard.listeners, WhoamiAnswered("0a1b2c3d", "Authenticated", 0.5, 200))
@@ -53,8 +53,8 @@ async def test_a_span_is_as_long_as_the_answer_took(telescope: Telescope) -> Non
     assert span.parent is None
 
 
-async def test_requests_that_waited_are_linked(telescope: Telescope) -> None:
-    """The first is the parent, and each other one has a link."""
+async def test_waiting_requests_are_linked(telescope: Telescope) -> None:
+    """The first request is the parent, the others are links."""
     bench = Bench()
     telescope.watch(bench.guard)
     bench.kratos.hold()
@@ -76,8 +76,8 @@ async def test_requests_that_waited_are_linked(telescope: Telescope) -> None:
     assert [link.context.span_id for link in span.links] == [ids["second"], ids["third"]]
 
 
-async def test_a_failed_check_is_an_error(telescope: Telescope) -> None:
-    """A refusal of Kratos' is an answer, and none."""
+async def test_failed_check_is_an_error_span(telescope: Telescope) -> None:
+    """A 401 of Kratos is a response, and not an error."""
     bench = Bench(refused(), ConnectionError())
     telescope.watch(bench.guard)
     await bench.outcome()
@@ -89,31 +89,31 @@ async def test_a_failed_check_is_an_error(telescope: Telescope) -> None:
     assert failed.attributes["error.type"] == "unreachable"
 
 
-async def test_hits_show_on_the_requests_own_span(telescope: Telescope) -> None:
-    """A trace tells whether a request waited for Kratos."""
+async def test_request_span_has_the_cache_result(telescope: Telescope) -> None:
+    """`hit` or `miss` is an attribute of the span of the request."""
     bench = Bench()
     telescope.watch(bench.guard)
     for name in ("cold", "warm"):
         with telescope.tracer.start_as_current_span(name):
             await bench.outcome()
 
-    seen = {span.name: (span.attributes or {}).get("ory_guard.cache.result") for span in telescope.spans()}
-    assert seen == {"GET /sessions/whoami": None, "cold": "miss", "warm": "hit"}
+    results = {span.name: (span.attributes or {}).get("ory_guard.cache.result") for span in telescope.spans()}
+    assert results == {"GET /sessions/whoami": None, "cold": "miss", "warm": "hit"}
 
 
-async def test_what_waited_in_vain_is_no_parent_later(
+async def test_stale_waiting_requests_are_not_parents(
     telescope: Telescope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A check that ended without a word leaves nothing to the next one of the same credential."""
+    """Requests of a check that ended without an event are dropped before the next check."""
     guard = Bench().guard
     telescope.watch(guard)
     now = 0.0
     monkeypatch.setattr("ory_guard.telemetry.tracing.time.monotonic", lambda: now)
     contexts = []
     for now in (0.0, 3.5):  # noqa: B007 - the clock
-        with telescope.tracer.start_as_current_span("request") as around:
+        with telescope.tracer.start_as_current_span("request") as parent:
             notify(guard.listeners, SessionCacheMiss("0a1b2c3d"))
-            contexts.append(around.get_span_context())
+            contexts.append(parent.get_span_context())
     notify(guard.listeners, WhoamiAnswered("0a1b2c3d", "Rejected", 0.1))
     await asyncio.sleep(0)
 
@@ -122,8 +122,8 @@ async def test_what_waited_in_vain_is_no_parent_later(
     assert span.links == ()
 
 
-async def test_what_the_store_had_leaves_nothing_behind(telescope: Telescope) -> None:
-    """Its request was no question to Kratos."""
+async def test_store_hit_removes_waiting_requests(telescope: Telescope) -> None:
+    """A session from the store or a verified token ends the check without a request to Kratos."""
     guard = Bench().guard
     telescope.watch(guard)
     for answer in (StoreHit("0a1b2c3d", 1.0), TokenVerified("0a1b2c3d", "Rejected")):
@@ -137,8 +137,8 @@ async def test_what_the_store_had_leaves_nothing_behind(telescope: Telescope) ->
     assert span.parent is None
 
 
-async def test_what_is_remembered_of_waiting_requests_is_bounded(telescope: Telescope) -> None:
-    """A thousand checks, and thirty-three requests of each."""
+async def test_waiting_requests_are_bounded(telescope: Telescope) -> None:
+    """At most 1,000 checks with 33 requests each are stored."""
     guard = Bench().guard
     telescope.watch(guard)
     with telescope.tracer.start_as_current_span("request"):
@@ -150,6 +150,6 @@ async def test_what_is_remembered_of_waiting_requests_is_bounded(telescope: Tele
     notify(guard.listeners, WhoamiAnswered("000003e8", "Rejected", 0.1))
     await asyncio.sleep(0)
 
-    forgotten, crowded = telescope.whoami_spans()
-    assert forgotten.parent is None
+    dropped, crowded = telescope.whoami_spans()
+    assert dropped.parent is None
     assert len(crowded.links) == 32

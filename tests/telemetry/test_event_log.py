@@ -1,4 +1,4 @@
-"""Events as log records: stable names, levels, fields, and no credential."""
+"""Tests of `EventLog`: names, levels and fields of the records, without credentials."""
 
 import logging
 
@@ -21,8 +21,8 @@ LOGGER = logging.getLogger("ory_guard.events")
 
 
 @pytest.mark.anyio
-async def test_every_step_is_a_record(caplog: pytest.LogCaptureFixture) -> None:
-    """What an instrumented guard does can be read in the log, step by step."""
+async def test_every_event_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The records have the names of the events, and eight hex digits instead of the credential."""
     bench = Bench()
     instrument(bench.guard)
     with caplog.at_level(logging.DEBUG, "ory_guard.events"):
@@ -33,7 +33,7 @@ async def test_every_step_is_a_record(caplog: pytest.LogCaptureFixture) -> None:
     names = [vars(record)["event.name"] for record in caplog.records]
     assert names == ["session_cache.miss", "whoami.answered", "session_cache.hit", "sessions.invalidated"]
     ids = {vars(record)["ory_guard.credential_id"] for record in caplog.records[:3]}
-    assert [len(one) for one in ids] == [8]
+    assert [len(credential_id) for credential_id in ids] == [8]
     assert caplog.messages[3] == f"sessions.invalidated session_id={SESSION_ID} identity_id=None"
     assert TOKEN.decode() not in caplog.text
 
@@ -49,16 +49,16 @@ async def test_every_step_is_a_record(caplog: pytest.LogCaptureFixture) -> None:
     ],
     ids=lambda event: event.name,
 )
-def test_what_operators_look_for_is_info(event: Event, caplog: pytest.LogCaptureFixture) -> None:
-    """Refusals, revocations, and changes of breaker and store."""
+def test_rare_events_are_info(event: Event, caplog: pytest.LogCaptureFixture) -> None:
+    """Refusals, revocations and state changes are logged at INFO."""
     with caplog.at_level(logging.INFO, "ory_guard.events"):
         EventLog(LOGGER)(event)
 
     assert [record.levelno for record in caplog.records] == [logging.INFO]
 
 
-def test_what_happens_for_every_request_is_debug(caplog: pytest.LogCaptureFixture) -> None:
-    """So it is not even put into words where nobody reads it."""
+def test_events_of_every_request_are_debug(caplog: pytest.LogCaptureFixture) -> None:
+    """At INFO they are not formatted."""
     with caplog.at_level(logging.INFO, "ory_guard.events"):
         EventLog(LOGGER)(SessionCacheHit("0a1b2c3d", 0.5))
     assert caplog.records == []
@@ -70,21 +70,21 @@ def test_what_happens_for_every_request_is_debug(caplog: pytest.LogCaptureFixtur
     assert vars(record)["ory_guard.age"] == 0.5
 
 
-@pytest.mark.parametrize("odd", ["\n", "\r", "\x1b[2K", "\x00", "\u2028", "\x85"])
-def test_no_id_begins_a_record_of_its_own(odd: str, caplog: pytest.LogCaptureFixture) -> None:
-    """What an application took from an address is escaped in the text; in the field it is as it was."""
-    sent = f"s{odd}ory_guard CRITICAL forged"
+@pytest.mark.parametrize("separator", ["\n", "\r", "\x1b[2K", "\x00", "\u2028", "\x85"])
+def test_message_escapes_line_breaks(separator: str, caplog: pytest.LogCaptureFixture) -> None:
+    """An ID from a URL cannot forge a record; the field keeps the original value."""
+    session_id = f"s{separator}ory_guard CRITICAL forged"
     with caplog.at_level(logging.INFO, "ory_guard.events"):
-        EventLog(LOGGER)(SessionsInvalidated(sent, None))
+        EventLog(LOGGER)(SessionsInvalidated(session_id, None))
 
     (record,) = caplog.records
-    assert record.getMessage() == f"sessions.invalidated session_id={sent!a} identity_id=None"
-    assert vars(record)["ory_guard.session_id"] == sent
+    assert record.getMessage() == f"sessions.invalidated session_id={session_id!a} identity_id=None"
+    assert vars(record)["ory_guard.session_id"] == session_id
 
 
 @pytest.mark.anyio
-async def test_records_can_be_left_out(caplog: pytest.LogCaptureFixture) -> None:
-    """Metrics and spans may be enough."""
+async def test_logger_none_disables_records(caplog: pytest.LogCaptureFixture) -> None:
+    """`instrument(guard, logger=None)` logs nothing."""
     bench = Bench()
     instrument(bench.guard, logger=None)
     with caplog.at_level(logging.DEBUG, "ory_guard.events"):
