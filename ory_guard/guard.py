@@ -76,8 +76,7 @@ class OryGuard:
         clock: Clock | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
-        if not isinstance(settings, GuardSettings):
-            raise ConfigurationError("settings must be GuardSettings: write OryGuard(GuardSettings(...))")
+        _require_settings(settings)
         self.settings = settings
         self._transport = transport
         self.clock: Clock = clock or SystemClock()
@@ -278,6 +277,11 @@ class OryGuard:
         if self._client is not None:
             await self._client.aclose()
         await self._lookup.checks.aclose()
+
+
+def _require_settings(settings: object) -> None:
+    if not isinstance(settings, GuardSettings):
+        raise ConfigurationError("settings must be GuardSettings: write OryGuard(GuardSettings(...))")
 
 
 def guard_in(scope: Mapping[str, Any]) -> OryGuard:
