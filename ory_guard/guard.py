@@ -76,8 +76,7 @@ class OryGuard:
         clock: Clock | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
-        _require_settings(settings)
-        self.settings = settings
+        self.settings = _checked(settings)
         self._transport = transport
         self.clock: Clock = clock or SystemClock()
         gate = Gate(settings)
@@ -279,9 +278,10 @@ class OryGuard:
         await self._lookup.checks.aclose()
 
 
-def _require_settings(settings: object) -> None:
+def _checked(settings: object) -> GuardSettings:
     if not isinstance(settings, GuardSettings):
         raise ConfigurationError("settings must be GuardSettings: write OryGuard(GuardSettings(...))")
+    return settings
 
 
 def guard_in(scope: Mapping[str, Any]) -> OryGuard:
