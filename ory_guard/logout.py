@@ -165,12 +165,14 @@ class Logout:
     async def _session_id(
         self, scope: MutableMapping[str, Any], check: Check, credential: Credential
     ) -> str | None:
-        outcome = check.outcome
-        if credential != check.credential:  # one of two cookies
-            one = Check(check.guard, scope)
-            one.credential = credential
-            self._lookup.look(scope, one, gated=True)
-            outcome = one.outcome or await self._lookup.ask(one)
+        outcome, is_one_of_two = check.outcome, credential != check.credential
+        if is_one_of_two or isinstance(outcome, Unavailable):
+            check = Check(check.guard, scope)
+            check.credential = credential
+            self._lookup.look(scope, check, gated=True)
+            outcome = check.outcome
+            if outcome is None and is_one_of_two:
+                outcome = await self._lookup.ask(check)
         return outcome.session.id if isinstance(outcome, Authenticated) else None
 
 

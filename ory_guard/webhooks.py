@@ -1,7 +1,7 @@
-"""An endpoint for Kratos' web hooks: what they say about an identity ends what is kept about it, everywhere.
+"""An endpoint for Kratos' web hooks, which invalidates the sessions that they name in every process.
 
-Kratos can call it after settings, recovery, verification and login; it has no hook for a logout, nor for what an
-administrator does. The body is what the hook's Jsonnet makes of it: `identity_id`, `session_id`, or both.
+Kratos can call it after settings, recovery, verification and login. It has no hook for a logout, nor for changes by
+an administrator. The hook's Jsonnet builds the body: a JSON object with `identity_id`, `session_id`, or both.
 """
 
 import base64
@@ -35,21 +35,22 @@ class _Refused(Exception):
 
 
 class WebhookReceiver:
-    """An ASGI application that takes a web hook and invalidates whom it names.
+    """An ASGI application that receives web hooks and invalidates the sessions that they name.
 
-    Give it a route of its own, `Route("/hooks/kratos", receiver)`: a mount redirects a path without a slash at its
-    end. It answers 204 once this process knows; other processes that share its store hear of it within a second.
+    Give it a route of its own, `Route("/hooks/kratos", receiver)`: a mount redirects a path without a trailing
+    slash. The response is 204 after the invalidation in this process; processes that share its store follow within
+    a second.
 
     Args:
-        guard: The guard that is told.
-        api_key: What Kratos sends with `auth.type: api_key`.
-        api_key_name: The name of the header or cookie that carries it.
-        api_key_in: Where Kratos puts it.
-        basic: User and password that Kratos sends with `auth.type: basic_auth`, in the place of `api_key`.
-        max_body_bytes: The largest body that is read.
+        guard: The guard whose `invalidate` is called.
+        api_key: The key that Kratos sends with `auth.type: api_key`.
+        api_key_name: The name of the header or cookie with the key.
+        api_key_in: The part of the request with the key.
+        basic: User and password that Kratos sends with `auth.type: basic_auth`, instead of `api_key`.
+        max_body_bytes: The largest body that is read, in bytes.
 
     Raises:
-        ConfigurationError: There is neither a key nor a password, or both.
+        ConfigurationError: If neither or both of `api_key` and `basic` are given, or one is empty.
     """
 
     def __init__(
@@ -63,15 +64,15 @@ class WebhookReceiver:
         max_body_bytes: int = 65_536,
     ) -> None:
         if not isinstance(guard, OryGuard):
-            raise ConfigurationError(f"WebhookReceiver was given {guard!r} as its guard: pass an OryGuard")
+            raise ConfigurationError(f"WebhookReceiver: {guard!r} is not a guard: pass an OryGuard")
         if (api_key is None) == (basic is None):
-            raise ConfigurationError("WebhookReceiver needs an api_key or basic=(user, password): one of the two")
+            raise ConfigurationError("WebhookReceiver needs an api_key or basic=(user, password), and not both")
         expected = (api_key or "") if basic is None else ":".join(basic)
         if not expected.strip(":"):
-            raise ConfigurationError("WebhookReceiver: an empty key or password would let everybody in")
+            raise ConfigurationError("WebhookReceiver: api_key and basic must not be empty")
         if basic is not None and ":" in basic[0]:
             raise ConfigurationError(
-                "WebhookReceiver: a user name with a colon can't be sent (RFC 7617, section 2)"
+                "WebhookReceiver: the user name must not contain a colon (RFC 7617, section 2)"
             )
         self._guard = guard
         self._expected = expected.encode()
@@ -84,7 +85,7 @@ class WebhookReceiver:
         """Handle one request.
 
         Raises:
-            RuntimeError: The scope is neither of an http request nor of a websocket.
+            RuntimeError: If the scope is neither an http request nor a websocket.
         """
         if scope["type"] not in ("http", "websocket"):
             raise RuntimeError(
@@ -100,7 +101,7 @@ class WebhookReceiver:
 
     async def _take(self, scope: Mapping[str, Any], receive: Receive) -> dict[str, str]:
         if scope["type"] != "http" or scope["method"] != "POST":
-            raise _Refused(405, "Web hooks come as POST requests.")
+            raise _Refused(405, "Web hooks must be POST requests.")
         if not self._is_kratos(scope):
             raise _Refused(401, "The key or password is missing or wrong.")
         return _ids_in(await self._read(receive))
@@ -119,10 +120,10 @@ class WebhookReceiver:
         while True:
             message = await receive()
             if message["type"] != "http.request":
-                raise _Refused(400, "The body ended too early.")
+                raise _Refused(400, "The request ended before its body was complete.")
             body += message.get("body", b"")
             if len(body) > self._max_body_bytes:
-                raise _Refused(413, f"At most {self._max_body_bytes} bytes are read.")
+                raise _Refused(413, f"The body must have at most {self._max_body_bytes} bytes.")
             if not message.get("more_body"):
                 return body
 

@@ -1,5 +1,6 @@
 """What a logout answers: success only if every session has ended, whatever Kratos and the caller send."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -335,6 +336,65 @@ async def test_a_logout_that_breaks_forgets_the_session_all_the_same() -> None:
     calls = bench.calls
     await bench.outcome(SESSION_COOKIE)
     assert bench.calls == calls + 1
+
+
+async def test_a_cancelled_logout_forgets_the_session() -> None:
+    """The client went away, but Kratos may have received the request."""
+    bench = Bench(Kratos())
+    assert isinstance(await bench.outcome(SESSION_COOKIE), Authenticated)
+    bench.kratos.hold()
+    leaving = asyncio.ensure_future(bench.guard.logout(request(SESSION_COOKIE, method="POST")))
+    await eventually(lambda: bench.calls == 2)
+
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+
+    bench.kratos.release()
+    bench.kratos.answers = [refused(401)]
+    assert isinstance(await bench.outcome(SESSION_COOKIE), Rejected)
+
+
+class BusyKratos(StubKratos):
+    """Receives another request of the same browser before it ends the session."""
+
+    guard: OryGuard
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer one request."""
+        if request.url.path == SUBMIT:
+            assert isinstance(await self.guard.authenticate(other_request()), Authenticated)
+        return await super().handle_async_request(request)
+
+
+def other_request() -> dict[str, Any]:
+    """Return another request with the session cookie."""
+    return request(SESSION_COOKIE)
+
+
+async def test_a_check_made_during_a_logout_does_not_outlast_it() -> None:
+    """It cached the session again after the logout had begun."""
+    kratos = BusyKratos(Kratos())
+    kratos.guard = guard_of(kratos)
+
+    await kratos.guard.logout(request(SESSION_COOKIE, method="POST"))
+
+    assert isinstance(await kratos.guard.authenticate(other_request()), Rejected)
+
+
+async def test_other_processes_forget_a_session_that_only_the_cache_knows() -> None:
+    """The request that logs out could not be authenticated itself."""
+    shelf, kratos = Shelf(), StubKratos(refused(500))
+    guard = OryGuard(settings_of(), transport=kratos, clock=StandingClock(), store=MemoryStore(shelf))
+    scope = request(SESSION_COOKIE, method="POST")
+    await guard.authenticate(scope)
+    kratos.answers = [Kratos()]
+    await guard.authenticate(other_request())
+
+    await guard.logout(scope)
+
+    assert set(shelf.revoked) == {SESSION_ID}
+    await guard.aclose()
 
 
 class TokenBench:

@@ -204,9 +204,9 @@ async def _no_send(_message: Any) -> None:
     [
         ({}, "needs an api_key or basic"),
         ({"api_key": KEY, "basic": ("a", "b")}, "needs an api_key or basic"),
-        ({"api_key": ""}, "an empty key or password"),
-        ({"basic": ("", "")}, "an empty key or password"),
-        ({"basic": ("a:b", "c")}, "a user name with a colon"),
+        ({"api_key": ""}, "must not be empty"),
+        ({"basic": ("", "")}, "must not be empty"),
+        ({"basic": ("a:b", "c")}, "must not contain a colon"),
     ],
     ids=str,
 )
