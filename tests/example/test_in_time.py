@@ -140,6 +140,23 @@ async def test_a_refused_consent_leads_back_to_the_form(visitor: Visitor) -> Non
     assert visitor.page.title.startswith("Error: ")
 
 
+async def test_a_failed_logout_does_not_say_that_it_succeeded(visitor: Visitor, stage: Stage) -> None:
+    """The response is an error page without a cookie, and the session is alive; a second try ends it."""
+    await visitor.register(EMAIL)
+    stage.fake.fail(Fault.server_error(), times=100)
+
+    failed = await visitor.client.post(stage.app_url + "/logout")
+
+    assert (failed.status_code, "set-cookie" in failed.headers) == (503, False)
+    stage.fake.faults.clear()
+    stage.wait(31)
+    assert (await visitor.client.get(stage.app_url + "/me")).status_code == 200
+
+    done = await visitor.client.post(stage.app_url + "/logout", follow_redirects=False)
+    assert (done.status_code, "signed_out" in str(done.headers.get_list("set-cookie"))) == (303, True)
+    assert (await visitor.client.get(stage.app_url + "/me", follow_redirects=False)).status_code != 200
+
+
 async def test_kratos_out_of_reach_reads_as_neither_signed_out_nor_broken(visitor: Visitor, stage: Stage) -> None:
     """Public pages stay, guarded ones and forms ask to try again, and the session is there afterwards."""
     await visitor.register(EMAIL)

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Annotated, Any, assert_type
+from uuid import UUID
 
 from fastapi import Depends, FastAPI
 from pydantic import BaseModel, ConfigDict
@@ -76,6 +77,8 @@ async def outcomes(guard: OryGuard, request: Request) -> None:
     assert_type(await guard.require(request, aal="aal2", max_age=300), Session[Any])
     assert_type(guard.login_url(request), str)
     assert_type(await guard.invalidate(session_id="s"), None)
+    assert_type(await guard.invalidate(identity_id=UUID(int=1)), None)
+    assert_type(await guard.logout(request), tuple[str, ...])
     assert_type(guard.settings, GuardSettings)
 
 
