@@ -33,7 +33,7 @@ def create_app(backend: Backend, *, provider_origins: Collection[str] = ()) -> F
     clock = None if fake is None else fake.clock
     guard = OryGuard(settings, transport=backend.transport, clock=clock, listeners=[trail.listen])
     app = FastAPI(title="Postern", description="A small product behind ory_guard.", docs_url=None, redoc_url=None)
-    app.state.site = Site(guard, trail, fake, templates(settings.app_url or ""))
+    app.state.site = Site(guard, trail, fake, templates(settings))
     for router in (pages.router, flow_pages.router, session_pages.router, live.router, api.router, api.page):
         app.include_router(router)
     if fake is not None:

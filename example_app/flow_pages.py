@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from example_app.nodes import has_error, has_method
 from example_app.site import CurrentSite, Site, go_on, kratos_cookies, kratos_url
+from example_app.urls import safe_path
 from ory_guard.client.models.flows import Flow, LoginFlow, SettingsFlow
 from ory_guard.client.ui import find_nodes
 from ory_guard.exceptions import FlowExpired, FlowForbidden, FlowNotFound, KratosAPIError
@@ -120,7 +121,7 @@ def _render(request: Request, site: Site, page: FlowPage, flow: Flow) -> Respons
         "flow": flow,
         "title": _title(page, flow),
         "failed": has_error(flow.ui.messages) or any(has_error(node.messages) for node in flow.ui.nodes),
-        "goes_on_to": _goes_on_to(site, flow),
+        "goes_on_to": safe_path(site.guard.settings, flow.return_to),
         "links": _links(site, flow),
     }
     if isinstance(flow, SettingsFlow):
@@ -144,13 +145,6 @@ def _title(page: FlowPage, flow: Flow) -> str:
     if isinstance(flow, LoginFlow) and flow.refresh:
         return "Confirm that it is you"
     return page.title
-
-
-def _goes_on_to(site: Site, flow: Flow) -> str | None:
-    """Return the path of ours that the flow leads back to, to tell people why they are here."""
-    address = flow.return_to or ""
-    own = f"{site.guard.settings.app_url}/"
-    return urlsplit(address).path if address.startswith(own) else None
 
 
 def _links(site: Site, flow: Flow) -> dict[str, str]:

@@ -28,7 +28,8 @@ class OneHost:
         """Handle one connection."""
         if scope["type"] == "http" and "//localhost" not in self._origin and _is_localhost(scope):
             query = scope["query_string"].decode("ascii", "replace")
-            url = self._origin + quote(scope["path"]) + (f"?{quote(query, safe='%&=+:/?,;@')}" if query else "")
+            path = scope["path"] if scope["path"].startswith("/") else "/"
+            url = self._origin + quote(path) + (f"?{quote(query, safe='%&=+:/?,;@')}" if query else "")
             await RedirectResponse(url, 307)(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -85,7 +86,7 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
         nonce = secrets.token_urlsafe(16)
-        scope.setdefault("state", {})["csp_nonce"] = nonce
+        scope["state"] = {**scope.get("state", {}), "csp_nonce": nonce}  # some servers share it between requests
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

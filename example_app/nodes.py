@@ -9,7 +9,7 @@ in Kratos' `webauthn.js`, goes out as `data-trigger` for a script of the page's 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from markupsafe import Markup
 from ory_guard.client.models.ui_nodes import UiNode, UiNodeInputAttributes, UiText
 from ory_guard.client.ui import HasUi
 
-__all__ = ["Form", "forms_of", "has_error", "has_method", "render_flow", "render_messages"]
+__all__ = ["Form", "forms_of", "has_error", "has_method", "render_flow", "render_messages", "web_url"]
 
 TITLES: Final[Mapping[str, str]] = {
     "profile": "Profile",
@@ -41,8 +41,8 @@ _BUTTONS: Final = ("submit", "button")
 _AUTOCOMPLETE: Final = {"identifier": "username", "totp_code": "one-time-code", "lookup_secret": "off"}
 _REMOVING: Final = ("unlink", "_disable", "_remove")
 _NUMERIC: Final = ("totp_code", "code")
-_LINK: Final = re.compile(r"https?://|/(?![/\\])|[?#]", re.IGNORECASE)
-_IMAGE: Final = re.compile(r"https?://|data:image/|/(?![/\\])", re.IGNORECASE)
+_IMAGE: Final = re.compile(r"data:image/", re.IGNORECASE)
+_WEB: Final = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -123,17 +123,30 @@ def has_error(messages: Iterable[UiText]) -> bool:
     return any(message.type == "error" for message in messages)
 
 
-def render_flow(flow: HasUi, *, titles: bool = False, first: str | None = None, nonce: str | None = None) -> Markup:
+def web_url(address: str) -> str | None:
+    """Return an address with the scheme http or https, or None for any other."""
+    return address if _WEB.fullmatch(address) else None
+
+
+def render_flow(
+    flow: HasUi,
+    *,
+    url: Callable[[str], str | None] = web_url,
+    titles: bool = False,
+    first: str | None = None,
+    nonce: str | None = None,
+) -> Markup:
     """Return a flow's forms.
 
     Args:
         flow: The flow, as read with `get_…_flow`.
+        url: Returns an address of a link, form, script or picture as it may be shown, or None to leave it out.
         titles: Whether each form is a section of its own with a heading, as on a settings page.
         first: The group to begin with, where Kratos' order is not the one that helps most.
         nonce: What the page's Content-Security-Policy asks of scripts.
     """
     forms = sorted(forms_of(flow), key=lambda form: form.group != first)
-    return Markup(_MACROS.flow(flow, forms, titles, nonce))  # noqa: S704 - escaped by the template
+    return Markup(_MACROS.flow(flow, forms, titles, nonce, url))  # noqa: S704 - escaped by the template
 
 
 def render_messages(messages: Iterable[UiText]) -> Markup:
@@ -183,7 +196,6 @@ _ENVIRONMENT.filters.update(
 )
 _ENVIRONMENT.tests.update(
     numeric=lambda name: name in _NUMERIC,
-    link=_LINK.match,
     image=_IMAGE.match,
     button=lambda kind: kind in _BUTTONS,
 )

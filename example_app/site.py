@@ -1,6 +1,7 @@
 """What every page shares: the guard, the templates, and what the layout shows around a page's own content."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
@@ -15,7 +16,8 @@ from example_app.devices import device_of
 from example_app.nodes import render_flow, render_messages
 from example_app.trail import Trail
 from example_app.transfers import Ledger
-from ory_guard import OryGuard, SecondFactorRequired, Session, Unavailable
+from example_app.urls import safe_url
+from ory_guard import GuardSettings, OryGuard, SecondFactorRequired, Session, Unavailable
 from ory_guard.client.operations.table import OPERATIONS
 from ory_guard.testing import FakeKratos
 
@@ -50,11 +52,12 @@ NOTICES: Final = {
     "transfer_sent": "The money is on its way.",
 }
 _NOTICE: Final = "postern_notice"
+_RETURN_ADDRESSES: Final = frozenset({"return_to", "after_verification_return_to"})
 _KRATOS_COOKIES: Final = ("csrf_token", "ory_")
 
 
-def templates(app_url: str) -> Jinja2Templates:
-    """Return the pages of a site at this address."""
+def templates(settings: GuardSettings) -> Jinja2Templates:
+    """Return the pages of a site."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -62,10 +65,11 @@ def templates(app_url: str) -> Jinja2Templates:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(render_flow=render_flow, render_messages=render_messages)
+    show = partial(render_flow, url=partial(safe_url, settings))
+    environment.globals.update(render_flow=show, render_messages=render_messages)
     environment.filters["time"] = lambda moment: f"{moment:%-d %B %Y, %H:%M:%S} UTC" if moment else "unknown"
     environment.filters["device"] = device_of
-    environment.filters["absolute"] = lambda path: app_url + path
+    environment.filters["absolute"] = lambda path: f"{settings.app_url}{path}"
     return Jinja2Templates(env=environment)
 
 
@@ -137,8 +141,10 @@ def with_notice(response: Response, notice: str) -> Response:
 
 
 def kratos_url(site: Site, flow: str, /, **parameters: str | None) -> str:
-    """Return where a browser starts a flow; parameters that the flow does not have are left out."""
+    """Return where a browser starts a flow; unknown parameters and unsafe return addresses are left out."""
     known = OPERATIONS[f"create_browser_{flow}_flow"].query
+    for name in parameters.keys() & _RETURN_ADDRESSES:
+        parameters[name] = safe_url(site.guard.settings, parameters[name])
     query = urlencode({name: value for name, value in parameters.items() if value and name in known})
     address = f"{site.guard.settings.kratos_browser_url}/self-service/{flow}/browser"
     return f"{address}?{query}" if query else address
