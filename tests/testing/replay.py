@@ -1,83 +1,92 @@
-"""Replays the recorded story against a Kratos: what it gave out stands in for what was recorded."""
+"""Replays recorded requests against a Kratos, with its own ids, tokens and codes in place of the recorded ones."""
 
 import dataclasses
 import json
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import httpx2
-from answer_shape import MAX_AGE_LEEWAY, differences, header_differences, shape
-from client_call import call_with_client
-from people import PASSWORD, People
-from places import Place
-from recorded_scenario import Exchange
-from typed_calls import is_typed_call
-from visitor import Caller
+from support.flow_client import PASSWORD, FlowClient
+from support.kratos_servers import KratosServer
+from typed_calls import arguments_of, bodies_of, is_typed_call
+
+from ory_guard.client import FrontendClient
+from ory_guard.exceptions import OryGuardError
+
+from .normalize import MAX_AGE_LEEWAY, diff, diff_headers, normalize
+from .recorded_story import RecordedExchange
+from .users import Users
 
 WRONG_CODE = "000000"
 FORM = "application/x-www-form-urlencoded"
-_BINDABLE = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|ory_\w{2}_\w{32}|[\w+/-]{43,}={0,2}")
+RECORDED_URL = "http://127.0.0.1:4433"
+# A real Kratos needs a few seconds to hash a password.
+CALL_TIMEOUT = 30.0
+_REPLACEABLE = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|ory_\w{2}_\w{32}|[\w+/-]{43,}={0,2}")
+_CSRF_COOKIE = re.compile(r"csrf_token_[0-9a-f]{64}")
+_RECORDED_ADDRESS = re.compile(r"-[0-9]{10}@example\.test")
 
 
 class Replay:
-    """One Kratos and what binds it to the recording.
+    """The state of a replay against one Kratos.
 
     Args:
-        place: Which Kratos.
-        rewrite: What was done to the text of the recordings (see `recorded_scenario.load`).
-        typed: Whether each call that `FrontendClient` can make goes through it.
-        leeway: Seconds by which the life of a cookie may differ, where time does not pass as it was recorded.
+        server: The Kratos.
+        rewrite: The function that was applied to the recordings (see `recorded_story.load`).
+        typed: Whether `FrontendClient` makes the calls that it supports.
+        leeway: The number of seconds by which the Max-Age of cookies may differ.
 
     Attributes:
-        bound: What was recorded, and what stands in for it.
-        people: Who acts between the recorded requests.
-        provider_url: Where a social sign-in was sent last.
+        replacements: Recorded values, each with the value to use instead.
+        users: The users that act between the recorded requests.
+        provider_url: The URL of the last redirect to a social sign-in provider.
     """
 
     def __init__(
         self,
-        place: Place,
+        server: KratosServer,
         *,
         rewrite: Callable[[str], str] = str,
         typed: bool = False,
         leeway: int = MAX_AGE_LEEWAY,
     ) -> None:
-        self.place = place
+        self.server = server
         self.rewrite = rewrite
-        self.people = People(place)
-        self.bound: dict[str, str] = {}
+        self.users = Users(server)
+        self.replacements: dict[str, str] = {}
         self.provider_url = ""
         self._typed = typed
         self._leeway = leeway
-        self._mailed_to = ""
+        self._code_recipient = ""
 
-    async def run(self, recorded: Exchange) -> list[str]:
-        """Send what was sent, and return how the answer differs from the recorded one."""
-        sent = dataclasses.replace(recorded, request=await self._request(recorded))
-        if self._typed and is_typed_call(sent):
-            response, problems = await call_with_client(self.place, sent)
+    async def run(self, recorded: RecordedExchange) -> list[str]:
+        """Send a recorded request, and return the differences between the response and the recorded one."""
+        exchange = dataclasses.replace(recorded, request=await self._request(recorded))
+        if self._typed and is_typed_call(exchange):
+            response, problems = await call_with_client(self.server, exchange)
         else:
-            response, problems = await self._send_as_recorded(sent), []
+            response, problems = await self._send_as_recorded(exchange), []
         return [*problems, *self._compare(recorded, response)]
 
-    async def _request(self, recorded: Exchange) -> dict[str, Any]:
+    async def _request(self, recorded: RecordedExchange) -> dict[str, Any]:
         request = recorded.request
         return {
             "method": request["method"],
             "body": await self._body(recorded),
-            "path": self.translated(request["path"]),
-            "query": self.translated(recorded.query),
-            "headers": {name: self.translated(value) for name, value in request["headers"].items()},
+            "path": self.replaced(request["path"]),
+            "query": self.replaced(recorded.query),
+            "headers": {name: self.replaced(value) for name, value in request["headers"].items()},
         }
 
-    async def _send_as_recorded(self, sent: Exchange) -> httpx2.Response:
-        request, body = sent.request, sent.request["body"]
+    async def _send_as_recorded(self, exchange: RecordedExchange) -> httpx2.Response:
+        request, body = exchange.request, exchange.request["body"]
         if isinstance(body, dict):
-            form = request["headers"].get("content-type") == FORM
-            body = urlencode(body) if form else json.dumps(body)
-        return await self.send(request["method"], request["path"], sent.query, request["headers"], body)
+            is_form = request["headers"].get("content-type") == FORM
+            body = urlencode(body) if is_form else json.dumps(body)
+        return await self.send(request["method"], request["path"], exchange.query, request["headers"], body)
 
     async def send(
         self,
@@ -88,99 +97,156 @@ class Replay:
         body: str | None = None,
     ) -> httpx2.Response:
         """Send a request to the public API."""
-        url = f"{self.place.public}{path}{'?' if query else ''}{query}"
-        request = httpx2.Request(method, url, headers=headers, content=body)
-        response = await self.place.transport.handle_async_request(request)
-        await response.aread()
-        return response
+        url = f"{self.server.public}{path}{'?' if query else ''}{query}"
+        return await _send(self.server, httpx2.Request(method, url, headers=headers, content=body))
 
-    def _compare(self, recorded: Exchange, response: httpx2.Response) -> Iterator[str]:
-        answer = recorded.response
-        found: Any = response.text
-        if "javascript" in response.headers.get("content-type", ""):
-            found = answer["body"]  # the recording has its length only
-        if "json" in response.headers.get("content-type", "") and found:
-            found = json.loads(found)
-        if answer["status"] != response.status_code:
-            yield f"status is {response.status_code} instead of {answer['status']}"
-        if isinstance(found, dict) and "/auth?" in found.get("redirect_browser_to", ""):
-            self.provider_url = found["redirect_browser_to"]
-        yield from header_differences(answer["headers"], response.headers.multi_items(), self._leeway)
-        yield from differences(shape(answer["body"]), shape(found))
-        self._bind(answer["body"], found)
-        self._bind_headers(answer["headers"], response.headers.multi_items())
+    def _compare(self, recorded: RecordedExchange, response: httpx2.Response) -> Iterator[str]:
+        expected = recorded.response
+        content_type = response.headers.get("content-type", "")
+        body: Any = response.text
+        if "javascript" in content_type:
+            body = expected["body"]  # only the length of scripts is recorded
+        if "json" in content_type and body:
+            body = json.loads(body)
+        if expected["status"] != response.status_code:
+            yield f"status is {response.status_code} instead of {expected['status']}"
+        if isinstance(body, dict) and "/auth?" in body.get("redirect_browser_to", ""):
+            self.provider_url = body["redirect_browser_to"]
+        headers = response.headers.multi_items()
+        yield from diff_headers(expected["headers"], headers, self._leeway)
+        yield from diff(normalize(expected["body"]), normalize(body))
+        self._learn(expected["body"], body)
+        self._learn_headers(expected["headers"], headers)
 
-    def translated(self, text: str) -> str:
-        """Replace what was recorded by what stands in for it."""
-        for recorded in sorted(self.bound, key=len, reverse=True):
-            text = text.replace(recorded, self.bound[recorded])
+    def replaced(self, text: str) -> str:
+        """Replace all recorded values in a text."""
+        for value in sorted(self.replacements, key=len, reverse=True):
+            text = text.replace(value, self.replacements[value])
         return text
 
-    def _translated_fields(self, value: Any) -> Any:
+    def _replaced_fields(self, value: Any) -> Any:
         if isinstance(value, dict):
-            return {name: self._translated_fields(inner) for name, inner in value.items()}
-        return self.translated(value) if isinstance(value, str) else value
+            return {name: self._replaced_fields(inner) for name, inner in value.items()}
+        return self.replaced(value) if isinstance(value, str) else value
 
-    def bind_browser(self, browser: Caller, recorded: Exchange) -> None:
-        """Let a browser's cookies stand in for those of a recorded request that nothing stands in for yet."""
+    def use_cookies(self, browser: FlowClient, recorded: RecordedExchange) -> None:
+        """Use a browser's cookies in place of recorded ones that have no replacement yet."""
         for name, value in recorded.cookies.items():
             if name in browser.client.cookies:
-                self.bound.setdefault(value, browser.client.cookies[name])
+                self.replacements.setdefault(value, browser.client.cookies[name])
 
-    def _bind(self, recorded: Any, found: Any) -> None:
-        if isinstance(recorded, dict) and isinstance(found, dict):
-            for name in recorded.keys() & found.keys():
-                self._bind(recorded[name], found[name])
-        elif isinstance(recorded, list) and isinstance(found, list):
-            for left, right in zip(recorded, found, strict=False):
-                self._bind(left, right)
-        elif isinstance(recorded, str) and isinstance(found, str):
-            pairs = zip(_BINDABLE.findall(recorded), _BINDABLE.findall(found), strict=False)
-            self.bound.update((left, right) for left, right in pairs if left not in self.bound)
+    def _learn(self, recorded: Any, actual: Any) -> None:
+        if isinstance(recorded, dict) and isinstance(actual, dict):
+            for name in recorded.keys() & actual.keys():
+                self._learn(recorded[name], actual[name])
+        elif isinstance(recorded, list) and isinstance(actual, list):
+            for left, right in zip(recorded, actual, strict=False):
+                self._learn(left, right)
+        elif isinstance(recorded, str) and isinstance(actual, str):
+            pairs = zip(_REPLACEABLE.findall(recorded), _REPLACEABLE.findall(actual), strict=False)
+            self.replacements.update((left, right) for left, right in pairs if left not in self.replacements)
 
-    def _bind_headers(self, recorded: list[list[str]], found: list[tuple[str, str]]) -> None:
-        left, right = _cookie_pairs(recorded), _cookie_pairs(found)
-        self.bound.update({value: right.get(name, value) for name, value in left.items()})
-        self._bind(dict(recorded).get("location"), dict(found).get("location"))
+    def _learn_headers(self, recorded: list[list[str]], actual: list[tuple[str, str]]) -> None:
+        left, right = _cookie_pairs(recorded), _cookie_pairs(actual)
+        self.replacements.update({value: right.get(name, value) for name, value in left.items()})
+        self._learn(dict(recorded).get("location"), dict(actual).get("location"))
 
-    async def _body(self, recorded: Exchange) -> Any:
+    async def _body(self, recorded: RecordedExchange) -> Any:
         body = recorded.request["body"]
         if not isinstance(body, dict):
             return body
-        await self._read_form(recorded, body)
-        body = self._translated_fields(body)
-        self._mailed_to = body.get("email") or self._mailed_to
+        await self._learn_csrf_token(recorded, body)
+        body = self._replaced_fields(body)
+        self._code_recipient = body.get("email") or self._code_recipient
         if body.get("totp_code") not in {None, WRONG_CODE}:
             body["totp_code"] = await self._totp_code(recorded)
         if body.get("code") not in {None, WRONG_CODE}:
-            body["code"] = await self.people.mailed_code(self._mailed_to)
+            body["code"] = await self.users.emailed_code(self._code_recipient)
         return body
 
-    async def _read_form(self, recorded: Exchange, body: dict[str, Any]) -> None:
-        """Read the flow as a page does before it sends a form, where the recording has no such read."""
+    async def _learn_csrf_token(self, recorded: RecordedExchange, body: dict[str, Any]) -> None:
+        """Get the flow to learn its anti-CSRF token, if the recording does not contain that request."""
         token, cookie = body.get("csrf_token", ""), recorded.request["headers"].get("cookie", "")
-        if len(token) < len(PASSWORD) or token in self.bound or "csrf_token" not in cookie:
+        if len(token) < len(PASSWORD) or token in self.replacements or "csrf_token" not in cookie:
             return
         flow = await self._flow(recorded)
         for node in flow.get("ui", {"nodes": []})["nodes"]:
             if node["attributes"].get("name") == "csrf_token":
-                self.bound[token] = node["attributes"]["value"]
+                self.replacements[token] = node["attributes"]["value"]
 
-    async def _totp_code(self, recorded: Exchange) -> str:
+    async def _totp_code(self, recorded: RecordedExchange) -> str:
         if recorded.operation == "update_settings_flow":
-            self.people.keep_secret(await self._flow(recorded))
-        return await self.people.totp_code()
+            self.users.store_totp_secret(await self._flow(recorded))
+        return await self.users.totp_code()
 
-    async def _flow(self, recorded: Exchange) -> dict[str, Any]:
-        """Read the flow that a recorded request updates, with its credentials."""
-        number = dict(parse_qsl(self.translated(recorded.query)))["flow"]
+    async def _flow(self, recorded: RecordedExchange) -> dict[str, Any]:
+        """Get the flow that a recorded request updates, with the credentials of that request."""
+        flow_id = dict(parse_qsl(self.replaced(recorded.query)))["flow"]
         names = recorded.request["headers"].keys() & {"cookie", "x-session-token"}
-        headers = {name: self.translated(recorded.request["headers"][name]) for name in names}
+        headers = {name: self.replaced(recorded.request["headers"][name]) for name in names}
         path = f"{recorded.request['path']}/flows"
-        answer = await self.send("GET", path, f"id={number}", {**headers, "accept": "application/json"})
-        return dict(answer.json())
+        response = await self.send("GET", path, f"id={flow_id}", {**headers, "accept": "application/json"})
+        return dict(response.json())
 
 
 def _cookie_pairs(headers: Any) -> dict[str, str]:
-    lines = [value.partition(";")[0].partition("=") for name, value in headers if name == "set-cookie"]
-    return {name: value for name, _, value in lines}
+    pairs = [value.partition(";")[0].partition("=") for name, value in headers if name == "set-cookie"]
+    return {name: value for name, _, value in pairs}
+
+
+async def _send(server: KratosServer, request: httpx2.Request) -> httpx2.Response:
+    response = await server.transport.handle_async_request(request)
+    await response.aread()
+    return response
+
+
+async def rewrite_for(server: KratosServer) -> Callable[[str], str]:
+    """Return a function that adapts the text of the recordings to a server.
+
+    It replaces the URL, the name of the anti-CSRF cookie, which depends on the URL, and the email addresses: a real
+    Kratos still has the identities of earlier runs.
+    """
+    url = f"{server.public}/self-service/login/browser"
+    response = await _send(server, httpx2.Request("GET", url, headers={"accept": "application/json"}))
+    (csrf_cookie,) = set(_CSRF_COOKIE.findall(response.headers.get("set-cookie", "")))
+    address = f"-{secrets.randbelow(10**10):010d}@example.test"
+
+    def rewrite(text: str) -> str:
+        text = _CSRF_COOKIE.sub(csrf_cookie, text.replace(RECORDED_URL, server.public))
+        return _RECORDED_ADDRESS.sub(address, text)
+
+    return rewrite
+
+
+class CaptureTransport(httpx2.AsyncBaseTransport):
+    """Stores the last response."""
+
+    def __init__(self, transport: httpx2.AsyncBaseTransport) -> None:
+        self._transport = transport
+        self.response = httpx2.Response(599)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Forward a request and store the response."""
+        response = await self._transport.handle_async_request(request)
+        status, headers = response.status_code, response.headers.multi_items()
+        body = await response.aread()
+        self.response = httpx2.Response(status, headers=headers, content=body)
+        return httpx2.Response(status, headers=headers, stream=httpx2.ByteStream(body))
+
+
+async def call_with_client(server: KratosServer, exchange: RecordedExchange) -> tuple[httpx2.Response, list[str]]:
+    """Make a recorded call with `FrontendClient`; return the raw response and what the client got wrong."""
+    capture = CaptureTransport(server.transport)
+    client = FrontendClient(server.public, transport=capture, timeout=CALL_TIMEOUT)
+    arguments = arguments_of(exchange)
+    if (body := bodies_of(exchange)[-1]) is not None:
+        arguments["body"] = body
+    problems = []
+    try:
+        await getattr(client.with_response, exchange.operation)(**arguments)
+        if capture.response.status_code >= 300:
+            problems.append(f"FrontendClient returned a result for status {capture.response.status_code}")
+    except OryGuardError as error:
+        if capture.response.status_code < 300:
+            problems.append(f"FrontendClient raised {error!r}")
+    return capture.response, problems

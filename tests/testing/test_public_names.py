@@ -9,20 +9,18 @@ import ory_guard.testing
 
 
 @pytest.mark.parametrize("name", ory_guard.testing.__all__)
-def test_every_public_name_can_be_imported(name: str) -> None:
-    """`__all__` and `dir()` list names that exist."""
+def test_all_lists_importable_names(name: str) -> None:
     assert getattr(ory_guard.testing, name).__name__ == name
     assert name in dir(ory_guard.testing)
 
 
-def test_an_unknown_name_raises_attribute_error() -> None:
-    """The message is Python's own for a missing attribute."""
+def test_unknown_name_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match=r"'ory_guard\.testing' has no attribute 'FakeHydra'"):
         _ = ory_guard.testing.FakeHydra  # type: ignore[attr-defined] # the point of the test
 
 
-def test_a_missing_extra_is_named_on_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Importing the package works without the extra; using a name says how to install it."""
+def test_missing_extra_is_reported_on_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Importing the package itself works without the extra."""
     monkeypatch.delitem(vars(ory_guard.testing), "FakeKratos", raising=False)
     monkeypatch.delitem(sys.modules, "ory_guard.testing.fake_kratos", raising=False)
     monkeypatch.setitem(sys.modules, "pyotp", None)

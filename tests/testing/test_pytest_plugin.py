@@ -1,4 +1,4 @@
-"""The pytest plugin, by running pytest in pytest."""
+"""The pytest plugin, tested by running pytest within pytest."""
 
 import pytest
 
@@ -34,19 +34,19 @@ APP = """
 
 @pytest.fixture
 def inner(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A project whose application is guarded and asks the fake."""
+    """A project whose application is protected by a guard that uses the fake."""
     pytester.makeconftest(APP)
     pytester.makepyprojecttoml("[tool.pytest.ini_options]\n")
     return pytester
 
 
 def run(inner: pytest.Pytester, passed: int) -> None:
-    """Run the inner tests in this process, so that coverage sees the plugin."""
+    """Run the inner tests in this process, so that coverage includes the plugin."""
     inner.runpytest_inprocess("-q").assert_outcomes(passed=passed)
 
 
-def test_a_test_client_is_signed_in(inner: pytest.Pytester) -> None:
-    """`as_user` gives a TestClient the session of somebody new, by cookie or by token."""
+def test_as_user_logs_in_a_test_client(inner: pytest.Pytester) -> None:
+    """The session is presented as a cookie or as a token."""
     inner.makepyfile(
         """
         import pytest
@@ -59,15 +59,14 @@ def test_a_test_client_is_signed_in(inner: pytest.Pytester) -> None:
             assert client.get("/me").status_code == 200
             fake_kratos.assert_whoami_calls(1)
 
-        def test_nobody(app):
+        def test_anonymous(app):
             assert TestClient(app).get("/me").json() is None
         """
     )
     run(inner, 3)
 
 
-def test_people_can_be_made_first(inner: pytest.Pytester) -> None:
-    """`ory_user` gives somebody's token, cookie and session; `as_user` takes them."""
+def test_as_user_accepts_a_session_of_ory_user(inner: pytest.Pytester) -> None:
     inner.makepyfile(
         """
         import asyncio
@@ -77,20 +76,19 @@ def test_people_can_be_made_first(inner: pytest.Pytester) -> None:
             ada = ory_user(verified=False, age=60, email="ada@example.test")
             fake_kratos.extend(ada.session)
 
-            async def ask():
+            async def get_me():
                 transport = httpx2.ASGITransport(app=app)
                 async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
                     return await as_user(client, user=ada, present="token").get("/me")
 
             assert ada.session.identity.verifiable_addresses[0].verified is False
-            assert asyncio.run(ask()).json()["email"] == "ada@example.test"
+            assert asyncio.run(get_me()).json()["email"] == "ada@example.test"
         """
     )
     run(inner, 1)
 
 
-def test_the_fake_is_set_up_by_a_fixture(inner: pytest.Pytester) -> None:
-    """A project overrides `fake_kratos_settings`."""
+def test_fake_kratos_settings_can_be_overridden(inner: pytest.Pytester) -> None:
     inner.makepyfile(
         """
         import pytest
@@ -100,25 +98,25 @@ def test_the_fake_is_set_up_by_a_fixture(inner: pytest.Pytester) -> None:
         def fake_kratos_settings():
             return FakeKratosSettings(cookie_name="acme_session")
 
-        def test_name(ory_user):
+        def test_cookie_name(ory_user):
             assert ory_user().cookies.keys() == {"acme_session"}
         """
     )
     run(inner, 1)
 
 
-def test_the_testing_kit_is_loaded_by_the_first_fixture(inner: pytest.Pytester) -> None:
-    """A test run that asks for no fixture imports neither the kit nor what it needs."""
+def test_fake_is_imported_by_the_first_fixture(inner: pytest.Pytester) -> None:
+    """A test run without these fixtures imports neither the fake nor its dependencies."""
     inner.makeconftest('pytest_plugins = ["ory_guard.testing.pytest_plugin"]')
     inner.makepyfile(
         """
         import sys
 
-        def test_nothing_is_loaded():
+        def test_without_fixture():
             loaded = sys.modules.keys()
             assert not {"ory_guard.testing.fake_kratos", "pyotp", "segno", "joserfc", "jsonschema"} & loaded
 
-        def test_the_kit_is_loaded(fake_kratos):
+        def test_with_fixture(fake_kratos):
             assert "ory_guard.testing.fake_kratos" in sys.modules
         """
     )

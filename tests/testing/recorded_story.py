@@ -1,4 +1,4 @@
-"""The recordings as one story: in the order in which they happened, with what went on between them."""
+"""The recorded exchanges of a real Kratos, in the order in which they happened."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 
-# Cases whose answers have no time in them, but which happened at a certain point of the story.
+# Cases whose responses contain no timestamp, but whose position in the story matters.
 TIMES = {
     "whoami.after_disable": "2026-11-21T22:39:57.9Z",
     "logout.native": "2026-11-21T22:39:58.0Z",
@@ -34,18 +34,18 @@ TIMES = {
 }
 
 _TIME_KEYS = frozenset({"issued_at", "authenticated_at", "completed_at", "updated_at", "created_at", "verified_at"})
-_SEALED_COOKIE = re.compile(r"(?:_session|_continuity)=(MT[^;]+)")
+_SIGNED_COOKIE = re.compile(r"(?:_session|_continuity)=(MT[^;]+)")
 
 
-def instant(text: str) -> float:
-    """Read an RFC 3339 time as seconds since 1970."""
-    whole, _, fraction = text.removesuffix("Z").partition(".")
-    return datetime.fromisoformat(f"{whole}+00:00").timestamp() + float(f"0.{fraction or 0}")
+def parse_time(text: str) -> float:
+    """Convert an RFC 3339 timestamp to seconds since 1970."""
+    seconds, _, fraction = text.removesuffix("Z").partition(".")
+    return datetime.fromisoformat(f"{seconds}+00:00").timestamp() + float(f"0.{fraction or 0}")
 
 
 @dataclass(frozen=True)
-class Exchange:
-    """One recorded request with its answer."""
+class RecordedExchange:
+    """A recorded request and its response."""
 
     case: str
     operation: str
@@ -56,48 +56,55 @@ class Exchange:
 
     @cached_property
     def session_token(self) -> str | None:
-        """The session token that was sent, by header or as a bearer."""
+        """The session token in the request: X-Session-Token or a bearer token."""
         headers = self.request["headers"]
         bearer = headers.get("authorization", "")
         return headers.get("x-session-token") or bearer.partition(" ")[2].strip() or None
 
     @cached_property
     def cookies(self) -> dict[str, str]:
-        """The cookies that were sent; of those with one name the first."""
+        """The cookies in the request; the first one of each name."""
         pairs = [pair.partition("=") for pair in str(self.request["headers"].get("cookie", "")).split("; ")]
-        return {name: value for name, found, value in reversed(pairs) if found}
+        return {name: value for name, separator, value in reversed(pairs) if separator}
 
     @property
     def query(self) -> str:
-        """The query as it was sent."""
+        """The query string."""
         query = self.request["query"]
         return query if isinstance(query, str) else urlencode(query or {})
 
 
-def load(rewrite: Callable[[str], str] = str) -> list[Exchange]:
+def load(rewrite: Callable[[str], str] = str) -> list[RecordedExchange]:
     """Return all recorded exchanges in the order in which they happened.
 
     Args:
-        rewrite: Puts other words into the text of the recordings: another address, other people.
+        rewrite: Applied to each line of the recordings, to replace URLs and email addresses.
     """
-    exchanges = [one for path in sorted(RECORDINGS.glob("*.jsonl")) for one in _file(path, rewrite)]
-    return sorted(exchanges, key=lambda one: one.at)
+    paths = sorted(RECORDINGS.glob("*.jsonl"))
+    return sorted(
+        (exchange for path in paths for exchange in _read(path, rewrite)), key=lambda exchange: exchange.at
+    )
 
 
-def _file(path: Path, rewrite: Callable[[str], str]) -> Iterator[Exchange]:
-    at = instant("2026-11-21T22:39:40Z")
+def recorded(case: str) -> RecordedExchange:
+    """Return one recorded exchange."""
+    return next(exchange for exchange in load() if exchange.case == case)
+
+
+def _read(path: Path, rewrite: Callable[[str], str]) -> Iterator[RecordedExchange]:
+    at = parse_time("2026-11-21T22:39:40Z")
     for line in path.read_text().splitlines():
         raw = json.loads(rewrite(line))
-        fixed = TIMES.get(raw["case"])
-        at = instant(fixed) if fixed else max(at, *_times(raw), at)
-        yield Exchange(raw["case"], raw["operation"], raw["server"], at, raw["request"], raw["response"])
+        fixed_time = TIMES.get(raw["case"])
+        at = parse_time(fixed_time) if fixed_time else max(at, *_times(raw), at)
+        yield RecordedExchange(raw["case"], raw["operation"], raw["server"], at, raw["request"], raw["response"])
 
 
 def _times(raw: dict[str, Any]) -> Iterator[float]:
     yield 0.0
     yield from _times_in(raw["response"]["body"])
-    lines = [value for name, value in raw["response"]["headers"] if name == "set-cookie"]
-    for value in _SEALED_COOKIE.findall("; ".join([*lines, raw["request"]["headers"].get("cookie", "")])):
+    set_cookies = [value for name, value in raw["response"]["headers"] if name == "set-cookie"]
+    for value in _SIGNED_COOKIE.findall("; ".join([*set_cookies, raw["request"]["headers"].get("cookie", "")])):
         yield float(base64.urlsafe_b64decode(value + "==").split(b"|")[0])
 
 
@@ -105,7 +112,7 @@ def _times_in(body: Any) -> Iterator[float]:
     if isinstance(body, dict):
         for key, value in body.items():
             if key in _TIME_KEYS and isinstance(value, str) and value > "2026":
-                yield instant(value)
+                yield parse_time(value)
             else:
                 yield from _times_in(value)
     elif isinstance(body, list):

@@ -1,12 +1,12 @@
-"""The admin API of the fake."""
+"""The admin API."""
 
 from typing import Any
 
 import httpx2
 import pytest
-from visitor import Visitor
+from support.flow_client import FlowClient, client_for
 
-from ory_guard.testing import FakeKratos, ManualClock
+from ory_guard.testing import FakeKratos, Identity, ManualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -19,8 +19,8 @@ def admin(fake: FakeKratos) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=fake.admin_app), base_url="http://127.0.0.1:4434")
 
 
-async def test_an_identity_that_is_created_can_sign_in(fake: FakeKratos, admin: httpx2.AsyncClient) -> None:
-    """All that is sent is kept, and secrets are not shown."""
+async def test_created_identity_can_log_in(fake: FakeKratos, admin: httpx2.AsyncClient) -> None:
+    """The response contains no secrets."""
     body = {
         "schema_id": "default",
         "traits": {"email": "ada@example.test"},
@@ -35,23 +35,22 @@ async def test_an_identity_that_is_created_can_sign_in(fake: FakeKratos, admin: 
         "external_id": "42",
     }
     created = await admin.post("/admin/identities", json=body)
-    found = (await admin.get(created.headers["location"])).json()
+    stored = (await admin.get(created.headers["location"])).json()
 
     assert created.status_code == 201
-    assert found == created.json()
-    assert found["credentials"]["password"]["identifiers"] == ["ada@example.test"]
+    assert stored == created.json()
+    assert stored["credentials"]["password"]["identifiers"] == ["ada@example.test"]
     assert "a-long-enough-one" not in created.text
-    assert found["verifiable_addresses"][0]["verified"] is True
-    assert (found["metadata_admin"], found["external_id"]) == ({"note": 1}, "42")
-    assert (await Visitor(fake).sign_in("ada@example.test", "a-long-enough-one")).status_code == 200
+    assert stored["verifiable_addresses"][0]["verified"] is True
+    assert (stored["metadata_admin"], stored["external_id"]) == ({"note": 1}, "42")
+    assert (await client_for(fake).log_in("ada@example.test", "a-long-enough-one")).status_code == 200
 
 
-async def test_an_identity_needs_nothing_but_traits(fake: FakeKratos, admin: httpx2.AsyncClient) -> None:
-    """Without a password it can't sign in with one."""
+async def test_identity_only_requires_traits(fake: FakeKratos, admin: httpx2.AsyncClient) -> None:
     created = await admin.post("/admin/identities", json={"traits": {"email": "ada@example.test"}})
 
     assert (created.json()["state"], created.json()["credentials"]) == ("active", {})
-    assert (await Visitor(fake).sign_in("ada@example.test", "")).status_code == 400
+    assert (await client_for(fake).log_in("ada@example.test", "")).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -68,30 +67,29 @@ async def test_an_identity_needs_nothing_but_traits(fake: FakeKratos, admin: htt
     ],
     ids=str,
 )
-async def test_an_identity_that_does_not_fit_is_refused(
+async def test_invalid_identity_is_rejected(
     fake: FakeKratos, admin: httpx2.AsyncClient, body: Any, status: int
 ) -> None:
-    """The refusal is an error in Ory's form."""
     fake.add_identity("taken@example.test")
-    kind = {"content-type": "application/json"}
-    sent = {"json": body} if body else {"content": b"{", "headers": kind}
-    answer = await admin.post("/admin/identities", **sent)
+    malformed = {"content": b"{", "headers": {"content-type": "application/json"}}
+    response = await admin.post("/admin/identities", **({"json": body} if body else malformed))
 
-    assert (answer.status_code, answer.json()["error"]["code"]) == (status, status)
+    assert (response.status_code, response.json()["error"]["code"]) == (status, status)
 
 
-async def test_identities_are_listed_and_found_by_identifier(fake: FakeKratos, admin: httpx2.AsyncClient) -> None:
-    """Lists come in pages; an identifier finds its owner or nobody."""
+async def test_identities_are_listed_and_filtered_by_identifier(
+    fake: FakeKratos, admin: httpx2.AsyncClient
+) -> None:
     for name in ("ada", "bob", "eve"):
         fake.add_identity(f"{name}@example.test")
     page = await admin.get("/admin/identities", params={"page_size": "2"})
     ada = await admin.get("/admin/identities", params={"credentials_identifier": "ADA@example.test"})
-    nobody = await admin.get("/admin/identities", params={"credentials_identifier": "x"})
+    unknown = await admin.get("/admin/identities", params={"credentials_identifier": "x"})
 
     assert (len(page.json()), page.headers["x-total-count"]) == (2, "3")
     assert 'rel="next"' in page.headers["link"]
-    assert [one["traits"]["email"] for one in ada.json()] == ["ada@example.test"]
-    assert nobody.json() == []
+    assert [identity["traits"]["email"] for identity in ada.json()] == ["ada@example.test"]
+    assert unknown.json() == []
 
 
 @pytest.mark.parametrize(
@@ -117,67 +115,63 @@ async def test_identities_are_listed_and_found_by_identifier(fake: FakeKratos, a
     ],
     ids=str,
 )
-async def test_an_identity_is_patched(fake: FakeKratos, admin: httpx2.AsyncClient, patch: Any, status: int) -> None:
-    """A patch that fits is applied, any other is refused and changes nothing."""
+async def test_patch_is_applied_completely_or_not_at_all(
+    fake: FakeKratos, admin: httpx2.AsyncClient, patch: Any, status: int
+) -> None:
     identity = fake.add_identity("ada@example.test", metadata_public={"plan": "pro"})
     before = (await admin.get(f"/admin/identities/{identity.id}")).json()
-    sent = {"content": patch} if isinstance(patch, bytes) else {"json": patch}
-    answer = await admin.patch(f"/admin/identities/{identity.id}", **sent)
+    body = {"content": patch} if isinstance(patch, bytes) else {"json": patch}
+    response = await admin.patch(f"/admin/identities/{identity.id}", **body)
     after = (await admin.get(f"/admin/identities/{identity.id}")).json()
 
-    assert answer.status_code == status
-    assert after == (before if status == 400 else answer.json())
+    assert response.status_code == status
+    assert after == (before if status == 400 else response.json())
 
 
-async def test_a_disabled_identity_is_signed_out_and_back_in(
-    fake: FakeKratos, admin: httpx2.AsyncClient, clock: ManualClock
+async def test_state_decides_whether_sessions_are_valid(
+    fake: FakeKratos, admin: httpx2.AsyncClient, clock: ManualClock, app: FlowClient, ada: Identity
 ) -> None:
-    """A state that changes says when."""
-    identity = fake.add_identity("ada@example.test")
-    app = Visitor(fake, app=True)
-    app.client.headers.update(fake.sign_in(identity).headers)
+    app.use(fake.sign_in(ada))
     clock.advance(5)
     statuses = []
     for state in ("inactive", "active"):
         patch = [{"op": "replace", "path": "/state", "value": state}]
-        await admin.patch(f"/admin/identities/{identity.id}", json=patch)
+        await admin.patch(f"/admin/identities/{ada.id}", json=patch)
         statuses.append((await app.whoami()).status_code)
 
     assert statuses == [401, 200]
-    assert identity.state_changed_at == int(clock.time() * 1e9)
+    assert ada.state_changed_at == int(clock.time() * 1e9)
 
 
-async def test_sessions_are_shown_extended_revoked_and_deleted(
-    fake: FakeKratos, admin: httpx2.AsyncClient, clock: ManualClock
+async def test_sessions_can_be_listed_extended_revoked_and_deleted(
+    fake: FakeKratos, admin: httpx2.AsyncClient, clock: ManualClock, ada: Identity
 ) -> None:
-    """An operator can do all that to any session."""
-    identity = fake.add_identity("ada@example.test")
-    first, second = fake.sign_in(identity).session, fake.sign_in(identity).session
+    first, second = fake.sign_in(ada).session, fake.sign_in(ada).session
     clock.advance(60)
     listed = await admin.get("/admin/sessions")
     extended = await admin.patch(f"/admin/sessions/{first.id}/extend")
     revoked = await admin.delete(f"/admin/sessions/{second.id}")
     shown = await admin.get(f"/admin/sessions/{second.id}")
-    own = f"/admin/identities/{identity.id}/sessions"
-    counts = [len((await admin.get(own, params=query)).json()) for query in ({}, {"active": "true"})]
-    deleted = await admin.delete(own)
-    again = await admin.delete(own)
+    path = f"/admin/identities/{ada.id}/sessions"
+    counts = [len((await admin.get(path, params=query)).json()) for query in ({}, {"active": "true"})]
+    deleted = await admin.delete(path)
+    deleted_again = await admin.delete(path)
 
-    assert [one["id"] for one in listed.json()] == [second.id, first.id]
+    assert [session["id"] for session in listed.json()] == [second.id, first.id]
     assert extended.json()["expires_at"] == "2026-01-01T01:01:00Z"
     assert (revoked.status_code, shown.json()["active"]) == (204, False)
     assert counts == [2, 1]
-    assert (deleted.status_code, again.status_code) == (204, 404)
+    assert (deleted.status_code, deleted_again.status_code) == (204, 404)
 
 
-async def test_an_identity_is_deleted_with_its_sessions(fake: FakeKratos, admin: httpx2.AsyncClient) -> None:
-    """Nothing is left of it."""
-    identity = fake.add_identity("ada@example.test")
-    session = fake.sign_in(identity).session
-    deleted = await admin.delete(f"/admin/identities/{identity.id}")
+async def test_deleting_an_identity_deletes_its_sessions(
+    fake: FakeKratos, admin: httpx2.AsyncClient, ada: Identity
+) -> None:
+    session = fake.sign_in(ada).session
+    deleted = await admin.delete(f"/admin/identities/{ada.id}")
 
     assert deleted.status_code == 204
-    assert (await admin.get(f"/admin/identities/{identity.id}")).status_code == 404
+    assert (await admin.get(f"/admin/identities/{ada.id}")).status_code == 404
     assert (await admin.get(f"/admin/sessions/{session.id}")).status_code == 404
     assert fake.identities == ()
 
@@ -192,27 +186,24 @@ async def test_an_identity_is_deleted_with_its_sessions(fake: FakeKratos, admin:
     ],
     ids=str,
 )
-async def test_messages_are_listed_newest_first(
+async def test_courier_messages_are_listed_newest_first(
     fake: FakeKratos, admin: httpx2.AsyncClient, query: dict[str, str], recipients: list[str]
 ) -> None:
-    """A message has its code in its body."""
     for name in ("ada", "bob"):
         fake.add_identity(f"{name}@example.test")
-        visitor = Visitor(fake)
-        await visitor.submit(await visitor.flow("recovery"), method="code", email=f"{name}@example.test")
-    found = (await admin.get("/admin/courier/messages", params=query)).json()
+        browser = client_for(fake)
+        await browser.submit(await browser.create_flow("recovery"), method="code", email=f"{name}@example.test")
+    messages = (await admin.get("/admin/courier/messages", params=query)).json()
 
-    assert [one["recipient"] for one in found] == recipients
-    assert all(one["template_type"] == "recovery_code_valid" for one in found)
+    assert [message["recipient"] for message in messages] == recipients
+    assert all(message["template_type"] == "recovery_code_valid" for message in messages)
     assert all(message.code in message.body for message in fake.messages)
 
 
 @pytest.mark.parametrize("path", ["/admin/health/alive", "/health/ready"])
-async def test_the_admin_api_is_healthy(admin: httpx2.AsyncClient, path: str) -> None:
-    """Probes find it under both prefixes."""
+async def test_health_is_served_under_both_prefixes(admin: httpx2.AsyncClient, path: str) -> None:
     assert (await admin.get(path)).json() == {"status": "ok"}
 
 
-async def test_the_public_api_has_no_admin_paths(fake: FakeKratos) -> None:
-    """What is for operators is on another application."""
-    assert (await Visitor(fake).get(f"/admin/identities/{UNKNOWN}")).status_code == 404
+async def test_public_api_has_no_admin_operations(fake: FakeKratos) -> None:
+    assert (await client_for(fake).get(f"/admin/identities/{UNKNOWN}")).status_code == 404

@@ -1,0 +1,1 @@
+"""Clients, servers and doubles shared by the tests."""

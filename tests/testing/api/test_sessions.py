@@ -1,0 +1,87 @@
+"""whoami and the list of sessions, beyond the recordings."""
+
+from typing import Any
+
+import pytest
+from support.flow_client import FlowClient
+
+from ory_guard.testing import FakeKratos, Identity, ManualClock
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("cause", ["revoked", "expired", "inactive identity", "deleted identity"])
+async def test_whoami_rejects_ended_sessions(
+    fake: FakeKratos, clock: ManualClock, app: FlowClient, ada: Identity, cause: str
+) -> None:
+    """The response is the same 401 for each cause."""
+    signed_in = fake.sign_in(ada)
+    end: dict[str, Any] = {
+        "revoked": lambda: fake.revoke(signed_in.session),
+        "expired": lambda: clock.advance(3600),
+        "inactive identity": lambda: fake.set_state(ada, "inactive"),
+        "deleted identity": lambda: fake.delete_identity(ada),
+    }
+    app.use(signed_in)
+    before = await app.whoami()
+    end[cause]()
+    after = await app.whoami()
+
+    assert (before.status_code, after.status_code) == (200, 401)
+    assert after.headers["ory-error-id"] == ""
+    assert "ory-session-cache-for" not in after.headers
+
+
+async def test_cache_lifetime_is_limited_by_the_session(
+    fake: FakeKratos, clock: ManualClock, app: FlowClient, ada: Identity
+) -> None:
+    app.use(fake.sign_in(ada))
+    clock.advance(3600 - 42)
+
+    assert (await app.whoami()).headers["ory-session-cache-for"] == "42"
+
+
+@pytest.mark.parametrize(
+    ("methods", "aal"), [(("totp",), "aal1"), (("code_recovery", "totp"), "aal2")], ids=["one", "two"]
+)
+async def test_aal2_requires_both_factors(
+    fake: FakeKratos, app: FlowClient, ada: Identity, methods: tuple[str, ...], aal: str
+) -> None:
+    app.use(fake.sign_in(ada, methods=methods))
+
+    assert (await app.whoami()).json()["authenticator_assurance_level"] == aal
+
+
+@pytest.mark.parametrize(
+    ("query", "count", "rels"),
+    [
+        ({"page_size": "2"}, 2, ["next", "last"]),
+        ({"page_size": "2", "page": "2"}, 2, ["next", "last"]),
+        ({"per_page": "2", "page": "2"}, 1, ["first", "prev"]),
+        ({"page_size": "nonsense"}, 3, ["first"]),
+        ({"page_size": "-1"}, 3, ["first"]),
+        ({"page_token": "eyJvZmZzZXQiOiIyNTAiLCJ2IjoyfQ"}, 3, ["first"]),
+        ({"page_token": "AAAA"}, 3, ["first"]),
+        ({"page": "99999999"}, 0, ["first"]),
+    ],
+    ids=str,
+)
+async def test_other_sessions_are_paginated(
+    fake: FakeKratos, app: FlowClient, query: dict[str, str], count: int, rels: list[str]
+) -> None:
+    """Malformed page numbers, sizes and tokens select the defaults."""
+    identity = fake.add_identity()
+    for _ in range(3):
+        fake.sign_in(identity)
+    app.use(fake.sign_in(identity))
+    response = await app.get("/sessions", **query)
+
+    assert len(response.json()) == count
+    assert [part.split('rel="')[1].strip('"') for part in response.headers["link"].split(",<")] == rels
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/sessions"), ("DELETE", "/sessions"), ("DELETE", "/sessions/some")]
+)
+async def test_session_operations_require_a_session(app: FlowClient, method: str, path: str) -> None:
+    assert (await app.client.request(method, path)).status_code == 401

@@ -1,0 +1,24 @@
+"""Fixtures of the fake's tests."""
+
+import pytest
+from support.flow_client import FlowClient, client_for
+
+from ory_guard.testing import FakeKratos, Identity
+
+
+@pytest.fixture
+def ada(fake: FakeKratos) -> Identity:
+    """An identity with a password."""
+    return fake.add_identity("ada@example.test")
+
+
+@pytest.fixture
+def browser(fake: FakeKratos) -> FlowClient:
+    """A browser without a session."""
+    return client_for(fake)
+
+
+@pytest.fixture
+def app(fake: FakeKratos) -> FlowClient:
+    """A native app without a session."""
+    return client_for(fake, native=True)

@@ -1,0 +1,149 @@
+"""The ASGI applications: routing, mounting, content negotiation, and the error page."""
+
+import json
+from pathlib import Path
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+from starlette.types import Message
+from starlette.websockets import WebSocketDisconnect
+from support.flow_client import HTML, FlowClient, client_for
+
+from ory_guard.testing import FakeKratos, ManualClock
+from ory_guard.testing.server.response import ApiError
+
+pytestmark = pytest.mark.anyio
+
+SPEC = Path(__file__).parents[2] / "spec" / "openapi-frontend-v26.2.0.json"
+JSON = {"accept": "application/json"}
+
+
+def test_public_api_has_every_operation_of_the_openapi_document(fake: FakeKratos) -> None:
+    document = json.loads(SPEC.read_text())
+    operations = [
+        (method.upper(), path.replace("{id}", "some"), operation["operationId"])
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+    missing = [name for method, path, name in operations if fake.app._find_route(method, path)[0] is None]
+
+    assert (len(operations), missing) == (32, [])
+
+
+async def test_mounted_app_uses_the_prefix_of_its_public_url(clock: ManualClock) -> None:
+    fake = FakeKratos(clock=clock, public_url="http://127.0.0.1:4455/.ory/")
+    transport = httpx2.ASGITransport(app=Starlette(routes=[Mount("/.ory", fake.app)]))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:4455") as client:
+        response = await client.get("/.ory/self-service/login/browser", headers=JSON)
+
+    flow = response.json()
+    assert flow["ui"]["action"] == f"http://127.0.0.1:4455/.ory/self-service/login?flow={flow['id']}"
+    assert flow["request_url"] == "http://127.0.0.1:4455/.ory/self-service/login/browser"
+    assert "Path=/;" in response.headers["set-cookie"]
+
+
+def test_app_supports_the_lifespan_protocol(fake: FakeKratos) -> None:
+    with TestClient(fake.app) as client:
+        assert client.get("/health/ready").json() == {"status": "ok"}
+
+
+def test_app_closes_websockets(fake: FakeKratos) -> None:
+    with pytest.raises(WebSocketDisconnect), TestClient(fake.app).websocket_connect("/ws"):
+        pytest.fail("the connection was accepted")
+
+
+async def test_app_reads_a_body_sent_in_chunks(fake: FakeKratos, app: FlowClient) -> None:
+    flow = await app.create_flow("login")
+    chunks: list[Message] = [
+        {"type": "http.request", "body": b'{"method"', "more_body": True},
+        {"type": "http.request", "body": b': "password"}'},
+    ]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return chunks.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/self-service/login",
+        "query_string": f"flow={flow['id']}".encode(),
+        "headers": [(b"content-type", b"application/json")],
+        "client": None,
+    }
+    await fake.app(scope, receive, send)
+
+    assert sent[0]["status"] == 400
+    assert b"4000002" in sent[1]["body"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_json"),
+    [
+        ("", False),
+        ("*/*", False),
+        ("text/html", False),
+        ("application/json", True),
+        ("application/*", True),
+        ("application/json, text/plain, */*", True),
+        ("text/html, application/json;q=0.9", False),
+        ("text/html;q=0.5, application/json", True),
+        ("text/html;level=1;q=nonsense, application/json;q=0.1", True),
+        ("application/json, text/html", False),
+    ],
+)
+async def test_accept_header_selects_json_or_redirect(browser: FlowClient, accept: str, is_json: bool) -> None:
+    """HTML is the default, and is preferred on a tie."""
+    assert (await browser.start("login", accept)).status_code == (200 if is_json else 303)
+
+
+async def test_error_page_can_load_its_error(browser: FlowClient) -> None:
+    redirect = await browser.start("login", HTML, return_to="https://evil.example/")
+    response = await browser.get("/self-service/errors", id=redirect.headers["location"].partition("=")[2])
+
+    assert response.json()["error"]["id"] == "self_service_flow_return_to_forbidden"
+
+
+@pytest.mark.parametrize(
+    ("return_to", "allowed"),
+    [
+        ("http://127.0.0.1:4455/a", True),
+        ("http://127.0.0.1:4455.evil.example/a", False),
+        ("http://127.0.0.1:4455@evil.example/", False),
+        ("//evil.example/a", False),
+        ("/a", True),
+        ("javascript:alert(1)", False),
+        ("http://127.0.0.1:4455/\r\nx: y", False),
+        ("http://[", False),
+        ("http://sub.app.test/deep/er", True),
+        ("http://sub.app.test/", False),
+        ("http://127.0.0.1:4433/self-service/settings?flow=x", True),
+    ],
+)
+async def test_return_to_is_validated(clock: ManualClock, return_to: str, allowed: bool) -> None:
+    """Scheme and host must match an allowed URL, and the path must start with its path."""
+    urls = ("http://127.0.0.1:4455", "http://*.app.test/deep")
+    response = await client_for(FakeKratos(clock=clock, allowed_return_urls=urls)).start(
+        "login", return_to=return_to
+    )
+
+    assert response.status_code == (200 if allowed else 400)
+
+
+async def test_errors_and_expired_flows_are_deleted(
+    fake: FakeKratos, clock: ManualClock, browser: FlowClient
+) -> None:
+    """The last 1,000 errors are kept, and flows for a day after they expire."""
+    for _ in range(1_001):
+        fake._server.error_page_url(ApiError(400))
+    await browser.create_flow("login")
+    clock.advance(86_400 + 601)
+    await browser.create_flow("login")
+
+    assert (len(fake._server.store.errors), len(fake._server.store.flows)) == (1_000, 1)

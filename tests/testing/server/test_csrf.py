@@ -1,0 +1,74 @@
+"""Anti-CSRF tokens, and requests that native flows reject."""
+
+import pytest
+from support.flow_client import PASSWORD, FlowClient, client_for, field_value
+
+from ory_guard.testing import FakeKratos, Identity
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_flow_cannot_be_read_by_another_browser(fake: FakeKratos, browser: FlowClient) -> None:
+    flow = await browser.create_flow("login")
+    other = client_for(fake)
+    await other.create_flow("login")
+
+    assert (await other.get_flow("login", flow["id"])).json()["error"]["id"] == "security_csrf_violation"
+
+
+@pytest.mark.parametrize(
+    ("cookie", "reason"),
+    [("theme=dark", "no anti-CSRF cookie"), ("", "no Cookie header")],
+    ids=["other cookie", "no cookie"],
+)
+async def test_form_without_its_cookie_is_rejected(browser: FlowClient, cookie: str, reason: str) -> None:
+    flow = await browser.create_flow("login")
+    browser.client.cookies.clear()
+    browser.client.headers["cookie"] = cookie
+    response = await browser.submit(flow, method="password")
+
+    assert response.status_code == 403
+    assert reason in response.json()["error"]["details"]["reject_reason"]
+
+
+@pytest.mark.parametrize("token", ["AAAA", "not base64!", "A" * 88, 7, ["x"]], ids=repr)
+async def test_form_with_a_wrong_token_is_rejected(browser: FlowClient, token: object) -> None:
+    flow = await browser.create_flow("login")
+    response = await browser.submit(flow, method="password", csrf_token=token)
+
+    assert response.json()["error"]["id"] == "security_csrf_violation"
+
+
+@pytest.mark.parametrize("value", ["!", "AAAA"])
+async def test_malformed_cookie_is_replaced(fake: FakeKratos, browser: FlowClient, value: str) -> None:
+    browser.client.headers["cookie"] = f"{fake._server.jar.csrf_cookie_name}={value}"
+    response = await browser.start("login")
+
+    assert response.headers["set-cookie"].startswith("csrf_token_")
+
+
+@pytest.mark.usefixtures("ada")
+async def test_token_is_accepted_in_a_header(browser: FlowClient) -> None:
+    flow = await browser.create_flow("login")
+    browser.client.headers["x-csrf-token"] = field_value(flow, "csrf_token")
+    fields = {"identifier": "ada@example.test", "password": PASSWORD}
+
+    assert (await browser.submit(flow, method="password", csrf_token="", **fields)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"origin": "http://evil.test"}, 400),
+        ({"cookie": "a=b"}, 400),
+        ({"cookie": "__cf_bm=abc; cf_clearance=x"}, 200),
+    ],
+    ids=["origin", "cookie", "cookies of a CDN"],
+)
+async def test_native_flow_rejects_headers_of_browsers(
+    app: FlowClient, ada: Identity, headers: dict[str, str], status: int
+) -> None:
+    """Native flows have no anti-CSRF token, so pages must not be able to submit them."""
+    app.client.headers.update(headers)
+
+    assert (await app.log_in(ada.traits["email"])).status_code == status

@@ -1,0 +1,77 @@
+"""The methods of `FakeKratos`, and its memory use."""
+
+import gc
+import sys
+
+import pytest
+from starlette.types import Message
+
+from ory_guard.testing import FakeKratos, FakeKratosSettings, Identity, ManualClock
+
+pytestmark = pytest.mark.anyio
+
+CALLS = 10_000
+FILL_LOG = 1_100
+MAX_NEW_BLOCKS = 500
+
+
+def test_settings_object_is_used() -> None:
+    settings = FakeKratosSettings(error_ui_url="http://127.0.0.1:4455/oops")
+
+    assert FakeKratos(settings).settings is settings
+
+
+def test_sign_in_with_age_predates_the_login(fake: FakeKratos, clock: ManualClock, ada: Identity) -> None:
+    session = fake.sign_in(ada, aal="aal2", age=120).session
+
+    assert session.authenticated_at == session.methods[-1].completed_at
+    assert session.authenticated_at == int((clock.time() - 120) * 1e9)
+
+
+def test_sign_in_rejects_unknown_methods(fake: FakeKratos, ada: Identity) -> None:
+    with pytest.raises(ValueError, match=r"unknown method 'magic'; supported: password, "):
+        fake.sign_in(ada, methods=("magic",))
+
+
+def test_totp_code_requires_an_authenticator_app(fake: FakeKratos, ada: Identity) -> None:
+    with pytest.raises(ValueError, match="has no authenticator app; add it with totp=True"):
+        fake.totp_code(ada)
+
+
+def test_add_identity_does_not_validate_traits(fake: FakeKratos) -> None:
+    identity = fake.add_identity(organization_id="acme", traits={"name": "not an object"})
+
+    assert (identity.organization_id, identity.traits["name"]) == ("acme", "not an object")
+
+
+def test_repr_counts_identities_and_sessions(fake: FakeKratos, ada: Identity) -> None:
+    fake.sign_in(ada)
+
+    assert repr(fake) == "<FakeKratos 1 identities, 1 sessions>"
+
+
+async def test_memory_stays_constant_over_10000_calls(fake: FakeKratos, ada: Identity) -> None:
+    """The request log is filled first, because it keeps 1,000 requests."""
+    signed_in = fake.sign_in(ada)
+    headers = [(b"cookie", f"{signed_in.cookie_name}={signed_in.cookie}".encode())]
+    scope = {"type": "http", "method": "GET", "path": "/sessions/whoami", "headers": headers}
+    statuses: set[int] = set()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        statuses.add(message.get("status", 200))
+
+    async def call(times: int) -> int:
+        for _ in range(times):
+            await fake.app(scope, receive, send)
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    before = await call(FILL_LOG)
+    after = await call(CALLS)
+
+    assert statuses == {200}
+    assert abs(after - before) < MAX_NEW_BLOCKS
+    fake.assert_whoami_calls(FILL_LOG + CALLS)
