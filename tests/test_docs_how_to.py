@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
+from asgi_calls import http_scope
 from doc_pages import asking, run_page
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
@@ -201,7 +202,7 @@ def test_step_up_with_htmx_and_links(page: Run, fake: FakeKratos) -> None:
 
     told = stale.post("/transfer", headers=htmx).headers["hx-redirect"]
     links = stale.get("/account").text
-    elsewhere = names.guard.login_url({"type": "http"}, return_to="https://evil.test/")
+    elsewhere = names.guard.login_url(http_scope(), return_to="https://evil.test/")
 
     assert query_of(told)["return_to"] == [f"{APP}/transfer"]
     assert "aal=aal2&return_to=http%3A%2F%2F127.0.0.1%3A8000%2Fvault" in links

@@ -50,12 +50,11 @@ def wheel(dist: Path) -> Path:
     return next(dist.glob("*.whl"))
 
 
-def environment_with(folder: Path, *packages: str, constraint: str | None = LOCK) -> str:
+def environment_with(folder: Path, *packages: str) -> str:
     """Make an empty environment, install packages, and return its Python."""
     run(UV, "venv", "--quiet", "--python", sys.executable, str(folder))
     python = str(folder / "bin" / "python")
-    pins = () if constraint is None else ("--constraint", constraint)
-    run(UV, "pip", "install", "--quiet", "--python", python, *pins, *packages)
+    run(UV, "pip", "install", "--quiet", "--python", python, "--constraint", LOCK, *packages)
     return python
 
 
@@ -142,29 +141,3 @@ def test_types_are_complete(wheel: Path, tmp_path: Path) -> None:
     ]
     assert completeness["exportedSymbolCounts"]["withKnownType"] > 1_000
     assert completeness["completenessScore"] >= 0.99, unknown
-
-
-def pinned(*names: str) -> list[str]:
-    """Return packages in the versions that the lock has."""
-    lines = Path(LOCK).read_text().splitlines()
-    return [line.removesuffix(" \\") for name in names for line in lines if line.startswith(f"{name}==")]
-
-
-def test_the_lowest_versions(tmp_path: Path) -> None:
-    """With the lowest versions that are declared, the tests of the product pass."""
-    folder = tmp_path / "environment"
-    run(UV, "venv", "--quiet", "--python", sys.executable, str(folder))
-    python = str(folder / "bin" / "python")
-    install = (UV, "pip", "install", "--quiet", "--python", python)
-    tools = [*pinned("asgi-lifespan", "hypothesis", "pytest", "pytest-timeout"), "opentelemetry-sdk>=1.38"]
-    run(*install, "--resolution", "lowest-direct", "-r", "pyproject.toml", "--all-extras", *tools)
-    run(*install, "--no-deps", "--editable", ".")
-    # These are about the sources, or take tools that the lowest versions have no part in.
-    apart = ("docs*.py", "package.py", "architecture.py", "imports.py")
-    ignored = [f"--ignore-glob=tests/test_{name}" for name in apart]
-    ignored += ["--ignore=tests/telemetry/test_observe_page.py"]
-    ignored += [f"--ignore=tests/{name}" for name in ("benchmarks", "example", "security", "soak", "workers")]
-    # What old releases warn about each other is no concern of ours.
-    quiet = ("-q", "--maxfail=5", "-o", "filterwarnings=ignore", "-p", "no:cacheprovider")
-
-    run(python, "-m", "pytest", *quiet, *ignored, "tests")

@@ -8,7 +8,7 @@ import pytest
 from guard_bench import Bench, request
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import REGISTRY, generate_latest
 from stub_kratos import signed_in
 
 from ory_guard.events import (
@@ -31,9 +31,8 @@ PAGE = (Path(__file__).parents[2] / "docs/how-to/observe.md").read_text(encoding
 @pytest.fixture
 async def scraped() -> str:
     """Return the scraped metrics after every event."""
-    registry = CollectorRegistry()
     bench = Bench(signed_in())
-    provider = MeterProvider([PrometheusMetricReader(registry=registry)])
+    provider = MeterProvider([PrometheusMetricReader()])
     instrument(bench.guard, meter_provider=provider)
     await bench.outcome()
     await bench.outcome()
@@ -50,7 +49,7 @@ async def scraped() -> str:
     ):
         notify(bench.guard.listeners, event)
     await asyncio.sleep(0)
-    text = generate_latest(registry).decode()
+    text = generate_latest(REGISTRY).decode()
     provider.shutdown()
     return text
 
