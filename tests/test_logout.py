@@ -1,4 +1,4 @@
-"""Signing out: at Kratos and here, with the one credential of the request, and by nobody else's page."""
+"""Logout: at Kratos and in the cache, and the response of `logout_response`."""
 
 import asyncio
 from typing import Any
@@ -34,7 +34,7 @@ GONE = Told(204, b"", (("set-cookie", CLEARED),))
 
 
 class Kratos:
-    """Answers each of the addresses that have to do with signing out."""
+    """Answers whoami and the operations of a logout."""
 
     def __init__(self, whoami: Told | None = None, create: Told = FLOW, submit: Told = GONE) -> None:
         self.answers = {
@@ -50,7 +50,7 @@ class Kratos:
 
 
 def application(bench: Bench) -> Starlette:
-    """Return an application with a route that signs out."""
+    """Return an application with a logout route."""
 
     async def leave(request: Request) -> Response:
         return await logout_response(request, return_to=request.query_params.get("to"))
@@ -62,17 +62,17 @@ def application(bench: Bench) -> Starlette:
 
 
 async def leave(bench: Bench, *headers: tuple[bytes, bytes], method: str = "POST", query: bytes = b"") -> Answered:
-    """Sign out."""
+    """Log out."""
     return await call(application(bench), "/logout", method=method, headers=headers, query_string=query)
 
 
 def paths(bench: Bench) -> list[str]:
-    """Return what Kratos was asked."""
+    """Return method and path of each request that Kratos received."""
     return [f"{asked.method} {urlsplit(asked.url).path}" for asked in bench.kratos.asked]
 
 
-async def test_a_browser_is_signed_out_and_sent_on() -> None:
-    """With its own cookie, in two steps; the cleared cookie reaches it, and the session is forgotten."""
+async def test_a_form_is_redirected_after_the_logout() -> None:
+    """The logout takes two calls with the session cookie; Kratos' `Set-Cookie` reaches the browser."""
     bench = Bench(Kratos())
 
     answered = await leave(bench, SESSION_COOKIE, NAVIGATE, (b"sec-fetch-site", b"same-origin"), query=b"to=/bye")
@@ -90,8 +90,8 @@ async def test_a_browser_is_signed_out_and_sent_on() -> None:
     assert not isinstance(await bench.outcome(SESSION_COOKIE), Authenticated)
 
 
-async def test_a_cookie_that_was_issued_anew_does_not_survive_the_sign_out() -> None:
-    """Kratos may issue one when it is asked whose session it is that ends, a moment before it is cleared."""
+async def test_a_cookie_that_whoami_issued_again_is_not_sent() -> None:
+    """It would replace the cookie that Kratos clears in the same response."""
     bench = Bench(Kratos(signed_in().with_header("set-cookie", "ory_kratos_session=anew; Path=/")))
 
     cleared, *expired = (await leave(bench, SESSION_COOKIE)).all(b"set-cookie")
@@ -100,8 +100,8 @@ async def test_a_cookie_that_was_issued_anew_does_not_survive_the_sign_out() -> 
 
 
 @pytest.mark.parametrize("asks", ["logout_url", "authenticate"])
-async def test_a_page_that_may_show_what_is_its_readers_alone_is_kept_by_no_cache(asks: str) -> None:
-    """A one-time link, or who is signed in."""
+async def test_a_page_with_data_of_its_user_is_not_cached(asks: str) -> None:
+    """The page shows a one-time URL, or the session."""
     guard = Bench(Kratos()).guard
 
     async def page(request: Request) -> Response:
@@ -113,23 +113,23 @@ async def test_a_page_that_may_show_what_is_its_readers_alone_is_kept_by_no_cach
 
 @pytest.mark.parametrize("credential", [SESSION_TOKEN, BEARER])
 async def test_a_token_is_revoked(credential: tuple[bytes, bytes]) -> None:
-    """An app gets 204; the token is what Kratos is told to revoke."""
+    """With one call to the native logout."""
     bench = Bench(Kratos())
 
     assert (await leave(bench, credential)).status == 204
     assert paths(bench) == ["GET /sessions/whoami", "DELETE /self-service/logout/api"]
 
 
-async def test_who_is_not_signed_in_is_signed_out_already() -> None:
-    """Nothing to do is no error: without a credential, and with one that Kratos no longer knows."""
-    nobody, gone = Bench(Kratos()), Bench(Kratos(refused(401), create=refused(401)))
+async def test_a_logout_without_a_session_succeeds() -> None:
+    """Without a credential, and with a credential that Kratos does not know."""
+    anonymous, gone = Bench(Kratos()), Bench(Kratos(refused(401), create=refused(401)))
 
-    assert (await leave(nobody)).status == 204
-    assert paths(nobody) == []
+    assert (await leave(anonymous)).status == 204
+    assert paths(anonymous) == []
     assert (await leave(gone, SESSION_COOKIE)).status == 204
 
 
-async def test_who_lacks_the_second_factor_can_leave() -> None:
+async def test_a_session_without_its_second_factor_can_be_ended() -> None:
     """Kratos lets an aal1 session sign out."""
     bench = Bench(Kratos(STEP_UP))
 
@@ -139,8 +139,8 @@ async def test_who_lacks_the_second_factor_can_leave() -> None:
     assert paths(bench).count("GET /sessions/whoami") == asked + 1
 
 
-async def test_who_only_stands_in_for_a_session_signs_nobody_out() -> None:
-    """In a test with `override` the request's own credential, if any, is left alone."""
+async def test_an_override_is_not_logged_out() -> None:
+    """Within `override` the credential of the request does not count."""
     bench = Bench(Kratos())
     with bench.guard.override(None):
         assert await bench.guard.logout(request(SESSION_COOKIE, method="POST")) == ()
@@ -148,8 +148,8 @@ async def test_who_only_stands_in_for_a_session_signs_nobody_out() -> None:
     assert paths(bench) == []
 
 
-async def test_no_foreign_page_can_sign_somebody_out() -> None:
-    """It is an unsafe request like any other, and a GET would be made by any page with an image."""
+async def test_a_cross_site_logout_is_refused() -> None:
+    """A GET is not accepted at all, because any page can cause one with an image."""
     bench = Bench(Kratos())
 
     answered = await leave(bench, SESSION_COOKIE, (b"sec-fetch-site", b"cross-site"))
@@ -165,22 +165,22 @@ async def test_no_foreign_page_can_sign_somebody_out() -> None:
 
 
 @pytest.mark.parametrize("return_to", [b"", b"to=https://evil.test/", b"to=//evil.test"])
-async def test_a_foreign_address_to_go_to_is_not_taken(return_to: bytes) -> None:
-    """The start page instead."""
+async def test_a_return_to_of_another_site_is_ignored(return_to: bytes) -> None:
+    """The browser is sent to the start page instead."""
     answered = await leave(Bench(Kratos()), SESSION_COOKIE, NAVIGATE, (b"origin", APP.encode()), query=return_to)
 
     assert (answered.status, answered.header(b"location")) == (303, APP.encode())
 
 
-async def test_without_an_app_url_nobody_is_sent_on() -> None:
-    """There is nowhere to send a browser to."""
+async def test_a_form_is_not_redirected_without_app_url() -> None:
+    """The address to redirect to is unknown."""
     bench = Bench(Kratos(), app_url=None, credentials=("x_session_token",))
 
     assert (await leave(bench, SESSION_TOKEN, NAVIGATE)).status == 204
 
 
-async def test_when_kratos_cannot_be_asked_nobody_is_signed_out() -> None:
-    """And nobody is told otherwise."""
+async def test_a_logout_fails_while_kratos_fails() -> None:
+    """The response is 503, and `guard.logout` raises."""
     bench = Bench(Kratos(create=refused(500)))
 
     assert (await leave(bench, SESSION_COOKIE)).status == 503
@@ -189,7 +189,7 @@ async def test_when_kratos_cannot_be_asked_nobody_is_signed_out() -> None:
 
 
 class LateKratos(StubKratos):
-    """Answers who is there when the session still was, and delivers that once it is let."""
+    """Answers whoami at once, and delivers the answer when `delivers` is set."""
 
     def __init__(self, *answers: Any) -> None:
         super().__init__(*answers)
@@ -203,8 +203,8 @@ class LateKratos(StubKratos):
         return answer
 
 
-async def test_no_answer_under_way_outlasts_the_sign_out() -> None:
-    """Although the request that signs out could not find out whose session it ends."""
+async def test_a_check_under_way_does_not_outlast_the_logout() -> None:
+    """Even if the request that logs out could not be authenticated."""
     kratos = LateKratos(Kratos(refused(500)))
     guard = guard_of(kratos)
     scope = request(SESSION_COOKIE, method="POST")
@@ -226,8 +226,8 @@ async def test_no_answer_under_way_outlasts_the_sign_out() -> None:
 
 
 @pytest.mark.parametrize("credential", [SESSION_COOKIE, SESSION_TOKEN])
-async def test_no_answer_that_is_kept_outlasts_the_sign_out(credential: tuple[bytes, bytes]) -> None:
-    """Although only another request found out whose session it is that ends."""
+async def test_a_cached_session_does_not_outlast_the_logout(credential: tuple[bytes, bytes]) -> None:
+    """Even if only another request was authenticated."""
     bench = Bench(Kratos(refused(500)))
     scope = request(credential, method="POST")
     assert isinstance(await bench.guard.authenticate(scope), Unavailable)
@@ -240,8 +240,8 @@ async def test_no_answer_that_is_kept_outlasts_the_sign_out(credential: tuple[by
     assert isinstance(await bench.outcome(credential), Rejected)
 
 
-async def test_signing_out_waits_no_longer_than_the_guard_does() -> None:
-    """`timeout` is for every question to Kratos."""
+async def test_a_logout_has_the_timeout_of_the_guard() -> None:
+    """`timeout` applies to each call to Kratos."""
     bench = Bench(Kratos(), timeout=0.05)
     bench.kratos.hold()
 
@@ -252,8 +252,8 @@ async def test_signing_out_waits_no_longer_than_the_guard_does() -> None:
 
 @pytest.mark.parametrize("status", [400, 403, 404, 410, 418, 422])
 @pytest.mark.parametrize("step", ["create", "submit"])
-async def test_any_other_refusal_is_an_outage(step: Any, status: int) -> None:
-    """It must not look like a logout, nor like a fault of the application: something stands before Kratos."""
+async def test_any_other_client_error_is_a_503(step: Any, status: int) -> None:
+    """It is not a logout, and not an error of the application: a proxy may have answered."""
     bench = Bench(Kratos(**{step: refused(status)}))
 
     assert (await leave(bench, SESSION_COOKIE)).status == 503
@@ -261,8 +261,8 @@ async def test_any_other_refusal_is_an_outage(step: Any, status: int) -> None:
         await bench.guard.logout(request(SESSION_COOKIE))
 
 
-async def test_a_page_can_link_to_kratos_own_logout() -> None:
-    """The link is good once and for this browser; tokens and strangers have none."""
+async def test_logout_url_returns_a_one_time_url() -> None:
+    """Only for a single session cookie that Kratos knows."""
     bench = Bench(Kratos())
 
     assert await bench.guard.logout_url(request(SESSION_COOKIE), return_to=f"{APP}/bye") == LINK
@@ -276,7 +276,7 @@ async def test_a_page_can_link_to_kratos_own_logout() -> None:
 
 
 async def test_a_transport_that_was_given_is_not_closed_with_the_client() -> None:
-    """It is its maker's."""
+    """It belongs to the application."""
     bench = Bench(Kratos())
     await bench.guard.logout_url(request(SESSION_COOKIE))
     assert bench.guard.client is bench.guard.client

@@ -325,7 +325,7 @@ async def test_other_processes_forget_each_session_that_was_to_be_ended(failure:
 
 
 async def test_a_logout_that_breaks_forgets_the_session_all_the_same() -> None:
-    """An error that nobody expects may come after Kratos has ended the session."""
+    """An unexpected error may come after Kratos has ended the session."""
     bench = Bench(Kratos())
     assert isinstance(await bench.outcome(SESSION_COOKIE), Authenticated)
     bench.guard.client.create_browser_logout_flow = None  # type: ignore[assignment] # any bug
