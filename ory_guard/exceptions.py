@@ -56,12 +56,7 @@ class Failure(TypedDict):
 
 
 class OryGuardError(Exception):
-    """Whatever ory_guard raises is one of these.
-
-    Attributes:
-        code: A stable string to branch on.
-        status_code: The HTTP status that fits the error.
-    """
+    """The base of all errors: `code` is a stable identifier, `status_code` the matching HTTP status."""
 
     code: str = "ory_guard_error"
     status_code: int = 500
@@ -216,24 +211,23 @@ class KratosAPIError(OryGuardError):
         continue_with: "tuple[ContinueWith, ...]" = (),
         set_cookies: tuple[str, ...] = (),
     ) -> None:
-        self.status_code, self.error_id, self.error_code, self.reason = status_code, error_id, error_code, reason
-        self.redirect_browser_to, self.continue_with = redirect_browser_to, continue_with
+        self.status_code: int = status_code
+        self.error_id = error_id
+        self.error_code = error_code
+        self.reason = reason
+        self.redirect_browser_to = redirect_browser_to
+        self.continue_with = continue_with
         self.set_cookies = set_cookies
         super().__init__(message)
 
 
 class FlowError(OryGuardError):
-    """A self-service flow cannot continue as requested.
+    """A self-service flow cannot continue as requested. The other arguments are those of `KratosAPIError`.
 
     Args:
         message: The operation, the problem and the next step; never a credential.
-        error_id: Kratos' `error.id`, if present.
-        reason: Kratos' `error.reason`, if present.
-        redirect_browser_to: The URL to redirect the browser to, if present.
-        continue_with: The next steps in `error.details.continue_with`, such as a verification flow.
         use_flow_id: The flow that replaces an expired one, if Kratos created one.
         flow: The flow with its messages, if the response contains one.
-        set_cookies: The response's `Set-Cookie` values, to be forwarded to the browser.
     """
 
     code = "flow_error"
@@ -251,9 +245,13 @@ class FlowError(OryGuardError):
         flow: Any = None,
         set_cookies: tuple[str, ...] = (),
     ) -> None:
-        self.error_id, self.reason = error_id, reason
-        self.redirect_browser_to, self.continue_with = redirect_browser_to, continue_with
-        self.use_flow_id, self.flow, self.set_cookies = use_flow_id, flow, set_cookies
+        self.error_id = error_id
+        self.reason = reason
+        self.redirect_browser_to = redirect_browser_to
+        self.continue_with = continue_with
+        self.use_flow_id = use_flow_id
+        self.flow = flow
+        self.set_cookies = set_cookies
         super().__init__(message)
 
 

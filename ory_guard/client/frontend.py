@@ -35,8 +35,8 @@ class FrontendClient(AllOperations):
 
     Args:
         base_url: Kratos' public URL, with a path prefix if it has one.
-        transport: A transport to use instead of an own connection pool, such as `httpx2.ASGITransport(app=...)`.
-            The client does not close it.
+        transport: A transport to use instead of the client's own connection pool, such as
+            `httpx2.ASGITransport(app=...)`. The client does not close it.
         timeout: Seconds for a whole call.
 
     Raises:

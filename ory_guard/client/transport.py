@@ -25,7 +25,7 @@ class Wire:
     """Sends requests, each with one deadline, over connections of the running event loop.
 
     Args:
-        transport: A transport to use instead of an own pool; it is never closed here.
+        transport: A transport to use instead of a pool of this client; it is never closed here.
         timeout: Seconds for a whole call, until the last byte is read.
         secure: Whether to load certificates, which takes tens of milliseconds.
     """

@@ -20,10 +20,10 @@ try:
 
     from ory_guard.telemetry.metrics import GuardMetrics
     from ory_guard.telemetry.tracing import GuardSpans
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
-        f"ory_guard.telemetry needs {error.name}: install the extra with pip install 'ory-guard[otel]'",
-        name=error.name,
+        f"ory_guard.telemetry needs {_error.name}: install the extra with pip install 'ory-guard[otel]'",
+        name=_error.name,
     ) from None
 
 __all__ = ["EventLog", "instrument"]

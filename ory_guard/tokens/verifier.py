@@ -37,7 +37,7 @@ class TokenVerifier:
         cooldown: The minimum time between two reads of a file or URL, in seconds.
         refresh_after: The age at which keys in use are refreshed, in seconds.
         max_stale: The age at which keys are no longer used if the refresh fails, in seconds.
-        transport: The HTTP transport for a URL instead of an own one; the verifier does not close it.
+        transport: The HTTP transport for a URL instead of the verifier's own; the verifier does not close it.
 
     Attributes:
         max_lifetime: The maximum time from `iat` to `exp`, in seconds.

@@ -1,4 +1,4 @@
-"""What type checkers see of the public names: checked by mypy, and imported by a test."""
+"""Static types of the public names: checked by mypy, and imported by a test."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Annotated, Any, assert_type
@@ -37,7 +37,7 @@ from ory_guard.starlette import session_required
 
 
 class Traits(BaseModel):
-    """Traits of an application's own."""
+    """The traits model of an application."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -50,7 +50,7 @@ async def handler(
     identity: CurrentIdentity,
     typed: Annotated[Session[Traits], Depends(require_session)],
 ) -> None:
-    """Take what FastAPI injects."""
+    """Check the injected dependencies."""
     assert_type(session, Session[Mapping[str, Any]])
     assert_type(optional, Session[Mapping[str, Any]] | None)
     assert_type(identity, Identity[Mapping[str, Any]])
@@ -61,7 +61,7 @@ async def handler(
 
 
 async def outcomes(guard: OryGuard, request: Request) -> None:
-    """Look at what a check comes to."""
+    """Check the outcomes of the guard."""
     outcome = await guard.authenticate(request)
     assert_type(outcome, Outcome)
     match outcome:
@@ -82,20 +82,20 @@ async def outcomes(guard: OryGuard, request: Request) -> None:
     assert_type(guard.settings, GuardSettings)
 
 
-def narrow(session: Session) -> bool:
-    """Look at a session, as `when` does."""
+def condition(session: Session) -> bool:
+    """Return a condition for `when`."""
     return session.active
 
 
-async def wait(session: Session) -> bool:
-    """Look at a session, and take time."""
+async def async_condition(session: Session) -> bool:
+    """Return an asynchronous condition for `when`."""
     return session.active
 
 
-WHEN: list[Callable[[Session[Any]], bool | Awaitable[bool]]] = [narrow, wait]
-GATES = [
-    require(when=narrow),
-    require(when=wait),
+WHEN: list[Callable[[Session[Any]], bool | Awaitable[bool]]] = [condition, async_condition]
+REQUIREMENTS = [
+    require(when=condition),
+    require(when=async_condition),
     require_aal("aal1"),
     require_fresh(0.5),
     require(verified="email"),
@@ -104,18 +104,18 @@ GATES = [
 
 @session_required
 async def endpoint(request: Request) -> Response:
-    """Answer."""
+    """Return an empty response."""
     return Response()
 
 
 @session_required(aal="aal2")
 def sync_endpoint(request: Request) -> Response:
-    """Answer from a thread."""
+    """Return an empty response from a thread."""
     return Response()
 
 
 async def call_endpoints(request: Request) -> None:
-    """Call guarded endpoints: both are coroutine functions, and their parameters are kept."""
+    """Call decorated endpoints, which are coroutine functions with the original parameters."""
     asynchronous, threaded = endpoint(request), sync_endpoint(request)
     _ = assert_type(asynchronous, Coroutine[Any, Any, Any])
     _ = assert_type(threaded, Coroutine[Any, Any, Any])
@@ -124,7 +124,7 @@ async def call_endpoints(request: Request) -> None:
 
 
 def refusals(refusal: Refusal) -> None:
-    """Read a refusal."""
+    """Check the attributes of a refusal."""
     assert_type(refusal.code, str)
     assert_type(refusal.status_code, int)
     assert_type(refusal.failures, tuple[Failure, ...])
@@ -133,7 +133,7 @@ def refusals(refusal: Refusal) -> None:
 
 
 def wiring(settings: GuardSettings) -> FastAPI:
-    """Put an application together."""
+    """Create an application."""
     app = FastAPI()
     guard = OryGuard(settings, traits=Traits)
     install(app, guard)
