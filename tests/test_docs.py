@@ -147,7 +147,7 @@ def test_every_error_code_has_a_heading() -> None:
 
 
 def test_every_promise_names_tests_that_exist() -> None:
-    """The security page makes twenty-two promises, and each names at least one test, by file and function."""
+    """The promises of the security page are numbered, and each names at least one test, by file and function."""
     text = (DOCS / "security.md").read_text()
     _, *parts = re.split(r"^\*\*(\d+)\. ", text.partition("## Residual risks")[0], flags=re.MULTILINE)
     proved = {int(number): "`tests/" in promise for number, promise in zip(parts[::2], parts[1::2], strict=True)}
@@ -157,5 +157,6 @@ def test_every_promise_names_tests_that_exist() -> None:
         if not re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE)
     ]
 
-    assert proved == dict.fromkeys(range(1, 23), True)
+    assert len(proved) >= 23
+    assert proved == dict.fromkeys(range(1, len(proved) + 1), True)
     assert missing == []
