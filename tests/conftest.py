@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from in_memory_telemetry import InMemoryTelemetry
 from memory_store import SOON, Shelf
-from telescope import Telescope
 from worker_bench import Worker
 
 from ory_guard.testing import FakeKratos, ManualClock
@@ -94,8 +94,8 @@ async def workers(shelf: Shelf) -> AsyncIterator[tuple[Worker, Worker]]:
 
 
 @pytest.fixture
-def telescope() -> Iterator[Telescope]:
+def telemetry() -> Iterator[InMemoryTelemetry]:
     """Metrics and spans of one test."""
-    made = Telescope()
+    made = InMemoryTelemetry()
     yield made
     made.close()

@@ -45,12 +45,12 @@ def exchange_of(case: str) -> Exchange:
     return match
 
 
-def answer_of(case: str) -> Any:
+def recorded_body(case: str) -> Any:
     """Return the response body of one recording."""
     return exchange_of(case).response["body"]
 
 
-class Script(httpx2.AsyncBaseTransport):
+class ScriptedTransport(httpx2.AsyncBaseTransport):
     """A transport that returns or raises its answers in order, and stores the requests."""
 
     def __init__(self, *answers: httpx2.Response | Exception) -> None:

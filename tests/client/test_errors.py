@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from recorded import Exchange, Script, exchange_of, recorded_errors, recorded_response, response
+from recorded import Exchange, ScriptedTransport, exchange_of, recorded_errors, recorded_response, response
 
 from ory_guard import exceptions
 from ory_guard.client import (
@@ -35,7 +35,7 @@ LOCATION = "http://127.0.0.1:4433/self-service/login/flows?id=f2"
 
 async def error_of(operation: str, answer: Any, **arguments: Any) -> OryGuardError:
     """Return the exception that an operation raises for a response."""
-    client = FrontendClient("https://id.example", transport=Script(answer))
+    client = FrontendClient("https://id.example", transport=ScriptedTransport(answer))
     with pytest.raises(OryGuardError) as caught:
         await getattr(client, operation)(**arguments)
     return caught.value
@@ -61,42 +61,31 @@ def step_of(exchange: Exchange) -> tuple[ContinueWith, ...]:
     return (ContinueWithVerificationUi(flow=flow),)
 
 
-RECORDED: dict[str, tuple[type[OryGuardError], int, str | None, str | None, bool]] = {
-    "expired.native.verification.submit": (FlowExpired, 410, None, "13d5d221-22f0-49b3-b117-58506b5d0981", False),
-    "expired.browser.verification.submit_ajax": (
-        FlowExpired,
-        410,
-        None,
-        "c640d392-953c-41d7-bdf0-05d080d57775",
-        False,
-    ),
-    "expired.browser.recovery.submit_ajax": (
-        FlowExpired,
-        410,
-        None,
-        "440d172d-2867-4b93-ae55-a0e66fe3dc79",
-        False,
-    ),
-    "expired.native.recovery.submit": (
-        FlowExpired,
-        410,
-        "self_service_flow_expired",
-        "87f519be-ecb5-4efd-8700-cfa621211ac6",
-        True,
-    ),
-    "rv.login_unverified.native": (FlowForbidden, 403, "session_verified_address_required", None, True),
-    "rv.login_unverified.ajax": (FlowForbidden, 403, "session_verified_address_required", None, True),
-    "recovery.wrong_6": (KratosAPIError, 400, None, None, True),
-    "recovery.code_reused": (KratosAPIError, 400, None, None, True),
-    "logout.native_unknown": (KratosAPIError, 403, None, None, False),
+RECORDED: dict[str, tuple[type[OryGuardError], int, str | None, bool]] = {
+    "expired.native.verification.submit": (FlowExpired, 410, None, False),
+    "expired.browser.verification.submit_ajax": (FlowExpired, 410, None, False),
+    "expired.browser.recovery.submit_ajax": (FlowExpired, 410, None, False),
+    "expired.native.recovery.submit": (FlowExpired, 410, "self_service_flow_expired", True),
+    "rv.login_unverified.native": (FlowForbidden, 403, "session_verified_address_required", True),
+    "rv.login_unverified.ajax": (FlowForbidden, 403, "session_verified_address_required", True),
+    "recovery.wrong_6": (KratosAPIError, 400, None, True),
+    "recovery.code_reused": (KratosAPIError, 400, None, True),
+    "logout.native_unknown": (KratosAPIError, 403, None, False),
 }
-"""Case: class, status, error ID, `use_flow_id`, and whether the error has next steps."""
+"""Case: class, status, error ID, and whether the error has next steps."""
+
+REPLACEMENT_FLOWS = {
+    "expired.native.verification.submit": "13d5d221-22f0-49b3-b117-58506b5d0981",
+    "expired.browser.verification.submit_ajax": "c640d392-953c-41d7-bdf0-05d080d57775",
+    "expired.browser.recovery.submit_ajax": "440d172d-2867-4b93-ae55-a0e66fe3dc79",
+    "expired.native.recovery.submit": "87f519be-ecb5-4efd-8700-cfa621211ac6",
+}
 
 
 @pytest.mark.parametrize("exchange", recorded_errors(), ids=lambda exchange: exchange.case)
 async def test_recorded_error_keeps_its_details(exchange: Exchange) -> None:
     """Class, status, replacement flow, next steps and cookies are those of the recorded response."""
-    error_class, status_code, error_id, use_flow_id, has_steps = RECORDED[exchange.case]
+    error_class, status_code, error_id, has_steps = RECORDED[exchange.case]
     arguments = {"body": exchange.request["body"]}
     if exchange.operation != "perform_native_logout":
         arguments["flow"] = "f1"
@@ -106,7 +95,7 @@ async def test_recorded_error_keeps_its_details(exchange: Exchange) -> None:
     assert isinstance(error, FlowError | KratosAPIError)
     assert type(error) is error_class
     assert (error.status_code, error.error_id) == (status_code, error_id)
-    assert getattr(error, "use_flow_id", None) == use_flow_id
+    assert getattr(error, "use_flow_id", None) == REPLACEMENT_FLOWS.get(exchange.case)
     assert error.continue_with == (step_of(exchange) if has_steps else ())
     assert error.set_cookies == tuple(v for k, v in exchange.response["headers"] if k == "set-cookie")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, assert_type
 
 import pytest
-from recorded import Script, answer_of, exchange_of, recorded_response, response
+from recorded import ScriptedTransport, exchange_of, recorded_body, recorded_response, response
 
 from ory_guard.client import (
     FrontendClient,
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 
 def client_of(*answers: Any) -> FrontendClient:
     """Return a client that receives these responses."""
-    return FrontendClient("https://id.example", transport=Script(*answers))
+    return FrontendClient("https://id.example", transport=ScriptedTransport(*answers))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ async def test_operation_returns_its_model() -> None:
     flow = await client.get_login_flow(id="f1")
 
     assert_type(flow, LoginFlow)
-    assert flow.id == answer_of("login.native.create")["id"]
+    assert flow.id == recorded_body("login.native.create")["id"]
 
 
 async def test_with_response_returns_the_whole_response() -> None:
@@ -125,7 +125,7 @@ def test_operation_keeps_its_signature(name: str) -> None:
 @pytest.mark.parametrize("name", OPERATIONS)
 async def test_operation_sends_every_parameter(name: str) -> None:
     """Each parameter is in the URL, the headers or the body of the request."""
-    script = Script(response(500))
+    script = ScriptedTransport(response(500))
     client = FrontendClient("https://id.example", transport=script)
     parameters = parameters_of(getattr(client, name))
     arguments: dict[str, Any] = {parameter: f"v-{parameter}" for parameter in parameters}
@@ -170,7 +170,7 @@ async def test_operation_rejects_wrong_arguments(arguments: dict[str, str], mess
 @pytest.mark.parametrize("tokenized", [None, ""], ids=["missing", "empty"])
 async def test_to_session_requires_the_requested_jwt(tokenized: str | None) -> None:
     """Kratos before v1.1 ignores `tokenize_as`: a 200 without a JWT is an error."""
-    session = {**answer_of("whoami.x_session_token"), "tokenized": tokenized}
+    session = {**recorded_body("whoami.x_session_token"), "tokenized": tokenized}
     client = client_of(response(200, session), response(200, session), response(200, session))
 
     for view in (client, client.with_response):
@@ -190,7 +190,7 @@ async def test_to_session_returns_the_requested_jwt() -> None:
 
 async def test_native_login_may_lack_the_identity() -> None:
     """Before the second factor, Kratos may omit the identity of a native login's session."""
-    body = answer_of("login.native.submit.success")
+    body = recorded_body("login.native.submit.success")
     del body["session"]["identity"]
 
     result = await client_of(response(200, body)).update_login_flow(flow="f1", body={})
@@ -215,7 +215,7 @@ async def test_native_login_has_a_session() -> None:
 
 def page(count: int, *, total: int | None, token: str | None) -> Any:
     """Return a response with `count` sessions, a total and the token of the next page."""
-    session = answer_of("sessions.list")[0]
+    session = recorded_body("sessions.list")[0]
     headers = [*JSON, ("x-total-count", str(total))] if total is not None else JSON
     if token:
         headers = [*headers, ("link", f'</sessions?page_token={token}&page_size=2>; rel="next"')]
@@ -234,7 +234,7 @@ def page(count: int, *, total: int | None, token: str | None) -> Any:
 )
 async def test_iter_my_sessions_ends(answers: list[Any], counts: list[int], tokens: list[str | None]) -> None:
     """The iteration ends at the total, at an empty page, or without a next page."""
-    script = Script(*answers)
+    script = ScriptedTransport(*answers)
     client = FrontendClient("https://id.example", transport=script)
 
     pages = [page async for page in client.iter_my_sessions(page_size=2, cookie="a=b")]

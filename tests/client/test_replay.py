@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 from pydantic import BaseModel, ValidationError
-from recorded import Exchange, Script, exchanges, recorded_response
+from recorded import Exchange, ScriptedTransport, exchanges, recorded_response
 from typed_calls import BODIES, HEADERS, NOT_MODELLED, arguments_of, bodies_of, is_typed_call
 
 from ory_guard import exceptions
@@ -84,10 +84,10 @@ def secrets_of(exchange: Exchange) -> list[str]:
 
 def expected_error(exchange: Exchange) -> str:
     """Return the name of the class for the recorded response."""
-    answer = exchange.response
-    body = answer["body"] if isinstance(answer["body"], dict) else {}
+    status, body = exchange.response["status"], exchange.response["body"]
+    body = body if isinstance(body, dict) else {}
     error_id = "UI" if "ui" in body else body.get("error", {}).get("id")
-    expected = ERRORS[answer["status"], error_id if answer["status"] != 500 else None]
+    expected = ERRORS[status, error_id if status != 500 else None]
     return "KratosAPIError" if exchange.operation in _NO_FLOW and expected.startswith("Flow") else expected
 
 
@@ -102,7 +102,7 @@ async def test_request_equals_the_recorded_one(exchange: Exchange) -> None:
     """Method, path, query, credentials, content type and body are those of the recorded request."""
     recorded = exchange.request
     for body in bodies_of(exchange):
-        script = Script(recorded_response(exchange))
+        script = ScriptedTransport(recorded_response(exchange))
         client = FrontendClient("http://127.0.0.1:4433", transport=script)
 
         with contextlib.suppress(OryGuardError):
@@ -120,7 +120,7 @@ async def test_request_equals_the_recorded_one(exchange: Exchange) -> None:
 @each_typed_call
 async def test_response_is_parsed_or_raised(exchange: Exchange) -> None:
     """A success becomes a model whose dump equals the recorded body; an error raises its class."""
-    client = FrontendClient("http://127.0.0.1:4433", transport=Script(recorded_response(exchange)))
+    client = FrontendClient("http://127.0.0.1:4433", transport=ScriptedTransport(recorded_response(exchange)))
     status, body = exchange.response["status"], exchange.response["body"]
     cookies = tuple(value for name, value in exchange.response["headers"] if name == "set-cookie")
 

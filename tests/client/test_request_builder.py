@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from recorded import Script, response
+from recorded import ScriptedTransport, response
 
 from ory_guard.client import FrontendClient
 from ory_guard.client.operations.table import OPERATIONS
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize("name", ["cookie", "x_session_token", "authorization"])
 async def test_credential_with_forbidden_characters_is_not_sent(name: str, value: str) -> None:
     """A line break or another character that is not allowed in a header raises an error without the value."""
-    script = Script()
+    script = ScriptedTransport()
 
     with pytest.raises(ValueError, match=rf"^{name} contains a character") as caught:
         await FrontendClient("https://id.example", transport=script).to_session(**{name: value})
@@ -35,7 +35,7 @@ async def test_credential_with_forbidden_characters_is_not_sent(name: str, value
 
 async def test_session_token_has_no_spaces() -> None:
     """Spaces are allowed between the pairs of a cookie header, but not in a session token."""
-    client = FrontendClient("https://id.example", transport=Script(response(401), response(401)))
+    client = FrontendClient("https://id.example", transport=ScriptedTransport(response(401), response(401)))
 
     with pytest.raises(ValueError, match=r"use visible ASCII characters$"):
         await client.to_session(x_session_token="a b")
@@ -44,7 +44,7 @@ async def test_session_token_has_no_spaces() -> None:
 @pytest.mark.parametrize("session_id", ["", ".", "..", " ", "a b", "a\n", "\udc80", b"x", 5, None])
 async def test_disable_my_session_rejects_invalid_ids(session_id: Any) -> None:
     """An ID that would turn the path into `DELETE /sessions` or match nothing is rejected before the call."""
-    script = Script()
+    script = ScriptedTransport()
 
     with pytest.raises(ValueError, match=r"^id must be"):
         await FrontendClient("https://id.example", transport=script).disable_my_session(id=session_id)

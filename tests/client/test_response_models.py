@@ -2,7 +2,7 @@
 
 import pytest
 from pydantic import ValidationError
-from recorded import answer_of
+from recorded import recorded_body
 
 from ory_guard.client import (
     ContinueWithRedirectBrowserTo,
@@ -67,7 +67,7 @@ def test_python_keywords_have_an_underscore() -> None:
 
 def test_unknown_action_is_kept() -> None:
     """A step with an unknown action keeps its fields and its position."""
-    body = answer_of("recovery.browser.submit.code.ajax")
+    body = recorded_body("recovery.browser.submit.code.ajax")
     body["continue_with"] = [
         {"action": "sing_a_song", "song": "la"},
         {"action": "redirect_browser_to", "redirect_browser_to": "https://app.example/"},
@@ -83,7 +83,7 @@ def test_unknown_action_is_kept() -> None:
 
 def test_nulls_are_accepted() -> None:
     """Optional fields may be null."""
-    body = answer_of("settings.native.create")
+    body = recorded_body("settings.native.create")
     body |= {"continue_with": None, "return_to": None, "state": None, "active": None, "transient_payload": None}
     body["ui"] |= {"messages": None}
     body["ui"]["nodes"][0] |= {"messages": None, "meta": None}
@@ -96,7 +96,11 @@ def test_nulls_are_accepted() -> None:
 
 def test_unknown_values_and_keys_are_kept() -> None:
     """Methods, states and keys of a newer Kratos are accepted and kept."""
-    body = answer_of("login.native.create") | {"state": "levitating", "active": "retina_scan", "mood": {"a": [1]}}
+    body = recorded_body("login.native.create") | {
+        "state": "levitating",
+        "active": "retina_scan",
+        "mood": {"a": [1]},
+    }
 
     flow = LoginFlow.model_validate(body)
 
@@ -106,7 +110,7 @@ def test_unknown_values_and_keys_are_kept() -> None:
 
 def test_flow_is_deeply_frozen() -> None:
     """Nested values of a flow are immutable."""
-    flow = LoginFlow.model_validate(answer_of("login.native.create") | {"transient_payload": {"a": {"b": 1}}})
+    flow = LoginFlow.model_validate(recorded_body("login.native.create") | {"transient_payload": {"a": {"b": 1}}})
     assert flow.transient_payload is not None
 
     with pytest.raises(TypeError, match="can't be changed"):
@@ -115,7 +119,7 @@ def test_flow_is_deeply_frozen() -> None:
 
 def test_repr_hides_secrets() -> None:
     """Values of inputs and texts are not in the `repr`."""
-    flow = SettingsFlow.model_validate(answer_of("settings.browser.submit.lookup.reveal"))
+    flow = SettingsFlow.model_validate(recorded_body("settings.browser.submit.lookup.reveal"))
 
     assert "vuueca8n" in flow.model_dump_json()
     assert "vuueca8n" not in repr(flow)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
-from recorded import Script, response
+from recorded import ScriptedTransport, response
 
 from ory_guard.client import FrontendClient
 from ory_guard.client.transport import MAX_RESPONSE_BYTES
@@ -152,7 +152,7 @@ async def test_response_has_a_maximum_size() -> None:
 async def test_response_of_the_maximum_size_is_read() -> None:
     """The limit is inclusive."""
     script = "/" * MAX_RESPONSE_BYTES
-    client = FrontendClient("http://id.example", transport=Script(response(200, script)))
+    client = FrontendClient("http://id.example", transport=ScriptedTransport(response(200, script)))
 
     assert await client.get_web_authn_java_script() == script
 
@@ -184,7 +184,7 @@ async def test_encoded_response_is_a_protocol_error() -> None:
 )
 async def test_transport_errors_are_converted(raised: Exception, expected: type[KratosUnavailable]) -> None:
     """An exception of the transport becomes `KratosUnavailable` without its message."""
-    client = FrontendClient("http://id.example", transport=Script(raised))
+    client = FrontendClient("http://id.example", transport=ScriptedTransport(raised))
 
     with pytest.raises(KratosUnavailable) as caught:
         await client.to_session(cookie="secret=1")
@@ -228,7 +228,7 @@ async def test_cancellation_is_not_converted() -> None:
 
 async def test_client_does_not_close_a_custom_transport() -> None:
     """The owner of the transport closes it."""
-    script = Script(response(200, {"logout_token": "t", "logout_url": "u"}))
+    script = ScriptedTransport(response(200, {"logout_token": "t", "logout_url": "u"}))
 
     async with FrontendClient("http://id.example", transport=script) as client:
         await client.create_browser_logout_flow(cookie="a=b")

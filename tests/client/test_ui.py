@@ -4,7 +4,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from recorded import answer_of
+from recorded import recorded_body
 from starlette.datastructures import FormData, UploadFile
 
 from ory_guard.client.models.flows import Flow, LoginFlow, RecoveryFlow, RegistrationFlow, SettingsFlow
@@ -23,7 +23,7 @@ def flow_with(*inputs: dict[str, Any]) -> Flow:
 
 def test_find_nodes_filters_by_group() -> None:
     """The nodes of the group are in Kratos' order."""
-    flow = LoginFlow.model_validate(answer_of("login.native.create"))
+    flow = LoginFlow.model_validate(recorded_body("login.native.create"))
 
     nodes = find_nodes(flow, group="password")
 
@@ -32,7 +32,7 @@ def test_find_nodes_filters_by_group() -> None:
 
 def test_find_nodes_filters_by_name_or_id() -> None:
     """The `name` of an input or the `id` of another node is compared."""
-    flow = SettingsFlow.model_validate(answer_of("settings.native.create"))
+    flow = SettingsFlow.model_validate(recorded_body("settings.native.create"))
 
     assert [node.group for node in find_nodes(flow, name="method", group="totp")] == ["totp"]
     assert [node.type for node in find_nodes(flow, name="totp_qr")] == ["img"]
@@ -41,7 +41,7 @@ def test_find_nodes_filters_by_name_or_id() -> None:
 
 def test_csrf_token_returns_the_value_of_a_browser_flow() -> None:
     """The value is that of the hidden node."""
-    body = answer_of("login.browser.create.ajax")
+    body = recorded_body("login.browser.create.ajax")
     expected = next(
         node["attributes"]["value"] for node in body["ui"]["nodes"] if node["attributes"]["name"] == "csrf_token"
     )
@@ -51,12 +51,12 @@ def test_csrf_token_returns_the_value_of_a_browser_flow() -> None:
 
 def test_csrf_token_is_none_for_a_native_flow() -> None:
     """An empty value is None."""
-    assert csrf_token(LoginFlow.model_validate(answer_of("login.native.create"))) is None
+    assert csrf_token(LoginFlow.model_validate(recorded_body("login.native.create"))) is None
 
 
 def test_messages_of_returns_the_messages_of_a_node() -> None:
     """Messages are found by the name of their input."""
-    flow = RegistrationFlow.model_validate(answer_of("registration.native.submit.missing_trait"))
+    flow = RegistrationFlow.model_validate(recorded_body("registration.native.submit.missing_trait"))
 
     assert [message.id for message in messages_of(flow, "traits.email")] == [4000002]
     assert messages_of(flow, "password") == ()
@@ -64,7 +64,7 @@ def test_messages_of_returns_the_messages_of_a_node() -> None:
 
 def test_submit_body_equals_the_recorded_body() -> None:
     """The form fields of a registration become the JSON body of the recorded request."""
-    flow = RegistrationFlow.model_validate(answer_of("registration.two_step.ajax.create"))
+    flow = RegistrationFlow.model_validate(recorded_body("registration.two_step.ajax.create"))
     form = {
         "csrf_token": "from-the-page",
         "traits.email": "ada@example.test",
@@ -103,14 +103,14 @@ def test_submit_body_takes_the_method_from_the_button(
     case: str, pressed: dict[str, str], expected: dict[str, object]
 ) -> None:
     """For a button with another name than `method`, the method is its group; its value `"true"` is a boolean."""
-    flow = Flow.model_validate(answer_of(case))
+    flow = Flow.model_validate(recorded_body(case))
 
     assert submit_body(pressed, flow) == expected
 
 
 def test_submit_body_supports_the_resend_button() -> None:
     """The button shares its name with an input and is recognized by its value; the hidden `method` is kept."""
-    flow = RecoveryFlow.model_validate(answer_of("recovery.browser.submit.email.ajax"))
+    flow = RecoveryFlow.model_validate(recorded_body("recovery.browser.submit.email.ajax"))
     button = find_nodes(flow, name="email")[-1].model_dump()
     address = button["attributes"]["value"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from guard_bench import Bench, request, requests
+from in_memory_telemetry import SERVER, InMemoryTelemetry
 from stub_kratos import SESSION_ID, guard_of, refused
-from telescope import SERVER, Telescope
 
 from ory_guard import events, lookup
 from ory_guard.events import Event, RevocationsHeard, StoreChanged, StoreHit, TokenVerified, notify
@@ -22,32 +22,32 @@ pytestmark = pytest.mark.anyio
 OTHER = (b"x-session-token", b"ory_st_other")
 
 
-async def test_cache_lookups_and_shared_checks_are_counted(telescope: Telescope) -> None:
+async def test_cache_lookups_and_shared_checks_are_counted(telemetry: InMemoryTelemetry) -> None:
     """Data points have Kratos' address and the extra attributes."""
     bench = Bench()
-    telescope.watch(bench.guard, attributes={"tenant": "eu"})
+    telemetry.instrument(bench.guard, attributes={"tenant": "eu"})
     bench.kratos.hold()
     waiting = await requests(bench, 3)
     bench.kratos.release()
     await asyncio.gather(*waiting)
     await bench.outcome()
 
-    assert telescope.values("ory_guard.session_cache.lookups", "ory_guard.cache.result") == {"miss": 3, "hit": 1}
-    ((attributes, shared),) = telescope.points("ory_guard.checks.shared")
+    assert telemetry.values("ory_guard.session_cache.lookups", "ory_guard.cache.result") == {"miss": 3, "hit": 1}
+    ((attributes, shared),) = telemetry.points("ory_guard.checks.shared")
     assert (attributes, shared.value) == ({**SERVER, "tenant": "eu"}, 2)
 
 
-async def test_request_duration_is_measured(telescope: Telescope) -> None:
+async def test_request_duration_is_measured(telemetry: InMemoryTelemetry) -> None:
     """The HTTP client metric of OpenTelemetry's conventions, in seconds, by status and outcome."""
     bench = Bench()
-    telescope.watch(bench.guard)
+    telemetry.instrument(bench.guard)
     bench.kratos.hold()
     waiting = await requests(bench, 1)
     bench.clock.advance(0.25)
     bench.kratos.release()
     await asyncio.gather(*waiting)
 
-    ((attributes, point),) = telescope.points(DURATION)
+    ((attributes, point),) = telemetry.points(DURATION)
     assert attributes == SERVER | {
         "http.request.method": "GET",
         "http.response.status_code": 200,
@@ -67,75 +67,75 @@ async def test_request_duration_is_measured(telescope: Telescope) -> None:
     ids=["503", "no answer", "429"],
 )
 async def test_failed_checks_are_counted_by_reason(
-    answer: Any, attributes: dict[str, Any], telescope: Telescope
+    answer: Any, attributes: dict[str, Any], telemetry: InMemoryTelemetry
 ) -> None:
     """`error.type` is the reason of `Unavailable`; the status is present if Kratos responded."""
     bench = Bench(answer)
-    telescope.watch(bench.guard)
+    telemetry.instrument(bench.guard)
     await bench.outcome()
 
-    ((recorded, _),) = telescope.points(DURATION)
+    ((recorded, _),) = telemetry.points(DURATION)
     assert recorded == SERVER | {"http.request.method": "GET", **attributes}
-    assert telescope.values("ory_guard.checks.failed", "error.type") == {attributes["error.type"]: 1}
+    assert telemetry.values("ory_guard.checks.failed", "error.type") == {attributes["error.type"]: 1}
 
 
-async def test_breaker_state_is_a_gauge_per_state(telescope: Telescope) -> None:
+async def test_breaker_state_is_a_gauge_per_state(telemetry: InMemoryTelemetry) -> None:
     """Checks that the open breaker rejects are counted, but have no duration and no span."""
     bench = Bench(ConnectionError())
-    telescope.watch(bench.guard)
-    before = telescope.values("ory_guard.breaker.state", "ory_guard.state")
+    telemetry.instrument(bench.guard)
+    before = telemetry.values("ory_guard.breaker.state", "ory_guard.state")
     for _ in range(3):
         await bench.outcome()
         await bench.outcome(OTHER)
 
     assert before == {"closed": 1, "half_open": 0, "open": 0}
-    assert telescope.values("ory_guard.breaker.state", "ory_guard.state") == {
+    assert telemetry.values("ory_guard.breaker.state", "ory_guard.state") == {
         "closed": 0,
         "half_open": 0,
         "open": 1,
     }
-    assert telescope.values("ory_guard.checks.failed", "error.type") == {"unreachable": 5, "breaker": 1}
-    assert sum(point.count for _, point in telescope.points(DURATION)) == 5
-    assert len(telescope.whoami_spans()) == 5
+    assert telemetry.values("ory_guard.checks.failed", "error.type") == {"unreachable": 5, "breaker": 1}
+    assert sum(point.count for _, point in telemetry.points(DURATION)) == 5
+    assert len(telemetry.whoami_spans()) == 5
 
 
-async def test_refusals_are_counted_by_code(telescope: Telescope) -> None:
+async def test_refusals_are_counted_by_code(telemetry: InMemoryTelemetry) -> None:
     """The span of the request has the code as an attribute."""
     bench = Bench()
-    telescope.watch(bench.guard)
-    with telescope.tracer.start_as_current_span("request"), pytest.raises(Refusal):
+    telemetry.instrument(bench.guard)
+    with telemetry.tracer.start_as_current_span("request"), pytest.raises(Refusal):
         await bench.guard.require(request(), verified="sms")
     with pytest.raises(Refusal):
         await bench.guard.require({**request(), "headers": []})
 
-    counted = telescope.values("ory_guard.requests.refused", "ory_guard.refusal")
+    counted = telemetry.values("ory_guard.requests.refused", "ory_guard.refusal")
     assert counted == {"requirement_not_met": 1, "session_inactive": 1}
-    (span,) = [span for span in telescope.spans() if span.name == "request"]
+    (span,) = [span for span in telemetry.spans() if span.name == "request"]
     assert span.attributes is not None
     assert span.attributes["ory_guard.refusal"] == "requirement_not_met"
 
 
-async def test_cache_entries_are_measured_after_each_change(telescope: Telescope) -> None:
+async def test_cache_entries_are_measured_after_each_change(telemetry: InMemoryTelemetry) -> None:
     """Several changes in one iteration of the event loop are measured once."""
     bench = Bench()
-    telescope.watch(bench.guard)
-    values = [telescope.values("ory_guard.session_cache.entries", "-")]
+    telemetry.instrument(bench.guard)
+    values = [telemetry.values("ory_guard.session_cache.entries", "-")]
     await asyncio.gather(bench.outcome(), bench.outcome(OTHER))
     await asyncio.sleep(0)
-    values.append(telescope.values("ory_guard.session_cache.entries", "-"))
+    values.append(telemetry.values("ory_guard.session_cache.entries", "-"))
     bench.clock.advance(60)
     await bench.guard.invalidate(session_id=SESSION_ID)
     await asyncio.sleep(0)
-    values.append(telescope.values("ory_guard.session_cache.entries", "-"))
+    values.append(telemetry.values("ory_guard.session_cache.entries", "-"))
 
     assert values == [{None: 0}, {None: 2}, {None: 0}]
 
 
-async def test_store_and_token_events_are_counted(telescope: Telescope) -> None:
+async def test_store_and_token_events_are_counted(telemetry: InMemoryTelemetry) -> None:
     """Revocations are counted per ID, and the store state is a gauge."""
     guard = Bench().guard
-    telescope.watch(guard)
-    assert telescope.points("ory_guard.store.state") == []
+    telemetry.instrument(guard)
+    assert telemetry.points("ory_guard.store.state") == []
     for event in (
         StoreHit("0a1b2c3d", 1.0),
         TokenVerified("0a1b2c3d", "Authenticated"),
@@ -144,14 +144,16 @@ async def test_store_and_token_events_are_counted(telescope: Telescope) -> None:
     ):
         notify(guard.listeners, event)
 
-    assert telescope.values("ory_guard.store.hits", "-") == {None: 1}
-    assert telescope.values("ory_guard.tokens.verified", "ory_guard.outcome") == {"Authenticated": 1}
-    assert telescope.values("ory_guard.revocations.heard", "-") == {None: 3}
-    assert telescope.values("ory_guard.store.state", "ory_guard.state") == {"up": 0, "down": 1}
+    assert telemetry.values("ory_guard.store.hits", "-") == {None: 1}
+    assert telemetry.values("ory_guard.tokens.verified", "ory_guard.outcome") == {"Authenticated": 1}
+    assert telemetry.values("ory_guard.revocations.heard", "-") == {None: 3}
+    assert telemetry.values("ory_guard.store.state", "ory_guard.state") == {"up": 0, "down": 1}
     await asyncio.sleep(0)
 
 
-def test_store_state_is_measured_from_the_start(telescope: Telescope, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_state_is_measured_from_the_start(
+    telemetry: InMemoryTelemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A guard with a store has a state before the first event."""
     guard = Bench().guard
     stats = GuardStats(
@@ -166,9 +168,9 @@ def test_store_state_is_measured_from_the_start(telescope: Telescope, monkeypatc
         store="up",
     )
     monkeypatch.setattr(guard, "stats", lambda: stats)
-    telescope.watch(guard)
+    telemetry.instrument(guard)
 
-    assert telescope.values("ory_guard.store.state", "ory_guard.state") == {"up": 1, "down": 0}
+    assert telemetry.values("ory_guard.store.state", "ory_guard.state") == {"up": 1, "down": 0}
 
 
 def test_every_event_has_a_metric() -> None:
@@ -180,23 +182,23 @@ def test_every_event_has_a_metric() -> None:
     assert len(GAUGES) == 3
 
 
-async def test_stop_removes_the_listener(telescope: Telescope) -> None:
+async def test_stop_removes_the_listener(telemetry: InMemoryTelemetry) -> None:
     """After that the guard can be instrumented again."""
     bench = Bench()
-    stop = telescope.watch(bench.guard)
+    stop = telemetry.instrument(bench.guard)
     stop()
     await bench.outcome()
 
     assert bench.guard.listeners == []
-    assert telescope.points("ory_guard.session_cache.lookups") == []
-    telescope.watch(bench.guard)()
+    assert telemetry.points("ory_guard.session_cache.lookups") == []
+    telemetry.instrument(bench.guard)()
 
 
-async def test_stop_resets_the_gauges(telescope: Telescope) -> None:
+async def test_stop_resets_the_gauges(telemetry: InMemoryTelemetry) -> None:
     """The values of other guards stay."""
     bench, other = Bench(), Bench()
-    telescope.watch(other.guard)
-    stop = telescope.watch(bench.guard)
+    telemetry.instrument(other.guard)
+    stop = telemetry.instrument(bench.guard)
     await bench.outcome()
     await asyncio.sleep(0)
     notify(bench.guard.listeners, StoreHit("0a1b2c3d", 1.0))  # schedules a measurement
@@ -205,23 +207,23 @@ async def test_stop_resets_the_gauges(telescope: Telescope) -> None:
     await other.outcome()
     await asyncio.sleep(0)
 
-    assert telescope.values("ory_guard.session_cache.entries", "-") == {None: 1}
-    assert telescope.values("ory_guard.breaker.state", "ory_guard.state") == {
+    assert telemetry.values("ory_guard.session_cache.entries", "-") == {None: 1}
+    assert telemetry.values("ory_guard.breaker.state", "ory_guard.state") == {
         "closed": 1,
         "half_open": 0,
         "open": 0,
     }
-    assert telescope.points("ory_guard.store.state") == []
+    assert telemetry.points("ory_guard.store.state") == []
 
 
-def test_guard_is_instrumented_only_once(telescope: Telescope) -> None:
+def test_guard_is_instrumented_only_once(telemetry: InMemoryTelemetry) -> None:
     """A second call for the same guard raises an error; two guards can share a provider."""
     guard = Bench().guard
-    telescope.watch(guard)
-    telescope.watch(guard_of(None))
+    telemetry.instrument(guard)
+    telemetry.instrument(guard_of(None))
 
     with pytest.raises(ConfigurationError, match=r"already instrumented; call instrument\(\) once per guard"):
-        telescope.watch(guard)
+        telemetry.instrument(guard)
 
 
 async def test_global_providers_are_the_default() -> None:

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 from guard_bench import Bench
+from in_memory_telemetry import SERVER, InMemoryTelemetry
 from opentelemetry.trace import SpanKind, StatusCode
 from stub_kratos import TOKEN, refused
-from telescope import SERVER, Telescope
 
 from ory_guard.events import SessionCacheMiss, StoreHit, TokenVerified, WhoamiAnswered, notify
 
@@ -15,14 +15,14 @@ pytestmark = pytest.mark.anyio
 OTHER = (b"x-session-token", b"ory_st_other")
 
 
-async def test_whoami_span_is_a_child_of_the_request(telescope: Telescope) -> None:
+async def test_whoami_span_is_a_child_of_the_request(telemetry: InMemoryTelemetry) -> None:
     """It has the attributes of an HTTP client span, without the credential."""
     bench = Bench()
-    telescope.watch(bench.guard)
-    with telescope.tracer.start_as_current_span("request") as parent:
+    telemetry.instrument(bench.guard)
+    with telemetry.tracer.start_as_current_span("request") as parent:
         await bench.outcome()
 
-    (span,) = telescope.whoami_spans()
+    (span,) = telemetry.whoami_spans()
     attributes = dict(span.attributes or {})
     credential_id = attributes.pop("ory_guard.credential.id")
     assert (span.kind, span.status.status_code) == (SpanKind.CLIENT, StatusCode.UNSET)
@@ -36,31 +36,31 @@ async def test_whoami_span_is_a_child_of_the_request(telescope: Telescope) -> No
     }
     assert isinstance(credential_id, str)
     assert len(credential_id) == 8
-    assert TOKEN.decode() not in "".join(item.to_json() for item in telescope.spans())
+    assert TOKEN.decode() not in "".join(item.to_json() for item in telemetry.spans())
 
 
-async def test_whoami_span_has_the_duration_of_the_request(telescope: Telescope) -> None:
+async def test_whoami_span_has_the_duration_of_the_request(telemetry: InMemoryTelemetry) -> None:
     """It ends with the response, and starts `seconds` earlier."""
     guard = Bench().guard
-    telescope.watch(guard)
+    telemetry.instrument(guard)
     notify(guard.listeners, WhoamiAnswered("0a1b2c3d", "Authenticated", 0.5, 200))
     await asyncio.sleep(0)
 
-    (span,) = telescope.whoami_spans()
+    (span,) = telemetry.whoami_spans()
     assert span.start_time is not None
     assert span.end_time is not None
     assert span.end_time - span.start_time == 500_000_000
     assert span.parent is None
 
 
-async def test_waiting_requests_are_linked(telescope: Telescope) -> None:
+async def test_waiting_requests_are_linked(telemetry: InMemoryTelemetry) -> None:
     """The first request is the parent, the others are links."""
     bench = Bench()
-    telescope.watch(bench.guard)
+    telemetry.instrument(bench.guard)
     bench.kratos.hold()
 
     async def visit(name: str) -> None:
-        with telescope.tracer.start_as_current_span(name):
+        with telemetry.tracer.start_as_current_span(name):
             await bench.outcome()
 
     visits = [asyncio.ensure_future(visit(name)) for name in ("first", "second", "third")]
@@ -69,79 +69,79 @@ async def test_waiting_requests_are_linked(telescope: Telescope) -> None:
     bench.kratos.release()
     await asyncio.gather(*visits)
 
-    ids = {span.name: span.context.span_id for span in telescope.spans() if span.context}
-    (span,) = telescope.whoami_spans()
+    ids = {span.name: span.context.span_id for span in telemetry.spans() if span.context}
+    (span,) = telemetry.whoami_spans()
     assert span.parent is not None
     assert span.parent.span_id == ids["first"]
     assert [link.context.span_id for link in span.links] == [ids["second"], ids["third"]]
 
 
-async def test_failed_check_is_an_error_span(telescope: Telescope) -> None:
+async def test_failed_check_is_an_error_span(telemetry: InMemoryTelemetry) -> None:
     """A 401 of Kratos is a response, and not an error."""
     bench = Bench(refused(), ConnectionError())
-    telescope.watch(bench.guard)
+    telemetry.instrument(bench.guard)
     await bench.outcome()
     await bench.outcome(OTHER)
 
-    answered, failed = telescope.whoami_spans()
+    answered, failed = telemetry.whoami_spans()
     assert (answered.status.status_code, failed.status.status_code) == (StatusCode.UNSET, StatusCode.ERROR)
     assert failed.attributes is not None
     assert failed.attributes["error.type"] == "unreachable"
 
 
-async def test_request_span_has_the_cache_result(telescope: Telescope) -> None:
+async def test_request_span_has_the_cache_result(telemetry: InMemoryTelemetry) -> None:
     """`hit` or `miss` is an attribute of the span of the request."""
     bench = Bench()
-    telescope.watch(bench.guard)
+    telemetry.instrument(bench.guard)
     for name in ("cold", "warm"):
-        with telescope.tracer.start_as_current_span(name):
+        with telemetry.tracer.start_as_current_span(name):
             await bench.outcome()
 
-    results = {span.name: (span.attributes or {}).get("ory_guard.cache.result") for span in telescope.spans()}
+    results = {span.name: (span.attributes or {}).get("ory_guard.cache.result") for span in telemetry.spans()}
     assert results == {"GET /sessions/whoami": None, "cold": "miss", "warm": "hit"}
 
 
 async def test_stale_waiting_requests_are_not_parents(
-    telescope: Telescope, monkeypatch: pytest.MonkeyPatch
+    telemetry: InMemoryTelemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Requests of a check that ended without an event are dropped before the next check."""
     guard = Bench().guard
-    telescope.watch(guard)
+    telemetry.instrument(guard)
     now = 0.0
     monkeypatch.setattr("ory_guard.telemetry.tracing.time.monotonic", lambda: now)
     contexts = []
     for now in (0.0, 3.5):  # noqa: B007 - the clock
-        with telescope.tracer.start_as_current_span("request") as parent:
+        with telemetry.tracer.start_as_current_span("request") as parent:
             notify(guard.listeners, SessionCacheMiss("0a1b2c3d"))
             contexts.append(parent.get_span_context())
     notify(guard.listeners, WhoamiAnswered("0a1b2c3d", "Rejected", 0.1))
     await asyncio.sleep(0)
 
-    (span,) = telescope.whoami_spans()
+    (span,) = telemetry.whoami_spans()
     assert span.parent == contexts[1]
     assert span.links == ()
 
 
-async def test_store_hit_removes_waiting_requests(telescope: Telescope) -> None:
+async def test_store_hit_removes_waiting_requests(telemetry: InMemoryTelemetry) -> None:
     """A session from the store or a verified token ends the check without a request to Kratos."""
     guard = Bench().guard
-    telescope.watch(guard)
+    telemetry.instrument(guard)
     for answer in (StoreHit("0a1b2c3d", 1.0), TokenVerified("0a1b2c3d", "Rejected")):
-        with telescope.tracer.start_as_current_span("request"):
+        with telemetry.tracer.start_as_current_span("request"):
             notify(guard.listeners, SessionCacheMiss("0a1b2c3d"))
         notify(guard.listeners, answer)
     notify(guard.listeners, WhoamiAnswered("0a1b2c3d", "Rejected", 0.1))
     await asyncio.sleep(0)
 
-    (span,) = telescope.whoami_spans()
+    (span,) = telemetry.whoami_spans()
     assert span.parent is None
 
 
-async def test_waiting_requests_are_bounded(telescope: Telescope) -> None:
+async def test_waiting_requests_are_bounded(telemetry: InMemoryTelemetry) -> None:
     """At most 1,000 checks with 33 requests each are stored."""
     guard = Bench().guard
-    telescope.watch(guard)
-    with telescope.tracer.start_as_current_span("request"):
+    telemetry.instrument(guard)
+    with telemetry.tracer.start_as_current_span("request"):
         for number in range(1_001):
             notify(guard.listeners, SessionCacheMiss(f"{number:08x}"))
         for _ in range(40):
@@ -150,6 +150,6 @@ async def test_waiting_requests_are_bounded(telescope: Telescope) -> None:
     notify(guard.listeners, WhoamiAnswered("000003e8", "Rejected", 0.1))
     await asyncio.sleep(0)
 
-    dropped, crowded = telescope.whoami_spans()
+    dropped, crowded = telemetry.whoami_spans()
     assert dropped.parent is None
     assert len(crowded.links) == 32

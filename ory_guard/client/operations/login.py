@@ -8,8 +8,7 @@ from ory_guard.client.models.results import CreateFedcmFlowResponse, SuccessfulN
 from ory_guard.client.operations.descriptor import Operations, operation
 
 if TYPE_CHECKING:
-    from ory_guard.client.updates.login import UpdateLoginFlowBody
-    from ory_guard.client.updates.others import UpdateFedcmFlowBody
+    from ory_guard.client.updates.login import UpdateFedcmFlowBody, UpdateLoginFlowBody
 
 __all__ = ["LoginOperations"]
 

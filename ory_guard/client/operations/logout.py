@@ -7,7 +7,7 @@ from ory_guard.client.models.results import LogoutFlow
 from ory_guard.client.operations.descriptor import Operations, operation
 
 if TYPE_CHECKING:
-    from ory_guard.client.updates.others import PerformNativeLogoutBody
+    from ory_guard.client.updates.logout import PerformNativeLogoutBody
 
 __all__ = ["LogoutOperations"]
 

@@ -1,6 +1,7 @@
 """The bodies of updates: one model per method, and one union per flow, discriminated by `method`."""
 
 from ory_guard.client.updates.login import (
+    UpdateFedcmFlowBody,
     UpdateLoginFlowBody,
     UpdateLoginFlowWithCodeMethod,
     UpdateLoginFlowWithIdentifierFirstMethod,
@@ -12,9 +13,8 @@ from ory_guard.client.updates.login import (
     UpdateLoginFlowWithTotpMethod,
     UpdateLoginFlowWithWebAuthnMethod,
 )
-from ory_guard.client.updates.others import (
+from ory_guard.client.updates.logout import (
     PerformNativeLogoutBody,
-    UpdateFedcmFlowBody,
 )
 from ory_guard.client.updates.recovery import (
     UpdateRecoveryFlowBody,

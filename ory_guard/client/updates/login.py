@@ -1,4 +1,4 @@
-"""The bodies of `update_login_flow` (OpenAPI v26.2.0)."""
+"""The bodies of `update_login_flow` and `update_fedcm_flow` (OpenAPI v26.2.0)."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -8,6 +8,7 @@ from pydantic import Field
 from ory_guard.client.updates.body import OptionalSecret, PayloadBody, Secret, UpdateBody
 
 __all__ = [
+    "UpdateFedcmFlowBody",
     "UpdateLoginFlowBody",
     "UpdateLoginFlowWithCodeMethod",
     "UpdateLoginFlowWithIdentifierFirstMethod",
@@ -133,3 +134,15 @@ UpdateLoginFlowBody = Annotated[
     Field(discriminator="method"),
 ]
 """Any body of `update_login_flow`, discriminated by `method`."""
+
+
+class UpdateFedcmFlowBody(PayloadBody):
+    """The result of the browser's credential manager.
+
+    Attributes:
+        token: The provider's token.
+        nonce: The nonce in the token.
+    """
+
+    token: Secret
+    nonce: OptionalSecret = None

@@ -15,7 +15,7 @@ from ory_guard.telemetry import instrument
 SERVER = {"server.address": "kratos.test", "server.port": 4433}
 
 
-class Telescope:
+class InMemoryTelemetry:
     """In-memory providers for metrics and spans, with queries for tests."""
 
     def __init__(self) -> None:
@@ -26,9 +26,9 @@ class Telescope:
         self.tracers.add_span_processor(SimpleSpanProcessor(self._exporter))
         self.tracer = self.tracers.get_tracer("application")
 
-    def watch(self, guard: OryGuard, **more: Any) -> Any:
+    def instrument(self, guard: OryGuard, **options: Any) -> Any:
         """Instrument a guard."""
-        return instrument(guard, meter_provider=self.meters, tracer_provider=self.tracers, **more)
+        return instrument(guard, meter_provider=self.meters, tracer_provider=self.tracers, **options)
 
     def points(self, name: str) -> list[tuple[dict[str, Any], Any]]:
         """Return the data points of a metric, with their attributes."""
