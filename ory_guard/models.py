@@ -55,6 +55,18 @@ class _FieldNames(set[str]):
 _shared_names = lru_cache(maxsize=256)(_FieldNames)
 
 
+def _share_field_names(value: Any) -> None:
+    if isinstance(value, BaseModel):
+        object.__setattr__(
+            value, "__pydantic_fields_set__", _shared_names(frozenset(value.__pydantic_fields_set__))
+        )
+        for item in value.__dict__.values():
+            _share_field_names(item)
+    elif isinstance(value, tuple | frozenset):
+        for item in value:
+            _share_field_names(item)
+
+
 class _Rfc3339:
     """Reads a time from RFC 3339 text only: pydantic alone would also take `"1700000000"`."""
 
@@ -189,9 +201,12 @@ class Identity(KratosModel, Generic[TraitsT]):
     @field_validator("traits", "metadata_public", mode="after")
     @classmethod
     def _freeze_values(cls, value: Any) -> Any:
-        if isinstance(value, BaseModel) and (found := find_mutable(value, type(value).__name__)):
+        if not isinstance(value, BaseModel):
+            return freeze(value)
+        if found := find_mutable(value, type(value).__name__):
             raise PydanticCustomError("mutable", "{found}, which can be changed", {"found": found})
-        return freeze(value)
+        _share_field_names(value)
+        return value
 
 
 class Session(KratosModel, Generic[TraitsT]):

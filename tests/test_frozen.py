@@ -331,6 +331,19 @@ async def test_a_mutable_value_that_no_annotation_shows_makes_no_session(
     assert "zebra" not in record.getMessage()
 
 
+def test_the_names_of_the_fields_that_were_set_cannot_be_changed() -> None:
+    """Pydantic keeps them in a set, in each model at any depth."""
+    traits = create_model("Traits", __config__=FROZEN, parts=(tuple[Name, ...], ()))
+    model: Any = Session.__class_getitem__(traits)
+    body = json.dumps(session_body(identity={"traits": {"parts": [{"first": "Ada"}]}}))
+    read = model.model_validate_json(body).identity.traits
+
+    for part in (read, read.parts[0]):
+        with pytest.raises(TypeError, match="shared between requests"):
+            part.model_fields_set.add("other")
+    assert read.model_dump(exclude_unset=True) == {"parts": ({"first": "Ada"},)}
+
+
 @pytest.mark.anyio
 async def test_a_default_that_needs_other_fields_is_checked_when_it_is_read() -> None:
     """Its factory can't run before there is a session."""
