@@ -18,11 +18,11 @@ from ory_guard.exceptions import (
 )
 from ory_guard.gate import Gate
 from ory_guard.looks import Look, Looks
-from ory_guard.lookup import SessionLookup
+from ory_guard.lookup import ANONYMOUS, SessionLookup
 from ory_guard.models import Session
 from ory_guard.outcomes import Authenticated, Outcome, Rejected, Unavailable
 from ory_guard.policy import ANY_SESSION, Requirement, unmet
-from ory_guard.scope import Check, check_in, publish
+from ory_guard.scope import OUTER, Check, check_in, publish
 from ory_guard.settings import GuardSettings
 
 __all__ = ["Enforce", "EnforceOptional", "Enforcement"]
@@ -160,10 +160,12 @@ class Enforcement:
 
     def refused(self, scope: Mapping[str, Any], check: Check, refusal: Refusal) -> Refusal:
         """Report a refusal, and return it to be raised."""
-        check.refused, check.refusal = True, refusal
+        seen = scope.get(OUTER, check)
         if self._listeners:
             notify(self._listeners, Refused(refusal.code))
-        arrange_answer(scope)
+        if seen is not None:
+            seen.refused, seen.refusal = True, refusal
+            arrange_answer(scope)
         return refusal
 
     async def checked(self, scope: MutableMapping[str, Any]) -> Check:
@@ -178,6 +180,13 @@ class Enforcement:
         if check.exempt or check.outcome is None:
             await self._renew(scope, check)
         return check
+
+    async def outcome_of(self, scope: MutableMapping[str, Any]) -> Outcome:
+        """Return the outcome for a request as it is now: a middleware may have changed its method."""
+        outcome = (await self.checked(scope)).outcome or ANONYMOUS
+        if isinstance(outcome, Authenticated) and not self._gate.passes(outcome, scope):
+            return Rejected("origin", "cookie")
+        return outcome
 
     async def _decide(
         self, scope: Mapping[str, Any], check: Check, requirement: Requirement

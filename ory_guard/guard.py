@@ -3,32 +3,31 @@
 `look` and `ask` (in `lookup`) authenticate a request; `enforce` (in `enforcement`) evaluates a gate's requirement.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
-from weakref import WeakSet
 
 from ory_guard.cache import Clock, SessionStore, SystemClock
 from ory_guard.declarations import FROM_APPLICATION
 from ory_guard.enforcement import Enforce, Enforcement, EnforceOptional
 from ory_guard.events import Listener, Listeners, SessionsInvalidated, notify
 from ory_guard.exceptions import ConfigurationError
+from ory_guard.explicit_credentials import ExplicitCredentials, TokenKind
 from ory_guard.gate import Gate
 from ory_guard.ids import id_spellings
 from ory_guard.logout import Logout
-from ory_guard.lookup import ANONYMOUS, SessionLookup, TellStats
+from ory_guard.lookup import SessionLookup, TellStats
 from ory_guard.models import Session
-from ory_guard.outcomes import Authenticated, Outcome
+from ory_guard.outcomes import Outcome
 from ory_guard.policy import AssuranceLevel, Condition, Requirement
 from ory_guard.redirects import login_url, safe_return_to
 from ory_guard.scope import Check, check_in, page_url, scope_of
-from ory_guard.settings import GuardSettings
+from ory_guard.settings import GuardSettings, checked_settings
 from ory_guard.token_checks import TokenSource
 from ory_guard.upstream import Transport
-from ory_guard.watch import Watch
+from ory_guard.watch import Watch, Watches
 
 if TYPE_CHECKING:
     from ory_guard.client import FrontendClient
@@ -76,10 +75,10 @@ class OryGuard:
         clock: Clock | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
-        self.settings = _checked(settings)
+        self.settings = checked_settings(settings)
         self._transport = transport
         self.clock: Clock = clock or SystemClock()
-        gate = Gate(settings)
+        gate, self._watches = Gate(settings), Watches()
         self.listeners: Listeners = Listeners(listeners)
         self._lookup = SessionLookup(
             settings=settings,
@@ -90,7 +89,7 @@ class OryGuard:
             listeners=self.listeners,
             store=store,
             tokens=tokens,
-            heard=self._wake_watches,
+            heard=self._watches.wake,
         )
         self._enforcement = Enforcement(
             guard=self,
@@ -100,6 +99,7 @@ class OryGuard:
             clock=self.clock,
             listeners=self.listeners,
         )
+        self._explicit = ExplicitCredentials(self, settings, self._lookup)
         self.enforce: Enforce = self._enforcement.enforce
         self.enforce_optional: EnforceOptional = self._enforcement.enforce_optional
         self.look: Callable[[Mapping[str, Any], Check], None] = self._lookup.look
@@ -113,24 +113,39 @@ class OryGuard:
             client=lambda: self.client,
             invalidate=self.invalidate,
         )
-        self._watched: WeakSet[asyncio.Event] = WeakSet()
         self._client: FrontendClient | None = None
 
     def __repr__(self) -> str:
         return f"<OryGuard {self.settings.kratos_public_url} {self._lookup.cache!r}>"
 
     async def authenticate(self, connection: Annotated[Any, FROM_APPLICATION]) -> Outcome:
-        """Return who makes this request; never refuses it.
+        """Return the outcome of the session check of a request; never refuse the request.
 
         Args:
-            connection: A Starlette or FastAPI `Request` or `WebSocket`, or a bare ASGI scope.
+            connection: A Starlette or FastAPI `Request` or `WebSocket`, or an ASGI scope. A copy of the scope with
+                other credential headers gets the outcome of its own headers, and leaves the request as it is.
         """
-        return (await self._enforcement.checked(scope_of(connection))).outcome or ANONYMOUS
+        return await self._enforcement.outcome_of(self._explicit.scope_of(connection))
+
+    async def authenticate_token(self, token: Annotated[str, FROM_APPLICATION], *, kind: TokenKind) -> Outcome:
+        """Return the outcome for a token that did not come in a header; never raise because of the token.
+
+        For a websocket's first message or subprotocol. Pass the outcome to `require` and `watch` as `outcome=`.
+
+        Args:
+            token: The token, without a scheme such as `Bearer `. A value that no header can carry is malformed.
+            kind: `x_session_token` for a session token of Kratos, `bearer` for a session token or a JWT.
+
+        Raises:
+            ConfigurationError: If the kind is another one, or not among the `credentials` of the settings.
+        """
+        return await self._explicit.authenticate_token(token, kind)
 
     async def require(
         self,
         connection: Annotated[Any, FROM_APPLICATION],
         *,
+        outcome: Outcome | None = None,
         aal: AssuranceLevel | None = None,
         max_age: float | None = None,
         authentication_methods: Collection[str] | None = None,
@@ -141,36 +156,34 @@ class OryGuard:
     ) -> Session[Any]:
         """Return the session if it meets every condition; for GraphQL resolvers and plain ASGI applications.
 
-        The arguments are those of `Requirement`.
+        The conditions are those of `Requirement`. An `outcome` of `authenticate_token` takes the place of the
+        connection's own credential.
 
         Raises:
-            Refusal: It does not, or there is no session.
-            ConfigurationError: An argument has no meaning.
+            Refusal: If the session does not meet a condition, or there is no session.
+            ConfigurationError: If a condition has no meaning, or the outcome did not come from this guard.
         """
         requirement = Requirement(aal, max_age, authentication_methods, verified, organization, when, revalidate)
-        return await self.enforce(scope_of(connection), requirement)
+        return await self.enforce(self._explicit.scope_of(connection, outcome), requirement)
 
-    def watch(self, connection: Any, *, every: float = 30.0) -> Watch:
+    def watch(self, connection: Any, *, every: float = 30.0, outcome: Outcome | None = None) -> Watch:
         """Return a context manager that ends its block, and closes the websocket, when the session ends.
 
         `async with guard.watch(websocket, every=10): …` for websockets, and
-        `StreamingResponse(guard.watch(request, every=10).stream(events()))` for event streams. Whatever the
-        route's dependencies asked for must still be met. However many connections share a session, Kratos is
-        asked once in `every` seconds; `invalidate` ends them at once. While Kratos can't be asked a connection
-        stays open for at most `cache_ttl` more seconds.
+        `StreamingResponse(guard.watch(request, every=10).stream(events()))` for event streams. What the route's
+        gates required must still be met. Connections of one session share one call to Kratos in `every` seconds;
+        `invalidate` ends them at once. While Kratos is unavailable a connection stays open for at most `cache_ttl`.
 
         Args:
             connection: The websocket or request.
-            every: Seconds between two looks.
+            every: Seconds between two session checks.
+            outcome: An outcome of `authenticate_token`, in place of the connection's own credential.
 
         Raises:
-            ConfigurationError: `every` is not above 0.
+            ConfigurationError: If `every` is not above 0, or the outcome did not come from this guard.
         """
-        if not every > 0:
-            raise ConfigurationError(f"every: {every!r} is not allowed: use seconds above 0")
-        woken = asyncio.Event()
-        self._watched.add(woken)
-        return Watch(connection, partial(self._enforcement.recheck, scope_of(connection), every), woken)
+        scope = self._explicit.scope_of(connection, outcome)
+        return self._watches.open(connection, partial(self._enforcement.recheck, scope, every), every)
 
     def login_url(
         self,
@@ -221,7 +234,7 @@ class OryGuard:
             KratosUnavailable: If a session may not have ended. If one of two has ended, the middleware adds its
                 `Set-Cookie` values to the response.
         """
-        return await self._logout.log_out(scope_of(connection))
+        return await self._logout.log_out(self._explicit.scope_of(connection))
 
     async def invalidate(self, *, session_id: _Id | None = None, identity_id: _Id | None = None) -> None:
         """Invalidate everything cached about a session, or about all sessions of an identity.
@@ -237,29 +250,18 @@ class OryGuard:
         if not (ids := (*session, *identity)):
             raise ConfigurationError("invalidate() needs an id: pass session_id or identity_id")
         self._lookup.invalidate(*ids)
-        self._wake_watches()
+        self._watches.wake()
         if self.listeners:
             notify(self.listeners, SessionsInvalidated(*(one[0] if one else None for one in (session, identity))))
         if self._lookup.second is not None:
             await self._lookup.second.revoke(*ids)
 
-    def _wake_watches(self) -> None:
-        for woken in list(self._watched):
-            woken.set()
+    def override(self, session: Session[Any] | Outcome | None) -> AbstractContextManager[None]:
+        """Return a context manager for tests: in its block each request has this session or outcome.
 
-    @contextmanager
-    def override(self, session: Session[Any] | Outcome | None) -> Iterator[None]:
-        """Answer every request of the block with this session, or outcome, in tests; None stands for nobody.
-
-        It answers in the middleware, so every gate, `request.state` and `@requires` see it. Kratos is not asked.
+        The middleware publishes it, so every gate, `request.state` and `@requires` see it. Kratos is not asked.
         """
-        if isinstance(session, Session):
-            session = Authenticated(session, "x_session_token", "override", 0.0)
-        before, self._lookup.override = self._lookup.override, session or ANONYMOUS
-        try:
-            yield
-        finally:
-            self._lookup.override = before
+        return self._lookup.overriding(session)
 
     @property
     def client(self) -> "FrontendClient":
@@ -276,12 +278,6 @@ class OryGuard:
         if self._client is not None:
             await self._client.aclose()
         await self._lookup.checks.aclose()
-
-
-def _checked(settings: object) -> GuardSettings:
-    if not isinstance(settings, GuardSettings):
-        raise ConfigurationError("settings must be GuardSettings: write OryGuard(GuardSettings(...))")
-    return settings
 
 
 def guard_in(scope: Mapping[str, Any]) -> OryGuard:

@@ -5,14 +5,23 @@ Nothing in here raises what goes wrong: whatever breaks in a check is `Unavailab
 
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from ory_guard.cache import Clock, SessionCache, SessionStore
 from ory_guard.checks import Checks
-from ory_guard.credentials import Credential, CredentialHasher, CredentialReader, Header, Unusable
+from ory_guard.credentials import (
+    Credential,
+    CredentialHasher,
+    CredentialKind,
+    CredentialReader,
+    Header,
+    Unusable,
+)
 from ory_guard.events import Listeners, SessionCacheHit, SessionCacheMiss, notify
 from ory_guard.gate import SAFE_METHODS, Gate
+from ory_guard.models import Session
 from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, Source, Unavailable
 from ory_guard.scope import Check
 from ory_guard.second_level import SecondLevel
@@ -108,9 +117,10 @@ class SessionLookup:
             check.exempt, check.waited, check.outcome, check.view = False, False, None, None
         elif check.path in self._exempt:
             check.exempt, check.outcome, check.view = True, ANONYMOUS, _NOBODY
+            check.carriers = scope["headers"]
             return
         if self.override is not None:
-            check.outcome = self._overriding(scope, self.override)
+            check.outcome = self._overridden(scope, self.override)
             return
         try:
             credential: Credential | Unusable | None = check.credential
@@ -131,7 +141,49 @@ class SessionLookup:
         except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
             check.outcome, check.view = _broken(error), None
 
-    def _overriding(self, scope: Mapping[str, Any], outcome: Outcome) -> Outcome:
+    def look_for_token(self, check: Check, token: Any, kind: CredentialKind) -> None:
+        """Let the check know the cached outcome of a token that did not come in a header.
+
+        Args:
+            check: A new check, whose outcome is None afterwards when Kratos has to be asked.
+            token: The token, which may be anything that a client can send.
+            kind: The kind of the token.
+        """
+        if self.override is not None:
+            check.outcome = self.override
+        elif not isinstance(token, str) or not token.isascii():
+            check.outcome = ANONYMOUS if token is None else Rejected("malformed", kind)
+        elif not token:
+            check.outcome = ANONYMOUS
+        else:
+            try:
+                self._recall(check, Credential(kind, b"", token.encode("ascii")))
+            except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
+                check.outcome, check.view = _broken(error), None
+
+    def differs(self, scope: Mapping[str, Any], check: Check) -> bool:
+        """Return whether a copy of the request's scope carries other credentials, or became cross-site."""
+        if self.override is not None:
+            return False
+        (known, _), (carriers, credential) = (
+            self._reader.find(each) for each in (check.carriers, scope["headers"])
+        )
+        if carriers != known:
+            return True
+        return credential is not None and credential.kind == "cookie" and self._gate.is_cross_site(scope)
+
+    @contextmanager
+    def overriding(self, session: Session[Any] | Outcome | None) -> Iterator[None]:
+        """Answer every look in the block with this session or outcome."""
+        if isinstance(session, Session):
+            session = Authenticated(session, "x_session_token", "override", 0.0)
+        before, self.override = self.override, session or ANONYMOUS
+        try:
+            yield
+        finally:
+            self.override = before
+
+    def _overridden(self, scope: Mapping[str, Any], outcome: Outcome) -> Outcome:
         if isinstance(outcome, Authenticated) and not self._gate.passes(outcome, scope):
             return Rejected("origin", "cookie")
         return outcome

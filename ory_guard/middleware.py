@@ -102,6 +102,7 @@ class OrySessionMiddleware:
                 raise
         else:
             refusal = _refusal_held(check) if check.refused else None
+        check.scope_id = 0  # an id may be used again for another scope
         if refusal is not None:
             check.held = ()
             await answer(refusal, scope, check)(scope, receive, watched)

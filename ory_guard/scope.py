@@ -20,9 +20,11 @@ from ory_guard.view import SessionUser, SessionView
 
 __all__ = [
     "CHECK",
+    "OUTER",
     "Check",
     "attach",
     "check_in",
+    "detached",
     "page_url",
     "publish",
     "refuse_foreign",
@@ -35,6 +37,9 @@ _log = logging.getLogger("ory_guard")
 CHECK: Final = "ory_guard"
 """Where in the scope the check is."""
 
+OUTER: Final = "ory_guard.outer"
+"""Where in a detached scope the check of the request itself is."""
+
 _STATE: Final[Mapping[str, Any]] = {"ory_session": Session, "session": Session, "auth": Outcome}
 _STATE_NAMES: Final = frozenset(_STATE)
 _reported: Final[set[tuple[str, str]]] = set()
@@ -45,6 +50,7 @@ class Check:
 
     Attributes:
         guard: The guard that made it.
+        scope_id: The `id` of the request's scope, which tells it from its copies; 0 after the request.
         path: `scope["path"]` as first seen: routers and mounts change it.
         root_path: `scope["root_path"]` likewise.
         outcome: Who is there; None until Kratos was asked.
@@ -91,6 +97,7 @@ class Check:
 
     def __init__(self, guard: Any, scope: Mapping[str, Any]) -> None:
         self.guard = guard
+        self.scope_id = id(scope)
         self.path: str = scope["path"]
         self.root_path: str = scope.get("root_path", "")
 
@@ -105,6 +112,26 @@ def check_in(scope: Mapping[str, Any]) -> Check | None:
     """Return the check that the innermost middleware made of this request, if there is one."""
     check: Check | None = scope.get(CHECK)
     return check
+
+
+def detached(scope: MutableMapping[str, Any], check: Check | None = None) -> MutableMapping[str, Any]:
+    """Return a copy of the scope in which another credential than the request's can be checked.
+
+    Nothing that is published in the copy reaches `request.state`, `request.user` or `request.auth`.
+
+    Args:
+        scope: The request.
+        check: The check of the other credential, or None to check the headers of the copy.
+    """
+    outer = check_in(scope)
+    if outer is not None:
+        outer.private = True
+    copy = {**scope, "state": {}, OUTER: outer}
+    if check is None:
+        copy.pop(CHECK, None)
+    else:
+        copy[CHECK] = check
+    return copy
 
 
 def page_url(settings: GuardSettings, scope: Mapping[str, Any]) -> str | None:

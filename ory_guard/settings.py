@@ -18,7 +18,7 @@ from pydantic import (
 
 from ory_guard.exceptions import ConfigurationError
 
-__all__ = ["ENVIRONMENT_PREFIX", "GuardSettings", "origin_of", "service_url"]
+__all__ = ["ENVIRONMENT_PREFIX", "GuardSettings", "checked_settings", "origin_of", "service_url"]
 
 ENVIRONMENT_PREFIX: Final = "ORY_GUARD_"
 _LIVE_PREFIX: Final = "ORY_GUARD_LIVE_"
@@ -221,3 +221,14 @@ def _explain(error: ValidationError) -> str:
         else:
             sentences.append(f"{field}: {value} is not allowed: {fault['msg'].removeprefix('Value error, ')}")
     return "; ".join(sentences)
+
+
+def checked_settings(settings: object) -> GuardSettings:
+    """Return the settings that were given to a guard.
+
+    Raises:
+        ConfigurationError: If the object is something else, such as a URL.
+    """
+    if not isinstance(settings, GuardSettings):
+        raise ConfigurationError("settings must be GuardSettings: write OryGuard(GuardSettings(...))")
+    return settings

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
+from weakref import WeakSet
 
-from ory_guard.exceptions import Refusal, SessionCheckUnavailable
+from ory_guard.exceptions import ConfigurationError, Refusal, SessionCheckUnavailable
 from ory_guard.loops import is_cancelled
 
-__all__ = ["Recheck", "Watch"]
+__all__ = ["Recheck", "Watch", "Watches"]
 
 ItemT = TypeVar("ItemT")
 
@@ -131,3 +132,27 @@ class Watch:
         with suppress(TimeoutError):
             async with asyncio.timeout(found):
                 await self._woken.wait()
+
+
+class Watches:
+    """The watches of one guard."""
+
+    def __init__(self) -> None:
+        self._events: WeakSet[asyncio.Event] = WeakSet()
+
+    def open(self, connection: Any, recheck: Recheck, every: float) -> Watch:
+        """Return a new watch.
+
+        Raises:
+            ConfigurationError: If `every` is not above 0.
+        """
+        if not every > 0:
+            raise ConfigurationError(f"every: {every!r} is not allowed: use seconds above 0")
+        invalidated = asyncio.Event()
+        self._events.add(invalidated)
+        return Watch(connection, recheck, invalidated)
+
+    def wake(self) -> None:
+        """Have every watch check its session now."""
+        for invalidated in list(self._events):
+            invalidated.set()

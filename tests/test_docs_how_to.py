@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from asgi_calls import http_scope
 from doc_pages import asking, run_page
-from starlette.testclient import TestClient
+from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from ory_guard.testing import FakeKratos, Fault, SignedIn
@@ -155,6 +155,28 @@ def test_websockets(page: Run, fake: FakeKratos) -> None:
         client.post("/end")
         assert socket.receive()["code"] == 1008
     assert client_of(names.app).get("/events").status_code == 401
+
+
+def test_websocket_tokens(page: Run, fake: FakeKratos) -> None:
+    """A token in the first message or in a subprotocol signs a socket in, whatever its cookie is."""
+    names = page("docs/how-to/websockets-and-streams.md")
+    ada, ben = (fake.sign_in(fake.add_identity()) for _ in range(2))
+    client = client_of(names.app, ben)
+
+    with client, client.websocket_connect("/first-message", headers={"origin": APP}) as socket:
+        socket.send_text(ada.token)
+        socket.send_text("hello")
+        assert socket.receive_text() == f"{ada.session.identity.id}: hello"
+    with client, client.websocket_connect("/first-message", headers={"origin": APP}) as socket:
+        socket.send_text("unknown")
+        assert socket.receive()["code"] == 1008
+    with client, client.websocket_connect("/subprotocol", subprotocols=["chat", f"token.{ada.token}"]) as socket:
+        assert socket.accepted_subprotocol == "chat"
+        socket.send_text("hello")
+        assert socket.receive_text() == f"{ada.session.identity.id}: hello"
+    for offered in (["chat"], ["chat", "token.unknown"], [f"token.{ada.token}", f"token.{ben.token}"]):
+        with pytest.raises(WebSocketDenialResponse), client.websocket_connect("/subprotocol", subprotocols=offered):
+            pass
 
 
 def test_event_stream(page: Run, fake: FakeKratos) -> None:
