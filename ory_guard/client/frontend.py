@@ -33,6 +33,8 @@ class FrontendClient(AllOperations):
     cookies with each call (`cookie=`), and forward `Response.set_cookies`, or the `set_cookies` of an error, to the
     browser. One client serves any number of users, tasks and event loops of a thread.
 
+    An operation or parameter that a release of Kratos from v1.0 on added is described with that release.
+
     Args:
         base_url: Kratos' public URL, with a path prefix if it has one.
         transport: A transport to use instead of the client's own connection pool, such as
