@@ -6,7 +6,6 @@ state: whatever it knows comes from the middleware's check in the scope.
 
 import asyncio
 import inspect
-import sys
 from collections.abc import Callable, Collection, Coroutine, MutableMapping
 from functools import lru_cache
 from typing import Annotated, Any, Final, NoReturn, TypeVar, cast
@@ -22,7 +21,7 @@ except ModuleNotFoundError as _error:
         name=_error.name,
     ) from None
 
-from ory_guard.audit import audit_routes
+from ory_guard.audit import assert_guarded, audit_routes
 from ory_guard.declarations import Gate, MustBeCalled
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard import OryGuard, guard_in
@@ -35,6 +34,7 @@ __all__ = [
     "CurrentIdentity",
     "CurrentSession",
     "OptionalSession",
+    "assert_guarded",
     "audit_routes",
     "install",
     "optional_session",
@@ -54,10 +54,9 @@ C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 def _coroutine_function(call: C) -> C:
     """Mark a function that returns a coroutine, so that FastAPI awaits it instead of running it in a thread."""
-    if sys.version_info >= (3, 12):
-        return inspect.markcoroutinefunction(call)
-    call._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined] # noqa: SLF001 - as asyncio does
-    return call
+    vars(call)["_is_coroutine"] = getattr(asyncio.coroutines, "_is_coroutine", None)  # Python 3.11
+    marked: C = getattr(inspect, "markcoroutinefunction", lambda function: function)(call)
+    return marked
 
 
 class _Dependency(Gate, SecurityBase):
@@ -134,11 +133,11 @@ class IdentityRequirement(_Dependency):
             Refusal: If there is no session.
             ConfigurationError: If the middleware is missing, or the argument is not a connection.
         """
-        return _identity_in(self._scope_of(connection))
+        return _identity_in(self._scope_of(connection), self.requirement)
 
 
-async def _identity_in(scope: MutableMapping[str, Any]) -> Identity[Any]:
-    return (await guard_in(scope).enforce(scope, ANY_SESSION)).identity
+async def _identity_in(scope: MutableMapping[str, Any], requirement: Requirement) -> Identity[Any]:
+    return (await guard_in(scope).enforce(scope, requirement)).identity
 
 
 class SessionOption(_Dependency):

@@ -126,8 +126,8 @@ def test_a_middleware_of_another_class_counts_for_nothing() -> None:
 
     route = Route("/page", hello)
 
-    assert not only(starlette_with(route, middleware=[Middleware(Lenient)])).guarded
-    assert not only(Lenient(starlette_with(route))).guarded
+    for app in (starlette_with(route, middleware=[Middleware(Lenient)]), Lenient(starlette_with(route))):
+        assert guards(app) == {"* /{path:path}": "nothing", "GET /page": "nothing"}
 
 
 def test_several_gates_are_all_told_once_each() -> None:
@@ -266,6 +266,7 @@ def test_a_public_name_that_names_nothing_open_fails() -> None:
 def test_the_audit_is_found_where_fastapi_users_look() -> None:
     """`ory_guard.fastapi` has it by the same name."""
     assert ory_guard.fastapi.audit_routes is audit_routes
+    assert ory_guard.fastapi.assert_guarded is assert_guarded
 
 
 def test_starlette_alone_is_enough() -> None:

@@ -1,79 +1,60 @@
-"""What guards one route: the requirements of its dependencies, its endpoint, and the middlewares around it."""
+"""The requirements of a route: of its dependencies and of its endpoint."""
 
-import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from ory_guard.declarations import Gate, unwrap_partial
 from ory_guard.policy import ANY_SESSION, Requirement
-from ory_guard.starlette import SessionRequiredMiddleware, requirement_of
+from ory_guard.starlette import requirement_of
 
-__all__ = ["Door", "describe", "doors_around", "gates_in", "requirement_asked_by"]
+__all__ = ["describe", "gates_in", "requirement_asked_by", "requirement_of_endpoint"]
 
-Door = SessionRequiredMiddleware
-
-_DEEPEST: Final = 100
+_OUR_GATES: Final = "ory_guard.fastapi"
 
 
 def requirement_asked_by(call: Any) -> Requirement | None:
-    """Return what a dependency or an endpoint asks for, or None where it asks for nothing that can be seen."""
-    while isinstance(call, functools.partial):
-        call = call.func
+    """Return the requirement of a dependency, or None if it has none or can't be looked into.
+
+    A class creates an instance and runs no gate. A subclass of our gates that replaces `__call__` may do anything.
+    """
+    call = unwrap_partial(call)
     call = getattr(call, "__func__", call)
     if inspect.isfunction(call):
         # `functools.wraps` copies attributes, so an attribute of a function says nothing about its wrapper.
         return requirement_of(call)
+    if isinstance(call, type) or (isinstance(call, Gate) and not _is_our_call(call)):
+        return None
     found = getattr(call, "requirement", None)
     return found if isinstance(found, Requirement) else None
 
 
+def _is_our_call(gate: Gate) -> bool:
+    return next(base for base in type(gate).__mro__ if "__call__" in vars(base)).__module__ == _OUR_GATES
+
+
+def requirement_of_endpoint(endpoint: Any) -> Requirement | None:
+    """Return the requirement that `session_required` put in front of an endpoint, or None."""
+    endpoint = unwrap_partial(endpoint)
+    function = getattr(endpoint, "__func__", endpoint)
+    return requirement_of(function) if inspect.isfunction(function) else None
+
+
 def gates_in(dependant: Any, overrides: Mapping[Any, Any]) -> Iterator[Requirement]:
-    """Yield what an endpoint and everything that it depends on ask for.
+    """Yield the requirements of an endpoint and of all its dependencies.
 
     Args:
         dependant: FastAPI's description of the endpoint.
-        overrides: The application's `dependency_overrides`.
+        overrides: The `dependency_overrides` that apply to it.
     """
-    found = requirement_asked_by(dependant.call)
-    if found is not None:
-        yield found
+    found = [requirement_of_endpoint(dependant.call)]
     for dependency in dependant.dependencies:
         if dependency.call in overrides:
-            found = requirement_asked_by(overrides[dependency.call])
-            if found is not None:
-                yield found
+            found.append(requirement_asked_by(overrides[dependency.call]))
         else:
+            found.append(requirement_asked_by(dependency.call))
             yield from gates_in(dependency, overrides)
-
-
-def doors_around(app: Any) -> tuple[Any, list[Door]]:
-    """Return the innermost application that an ASGI application wraps, and the middlewares that ask for a session.
-
-    Args:
-        app: An application inside of any number of middlewares that keep it as `app` or `_app`.
-    """
-    doors: list[Door] = []
-    innermost = app
-    for layer in _layers(app):
-        innermost = layer
-        if type(layer) is Door:
-            doors.append(layer)
-    router = getattr(innermost, "router", innermost)
-    doors += [layer for layer in _layers(getattr(router, "middleware_stack", None)) if type(layer) is Door]
-    for middleware in getattr(innermost, "user_middleware", ()):
-        if middleware.cls is Door:
-            doors.append(middleware.cls(innermost, *middleware.args, **middleware.kwargs))
-    return innermost, doors
-
-
-def _layers(app: Any) -> Iterator[Any]:
-    for _ in range(_DEEPEST):
-        if app is None or inspect.ismethod(app):
-            return
-        yield app
-        if hasattr(app, "routes"):
-            return
-        app = getattr(app, "app", None) or getattr(app, "_app", None)
+    yield from (requirement for requirement in found if requirement is not None)
 
 
 def describe(requirement: Requirement) -> str:

@@ -1,5 +1,6 @@
 """A walk through every route of an application, included routers and mounted applications too."""
 
+import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,8 +9,11 @@ from typing import Any, Final
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.routing import Host, Mount, Route, WebSocketRoute
 
-from ory_guard.audit.gates import Door, describe, doors_around, gates_in, requirement_asked_by
+from ory_guard.audit.gates import describe, gates_in, requirement_of_endpoint
+from ory_guard.audit.layers import Guard, is_framework_code, layers_around
+from ory_guard.declarations import unwrap_partial
 from ory_guard.policy import Requirement
+from ory_guard.route_check import effective_routes
 
 __all__ = ["AuditedRoute", "walk"]
 
@@ -20,6 +24,7 @@ _REST: Final = "/{path:path}"
 _PARAMETER: Final = re.compile(r"\{[^}]*\}")
 _HANDLERS: Final = ("get", "head", "post", "put", "patch", "delete", "options", "query")
 _OPAQUE: Final = "can't be looked into"
+_KNOWN_ROUTES: Final = (Mount, Host, Route, WebSocketRoute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +59,10 @@ class AuditedRoute:
 
     @property
     def names(self) -> set[str]:
-        """How it may be named: by its path, and by one of its methods and its path."""
+        """The names that `public` accepts: the path, a method with the path, and an opaque route's endpoint."""
         whole = self.host + self.path
-        return {whole, *(f"{method} {whole}" for method in self.methods)}
+        opaque = {self.endpoint} if self.remark == _OPAQUE else set()
+        return {whole, *(f"{method} {whole}" for method in self.methods), *opaque}
 
     def __str__(self) -> str:
         remark = f" ({self.remark})" if self.remark else ""
@@ -65,11 +71,11 @@ class AuditedRoute:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the walk is: what is in front of all routes here, and around them."""
+    """Where the walk is: the prefix and host of the routes here, and the middlewares in front of them."""
 
     prefix: str = ""
     host: str = ""
-    doors: tuple[Door, ...] = ()
+    guards: tuple[Guard, ...] = ()
     overrides: Mapping[Any, Any] = field(default_factory=dict)
 
 
@@ -79,79 +85,103 @@ def walk(app: Any) -> Iterator[AuditedRoute]:
 
 
 def _walk_app(app: Any, place: _Place) -> Iterator[AuditedRoute]:
-    inner, doors = doors_around(app)
-    place = replace(
-        place,
-        doors=(*place.doors, *doors),
-        overrides=getattr(inner, "dependency_overrides", place.overrides),
-    )
+    inner, layers = layers_around(app)
+    rows, place = _pass_layers(layers, place, _REST)
+    yield from rows
     router = getattr(inner, "router", inner)
     if not hasattr(router, "routes"):
         yield _row(place, _REST, (ANYTHING,), inner, remark=_OPAQUE)
         return
-    for route in _effective(router):
+    # FastAPI applies the overrides of the application that a router belongs to, and not those of a parent.
+    provider = getattr(router, "dependency_overrides_provider", None)
+    place = replace(place, overrides=getattr(provider, "dependency_overrides", {}))
+    for route in effective_routes(router):
         yield from _walk_route(route, place)
+    default = getattr(router, "default", None)
+    if default is not None and not (inspect.ismethod(default) and is_framework_code(default)):
+        yield from _walk_app(default, place)
 
 
-def _effective(router: Any) -> Iterator[Any]:
-    """Yield the routes as they answer, those of included routers with the prefix and dependencies from there."""
-    try:
-        from fastapi.routing import RouteContext, iter_route_contexts  # noqa: PLC0415 - Starlette alone is enough
-    except ModuleNotFoundError:
-        yield from router.routes
-        return
-    yield from iter_route_contexts(router.routes)
-    yield from getattr(router, "_low_priority_routes", ())
-    for route in router.routes:
-        for context in getattr(route, "effective_low_priority_routes", tuple)():
-            yield RouteContext(context.original_route, context)
+def _pass_layers(layers: Iterable[Any], place: _Place, path: str) -> tuple[list[AuditedRoute], _Place]:
+    """Return a row for each layer that may respond by itself, and the place behind all of them."""
+    rows: list[AuditedRoute] = []
+    for layer in layers:
+        if type(layer) is Guard:
+            place = replace(place, guards=(*place.guards, layer))
+        else:
+            rows.append(_row(place, path, (ANYTHING,), layer, remark=_OPAQUE))
+    return rows, place
 
 
 def _walk_route(route: Any, place: _Place) -> Iterator[AuditedRoute]:
     kind = getattr(route, "original_route", route)
     # What a route of Starlette's became in an included router; newer releases of FastAPI do this themselves.
     route = getattr(route, "starlette_route", None) or route
-    if isinstance(kind, Mount):
-        yield from _walk_app(route.app, replace(place, prefix=place.prefix + route.path))
+    path = getattr(route, "path", None) or ""
+    if not isinstance(kind, _KNOWN_ROUTES) and getattr(route, "dependant", None) is None:
+        yield _row(place, path or _REST, (ANYTHING,), kind, remark=_OPAQUE)
+    elif _replaces_handler(kind):
+        rest = _REST if isinstance(kind, Mount) else ""
+        yield _row(place, path + rest or _REST, _methods_of(route), kind, remark=_OPAQUE)
+    elif isinstance(kind, Mount):
+        yield from _walk_app(route.app, replace(place, prefix=place.prefix + path))
     elif isinstance(kind, Host):
         yield from _walk_app(route.app, replace(place, host=route.host))
     elif isinstance(kind, WebSocketRoute):
-        yield from _walk_endpoint(route, place, (WEBSOCKET,), ("on_connect",))
+        yield from _walk_endpoint(route, kind, place, ("on_connect",))
     elif isinstance(kind, Route):
-        methods = tuple(sorted(route.methods or ())) or (ANYTHING,)
-        yield from _walk_endpoint(route, place, methods, _HANDLERS)
-    elif getattr(route, "dependant", None) is not None:
+        yield from _walk_endpoint(route, kind, place, _HANDLERS)
+    else:
         yield from _walk_files(route, kind, place)
-    else:
-        path = getattr(route, "path", None) or _REST
-        yield _row(place, path, (ANYTHING,), kind, remark=_OPAQUE)
 
 
-def _walk_endpoint(
-    route: Any, place: _Place, methods: tuple[str, ...], handlers: tuple[str, ...]
-) -> Iterator[AuditedRoute]:
+def _replaces_handler(kind: Any) -> bool:
+    """Return whether the class of a route calls its endpoint in a way of its own."""
+    return any(not is_framework_code(getattr(kind, name, kind.handle)) for name in ("handle", "get_route_handler"))
+
+
+def _methods_of(route: Any) -> tuple[str, ...]:
+    return tuple(sorted(getattr(route, "methods", None) or ())) or (ANYTHING,)
+
+
+def _walk_endpoint(route: Any, kind: Any, place: _Place, handlers: tuple[str, ...]) -> Iterator[AuditedRoute]:
     """Yield a route once, or once for each method that a class of handlers has."""
-    _, doors = doors_around(getattr(route, "app", None))
-    place = replace(place, doors=(*place.doors, *doors))
-    endpoint = route.endpoint
-    if getattr(route, "dependant", None) is not None:
-        yield _row(place, route.path, methods, endpoint, gates_in(route.dependant, place.overrides))
-    elif not isinstance(endpoint, type):
-        yield _row(place, route.path, methods, endpoint, _asked(endpoint))
+    endpoint, dependant = route.endpoint, getattr(route, "dependant", None)
+    inner, layers = layers_around(getattr(route, "app", None))
+    rows, place = _pass_layers(layers, place, route.path)
+    yield from rows
+    methods = (WEBSOCKET,) if isinstance(kind, WebSocketRoute) else _methods_of(route)
+    if inner not in (None, endpoint) and not is_framework_code(inner):
+        yield _row(place, route.path, methods, inner, remark=_OPAQUE)
+    elif dependant is not None:
+        yield _row(place, route.path, methods, endpoint, gates_in(dependant, place.overrides))
+    elif isinstance(endpoint, type):
+        yield from _walk_handlers(route.path, endpoint, place, methods, handlers)
+    elif not callable(getattr(unwrap_partial(endpoint), "__get__", None)):
+        yield _row(place, route.path, methods, endpoint, remark=_OPAQUE)
     else:
-        found = [] if _dispatches(endpoint) else [name for name in handlers if hasattr(endpoint, name)]
-        for name in found:
-            names = methods if methods == (WEBSOCKET,) else (name.upper(),)
-            yield _row(place, route.path, names, endpoint, _asked(getattr(endpoint, name)))
-        if not found:
-            yield _row(place, route.path, methods, endpoint, remark=_OPAQUE)
+        yield _row(place, route.path, methods, endpoint, _asked(endpoint))
 
 
-def _dispatches(endpoint: type) -> bool:
-    """Tell whether a class of handlers decides for itself which of them are called."""
-    return any(
-        issubclass(endpoint, known) and endpoint.dispatch is not known.dispatch
-        for known in (HTTPEndpoint, WebSocketEndpoint)
+def _walk_handlers(
+    path: str, endpoint: type[Any], place: _Place, methods: tuple[str, ...], handlers: tuple[str, ...]
+) -> Iterator[AuditedRoute]:
+    found = [name for name in handlers if hasattr(endpoint, name)] if _dispatches_as_known(endpoint) else []
+    if not found:
+        yield _row(place, path, methods, endpoint, remark=_OPAQUE)
+        return
+    for name in found:
+        names = methods if methods == (WEBSOCKET,) else (name.upper(),)
+        yield _row(place, path, names, endpoint, _asked(getattr(endpoint, name)))
+    fallback = getattr(endpoint, "method_not_allowed", None)
+    if fallback is not None and not is_framework_code(fallback):
+        yield _row(place, path, (ANYTHING,), fallback, _asked(fallback))
+
+
+def _dispatches_as_known(endpoint: type[Any]) -> bool:
+    """Return whether Starlette decides which handlers of a class are called."""
+    return issubclass(endpoint, HTTPEndpoint | WebSocketEndpoint) and all(
+        is_framework_code(getattr(endpoint, name)) for name in ("dispatch", "__await__", "__init__")
     )
 
 
@@ -165,7 +195,7 @@ def _walk_files(group: Any, kind: Any, place: _Place) -> Iterator[AuditedRoute]:
 
 
 def _asked(endpoint: Any) -> tuple[Requirement, ...]:
-    found = requirement_asked_by(endpoint)
+    found = requirement_of_endpoint(endpoint)
     return () if found is None else (found,)
 
 
@@ -180,11 +210,11 @@ def _row(
 ) -> AuditedRoute:
     whole = place.prefix + path
     requirements = list(asked)
-    for door in place.doors:
-        if public := sorted(path for path in door.public if _may_be(whole, path)):
-            remark = f"public at {', '.join(public)}"
+    for guard in place.guards:
+        if public := sorted(path for path in guard.public if _may_be(whole, path)):
+            remark = remark or f"public at {', '.join(public)}"
         else:
-            requirements.insert(0, door.requirement)
+            requirements.insert(0, guard.requirement)
     return AuditedRoute(
         whole,
         methods,

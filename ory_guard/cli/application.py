@@ -107,13 +107,13 @@ def routes(
     check: options.Check = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Tell what guards each route of an application.
+    """Show what guards each route of an application.
 
-    The application is imported and looked at; no request is made. What can't be looked into, such as a mounted
-    application of another framework, counts as open.
+    The application is imported and inspected; no request is made. What can't be looked into, such as a mounted
+    application of another framework, counts as open. What the application prints goes to standard error.
 
-    Exit codes: 0 the routes were told; 1 with --check, a route is open that --public does not name; 2 the command
-    line is wrong; 3 the application can't be imported.
+    Exit codes: 0 the routes were shown; 1 with --check, a route is open that --public does not name, or --public
+    names no open route; 2 the command line is wrong; 3 the application can't be imported.
     """
     with progress(f"Importing {target} …"):
         from ory_guard.cli.routes import load, run  # noqa: PLC0415 - see above

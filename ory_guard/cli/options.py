@@ -127,7 +127,8 @@ Public = Annotated[
     list[str] | None,
     typer.Option(
         metavar="ROUTE",
-        help="A route that anybody may call, as its path or as 'METHOD path'; may be given often.",
+        help="A route that any caller may use, as its path, as 'METHOD path', or as its endpoint if it can't be "
+        "looked into; may be given often.",
     ),
 ]
-Check = Annotated[bool, typer.Option("--check", help="End with 1 if a route is open that --public does not name.")]
+Check = Annotated[bool, typer.Option("--check", help="Exit with 1 if a route is open that --public does not name.")]

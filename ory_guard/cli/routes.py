@@ -1,51 +1,58 @@
-"""`ory-guard routes`: what guards each route of an application."""
+"""`ory-guard routes`: the guards of each route of an application."""
 
 import importlib
 import inspect
 import os
 import sys
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from ory_guard.audit import AuditedRoute, audit_routes
+from ory_guard.audit import AuditedRoute, audit_routes, open_routes, unused_names
 from ory_guard.cli.ending import CommandFailed, ExitCode
-from ory_guard.cli.screen import columns, say, say_json
+from ory_guard.cli.screen import columns, say, say_error, say_json
 from ory_guard.exceptions import ConfigurationError
 
 __all__ = ["load", "run"]
 
 
 def run(app: Any, *, public: Collection[str], check: bool, as_json: bool) -> None:
-    """Tell what guards each route of an application.
+    """Show what guards each route of an application.
 
     Args:
         app: The application.
-        public: The routes that anybody may call.
-        check: Whether to end with 1 where another route is open.
+        public: The names of the routes that any caller may use.
+        check: Whether to exit with 1 if another route is open, or a name in `public` belongs to no open route.
         as_json: Whether to write JSON.
 
     Raises:
-        typer.Exit: Another route is open.
+        typer.Exit: If the check fails.
     """
-    audited = audit_routes(app)
-    named = set(public)
-    forgotten = [route for route in audited if not route.guarded and not route.names & named]
+    with _stdout_to_stderr():
+        audited = audit_routes(app)
+    failing = open_routes(audited, public)
+    unused = unused_names(audited, public) if check else []
     if as_json:
-        say_json([_as_dict(route, named) for route in audited])
+        say_json([_as_dict(route, set(public), fails=route in failing if check else None) for route in audited])
     else:
-        _tell(audited, forgotten)
-    if check and forgotten:
+        _show(audited, failing, check=check)
+    for name in unused:
+        say_error(f"--public {name}: no open route has this name")
+    if check and (failing or unused):
         raise typer.Exit(ExitCode.NO)
 
 
-def _tell(audited: tuple[AuditedRoute, ...], forgotten: list[AuditedRoute]) -> None:
-    rows = [("METHODS", "PATH", "GUARDED BY", "ENDPOINT"), *map(_row, audited)]
+def _show(audited: tuple[AuditedRoute, ...], failing: list[AuditedRoute], *, check: bool) -> None:
+    rows: list[tuple[str, ...]] = [("METHODS", "PATH", "GUARDED BY", "ENDPOINT"), *map(_row, audited)]
+    if check:
+        marks = ["CHECK", *("FAILS" if route in failing else "ok" for route in audited)]
+        rows = [(mark, *row) for mark, row in zip(marks, rows, strict=True)]
     for route, line in zip((None, *audited), columns(rows), strict=True):
-        say(line, style="bold" if route is None else "red" if route in forgotten else "")
+        say(line, style="bold" if route is None else "red" if route in failing else "")
     say()
     number = sum(not route.guarded for route in audited)
     say(f"{len(audited)} route{'' if len(audited) == 1 else 's'}, {number} open to anybody.")
@@ -57,8 +64,8 @@ def _row(route: AuditedRoute) -> tuple[str, str, str, str]:
     return ",".join(methods), route.host + route.path, route.guards + remark, route.endpoint
 
 
-def _as_dict(route: AuditedRoute, public: set[str]) -> dict[str, Any]:
-    return {
+def _as_dict(route: AuditedRoute, public: set[str], *, fails: bool | None) -> dict[str, Any]:
+    described = {
         "path": route.path,
         "host": route.host,
         "methods": list(route.methods),
@@ -68,10 +75,32 @@ def _as_dict(route: AuditedRoute, public: set[str]) -> dict[str, Any]:
         "public": bool(route.names & public),
         "remark": route.remark,
     }
+    return described if fails is None else {**described, "fails": fails}
+
+
+@contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """Redirect standard output, which is for the result, to standard error; for subprocesses and C code too."""
+    saved = os.dup(1)
+    try:
+        _flush()
+        os.dup2(2, 1)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _flush()
+        os.dup2(saved, 1)
+        os.close(saved)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.__stdout__):
+        if stream is not None:
+            stream.flush()
 
 
 def load(target: str, *, factory: bool, folder: Path) -> Any:
-    """Import an application.
+    """Import an application; what it prints meanwhile goes to standard error.
 
     Args:
         target: `module:attribute`, where the attribute may have dots.
@@ -86,10 +115,11 @@ def load(target: str, *, factory: bool, folder: Path) -> Any:
         raise CommandFailed(f"{target} is no MODULE:APP, such as shop.main:app", ExitCode.USAGE)
     sys.path.insert(0, os.fspath(folder.resolve()))
     try:
-        found: Any = importlib.import_module(module_name)
-        for name in attribute.split("."):
-            found = getattr(found, name)
-        found = found() if factory else found
+        with _stdout_to_stderr():
+            found: Any = importlib.import_module(module_name)
+            for name in attribute.split("."):
+                found = getattr(found, name)
+            found = found() if factory else found
     except (ImportError, AttributeError, ConfigurationError) as error:
         raise CommandFailed(f"{target} can't be loaded: {type(error).__name__}: {error}") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - an application may raise anything while it is made

@@ -1,6 +1,7 @@
 """`ory-guard routes`: what guards each route, and the check that none was forgotten."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +71,61 @@ def test_a_check_fails_for_what_was_forgotten(shop: Path) -> None:
 
     assert routes(shop, "shop:app", "--check", *known).code == 1
     assert routes(shop, "shop:app", "--check", *known, "--public", "/files/{path:path}").code == 0
+
+
+def test_a_check_marks_the_routes_that_fail(shop: Path) -> None:
+    """In a column of its own."""
+    ended = routes(shop, "shop:app", "--check", "--public", "/open", "--public", "/files/{path:path}")
+
+    assert [line.split()[0] for line in ended.out.splitlines()[:5]] == ["CHECK", "ok", "ok", "FAILS", "ok"]
+    told = json.loads(routes(shop, "shop:app", "--check", "--public", "/open", "--json").out)
+    assert [route["fails"] for route in told] == [False, False, True, True]
+
+
+def test_a_public_name_without_an_open_route_fails_the_check(shop: Path) -> None:
+    """As in `assert_guarded`; the name is shown."""
+    open_routes = [argument for name in ("/open", "/live", "/files/{path:path}") for argument in ("--public", name)]
+
+    for name in ("/typo", "/me"):
+        ended = routes(shop, "shop:app", "--check", "--json", *open_routes, "--public", name)
+        assert (ended.code, ended.error) == (1, f"--public {name}: no open route has this name\n")
+        assert len(json.loads(ended.out)) == 4
+    assert routes(shop, "shop:app", *open_routes, "--public", "/typo").code == 0
+
+
+LOUD = """
+import os, subprocess, sys
+print("from print")
+sys.__stdout__.write("buffered")
+os.write(1, b"from a descriptor")
+subprocess.run([sys.executable, "-c", "print('from a process')"], check=True)
+
+def make():
+    print("from the factory")
+    from starlette.applications import Starlette
+    return Starlette()
+"""
+
+
+def test_standard_output_is_one_document_whatever_the_application_prints(tmp_path: Path) -> None:
+    """What it prints while it is imported goes to standard error."""
+    (tmp_path / "loud.py").write_text(LOUD)
+    program = "from ory_guard.cli import main; main()"
+    command = [sys.executable, "-c", program, "routes", "loud:make", "--factory", "--json"]
+
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert json.loads(ended.stdout) == []
+    for source in ("print", "a descriptor", "a process", "the factory"):
+        assert f"from {source}" in ended.stderr
+    assert "buffered" in ended.stderr
+
+
+def test_standard_output_may_be_missing(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sys.__stdout__` is None in a process without one."""
+    monkeypatch.setattr(sys, "__stdout__", None)
+
+    assert routes(shop, "shop:app").code == 0
 
 
 def test_programs_get_json(shop: Path) -> None:
