@@ -194,7 +194,7 @@ def test_an_expired_form_starts_anew_and_says_so(eyes: Eyes, served: Stage) -> N
 
     served.wait(660)
     sign_in(page, EMAIL)
-    expect(page.get_by_role("alert")).to_contain_text("too long")
+    expect(page.get_by_role("alert")).to_contain_text("expired")
     sign_in(page, EMAIL)
 
     expect(page).to_have_url(re.compile("/me$"))

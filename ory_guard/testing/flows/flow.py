@@ -280,7 +280,7 @@ def csrf_violation(request: FakeRequest) -> ApiError:
         403,
         "security_csrf_violation",
         "The form was created for a different browser. Start the flow again.",
-        message="the request was reject_reason to protect you from cross-site request forgery",
+        message="the request was rejected to protect you from cross-site request forgery",
         details={
             "docs": "https://www.ory.com/docs/troubleshooting/csrf",
             "hint": "Check that the browser sends its cookies and that proxies forward them.",
