@@ -59,6 +59,7 @@ class Enforcement:
         self._guard = guard
         self._settings = settings
         self._gate = gate
+        self._is_cross_site = gate.is_cross_site
         self._lookup = lookup
         self._clock = clock
         self._monotonic = clock.monotonic
@@ -83,7 +84,11 @@ class Enforcement:
             await self._renew(scope, check, requirement)
         check.private = True
         outcome = check.outcome
-        if requirement is ANY_SESSION and type(outcome) is Authenticated and self._gate.passes(outcome, scope):
+        if (
+            requirement is ANY_SESSION
+            and type(outcome) is Authenticated
+            and (outcome.credential != "cookie" or not self._is_cross_site(scope))
+        ):
             check.passed = True
             return outcome.session
         if requirement.revalidate and check.key is not None:

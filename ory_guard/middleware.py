@@ -185,11 +185,11 @@ def _watched(check: Check, send: Send) -> Send:
         if kind == "http.response.body":
             return _hold_body(check, message, send) if check.held else send(message)
         if kind in ("http.response.start", "websocket.http.response.start"):
-            if check.refusal is not None and message["status"] == 500 and kind == "http.response.start":
-                return _hold(check, message)
-            check.started = True
             if check.private:
+                if check.refusal is not None and message["status"] == 500 and kind == "http.response.start":
+                    return _hold(check, message)
                 message = _completed(check, message)
+            check.started = True
         elif kind == "websocket.accept":
             check.accepted = True
             if check.set_cookies:
