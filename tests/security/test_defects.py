@@ -33,7 +33,7 @@ _BEYOND: Final = (asyncio.CancelledError(), GeneratorExit(), _Odd())
 _IN_A_CHECK: Final[dict[str, Callable[[OryGuard], tuple[Any, str]]]] = {
     "finding the credential": lambda guard: (guard._lookup._reader, "find"),
     "judging the credential": lambda guard: (guard._lookup._reader, "is_sendable"),
-    "making the key": lambda guard: (guard._lookup, "_key"),
+    "making the key": lambda guard: (guard._lookup, "key"),
     "looking in the cache": lambda guard: (guard._lookup.cache, "get"),
     "asking": lambda guard: (guard._lookup.checks, "ask"),
     "the breaker": lambda guard: (guard._lookup.checks.breaker, "held"),
@@ -51,6 +51,7 @@ async def _defective(bench: Bench, place: tuple[Any, str], error: BaseException)
     def fail(*_args: object, **_named: object) -> Any:
         raise error
 
+    assert hasattr(*place)
     setattr(*place, fail)
 
     async def endpoint(scope: Any, _receive: Any, _send: Any) -> None:
