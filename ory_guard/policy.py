@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NoReturn
 
 from ory_guard.exceptions import ConfigurationError, Failure
 from ory_guard.ids import normalize_id, normalize_uuid
@@ -58,6 +58,14 @@ class Requirement:
         object.__setattr__(self, "authentication_methods", tuple(self.authentication_methods or ()))
         if self.organization is not None:
             object.__setattr__(self, "organization", normalize_id("organization", self.organization))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> NoReturn:
+        # FastAPI asks for it when the class of a gate is a dependency, which would leave the route open.
+        raise ConfigurationError(
+            "a Requirement is never read from a request: write Depends(require(...)), or Depends(OwnGate(...)) "
+            "with an instance of the gate"
+        )
 
 
 def _is_a_duration(seconds: object) -> bool:

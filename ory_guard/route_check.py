@@ -96,8 +96,10 @@ def _dependant_faults(dependant: Any) -> Iterator[str]:
 
 
 def _label(route: Any) -> str:
-    methods = ",".join(sorted(getattr(route, "methods", None) or ("WEBSOCKET",)))
-    return f"{methods} {getattr(route, 'path', '')}"
+    path = getattr(route, "path", None)
+    if not path:
+        return "files"  # of `app.frontend(...)`
+    return f"{','.join(sorted(getattr(route, 'methods', None) or ('WEBSOCKET',)))} {path}"
 
 
 def effective_routes(router: Any) -> Iterator[Any]:

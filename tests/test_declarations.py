@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import pytest
@@ -90,6 +91,23 @@ class AnnotatedGate:
         """Do nothing."""
 
 
+@dataclass(frozen=True)
+class DataclassGate:
+    """A gate whose requirement is an argument."""
+
+    requirement: Requirement = Requirement(aal="aal2")  # noqa: RUF009 - it is frozen
+
+    async def __call__(self, request: Request) -> None:
+        """Do nothing."""
+
+
+class SubclassedGate(SessionRequirement):
+    """A gate of ours with another `__init__`."""
+
+    def __init__(self, requirement: Requirement) -> None:
+        super().__init__(requirement)
+
+
 class Traits(BaseModel, frozen=True):
     """Typed traits."""
 
@@ -143,6 +161,8 @@ DEPENDENCIES: list[tuple[Any, str]] = [
     (partial(OwnGate), "Depends(OwnGate())"),
     (GateOfInit, "Depends(GateOfInit())"),
     (AnnotatedGate, "Depends(AnnotatedGate())"),
+    (DataclassGate, "Depends(OwnGate(...))"),
+    (SubclassedGate, "Depends(OwnGate(...))"),
     (GUARD.require, "Depends(require(...))"),
     (GUARD.authenticate, "Depends(require_session)"),
     (partial(GUARD.watch), "Depends(require_session)"),
@@ -370,6 +390,16 @@ def test_a_misread_websocket_is_refused(ran: list[None]) -> None:
         TestClient(app).websocket_connect("/x"),
     ):
         pass
+
+
+def test_misread_files_are_refused(tmp_path: Path) -> None:
+    """The dependencies of a router guard the files that it serves."""
+    (tmp_path / "index.html").write_text("hello")
+    app = FastAPI(dependencies=[Depends(OwnGate)])
+    app.frontend("/files", directory=tmp_path)
+
+    with pytest.raises(ConfigurationError, match=r"files: Depends\(OwnGate\)"):
+        TestClient(OrySessionMiddleware(app, guard=GUARD)).get("/files/")
 
 
 def test_other_routes_go_on_working(ran: list[None]) -> None:
