@@ -7,7 +7,6 @@ neither Starlette nor FastAPI has to be installed.
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from operator import attrgetter
 from typing import Any, Final, NoReturn
 
 from ory_guard.declarations import dependency_fault, is_shadowed_endpoint, parameter_fault, unwrap_partial
@@ -16,7 +15,6 @@ from ory_guard.guard import OryGuard
 
 __all__ = ["RouteCheck", "effective_routes"]
 
-_ROUTES: Final = attrgetter("routes")
 _PARAMETERS: Final = ("path_params", "query_params", "header_params", "cookie_params", "body_params")
 
 
@@ -29,8 +27,8 @@ class RouteCheck:
 
     def __init__(self, app: Any) -> None:
         self._app = app
-        self._routers: list[Any] = []
-        self._checked: list[list[Any]] | None = None
+        self._checked: list[tuple[Any, list[Any]]] = []
+        self._was_checked = False
 
     def error(self, scope: Mapping[str, Any]) -> ConfigurationError | None:
         """Return an error that names every misread route, or None."""
@@ -42,8 +40,12 @@ class RouteCheck:
 
         It runs on every request, so it does nothing while the routes are those that were checked.
         """
-        if list(map(_ROUTES, self._routers)) == self._checked:
-            return
+        for router, routes in self._checked:
+            if router.routes != routes:
+                break
+        else:
+            if self._was_checked:
+                return
         for route, fault in self._faults(scope):
             dependencies = route.dependant.dependencies
             if not dependencies or not isinstance(dependencies[0].call, _Fail):
@@ -51,8 +53,9 @@ class RouteCheck:
                 dependencies.insert(0, type(route.dependant)(call=fail))
 
     def _faults(self, scope: Mapping[str, Any]) -> list[tuple[Any, str]]:
-        outermost, self._routers = _routers(self._app, scope.get("app"))
-        self._checked = [list(router.routes) for router in self._routers]
+        outermost, every = _routers(self._app, scope.get("app"))
+        self._checked = [(router, list(router.routes)) for router in every]
+        self._was_checked = True
         routes = [route for router in outermost for route in effective_routes(router)]
         routes = [route for route in routes if getattr(route, "dependant", None) is not None]
         routed = [unwrap_partial(getattr(route, "endpoint", None)) for route in routes]
