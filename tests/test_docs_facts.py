@@ -8,7 +8,7 @@ import pytest
 from doc_pages import PAGES, ROOT, name_of
 from typer.main import get_group
 
-from ory_guard.cli.application import app
+from ory_guard.cli.commands import app
 from ory_guard.testing.config_file import read_settings
 
 TEXTS = {name_of(page): page.read_text(encoding="utf-8") for page in PAGES}

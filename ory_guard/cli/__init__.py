@@ -11,7 +11,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line of this process."""
     try:
-        from ory_guard.cli.application import app  # noqa: PLC0415 - so that a missing extra is told in one line
+        from ory_guard.cli.commands import app  # noqa: PLC0415 - so that a missing extra is told in one line
     except ModuleNotFoundError as error:
         sys.exit(f"ory-guard needs {error.name}: install the extra with pip install 'ory-guard[cli]'")
     app()

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from ory_guard.cli.ending import CommandFailed, ExitCode
-from ory_guard.cli.screen import harmless, say
+from ory_guard.cli.errors import CommandFailed, ExitCode
+from ory_guard.cli.output import print_line, sanitize
 
 try:
     import uvicorn
@@ -57,7 +57,7 @@ def run(*, port: int, admin_port: int, config: Path | None, seed: Path | None, e
         )
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[public, admin])
-    say("Stopped; everything that it knew is gone.")
+    print_line("Stopped; everything that it knew is gone.")
 
 
 def by_port(admin: Application, admin_port: int, public: Application) -> Application:
@@ -102,20 +102,22 @@ def _make(port: int, config: Path | None, seed: Path | None) -> FakeKratos:
 
 def _show(message: CourierMessage) -> None:
     what = message.template_type.removesuffix("_valid").replace("_", " ")
-    say(f"{what} for {message.recipient}: {message.code}")
+    print_line(f"{what} for {message.recipient}: {message.code}")
 
 
 def _tell(kratos: FakeKratos, public: socket.socket, admin: socket.socket, *, exposed: bool) -> None:
-    say("This is a fake Kratos for development, never for production: it keeps everything in memory,", style="bold")
-    say("and whoever reaches it can become anybody.", style="bold")
+    print_line(
+        "This is a fake Kratos for development, never for production: it keeps everything in memory,", style="bold"
+    )
+    print_line("and whoever reaches it can become anybody.", style="bold")
     if exposed:
-        say(f"IT CAN BE REACHED FROM OTHER MACHINES, at {public.getsockname()[0]}.", style="bold red")
-    say()
-    say(f"  public API  {kratos.settings.public_url} (port {_port(public)})")
-    say(f"  admin API   port {_port(admin)}")
-    say(f"  UI pages    {kratos.settings.login_ui_url} and others, which your application serves")
+        print_line(f"IT CAN BE REACHED FROM OTHER MACHINES, at {public.getsockname()[0]}.", style="bold red")
+    print_line()
+    print_line(f"  public API  {kratos.settings.public_url} (port {_port(public)})")
+    print_line(f"  admin API   port {_port(admin)}")
+    print_line(f"  UI pages    {kratos.settings.login_ui_url} and others, which your application serves")
     if kratos.identities:
-        people = ", ".join(harmless(identity.traits.get("email", identity.id)) for identity in kratos.identities)
-        say(f"  people      {people}")
-    say()
-    say("Codes are shown here as they are sent. Stop it with Ctrl+C.")
+        people = ", ".join(sanitize(identity.traits.get("email", identity.id)) for identity in kratos.identities)
+        print_line(f"  people      {people}")
+    print_line()
+    print_line("Codes are shown here as they are sent. Stop it with Ctrl+C.")

@@ -1,11 +1,15 @@
 """Every argument and option of the commands; light to import, since `--help` needs all of them."""
 
+import os
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from ory_guard import __version__
+
+if TYPE_CHECKING:
+    from ory_guard.settings import GuardSettings
 
 __all__ = [
     "COOKIE_VARIABLE",
@@ -33,6 +37,7 @@ __all__ = [
     "Template",
     "TokenFile",
     "Version",
+    "settings_from",
 ]
 
 DEFAULT_KRATOS_URL: Final = "http://127.0.0.1:4433"
@@ -132,3 +137,24 @@ Public = Annotated[
     ),
 ]
 Check = Annotated[bool, typer.Option("--check", help="Exit with 1 if a route is open that --public does not name.")]
+
+
+def settings_from(**given: str | None) -> "GuardSettings":
+    """Return the settings of the `ORY_GUARD_…` variables, where `given` wins over them.
+
+    Raises:
+        ConfigurationError: A setting is wrong.
+    """
+    from ory_guard.settings import ENVIRONMENT_PREFIX, GuardSettings  # noqa: PLC0415 - not needed for --help
+
+    variables = {ENVIRONMENT_PREFIX + name.upper(): value for name, value in given.items() if value is not None}
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        return GuardSettings.from_env()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -13,8 +13,8 @@ from typing import Any
 import typer
 
 from ory_guard.audit import AuditedRoute, audit_routes, open_routes, unused_names
-from ory_guard.cli.ending import CommandFailed, ExitCode
-from ory_guard.cli.screen import columns, say, say_error, say_json
+from ory_guard.cli.errors import CommandFailed, ExitCode
+from ory_guard.cli.output import columns, print_error, print_json, print_line
 from ory_guard.exceptions import ConfigurationError
 
 __all__ = ["load", "run"]
@@ -37,13 +37,13 @@ def run(app: Any, *, public: Collection[str], check: bool, as_json: bool) -> Non
     failing = open_routes(audited, public)
     unused = unused_names(audited, public) if check else []
     if as_json:
-        say_json([_as_dict(route, set(public), fails=route in failing if check else None) for route in audited])
+        print_json([_as_dict(route, set(public), fails=route in failing if check else None) for route in audited])
     else:
         _show(audited, failing, check=check)
     for name in unused:
-        say_error(f"--public {name}: no open route has this name")
+        print_error(f"--public {name}: no open route has this name")
     if check and (failing or unused):
-        raise typer.Exit(ExitCode.NO)
+        raise typer.Exit(ExitCode.NEGATIVE)
 
 
 def _show(audited: tuple[AuditedRoute, ...], failing: list[AuditedRoute], *, check: bool) -> None:
@@ -52,10 +52,10 @@ def _show(audited: tuple[AuditedRoute, ...], failing: list[AuditedRoute], *, che
         marks = ["CHECK", *("FAILS" if route in failing else "ok" for route in audited)]
         rows = [(mark, *row) for mark, row in zip(marks, rows, strict=True)]
     for route, line in zip((None, *audited), columns(rows), strict=True):
-        say(line, style="bold" if route is None else "red" if route in failing else "")
-    say()
+        print_line(line, style="bold" if route is None else "red" if route in failing else "")
+    print_line()
     number = sum(not route.guarded for route in audited)
-    say(f"{len(audited)} route{'' if len(audited) == 1 else 's'}, {number} open to anybody.")
+    print_line(f"{len(audited)} route{'' if len(audited) == 1 else 's'}, {number} open to anybody.")
 
 
 def _row(route: AuditedRoute) -> tuple[str, str, str, str]:

@@ -3,12 +3,11 @@
 import asyncio
 import time
 
-from ory_guard.cli.ending import CommandFailed, ExitCode
-from ory_guard.cli.options import COOKIE_VARIABLE, TOKEN_VARIABLE
-from ory_guard.cli.presented import Header
-from ory_guard.cli.screen import progress, say, say_json
-from ory_guard.cli.session_page import session_lines
-from ory_guard.cli.settings import settings_from
+from ory_guard.cli.credential_input import Header
+from ory_guard.cli.errors import CommandFailed, ExitCode
+from ory_guard.cli.options import COOKIE_VARIABLE, TOKEN_VARIABLE, settings_from
+from ory_guard.cli.output import print_json, print_line, spinner
+from ory_guard.cli.session_output import session_lines
 from ory_guard.guard import OryGuard
 from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
 from ory_guard.settings import GuardSettings
@@ -34,7 +33,7 @@ def run(kratos_url: str, credential: Header | None, *, as_json: bool) -> None:
 
 
 def _outcome(settings: GuardSettings, credential: Header) -> Outcome:
-    with progress(f"Asking {settings.kratos_public_url} …"):
+    with spinner(f"Asking {settings.kratos_public_url} …"):
         return asyncio.run(_ask(settings, credential))
 
 
@@ -42,10 +41,10 @@ def _tell(outcome: Outcome, settings: GuardSettings, *, as_json: bool) -> None:
     if not isinstance(outcome, Authenticated):
         raise _why_nobody(outcome, settings)
     if as_json:
-        say_json(outcome.session.model_dump(mode="json", exclude={"tokenized"}))
+        print_json(outcome.session.model_dump(mode="json", exclude={"tokenized"}))
         return
     for line in session_lines(outcome.session, time.time()):
-        say(line)
+        print_line(line)
 
 
 async def _ask(settings: GuardSettings, credential: Header) -> Outcome:
@@ -66,27 +65,32 @@ def _why_nobody(
             return CommandFailed(
                 f"No cookie is named {names}: set ORY_GUARD_COOKIE_NAMES to the name that Kratos uses "
                 "(session.cookie.name in its configuration)",
-                ExitCode.NO,
+                ExitCode.NEGATIVE,
             )
         case Rejected(reason="inactive"):
             return CommandFailed(
-                "Nobody: the credential is unknown, expired or revoked, or its identity is disabled", ExitCode.NO
+                "Nobody: the credential is unknown, expired or revoked, or its identity is disabled",
+                ExitCode.NEGATIVE,
             )
         case Rejected(reason="ambiguous"):
-            return CommandFailed("Nobody can tell: there are two session cookies, and they differ", ExitCode.NO)
+            return CommandFailed(
+                "Nobody can tell: there are two session cookies, and they differ", ExitCode.NEGATIVE
+            )
         case Rejected():
-            return CommandFailed("Nobody: this holds what no credential has, or is too long for one", ExitCode.NO)
+            return CommandFailed(
+                "Nobody: this holds what no credential has, or is too long for one", ExitCode.NEGATIVE
+            )
         case SecondFactorRequired(enrolled=True):
             return CommandFailed(
                 "Somebody, but Kratos tells who only after the second factor: complete it at "
                 f"{settings.kratos_browser_url}/self-service/login/browser?aal=aal2",
-                ExitCode.NO,
+                ExitCode.NEGATIVE,
             )
         case SecondFactorRequired():
             return CommandFailed(
                 "Somebody, but Kratos tells who only once a second factor is set up: do it at "
                 f"{settings.kratos_browser_url}/self-service/settings/browser",
-                ExitCode.NO,
+                ExitCode.NEGATIVE,
             )
         case _:
             why = f"{settings.kratos_public_url} could not be asked ({outcome.reason})"

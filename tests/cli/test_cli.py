@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from served import call, served_kratos
+from command_line import call, served_kratos
 
 from ory_guard import __version__
 from ory_guard.cli import main
-from ory_guard.cli.checkup import CHECKS
+from ory_guard.cli.doctor import CHECKS
 
 ROOT = Path(__file__).parent.parent.parent
 REFERENCE = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
@@ -81,7 +81,7 @@ def test_without_a_command_the_help_is_shown() -> None:
 
 def test_asking_for_help_imports_little() -> None:
     """What the commands do is loaded when they run."""
-    program = "import sys, ory_guard.cli.application; print(*sys.modules)"
+    program = "import sys, ory_guard.cli.commands; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     loaded = {"pydantic", "httpx2", "starlette", "uvicorn", "fastapi", "redis"} & set(done.stdout.split())
@@ -109,7 +109,7 @@ def test_the_command_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def test_without_its_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command is there whatever was installed with the package."""
     monkeypatch.setitem(sys.modules, "typer", None)
-    for name in ("application", "options", "ending"):
+    for name in ("commands", "options", "errors"):
         monkeypatch.delitem(sys.modules, f"ory_guard.cli.{name}", raising=False)
 
     with pytest.raises(SystemExit) as caught:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from patients import answering
-from served import call, served, served_kratos
+from command_line import call, served, served_kratos
+from doctor_cases import answering
 
-from ory_guard.cli.checkup import CHECKS
+from ory_guard.cli.doctor import CHECKS
 from ory_guard.testing import FakeKratos
 
 APP = "http://127.0.0.1:4455"
@@ -59,7 +59,7 @@ def test_programs_get_json(kratos: FakeKratos) -> None:
     assert (report["kratos"], report["app"]) == (kratos.settings.public_url, "http://127.0.0.1:8000")
     assert report["problems"] == 1
     assert [finding["check"] for finding in report["findings"]] == [check.name for check in CHECKS]
-    assert all(set(finding) == {"check", "level", "says", "fix"} for finding in report["findings"])
+    assert all(set(finding) == {"check", "level", "message", "fix"} for finding in report["findings"])
 
 
 def test_without_the_applications_url_cookies_are_left_out(kratos: FakeKratos) -> None:

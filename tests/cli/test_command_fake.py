@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import Ended, call
 from ports import free_port
-from served import Ended, call
 
-from ory_guard.cli.ending import ExitCode
+from ory_guard.cli.errors import ExitCode
 from ory_guard.testing.fake_kratos import DEFAULT_PASSWORD as PASSWORD
 
 SEED = Path(__file__).parent / "people.json"
@@ -65,7 +65,7 @@ class Ports:
 def serve(errand: Errand, *arguments: object) -> tuple[Ended, Any]:
     """Serve a fake, run an errand once it answers, and interrupt it as a person does."""
     ended, result = _served(errand, arguments)
-    if ended.code == ExitCode.FAILED:  # another program took a port that was free a moment before
+    if ended.code == ExitCode.ERROR:  # another program took a port that was free a moment before
         ended, result = _served(errand, arguments)
     return ended, result
 

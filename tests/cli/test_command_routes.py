@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from served import Ended, call
+from command_line import Ended, call
 
 SHOP = """
 from fastapi import Depends, FastAPI

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served import Ended, call, served_kratos
+from command_line import Ended, call, served_kratos
 
 from ory_guard.testing import FakeKratos, Fault, SignedIn
 

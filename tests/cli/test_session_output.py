@@ -7,7 +7,7 @@ import pytest
 from stub_kratos import NOW, session_body
 
 from ory_guard import Session
-from ory_guard.cli.session_page import ago, session_lines
+from ory_guard.cli.session_output import ago, session_lines
 
 
 def told(**changes: Any) -> list[str]:

@@ -4,7 +4,16 @@ import re
 from datetime import datetime
 from typing import Final
 
-from ory_guard.cli.checkup.case import Case, Finding, json_of, notice, ok, problem, skipped, text_header
+from ory_guard.cli.doctor.context import (
+    DoctorContext,
+    Finding,
+    json_object,
+    notice,
+    ok,
+    problem,
+    skipped,
+    text_header,
+)
 
 __all__ = ["check_caching", "check_clock", "check_rate_limit", "check_version"]
 
@@ -15,16 +24,16 @@ _LIMITS: Final = re.compile(r"retry-after|(?:x-)?rate-?limit.*")
 _TOLERANCE: Final = 2.0
 
 
-async def check_version(case: Case) -> list[Finding]:
+async def check_version(context: DoctorContext) -> list[Finding]:
     """Compare the server's version with the one that ory_guard was made for; only the admin API tells it."""
-    if case.admin is None:
+    if context.admin is None:
         return [skipped("only Kratos' admin API tells the version", "give --admin-url")]
-    answer = await case.admin.get("/version")
-    version = json_of(answer).get("version")
+    answer = await context.admin.get("/version")
+    version = json_object(answer).get("version")
     if not isinstance(version, str):
         return [
             notice(
-                f"{case.admin.url}/version answers {answer.status} and tells no version",
+                f"{context.admin.url}/version answers {answer.status} and tells no version",
                 "give --admin-url as the URL of Kratos' admin API, whose port is 4434 by default",
             )
         ]
@@ -40,17 +49,17 @@ async def check_version(case: Case) -> list[Finding]:
     ]
 
 
-async def check_clock(case: Case) -> list[Finding]:
+async def check_clock(context: DoctorContext) -> list[Finding]:
     """Compare Kratos' clock, as a flow's `issued_at` tells it, with ours."""
-    before = case.clock.time()
-    answer = await case.kratos.get("/self-service/login/api")
-    after = case.clock.time()
+    before = context.clock.time()
+    answer = await context.kratos.get("/self-service/login/api")
+    after = context.clock.time()
     try:
-        issued_at = datetime.fromisoformat(json_of(answer)["issued_at"]).timestamp()
+        issued_at = datetime.fromisoformat(json_object(answer)["issued_at"]).timestamp()
     except (KeyError, TypeError, ValueError):
         return [skipped(f"Kratos starts no login (status {answer.status}), so its time can't be told")]
     ahead = issued_at - min(max(issued_at, before), after)
-    allowed = case.settings.clock_skew
+    allowed = context.settings.clock_skew
     told = f"Kratos' clock is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
     fix = "synchronise both clocks (NTP)"
     if abs(ahead) > allowed:
@@ -60,9 +69,9 @@ async def check_clock(case: Case) -> list[Finding]:
     return [ok("Kratos' clock and this machine's agree")]
 
 
-async def check_caching(case: Case) -> list[Finding]:
+async def check_caching(context: DoctorContext) -> list[Finding]:
     """Look at what whoami says about how long its answers may be kept, and whether somebody keeps them already."""
-    answer = await case.kratos.get("/sessions/whoami", *([case.credential] if case.credential else []))
+    answer = await context.kratos.get("/sessions/whoami", *([context.credential] if context.credential else []))
     kept = [name for name in ("age", "x-cache-hits") if text_header(answer, name) not in ("", "0")]
     kept += [name for name in ("x-cache", "cf-cache-status") if "hit" in text_header(answer, name).lower()]
     if kept:
@@ -72,7 +81,7 @@ async def check_caching(case: Case) -> list[Finding]:
                 "let no proxy or CDN cache /sessions/whoami",
             )
         ]
-    seconds, ttl = text_header(answer, "ory-session-cache-for"), case.settings.cache_ttl
+    seconds, ttl = text_header(answer, "ory-session-cache-for"), context.settings.cache_ttl
     if not seconds.isdigit():
         return [
             notice(
@@ -87,15 +96,15 @@ async def check_caching(case: Case) -> list[Finding]:
     return [ok(f"sessions are kept for cache_ttl, {ttl:g} s; Kratos would allow {seconds} s")]
 
 
-async def check_rate_limit(case: Case) -> list[Finding]:
+async def check_rate_limit(context: DoctorContext) -> list[Finding]:
     """Look for limits in the headers of every answer so far."""
     told = {
         name.decode("latin-1"): value.decode("latin-1")
-        for answer in case.kratos.answers
+        for answer in context.kratos.answers
         for name, value in answer.headers
         if _LIMITS.fullmatch(name.decode("latin-1"))
     }
-    limited = [answer for answer in case.kratos.answers if answer.status == 429]
+    limited = [answer for answer in context.kratos.answers if answer.status == 429]
     words = ", ".join(f"{name}: {value}" for name, value in sorted(told.items()))
     fix = "raise ORY_GUARD_CACHE_TTL, which divides the calls, or the limit"
     if limited:

@@ -8,21 +8,21 @@ from typing import Final
 
 import typer
 
-from ory_guard.cli.checkup import Case, Finding, examine
-from ory_guard.cli.checkup.case import Level, Probe
-from ory_guard.cli.ending import CommandFailed, ExitCode
-from ory_guard.cli.presented import Header
-from ory_guard.cli.screen import progress, say, say_beside, say_json
-from ory_guard.cli.settings import settings_from
+from ory_guard.cli.credential_input import Header
+from ory_guard.cli.doctor import DoctorContext, Finding, run_checks
+from ory_guard.cli.doctor.context import Level, Probe
+from ory_guard.cli.errors import CommandFailed, ExitCode
+from ory_guard.cli.options import settings_from
+from ory_guard.cli.output import print_json, print_labelled, print_line, spinner
 from ory_guard.settings import ENVIRONMENT_PREFIX, GuardSettings, service_url
 
-__all__ = ["case_of", "run"]
+__all__ = ["make_context", "run"]
 
 _STYLES: Final[dict[Level, str]] = {"ok": "green", "notice": "yellow", "problem": "bold red", "skipped": "dim"}
 _CREDENTIALS: Final = f"{ENVIRONMENT_PREFIX}CREDENTIALS"
 
 
-def case_of(
+def make_context(
     *,
     kratos_url: str,
     browser_url: str | None = None,
@@ -32,7 +32,7 @@ def case_of(
     redis_url: str | None = None,
     jwks: str | None = None,
     template: str | None = None,
-) -> Case:
+) -> DoctorContext:
     """Return what is to be looked at, from the command line's values.
 
     Raises:
@@ -44,7 +44,7 @@ def case_of(
         kratos_public_url=kratos_url, kratos_browser_url=browser_url, app_url=app_url, credentials=without_cookies
     )
     is_url = jwks is None or jwks.startswith(("http://", "https://"))
-    return Case(
+    return DoctorContext(
         settings=settings,
         kratos=Probe(settings.kratos_public_url, timeout=settings.timeout),
         admin=None if admin_url is None else Probe(_checked(admin_url), timeout=settings.timeout),
@@ -55,28 +55,30 @@ def case_of(
     )
 
 
-def run(case: Case, *, as_json: bool) -> None:
+def run(context: DoctorContext, *, as_json: bool) -> None:
     """Look at everything, and tell what was found.
 
     Raises:
         typer.Exit: There are problems.
     """
-    _report(case.settings, _findings(case), as_json=as_json)
+    _report(context.settings, _findings(context), as_json=as_json)
 
 
-def _findings(case: Case) -> list[Finding]:
-    with progress("Looking at Kratos …") as tell:
-        return asyncio.run(_examine(replace(case, tell=lambda check: tell(f"Looking at Kratos … {check}"))))
+def _findings(context: DoctorContext) -> list[Finding]:
+    with spinner("Looking at Kratos …") as tell:
+        return asyncio.run(
+            _examine(replace(context, on_progress=lambda check: tell(f"Looking at Kratos … {check}")))
+        )
 
 
 def _report(settings: GuardSettings, findings: list[Finding], *, as_json: bool) -> None:
     if as_json:
-        say_json(_as_dict(settings, findings))
+        print_json(_as_dict(settings, findings))
     else:
         _tell(settings, findings)
     problems = {finding.check for finding in findings if finding.level == "problem"}
     if problems:
-        raise typer.Exit(ExitCode.FAILED if "reach" in problems else ExitCode.NO)
+        raise typer.Exit(ExitCode.ERROR if "reach" in problems else ExitCode.NEGATIVE)
 
 
 def _checked(admin_url: str) -> str:
@@ -86,24 +88,24 @@ def _checked(admin_url: str) -> str:
         raise CommandFailed(f"--admin-url {error}", ExitCode.USAGE) from None
 
 
-async def _examine(case: Case) -> list[Finding]:
+async def _examine(context: DoctorContext) -> list[Finding]:
     try:
-        return [finding async for finding in examine(case)]
+        return [finding async for finding in run_checks(context)]
     finally:
-        for probe in (case.kratos, case.admin):
+        for probe in (context.kratos, context.admin):
             if probe is not None:
                 await probe.aclose()
 
 
 def _tell(settings: GuardSettings, findings: list[Finding]) -> None:
-    say(f"Kratos at {settings.kratos_public_url}, the application at {settings.app_url or '(not told)'}")
-    say()
+    print_line(f"Kratos at {settings.kratos_public_url}, the application at {settings.app_url or '(not told)'}")
+    print_line()
     for finding in findings:
-        say_beside(f"{finding.level:8} {finding.check:14} ", finding.says, style=_STYLES[finding.level])
+        print_labelled(f"{finding.level:8} {finding.check:14} ", finding.message, style=_STYLES[finding.level])
         if finding.fix:
-            say_beside(f"{'':24}-> ", finding.fix, style="dim" if finding.level == "skipped" else "")
-    say()
-    say(", ".join(_count(findings, level, word) for level, word in _WORDS) + ".")
+            print_labelled(f"{'':24}-> ", finding.fix, style="dim" if finding.level == "skipped" else "")
+    print_line()
+    print_line(", ".join(_count(findings, level, word) for level, word in _WORDS) + ".")
 
 
 _WORDS: Final[tuple[tuple[Level, str], ...]] = (

@@ -6,16 +6,16 @@ import sys
 import warnings
 from pathlib import Path
 
-from ory_guard.cli.ending import CommandFailed, ExitCode
+from ory_guard.cli.errors import CommandFailed, ExitCode
 from ory_guard.cli.options import COOKIE_VARIABLE, TOKEN_VARIABLE
 
-__all__ = ["Header", "presented"]
+__all__ = ["Header", "read_credential"]
 
 Header = tuple[bytes, bytes]
 """A request header: its name in lower case, and its value."""
 
 
-def presented(token_file: Path | None, cookie_file: Path | None, cookie_jar: Path | None) -> Header | None:
+def read_credential(token_file: Path | None, cookie_file: Path | None, cookie_jar: Path | None) -> Header | None:
     """Return the one credential that was given, or None.
 
     Options win over variables of the environment, and a token over a cookie.

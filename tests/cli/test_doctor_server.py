@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from patients import adding, answering, case_of, found, found_all, token_of
+from doctor_cases import adding, answering, found, found_all, make_context, token_of
 
-from ory_guard.cli.checkup.case import json_of
+from ory_guard.cli.doctor.context import json_object
 from ory_guard.testing import FakeKratos, ManualClock
 from ory_guard.whoami import Answer
 
@@ -35,7 +35,7 @@ def test_another_release_is_noticed(version: str) -> None:
     finding = found("version", FakeKratos(), admin=admin_with(version))
 
     assert finding.level == "notice"
-    assert finding.says.startswith(f"Kratos is {version}, and ory_guard was made for v26.2.0")
+    assert finding.message.startswith(f"Kratos is {version}, and ory_guard was made for v26.2.0")
 
 
 @pytest.mark.parametrize("admin", [FakeKratos().admin_app, admin_with(26)], ids=["404", "number"])
@@ -44,7 +44,7 @@ def test_an_admin_api_without_a_version_is_noticed(admin: Any) -> None:
     finding = found("version", FakeKratos(), admin=admin)
 
     assert finding.level == "notice"
-    assert "tells no version" in finding.says
+    assert "tells no version" in finding.message
     assert "whose port is 4434" in finding.fix
 
 
@@ -65,7 +65,7 @@ def test_a_clock_that_differs_is_named(seconds: float, level: str, words: str) -
     finding = found("clock", FakeKratos(clock=theirs), clock=ours)
 
     assert finding.level == level
-    assert words in finding.says
+    assert words in finding.message
     assert ("NTP" in finding.fix) == (level != "ok")
 
 
@@ -84,7 +84,7 @@ def test_caching_that_is_switched_off_is_noticed() -> None:
     finding = found("caching", FakeKratos(cacheable_sessions=False))
 
     assert finding.level == "notice"
-    assert "sessions are kept for cache_ttl, 30 s" in finding.says
+    assert "sessions are kept for cache_ttl, 30 s" in finding.message
     assert "feature_flags.cacheable_sessions" in finding.fix
 
 
@@ -96,7 +96,7 @@ def test_a_cache_ttl_that_kratos_shortens_is_noticed() -> None:
     finding = found("caching", fake, credential=token_of(user))
 
     assert finding.level == "notice"
-    assert "cache_ttl is 30 s, but Kratos lets answers be kept for 10 s" in finding.says
+    assert "cache_ttl is 30 s, but Kratos lets answers be kept for 10 s" in finding.message
 
 
 def test_caching_that_fits_is_fine() -> None:
@@ -104,8 +104,8 @@ def test_caching_that_fits_is_fine() -> None:
     fake = FakeKratos()
     user = fake.sign_in(fake.add_identity())
 
-    assert found("caching", fake, credential=token_of(user)).says.endswith("Kratos would allow 300 s")
-    assert found("caching", fake, cache_ttl=120).says.endswith("or for less where Kratos says so")
+    assert found("caching", fake, credential=token_of(user)).message.endswith("Kratos would allow 300 s")
+    assert found("caching", fake, cache_ttl=120).message.endswith("or for less where Kratos says so")
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_cache_in_front_of_kratos_is_named(headers: dict[str, str]) -> None:
     finding = found("caching", fake, app=adding(fake.app, headers))
 
     assert finding.level == "problem"
-    assert next(iter(headers)) in finding.says
+    assert next(iter(headers)) in finding.message
     assert "/sessions/whoami" in finding.fix
 
 
@@ -134,13 +134,13 @@ def test_a_cache_that_lets_everything_through_is_no_problem() -> None:
 def test_limits_are_told() -> None:
     """What a gateway says about limits is repeated, with the setting that bounds the calls."""
     fake = FakeKratos()
-    case = case_of(fake, app=adding(fake.app, {"x-ratelimit-limit": "100", "ratelimit-remaining": "7"}))
-    found_all("clock", case)
+    context = make_context(fake, app=adding(fake.app, {"x-ratelimit-limit": "100", "ratelimit-remaining": "7"}))
+    found_all("clock", context)
 
-    (finding,) = found_all("rate_limit", case)
+    (finding,) = found_all("rate_limit", context)
 
     assert finding.level == "notice"
-    assert finding.says == "calls are limited: ratelimit-remaining: 7, x-ratelimit-limit: 100"
+    assert finding.message == "calls are limited: ratelimit-remaining: 7, x-ratelimit-limit: 100"
     assert "ORY_GUARD_CACHE_TTL" in finding.fix
 
 
@@ -148,27 +148,27 @@ def test_limits_are_told() -> None:
 def test_limits_that_were_reached_are_a_problem(headers: dict[str, str], words: str) -> None:
     """A 429 to one of the doctor's own questions would be one to a user's, too."""
     fake = FakeKratos()
-    case = case_of(fake, app=adding(answering(fake.app, "/self-service/login/api", 429), headers))
-    found_all("clock", case)
+    context = make_context(fake, app=adding(answering(fake.app, "/self-service/login/api", 429), headers))
+    found_all("clock", context)
 
-    (finding,) = found_all("rate_limit", case)
+    (finding,) = found_all("rate_limit", context)
 
     assert finding.level == "problem"
-    assert words in finding.says
+    assert words in finding.message
 
 
 def test_without_limits_all_is_well() -> None:
     """No header speaks of limits."""
     fake = FakeKratos()
-    case = case_of(fake)
-    found_all("clock", case)
+    context = make_context(fake)
+    found_all("clock", context)
 
-    assert [finding.level for finding in found_all("rate_limit", case)] == ["ok"]
+    assert [finding.level for finding in found_all("rate_limit", context)] == ["ok"]
 
 
 def test_json_that_is_none_reads_as_nothing() -> None:
     """Deeply nested, broken or foreign bodies raise nothing."""
     headers = [(b"content-type", b"application/json")]
 
-    assert json_of(Answer(200, headers, b"[" * 100_000)) == {}
-    assert json_of(Answer(200, [], b"{}")) == {}
+    assert json_object(Answer(200, headers, b"[" * 100_000)) == {}
+    assert json_object(Answer(200, [], b"{}")) == {}

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from patients import answering, case_of, found, found_all, token_of
+from doctor_cases import answering, found, found_all, make_context, token_of
 from ports import free_port
 from redis_server import BINARY, WHY_NOT, RedisServer
 
-from ory_guard.cli.checkup import Finding
+from ory_guard.cli.doctor import Finding
 from ory_guard.testing import FakeKratos, ManualClock
 
 needs_redis = pytest.mark.skipif(BINARY is None, reason=WHY_NOT)
@@ -47,7 +47,7 @@ def test_a_redis_that_works_is_fine(redis: RedisServer) -> None:
     finding = found("redis", FakeKratos(), redis_url=redis.url)
 
     assert finding.level == "ok"
-    assert f"at 127.0.0.1:{redis.port} answers in" in finding.says
+    assert f"at 127.0.0.1:{redis.port} answers in" in finding.message
 
 
 @pytest.mark.redis
@@ -57,7 +57,7 @@ def test_a_redis_that_is_too_far_away_is_named(redis: RedisServer) -> None:
     finding = found("redis", FakeKratos(), redis_url=redis.url, clock=SlowClock())
 
     assert finding.level == "problem"
-    assert "goes on without it after 50 ms" in finding.says
+    assert "goes on without it after 50 ms" in finding.message
 
 
 @pytest.mark.redis
@@ -80,7 +80,7 @@ def test_a_cluster_is_named(tmp_path: Path) -> None:
         finding = found("redis", FakeKratos(), redis_url=server.url)
 
     assert finding.level == "problem"
-    assert "is a cluster" in finding.says
+    assert "is a cluster" in finding.message
 
 
 @pytest.mark.parametrize(
@@ -95,15 +95,15 @@ def test_a_redis_that_is_not_there_is_named_without_its_password(url: str, where
     finding = found("redis", FakeKratos(), redis_url=url)
 
     assert finding.level == "problem"
-    assert f"Redis at {where} can't be used" in finding.says
-    assert "hunter2" not in finding.says + finding.fix
+    assert f"Redis at {where} can't be used" in finding.message
+    assert "hunter2" not in finding.message + finding.fix
 
 
 def test_a_url_that_is_none_of_redis_is_named() -> None:
     """It is not repeated: it may hold a password, too."""
     finding = found("redis", FakeKratos(), redis_url="http://:hunter2@127.0.0.1")
 
-    assert finding.says == "--redis-url is no URL of a Redis"
+    assert finding.message == "--redis-url is no URL of a Redis"
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ def keys_of(fake: FakeKratos, folder: Path) -> Path:
 def tried(fake: FakeKratos, jwks: Path, template: str = "jwt_basic", **around: Any) -> Finding:
     """Return what comes of trying the keys on a token."""
     user = fake.sign_in(fake.add_identity())
-    case = case_of(fake, jwks=jwks, credential=token_of(user), template=template, **around)
-    read, token = found_all("jwks", case)
+    context = make_context(fake, jwks=jwks, credential=token_of(user), template=template, **around)
+    read, token = found_all("jwks", context)
     assert read.level == "ok"
     return token
 
@@ -148,7 +148,7 @@ def test_keys_that_verify_kratos_tokens_are_fine(tmp_path: Path) -> None:
     finding = tried(fake, keys_of(fake, tmp_path))
 
     assert finding.level == "ok"
-    assert finding.says.startswith("a token of the template jwt_basic is verified with the key ")
+    assert finding.message.startswith("a token of the template jwt_basic is verified with the key ")
 
 
 def test_keys_that_do_not_verify_kratos_tokens_are_named(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_keys_that_do_not_verify_kratos_tokens_are_named(tmp_path: Path) -> None
     finding = tried(fake, jwks)
 
     assert finding.level == "problem"
-    assert finding.says.endswith("there is no such key")
+    assert finding.message.endswith("there is no such key")
 
 
 def test_a_key_that_only_has_the_right_name_is_named(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_key_that_only_has_the_right_name_is_named(tmp_path: Path) -> None:
     finding = tried(fake, jwks)
 
     assert finding.level == "problem"
-    assert finding.says.endswith("the key of that kid did not sign it")
+    assert finding.message.endswith("the key of that kid did not sign it")
 
 
 def test_a_template_that_is_unknown_is_named(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_template_that_is_unknown_is_named(tmp_path: Path) -> None:
     finding = tried(fake, keys_of(fake, tmp_path), template="nothing")
 
     assert finding.level == "problem"
-    assert "makes no token with the template nothing (status 400)" in finding.says
+    assert "makes no token with the template nothing (status 400)" in finding.message
 
 
 def test_a_token_that_can_not_be_read_is_named(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_token_that_can_not_be_read_is_named(tmp_path: Path) -> None:
 
     finding = tried(fake, keys_of(fake, tmp_path), app=odd)
 
-    assert finding.says == "the token of the template jwt_basic can't be read"
+    assert finding.message == "the token of the template jwt_basic can't be read"
 
 
 def test_without_a_session_the_keys_are_only_read(tmp_path: Path) -> None:
@@ -200,9 +200,9 @@ def test_without_a_session_the_keys_are_only_read(tmp_path: Path) -> None:
     fake = FakeKratos()
 
     for template in (None, "jwt_basic"):
-        findings = found_all("jwks", case_of(fake, jwks=keys_of(fake, tmp_path), template=template))
+        findings = found_all("jwks", make_context(fake, jwks=keys_of(fake, tmp_path), template=template))
         assert [finding.level for finding in findings] == ["ok", "skipped"]
-        assert findings[0].says.endswith("holds 1 usable key")
+        assert findings[0].message.endswith("holds 1 usable key")
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_a_file_without_usable_keys_is_named(content: str, words: str, tmp_path:
     finding = found("jwks", FakeKratos(), jwks=jwks)
 
     assert finding.level == "problem"
-    assert words in finding.says
+    assert words in finding.message
 
 
 @pytest.mark.parametrize("jwks", [Path("/nowhere/jwks.json"), "http://127.0.0.1:1/jwks.json"], ids=["file", "url"])
@@ -231,7 +231,7 @@ def test_keys_that_can_not_be_read_are_named(jwks: Any) -> None:
     finding = found("jwks", FakeKratos(), jwks=jwks)
 
     assert finding.level == "problem"
-    assert "can't be read" in finding.says
+    assert "can't be read" in finding.message
 
 
 def test_without_keys_nothing_is_read() -> None:

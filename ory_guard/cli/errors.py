@@ -6,22 +6,22 @@ from enum import IntEnum
 
 import typer
 
-from ory_guard.cli.screen import say_error
+from ory_guard.cli.output import print_error
 from ory_guard.exceptions import ConfigurationError
 
-__all__ = ["CommandFailed", "ExitCode", "telling_failures"]
+__all__ = ["CommandFailed", "ExitCode", "handle_errors"]
 
 
 class ExitCode(IntEnum):
     """What the exit code of a command means."""
 
-    WELL = 0
+    OK = 0
     """All is well."""
-    NO = 1
+    NEGATIVE = 1
     """The answer is no: a problem was found, nobody is signed in, a route is open."""
     USAGE = 2
     """The command line or a setting is wrong."""
-    FAILED = 3
+    ERROR = 3
     """It could not be done: Kratos can't be reached, a port is taken, a module can't be imported."""
 
 
@@ -33,19 +33,19 @@ class CommandFailed(Exception):
         code: What the command ends with.
     """
 
-    def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:
+    def __init__(self, message: str, code: ExitCode = ExitCode.ERROR) -> None:
         self.code = code
         super().__init__(message)
 
 
 @contextmanager
-def telling_failures() -> Iterator[None]:
+def handle_errors() -> Iterator[None]:
     """End the command with a sentence and an exit code where it fails as was to be expected."""
     try:
         yield
     except CommandFailed as failure:
-        say_error(str(failure))
+        print_error(str(failure))
         raise typer.Exit(failure.code) from None
     except ConfigurationError as fault:
-        say_error(str(fault))
+        print_error(str(fault))
         raise typer.Exit(ExitCode.USAGE) from None

@@ -5,7 +5,7 @@ import socket
 import ssl
 from urllib.parse import urlsplit
 
-from ory_guard.cli.checkup.case import Case, Finding, error_of, ok, problem, text_header
+from ory_guard.cli.doctor.context import DoctorContext, Finding, error_object, ok, problem, text_header
 from ory_guard.exceptions import KratosUnavailable
 from ory_guard.whoami import Answer
 
@@ -14,22 +14,22 @@ __all__ = ["check_reach"]
 _SETTING = "set ORY_GUARD_KRATOS_PUBLIC_URL (--kratos-url) to the URL of Kratos' public API"
 
 
-async def check_reach(case: Case) -> list[Finding]:
+async def check_reach(context: DoctorContext) -> list[Finding]:
     """Ask whoami without a credential, which Kratos refuses in a way of its own."""
     try:
-        answer = await case.kratos.get("/sessions/whoami")
+        answer = await context.kratos.get("/sessions/whoami")
     except KratosUnavailable as error:
-        return [await _why_unreachable(case, error)]
-    if answer.status != 401 or error_of(answer).get("code") != 401:
-        return [await _what_else_answers(case, answer)]
-    started = case.clock.monotonic()  # of a second question: the first one has to connect
-    await case.kratos.get("/sessions/whoami")
-    seconds = case.clock.monotonic() - started
-    return [ok(f"Kratos answers at {case.kratos.url}, in {seconds * 1_000:.0f} ms")]
+        return [await _why_unreachable(context, error)]
+    if answer.status != 401 or error_object(answer).get("code") != 401:
+        return [await _what_else_answers(context, answer)]
+    started = context.clock.monotonic()  # of a second question: the first one has to connect
+    await context.kratos.get("/sessions/whoami")
+    seconds = context.clock.monotonic() - started
+    return [ok(f"Kratos answers at {context.kratos.url}, in {seconds * 1_000:.0f} ms")]
 
 
-async def _what_else_answers(case: Case, answer: Answer) -> Finding:
-    url = case.kratos.url
+async def _what_else_answers(context: DoctorContext, answer: Answer) -> Finding:
+    url = context.kratos.url
     if answer.status == 200:
         return problem(
             f"{url} answers 200 without a credential: something in between adds one, or it is no Kratos",
@@ -46,7 +46,7 @@ async def _what_else_answers(case: Case, answer: Answer) -> Finding:
             f"{url} answers {answer.status}: Kratos, or a proxy in front of it, is in trouble",
             f"look at Kratos' log and its database; {url}/health/ready tells whether it is ready",
         )
-    if answer.status == 404 and (await case.kratos.get("/admin/health/alive")).status == 200:
+    if answer.status == 404 and (await context.kratos.get("/admin/health/alive")).status == 200:
         return problem(f"{url} is Kratos' admin API", f"{_SETTING}, whose port is 4433 by default")
     return problem(
         f"{url}/sessions/whoami answers {answer.status} as Kratos does not: another server, or a path is missing",
@@ -54,12 +54,12 @@ async def _what_else_answers(case: Case, answer: Answer) -> Finding:
     )
 
 
-async def _why_unreachable(case: Case, error: KratosUnavailable) -> Finding:
-    parts = urlsplit(case.kratos.url)
+async def _why_unreachable(context: DoctorContext, error: KratosUnavailable) -> Finding:
+    parts = urlsplit(context.kratos.url)
     host, secure = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
     try:
-        async with asyncio.timeout(case.settings.timeout):
+        async with asyncio.timeout(context.settings.timeout):
             tls = ssl.create_default_context() if secure else None
             _, writer = await asyncio.open_connection(host, port, ssl=tls)
         writer.close()

@@ -2,7 +2,17 @@
 
 from typing import Final
 
-from ory_guard.cli.checkup.case import Case, Finding, error_of, json_of, notice, ok, problem, skipped, text_header
+from ory_guard.cli.doctor.context import (
+    DoctorContext,
+    Finding,
+    error_object,
+    json_object,
+    notice,
+    ok,
+    problem,
+    skipped,
+    text_header,
+)
 from ory_guard.settings import origin_of
 
 __all__ = ["check_base_url", "check_cors", "check_return_to"]
@@ -12,14 +22,14 @@ _GIVE_APP: Final = "give --app-url, or set ORY_GUARD_APP_URL"
 _ELSEWHERE: Final = "https://doctor.invalid"
 
 
-async def check_base_url(case: Case) -> list[Finding]:
+async def check_base_url(context: DoctorContext) -> list[Finding]:
     """Compare where Kratos' forms lead with where the guard sends browsers."""
-    answer = await case.kratos.get("/self-service/login/browser")
-    ui = json_of(answer).get("ui")
+    answer = await context.kratos.get("/self-service/login/browser")
+    ui = json_object(answer).get("ui")
     action = ui.get("action") if isinstance(ui, dict) else None
     if not isinstance(action, str):
         return [skipped(f"Kratos starts no login (status {answer.status}), so its own URL can't be told")]
-    own, expected = action.partition("/self-service/")[0], case.settings.kratos_browser_url
+    own, expected = action.partition("/self-service/")[0], context.settings.kratos_browser_url
     if own == expected:
         return [ok(f"browsers reach Kratos at {own}, and Kratos thinks so too")]
     return [
@@ -32,13 +42,13 @@ async def check_base_url(case: Case) -> list[Finding]:
     ]
 
 
-async def check_return_to(case: Case) -> list[Finding]:
+async def check_return_to(context: DoctorContext) -> list[Finding]:
     """Ask for a login that returns to the application."""
-    app_url = case.settings.app_url
+    app_url = context.settings.app_url
     if app_url is None:
         return [skipped(_NO_APP, _GIVE_APP)]
-    answer = await case.kratos.get("/self-service/login/browser", return_to=app_url)
-    if error_of(answer).get("id") == "self_service_flow_return_to_forbidden":
+    answer = await context.kratos.get("/self-service/login/browser", return_to=app_url)
+    if error_object(answer).get("id") == "self_service_flow_return_to_forbidden":
         return [
             problem(
                 f"Kratos does not let people return to {app_url}: they see its error page instead of the login",
@@ -50,9 +60,9 @@ async def check_return_to(case: Case) -> list[Finding]:
     return [ok(f"people may return to {app_url}")]
 
 
-async def check_cors(case: Case) -> list[Finding]:
+async def check_cors(context: DoctorContext) -> list[Finding]:
     """Look whether pages of the application, or of just anybody, may read Kratos' answers."""
-    elsewhere = await _allowed(case, _ELSEWHERE)
+    elsewhere = await _allowed(context, _ELSEWHERE)
     if elsewhere == (_ELSEWHERE, True):
         return [
             problem(
@@ -60,12 +70,12 @@ async def check_cors(case: Case) -> list[Finding]:
                 "name your own origins in serve.public.cors.allowed_origins, without wildcards",
             )
         ]
-    if case.settings.app_url is None:
+    if context.settings.app_url is None:
         return [skipped(_NO_APP, _GIVE_APP)]
-    origin = origin_of(case.settings.app_url)
-    if origin == origin_of(case.settings.kratos_browser_url):
+    origin = origin_of(context.settings.app_url)
+    if origin == origin_of(context.settings.kratos_browser_url):
         return [ok("the application and Kratos have one origin, so CORS does not matter")]
-    allowed, with_cookies = await _allowed(case, origin)
+    allowed, with_cookies = await _allowed(context, origin)
     if allowed == origin and with_cookies:
         return [ok(f"scripts of {origin} may call Kratos")]
     if allowed:
@@ -84,7 +94,7 @@ async def check_cors(case: Case) -> list[Finding]:
     ]
 
 
-async def _allowed(case: Case, origin: str) -> tuple[str, bool]:
-    answer = await case.kratos.get("/sessions/whoami", (b"origin", origin.encode()))
+async def _allowed(context: DoctorContext, origin: str) -> tuple[str, bool]:
+    answer = await context.kratos.get("/sessions/whoami", (b"origin", origin.encode()))
     allowed = text_header(answer, "access-control-allow-origin")
     return allowed, text_header(answer, "access-control-allow-credentials") == "true"

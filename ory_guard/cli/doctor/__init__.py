@@ -8,17 +8,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from ory_guard.cli.checkup.browser import check_base_url, check_cors, check_return_to
-from ory_guard.cli.checkup.case import Case, Finding, problem, skipped
-from ory_guard.cli.checkup.cookies import check_cookie_domain, check_same_site
-from ory_guard.cli.checkup.keys import check_jwks
-from ory_guard.cli.checkup.reach import check_reach
-from ory_guard.cli.checkup.server import check_caching, check_clock, check_rate_limit, check_version
-from ory_guard.cli.checkup.session import check_cookie_name, check_required_aal
-from ory_guard.cli.checkup.store import check_redis
+from ory_guard.cli.doctor.browser import check_base_url, check_cors, check_return_to
+from ory_guard.cli.doctor.connectivity import check_reach
+from ory_guard.cli.doctor.context import DoctorContext, Finding, problem, skipped
+from ory_guard.cli.doctor.cookies import check_cookie_domain, check_same_site
+from ory_guard.cli.doctor.jwks import check_jwks
+from ory_guard.cli.doctor.redis import check_redis
+from ory_guard.cli.doctor.server import check_caching, check_clock, check_rate_limit, check_version
+from ory_guard.cli.doctor.session import check_cookie_name, check_required_aal
 from ory_guard.exceptions import KratosUnavailable
 
-__all__ = ["CHECKS", "Case", "Check", "Finding", "examine"]
+__all__ = ["CHECKS", "Check", "DoctorContext", "Finding", "run_checks"]
 
 
 class Check(NamedTuple):
@@ -26,12 +26,12 @@ class Check(NamedTuple):
 
     Attributes:
         name: Its name in findings; stable.
-        look: What looks at it.
+        run: What looks at it.
         asks_kratos: Whether it makes sense only where Kratos can be reached.
     """
 
     name: str
-    look: Callable[[Case], Awaitable[Iterable[Finding]]]
+    run: Callable[[DoctorContext], Awaitable[Iterable[Finding]]]
     asks_kratos: bool = True
 
 
@@ -53,16 +53,16 @@ CHECKS: Final = (
 )
 
 
-async def examine(case: Case) -> AsyncIterator[Finding]:
+async def run_checks(context: DoctorContext) -> AsyncIterator[Finding]:
     """Make every check, and yield what was found as it is found."""
     reached = True
     for check in CHECKS:
-        case.tell(check.name)
+        context.on_progress(check.name)
         if check.asks_kratos and not reached:
             yield replace(skipped("Kratos can't be asked"), check=check.name)
             continue
         try:
-            findings = tuple(await check.look(case))
+            findings = tuple(await check.run(context))
         except KratosUnavailable as error:
             findings = (problem(f"Kratos gave no answer in the midst of it: {error}", "run it again"),)
         for finding in findings:

@@ -3,24 +3,24 @@
 from typing import Any
 
 import pytest
-from patients import APP, adding, answering, case_of, found, found_all
+from doctor_cases import APP, adding, answering, found, found_all, make_context
 from starlette.middleware.cors import CORSMiddleware
 
-from ory_guard.cli.checkup import Finding
+from ory_guard.cli.doctor import Finding
 from ory_guard.testing import FakeKratos
 
 
 def at(kratos: str, app: str, **settings: Any) -> list[Finding]:
     """Return what is found about cookies with Kratos and the application at these URLs."""
     fake = FakeKratos(public_url=kratos, **settings)
-    return found_all("cookie_domain", case_of(fake, app_url=app))
+    return found_all("cookie_domain", make_context(fake, app_url=app))
 
 
 def says(findings: list[Finding], level: str) -> str:
     """Return what the one finding says, which has this level."""
     (finding,) = findings
     assert finding.level == level
-    return f"{finding.says} -> {finding.fix}"
+    return f"{finding.message} -> {finding.fix}"
 
 
 def test_a_base_url_that_fits_is_fine() -> None:
@@ -33,7 +33,9 @@ def test_a_base_url_that_differs_is_named() -> None:
     finding = found("base_url", FakeKratos(), kratos_browser_url="https://id.example.com")
 
     assert finding.level == "problem"
-    assert "lead to http://127.0.0.1:4433, and the guard sends browsers to https://id.example.com" in finding.says
+    assert (
+        "lead to http://127.0.0.1:4433, and the guard sends browsers to https://id.example.com" in finding.message
+    )
     assert "serve.public.base_url to https://id.example.com/" in finding.fix
     assert "ORY_GUARD_KRATOS_BROWSER_URL to http://127.0.0.1:4433" in finding.fix
 
@@ -50,7 +52,7 @@ def test_a_base_url_that_is_not_told_is_skipped(body: bytes) -> None:
 
 def test_an_application_that_people_may_return_to_is_fine() -> None:
     """The fake allows its UI's URL."""
-    assert found("return_to", FakeKratos()).says == f"people may return to {APP}"
+    assert found("return_to", FakeKratos()).message == f"people may return to {APP}"
 
 
 def test_an_application_that_is_not_among_the_return_urls_is_named() -> None:
@@ -89,14 +91,14 @@ def test_scripts_that_may_not_call_kratos_are_noticed() -> None:
     finding = found("cors", FakeKratos(cors_enabled=False))
 
     assert finding.level == "notice"
-    assert f"scripts of {APP} may not call Kratos" in finding.says
+    assert f"scripts of {APP} may not call Kratos" in finding.message
 
 
 def test_one_origin_needs_no_cors() -> None:
     """Kratos behind a path of the application is called without it."""
     fake = FakeKratos(public_url=f"{APP}/.ory")
 
-    assert "have one origin" in found("cors", fake, kratos_public_url=f"{APP}/.ory").says
+    assert "have one origin" in found("cors", fake, kratos_public_url=f"{APP}/.ory").message
 
 
 def test_scripts_that_may_call_kratos_are_fine() -> None:
@@ -113,7 +115,7 @@ def test_scripts_that_may_call_kratos_without_cookies_are_a_problem() -> None:
     finding = found("cors", fake, app=cors(fake, allow_origins=["*"]))
 
     assert finding.level == "problem"
-    assert "but not with cookies" in finding.says
+    assert "but not with cookies" in finding.message
     assert "allow_credentials: true" in finding.fix
 
 
@@ -128,7 +130,7 @@ def test_cors_for_everybody_is_a_problem() -> None:
     finding = found("cors", fake, app=open_to_all)
 
     assert finding.level == "problem"
-    assert "every page of the web" in finding.says
+    assert "every page of the web" in finding.message
     assert "without wildcards" in finding.fix
 
 
@@ -150,7 +152,7 @@ def test_the_relation_of_both_hosts_is_told(kratos: str, app: str, level: str, w
     finding = found("same_site", FakeKratos(), app_url=app, kratos_browser_url=kratos)
 
     assert finding.level == level
-    assert words in f"{finding.says} -> {finding.fix}"
+    assert words in f"{finding.message} -> {finding.fix}"
 
 
 def test_cookies_for_a_common_domain_are_fine() -> None:

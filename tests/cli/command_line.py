@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import uvicorn
 from typer.testing import CliRunner
 
-from ory_guard.cli.application import app
+from ory_guard.cli.commands import app
 from ory_guard.testing import FakeKratos
 
 __all__ = ["Ended", "call", "served", "served_kratos"]

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ory_guard.cli.checkup.case import Case, Finding, notice, ok, problem, skipped
+from ory_guard.cli.doctor.context import DoctorContext, Finding, notice, ok, problem, skipped
 from ory_guard.store_link import PATIENCE
 
 if TYPE_CHECKING:
@@ -14,22 +14,22 @@ __all__ = ["check_redis"]
 _FIX = "see that the server runs, and that --redis-url (REDIS_URL) has its host, port and password"
 
 
-async def check_redis(case: Case) -> list[Finding]:
+async def check_redis(context: DoctorContext) -> list[Finding]:
     """Connect, and try the commands that the store needs."""
-    if case.redis_url is None:
+    if context.redis_url is None:
         return [skipped("no Redis was named", "give --redis-url, or set REDIS_URL")]
     try:
         from redis.asyncio import Redis  # noqa: PLC0415 - an extra of its own
         from redis.exceptions import RedisError  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
         return [problem(f"a Redis was named, but {error.name} is not installed", "pip install 'ory-guard[redis]'")]
-    where = _without_password(case.redis_url)
+    where = _without_password(context.redis_url)
     try:
-        client = Redis.from_url(case.redis_url, socket_timeout=case.settings.timeout, protocol=2)
+        client = Redis.from_url(context.redis_url, socket_timeout=context.settings.timeout, protocol=2)
     except ValueError:
         return [problem("--redis-url is no URL of a Redis", "write it as redis://host:port/0, or rediss://")]
     try:
-        return [await _try_out(case, client, where)]
+        return [await _try_out(context, client, where)]
     except (RedisError, OSError) as error:
         # Its text may quote the URL, and so the password.
         return [problem(f"Redis at {where} can't be used ({type(error).__name__})", _FIX)]
@@ -37,7 +37,7 @@ async def check_redis(case: Case) -> list[Finding]:
         await client.aclose()
 
 
-async def _try_out(case: Case, client: "Redis", where: str) -> Finding:
+async def _try_out(context: DoctorContext, client: "Redis", where: str) -> Finding:
     information = await client.info()
     if information.get("redis_mode") == "cluster":
         return problem(
@@ -45,9 +45,9 @@ async def _try_out(case: Case, client: "Redis", where: str) -> Finding:
             "use a single node, or one with replicas",
         )
     await client.eval("return 1", 0)
-    started = case.clock.monotonic()
+    started = context.clock.monotonic()
     await client.ping()
-    seconds = case.clock.monotonic() - started
+    seconds = context.clock.monotonic() - started
     version = information.get("redis_version", "of unknown version")
     told = f"Redis {version} at {where} answers in {seconds * 1e3:.1f} ms"
     if seconds > PATIENCE:

@@ -4,22 +4,22 @@ import asyncio
 from typing import Any
 
 import pytest
-from patients import adding, answering, case_of, findings_in, found
+from doctor_cases import adding, answering, findings_in, found, make_context
 from socket_kratos import hang_up, listening
 
-from ory_guard.cli.checkup import CHECKS, Finding
-from ory_guard.cli.checkup.reach import check_reach
+from ory_guard.cli.doctor import CHECKS, Finding
+from ory_guard.cli.doctor.connectivity import check_reach
 from ory_guard.testing import FakeKratos, Fault
 
 
 async def at_url(url: str, **settings: Any) -> Finding:
     """Return what is found over real connections at a URL."""
-    case = case_of(FakeKratos(public_url=url), over_sockets=True, **settings)
+    context = make_context(FakeKratos(public_url=url), over_sockets=True, **settings)
     try:
-        (finding,) = await check_reach(case)
+        (finding,) = await check_reach(context)
         return finding
     finally:
-        await case.kratos.aclose()
+        await context.kratos.aclose()
 
 
 def test_kratos_is_recognised() -> None:
@@ -27,7 +27,7 @@ def test_kratos_is_recognised() -> None:
     finding = found("reach", FakeKratos())
 
     assert finding.level == "ok"
-    assert finding.says.startswith("Kratos answers at http://127.0.0.1:4433, in ")
+    assert finding.message.startswith("Kratos answers at http://127.0.0.1:4433, in ")
 
 
 def test_a_closed_port_is_named() -> None:
@@ -35,7 +35,7 @@ def test_a_closed_port_is_named() -> None:
     finding = asyncio.run(at_url("http://127.0.0.1:1"))
 
     assert finding.level == "problem"
-    assert finding.says == "nothing takes connections at 127.0.0.1:1"
+    assert finding.message == "nothing takes connections at 127.0.0.1:1"
     assert "start Kratos" in finding.fix
 
 
@@ -43,7 +43,7 @@ def test_an_unknown_name_is_named() -> None:
     """A host name that does not resolve here is told as such (RFC 6761 keeps .invalid unknown)."""
     finding = asyncio.run(at_url("http://kratos.invalid"))
 
-    assert finding.says == "the name kratos.invalid is not known here"
+    assert finding.message == "the name kratos.invalid is not known here"
 
 
 def test_a_server_without_tls_is_named() -> None:
@@ -61,14 +61,14 @@ def test_a_server_without_tls_is_named() -> None:
     finding = asyncio.run(look())
 
     assert finding.level == "problem"
-    assert "does not speak TLS as expected (WRONG_VERSION_NUMBER)" in finding.says
+    assert "does not speak TLS as expected (WRONG_VERSION_NUMBER)" in finding.message
 
 
 def test_a_host_that_does_not_answer_is_named() -> None:
     """A packet that nobody answers looks like this: no connection within the time there is."""
     finding = asyncio.run(at_url("http://127.0.0.1:1", timeout=1e-9))
 
-    assert finding.says == "127.0.0.1:1 does not answer"
+    assert finding.message == "127.0.0.1:1 does not answer"
     assert "firewall" in finding.fix
 
 
@@ -81,7 +81,7 @@ def test_a_server_that_is_no_http_server_is_named() -> None:
 
     finding = asyncio.run(look())
 
-    assert "takes connections, but gives no answer to HTTP" in finding.says
+    assert "takes connections, but gives no answer to HTTP" in finding.message
     assert "https://" in finding.fix
 
 
@@ -91,7 +91,7 @@ def test_the_admin_api_is_named() -> None:
 
     finding = found("reach", fake, app=fake.admin_app)
 
-    assert finding.says == "http://127.0.0.1:4433 is Kratos' admin API"
+    assert finding.message == "http://127.0.0.1:4433 is Kratos' admin API"
     assert "ORY_GUARD_KRATOS_PUBLIC_URL" in finding.fix
 
 
@@ -104,7 +104,7 @@ def test_another_server_is_named(status: int) -> None:
     finding = found("reach", fake, app=other)
 
     assert finding.level == "problem"
-    assert f"/sessions/whoami answers {status} as Kratos does not" in finding.says
+    assert f"/sessions/whoami answers {status} as Kratos does not" in finding.message
     assert "path prefix" in finding.fix
 
 
@@ -115,7 +115,7 @@ def test_somebody_who_adds_credentials_is_named() -> None:
     finding = found("reach", fake, app=answering(fake.app, "/sessions/whoami", 200))
 
     assert finding.level == "problem"
-    assert "answers 200 without a credential" in finding.says
+    assert "answers 200 without a credential" in finding.message
 
 
 def test_kratos_in_trouble_is_named() -> None:
@@ -125,7 +125,7 @@ def test_kratos_in_trouble_is_named() -> None:
 
     finding = found("reach", fake)
 
-    assert "answers 502" in finding.says
+    assert "answers 502" in finding.message
     assert "/health/ready" in finding.fix
 
 
@@ -137,7 +137,7 @@ def test_a_limit_that_is_reached_is_named(headers: dict[str, str], seconds: str)
 
     finding = found("reach", fake, app=limited)
 
-    assert f"wants a pause of {seconds} seconds" in finding.says
+    assert f"wants a pause of {seconds} seconds" in finding.message
 
 
 def test_where_kratos_is_out_of_reach_the_rest_is_skipped() -> None:
@@ -145,10 +145,10 @@ def test_where_kratos_is_out_of_reach_the_rest_is_skipped() -> None:
     fake = FakeKratos()
     fake.fail(Fault.server_error(), times=1)
 
-    findings = findings_in(case_of(fake))
+    findings = findings_in(make_context(fake))
 
     assert [finding.check for finding in findings] == [check.name for check in CHECKS]
-    unreached = {finding.check for finding in findings if finding.says == "Kratos can't be asked"}
+    unreached = {finding.check for finding in findings if finding.message == "Kratos can't be asked"}
     assert unreached == {check.name for check in CHECKS if check.asks_kratos} - {"reach"}
     assert fake.requests.whoami_calls == 1
 
@@ -158,8 +158,8 @@ def test_a_kratos_that_goes_away_in_the_midst_is_a_problem_of_that_check() -> No
     fake = FakeKratos()
     fake.fail(Fault.reset(), path="/self-service/login/api")
 
-    findings = {finding.check: finding for finding in findings_in(case_of(fake))}
+    findings = {finding.check: finding for finding in findings_in(make_context(fake))}
 
     assert findings["clock"].level == "problem"
-    assert "Kratos gave no answer in the midst of it" in findings["clock"].says
+    assert "Kratos gave no answer in the midst of it" in findings["clock"].message
     assert findings["return_to"].level == "ok"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from ory_guard.cli.checkup.case import Case, Finding, notice, ok, problem, skipped
+from ory_guard.cli.doctor.context import DoctorContext, Finding, notice, ok, problem, skipped
 from ory_guard.whoami import Answer
 
 __all__ = ["check_cookie_domain", "check_same_site"]
@@ -26,11 +26,11 @@ class _Cookie(NamedTuple):
     secure: bool
 
 
-async def check_same_site(case: Case) -> list[Finding]:
+async def check_same_site(context: DoctorContext) -> list[Finding]:
     """Compare the hosts of the application and of Kratos as browsers know them."""
-    if case.settings.app_url is None:
+    if context.settings.app_url is None:
         return [skipped("the application's URL is not known", "give --app-url, or set ORY_GUARD_APP_URL")]
-    app, kratos = _place(case.settings.app_url), _place(case.settings.kratos_browser_url)
+    app, kratos = _place(context.settings.app_url), _place(context.settings.kratos_browser_url)
     if app.scheme != kratos.scheme:
         return [
             problem(
@@ -62,15 +62,15 @@ async def check_same_site(case: Case) -> list[Finding]:
     return [ok(f"{app.host} and {kratos.host} are one site, if {parent} is a domain of yours")]
 
 
-async def check_cookie_domain(case: Case) -> list[Finding]:
+async def check_cookie_domain(context: DoctorContext) -> list[Finding]:
     """Look at the attributes of a cookie that Kratos sets; the session cookie gets the same ones."""
-    if case.settings.app_url is None:
+    if context.settings.app_url is None:
         return [skipped("the application's URL is not known", "give --app-url, or set ORY_GUARD_APP_URL")]
-    answer = await case.kratos.get("/self-service/login/browser")
+    answer = await context.kratos.get("/self-service/login/browser")
     cookie = _cookie_in(answer)
     if cookie is None:
         return [skipped(f"Kratos sets no cookie (status {answer.status}), so its attributes can't be told")]
-    app, kratos = _place(case.settings.app_url), _place(case.settings.kratos_browser_url)
+    app, kratos = _place(context.settings.app_url), _place(context.settings.kratos_browser_url)
     findings = [*_judge_domain(cookie, app, kratos), *_judge_flags(cookie, app)]
     where = f"domain {cookie.domain}" if cookie.domain else f"host {kratos.host}"
     return findings or [ok(f"Kratos' cookies are for the {where}, and reach {app.host}")]

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from patients import answering, cookie_of, found, token_of
+from doctor_cases import answering, cookie_of, found, token_of
 
-from ory_guard.cli.checkup import Finding
+from ory_guard.cli.doctor import Finding
 from ory_guard.testing import FakeKratos
 
 
@@ -23,7 +23,7 @@ def test_the_cookie_that_the_guard_looks_for_is_fine() -> None:
 
     finding = found("cookie_name", fake, credential=cookie_of(user, "theme=dark", "cart=3"))
 
-    assert finding.says == "Kratos' session cookie is ory_kratos_session, which the guard looks for"
+    assert finding.message == "Kratos' session cookie is ory_kratos_session, which the guard looks for"
     assert not any("theme" in request.headers.get("cookie", "") for request in fake.requests)
 
 
@@ -35,7 +35,7 @@ def test_a_cookie_of_another_name_is_named() -> None:
     finding = found("cookie_name", fake, credential=cookie_of(user, "ory_kratos_session=old"))
 
     assert finding.level == "problem"
-    assert finding.says == "Kratos' session cookie is acme_session, and the guard looks for ory_kratos_session"
+    assert finding.message == "Kratos' session cookie is acme_session, and the guard looks for ory_kratos_session"
     assert finding.fix == "set ORY_GUARD_COOKIE_NAMES to acme_session"
 
 
@@ -54,8 +54,8 @@ def test_cookies_that_are_no_session_are_told_by_name() -> None:
     finding = found("cookie_name", FakeKratos(), credential=(b"cookie", b"ory_kratos_session=old; nothing"))
 
     assert finding.level == "skipped"
-    assert finding.says == "Kratos knows none of these cookies as a session: ory_kratos_session"
-    assert "old" not in finding.says
+    assert finding.message == "Kratos knows none of these cookies as a session: ory_kratos_session"
+    assert "old" not in finding.message
 
 
 @pytest.mark.parametrize("credential", [None, (b"x-session-token", b"ory_st_x")])
@@ -83,7 +83,7 @@ def test_a_server_at_aal1_where_the_guard_expects_more_is_named() -> None:
     finding = required_aal(FakeKratos(whoami_required_aal="aal1"), totp=True)
 
     assert finding.level == "problem"
-    assert "is aal1 in Kratos, and the guard expects highest_available" in finding.says
+    assert "is aal1 in Kratos, and the guard expects highest_available" in finding.message
     assert finding.fix == "set ORY_GUARD_WHOAMI_REQUIRED_AAL to aal1"
 
 
@@ -92,7 +92,7 @@ def test_a_server_at_highest_available_where_the_guard_expects_aal1_is_named() -
     finding = required_aal(FakeKratos(), totp=True, whoami_required_aal="aal1")
 
     assert finding.level == "problem"
-    assert "a login that they can't complete" in finding.says
+    assert "a login that they can't complete" in finding.message
     assert finding.fix == "set ORY_GUARD_WHOAMI_REQUIRED_AAL to highest_available"
 
 
@@ -111,7 +111,7 @@ def test_a_session_at_aal2_does_not_show_it() -> None:
 
     for credential in (token_of(user), (b"x-session-token", b"ory_st_x")):
         finding = found("required_aal", fake, credential=credential)
-        assert "does not show required_aal" in finding.says
+        assert "does not show required_aal" in finding.message
 
 
 @pytest.mark.parametrize("credential", [None, (b"cookie", b"theme=dark")])

@@ -6,8 +6,8 @@ from pathlib import Path
 import typer
 
 from ory_guard.cli import options
-from ory_guard.cli.ending import telling_failures
-from ory_guard.cli.screen import progress
+from ory_guard.cli.errors import handle_errors
+from ory_guard.cli.output import spinner
 
 __all__ = ["app"]
 
@@ -33,7 +33,7 @@ def _every_command(*, version: options.Version = False) -> None:
 
 
 @app.command()
-@telling_failures()
+@handle_errors()
 def doctor(
     *,
     kratos_url: options.KratosUrl = options.DEFAULT_KRATOS_URL,
@@ -57,24 +57,24 @@ def doctor(
     Exit codes: 0 no problem was found; 1 there are problems; 2 the command line or a setting is wrong; 3 Kratos
     can't be reached.
     """
-    with progress("Getting ready …"):
-        from ory_guard.cli.doctor import case_of, run  # noqa: PLC0415 - see above
-        from ory_guard.cli.presented import presented  # noqa: PLC0415 - see above
-    case = case_of(
+    with spinner("Getting ready …"):
+        from ory_guard.cli.credential_input import read_credential  # noqa: PLC0415 - see above
+        from ory_guard.cli.doctor.command import make_context, run  # noqa: PLC0415 - see above
+    context = make_context(
         kratos_url=kratos_url,
         browser_url=browser_url,
         app_url=app_url,
         admin_url=admin_url,
-        credential=presented(token_file, cookie_file, cookie_jar),
+        credential=read_credential(token_file, cookie_file, cookie_jar),
         redis_url=redis_url,
         jwks=jwks,
         template=tokenize_as,
     )
-    run(case, as_json=as_json)
+    run(context, as_json=as_json)
 
 
 @app.command()
-@telling_failures()
+@handle_errors()
 def fake(
     *,
     port: options.Port = 4433,
@@ -91,13 +91,13 @@ def fake(
 
     Exit codes: 0 it was stopped; 2 the command line or a file is wrong; 3 a port is taken.
     """
-    with progress("Getting ready …"):
+    with spinner("Getting ready …"):
         from ory_guard.cli.fake import run  # noqa: PLC0415 - see above
     run(port=port, admin_port=admin_port, config=config, seed=seed, exposed=dangerously_listen_on)
 
 
 @app.command()
-@telling_failures()
+@handle_errors()
 def routes(
     target: options.Target,
     *,
@@ -115,7 +115,7 @@ def routes(
     Exit codes: 0 the routes were shown; 1 with --check, a route is open that --public does not name, or --public
     names no open route; 2 the command line is wrong; 3 the application can't be imported.
     """
-    with progress(f"Importing {target} …"):
+    with spinner(f"Importing {target} …"):
         from ory_guard.cli.routes import load, run  # noqa: PLC0415 - see above
 
         application = load(target, factory=factory, folder=app_dir)
@@ -123,7 +123,7 @@ def routes(
 
 
 @app.command()
-@telling_failures()
+@handle_errors()
 def whoami(
     *,
     kratos_url: options.KratosUrl = options.DEFAULT_KRATOS_URL,
@@ -140,7 +140,7 @@ def whoami(
     Exit codes: 0 somebody is signed in; 1 the credential is no session, or lacks its second factor; 2 the command
     line or a setting is wrong; 3 Kratos can't be asked.
     """
-    with progress("Getting ready …"):
-        from ory_guard.cli.presented import presented  # noqa: PLC0415 - see above
+    with spinner("Getting ready …"):
+        from ory_guard.cli.credential_input import read_credential  # noqa: PLC0415 - see above
         from ory_guard.cli.whoami import run  # noqa: PLC0415 - see above
-    run(kratos_url, presented(token_file, cookie_file, cookie_jar), as_json=as_json)
+    run(kratos_url, read_credential(token_file, cookie_file, cookie_jar), as_json=as_json)

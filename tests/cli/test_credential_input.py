@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ory_guard.cli.ending import CommandFailed, ExitCode
-from ory_guard.cli.presented import presented
+from ory_guard.cli.credential_input import read_credential
+from ory_guard.cli.errors import CommandFailed, ExitCode
 
 SECRET = "MTc5NTMwMDc4OHx"
 
@@ -20,7 +20,7 @@ def file_with(folder: Path, content: bytes) -> Path:
 def refused(token: Path | None = None, cookie: Path | None = None, jar: Path | None = None) -> str:
     """Return why nothing can be presented."""
     with pytest.raises(CommandFailed) as caught:
-        presented(token, cookie, jar)
+        read_credential(token, cookie, jar)
     assert caught.value.code is ExitCode.USAGE
     assert SECRET not in str(caught.value)
     return str(caught.value)
@@ -31,7 +31,7 @@ def test_nothing_given_is_nothing_presented(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("ORY_SESSION_TOKEN", " ")
     monkeypatch.setenv("ORY_SESSION_COOKIE", "")
 
-    assert presented(None, None, None) is None
+    assert read_credential(None, None, None) is None
 
 
 def test_an_option_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -39,8 +39,8 @@ def test_an_option_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("ORY_SESSION_TOKEN", "ory_st_a")
     monkeypatch.setenv("ORY_SESSION_COOKIE", "a=b")
 
-    assert presented(None, None, None) == (b"x-session-token", b"ory_st_a")
-    assert presented(None, file_with(tmp_path, b"c=d"), None) == (b"cookie", b"c=d")
+    assert read_credential(None, None, None) == (b"x-session-token", b"ory_st_a")
+    assert read_credential(None, file_with(tmp_path, b"c=d"), None) == (b"cookie", b"c=d")
 
 
 def test_two_options_are_one_too_many(tmp_path: Path) -> None:

@@ -9,18 +9,18 @@ from typing import Any, Literal
 import httpx2
 
 from ory_guard.cache import Clock, SystemClock
-from ory_guard.cli.presented import Header
+from ory_guard.cli.credential_input import Header
 from ory_guard.client.transport import Wire
 from ory_guard.settings import GuardSettings
 from ory_guard.whoami import Answer
 
 __all__ = [
-    "Case",
+    "DoctorContext",
     "Finding",
     "Level",
     "Probe",
-    "error_of",
-    "json_of",
+    "error_object",
+    "json_object",
     "notice",
     "ok",
     "problem",
@@ -40,35 +40,35 @@ class Finding:
     Attributes:
         level: `ok`, `notice` for what may be meant so, `problem` for what will not work, or `skipped` for what
             could not be looked at.
-        says: What was found.
+        message: What was found.
         fix: What to do about it; for what was skipped, what to give so that it can be looked at.
         check: The check that found it.
     """
 
     level: Level
-    says: str
+    message: str
     fix: str = ""
     check: str = ""
 
 
-def ok(says: str) -> Finding:
+def ok(message: str) -> Finding:
     """Return that something is as it should be."""
-    return Finding("ok", says)
+    return Finding("ok", message)
 
 
-def notice(says: str, fix: str = "") -> Finding:
+def notice(message: str, fix: str = "") -> Finding:
     """Return something that may be meant so."""
-    return Finding("notice", says, fix)
+    return Finding("notice", message, fix)
 
 
-def problem(says: str, fix: str) -> Finding:
+def problem(message: str, fix: str) -> Finding:
     """Return something that will not work."""
-    return Finding("problem", says, fix)
+    return Finding("problem", message, fix)
 
 
-def skipped(says: str, fix: str = "") -> Finding:
+def skipped(message: str, fix: str = "") -> Finding:
     """Return that something could not be looked at."""
-    return Finding("skipped", says, fix)
+    return Finding("skipped", message, fix)
 
 
 class Probe:
@@ -106,7 +106,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class DoctorContext:
     """One set-up to look at.
 
     Attributes:
@@ -118,7 +118,7 @@ class Case:
         jwks: Where the keys of tokens are, where there are any.
         template: The tokenizer template that tokens are made with.
         clock: Where the time comes from.
-        tell: Is told the name of each check.
+        on_progress: Is told the name of each check.
     """
 
     settings: GuardSettings
@@ -129,10 +129,10 @@ class Case:
     jwks: str | Path | None = None
     template: str | None = None
     clock: Clock = field(default_factory=SystemClock)
-    tell: Callable[[str], None] = lambda _: None
+    on_progress: Callable[[str], None] = lambda _: None
 
 
-def json_of(answer: Answer) -> dict[str, Any]:
+def json_object(answer: Answer) -> dict[str, Any]:
     """Return the JSON object of an answer, or an empty one where it has none."""
     try:
         document = json.loads(answer.body) if answer.is_json() else {}
@@ -141,9 +141,9 @@ def json_of(answer: Answer) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def error_of(answer: Answer) -> dict[str, Any]:
+def error_object(answer: Answer) -> dict[str, Any]:
     """Return the `error` of an answer, or an empty one where it has none."""
-    error = json_of(answer).get("error")
+    error = json_object(answer).get("error")
     return error if isinstance(error, dict) else {}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ory_guard.cli.screen import columns
+from ory_guard.cli.output import columns
 from ory_guard.models import Device, Identity, Session
 
 __all__ = ["ago", "session_lines"]

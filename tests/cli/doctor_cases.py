@@ -1,4 +1,4 @@
-"""Set-ups for the doctor to look at: a fake Kratos behind a misbehaving proxy, and a standing case around it."""
+"""Set-ups for the doctor to look at: a fake Kratos behind a misbehaving proxy, and a standing context around it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,8 +9,8 @@ import httpx2
 
 from ory_guard import GuardSettings
 from ory_guard.cache import Clock
-from ory_guard.cli.checkup import CHECKS, Case, Finding, examine
-from ory_guard.cli.checkup.case import Probe
+from ory_guard.cli.doctor import CHECKS, DoctorContext, Finding, run_checks
+from ory_guard.cli.doctor.context import Probe
 from ory_guard.testing import FakeKratos, SignedIn
 
 APP = "http://127.0.0.1:4455"
@@ -28,7 +28,7 @@ def token_of(user: SignedIn) -> tuple[bytes, bytes]:
     return b"x-session-token", user.token.encode()
 
 
-def case_of(
+def make_context(
     fake: FakeKratos,
     *,
     app: Application | None = None,
@@ -40,12 +40,12 @@ def case_of(
     clock: Clock | None = None,
     over_sockets: bool = False,
     **settings: Any,
-) -> Case:
-    """Return a case around a fake; `app` answers in its place, or whoever listens at its URL."""
+) -> DoctorContext:
+    """Return a context around a fake; `app` answers in its place, or whoever listens at its URL."""
     url = fake.settings.public_url
     given = GuardSettings(**{"kratos_public_url": url, "app_url": APP, "timeout": 30, **settings})
     transport = None if over_sockets else httpx2.ASGITransport(app=app or fake.app)
-    return Case(
+    return DoctorContext(
         settings=given,
         kratos=Probe(given.kratos_public_url, transport, timeout=given.timeout),
         admin=admin and Probe("http://127.0.0.1:4434", httpx2.ASGITransport(app=admin), timeout=given.timeout),
@@ -57,29 +57,29 @@ def case_of(
     )
 
 
-def findings_in(case: Case) -> list[Finding]:
+def findings_in(context: DoctorContext) -> list[Finding]:
     """Return everything that is found."""
 
     async def look() -> list[Finding]:
-        return [finding async for finding in examine(case)]
+        return [finding async for finding in run_checks(context)]
 
     return asyncio.run(look())
 
 
 def found(check: str, fake: FakeKratos, **around: Any) -> Finding:
     """Return the one thing that a check finds."""
-    (finding,) = found_all(check, case_of(fake, **around))
+    (finding,) = found_all(check, make_context(fake, **around))
     return finding
 
 
-def found_all(check: str, case: Case) -> list[Finding]:
+def found_all(check: str, context: DoctorContext) -> list[Finding]:
     """Return what one check finds."""
-    look = next(one.look for one in CHECKS if one.name == check)
-    return [*asyncio.run(_looked(look, case))]
+    look = next(one.run for one in CHECKS if one.name == check)
+    return [*asyncio.run(_looked(look, context))]
 
 
-async def _looked(look: Callable[[Case], Awaitable[Any]], case: Case) -> Any:
-    return await look(case)
+async def _looked(look: Callable[[DoctorContext], Awaitable[Any]], context: DoctorContext) -> Any:
+    return await look(context)
 
 
 def answering(
