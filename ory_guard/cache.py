@@ -4,8 +4,9 @@ Kept are facts, never verdicts: what Kratos said about a credential, and when it
 RFC 9111: an entry is fresh until its ttl ends, and `invalidate` ends it early.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, nextafter
 from time import monotonic, time
 from typing import Any, Final, Protocol
@@ -91,6 +92,8 @@ class SessionCache:
     Attributes:
         generation: How often answers under way were given up.
         last_invalidation: When anything was invalidated last, on the monotonic clock.
+        max_lifetime: Returns for how many seconds a session that is kept now may be used. It is called when one is
+            kept, not when one is looked up.
     """
 
     def __init__(self, max_sessions: int, longest_ttl: float, clock: Clock) -> None:
@@ -106,6 +109,7 @@ class SessionCache:
         self._last_question = _NEVER
         self.last_invalidation: float = _NEVER
         self.generation: int = 0
+        self.max_lifetime: Callable[[], float] = lambda: inf
 
     def __len__(self) -> int:
         return len(self._sessions) + len(self._refusals)
@@ -164,7 +168,12 @@ class SessionCache:
             self.discard(key)
             return
         kept, other = self._sessions, self._refusals
-        if not isinstance(entry.outcome, Authenticated):
+        if isinstance(entry.outcome, Authenticated):
+            excess = entry.fresh_until - entry.asked_at - self.max_lifetime()
+            if excess > 0:
+                fresh_until, fresh_until_wall = entry.fresh_until - excess, entry.fresh_until_wall - excess
+                entry = replace(entry, fresh_until=fresh_until, fresh_until_wall=fresh_until_wall)
+        else:
             kept, other = other, kept
         _drop(other, key)
         kept[key] = entry

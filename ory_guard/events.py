@@ -18,7 +18,9 @@ __all__ = [
     "Listener",
     "Listeners",
     "Refused",
+    "RevocationsDropped",
     "RevocationsHeard",
+    "RevocationsSent",
     "SessionCacheHit",
     "SessionCacheMiss",
     "SessionsInvalidated",
@@ -122,6 +124,22 @@ class RevocationsHeard(Event):
     """Another process revoked so many sessions or identities."""
 
     name: ClassVar[str] = "revocations.heard"
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationsSent(Event):
+    """The store confirmed `count` revocations of this process."""
+
+    name: ClassVar[str] = "revocations.sent"
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationsDropped(Event):
+    """Too many revocations were pending, so the `count` oldest ones were dropped without being sent."""
+
+    name: ClassVar[str] = "revocations.dropped"
     count: int
 
 

@@ -280,6 +280,7 @@ class SessionLookup:
             degraded=missing or breaker != "closed",
             breaker=breaker,
             store="none" if second is None else "down" if missing else "up",
+            pending_revocations=0 if second is None else len(second.pending),
         )
 
     def _hear(self) -> None:

@@ -6,6 +6,7 @@ every span is measured twice, by the store's clock and by the wall clock, and th
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from math import inf
 from typing import Any, Final
@@ -13,12 +14,13 @@ from typing import Any, Final
 from ory_guard.breaker import Breaker
 from ory_guard.cache import Entry
 from ory_guard.credentials import Credential, CredentialHasher
-from ory_guard.events import RevocationsHeard, StoreChanged, StoreHit, notify
+from ory_guard.events import RevocationsDropped, RevocationsHeard, RevocationsSent, StoreChanged, StoreHit, notify
 from ory_guard.loops import PerLoop
 from ory_guard.models import Session
 from ory_guard.outcomes import Authenticated
+from ory_guard.pending_revocations import PendingRevocations, RevocationBatch
 from ory_guard.session_store import SessionStore, StoredSession
-from ory_guard.store_link import StoreLink
+from ory_guard.store_link import StoreLink, within
 from ory_guard.surroundings import Surroundings
 from ory_guard.whoami import WhoamiReader
 
@@ -27,7 +29,7 @@ __all__ = ["SecondLevel"]
 _log = logging.getLogger("ory_guard")
 
 _PATIENCE_FOR_REVOCATIONS: Final = 1.0
-_MOST_UNSENT: Final = 10_000
+_LEAST_TTL: Final = 0.001
 _LAST_PART: Final = 0.05
 _LEAST_MEMORY: Final = 900.0  # a process that verifies tokens may start after one that knows none has revoked
 
@@ -44,6 +46,7 @@ class SecondLevel:
 
     Attributes:
         hits: How many sessions were found.
+        pending: The revocations that the store has not confirmed.
     """
 
     def __init__(
@@ -64,11 +67,12 @@ class SecondLevel:
         self._after_hearing = heard
         self._listeners = around.listeners
         self._breaker = Breaker(around.clock.monotonic, 1.0, lambda _state: None)
-        self._links: PerLoop[StoreLink] = PerLoop(self._connect, StoreLink.aclose)
-        self._unsent: dict[str, float] = {}
+        self._links: PerLoop[StoreLink] = PerLoop(self._connect, self._disconnect)
         self._heard_since = -inf
         self._was_ready: bool | None = None
+        self.pending: PendingRevocations = PendingRevocations()
         self.hits: int = 0
+        self._cache.max_lifetime = self._max_lifetime
 
     @property
     def degraded(self) -> bool:
@@ -121,33 +125,46 @@ class SecondLevel:
     async def revoke(self, *ids: str) -> None:
         """Delete everything about these sessions and identities, and tell every other process.
 
-        Where the store can't be reached, it is told as soon as it can.
+        Waits for a second at most. If the store can't be reached by then, it is told as soon as it can.
         """
-        now = self._clock.time()
-        for one in ids:
-            self._unsent.pop(one, None)
-            self._unsent[one] = now
-        while len(self._unsent) > _MOST_UNSENT:
-            # Their entries end with their ttl.
-            del self._unsent[next(iter(self._unsent))]
+        at = self._clock.time()
+        dropped = self.pending.add(ids, at)
+        if dropped:
+            _log.error("revocations.dropped count=%d: the store has been away for too long", dropped)
+            if self._listeners:
+                notify(self._listeners, RevocationsDropped(dropped))
         link = await self._links.get()
         await link.settle()
-        if link.subscribed:
-            await link.call(self._send_revocations, patience=_PATIENCE_FOR_REVOCATIONS)
+        link.request_flush()
+        if not link.subscribed:
+            return
+        with suppress(TimeoutError):
+            await within(_PATIENCE_FOR_REVOCATIONS, self._until_sent(link, ids, at))
 
-    async def revoked_at(self, *ids: str, since: float) -> float:
-        """Return when, on the monotonic clock, the last of these ids was revoked, as far as the store knows.
+    async def revoked_at(self, *ids: str, since: float) -> float | None:
+        """Return when, on the monotonic clock, the last of these ids was revoked; None if that is unknown.
 
         Args:
             *ids: Ids of sessions or identities.
-            since: A moment on the monotonic clock: a revocation before does not matter.
+            since: A time on the monotonic clock: earlier revocations do not matter.
+
+        Returns:
+            The time, minus infinity for never, or None if the store did not answer.
         """
         link = await self._links.get()
         patience = await link.settle()
-        if not patience or since > self._heard_since:
+        if link.subscribed and since > self._heard_since:
             return -inf
-        at = await link.call(partial(self._store.revoked_at, ids), patience=patience)
+        if not patience:
+            return None
+        found = await link.call(partial(self._recorded, ids), patience=patience)
+        if found is None:
+            return None
+        (at,) = found
         return -inf if at is None else self._clock.monotonic() - (self._clock.time() - at)
+
+    async def _recorded(self, ids: tuple[str, ...]) -> tuple[float | None]:
+        return (await self._store.revoked_at(ids),)
 
     async def aclose(self) -> None:
         """Close the running loop's connections."""
@@ -157,10 +174,20 @@ class SecondLevel:
         return StoreLink(
             self._store,
             self._breaker,
-            catch_up=self._send_revocations,
+            flush=self._flush,
+            recovered=self.pending.retry_refused,
             heard=self._hear,
             changed=self._note,
         )
+
+    async def _disconnect(self, link: StoreLink) -> None:
+        await link.aclose()
+        # From now on nothing is heard here.
+        self._cache.empty()
+
+    def _max_lifetime(self) -> float:
+        link = self._links.current()
+        return inf if link is not None and link.subscribed else self._settings.disconnected_ttl
 
     def _keys(self, credential: Credential) -> list[bytes]:
         return [hasher.key(credential) for hasher in self._hashers]
@@ -193,21 +220,27 @@ class SecondLevel:
         ttl = self._reader.shortened(ttl)
         return Entry(outcome, now - age, now + ttl, now_wall + ttl)
 
-    async def _send_revocations(self) -> None:
-        # Taken first, so that nobody else sends them too: whoever hears of a revocation asks Kratos anew.
-        unsent, self._unsent = self._unsent, {}
-        by_time: dict[float, list[str]] = {}
-        for one, at in unsent.items():
-            by_time.setdefault(at, []).append(one)
-        try:
-            for at, ids in by_time.items():
-                left = at + self._longest - self._clock.time()
-                if left > 0:
-                    await self._store.revoke(ids, at, left)
-                for one in ids:
-                    del unsent[one]
-        finally:
-            self._unsent = unsent | self._unsent
+    async def _flush(self, link: StoreLink) -> None:
+        while link.subscribed:
+            batch = self.pending.next_batch(self._clock.time() - self._longest)
+            if batch is None:
+                return
+            if await link.call(partial(self._send, batch), patience=_PATIENCE_FOR_REVOCATIONS):
+                self.pending.confirm(batch)
+                if self._listeners:
+                    notify(self._listeners, RevocationsSent(len(batch.times)))
+            else:
+                self.pending.refuse(batch)
+            link.report_progress()
+
+    async def _send(self, batch: RevocationBatch) -> bool:
+        ttl = max(batch.at + self._longest - self._clock.time(), _LEAST_TTL)
+        await self._store.revoke(tuple(batch.times), batch.at, ttl)
+        return True
+
+    async def _until_sent(self, link: StoreLink, ids: Sequence[str], at: float) -> None:
+        while link.subscribed and self.pending.are_unsent(ids, at):
+            await link.progress()
 
     def _hear(self, ids: tuple[str, ...] | None) -> None:
         if ids is None:

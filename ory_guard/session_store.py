@@ -81,8 +81,11 @@ class SessionStore(Protocol):
     async def revoke(self, ids: Sequence[str], at: float, ttl: float) -> None:
         """Delete everything about these sessions and identities, and tell every other process.
 
+        A store that can't record the revocation tells the other processes nevertheless, and then raises. A guard
+        calls this again with the same ids once the store has recovered.
+
         Args:
-            ids: Ids of sessions or identities.
+            ids: Ids of sessions or identities, 1,000 at most.
             at: When they were revoked, in seconds since the epoch.
             ttl: Seconds for which `revoked_at` and `put` have to know it.
         """

@@ -21,6 +21,7 @@ class GuardStats:
         breaker: The state of the circuit breaker: `open` while Kratos is not asked.
         store: `up` where the shared store is used, or will be tried by the first request; `down` where it can't be;
             `none` where there is none.
+        pending_revocations: How many revocations of this process the shared store has not confirmed yet.
     """
 
     entries: int
@@ -32,3 +33,4 @@ class GuardStats:
     degraded: bool
     breaker: Literal["closed", "open", "half_open"]
     store: Literal["none", "up", "down"]
+    pending_revocations: int = 0

@@ -2,7 +2,8 @@
 
 A request asks the store only while the subscription stands and the breaker is closed. The first call that fails
 or takes too long opens the breaker; from then on the link itself tries whether the store works again, so that no
-second request waits for it.
+second request waits for it. Pending revocations are sent by a task of the link's own: whenever there is a new one,
+when the subscription is confirmed, and when the store has recovered.
 """
 
 import asyncio
@@ -34,7 +35,11 @@ _COOLDOWN: Final = 0.1
 _PATIENCE_TO_CONNECT: Final = 1.0
 _PATIENCE_TO_CLOSE: Final = 1.0
 _FIRST_PAUSE: Final = 0.1
-_LONGEST_PAUSE: Final = 2.0
+# Revocations have to arrive soon after the store is back.
+_LONGEST_PAUSE_TO_CONNECT: Final = 0.5
+_LONGEST_PAUSE_TO_TRY: Final = 1.0
+# A store that passes the trial and refuses a revocation right afterwards is tried less and less often.
+_LONGEST_PAUSE_AFTER_A_TRIAL: Final = 30.0
 _MOST_ERRANDS: Final = 256
 
 
@@ -73,8 +78,9 @@ class StoreLink:
     Args:
         store: The store.
         breaker: Is closed while calls come back well.
-        catch_up: Tells the store what could not be told; called whenever it can be reached again.
-        heard: Called with the ids that other processes revoked, and with None where any may have been.
+        flush: Sends the pending revocations; called with this link when `request_flush` was.
+        recovered: Called when the store can be reached again, before the pending revocations are sent.
+        heard: Called with the ids that other processes revoked, and with None if any may have been.
         changed: Called with `ready` when it may have changed, and with the reason.
     """
 
@@ -83,27 +89,34 @@ class StoreLink:
         store: SessionStore,
         breaker: Breaker,
         *,
-        catch_up: Callable[[], Coroutine[Any, Any, None]],
+        flush: Callable[["StoreLink"], Coroutine[Any, Any, None]],
+        recovered: Callable[[], None],
         heard: Callable[[tuple[str, ...] | None], None],
         changed: Callable[[bool, str], None],
     ) -> None:
         self._store = store
         self._breaker = breaker
-        self._catch_up = catch_up
+        self._flush = flush
+        self._recovered = recovered
         self._heard = heard
         self._changed = changed
         self._tried = asyncio.Event()
+        self._flush_requested = asyncio.Event()
+        self._progress = asyncio.Event()
         self._errands: set[asyncio.Task[None]] = set()
         self._subscription = asyncio.timeout(None)
+        self._is_caught_up = False
         self.subscribed: bool = False
         # An empty context: the link outlives the request that happens to need it first.
         loop, context = asyncio.get_running_loop(), Context()
-        self._tasks = [loop.create_task(task, context=context) for task in (self._listen(), self._mend())]
+        self._tasks = [
+            loop.create_task(task, context=context) for task in (self._listen(), self._mend(), self._send())
+        ]
 
     @property
     def ready(self) -> bool:
         """Whether a request may use the store."""
-        return self.subscribed and self._breaker.state == "closed"
+        return self.subscribed and self._is_caught_up and self._breaker.state == "closed"
 
     async def settle(self) -> float:
         """Return the seconds that the store may still take: 0 where it is not ready after a short while."""
@@ -136,6 +149,20 @@ class StoreLink:
             self._errands.add(errand)
             errand.add_done_callback(self._errands.discard)
 
+    def request_flush(self) -> None:
+        """Let the pending revocations be sent; if the store can't be reached, that happens once it can."""
+        if self.subscribed:
+            self._flush_requested.set()
+
+    async def progress(self) -> None:
+        """Wait until `report_progress` is called, or the subscription is confirmed or lost."""
+        await self._progress.wait()
+
+    def report_progress(self) -> None:
+        """Wake the callers of `progress`."""
+        self._progress.set()
+        self._progress = asyncio.Event()
+
     async def aclose(self) -> None:
         """End the subscription and what is under way; a store that can't be closed holds nobody up."""
         tasks = [*self._tasks, *self._errands]
@@ -144,6 +171,7 @@ class StoreLink:
                 task.cancel()
             await asyncio.wait(tasks, timeout=_PATIENCE_TO_CLOSE / 2)
         self.subscribed = False
+        self.report_progress()
         await self.call(self._store.aclose, patience=_PATIENCE_TO_CLOSE)
 
     async def _listen(self) -> None:
@@ -155,12 +183,12 @@ class StoreLink:
                     asyncio.timeout(_PATIENCE_TO_CONNECT) as self._subscription,
                 ):
                     await anext(messages)
-                    await within(_PATIENCE_TO_CONNECT, self._catch_up())
                     # What was revoked before now may not have been heard.
                     self._heard(None)
-                    self._set_subscribed(True, "")
+                    self.subscribed = True
                     self._subscription.reschedule(None)
                     pause = _FIRST_PAUSE
+                    self._resume()
                     async for ids in messages:
                         self._heard(ids)
                 reason = "the subscription ended"
@@ -170,15 +198,32 @@ class StoreLink:
                 reason = type(error).__name__
             if self.subscribed:
                 self._heard(None)
-            self._set_subscribed(False, reason)
+            self._lose(reason)
             # Not all workers of all hosts at once.
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, _LONGEST_PAUSE_TO_CONNECT)
 
-    def _set_subscribed(self, subscribed: bool, reason: str) -> None:
-        self.subscribed = subscribed
+    async def _send(self) -> None:
+        while True:
+            await self._flush_requested.wait()
+            self._flush_requested.clear()
+            await self._flush(self)
+            if self.subscribed and not self._flush_requested.is_set() and not self._is_caught_up:
+                self._is_caught_up = True
+                self._changed(self.ready, "")
+                self._tried.set()
+
+    def _resume(self) -> None:
+        # The store is not used again before it knows of the pending revocations.
+        self._is_caught_up = False
+        self._recovered()
+        self.request_flush()
+
+    def _lose(self, reason: str) -> None:
+        self.subscribed = False
         self._changed(self.ready, reason)
         self._tried.set()
+        self.report_progress()
 
     async def _mend(self) -> None:
         """Try an open breaker's store with a made-up session, put and got again."""
@@ -187,28 +232,30 @@ class StoreLink:
         connected_anew = False
         while True:
             await asyncio.sleep(pause)
-            if not self.subscribed or self._breaker.state == "closed" or self._breaker.held(key) is not None:
+            if self._breaker.state == "closed":
+                pause = _FIRST_PAUSE
+                continue
+            if not self.subscribed or self._breaker.held(key) is not None:
                 continue
             if not await self.call(partial(self._try_out, key)):
                 # After a failover the address leads to another server, and the old one may still answer.
                 await self.call(self._store.aclose)
                 connected_anew = True
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                pause = min(2 * pause, _LONGEST_PAUSE_TO_TRY)
                 continue
+            pause = min(2 * pause, _LONGEST_PAUSE_AFTER_A_TRIAL)
             if connected_anew:
                 self._subscribe_anew()
             self._breaker.answered(key)
             if not connected_anew:
-                await self.call(self._catch_up, patience=_PATIENCE_TO_CONNECT)
-                self._changed(self.ready, "")
+                self._resume()
             connected_anew = False
-            pause = _FIRST_PAUSE
 
     def _subscribe_anew(self) -> None:
         # Whoever revokes something may be connected to another server than the subscription is.
         if self.subscribed:
             self._heard(None)
-            self._set_subscribed(False, "")
+            self._lose("")
             self._subscription.reschedule(asyncio.get_running_loop().time())
 
     async def _try_out(self, key: bytes) -> bool:

@@ -107,7 +107,8 @@ class TokenChecks:
         except KeysUnavailable:
             _log.error("tokens.no_keys: no key could be got, so no token can be verified")
             return Fact(Unavailable("unreachable"), asked_at)
-        if token is None or await self._is_revoked(token):
+        is_revoked = None if token is None else await self._is_revoked(token)
+        if token is None or is_revoked:
             refused = Rejected("inactive", "bearer")
             return self._kept(key, refused, self._settings.negative_ttl, asked_at, generation)
         session = self._reader.read_claims(token.session)
@@ -116,6 +117,8 @@ class TokenChecks:
             return Fact(Unavailable("protocol"), asked_at)
         left = token.expires_at + self._source.clock_skew - self._clock.time()
         ttl = self._reader.shortened(min(self._settings.cache_ttl, left))
+        if is_revoked is None:
+            ttl = min(ttl, self._settings.disconnected_ttl)
         return self._kept(key, Authenticated(session, "bearer", "token", 0.0), ttl, asked_at, generation)
 
     def _kept(self, key: bytes, outcome: Answered, ttl: float, asked_at: float, generation: int) -> Fact:
@@ -125,13 +128,15 @@ class TokenChecks:
             notify(self._listeners, TokenVerified(key.hex()[:8], type(outcome).__name__))
         return Fact(outcome, asked_at)
 
-    async def _is_revoked(self, token: VerifiedToken) -> bool:
+    async def _is_revoked(self, token: VerifiedToken) -> bool | None:
+        """Return whether the token's session or identity was revoked, or None if the store can't be asked."""
         ids = str(token.session["id"]), str(token.session["identity"]["id"])
         # As it may look to a clock that differs: in doubt the token was made before the revocation.
         issued_at = self._clock.monotonic() - (self._clock.time() - token.issued_at) - self._source.clock_skew
         at = self._cache.revoked_at(*ids)
         if at < issued_at and self._second is not None:
-            at = await self._second.revoked_at(*ids, since=issued_at)
+            recorded = await self._second.revoked_at(*ids, since=issued_at)
+            return None if recorded is None else recorded >= issued_at
         return at >= issued_at
 
     async def aclose(self) -> None:

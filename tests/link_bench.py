@@ -19,7 +19,8 @@ class Bench:
         self.breaker = Breaker(self.clock.monotonic, 1.0, lambda _state: None)
         self.heard: list[tuple[str, ...] | None] = []
         self.changes: list[tuple[bool, str]] = []
-        self.caught_up = 0
+        self.recovered = 0
+        self.flushed = 0
         self.link: StoreLink | None = None
 
     def open(self) -> StoreLink:
@@ -27,7 +28,8 @@ class Bench:
         self.link = StoreLink(
             self.store,
             self.breaker,
-            catch_up=self._catch_up,
+            flush=self._flush,
+            recovered=self._recover,
             heard=self.heard.append,
             changed=lambda ready, reason: self.changes.append((ready, reason)),
         )
@@ -38,8 +40,11 @@ class Bench:
         if self.link is not None:
             await self.link.aclose()
 
-    async def _catch_up(self) -> None:
-        self.caught_up += 1
+    def _recover(self) -> None:
+        self.recovered += 1
+
+    async def _flush(self, _link: StoreLink) -> None:
+        self.flushed += 1
 
 
 async def answer() -> str:

@@ -12,9 +12,9 @@ SOON = 30.0
 """Seconds after which a test fails that waits for an event: no bound that a slow machine could exceed."""
 
 
-async def eventually(condition: Callable[[], object]) -> None:
+async def eventually(condition: Callable[[], object], seconds: float = SOON) -> None:
     """Wait until the condition holds; what never does is a failure."""
-    deadline = time.monotonic() + SOON
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come true"
         await asyncio.sleep(0.002)

@@ -38,7 +38,11 @@ class RedisServer:
     def start(self) -> None:
         """Start it, empty, and wait until it answers."""
         assert BINARY is not None, WHY_NOT
-        options = ("--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no")
+        # By default a server waits five seconds for further replicas before the first one is in sync.
+        options = (
+            *("--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no"),
+            *("--repl-diskless-sync-delay", "0"),
+        )
         self._process = subprocess.Popen(
             [BINARY, *options, "--repl-diskless-sync-delay", "0", *self._arguments],
             stdout=subprocess.DEVNULL,

@@ -41,6 +41,7 @@ async def test_it_says_what_the_guard_did() -> None:
         "degraded": False,
         "breaker": "closed",
         "store": "none",
+        "pending_revocations": 0,
     }
     assert answer.header(b"cache-control") == b"no-store"
     assert (await call(ReadinessEndpoint(guard), "/ready", method="HEAD")).body == b""

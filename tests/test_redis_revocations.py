@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -141,16 +142,48 @@ async def test_a_subscription_that_is_cancelled_ends(
     assert listening.cancelled() == cancelled, "it may have said before that it hears nothing"
 
 
-async def test_a_quiet_subscription_stays(store: RedisSessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Signs of life are asked for and answered, and are no message."""
-    monkeypatch.setattr("ory_guard.redis.subscription._SIGN_OF_LIFE", 0.01)
-    heard = Listening(store)
-    await eventually(lambda: heard.items)
-    await asyncio.sleep(0.1)
+class ScriptedConnection:
+    """A connection to a quiet server, which answers each PING at once.
 
-    await store.revoke(["x"], 0.0, 1.0)
-    assert heard.error is None
-    await heard.end()
+    Attributes:
+        pings: How many were answered.
+    """
+
+    def __init__(self) -> None:
+        self.pings = 0
+        self._replies: asyncio.Queue[list[bytes]] = asyncio.Queue()
+
+    async def connect(self) -> None:
+        """Connect."""
+
+    async def send_command(self, command: str, *_arguments: str) -> None:
+        """Answer SUBSCRIBE and two PINGs, then publish a message."""
+        kind = b"subscribe" if command == "SUBSCRIBE" else b"pong"
+        self.pings += command == "PING"
+        self._replies.put_nowait([kind, b"channel", b""])
+        if self.pings == 3:
+            self._replies.put_nowait([b"message", b"channel", b"text"])
+
+    async def read_response(self, *, timeout: float) -> list[bytes]:  # noqa: ASYNC109 - as in redis-py
+        """Return the next reply."""
+        assert timeout > 0
+        return await self._replies.get()
+
+    async def disconnect(self, *, nowait: bool) -> None:
+        """Disconnect."""
+        assert nowait
+
+
+async def test_a_quiet_subscription_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heartbeats are sent and answered, and are not messages."""
+    monkeypatch.setattr("ory_guard.redis.subscription._SIGN_OF_LIFE", 0.01)
+    connection = ScriptedConnection()
+
+    async with aclosing(messages_of(connection, "channel")) as messages:
+        assert await anext(messages) is None
+        assert await anext(messages) == b"text"
+
+    assert connection.pings == 3
 
 
 @pytest.mark.parametrize("one", [SESSION_ID, IDENTITY_ID])

@@ -55,8 +55,8 @@ async def test_what_waits_for_the_store_is_bounded_and_ends(shelf: Shelf, worker
     first, _ = workers
     first.store.failing.add("subscribe")
     await first.second.revoke(*(f"session-{number}" for number in range(10_001)))
-    assert len(first.second._unsent) == 10_000
-    assert "session-0" not in first.second._unsent
+    assert len(first.second.pending) == 10_000
+    assert not first.second.pending.are_unsent(["session-0"], first.clock.time())
 
     first.clock.advance(60)
     await first.second.revoke("session-1")
@@ -67,7 +67,7 @@ async def test_what_waits_for_the_store_is_bounded_and_ends(shelf: Shelf, worker
     await eventually(lambda: not first.guard.stats().degraded)
     assert set(shelf.revoked) == {"session-1", "session-new"}
     assert shelf.known_for == {"session-1": 59.0, "session-new": 900.0}
-    assert first.second._unsent == {}
+    assert len(first.second.pending) == 0
 
 
 async def test_a_lost_subscription_empties_the_first_level(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:

@@ -29,7 +29,7 @@ async def test_a_link_is_ready_once_its_subscription_stands(bench: Bench) -> Non
     assert not link.ready
     assert await link.settle()
     assert link.ready
-    assert (bench.caught_up, bench.heard, bench.changes) == (1, [None], [(True, "")])
+    assert (bench.recovered, bench.heard, bench.changes) == (1, [None], [(True, "")])
 
 
 async def test_a_link_keeps_nothing_of_the_request_that_opened_it(bench: Bench) -> None:
@@ -74,7 +74,7 @@ async def test_a_lost_subscription_is_told_and_made_again(bench: Bench) -> None:
     await eventually(lambda: bench.store.calls.count("subscribe") > 1)
     bench.store.failing.clear()
     await eventually(lambda: link.ready)
-    assert bench.caught_up == 2
+    assert bench.recovered == 2
     assert bench.heard == [None, None, None]
     assert bench.changes[-1] == (True, "")
 
@@ -145,7 +145,7 @@ async def test_a_link_tries_a_failed_store_out_before_anybody_else_does(
     bench.clock.advance(1)
     await eventually(lambda: link.ready)
     assert bench.changes[-1] == (True, "")
-    assert bench.caught_up == 2
+    assert bench.recovered == 2
     assert bench.shelf.entries == {}
     assert bench.store.calls.count("subscribe") == 2, "the old one may be at another server"
     assert bench.heard == [None, None, None]
@@ -158,7 +158,7 @@ async def test_a_link_that_failed_once_keeps_its_subscription(bench: Bench) -> N
     await link.call(fail)
     bench.clock.advance(1)
 
-    await eventually(lambda: link.ready and bench.caught_up == 2)
+    await eventually(lambda: link.ready and bench.recovered == 2)
 
     assert bench.store.calls == ["subscribe", "put", "get", "delete"]
     assert bench.heard == [None]

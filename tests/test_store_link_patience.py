@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 from link_bench import Bench, fail, never
 from memory_store import SOON, eventually
+from worker_bench import Worker
 
 pytestmark = pytest.mark.anyio
 
@@ -153,21 +154,25 @@ async def test_a_store_that_loses_a_cancellation_holds_nobody_up(
     await asyncio.gather(*behind, return_exceptions=True)
 
 
-async def test_catching_up_can_not_lose_the_cancellation_of_a_link(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+async def test_sending_revocations_can_not_lose_the_cancellation_of_a_link(
+    workers: tuple[Worker, Worker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A loop that ends cancels every task once, and waits for all of them."""
+    first, _ = workers
+    await first.ask()
     begun, end = asyncio.Event(), asyncio.Event()
 
-    async def catch_up() -> None:
+    async def revoke(_ids: object, _at: float, _ttl: float) -> None:
         begun.set()
         while not end.is_set():
             with suppress(asyncio.CancelledError):
                 await end.wait()
 
-    monkeypatch.setattr(bench, "_catch_up", catch_up)
-    link = bench.open()
+    monkeypatch.setattr(first.store, "revoke", revoke)
+    revoking = asyncio.create_task(first.second.revoke("session"))
     await begun.wait()
+    link = first.second._links.current()
+    assert link is not None
 
     for task in link._tasks:
         task.cancel()
@@ -175,3 +180,4 @@ async def test_catching_up_can_not_lose_the_cancellation_of_a_link(
 
     assert done == set(link._tasks)
     end.set()
+    await revoking

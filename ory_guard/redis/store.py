@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ResponseError
 
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.loops import PerLoop
@@ -35,6 +36,7 @@ end
 return false
 """
 
+_MAX_IDS_PER_MESSAGE: Final = 1_000
 _LISTS: Final = 2
 
 _PUT: Final = f"""
@@ -141,25 +143,49 @@ class RedisSessionStore:
         await connections.client.delete(*(self._name("session", key.hex()) for key in keys))
 
     async def revoke(self, ids: Sequence[str], at: float, ttl: float) -> None:
-        """Note when these ids were revoked, publish it, and delete their sessions."""
+        """Record when these ids were revoked, publish it, and delete their sessions.
+
+        A server that is full or read-only refuses the record and still publishes the message. The first error is
+        raised once everything was tried.
+
+        Raises:
+            RedisError: If the server refused a command. Every message that it accepts was published nevertheless.
+        """
         connections = await self._connections.get()
+        errors: list[Exception] = []
+        for start in range(0, len(ids), _MAX_IDS_PER_MESSAGE):
+            errors += await self._revoke(connections, ids[start : start + _MAX_IDS_PER_MESSAGE], at, ttl)
+        if errors:
+            raise errors[0]
+
+    async def _revoke(
+        self, connections: _Connections, ids: Sequence[str], at: float, ttl: float
+    ) -> list[Exception]:
+        hashes = [seal.hashed(one) for one in ids for seal in self._seals]
+        lists = [self._name("of", hashed) for hashed in hashes]
+        milliseconds = max(math.ceil(ttl * 1_000), 1)
         channel = self._name("revocations")
         message = {"from": connections.sender, "ids": list(ids)}
-        lists = self._hashed("of", ids)
-        # In this order: who can't hear of it any more finds the note, and what is put after the note is none of the
-        # list's. No transaction, since a server that is full refuses to write, and can still tell everybody.
+        # The record comes first: a process that misses the message finds the record, and a session that is stored
+        # after the record is not in the list. Not a transaction: that would be refused as a whole.
         async with connections.client.pipeline(transaction=False) as pipe:
-            for name in self._hashed("revoked", ids):
-                pipe.set(name, repr(at), px=max(math.ceil(ttl * 1_000), 1))
+            for hashed in hashes:
+                pipe.set(self._name("revoked", hashed), repr(at), px=milliseconds)
             pipe.publish(channel, self._seals[0].close(channel, message))
             for name in lists:
                 pipe.zrange(name, 0, -1)
             answers = await pipe.execute(raise_on_error=False)
-        names = [name for listed in answers[-len(lists) :] if isinstance(listed, list) for name in listed]
-        await connections.client.delete(*lists, *names)
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
+        found = dict(zip(lists, answers[-len(lists) :], strict=True))
+        errors = [answer for answer in answers if isinstance(answer, Exception)]
+        sessions = [name for names in found.values() if isinstance(names, list) for name in names]
+        # A list that can't be read is deleted as well, so that the next attempt succeeds.
+        obsolete = [name for name, names in found.items() if names]
+        if obsolete:
+            try:
+                await connections.client.delete(*obsolete, *sessions)
+            except ResponseError as error:
+                errors.append(error)
+        return errors
 
     async def revoked_at(self, ids: Sequence[str]) -> float | None:
         """Return when the last of these ids was revoked; what can't be read counts as now."""

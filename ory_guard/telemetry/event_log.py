@@ -8,7 +8,9 @@ from ory_guard.events import (
     BreakerChanged,
     Event,
     Refused,
+    RevocationsDropped,
     RevocationsHeard,
+    RevocationsSent,
     SessionsInvalidated,
     StoreChanged,
 )
@@ -16,7 +18,15 @@ from ory_guard.events import (
 __all__ = ["EventLog"]
 
 # Events of every request are logged at DEBUG, the others at INFO.
-_INFO_EVENTS: Final = (BreakerChanged, Refused, RevocationsHeard, SessionsInvalidated, StoreChanged)
+_INFO_EVENTS: Final = (
+    BreakerChanged,
+    Refused,
+    RevocationsDropped,
+    RevocationsHeard,
+    RevocationsSent,
+    SessionsInvalidated,
+    StoreChanged,
+)
 
 
 class EventLog:

@@ -17,7 +17,9 @@ from ory_guard.events import (
     CheckShared,
     Event,
     Refused,
+    RevocationsDropped,
     RevocationsHeard,
+    RevocationsSent,
     SessionCacheHit,
     SessionCacheMiss,
     SessionsInvalidated,
@@ -52,6 +54,12 @@ COUNTERS: Final[Mapping[type[Event], tuple[str, str, str]]] = {
     Refused: ("ory_guard.requests.refused", "{request}", "Requests that did not meet a requirement."),
     SessionsInvalidated: ("ory_guard.sessions.invalidated", "{call}", "Calls of invalidate()."),
     RevocationsHeard: ("ory_guard.revocations.heard", "{id}", "IDs revoked by other processes."),
+    RevocationsSent: (
+        "ory_guard.revocations.sent",
+        "{id}",
+        "IDs revoked by this process and confirmed by the store.",
+    ),
+    RevocationsDropped: ("ory_guard.revocations.dropped", "{id}", "IDs revoked by this process and never sent."),
     StoreHit: ("ory_guard.store.hits", "{hit}", "Sessions found in the shared store."),
     TokenVerified: ("ory_guard.tokens.verified", "{token}", "JWTs verified or rejected by the guard."),
 }
@@ -61,11 +69,13 @@ GAUGES: Final[Mapping[str, tuple[str, str]]] = {
     "ory_guard.session_cache.entries": ("{entry}", "Entries in the session cache."),
     "ory_guard.breaker.state": ("{guard}", "Guards with the circuit breaker in this state."),
     "ory_guard.store.state": ("{guard}", "Guards with the shared store in this state."),
+    "ory_guard.revocations.pending": ("{id}", "IDs revoked by this process that the store has not confirmed."),
 }
 """The up-down counters: unit and description."""
 
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_CHANGES_ENTRIES: Final = (WhoamiAnswered, TokenVerified, StoreHit, SessionsInvalidated, RevocationsHeard)
+_REVOCATIONS: Final = (RevocationsHeard, RevocationsSent, RevocationsDropped)
+_CHANGES_GAUGES: Final = (WhoamiAnswered, TokenVerified, StoreHit, SessionsInvalidated, *_REVOCATIONS)
 
 
 class GuardMetrics:
@@ -89,10 +99,12 @@ class GuardMetrics:
         self._entries = _Gauge(gauges[0])
         self._breaker = _StateGauge(gauges[1], ("closed", "half_open", "open"), self._common)
         self._store = _StateGauge(gauges[2], ("up", "down"), self._common)
+        self._pending = _Gauge(gauges[3])
         self._sampling = False
         self._open = True
         stats = guard.stats()
         self._entries.set(stats.entries, self._common)
+        self._pending.set(stats.pending_revocations, self._common)
         self._breaker.set(stats.breaker)
         if stats.store != "none":
             self._store.set(stats.store)
@@ -101,7 +113,7 @@ class GuardMetrics:
         """Record an event."""
         counter = self._counters.get(type(event))
         if counter is not None:
-            count = event.count if isinstance(event, RevocationsHeard) else 1
+            count = event.count if isinstance(event, _REVOCATIONS) else 1
             counter.add(count, {**self._common, **_event_attributes(event)})
         if isinstance(event, BreakerChanged):
             self._breaker.set(event.state)
@@ -109,8 +121,8 @@ class GuardMetrics:
             self._store.set(event.state)
         elif isinstance(event, WhoamiAnswered | CheckFailed):
             self._measure(event)
-        if isinstance(event, _CHANGES_ENTRIES) and not self._sampling:
-            # The cache changes right after the event.
+        if isinstance(event, _CHANGES_GAUGES) and not self._sampling:
+            # The cache and the pending revocations change right after the event.
             self._sampling = True
             asyncio.get_running_loop().call_soon(self._sample)
 
@@ -129,12 +141,15 @@ class GuardMetrics:
     def _sample(self) -> None:
         self._sampling = False
         if self._open:
-            self._entries.set(self._guard.stats().entries, self._common)
+            stats = self._guard.stats()
+            self._entries.set(stats.entries, self._common)
+            self._pending.set(stats.pending_revocations, self._common)
 
     def close(self) -> None:
         """Remove the state of the guard from the metrics."""
         self._open = False
         self._entries.set(0, self._common)
+        self._pending.set(0, self._common)
         self._breaker.set(None)
         self._store.set(None)
 

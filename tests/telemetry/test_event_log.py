@@ -10,7 +10,9 @@ from ory_guard.events import (
     BreakerChanged,
     Event,
     Refused,
+    RevocationsDropped,
     RevocationsHeard,
+    RevocationsSent,
     SessionCacheHit,
     SessionsInvalidated,
     StoreChanged,
@@ -46,6 +48,8 @@ async def test_every_event_is_logged(caplog: pytest.LogCaptureFixture) -> None:
         StoreChanged("down", "TimeoutError"),
         SessionsInvalidated(SESSION_ID, None),
         RevocationsHeard(2),
+        RevocationsSent(2),
+        RevocationsDropped(2),
     ],
     ids=lambda event: event.name,
 )

@@ -14,7 +14,9 @@ from stub_kratos import signed_in
 from ory_guard.events import (
     CheckFailed,
     CheckShared,
+    RevocationsDropped,
     RevocationsHeard,
+    RevocationsSent,
     SessionsInvalidated,
     StoreChanged,
     StoreHit,
@@ -43,6 +45,8 @@ async def scraped() -> str:
         CheckFailed("0a1b2c3d", "timeout", 2.0),
         SessionsInvalidated("s", None),
         RevocationsHeard(1),
+        RevocationsSent(1),
+        RevocationsDropped(1),
         StoreHit("0a1b2c3d", 1.0),
         StoreChanged("up", ""),
         TokenVerified("0a1b2c3d", "Authenticated"),

@@ -11,7 +11,16 @@ from in_memory_telemetry import SERVER, InMemoryTelemetry
 from stub_kratos import SESSION_ID, guard_of, refused
 
 from ory_guard import events, lookup
-from ory_guard.events import Event, RevocationsHeard, StoreChanged, StoreHit, TokenVerified, notify
+from ory_guard.events import (
+    Event,
+    RevocationsDropped,
+    RevocationsHeard,
+    RevocationsSent,
+    StoreChanged,
+    StoreHit,
+    TokenVerified,
+    notify,
+)
 from ory_guard.exceptions import ConfigurationError, Refusal
 from ory_guard.stats import GuardStats
 from ory_guard.telemetry import instrument
@@ -140,6 +149,8 @@ async def test_store_and_token_events_are_counted(telemetry: InMemoryTelemetry) 
         StoreHit("0a1b2c3d", 1.0),
         TokenVerified("0a1b2c3d", "Authenticated"),
         RevocationsHeard(3),
+        RevocationsSent(4),
+        RevocationsDropped(5),
         StoreChanged("down", "TimeoutError"),
     ):
         notify(guard.listeners, event)
@@ -147,6 +158,8 @@ async def test_store_and_token_events_are_counted(telemetry: InMemoryTelemetry) 
     assert telemetry.values("ory_guard.store.hits", "-") == {None: 1}
     assert telemetry.values("ory_guard.tokens.verified", "ory_guard.outcome") == {"Authenticated": 1}
     assert telemetry.values("ory_guard.revocations.heard", "-") == {None: 3}
+    assert telemetry.values("ory_guard.revocations.sent", "-") == {None: 4}
+    assert telemetry.values("ory_guard.revocations.dropped", "-") == {None: 5}
     assert telemetry.values("ory_guard.store.state", "ory_guard.state") == {"up": 0, "down": 1}
     await asyncio.sleep(0)
 
@@ -166,11 +179,13 @@ def test_store_state_is_measured_from_the_start(
         degraded=False,
         breaker="closed",
         store="up",
+        pending_revocations=9,
     )
     monkeypatch.setattr(guard, "stats", lambda: stats)
     telemetry.instrument(guard)
 
     assert telemetry.values("ory_guard.store.state", "ory_guard.state") == {"up": 1, "down": 0}
+    assert telemetry.values("ory_guard.revocations.pending", "-") == {None: 9}
 
 
 def test_every_event_has_a_metric() -> None:
@@ -179,7 +194,7 @@ def test_every_event_has_a_metric() -> None:
 
     assert {event.__name__ for event in Event.__subclasses__()} == {event.__name__ for event in COUNTERS} | measured
     assert {event.__name__ for event in COUNTERS} | measured <= {*events.__all__}
-    assert len(GAUGES) == 3
+    assert len(GAUGES) == 4
 
 
 async def test_stop_removes_the_listener(telemetry: InMemoryTelemetry) -> None:
