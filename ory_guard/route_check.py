@@ -31,8 +31,11 @@ class RouteCheck:
         self._was_checked = False
 
     def error(self, scope: Mapping[str, Any]) -> ConfigurationError | None:
-        """Return an error that names every misread route, or None."""
-        texts = [f"{_label(route)}: {fault}" for route, fault in self._faults(scope)]
+        """Return an error that names every misread route, or None; the routes are closed, too.
+
+        A server may go on although the application failed to start.
+        """
+        texts = self._close(scope)
         return ConfigurationError("\n".join(dict.fromkeys(texts))) if texts else None
 
     def close_misread_routes(self, scope: Mapping[str, Any]) -> None:
@@ -46,11 +49,17 @@ class RouteCheck:
         else:
             if self._was_checked:
                 return
+        self._close(scope)
+
+    def _close(self, scope: Mapping[str, Any]) -> list[str]:
+        texts: list[str] = []
         for route, fault in self._faults(scope):
+            text = f"{_label(route)}: {fault}"
             dependencies = route.dependant.dependencies
             if not dependencies or not isinstance(dependencies[0].call, _Fail):
-                fail = _Fail(f"{_label(route)}: {fault}")
-                dependencies.insert(0, type(route.dependant)(call=fail))
+                dependencies.insert(0, type(route.dependant)(call=_Fail(text)))
+            texts.append(text)
+        return texts
 
     def _faults(self, scope: Mapping[str, Any]) -> list[tuple[Any, str]]:
         outermost, every = _routers(self._app, scope.get("app"))

@@ -415,6 +415,17 @@ def test_other_routes_go_on_working(ran: list[None]) -> None:
     assert client.get("/more").json() == "more"
 
 
+def test_a_misread_route_stays_closed_after_a_failed_startup(ran: list[None]) -> None:
+    """A server may ignore that the application did not start."""
+    app = guarded_app()
+    with_parameter(Session)(app, lambda: ran.append(None))
+    with pytest.raises(ConfigurationError), TestClient(app):
+        pass
+
+    with pytest.raises(ConfigurationError):
+        TestClient(app).post(FORGED, json=session_body())
+
+
 def test_every_misread_route_is_named_at_startup(ran: list[None]) -> None:
     """One error lists all of them, in the order of the routes."""
     app = guarded_app()
