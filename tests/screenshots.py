@@ -57,7 +57,7 @@ def take_the_demo(browser: Browser) -> None:
         page.goto("/me")
         take(page, "demo-session")
         page.goto("/vault")
-        take(page, "demo-enrolment")
+        take(page, "demo-enrollment")
         page.close()
 
 

@@ -309,7 +309,7 @@ def test_different_hosts(page: Run) -> None:
 
 def test_cors(page: Run, fake: FakeKratos) -> None:
     """A script of the pages' origin may preflight, send and read refusals; one of another origin may not send."""
-    app = page("docs/how-to/cors.md").app
+    app = page("docs/how-to/different-hosts.md").app
     ada = fake.sign_in(fake.add_identity())
     pages = {"Origin": "https://app.example.com"}
 
@@ -338,8 +338,8 @@ def test_roles(page: Run, fake: FakeKratos) -> None:
 
 
 def test_sliding_sessions(page: Run, fake: FakeKratos) -> None:
-    """A session that is used shortly before its end is extended, and its browser gets the cookie anew."""
-    names = page("docs/how-to/sliding-sessions.md")
+    """A session that is used shortly before it expires is extended, and the browser receives a renewed cookie."""
+    names = page("docs/how-to/signing-out.md")
     ada = fake.sign_in(fake.add_identity())
     admin = httpx2.ASGITransport(app=fake.admin_app)
     # The page's functions see the names of the page.
