@@ -187,7 +187,7 @@ class SecondLevel:
 
     def _max_lifetime(self) -> float:
         link = self._links.current()
-        return inf if link is not None and link.subscribed else self._settings.disconnected_ttl
+        return inf if link is not None and link.ready else self._settings.disconnected_ttl
 
     def _keys(self, credential: Credential) -> list[bytes]:
         return [hasher.key(credential) for hasher in self._hashers]

@@ -38,6 +38,8 @@ _FIRST_PAUSE: Final = 0.1
 # Revocations have to arrive soon after the store is back.
 _LONGEST_PAUSE_TO_CONNECT: Final = 0.5
 _LONGEST_PAUSE_TO_TRY: Final = 1.0
+# A process that only serves cached sessions writes nothing, so it would not notice that its server was demoted.
+_TRIAL_INTERVAL: Final = 2.0
 # A store that passes the trial and refuses a revocation right afterwards is tried less and less often.
 _LONGEST_PAUSE_AFTER_A_TRIAL: Final = 30.0
 _MOST_ERRANDS: Final = 256
@@ -226,20 +228,30 @@ class StoreLink:
         self.report_progress()
 
     async def _mend(self) -> None:
-        """Try an open breaker's store with a made-up session, put and got again."""
+        """Try an open breaker's store with a made-up session, put and got again; a closed one's now and then."""
+        loop = asyncio.get_running_loop()
         key = token_bytes(32)
         pause = _FIRST_PAUSE
         connected_anew = False
+        tried_at = loop.time()
         while True:
             await asyncio.sleep(pause)
             if self._breaker.state == "closed":
                 pause = _FIRST_PAUSE
+                if self.ready and loop.time() - tried_at >= _TRIAL_INTERVAL:
+                    if not await self.call(partial(self._try_out, key), patience=_PATIENCE_TO_CONNECT):
+                        self._breaker.hold(_COOLDOWN)
+                        self._changed(self.ready, "the trial failed")
+                    tried_at = loop.time()
                 continue
             if not self.subscribed or self._breaker.held(key) is not None:
                 continue
             if not await self.call(partial(self._try_out, key)):
                 # After a failover the address leads to another server, and the old one may still answer.
                 await self.call(self._store.aclose)
+                if not connected_anew:
+                    # Until then this process may be subscribed to a server where nobody publishes.
+                    self._heard(None)
                 connected_anew = True
                 pause = min(2 * pause, _LONGEST_PAUSE_TO_TRY)
                 continue

@@ -15,8 +15,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    """A store, and no link yet."""
+async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    """A store, and no link yet; an idle link does not try it out."""
+    monkeypatch.setattr("ory_guard.store_link._TRIAL_INTERVAL", 3_600.0)
     made = Bench()
     yield made
     await made.close()
@@ -148,7 +149,7 @@ async def test_a_link_tries_a_failed_store_out_before_anybody_else_does(
     assert bench.recovered == 2
     assert bench.shelf.entries == {}
     assert bench.store.calls.count("subscribe") == 2, "the old one may be at another server"
-    assert bench.heard == [None, None, None]
+    assert bench.heard == [None, None, None, None]
 
 
 async def test_a_link_that_failed_once_keeps_its_subscription(bench: Bench) -> None:
@@ -162,6 +163,29 @@ async def test_a_link_that_failed_once_keeps_its_subscription(bench: Bench) -> N
 
     assert bench.store.calls == ["subscribe", "put", "get", "delete"]
     assert bench.heard == [None]
+
+
+@pytest.mark.parametrize("how", ["failing", "garbled"])
+async def test_idle_link_notices_that_its_store_takes_no_writes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """It tries the store out now and then; what is known here is forgotten once that fails twice."""
+    monkeypatch.setattr("ory_guard.store_link._TRIAL_INTERVAL", 0.0)
+    link = bench.open()
+    await link.settle()
+    await eventually(lambda: bench.store.calls.count("delete") >= 2)
+    assert link.ready
+    assert bench.heard == [None]
+
+    bench.store.garbled = how == "garbled"
+    if how == "failing":
+        bench.store.failing.add("put")
+    await eventually(lambda: not link.ready)
+    assert (False, {"failing": "ConnectionError", "garbled": "the trial failed"}[how]) in bench.changes
+    for attempts in (1, 2):
+        bench.clock.advance(1)
+        await eventually(lambda: bench.store.closed >= attempts)  # noqa: B023 - awaited at once
+    assert bench.heard == [None, None]
 
 
 async def test_a_link_that_lost_its_subscription_makes_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +209,7 @@ async def test_a_link_that_lost_its_subscription_makes_one(bench: Bench, monkeyp
 
     await eventually(lambda: link.ready)
     assert bench.store.calls.count("subscribe") == 2
-    assert bench.heard == [None, None, None]
+    assert bench.heard == [None, None, None, None]
 
 
 async def test_errands_are_done_beside_the_request(bench: Bench) -> None:

@@ -14,8 +14,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    """A store, and no link yet."""
+async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    """A store, and no link yet; an idle link does not try it out."""
+    monkeypatch.setattr("ory_guard.store_link._TRIAL_INTERVAL", 3_600.0)
     made = Bench()
     yield made
     await made.close()

@@ -142,3 +142,23 @@ async def test_two_thousand_revocations_at_once_do_not_take_the_store_down(
         assert time.monotonic() - started_at < 15, "it took 27 seconds one by one"
         await eventually(lambda: heard() == 2_000, 60)
         assert not first.is_degraded
+
+
+async def test_idle_process_notices_that_its_server_was_demoted(server: RedisServer, tried: Counter[str]) -> None:
+    """Its connections go on to the old server, which answers but takes no writes, and nobody publishes there."""
+    tried["faults of the store"] += 1
+    with patient(), RedisServer() as promoted:
+        async with line_to(server.port) as line, started(line.url, 1, cache_ttl=600) as (idle,):
+            await idle.ask()
+            assert idle.guard.stats().entries > 0
+            line.port = promoted.port
+            server.cli("REPLICAOF", "127.0.0.1", "1")
+            async with started(promoted.url, 1) as (other,):
+                idle.kratos.answers = other.kratos.answers = [refused()]
+                await other.guard.invalidate(session_id="session-of-alice")
+
+                await eventually(lambda: not idle.guard.stats().entries, 30)
+                assert await idle.who() == ("nobody", "Rejected")
+                await eventually(lambda: not idle.is_degraded, 30)
+                await other.guard.invalidate(session_id="another")
+                await eventually(lambda: idle.guard._lookup.cache.revoked_at("another") > 0)
