@@ -1,5 +1,6 @@
 """What the pages of the documentation say about their examples, tried on these examples."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -110,7 +111,7 @@ def test_refusals_answered_in_an_own_way(page: Run) -> None:
 
 
 def test_starlette(page: Run, fake: FakeKratos) -> None:
-    """The Starlette page's endpoints, its plain ASGI application and its `who` know who is there."""
+    """The Starlette page's endpoints, and its plain ASGI applications, accept sessions and reject other requests."""
     names = page("docs/how-to/starlette.md")
     ada = fake.sign_in(fake.add_identity(), aal="aal2")
     nobody, client = client_of(names.app), client_of(names.app, ada)
@@ -122,10 +123,11 @@ def test_starlette(page: Run, fake: FakeKratos) -> None:
         assert client_of(names.small, ada).get("/me").status_code == 200
     assert client_of(names.plain_app).get("/").status_code == 401
     assert client_of(names.plain_app, ada).get("/").text == ada.session.identity.id
+    assert asyncio.run(names.describe_user(http_scope())) == "anonymous"
 
 
 def test_whole_app(page: Run, fake: FakeKratos) -> None:
-    """The default of "no" leaves the named paths open and nothing else, the API's documentation included."""
+    """The middleware leaves only the listed paths public, and protects the API documentation as well."""
     app = page("docs/how-to/whole-app.md").app
     ada = fake.sign_in(fake.add_identity())
 
@@ -136,7 +138,7 @@ def test_whole_app(page: Run, fake: FakeKratos) -> None:
 
 
 def test_websockets(page: Run, fake: FakeKratos) -> None:
-    """A socket with a cookie needs an origin of ours, and ends when its session is invalidated."""
+    """A WebSocket with a cookie needs a trusted origin, and is closed when its session is invalidated."""
     names = page("docs/how-to/websockets-and-streams.md")
     ada = fake.sign_in(fake.add_identity())
     client = client_of(names.app, ada)
@@ -158,7 +160,7 @@ def test_websockets(page: Run, fake: FakeKratos) -> None:
 
 
 def test_websocket_tokens(page: Run, fake: FakeKratos) -> None:
-    """A token in the first message or in a subprotocol signs a socket in, whatever its cookie is."""
+    """A token in the first message or in a subprotocol authenticates a WebSocket, whatever its cookie is."""
     names = page("docs/how-to/websockets-and-streams.md")
     ada, ben = (fake.sign_in(fake.add_identity()) for _ in range(2))
     client = client_of(names.app, ben)
@@ -180,7 +182,7 @@ def test_websocket_tokens(page: Run, fake: FakeKratos) -> None:
 
 
 def test_event_stream(page: Run, fake: FakeKratos) -> None:
-    """The event stream on its page gives its events to who is signed in."""
+    """The event stream on its page sends its events to a logged-in user."""
     app = page("docs/how-to/websockets-and-streams.md").app
 
     assert client_of(app, fake.sign_in(fake.add_identity())).get("/events").text.count("data:") == 3
