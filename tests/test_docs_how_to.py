@@ -111,7 +111,7 @@ def test_refusals_answered_in_an_own_way(page: Run) -> None:
 
 
 def test_starlette(page: Run, fake: FakeKratos) -> None:
-    """The Starlette page's endpoints, and its plain ASGI applications, accept sessions and reject other requests."""
+    """The Starlette page's endpoints and plain ASGI applications accept sessions and reject other requests."""
     names = page("docs/how-to/starlette.md")
     ada = fake.sign_in(fake.add_identity(), aal="aal2")
     nobody, client = client_of(names.app), client_of(names.app, ada)
