@@ -1,4 +1,4 @@
-"""The scripts on the page about stepping up do in Chromium what the page says."""
+"""The scripts on the page about step-up authentication work in Chromium as the page describes."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -38,8 +38,8 @@ def shown(body: str, script: str = "") -> Answers:
     return lambda route: route.fulfill(content_type="text/html", body=html)
 
 
-def test_what_was_typed_is_there_again(window: Page, tmp_path: Path) -> None:
-    """A form that was sent in vain has its values when the browser comes back to it, once."""
+def test_form_data_survives_a_step_up(window: Page, tmp_path: Path) -> None:
+    """A rejected form contains its values again when the browser returns to it, once."""
     form = run_page(PAGE, tmp_path, FakeKratos())["FORM"]
     asks, refuses = shown(form, KEEPS), shown("Sign in again")
     window.route("**/*", lambda route: (refuses if route.request.method == "POST" else asks)(route))
@@ -56,14 +56,16 @@ def test_what_was_typed_is_there_again(window: Page, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("status", "cured"), [(401, True), (403, True), (403, False)])
-def test_a_refused_call_goes_where_it_is_told(window: Page, status: int, *, cured: bool) -> None:
-    """A refusal that a sign-in cures leads there, and any other one is the caller's to show."""
+def test_rejected_call_redirects_to_login(window: Page, status: int, *, cured: bool) -> None:
+    """A rejected call redirects if a login resolves the error; otherwise the caller can read the response."""
     refusal: dict[str, object] = {"error": {"code": status}} | ({"redirect_browser_to": KRATOS} if cured else {})
     window.route("**/*", shown("A page", CALLS))
     window.route("**/api", lambda route: route.fulfill(status=status, json=refusal))
 
     window.goto(f"{APP}/page")
-    window.evaluate("void call('/api').then((answer) => { document.title = answer.status })")
+    window.evaluate(
+        "void call('/api').then((answer) => answer.json()).then((body) => { document.title = body.error.code })"
+    )
 
     if cured:
         window.wait_for_url(KRATOS)
