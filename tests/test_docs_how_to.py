@@ -1,4 +1,4 @@
-"""What the pages of the documentation say about their examples, tried on these examples."""
+"""The examples in the documentation behave as their pages describe."""
 
 import asyncio
 import re
@@ -32,12 +32,12 @@ def fake() -> FakeKratos:
 
 @pytest.fixture
 def page(fake: FakeKratos, tmp_path: Path) -> Run:
-    """Runs a page and gives what its blocks defined."""
+    """Run a page and return the names that its blocks define."""
     return lambda name: SimpleNamespace(**run_page(name, tmp_path, fake, tests=False))
 
 
 def client_of(app: Any, user: SignedIn | None = None, *, base_url: str = APP, **options: Any) -> TestClient:
-    """Return a client of an example that follows no redirects, with somebody's cookie."""
+    """Return a client for an example, which does not follow redirects and sends the user's cookie."""
     client = TestClient(app, base_url=base_url, follow_redirects=False, **options)
     if user is not None:
         client.cookies.set(user.cookie_name, user.cookie)
@@ -55,7 +55,7 @@ def error_of(answer: httpx2.Response) -> Any:
 
 
 def test_readme(page: Run, fake: FakeKratos) -> None:
-    """The README's example lets a session see /me, and asks the vault's visitors for a second factor."""
+    """In the README's example, /me requires a session, and /vault a second factor."""
     app = page("README.md").app
     bob = fake.sign_in(fake.add_identity())
     ada = fake.sign_in(fake.add_identity(), aal="aal2")
@@ -68,7 +68,7 @@ def test_readme(page: Run, fake: FakeKratos) -> None:
 
 
 def test_tutorial(page: Run) -> None:
-    """The tutorial's two people get what it says they get, and so does nobody."""
+    """The responses to both users, and to a client without a session, are those in the tutorial."""
     names = page("docs/tutorial.md").on_fake
     client = client_of(names.app)
     login = client.get("/me", headers=NAVIGATE).headers["location"]
@@ -83,7 +83,7 @@ def test_tutorial(page: Run) -> None:
 
 
 def test_fastapi(page: Run, fake: FakeKratos) -> None:
-    """The FastAPI page's routes pass whom it says, and its handler answers refusals below /legacy."""
+    """The routes on the FastAPI page enforce the conditions that the page describes."""
     names = page("docs/how-to/fastapi.md")
     ada = fake.sign_in(fake.add_identity(traits={"email": "a@b.test", "name": {"first": "Ada"}}), aal="aal2")
     nobody, client = client_of(names.app), client_of(names.app, ada)
@@ -100,8 +100,8 @@ def test_fastapi(page: Run, fake: FakeKratos) -> None:
     assert client_of(names.typed_app, ada).get("/greeting").json() == "Good morning, Ada"
 
 
-def test_refusals_answered_in_an_own_way(page: Run) -> None:
-    """The handler on the FastAPI page answers below /legacy, and leaves the rest to the guard."""
+def test_custom_error_responses(page: Run) -> None:
+    """The handler on the FastAPI page responds below /legacy, and uses the guard's response elsewhere."""
     names = page("docs/how-to/fastapi.md")
     names.app.add_api_route("/legacy/name", names.name)
     client = client_of(names.app)
@@ -189,7 +189,7 @@ def test_event_stream(page: Run, fake: FakeKratos) -> None:
 
 
 def test_step_up_from_a_form(page: Run, fake: FakeKratos) -> None:
-    """A refused form leads back to the page that it came from, and a refused fetch() is told where to go."""
+    """A rejected form returns to its page, and a rejected fetch() receives the URL in its JSON."""
     names = page("docs/how-to/step-up.md")
     stale = client_of(names.app, fake.sign_in(fake.add_identity(), age=901))
     form = {"Referer": f"{APP}/transfer", "Sec-Fetch-Site": "same-origin"}
@@ -219,7 +219,7 @@ def test_step_up_from_a_form(page: Run, fake: FakeKratos) -> None:
 
 
 def test_step_up_with_htmx_and_links(page: Run, fake: FakeKratos) -> None:
-    """HTMX is told where to go by its own header, and links lead into the application or to its start page."""
+    """HTMX receives the URL in its own header, and `return_to` never leads out of the application."""
     names = page("docs/how-to/step-up.md")
     stale = client_of(names.app, fake.sign_in(fake.add_identity(), age=901))
     htmx = {"HX-Request": "true", "HX-Current-URL": f"{APP}/transfer", "Origin": APP}
@@ -233,8 +233,8 @@ def test_step_up_with_htmx_and_links(page: Run, fake: FakeKratos) -> None:
     assert query_of(elsewhere)["return_to"] == [APP]
 
 
-def test_signing_out(page: Run, fake: FakeKratos) -> None:
-    """Signing out ends the session at Kratos, takes the cookie away, and says nothing while Kratos is away."""
+def test_logout(page: Run, fake: FakeKratos) -> None:
+    """A logout ends the session at Kratos and expires the cookie, and fails while Kratos is unavailable."""
     names = page("docs/how-to/signing-out.md")
     ada = fake.sign_in(fake.add_identity())
     client = client_of(names.app, ada)
@@ -251,8 +251,8 @@ def test_signing_out(page: Run, fake: FakeKratos) -> None:
     assert not ada.session.active
 
 
-def test_signing_out_of_another_session(page: Run, fake: FakeKratos) -> None:
-    """Ending another session counts at once for whoever uses it."""
+def test_revoking_another_session(page: Run, fake: FakeKratos) -> None:
+    """A session that another session ends is rejected immediately."""
     names = page("docs/how-to/signing-out.md")
     ada = fake.add_identity()
     here, there = fake.sign_in(ada), fake.sign_in(ada)
@@ -265,7 +265,7 @@ def test_signing_out_of_another_session(page: Run, fake: FakeKratos) -> None:
 
 
 def test_custom_login_ui(page: Run, fake: FakeKratos) -> None:
-    """The smallest login page signs somebody in, shows Kratos' messages, and restarts what it can't find."""
+    """The login page logs a user in, shows the messages of Kratos, and replaces a flow that is not found."""
     names = page("docs/how-to/custom-login-ui.md")
     fake.add_identity("ada@example.test", password="correct horse 42")
     kratos = client_of(fake.app, base_url="http://127.0.0.1:4433")
@@ -290,7 +290,7 @@ def test_custom_login_ui(page: Run, fake: FakeKratos) -> None:
 
 
 def test_behind_a_proxy(page: Run) -> None:
-    """Under a prefix that the proxy strips, the way back is the address that browsers know."""
+    """If the proxy strips the prefix, `return_to` is the URL for browsers."""
     app = page("docs/how-to/behind-a-proxy.md").app
     client = client_of(app, root_path="/shop")
 
@@ -310,7 +310,7 @@ def test_different_hosts(page: Run) -> None:
 
 
 def test_cors(page: Run, fake: FakeKratos) -> None:
-    """A script of the pages' origin may preflight, send and read refusals; one of another origin may not send."""
+    """A script on the allowed origin can send requests and read error responses; one on another origin cannot."""
     app = page("docs/how-to/different-hosts.md").app
     ada = fake.sign_in(fake.add_identity())
     pages = {"Origin": "https://app.example.com"}
@@ -327,7 +327,7 @@ def test_cors(page: Run, fake: FakeKratos) -> None:
 
 
 def test_roles(page: Run, fake: FakeKratos) -> None:
-    """Roles of metadata_public open what they should, and equal roles are one dependency."""
+    """Roles in metadata_public authorize routes, and equal roles return the same dependency."""
     names = page("docs/how-to/roles.md")
     editor = fake.sign_in(fake.add_identity(metadata_public={"roles": ["editor"]}))
     nobody = fake.sign_in(fake.add_identity())
@@ -359,7 +359,7 @@ def test_sliding_sessions(page: Run, fake: FakeKratos) -> None:
 
 
 def test_migrating(page: Run, fake: FakeKratos) -> None:
-    """The new dependency gives what the old one gave."""
+    """The new dependency returns the same identity as the old one."""
     names = page("docs/how-to/migrating.md")
     ada = fake.sign_in(fake.add_identity())
 
@@ -367,7 +367,7 @@ def test_migrating(page: Run, fake: FakeKratos) -> None:
 
 
 def test_troubleshooting(page: Run, fake: FakeKratos) -> None:
-    """The route tells why somebody is not let in, and what hides behind a stale token."""
+    """The route shows the outcome for each kind of credential, and that a token takes precedence over a cookie."""
     app = page("docs/how-to/troubleshooting.md").app
     ada, gone = (fake.sign_in(fake.add_identity(email)) for email in ("ada@example.test", "bob@example.test"))
     fake.revoke(gone.session)
@@ -387,5 +387,5 @@ def test_troubleshooting(page: Run, fake: FakeKratos) -> None:
 
 
 def test_deploying(page: Run) -> None:
-    """The health report is true of a guard that did nothing yet."""
+    """The health report of a new guard contains its initial state."""
     assert page("docs/how-to/deploying.md").health() == {"degraded": False, "breaker": "closed", "sessions": 0}
