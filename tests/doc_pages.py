@@ -1,7 +1,7 @@
-"""Runs the Python blocks of a page of the documentation, with a fake in the place of Kratos.
+"""Run the Python blocks of a documentation page with a fake Kratos.
 
 Every block fenced as `python` runs, in the order of the page and in one namespace. A block with a title is a file:
-it is written to an empty folder and imported, or handed to pytest where it is named like a test.
+it is written to an empty folder and imported, or passed to pytest if it is named like a test.
 """
 
 import importlib
@@ -39,9 +39,9 @@ class Block:
     """One Python block of a page.
 
     Attributes:
-        place: The page and the line where it starts.
-        title: The file it is, or None.
-        code: What it says.
+        place: The page and its first line.
+        title: The name of the file, or None.
+        code: The code.
     """
 
     place: str
@@ -55,7 +55,7 @@ def name_of(page: Path) -> str:
 
 
 def blocks_of(page: Path) -> list[Block]:
-    """Return the Python blocks of a page, in its order."""
+    """Return the Python blocks of a page, in order."""
     text = page.read_text(encoding="utf-8")
     found = []
     for match in _BLOCK.finditer(text):
@@ -65,16 +65,16 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 def run_page(page: str | Path, folder: Path, fake: FakeKratos, *, tests: bool = True) -> dict[str, Any]:
-    """Run a page's blocks and return the names that they made, and the modules under theirs.
+    """Run a page's blocks and return the names that they define, and the imported modules by name.
 
     Args:
         page: The page, or its path from the root of the project.
         folder: An empty folder for the blocks that are files.
-        fake: Whom the page's guards and clients ask.
-        tests: Whether pytest runs the files that are tests.
+        fake: The Kratos for the guards and clients of the page.
+        tests: Whether to run the test files with pytest.
 
     Raises:
-        Exception: What a block raises.
+        Exception: If a block raises it.
     """
     names: dict[str, Any] = {"__name__": "page"}
     files = [block for block in blocks_of(ROOT / page) if block.title is not None]
@@ -127,7 +127,7 @@ def _run_tests(folder: Path) -> None:
 
 @contextmanager
 def asking(fake: FakeKratos) -> Iterator[None]:
-    """Let every guard and client that is made meanwhile without a transport ask the fake."""
+    """Connect every guard and client that is created without a transport to the fake."""
     transport = httpx2.ASGITransport(app=fake.app)
 
     class GuardOnFake(OryGuard):

@@ -1,4 +1,4 @@
-"""The documentation: its code runs, and it has a place for every public name, setting, event and error code."""
+"""The code in the documentation runs, and every public name, setting, event and error code is documented."""
 
 import ast
 import dataclasses
@@ -27,12 +27,12 @@ RENDERED = {
 
 
 def headings_of(page: Path) -> list[str]:
-    """Return the headings of a page that are names of something in the code, in its order."""
+    """Return the headings of a page that are names in the code, in order."""
     return re.findall(r"^##+ `([^`]+)`$", page.read_text(), re.MULTILINE)
 
 
 def sections_of(page: Path) -> dict[str, str]:
-    """Return what stands below each heading that is a name of something in the code."""
+    """Return the text below each heading of a page."""
     _, *parts = re.split(r"^##+ (.*)$", page.read_text(), flags=re.MULTILINE)
     return {heading.strip("`"): text for heading, text in zip(parts[::2], parts[1::2], strict=True)}
 
@@ -45,7 +45,7 @@ def public_names() -> Iterator[str]:
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
 def test_the_code_on_a_page_runs(page: Path, tmp_path: Path) -> None:
-    """Every Python block of the README and of the documentation runs, in the order of its page."""
+    """The Python blocks of the README and of each page run, in order."""
     run_page(page, tmp_path, FakeKratos(allowed_return_urls=("http://127.0.0.1:8000",)))
 
 
@@ -59,7 +59,7 @@ def imports_of(code: str) -> Iterator[tuple[str, str]]:
 
 
 def test_examples_use_public_names_only() -> None:
-    """No example imports what is not promised to stay."""
+    """Examples import only names that the deprecation policy covers."""
     private = [
         f"{block.place}: {module}.{name}"
         for page in WITH_CODE
@@ -73,7 +73,7 @@ def test_examples_use_public_names_only() -> None:
 
 @pytest.fixture(scope="module")
 def site() -> Path:
-    """The documentation, built with warnings as errors, and left in `site` for people."""
+    """The documentation, built in `site` with warnings as errors."""
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -91,7 +91,7 @@ def test_every_public_name_is_in_the_reference(site: Path) -> None:
 
 
 def test_what_the_reference_shows_is_public() -> None:
-    """Single names that the reference shows from other modules are in the `__all__` of these."""
+    """Names that the reference shows from other modules are in the `__all__` of those modules."""
     single = {name for name in RENDERED if name not in PUBLIC_MODULES}
     shown = [(importlib.import_module(module), name) for module, _, name in (one.rpartition(".") for one in single)]
 
@@ -100,7 +100,7 @@ def test_what_the_reference_shows_is_public() -> None:
 
 @pytest.mark.docs
 def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
-    """No page asks a browser for a script, a style, a font or a picture of another host."""
+    """Pages load scripts, styles, fonts and images from their own host only."""
     loaded = re.compile(
         r'(?:<script[^>]+src|<img[^>]+src|<link[^>]+rel="(?:stylesheet|icon|preconnect)"[^>]+href)="(?:https?:)?//'
     )
@@ -109,7 +109,7 @@ def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
 
 
 def test_every_setting_has_a_heading() -> None:
-    """The settings page has each setting in the order of the class, with its variable and its default."""
+    """The settings page lists each setting in the order of the class, with its variable and default."""
     sections = sections_of(REFERENCE / "settings.md")
 
     assert headings_of(REFERENCE / "settings.md") == list(GuardSettings.model_fields)
@@ -123,7 +123,7 @@ def test_every_setting_has_a_heading() -> None:
 
 
 def test_every_event_has_a_heading() -> None:
-    """The events page has each event's stable name, with its class and its fields."""
+    """The events page lists each event by its stable name, with its class and fields."""
     found = {getattr(events, name) for name in events.__all__} - {events.Event}
     classes = [kind for kind in found if isinstance(kind, type) and issubclass(kind, events.Event)]
     sections = sections_of(REFERENCE / "events.md")
@@ -135,7 +135,7 @@ def test_every_event_has_a_heading() -> None:
 
 
 def test_every_error_code_has_a_heading() -> None:
-    """The errors page has each code, with the class that carries it and its status."""
+    """The errors page lists each code, with its class and status."""
     classes = [getattr(exceptions, name) for name in exceptions.__all__ if name != "Failure"]
     sections = sections_of(REFERENCE / "errors.md")
 
@@ -147,7 +147,7 @@ def test_every_error_code_has_a_heading() -> None:
 
 
 def test_every_promise_names_tests_that_exist() -> None:
-    """The promises of the security page are numbered, and each names at least one test, by file and function."""
+    """The promises on the security page are numbered, and each names at least one existing test."""
     text = (DOCS / "security.md").read_text()
     _, *parts = re.split(r"^\*\*(\d+)\. ", text.partition("## Residual risks")[0], flags=re.MULTILINE)
     proved = {int(number): "`tests/" in promise for number, promise in zip(parts[::2], parts[1::2], strict=True)}

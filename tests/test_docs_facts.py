@@ -1,4 +1,4 @@
-"""What the documentation names outside of its Python code exists: commands and options, files, Kratos' keys."""
+"""Commands, options, files and Kratos keys in the documentation exist."""
 
 import json
 import re
@@ -21,13 +21,13 @@ def blocks_in(text: str, language: str) -> list[str]:
 
 
 def calls_in(text: str) -> list[list[str]]:
-    """Return the words after `ory-guard` in each call of it in a page's shell blocks."""
+    """Return the arguments of each `ory-guard` command in a page's shell blocks."""
     shell = "\n".join(blocks_in(text, "sh"))
     return [call.split() for call in re.findall(r"(?:^|[ /])ory-guard ([a-z][^|&\n]*)", shell, re.MULTILINE)]
 
 
 def test_every_call_of_ory_guard_has_real_options() -> None:
-    """Each command and each of its options in a shell block is one that there is."""
+    """Every command and option in a shell block exists."""
     commands = get_group(app).commands
     wrong = []
     calls = [(page, *call) for page, text in TEXTS.items() for call in calls_in(text)]
@@ -40,7 +40,7 @@ def test_every_call_of_ory_guard_has_real_options() -> None:
 
 
 def test_every_file_that_is_named_is_there() -> None:
-    """Paths in the project, wherever a page names one, lead somewhere."""
+    """Every path of the project that a page contains exists."""
     texts = TEXTS | {name_of(file): file.read_text(encoding="utf-8") for file in FILES}
     named = {
         (page, path)
@@ -53,7 +53,7 @@ def test_every_file_that_is_named_is_there() -> None:
 
 
 def test_every_block_of_json_is_json() -> None:
-    """With the characters that stand for what was left out inside of its texts."""
+    """An ellipsis for omitted text appears only inside of strings."""
     blocks = [block for text in TEXTS.values() for block in blocks_in(text, "json")]
 
     assert len([json.loads(block) for block in blocks]) >= 3
@@ -61,7 +61,7 @@ def test_every_block_of_json_is_json() -> None:
 
 @pytest.mark.parametrize("page", [page for page, text in TEXTS.items() if blocks_in(text, "toml")])
 def test_the_fake_takes_what_is_written_for_it(page: str, tmp_path: Path) -> None:
-    """Kratos' keys in TOML, as the fake's `--config` reads them."""
+    """The option `--config` of the fake reads Kratos' keys in TOML blocks."""
     for block in blocks_in(TEXTS[page], "toml"):
         (tmp_path / "kratos.toml").write_text(block)
 
