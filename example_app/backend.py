@@ -7,7 +7,7 @@ from typing import Final
 import httpx2
 
 from ory_guard import GuardSettings
-from ory_guard.settings import ENVIRONMENT_PREFIX
+from ory_guard.guard.settings import ENVIRONMENT_PREFIX
 from ory_guard.testing import FakeKratos, OidcProvider
 
 __all__ = ["MOUNT", "Backend", "embedded", "from_environment"]

@@ -12,7 +12,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ory_guard.settings import GuardSettings, origin_of
+from ory_guard.guard.settings import GuardSettings
+from ory_guard.kratos.urls import origin_of
 
 __all__ = ["Beside", "OneHost", "SecurityHeaders"]
 

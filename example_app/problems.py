@@ -10,8 +10,8 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from example_app.site import go_on, kratos_url, site_of
-from ory_guard.answers import answer_refusal, is_navigation
 from ory_guard.exceptions import KratosAPIError, KratosRateLimited, KratosUnavailable, Refusal, RequirementNotMet
+from ory_guard.starlette import is_navigation, refusal_handler
 
 __all__ = ["add_problem_pages"]
 
@@ -42,7 +42,7 @@ async def _refused(connection: HTTPConnection, refusal: Exception) -> Any:
         response = site.page(request, "unverified.html", {"gate": 'require(verified="email")'}, status_code=403)
         response.headers["cache-control"] = "no-store"
         return response
-    return await answer_refusal(connection, refusal)
+    return await refusal_handler(connection, refusal)
 
 
 async def _kratos_unavailable(request: Request, error: Exception) -> Response:

@@ -25,7 +25,7 @@ from ory_guard.events import (
     WhoamiAnswered,
 )
 from ory_guard.exceptions import Failure, Refusal
-from ory_guard.outcomes import Authenticated, Outcome
+from ory_guard.models import Authenticated, Outcome
 
 __all__ = ["AroundGuard", "InsideGuard", "Trail", "Visit"]
 

@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from ory_guard import GuardSettings
-from ory_guard.redirects import safe_return_to
+from ory_guard.starlette import safe_return_to
 
 __all__ = ["safe_path", "safe_url"]
 

@@ -14,6 +14,7 @@ __all__ = [
     "OrySessionMiddleware",
     "Outcome",
     "Rejected",
+    "Requirement",
     "SecondFactorRequired",
     "Session",
     "Unavailable",
@@ -22,22 +23,31 @@ __all__ = [
 # Imported when they are first asked for: pytest loads this package for its plugin in every run, and the client
 # needs none of the guard.
 _HOMES: Final = {
-    "OryGuard": "guard",
-    "OrySessionMiddleware": "middleware",
-    "Identity": "models",
-    "Session": "models",
-    "GuardSettings": "settings",
+    "OryGuard": "guard.guard",
+    "OrySessionMiddleware": "guard.middleware",
+    "Requirement": "guard.requirements",
+    "GuardSettings": "guard.settings",
+    "Identity": "models.session",
+    "Session": "models.session",
 } | dict.fromkeys(
-    ["Anonymous", "Authenticated", "Outcome", "Rejected", "SecondFactorRequired", "Unavailable"], "outcomes"
+    ["Anonymous", "Authenticated", "Outcome", "Rejected", "SecondFactorRequired", "Unavailable"], "models.outcomes"
 )
 
 
 if TYPE_CHECKING:
-    from ory_guard.guard import OryGuard
-    from ory_guard.middleware import OrySessionMiddleware
-    from ory_guard.models import Identity, Session
-    from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
-    from ory_guard.settings import GuardSettings
+    from ory_guard.guard.guard import OryGuard
+    from ory_guard.guard.middleware import OrySessionMiddleware
+    from ory_guard.guard.requirements import Requirement
+    from ory_guard.guard.settings import GuardSettings
+    from ory_guard.models.outcomes import (
+        Anonymous,
+        Authenticated,
+        Outcome,
+        Rejected,
+        SecondFactorRequired,
+        Unavailable,
+    )
+    from ory_guard.models.session import Identity, Session
 else:
     # A type checker that saw this would take any name for one of ours.
     def __getattr__(name: str) -> Any:

@@ -12,11 +12,11 @@ from hmac import compare_digest
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
-from ory_guard.answers import Answer
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.gate import header
-from ory_guard.guard import OryGuard
-from ory_guard.ids import normalize_id
+from ory_guard.guard.context import header
+from ory_guard.guard.guard import OryGuard
+from ory_guard.guard.responses.refusals import Answer
+from ory_guard.models.ids import normalize_id
 
 __all__ = ["WebhookReceiver"]
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
-from in_memory_telemetry import InMemoryTelemetry
-from memory_store import SOON, Shelf
-from worker_bench import Worker
+from support.in_memory_telemetry import InMemoryTelemetry
+from support.memory_store import SOON, Shelf
+from support.worker_bench import Worker
 
 from ory_guard.testing import FakeKratos, ManualClock
 
@@ -54,7 +54,7 @@ def store_timeout() -> Iterator[Callable[[float], None]]:
     with pytest.MonkeyPatch.context() as patch:
 
         def set_to(seconds: float) -> None:
-            patch.setattr("ory_guard.store_link.PATIENCE", seconds)
+            patch.setattr("ory_guard.cache.store_connection.PATIENCE", seconds)
 
         set_to(SOON)
         yield set_to

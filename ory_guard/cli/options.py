@@ -9,7 +9,7 @@ import typer
 from ory_guard import __version__
 
 if TYPE_CHECKING:
-    from ory_guard.settings import GuardSettings
+    from ory_guard.guard.settings import GuardSettings
 
 __all__ = [
     "COOKIE_VARIABLE",
@@ -145,7 +145,7 @@ def settings_from(**given: str | None) -> "GuardSettings":
     Raises:
         ConfigurationError: A setting is wrong.
     """
-    from ory_guard.settings import ENVIRONMENT_PREFIX, GuardSettings  # noqa: PLC0415 - not needed for --help
+    from ory_guard.guard.settings import ENVIRONMENT_PREFIX, GuardSettings  # noqa: PLC0415 - not needed for --help
 
     variables = {ENVIRONMENT_PREFIX + name.upper(): value for name, value in given.items() if value is not None}
     before = {name: os.environ.get(name) for name in variables}

@@ -12,10 +12,11 @@ from typing import Any
 
 import typer
 
-from ory_guard.audit import AuditedRoute, audit_routes, open_routes, unused_names
 from ory_guard.cli.errors import CommandFailed, ExitCode
 from ory_guard.cli.output import columns, print_error, print_json, print_line
 from ory_guard.exceptions import ConfigurationError
+from ory_guard.starlette import AuditedRoute, audit_routes
+from ory_guard.starlette.audit import open_routes, unused_names
 
 __all__ = ["load", "run"]
 

@@ -8,9 +8,9 @@ from ory_guard.cli.errors import CommandFailed, ExitCode
 from ory_guard.cli.options import COOKIE_VARIABLE, TOKEN_VARIABLE, settings_from
 from ory_guard.cli.output import print_json, print_line, spinner
 from ory_guard.cli.session_output import session_lines
-from ory_guard.guard import OryGuard
-from ory_guard.outcomes import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
-from ory_guard.settings import GuardSettings
+from ory_guard.guard.guard import OryGuard
+from ory_guard.guard.settings import GuardSettings
+from ory_guard.models import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
 
 __all__ = ["run"]
 

@@ -26,7 +26,7 @@ from ory_guard.exceptions import (
     OryGuardError,
     SessionAlreadyAvailable,
 )
-from ory_guard.whoami import Answer, retry_after_seconds
+from ory_guard.kratos.session_parser import Answer, retry_after_seconds
 
 __all__ = ["error_for"]
 

@@ -13,8 +13,8 @@ from ory_guard.client.operations.table import AllOperations
 from ory_guard.client.request_builder import Body, build_request
 from ory_guard.client.transport import Wire
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.settings import service_url
-from ory_guard.whoami import Answer
+from ory_guard.kratos.session_parser import Answer
+from ory_guard.kratos.urls import service_url
 
 __all__ = ["FrontendClient", "FrontendResponses"]
 

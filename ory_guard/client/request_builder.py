@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from ory_guard.client.operations.operation import Operation
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.ids import normalize_id
+from ory_guard.models.ids import normalize_id
 
 __all__ = ["Body", "build_request"]
 

@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 import httpx2
 
-from ory_guard.whoami import Answer
+from ory_guard.kratos.session_parser import Answer
 
 __all__ = ["Response", "make_response", "set_cookie_values"]
 

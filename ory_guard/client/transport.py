@@ -10,10 +10,10 @@ from typing import Final
 
 import httpx2
 
+from ory_guard._event_loop import LoopLocal
 from ory_guard.exceptions import KratosProtocolError, KratosTimeout, KratosUnavailable
-from ory_guard.loops import PerLoop
-from ory_guard.upstream import headers_hidden
-from ory_guard.whoami import Answer
+from ory_guard.kratos.session_parser import Answer
+from ory_guard.kratos.whoami import suppress_header_logs
 
 __all__ = ["MAX_RESPONSE_BYTES", "Wire"]
 
@@ -32,7 +32,7 @@ class Wire:
 
     def __init__(self, transport: httpx2.AsyncBaseTransport | None, *, timeout: float, secure: bool) -> None:
         self._timeout = timeout
-        self._transports = PerLoop(_opener(transport, secure=secure), _Owned.aclose)
+        self._transports = LoopLocal(_opener(transport, secure=secure), _Owned.aclose)
 
     async def send(self, name: str, request: httpx2.Request) -> Answer:
         """Return the whole response.
@@ -50,7 +50,7 @@ class Wire:
         try:
             async with asyncio.timeout(self._timeout):
                 kept = await self._transports.get()
-                with headers_hidden():
+                with suppress_header_logs():
                     return await _exchange(name, kept.transport, request)
         except (TimeoutError, httpx2.TimeoutException):
             raise KratosTimeout(f"{name}: no response from Kratos within {self._timeout:g} s") from None

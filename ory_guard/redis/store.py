@@ -15,12 +15,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 
+from ory_guard._event_loop import LoopLocal
+from ory_guard.cache.store import StoredSession
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.loops import PerLoop
 from ory_guard.redis.sealing import Seal, Unreadable
 from ory_guard.redis.subscription import messages_of
 from ory_guard.redis.values import ids_in, session_in, time_in, value_of
-from ory_guard.session_store import StoredSession
 
 __all__ = ["RedisSessionStore"]
 
@@ -102,7 +102,9 @@ class RedisSessionStore:
         self._url = url
         self._max_connections = max_connections
         self._pool()  # so that a wrong URL is told now
-        self._connections: PerLoop[_Connections] = PerLoop(lambda: _Connections(self._pool()), _Connections.aclose)
+        self._connections: LoopLocal[_Connections] = LoopLocal(
+            lambda: _Connections(self._pool()), _Connections.aclose
+        )
 
     def __repr__(self) -> str:
         return f"<RedisSessionStore {self._prefix}>"

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from ory_guard.session_store import StoredSession
+from ory_guard.cache.store import StoredSession
 
 __all__ = ["ids_in", "session_in", "time_in", "value_of"]
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from ory_guard.events import Event
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.guard import OryGuard
+from ory_guard.guard.guard import OryGuard
 from ory_guard.telemetry.event_log import EventLog
 
 try:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from ory_guard.settings import GuardSettings
+from ory_guard.guard.settings import GuardSettings
 
 __all__ = [
     "CACHE_RESULT",

@@ -28,7 +28,7 @@ from ory_guard.events import (
     TokenVerified,
     WhoamiAnswered,
 )
-from ory_guard.guard import OryGuard
+from ory_guard.guard.guard import OryGuard
 from ory_guard.telemetry.attributes import (
     CACHE_RESULT,
     ERROR_TYPE,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ory_guard.token_checks import VerifiedToken
+from ory_guard.guard.jwt import VerifiedToken
 
 __all__ = ["ClaimsValidator"]
 

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from joserfc.jwk import Key
 
-from ory_guard.cache import Clock
-from ory_guard.loops import PerLoop
-from ory_guard.token_checks import KeysUnavailable
+from ory_guard._event_loop import LoopLocal
+from ory_guard.guard.jwt import JWKSUnavailable
+from ory_guard.models.clock import Clock
 from ory_guard.tokens.jwks import KeyRing, read_jwks
 
 __all__ = ["KeySource", "RefreshingKeys", "StaticKeys"]
@@ -27,7 +27,7 @@ class KeySource(Protocol):
         """Return the keys with this `kid`.
 
         Raises:
-            KeysUnavailable: If keys are unavailable.
+            JWKSUnavailable: If keys are unavailable.
         """
         ...
 
@@ -99,13 +99,13 @@ class RefreshingKeys:
         self._ring: KeyRing | None = None
         self._read_at = 0.0
         self._attempted_at: float | None = None
-        self._refreshes: PerLoop[_Refresh] = PerLoop(_Refresh, _Refresh.aclose)
+        self._refreshes: LoopLocal[_Refresh] = LoopLocal(_Refresh, _Refresh.aclose)
 
     async def find(self, kid: str, clock: Clock) -> tuple[Key, ...]:
         """Return the keys with this `kid`, after a refresh if it is unknown.
 
         Raises:
-            KeysUnavailable: If keys are unavailable or older than `max_stale`.
+            JWKSUnavailable: If keys are unavailable or older than `max_stale`.
         """
         age = clock.monotonic() - self._read_at
         if self._ring is None or age > self._max_stale or kid not in self._ring:
@@ -113,7 +113,7 @@ class RefreshingKeys:
         elif age > self._refresh_after:
             await self._refresh(clock, wait=False)
         if self._ring is None or clock.monotonic() - self._read_at > self._max_stale:
-            raise KeysUnavailable
+            raise JWKSUnavailable
         return self._ring.get(kid, ())
 
     async def _refresh(self, clock: Clock, *, wait: bool) -> None:

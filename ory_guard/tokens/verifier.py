@@ -8,14 +8,14 @@ from typing import Any, Final
 from joserfc import jws
 from joserfc.jwk import Key
 
-from ory_guard.cache import Clock
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.fetch import Document
-from ory_guard.token_checks import VerifiedToken
+from ory_guard.guard.jwt import VerifiedToken
+from ory_guard.kratos.fetch import Document
+from ory_guard.kratos.whoami import Transport
+from ory_guard.models.clock import Clock
 from ory_guard.tokens.claims import ClaimsValidator
 from ory_guard.tokens.jwks import ALGORITHMS, key_matches, read_jwks
 from ory_guard.tokens.key_source import KeySource, RefreshingKeys, StaticKeys
-from ory_guard.upstream import Transport
 
 __all__ = ["TokenVerifier"]
 
@@ -86,7 +86,7 @@ class TokenVerifier:
         """Return the session of a token, or None if the token is not valid.
 
         Raises:
-            KeysUnavailable: If keys are unavailable.
+            JWKSUnavailable: If keys are unavailable.
         """
         signed = self._parse(token)
         if signed is None:

@@ -16,10 +16,10 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from ory_guard import GuardSettings, OryGuard, OrySessionMiddleware, Session
-from ory_guard.cache import Clock
+from ory_guard.cache import SessionStore
 from ory_guard.fastapi import install, require, require_session
-from ory_guard.session_store import SessionStore
-from ory_guard.token_checks import TokenSource
+from ory_guard.guard.jwt import TokenVerifierProtocol
+from ory_guard.models import Clock
 
 __all__ = [
     "BARE",
@@ -63,7 +63,7 @@ def new_guard(
     transport: httpx2.AsyncBaseTransport | None = None,
     clock: Clock | None = None,
     store: SessionStore | None = None,
-    tokens: TokenSource | None = None,
+    tokens: TokenVerifierProtocol | None = None,
     **settings: Any,
 ) -> OryGuard:
     """Return a guard with production's settings, save that nothing kept ends within a run."""

@@ -8,7 +8,7 @@ from time import perf_counter, process_time, time
 from typing import Any, Final
 
 from joserfc import jwk, jwt
-from redis_server import BINARY, RedisServer
+from support.redis_server import BINARY, RedisServer
 
 from benchmarks.applications import new_guard
 from benchmarks.report import Effort, Section, compare, measurement
@@ -28,7 +28,7 @@ _FROM_KRATOS: Final = "asked of Kratos (static, on loopback)"
 _FROM_REDIS: Final = "found in Redis (on loopback)"
 _FROM_TOKEN: Final = "a JWT (ES256), verified"
 
-Check = Callable[[], Awaitable[bool]]
+AuthContext = Callable[[], Awaitable[bool]]
 
 
 async def _source(guard: OryGuard, headers: Headers) -> str | None:
@@ -37,7 +37,7 @@ async def _source(guard: OryGuard, headers: Headers) -> str | None:
 
 
 @asynccontextmanager
-async def _kratos(base_url: str) -> AsyncIterator[Check]:
+async def _kratos(base_url: str) -> AsyncIterator[AuthContext]:
     guard = new_guard(base_url, cache_ttl=0)
     tokens = cycle(_TOKENS)
 
@@ -49,7 +49,7 @@ async def _kratos(base_url: str) -> AsyncIterator[Check]:
 
 
 @asynccontextmanager
-async def _redis(base_url: str, server: RedisServer) -> AsyncIterator[Check]:
+async def _redis(base_url: str, server: RedisServer) -> AsyncIterator[AuthContext]:
     def worker(**settings: Any) -> OryGuard:
         return new_guard(
             base_url, store=RedisSessionStore(server.url, secrets=["a benchmark's secret" * 2]), **settings
@@ -71,7 +71,7 @@ async def _redis(base_url: str, server: RedisServer) -> AsyncIterator[Check]:
 
 
 @asynccontextmanager
-async def _token() -> AsyncIterator[Check]:
+async def _token() -> AsyncIterator[AuthContext]:
     key = jwk.ECKey.generate_key("P-256", {"kid": "benchmark", "alg": "ES256", "use": "sig"})
     now = int(time())
     template = {"iss": _ISSUER, "aud": "benchmark", "iat": now, "exp": now + 600, "sub": "an-identity"}

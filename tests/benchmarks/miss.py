@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import aiohttp
 import httpx2
+from support.adapters import parser_of, whoami_client_of
 
 from benchmarks.applications import new_guard
 from benchmarks.clock import StandingClock
@@ -21,10 +22,8 @@ from benchmarks.report import Effort, Section, compare, measurement
 from benchmarks.traffic import api_headers, http_scope
 from benchmarks.upstream import static_kratos
 from ory_guard import Authenticated, OryGuard, Session
-from ory_guard.credentials import Credential
-from ory_guard.flights import Fact, Flight, Flights
-from ory_guard.upstream import Upstream
-from ory_guard.whoami import WhoamiReader
+from ory_guard.cache.single_flight import CheckResult, InFlight, SingleFlight
+from ory_guard.models.credential import Credential
 
 __all__ = ["measure"]
 
@@ -85,7 +84,7 @@ def _credential(token: str) -> Credential:
 @asynccontextmanager
 async def _judged(base_url: str) -> AsyncIterator[Ask]:
     settings = new_guard(base_url).settings
-    upstream, reader = Upstream(settings, None), WhoamiReader(settings, None)
+    upstream, reader = whoami_client_of(settings, None), parser_of(settings, None)
 
     async def ask(token: str) -> Any:
         credential = _credential(token)
@@ -97,13 +96,13 @@ async def _judged(base_url: str) -> AsyncIterator[Ask]:
 
 @asynccontextmanager
 async def _flown(base_url: str) -> AsyncIterator[Ask]:
-    flights = Flights()
+    flights = SingleFlight()
 
     async def ask(token: str) -> Any:
-        async def check() -> Fact:
-            return Fact((await judged(token)).outcome, 0.0)
+        async def check() -> CheckResult:
+            return CheckResult((await judged(token)).outcome, 0.0)
 
-        flight = Flight(token.encode(), 0.0)
+        flight = InFlight(token.encode(), 0.0)
         flights.start(flight, check, joinable=True)
         return await flight.fact()
 

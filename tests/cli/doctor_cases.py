@@ -8,9 +8,9 @@ from typing import Any
 import httpx2
 
 from ory_guard import GuardSettings
-from ory_guard.cache import Clock
 from ory_guard.cli.doctor import CHECKS, DoctorContext, Finding, run_checks
 from ory_guard.cli.doctor.context import Probe
+from ory_guard.models import Clock
 from ory_guard.testing import FakeKratos, SignedIn
 
 APP = "http://127.0.0.1:4455"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from command_line import Ended, call
-from ports import free_port
+from support.ports import free_port
 
 from ory_guard.cli.errors import ExitCode
 from ory_guard.testing.fake_kratos import DEFAULT_PASSWORD as PASSWORD

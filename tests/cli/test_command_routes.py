@@ -187,7 +187,7 @@ def test_a_guarded_application_is_told_in_the_singular(tmp_path: Path) -> None:
     """One route is one route."""
     (tmp_path / "tiny.py").write_text(
         "from starlette.routing import Route, Router\n"
-        "from ory_guard.starlette import session_required\n"
+        "from ory_guard.starlette.session_required import session_required\n"
         "@session_required\nasync def page(request): ...\n"
         "app = Router([Route('/', page, methods=['POST'])])\n"
     )

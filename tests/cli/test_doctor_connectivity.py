@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from doctor_cases import adding, answering, findings_in, found, make_context
-from socket_kratos import hang_up, listening
+from support.socket_kratos import hang_up, listening
 
 from ory_guard.cli.doctor import CHECKS, Finding
 from ory_guard.cli.doctor.connectivity import check_reach

@@ -7,8 +7,8 @@ import pytest
 from doctor_cases import adding, answering, found, found_all, make_context, token_of
 
 from ory_guard.cli.doctor.context import json_object
+from ory_guard.kratos.session_parser import Answer
 from ory_guard.testing import FakeKratos, ManualClock
-from ory_guard.whoami import Answer
 
 
 def admin_with(version: object) -> Any:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from doctor_cases import answering, found, found_all, make_context, token_of
-from ports import free_port
-from redis_server import BINARY, WHY_NOT, RedisServer
+from support.ports import free_port
+from support.redis_server import BINARY, WHY_NOT, RedisServer
 
 from ory_guard.cli.doctor import Finding
 from ory_guard.testing import FakeKratos, ManualClock

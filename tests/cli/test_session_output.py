@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from stub_kratos import NOW, session_body
+from support.stub_kratos import NOW, session_body
 
 from ory_guard import Session
 from ory_guard.cli.session_output import ago, session_lines

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from ory_guard import client, models
+from ory_guard import client
+from ory_guard.models import session as models
 
 _PINNED = Path(__file__).parent.parent / "spec" / "openapi-frontend-v26.2.0.json"
 _SCHEMAS: dict[str, Any] = json.loads(_PINNED.read_text())["components"]["schemas"]

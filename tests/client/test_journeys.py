@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-from served_kratos import served_kratos
+from support.served_kratos import served_kratos
 
 from ory_guard.client import FrontendClient, UiNodeInputAttributes
 from ory_guard.client.models.flows import Flow

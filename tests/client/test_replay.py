@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import pytest
 from pydantic import BaseModel, ValidationError
 from recorded import Exchange, ScriptedTransport, exchanges, recorded_response
-from typed_calls import BODIES, HEADERS, NOT_MODELLED, arguments_of, bodies_of, is_typed_call
+from support.typed_calls import BODIES, HEADERS, NOT_MODELLED, arguments_of, bodies_of, is_typed_call
 
 from ory_guard import exceptions
 from ory_guard.client import FrontendClient

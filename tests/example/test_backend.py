@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from ports import free_port
+from support.ports import free_port
 
 from example_app.backend import from_environment
 from ory_guard.exceptions import ConfigurationError

@@ -6,7 +6,7 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
-from asgi_calls import NAVIGATE, call
+from support.asgi_calls import NAVIGATE, call
 
 from example_app.application import create_app
 from example_app.backend import Backend

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from asgi_calls import call
 from starlette.responses import PlainTextResponse
+from support.asgi_calls import call
 
 from example_app.front import OneHost
 

@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from asgi_calls import Application, websocket_scope
-from memory_store import SOON
+from support.asgi_calls import Application, websocket_scope
+from support.memory_store import SOON
 
 from example_app.token import fetch_token
 from ory_guard.exceptions import FlowInvalid

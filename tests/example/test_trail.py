@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from asgi_calls import call
+from support.asgi_calls import call
 
 from ory_guard.testing import Fault
 

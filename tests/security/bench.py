@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from httpx2 import AsyncHTTPTransport
-from memory_store import SOON, eventually
+from support.memory_store import SOON, eventually
 
 from ory_guard import Authenticated, GuardSettings, OryGuard, OrySessionMiddleware, Outcome
 

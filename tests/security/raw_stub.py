@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
-from memory_store import eventually
+from support.memory_store import eventually
 
 __all__ = [
     "ALICE",

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pytest
-from memory_store import SOON, eventually
-from redis_server import RedisServer
-from stub_kratos import Asked, StubKratos, Told, refused, session_body, settings_of, signed_in
+from support.memory_store import SOON, eventually
+from support.redis_server import RedisServer
+from support.stub_kratos import Asked, StubKratos, Told, refused, session_body, settings_of, signed_in
 
 from ory_guard import Authenticated, OryGuard, Outcome
 from ory_guard.redis import RedisSessionStore
@@ -38,7 +38,7 @@ def truth(asked: Asked) -> Told:
 def patient(seconds: float = 2.0) -> Iterator[None]:
     """Let guards wait for Redis: on a busy machine it may be late, and most tests are not about that."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ory_guard.store_link.PATIENCE", seconds)
+        patch.setattr("ory_guard.cache.store_connection.PATIENCE", seconds)
         yield
 
 

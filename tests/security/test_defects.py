@@ -32,13 +32,13 @@ _BEYOND: Final = (asyncio.CancelledError(), GeneratorExit(), _Odd())
 
 _IN_A_CHECK: Final[dict[str, Callable[[OryGuard], tuple[Any, str]]]] = {
     "finding the credential": lambda guard: (guard._lookup._reader, "find"),
-    "judging the credential": lambda guard: (guard._lookup._reader, "is_sendable"),
+    "judging the credential": lambda guard: (guard._lookup._reader, "is_valid"),
     "making the key": lambda guard: (guard._lookup, "key"),
     "looking in the cache": lambda guard: (guard._lookup.cache, "get"),
     "asking": lambda guard: (guard._lookup.checks, "ask"),
     "the breaker": lambda guard: (guard._lookup.checks.breaker, "held"),
     "the call": lambda guard: (guard._lookup.checks._upstream, "whoami"),
-    "reading the answer": lambda guard: (guard._lookup.checks._reader, "read"),
+    "reading the answer": lambda guard: (guard._lookup.checks._parser, "read"),
     "keeping the answer": lambda guard: (guard._lookup.cache, "put"),
 }
 _AT_THE_GATE: Final[dict[str, Callable[[OryGuard], tuple[Any, str]]]] = {

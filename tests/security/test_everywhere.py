@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
-from memory_store import SOON
+from support.memory_store import SOON
 
 from ory_guard import OryGuard
 

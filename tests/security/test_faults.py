@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
-from memory_store import SOON
+from support.memory_store import SOON
 
 from ory_guard import Authenticated, OryGuard
 

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.adapters import parser_of
 
 from ory_guard import (
     Anonymous,
@@ -22,9 +23,10 @@ from ory_guard import (
     SecondFactorRequired,
     Unavailable,
 )
-from ory_guard.credentials import Credential, CredentialReader
-from ory_guard.redirects import safe_return_to
-from ory_guard.whoami import Answer, WhoamiReader
+from ory_guard.guard.credentials import CredentialExtractor
+from ory_guard.guard.responses.redirects import safe_return_to
+from ory_guard.kratos.session_parser import Answer
+from ory_guard.models.credential import Credential
 
 from .harness import Reply, Request, call
 from .raw_stub import ALICE, BOB, session
@@ -112,7 +114,7 @@ def _guard() -> tuple[OryGuard, _InMemory]:
 def test_reading_a_credential_never_raises(headers: list[tuple[bytes, bytes]], tried: Counter[str]) -> None:
     """What comes out is a credential that was sent as it is and can be sent on, or none."""
     tried["property examples"] += 1
-    found = CredentialReader(SETTINGS).read(headers)
+    found = CredentialExtractor(SETTINGS).read(headers)
 
     if isinstance(found, Credential):
         assert any(found.value in value for name, value in headers if name in _CREDENTIALS)
@@ -297,7 +299,7 @@ def test_reading_an_answer_never_raises(
     body = json.dumps(document).encode()
     credential = Credential("cookie", b"ory_kratos_session", b"ck-A")
     now = datetime.now(UTC).timestamp()
-    reading = WhoamiReader(SETTINGS, None).read(
+    reading = parser_of(SETTINGS, None).read(
         Answer(status, [*headers, (b"content-type", b"application/json")], body), credential, now
     )
 
@@ -326,5 +328,5 @@ def test_any_bytes_are_an_outcome(
     tried["property examples"] += 1
     credential = Credential("x_session_token", b"", b"tok-A")
     for kind in ([], [(b"content-type", b"application/json")]):
-        reading = WhoamiReader(SETTINGS, None).read(Answer(status, [*headers, *kind], body), credential, 0.0)
+        reading = parser_of(SETTINGS, None).read(Answer(status, [*headers, *kind], body), credential, 0.0)
         assert not isinstance(reading.outcome, Authenticated)

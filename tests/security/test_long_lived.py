@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from memory_store import SOON
 from starlette.requests import Request as StarletteRequest
 from starlette.websockets import WebSocket
+from support.memory_store import SOON
 
 from ory_guard import GuardSettings, OryGuard, OrySessionMiddleware
 from ory_guard.models import Session
@@ -91,7 +91,7 @@ async def test_a_block_that_loses_its_cancellation_ends_all_the_same(
     kratos: RawKratos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As Python 3.11's `wait_for` can: it is cancelled again, and every cancellation is taken back."""
-    monkeypatch.setattr("ory_guard.watch._AGAIN", 0.01)
+    monkeypatch.setattr("ory_guard.guard.watch._AGAIN", 0.01)
     bench = Bench(kratos)
     lost = 0
 

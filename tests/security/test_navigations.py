@@ -7,7 +7,7 @@ import pytest
 
 from ory_guard import GuardSettings, OryGuard
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.redirects import login_url, safe_return_to
+from ory_guard.guard.responses.redirects import login_url, safe_return_to
 
 from .applications import KINDS, application
 from .harness import Reply, Request, Vigil, call, leaks, navigation

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
-from memory_store import eventually
+from support.memory_store import eventually
 
 from ory_guard import Authenticated, OrySessionMiddleware, Rejected, SecondFactorRequired
-from ory_guard.answers import Answer
 from ory_guard.exceptions import EnrollmentRequired, ReauthenticationRequired
+from ory_guard.guard.responses.refusals import Answer
 
 from .bench import Bench, TurnedClock, token
 from .harness import Request, Vigil, call, navigation, socket

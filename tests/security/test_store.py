@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from memory_store import SOON, eventually
-from redis_server import BINARY, WHY_NOT, RedisServer
-from stub_kratos import refused
+from support.memory_store import SOON, eventually
+from support.redis_server import BINARY, WHY_NOT, RedisServer
+from support.stub_kratos import refused
 
 from ory_guard import Authenticated, Rejected
 

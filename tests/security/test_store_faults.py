@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from memory_store import SOON, eventually
-from ports import free_port
-from redis_server import BINARY, WHY_NOT, RedisServer
-from stub_kratos import refused
+from support.memory_store import SOON, eventually
+from support.ports import free_port
+from support.redis_server import BINARY, WHY_NOT, RedisServer
+from support.stub_kratos import refused
 
-from ory_guard.credentials import Credential
+from ory_guard.models.credential import Credential
 from ory_guard.redis import RedisSessionStore
 
 from .store_bench import ALICE, SECRET, SESSIONS, Worker, line_to, patient, slowest, started, until_stored
@@ -87,7 +87,7 @@ async def test_redis_stands_still(server: RedisServer, tried: Counter[str]) -> N
 async def test_redis_is_slow(server: RedisServer, monkeypatch: pytest.MonkeyPatch, tried: Counter[str]) -> None:
     """One request finds out, and no other waits, though the subscription stands after a while."""
     tried["faults of the store"] += 1
-    monkeypatch.setattr("ory_guard.store_link._PATIENCE_TO_CONNECT", SOON)
+    monkeypatch.setattr("ory_guard.cache.store_connection._PATIENCE_TO_CONNECT", SOON)
     monkeypatch.setattr("ory_guard.redis.subscription._CONNECT", SOON)  # older clients take several round trips
     with patient(0.5):
         async with line_to(server.port, 0.8) as line:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 
 import httpx2
 import pytest
-from memory_store import MemoryStore, Shelf
-from stub_kratos import IDENTITY_ID, NOW, SESSION_ID, StubKratos, refused, settings_of, signed_in
+from support.memory_store import MemoryStore, Shelf
+from support.stub_kratos import IDENTITY_ID, NOW, SESSION_ID, StubKratos, refused, settings_of, signed_in
 
 from ory_guard import Authenticated, OryGuard
-from ory_guard.session_store import StoredSession
+from ory_guard.cache import StoredSession
 
 from .harness import Request
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import httpx2
 import pytest
-from memory_store import MemoryStore, Shelf, eventually
-from minting import AUDIENCE, ISSUER, claims_of, ec_key, jwks_of, raw_token, rsa_key, token_of
-from stub_kratos import NOW, SESSION_ID, StandingClock, StubKratos, refused, settings_of
+from support.memory_store import MemoryStore, Shelf, eventually
+from support.minting import AUDIENCE, ISSUER, claims_of, ec_key, jwks_of, raw_token, rsa_key, token_of
+from support.stub_kratos import NOW, SESSION_ID, StandingClock, StubKratos, refused, settings_of
 
 from ory_guard import Authenticated, OryGuard, OrySessionMiddleware, Outcome, Rejected, Unavailable
 from ory_guard.exceptions import Refusal, StepUpRequired

@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from served_kratos import served_kratos
 
 from ory_guard.testing import FakeKratos, ManualClock
+from support.served_kratos import served_kratos
 
 PUBLIC, ADMIN = "ORY_GUARD_LIVE_KRATOS", "ORY_GUARD_LIVE_KRATOS_ADMIN"
 IN_PROCESS_ADMIN = "http://127.0.0.1:4434"

@@ -3,8 +3,8 @@
 import logging
 
 import pytest
-from guard_bench import Bench
-from stub_kratos import SESSION_ID, TOKEN
+from support.guard_bench import Bench
+from support.stub_kratos import SESSION_ID, TOKEN
 
 from ory_guard.events import (
     BreakerChanged,

@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
-from guard_bench import Bench, request
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import REGISTRY, generate_latest
-from stub_kratos import signed_in
+from support.guard_bench import Bench, request
+from support.stub_kratos import signed_in
 
 from ory_guard.events import (
     CheckFailed,

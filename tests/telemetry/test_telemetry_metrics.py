@@ -6,13 +6,14 @@ import sys
 from typing import Any
 
 import pytest
-from guard_bench import Bench, request, requests
-from in_memory_telemetry import SERVER, InMemoryTelemetry
-from stub_kratos import SESSION_ID, guard_of, refused
+from support.guard_bench import Bench, request, requests
+from support.in_memory_telemetry import SERVER, InMemoryTelemetry
+from support.stub_kratos import SESSION_ID, guard_of, refused
 
-from ory_guard import events, lookup
+from ory_guard import events
 from ory_guard.events import (
     Event,
+    GuardStats,
     RevocationsDropped,
     RevocationsHeard,
     RevocationsSent,
@@ -22,7 +23,7 @@ from ory_guard.events import (
     notify,
 )
 from ory_guard.exceptions import ConfigurationError, Refusal
-from ory_guard.stats import GuardStats
+from ory_guard.guard import authentication as lookup
 from ory_guard.telemetry import instrument
 from ory_guard.telemetry.metrics import COUNTERS, DURATION, GAUGES
 
@@ -265,7 +266,7 @@ async def test_guard_without_listeners_creates_no_events(monkeypatch: pytest.Mon
 
 def test_guard_does_not_import_opentelemetry() -> None:
     """Only `ory_guard.telemetry` imports the extra."""
-    program = "import sys, ory_guard.guard, ory_guard.middleware; print('opentelemetry' in sys.modules)"
+    program = "import sys, ory_guard.guard.guard, ory_guard.guard.middleware; print('opentelemetry' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout == "False\n"

@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from guard_bench import Bench
-from in_memory_telemetry import SERVER, InMemoryTelemetry
 from opentelemetry.trace import SpanKind, StatusCode
-from stub_kratos import TOKEN, refused
+from support.guard_bench import Bench
+from support.in_memory_telemetry import SERVER, InMemoryTelemetry
+from support.stub_kratos import TOKEN, refused
 
 from ory_guard.events import SessionCacheMiss, StoreHit, TokenVerified, WhoamiAnswered, notify
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 import httpx2
 from support.flow_client import PASSWORD, FlowClient
 from support.kratos_servers import KratosServer
-from typed_calls import arguments_of, bodies_of, is_typed_call
+from support.typed_calls import arguments_of, bodies_of, is_typed_call
 
 from ory_guard.client import FrontendClient
 from ory_guard.exceptions import OryGuardError

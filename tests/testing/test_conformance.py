@@ -16,7 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 from support.kratos_servers import KratosServer, in_process, live, on_sockets
-from typed_calls import is_typed_call
+from support.typed_calls import is_typed_call
 
 from ory_guard.testing import OidcProvider
 

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-from served_kratos import listening_socket, serving
 from starlette.types import Message
 from support.flow_client import PASSWORD, FlowClient
+from support.served_kratos import listening_socket, serving
 
 from ory_guard.testing import FakeKratos, Fault, ManualClock
 

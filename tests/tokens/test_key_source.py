@@ -10,10 +10,10 @@ import httpx2
 import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey
-from memory_store import eventually
-from minting import AUDIENCE, ISSUER, claims_of, ec_key, jwks_of, rsa_key, token_of
-from stub_kratos import StandingClock
-from token_bench import KEY, TokenBench, verifier_of
+from support.memory_store import eventually
+from support.minting import AUDIENCE, ISSUER, claims_of, ec_key, jwks_of, rsa_key, token_of
+from support.stub_kratos import StandingClock
+from support.token_bench import KEY, TokenBench, verifier_of
 
 from ory_guard import Authenticated, Rejected, Unavailable
 from ory_guard.exceptions import ConfigurationError

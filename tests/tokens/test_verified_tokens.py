@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-from asgi_calls import http_scope
-from memory_store import MemoryStore, Shelf
-from minting import AUDIENCE, claims_of, ec_key, token_of
 from pydantic import BaseModel, ConfigDict
-from stub_kratos import (
+from support.asgi_calls import http_scope
+from support.memory_store import MemoryStore, Shelf
+from support.minting import AUDIENCE, claims_of, ec_key, token_of
+from support.stub_kratos import (
     IDENTITY_ID,
     NOW,
     SESSION_ID,
@@ -21,7 +21,7 @@ from stub_kratos import (
     signed_in,
     step,
 )
-from token_bench import KEY, TokenBench, bearer_scope, verifier_of
+from support.token_bench import KEY, TokenBench, bearer_scope, verifier_of
 
 from ory_guard import Authenticated, GuardSettings, OryGuard, Rejected, Unavailable
 from ory_guard.events import TokenVerified

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from math import exp
 from typing import Final
 
-from redis_server import RedisServer
-from stub_kratos import IDENTITY_ID, SESSION_ID, session_body
+from support.redis_server import RedisServer
+from support.stub_kratos import IDENTITY_ID, SESSION_ID, session_body
 
+from ory_guard.cache import StoredSession
 from ory_guard.redis import RedisSessionStore
 from ory_guard.redis.store import _GET, _PUT
-from ory_guard.session_store import StoredSession
 
 from .fleet import Fleet, Line
 from .kratos import CountingKratos

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from ports import free_port
+from support.ports import free_port
 
 __all__ = ["Answer", "Fleet", "Line"]
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from redis_server import BINARY, WHY_NOT, RedisServer
+from support.redis_server import BINARY, WHY_NOT, RedisServer
 
 from .fleet import Fleet, Line
 from .kratos import CountingKratos

@@ -13,7 +13,7 @@ from ory_guard.cli.doctor.context import (
     skipped,
     text_header,
 )
-from ory_guard.settings import origin_of
+from ory_guard.kratos.urls import origin_of
 
 __all__ = ["check_base_url", "check_cors", "check_return_to"]
 

@@ -14,7 +14,8 @@ from ory_guard.cli.doctor.context import Level, Probe
 from ory_guard.cli.errors import CommandFailed, ExitCode
 from ory_guard.cli.options import settings_from
 from ory_guard.cli.output import print_json, print_labelled, print_line, spinner
-from ory_guard.settings import ENVIRONMENT_PREFIX, GuardSettings, service_url
+from ory_guard.guard.settings import ENVIRONMENT_PREFIX, GuardSettings
+from ory_guard.kratos.urls import service_url
 
 __all__ = ["make_context", "run"]
 

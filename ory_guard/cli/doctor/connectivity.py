@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from ory_guard.cli.doctor.context import DoctorContext, Finding, error_object, ok, problem, text_header
 from ory_guard.exceptions import KratosUnavailable
-from ory_guard.whoami import Answer
+from ory_guard.kratos.session_parser import Answer
 
 __all__ = ["check_reach"]
 

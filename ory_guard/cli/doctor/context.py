@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import httpx2
 
-from ory_guard.cache import Clock, SystemClock
 from ory_guard.cli.credential_input import Header
 from ory_guard.client.transport import Wire
-from ory_guard.settings import GuardSettings
-from ory_guard.whoami import Answer
+from ory_guard.guard.settings import GuardSettings
+from ory_guard.kratos.session_parser import Answer
+from ory_guard.models import Clock, SystemClock
 
 __all__ = [
     "DoctorContext",

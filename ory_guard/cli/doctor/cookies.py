@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from ory_guard.cli.doctor.context import DoctorContext, Finding, notice, ok, problem, skipped
-from ory_guard.whoami import Answer
+from ory_guard.kratos.session_parser import Answer
 
 __all__ = ["check_cookie_domain", "check_same_site"]
 

@@ -6,7 +6,7 @@ from typing import Any
 from ory_guard.cli.credential_input import Header
 from ory_guard.cli.doctor.context import DoctorContext, Finding, json_object, ok, problem, skipped
 from ory_guard.cli.doctor.session import find_session
-from ory_guard.fetch import Document
+from ory_guard.kratos.fetch import Document
 
 __all__ = ["check_jwks"]
 

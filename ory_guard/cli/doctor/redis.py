@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ory_guard.cache.store_connection import PATIENCE
 from ory_guard.cli.doctor.context import DoctorContext, Finding, notice, ok, problem, skipped
-from ory_guard.store_link import PATIENCE
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

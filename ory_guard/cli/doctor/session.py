@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ory_guard.cli.credential_input import Header
 from ory_guard.cli.doctor.context import DoctorContext, Finding, error_object, json_object, ok, problem, skipped
-from ory_guard.whoami import Answer
+from ory_guard.kratos.session_parser import Answer
 
 __all__ = ["check_cookie_name", "check_required_aal", "find_session"]
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, Tag
 
 from ory_guard.client.models.fields import FrontendModel, discriminate_by
-from ory_guard.models import EnumText
+from ory_guard.models.session import EnumText
 
 __all__ = [
     "ContinueWith",

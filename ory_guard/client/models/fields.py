@@ -5,7 +5,8 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator
 
-from ory_guard.models import KratosModel, freeze
+from ory_guard.models.frozen import freeze
+from ory_guard.models.session import KratosModel
 
 __all__ = ["FrontendModel", "FrozenMapping", "FrozenValue", "ListOrNull", "discriminate_by"]
 

@@ -6,7 +6,7 @@ from ory_guard.client.models.continue_with import ContinueWith
 from ory_guard.client.models.fields import FrontendModel, FrozenMapping, ListOrNull
 from ory_guard.client.models.oauth2 import OAuth2LoginRequest
 from ory_guard.client.models.ui_nodes import UiContainer
-from ory_guard.models import EnumText, Identity, Timestamp
+from ory_guard.models.session import EnumText, Identity, Timestamp
 
 __all__ = ["Flow", "LoginFlow", "RecoveryFlow", "RegistrationFlow", "SettingsFlow", "VerificationFlow"]
 

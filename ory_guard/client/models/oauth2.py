@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from ory_guard.client.models.fields import FrontendModel, FrozenValue, ListOrNull
-from ory_guard.models import EnumText, Timestamp
+from ory_guard.models.session import EnumText, Timestamp
 
 __all__ = ["OAuth2Client", "OAuth2LoginRequest", "OAuth2OpenIdConnectContext"]
 

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, RootModel
 
 from ory_guard.client.models.continue_with import ContinueWith
 from ory_guard.client.models.fields import FrontendModel, FrozenMapping, ListOrNull
-from ory_guard.models import AuthenticationMethod, Device, EnumText, Identity, Session, Timestamp
+from ory_guard.models.session import AuthenticationMethod, Device, EnumText, Identity, Session, Timestamp
 
 __all__ = [
     "AnySession",

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, Tag
 
 from ory_guard.client.models.fields import FrontendModel, FrozenMapping, FrozenValue, ListOrNull, discriminate_by
-from ory_guard.models import EnumText
+from ory_guard.models.session import EnumText
 
 __all__ = [
     "UiContainer",

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from ory_guard.client.models.results import DeleteMySessionsCount, SessionsPage
 from ory_guard.client.operations.descriptor import Operations, operation
-from ory_guard.models import Session
+from ory_guard.models.session import Session
 
 __all__ = ["SessionOperations"]
 

@@ -1,0 +1,132 @@
+"""The composition of a session checker from the settings of a guard."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ory_guard.cache.session_cache import SessionCache
+from ory_guard.cache.shared_cache import SharedSessionCache
+from ory_guard.cache.store import SessionStore
+from ory_guard.events import Listeners
+from ory_guard.guard.jwt import JWTAuthenticator, TokenVerifierProtocol
+from ory_guard.guard.session_check import SessionChecker
+from ory_guard.guard.settings import GuardSettings
+from ory_guard.kratos.session_parser import SessionParser
+from ory_guard.kratos.whoami import Transport, WhoamiClient
+from ory_guard.models.clock import Clock
+from ory_guard.models.credential import Credential
+
+__all__ = ["build_session_checker"]
+
+
+def build_session_checker(
+    settings: GuardSettings,
+    *,
+    traits: type[Any] | None,
+    transport: Transport | None,
+    store: SessionStore | None,
+    tokens: TokenVerifierProtocol | None,
+    cache: SessionCache,
+    keys_for: Callable[[Credential], list[bytes]],
+    longest: float,
+    clock: Clock,
+    listeners: Listeners,
+    on_revocation: Callable[[], None],
+) -> SessionChecker:
+    """Return the session checker of a guard, with its shared cache and its JWT authenticator.
+
+    Raises:
+        ConfigurationError: If there are `tokens` and `bearer` is not accepted, or if the traits model is mutable.
+    """
+    parser = SessionParser(
+        traits,
+        cache_ttl=settings.cache_ttl,
+        negative_ttl=settings.negative_ttl,
+        clock_skew=settings.clock_skew,
+    )
+    shared_cache = None
+    if store is not None:
+        shared_cache = _build_shared_cache(
+            settings,
+            store,
+            cache=cache,
+            parser=parser,
+            keys_for=keys_for,
+            longest=longest,
+            clock=clock,
+            listeners=listeners,
+            on_revocation=on_revocation,
+        )
+    jwt = None
+    if tokens is not None:
+        jwt = _build_jwt_authenticator(
+            settings, tokens, parser, shared_cache, cache=cache, clock=clock, listeners=listeners
+        )
+    return SessionChecker(
+        _build_whoami_client(settings, transport),
+        parser=parser,
+        cache=cache,
+        timeout=settings.timeout,
+        clock=clock,
+        listeners=listeners,
+        second=shared_cache,
+        tokens=jwt,
+    )
+
+
+def _build_shared_cache(
+    settings: GuardSettings,
+    store: SessionStore,
+    *,
+    cache: SessionCache,
+    parser: SessionParser,
+    keys_for: Callable[[Credential], list[bytes]],
+    longest: float,
+    clock: Clock,
+    listeners: Listeners,
+    on_revocation: Callable[[], None],
+) -> SharedSessionCache:
+    return SharedSessionCache(
+        store,
+        cache=cache,
+        parser=parser,
+        keys_for=keys_for,
+        cache_ttl=settings.cache_ttl,
+        disconnected_ttl=settings.disconnected_ttl,
+        clock_skew=settings.clock_skew,
+        longest=longest,
+        clock=clock,
+        listeners=listeners,
+        on_revocation=on_revocation,
+    )
+
+
+def _build_whoami_client(settings: GuardSettings, transport: Transport | None) -> WhoamiClient:
+    return WhoamiClient(
+        settings.kratos_public_url,
+        timeout=settings.timeout,
+        max_response_bytes=settings.max_response_bytes,
+        max_concurrency=settings.max_upstream_concurrency,
+        keep_alive=settings.keep_alive,
+        transport=transport,
+    )
+
+
+def _build_jwt_authenticator(
+    settings: GuardSettings,
+    tokens: TokenVerifierProtocol,
+    parser: SessionParser,
+    shared_cache: SharedSessionCache | None,
+    *,
+    cache: SessionCache,
+    clock: Clock,
+    listeners: Listeners,
+) -> JWTAuthenticator:
+    return JWTAuthenticator(
+        tokens,
+        settings=settings,
+        parser=parser,
+        cache=cache,
+        clock=clock,
+        listeners=listeners,
+        second=shared_cache,
+    )

@@ -1,0 +1,242 @@
+"""Detect declarations that FastAPI reads differently from how they look.
+
+FastAPI calls any dependency and reads any other parameter from the request. A gate factory without its call, a gate
+class without an instance, or a parameter of type `Session` is therefore an open route. These functions recognize
+such declarations; `ory_guard.guard.route_check` applies them to an application.
+"""
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, NoReturn, TypeVar, Union, get_args, get_origin
+from weakref import WeakKeyDictionary, ref
+
+from pydantic import TypeAdapter
+
+from ory_guard.exceptions import ConfigurationError
+from ory_guard.guard.requirements import Requirement
+from ory_guard.models.outcomes import (
+    Anonymous,
+    Authenticated,
+    Rejected,
+    SecondFactorRequired,
+    SessionAuth,
+    SessionUser,
+    Unavailable,
+)
+from ory_guard.models.session import Identity, Session
+
+__all__ = [
+    "FROM_APPLICATION",
+    "Gate",
+    "MustBeCalled",
+    "dependency_fault",
+    "is_gate_class",
+    "is_shadowed_endpoint",
+    "parameter_fault",
+    "record_wrapper",
+    "unwrap_partial",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OUTCOMES: Final = (Authenticated, Anonymous, Rejected, SecondFactorRequired, Unavailable)
+_TRUSTED_TYPES: Final = (Session, Identity, *_OUTCOMES, SessionUser, SessionAuth, Requirement)
+_OUTPUT_KEYS: Final = frozenset({"serialization", "computed_fields", "default", "metadata"})
+
+_EXAMPLES: Final[WeakKeyDictionary[Callable[..., Any], str]] = WeakKeyDictionary()
+_WRAPPERS: Final[WeakKeyDictionary[Callable[..., Any], list["ref[Callable[..., Any]]"]]] = WeakKeyDictionary()
+
+
+class Gate:
+    """Base class of the dependencies in `ory_guard.fastapi`."""
+
+
+class MustBeCalled:
+    """Refuse a gate factory as a dependency; used as an annotation of its first parameter.
+
+    FastAPI builds a pydantic schema for each parameter of a dependency, so the error is raised when the route is
+    defined.
+
+    Args:
+        example: The line as it should read.
+    """
+
+    def __init__(self, example: str) -> None:
+        self._example = example
+
+    def __call__(self, factory: F) -> F:
+        """Register a factory, so that it is recognized inside a `functools.partial` too."""
+        _EXAMPLES[factory] = self._example
+        return factory
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> NoReturn:
+        raise ConfigurationError(_without_call(self._example))
+
+
+def _without_call(example: str) -> str:
+    return f"a dependency creates a gate and does not run it, so the route would be open: write {example}"
+
+
+FROM_APPLICATION: Final = MustBeCalled(
+    "Depends(require_session) or Depends(require(...)), or call the guard's method in a dependency of your own"
+)
+"""Annotates the connection that a guard's method takes: FastAPI can't provide it."""
+
+
+def unwrap_partial(call: Any) -> Any:
+    """Return the callable inside any number of `functools.partial` objects."""
+    while isinstance(call, functools.partial):
+        call = call.func
+    return call
+
+
+def dependency_fault(call: Any, guard_type: type[Any]) -> str | None:
+    """Return why a callable is not a valid dependency, and the line as it should read; None if it is valid.
+
+    Args:
+        call: The callable that was passed to `Depends` or `Security`.
+        guard_type: The class of guards, whose methods are not dependencies.
+    """
+    call = unwrap_partial(call)
+    if isinstance(call, type):
+        if issubclass(call, _TRUSTED_TYPES):
+            return f"FastAPI fills Depends({call.__name__}) from the request: {_advice('session', call)}"
+        if is_gate_class(call):
+            name = call.__name__
+            return f"Depends({name}) creates a gate and does not run it: write Depends({name}())"
+        return None
+    if isinstance(getattr(call, "__self__", None), guard_type):
+        name = call.__name__
+        return (
+            f"Depends(guard.{name}) passes what FastAPI reads from the request to guard.{name}(): write "
+            "Depends(require_session) or Depends(require(...)), or call it in a dependency of your own"
+        )
+    if inspect.isfunction(call):
+        example = _EXAMPLES.get(call)
+        return None if example is None else _without_call(example)
+    if get_origin(call) is not None and (found := _mentioned(call)):
+        return f"an annotation with {found.__name__} is not a dependency: {_advice('session', found)}"
+    return None
+
+
+def is_gate_class(candidate: type[Any]) -> bool:
+    """Return whether the instances of a class are gates: ours, or callables with an attribute `requirement`."""
+    if issubclass(candidate, Gate):
+        return True
+    own = [vars(base) for base in candidate.__mro__[:-1]]
+    if not any("__call__" in names for names in own):
+        return False
+    declared = any("requirement" in names or "requirement" in names.get("__annotations__", ()) for names in own)
+    code = getattr(inspect.unwrap(candidate.__init__), "__code__", None)
+    return declared or (code is not None and "requirement" in code.co_names)
+
+
+def parameter_fault(field: Any) -> str | None:
+    """Return why a parameter that FastAPI reads from the request is not valid; None if it is valid.
+
+    Args:
+        field: FastAPI's model field, of the path, query, headers, cookies, form or body.
+    """
+    info = field.field_info
+    annotation: Any = Annotated[info.annotation, info]
+    adapter = getattr(field, "_type_adapter", None) or TypeAdapter(annotation)
+    found = _mentioned(info.annotation) or _created(adapter.core_schema)
+    if found is None:
+        if any(isinstance(value, Gate) for value in (info.default, *info.metadata)):
+            return f"FastAPI reads the parameter {field.name!r} from the request: write {field.name}=Depends(...)"
+        return None
+    alternatives = _alternatives(info.annotation)
+    name = field.name if alternatives <= {found, NoneType} else "session"
+    return (
+        f"FastAPI reads the parameter {field.name!r} from the request, so a client can forge its {found.__name__}: "
+        + _advice(name, found, optional=NoneType in alternatives)
+    )
+
+
+def _alternatives(annotation: Any) -> set[Any]:
+    """Return the members of a union, or the annotation itself, without the metadata of `Annotated`."""
+    if get_origin(annotation) is Annotated:
+        return _alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return set().union(*map(_alternatives, get_args(annotation)))
+    return {annotation}
+
+
+def _advice(name: str, kind: type[Any], *, optional: bool = False) -> str:
+    if not issubclass(kind, Session | Identity):
+        return f"write {name}: CurrentSession, or read request.state.auth"
+    if optional:
+        return f"write {name}: OptionalSession"
+    if issubclass(kind, Identity):
+        return f"write {name}: CurrentIdentity"
+    if kind is not Session:
+        return f"write {name}: Annotated[{kind.__name__}, Depends(require_session)]"
+    return f"write {name}: CurrentSession"
+
+
+def _mentioned(annotation: Any) -> type[Any] | None:
+    """Return the first trusted type that an annotation names, such as in `SkipValidation[Session]`."""
+    stack = [annotation]
+    while stack:
+        node = stack.pop(0)
+        if isinstance(node, type) and issubclass(node, _TRUSTED_TYPES):
+            return node
+        stack += node if isinstance(node, list) else get_args(node)
+    return None
+
+
+def _created(schema: Any) -> type[Any] | None:
+    """Return a trusted type that pydantic would create from input, however deep it is in other models."""
+    stack = [schema]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Mapping):
+            values = [value for key, value in node.items() if key not in _OUTPUT_KEYS]
+        elif isinstance(node, list | tuple):
+            values = list(node)
+        else:
+            continue
+        for value in values:
+            if isinstance(value, type) and issubclass(value, _TRUSTED_TYPES):
+                return value
+        stack += values
+    return None
+
+
+def record_wrapper(endpoint: Callable[..., Any], wrapper: Callable[..., Any]) -> None:
+    """Record that a decorator returned `wrapper` for `endpoint`, and for everything that `endpoint` wraps."""
+    for hidden in _wrapped_chain(endpoint):
+        _WRAPPERS.setdefault(hidden, []).append(ref(wrapper))
+
+
+def _wrapped_chain(endpoint: Any) -> Iterator[Callable[..., Any]]:
+    while endpoint is not None:
+        endpoint = unwrap_partial(endpoint)
+        if inspect.isfunction(endpoint):
+            yield endpoint
+        endpoint = getattr(endpoint, "__wrapped__", None)
+
+
+def is_shadowed_endpoint(endpoint: Any, routed: Iterable[Any]) -> bool:
+    """Return whether a route calls an endpoint whose guarded wrapper was meant.
+
+    `@session_required` above `@app.get(...)` routes the function and then binds its name to the wrapper. A function
+    that still has its name was routed on purpose; so was a local one whose wrapper is routed too.
+
+    Args:
+        endpoint: The endpoint of a route.
+        routed: The endpoints of all routes of the application.
+    """
+    endpoint = unwrap_partial(endpoint)
+    wrappers = _WRAPPERS.get(endpoint) if inspect.isfunction(endpoint) else None
+    if wrappers is None:
+        return False
+    if "<locals>" in endpoint.__qualname__:
+        return not any(wrapper() is known for wrapper in wrappers for known in routed)
+    found: Any = sys.modules.get(endpoint.__module__)
+    for name in endpoint.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is not endpoint

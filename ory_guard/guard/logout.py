@@ -1,0 +1,229 @@
+"""Logout: end the session of a request at Kratos, and invalidate what is cached about it.
+
+A logout succeeds only if Kratos confirmed it, or does not know the credential.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from ory_guard.exceptions import (
+    CsrfViolation,
+    Failure,
+    FlowError,
+    KratosAPIError,
+    KratosProtocolError,
+    KratosUnavailable,
+    RequirementNotMet,
+    SessionRequired,
+)
+from ory_guard.guard.authentication import Authenticator
+from ory_guard.guard.context import AuthContext, get_auth_context
+from ory_guard.guard.csrf import Gate
+from ory_guard.guard.enforcement import Enforcer
+from ory_guard.guard.responses.cookie_expiry import expired_cookies
+from ory_guard.guard.responses.refusals import register_refusal_handler
+from ory_guard.models.credential import Credential, InvalidCredential
+from ory_guard.models.outcomes import Authenticated, Rejected, Unavailable
+
+if TYPE_CHECKING:
+    from ory_guard.client import FrontendClient
+
+__all__ = ["Logout"]
+
+_INVALID: Final = "No session was ended: the session cookie or token of this request is not valid."
+_JWT: Final = "No session was ended: a JWT can't be logged out, only the session cookie or session token behind it."
+
+
+class Logout:
+    """Ends sessions for one guard.
+
+    Args:
+        lookup: The guard's cache and session checks.
+        enforcement: Authenticates requests, and reports refusals.
+        gate: The rule for cross-site requests.
+        app_url: The application's public URL, whose cookies are expired.
+        client: Returns the client for Kratos' operations.
+        invalidate: `OryGuard.invalidate`.
+    """
+
+    def __init__(
+        self,
+        lookup: Authenticator,
+        enforcement: Enforcer,
+        gate: Gate,
+        *,
+        app_url: str | None,
+        client: Callable[[], "FrontendClient"],
+        invalidate: Callable[..., Awaitable[None]],
+    ) -> None:
+        self._gate = gate
+        self._lookup = lookup
+        self._enforcement = enforcement
+        self._app_url = app_url or ""
+        self._client = client
+        self._invalidate = invalidate
+
+    async def log_out(self, scope: MutableMapping[str, Any]) -> tuple[str, ...]:
+        """End the session of each credential that the request sends.
+
+        Returns:
+            The `Set-Cookie` values that the browser must receive.
+
+        Raises:
+            CsrfViolation: If the credential is a cookie and the request is cross-site.
+            SessionRequired: If the credential is malformed or ambiguous, or a JWT that is not accepted.
+            RequirementNotMet: If the credential is a JWT.
+            KratosUnavailable: If a session may not have ended.
+        """
+        check = await self._enforcement.checked(scope)
+        found = () if self._lookup.override is not None else self._lookup.credentials(check.carriers)
+        if self._is_cross_site(scope, check, found):
+            raise self._enforcement.refused(scope, check, CsrfViolation())
+        if isinstance(found, InvalidCredential):
+            raise self._enforcement.refused(scope, check, _invalid(found.reason))
+        if found and self._lookup.checks.is_token(found[0]):
+            raise self._refuse_token(scope, check)
+        return await self._end_each(scope, check, found)
+
+    async def url(self, scope: Mapping[str, Any], return_to: str | None) -> str | None:
+        """Return Kratos' one-time logout URL for this browser, or None without a cookie that Kratos knows.
+
+        Args:
+            scope: The request.
+            return_to: The page to return to, or None for Kratos' default.
+
+        Raises:
+            KratosUnavailable: If Kratos can't be reached, or gives an unexpected answer.
+        """
+        credential = self._lookup.credential(scope)
+        if credential is None or credential.kind != "cookie":
+            return None
+        check = get_auth_context(scope)
+        if check is not None:
+            check.private = True
+        try:
+            flow = await self._client().create_browser_logout_flow(cookie=_cookie(credential), return_to=return_to)
+        except (KratosAPIError, FlowError) as error:
+            if _is_unknown(error, credential):
+                return None
+            raise _unexpected(error) from None
+        return flow.logout_url
+
+    def _is_cross_site(
+        self, scope: Mapping[str, Any], check: AuthContext, found: tuple[Credential, ...] | InvalidCredential
+    ) -> bool:
+        if isinstance(check.outcome, Rejected) and check.outcome.reason == "origin":
+            return True
+        # A logout is not a safe request, whatever its method: any page can cause a GET.
+        kind = found.kind if isinstance(found, InvalidCredential) else found[0].kind if found else None
+        return kind == "cookie" and self._gate.is_cross_site({**scope, "method": "POST"})
+
+    def _refuse_token(self, scope: Mapping[str, Any], check: AuthContext) -> Exception:
+        if isinstance(check.outcome, Unavailable):
+            register_refusal_handler(scope)
+            return KratosUnavailable("logout: the JWT could not be verified")
+        if not isinstance(check.outcome, Authenticated):
+            return self._enforcement.refused(scope, check, _invalid("inactive"))
+        failure = Failure(id="credential", expected=["cookie", "session_token"], actual="jwt")
+        return self._enforcement.refused(scope, check, RequirementNotMet(_JWT, failures=(failure,)))
+
+    async def _end_each(
+        self, scope: MutableMapping[str, Any], check: AuthContext, credentials: tuple[Credential, ...]
+    ) -> tuple[str, ...]:
+        set_cookies: list[str] = []
+        failure: KratosUnavailable | None = None
+        for credential in credentials:
+            try:
+                set_cookies += await self._end(scope, check, credential)
+            except KratosUnavailable as error:
+                failure = failure or error
+        if failure is not None:
+            if set_cookies:  # the middleware adds them to the response
+                check.set_cookies = tuple(value.encode("latin-1") for value in set_cookies)
+            register_refusal_handler(scope)
+            raise failure
+        check.set_cookies = ()  # whoami may have issued the cookie again whose session has ended
+        names = (credential.name for credential in credentials if credential.kind == "cookie")
+        return (*set_cookies, *expired_cookies(names, self._app_url))
+
+    async def _end(
+        self, scope: MutableMapping[str, Any], check: AuthContext, credential: Credential
+    ) -> tuple[str, ...]:
+        session_id = await self._session_id(scope, check, credential)
+        key = self._lookup.key(credential)
+        self._lookup.cache.discard(key)
+        try:
+            return await _end_session(self._client(), credential)
+        finally:
+            # Also after a failure: Kratos may have ended the session before a timeout. The entry is discarded again
+            # because another request may have cached the session during the call.
+            try:
+                if session_id is not None:
+                    await self._invalidate(session_id=session_id)
+            finally:
+                await self._lookup.forget(key, credential)
+
+    async def _session_id(
+        self, scope: MutableMapping[str, Any], check: AuthContext, credential: Credential
+    ) -> str | None:
+        outcome, is_one_of_two = check.outcome, credential != check.credential
+        if is_one_of_two or isinstance(outcome, Unavailable):
+            check = AuthContext(check.guard, scope)
+            check.credential = credential
+            self._lookup.look(scope, check, gated=True)
+            outcome = check.outcome
+            if outcome is None and is_one_of_two:
+                outcome = await self._lookup.ask(check)
+        return outcome.session.id if isinstance(outcome, Authenticated) else None
+
+
+def _invalid(reason: str) -> SessionRequired:
+    failure = Failure(id="credential", expected="valid", actual=reason)
+    return SessionRequired(_INVALID, failures=(failure,), credential_sent=True)
+
+
+def _cookie(credential: Credential) -> str:
+    return credential.header()[1].decode("ascii")
+
+
+def _is_unknown(error: KratosAPIError | FlowError, credential: Credential) -> bool:
+    """Return whether Kratos itself says that it does not know the credential.
+
+    A cookie gets 401, a token 403 with an error that has no id. The same status from a proxy has no such body.
+    """
+    status = HTTPStatus.UNAUTHORIZED if credential.kind == "cookie" else HTTPStatus.FORBIDDEN
+    if not isinstance(error, KratosAPIError) or not error.status_code == error.error_code == status:
+        return False
+    return credential.kind == "cookie" or error.error_id is None
+
+
+def _unexpected(error: KratosAPIError | FlowError) -> KratosProtocolError:
+    return KratosProtocolError(str(error))
+
+
+async def _end_session(client: "FrontendClient", credential: Credential) -> tuple[str, ...]:
+    """End the credential's session; a credential that Kratos does not know is not an error.
+
+    Returns:
+        Kratos' `Set-Cookie` values.
+
+    Raises:
+        KratosUnavailable: If Kratos can't be reached, or gives an unexpected answer: the session may live on.
+    """
+    try:
+        if credential.kind == "cookie":
+            flow = await client.create_browser_logout_flow(cookie=_cookie(credential))
+            answer = await client.with_response.update_logout_flow(
+                token=flow.logout_token, cookie=_cookie(credential)
+            )
+        else:
+            token = {"session_token": credential.value.decode("ascii")}
+            answer = await client.with_response.perform_native_logout(body=token)
+    except (KratosAPIError, FlowError) as error:
+        if _is_unknown(error, credential):
+            return ()
+        raise _unexpected(error) from None
+    if answer.status_code != HTTPStatus.NO_CONTENT:
+        raise KratosProtocolError(f"logout: Kratos answered {answer.status_code} in place of 204")
+    return answer.set_cookies

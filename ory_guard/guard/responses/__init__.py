@@ -1,0 +1,1 @@
+"""Refusals as HTTP responses: status, headers, JSON, redirects and pages."""

@@ -1,0 +1,417 @@
+"""Who makes a request: one credential, kept for seconds, and nothing that breaks lets anybody in."""
+
+import asyncio
+import gc
+import logging
+import weakref
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ConfigDict, field_validator
+from starlette.requests import Request
+from support.guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, by, request, requests
+from support.stub_kratos import (
+    COOKIE,
+    ENROLL,
+    IDENTITY_ID,
+    KRATOS,
+    SESSION_ID,
+    STEP_UP,
+    TOKEN,
+    Asked,
+    StandingClock,
+    StubKratos,
+    Told,
+    guard_of,
+    looked_at,
+    moment,
+    refused,
+    session_body,
+    settings_of,
+    signed_in,
+)
+from support.token_bench import verifier_of
+
+from ory_guard import Anonymous, Authenticated, OryGuard, Outcome, Rejected, SecondFactorRequired, Unavailable
+from ory_guard.exceptions import (
+    SessionCheckUnavailable,
+    SessionRequired,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("header", "kind", "sent"),
+    [
+        (SESSION_TOKEN, "x_session_token", ("x-session-token", TOKEN.decode())),
+        (SESSION_COOKIE, "cookie", ("cookie", COOKIE.decode())),
+        (BEARER, "bearer", ("authorization", "Bearer " + TOKEN.decode())),
+    ],
+)
+async def test_a_credential_is_somebody(header: Pair, kind: str, sent: tuple[str, str]) -> None:
+    """One question with that one credential, and the session of who it is."""
+    bench = Bench()
+
+    outcome = await bench.outcome(header, (b"cookie", b"theme=dark"), (b"user-agent", b"x"))
+
+    assert isinstance(outcome, Authenticated)
+    assert (outcome.session.id, outcome.credential, outcome.source, outcome.age) == (
+        SESSION_ID,
+        kind,
+        "upstream",
+        0.0,
+    )
+    assert bench.kratos.asked[0].credentials() == [sent]
+    assert (bench.kratos.asked[0].method, bench.kratos.asked[0].url) == ("GET", f"{KRATOS}/sessions/whoami")
+
+
+async def test_of_several_credentials_only_the_first_kind_leaves() -> None:
+    """Kratos answers 500, or issues a cookie for somebody else, when it gets two."""
+    bench = Bench()
+
+    await bench.outcome(BEARER, SESSION_COOKIE, SESSION_TOKEN)
+
+    assert bench.kratos.asked[0].credentials() == [("x-session-token", TOKEN.decode())]
+
+
+async def test_no_credential_is_nobody_and_nobody_is_asked() -> None:
+    """Anonymous traffic costs Kratos nothing."""
+    bench = Bench()
+
+    assert await bench.outcome((b"accept", b"*/*")) == Anonymous()
+    assert bench.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "outcome"),
+    [
+        ([(b"x-session-token", b"a b")], Rejected("malformed", "x_session_token")),
+        ([(b"x-session-token", "ö".encode())], Rejected("malformed", "x_session_token")),
+        ([(b"cookie", b"ory_kratos_session=\x01")], Rejected("malformed", "cookie")),
+        ([(b"authorization", b"Bearer " + b"x" * 9_000)], Rejected("malformed", "bearer")),
+        ([(b"cookie", b"ory_kratos_session=a; ory_kratos_session=b"), BEARER], Rejected("ambiguous", "cookie")),
+    ],
+)
+async def test_what_cannot_be_sent_is_refused_without_a_question(headers: list[Pair], outcome: Outcome) -> None:
+    """It is not nobody either: the caller meant to be somebody."""
+    bench = Bench()
+
+    assert await bench.outcome(*headers) == outcome
+    with pytest.raises(SessionRequired) as caught:
+        await bench.guard.require(request(*headers))
+    assert caught.value.credential_sent
+    assert bench.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome"),
+    [
+        (refused(401), Rejected("inactive", "cookie")),
+        (STEP_UP, SecondFactorRequired("cookie", enrolled=True)),
+        (ENROLL, SecondFactorRequired("cookie", enrolled=False)),
+        (refused(429), Unavailable("rate_limited")),
+        (refused(500), Unavailable("unreachable")),
+        (refused(404), Unavailable("protocol")),
+        (Told(200, b"ok"), Unavailable("protocol")),
+        (OSError("no route, and the cookie was MTc5"), Unavailable("unreachable")),
+        (TimeoutError(), Unavailable("timeout")),
+    ],
+    ids=lambda value: getattr(value, "status", None) or type(value).__name__,
+)
+async def test_three_answers_three_meanings(told: Any, outcome: Outcome) -> None:
+    """Nobody, not enough, and not known are kept apart."""
+    assert await Bench(told).outcome(SESSION_COOKIE) == outcome
+
+
+async def test_a_starlette_request_is_as_good_as_a_scope() -> None:
+    """Both name the connection."""
+    bench = Bench()
+
+    outcome = await bench.guard.authenticate(Request(request()))
+
+    assert isinstance(outcome, Authenticated)
+
+
+@pytest.mark.parametrize("root_path", ["/prefix", "", None])
+async def test_a_check_knows_the_address_as_it_was_first_seen(root_path: str | None) -> None:
+    """Mounts change it on the way to a gate; a server may leave the prefix out."""
+    scope = request(path="/prefix/vault", root_path=root_path)
+    if root_path is None:
+        del scope["root_path"]
+
+    check = looked_at(Bench().guard, scope)
+
+    assert (check.path, check.root_path) == ("/prefix/vault", root_path or "")
+
+
+async def test_the_outcome_is_found_out_once_for_a_request() -> None:
+    """Whoever asks again gets the same value, and it stands where applications read it."""
+    bench = Bench(cache_ttl=0)
+    scope = request()
+
+    first = await bench.guard.authenticate(scope)
+
+    assert await bench.guard.authenticate(scope) is first
+    assert scope["state"]["auth"] is first
+    assert isinstance(first, Authenticated)
+    assert scope["state"]["session"] is first.session
+    assert (scope["user"].is_authenticated, scope["user"].identity) == (True, IDENTITY_ID)
+    assert scope["auth"].scopes == ("authenticated", "aal1")
+    assert bench.calls == 1
+
+
+@pytest.mark.parametrize("level", ["aal1", "aal2", "aal3", None])
+async def test_what_stands_in_auth_is_for_coarse_checks(level: str | None) -> None:
+    """Levels that nobody knows count for a session and nothing more."""
+    scope = request()
+    await Bench(signed_in(session_body(authenticator_assurance_level=level))).guard.authenticate(scope)
+
+    more = {"aal1": ("aal1",), "aal2": ("aal1", "aal2")}
+    assert scope["auth"].scopes == ("authenticated", *more.get(level or "", ()))
+
+
+async def test_auth_is_silent_about_nobody_and_loud_about_not_known() -> None:
+    """A 503 must not look like a 403 to `@requires`; public pages that ask `is_authenticated` keep working."""
+    nobody, unknown = request(), request()
+    await Bench(refused(401)).guard.authenticate(nobody)
+    await Bench(refused(500)).guard.authenticate(unknown)
+
+    assert nobody["auth"].scopes == ()
+    with pytest.raises(SessionCheckUnavailable):
+        _ = unknown["auth"].scopes
+    for scope in (nobody, unknown):
+        user = scope["user"]
+        assert (user.is_authenticated, user.identity, user.display_name) == (False, "", "")
+        assert scope["state"]["session"] is None
+
+
+async def test_nothing_in_the_scope_refers_back_to_it() -> None:
+    """A cycle would leave every request to the garbage collector."""
+    bench, kept = Bench(), list[weakref.ref[Any]]()
+    gc.collect()
+    gc.disable()
+    try:
+        for header in (SESSION_TOKEN, SESSION_COOKIE, (b"accept", b"*/*")):
+            scope = request(header)
+            await bench.guard.authenticate(scope)
+            kept.append(weakref.ref(scope["ory_guard"]))
+            del scope
+        await asyncio.sleep(0)
+        assert [reference() for reference in kept] == [None, None, None]
+    finally:
+        gc.enable()
+
+
+async def test_a_session_is_kept_and_tells_its_age() -> None:
+    """Kratos is asked once; the age counts from the question."""
+    bench = Bench()
+    await bench.outcome()
+
+    bench.clock.advance(20)
+
+    assert by(await bench.outcome()) == ("cache", 20.0)
+    assert bench.calls == 1
+
+
+async def test_applications_see_what_is_kept_as_they_saw_the_answer() -> None:
+    """The second request finds in its scope what the first one found."""
+    bench = Bench()
+    first, second = request(), request()
+    for scope in (first, second):
+        await bench.guard.authenticate(scope)
+
+    assert second["state"]["session"] is first["state"]["session"]
+    assert (second["user"].is_authenticated, second["user"].identity) == (True, IDENTITY_ID)
+    assert second["auth"].scopes == ("authenticated", "aal1")
+    assert bench.calls == 1
+
+
+async def test_who_comes_after_an_invalidation_waits_for_no_answer_from_before() -> None:
+    """Whatever that answer is: something changed since it was asked for."""
+    bench = Bench(STEP_UP, signed_in())
+    bench.kratos.hold()
+    before = await requests(bench, 1)
+    await bench.guard.invalidate(identity_id=IDENTITY_ID)
+    after = await requests(bench, 1)
+    bench.kratos.release()
+
+    assert isinstance(await before[0], SecondFactorRequired)
+    assert isinstance(await after[0], Authenticated)
+
+
+async def test_no_answer_under_way_is_kept_when_much_ends_at_once() -> None:
+    """An invalidation does not make up for a cache that was emptied, nor the other way round."""
+    bench = Bench()
+    bench.kratos.hold()
+    (task,) = await requests(bench, 1)
+    await bench.guard.invalidate(session_id="another")
+    bench.guard._lookup.cache.empty()
+    bench.kratos.release()
+    await task
+
+    assert bench.guard.stats().entries == 0
+
+
+@pytest.mark.parametrize(
+    ("tokens", "longest"), [(None, 2 + 30), (verifier_of(max_lifetime=600, clock_skew=10), 600 + 2 * 10)]
+)
+@pytest.mark.parametrize("later", [-0.5, 0.5])
+async def test_invalidations_are_known_for_as_long_as_an_older_answer_counts(
+    tokens: Any, longest: float, later: float
+) -> None:
+    """Of more than can be kept, those that say nothing any more go; else everybody is asked about again."""
+    clock = StandingClock()
+    guard = OryGuard(settings_of(timeout=2), transport=StubKratos(signed_in()), clock=clock, tokens=tokens)
+    guard._lookup.invalidate(*(f"session-{number}" for number in range(10_000)))
+    clock.advance(longest + later)
+    await guard.authenticate(request())
+
+    await guard.invalidate(session_id="one-more")
+
+    assert guard.stats().entries == (0 if later < 0 else 1)
+
+
+async def test_after_its_ttl_a_session_is_asked_for_again() -> None:
+    """Thirty seconds at most, whatever chance took off."""
+    bench = Bench()
+    await bench.outcome()
+
+    bench.clock.advance(30)
+
+    assert by(await bench.outcome()) == ("upstream", 0.0)
+    assert bench.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("told", "changes", "seconds"),
+    [
+        (signed_in(ory_session_cache_for="7"), {}, 7),
+        (signed_in(session_body(expires_at=moment(7))), {}, 7),
+        (signed_in(), {"cache_ttl": 7}, 7),
+        (refused(401), {}, 5),
+        (refused(401).with_header("ory-session-cache-for", "60"), {}, 5),
+        (refused(401), {"negative_ttl": 2}, 2),
+        (STEP_UP, {}, 5),
+    ],
+)
+async def test_nothing_is_kept_for_longer_than_allowed(told: Told, changes: Any, seconds: float) -> None:
+    """By the settings, by Kratos, or by the session's own end."""
+    bench = Bench(told, **changes)
+    await bench.outcome()
+
+    bench.clock.advance(seconds * 0.9)
+    await bench.outcome()
+    assert bench.calls == 1
+    bench.clock.advance(seconds * 0.11)
+    await bench.outcome()
+    assert bench.calls == 2
+
+
+@pytest.mark.parametrize(
+    "told",
+    [refused(429), refused(500), refused(404), Told(200, b""), Told(401, b""), OSError(), TimeoutError()],
+    ids=lambda told: getattr(told, "status", type(told).__name__),
+)
+async def test_nothing_else_is_kept(told: Any) -> None:
+    """A failure says nothing about the next request: that one asks again (after a 429, as soon as it may)."""
+    bench = Bench(told, signed_in())
+    await bench.outcome()
+    bench.clock.advance(1)
+
+    assert isinstance(await bench.outcome(), Authenticated)
+
+
+async def test_a_zero_ttl_asks_every_time() -> None:
+    """For those who can't wait a second for a revocation."""
+    bench = Bench(cache_ttl=0)
+
+    assert [by(await bench.outcome()) for _ in range(3)] == [("upstream", 0.0)] * 3
+    assert bench.calls == 3
+
+
+async def test_each_credential_has_its_own_answer() -> None:
+    """Nobody is ever served another's session, not even under the same value in another place."""
+
+    def answer(asked: Asked) -> Told:
+        ((name, value),) = asked.credentials()
+        return signed_in(session_body(id=f"{name} {value}"))
+
+    bench = Bench(answer)
+    headers = [SESSION_TOKEN, BEARER, (b"cookie", b"ory_kratos_session=" + TOKEN), (b"x-session-token", b"other")]
+    for _ in range(2):
+        for header in headers:
+            outcome = await bench.outcome(header)
+            assert isinstance(outcome, Authenticated)
+            assert outcome.session.id == f"{header[0].decode()} {header[1].decode()}"
+    assert bench.calls == len(headers)
+
+
+async def test_a_session_that_ended_is_not_brought_back_by_the_cache() -> None:
+    """Once Kratos says 401, that is what is kept."""
+    bench = Bench(signed_in(), refused(401))
+    await bench.outcome()
+    bench.clock.advance(30)
+
+    assert await bench.outcome() == Rejected("inactive", "x_session_token")
+    assert await bench.outcome() == Rejected("inactive", "x_session_token")
+    assert bench.calls == 2
+
+
+async def test_a_handler_cannot_change_what_the_next_request_gets() -> None:
+    """The kept session is shared, so it is frozen deep."""
+    bench = Bench()
+    first = await bench.outcome()
+    assert isinstance(first, Authenticated)
+
+    with pytest.raises(TypeError):
+        first.session.identity.traits["email"] = "eve@example.com"
+
+    second = await bench.outcome()
+    assert isinstance(second, Authenticated)
+    assert second.session.identity.traits["email"] == "ada@example.com"
+
+
+class Broken(BaseModel):
+    """Traits whose reader has a defect."""
+
+    model_config = ConfigDict(frozen=True)
+
+    email: str
+
+    @field_validator("email")
+    @classmethod
+    def _break(cls, value: str) -> str:
+        raise ZeroDivisionError(f"in the middle of {value}")
+
+
+async def test_a_defect_in_a_check_lets_nobody_in_and_tells_no_values(caplog: pytest.LogCaptureFixture) -> None:
+    """Not a 500, not a pass, not a logout; the log names the class alone."""
+    guard = guard_of(StubKratos(signed_in()), traits=Broken)
+
+    with caplog.at_level(logging.DEBUG, "ory_guard"):
+        outcomes = await asyncio.gather(*(guard.authenticate(request()) for _ in range(3)))
+
+    assert outcomes == [Unavailable("protocol")] * 3
+    assert set(caplog.messages) == {"check.broken error=ZeroDivisionError"}
+
+
+async def test_headers_that_are_no_headers_are_no_credential_either(caplog: pytest.LogCaptureFixture) -> None:
+    """A server or middleware that breaks ASGI opens no door."""
+    scope = {**request(), "headers": [("x-session-token", "text"), None]}
+
+    assert await Bench().guard.authenticate(scope) == Unavailable("protocol")
+    assert caplog.messages == ["check.broken error=TypeError"]
+
+
+async def test_nothing_that_goes_wrong_shows_the_credential(caplog: pytest.LogCaptureFixture) -> None:
+    """Transports quote headers in their errors; logs and outcomes don't."""
+    secret = TOKEN.decode()
+    wrong = [OSError(secret), Told(200, secret.encode()), refused(404), refused(403, secret), TimeoutError(secret)]
+
+    with caplog.at_level(logging.DEBUG, "ory_guard"):
+        outcomes = [await Bench(told).outcome() for told in wrong]
+
+    assert len(caplog.records) >= len(wrong)
+    assert secret not in caplog.text
+    assert secret not in repr(outcomes)

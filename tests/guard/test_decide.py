@@ -1,0 +1,303 @@
+"""Who may pass: the order of refusals, and the table of requests from foreign pages."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.applications import gated
+from support.asgi_calls import CacheableOutcome, call, http_scope
+from support.stub_kratos import (
+    APP,
+    COOKIE,
+    STEP_UP,
+    TOKEN,
+    StubKratos,
+    Told,
+    aal2_session,
+    guard_of,
+    moment,
+    refused,
+    session_body,
+    settings_of,
+    signed_in,
+)
+
+from ory_guard import (
+    Anonymous,
+    Authenticated,
+    OrySessionMiddleware,
+    Rejected,
+    SecondFactorRequired,
+    Session,
+    Unavailable,
+)
+from ory_guard.exceptions import (
+    CsrfViolation,
+    EnrollmentRequired,
+    ReauthenticationRequired,
+    Refusal,
+    RequirementNotMet,
+    SessionCheckUnavailable,
+    SessionRequired,
+    StepUpRequired,
+)
+from ory_guard.guard.context import header
+from ory_guard.guard.csrf import Gate
+from ory_guard.guard.requirements import refusal_for
+
+pytestmark = pytest.mark.anyio
+
+Pair = tuple[bytes, bytes]
+SESSION_COOKIE = (b"cookie", COOKIE)
+SESSION_TOKEN = (b"x-session-token", TOKEN)
+OURS = (b"origin", APP.encode())
+PARTNER = (b"origin", b"https://partner.example.org")
+FOREIGN = (b"origin", b"https://evil.test")
+NULL = (b"origin", b"null")
+
+
+def site(value: bytes) -> Pair:
+    """Return a `Sec-Fetch-Site` header."""
+    return b"sec-fetch-site", value
+
+
+async def post(told: Told, *headers: Pair, method: str = "POST", **conditions: Any) -> CacheableOutcome:
+    """Send a request to a gate whose Kratos answers so."""
+    guard = guard_of(StubKratos(told), trusted_origins=("https://partner.example.org",))
+    return await call(gated(guard, **conditions), method=method, headers=headers)
+
+
+SITES: list[tuple[str, tuple[Pair, ...], bool]] = [
+    ("no browser", (), True),
+    ("same-origin", (site(b"same-origin"),), True),
+    ("same-origin, whatever Origin says", (site(b"same-origin"), FOREIGN), True),
+    ("typed in", (site(b"none"),), True),
+    ("same-site", (site(b"same-site"),), False),
+    ("same-site, ours", (site(b"same-site"), OURS), True),
+    ("same-site, trusted", (site(b"same-site"), PARTNER), True),
+    ("cross-site", (site(b"cross-site"),), False),
+    ("cross-site, trusted", (site(b"cross-site"), PARTNER), True),
+    ("cross-site, foreign", (site(b"cross-site"), FOREIGN), False),
+    ("cross-site, null", (site(b"cross-site"), NULL), False),
+    ("a value from the future", (site(b"same-planet"),), False),
+    ("an empty value", (site(b""),), False),
+    ("upper case", (site(b"Same-Origin"),), False),
+    ("twice", (site(b"same-origin"), site(b"same-origin")), False),
+    ("old browser, ours", (OURS,), True),
+    ("old browser, trusted", (PARTNER,), True),
+    ("old browser, foreign", (FOREIGN,), False),
+    ("old browser, null", (NULL,), False),
+    ("old browser, empty", ((b"origin", b""),), False),
+    ("old browser, twice", (OURS, OURS), False),
+    ("old browser, another port", ((b"origin", APP.encode() + b":8443"),), False),
+    ("old browser, another scheme", ((b"origin", b"http://app.example.com"),), False),
+    ("old browser, a longer name", ((b"origin", APP.encode() + b".evil.test"),), False),
+]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "get", "LINK", ""])
+@pytest.mark.parametrize(("headers", "passes"), [row[1:] for row in SITES], ids=[row[0] for row in SITES])
+async def test_unsafe_requests_with_a_cookie(headers: tuple[Pair, ...], passes: bool, method: str) -> None:
+    """A foreign page can make a browser send the cookie; it can't make it lie about the page."""
+    answered = await post(signed_in(), SESSION_COOKIE, *headers, method=method)
+
+    assert answered.status == (200 if passes else 403)
+    if not passes:
+        assert answered.error_id == "security_csrf_violation"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+async def test_safe_methods_come_from_anywhere(method: str) -> None:
+    """A link on a foreign page is a link."""
+    assert (await post(signed_in(), SESSION_COOKIE, site(b"cross-site"), FOREIGN, method=method)).status == 200
+
+
+@pytest.mark.parametrize("credential", [SESSION_TOKEN, (b"authorization", b"Bearer " + TOKEN)])
+async def test_no_page_can_make_a_browser_send_a_token(credential: Pair) -> None:
+    """So requests with one are nobody else's."""
+    assert (await post(signed_in(), credential, site(b"cross-site"), FOREIGN)).status == 200
+
+
+@pytest.mark.parametrize("told", [signed_in(), refused(401), STEP_UP, refused(500)], ids=lambda told: told.status)
+@pytest.mark.parametrize("conditions", [{}, {"aal": "aal2", "organization": "o1"}, {"revalidate": True}])
+async def test_a_cross_site_request_gets_the_same_answer_for_every_cookie(told: Told, conditions: Any) -> None:
+    """Kratos is not asked, so the answer says nothing about the session."""
+    kratos = StubKratos(told)
+
+    answered = await call(
+        gated(guard_of(kratos), **conditions), method="POST", headers=[SESSION_COOKIE, site(b"cross-site")]
+    )
+
+    assert (answered.status, answered.error_id) == (403, "security_csrf_violation")
+    assert kratos.asked == []
+
+
+@pytest.mark.parametrize(
+    "cookie", [COOKIE + b"; " + COOKIE + b"x", COOKIE + b"\x01"], ids=["ambiguous", "malformed"]
+)
+async def test_an_invalid_cookie_of_a_cross_site_request_is_judged_by_its_origin(cookie: bytes) -> None:
+    """The order of a sign-out: cross-site first, then what the credential is."""
+    scope = http_scope(method="POST", headers=[(b"cookie", cookie), FOREIGN])
+
+    assert await guard_of(StubKratos(signed_in())).authenticate(scope) == Rejected("origin", "cookie")
+
+
+async def test_the_method_counts_as_it_is_at_the_gate() -> None:
+    """A middleware in between that takes the method from a query parameter opens no way around the check."""
+    guard = guard_of(StubKratos(signed_in()))
+
+    async def override_method(scope: Any, receive: Any, send: Any) -> None:
+        scope["method"] = "DELETE"
+        assert await guard.enforce_optional(scope) is None
+        with pytest.raises(CsrfViolation):
+            await guard.logout(scope)
+        await guard.require(scope)
+
+    app = OrySessionMiddleware(override_method, guard=guard)
+
+    assert (await call(app, headers=[SESSION_COOKIE, site(b"cross-site")])).error_id == "security_csrf_violation"
+
+
+@pytest.mark.parametrize(("headers", "passes"), [row[1:] for row in SITES], ids=[row[0] for row in SITES])
+async def test_an_override_is_judged_like_a_session_of_kratos(headers: tuple[Pair, ...], passes: bool) -> None:
+    """A test that signs a browser in sees the refusal that the browser would see."""
+    guard = guard_of(StubKratos(signed_in()), trusted_origins=("https://partner.example.org",))
+    scope = http_scope(method="POST", headers=[SESSION_COOKIE, *headers])
+    with guard.override(Authenticated(Session.model_validate(session_body()), "cookie", "override", 0.0)):
+        outcome = await guard.authenticate(scope)
+
+    assert type(outcome) is (Authenticated if passes else Rejected)
+
+
+OLD: dict[str, Any] = {"authenticated_at": moment(-3_600)}
+
+
+@pytest.mark.parametrize(
+    ("body", "conditions", "error_id", "failed"),
+    [
+        (session_body(), {"organization": "o1"}, "requirement_not_met", ["organization"]),
+        (
+            session_body(**OLD),
+            {"aal": "aal2", "max_age": 60, "verified": "sms"},
+            "requirement_not_met",
+            ["aal", "max_age", "verified"],
+        ),
+        (session_body(), {"aal": "aal2"}, "session_aal2_enrollment_required", ["aal"]),
+        (
+            session_body(**OLD),
+            {"aal": "aal2", "max_age": 60},
+            "session_aal2_enrollment_required",
+            ["aal", "max_age"],
+        ),
+        (session_body(**OLD), {"max_age": 60}, "session_refresh_required", ["max_age"]),
+        (aal2_session(-5, -3_600), {"aal": "aal2", "max_age": 60}, "session_refresh_required", ["max_age"]),
+        (session_body(authenticator_assurance_level="aal3"), {"aal": "aal2"}, "requirement_not_met", ["aal"]),
+        (session_body(authenticator_assurance_level=None), {"aal": "aal1"}, "requirement_not_met", ["aal"]),
+        (session_body(), {"when": lambda _: False}, "requirement_not_met", ["when"]),
+    ],
+)
+async def test_the_answer_is_the_first_that_can_help(
+    body: Any, conditions: Any, error_id: str, failed: list[str]
+) -> None:
+    """What no sign-in cures comes first, then the second factor, then the age; all failures are told."""
+    answered = await post(signed_in(body), SESSION_TOKEN, **conditions)
+
+    assert (answered.status, answered.error_id) == (403, error_id)
+    assert [failure["id"] for failure in answered.json["error"]["details"]["failures"]] == failed
+
+
+@pytest.mark.parametrize(
+    ("required_aal", "error_id"),
+    [("highest_available", "session_aal2_enrollment_required"), ("aal1", "session_aal2_required")],
+)
+async def test_what_an_aal1_session_lacks_depends_on_the_server(required_aal: str, error_id: str) -> None:
+    """Under `highest_available` whoami shows aal1 only of who has nothing enrolled; under `aal1` nobody can tell,
+    and Kratos' login asks for the factor.
+    """
+    guard = guard_of(StubKratos(signed_in()), whoami_required_aal=required_aal)
+
+    answered = await call(gated(guard, aal="aal2"), headers=[SESSION_TOKEN])
+
+    assert answered.error_id == error_id
+
+
+def test_a_repeated_header_matches_nothing_single() -> None:
+    """Joined as RFC 9110 has it, so that two values are never taken for one."""
+    scope = http_scope(headers=[(b"a", b"1"), (b"b", b"2"), (b"a", b"3")])
+
+    assert (header(scope, b"a"), header(scope, b"b"), header(scope, b"c")) == (b"1, 3", b"2", None)
+
+
+def test_only_named_origins_are_trusted() -> None:
+    """Without an `app_url` nothing is, and an absent header is no origin."""
+    nobody = Gate(settings_of(app_url=None, credentials=("bearer",)))
+
+    assert not nobody.trusts_origin(http_scope(headers=[OURS]))
+    assert not nobody.trusts_origin(http_scope())
+    assert Gate(settings_of()).trusts_origin(http_scope(headers=[OURS]))
+
+
+GATE = Gate(settings_of())
+NAMES = st.sampled_from([b"sec-fetch-site", b"origin", b"referer"])
+VALUES = st.sampled_from([b"same-origin", b"none", b"cross-site", b"null", b"", APP.encode()]) | st.binary(
+    max_size=8
+)
+
+
+@given(st.lists(st.tuples(NAMES, VALUES), max_size=4))
+def test_nothing_that_a_foreign_page_causes_passes(headers: list[Pair]) -> None:
+    """A browser sends `cross-site` or a foreign `Origin` with such a request, whatever else it sends."""
+    for told in (site(b"cross-site"), FOREIGN):
+        if told[0] == b"origin":
+            others = [pair for pair in headers if pair[0] == b"referer"]
+        else:
+            others = [pair for pair in headers if pair[0] != b"origin" or pair[1] != APP.encode()]
+
+        assert GATE.is_cross_site(http_scope(method="POST", headers=[*others, told]))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind", "aal"),
+    [
+        (Anonymous(), SessionRequired, "aal1"),
+        (Rejected("inactive", "cookie"), SessionRequired, "aal1"),
+        (Rejected("origin", "cookie"), CsrfViolation, None),
+        (SecondFactorRequired("cookie", enrolled=True), StepUpRequired, "aal2"),
+        (SecondFactorRequired("cookie", enrolled=False), EnrollmentRequired, "aal2"),
+        (Unavailable("timeout", 7), SessionCheckUnavailable, None),
+    ],
+)
+def test_a_refusal_says_what_was_asked_for(outcome: Any, kind: type[Refusal], aal: str | None) -> None:
+    """For applications that handle refusals themselves."""
+    refusal = refusal_for(outcome, aal="aal1")
+
+    assert type(refusal) is kind
+    assert refusal.aal == aal
+    assert refusal.retry_after == (7 if kind is SessionCheckUnavailable else None)
+    assert refusal.credential_sent is (outcome == Rejected("inactive", "cookie"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [
+        ({"aal": "aal2", "max_age": 60}, EnrollmentRequired),
+        ({"aal": "aal1", "max_age": 60}, ReauthenticationRequired),
+        ({"aal": "aal1", "max_age": 60, "organization": "acme"}, RequirementNotMet),
+    ],
+)
+async def test_a_refused_session_is_told_the_whole_requirement(asked: Any, kind: type[Refusal]) -> None:
+    """Whatever failed first, level and age are those of the gate."""
+    guard = guard_of(StubKratos(Told(200, session_body(authenticated_at=moment(-3_600)))))
+    with pytest.raises(kind) as caught:
+        await guard.require(http_scope("/", headers=[SESSION_TOKEN]), **asked)
+
+    assert (caught.value.aal, caught.value.max_age) == (asked["aal"], 60)
+
+
+async def test_a_stranger_is_told_the_level_that_is_asked_for() -> None:
+    """So that an application can send them to sign in with both factors at once."""
+    with pytest.raises(SessionRequired) as caught:
+        await guard_of(StubKratos()).require(http_scope("/"), aal="aal2")
+
+    assert caught.value.aal == "aal2"

@@ -1,0 +1,565 @@
+"""Declarations that FastAPI reads differently from how they look are refused, and their routes never run."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import pytest
+from fastapi import (
+    APIRouter,
+    Body,
+    Cookie,
+    Depends,
+    FastAPI,
+    Form,
+    Header,
+    Query,
+    Request,
+    Security,
+    WebSocket,
+)
+from pydantic import BaseModel, RootModel, SkipValidation
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+from support.stub_kratos import StubKratos, guard_of, refused, session_body, signed_in
+from typing_extensions import TypeAliasType, TypedDict
+
+from ory_guard import (
+    Anonymous,
+    Authenticated,
+    Identity,
+    OryGuard,
+    OrySessionMiddleware,
+    Outcome,
+    Session,
+)
+from ory_guard.exceptions import ConfigurationError
+from ory_guard.fastapi import (
+    CurrentIdentity,
+    CurrentSession,
+    OptionalSession,
+    install,
+    optional_session,
+    require,
+    require_aal,
+    require_fresh,
+    require_session,
+)
+from ory_guard.fastapi.dependencies import IdentityDependency, SessionDependency, require_identity
+from ory_guard.guard.requirements import Requirement
+from ory_guard.starlette import session_required
+
+GUARD = guard_of(StubKratos(refused()))
+FORGED = "/x?aal=aal2&max_age=3&connection=x&endpoint=x&args=1&kwargs=2&id=1&active=1"
+
+FORGEABLE = (
+    "POST /x: FastAPI reads the parameter 'value' from the request, so a client can forge its Session: "
+    "write value: CurrentSession"
+)
+
+Build = Callable[[FastAPI, Callable[[], None]], object]
+
+
+class OwnGate:
+    """A gate of an application's own."""
+
+    requirement = Requirement(aal="aal2")
+
+    async def __call__(self, request: Request) -> Session:
+        """Ask the guard."""
+        return await GUARD.require(request, aal="aal2")
+
+
+class GateOfInit(OwnGate):
+    """A gate whose instances have the requirement."""
+
+    def __init__(self) -> None:
+        self.requirement = Requirement()
+
+
+class AnnotatedGate:
+    """A gate that only announces its requirement."""
+
+    requirement: Requirement
+
+    async def __call__(self, request: Request) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True)
+class DataclassGate:
+    """A gate whose requirement is an argument."""
+
+    requirement: Requirement = Requirement(aal="aal2")  # noqa: RUF009 - it is frozen
+
+    async def __call__(self, request: Request) -> None:
+        """Do nothing."""
+
+
+class SubclassedGate(SessionDependency):
+    """A gate of ours with another `__init__`."""
+
+    def __init__(self, requirement: Requirement) -> None:
+        super().__init__(requirement)
+
+
+class Traits(BaseModel, frozen=True):
+    """Typed traits."""
+
+    email: str
+
+
+class Envelope(BaseModel):
+    """A body with a session inside."""
+
+    children: "list[Envelope]"
+    items: list[Session]
+
+
+@dataclass
+class Record:
+    """A dataclass with a session inside."""
+
+    session: Session
+
+
+class Fields(TypedDict):
+    """A dict with a session inside."""
+
+    session: Session
+
+
+class Pair(NamedTuple):
+    """A tuple with an identity inside."""
+
+    identity: Identity
+
+
+class Subclass(Session):
+    """A session of an application's own."""
+
+
+Alias = TypeAliasType("Alias", Session)
+
+CALL_AAL = 'Depends(require_aal("aal2"))'
+CALL_REQUIRE = 'Depends(require(aal="aal2"))'
+DEPENDENCIES: list[tuple[Any, str]] = [
+    (require, CALL_REQUIRE),
+    (require_aal, CALL_AAL),
+    (require_fresh, "Depends(require_fresh(300))"),
+    (partial(require_aal, "aal2"), CALL_AAL),
+    (partial(partial(require_aal)), CALL_AAL),
+    (session_required, "Depends(require_session)"),
+    (SessionDependency, CALL_REQUIRE),
+    (IdentityDependency, "Depends(IdentityDependency())"),
+    (OwnGate, "Depends(OwnGate())"),
+    (partial(OwnGate), "Depends(OwnGate())"),
+    (GateOfInit, "Depends(GateOfInit())"),
+    (AnnotatedGate, "Depends(AnnotatedGate())"),
+    (DataclassGate, "Depends(OwnGate(...))"),
+    (SubclassedGate, "Depends(OwnGate(...))"),
+    (GUARD.require, "Depends(require(...))"),
+    (GUARD.authenticate, "Depends(require_session)"),
+    (partial(GUARD.watch), "Depends(require_session)"),
+    (Session, "session: CurrentSession"),
+    (Session[Traits], "Depends(require_session)]"),
+    (CurrentSession, "session: CurrentSession"),
+    (OptionalSession, "session: CurrentSession"),
+    (CurrentIdentity, "session: CurrentIdentity"),
+    (Anonymous, "request.state.auth"),
+]
+PARAMETERS: list[tuple[Any, str]] = [
+    (Session, "value: CurrentSession"),
+    ("Session", "value: CurrentSession"),
+    (Session | None, "value: OptionalSession"),
+    (Annotated[Session, "a note"] | None, "value: OptionalSession"),
+    (Session[Traits], "value: Annotated[Session[Traits], Depends(require_session)]"),
+    (Subclass, "value: Annotated[Subclass, Depends(require_session)]"),
+    (Identity, "value: CurrentIdentity"),
+    (Identity | None, "value: OptionalSession"),
+    (Alias, ": CurrentSession"),
+    (list[Session], "session: CurrentSession"),
+    (dict[str, Session], "session: CurrentSession"),
+    (tuple[Session, int], "session: CurrentSession"),
+    (Annotated[Session, Body()], "value: CurrentSession"),
+    (Annotated[Session, Query()], "value: CurrentSession"),
+    (Annotated[Session, Header()], "value: CurrentSession"),
+    (Annotated[Session, Cookie()], "value: CurrentSession"),
+    (Annotated[Session, Form()], "value: CurrentSession"),
+    (Annotated[Session, Depends()], "session: CurrentSession"),
+    (Annotated[Session, require_session], "value: CurrentSession"),
+    (SkipValidation[Session], "value: CurrentSession"),
+    (Envelope, "session: CurrentSession"),
+    (Envelope | None, "session: OptionalSession"),
+    (RootModel[Session], "session: CurrentSession"),
+    (Record, "session: CurrentSession"),
+    (Fields, "session: CurrentSession"),
+    (Pair, "session: CurrentIdentity"),
+    (Outcome, "request.state.auth"),
+    (Authenticated, "request.state.auth"),
+]
+
+
+def on_route(dependency: Any) -> Build:
+    """Put a dependency on a route."""
+    return lambda app, run: app.post("/x", dependencies=[Depends(dependency)])(run)
+
+
+def on_router(dependency: Any) -> Build:
+    """Put a dependency on an included router."""
+
+    def build(app: FastAPI, run: Callable[[], None]) -> None:
+        router = APIRouter()
+        router.post("/x")(run)
+        app.include_router(router, dependencies=[Security(dependency)])
+
+    return build
+
+
+def on_parameter(dependency: Any) -> Build:
+    """Put a dependency on the parameter of another one."""
+
+    def build(app: FastAPI, run: Callable[[], None]) -> None:
+        async def below(value: Annotated[Any, Depends(dependency)]) -> Any:
+            return value
+
+        app.post("/x", dependencies=[Depends(below)])(run)
+
+    return build
+
+
+def with_parameter(annotation: Any) -> Build:
+    """Give a handler a parameter of this annotation."""
+
+    def build(app: FastAPI, run: Callable[[], None]) -> None:
+        def handler(value: Any) -> None:
+            run()
+
+        handler.__annotations__["value"] = annotation
+        app.post("/x")(handler)
+
+    return build
+
+
+def with_default(app: FastAPI, run: Callable[[], None]) -> None:
+    """Pass a gate as the default of a parameter."""
+
+    @app.post("/x")
+    def handler(session: Any = require_session) -> None:
+        run()
+
+
+def decorated_above(app: FastAPI, run: Callable[[], None]) -> None:
+    """Put `session_required` above the decorator of the route."""
+
+    @session_required(aal="aal2")
+    @app.post("/x")
+    def handler(request: Request) -> None:
+        run()
+
+
+def guarded_app() -> FastAPI:
+    """Return an application with the middleware and one public route."""
+    app = FastAPI()
+    app.add_middleware(OrySessionMiddleware, guard=GUARD)
+    app.get("/public")(lambda: "public")
+    return app
+
+
+def started(build: Build, run: Callable[[], None]) -> None:
+    """Start the application."""
+    app = guarded_app()
+    build(app, run)
+    with TestClient(app):
+        pass
+
+
+def first_requested(build: Build, run: Callable[[], None]) -> None:
+    """Send the first request to an application that was not started."""
+    app = guarded_app()
+    build(app, run)
+    TestClient(app).post(FORGED, json=session_body())
+
+
+def mounted(build: Build, run: Callable[[], None]) -> None:
+    """Send a request to an application with its middleware inside of another one, which does not start it."""
+    app = guarded_app()
+    build(app, run)
+    with TestClient(Starlette(routes=[Mount("/mounted", app)])) as client:
+        client.post("/mounted" + FORGED, json=session_body())
+
+
+def mounted_out_of_sight(build: Build, run: Callable[[], None]) -> None:
+    """Start an application that mounts another one in a function, behind the middleware."""
+    app, inner = guarded_app(), FastAPI()
+    build(inner, run)
+
+    async def wrapper(scope: Any, receive: Any, send: Any) -> None:
+        await inner(scope, receive, send)
+
+    app.mount("/mounted", partial(wrapper))
+    with TestClient(app):
+        pass
+
+
+def added_later(build: Build, run: Callable[[], None]) -> None:
+    """Add a route to an application that is running."""
+    app = guarded_app()
+    with TestClient(app) as client:
+        assert client.get("/public").status_code == 200
+        build(app, run)
+        client.post(FORGED, json=session_body())
+
+
+def included_later(build: Build, run: Callable[[], None]) -> None:
+    """Add a route to a router that an application includes and runs."""
+    app, router = guarded_app(), FastAPI()
+    app.include_router(router.router, prefix="/included")
+    with TestClient(app) as client:
+        assert client.get("/public").status_code == 200
+        build(router, run)
+        client.post("/included" + FORGED, json=session_body())
+
+
+USES = [started, first_requested, mounted, mounted_out_of_sight, added_later, included_later]
+
+
+@pytest.fixture
+def ran() -> Iterator[list[None]]:
+    """What handlers add to when they run; none may."""
+    calls: list[None] = []
+    yield calls
+    assert calls == []
+
+
+def refused_with(
+    example: str, use: Callable[[Build, Callable[[], None]], None], build: Build, ran: list[None]
+) -> None:
+    """Assert that a use of a declaration fails with an error that shows the line as it should read."""
+    with pytest.raises(ConfigurationError) as caught:
+        use(build, lambda: ran.append(None))
+    assert example in str(caught.value)
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("build", [on_route, on_router, on_parameter])
+@pytest.mark.parametrize(("dependency", "example"), DEPENDENCIES)
+def test_a_dependency_that_runs_no_gate_is_refused(
+    dependency: Any, example: str, build: Callable[[Any], Build], use: Any, ran: list[None]
+) -> None:
+    """A factory without its call, a class without an instance, a method, an annotation."""
+    refused_with(example, use, build(dependency), ran)
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize(("annotation", "example"), PARAMETERS)
+def test_a_session_that_is_read_from_the_request_is_refused(
+    annotation: Any, example: str, use: Any, ran: list[None]
+) -> None:
+    """As a parameter, in a container, in a model, in the body or anywhere else."""
+    refused_with(example, use, with_parameter(annotation), ran)
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize(
+    ("build", "example"),
+    [(with_default, "session=Depends(...)"), (decorated_above, "@session_required has no effect above")],
+)
+def test_a_gate_that_is_not_part_of_the_route_is_refused(
+    build: Build, example: str, use: Any, ran: list[None]
+) -> None:
+    """A gate as the default of a parameter, and a decorator that the route does not see."""
+    refused_with(example, use, build, ran)
+
+
+def test_a_misread_websocket_is_refused(ran: list[None]) -> None:
+    """Before it is accepted."""
+    app = guarded_app()
+
+    @app.websocket("/x")
+    async def live(websocket: WebSocket, gate: Annotated[Any, Depends(OwnGate)]) -> None:
+        ran.append(None)
+
+    with (
+        pytest.raises(ConfigurationError, match=r"WEBSOCKET /x: .*OwnGate"),
+        TestClient(app).websocket_connect("/x"),
+    ):
+        pass
+
+
+def test_misread_files_are_refused(tmp_path: Path) -> None:
+    """The dependencies of a router guard the files that it serves."""
+    (tmp_path / "index.html").write_text("hello")
+    app = FastAPI(dependencies=[Depends(OwnGate)])
+    app.frontend("/files", directory=tmp_path)
+
+    with pytest.raises(ConfigurationError, match=r"files: Depends\(OwnGate\)"):
+        TestClient(OrySessionMiddleware(app, guard=GUARD)).get("/files/")
+
+
+def test_other_routes_go_on_working(ran: list[None]) -> None:
+    """One misread route closes itself alone, and stays closed when further routes are added."""
+    app = guarded_app()
+    client = TestClient(app, raise_server_exceptions=False)
+    on_route(OwnGate)(app, lambda: ran.append(None))
+
+    for _ in range(2):
+        assert client.get("/public").status_code == 200
+        assert client.post("/x").status_code == 500
+        app.get("/more")(lambda: "more")
+    assert client.get("/more").json() == "more"
+
+
+def test_a_misread_route_stays_closed_after_a_failed_startup(ran: list[None]) -> None:
+    """A server may ignore that the application did not start."""
+    app = guarded_app()
+    with_parameter(Session)(app, lambda: ran.append(None))
+    with pytest.raises(ConfigurationError), TestClient(app):
+        pass
+
+    with pytest.raises(ConfigurationError):
+        TestClient(app).post(FORGED, json=session_body())
+
+
+def test_every_misread_route_is_named_at_startup(ran: list[None]) -> None:
+    """One error lists all of them, in the order of the routes."""
+    app = guarded_app()
+    app.get("/one", dependencies=[Depends(OwnGate)])(lambda: ran.append(None))
+    with_parameter(Session)(app, lambda: ran.append(None))
+
+    with pytest.raises(ConfigurationError) as caught, TestClient(app):
+        pass
+
+    assert str(caught.value).splitlines() == [
+        "GET /one: Depends(OwnGate) creates a gate and does not run it: write Depends(OwnGate())",
+        FORGEABLE,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("declare", "example"),
+    [
+        (require_session, "Depends(require_session)"),
+        (require(aal="aal2"), "Depends(require(...))"),
+        (optional_session, "without another call"),
+        (require_identity, "without another call"),
+        (lambda: with_dependencies(FastAPI(dependencies=[require()])), "dependencies=[Depends(require_session)]"),  # type: ignore[list-item]
+        (lambda: with_dependencies(FastAPI(), require_session), "dependencies=[Depends(require_session)]"),
+        (lambda: with_dependencies(FastAPI(dependencies=[Depends(require_fresh)])), "Depends(require_fresh(300))"),
+        (lambda: OryGuard("http://kratos.test:4433"), "OryGuard(GuardSettings(...))"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_mistake_in_a_call_is_refused_at_once(declare: Callable[[], Any], example: str) -> None:
+    """Where it is written, with the line as it should read."""
+    with pytest.raises(ConfigurationError) as caught:
+        declare()
+    assert example in str(caught.value)
+
+
+def with_dependencies(app: FastAPI, *dependencies: Any) -> None:
+    """Add a route with these dependencies."""
+    app.get("/", dependencies=dependencies)(lambda: None)
+
+
+def test_valid_declarations_are_not_refused() -> None:
+    """Return annotations, response models, instances of gates, and classes that are not gates."""
+
+    class Paging:
+        requirement = "what a client needs"
+
+        def __init__(self, page: int = 1) -> None:
+            self.page = page
+
+    class Counter:
+        def __init__(self, page: int = 1) -> None:
+            self.page = page
+
+        def __call__(self) -> int:
+            return self.page
+
+    guard = guard_of(StubKratos(signed_in()))
+    app = FastAPI(dependencies=[Depends(partial(require_session))])
+    install(app, guard)
+
+    @app.get("/me")
+    async def me(session: CurrentSession) -> Session:
+        return session
+
+    @app.post("/all", response_model=list[Session], dependencies=[Depends(OwnGateOf(guard))])
+    async def all_of_them(
+        session: CurrentSession,
+        typed: Annotated[Session, Depends(require(verified=True))],
+        paging: Annotated[Paging, Depends()],
+        counter: Annotated[Counter, Depends()],
+        body: Annotated[dict[str, Any], Body()],
+    ) -> Any:
+        return [session]
+
+    token = {"x-session-token": "ory_st_ada"}
+    with TestClient(app) as client:
+        assert client.get("/me", headers=token).json()["id"] == session_body()["id"]
+        assert client.post("/all", headers=token, json={}).status_code == 200
+
+
+class OwnGateOf:
+    """A gate of an application's own, around a guard."""
+
+    def __init__(self, guard: OryGuard) -> None:
+        self.requirement = Requirement()
+        self._guard = guard
+
+    async def __call__(self, request: Request) -> None:
+        """Ask the guard."""
+        await self._guard.require(request)
+
+
+async def page(request: Request) -> str:
+    """Respond to any caller."""
+    return "page"
+
+
+members_page = session_required(page)
+
+
+def test_a_function_may_be_routed_with_and_without_its_guard() -> None:
+    """`session_required(function)` leaves the function as it is; one that has its name is not shadowed."""
+    app = guarded_app()
+
+    async def local(request: Request) -> str:
+        return "local"
+
+    app.get("/open")(page)
+    app.get("/local")(local)
+    app.get("/members")(session_required(local))
+
+    with TestClient(app) as client:
+        assert client.get("/open").json() == "page"
+        assert client.get("/local").json() == "local"
+        assert client.get("/members").status_code == 401
+
+
+def test_a_proxy_that_raises_does_not_stop_the_server() -> None:
+    """Closures around mounted applications may hold anything."""
+
+    class Proxy:
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError(name)
+
+        def __call__(self) -> None: ...
+
+    proxy = Proxy()
+
+    async def mounted(scope: Any, receive: Any, send: Any) -> None:
+        proxy()
+        defined_later()
+
+    app = guarded_app()
+    app.mount("/mounted", mounted)
+
+    with TestClient(app) as client:
+        assert client.get("/public").status_code == 200
+
+    def defined_later() -> None: ...

@@ -1,0 +1,208 @@
+"""A resource for each event loop: made there, closed there, and never carried anywhere else."""
+
+import asyncio
+import os
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from ory_guard._event_loop import LoopLocal
+
+
+class Resource:
+    """Knows the loop that made it, and the one that closed it."""
+
+    def __init__(self) -> None:
+        self.made_in = asyncio.get_running_loop()
+        self.closed_in: asyncio.AbstractEventLoop | None = None
+
+    async def aclose(self) -> None:
+        """Note the loop."""
+        self.closed_in = asyncio.get_running_loop()
+
+
+def per_loop() -> LoopLocal[Resource]:
+    """Return a `LoopLocal` of such resources; no loop runs."""
+    return LoopLocal(Resource, Resource.aclose)
+
+
+def test_a_loop_keeps_its_resource() -> None:
+    """Made on first use, and the same from then on."""
+    kept = per_loop()
+
+    async def use() -> None:
+        assert kept.current() is None
+        resource = await kept.get()
+        assert await kept.get() is resource
+        assert kept.current() is resource
+
+    asyncio.run(use())
+
+
+def test_the_end_of_a_loop_closes_its_resource_in_it() -> None:
+    """A test client makes a loop for each request: nothing may stay open behind it."""
+    kept = per_loop()
+
+    first, second = asyncio.run(kept.get()), asyncio.run(kept.get())
+
+    assert first is not second
+    assert first.closed_in is first.made_in
+    assert second.closed_in is second.made_in
+    assert first.made_in is not second.made_in
+
+
+@pytest.mark.parametrize("outer_first", [True, False])
+def test_a_resource_that_closes_another_may_end_with_its_loop(*, outer_first: bool) -> None:
+    """The loop ends both at once; each is closed once, and nothing is reported."""
+    closed: list[str] = []
+    reported: list[dict[str, Any]] = []
+
+    async def close_inner(_resource: object) -> None:
+        await asyncio.sleep(0)
+        closed.append("inner")
+
+    async def close_outer(_resource: object) -> None:
+        await asyncio.sleep(0)
+        await inner.aclose()
+        closed.append("outer")
+
+    inner = LoopLocal(object, close_inner)
+    outer = LoopLocal(object, close_outer)
+
+    async def use() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
+        for kept in (outer, inner) if outer_first else (inner, outer):
+            await kept.get()
+
+    for _ in range(10):  # an event loop ends its generators in no order
+        asyncio.run(use())
+
+    assert reported == []
+    assert Counter(closed) == {"inner": 10, "outer": 10}
+
+
+def test_a_resource_whose_closing_was_broken_off_is_closed_later() -> None:
+    """By the next call, or else by the end of its loop."""
+    begun: list[object] = []
+    closed: list[object] = []
+
+    async def close(resource: object) -> None:
+        begun.append(resource)
+        await asyncio.sleep(0)
+        closed.append(resource)
+
+    kept = LoopLocal(object, close)
+
+    async def break_off(*, again: bool) -> None:
+        resource = await kept.get()
+        closing = asyncio.ensure_future(kept.aclose())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        assert kept.current() is resource
+        if again:
+            await kept.aclose()
+            assert kept.current() is None
+
+    for again in (True, False):
+        asyncio.run(break_off(again=again))
+    assert len(begun) == 4
+    assert len(closed) == 2
+
+
+def test_two_loops_have_one_each() -> None:
+    """Whichever runs sees its own; closing one leaves the other's alone."""
+    kept = per_loop()
+    one, other = asyncio.new_event_loop(), asyncio.new_event_loop()
+    try:
+        first, second = one.run_until_complete(kept.get()), other.run_until_complete(kept.get())
+        assert first is not second
+        assert one.run_until_complete(kept.get()) is first
+
+        one.run_until_complete(kept.aclose())
+
+        assert first.closed_in is one
+        assert second.closed_in is None
+        assert other.run_until_complete(kept.get()) is second
+    finally:
+        for loop in (one, other):
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+    assert second.closed_in is other
+
+
+def test_closing_is_not_the_end() -> None:
+    """The next use makes a new one; closing twice, or what was never made, is no error."""
+    kept = per_loop()
+
+    async def use() -> None:
+        await kept.aclose()
+        first = await kept.get()
+        await kept.aclose()
+        await kept.aclose()
+        assert first.closed_in is first.made_in
+        assert kept.current() is None
+        assert await kept.get() is not first
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize("shut_down", [True, False])
+def test_loops_that_are_gone_are_forgotten(*, shut_down: bool) -> None:
+    """A process that made a thousand loops keeps one of them at most, however they were ended."""
+    kept = per_loop()
+
+    for _ in range(20):
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(kept.get())
+        if shut_down:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+    assert len(kept._kept) <= 1
+
+
+def test_a_forked_process_makes_its_own() -> None:
+    """A socket or a task of the parent is of no use to the child, and closing it would close the parent's."""
+    kept = per_loop()
+    loop = asyncio.new_event_loop()
+    try:
+        parents = loop.run_until_complete(kept.get())
+        child = os.fork()
+        if child == 0:
+            # Nothing of pytest may run in here: the exit status is the verdict.
+            verdict = 1
+            try:
+                childs = asyncio.run(kept.get())
+                fresh = childs is not parents and parents.closed_in is None
+                verdict = 0 if fresh and childs.closed_in is childs.made_in else 2
+            finally:
+                os._exit(verdict)
+        _, status = os.waitpid(child, 0)
+
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert loop.run_until_complete(kept.get()) is parents
+        assert parents.closed_in is None
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+def test_a_loop_that_lives_on_in_the_child_has_nothing_of_the_parents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process counts, not the loop object: a server that forks late may go on with the same loop."""
+    kept = per_loop()
+    loop = asyncio.new_event_loop()
+    try:
+        parents = loop.run_until_complete(kept.get())
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+
+        async def current() -> Resource | None:
+            return kept.current()
+
+        assert loop.run_until_complete(current()) is None
+        assert loop.run_until_complete(kept.get()) is not parents
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()

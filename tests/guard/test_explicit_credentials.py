@@ -1,0 +1,452 @@
+"""Tokens that did not come in a header, and copies of a scope with other headers."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from support.asgi_calls import call, connect, websocket_scope
+from support.guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, by, request
+from support.minting import token_of
+from support.stub_kratos import (
+    APP,
+    IDENTITY_ID,
+    STEP_UP,
+    TOKEN,
+    Asked,
+    StandingClock,
+    StubKratos,
+    Told,
+    aal2_session,
+    guard_of,
+    refused,
+    session_body,
+    signed_in,
+)
+from support.token_bench import KEY, TokenBench
+
+from ory_guard import (
+    Anonymous,
+    Authenticated,
+    OryGuard,
+    OrySessionMiddleware,
+    Outcome,
+    Rejected,
+    SecondFactorRequired,
+    Session,
+    Unavailable,
+)
+from ory_guard.exceptions import (
+    ConfigurationError,
+    CsrfViolation,
+    EnrollmentRequired,
+    RequirementNotMet,
+    SessionCheckUnavailable,
+    SessionRequired,
+    StepUpRequired,
+)
+
+pytestmark = pytest.mark.anyio
+
+OTHER = b"ory_st_other"
+OTHER_ID = "0d0a8ba3-6a7b-4a7c-9a3f-2f1f4b6c9e02"
+OURS = (b"origin", APP.encode())
+FOREIGN = (b"origin", b"https://evil.test")
+
+
+def by_token(asked: Asked) -> Told:
+    """Answer for two people: one whose token is `OTHER`, and one for every other credential."""
+    other = asked.header("x-session-token") == OTHER.decode()
+    return signed_in(session_body(id=OTHER_ID, identity={"id": OTHER_ID}) if other else None)
+
+
+def who(outcome: Outcome) -> str:
+    """Return the identity."""
+    assert isinstance(outcome, Authenticated)
+    return outcome.session.identity.id
+
+
+def with_headers(scope: Any, *headers: Pair, **more: Any) -> Any:
+    """Return a copy of the scope as an application makes it."""
+    return {**scope, "headers": [*headers], **more}
+
+
+async def inside(guard: OryGuard, scope: Any, act: Any) -> dict[str, Any]:
+    """Call `act` with the scope inside of the middleware; return what is published afterwards."""
+    published: dict[str, Any] = {}
+
+    async def app(scope: Any, _receive: Any, _send: Any) -> None:
+        before = {**scope["state"], "user": scope["user"], "view": scope["auth"]}
+        await act(scope)
+        published.update(scope["state"], user=scope["user"], view=scope["auth"])
+        assert all(published[name] is before[name] for name in before)
+
+    async def never(_message: Any = None) -> Any:
+        raise AssertionError("nothing is received or sent")
+
+    await OrySessionMiddleware(app, guard=guard)(scope, never, never)
+    return published
+
+
+SCOPES = [
+    request(),
+    request(path="/exempt"),
+    websocket_scope(headers=[SESSION_COOKIE, OURS]),
+    websocket_scope(headers=[SESSION_COOKIE, FOREIGN]),
+    websocket_scope(),
+]
+
+
+@pytest.mark.parametrize("scope", SCOPES, ids=["request", "exempt path", "websocket", "cross-site", "anonymous"])
+async def test_a_copy_of_the_scope_answers_for_its_own_headers(scope: Any) -> None:
+    """And nothing of the connection itself changes."""
+    kratos = StubKratos(by_token)
+    guard = guard_of(kratos, exempt_paths=("/exempt",))
+
+    async def act(scope: Any) -> None:
+        copy = with_headers(scope, (b"x-session-token", OTHER))
+        assert who(await guard.authenticate(copy)) == OTHER_ID
+        assert (await guard.require(copy, revalidate=True)).identity.id == OTHER_ID
+        assert await guard.authenticate(with_headers(scope)) == Anonymous()
+        with pytest.raises(SessionRequired):
+            await guard.require(with_headers(scope))
+        async with guard.watch(Socket(with_headers(scope))) as watch:
+            await asyncio.Event().wait()
+        assert isinstance(watch.refusal, SessionRequired)
+        await guard.authenticate({**scope})
+
+    before = await inside(guard, {**scope}, act) if scope["path"] != "/exempt" else None
+
+    if before is not None and isinstance(before["auth"], Authenticated):
+        assert who(before["auth"]) == IDENTITY_ID
+    assert all(len(asked.credentials()) == 1 for asked in kratos.asked)
+
+
+async def test_on_an_exempt_path_a_copy_leaves_the_request_anonymous() -> None:
+    """A gate on the path then asks about the request's own credential."""
+    guard = guard_of(StubKratos(by_token), exempt_paths=("/exempt",))
+
+    async def act(scope: Any) -> None:
+        copy = with_headers(scope, (b"x-session-token", OTHER))
+        assert who(await guard.authenticate(copy)) == OTHER_ID
+
+    published = await inside(guard, request(path="/exempt"), act)
+
+    assert published["auth"] == Anonymous()
+    assert not published["user"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"headers": [SESSION_COOKIE, FOREIGN], "method": "POST"},
+        {"headers": [SESSION_COOKIE, FOREIGN, OURS], "method": "POST"},
+        {"headers": [SESSION_COOKIE, (b"sec-fetch-site", b"cross-site")], "method": "POST"},
+    ],
+    ids=["foreign", "two origins", "cross-site"],
+)
+async def test_a_copy_that_is_cross_site_is_refused(change: Any) -> None:
+    """The cookie is that of the request, but the copy says that another site sent it."""
+    guard = guard_of(StubKratos(signed_in()))
+
+    async def act(scope: Any) -> None:
+        assert await guard.authenticate({**scope, **change}) == Rejected("origin", "cookie")
+        with pytest.raises(CsrfViolation):
+            await guard.require({**scope, **change})
+
+    assert (await inside(guard, request(SESSION_COOKIE), act))["user"].identity == IDENTITY_ID
+
+
+async def test_a_method_that_a_middleware_changed_counts_for_authenticate() -> None:
+    """As it does for gates."""
+    guard = guard_of(StubKratos(signed_in()))
+
+    async def act(scope: Any) -> None:
+        scope["method"] = "DELETE"
+        assert await guard.authenticate(scope) == Rejected("origin", "cookie")
+
+    await inside(guard, request(SESSION_COOKIE, FOREIGN), act)
+
+
+async def test_a_copy_with_the_same_credentials_is_the_same_request() -> None:
+    """Middlewares and frameworks copy scopes; Kratos is asked once, and an override counts for all."""
+    bench = Bench()
+
+    async def act(scope: Any) -> None:
+        copy = {**scope, "headers": [*scope["headers"], (b"accept", b"*/*")], "path": "/elsewhere"}
+        first, second = await bench.guard.authenticate(scope), await bench.guard.authenticate(copy)
+        assert first is second
+        with bench.guard.override(None):
+            assert await bench.guard.authenticate(with_headers(scope, BEARER)) is first
+
+    await inside(bench.guard, request(), act)
+    assert bench.calls == 1
+
+
+async def test_a_copy_that_outlives_its_request_still_answers_for_its_headers() -> None:
+    """The id of the request's scope may be that of another one by then."""
+    guard = guard_of(StubKratos(by_token))
+    kept: list[Any] = []
+
+    async def act(scope: Any) -> None:
+        kept.append(scope)
+
+    await inside(guard, request(), act)
+    kept[0]["headers"] = [(b"x-session-token", OTHER)]
+
+    assert who(await guard.authenticate(kept[0])) == OTHER_ID
+
+
+async def test_the_answer_of_a_request_that_checked_another_credential_is_private() -> None:
+    """It may show what it found; and a refusal that escapes is answered as usual."""
+    guard = guard_of(StubKratos(signed_in(), refused()))
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        await guard.authenticate(with_headers(scope, BEARER))
+        if scope["path"] == "/refused":
+            await guard.require(with_headers(scope))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+    wrapped = OrySessionMiddleware(app, guard=guard)
+
+    assert (await call(wrapped, headers=[SESSION_TOKEN])).header(b"cache-control") == b"private, no-store"
+    assert (await call(wrapped, "/refused", headers=[SESSION_TOKEN])).error_id == "session_inactive"
+
+
+# --- tokens that did not come in a header
+
+
+@pytest.mark.parametrize(
+    ("token", "outcome"),
+    [
+        ("", Anonymous()),
+        (None, Anonymous()),
+        ("a b", Rejected("malformed", "bearer")),
+        ("Bearer x", Rejected("malformed", "bearer")),
+        ("x\r\ny", Rejected("malformed", "bearer")),
+        ("\x00", Rejected("malformed", "bearer")),
+        ("tökén", Rejected("malformed", "bearer")),
+        ("\udc80", Rejected("malformed", "bearer")),
+        ("x" * 8_193, Rejected("malformed", "bearer")),
+        (b"bytes", Rejected("malformed", "bearer")),
+        (7, Rejected("malformed", "bearer")),
+        ({"token": "x"}, Rejected("malformed", "bearer")),
+        (["x"], Rejected("malformed", "bearer")),
+    ],
+    ids=repr,
+)
+async def test_a_token_that_cannot_be_sent_raises_nothing(token: Any, outcome: Outcome) -> None:
+    """A client may send anything; Kratos is not asked, and no handler breaks."""
+    bench = Bench()
+
+    assert await bench.guard.authenticate_token(token, kind="bearer") == outcome
+    assert bench.calls == 0
+
+
+@pytest.mark.parametrize(("kind", "header"), [("x_session_token", "x-session-token"), ("bearer", "authorization")])
+async def test_a_token_is_checked_like_the_header_of_its_kind(kind: Any, header: str) -> None:
+    """One call, one credential, one cache entry for both."""
+    bench = Bench()
+
+    first = await bench.guard.authenticate_token(TOKEN.decode(), kind=kind)
+    second = await bench.outcome(SESSION_TOKEN if kind == "x_session_token" else BEARER)
+
+    assert (by(first), by(second)) == (("upstream", 0), ("cache", 0))
+    assert isinstance(first, Authenticated)
+    assert first.credential == kind
+    assert [name for name, _ in bench.kratos.asked[0].credentials()] == [header]
+    assert bench.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome"),
+    [
+        (refused(), Rejected("inactive", "x_session_token")),
+        (STEP_UP, SecondFactorRequired("x_session_token", enrolled=True)),
+        (refused(500), Unavailable("unreachable")),
+    ],
+)
+async def test_a_token_gets_every_outcome(told: Told, outcome: Outcome) -> None:
+    """And a gate that gets it refuses."""
+    guard = Bench(told).guard
+
+    found = await guard.authenticate_token("x", kind="x_session_token")
+
+    assert found == outcome
+    with pytest.raises((SessionRequired, StepUpRequired, SessionCheckUnavailable)):
+        await guard.require(websocket_scope(), outcome=found)
+
+
+async def test_a_defect_in_the_lookup_of_a_token_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is for a request."""
+    bench = Bench()
+    monkeypatch.setattr(bench.guard._lookup.cache, "get", lambda _: 1 / 0)
+
+    assert await bench.guard.authenticate_token("x", kind="bearer") == Unavailable("protocol")
+
+
+@pytest.mark.parametrize("kind", ["cookie", "Bearer", "", None])
+async def test_another_kind_of_token_is_an_error(kind: Any) -> None:
+    """A cookie's value would pass around the rule for cross-site requests."""
+    with pytest.raises(ConfigurationError, match="kind: "):
+        await Bench().guard.authenticate_token("x", kind=kind)
+
+
+async def test_a_kind_that_the_settings_do_not_accept_is_an_error() -> None:
+    """A guard for cookies checks no tokens."""
+    with pytest.raises(ConfigurationError, match="'bearer' is not allowed"):
+        await Bench(credentials=("cookie",)).guard.authenticate_token("x", kind="bearer")
+
+
+async def test_an_override_answers_for_tokens_too() -> None:
+    """A test signs a websocket in without a token that Kratos knows."""
+    bench = Bench()
+    with bench.guard.override(Session.model_validate(session_body())):
+        outcome = await bench.guard.authenticate_token("x", kind="bearer")
+        assert (await bench.guard.require(websocket_scope(), outcome=outcome)).identity.id == IDENTITY_ID
+    assert bench.calls == 0
+
+
+async def test_a_jwt_is_verified_and_kratos_is_asked_beyond_its_claims() -> None:
+    """As for a JWT in the header."""
+    bench = TokenBench(None, signed_in(aal2_session()))
+    token = token_of(KEY)
+    outcome = await bench.guard.authenticate_token(token, kind="bearer")
+    assert isinstance(outcome, Authenticated)
+    assert (outcome.source, bench.kratos.asked) == ("token", [])
+
+    session = await bench.guard.require(websocket_scope(), outcome=outcome, aal="aal2", verified="email")
+
+    assert session.authenticator_assurance_level == "aal2"
+    assert [asked.header("authorization") for asked in bench.kratos.asked] == [f"Bearer {token}"]
+
+
+async def test_a_gate_decides_on_the_outcome_that_is_passed() -> None:
+    """Not on the connection's own credential, which stays as it is."""
+    kratos = StubKratos(by_token)
+    guard = guard_of(kratos)
+
+    async def act(scope: Any) -> None:
+        outcome = await guard.authenticate_token(OTHER.decode(), kind="x_session_token")
+        for revalidate in (False, True):
+            session = await guard.require(scope, outcome=outcome, revalidate=revalidate)
+            assert session.identity.id == OTHER_ID
+        with pytest.raises(RequirementNotMet):
+            await guard.require(scope, outcome=outcome, organization="acme")
+        assert (await guard.require(scope)).identity.id == IDENTITY_ID
+
+    await inside(guard, websocket_scope(headers=[SESSION_COOKIE, OURS]), act)
+    assert len(kratos.asked) == 3
+
+
+async def test_a_gate_asks_again_before_it_refuses_a_token_for_its_level() -> None:
+    """A token keeps its value through a step-up."""
+    clock = StandingClock()
+    guard = guard_of(StubKratos(signed_in(), signed_in(aal2_session())), clock)
+    outcome = await guard.authenticate_token("x", kind="x_session_token")
+    with pytest.raises(EnrollmentRequired):
+        await guard.require(websocket_scope(), outcome=outcome, aal="aal2")
+    clock.advance(2)
+
+    session = await guard.require(websocket_scope(), outcome=outcome, aal="aal2")
+
+    assert session.authenticator_assurance_level == "aal2"
+
+
+@pytest.mark.parametrize("outcome", ["session", "plain", "another guard", "coroutine"])
+async def test_an_outcome_that_did_not_come_from_this_guard_is_an_error(outcome: str) -> None:
+    """An outcome without its token could not be checked again, and would never end."""
+    guard, other = Bench().guard, Bench().guard
+    plain = await guard.authenticate(request())
+    given: Any = {
+        "session": Session.model_validate(session_body()),
+        "plain": plain,
+        "another guard": await other.authenticate_token("x", kind="bearer"),
+        "coroutine": Bench,
+    }[outcome]
+
+    with pytest.raises(ConfigurationError, match="was not returned by authenticate_token"):
+        await guard.require(websocket_scope(), outcome=given)
+    with pytest.raises(ConfigurationError, match="was not returned by authenticate_token"):
+        guard.watch(websocket_scope(), outcome=given)
+
+
+def first_message(guard: OryGuard, **conditions: Any) -> Any:
+    """Return an application whose websocket takes a token as its first message."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        token = (await receive())["text"]
+        outcome = await guard.authenticate_token(token, kind="x_session_token")
+        session = await guard.require(scope, outcome=outcome, **conditions)
+        await send({"type": "websocket.send", "text": session.identity.id})
+        await send({"type": "websocket.close", "code": 1000})
+
+    return OrySessionMiddleware(app, guard=guard)
+
+
+@pytest.mark.parametrize(("told", "last"), [(signed_in(), 1000), (refused(), 1008)])
+async def test_a_websocket_signs_in_with_its_first_message(told: Told, last: int) -> None:
+    """It was accepted before, so a refusal closes it."""
+    sent = await connect(first_message(Bench(told).guard))
+
+    assert sent[0]["type"] == "websocket.accept"
+    assert sent[-1]["code"] == last
+
+
+class Socket:
+    """A websocket that records its close code."""
+
+    def __init__(self, scope: Any = None) -> None:
+        self.scope = scope or websocket_scope()
+        self.closed: list[int] = []
+
+    async def close(self, code: int) -> None:
+        """Record it."""
+        self.closed.append(code)
+
+
+@pytest.mark.parametrize("ending", ["revoked", "expired", "requirement"])
+async def test_a_watch_ends_with_the_session_of_the_token(ending: str) -> None:
+    """Also when it no longer meets what a gate required of the outcome."""
+    bench = Bench(signed_in(session_body(identity={"organization_id": "acme"})), refused())
+    if ending == "requirement":
+        bench.kratos.answers[1] = signed_in()
+    outcome = await bench.guard.authenticate_token("x", kind="x_session_token")
+    socket = Socket()
+    await bench.guard.require(socket, outcome=outcome, organization="acme")
+    if ending == "expired":
+        bench.clock.advance(40)
+
+    async with bench.guard.watch(socket, every=10, outcome=outcome) as watch:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        await bench.guard.invalidate(identity_id=IDENTITY_ID)
+        await asyncio.Event().wait()
+
+    assert socket.closed == [1008]
+    assert type(watch.refusal) is (RequirementNotMet if ending == "requirement" else SessionRequired)
+    assert bench.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [(Anonymous(), 1008), (Rejected("inactive", "bearer"), 1008), (Unavailable("timeout"), 1013)],
+    ids=lambda value: type(value).__name__,
+)
+async def test_a_watch_of_an_outcome_without_a_session_ends_at_once(outcome: Outcome, code: int) -> None:
+    """A handler that forgets to look at the outcome leaves no socket open."""
+    socket = Socket()
+    async with Bench().guard.watch(socket, outcome=outcome):
+        await asyncio.Event().wait()
+
+    assert socket.closed == [code]
+
+
+async def test_the_token_is_in_no_representation_of_its_outcome() -> None:
+    """An outcome may end up in a log."""
+    outcome: Any = await Bench().guard.authenticate_token("ory_st_secret", kind="bearer")
+
+    assert outcome == Authenticated(*outcome)
+    assert "secret" not in f"{outcome!r} {vars(outcome)!r} {vars(outcome.check)!r}"

@@ -1,0 +1,249 @@
+"""The guard as a whole: how it is made, what it shows, and what it tells its listeners."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+from support.guard_bench import SESSION_TOKEN, Bench, request, requests
+from support.stub_kratos import (
+    BROWSER,
+    KRATOS,
+    SESSION_ID,
+    TOKEN,
+    StubKratos,
+    guard_of,
+    refused,
+    session_body,
+    signed_in,
+)
+
+from ory_guard import Anonymous, Authenticated, OryGuard, SecondFactorRequired, Session, Unavailable
+from ory_guard.events import Event, SessionsInvalidated
+from ory_guard.exceptions import (
+    ConfigurationError,
+    RequirementNotMet,
+    SessionRequired,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+class Traits(BaseModel):
+    """Typed traits."""
+
+    model_config = ConfigDict(frozen=True)
+
+    email: str
+
+
+class Changeable(BaseModel):
+    """Traits that a handler could change for the next request."""
+
+    email: str
+
+
+async def test_traits_can_be_typed() -> None:
+    """The application's model is what handlers get."""
+    guard = guard_of(StubKratos(signed_in()), traits=Traits)
+
+    assert (await guard.require(request())).identity.traits == Traits(email="ada@example.com")
+
+
+@pytest.mark.parametrize("traits", [Changeable, dict])
+def test_traits_that_can_be_changed_are_a_wrong_setting(traits: type[Any]) -> None:
+    """A session is shared between requests."""
+    with pytest.raises(ConfigurationError, match="use a pydantic model with model_config = ConfigDict"):
+        guard_of(None, traits=traits)
+
+
+async def test_a_guard_shows_where_it_asks_and_what_it_keeps() -> None:
+    """And no credential."""
+    bench = Bench()
+    await bench.outcome()
+
+    assert repr(bench.guard) == f"<OryGuard {KRATOS} <SessionCache 1 sessions, 0 refusals>>"
+
+
+def test_a_guard_can_be_made_before_any_loop_runs() -> None:
+    """At import, as applications do, with the system's clocks."""
+    guard = OryGuard(guard_of(None).settings)
+
+    assert asyncio.run(guard.authenticate(request((b"accept", b"*/*")))) == Anonymous()
+
+
+def test_a_login_link_returns_to_the_page_that_shows_it() -> None:
+    """Or to another page of the application; without an `app_url` there is no way back to name."""
+    guard = guard_of(None)
+    login = f"{BROWSER}/self-service/login/browser"
+
+    assert guard.login_url(request(path="/a b")) == f"{login}?return_to=https%3A%2F%2Fapp.example.com%2Fa%2520b"
+    assert guard.login_url(Request(request()), return_to="/x", aal="aal2", refresh=True) == (
+        f"{login}?refresh=true&aal=aal2&return_to=https%3A%2F%2Fapp.example.com%2Fx"
+    )
+    assert guard.login_url(request(), return_to="https://evil.test") == (
+        f"{login}?return_to=https%3A%2F%2Fapp.example.com"
+    )
+    assert guard_of(None, app_url=None, credentials=("bearer",)).login_url(request()) == login
+
+
+@pytest.fixture
+def heard() -> Iterator[list[Event]]:
+    """A list for a listener to fill."""
+    heard: list[Event] = []
+    yield heard
+    assert TOKEN.decode() not in repr(heard)
+
+
+async def test_every_step_is_an_event(heard: list[Event]) -> None:
+    """Whoever watches sees each step by name, with a short id in the place of the credential."""
+    bench = Bench(signed_in(), refused(500), listeners=[heard.append])
+    bench.kratos.hold()
+    tasks = await requests(bench, 2)
+    bench.clock.advance(0.25)
+    bench.kratos.release()
+    await asyncio.gather(*tasks)
+    bench.clock.advance(1)
+    await bench.outcome()
+    with pytest.raises(RequirementNotMet):
+        await bench.guard.require(request(), organization="o1")
+    await bench.guard.invalidate(session_id=SESSION_ID)
+    await bench.outcome()
+
+    names = [event.name for event in heard]
+    assert names == [
+        "session_cache.miss",
+        "session_cache.miss",
+        "check.shared",
+        "whoami.answered",
+        "session_cache.hit",
+        "session_cache.hit",
+        "request.refused",
+        "sessions.invalidated",
+        "session_cache.miss",
+        "check.failed",
+    ]
+    seen = {(event.name, field.name): getattr(event, field.name) for event in heard for field in fields(event)}
+    assert seen["whoami.answered", "outcome"] == "Authenticated"
+    assert seen["whoami.answered", "seconds"] == 0.25
+    assert seen["session_cache.hit", "age"] == 1.25
+    assert seen["check.failed", "reason"] == "unreachable"
+    assert seen["request.refused", "code"] == "requirement_not_met"
+    assert (seen["sessions.invalidated", "session_id"], seen["sessions.invalidated", "identity_id"]) == (
+        SESSION_ID,
+        None,
+    )
+    ids = {event.credential_id for event in heard if hasattr(event, "credential_id")}
+    assert len(ids) == 1
+    assert len(ids.pop()) == 8
+
+
+async def test_a_listener_that_raises_changes_nothing() -> None:
+    """Watching is not deciding."""
+
+    def careless(_event: Event) -> None:
+        raise RuntimeError
+
+    assert isinstance(await Bench(listeners=[careless]).outcome(), Authenticated)
+
+
+# In the place of Kratos, in tests of applications.
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        (Session.model_validate(session_body(id="mine")), "Authenticated"),
+        (None, "Anonymous"),
+        (SecondFactorRequired("cookie", enrolled=True), "SecondFactorRequired"),
+        (Unavailable("timeout"), "Unavailable"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_a_session_or_an_outcome_can_stand_in_for_kratos(given: Any, seen: str) -> None:
+    """For a block, on every request, with a credential or without; blocks can be nested."""
+    bench = Bench(refused(401))
+
+    with bench.guard.override(None), bench.guard.override(given):
+        for headers in ([SESSION_TOKEN], [(b"accept", b"*/*")]):
+            assert type(await bench.outcome(*headers)).__name__ == seen
+        assert bench.calls == 0
+    with bench.guard.override(None), pytest.raises(SessionRequired):
+        await bench.guard.require(request())
+
+    assert type(await bench.outcome()).__name__ == "Rejected"
+
+
+async def test_what_stands_in_within_another_block_makes_room_for_it_again() -> None:
+    """A test may sign somebody in, and out for a moment."""
+    bench = Bench()
+    session = Session.model_validate(session_body())
+    with bench.guard.override(session):
+        with bench.guard.override(None):
+            assert await bench.outcome() == Anonymous()
+
+        assert isinstance(await bench.outcome(), Authenticated)
+    assert bench.calls == 0
+
+
+async def test_a_session_that_stands_in_says_so() -> None:
+    """A log of a test can't be mistaken for one of an application."""
+    bench = Bench()
+    session = Session.model_validate(session_body(id="mine"))
+
+    with bench.guard.override(session):
+        outcome = await bench.outcome()
+
+    assert outcome == Authenticated(session, "x_session_token", "override", 0.0)
+
+
+async def test_numbers_tell_what_a_guard_did() -> None:
+    """For a readiness probe or a dashboard without listeners."""
+    bench = Bench(signed_in(), refused(401))
+    bench.kratos.hold()
+    tasks = await requests(bench, 3)
+    bench.kratos.release()
+    await asyncio.gather(*tasks)
+    for _ in range(2):
+        await bench.outcome()
+    await bench.outcome((b"x-session-token", b"other"))
+    await bench.outcome((b"accept", b"*/*"))
+
+    stats = bench.guard.stats()
+    assert (stats.entries, stats.hits, stats.misses, stats.shared, stats.upstream_calls) == (2, 2, 4, 2, 2)
+    assert (stats.degraded, stats.breaker, stats.store, stats.store_hits) == (False, "closed", "none", 0)
+
+
+@pytest.mark.parametrize("every", [0, -1, float("nan")])
+def test_a_watch_needs_a_rhythm(every: float) -> None:
+    """Seconds above 0."""
+    with pytest.raises(ConfigurationError, match=r"every: .* is not allowed: use seconds above 0"):
+        guard_of(None).watch(request(), every=every)
+
+
+async def test_every_condition_of_a_gate_can_be_asked_for_by_hand() -> None:
+    """`guard.require` takes what `require` of the frameworks takes."""
+    guard = guard_of(StubKratos(signed_in()))
+    conditions: list[dict[str, Any]] = [
+        {"authentication_methods": ["webauthn"]},
+        {"verified": "sms"},
+        {"organization": "acme"},
+        {"when": lambda _session: False},
+    ]
+    for asked in conditions:
+        with pytest.raises(RequirementNotMet):
+            await guard.require(request(), **asked)
+
+
+async def test_who_is_invalidated_is_told() -> None:
+    """Listeners hear both ids."""
+    heard: list[Event] = []
+    guard = guard_of(StubKratos(), listeners=[heard.append])
+    await guard.invalidate(session_id="s", identity_id="i")
+
+    assert heard == [SessionsInvalidated("s", "i")]
+    with pytest.raises(ConfigurationError, match=r"^invalidate\(\) needs an id: pass session_id or identity_id$"):
+        await guard.invalidate()

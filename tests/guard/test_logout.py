@@ -1,0 +1,288 @@
+"""Logout: at Kratos and in the cache, and the response of `logout_response`."""
+
+import asyncio
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from support.asgi_calls import NAVIGATE, CacheableOutcome, call
+from support.guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Bench, request
+from support.stub_kratos import APP, COOKIE, STEP_UP, Asked, StubKratos, Told, guard_of, refused, signed_in
+
+from ory_guard import Authenticated, OrySessionMiddleware, Rejected, Unavailable
+from ory_guard.exceptions import (
+    ConfigurationError,
+    CsrfViolation,
+    KratosProtocolError,
+    KratosTimeout,
+    KratosUnavailable,
+)
+from ory_guard.starlette import logout_response
+
+pytestmark = pytest.mark.anyio
+
+CLEARED = "ory_kratos_session=; Path=/; Max-Age=0"
+LINK = "https://id.example.com/self-service/logout?token=ory_lo_x"
+FLOW = Told(200, {"logout_url": LINK, "logout_token": "ory_lo_x"})
+GONE = Told(204, b"", (("set-cookie", CLEARED),))
+
+
+class Kratos:
+    """Answers whoami and the operations of a logout."""
+
+    def __init__(self, whoami: Told | None = None, create: Told = FLOW, submit: Told = GONE) -> None:
+        self.answers = {
+            "/sessions/whoami": whoami or signed_in(),
+            "/self-service/logout/browser": create,
+            "/self-service/logout": submit,
+            "/self-service/logout/api": Told(204, b""),
+        }
+
+    def __call__(self, asked: Asked) -> Told:
+        """Answer."""
+        return self.answers[urlsplit(asked.url).path]
+
+
+def application(bench: Bench) -> Starlette:
+    """Return an application with a logout route."""
+
+    async def leave(request: Request) -> Response:
+        return await logout_response(request, return_to=request.query_params.get("to"))
+
+    return Starlette(
+        routes=[Route("/logout", leave, methods=["GET", "POST"])],
+        middleware=[Middleware(OrySessionMiddleware, guard=bench.guard)],
+    )
+
+
+async def leave(
+    bench: Bench, *headers: tuple[bytes, bytes], method: str = "POST", query: bytes = b""
+) -> CacheableOutcome:
+    """Log out."""
+    return await call(application(bench), "/logout", method=method, headers=headers, query_string=query)
+
+
+def paths(bench: Bench) -> list[str]:
+    """Return method and path of each request that Kratos received."""
+    return [f"{asked.method} {urlsplit(asked.url).path}" for asked in bench.kratos.asked]
+
+
+async def test_a_form_is_redirected_after_the_logout() -> None:
+    """The logout takes two calls with the session cookie; Kratos' `Set-Cookie` reaches the browser."""
+    bench = Bench(Kratos())
+
+    answered = await leave(bench, SESSION_COOKIE, NAVIGATE, (b"sec-fetch-site", b"same-origin"), query=b"to=/bye")
+
+    assert (answered.status, answered.header(b"location")) == (303, f"{APP}/bye".encode())
+    assert answered.all(b"set-cookie")[0] == CLEARED.encode()
+    assert answered.header(b"cache-control") == b"no-store"
+    assert paths(bench) == [
+        "GET /sessions/whoami",
+        "GET /self-service/logout/browser",
+        "GET /self-service/logout",
+    ]
+    assert {tuple(asked.credentials()) for asked in bench.kratos.asked} == {(("cookie", COOKIE.decode()),)}
+    bench.kratos.answers = [refused(401)]
+    assert not isinstance(await bench.outcome(SESSION_COOKIE), Authenticated)
+
+
+async def test_a_cookie_that_whoami_issued_again_is_not_sent() -> None:
+    """It would replace the cookie that Kratos clears in the same response."""
+    bench = Bench(Kratos(signed_in().with_header("set-cookie", "ory_kratos_session=anew; Path=/")))
+
+    cleared, *expired = (await leave(bench, SESSION_COOKIE)).all(b"set-cookie")
+    assert cleared == CLEARED.encode()
+    assert all(b"=; Max-Age=0; " in value for value in expired)
+
+
+@pytest.mark.parametrize("asks", ["logout_url", "authenticate"])
+async def test_a_page_with_data_of_its_user_is_not_cached(asks: str) -> None:
+    """The page shows a one-time URL, or the session."""
+    guard = Bench(Kratos()).guard
+
+    async def page(request: Request) -> Response:
+        return Response(str(await getattr(guard, asks)(request)))
+
+    app = Starlette(routes=[Route("/", page)], middleware=[Middleware(OrySessionMiddleware, guard=guard)])
+    assert (await call(app, "/", headers=[SESSION_COOKIE])).header(b"cache-control") == b"private, no-store"
+
+
+@pytest.mark.parametrize("credential", [SESSION_TOKEN, BEARER])
+async def test_a_token_is_revoked(credential: tuple[bytes, bytes]) -> None:
+    """With one call to the native logout."""
+    bench = Bench(Kratos())
+
+    assert (await leave(bench, credential)).status == 204
+    assert paths(bench) == ["GET /sessions/whoami", "DELETE /self-service/logout/api"]
+
+
+async def test_a_logout_without_a_session_succeeds() -> None:
+    """Without a credential, and with a credential that Kratos does not know."""
+    anonymous, gone = Bench(Kratos()), Bench(Kratos(refused(401), create=refused(401)))
+
+    assert (await leave(anonymous)).status == 204
+    assert paths(anonymous) == []
+    assert (await leave(gone, SESSION_COOKIE)).status == 204
+
+
+async def test_a_session_without_its_second_factor_can_be_ended() -> None:
+    """Kratos lets an aal1 session sign out."""
+    bench = Bench(Kratos(STEP_UP))
+
+    assert (await leave(bench, SESSION_COOKIE)).all(b"set-cookie")[0] == CLEARED.encode()
+    asked = paths(bench).count("GET /sessions/whoami")
+    await bench.outcome(SESSION_COOKIE)
+    assert paths(bench).count("GET /sessions/whoami") == asked + 1
+
+
+async def test_an_override_is_not_logged_out() -> None:
+    """Within `override` the credential of the request does not count."""
+    bench = Bench(Kratos())
+    with bench.guard.override(None):
+        assert await bench.guard.logout(request(SESSION_COOKIE, method="POST")) == ()
+
+    assert paths(bench) == []
+
+
+async def test_a_cross_site_logout_is_refused() -> None:
+    """A GET is not accepted at all, because any page can cause one with an image."""
+    bench = Bench(Kratos())
+
+    answered = await leave(bench, SESSION_COOKIE, (b"sec-fetch-site", b"cross-site"))
+
+    assert (answered.status, answered.error_id) == (403, "security_csrf_violation")
+    with pytest.raises(ConfigurationError, match="give its route methods="):
+        await leave(bench, SESSION_COOKIE, method="GET")
+    scope = request(SESSION_COOKIE, (b"origin", b"https://evil.test"), method="POST")
+    with pytest.raises(CsrfViolation):
+        await bench.guard.logout(scope)
+    assert await bench.guard.logout_url(scope) is None
+    assert paths(bench) == ["GET /sessions/whoami"]  # of the GET
+
+
+@pytest.mark.parametrize("return_to", [b"", b"to=https://evil.test/", b"to=//evil.test"])
+async def test_a_return_to_of_another_site_is_ignored(return_to: bytes) -> None:
+    """The browser is sent to the start page instead."""
+    answered = await leave(Bench(Kratos()), SESSION_COOKIE, NAVIGATE, (b"origin", APP.encode()), query=return_to)
+
+    assert (answered.status, answered.header(b"location")) == (303, APP.encode())
+
+
+async def test_a_form_is_not_redirected_without_app_url() -> None:
+    """The address to redirect to is unknown."""
+    bench = Bench(Kratos(), app_url=None, credentials=("x_session_token",))
+
+    assert (await leave(bench, SESSION_TOKEN, NAVIGATE)).status == 204
+
+
+async def test_a_logout_fails_while_kratos_fails() -> None:
+    """The response is 503, and `guard.logout` raises."""
+    bench = Bench(Kratos(create=refused(500)))
+
+    assert (await leave(bench, SESSION_COOKIE)).status == 503
+    with pytest.raises(KratosUnavailable):
+        await bench.guard.logout(request(SESSION_COOKIE))
+
+
+class LateKratos(StubKratos):
+    """Answers whoami at once, and delivers the answer when `delivers` is set."""
+
+    def __init__(self, *answers: Any) -> None:
+        super().__init__(*answers)
+        self.delivers = asyncio.Event()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer."""
+        answer = await super().handle_async_request(request)
+        if request.url.path == "/sessions/whoami":
+            await self.delivers.wait()
+        return answer
+
+
+async def test_a_check_under_way_does_not_outlast_the_logout() -> None:
+    """Even if the request that logs out could not be authenticated."""
+    kratos = LateKratos(Kratos(refused(500)))
+    guard = guard_of(kratos)
+    scope = request(SESSION_COOKIE, method="POST")
+    kratos.delivers.set()
+    assert isinstance(await guard.authenticate(scope), Unavailable)
+    kratos.delivers.clear()
+    kratos.answers = [Kratos()]
+    asking = asyncio.ensure_future(guard.authenticate(request(SESSION_COOKIE)))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert len(kratos.asked) == 2
+
+    await guard.logout(scope)
+    kratos.delivers.set()
+    await asking
+    kratos.answers = [refused(401)]
+
+    assert await guard.authenticate(request(SESSION_COOKIE)) == Rejected("inactive", "cookie")
+
+
+@pytest.mark.parametrize("credential", [SESSION_COOKIE, SESSION_TOKEN])
+async def test_a_cached_session_does_not_outlast_the_logout(credential: tuple[bytes, bytes]) -> None:
+    """Even if only another request was authenticated."""
+    bench = Bench(Kratos(refused(500)))
+    scope = request(credential, method="POST")
+    assert isinstance(await bench.guard.authenticate(scope), Unavailable)
+    bench.kratos.answers = [Kratos()]
+    assert isinstance(await bench.outcome(credential), Authenticated)
+
+    await bench.guard.logout(scope)
+    bench.kratos.answers = [refused(401)]
+
+    assert isinstance(await bench.outcome(credential), Rejected)
+
+
+async def test_a_logout_has_the_timeout_of_the_guard() -> None:
+    """`timeout` applies to each call to Kratos."""
+    bench = Bench(Kratos(), timeout=0.05)
+    bench.kratos.hold()
+
+    async with asyncio.timeout(30):
+        with pytest.raises(KratosTimeout):
+            await bench.guard.logout_url(request(SESSION_COOKIE))
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 410, 418, 422])
+@pytest.mark.parametrize("step", ["create", "submit"])
+async def test_any_other_client_error_is_a_503(step: Any, status: int) -> None:
+    """It is not a logout, and not an error of the application: a proxy may have answered."""
+    bench = Bench(Kratos(**{step: refused(status)}))
+
+    assert (await leave(bench, SESSION_COOKIE)).status == 503
+    with pytest.raises(KratosProtocolError, match=str(status)):
+        await bench.guard.logout(request(SESSION_COOKIE))
+
+
+async def test_logout_url_returns_a_one_time_url() -> None:
+    """Only for a single session cookie that Kratos knows."""
+    bench = Bench(Kratos())
+
+    assert await bench.guard.logout_url(request(SESSION_COOKIE), return_to=f"{APP}/bye") == LINK
+    assert "return_to=https%3A%2F%2Fapp.example.com%2Fbye" in bench.kratos.asked[0].url
+    assert await bench.guard.logout_url(request(SESSION_TOKEN)) is None
+    assert await bench.guard.logout_url(request((b"accept", b"*/*"))) is None
+    assert await bench.guard.logout_url(request((b"cookie", COOKIE + b"; ory_kratos_session=other"))) is None
+    assert await Bench(Kratos(create=refused(401))).guard.logout_url(request(SESSION_COOKIE)) is None
+    with pytest.raises(KratosProtocolError):
+        await Bench(Kratos(create=refused(418))).guard.logout_url(request(SESSION_COOKIE))
+
+
+async def test_a_transport_that_was_given_is_not_closed_with_the_client() -> None:
+    """It belongs to the application."""
+    bench = Bench(Kratos())
+    await bench.guard.logout_url(request(SESSION_COOKIE))
+    assert bench.guard.client is bench.guard.client
+
+    await bench.guard.aclose()
+
+    assert bench.kratos.closed == 0

@@ -1,0 +1,350 @@
+"""Objects of other libraries at the names where the middleware publishes the outcome."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
+from starlette.middleware import Middleware
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from support.applications import public, reply
+from support.asgi_calls import Application, call, connect, http_scope
+from support.guard_bench import SESSION_TOKEN, Bench
+from support.stub_kratos import IDENTITY_ID, SESSION_ID, session_body, signed_in
+
+from ory_guard import Anonymous, OryGuard, OrySessionMiddleware
+from ory_guard.exceptions import ConfigurationError
+from ory_guard.guard.context import _reported
+from ory_guard.starlette import session_required
+
+pytestmark = pytest.mark.anyio
+
+
+class DatabaseSession:
+    """The session of a database library."""
+
+
+class Setting:
+    """A middleware that sets one name of the scope or of its state on each request."""
+
+    def __init__(self, app: Application, name: str, value: Any) -> None:
+        self._app, self._name, self._value = app, name, value
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Set it."""
+        place, _, name = self._name.rpartition(".")
+        (scope.setdefault("state", {}) if place else scope)[name] = self._value
+        await self._app(scope, receive, send)
+
+
+class ApiKeys(AuthenticationBackend):
+    """A backend of the application's own, which signs in one request and not another."""
+
+    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser] | None:
+        """Sign in a request with a key."""
+        return (AuthCredentials(["key"]), SimpleUser("robot")) if "x-api-key" in conn.headers else None
+
+
+NAMES = ["state.session", "state.ory_session", "state.auth", "user", "auth"]
+
+
+# --- set before the middleware
+
+
+@pytest.mark.parametrize("send", [call, connect])
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_foreign_object_before_the_middleware_is_a_configuration_error(
+    name: str, send: Callable[..., Awaitable[Any]]
+) -> None:
+    """The error names the place, the type, and the way out."""
+    reached: list[str] = []
+
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        reached.append("handler")
+
+    guarded = Setting(OrySessionMiddleware(app, guard=Bench().guard), name, DatabaseSession())
+
+    for headers in ([SESSION_TOKEN], []):
+        with pytest.raises(ConfigurationError) as caught:
+            await send(guarded, headers=headers)
+        assert f"request.{name} holds an object of {__name__}.DatabaseSession before" in str(caught.value)
+        assert "before OrySessionMiddleware, so that it runs inside" in str(caught.value)
+    assert reached == []
+
+
+@pytest.mark.parametrize("headers", [[], [(b"x-api-key", b"k")]], ids=["anonymous", "signed in"])
+async def test_an_authentication_middleware_outside_is_a_configuration_error(headers: Any) -> None:
+    """On each request: else the clash would only show when the first key is used."""
+    app = AuthenticationMiddleware(OrySessionMiddleware(public(Bench().guard), guard=Bench().guard), ApiKeys())
+
+    with pytest.raises(ConfigurationError, match=r"request\.user holds an object of starlette\.authentication\."):
+        await call(app, headers=headers)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_none_before_the_middleware_is_not_a_clash(name: str) -> None:
+    """A placeholder holds no object of another library."""
+    app = Setting(public(Bench().guard), name, None)
+
+    assert (await call(app, headers=[SESSION_TOKEN])).json["session"] == SESSION_ID
+
+
+async def test_a_scope_that_was_published_before_is_not_a_clash() -> None:
+    """An adapter between two middlewares may pass on standard keys and state only."""
+    guard = Bench().guard
+
+    async def copying(scope: Any, receive: Any, send: Any) -> None:
+        passed = {name: value for name, value in scope.items() if name != "ory_guard"}
+        await public(guard)(passed, receive, send)
+
+    answered = await call(OrySessionMiddleware(copying, guard=guard), headers=[SESSION_TOKEN])
+
+    assert answered.json["session"] == SESSION_ID
+
+
+@pytest.mark.parametrize("name", ["session", "ory_session", "auth"])
+async def test_a_foreign_object_in_the_lifespan_state_stops_the_start(name: str) -> None:
+    """Each request would get it, so the server fails at startup with the error's text."""
+    guard, sent, left = Bench().guard, [], list[str]()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        scope["state"][name] = DatabaseSession
+        try:
+            await send({"type": "lifespan.startup.complete"})
+        finally:
+            left.append("application")
+
+    async def receive() -> Any:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with pytest.raises(ConfigurationError, match=rf"request\.state\.{name} holds an object of type") as caught:
+        await OrySessionMiddleware(app, guard=guard)({"type": "lifespan", "state": {}}, receive, send)
+
+    assert sent == [{"type": "lifespan.startup.failed", "message": str(caught.value)}]
+    assert left == ["application"]
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        (["lifespan.startup.failed"], ["lifespan.startup.failed"]),
+        (["lifespan.startup.complete"], ["lifespan.startup.complete"]),
+    ],
+)
+async def test_an_application_that_has_answered_the_startup_is_not_answered_for(
+    messages: list[str], expected: list[str]
+) -> None:
+    """Starlette sends the failure itself; an error at shutdown is not one of the startup."""
+    sent: list[str] = []
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        for kind in messages:
+            await send({"type": kind})
+        raise ConfigurationError("the application's own")
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    with pytest.raises(ConfigurationError, match="own"):
+        await OrySessionMiddleware(app, guard=Bench().guard)({"type": "lifespan"}, None, send)  # type: ignore[arg-type]
+
+    assert sent == expected
+
+
+# --- set after the middleware
+
+
+@pytest.fixture
+def _nothing_reported() -> None:
+    _reported.clear()
+
+
+@pytest.mark.usefixtures("_nothing_reported")
+@pytest.mark.parametrize("name", ["state.session", "state.ory_session", "state.auth", "user"])
+async def test_a_foreign_object_after_the_middleware_stays_and_is_logged_once(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once for each type in a process, for requests with and without a session."""
+    seen: list[object] = []
+    foreign = DatabaseSession()
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        place, _, key = name.rpartition(".")
+        seen.append((scope["state"] if place else scope)[key])
+        await reply(send, None)
+
+    guarded = OrySessionMiddleware(Setting(app, name, foreign), guard=Bench().guard)
+    for headers in ([], [SESSION_TOKEN], []):
+        assert (await call(guarded, headers=headers)).status == 200
+
+    assert seen == [foreign] * 3
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage().startswith(
+        f"scope.replaced place=request.{name} type={__name__}.DatabaseSession: it is not the session"
+    )
+
+
+@pytest.mark.usefixtures("_nothing_reported")
+async def test_an_authentication_middleware_inside_keeps_its_user(caplog: pytest.LogCaptureFixture) -> None:
+    """Its user and its credentials are the application's; the session is at `ory_session`, and gates use that."""
+    guard = Bench().guard
+
+    @session_required
+    async def gated(request: Request) -> Response:
+        return JSONResponse([request.user.display_name, request.state.ory_session.id])
+
+    async def free(request: Request) -> Response:
+        return JSONResponse([type(request.user).__name__, request.state.ory_session and "session"])
+
+    app = Starlette(
+        routes=[Route("/gated", gated), Route("/", free)],
+        middleware=[
+            Middleware(OrySessionMiddleware, guard=guard),
+            Middleware(AuthenticationMiddleware, backend=ApiKeys()),
+        ],
+    )
+    key = (b"x-api-key", b"k")
+
+    assert (await call(app, "/")).json == ["UnauthenticatedUser", None]
+    assert (await call(app, "/gated", headers=[key])).status == 401
+    assert (await call(app, "/gated", headers=[key, SESSION_TOKEN])).json == ["robot", SESSION_ID]
+    places = [record.getMessage().split(":")[0] for record in caplog.records if "scope." in record.getMessage()]
+    assert places == [
+        "scope.replaced place=request.user type=starlette.authentication.UnauthenticatedUser",
+        "scope.replaced place=request.auth type=starlette.authentication.AuthCredentials",
+        "scope.replaced place=request.user type=starlette.authentication.SimpleUser",
+    ]
+
+
+@pytest.mark.usefixtures("_nothing_reported")
+async def test_a_gate_that_asks_again_leaves_foreign_objects_in_place() -> None:
+    """A handler that works with its database session keeps it while the outcome is replaced."""
+    guard = Bench().guard
+    state = {"session": DatabaseSession(), "auth": DatabaseSession()}
+    user, auth = DatabaseSession(), DatabaseSession()
+    seen: list[Any] = []
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        scope["state"].update(state)
+        scope.update(user=user, auth=auth)
+        session = await guard.require(scope, revalidate=True)
+        seen.append({**scope["state"], "user": scope["user"], "auth_of_scope": scope["auth"], "gate": session})
+        await reply(send, None)
+
+    await call(OrySessionMiddleware(app, guard=guard), headers=[SESSION_TOKEN])
+
+    [found] = seen
+    assert found["session"] is state["session"]
+    assert found["auth"] is state["auth"]
+    assert (found["user"], found["auth_of_scope"]) == (user, auth)
+    assert found["ory_session"].id == found["gate"].id == SESSION_ID
+
+
+async def test_a_guard_without_a_middleware_leaves_foreign_objects_in_place() -> None:
+    """`guard.require` returns the session, whatever another library keeps in the scope."""
+    user, database = DatabaseSession(), DatabaseSession()
+    shared = {"session": database}
+    scope = http_scope(headers=[SESSION_TOKEN], state=shared, user=user)
+
+    assert (await Bench().guard.require(scope)).id == SESSION_ID
+    assert scope["user"] is user
+    assert scope["state"]["session"] is database
+    assert scope["state"]["ory_session"].id == SESSION_ID
+    assert shared == {"session": database}
+
+
+async def test_a_deleted_name_is_not_reported(caplog: pytest.LogCaptureFixture) -> None:
+    """A middleware that cleans up after itself leaves nothing to report."""
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        await reply(send, None)
+        del scope["state"]["session"], scope["user"]
+
+    await call(OrySessionMiddleware(app, guard=Bench().guard), headers=[SESSION_TOKEN])
+
+    assert caplog.records == []
+
+
+# --- a guard inside a guard
+
+
+def _mounted(shop: OryGuard, staff: OryGuard, seen: list[Any]) -> Application:
+    async def note(request: Request) -> Response:
+        seen.append(_published(request.scope))
+        return JSONResponse(None)
+
+    inner = Starlette(routes=[Route("/", note)], middleware=[Middleware(OrySessionMiddleware, guard=staff)])
+    mount = Starlette(routes=[Mount("/staff", inner)])
+
+    async def around(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            return
+        before = _published(scope)
+
+        async def compare(message: Any) -> None:
+            assert _published(scope) == before
+            await send(message)
+
+        await mount(scope, receive, compare)
+        assert _published(scope) == before
+        seen.append(before)
+
+    return OrySessionMiddleware(around, guard=shop)
+
+
+def _published(scope: Any) -> dict[str, Any]:
+    return {**scope["state"], "user": scope["user"], "auth_of_scope": scope["auth"], "check": scope["ory_guard"]}
+
+
+@pytest.mark.parametrize("token", [True, False])
+async def test_a_mounted_application_with_a_guard_works_on_its_own_scope(*, token: bool) -> None:
+    """The outer application's state, user and auth are untouched, during the inner request and after it."""
+    shop, staff = Bench(), Bench(signed_in(session_body(id="staff")))
+    seen: list[Any] = []
+
+    await call(_mounted(shop.guard, staff.guard, seen), "/staff/", headers=[SESSION_TOKEN] if token else [])
+
+    inner, outer = seen
+    if token:
+        assert (inner["session"].id, outer["session"].id) == ("staff", SESSION_ID)
+        assert (inner["ory_session"].id, outer["ory_session"].id) == ("staff", SESSION_ID)
+        assert inner["user"].session is inner["session"]
+        assert outer["user"].session is outer["session"]
+    else:
+        assert (inner["session"], outer["session"]) == (None, None)
+        assert isinstance(outer["auth"], Anonymous)
+    assert inner["user"] is not outer["user"]
+
+
+# --- attributes of the user
+
+
+async def test_attributes_of_the_user_last_for_one_request() -> None:
+    """Django Channels sets `_wrapped`; no other request sees it, of the same session or without one."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        user = scope["user"]
+        seen.append(getattr(user, "_wrapped", None))
+        user._wrapped = user.tenant = "eu"
+        del user.tenant
+        seen.append((user._wrapped, user.is_authenticated, user.identity, hasattr(user, "tenant")))
+        await reply(send, None)
+
+    guarded = OrySessionMiddleware(app, guard=Bench().guard)
+    for _ in range(2):
+        for headers in ([SESSION_TOKEN], []):
+            await call(guarded, headers=headers)
+
+    assert seen[::2] == [None] * 4
+    assert seen[1::2] == [("eu", True, IDENTITY_ID, False), ("eu", False, "", False)] * 2

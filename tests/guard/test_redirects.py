@@ -1,0 +1,253 @@
+"""Where browsers are sent: always to an origin of the settings, whatever a request says."""
+
+from typing import Any
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from support.asgi_calls import http_scope
+from support.stub_kratos import APP, BROWSER, settings_of
+
+from ory_guard.guard.responses.redirects import enrollment_url, login_url, request_url, safe_return_to
+from ory_guard.kratos.urls import origin_of
+
+SETTINGS = settings_of(trusted_origins=("https://admin.example.com",), login_url=None)
+LOGIN = BROWSER + "/self-service/login/browser"
+OWN_LOGIN = settings_of(login_url=f"{APP}/login?organization=o1&aal=aal1&via=a%20b")
+
+
+def own_url(path: str = "/", *, root_path: str = "", settings: Any = SETTINGS, **scope: Any) -> str:
+    """Return a request's own URL as browsers know it."""
+    return request_url(settings, http_scope(path, **scope), path, root_path)
+
+
+@pytest.mark.parametrize(
+    ("asked", "url"),
+    [
+        ({}, LOGIN),
+        ({"return_to": f"{APP}/a?b=c&d"}, f"{LOGIN}?return_to=https%3A%2F%2Fapp.example.com%2Fa%3Fb%3Dc%26d"),
+        ({"aal": "aal2"}, f"{LOGIN}?aal=aal2"),
+        (
+            {"refresh": True, "aal": "aal2", "return_to": APP},
+            f"{LOGIN}?refresh=true&aal=aal2&return_to=https%3A%2F%2Fapp.example.com",
+        ),
+    ],
+)
+def test_the_login_is_kratos(asked: dict[str, Any], url: str) -> None:
+    """Kratos' init endpoint, on the address that browsers reach."""
+    assert login_url(SETTINGS, **asked) == url
+
+
+def test_a_login_page_keeps_its_parameters_and_the_guards_take_precedence() -> None:
+    """`organization` and `via` stay; `aal`, `refresh` and `return_to` are the guard's to set."""
+    parts = urlsplit(login_url(OWN_LOGIN, aal="aal2", return_to=f"{APP}/x"))
+
+    assert f"{parts.scheme}://{parts.netloc}{parts.path}" == f"{APP}/login"
+    assert parse_qs(parts.query) == {
+        "organization": ["o1"],
+        "via": ["a b"],
+        "aal": ["aal2"],
+        "return_to": [f"{APP}/x"],
+    }
+
+
+def test_a_login_pages_own_aal_is_dropped_even_where_the_guard_asks_for_none() -> None:
+    """What the guard appends is said by the gate alone."""
+    assert "aal" not in parse_qs(urlsplit(login_url(OWN_LOGIN)).query)
+
+
+def test_every_parameter_of_the_guards_is_its_own() -> None:
+    """A login page that names one has it replaced or dropped; its other ones stay, empty ones too."""
+    own = settings_of(login_url=f"{APP}/login?refresh=no&return_to=https://evil.test&hint=&REFRESH=no")
+
+    assert login_url(own) == f"{APP}/login?hint=&REFRESH=no"
+    assert login_url(own, refresh=True) == f"{APP}/login?hint=&REFRESH=no&refresh=true"
+
+
+def test_a_second_factor_is_set_up_in_kratos_settings() -> None:
+    """Which takes `return_to` along."""
+    assert enrollment_url(SETTINGS) == f"{BROWSER}/self-service/settings/browser"
+    assert enrollment_url(SETTINGS, return_to=f"{APP}/v") == (
+        f"{BROWSER}/self-service/settings/browser?return_to=https%3A%2F%2Fapp.example.com%2Fv"
+    )
+
+
+@pytest.mark.parametrize(
+    ("scope", "url"),
+    [
+        ({"path": "/"}, f"{APP}/"),
+        ({"path": "/a b/ü"}, f"{APP}/a%20b/%C3%BC"),
+        ({"path": "/a/b", "raw_path": b"/a%2Fb"}, f"{APP}/a%2Fb"),
+        ({"path": "/a", "raw_path": b"/b"}, f"{APP}/a"),
+        ({"path": "/a", "raw_path": None}, f"{APP}/a"),
+        ({"path": "/a%", "raw_path": b"/a%"}, f"{APP}/a%25"),
+        ({"path": "/a%4z", "raw_path": b"/a%4z"}, f"{APP}/a%254z"),
+        ({"path": "/a\udcff", "raw_path": None}, f"{APP}/a%3F"),
+        ({"path": "/x", "query_string": b"q=1&r=a%20b"}, f"{APP}/x?q=1&r=a%20b"),
+        ({"path": "/x", "query_string": b'q="<\r\n\xff'}, f"{APP}/x?q=%22%3C%0D%0A%FF"),
+        ({"path": "/x", "query_string": b"#frag"}, f"{APP}/x?%23frag"),
+        ({"path": "*"}, APP),
+        ({"path": "//evil.test/x"}, APP),
+        ({"path": ""}, APP),
+        ({"path": "/" + "a" * 6_000}, APP),
+        ({"path": "/app/x", "root_path": "/app"}, f"{APP}/x"),
+        ({"path": "/app", "root_path": "/app"}, f"{APP}/"),
+        ({"path": "/x", "root_path": "/app"}, f"{APP}/x"),
+        ({"path": "/app/x", "root_path": "/app/"}, f"{APP}/x"),
+        ({"path": "/apples", "root_path": "/app"}, f"{APP}/apples"),
+        ({"path": "/a%2Fb", "raw_path": b"/a%252Fb", "root_path": "/"}, f"{APP}/a%252Fb"),
+        ({"path": "/app//evil.test", "root_path": "/app"}, APP),
+        ({"path": "/app/x/y", "raw_path": b"/app/x%2Fy", "root_path": "/app"}, f"{APP}/x%2Fy"),
+        ({"path": "/a:b@c;d=e,f", "raw_path": b""}, f"{APP}/a:b@c;d=e,f"),
+    ],
+)
+def test_a_request_has_one_url(scope: dict[str, Any], url: str) -> None:
+    """`app_url`, the path as it came less the mount that `app_url` holds already, and the query."""
+    assert own_url(**scope) == url
+
+
+def test_a_server_may_leave_out_what_is_empty() -> None:
+    """Neither `raw_path` nor `query_string` has to be there."""
+    assert request_url(SETTINGS, {"type": "http"}, "/x", "") == f"{APP}/x"
+
+
+def test_a_path_that_is_no_text_is_still_an_address() -> None:
+    """What can't be encoded is replaced, with `raw_path` and without."""
+    for raw in (b"/%ED%A0%80", b""):
+        assert request_url(SETTINGS, {"raw_path": raw}, "/\ud800", "") == f"{APP}/%3F"
+
+
+def test_an_address_is_dropped_where_it_would_be_too_long_to_carry() -> None:
+    """It is measured as it is carried, percent-encoded, and the last length that fits is taken."""
+    fits = "/" + "x" * (6_000 - len(quote(f"{APP}/", safe="")))
+
+    for longer, url in (("", f"{APP}{fits}"), ("x", APP)):
+        assert own_url(fits + longer) == safe_return_to(fits + longer, SETTINGS) == url
+
+
+def test_a_prefix_of_the_apps_address_is_kept() -> None:
+    """Behind a proxy that strips the prefix, the application does not know it."""
+    assert own_url("/x", settings=settings_of(app_url=f"{APP}/prefix")) == f"{APP}/prefix/x"
+
+
+def test_no_header_has_a_say() -> None:
+    """Host and forwarded headers are the client's to choose."""
+    headers = [(b"host", b"evil.test"), (b"x-forwarded-host", b"evil.test"), (b"forwarded", b"host=evil.test")]
+
+    assert own_url("/x", headers=headers, server=("evil.test", 80), scheme="ftp") == f"{APP}/x"
+
+
+PATHS = st.text(alphabet=st.characters(codec="utf-8") | st.sampled_from("/.%?#@:\\"), max_size=30)
+
+
+@given(
+    path=PATHS,
+    raw=st.none() | st.binary(max_size=30),
+    query=st.binary(max_size=30),
+    root=st.sampled_from(["", "/a", "/"]),
+)
+@example(path="/@evil.test", raw=b"/@evil.test", query=b"", root="")
+@example(path="/a@evil.test", raw=None, query=b"", root="/a")
+@example(path="/a//evil.test", raw=b"/a//evil.test", query=b"", root="/a/")
+def test_return_to_is_always_on_the_apps_origin(path: str, raw: bytes | None, query: bytes, root: str) -> None:
+    """Whatever stands in the request line, the URL is ASCII, on our origin, and leads to that path."""
+    url = own_url(path, raw_path=raw, query_string=query, root_path=root)
+
+    assert url.isascii()
+    assert not any(character <= " " for character in url)
+    assert origin_of(url) == APP
+    assert url == APP or url.startswith(f"{APP}/")
+    if url != APP and not root:
+        assert unquote(urlsplit(url).path) == path
+
+
+@pytest.mark.parametrize(
+    ("value", "url"),
+    [
+        ("/x", f"{APP}/x"),
+        ("/", f"{APP}/"),
+        ("/x/?a=b&c=%20#top", f"{APP}/x/?a=b&c=%20#top"),
+        ("/X:Y@Z?q=X:Y#X:Y@Z?", f"{APP}/X:Y@Z?q=X:Y#X:Y@Z?"),
+        (APP, f"{APP}/"),
+        (f"{APP}/x", f"{APP}/x"),
+        ("HTTPS://APP.example.com:443/x", f"{APP}/x"),
+        ("https://admin.example.com/users", "https://admin.example.com/users"),
+        ("/ü", f"{APP}/%C3%BC"),
+        ("/a%2Fb", f"{APP}/a%2Fb"),
+        ("/x?next=//evil.test", f"{APP}/x?next=//evil.test"),
+    ],
+)
+def test_addresses_of_the_application_are_taken(value: str, url: str) -> None:
+    """Paths from the root, and absolute URLs of the origins in the settings."""
+    assert safe_return_to(value, SETTINGS) == url
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "",
+        "x",
+        "?a=b",
+        "//evil.test",
+        "///evil.test",
+        "/\\evil.test",
+        "\\\\evil.test",
+        "/x//y",
+        "/a/../b",
+        "/a/%2e%2E/b",
+        "/./a",
+        "/\tevil.test",
+        "/a b",
+        "/a\r\nLocation: x",
+        "/a\x7f",
+        "/a\x00",
+        "/\ud800",
+        "/x/\udfff",
+        "http://app.example.com/x",
+        "https://app.example.com:8443/x",
+        "https://app.example.com.evil.test/x",
+        "https://app.example.com@evil.test/x",
+        "https://evil.test/x",
+        "https:evil.test",
+        "https:///x",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "https://[::1",
+        "https://app.example.com:port/",
+        "https://\u0430pp.example.com/",
+        "https://app.example.com\u2100/",
+        "/self-service/login/browser",
+        "/.ory/self-service/logout?token=x",
+        "/self%2Dservice/login/browser",
+        f"{APP}/self-service/settings/browser",
+        "/" + "a" * 6_000,
+    ],
+)
+def test_anything_else_leads_to_the_start_page(value: str | None) -> None:
+    """Foreign origins, tricks of parsers, and Kratos' own flows, which would go round in circles."""
+    assert safe_return_to(value, SETTINGS) == APP
+
+
+def test_the_login_page_is_no_place_to_return_to() -> None:
+    """A login that leads to the login is a loop."""
+    for way in ("/login?organization=o2", "/login/", "/%6cogin", "/login#a"):
+        assert safe_return_to(way, OWN_LOGIN) == APP
+        assert safe_return_to(way, settings_of(login_url=f"{APP}/%6Cogin/")) == APP
+    for other in ("/login/help", "/loginX", "/Login"):
+        assert safe_return_to(other, OWN_LOGIN) == f"{APP}{other}"
+    assert safe_return_to("/login", settings_of(login_url=f"{APP}/loginX")) == f"{APP}/login"
+    assert safe_return_to("/login", settings_of(login_url="https://id.example.com/login")) == f"{APP}/login"
+
+
+@given(
+    st.text(max_size=40)
+    | st.builds("".join, st.lists(st.sampled_from([*"/\\.:@?#%[] ", "https:", "evil.test", APP, "%2e", "x"])))
+)
+def test_nothing_leads_out_of_the_configured_origins(value: str) -> None:
+    """Any text at all ends on one of our origins, in ASCII."""
+    url = safe_return_to(value, SETTINGS)
+
+    assert url.isascii()
+    assert origin_of(url) in (APP, "https://admin.example.com")

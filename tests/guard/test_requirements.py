@@ -1,0 +1,272 @@
+"""What a route asks of a session: every condition by itself, all of them together, and the laws between them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.stub_kratos import NOW, aal2_session, moment, session_body, step
+
+from ory_guard import Session
+from ory_guard.exceptions import ConfigurationError
+from ory_guard.guard.requirements import ANY_SESSION, Requirement, is_fresh, unmet
+
+SKEW = 60.0
+
+
+def failures(requirement: Requirement, **changes: Any) -> list[Any]:
+    """Return what a session with `changes` does not meet."""
+    session = Session.model_validate(session_body(**changes))
+    return list(unmet(requirement, session, NOW.timestamp(), SKEW))
+
+
+def of_identity(requirement: Requirement, **identity: Any) -> list[Any]:
+    """Return what a session of such an identity does not meet."""
+    return failures(requirement, identity=identity)
+
+
+def test_any_session_meets_no_condition_at_all() -> None:
+    """Even one with nothing in it but an id."""
+    assert failures(ANY_SESSION, authenticator_assurance_level=None, authenticated_at=None) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "level", "met"),
+    [
+        ("aal1", "aal1", True),
+        ("aal1", "aal2", True),
+        ("aal2", "aal2", True),
+        ("aal2", "aal1", False),
+        ("aal1", "aal0", False),
+        ("aal1", "aal3", False),
+        ("aal2", "aal3", False),
+        ("aal2", "AAL2", False),
+        ("aal2", "aal20", False),
+        ("aal1", None, False),
+        ("aal1", "", False),
+    ],
+)
+def test_levels(asked: Any, level: str | None, met: bool) -> None:
+    """aal2 counts for aal1; a level that nobody knows counts for nothing."""
+    found = failures(Requirement(aal=asked), authenticator_assurance_level=level)
+
+    assert found == ([] if met else [{"id": "aal", "expected": asked, "actual": level}])
+
+
+def test_age_counts_from_the_last_sign_in() -> None:
+    """Up to `max_age` seconds, and not one more."""
+    assert failures(Requirement(max_age=300), authenticated_at=moment(-299)) == []
+    assert failures(Requirement(max_age=300), authenticated_at=moment(-301)) == [
+        {"id": "max_age", "expected": 300, "actual": 301}
+    ]
+
+
+def test_age_at_aal2_counts_from_the_second_factor() -> None:
+    """A password given again moves `authenticated_at` and makes no second factor newer."""
+    requirement = Requirement(aal="aal2", max_age=300)
+
+    assert failures(requirement, **aal2_session(password_at=-5, totp_at=-3_600)) == [
+        {"id": "max_age", "expected": 300, "actual": 3_600}
+    ]
+    assert failures(requirement, **aal2_session(password_at=-3_600, totp_at=-5)) == []
+    assert failures(Requirement(max_age=300), **aal2_session(password_at=-5, totp_at=-3_600)) == []
+
+
+def test_an_aal2_session_without_an_aal2_step_is_not_fresh() -> None:
+    """What has no time has no age that could be small enough."""
+    body = session_body(authenticator_assurance_level="aal2", authentication_methods=[step("password", "aal1", -1)])
+
+    assert failures(Requirement(aal="aal2", max_age=300), **body) == [
+        {"id": "max_age", "expected": 300, "actual": None}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "fresh"), [(-60.1, False), (-60, True), (0, True), (300, True), (300.1, False), (None, False)]
+)
+def test_a_time_in_the_future_is_fresh_only_within_the_skew(seconds_ago: float | None, fresh: bool) -> None:
+    """Clocks may differ a little; a time from next year is not fresh until next year."""
+    at = None if seconds_ago is None else NOW - timedelta(seconds=seconds_ago)
+
+    assert is_fresh(at, 300, NOW.timestamp(), SKEW) is fresh
+
+
+@pytest.mark.parametrize(
+    ("wanted", "met"),
+    [(["password"], True), (["totp", "password"], True), (["webauthn"], False), (["Password"], False)],
+)
+def test_one_of_the_methods_suffices(wanted: list[str], met: bool) -> None:
+    """The methods of every step count."""
+    found = failures(
+        Requirement(authentication_methods=wanted), authentication_methods=[step(), {"method": None}, step("code")]
+    )
+
+    assert found == (
+        [] if met else [{"id": "authentication_methods", "expected": wanted, "actual": ["code", "password"]}]
+    )
+
+
+ADDRESSES = [
+    {"value": "ada@example.com", "via": "email", "verified": True},
+    {"value": "+15550100", "via": "sms", "verified": False},
+    {"value": "x", "verified": None},
+]
+
+
+@pytest.mark.parametrize(
+    ("asked", "addresses", "met", "actual"),
+    [
+        (True, ADDRESSES, True, []),
+        ("email", ADDRESSES, True, []),
+        ("sms", ADDRESSES, False, ["email"]),
+        (True, ADDRESSES[1:], False, []),
+        (True, [], False, []),
+        (True, None, False, []),
+        ("email", [{"value": "y", "verified": True}], False, [""]),
+        (False, None, True, []),
+    ],
+)
+def test_a_verified_address(asked: bool | str, addresses: Any, met: bool, actual: list[str]) -> None:
+    """True takes any; a `via` takes only its own; the answer names kinds, never addresses."""
+    found = of_identity(Requirement(verified=asked), verifiable_addresses=addresses)
+
+    assert found == ([] if met else [{"id": "verified", "expected": asked, "actual": actual}])
+
+
+@pytest.mark.parametrize(
+    ("asked", "actual", "met"), [("o1", "o1", True), ("o1", "o2", False), ("o1", None, False), (None, "o2", True)]
+)
+def test_an_organization(asked: str | None, actual: str | None, met: bool) -> None:
+    """Only that very one."""
+    found = of_identity(Requirement(organization=asked), organization_id=actual)
+
+    assert found == ([] if met else [{"id": "organization", "expected": asked, "actual": actual}])
+
+
+@pytest.mark.parametrize("actual", [str(UUID(int=10)), str(UUID(int=10)).upper()])
+@pytest.mark.parametrize("asked", [UUID(int=10), str(UUID(int=10)).upper(), UUID(int=10).urn])
+def test_an_organization_is_found_by_any_spelling_of_its_id(asked: Any, actual: str) -> None:
+    """Both ids are compared in Kratos' spelling."""
+    assert of_identity(Requirement(organization=asked), organization_id=actual) == []
+
+
+@pytest.mark.parametrize("asked", ["", " ", "a b", b"o1", 5])
+def test_an_organization_that_is_not_an_id_is_refused(asked: Any) -> None:
+    """No identity can belong to it."""
+    with pytest.raises(ConfigurationError, match=r"^organization: .* is not an id"):
+        Requirement(organization=asked)
+
+
+def test_everything_that_fails_is_reported() -> None:
+    """The caller learns all of it at once, in a fixed order, and no trait."""
+    requirement = Requirement(
+        aal="aal2", max_age=60, authentication_methods=["totp"], verified="sms", organization="o1"
+    )
+
+    found = failures(requirement)
+
+    assert [failure["id"] for failure in found] == [
+        "aal",
+        "max_age",
+        "authentication_methods",
+        "verified",
+        "organization",
+    ]
+    assert "ada@example.com" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "text"),
+    [
+        ({"aal": "aal3"}, "aal: 'aal3' is not allowed: use 'aal1' or 'aal2'"),
+        ({"aal": 2}, "aal: 2 is not allowed"),
+        ({"max_age": 0}, "max_age: 0 is not allowed: use seconds above 0"),
+        ({"max_age": -1}, "max_age: -1 is not allowed"),
+        ({"max_age": float("nan")}, "max_age: nan is not allowed"),
+        ({"max_age": float("inf")}, "max_age: inf is not allowed"),
+        ({"max_age": "300"}, "max_age: '300' is not allowed"),
+        ({"max_age": timedelta(seconds=3)}, "is not allowed: use seconds above 0"),
+        ({"authentication_methods": "totp"}, "authentication_methods: 'totp' is not allowed: use a list"),
+    ],
+)
+def test_a_condition_without_a_meaning_is_told_where_it_is_made(conditions: dict[str, Any], text: str) -> None:
+    """At import, not at the first request."""
+    with pytest.raises(ConfigurationError) as caught:
+        Requirement(**conditions)
+
+    assert text in str(caught.value)
+
+
+def test_equal_conditions_are_equal_requirements() -> None:
+    """Lists and tuples of methods, integers and floats of seconds: what means the same is the same."""
+    assert Requirement(authentication_methods=["totp"]) == Requirement(authentication_methods=("totp",))
+    assert hash(Requirement(max_age=300)) == hash(Requirement(max_age=300.0))
+    assert Requirement(authentication_methods=None) == ANY_SESSION
+
+
+LEVELS = st.sampled_from(["aal1", "aal2", "aal3", "", None])
+STEPS = st.lists(
+    st.builds(
+        step, st.sampled_from(["password", "totp"]), st.sampled_from(["aal1", "aal2"]), st.integers(-900, 90)
+    ),
+    max_size=4,
+)
+SESSIONS = st.builds(
+    lambda level, steps, at: Session.model_validate(
+        session_body(authenticator_assurance_level=level, authentication_methods=steps, authenticated_at=at)
+    ),
+    LEVELS,
+    STEPS,
+    st.none() | st.integers(-900, 90).map(moment),
+)
+REQUIREMENTS = st.builds(
+    Requirement,
+    aal=st.sampled_from([None, "aal1", "aal2"]),
+    max_age=st.none() | st.integers(1, 900),
+    authentication_methods=st.lists(st.sampled_from(["password", "totp"]), max_size=2, unique=True),
+    verified=st.sampled_from([False, True, "email", "sms"]),
+    organization=st.sampled_from([None, "o1"]),
+)
+
+
+def passes(requirement: Requirement, session: Session[Any]) -> bool:
+    """Tell whether a session meets a requirement now."""
+    return not unmet(requirement, session, NOW.timestamp(), SKEW)
+
+
+@given(SESSIONS)
+def test_who_passes_at_aal2_passes_at_aal1_and_without_a_level(session: Session[Any]) -> None:
+    """A higher level never closes a door that a lower one opens."""
+    if passes(Requirement(aal="aal2"), session):
+        assert passes(Requirement(aal="aal1"), session)
+    if passes(Requirement(aal="aal1"), session):
+        assert passes(ANY_SESSION, session)
+
+
+@given(SESSIONS, st.sampled_from([None, "aal1", "aal2"]), st.integers(1, 900), st.integers(0, 900))
+def test_who_is_fresh_enough_is_fresh_enough_for_less(session: Session[Any], aal: Any, age: int, more: int) -> None:
+    """A greater `max_age` lets in everybody whom a smaller one lets in."""
+    if passes(Requirement(aal=aal, max_age=age), session):
+        assert passes(Requirement(aal=aal, max_age=age + more), session)
+
+
+@given(REQUIREMENTS, SESSIONS)
+def test_conditions_are_independent(requirement: Requirement, session: Session[Any]) -> None:
+    """All of them pass together exactly where each passes alone: none hides another."""
+    alone = [
+        Requirement(aal=requirement.aal),
+        Requirement(aal=requirement.aal, max_age=requirement.max_age),
+        Requirement(authentication_methods=requirement.authentication_methods),
+        Requirement(verified=requirement.verified),
+        Requirement(organization=requirement.organization),
+    ]
+
+    assert passes(requirement, session) == all(passes(one, session) for one in alone)
+
+
+@given(st.datetimes(timezones=st.just(UTC)) | st.none(), st.floats(0.001, 1e9), st.floats(0, 2e9))
+def test_freshness_never_raises(at: datetime | None, max_age: float, now: float) -> None:
+    """Any time at all is fresh or not."""
+    assert is_fresh(at, max_age, now, SKEW) in (True, False)

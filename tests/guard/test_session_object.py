@@ -1,0 +1,132 @@
+"""One session object for the whole request: gates that ask Kratos again replace it only when they refused it."""
+
+from typing import Any
+
+import pytest
+from support.guard_bench import SESSION_TOKEN, Bench, by, request
+from support.stub_kratos import IDENTITY_ID, SESSION_ID, Told, aal2_session, refused, session_body, signed_in
+
+from ory_guard import Authenticated, Rejected, Session
+from ory_guard.exceptions import Refusal, RequirementNotMet
+
+pytestmark = pytest.mark.anyio
+
+RENAMED = signed_in(session_body(identity={"traits": {"email": "countess@example.com"}}))
+MEMBER = signed_in(session_body(identity={"organization_id": "acme"}))
+
+
+def held(scope: dict[str, Any]) -> list[Session[Any] | None]:
+    """Return the session at each place where an application finds it."""
+    state = scope["state"]
+    auth = state["auth"].session if isinstance(state["auth"], Authenticated) else None
+    return [state["ory_session"], state["session"], auth, scope["user"].session, scope["auth"].session]
+
+
+def is_held(scope: dict[str, Any], session: Session[Any]) -> bool:
+    """Return whether it is this very object at each of them."""
+    return all(place is session for place in held(scope))
+
+
+async def begun(*answers: Told, **changes: Any) -> tuple[Bench, dict[str, Any], Session[Any]]:
+    """Begin a request of a session that was cached a while ago; return the object that the application holds."""
+    bench = Bench(*answers, **changes)
+    await bench.outcome()
+    bench.clock.advance(5)
+    scope = request()
+    assert by(await bench.guard.authenticate(scope)) == ("cache", 5)
+    session = scope["state"]["ory_session"]
+    return bench, scope, session
+
+
+async def test_an_equal_session_is_the_same_object_everywhere() -> None:
+    """The gate returns it too, so a handler can't hold two."""
+    bench, scope, session = await begun(signed_in())
+
+    assert await bench.guard.require(scope, revalidate=True) is session
+    assert is_held(scope, session)
+    outcome = await bench.guard.authenticate(scope)
+    assert isinstance(outcome, Authenticated)
+    assert outcome.session is session
+    assert by(outcome) == ("upstream", 0)
+    assert bench.calls == 2
+
+
+async def test_a_changed_session_is_returned_and_the_published_object_stays() -> None:
+    """The gate decides on the newest facts, and returns them; the request keeps the object that it began with."""
+    bench, scope, session = await begun(signed_in(), RENAMED)
+
+    newer = await bench.guard.require(scope, revalidate=True)
+
+    assert newer.identity.traits["email"] == "countess@example.com"
+    assert is_held(scope, session)
+
+
+@pytest.mark.parametrize("seconds", [0, 20])
+async def test_a_slow_body_keeps_the_object(seconds: float) -> None:
+    """Whether the session was invalidated meanwhile, or only got older."""
+    bench, scope, session = await begun(signed_in(), RENAMED)
+    bench.clock.advance(seconds)
+    if not seconds:
+        await bench.guard.invalidate(identity_id=IDENTITY_ID)
+
+    await bench.guard.require(scope)
+
+    assert is_held(scope, session)
+    assert bench.calls == (1 if seconds else 2)
+
+
+@pytest.mark.parametrize(
+    ("newer", "conditions"),
+    [
+        (signed_in(aal2_session()), {"aal": "aal2"}),
+        (signed_in(aal2_session()), {"aal": "aal2", "revalidate": True}),
+        (MEMBER, {"organization": "acme", "revalidate": True}),
+        (signed_in(session_body(id=SESSION_ID[::-1])), {"revalidate": True}),
+        (signed_in(session_body(identity={"id": IDENTITY_ID[::-1]})), {"revalidate": True}),
+    ],
+    ids=["step-up", "step-up, always asked", "another condition", "another session", "another identity"],
+)
+async def test_a_session_that_the_gate_refuses_is_replaced(newer: Told, conditions: dict[str, Any]) -> None:
+    """Also one that turns out to be another session than the one that was published."""
+    bench, scope, session = await begun(signed_in(), newer)
+
+    returned = await bench.guard.require(scope, **conditions)
+
+    assert returned is not session
+    assert is_held(scope, returned)
+
+
+@pytest.mark.parametrize(
+    ("newer", "published"), [(refused(), None), (signed_in(session_body(identity={"state": "x"})), "newer")]
+)
+async def test_a_newer_outcome_that_is_refused_is_published(newer: Told, published: str | None) -> None:
+    """An application that handles the refusal itself must not go on with the older session."""
+    bench, scope, session = await begun(MEMBER, newer)
+
+    with pytest.raises(Refusal) as caught:
+        await bench.guard.require(scope, organization="acme", revalidate=True)
+
+    assert session not in held(scope)
+    assert isinstance(scope["state"]["auth"], Rejected) is (published is None)
+    assert isinstance(caught.value, RequirementNotMet) is (published is not None)
+
+
+async def test_an_anonymous_request_gets_its_session_from_a_gate() -> None:
+    """On an exempt path nothing was published before."""
+    bench = Bench(exempt_paths=("/",))
+    scope = request(SESSION_TOKEN)
+
+    session = await bench.guard.require(scope)
+
+    assert is_held(scope, session)
+
+
+async def test_a_watch_keeps_an_equal_object_and_publishes_a_changed_one() -> None:
+    """A connection outlives requests, so it shows the newest facts."""
+    bench, scope, session = await begun(signed_in(), signed_in(), RENAMED)
+    for equal in (True, False):
+        bench.clock.advance(10)
+        await bench.guard._enforcement.recheck(scope, 10.0)
+        assert is_held(scope, session) is equal
+    assert scope["user"].session.identity.traits["email"] == "countess@example.com"
+    assert bench.calls == 3

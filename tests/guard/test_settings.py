@@ -1,0 +1,279 @@
+"""The settings: checked when they are made, in words that name field, value and what is allowed."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from ory_guard import GuardSettings
+from ory_guard.exceptions import ConfigurationError
+from ory_guard.kratos.urls import origin_of, service_url
+
+KRATOS = "http://127.0.0.1:4433"
+APP = "https://app.example.com"
+
+
+def made(**fields: Any) -> GuardSettings:
+    """Return settings with the two required fields and others."""
+    return GuardSettings(**{"kratos_public_url": KRATOS, "app_url": APP, **fields})
+
+
+def test_the_defaults_are_those_of_the_documents() -> None:
+    """Two fields suffice; the rest has the values that the documents promise."""
+    assert made().model_dump() == {
+        "kratos_public_url": KRATOS,
+        "kratos_browser_url": KRATOS,
+        "app_url": APP,
+        "login_url": None,
+        "whoami_required_aal": "highest_available",
+        "credentials": ("x_session_token", "cookie", "bearer"),
+        "cookie_names": ("ory_kratos_session",),
+        "cache_ttl": 30.0,
+        "negative_ttl": 5.0,
+        "disconnected_ttl": 5.0,
+        "max_sessions": 10_000,
+        "timeout": 2.0,
+        "max_response_bytes": 262_144,
+        "max_credential_bytes": 8_192,
+        "max_upstream_concurrency": 64,
+        "clock_skew": 60.0,
+        "trusted_origins": (),
+        "exempt_paths": (),
+        "keep_alive": True,
+    }
+
+
+def test_settings_do_not_change() -> None:
+    """Everything is derived from them once, so a later change would be half a change."""
+    with pytest.raises(ValidationError):
+        made().timeout = 5.0  # type: ignore[misc] # the point of the test
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("kratos_public_url", "127.0.0.1:4433", "absolute http:// or https:// URL"),
+        ("kratos_public_url", "ftp://kratos", "absolute http:// or https:// URL"),
+        ("kratos_public_url", "http:///x", "with a host"),
+        ("kratos_public_url", "http://kratos?x=1", "query or a fragment"),
+        ("kratos_public_url", "http://kratos?", "query or a fragment"),
+        ("kratos_public_url", "http://kratos#x", "query or a fragment"),
+        ("kratos_public_url", "http://kratos:99999", "out of range"),
+        ("kratos_public_url", "http://kratos:port", "Port could not be cast"),
+        ("kratos_public_url", "http://[::1", "Invalid IPv6 URL"),
+        ("kratos_public_url", "http://kra tos", "without spaces"),
+        ("kratos_public_url", "http://kratos\\evil", "backslashes"),
+        ("kratos_public_url", "http://krätos", "ASCII"),
+        ("kratos_public_url", 4433, "valid string"),
+        ("kratos_browser_url", "https://*.example.com", "one exact host"),
+        ("app_url", "https://app.example.com%2eevil.test", "one exact host"),
+        ("app_url", "/app", "absolute"),
+        ("login_url", "https://app.example.com/login#top", "fragment"),
+        ("whoami_required_aal", "aal2", "'highest_available' or 'aal1'"),
+        ("credentials", (), "at least 1 item"),
+        ("credentials", ("cookies",), "'x_session_token', 'cookie' or 'bearer'"),
+        ("cookie_names", (), "at least 1 item"),
+        ("cookie_names", ("*",), "cookie name"),
+        ("cookie_names", ("ory_*_session",), "trailing *"),
+        ("cookie_names", ("ory session",), "cookie name"),
+        ("cookie_names", ("",), "cookie name"),
+        ("cache_ttl", -1, "greater than or equal to 0"),
+        ("cache_ttl", float("nan"), "finite"),
+        ("cache_ttl", 86_401, "less than or equal to 86400"),
+        ("disconnected_ttl", -1, "greater than or equal to 0"),
+        ("disconnected_ttl", 86_401, "less than or equal to 86400"),
+        ("negative_ttl", 61, "less than or equal to 60"),
+        ("max_sessions", 0, "greater than or equal to 1"),
+        ("max_sessions", 50_001, "less than or equal to 50000"),
+        ("timeout", 0, "greater than 0"),
+        ("timeout", float("inf"), "finite"),
+        ("max_response_bytes", 1_023, "greater than or equal to 1024"),
+        ("max_credential_bytes", 63, "greater than or equal to 64"),
+        ("max_upstream_concurrency", 0, "greater than or equal to 1"),
+        ("clock_skew", 601, "less than or equal to 600"),
+        ("trusted_origins", ("https://a.example.com/path",), "an origin"),
+        ("trusted_origins", ("https://*.example.com",), "one exact host"),
+        ("trusted_origins", ("null",), "absolute"),
+        ("trusted_origins", ("https://a.example.com?x",), "an origin"),
+        ("exempt_paths", ("health",), "starts with /"),
+        ("exempt_paths", ("/static/*",), "one exact"),
+        ("exempt_paths", ("/health?full",), "one exact"),
+        ("keep_alive", "maybe", "boolean"),
+    ],
+)
+def test_a_wrong_value_is_told_with_field_value_and_what_is_allowed(field: str, value: Any, allowed: str) -> None:
+    """The text alone is enough to mend it."""
+    with pytest.raises(ConfigurationError) as caught:
+        made(**{field: value})
+
+    text = str(caught.value)
+    assert text.startswith(field)
+    assert allowed in text
+    shown = value[0] if isinstance(value, tuple) and value else value
+    assert repr(shown) in text
+
+
+def test_what_is_wrong_at_once_is_told_at_once() -> None:
+    """Nobody has to start a server three times to learn three mistakes."""
+    with pytest.raises(ConfigurationError) as caught:
+        GuardSettings(app_url=APP, timeout=0, colour="red")  # type: ignore[call-arg] # the point of the test
+
+    assert "kratos_public_url is required and was not given" in str(caught.value)
+    assert "ORY_GUARD_KRATOS_PUBLIC_URL" in str(caught.value)
+    assert "timeout: 0 is not allowed" in str(caught.value)
+    assert "colour names no setting; allowed are kratos_public_url, " in str(caught.value)
+    assert "kratos_browser_url:" not in str(caught.value)
+
+
+def test_a_url_with_a_password_is_refused_and_not_shown() -> None:
+    """The message goes to a log; the password must not."""
+    with pytest.raises(ConfigurationError) as caught:
+        made(kratos_public_url="http://admin:hunter2@kratos")
+
+    assert "must not hold a user name or password" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_cookies_need_the_apps_own_url() -> None:
+    """Without it there would be no `return_to` that is not taken from the request."""
+    with pytest.raises(ConfigurationError, match="app_url is not set: with 'cookie' among credentials"):
+        GuardSettings(kratos_public_url=KRATOS)
+
+    assert GuardSettings(kratos_public_url=KRATOS, credentials=("bearer",)).app_url is None
+
+
+@pytest.mark.parametrize(
+    ("given_url", "kept"),
+    [
+        ("HTTPS://App.Example.COM:443/", "https://app.example.com"),
+        ("http://app.example.com:80", "http://app.example.com"),
+        ("http://app.example.com:8080/prefix/", "http://app.example.com:8080/prefix"),
+        ("http://[::1]:4455/", "http://[::1]:4455"),
+        ("http://[::1]", "http://[::1]"),
+    ],
+)
+def test_urls_are_kept_in_one_spelling(given_url: str, kept: str) -> None:
+    """Two spellings of one address are one address, to origin checks and cache keys alike."""
+    settings = made(kratos_public_url=given_url, app_url=given_url)
+
+    assert (settings.kratos_public_url, settings.app_url, service_url(given_url)) == (kept, kept, kept)
+
+
+def test_a_login_page_keeps_its_parameters() -> None:
+    """`organization` and the like belong to the login address."""
+    assert made(login_url="https://App.example.com/login?organization=o1").login_url == (
+        "https://app.example.com/login?organization=o1"
+    )
+    assert made(login_url="https://app.example.com").login_url == "https://app.example.com/"
+
+
+def test_origins_are_compared_as_browsers_write_them() -> None:
+    """A default port and upper case would never match an `Origin` header."""
+    assert made(trusted_origins=("https://Admin.example.com:443/",)).trusted_origins == (
+        "https://admin.example.com",
+    )
+    assert origin_of("http://a.example.com:8080/x?y#z") == "http://a.example.com:8080"
+
+
+ORIGINS = st.builds(
+    lambda scheme, host, port: f"{scheme}://{host}{port}",
+    st.sampled_from(["http", "https"]),
+    st.from_regex(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?(\.[a-z]{2,5})?", fullmatch=True),
+    st.integers(1, 65_535).map(lambda port: f":{port}") | st.just(""),
+)
+FIELDS = st.fixed_dictionaries(
+    {"kratos_public_url": ORIGINS, "app_url": ORIGINS},
+    optional={
+        "kratos_browser_url": ORIGINS,
+        "login_url": ORIGINS,
+        "whoami_required_aal": st.sampled_from(["highest_available", "aal1"]),
+        "credentials": st.lists(st.sampled_from(["x_session_token", "cookie", "bearer"]), min_size=1).map(tuple),
+        "cookie_names": st.just(("ory_session_*", "acme")),
+        "cache_ttl": st.floats(0, 86_400),
+        "disconnected_ttl": st.floats(0, 86_400),
+        "negative_ttl": st.integers(0, 60),
+        "max_sessions": st.integers(1, 50_000),
+        "timeout": st.floats(0.001, 60),
+        "trusted_origins": st.lists(ORIGINS, max_size=3).map(tuple),
+        "exempt_paths": st.just(("/health", "/ä b")),
+        "keep_alive": st.booleans(),
+    },
+)
+
+
+@given(FIELDS)
+def test_settings_survive_a_round_trip(fields: dict[str, Any]) -> None:
+    """What was read and written makes the same settings again: every check leaves its own result alone."""
+    settings = GuardSettings(**fields)
+
+    assert GuardSettings(**settings.model_dump()) == settings
+    assert GuardSettings.model_validate_json(settings.model_dump_json()) == settings
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_url_or_a_configuration_error(text: str) -> None:
+    """No other error ever leaves the settings."""
+    try:
+        settings = made(kratos_public_url=text)
+    except ConfigurationError:
+        return
+    assert settings.kratos_public_url.startswith(("http://", "https://"))
+
+
+class TestEnvironment:
+    """`GuardSettings.from_env()`."""
+
+    @pytest.fixture(autouse=True)
+    def _bare(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ORY_GUARD_KRATOS_PUBLIC_URL", KRATOS)
+        monkeypatch.setenv("ORY_GUARD_APP_URL", APP)
+
+    def test_every_field_can_be_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Tuples are comma-separated, numbers and switches are read as such."""
+        monkeypatch.setenv("ORY_GUARD_CREDENTIALS", "cookie, bearer")
+        monkeypatch.setenv("ORY_GUARD_COOKIE_NAMES", "acme_session")
+        monkeypatch.setenv("ORY_GUARD_CACHE_TTL", "1.5")
+        monkeypatch.setenv("ORY_GUARD_MAX_SESSIONS", "20")
+        monkeypatch.setenv("ORY_GUARD_KEEP_ALIVE", "false")
+        monkeypatch.setenv("ory_guard_timeout", "3")
+
+        settings = GuardSettings.from_env()
+
+        assert settings.credentials == ("cookie", "bearer")
+        assert settings.cookie_names == ("acme_session",)
+        assert (settings.cache_ttl, settings.max_sessions, settings.keep_alive, settings.timeout) == (
+            1.5,
+            20,
+            False,
+            3,
+        )
+
+    def test_an_empty_variable_is_unset(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Compose files leave variables empty that nobody set."""
+        monkeypatch.setenv("ORY_GUARD_LOGIN_URL", "")
+
+        assert GuardSettings.from_env() == made()
+
+    def test_a_variable_that_names_no_setting_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A typing mistake must not silently leave a default in force."""
+        monkeypatch.setenv("ORY_GUARD_CACHE_TLL", "0")
+
+        with pytest.raises(
+            ConfigurationError, match="ORY_GUARD_CACHE_TLL names no setting; allowed are ORY_GUARD_KRATOS"
+        ):
+            GuardSettings.from_env()
+
+    def test_variables_of_the_live_tests_are_left_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """They name a Kratos to test against, not a setting."""
+        monkeypatch.setenv("ORY_GUARD_LIVE_KRATOS", "http://127.0.0.1:4433")
+
+        assert GuardSettings.from_env() == made()
+
+    def test_a_wrong_value_is_told_as_in_code(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Field, value and what is allowed, whatever the source."""
+        monkeypatch.setenv("ORY_GUARD_TIMEOUT", "soon")
+
+        with pytest.raises(ConfigurationError, match=r"timeout: 'soon' is not allowed: .*valid number"):
+            GuardSettings.from_env()

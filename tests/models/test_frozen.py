@@ -1,0 +1,371 @@
+"""Traits in a model of the application's own: refused if what handlers get could be changed."""
+
+import json
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from functools import cached_property
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, Optional, TypeVar
+from uuid import UUID
+
+import pytest
+from pydantic import (
+    AfterValidator,
+    AnyUrl,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Json,
+    PrivateAttr,
+    RootModel,
+    SecretStr,
+    create_model,
+)
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic_core import CoreSchema, core_schema
+from support.guard_bench import Bench, request
+from support.stub_kratos import StubKratos, guard_of, session_body, signed_in
+from typing_extensions import TypeAliasType, TypedDict
+
+from ory_guard import Authenticated, Session, Unavailable
+from ory_guard.exceptions import ConfigurationError
+from ory_guard.models.frozen import FrozenDict, find_mutable
+
+FROZEN = ConfigDict(frozen=True)
+ItemT = TypeVar("ItemT")
+BoundT = TypeVar("BoundT", bound=str)
+UserId = NewType("UserId", str)
+Tags = NewType("Tags", list)  # type: ignore[type-arg]
+Words = TypeAliasType("Words", tuple[str, ...])
+Lists = TypeAliasType("Lists", list[str])
+
+
+class Color(Enum):
+    """An enumeration."""
+
+    RED = "red"
+
+
+class Point(NamedTuple):
+    """A named tuple."""
+
+    x: int
+    label: str = ""
+
+
+class Bag(NamedTuple):
+    """A named tuple with a list."""
+
+    items: list[str]
+
+
+class Typed(TypedDict):
+    """A dict at run time."""
+
+    name: str
+
+
+class Name(BaseModel):
+    """A frozen part."""
+
+    model_config = FROZEN
+    first: str = ""
+
+
+class Loose(BaseModel):
+    """A part that is not frozen."""
+
+    first: str = ""
+
+
+class Deep(BaseModel):
+    """A frozen part with a mutable field."""
+
+    model_config = FROZEN
+    parts: tuple[dict[str, str], ...] = ()
+
+
+class Open(BaseModel):
+    """A frozen part that keeps unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class Private(BaseModel):
+    """A frozen part with a private attribute, which can be set all the same."""
+
+    model_config = FROZEN
+    _note: str = PrivateAttr(default="")
+
+
+class Cached(BaseModel):
+    """A frozen part whose cached property is one object for all requests."""
+
+    model_config = FROZEN
+    first: str = ""
+
+    @cached_property
+    def words(self) -> list[str]:
+        """The words."""
+        return self.first.split()
+
+
+class Lengths(BaseModel):
+    """A frozen part with a cached property that can't be changed."""
+
+    model_config = FROZEN
+    first: str = ""
+
+    @cached_property
+    def length(self) -> int:
+        """The length."""
+        return len(self.first)
+
+
+class Node(BaseModel):
+    """A frozen part that refers to itself."""
+
+    model_config = FROZEN
+    parent: Optional["Node"] = None
+
+
+class Page(BaseModel, Generic[ItemT]):
+    """A frozen generic part."""
+
+    model_config = FROZEN
+    items: tuple[ItemT, ...] = ()
+
+
+@dataclass(frozen=True)
+class Address:
+    """A frozen dataclass."""
+
+    street: str = ""
+
+
+@pydantic_dataclass(frozen=True)
+class Chain:
+    """A frozen dataclass that refers to itself."""
+
+    following: Optional["Chain"] = None
+
+
+@dataclass
+class Mutable:
+    """A dataclass that is not frozen."""
+
+    street: str = ""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A frozen dataclass with a list."""
+
+    streets: list[str]
+
+
+class Same:
+    """A class whose values pydantic makes of strings; they can be changed."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
+
+
+class Plain:
+    """A class that pydantic knows nothing about."""
+
+
+def traits_with(annotation: Any, default: Any = ...) -> type[BaseModel]:
+    """Return a frozen model with one field, of any type."""
+    config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+    fields: dict[str, Any] = {"field": (annotation, default)}
+    return create_model("Traits", __config__=config, **fields)
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        str, int, float, bool, bytes, None, Decimal, UUID, date, datetime, Path, IPv4Address, Color, AnyUrl,
+        SecretStr, AwareDatetime, str | None, Literal["a"], Annotated[str, Field(min_length=1)],
+        UserId, tuple[Words, Words], tuple[str, ...], tuple[int, str], frozenset[str],
+        tuple[frozenset[int], ...], tuple[Name, ...],
+        Point, Name, Node, Lengths, Page[str], Address, Chain, FrozenDict, tuple[Annotated[str, "note"], ...],
+        RootModel[str], FrozenDict[int], BoundT, Same,
+    ],
+    ids=str,
+)  # fmt: skip
+def test_immutable_annotations_are_accepted(annotation: Any) -> None:
+    """Scalars, tuples, frozen sets, frozen models and frozen dataclasses, at any depth."""
+    if annotation == RootModel[str]:
+        annotation = create_model("Root", __base__=RootModel[str], __cls_kwargs__={"frozen": True})
+
+    guard_of(StubKratos(), traits=traits_with(annotation))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "place", "instead"),
+    [
+        (list, "Traits.field: list", "tuple[str, ...]"),
+        (list[str], "Traits.field: list[str]", "tuple[str, ...]"),
+        (list[int] | None, "Traits.field: list[int]", "tuple[int, ...]"),
+        (Annotated[list[str], Field(max_length=3)], "Traits.field: list[str]", "tuple[str, ...]"),
+        (Sequence[str], "Traits.field: ", "tuple[str, ...]"),
+        (Iterable[str], "Traits.field: ", "tuple[str, ...]"),
+        (deque[str], "Traits.field: ", "tuple[str, ...]"),
+        (Json[list[str]], "Traits.field: list[str]", "tuple[str, ...]"),
+        (Tags, "Traits.field: list", "tuple[str, ...]"),
+        (Lists, "Traits.field: list[str]", "tuple[str, ...]"),
+        (set[str], "Traits.field: set[str]", "frozenset[str]"),
+        (AbstractSet[str], "Traits.field: ", "frozenset[str]"),
+        (dict[str, str], "Traits.field: dict[str, str]", "FrozenDict"),
+        (Mapping[str, str], "Traits.field: ", "FrozenDict"),
+        (OrderedDict[str, str], "Traits.field: ", "FrozenDict"),
+        (Typed, "Traits.field: Typed", "a frozen model"),
+        (bytearray, "Traits.field: bytearray", "bytes"),
+        (Any, "Traits.field: ", "the type of the value"),
+        (object, "Traits.field: object", "the type of the value"),
+        (ItemT, "Traits.field: ", "the type of the value"),
+        (tuple, "Traits.field: tuple", "tuple[str, ...]"),
+        (frozenset, "Traits.field: frozenset", "frozenset[str]"),
+        (tuple[list[str], ...], "Traits.field: list[str]", "tuple[str, ...]"),
+        (FrozenDict[list[str]], "Traits.field: list[str]", "tuple[str, ...]"),
+        (Bag, "Traits.field.items: list[str]", "tuple[str, ...]"),
+        (Loose, "Traits.field: Loose", "ConfigDict(frozen=True) in Loose"),
+        (tuple[Loose, ...], "Traits.field: Loose", "ConfigDict(frozen=True) in Loose"),
+        (Deep, "Traits.field.parts: dict[str, str]", "FrozenDict"),
+        (Open, 'Traits.field: extra="allow" of Open', 'extra="ignore"'),
+        (Private, "Traits.field._note: a private attribute", "a field"),
+        (Cached, "Traits.field.words: list[str]", "tuple[str, ...]"),
+        (Page[list[str]], "Traits.field.items: list[str]", "tuple[str, ...]"),
+        (Mutable, "Traits.field: Mutable", "@dataclass(frozen=True)"),
+        (Listed, "Traits.field.streets: list[str]", "tuple[str, ...]"),
+        (Plain, "Traits.field: ", "a type that is immutable and hashable"),
+        (Callable[[], None], "Traits.field: ", "a type that is immutable and hashable"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_mutable_annotations_are_refused_when_the_guard_is_made(annotation: Any, place: str, instead: str) -> None:
+    """The error names the field, the annotation and the immutable one to use."""
+    with pytest.raises(ConfigurationError) as caught:
+        guard_of(StubKratos(), traits=traits_with(annotation))
+
+    assert str(caught.value).startswith("traits: ")
+    assert place in str(caught.value)
+    assert instead in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default"),
+    [
+        (tuple[str, ...], Field(default_factory=list)),
+        (tuple[str, ...], Field(default=[])),
+        (FrozenDict, Field(default_factory=dict)),
+        (Name, Field(default_factory=Loose)),
+        (tuple[str, ...], Field(default=([],))),
+    ],
+)
+def test_mutable_defaults_are_refused_when_the_guard_is_made(annotation: Any, default: Any) -> None:
+    """Pydantic does not hold a default against its annotation."""
+    with pytest.raises(ConfigurationError, match=r"Traits\.field: the default \(Traits\.field is a \w+\) can be"):
+        guard_of(StubKratos(), traits=traits_with(annotation, default))
+
+
+@pytest.mark.parametrize("traits", [Loose, Open, dict, "Traits", traits_with(str)(field="x"), Typed])
+def test_only_a_frozen_model_can_hold_traits(traits: Any) -> None:
+    """The session is shared between requests."""
+    with pytest.raises(ConfigurationError, match=r"^traits: "):
+        guard_of(StubKratos(), traits=traits)
+
+
+def test_the_frozen_dict_of_a_model_is_frozen_deep() -> None:
+    """It is the way to keep a part of the traits as it is."""
+    traits = traits_with(FrozenDict)
+    model: Any = Session.__class_getitem__(traits)
+    session = model.model_validate_json(json.dumps(session_body(identity={"traits": {"field": {"a": [{"b": 1}]}}})))
+    frozen = session.identity.traits.field
+
+    assert type(frozen) is FrozenDict
+    assert frozen == {"a": ({"b": 1},)}
+    assert type(frozen["a"][0]) is FrozenDict
+    assert json.loads(session.model_dump_json())["identity"]["traits"] == {"field": {"a": [{"b": 1}]}}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("annotation", "found"),
+    [
+        (Annotated[str, AfterValidator(list)], "Traits.field is a list"),
+        (Annotated[tuple[str, ...], AfterValidator(lambda items: (set(items),))], "Traits.field is a set"),
+        (Annotated[Name, AfterValidator(lambda _: Loose())], "Traits.field is a Loose"),
+        (Annotated[Address, AfterValidator(lambda _: Mutable())], "Traits.field is a Mutable"),
+        (Annotated[Address, AfterValidator(lambda _: Listed([]))], "Traits.field.streets is a list"),
+        (Annotated[FrozenDict, AfterValidator(lambda _: FrozenDict(a=[]))], "Traits.field is a list"),
+        (Same, "Traits.field is a Same"),
+    ],
+)
+async def test_a_mutable_value_that_no_annotation_shows_makes_no_session(
+    annotation: Any, found: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A validator returned it; the log says where, and shows no value."""
+    given: dict[Any, Any] = {Name: {}, Address: {}, FrozenDict: {}, tuple[str, ...]: ["zebra"]}
+    raw = given.get(getattr(annotation, "__origin__", None), "zebra")
+    bench = Bench(signed_in(session_body(identity={"traits": {"field": raw}})))
+    guard = guard_of(bench.kratos, bench.clock, traits=traits_with(annotation))
+
+    assert await guard.authenticate(request()) == Unavailable("protocol")
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert f"({found}, which can be changed)" in record.getMessage()
+    assert "zebra" not in record.getMessage()
+
+
+def test_the_names_of_the_fields_that_were_set_cannot_be_changed() -> None:
+    """Pydantic keeps them in a set, in each model at any depth."""
+    traits = create_model("Traits", __config__=FROZEN, parts=(tuple[Name, ...], ()))
+    model: Any = Session.__class_getitem__(traits)
+    body = json.dumps(session_body(identity={"traits": {"parts": [{"first": "Ada"}]}}))
+    read = model.model_validate_json(body).identity.traits
+
+    for part in (read, read.parts[0]):
+        with pytest.raises(TypeError, match="shared between requests"):
+            part.model_fields_set.add("other")
+    assert read.model_dump(exclude_unset=True) == {"parts": ({"first": "Ada"},)}
+
+
+@pytest.mark.anyio
+async def test_a_default_that_needs_other_fields_is_checked_when_it_is_read() -> None:
+    """Its factory can't run before there is a session."""
+    factory = Field(default_factory=lambda values: [values["first"]])
+    traits = create_model("Traits", __config__=FROZEN, first=(str, "x"), rest=(tuple[str, ...], factory))
+
+    assert await guard_of(StubKratos(signed_in()), traits=traits).authenticate(request()) == Unavailable("protocol")
+
+
+@pytest.mark.anyio
+async def test_immutable_traits_reach_the_handler() -> None:
+    """With every kind of part."""
+    traits = create_model(
+        "Traits",
+        __config__=FROZEN,
+        email=(str, ...),
+        name=(FrozenDict, ...),
+        address=(Address, Address()),
+        point=(Point, Point(1)),
+        kind=(type[Name], Name),
+    )
+    outcome = await guard_of(StubKratos(signed_in()), traits=traits).authenticate(request())
+
+    assert isinstance(outcome, Authenticated)
+    assert outcome.session.identity.traits.name == {"first": "Ada"}
+    assert find_mutable(outcome.session.identity.traits, "traits") is None

@@ -1,0 +1,90 @@
+"""Ids that applications pass: UUIDs in any spelling, and other strings that could be an id."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from support.guard_bench import SESSION_TOKEN, Bench
+from support.stub_kratos import IDENTITY_ID, SESSION_ID, session_body, signed_in
+
+from ory_guard import Authenticated
+from ory_guard.events import Event, SessionsInvalidated
+from ory_guard.exceptions import ConfigurationError
+from ory_guard.models.ids import id_spellings, normalize_id, normalize_uuid
+
+pytestmark = pytest.mark.anyio
+
+SPELLINGS = {
+    "canonical": str,
+    "object": UUID,
+    "upper case": str.upper,
+    "without hyphens": lambda one: one.replace("-", ""),
+    "in braces": lambda one: "{" + one + "}",
+    "URN": lambda one: "urn:uuid:" + one,
+    "URN in upper case": lambda one: "URN:UUID:" + one.upper(),
+}
+NO_UUIDS = [
+    *("", "x", SESSION_ID[:-1], SESSION_ID + "0", SESSION_ID + "\n", "{" + SESSION_ID, SESSION_ID + "}"),
+    *(SESSION_ID.replace("-", "_"), SESSION_ID[:8] + SESSION_ID[9:], SESSION_ID.replace("5", "\u0665")),
+]
+NO_IDS = [
+    *("", " ", "a b", "a\u00a0b", "a\u2003b", "\t", f"{SESSION_ID}\n", "\x00", "\x7f", "\u200b", "\ud800"),
+    *(b"", SESSION_ID.encode(), 7, True, 1.5, (), [SESSION_ID], {"id": SESSION_ID}, ...),
+]
+
+
+@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+def test_every_spelling_of_a_uuid_is_normalized(spell: Any) -> None:
+    """The result is Kratos' own spelling."""
+    assert normalize_id("id", spell(SESSION_ID)) == SESSION_ID
+
+
+@pytest.mark.parametrize("text", NO_UUIDS, ids=ascii)
+def test_text_that_is_not_a_uuid_stays_as_it_is(text: str) -> None:
+    """A malformed UUID could be an id of another kind."""
+    assert normalize_uuid(text) == text
+
+
+@pytest.mark.parametrize("value", NO_IDS, ids=ascii)
+async def test_invalidate_refuses_a_value_that_is_not_an_id(value: Any) -> None:
+    """No session can have it, so a call that returned would have done nothing."""
+    bench = Bench()
+    await bench.outcome()
+
+    for name in ("session_id", "identity_id"):
+        with pytest.raises(ConfigurationError, match=rf"^{name}: .* is not an id"):
+            await bench.guard.invalidate(**{name: value})
+    with pytest.raises(ConfigurationError, match=r"^identity_id: "):
+        await bench.guard.invalidate(session_id=SESSION_ID, identity_id=value)
+    await bench.outcome()
+    assert bench.calls == 1, "a refused call invalidates nothing"
+
+
+@pytest.mark.parametrize("name", ["session_id", "identity_id"])
+@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+async def test_invalidate_finds_the_session_by_any_spelling(name: str, spell: Any) -> None:
+    """The event names the id in Kratos' spelling."""
+    events: list[Event] = []
+    bench = Bench(listeners=[events.append])
+    await bench.outcome()
+    known = {"session_id": SESSION_ID, "identity_id": IDENTITY_ID}[name]
+
+    await bench.guard.invalidate(**{name: spell(known)})
+
+    assert SessionsInvalidated(**{"session_id": None, "identity_id": None, name: known}) in events
+    assert isinstance(await bench.outcome(SESSION_TOKEN), Authenticated)
+    assert bench.calls == 2
+
+
+async def test_an_id_that_is_cached_in_another_spelling_is_found_as_given() -> None:
+    """A JWT's subject can be an id of the application's own."""
+    given = IDENTITY_ID.upper()
+    bench = Bench(signed_in(session_body(identity={"id": given})))
+    await bench.outcome()
+
+    await bench.guard.invalidate(identity_id=given)
+
+    await bench.outcome()
+    assert bench.calls == 2
+    assert id_spellings("id", given) == (IDENTITY_ID, given)
+    assert id_spellings("id", UUID(given)) == id_spellings("id", IDENTITY_ID) == (IDENTITY_ID,)

@@ -1,0 +1,55 @@
+"""Limits on the size of files and functions, and on module names."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+PRODUCT = sorted((ROOT / "ory_guard").rglob("*.py"))
+EXAMPLE = sorted((ROOT / "example_app").rglob("*.py"))
+
+LONGEST_FILE = 300
+LONGEST_FUNCTION = 50
+BANNED = {"utils", "util", "helpers", "helper", "manager", "managers", "core", "base", "data", "common", "misc"}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def name_of(path: Path) -> str:
+    """Return a file's path from the root of the project."""
+    return str(path.relative_to(ROOT))
+
+
+def functions_in(path: Path) -> Iterator[Function]:
+    """Yield every function and method of a file, nested ones too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, Function):
+            yield node
+
+
+def length_of(function: Function) -> int:
+    """Return how many lines a function has without its docstring."""
+    lines = (function.end_lineno or function.lineno) - function.lineno + 1
+    first = function.body[0]
+    if isinstance(first, ast.Expr) and ast.get_docstring(function) is not None:
+        lines -= (first.end_lineno or first.lineno) - first.lineno + 1
+    return lines
+
+
+@pytest.mark.parametrize("path", PRODUCT + EXAMPLE, ids=name_of)
+def test_a_file_has_one_job(path: Path) -> None:
+    """A file has at most 300 lines, and its functions at most 50 without their docstrings."""
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    lengths = {function.name: length_of(function) for function in functions_in(path)}
+
+    assert lines <= LONGEST_FILE
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    """No module or package is called after what every module is: code, helpers, data."""
+    parts = {part for path in PRODUCT + EXAMPLE for part in path.relative_to(ROOT).with_suffix("").parts}
+
+    assert parts & BANNED == set()

@@ -1,0 +1,162 @@
+"""The code in the documentation runs, and every public name, setting, event and error code is documented."""
+
+import ast
+import dataclasses
+import importlib
+import os
+import re
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.doc_pages import PAGES, ROOT, blocks_of, name_of, run_page
+
+from ory_guard import GuardSettings, events, exceptions
+from ory_guard.testing import FakeKratos
+
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
+WITH_CODE = [page for page in PAGES if blocks_of(page)]
+PUBLIC_MODULES = re.findall(r"^- `(ory_guard[a-z_.]*)`", (DOCS / "deprecation.md").read_text(), re.MULTILINE)
+RENDERED = {
+    name for page in DOCS.rglob("*.md") for name in re.findall(r"^::: (\S+)", page.read_text(), re.MULTILINE)
+}
+
+
+def headings_of(page: Path) -> list[str]:
+    """Return the headings of a page that are names in the code, in order."""
+    return re.findall(r"^##+ `([^`]+)`$", page.read_text(), re.MULTILINE)
+
+
+def sections_of(page: Path) -> dict[str, str]:
+    """Return the text below each heading of a page."""
+    _, *parts = re.split(r"^##+ (.*)$", page.read_text(), flags=re.MULTILINE)
+    return {heading.strip("`"): text for heading, text in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def public_names() -> Iterator[str]:
+    """Yield each name of each public module, with its module."""
+    for module in PUBLIC_MODULES:
+        yield from (f"{module}.{name}" for name in importlib.import_module(module).__all__)
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
+def test_the_code_on_a_page_runs(page: Path, tmp_path: Path) -> None:
+    """The Python blocks of the README and of each page run, in order."""
+    run_page(page, tmp_path, FakeKratos(allowed_return_urls=("http://127.0.0.1:8000",)))
+
+
+def imports_of(code: str) -> Iterator[tuple[str, str]]:
+    """Yield module and name of each import from ory_guard."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "ory_guard":
+            yield from ((str(node.module), alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names if alias.name.split(".")[0] == "ory_guard")
+
+
+def test_examples_use_public_names_only() -> None:
+    """Examples import only names that the deprecation policy covers."""
+    private = [
+        f"{block.place}: {module}.{name}"
+        for page in WITH_CODE
+        for block in blocks_of(page)
+        for module, name in imports_of(block.code)
+        if module not in PUBLIC_MODULES and f"{module}.{name}" not in RENDERED
+    ]
+
+    assert private == []
+
+
+@pytest.fixture(scope="module")
+def site() -> Path:
+    """The documentation, built in `site` with warnings as errors."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return ROOT / "site"
+
+
+@pytest.mark.docs
+def test_every_public_name_is_in_the_reference(site: Path) -> None:
+    """The built site has a heading for each name of each public module."""
+    inventory = (site / "objects.inv").read_bytes().split(b"\n", 4)[4]
+    headings = {line.split(" ")[0] for line in zlib.decompress(inventory).decode().splitlines()}
+
+    assert [name for name in public_names() if name not in headings] == []
+
+
+def test_what_the_reference_shows_is_public() -> None:
+    """Names that the reference shows from other modules are in the `__all__` of those modules."""
+    single = {name for name in RENDERED if name not in PUBLIC_MODULES}
+    shown = [(importlib.import_module(module), name) for module, _, name in (one.rpartition(".") for one in single)]
+
+    assert [f"{module.__name__}.{name}" for module, name in shown if name not in module.__all__] == []
+
+
+@pytest.mark.docs
+def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
+    """Pages load scripts, styles, fonts and images from their own host only."""
+    loaded = re.compile(
+        r'(?:<script[^>]+src|<img[^>]+src|<link[^>]+rel="(?:stylesheet|icon|preconnect)"[^>]+href)="(?:https?:)?//'
+    )
+
+    assert [page.name for page in site.rglob("*.html") if loaded.search(page.read_text())] == []
+
+
+def test_every_setting_has_a_heading() -> None:
+    """The settings page lists each setting in the order of the class, with its variable and default."""
+    sections = sections_of(REFERENCE / "settings.md")
+
+    assert headings_of(REFERENCE / "settings.md") == list(GuardSettings.model_fields)
+    for name, field in GuardSettings.model_fields.items():
+        assert f"- Variable: `ORY_GUARD_{name.upper()}`\n" in sections[name]
+        if isinstance(field.default, str | int | float) and field.default is not True:
+            assert (
+                f"- Default: `{field.default:{'g' if isinstance(field.default, float) else ''}}`\n"
+                in sections[name]
+            )
+
+
+def test_every_event_has_a_heading() -> None:
+    """The events page lists each event by its stable name, with its class and fields."""
+    found = {getattr(events, name) for name in events.__all__} - {events.Event}
+    classes = [kind for kind in found if isinstance(kind, type) and issubclass(kind, events.Event)]
+    sections = sections_of(REFERENCE / "events.md")
+
+    assert sorted(headings_of(REFERENCE / "events.md")) == sorted(kind.name for kind in classes)
+    for kind in classes:
+        fields = ", ".join(field.name for field in dataclasses.fields(kind))
+        assert f"`{kind.__name__}({fields})`" in sections[kind.name]
+
+
+def test_every_error_code_has_a_heading() -> None:
+    """The errors page lists each code, with its class and status."""
+    classes = [getattr(exceptions, name) for name in exceptions.__all__ if name != "Failure"]
+    sections = sections_of(REFERENCE / "errors.md")
+
+    assert sorted(headings_of(REFERENCE / "errors.md")) == sorted(kind.code for kind in classes)
+    for kind in classes:
+        text = sections[kind.code]
+        assert f"`{kind.__name__}`" in text
+        assert str(kind.status_code) in text or kind in (exceptions.KratosAPIError, exceptions.ConfigurationError)
+
+
+def test_every_promise_names_tests_that_exist() -> None:
+    """The promises on the security page are numbered, and each names at least one existing test."""
+    text = (DOCS / "security.md").read_text()
+    _, *parts = re.split(r"^\*\*(\d+)\. ", text.partition("## Residual risks")[0], flags=re.MULTILINE)
+    proved = {int(number): "`tests/" in promise for number, promise in zip(parts[::2], parts[1::2], strict=True)}
+    missing = [
+        f"{path}::{name}"
+        for path, name in re.findall(r"`(tests/\S+\.py)::(\w+)`", text)
+        if not re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE)
+    ]
+
+    assert len(proved) >= 23
+    assert proved == dict.fromkeys(range(1, len(proved) + 1), True)
+    assert missing == []

@@ -1,0 +1,68 @@
+"""Commands, options, files and Kratos keys in the documentation exist."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from support.doc_pages import PAGES, ROOT, name_of
+from typer.main import get_group
+
+from ory_guard.cli.commands import app
+from ory_guard.testing.config_file import read_settings
+
+TEXTS = {name_of(page): page.read_text(encoding="utf-8") for page in PAGES}
+FILES = [ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "example_app/README.md")]
+
+
+def blocks_in(text: str, language: str) -> list[str]:
+    """Return the code of a page's blocks in a language."""
+    return re.findall(rf"^```{language}\b[^\n]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def calls_in(text: str) -> list[list[str]]:
+    """Return the arguments of each `ory-guard` command in a page's shell blocks."""
+    shell = "\n".join(blocks_in(text, "sh"))
+    return [call.split() for call in re.findall(r"(?:^|[ /])ory-guard ([a-z][^|&\n]*)", shell, re.MULTILINE)]
+
+
+def test_every_call_of_ory_guard_has_real_options() -> None:
+    """Every command and option in a shell block exists."""
+    commands = get_group(app).commands
+    wrong = []
+    calls = [(page, *call) for page, text in TEXTS.items() for call in calls_in(text)]
+    for page, command, *words in calls:
+        known = {name for parameter in commands[command].params for name in parameter.opts}
+        wrong += [f"{page}: {command} {word}" for word in words if word.startswith("--") and word not in known]
+
+    assert len(calls) >= 8
+    assert wrong == []
+
+
+def test_every_file_that_is_named_is_there() -> None:
+    """Every path of the project that a page contains exists."""
+    texts = TEXTS | {name_of(file): file.read_text(encoding="utf-8") for file in FILES}
+    named = {
+        (page, path)
+        for page, text in texts.items()
+        for path in re.findall(r"`((?:ory_guard|tests|docs|example_app|\.ci)/[\w./-]*)`", text)
+    }
+
+    assert len(named) > 20
+    assert [f"{page}: {path}" for page, path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_every_block_of_json_is_json() -> None:
+    """An ellipsis for omitted text appears only inside of strings."""
+    blocks = [block for text in TEXTS.values() for block in blocks_in(text, "json")]
+
+    assert len([json.loads(block) for block in blocks]) >= 3
+
+
+@pytest.mark.parametrize("page", [page for page, text in TEXTS.items() if blocks_in(text, "toml")])
+def test_the_fake_takes_what_is_written_for_it(page: str, tmp_path: Path) -> None:
+    """The option `--config` of the fake reads Kratos' keys in TOML blocks."""
+    for block in blocks_in(TEXTS[page], "toml"):
+        (tmp_path / "kratos.toml").write_text(block)
+
+        assert read_settings(tmp_path / "kratos.toml")["allowed_return_urls"]

@@ -1,0 +1,149 @@
+"""The package as people get it: built, checked, and installed in empty environments."""
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from support.doc_pages import ROOT, blocks_of
+
+pytestmark = [pytest.mark.package, pytest.mark.timeout(1_800)]
+
+TOOLS = Path(sys.executable).parent
+UV = str(TOOLS / "uv")
+LOCK = str(ROOT / "requirements.lock")
+
+ALWAYS = (
+    "ory_guard",
+    "ory_guard.starlette",
+    "ory_guard.client.updates",
+    "ory_guard.starlette",
+    "ory_guard.webhooks",
+)
+BROUGHT_BY = {
+    "fastapi": "ory_guard.fastapi",
+    "redis": "ory_guard.redis",
+    "tokens": "ory_guard.tokens",
+    "otel": "ory_guard.telemetry",
+    "testing": "ory_guard.testing",
+}
+
+
+def run(*command: str, cwd: Path = ROOT, **environment: str) -> str:
+    """Run a command and return what it printed; a failure is the test's."""
+    done = subprocess.run(
+        command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel and the sdist."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(UV, "build", "--quiet", "--out-dir", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Path:
+    """The wheel."""
+    return next(dist.glob("*.whl"))
+
+
+def environment_with(folder: Path, *packages: str) -> str:
+    """Make an empty environment, install packages, and return its Python."""
+    run(UV, "venv", "--quiet", "--python", sys.executable, str(folder))
+    python = str(folder / "bin" / "python")
+    run(UV, "pip", "install", "--quiet", "--python", python, "--constraint", LOCK, *packages)
+    return python
+
+
+def test_wheel_and_sdist_pass_their_checks(dist: Path, wheel: Path) -> None:
+    """The index would take both, and nothing lies in the wheel that should not."""
+    files = [str(file) for file in sorted(dist.glob("ory_guard*"))]
+
+    run(str(TOOLS / "twine"), "check", "--strict", *files)
+    run(str(TOOLS / "check-wheel-contents"), str(wheel))
+
+
+def test_the_wheel_holds_the_product_alone(wheel: Path) -> None:
+    """The wheel has the typed package, its licence and its entry points, and no tests."""
+    names = zipfile.ZipFile(wheel).namelist()
+    folders = {name.split("/")[0] for name in names}
+
+    assert folders == {"ory_guard", f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"}
+    assert "ory_guard/py.typed" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_the_sdist_holds_what_builds_and_tests_it(dist: Path) -> None:
+    """The sdist has the source, the tests, the documentation and the pins."""
+    with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
+        top = {name.split("/")[1] for name in archive.getnames()}
+
+    assert {"ory_guard", "tests", "docs", "example_app", "mkdocs.yml", "requirements.lock", "CHANGELOG.md"} <= top
+
+
+def test_without_extras(wheel: Path, tmp_path: Path) -> None:
+    """The core imports in an empty environment, and what needs an extra says which."""
+    python = environment_with(tmp_path / "environment", str(wheel))
+
+    run(python, "-W", "error", "-c", f"import {', '.join(ALWAYS)}", cwd=tmp_path)
+    for extra, module in BROUGHT_BY.items():
+        name = "FakeKratos" if extra == "testing" else "*"
+        attempt = f"try: from {module} import {name}\nexcept ModuleNotFoundError as error: print(error)"
+        assert f"ory-guard[{extra}]" in run(python, "-c", attempt, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("extra", [*BROUGHT_BY, "cli", "demo", "all"])
+def test_with_an_extra(extra: str, wheel: Path, tmp_path: Path) -> None:
+    """With one extra and nothing else, what it is for works."""
+    python = environment_with(tmp_path / "environment", f"{wheel}[{extra}]")
+    modules = [BROUGHT_BY[extra]] if extra in BROUGHT_BY else []
+    if extra == "all":
+        modules += BROUGHT_BY.values()
+
+    run(python, "-c", f"import {', '.join([*ALWAYS, *modules])}", cwd=tmp_path)
+    if extra in ("cli", "all"):
+        assert "whoami" in run(str(Path(python).with_name("ory-guard")), "--help", cwd=tmp_path)
+    if extra in ("demo", "all"):
+        serve = "from example_app.backend import embedded\nfrom example_app.application import create_app\n"
+        run(python, "-c", f"{serve}create_app(embedded('http://127.0.0.1:4455'))", PYTHONPATH=str(ROOT))
+
+
+def test_the_readmes_example(wheel: Path, tmp_path: Path) -> None:
+    """The README's example runs with the extra that it needs, and its OpenAPI tells of its gates."""
+    python = environment_with(tmp_path / "environment", f"{wheel}[fastapi]")
+    example = "\n".join(block.code for block in blocks_of(ROOT / "README.md"))
+    asks = "\nimport json\nprint(json.dumps(app.openapi()['paths']['/vault']['get']['security']))"
+
+    told = json.loads(run(python, "-c", example + asks, cwd=tmp_path))
+
+    assert told == [{"ory_session_cookie": []}, {"ory_session_token": []}, {"ory_session_bearer": []}]
+
+
+def test_types_are_complete(wheel: Path, tmp_path: Path) -> None:
+    """At least 99 % of what type checkers see of the package has a type that all of them infer alike."""
+    python = environment_with(tmp_path / "environment", f"{wheel}[all]", "pytest")
+    environment = {
+        "PATH": f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}",
+        "VIRTUAL_ENV": str(tmp_path / "environment"),
+    }
+    command = [str(TOOLS / "pyright"), "--verifytypes", "ory_guard", "--ignoreexternal", "--outputjson"]
+
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    completeness = json.loads(done.stdout)["typeCompleteness"]
+
+    unknown = [
+        symbol["name"] for symbol in completeness["symbols"] if symbol["isExported"] and not symbol["isTypeKnown"]
+    ]
+    assert completeness["exportedSymbolCounts"]["withKnownType"] > 1_000
+    assert completeness["completenessScore"] >= 0.99, unknown

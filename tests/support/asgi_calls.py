@@ -1,0 +1,128 @@
+"""Calls an ASGI application as a server does, with headers to the byte, and keeps everything it sent."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+Headers = Iterable[tuple[bytes, bytes]]
+
+NAVIGATE = (b"sec-fetch-mode", b"navigate")
+HTML = (b"accept", b"text/html,application/xhtml+xml")
+
+
+@dataclass(frozen=True)
+class CacheableOutcome:
+    """What an application answered to an http request."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the one value of a header; a repeated one is an error."""
+        values = self.all(name)
+        assert len(values) < 2, f"{name!r} was sent {len(values)} times"
+        return values[0] if values else None
+
+    def all(self, name: bytes) -> list[bytes]:
+        """Return every value of a header."""
+        return [value for key, value in self.headers if key.lower() == name]
+
+    @property
+    def json(self) -> Any:
+        """The body, read as JSON."""
+        return json.loads(self.body)
+
+    @property
+    def error_id(self) -> Any:
+        """The `error.id` of the body."""
+        return self.json["error"]["id"]
+
+
+def http_scope(path: str = "/", *, method: str = "GET", headers: Headers = (), **more: Any) -> dict[str, Any]:
+    """Return the scope of an http request."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode("utf-8", "surrogateescape"),
+        "query_string": b"",
+        "root_path": "",
+        "headers": list(headers),
+        "client": ("192.0.2.7", 50_000),
+        "server": ("127.0.0.1", 8_000),
+        **more,
+    }
+
+
+async def call(
+    app: Application, path: str = "/", *, method: str = "GET", headers: Headers = (), **more: Any
+) -> CacheableOutcome:
+    """Send one http request, and return the answer.
+
+    Raises:
+        Exception: What the application raised.
+    """
+    sent: list[Mapping[str, Any]] = []
+    received: list[dict[str, Any]] = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if received:
+            return received.pop()
+        await asyncio.Event().wait()  # a client that stays
+        raise AssertionError
+
+    async def send(message: Mapping[str, Any]) -> None:
+        sent.append(message)
+
+    await app(http_scope(path, method=method, headers=headers, **more), receive, send)
+    starts = [message for message in sent if message["type"] == "http.response.start"]
+    assert len(starts) == 1, f"one answer was expected, and {len(starts)} were begun"
+    body = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
+    return CacheableOutcome(starts[0]["status"], list(starts[0].get("headers", ())), body)
+
+
+def websocket_scope(path: str = "/", *, headers: Headers = (), denial: bool = True) -> dict[str, Any]:
+    """Return the scope of a websocket handshake; `denial` is the extension for answers in its place."""
+    return {
+        "type": "websocket",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "scheme": "ws",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": list(headers),
+        "subprotocols": [],
+        "client": ("192.0.2.7", 50_000),
+        "server": ("127.0.0.1", 8_000),
+        "extensions": {"websocket.http.response": {}} if denial else {},
+    }
+
+
+async def connect(
+    app: Application, path: str = "/", *, headers: Headers = (), denial: bool = True
+) -> list[dict[str, Any]]:
+    """Open a websocket, send one text, go away; return every message that the application sent."""
+    sent: list[dict[str, Any]] = []
+    received: list[dict[str, Any]] = [
+        {"type": "websocket.connect"},
+        {"type": "websocket.receive", "text": "hello"},
+        {"type": "websocket.disconnect", "code": 1000},
+    ]
+
+    async def receive() -> dict[str, Any]:
+        return received.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app(websocket_scope(path, headers=headers, denial=denial), receive, send)
+    return sent

@@ -1,0 +1,260 @@
+"""A FastAPI and a Starlette application with a route of each kind, and what guards each."""
+
+import functools
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, WebSocket
+from fastapi.requests import HTTPConnection
+from starlette.applications import Starlette
+from starlette.authentication import requires
+from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Host, Mount, Route, Router, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+
+from ory_guard import Session
+from ory_guard.fastapi import CurrentIdentity, CurrentSession, OptionalSession, require, require_session
+from ory_guard.guard.guard import get_guard
+from ory_guard.guard.requirements import Requirement
+from ory_guard.starlette import SessionRequiredMiddleware, session_required
+
+GUARDED_INSIDE = Middleware(SessionRequiredMiddleware, public=["/inside/open", "/inside/static/logo.svg"])
+
+
+async def hello(request: Request) -> Response:
+    """Answer anybody."""
+    return PlainTextResponse("hello")
+
+
+async def hello_live(websocket: Any) -> None:
+    """Let anybody connect."""
+    await websocket.accept()
+    await websocket.close()
+
+
+async def foreign(scope: Any, receive: Any, send: Any) -> None:
+    """Be an application of another framework."""
+    await PlainTextResponse("hello")(scope, receive, send)
+
+
+members = session_required(hello)
+
+
+class OwnGate:
+    """A gate of an application's own, which says what it asks for."""
+
+    requirement = Requirement(aal="aal2", max_age=300)
+
+    async def __call__(self, connection: HTTPConnection) -> Session:
+        """Ask the guard in code of its own."""
+        return await get_guard(connection.scope).require(connection, aal="aal2", max_age=300)
+
+
+async def asks_below(session: CurrentSession) -> str:
+    """Depend on the session."""
+    return session.id
+
+
+async def asks_in_its_code(connection: HTTPConnection) -> None:
+    """Ask for the session where no audit can see it."""
+    await get_guard(connection.scope).require(connection)
+
+
+def shop(files: Path) -> FastAPI:
+    """Return a FastAPI application with a route of each kind."""
+    app = FastAPI()
+
+    @app.get("/open")
+    @app.get("/by-aal", dependencies=[Depends(require(aal="aal2", max_age=300))])
+    @app.get("/by-own-gate", dependencies=[Depends(OwnGate())])
+    async def page() -> str:
+        return "hello"
+
+    @app.post("/identity")
+    async def identity(who: CurrentIdentity) -> str:
+        return who.id
+
+    @app.get("/maybe")
+    async def maybe(session: OptionalSession) -> str:
+        return "nobody" if session is None else session.id
+
+    @app.get("/below")
+    async def below(name: Annotated[str, Depends(asks_below)]) -> str:
+        return name
+
+    @app.delete("/decorated")
+    @session_required
+    async def decorated(request: Request) -> str:
+        return "hello"
+
+    @app.websocket("/live")
+    async def live(websocket: WebSocket, session: CurrentSession) -> None:
+        await hello_live(websocket)
+
+    app.include_router(orders(files), prefix="/orders", dependencies=[Depends(require(verified="email"))])
+    app.include_router(orders(files), prefix="/open-orders")
+    app.frontend("/site", directory=files)
+    app.mount("/inner", inner())
+    app.mount("/foreign", foreign)
+    return app
+
+
+def orders(files: Path) -> APIRouter:
+    """Return a router with a route of each kind, none of them guarded by itself."""
+    router, nested = APIRouter(), APIRouter()
+
+    @nested.get("/{number}")
+    async def order(number: str) -> str:
+        return number
+
+    @nested.websocket("/live/{number}")
+    async def live(websocket: WebSocket, number: str) -> None:
+        await hello_live(websocket)
+
+    router.include_router(nested, prefix="/by-number")
+    router.add_route("/plain", hello)
+    router.mount("/files", StaticFiles(directory=files))
+    router.frontend("/pages", directory=files)
+    return router
+
+
+def inner() -> FastAPI:
+    """Return an application of its own, guarded as a whole."""
+    app = FastAPI(dependencies=[Depends(require_session)], openapi_url=None)
+
+    @app.get("/page")
+    async def page() -> str:
+        return "hello"
+
+    return app
+
+
+SHOP = {
+    "GET /open": "nothing",
+    "GET /by-aal": "aal2, at most 300 s old",
+    "GET /by-own-gate": "aal2, at most 300 s old",
+    "POST /identity": "session",
+    "GET /maybe": "nothing",
+    "GET /below": "session",
+    "DELETE /decorated": "session",
+    "WEBSOCKET /live": "session",
+    "GET /orders/by-number/{number}": "session, verified email",
+    "WEBSOCKET /orders/by-number/live/{number}": "session, verified email",
+    "GET /orders/plain": "nothing",
+    "* /orders/files/{path:path}": "nothing",
+    "GET /orders/pages/{path:path}": "session, verified email",
+    "GET /open-orders/by-number/{number}": "nothing",
+    "WEBSOCKET /open-orders/by-number/live/{number}": "nothing",
+    "GET /open-orders/plain": "nothing",
+    "* /open-orders/files/{path:path}": "nothing",
+    "GET /open-orders/pages/{path:path}": "nothing",
+    "GET /site/{path:path}": "nothing",
+    "GET /inner/page": "session",
+    "* /foreign/{path:path}": "nothing",
+}
+
+
+class Handlers(HTTPEndpoint):
+    """A class of handlers, of which one is guarded."""
+
+    async def get(self, request: Request) -> Response:
+        """Answer anybody."""
+        return PlainTextResponse("hello")
+
+    @session_required(max_age=60)
+    async def post(self, request: Request) -> Response:
+        """Answer who signed in just now."""
+        return PlainTextResponse("hello")
+
+
+class GuardedSocket(WebSocketEndpoint):
+    """A class of websocket handlers, guarded when somebody connects."""
+
+    @session_required
+    async def on_connect(self, websocket: Any) -> None:
+        """Let members connect."""
+        await websocket.accept()
+        await websocket.close()
+
+
+class OpenSocket(WebSocketEndpoint):
+    """A class of websocket handlers that lets anybody connect."""
+
+    async def on_connect(self, websocket: Any) -> None:
+        """Let anybody connect."""
+        await hello_live(websocket)
+
+
+def library() -> Starlette:
+    """Return a Starlette application with a route of each kind."""
+    only_members = Middleware(SessionRequiredMiddleware, aal="aal1")
+    routes: list[BaseRoute] = [
+        Route("/open", hello),
+        Route("/members", members),
+        Route("/partial", functools.partial(members)),
+        Route("/method", Librarian().desk),
+        Route("/handlers", Handlers),
+        Route("/around", hello, middleware=[Middleware(GZipMiddleware), only_members]),
+        Route("/wrapped", around(members)),
+        Route("/by-scope", requires("authenticated", status_code=401)(hello)),
+        WebSocketRoute("/live", OpenSocket),
+        WebSocketRoute("/members/live", GuardedSocket),
+        WebSocketRoute("/function/live", hello_live),
+        Mount("/mounted", routes=[Route("/page", hello)], middleware=[only_members]),
+        Mount("/router", app=Router([Route("/page", hello)], middleware=[only_members])),
+        Mount("/inside", app=Starlette(routes=inside(), middleware=[GUARDED_INSIDE])),
+        Host("api.example.com", app=Router([Route("/page", members)])),
+    ]
+    return Starlette(routes=routes)
+
+
+def inside() -> list[BaseRoute]:
+    """Return routes behind a middleware that leaves `/inside/open` and the logo to anybody."""
+    return [Route("/open", members), Route("/page", hello), Mount("/static", foreign), Route("/{name}", hello)]
+
+
+class Librarian:
+    """Somebody whose method is an endpoint."""
+
+    @session_required
+    async def desk(self, request: Request) -> Response:
+        """Answer members."""
+        return PlainTextResponse("hello")
+
+
+def around(endpoint: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+    """Wrap an endpoint in a decorator that does not always call it."""
+
+    @functools.wraps(endpoint)
+    async def wrapped(request: Request) -> Response:
+        return PlainTextResponse("from a cache") if request.url.query else await endpoint(request)
+
+    return wrapped
+
+
+LIBRARY = {
+    "GET /open": "nothing",
+    "GET /members": "session",
+    "GET /partial": "session",
+    "GET /method": "session",
+    "GET /handlers": "nothing",
+    "POST /handlers": "session, at most 60 s old",
+    "GET /around": "aal1",
+    "GET /wrapped": "nothing",
+    "GET /by-scope": "nothing",
+    "WEBSOCKET /live": "nothing",
+    "WEBSOCKET /members/live": "session",
+    "WEBSOCKET /function/live": "nothing",
+    "GET /mounted/page": "aal1",
+    "GET /router/page": "aal1",
+    "GET /inside/open": "session",
+    "GET /inside/page": "session",
+    "* /inside/static/{path:path}": "nothing",
+    "GET /inside/{name}": "nothing",
+    "GET api.example.com/page": "session",
+}
