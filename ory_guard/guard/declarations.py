@@ -44,6 +44,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _OUTCOMES: Final = (Authenticated, Anonymous, Rejected, SecondFactorRequired, Unavailable)
 _TRUSTED_TYPES: Final = (Session, Identity, *_OUTCOMES, SessionUser, SessionAuth, Requirement)
+_PLAIN_TYPES: Final = ("str", "int", "float", "bool", "bytes")
 _OUTPUT_KEYS: Final = frozenset({"serialization", "computed_fields", "default", "metadata"})
 
 _EXAMPLES: Final[WeakKeyDictionary[Callable[..., Any], str]] = WeakKeyDictionary()
@@ -123,15 +124,36 @@ def dependency_fault(call: Any, guard_type: type[Any]) -> str | None:
 
 
 def is_gate_class(candidate: type[Any]) -> bool:
-    """Return whether the instances of a class are gates: ours, or callables with an attribute `requirement`."""
+    """Return whether the instances of a class are gates: ours, or callables with a `Requirement`, `requirement`."""
     if issubclass(candidate, Gate):
         return True
-    own = [vars(base) for base in candidate.__mro__[:-1]]
-    if not any("__call__" in names for names in own):
+    bases = candidate.__mro__[:-1]
+    if not any("__call__" in vars(base) for base in bases):
         return False
-    declared = any("requirement" in names or "requirement" in names.get("__annotations__", ()) for names in own)
-    code = getattr(inspect.unwrap(candidate.__init__), "__code__", None)
-    return declared or (code is not None and "requirement" in code.co_names)
+    return any(map(_has_requirement, bases)) and any(map(_imports_this_package, bases))
+
+
+def _has_requirement(kind: type[Any]) -> bool:
+    names = vars(kind)
+    value, annotation = names.get("requirement"), names.get("__annotations__", {}).get("requirement", "")
+    if isinstance(value, Requirement) or hasattr(type(value), "__get__") or "Requirement" in str(annotation):
+        return True
+    return any(map(_uses_requirement, names.values()))
+
+
+def _uses_requirement(method: Any) -> bool:
+    method = inspect.unwrap(getattr(method, "__func__", method))
+    if not inspect.isfunction(method) or "requirement" not in method.__code__.co_names:
+        return False
+    annotation = method.__annotations__.get("requirement")
+    return getattr(annotation, "__name__", annotation) not in _PLAIN_TYPES
+
+
+def _imports_this_package(kind: type[Any]) -> bool:
+    package = __name__.partition(".")[0]
+    names = vars(sys.modules.get(kind.__module__, inspect))
+    origins = (getattr(value, "__module__", getattr(value, "__name__", "")) for value in names.values())
+    return any(isinstance(origin, str) and origin.partition(".")[0] == package for origin in origins)
 
 
 def parameter_fault(field: Any) -> str | None:

@@ -17,7 +17,7 @@ from ory_guard.guard.responses.refusals import answer, refusal_for
 from ory_guard.guard.route_check import RouteCheck
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.models.credential import Header
-from ory_guard.models.outcomes import Anonymous, SessionUser
+from ory_guard.models.outcomes import Anonymous, SessionAuth, SessionUser
 
 __all__ = ["OrySessionMiddleware"]
 
@@ -107,6 +107,7 @@ class OrySessionMiddleware:
             await answer(refusal, scope, check)(scope, receive, watched)
         if (
             type(scope.get("user")) is not SessionUser
+            or type(scope.get("auth")) is not SessionAuth
             or state.get("session") is not state.get("ory_session")
             or state.get("auth") is not check.outcome
         ):

@@ -4,9 +4,13 @@ The check runs when the server starts, and on the first request after a route wa
 neither Starlette nor FastAPI has to be installed.
 """
 
+import inspect
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from operator import attrgetter
+from types import FunctionType, MemberDescriptorType, ModuleType
 from typing import Any, Final, NoReturn
 
 from ory_guard.exceptions import ConfigurationError
@@ -16,6 +20,10 @@ from ory_guard.guard.guard import OryGuard
 __all__ = ["RouteCheck", "effective_routes"]
 
 _PARAMETERS: Final = ("path_params", "query_params", "header_params", "cookie_params", "body_params")
+_version_of: Final = attrgetter("_routes_version")
+_CONTAINERS: Final = (list, tuple, set, frozenset)
+_LARGEST_CONTAINER: Final = 1_000
+"""Larger containers hold data, and no applications."""
 
 
 class RouteCheck:
@@ -27,7 +35,7 @@ class RouteCheck:
 
     def __init__(self, app: Any) -> None:
         self._app = app
-        self._checked: list[tuple[Any, list[Any]]] = []
+        self._checked: list[tuple[Any, list[Any], int | None]] = []
         self._was_checked = False
 
     def error(self, scope: Mapping[str, Any]) -> ConfigurationError | None:
@@ -43,8 +51,8 @@ class RouteCheck:
 
         It runs on every request, so it does nothing while the routes are those that were checked.
         """
-        for router, routes in self._checked:
-            if router.routes != routes:
+        for router, routes, version in self._checked:
+            if router.routes != routes or (version is not None and _version_of(router) != version):
                 break
         else:
             if self._was_checked:
@@ -63,16 +71,21 @@ class RouteCheck:
 
     def _faults(self, scope: Mapping[str, Any]) -> list[tuple[Any, str]]:
         outermost, every = _routers(self._app, scope.get("app"))
-        self._checked = [(router, list(router.routes)) for router in every]
+        # FastAPI increases the version when it drops what it derived from the routes of an included router.
+        versions = [getattr(router, "_routes_version", None) for router in every]
+        self._checked = [
+            (router, [*router.routes], version) for router, version in zip(every, versions, strict=True)
+        ]
         self._was_checked = True
         routes = [route for router in outermost for route in effective_routes(router)]
-        routes = [route for route in routes if getattr(route, "dependant", None) is not None]
-        routed = [unwrap_partial(getattr(route, "endpoint", None)) for route in routes]
+        endpoints = [getattr(route, "endpoint", None) for route in routes]
+        routed = [unwrap_partial(endpoint) for endpoint in endpoints if endpoint is not None]
         faults: list[tuple[Any, str]] = []
-        for route in routes:
-            faults += [(route, fault) for fault in _dependant_faults(route.dependant)]
-            if is_shadowed_endpoint(getattr(route, "endpoint", None), routed):
-                faults.append((route, "@session_required has no effect above @app.get(...): write it below"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pydantic, about parameters; FastAPI suppresses them, too
+            for route in routes:
+                if getattr(route, "dependant", None) is not None:
+                    faults += [(route, fault) for fault in _route_faults(route, routed)]
         return faults
 
 
@@ -93,6 +106,18 @@ class _Fail:
             ConfigurationError: Always.
         """
         raise ConfigurationError(self._text)
+
+
+def _route_faults(route: Any, routed: list[Any]) -> Iterator[str]:
+    try:
+        yield from _dependant_faults(route.dependant)
+    except Exception as error:  # noqa: BLE001 - whatever breaks in a check, the route is closed, and the others are checked
+        yield (
+            f"its parameters can't be read ({type(error).__name__}): define the types of their annotations at "
+            "module level, and import them outside of `if TYPE_CHECKING:`"
+        )
+    if is_shadowed_endpoint(getattr(route, "endpoint", None), routed):
+        yield "@session_required has no effect above @app.get(...): write it below"
 
 
 def _dependant_faults(dependant: Any) -> Iterator[str]:
@@ -135,18 +160,36 @@ def _routers(*apps: Any) -> tuple[list[Any], list[Any]]:
     stack = list(apps)
     while stack:
         app = stack.pop()
-        app = _attribute(app, "router") or app
         if id(app) in seen:
             continue
         seen[id(app)] = app
-        if not isinstance(_attribute(app, "routes"), list):
+        router = _router_of(app)
+        if router is None:
             stack += _wrapped(app)
             continue
-        outermost.append(app)
-        for router in _with_included(app):
-            every.append(router)
-            stack += [_attribute(route, "app") for route in router.routes if not hasattr(route, "dependant")]
+        if router is not app:
+            stack += [router, _attribute(app, "middleware_stack"), *_added_middlewares(app)]
+            continue
+        outermost.append(router)
+        stack.append(_attribute(router, "default"))
+        for known in _with_included(router):
+            every.append(known)
+            stack += [
+                _attribute(route, "app") or route for route in known.routes if not hasattr(route, "dependant")
+            ]
     return outermost, every
+
+
+def _router_of(app: Any) -> Any:
+    router = _attribute(app, "router") or app
+    return router if isinstance(_attribute(router, "routes"), list) else None
+
+
+def _added_middlewares(app: Any) -> Iterator[Any]:
+    """Yield the arguments of the middlewares of an application that has not built them yet."""
+    added = _attribute(app, "user_middleware")
+    for middleware in added if isinstance(added, list) else ():
+        yield from (_attribute(middleware, "args"), _attribute(middleware, "kwargs"))
 
 
 def _with_included(router: Any) -> list[Any]:
@@ -157,20 +200,56 @@ def _with_included(router: Any) -> list[Any]:
     return found
 
 
-def _wrapped(app: Any) -> Iterator[Any]:
-    """Yield the applications that a middleware, a partial, a method or a closure may call."""
-    app = unwrap_partial(app)
-    values = [_attribute(app, "__self__"), *(_attribute(app, "__dict__") or {}).values()]
-    for cell in _attribute(app, "__closure__") or ():
+def _wrapped(app: Any) -> list[Any]:
+    """Return the applications that a middleware, a partial, a method, a function or a container may hold."""
+    if isinstance(app, Mapping):
+        values = _small(list(app.values()))
+    elif isinstance(app, _CONTAINERS):
+        values = _small(list(app))
+    elif isinstance(app, type | ModuleType):
+        return []
+    else:
+        values = [_attribute(app, "__self__"), *(_attribute(app, "__dict__") or {}).values()]
+        function = app if isinstance(app, FunctionType) else _attribute(type(app), "__call__")
+        if isinstance(function, FunctionType):
+            values += _used_by(function)
+        if function is not app:
+            values += [_attribute(app, name) for name in _slots_of(type(app))]
+    return [value for value in values if _may_be_application(value)]
+
+
+def _slots_of(kind: type[Any]) -> Iterator[str]:
+    for base in kind.__mro__:
+        yield from (name for name, value in vars(base).items() if isinstance(value, MemberDescriptorType))
+
+
+def _small(values: list[Any]) -> list[Any]:
+    return values if len(values) <= _LARGEST_CONTAINER else []
+
+
+def _may_be_application(value: Any) -> bool:
+    return isinstance(value, (Mapping, *_CONTAINERS)) or (callable(value) and not isinstance(value, type))
+
+
+def _used_by(function: FunctionType) -> Iterator[Any]:
+    """Yield the values of a function's closure, defaults and global names."""
+    for cell in function.__closure__ or ():
         with suppress(ValueError):  # an empty cell
-            values.append(cell.cell_contents)
-    for value in values:
-        if callable(value) and not isinstance(value, type):
+            yield cell.cell_contents
+    yield from function.__defaults__ or ()
+    yield from (function.__kwdefaults__ or {}).values()
+    names = function.__code__.co_names
+    for value in [function.__globals__.get(name) for name in names]:
+        if isinstance(value, ModuleType):
+            yield from (found for name in names if _router_of(found := vars(value).get(name)) is not None)
+        elif not isinstance(value, FunctionType) or inspect.iscoroutinefunction(value):
             yield value
 
 
 def _attribute(value: Any, name: str) -> Any:
+    """Return an attribute, or None; one that `__getattr__` makes up, as proxies do, does not count."""
     try:
-        return getattr(value, name, None)
-    except Exception:  # noqa: BLE001 - a proxy may raise anything outside of its context
+        inspect.getattr_static(value, name)
+        return getattr(value, name)
+    except Exception:  # noqa: BLE001 - a property may raise anything outside of its context
         return None

@@ -169,7 +169,7 @@ def _nothing_reported() -> None:
 
 
 @pytest.mark.usefixtures("_nothing_reported")
-@pytest.mark.parametrize("name", ["state.session", "state.ory_session", "state.auth", "user"])
+@pytest.mark.parametrize("name", ["state.session", "state.ory_session", "state.auth", "user", "auth"])
 async def test_a_foreign_object_after_the_middleware_stays_and_is_logged_once(
     name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,340 @@
+"""Misread routes are closed wherever the application keeps them, and nothing else is."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, Request
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route, Router
+from starlette.testclient import TestClient
+from support.stub_kratos import StubKratos, guard_of, refused
+
+from ory_guard import OrySessionMiddleware, Requirement
+from ory_guard.exceptions import ConfigurationError
+from ory_guard.fastapi import install
+from ory_guard.starlette import session_required
+
+GUARD = guard_of(StubKratos(refused()))
+
+
+class OwnGate:
+    """A gate of an application's own."""
+
+    requirement = Requirement(aal="aal2")
+
+    async def __call__(self) -> None:
+        """Do nothing."""
+
+
+def vault() -> str:
+    """Return what no stranger may see."""
+    return "gold"
+
+
+def misread() -> FastAPI:
+    """Return an application with a misread route."""
+    app = FastAPI()
+    app.get("/x", dependencies=[Depends(OwnGate)])(vault)
+    return app
+
+
+GLOBAL = misread()
+
+
+async def by_global_name(scope: Any, receive: Any, send: Any) -> None:
+    """Call a global application."""
+    await GLOBAL(scope, receive, send)
+
+
+async def by_two_names(scope: Any, receive: Any, send: Any) -> None:
+    """Call a function that calls the application."""
+    await by_global_name(scope, receive, send)
+
+
+async def by_module(scope: Any, receive: Any, send: Any) -> None:
+    """Call the application of a module."""
+    await functools.GLOBAL(scope, receive, send)  # type: ignore[attr-defined]
+
+
+class ByGlobalName:
+    """Calls a global application."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Handle one connection."""
+        await GLOBAL(scope, receive, send)
+
+
+class Slotted:
+    """A middleware with slots."""
+
+    __slots__ = ("__app",)
+
+    def __init__(self, app: Any) -> None:
+        self.__app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Handle one connection."""
+        await self.__app(scope, receive, send)
+
+
+class Dispatcher:
+    """Calls the application of a prefix."""
+
+    def __init__(self, mounts: Any) -> None:
+        self._mounts = mounts
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Handle one connection."""
+        mounts = self._mounts
+        app = mounts["/"] if isinstance(mounts, dict) else mounts[0][1]
+        await app(scope, receive, send)
+
+
+class Routes(Dispatcher):
+    """Keeps its applications as `routes`, which are not Starlette's."""
+
+    def __init__(self, routes: list[tuple[str, Any]]) -> None:
+        super().__init__(routes)
+        self.routes = routes
+
+
+class Bypass:
+    """A middleware that passes requests on to another application."""
+
+    def __init__(self, app: Any, target: Any) -> None:
+        self._app = app
+        self._target = target
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Handle one connection."""
+        await (self._target if scope["type"] == "http" else self._app)(scope, receive, send)
+
+
+def as_fallback(app: Any) -> Any:
+    """Make another application the fallback of a router."""
+    app.router.default = misread()
+    return app
+
+
+def as_default_argument() -> Any:
+    """Pass another application as the default of a parameter."""
+    target = misread()
+
+    async def app(scope: Any, receive: Any, send: Any, inner: Any = target) -> None:
+        await inner(scope, receive, send)
+
+    return app
+
+
+def as_keyword_default() -> Any:
+    """Pass another application as the default of a parameter that only a keyword can set."""
+    target = misread()
+
+    async def app(scope: Any, receive: Any, send: Any, *, inner: Any = target) -> None:
+        await inner(scope, receive, send)
+
+    return app
+
+
+async def call(inner: Any, scope: Any, receive: Any, send: Any) -> None:
+    """Call the application of the first argument."""
+    await inner(scope, receive, send)
+
+
+HIDDEN = [
+    lambda: by_global_name,
+    lambda: by_two_names,
+    lambda: by_module,
+    ByGlobalName,
+    lambda: Slotted(misread()),
+    lambda: Dispatcher({"/": misread()}),
+    lambda: Dispatcher([("/", misread())]),
+    lambda: Routes([("/", misread())]),
+    lambda: as_fallback(FastAPI()),
+    lambda: as_fallback(Starlette()),
+    as_default_argument,
+    as_keyword_default,
+    lambda: functools.partial(call, misread()),
+    lambda: FastAPI(middleware=[Middleware(Bypass, target=misread())]),
+    lambda: Router([Mount("/", app=misread(), middleware=[Middleware(Slotted)])]),
+]
+
+
+@pytest.mark.parametrize("build", HIDDEN)
+@pytest.mark.parametrize("mount", [False, True])
+def test_a_misread_route_is_closed_wherever_it_is(
+    monkeypatch: pytest.MonkeyPatch, build: Callable[[], Any], mount: bool
+) -> None:
+    """Behind other applications, middlewares and functions."""
+    monkeypatch.setattr(functools, "GLOBAL", GLOBAL, raising=False)
+    app = Starlette(routes=[Mount("/", app=build())]) if mount else build()
+
+    with pytest.raises(ConfigurationError, match=r"Depends\(OwnGate\)"):
+        TestClient(OrySessionMiddleware(app, guard=GUARD)).get("/x")
+
+
+def test_a_route_that_can_not_be_checked_is_closed_alone() -> None:
+    """The others are checked, and go on working."""
+    app = misread()
+    install(app, GUARD)
+
+    def unresolved(value: Any) -> None:
+        raise AssertionError(value)
+
+    unresolved.__annotations__["value"] = "Annotated[Missing, Depends(vault)]"
+    app.get("/unresolved")(unresolved)
+    app.get("/public")(lambda: "public")
+    client = TestClient(app, raise_server_exceptions=False)
+
+    for _ in range(2):
+        assert client.get("/public").status_code == 200
+        assert client.get("/unresolved").status_code == 500
+        assert client.get("/x").status_code == 500
+    with pytest.raises(ConfigurationError, match=r"GET /unresolved: its parameters can't be read"), TestClient(app):
+        pass
+
+
+def test_a_closed_route_stays_closed_when_files_are_added(tmp_path: Path) -> None:
+    """FastAPI derives the routes of an included router again."""
+    router = APIRouter()
+    router.get("/x", dependencies=[Depends(OwnGate)])(vault)
+    app = FastAPI()
+    app.include_router(router)
+    install(app, GUARD)
+    client = TestClient(app, raise_server_exceptions=False)
+
+    assert client.get("/x").status_code == 500
+    router.frontend("/files", directory=tmp_path)
+    assert client.get("/x").status_code == 500
+
+
+class RequirementOfBase:
+    """Sets the requirement that it gets."""
+
+    def __init__(self, requirement: Any = None) -> None:
+        self.requirement = requirement
+
+
+class InheritedGate(RequirementOfBase):
+    """A gate whose base sets the requirement."""
+
+    async def __call__(self, request: Request) -> None:
+        """Do nothing."""
+
+
+class GateOfMethod:
+    """A gate that sets its requirement in a method."""
+
+    def __init__(self) -> None:
+        self._set_up()
+
+    def _set_up(self) -> None:
+        self.requirement = Requirement()
+
+    async def __call__(self, request: Request) -> None:
+        """Do nothing."""
+
+
+class GateOfProperty:
+    """A gate with a computed requirement."""
+
+    @property
+    def requirement(self) -> Requirement:
+        """The requirement."""
+        return Requirement()
+
+    async def __call__(self, request: Request) -> None:
+        """Do nothing."""
+
+
+class Job:
+    """A callable of an application's own, whose requirement is a text."""
+
+    kinds: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, requirement: str = "") -> None:
+        self.requirement = requirement
+
+    def __call__(self) -> str:
+        """Return the requirement."""
+        return "done"
+
+
+class Course:
+    """A callable of an application's own with a requirement for all."""
+
+    requirement = "a laptop"
+
+    def __call__(self) -> str:
+        """Return nothing of interest."""
+        return "done"
+
+
+@pytest.mark.parametrize("gate", [InheritedGate, GateOfMethod, GateOfProperty])
+def test_a_gate_class_is_recognized_by_its_requirement(gate: type[Any]) -> None:
+    """However an instance gets it."""
+    app = FastAPI()
+    app.get("/x", dependencies=[Depends(gate)])(vault)
+
+    with pytest.raises(ConfigurationError, match=rf"write Depends\({gate.__name__}\(\)\)"):
+        TestClient(OrySessionMiddleware(app, guard=GUARD)).get("/x")
+
+
+@pytest.mark.parametrize("kind", [Job, Course])
+def test_a_callable_class_without_a_requirement_of_a_session_is_no_gate(kind: type[Any]) -> None:
+    """Other things have requirements, too."""
+    app = FastAPI()
+
+    @app.get("/x")
+    def handler(value: Annotated[Any, Depends(kind)]) -> str:
+        result: str = value()
+        return result
+
+    assert TestClient(OrySessionMiddleware(app, guard=GUARD)).get("/x").json() == "done"
+
+
+def by_add_route(app: FastAPI, endpoint: Any) -> None:
+    """Add a route of Starlette."""
+    app.add_route("/private", endpoint)
+
+
+def by_mount(app: FastAPI, endpoint: Any) -> None:
+    """Mount an application of Starlette."""
+    app.mount("/private", Starlette(routes=[Route("/", endpoint)]))
+
+
+@pytest.mark.parametrize("add", [by_add_route, by_mount])
+def test_an_endpoint_may_be_public_and_private(add: Callable[[FastAPI, Any], None]) -> None:
+    """Its wrapper has a route of its own, so it did not replace the endpoint by mistake."""
+    app = FastAPI()
+
+    async def endpoint(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("hello")
+
+    app.get("/public")(endpoint)
+    add(app, session_required(endpoint))
+    client = TestClient(OrySessionMiddleware(app, guard=GUARD))
+
+    assert client.get("/public").text == "hello"
+    assert client.get("/private").status_code == 401
+
+
+class Proxy:
+    """Has every attribute that it is asked for."""
+
+    def __getattr__(self, name: str) -> "Proxy":
+        return Proxy()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Respond."""
+        await PlainTextResponse("hello")(scope, receive, send)
+
+
+def test_the_check_ends_at_an_application_that_makes_up_its_attributes() -> None:
+    """Proxies and mocks have no end of them."""
+    assert TestClient(OrySessionMiddleware(Proxy(), guard=GUARD)).get("/").text == "hello"
