@@ -1,17 +1,26 @@
-"""The command `ory-guard` (extra `cli`): a Kratos to try things with, and looks at a real one.
+"""The command `ory-guard` (extra `cli`).
 
-Its commands are `fake`, `doctor`, `whoami` and `routes`; each tells its options with `--help`.
+`fake` serves a fake Kratos; `doctor`, `whoami` and `routes` inspect a Kratos, a session and an application.
 """
 
 import sys
+from typing import Final
 
 __all__ = ["main"]
 
+_USAGE_ERROR: Final = 2  # ExitCode.USAGE, which needs typer to import
+
 
 def main() -> None:
-    """Run the command line of this process."""
+    """Run the command given by the arguments of this process.
+
+    Raises:
+        SystemExit: Always, with the command's exit code; with 2 if the extra `cli` is not installed.
+    """
     try:
-        from ory_guard.cli.commands import app  # noqa: PLC0415 - so that a missing extra is told in one line
+        from ory_guard.cli.commands import app  # noqa: PLC0415 - to report a missing extra without a traceback
     except ModuleNotFoundError as error:
-        sys.exit(f"ory-guard needs {error.name}: install the extra with pip install 'ory-guard[cli]'")
+        message = f"ory-guard needs {error.name}: install the extra with pip install 'ory-guard[cli]'"
+        print(message, file=sys.stderr)  # noqa: T201 - the output module needs the extra
+        sys.exit(_USAGE_ERROR)
     app()

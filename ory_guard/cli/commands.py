@@ -1,4 +1,7 @@
-"""The commands and their options; what they do is imported when they run, so that `--help` is quick."""
+"""The commands and their options.
+
+Each command imports its implementation when it runs, so that `--help` is fast.
+"""
 
 import logging
 from pathlib import Path
@@ -11,14 +14,13 @@ from ory_guard.cli.output import spinner
 
 __all__ = ["app"]
 
-# What the guard logs, the commands say in sentences of their own.
+# The commands print their own messages instead of the log of the guard.
 logging.getLogger("ory_guard").addHandler(logging.NullHandler())
 
 app: typer.Typer = typer.Typer(
     name="ory-guard",
-    help="Tools around ory_guard: a Kratos to try things with, and looks at a real one.",
-    epilog="Exit codes: 0 all is well; 1 the answer is no; 2 the command line or a setting is wrong; "
-    "3 it could not be done.",
+    help="Command-line tools for ory_guard and Ory Kratos.",
+    epilog="Exit codes: 0 success; 1 check failed; 2 usage or configuration error; 3 operation failed.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -28,8 +30,8 @@ app: typer.Typer = typer.Typer(
 
 
 @app.callback()
-def _every_command(*, version: options.Version = False) -> None:
-    """What stands before a command; `--version` is done with when this is called."""
+def _global_options(*, version: options.Version = False) -> None:
+    """Accept the options before a command; the callback of `--version` has run before this is called."""
 
 
 @app.command()
@@ -48,16 +50,14 @@ def doctor(
     tokenize_as: options.Template = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Say what is wrong with how Kratos is set up, and how to mend it.
+    """Diagnose common Kratos configuration problems.
 
-    Every ORY_GUARD_… setting counts. Some things show only with the application's URL, with somebody's session, or
-    to the admin API: what is left out is said. Nothing is changed at Kratos; login flows that are begun end by
-    themselves.
+    All ORY_GUARD_… settings apply. Some checks need the application's URL, a session or the admin API; without
+    them they are reported as skipped. Kratos is not changed, except that login flows are created, which expire.
 
-    Exit codes: 0 no problem was found; 1 there are problems; 2 the command line or a setting is wrong; 3 Kratos
-    can't be reached.
+    Exit codes: 0 no problem found; 1 problems found; 2 usage or configuration error; 3 Kratos is unreachable.
     """
-    with spinner("Getting ready …"):
+    with spinner("Loading …"):
         from ory_guard.cli.credential_input import read_credential  # noqa: PLC0415 - see above
         from ory_guard.cli.doctor.command import make_context, run  # noqa: PLC0415 - see above
     context = make_context(
@@ -85,13 +85,13 @@ def fake(
 ) -> None:
     """Serve a fake Kratos for development.
 
-    It answers as a real Kratos does, keeps everything in memory, and listens on 127.0.0.1 only. Its URLs follow its
-    port; the pages of the self-service UI are expected on http://127.0.0.1:4455. The codes that it would have sent
-    are shown. Needs the extra testing too.
+    The fake behaves like a real Kratos, keeps all data in memory, and listens on 127.0.0.1 only. Its URLs contain
+    its port; the self-service UI is expected at http://127.0.0.1:4455. Recovery and verification codes are printed.
+    Requires the extra testing, too.
 
-    Exit codes: 0 it was stopped; 2 the command line or a file is wrong; 3 a port is taken.
+    Exit codes: 0 stopped; 2 usage or configuration error; 3 a port is in use.
     """
-    with spinner("Getting ready …"):
+    with spinner("Loading …"):
         from ory_guard.cli.fake import run  # noqa: PLC0415 - see above
     run(port=port, admin_port=admin_port, config=config, seed=seed, exposed=dangerously_listen_on)
 
@@ -107,13 +107,13 @@ def routes(
     check: options.Check = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show what guards each route of an application.
+    """List the routes of an application and their guards.
 
-    The application is imported and inspected; no request is made. What can't be looked into, such as a mounted
-    application of another framework, counts as open. What the application prints goes to standard error.
+    The application is imported and inspected; no request is made. Routes that can't be inspected, such as a mounted
+    application of another framework, are reported as open. Output of the application goes to standard error.
 
-    Exit codes: 0 the routes were shown; 1 with --check, a route is open that --public does not name, or --public
-    names no open route; 2 the command line is wrong; 3 the application can't be imported.
+    Exit codes: 0 success; 1 with --check, an open route is not named by --public, or a --public name does not match
+    an open route; 2 usage error; 3 the application can't be imported.
     """
     with spinner(f"Importing {target} …"):
         from ory_guard.cli.routes import load, run  # noqa: PLC0415 - see above
@@ -132,15 +132,15 @@ def whoami(
     cookie_jar: options.CookieJarFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Tell whose session a credential is.
+    """Show the session of a credential.
 
-    The credential comes from a file, standard input or the environment, never from the command line, which other
-    users of the machine can read. Every ORY_GUARD_… setting counts, such as ORY_GUARD_COOKIE_NAMES.
+    The credential is read from a file, standard input or the environment, never from the command line, which other
+    users of the machine can read. All ORY_GUARD_… settings apply, such as ORY_GUARD_COOKIE_NAMES.
 
-    Exit codes: 0 somebody is signed in; 1 the credential is no session, or lacks its second factor; 2 the command
-    line or a setting is wrong; 3 Kratos can't be asked.
+    Exit codes: 0 the session is active; 1 the credential has no session, or lacks its second factor; 2
+    usage or configuration error; 3 Kratos is unavailable.
     """
-    with spinner("Getting ready …"):
+    with spinner("Loading …"):
         from ory_guard.cli.credential_input import read_credential  # noqa: PLC0415 - see above
         from ory_guard.cli.whoami import run  # noqa: PLC0415 - see above
     run(kratos_url, read_credential(token_file, cookie_file, cookie_jar), as_json=as_json)

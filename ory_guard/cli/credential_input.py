@@ -1,4 +1,7 @@
-"""The credential that a command presents to Kratos, read from where no process list shows it."""
+"""The credential for a command, read from a file, standard input or the environment.
+
+Command-line arguments are not accepted, because other users of the machine can read them in the process list.
+"""
 
 import http.cookiejar
 import os
@@ -16,27 +19,27 @@ Header = tuple[bytes, bytes]
 
 
 def read_credential(token_file: Path | None, cookie_file: Path | None, cookie_jar: Path | None) -> Header | None:
-    """Return the one credential that was given, or None.
+    """Return the given credential as a request header, or None without one.
 
-    Options win over variables of the environment, and a token over a cookie.
+    Options take precedence over environment variables, and a token over a cookie.
 
     Raises:
-        CommandFailed: Several options were given, or one can't be read.
+        CommandFailed: If several options are given, or the credential can't be read.
     """
-    given = [option for option in (token_file, cookie_file, cookie_jar) if option is not None]
-    if len(given) > 1:
+    files = [file for file in (token_file, cookie_file, cookie_jar) if file is not None]
+    if len(files) > 1:
         raise CommandFailed(
-            "Kratos looks at one credential only: give one of --token-file, --cookie-file and --cookie-jar",
+            "Kratos accepts one credential: use only one of --token-file, --cookie-file and --cookie-jar",
             ExitCode.USAGE,
         )
     if cookie_jar is not None:
-        return b"cookie", _encoded(_read_jar(cookie_jar), cookie_jar)
+        return b"cookie", _encode(_read_jar(cookie_jar), cookie_jar)
     if cookie_file is not None:
         return _cookie_header(_read(cookie_file), str(cookie_file))
     if token_file is not None:
-        return b"x-session-token", _encoded(_read(token_file), token_file)
+        return b"x-session-token", _encode(_read(token_file), token_file)
     if token := os.environ.get(TOKEN_VARIABLE, "").strip():
-        return b"x-session-token", _encoded(token, TOKEN_VARIABLE)
+        return b"x-session-token", _encode(token, TOKEN_VARIABLE)
     if cookie := os.environ.get(COOKIE_VARIABLE, "").strip():
         return _cookie_header(cookie, COOKIE_VARIABLE)
     return None
@@ -48,7 +51,7 @@ def _read(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise CommandFailed(f"{path} can't be read: {_reason(error)}", ExitCode.USAGE) from None
     if not text.strip():
-        raise CommandFailed(f"{path} is empty: a credential is expected in it", ExitCode.USAGE)
+        raise CommandFailed(f"{path} is empty: expected a credential", ExitCode.USAGE)
     return text.strip()
 
 
@@ -56,32 +59,35 @@ def _cookie_header(text: str, source: str) -> Header:
     if text.lower().startswith("cookie:"):
         text = text[len("cookie:") :].strip()
     if "=" not in text:
-        raise CommandFailed(f"{source} holds no cookie: name=value is expected", ExitCode.USAGE)
-    return b"cookie", _encoded(text, source)
+        raise CommandFailed(f"{source} does not contain a cookie: expected name=value", ExitCode.USAGE)
+    return b"cookie", _encode(text, source)
 
 
-def _encoded(text: str, source: object) -> bytes:
+def _encode(text: str, source: object) -> bytes:
     try:
         return text.encode("ascii")
     except UnicodeEncodeError:
-        raise CommandFailed(f"{source} holds what no credential has: ASCII is expected", ExitCode.USAGE) from None
+        raise CommandFailed(
+            f"{source} does not contain a credential: expected ASCII characters only", ExitCode.USAGE
+        ) from None
 
 
 def _read_jar(path: Path) -> str:
     jar = http.cookiejar.MozillaCookieJar()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a line that it can't read would be warned about with its traceback
+            warnings.simplefilter("ignore")  # the parser warns about an unexpected line with a traceback
             jar.load(str(path), ignore_discard=True)
+    except http.cookiejar.LoadError:
+        # The text of the error quotes the line, which may be a credential.
+        raise CommandFailed(f"{path} can't be read: not a cookie jar in Netscape format", ExitCode.USAGE) from None
     except (OSError, UnicodeDecodeError) as error:
-        # Before OSError's own text: what is not a jar may be anything, and its first line is quoted.
-        what = "it is no cookie jar of the Netscape format" if isinstance(error, http.cookiejar.LoadError) else ""
-        raise CommandFailed(f"{path} can't be read: {what or _reason(error)}", ExitCode.USAGE) from None
+        raise CommandFailed(f"{path} can't be read: {_reason(error)}", ExitCode.USAGE) from None
     pairs = [f"{cookie.name}={cookie.value}" for cookie in jar if cookie.value is not None]
     if not pairs:
-        raise CommandFailed(f"{path} holds no cookie that is still good: sign in again", ExitCode.USAGE)
+        raise CommandFailed(f"{path} does not contain an unexpired cookie: log in again", ExitCode.USAGE)
     return "; ".join(dict.fromkeys(pairs))
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return error.strerror or type(error).__name__ if isinstance(error, OSError) else "it is no text"
+    return error.strerror or type(error).__name__ if isinstance(error, OSError) else "not a text file"

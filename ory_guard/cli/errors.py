@@ -1,4 +1,4 @@
-"""How commands end: exit codes, and failures told in a sentence instead of a traceback."""
+"""Exit codes of the commands, and errors that are printed as one sentence instead of a traceback."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,24 +13,24 @@ __all__ = ["CommandFailed", "ExitCode", "handle_errors"]
 
 
 class ExitCode(IntEnum):
-    """What the exit code of a command means."""
+    """The exit code of a command."""
 
     OK = 0
-    """All is well."""
+    """Success."""
     NEGATIVE = 1
-    """The answer is no: a problem was found, nobody is signed in, a route is open."""
+    """The check failed: a problem was found, the credential has no session, a route is unprotected."""
     USAGE = 2
-    """The command line or a setting is wrong."""
+    """Usage or configuration error."""
     ERROR = 3
-    """It could not be done: Kratos can't be reached, a port is taken, a module can't be imported."""
+    """The operation failed: Kratos is unreachable, a port is in use, a module can't be imported."""
 
 
 class CommandFailed(Exception):
-    """A command can't do what it was asked to.
+    """A command can't do its job.
 
     Args:
-        message: What happened, what was expected, and what to do; never a credential.
-        code: What the command ends with.
+        message: The problem, the expected value and the fix; never a credential.
+        code: The exit code of the command.
     """
 
     def __init__(self, message: str, code: ExitCode = ExitCode.ERROR) -> None:
@@ -40,12 +40,16 @@ class CommandFailed(Exception):
 
 @contextmanager
 def handle_errors() -> Iterator[None]:
-    """End the command with a sentence and an exit code where it fails as was to be expected."""
+    """Print an expected error and end the command with its exit code.
+
+    Raises:
+        typer.Exit: If the block raises `CommandFailed` or `ConfigurationError`.
+    """
     try:
         yield
-    except CommandFailed as failure:
-        print_error(str(failure))
-        raise typer.Exit(failure.code) from None
-    except ConfigurationError as fault:
-        print_error(str(fault))
+    except CommandFailed as error:
+        print_error(str(error))
+        raise typer.Exit(error.code) from None
+    except ConfigurationError as error:
+        print_error(str(error))
         raise typer.Exit(ExitCode.USAGE) from None

@@ -1,4 +1,4 @@
-"""`ory-guard fake`: a Kratos in memory on two ports, for development."""
+"""`ory-guard fake`: serve a fake Kratos on two ports, for development."""
 
 import contextlib
 import socket
@@ -28,24 +28,24 @@ Application = Callable[[Any, Any, Any], Any]
 
 
 def run(*, port: int, admin_port: int, config: Path | None, seed: Path | None, exposed: str | None) -> None:
-    """Serve a fake until it is interrupted.
+    """Serve a fake Kratos until it is interrupted.
 
     Args:
-        port: The public API's port.
-        admin_port: The admin API's.
-        config: A file that says how it is set up.
-        seed: A file that lists identities.
-        exposed: Where to listen instead of 127.0.0.1.
+        port: The port of the public API; 0 selects a free port.
+        admin_port: The port of the admin API; 0 selects a free port.
+        config: A file with Kratos' configuration keys.
+        seed: A file with a list of identities.
+        exposed: The address to listen on instead of 127.0.0.1.
 
     Raises:
-        CommandFailed: A port is taken.
-        ConfigurationError: A file is wrong.
+        CommandFailed: If a port is in use.
+        ConfigurationError: If a file is invalid.
     """
     address = exposed or LOOPBACK
     with contextlib.ExitStack() as stack:
         public, admin = (stack.enter_context(_listen(address, number)) for number in (port, admin_port))
         kratos = _make(_port(public), config, seed)
-        _tell(kratos, public, admin, exposed=exposed is not None)
+        _print_banner(kratos, public, admin, exposed=exposed is not None)
         server = uvicorn.Server(
             uvicorn.Config(
                 by_port(kratos.admin_app, _port(admin), kratos.app),
@@ -57,67 +57,67 @@ def run(*, port: int, admin_port: int, config: Path | None, seed: Path | None, e
         )
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[public, admin])
-    print_line("Stopped; everything that it knew is gone.")
+    print_line("Stopped. All data has been discarded.")
 
 
 def by_port(admin: Application, admin_port: int, public: Application) -> Application:
-    """Return an application that answers on one port as the admin API, and on all others as the public one."""
+    """Return an application that serves the admin API on its port, and the public API on every other port."""
 
-    async def choose(scope: Any, receive: Any, send: Any) -> None:
-        """Hand the request to whoever answers on its port."""
-        chosen = admin if scope["server"][1] == admin_port else public
-        await chosen(scope, receive, send)
+    async def dispatch(scope: Any, receive: Any, send: Any) -> None:
+        """Forward the request to the API of its port."""
+        application = admin if scope["server"][1] == admin_port else public
+        await application(scope, receive, send)
 
-    return choose
+    return dispatch
 
 
 def _listen(address: str, port: int) -> socket.socket:
     try:
-        listening = socket.create_server((address, port))
+        server_socket = socket.create_server((address, port))
     except OSError as error:
         reason = str(error.strerror).partition(" (")[0]
         raise CommandFailed(
-            f"{address}:{port} can't be listened on ({reason}): stop what uses it, or choose another port "
+            f"can't listen on {address}:{port} ({reason}): stop the program that uses it, or choose another port "
             "with --port and --admin-port"
         ) from None
-    # asyncio does this only for sockets that it made: without it, each answer comes 40 ms late.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listening
+    # asyncio sets this only on sockets that it created; without it, each response is delayed by 40 ms.
+    server_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return server_socket
 
 
-def _port(listening: socket.socket) -> int:
-    number: int = listening.getsockname()[1]
+def _port(server_socket: socket.socket) -> int:
+    number: int = server_socket.getsockname()[1]
     return number
 
 
 def _make(port: int, config: Path | None, seed: Path | None) -> FakeKratos:
     fields = {} if config is None else read_settings(config)
     fields.setdefault("public_url", f"http://{LOOPBACK}:{port}")
-    kratos = FakeKratos(**fields, on_message=_show)
+    kratos = FakeKratos(**fields, on_message=_print_code)
     for path in (config, seed):
         if path is not None:
             kratos.seed(path)
     return kratos
 
 
-def _show(message: CourierMessage) -> None:
-    what = message.template_type.removesuffix("_valid").replace("_", " ")
-    print_line(f"{what} for {message.recipient}: {message.code}")
+def _print_code(message: CourierMessage) -> None:
+    template = message.template_type.removesuffix("_valid").replace("_", " ")
+    print_line(f"{template} for {message.recipient}: {message.code}")
 
 
-def _tell(kratos: FakeKratos, public: socket.socket, admin: socket.socket, *, exposed: bool) -> None:
+def _print_banner(kratos: FakeKratos, public: socket.socket, admin: socket.socket, *, exposed: bool) -> None:
     print_line(
-        "This is a fake Kratos for development, never for production: it keeps everything in memory,", style="bold"
+        "This is a fake Kratos for development, never for production. It keeps all data in memory,", style="bold"
     )
-    print_line("and whoever reaches it can become anybody.", style="bold")
+    print_line("and anyone who can reach it can log in as any user.", style="bold")
     if exposed:
-        print_line(f"IT CAN BE REACHED FROM OTHER MACHINES, at {public.getsockname()[0]}.", style="bold red")
+        print_line(f"IT IS REACHABLE FROM OTHER MACHINES, at {public.getsockname()[0]}.", style="bold red")
     print_line()
     print_line(f"  public API  {kratos.settings.public_url} (port {_port(public)})")
     print_line(f"  admin API   port {_port(admin)}")
-    print_line(f"  UI pages    {kratos.settings.login_ui_url} and others, which your application serves")
+    print_line(f"  UI pages    {kratos.settings.login_ui_url} and others, served by your application")
     if kratos.identities:
-        people = ", ".join(sanitize(identity.traits.get("email", identity.id)) for identity in kratos.identities)
-        print_line(f"  people      {people}")
+        names = ", ".join(sanitize(identity.traits.get("email", identity.id)) for identity in kratos.identities)
+        print_line(f"  identities  {names}")
     print_line()
-    print_line("Codes are shown here as they are sent. Stop it with Ctrl+C.")
+    print_line("Recovery and verification codes are printed here. Stop it with Ctrl+C.")

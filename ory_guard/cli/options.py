@@ -1,4 +1,7 @@
-"""Every argument and option of the commands; light to import, since `--help` needs all of them."""
+"""The arguments and options of the commands, and settings from their values.
+
+`--help` imports this module, so it imports nothing heavy.
+"""
 
 import os
 from pathlib import Path
@@ -41,119 +44,117 @@ __all__ = [
 ]
 
 DEFAULT_KRATOS_URL: Final = "http://127.0.0.1:4433"
-TOKEN_VARIABLE: Final = "ORY_SESSION_TOKEN"  # noqa: S105 - the name of a variable
+TOKEN_VARIABLE: Final = "ORY_SESSION_TOKEN"  # noqa: S105 - the name of an environment variable
 COOKIE_VARIABLE: Final = "ORY_SESSION_COOKIE"
 
 
-def _tell_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         typer.echo(__version__)
         raise typer.Exit
 
 
 Version = Annotated[
-    bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 KratosUrl = Annotated[
-    str, typer.Option(metavar="URL", envvar="ORY_GUARD_KRATOS_PUBLIC_URL", help="Kratos' public API.")
+    str, typer.Option(metavar="URL", envvar="ORY_GUARD_KRATOS_PUBLIC_URL", help="URL of Kratos' public API.")
 ]
 BrowserUrl = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
         envvar="ORY_GUARD_KRATOS_BROWSER_URL",
-        help="Kratos' public API as browsers reach it, where that differs.",
+        help="URL of Kratos' public API for browsers, if different.",
     ),
 ]
 AppUrl = Annotated[
-    str | None, typer.Option(metavar="URL", envvar="ORY_GUARD_APP_URL", help="The application's public URL.")
+    str | None, typer.Option(metavar="URL", envvar="ORY_GUARD_APP_URL", help="Public URL of the application.")
 ]
 AdminUrl = Annotated[
-    str | None, typer.Option(metavar="URL", help="Kratos' admin API, which alone tells the version.")
+    str | None, typer.Option(metavar="URL", help="URL of Kratos' admin API, for the version check.")
 ]
 RedisUrl = Annotated[
-    str | None, typer.Option(metavar="URL", envvar="REDIS_URL", help="The Redis that processes share.")
+    str | None, typer.Option(metavar="URL", envvar="REDIS_URL", help="URL of the Redis that all processes share.")
 ]
-Jwks = Annotated[
-    str | None, typer.Option(metavar="PATH|URL", help="The public keys that tokens are verified with, as a JWKS.")
-]
+Jwks = Annotated[str | None, typer.Option(metavar="PATH|URL", help="JWKS with the public keys that verify tokens.")]
 Template = Annotated[
-    str | None, typer.Option(metavar="NAME", help="A tokenizer template to try on the session, for --jwks.")
+    str | None, typer.Option(metavar="NAME", help="Tokenizer template to test with --jwks and a session.")
 ]
 
 TokenFile = Annotated[
     Path | None,
     typer.Option(
         metavar="PATH",
-        help=f"A file with a session token, - for standard input. Without it: the variable {TOKEN_VARIABLE}.",
+        help=f"File with a session token; - reads standard input. Default: the variable {TOKEN_VARIABLE}.",
     ),
 ]
 CookieFile = Annotated[
     Path | None,
     typer.Option(
         metavar="PATH",
-        help="A file with a browser's Cookie header (name=value; …), - for standard input. Without it: the "
+        help="File with the Cookie header of a browser (name=value; …); - reads standard input. Default: the "
         f"variable {COOKIE_VARIABLE}.",
     ),
 ]
 CookieJarFile = Annotated[
     Path | None,
-    typer.Option("--cookie-jar", metavar="PATH", help="A cookie jar as curl -c and browsers' exports write it."),
+    typer.Option("--cookie-jar", metavar="PATH", help="Cookie jar in Netscape format, as written by curl -c."),
 ]
 
 Port = Annotated[
     int,
-    typer.Option("--port", min=0, max=65_535, metavar="PORT", help="The public API's port; 0 takes a free one."),
+    typer.Option(
+        "--port", min=0, max=65_535, metavar="PORT", help="Port of the public API; 0 selects a free port."
+    ),
 ]
 AdminPort = Annotated[
-    int, typer.Option(min=0, max=65_535, metavar="PORT", help="The admin API's port; 0 takes a free one.")
+    int, typer.Option(min=0, max=65_535, metavar="PORT", help="Port of the admin API; 0 selects a free port.")
 ]
 Config = Annotated[
-    Path | None, typer.Option(metavar="PATH", help="A .json or .toml file under the keys of Kratos' configuration.")
+    Path | None, typer.Option(metavar="PATH", help="JSON or TOML file with Kratos' configuration keys.")
 ]
-Seed = Annotated[Path | None, typer.Option(metavar="PATH", help="A .json or .toml file with a list of identities.")]
+Seed = Annotated[Path | None, typer.Option(metavar="PATH", help="JSON or TOML file with a list of identities.")]
 Exposed = Annotated[
     str | None,
     typer.Option(
         "--dangerously-listen-on",
         metavar="ADDRESS",
-        help="Listen there instead of 127.0.0.1: whoever reaches it can become anybody.",
+        help="Listen on ADDRESS instead of 127.0.0.1: anyone who can reach it can log in as any user.",
     ),
 ]
 
-Target = Annotated[str, typer.Argument(metavar="MODULE:APP", help="The application, such as shop.main:app.")]
-Factory = Annotated[bool, typer.Option("--factory", help="APP is a function that makes the application.")]
-AppDir = Annotated[
-    Path, typer.Option(metavar="PATH", help="Where modules are looked for, besides where Python does.")
-]
+Target = Annotated[str, typer.Argument(metavar="MODULE:APP", help="Application, for example shop.main:app.")]
+Factory = Annotated[bool, typer.Option("--factory", help="APP is a function that returns the application.")]
+AppDir = Annotated[Path, typer.Option(metavar="PATH", help="Directory to import from, before Python's own path.")]
 Public = Annotated[
     list[str] | None,
     typer.Option(
         metavar="ROUTE",
-        help="A route that any caller may use, as its path, as 'METHOD path', or as its endpoint if it can't be "
-        "looked into; may be given often.",
+        help="Route that may be open: its path, 'METHOD path', or its endpoint if it can't be inspected. Can be "
+        "repeated.",
     ),
 ]
-Check = Annotated[bool, typer.Option("--check", help="Exit with 1 if a route is open that --public does not name.")]
+Check = Annotated[bool, typer.Option("--check", help="Exit with 1 if an open route is not named by --public.")]
 
 
-def settings_from(**given: str | None) -> "GuardSettings":
-    """Return the settings of the `ORY_GUARD_…` variables, where `given` wins over them.
+def settings_from(**values: str | None) -> "GuardSettings":
+    """Return the settings from the `ORY_GUARD_…` variables; `values` take precedence over them.
 
     Raises:
-        ConfigurationError: A setting is wrong.
+        ConfigurationError: If a setting is invalid.
     """
     from ory_guard.guard.settings import ENVIRONMENT_PREFIX, GuardSettings  # noqa: PLC0415 - not needed for --help
 
-    variables = {ENVIRONMENT_PREFIX + name.upper(): value for name, value in given.items() if value is not None}
-    before = {name: os.environ.get(name) for name in variables}
+    variables = {ENVIRONMENT_PREFIX + name.upper(): value for name, value in values.items() if value is not None}
+    previous = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
         return GuardSettings.from_env()
     finally:
-        for name, value in before.items():
+        for name, value in previous.items():
             if value is None:
                 del os.environ[name]
             else:

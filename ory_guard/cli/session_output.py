@@ -1,4 +1,4 @@
-"""A session as a person wants to read it."""
+"""A session as lines of text."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -7,13 +7,18 @@ from typing import Any, Final
 from ory_guard.cli.output import columns
 from ory_guard.models import Device, Identity, Session
 
-__all__ = ["ago", "session_lines"]
+__all__ = ["format_interval", "session_lines"]
 
 _UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 def session_lines(session: Session[Any], now: float) -> list[str]:
-    """Return the lines that tell of a session, at the wall-clock time `now`."""
+    """Return a description of a session, one line each.
+
+    Args:
+        session: The session.
+        now: The current time, in seconds since the epoch.
+    """
     identity = session.identity
     return [_title(identity), "", *columns(_rows(session, now))]
 
@@ -27,63 +32,62 @@ def _title(identity: Identity[Any]) -> str:
 
 def _rows(session: Session[Any], now: float) -> Iterator[tuple[str, str]]:
     identity = session.identity
-    methods = ", then ".join(step.method or "?" for step in session.methods()) or "means unknown"
-    yield "signed in", f"{_moment(session.authenticated_at, now)}, by {methods}"
+    methods = ", then ".join(step.method or "?" for step in session.methods()) or "unknown method"
+    yield "logged in", f"{_format_time(session.authenticated_at, now)}, by {methods}"
     yield "assurance", session.authenticator_assurance_level or "unknown"
-    yield "ends", _moment(session.expires_at, now)
+    yield "expires", _format_time(session.expires_at, now)
     yield "session", session.id
     yield (
         "identity",
-        f"{identity.id} ({identity.state or 'state unknown'}, schema {identity.schema_id or 'unknown'})",
+        f"{identity.id} ({identity.state or 'unknown state'}, schema {identity.schema_id or 'unknown'})",
     )
     if identity.organization_id:
         yield "organization", identity.organization_id
     for address in identity.verifiable_addresses or ():
         yield "address", f"{address.value} ({'verified' if address.verified else 'not verified'}, {address.via})"
-    for name, value in _leaves(identity.traits):
+    for name, value in _flatten(identity.traits):
         yield "trait", f"{name} = {value}"
-    for name, value in _leaves({"": identity.metadata_public}) if identity.metadata_public is not None else ():
+    for name, value in _flatten({"": identity.metadata_public}) if identity.metadata_public is not None else ():
         yield "metadata", f"{name} = {value}"
     for device in session.devices or ():
-        yield "device", _device(device)
+        yield "device", _format_device(device)
 
 
-def _device(device: Device) -> str:
-    told = (device.ip_address, device.location, device.user_agent)
-    return ", ".join(part for part in told if part) or "unknown"
+def _format_device(device: Device) -> str:
+    properties = (device.ip_address, device.location, device.user_agent)
+    return ", ".join(value for value in properties if value) or "unknown"
 
 
-def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, item in value.items():
         name = f"{prefix}.{key}".strip(".")
         if isinstance(item, Mapping):
-            yield from _leaves(item, name)
+            yield from _flatten(item, name)
         else:
-            yield name or "(whole)", _in_words(item)
+            yield name or "(value)", _format_value(item)
 
 
-def _in_words(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, tuple):
-        return ", ".join(_in_words(one) for one in value)
+        return ", ".join(map(_format_value, value))
     if value is None:
-        return "nothing"
+        return "null"
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return "true" if value else "false"
     return str(value)
 
 
-def _moment(moment: datetime | None, now: float) -> str:
-    if moment is None:
-        return "at a time unknown"
-    told = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"{ago(now - moment.timestamp())} ({told})"
+def _format_time(time: datetime | None, now: float) -> str:
+    if time is None:
+        return "at an unknown time"
+    return f"{format_interval(now - time.timestamp())} ({time.astimezone(UTC):%Y-%m-%d %H:%M:%S UTC})"
 
 
-def ago(seconds: float) -> str:
-    """Return a span of time in words: the past for positive seconds, the future for negative ones."""
+def format_interval(seconds: float) -> str:
+    """Return an interval in its largest unit: the past for positive seconds, the future for negative seconds."""
     size, unit = next(((size, unit) for size, unit in _UNITS if abs(seconds) >= size), (1, "second"))
-    number = int(abs(seconds) // size)
-    if number == 0:
+    count = int(abs(seconds) // size)
+    if count == 0:
         return "now"
-    told = f"{number} {unit}{'' if number == 1 else 's'}"
-    return f"{told} ago" if seconds > 0 else f"in {told}"
+    interval = f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{interval} ago" if seconds > 0 else f"in {interval}"

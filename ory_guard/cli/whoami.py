@@ -1,4 +1,4 @@
-"""`ory-guard whoami`: whose session a credential is."""
+"""`ory-guard whoami`: the session of a credential."""
 
 import asyncio
 import time
@@ -16,30 +16,35 @@ __all__ = ["run"]
 
 
 def run(kratos_url: str, credential: Header | None, *, as_json: bool) -> None:
-    """Ask Kratos whose session a credential is, and tell it.
+    """Print the session of a credential.
+
+    Args:
+        kratos_url: The URL of Kratos' public API.
+        credential: The credential as a request header.
+        as_json: Whether to print JSON.
 
     Raises:
-        CommandFailed: There is no credential, or it is nobody's.
-        ConfigurationError: A setting is wrong.
+        CommandFailed: If the credential is missing or has no session.
+        ConfigurationError: If a setting is invalid.
     """
     if credential is None:
         raise CommandFailed(
-            "No credential was given: use --token-file, --cookie-file or --cookie-jar, or set "
+            "no credential given: use --token-file, --cookie-file or --cookie-jar, or set "
             f"{TOKEN_VARIABLE} or {COOKIE_VARIABLE}",
             ExitCode.USAGE,
         )
     settings = settings_from(kratos_public_url=kratos_url, app_url=kratos_url)
-    _tell(_outcome(settings, credential), settings, as_json=as_json)
+    _print(_outcome(settings, credential), settings, as_json=as_json)
 
 
 def _outcome(settings: GuardSettings, credential: Header) -> Outcome:
-    with spinner(f"Asking {settings.kratos_public_url} …"):
-        return asyncio.run(_ask(settings, credential))
+    with spinner(f"Calling {settings.kratos_public_url} …"):
+        return asyncio.run(_authenticate(settings, credential))
 
 
-def _tell(outcome: Outcome, settings: GuardSettings, *, as_json: bool) -> None:
+def _print(outcome: Outcome, settings: GuardSettings, *, as_json: bool) -> None:
     if not isinstance(outcome, Authenticated):
-        raise _why_nobody(outcome, settings)
+        raise _error_for(outcome, settings)
     if as_json:
         print_json(outcome.session.model_dump(mode="json", exclude={"tokenized"}))
         return
@@ -47,7 +52,7 @@ def _tell(outcome: Outcome, settings: GuardSettings, *, as_json: bool) -> None:
         print_line(line)
 
 
-async def _ask(settings: GuardSettings, credential: Header) -> Outcome:
+async def _authenticate(settings: GuardSettings, credential: Header) -> Outcome:
     guard = OryGuard(settings)
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [credential]}
     try:
@@ -56,42 +61,36 @@ async def _ask(settings: GuardSettings, credential: Header) -> Outcome:
         await guard.aclose()
 
 
-def _why_nobody(
+def _error_for(
     outcome: Anonymous | Rejected | SecondFactorRequired | Unavailable, settings: GuardSettings
 ) -> CommandFailed:
+    if isinstance(outcome, Unavailable):
+        url = settings.kratos_public_url
+        return CommandFailed(f"{url} is unavailable ({outcome.reason}); run ory-guard doctor to find out why")
+    return CommandFailed(_reason(outcome, settings), ExitCode.NEGATIVE)
+
+
+def _reason(outcome: Anonymous | Rejected | SecondFactorRequired, settings: GuardSettings) -> str:
     match outcome:
         case Anonymous():
             names = " or ".join(settings.cookie_names)
-            return CommandFailed(
-                f"No cookie is named {names}: set ORY_GUARD_COOKIE_NAMES to the name that Kratos uses "
-                "(session.cookie.name in its configuration)",
-                ExitCode.NEGATIVE,
+            return (
+                f"No cookie is named {names}: set ORY_GUARD_COOKIE_NAMES to the name of Kratos' session cookie "
+                "(session.cookie.name in its configuration)"
             )
         case Rejected(reason="inactive"):
-            return CommandFailed(
-                "Nobody: the credential is unknown, expired or revoked, or its identity is disabled",
-                ExitCode.NEGATIVE,
-            )
+            return "Not logged in: the credential is unknown, expired or revoked, or the identity is inactive"
         case Rejected(reason="ambiguous"):
-            return CommandFailed(
-                "Nobody can tell: there are two session cookies, and they differ", ExitCode.NEGATIVE
-            )
+            return "Ambiguous: two session cookies with different values"
         case Rejected():
-            return CommandFailed(
-                "Nobody: this holds what no credential has, or is too long for one", ExitCode.NEGATIVE
-            )
+            return "Invalid credential: it contains forbidden characters or is too long"
         case SecondFactorRequired(enrolled=True):
-            return CommandFailed(
-                "Somebody, but Kratos tells who only after the second factor: complete it at "
-                f"{settings.kratos_browser_url}/self-service/login/browser?aal=aal2",
-                ExitCode.NEGATIVE,
-            )
-        case SecondFactorRequired():
-            return CommandFailed(
-                "Somebody, but Kratos tells who only once a second factor is set up: do it at "
-                f"{settings.kratos_browser_url}/self-service/settings/browser",
-                ExitCode.NEGATIVE,
+            return (
+                "Second factor required: Kratos returns the session after it is completed at "
+                f"{settings.kratos_browser_url}/self-service/login/browser?aal=aal2"
             )
         case _:
-            why = f"{settings.kratos_public_url} could not be asked ({outcome.reason})"
-            return CommandFailed(f"{why}: ory-guard doctor tells more")
+            return (
+                "Second factor required: Kratos returns the session after one is set up at "
+                f"{settings.kratos_browser_url}/self-service/settings/browser"
+            )

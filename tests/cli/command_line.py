@@ -1,4 +1,4 @@
-"""A fake Kratos on a real socket, and the command line as it is called."""
+"""Calls of the command line, and a fake Kratos on a real socket."""
 
 import socket
 import threading
@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 from ory_guard.cli.commands import app
 from ory_guard.testing import FakeKratos
 
-__all__ = ["Ended", "call", "served", "served_kratos"]
+__all__ = ["CommandResult", "call", "served", "served_kratos"]
 
 ResultT = TypeVar("ResultT")
 
 
-class Ended:
-    """What a command wrote, and what it ended with."""
+class CommandResult:
+    """The output and the exit code of a command."""
 
     def __init__(self, result: Any) -> None:
         self.code: int = result.exit_code
@@ -29,26 +29,26 @@ class Ended:
         return f"<exit code {self.code}>\n{self.out}{self.error}"
 
 
-def call(*arguments: object, stdin: str = "", env: Mapping[str, str] | None = None) -> Ended:
-    """Call `ory-guard` with these arguments; what it raises is raised here.
+def call(*arguments: object, stdin: str = "", env: Mapping[str, str] | None = None) -> CommandResult:
+    """Call `ory-guard` with these arguments.
 
     Raises:
-        Exception: What no command may raise.
+        Exception: If the command raises one; no command may.
     """
-    patient = {"ORY_GUARD_TIMEOUT": "30", **(env or {})}  # this machine may be busy
-    result = CliRunner().invoke(app, [*map(str, arguments)], input=stdin, env=patient)
+    variables = {"ORY_GUARD_TIMEOUT": "30", **(env or {})}  # the default is short for a busy machine
+    result = CliRunner().invoke(app, [*map(str, arguments)], input=stdin, env=variables)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
-    return Ended(result)
+    return CommandResult(result)
 
 
 @contextmanager
 def served(make: Callable[[str], tuple[Any, ResultT]]) -> Iterator[ResultT]:
-    """Serve an application on a free port; `make` gets its URL, and returns it with the block's value."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        app, value = make(f"http://127.0.0.1:{listening.getsockname()[1]}")
+    """Serve an application on a free port; `make` receives its URL and returns it with the value of the block."""
+    with socket.create_server(("127.0.0.1", 0)) as server_socket:
+        app, value = make(f"http://127.0.0.1:{server_socket.getsockname()[1]}")
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [server_socket]})
         thread.start()
         try:
             yield value
@@ -59,7 +59,7 @@ def served(make: Callable[[str], tuple[Any, ResultT]]) -> Iterator[ResultT]:
 
 @contextmanager
 def served_kratos(**settings: Any) -> Iterator[FakeKratos]:
-    """Serve a fake's public API."""
+    """Serve the public API of a fake."""
 
     def make(url: str) -> tuple[Any, FakeKratos]:
         fake = FakeKratos(public_url=url, **settings)

@@ -1,6 +1,7 @@
-"""The command line as a whole: how it is called, what asking for help costs, and that the docs show that help."""
+"""The command line as a whole: its help, its start, and closed pipes."""
 
 import importlib.metadata
+import os
 import re
 import subprocess
 import sys
@@ -18,69 +19,64 @@ REFERENCE = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
 DOCTOR = (ROOT / "docs/how-to/doctor.md").read_text(encoding="utf-8")
 TYPER = tuple(int(part) for part in importlib.metadata.version("typer").split(".")[:2])
 COMMANDS = ("doctor", "fake", "routes", "whoami")
+RUN_MAIN = "from ory_guard.cli import main; main()"
 
 
 def documented_help(command: str) -> str:
-    """Return the help text that the reference shows for a command."""
+    """Return the help text of a command in the reference."""
     title = f"ory-guard {command}".strip()
-    found = re.search(rf"^#+ {title}$.*?^```text\n(.*?)^```$", REFERENCE, re.MULTILINE | re.DOTALL)
-    assert found is not None, f"docs/reference/cli.md has no help text under the heading {title!r}"
-    return found[1]
+    section = re.search(rf"^#+ {title}$.*?^```text\n(.*?)^```$", REFERENCE, re.MULTILINE | re.DOTALL)
+    assert section is not None, f"docs/reference/cli.md has no help text below the heading {title!r}"
+    return section[1]
 
 
-@pytest.mark.skipif(TYPER < (0, 29), reason="older releases of typer word a help text otherwise")
+@pytest.mark.skipif(TYPER < (0, 29), reason="older releases of typer format the help in another way")
 @pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_the_reference_shows_the_help_texts(command: str) -> None:
-    """To the letter, at the width of a terminal that nobody widened."""
-    ended = call(*command.split(), "--help", env={"COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"})
+def test_reference_contains_help_texts(command: str) -> None:
+    result = call(*command.split(), "--help", env={"COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"})
 
-    assert ended.code == 0
-    assert documented_help(command).strip() == ended.out.strip()
+    assert result.code == 0
+    assert documented_help(command).strip() == result.out.strip()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_tells_its_exit_codes(command: str) -> None:
-    """In its help, so in the reference too."""
+def test_help_of_each_command_lists_exit_codes(command: str) -> None:
     assert "Exit codes: 0 " in documented_help(command)
 
 
-def test_every_check_of_the_doctor_has_a_heading() -> None:
-    """With what it looks at, and what to do about it."""
+def test_doctor_page_has_heading_for_each_check() -> None:
     headings = re.findall(r"^### `(\w+)`$", DOCTOR, re.MULTILINE)
 
     assert headings == [check.name for check in CHECKS]
 
 
-def test_the_page_of_the_doctor_shows_what_it_says() -> None:
-    """The example is what it says of a fake as it is, ports and milliseconds aside."""
+def test_doctor_page_shows_actual_output() -> None:
+    """The output for a default fake starts with the example; ports and milliseconds may differ."""
     example = re.findall(r"^```text\n(.*?)^```$", DOCTOR, re.MULTILINE | re.DOTALL)[0]
     with served_kratos() as kratos:
-        ended = call("doctor", "--kratos-url", kratos.settings.public_url, "--app-url", "http://127.0.0.1:8000")
-        said = ended.out.replace(kratos.settings.public_url, "http://127.0.0.1:4433")
+        result = call("doctor", "--kratos-url", kratos.settings.public_url, "--app-url", "http://127.0.0.1:8000")
+        output = result.out.replace(kratos.settings.public_url, "http://127.0.0.1:4433")
 
-    def still(text: str) -> str:
+    def without_times(text: str) -> str:
         return re.sub(r"in \d+ ms", "in … ms", text)
 
-    assert still(said).startswith(still(example))
+    assert without_times(output).startswith(without_times(example))
 
 
-def test_it_tells_its_version() -> None:
-    """Alone on its line, as a report of a fault wants it."""
-    ended = call("--version")
+def test_version_is_the_only_line() -> None:
+    result = call("--version")
 
-    assert (ended.code, ended.out) == (0, f"{__version__}\n")
-
-
-def test_without_a_command_the_help_is_shown() -> None:
-    """Nobody has to know a name to begin with; click ends that with 2."""
-    ended = call()
-
-    assert ended.code == 2
-    assert "Commands:" in ended.out + ended.error
+    assert (result.code, result.out) == (0, f"{__version__}\n")
 
 
-def test_asking_for_help_imports_little() -> None:
-    """What the commands do is loaded when they run."""
+def test_help_is_shown_without_a_command() -> None:
+    result = call()
+
+    assert result.code == 2
+    assert "Commands:" in result.out + result.error
+
+
+def test_help_imports_no_heavy_modules() -> None:
     program = "import sys, ory_guard.cli.commands; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
@@ -88,15 +84,15 @@ def test_asking_for_help_imports_little() -> None:
     assert loaded == set()
 
 
-def test_it_is_installed_as_a_command() -> None:
-    """`ory-guard` calls `ory_guard.cli:main`."""
+def test_package_installs_the_command() -> None:
     (command,) = importlib.metadata.entry_points(group="console_scripts", name="ory-guard")
 
     assert command.load() is main
 
 
-def test_the_command_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """With the arguments of the process."""
+def test_main_runs_the_arguments_of_the_process(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "argv", ["ory-guard", "--help"])
 
     with pytest.raises(SystemExit) as caught:
@@ -106,13 +102,48 @@ def test_the_command_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert "doctor" in capsys.readouterr().out
 
 
-def test_without_its_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command is there whatever was installed with the package."""
-    monkeypatch.setitem(sys.modules, "typer", None)
-    for name in ("commands", "options", "errors"):
+@pytest.mark.parametrize("module", ["typer", "rich.console"])
+def test_main_reports_missing_extra(
+    module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code is that of a usage error; 1 would be a failed check."""
+    monkeypatch.setitem(sys.modules, module, None)
+    for name in ("commands", "options", "errors", "output"):
         monkeypatch.delitem(sys.modules, f"ory_guard.cli.{name}", raising=False)
 
     with pytest.raises(SystemExit) as caught:
         main()
 
-    assert caught.value.code == "ory-guard needs typer: install the extra with pip install 'ory-guard[cli]'"
+    assert caught.value.code == 2
+    expected = f"ory-guard needs {module}: install the extra with pip install 'ory-guard[cli]'\n"
+    assert capsys.readouterr() == ("", expected)
+
+
+@pytest.mark.parametrize("output_option", [(), ("--json",)], ids=["text", "JSON"])
+@pytest.mark.parametrize(("app_url", "code"), [("http://127.0.0.1:4455", 0), ("http://127.0.0.1:8000", 1)])
+def test_closed_pipe_changes_neither_exit_code_nor_standard_error(
+    output_option: tuple[str, ...], app_url: str, code: int
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with served_kratos() as kratos, os.fdopen(writer, "wb") as pipe:
+        arguments = ("doctor", "--kratos-url", kratos.settings.public_url, "--app-url", app_url, *output_option)
+        done = subprocess.run(
+            [sys.executable, "-c", RUN_MAIN, *arguments],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "ORY_GUARD_TIMEOUT": "30"},
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr) == (code, b"")
+
+
+def test_closed_standard_error_does_not_change_exit_code() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as pipe:
+        command = [sys.executable, "-c", RUN_MAIN, "whoami"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=pipe, check=False)
+
+    assert (done.returncode, done.stdout) == (2, b"")

@@ -1,4 +1,4 @@
-"""`ory-guard doctor`: what is found, for people and for programs, and what the command ends with."""
+"""`ory-guard doctor`: its output as text and JSON, and its exit codes."""
 
 import json
 from collections.abc import Iterator
@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import call, served, served_kratos
-from doctor_cases import answering
+from command_line import CommandResult, call, served, served_kratos
+from doctor_setup import APP, replacing
 
 from ory_guard.cli.doctor import CHECKS
 from ory_guard.testing import FakeKratos
 
-APP = "http://127.0.0.1:4455"
+OTHER_APP = "http://127.0.0.1:8000"
 
 
 @pytest.fixture(scope="module")
@@ -22,110 +22,99 @@ def kratos() -> Iterator[FakeKratos]:
         yield fake
 
 
-def test_a_good_set_up_ends_with_0(kratos: FakeKratos) -> None:
-    """Everything that was looked at is told, and what was not is told with what to give."""
-    ended = call("doctor", "--kratos-url", kratos.settings.public_url, "--app-url", APP)
+def doctor(kratos: FakeKratos, *arguments: object, **options: Any) -> CommandResult:
+    """Call the command for a fake."""
+    return call("doctor", "--kratos-url", kratos.settings.public_url, *arguments, **options)
 
-    assert ended.code == 0
-    lines = ended.out.splitlines()
-    assert lines[0] == f"Kratos at {kratos.settings.public_url}, the application at {APP}"
-    assert "ok       return_to      people may return to http://127.0.0.1:4455" in lines
-    assert "skipped  version        only Kratos' admin API tells the version" in lines
+
+def test_exits_with_0_without_a_problem(kratos: FakeKratos) -> None:
+    result = doctor(kratos, "--app-url", APP)
+
+    assert result.code == 0
+    lines = result.out.splitlines()
+    assert lines[0] == f"Kratos: {kratos.settings.public_url}, application: {APP}"
+    assert f"ok       return_to      Kratos accepts {APP} as a return URL" in lines
+    assert "skipped  version        only Kratos' admin API reports the version" in lines
     assert "                        -> give --admin-url" in lines
-    assert lines[-1] == "0 problems, 0 notices, 9 ok, 5 not looked at."
+    assert lines[-1] == "0 problems, 0 notices, 9 ok, 5 skipped."
 
 
-def test_a_problem_ends_with_1(kratos: FakeKratos) -> None:
-    """It is named with its fix."""
-    ended = call("doctor", "--kratos-url", kratos.settings.public_url, "--app-url", "http://127.0.0.1:8000")
+def test_exits_with_1_for_a_problem(kratos: FakeKratos) -> None:
+    result = doctor(kratos, "--app-url", OTHER_APP)
 
-    assert ended.code == 1
-    assert "problem  return_to " in ended.out
-    assert "-> add http://127.0.0.1:8000 to selfservice.allowed_return_urls" in ended.out
+    assert result.code == 1
+    assert "problem  return_to " in result.out
+    assert f"-> add {OTHER_APP} to selfservice.allowed_return_urls" in result.out
 
 
-def test_programs_get_json(kratos: FakeKratos) -> None:
-    """Each finding has its check, its level, what it says and what to do."""
-    ended = call(
-        "doctor",
-        "--json",
-        "--app-url",
-        "http://127.0.0.1:8000",
-        env={"ORY_GUARD_KRATOS_PUBLIC_URL": kratos.settings.public_url},
-    )
+def test_json_contains_all_findings(kratos: FakeKratos) -> None:
+    variables = {"ORY_GUARD_KRATOS_PUBLIC_URL": kratos.settings.public_url}
+    result = call("doctor", "--json", "--app-url", OTHER_APP, env=variables)
 
-    report = json.loads(ended.out)
-    assert ended.code == 1
-    assert (report["kratos"], report["app"]) == (kratos.settings.public_url, "http://127.0.0.1:8000")
+    report = json.loads(result.out)
+    assert result.code == 1
+    assert (report["kratos"], report["app"]) == (kratos.settings.public_url, OTHER_APP)
     assert report["problems"] == 1
     assert [finding["check"] for finding in report["findings"]] == [check.name for check in CHECKS]
     assert all(set(finding) == {"check", "level", "message", "fix"} for finding in report["findings"])
 
 
-def test_without_the_applications_url_cookies_are_left_out(kratos: FakeKratos) -> None:
-    """The guard's settings need it with cookies, and a look at Kratos does not."""
-    ended = call("doctor", "--kratos-url", kratos.settings.public_url)
+def test_cookie_checks_are_skipped_without_app_url(kratos: FakeKratos) -> None:
+    result = doctor(kratos)
 
-    assert ended.code == 0
-    assert "the application at (not told)" in ended.out
-
-
-def test_a_guard_that_takes_cookies_needs_the_applications_url(kratos: FakeKratos) -> None:
-    """Where the environment says that it does, the mistake is told and not mended silently."""
-    ended = call("doctor", "--kratos-url", kratos.settings.public_url, env={"ORY_GUARD_CREDENTIALS": "cookie"})
-
-    assert ended.code == 2
-    assert "app_url is not set" in ended.error
+    assert result.code == 0
+    assert "application: (unknown)" in result.out
 
 
-def test_a_kratos_that_is_not_there_ends_with_3() -> None:
-    """There is nothing to be said about its set-up."""
-    ended = call("doctor", "--kratos-url", "http://127.0.0.1:1")
+def test_exits_with_2_if_cookies_are_configured_without_app_url(kratos: FakeKratos) -> None:
+    result = doctor(kratos, env={"ORY_GUARD_CREDENTIALS": "cookie"})
 
-    assert ended.code == 3
-    assert "problem  reach          nothing takes connections at 127.0.0.1:1" in ended.out
-    assert ended.out.endswith("1 problem, 0 notices, 0 ok, 13 not looked at.\n")
+    assert result.code == 2
+    assert "app_url is not set" in result.error
 
 
-def test_everything_can_be_looked_at(kratos: FakeKratos, tmp_path: Path) -> None:
-    """With a session of two factors, the keys of tokens, a Redis and the admin API."""
+def test_exits_with_3_if_kratos_is_unreachable() -> None:
+    result = call("doctor", "--kratos-url", "http://127.0.0.1:1")
+
+    assert result.code == 3
+    assert "problem  reach          connection refused at 127.0.0.1:1" in result.out
+    assert result.out.endswith("1 problem, 0 notices, 0 ok, 13 skipped.\n")
+
+
+def test_all_inputs_together_reveal_no_secret(kratos: FakeKratos, tmp_path: Path) -> None:
     user = kratos.sign_in(kratos.add_identity(totp=True), aal="aal2")
     (tmp_path / "cookie").write_text(f"{user.cookie_name}={user.cookie}")
     (tmp_path / "jwks.json").write_text(json.dumps(kratos.jwks))
 
-    ended = call(
-        "doctor", "--kratos-url", kratos.settings.public_url, "--browser-url", kratos.settings.public_url,
-        "--app-url", APP, "--admin-url", "http://127.0.0.1:1", "--cookie-file", tmp_path / "cookie",
-        "--redis-url", "redis://:hunter2@127.0.0.1:1/0", "--jwks", tmp_path / "jwks.json",
-        "--tokenize-as", "jwt_basic", "--json",
+    result = doctor(
+        kratos, "--browser-url", kratos.settings.public_url, "--app-url", APP, "--admin-url", "http://127.0.0.1:1",
+        "--cookie-file", tmp_path / "cookie", "--redis-url", "redis://:hunter2@127.0.0.1:1/0",
+        "--jwks", tmp_path / "jwks.json", "--tokenize-as", "jwt_basic", "--json",
     )  # fmt: skip
 
-    levels = {finding["check"]: finding["level"] for finding in json.loads(ended.out)["findings"]}
+    levels = {finding["check"]: finding["level"] for finding in json.loads(result.out)["findings"]}
     assert levels["cookie_name"] == levels["jwks"] == "ok"
     assert levels["redis"] == levels["version"] == "problem"
     assert levels["required_aal"] == "skipped"
-    assert "hunter2" not in ended.out + ended.error
-    assert user.cookie not in ended.out + ended.error
+    assert "hunter2" not in result.out + result.error
+    assert user.cookie not in result.out + result.error
 
 
-def test_an_admin_url_that_is_none_ends_with_2(kratos: FakeKratos) -> None:
-    """It is checked before anything is asked."""
-    ended = call("doctor", "--kratos-url", kratos.settings.public_url, "--admin-url", "admin")
+def test_exits_with_2_for_an_invalid_admin_url(kratos: FakeKratos) -> None:
+    result = doctor(kratos, "--admin-url", "admin")
 
-    assert ended.code == 2
-    assert ended.error == "--admin-url must be an absolute http:// or https:// URL with a host\n"
+    assert result.code == 2
+    assert result.error == "--admin-url must be an absolute http:// or https:// URL with a host\n"
 
 
-def test_keys_may_lie_at_a_url(kratos: FakeKratos) -> None:
-    """Wherever the operator hands them out."""
-
+def test_jwks_can_be_a_url(kratos: FakeKratos) -> None:
     def make(url: str) -> tuple[Any, str]:
-        keys = answering(kratos.admin_app, "/jwks.json", 200, json.dumps(kratos.jwks).encode())
-        return keys, f"{url}/jwks.json"
+        app = replacing("/jwks.json", 200, json.dumps(kratos.jwks).encode())(kratos.admin_app)
+        return app, f"{url}/jwks.json"
 
     with served(make) as url:
-        ended = call("doctor", "--kratos-url", kratos.settings.public_url, "--jwks", url)
-        missing = call("doctor", "--kratos-url", kratos.settings.public_url, "--jwks", f"{url}.old")
+        found = doctor(kratos, "--jwks", url)
+        missing = doctor(kratos, "--jwks", f"{url}.old")
 
-    assert f"{url} holds 1 usable key" in ended.out
+    assert f"{url} contains 1 usable key" in found.out
     assert f"{url}.old can't be used: status 404" in missing.out

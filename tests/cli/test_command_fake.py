@@ -1,4 +1,4 @@
-"""`ory-guard fake`: a Kratos on two ports of this machine, with its codes on the screen."""
+"""`ory-guard fake`: a fake Kratos on two local ports that prints its codes."""
 
 import contextlib
 import http.client
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import Ended, call
+from command_line import CommandResult, call
 from support.ports import free_port
 
 from ory_guard.cli.errors import ExitCode
@@ -22,32 +22,33 @@ from ory_guard.testing.fake_kratos import DEFAULT_PASSWORD as PASSWORD
 
 SEED = Path(__file__).parent / "people.json"
 
-Errand = Callable[["Ports"], Any]
+Client = Callable[["Ports"], Any]
+"""Sends requests to a fake, and returns its result."""
 
 
 class Ports:
-    """The two ports of a fake that is being served."""
+    """The two ports of a running fake."""
 
     def __init__(self) -> None:
         self.public = free_port()
         self.admin = free_port()
 
-    def wait(self, over: threading.Event) -> bool:
-        """Wait until the public API answers; False if that is over before."""
-        while not over.wait(0.01):
+    def wait(self, stopped: threading.Event) -> bool:
+        """Wait until the public API responds; return False if the command stops before."""
+        while not stopped.wait(0.01):
             with contextlib.suppress(OSError):
                 return bool(self.get(self.public, "/health/alive"))
         return False
 
     def get(self, port: int, path: str, **headers: str) -> Any:
-        """Return the JSON of an answer."""
-        return self._ask(port, "GET", path, None, headers)
+        """Return the JSON of a response."""
+        return self._send(port, "GET", path, None, headers)
 
     def post(self, port: int, path: str, body: Any) -> Any:
-        """Return the JSON of the answer to a JSON body."""
-        return self._ask(port, "POST", path, json.dumps(body), {"content-type": "application/json"})
+        """Return the JSON of the response to a JSON body."""
+        return self._send(port, "POST", path, json.dumps(body), {"content-type": "application/json"})
 
-    def _ask(self, port: int, method: str, path: str, body: str | None, headers: dict[str, str]) -> Any:
+    def _send(self, port: int, method: str, path: str, body: str | None, headers: dict[str, str]) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
             connection.request(method, path, body, headers)
@@ -56,95 +57,91 @@ class Ports:
             connection.close()
 
     def submit(self, flow: str, **body: Any) -> Any:
-        """Begin a native flow and submit it."""
+        """Create a native flow and submit it."""
         action = self.get(self.public, f"/self-service/{flow}/api")["ui"]["action"]
         assert action.startswith(f"http://127.0.0.1:{self.public}/")
         return self.post(self.public, action.partition(str(self.public))[2], body)
 
 
-def serve(errand: Errand, *arguments: object) -> tuple[Ended, Any]:
-    """Serve a fake, run an errand once it answers, and interrupt it as a person does."""
-    ended, result = _served(errand, arguments)
-    if ended.code == ExitCode.ERROR:  # another program took a port that was free a moment before
-        ended, result = _served(errand, arguments)
-    return ended, result
+def serve(client: Client, *arguments: object) -> tuple[CommandResult, Any]:
+    """Serve a fake, run a client when it responds, and interrupt the command."""
+    result, returned = _serve_once(client, arguments)
+    if result.code == ExitCode.ERROR:  # another program took a free port in the meantime
+        result, returned = _serve_once(client, arguments)
+    return result, returned
 
 
-def _served(errand: Errand, arguments: tuple[object, ...]) -> tuple[Ended, Any]:
-    ports, results, over = Ports(), [], threading.Event()
+def _serve_once(client: Client, arguments: tuple[object, ...]) -> tuple[CommandResult, Any]:
+    ports, results, stopped = Ports(), [], threading.Event()
 
     def run() -> None:
         try:
-            if ports.wait(over):
-                results.append(errand(ports))
+            if ports.wait(stopped):
+                results.append(client(ports))
         finally:
-            if not over.is_set():
+            if not stopped.is_set():
                 os.kill(os.getpid(), signal.SIGINT)
 
-    helper = threading.Thread(target=run)
-    helper.start()
+    thread = threading.Thread(target=run)
+    thread.start()
     try:
-        ended = call("fake", "--port", ports.public, "--admin-port", ports.admin, *arguments)
+        result = call("fake", "--port", ports.public, "--admin-port", ports.admin, *arguments)
     finally:
-        over.set()
-        helper.join()
-    return ended, results[0] if results else None
+        stopped.set()
+        thread.join()
+    return result, results[0] if results else None
 
 
-def test_it_answers_on_both_ports_until_it_is_interrupted() -> None:
-    """The public and the admin API, on 127.0.0.1, with URLs that follow the port."""
+def test_serves_both_apis_until_interrupted() -> None:
+    def client(ports: Ports) -> Any:
+        whoami = ports.get(ports.public, "/sessions/whoami")
+        identities = ports.get(ports.admin, "/admin/identities")
+        return ports, whoami["error"]["code"], identities
 
-    def errand(ports: Ports) -> Any:
-        nobody = ports.get(ports.public, "/sessions/whoami")
-        people = ports.get(ports.admin, "/admin/identities")
-        return ports, nobody["error"]["code"], people
+    result, (ports, code, identities) = serve(client)
 
-    ended, (ports, code, people) = serve(errand)
-
-    assert (ended.code, code, people) == (0, 401, [])
-    assert ended.out.splitlines() == [
-        "This is a fake Kratos for development, never for production: it keeps everything in memory,",
-        "and whoever reaches it can become anybody.",
+    assert (result.code, code, identities) == (0, 401, [])
+    assert result.out.splitlines() == [
+        "This is a fake Kratos for development, never for production. It keeps all data in memory,",
+        "and anyone who can reach it can log in as any user.",
         "",
         f"  public API  http://127.0.0.1:{ports.public} (port {ports.public})",
         f"  admin API   port {ports.admin}",
-        "  UI pages    http://127.0.0.1:4455/login and others, which your application serves",
+        "  UI pages    http://127.0.0.1:4455/login and others, served by your application",
         "",
-        "Codes are shown here as they are sent. Stop it with Ctrl+C.",
-        "Stopped; everything that it knew is gone.",
+        "Recovery and verification codes are printed here. Stop it with Ctrl+C.",
+        "Stopped. All data has been discarded.",
     ]
 
 
-def test_codes_are_shown_as_they_are_sent() -> None:
-    """For recovery and for verification, with the address that they would have gone to."""
-
-    def errand(ports: Ports) -> Any:
+def test_prints_recovery_and_verification_codes_with_address() -> None:
+    def client(ports: Ports) -> Any:
         for flow in ("recovery", "verification"):
             ports.submit(flow, method="code", email="ada@example.test")
         messages = ports.get(ports.admin, "/admin/courier/messages")
         return [re.findall(r"\d{6}", message["body"])[0] for message in messages]
 
-    ended, (verification, recovery) = serve(errand, "--seed", SEED)
+    result, (verification, recovery) = serve(client, "--seed", SEED)
 
-    assert f"recovery code for ada@example.test: {recovery}\n" in ended.out
-    assert f"verification code for ada@example.test: {verification}\n" in ended.out
+    assert f"recovery code for ada@example.test: {recovery}\n" in result.out
+    assert f"verification code for ada@example.test: {verification}\n" in result.out
 
 
-def test_people_of_a_seed_may_sign_in() -> None:
-    """They are named on the screen, their passwords are not."""
+def test_identities_of_a_seed_can_log_in() -> None:
+    """The output contains their addresses, but not their passwords."""
 
-    def errand(ports: Ports) -> Any:
+    def client(ports: Ports) -> Any:
         return ports.submit("login", method="password", identifier="ada@example.test", password=PASSWORD)
 
-    ended, signed_in = serve(errand, "--seed", SEED)
+    result, login = serve(client, "--seed", SEED)
 
-    assert signed_in["session"]["active"] is True
-    assert "  people      ada@example.test, grace@example.test\n" in ended.out
-    assert PASSWORD not in ended.out
+    assert login["session"]["active"] is True
+    assert "  identities  ada@example.test, grace@example.test\n" in result.out
+    assert PASSWORD not in result.out
 
 
-def test_a_file_of_kratos_own_keys_sets_it_up(tmp_path: Path) -> None:
-    """URLs of the file win over those that follow the port, and it may list people too."""
+def test_config_file_takes_precedence_over_default_urls(tmp_path: Path) -> None:
+    """A config file can also list identities."""
     config = tmp_path / "kratos.json"
     config.write_text(
         json.dumps(
@@ -156,58 +153,55 @@ def test_a_file_of_kratos_own_keys_sets_it_up(tmp_path: Path) -> None:
         )
     )
 
-    def errand(ports: Ports) -> Any:
+    def client(ports: Ports) -> Any:
         return ports.get(ports.public, "/self-service/login/api")["ui"]["action"]
 
-    ended, action = serve(errand, "--config", config)
+    result, action = serve(client, "--config", config)
 
     assert action.startswith("https://id.example.com/self-service/login?flow=")
-    assert "  public API  https://id.example.com (port " in ended.out
-    assert "  UI pages    https://app.example.com/sign-in and others" in ended.out
-    assert "  people      alan@example.test\n" in ended.out
+    assert "  public API  https://id.example.com (port " in result.out
+    assert "  UI pages    https://app.example.com/sign-in and others" in result.out
+    assert "  identities  alan@example.test\n" in result.out
 
 
-def test_another_address_than_loopback_takes_a_frightening_flag() -> None:
-    """And the screen says so; here it is loopback all the same."""
+def test_listening_beyond_loopback_requires_dangerous_option() -> None:
+    """The output contains a warning; this test uses the loopback address nevertheless."""
 
-    def errand(ports: Ports) -> Any:
+    def client(ports: Ports) -> Any:
         return ports.get(ports.public, "/health/alive")
 
-    ended, _ = serve(errand, "--dangerously-listen-on", "127.0.0.1")
+    result, _ = serve(client, "--dangerously-listen-on", "127.0.0.1")
 
-    assert "IT CAN BE REACHED FROM OTHER MACHINES, at 127.0.0.1.\n" in ended.out
+    assert "IT IS REACHABLE FROM OTHER MACHINES, at 127.0.0.1.\n" in result.out
     assert "--host" not in call("fake", "--help").out
 
 
-def test_a_port_that_is_taken_ends_with_3() -> None:
-    """With the options that choose another one."""
+def test_exits_with_3_if_a_port_is_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ended = call("fake", "--port", 0, "--admin-port", port)
+        result = call("fake", "--port", 0, "--admin-port", port)
 
-    assert ended.code == 3
-    assert ended.error.startswith(f"127.0.0.1:{port} can't be listened on (Address already in use)")
-    assert "--admin-port" in ended.error
+    assert result.code == 3
+    assert result.error.startswith(f"can't listen on 127.0.0.1:{port} (Address already in use)")
+    assert "--admin-port" in result.error
 
 
 @pytest.mark.parametrize("option", ["--config", "--seed"])
-def test_a_file_that_is_wrong_ends_with_2(option: str, tmp_path: Path) -> None:
-    """Before anything is served."""
+def test_exits_with_2_for_an_invalid_file(option: str, tmp_path: Path) -> None:
     path = tmp_path / "wrong.json"
     path.write_text('{"session": {"lifespan": "long"}, "identities": [{"name": "Ada"}]}')
 
-    ended = call("fake", "--port", 0, "--admin-port", 0, option, path)
+    result = call("fake", "--port", 0, "--admin-port", 0, option, path)
 
-    assert ended.code == 2
-    assert str(path) in ended.error
+    assert result.code == 2
+    assert str(path) in result.error
 
 
-def test_an_extra_that_is_missing_ends_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With how to install it."""
+def test_exits_with_2_if_an_extra_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "ory_guard.cli.fake", raising=False)
     monkeypatch.setitem(sys.modules, "ory_guard.testing", None)
 
-    ended = call("fake")
+    result = call("fake")
 
-    assert ended.code == 2
-    assert "install the extras with pip install 'ory-guard[cli,testing]'" in ended.error
+    assert result.code == 2
+    assert "install the extras with pip install 'ory-guard[cli,testing]'" in result.error

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import Ended, call
+from command_line import CommandResult, call
 
 SHOP = """
 from fastapi import Depends, FastAPI
@@ -44,7 +44,7 @@ def shop(tmp_path: Path) -> Iterator[Path]:
     sys.modules.pop("shop", None)
 
 
-def routes(folder: Path, *arguments: object) -> Ended:
+def routes(folder: Path, *arguments: object) -> CommandResult:
     """Look at an application in a folder."""
     return call("routes", *arguments, "--app-dir", folder)
 

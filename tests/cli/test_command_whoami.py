@@ -1,4 +1,4 @@
-"""`ory-guard whoami`: a session as a person wants to read it, and a sentence where there is none."""
+"""`ory-guard whoami`: the session of a credential, or a sentence that says why it has none."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import Ended, call, served_kratos
+from command_line import CommandResult, call, served_kratos
 
 from ory_guard.testing import FakeKratos, Fault, SignedIn
 
@@ -21,73 +21,68 @@ def kratos() -> Iterator[FakeKratos]:
         yield fake
 
 
-def signed_in(kratos: FakeKratos, **properties: Any) -> SignedIn:
-    """Sign somebody new in."""
+def log_in(kratos: FakeKratos, **properties: Any) -> SignedIn:
+    """Log in a new identity."""
     return kratos.sign_in(kratos.add_identity(traits=TRAITS, **properties))
 
 
-def whoami(kratos: FakeKratos, *arguments: object, **call_with: Any) -> Ended:
-    """Ask who somebody is."""
-    return call("whoami", "--kratos-url", kratos.settings.public_url, *arguments, **call_with)
+def whoami(kratos: FakeKratos, *arguments: object, **options: Any) -> CommandResult:
+    """Call the command for a fake."""
+    return call("whoami", "--kratos-url", kratos.settings.public_url, *arguments, **options)
 
 
-def file_with(folder: Path, text: str) -> Path:
-    """Write a file."""
+def write(folder: Path, text: str) -> Path:
+    """Write a file and return its path."""
     path = folder / "credential"
     path.write_text(text)
     return path
 
 
-def test_a_session_is_told_in_words(kratos: FakeKratos, tmp_path: Path) -> None:
-    """Who it is stands first, then how and until when they are signed in."""
-    user = signed_in(kratos, verified=True, metadata_public={"roles": ["reader", "writer"]}, organization_id="acme")
+def test_prints_the_session(kratos: FakeKratos, tmp_path: Path) -> None:
+    user = log_in(kratos, verified=True, metadata_public={"roles": ["reader", "writer"]}, organization_id="acme")
 
-    ended = whoami(kratos, "--token-file", file_with(tmp_path, f"{user.token}\n"))
+    result = whoami(kratos, "--token-file", write(tmp_path, f"{user.token}\n"))
 
-    assert ended.code == 0
-    lines = ended.out.splitlines()
+    assert result.code == 0
+    lines = result.out.splitlines()
     assert lines[:2] == ["ada@example.test", ""]
     rows = dict(line.split("  ", 1) for line in lines[2:])
-    assert re.match(r"\s*(now|\d seconds? ago) \(.* UTC\), by password$", rows["signed in"])
+    assert re.match(r"\s*(now|\d seconds? ago) \(.* UTC\), by password$", rows["logged in"])
     assert rows["assurance"].strip() == "aal1"
-    assert rows["ends"].strip().startswith("in 59 minutes (")
+    assert rows["expires"].strip().startswith("in 59 minutes (")
     assert rows["identity"].strip() == f"{user.session.identity.id} (active, schema default)"
     assert rows["organization"].strip() == "acme"
     assert rows["address"].strip() == "ada@example.test (verified, email)"
-    assert "name.first = Ada" in ended.out
+    assert "name.first = Ada" in result.out
     assert rows["metadata"].strip() == "roles = reader, writer"
-    assert user.token not in ended.out + ended.error
+    assert user.token not in result.out + result.error
 
 
-def test_a_token_may_come_from_standard_input_or_the_environment(kratos: FakeKratos) -> None:
-    """Neither shows in the list of processes."""
-    user = signed_in(kratos)
+def test_reads_standard_input_and_environment(kratos: FakeKratos) -> None:
+    user = log_in(kratos)
 
     assert whoami(kratos, "--token-file", "-", stdin=user.token).code == 0
     assert whoami(kratos, env={"ORY_SESSION_TOKEN": user.token}).code == 0
     assert whoami(kratos, env={"ORY_SESSION_COOKIE": f"{user.cookie_name}={user.cookie}"}).code == 0
 
 
-@pytest.mark.parametrize("start", ["", "Cookie: ", "theme=dark; "])
-def test_a_cookie_may_be_copied_from_a_browser(kratos: FakeKratos, tmp_path: Path, start: str) -> None:
-    """As the value of the header, with the header's name, and among other cookies."""
-    user = signed_in(kratos)
+@pytest.mark.parametrize("prefix", ["", "Cookie: ", "theme=dark; "])
+def test_accepts_cookie_header_of_a_browser(kratos: FakeKratos, tmp_path: Path, prefix: str) -> None:
+    user = log_in(kratos)
 
-    ended = whoami(
-        kratos, "--cookie-file", file_with(tmp_path, f"{start}{user.cookie_name}={user.cookie}"), "--json"
-    )
+    path = write(tmp_path, f"{prefix}{user.cookie_name}={user.cookie}")
+    result = whoami(kratos, "--cookie-file", path, "--json")
 
-    assert ended.code == 0
-    session = json.loads(ended.out)
+    assert result.code == 0
+    session = json.loads(result.out)
     assert session["id"] == user.session.id
     assert session["identity"]["traits"] == TRAITS
     assert "tokenized" not in session
 
 
-def test_a_cookie_jar_may_be_used(kratos: FakeKratos, tmp_path: Path) -> None:
-    """In the form in which curl keeps it; what belongs to other hosts is in there, too."""
-    user = signed_in(kratos)
-    jar = file_with(
+def test_accepts_cookie_jar_with_cookies_of_other_hosts(kratos: FakeKratos, tmp_path: Path) -> None:
+    user = log_in(kratos)
+    jar = write(
         tmp_path,
         "# Netscape HTTP Cookie File\n"
         f"#HttpOnly_127.0.0.1\tFALSE\t/\tFALSE\t4102444800\t{user.cookie_name}\t{user.cookie}\n"
@@ -97,87 +92,80 @@ def test_a_cookie_jar_may_be_used(kratos: FakeKratos, tmp_path: Path) -> None:
     assert whoami(kratos, "--cookie-jar", jar).code == 0
 
 
-def test_the_settings_of_the_environment_count(tmp_path: Path) -> None:
-    """A cookie of another name is found where the guard would find it."""
+def test_uses_settings_of_the_environment(tmp_path: Path) -> None:
     with served_kratos(cookie_name="acme_session") as kratos:
-        user = signed_in(kratos)
-        cookie = file_with(tmp_path, f"acme_session={user.cookie}")
+        user = log_in(kratos)
+        path = write(tmp_path, f"acme_session={user.cookie}")
 
-        assert whoami(kratos, "--cookie-file", cookie, env={"ORY_GUARD_COOKIE_NAMES": "acme_session"}).code == 0
-        unseen = whoami(kratos, "--cookie-file", cookie)
+        configured = whoami(kratos, "--cookie-file", path, env={"ORY_GUARD_COOKIE_NAMES": "acme_session"})
+        default = whoami(kratos, "--cookie-file", path)
 
-    assert unseen.code == 1
-    assert "No cookie is named ory_kratos_session: set ORY_GUARD_COOKIE_NAMES" in unseen.error
+    assert (configured.code, default.code) == (0, 1)
+    assert "No cookie is named ory_kratos_session: set ORY_GUARD_COOKIE_NAMES" in default.error
 
 
-def test_a_credential_of_nobody_ends_with_1(kratos: FakeKratos, tmp_path: Path) -> None:
-    """A token that was revoked is told from a Kratos that is not there."""
-    user = signed_in(kratos)
+def test_exits_with_1_for_a_revoked_token(kratos: FakeKratos, tmp_path: Path) -> None:
+    user = log_in(kratos)
     kratos.revoke(user.session)
 
-    ended = whoami(kratos, "--token-file", file_with(tmp_path, user.token))
+    result = whoami(kratos, "--token-file", write(tmp_path, user.token))
 
-    assert (ended.code, ended.out) == (1, "")
-    assert ended.error.startswith("Nobody: the credential is unknown, expired or revoked")
-
-
-def test_two_cookies_that_differ_are_nobodys(kratos: FakeKratos, tmp_path: Path) -> None:
-    """Another parser would take the other one."""
-    ended = whoami(kratos, "--cookie-file", file_with(tmp_path, "ory_kratos_session=a; ory_kratos_session=b"))
-
-    assert ended.code == 1
-    assert "there are two session cookies, and they differ" in ended.error
+    assert (result.code, result.out) == (1, "")
+    assert result.error.startswith("Not logged in: the credential is unknown, expired or revoked")
 
 
-def test_what_can_not_be_a_credential_is_not_shown(kratos: FakeKratos, tmp_path: Path) -> None:
-    """It may be one with something pasted into it."""
-    ended = whoami(kratos, "--token-file", file_with(tmp_path, "ory_st_sec ret"))
+def test_exits_with_1_for_different_session_cookies(kratos: FakeKratos, tmp_path: Path) -> None:
+    path = write(tmp_path, "ory_kratos_session=a; ory_kratos_session=b")
 
-    assert ended.code == 1
-    assert ended.error.startswith("Nobody: this holds what no credential has")
-    assert "sec" not in ended.error.replace("second", "")
+    result = whoami(kratos, "--cookie-file", path)
 
-
-def test_a_session_that_lacks_its_second_factor_is_told_apart(kratos: FakeKratos, tmp_path: Path) -> None:
-    """With the address where it is completed."""
-    user = signed_in(kratos, totp=True)
-
-    ended = whoami(kratos, "--token-file", file_with(tmp_path, user.token))
-
-    assert ended.code == 1
-    assert f"{kratos.settings.public_url}/self-service/login/browser?aal=aal2" in ended.error
+    assert (result.code, result.error) == (1, "Ambiguous: two session cookies with different values\n")
 
 
-def test_a_session_that_has_to_enrol_is_told_apart(kratos: FakeKratos, tmp_path: Path) -> None:
-    """Ory Network wants a second factor of people who have none."""
+def test_does_not_print_an_invalid_credential(kratos: FakeKratos, tmp_path: Path) -> None:
+    result = whoami(kratos, "--token-file", write(tmp_path, "ory_st_hunter 2"))
+
+    expected = "Invalid credential: it contains forbidden characters or is too long\n"
+    assert (result.code, result.out, result.error) == (1, "", expected)
+
+
+def test_explains_how_to_complete_the_second_factor(kratos: FakeKratos, tmp_path: Path) -> None:
+    user = log_in(kratos, totp=True)
+
+    result = whoami(kratos, "--token-file", write(tmp_path, user.token))
+
+    assert result.code == 1
+    assert result.error.startswith("Second factor required: ")
+    assert f"{kratos.settings.public_url}/self-service/login/browser?aal=aal2" in result.error
+
+
+def test_explains_how_to_set_up_a_second_factor(kratos: FakeKratos, tmp_path: Path) -> None:
     body = json.dumps({"error": {"id": "session_aal2_enrollment_required", "code": 403}}).encode()
     kratos.fail(Fault(status=403, headers={"content-type": "application/json"}, body=body))
 
-    ended = whoami(kratos, "--token-file", file_with(tmp_path, "ory_st_x"))
+    result = whoami(kratos, "--token-file", write(tmp_path, "ory_st_x"))
 
-    assert ended.code == 1
-    assert f"{kratos.settings.public_url}/self-service/settings/browser" in ended.error
-
-
-def test_a_kratos_that_is_not_there_ends_with_3(tmp_path: Path) -> None:
-    """It says nothing about whose the credential is."""
-    ended = call("whoami", "--kratos-url", "http://127.0.0.1:1", "--token-file", file_with(tmp_path, "ory_st_x"))
-
-    assert ended.code == 3
-    assert ended.error == "http://127.0.0.1:1 could not be asked (unreachable): ory-guard doctor tells more\n"
+    assert result.code == 1
+    assert f"{kratos.settings.public_url}/self-service/settings/browser" in result.error
 
 
-def test_without_a_credential_it_says_how_to_give_one() -> None:
-    """No credential is a mistake in the call."""
-    ended = call("whoami")
+def test_exits_with_3_if_kratos_is_unreachable(tmp_path: Path) -> None:
+    result = call("whoami", "--kratos-url", "http://127.0.0.1:1", "--token-file", write(tmp_path, "ory_st_x"))
 
-    assert ended.code == 2
-    assert "ORY_SESSION_TOKEN" in ended.error
+    assert result.code == 3
+    expected = "http://127.0.0.1:1 is unavailable (unreachable); run ory-guard doctor to find out why\n"
+    assert result.error == expected
 
 
-def test_a_wrong_setting_ends_with_2(tmp_path: Path) -> None:
-    """The text is that of the guard's own check."""
-    ended = call("whoami", "--kratos-url", "kratos", "--token-file", file_with(tmp_path, "ory_st_x"))
+def test_exits_with_2_without_a_credential() -> None:
+    result = call("whoami")
 
-    assert ended.code == 2
-    assert "kratos_public_url: 'kratos' is not allowed" in ended.error
+    assert result.code == 2
+    assert "ORY_SESSION_TOKEN" in result.error
+
+
+def test_exits_with_2_for_an_invalid_setting(tmp_path: Path) -> None:
+    result = call("whoami", "--kratos-url", "kratos", "--token-file", write(tmp_path, "ory_st_x"))
+
+    assert result.code == 2
+    assert "kratos_public_url: 'kratos' is not allowed" in result.error

@@ -1,174 +1,287 @@
-"""The doctor on Kratos itself: version, clock, caching and limits."""
+"""The doctor's checks of the Kratos server, its connection and a user's session, as a table."""
 
 import json
 from typing import Any
 
 import pytest
-from doctor_cases import adding, answering, found, found_all, make_context, token_of
+from doctor_setup import Application, Row, Setup, adding, assert_finding, cookies, replacing, run_check, token
 
-from ory_guard.cli.doctor.context import json_object
-from ory_guard.kratos.session_parser import Answer
 from ory_guard.testing import FakeKratos, ManualClock
 
-
-def admin_with(version: object) -> Any:
-    """Return an admin API that tells this version."""
-    return answering(FakeKratos().admin_app, "/version", 200, json.dumps({"version": version}).encode())
-
-
-def test_the_version_is_only_told_by_the_admin_api() -> None:
-    """Without its URL the doctor says what to give."""
-    finding = found("version", FakeKratos())
-
-    assert (finding.level, finding.fix) == ("skipped", "give --admin-url")
+AT = "http://127.0.0.1:4433"
+HIGHEST = "highest_available"
+NATIVE_LOGIN = "/self-service/login/api"
+WHOAMI = "/sessions/whoami"
+REQUIRES_ENROLLMENT = replacing(WHOAMI, 403, b'{"error": {"id": "session_aal2_enrollment_required"}}')
 
 
-@pytest.mark.parametrize("version", ["v26.2.0", "v26.2.7", "26.2.0-rc.1"])
-def test_the_release_that_ory_guard_was_made_for_is_fine(version: str) -> None:
-    """Patch releases and candidates of it too."""
-    assert found("version", FakeKratos(), admin=admin_with(version)).level == "ok"
+def admin(version: object) -> Application:
+    """Return an admin API that reports a version."""
+    body = json.dumps({"version": version}).encode()
+    return replacing("/admin/version", 200, body)(FakeKratos().admin_app)
 
 
-@pytest.mark.parametrize("version", ["v1.3.1", "v25.4.0", "master"])
-def test_another_release_is_noticed(version: str) -> None:
-    """Sessions are the same there; the client's newer operations may not be."""
-    finding = found("version", FakeKratos(), admin=admin_with(version))
-
-    assert finding.level == "notice"
-    assert finding.message.startswith(f"Kratos is {version}, and ory_guard was made for v26.2.0")
+def clock(ahead: float) -> Setup:
+    """Return a setup in which Kratos' clock is ahead of the local clock."""
+    local, remote = ManualClock(), ManualClock()
+    (remote if ahead > 0 else local).advance(abs(ahead))
+    return Setup({"clock": remote}, inputs={"clock": local})
 
 
-@pytest.mark.parametrize("admin", [FakeKratos().admin_app, admin_with(26)], ids=["404", "number"])
-def test_an_admin_api_without_a_version_is_noticed(admin: Any) -> None:
-    """Whatever answers there is not understood."""
-    finding = found("version", FakeKratos(), admin=admin)
+def user(credential: Any = token, kratos_aal: str = HIGHEST, guard_aal: str = HIGHEST, **properties: Any) -> Setup:
+    """Return a setup with the session of a user, and both values of `required_aal`."""
+    settings = {"whoami_required_aal": guard_aal}
+    return Setup({"whoami_required_aal": kratos_aal}, settings, user=properties, credential=credential)
 
-    assert finding.level == "notice"
-    assert "tells no version" in finding.message
-    assert "whose port is 4434" in finding.fix
+
+def odd_login(body: bytes) -> Setup:
+    """Return a setup in which a login at aal2 has this body."""
+    kratos = {"whoami_required_aal": "aal1"}
+    return Setup(kratos, proxy=replacing(NATIVE_LOGIN, 200, body), user={"totp": True}, credential=token)
+
+
+def cookie_setup(kratos_name: str, *guard_names: str, **properties: Any) -> Setup:
+    """Return a setup with a browser's cookies, the session cookie of which has this name in Kratos."""
+    return Setup(
+        {"cookie_name": kratos_name},
+        {"cookie_names": guard_names or ("ory_kratos_session",)},
+        user=properties,
+        credential=cookies,
+    )
+
+
+REACH: dict[str, Row] = {
+    "reachable": ("reach", Setup(), "ok", f"Kratos responds at {AT} in "),
+    "admin API": (
+        "reach",
+        Setup(proxy=lambda _: FakeKratos().admin_app),
+        "problem",
+        f"{AT} is Kratos' admin API -> set ORY_GUARD_KRATOS_PUBLIC_URL",
+    ),
+    **{
+        f"other server, {status}": (
+            "reach",
+            Setup(proxy=replacing(WHOAMI, status, b"<html>", b"text/html")),
+            "problem",
+            f"{WHOAMI} responds with {status}",
+            "path prefix",
+        )
+        for status in (404, 403, 401, 204)
+    },
+    "200 without a credential": (
+        "reach",
+        Setup(proxy=replacing(WHOAMI, 200)),
+        "problem",
+        "responds with 200 without a credential",
+    ),
+    "bad gateway": ("reach", Setup(proxy=replacing(WHOAMI, 502)), "problem", "responds with 502", "/health/ready"),
+    "429": ("reach", Setup(proxy=replacing(WHOAMI, 429)), "problem", "rate limit exceeded ->"),
+    "429 with Retry-After": (
+        "reach",
+        Setup(proxy=adding({"retry-after": "7"}, replacing(WHOAMI, 429))),
+        "problem",
+        "rate limit exceeded, retry after 7 seconds",
+    ),
+    "closed port": (
+        "reach",
+        Setup({"public_url": "http://127.0.0.1:1"}, over_sockets=True),
+        "problem",
+        "connection refused at 127.0.0.1:1 -> start Kratos",
+    ),
+    "unknown host": (
+        "reach",
+        Setup({"public_url": "http://kratos.invalid"}, over_sockets=True),
+        "problem",
+        "the host name kratos.invalid can't be resolved",
+    ),
+    "no response": (
+        "reach",
+        Setup({"public_url": "http://127.0.0.1:1"}, {"timeout": 1e-9}, over_sockets=True),
+        "problem",
+        "127.0.0.1:1 does not respond",
+        "firewall",
+    ),
+}
+
+SERVER: dict[str, Row] = {
+    "no admin URL": ("version", Setup(), "skipped", "-> give --admin-url"),
+    **{
+        f"version {version}": ("version", Setup(admin=admin(version)), "ok", f"Kratos is {version}")
+        for version in ("v26.2.0", "v26.2.7", "26.2.0-rc.1")
+    },
+    **{
+        f"version {version}": (
+            "version",
+            Setup(admin=admin(version)),
+            "notice",
+            f"Kratos is {version}, but ory_guard was developed for v26.2.0",
+        )
+        for version in ("v1.3.1", "v25.4.0", "master")
+    },
+    **{
+        name: ("version", Setup(admin=app), "notice", "without a version", "default port 4434")
+        for name, app in {
+            "no version": replacing("/admin/version", 404)(FakeKratos().admin_app),
+            "number": admin(26),
+        }.items()
+    },
+    "clocks agree": ("clock", clock(0), "ok", "agree"),
+    "clock ahead": ("clock", clock(30), "notice", "30.0 s ahead of", "NTP"),
+    "clock behind": ("clock", clock(-30), "notice", "30.0 s behind", "NTP"),
+    "clock skewed": ("clock", clock(300), "problem", "300.0 s ahead of", "clock_skew is 60 s", "NTP"),
+    **{
+        f"clock unknown from {body.decode()}": ("clock", Setup(proxy=replacing(NATIVE_LOGIN, 400, body)), "skipped")
+        for body in (b"{}", b'{"issued_at": 5}', b'{"issued_at": "today"}', b"[", b"[]")
+    },
+    "caching unlimited": (
+        "caching",
+        Setup({"cacheable_sessions": False}),
+        "notice",
+        "cached for cache_ttl, 30 s",
+        "feature_flags.cacheable_sessions",
+    ),
+    "caching limited": (
+        "caching",
+        Setup({"cacheable_sessions_max_age": 10}, user={}, credential=token),
+        "notice",
+        "cache_ttl is 30 s, but Kratos limits caching to 10 s",
+    ),
+    "caching allowed": ("caching", Setup(user={}, credential=token), "ok", "Kratos allows 300 s"),
+    "caching without a session": ("caching", Setup(settings={"cache_ttl": 120}), "ok", "120 s, or less if Kratos"),
+    **{
+        f"caching with an aal1 session in {credential.__name__}": (
+            "caching",
+            Setup(user={"totp": True}, credential=credential),
+            "ok",
+            "or less if Kratos limits it",
+        )
+        for credential in (token, cookies)
+    },
+    **{
+        f"cache with {name}": (
+            "caching",
+            Setup(proxy=adding({name: value})),
+            "problem",
+            f"a cache in front of Kratos answers whoami ({name})",
+            "/sessions/whoami",
+        )
+        for name, value in {
+            "age": "12",
+            "x-cache": "Hit from cloud",
+            "cf-cache-status": "HIT",
+            "x-cache-hits": "3",
+        }.items()
+    },
+    "cache miss": ("caching", Setup(proxy=adding({"x-cache": "MISS", "age": "0"})), "ok", "or less"),
+}
+
+SESSION: dict[str, Row] = {
+    "cookie name matches": (
+        "cookie_name",
+        cookie_setup("ory_kratos_session"),
+        "ok",
+        "Kratos' session cookie is ory_kratos_session, as the guard expects",
+    ),
+    "cookie name differs": (
+        "cookie_name",
+        cookie_setup("acme_session"),
+        "problem",
+        "Kratos' session cookie is acme_session, but the guard expects ory_kratos_session",
+        "-> set ORY_GUARD_COOKIE_NAMES to acme_session",
+    ),
+    "cookie name matches a pattern": (
+        "cookie_name",
+        cookie_setup("ory_session_acme", "ory_session_*", totp=True),
+        "ok",
+        "ory_session_acme",
+    ),
+    "session without enrolled factor": (
+        "cookie_name",
+        Setup(proxy=REQUIRES_ENROLLMENT, credential=(b"cookie", b"ory_kratos_session=x")),
+        "ok",
+        "ory_kratos_session",
+    ),
+    "no session cookie": (
+        "cookie_name",
+        Setup(credential=(b"cookie", b"ory_kratos_session=old; nothing")),
+        "skipped",
+        "none of these cookies is a session in Kratos: ory_kratos_session ->",
+    ),
+    "no cookies": ("cookie_name", Setup(), "skipped", "-> give --cookie-file"),
+    "token": (
+        "cookie_name",
+        Setup(credential=(b"x-session-token", b"ory_st_x")),
+        "skipped",
+        "-> give --cookie-file",
+    ),
+    **{
+        f"{required} as expected, {credential.__name__}": (
+            "required_aal",
+            user(credential, required, required, totp=True),
+            "ok",
+            f"session.whoami.required_aal is {required}",
+        )
+        for required in (HIGHEST, "aal1")
+        for credential in (token, cookies)
+    },
+    "aal1 instead of highest_available": (
+        "required_aal",
+        user(token, "aal1", totp=True),
+        "problem",
+        "is aal1 in Kratos, but the guard expects highest_available: users with a second factor are redirected",
+        "-> set ORY_GUARD_WHOAMI_REQUIRED_AAL to aal1",
+    ),
+    "highest_available instead of aal1": (
+        "required_aal",
+        user(token, HIGHEST, "aal1", totp=True),
+        "problem",
+        "a login that they can't complete",
+        "-> set ORY_GUARD_WHOAMI_REQUIRED_AAL to highest_available",
+    ),
+    "one factor": ("required_aal", user(), "skipped", "-> give a session of a user with two factors"),
+    "aal2 session": ("required_aal", Setup(user={}, aal="aal2", credential=token), "skipped", "with this session"),
+    "unknown token": (
+        "required_aal",
+        Setup(credential=(b"x-session-token", b"ory_st_x")),
+        "skipped",
+        "with this session",
+    ),
+    "no credential": ("required_aal", Setup(), "skipped", "--token-file"),
+    "other cookies": ("required_aal", Setup(credential=(b"cookie", b"theme=dark")), "skipped", "--token-file"),
+    **{
+        f"login flow {body.decode()}": ("required_aal", odd_login(body), "skipped", "without a second factor")
+        for body in (b"{}", b'{"ui": {"nodes": 5}}', b'{"ui": {"nodes": [5, {"group": "default"}]}}')
+    },
+}
+
+ROWS = REACH | SERVER | SESSION
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_check_reports_finding(row: Row) -> None:
+    assert_finding(row)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "level", "words"),
+    ("proxy", "level", "text"),
     [
-        (0, "ok", "agree"),
-        (30, "notice", "30.0 s ahead of"),
-        (-30, "notice", "30.0 s behind"),
-        (300, "problem", "300.0 s ahead of"),
+        (None, "ok", "no response has rate limit headers"),
+        (
+            adding({"x-ratelimit-limit": "100", "ratelimit-remaining": "7"}),
+            "notice",
+            "requests are rate limited: ratelimit-remaining: 7, x-ratelimit-limit: 100",
+        ),
+        (replacing(NATIVE_LOGIN, 429), "problem", "1 of the requests got 429 (without rate limit headers)"),
+        (adding({"retry-after": "3"}, replacing(NATIVE_LOGIN, 429)), "problem", "got 429 (retry-after: 3)"),
     ],
+    ids=["no limit", "limit", "429", "429 with header"],
 )
-def test_a_clock_that_differs_is_named(seconds: float, level: str, words: str) -> None:
-    """Beyond clock_skew it is a problem: sessions end at the wrong time."""
-    ours, theirs = ManualClock(), ManualClock()
-    (theirs if seconds > 0 else ours).advance(abs(seconds))
+def test_rate_limit_reports_headers_of_earlier_responses(proxy: Any, level: str, text: str) -> None:
+    context = Setup(proxy=proxy).build()
+    run_check("clock", context)
 
-    finding = found("clock", FakeKratos(clock=theirs), clock=ours)
+    (finding,) = run_check("rate_limit", context)
 
     assert finding.level == level
-    assert words in finding.message
-    assert ("NTP" in finding.fix) == (level != "ok")
-
-
-@pytest.mark.parametrize("body", [b"{}", b'{"issued_at": 5}', b'{"issued_at": "today"}', b"[", b"[]"])
-def test_a_clock_that_is_not_told_is_skipped(body: bytes) -> None:
-    """Where no login can be begun, its time is not known."""
-    fake = FakeKratos()
-
-    finding = found("clock", fake, app=answering(fake.app, "/self-service/login/api", 400, body))
-
-    assert finding.level == "skipped"
-
-
-def test_caching_that_is_switched_off_is_noticed() -> None:
-    """Then nothing but cache_ttl bounds how long a session is kept."""
-    finding = found("caching", FakeKratos(cacheable_sessions=False))
-
-    assert finding.level == "notice"
-    assert "sessions are kept for cache_ttl, 30 s" in finding.message
-    assert "feature_flags.cacheable_sessions" in finding.fix
-
-
-def test_a_cache_ttl_that_kratos_shortens_is_noticed() -> None:
-    """The less of both counts, so the setting promises too much."""
-    fake = FakeKratos(cacheable_sessions_max_age=10)
-    user = fake.sign_in(fake.add_identity())
-
-    finding = found("caching", fake, credential=token_of(user))
-
-    assert finding.level == "notice"
-    assert "cache_ttl is 30 s, but Kratos lets answers be kept for 10 s" in finding.message
-
-
-def test_caching_that_fits_is_fine() -> None:
-    """Kratos would allow more than cache_ttl; without a session it only shows that it has a say."""
-    fake = FakeKratos()
-    user = fake.sign_in(fake.add_identity())
-
-    assert found("caching", fake, credential=token_of(user)).message.endswith("Kratos would allow 300 s")
-    assert found("caching", fake, cache_ttl=120).message.endswith("or for less where Kratos says so")
-
-
-@pytest.mark.parametrize(
-    "headers", [{"age": "12"}, {"x-cache": "Hit from cloud"}, {"cf-cache-status": "HIT"}, {"x-cache-hits": "3"}]
-)
-def test_a_cache_in_front_of_kratos_is_named(headers: dict[str, str]) -> None:
-    """In it revoked sessions live on, and one user's answer may be another's."""
-    fake = FakeKratos()
-
-    finding = found("caching", fake, app=adding(fake.app, headers))
-
-    assert finding.level == "problem"
-    assert next(iter(headers)) in finding.message
-    assert "/sessions/whoami" in finding.fix
-
-
-def test_a_cache_that_lets_everything_through_is_no_problem() -> None:
-    """A CDN that says MISS did ask Kratos."""
-    fake = FakeKratos()
-
-    finding = found("caching", fake, app=adding(fake.app, {"x-cache": "MISS", "age": "0"}))
-
-    assert finding.level == "ok"
-
-
-def test_limits_are_told() -> None:
-    """What a gateway says about limits is repeated, with the setting that bounds the calls."""
-    fake = FakeKratos()
-    context = make_context(fake, app=adding(fake.app, {"x-ratelimit-limit": "100", "ratelimit-remaining": "7"}))
-    found_all("clock", context)
-
-    (finding,) = found_all("rate_limit", context)
-
-    assert finding.level == "notice"
-    assert finding.message == "calls are limited: ratelimit-remaining: 7, x-ratelimit-limit: 100"
-    assert "ORY_GUARD_CACHE_TTL" in finding.fix
-
-
-@pytest.mark.parametrize(("headers", "words"), [({"retry-after": "3"}, "retry-after: 3"), ({}, "no more is told")])
-def test_limits_that_were_reached_are_a_problem(headers: dict[str, str], words: str) -> None:
-    """A 429 to one of the doctor's own questions would be one to a user's, too."""
-    fake = FakeKratos()
-    context = make_context(fake, app=adding(answering(fake.app, "/self-service/login/api", 429), headers))
-    found_all("clock", context)
-
-    (finding,) = found_all("rate_limit", context)
-
-    assert finding.level == "problem"
-    assert words in finding.message
-
-
-def test_without_limits_all_is_well() -> None:
-    """No header speaks of limits."""
-    fake = FakeKratos()
-    context = make_context(fake)
-    found_all("clock", context)
-
-    assert [finding.level for finding in found_all("rate_limit", context)] == ["ok"]
-
-
-def test_json_that_is_none_reads_as_nothing() -> None:
-    """Deeply nested, broken or foreign bodies raise nothing."""
-    headers = [(b"content-type", b"application/json")]
-
-    assert json_object(Answer(200, headers, b"[" * 100_000)) == {}
-    assert json_object(Answer(200, [], b"{}")) == {}
+    assert text in finding.message
+    assert ("ORY_GUARD_CACHE_TTL" in finding.fix) == (level != "ok")

@@ -1,39 +1,41 @@
-"""What is written: sanitize to terminals, whole in pipes, colours and progress for people only."""
+"""Output: safe for terminals, complete in pipes, with colors and spinners on terminals only."""
 
 import io
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
-from ory_guard.cli.output import columns, print_error, print_labelled, print_line, sanitize, spinner
+from ory_guard.cli.output import columns, print_error, print_json, print_labelled, print_line, sanitize, spinner
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that is a terminal."""
 
     def isatty(self) -> bool:
         """Return True."""
         return True
 
 
-def test_nothing_that_is_written_steers_a_terminal() -> None:
-    """Escape sequences, line breaks and changes of direction become one visible sign each."""
+def test_sanitize_replaces_control_characters() -> None:
     assert sanitize("a\x1b[31mb\nc\u202ed\x07") == "a\ufffd[31mb\ufffdc\ufffdd\ufffd"
     assert sanitize("\N{SNOWMAN} é 漢") == "\N{SNOWMAN} é 漢"
 
 
-def test_markup_and_long_lines_stay_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    """A trait may look like rich's markup, and a pipe has no width."""
+def test_lines_are_neither_wrapped_nor_parsed_as_markup(capsys: pytest.CaptureFixture[str]) -> None:
     line = "[bold]no markup[/bold] :snowman: " + "long " * 99 + "long"
 
     print_line(line)
     print_error(line)
+    print_json(line)
 
-    assert capsys.readouterr() == (line + "\n", line + "\n")
+    assert capsys.readouterr() == (f'{line}\n"{line}"\n', f"{line}\n")
 
 
-def test_a_text_stays_beside_its_label(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """On a terminal its further lines stand below its first one; in a pipe it is one line."""
+def test_labelled_text_is_wrapped_on_terminals_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = "a problem that takes more than one line, and what to do about it"
     print_labelled("problem  ", text)
     assert capsys.readouterr().out == f"problem  {text}\n"
@@ -50,27 +52,37 @@ def test_a_text_stays_beside_its_label(monkeypatch: pytest.MonkeyPatch, capsys: 
     )
 
 
+def test_output_is_discarded_after_the_pipe_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+
+        print_line("first")
+        print_line("second")
+        print_json({})
+
+        assert os.fstat(pipe.fileno()).st_rdev == Path(os.devnull).stat().st_rdev
+
+
 def test_columns_are_aligned() -> None:
-    """Each is as wide as its widest cell, and lines end with their last letter."""
     assert columns([("a", "bc", ""), ("def", "", "g")]) == ["a    bc", "def      g"]
     assert columns([]) == []
 
 
-def test_progress_shows_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On standard error, so that a pipe gets the answer only."""
+def test_spinner_writes_to_standard_error_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
 
-    with spinner("Asking …") as tell:
-        tell("Still asking …")
+    with spinner("Loading …") as update:
+        update("Still loading …")
 
-    assert "Still asking …" in terminal.getvalue()
+    assert "Still loading …" in terminal.getvalue()
 
 
-def test_progress_is_silent_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
-    """A log file gets no spinner."""
-    with spinner("Asking …") as tell:
-        tell("Still asking …")
+def test_spinner_writes_nothing_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with spinner("Loading …") as update:
+        update("Still loading …")
 
     assert capsys.readouterr() == ("", "")

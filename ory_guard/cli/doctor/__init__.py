@@ -1,7 +1,7 @@
-"""What `ory-guard doctor` looks at: one check for each thing that is often set up wrongly.
+"""The checks of `ory-guard doctor`, one for each common configuration problem.
 
-A check asks Kratos whatever it needs and returns findings; it changes nothing there but starts login flows, which
-end by themselves. `CHECKS` has all of them in the order in which they are made.
+A check sends requests to Kratos and returns findings. It changes nothing there, except that it creates login flows,
+which expire. `CHECKS` lists all checks in the order in which they run.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -22,50 +22,50 @@ __all__ = ["CHECKS", "Check", "DoctorContext", "Finding", "run_checks"]
 
 
 class Check(NamedTuple):
-    """One thing to look at.
+    """One check.
 
     Attributes:
-        name: Its name in findings; stable.
-        run: What looks at it.
-        asks_kratos: Whether it makes sense only where Kratos can be reached.
+        name: The stable name of the check in findings.
+        run: The function that performs the check.
+        needs_kratos: Whether the check is skipped if Kratos' public API is unreachable.
     """
 
     name: str
     run: Callable[[DoctorContext], Awaitable[Iterable[Finding]]]
-    asks_kratos: bool = True
+    needs_kratos: bool = True
 
 
 CHECKS: Final = (
     Check("reach", check_reach),
-    Check("version", check_version, asks_kratos=False),
+    Check("version", check_version, needs_kratos=False),
     Check("clock", check_clock),
     Check("caching", check_caching),
     Check("base_url", check_base_url),
     Check("return_to", check_return_to),
     Check("cors", check_cors),
-    Check("same_site", check_same_site, asks_kratos=False),
+    Check("same_site", check_same_site, needs_kratos=False),
     Check("cookie_domain", check_cookie_domain),
     Check("cookie_name", check_cookie_name),
     Check("required_aal", check_required_aal),
     Check("rate_limit", check_rate_limit),
-    Check("redis", check_redis, asks_kratos=False),
-    Check("jwks", check_jwks, asks_kratos=False),
+    Check("redis", check_redis, needs_kratos=False),
+    Check("jwks", check_jwks, needs_kratos=False),
 )
 
 
 async def run_checks(context: DoctorContext) -> AsyncIterator[Finding]:
-    """Make every check, and yield what was found as it is found."""
-    reached = True
+    """Run all checks, and yield each finding when it is made."""
+    reachable = True
     for check in CHECKS:
         context.on_progress(check.name)
-        if check.asks_kratos and not reached:
-            yield replace(skipped("Kratos can't be asked"), check=check.name)
+        if check.needs_kratos and not reachable:
+            yield replace(skipped("Kratos is unreachable"), check=check.name)
             continue
         try:
             findings = tuple(await check.run(context))
         except KratosUnavailable as error:
-            findings = (problem(f"Kratos gave no answer in the midst of it: {error}", "run it again"),)
+            findings = (problem(f"Kratos stopped responding during this check: {error}", "retry"),)
         for finding in findings:
             yield replace(finding, check=check.name)
         if check.name == "reach":
-            reached = all(finding.level != "problem" for finding in findings)
+            reachable = all(finding.level != "problem" for finding in findings)

@@ -1,4 +1,4 @@
-"""`ory-guard doctor`: how Kratos is set up, what is wrong with that, and what to do about it."""
+"""`ory-guard doctor`: run all checks and print their findings."""
 
 import asyncio
 import os
@@ -20,6 +20,7 @@ from ory_guard.kratos.urls import service_url
 __all__ = ["make_context", "run"]
 
 _STYLES: Final[dict[Level, str]] = {"ok": "green", "notice": "yellow", "problem": "bold red", "skipped": "dim"}
+_SUMMARY: Final[tuple[Level, ...]] = ("problem", "notice", "ok", "skipped")
 _CREDENTIALS: Final = f"{ENVIRONMENT_PREFIX}CREDENTIALS"
 
 
@@ -34,12 +35,13 @@ def make_context(
     jwks: str | None = None,
     template: str | None = None,
 ) -> DoctorContext:
-    """Return what is to be looked at, from the command line's values.
+    """Return the input of the checks from the values of the command's options.
 
     Raises:
-        CommandFailed: The admin API's URL is none.
-        ConfigurationError: A setting is wrong.
+        CommandFailed: If `admin_url` is not a URL.
+        ConfigurationError: If a setting is invalid.
     """
+    # GuardSettings requires app_url for cookies; the checks that need it are skipped without it.
     without_cookies = "x_session_token,bearer" if app_url is None and _CREDENTIALS not in os.environ else None
     settings = settings_from(
         kratos_public_url=kratos_url, kratos_browser_url=browser_url, app_url=app_url, credentials=without_cookies
@@ -48,7 +50,7 @@ def make_context(
     return DoctorContext(
         settings=settings,
         kratos=Probe(settings.kratos_public_url, timeout=settings.timeout),
-        admin=None if admin_url is None else Probe(_checked(admin_url), timeout=settings.timeout),
+        admin=None if admin_url is None else Probe(_validate(admin_url), timeout=settings.timeout),
         credential=credential,
         redis_url=redis_url,
         jwks=jwks if jwks is None or is_url else Path(jwks),
@@ -57,39 +59,38 @@ def make_context(
 
 
 def run(context: DoctorContext, *, as_json: bool) -> None:
-    """Look at everything, and tell what was found.
+    """Run all checks and print their findings.
 
     Raises:
-        typer.Exit: There are problems.
+        typer.Exit: If there is a problem.
     """
     _report(context.settings, _findings(context), as_json=as_json)
 
 
 def _findings(context: DoctorContext) -> list[Finding]:
-    with spinner("Looking at Kratos …") as tell:
-        return asyncio.run(
-            _examine(replace(context, on_progress=lambda check: tell(f"Looking at Kratos … {check}")))
-        )
+    with spinner("Checking Kratos …") as update:
+        reporting = replace(context, on_progress=lambda check: update(f"Checking Kratos … {check}"))
+        return asyncio.run(_collect(reporting))
 
 
 def _report(settings: GuardSettings, findings: list[Finding], *, as_json: bool) -> None:
     if as_json:
         print_json(_as_dict(settings, findings))
     else:
-        _tell(settings, findings)
+        _print(settings, findings)
     problems = {finding.check for finding in findings if finding.level == "problem"}
     if problems:
         raise typer.Exit(ExitCode.ERROR if "reach" in problems else ExitCode.NEGATIVE)
 
 
-def _checked(admin_url: str) -> str:
+def _validate(admin_url: str) -> str:
     try:
         return service_url(admin_url)
     except ValueError as error:
         raise CommandFailed(f"--admin-url {error}", ExitCode.USAGE) from None
 
 
-async def _examine(context: DoctorContext) -> list[Finding]:
+async def _collect(context: DoctorContext) -> list[Finding]:
     try:
         return [finding async for finding in run_checks(context)]
     finally:
@@ -98,28 +99,20 @@ async def _examine(context: DoctorContext) -> list[Finding]:
                 await probe.aclose()
 
 
-def _tell(settings: GuardSettings, findings: list[Finding]) -> None:
-    print_line(f"Kratos at {settings.kratos_public_url}, the application at {settings.app_url or '(not told)'}")
+def _print(settings: GuardSettings, findings: list[Finding]) -> None:
+    print_line(f"Kratos: {settings.kratos_public_url}, application: {settings.app_url or '(unknown)'}")
     print_line()
     for finding in findings:
         print_labelled(f"{finding.level:8} {finding.check:14} ", finding.message, style=_STYLES[finding.level])
         if finding.fix:
             print_labelled(f"{'':24}-> ", finding.fix, style="dim" if finding.level == "skipped" else "")
     print_line()
-    print_line(", ".join(_count(findings, level, word) for level, word in _WORDS) + ".")
+    print_line(", ".join(_count(findings, level) for level in _SUMMARY) + ".")
 
 
-_WORDS: Final[tuple[tuple[Level, str], ...]] = (
-    ("problem", "problem"),
-    ("notice", "notice"),
-    ("ok", "ok"),
-    ("skipped", "not looked at"),
-)
-
-
-def _count(findings: list[Finding], level: Level, word: str) -> str:
+def _count(findings: list[Finding], level: Level) -> str:
     number = sum(finding.level == level for finding in findings)
-    return f"{number} {word}{'s' if number != 1 and level in ('problem', 'notice') else ''}"
+    return f"{number} {level}{'s' if number != 1 and level in ('problem', 'notice') else ''}"
 
 
 def _as_dict(settings: GuardSettings, findings: list[Finding]) -> dict[str, object]:

@@ -1,8 +1,9 @@
-"""Can Kratos be reached, and is it Kratos' public API that answers?"""
+"""The check `reach`: does Kratos' public API respond, and if it does not, why?"""
 
 import asyncio
 import socket
 import ssl
+from typing import Final
 from urllib.parse import urlsplit
 
 from ory_guard.cli.doctor.context import DoctorContext, Finding, error_object, ok, problem, text_header
@@ -11,50 +12,50 @@ from ory_guard.kratos.session_parser import Answer
 
 __all__ = ["check_reach"]
 
-_SETTING = "set ORY_GUARD_KRATOS_PUBLIC_URL (--kratos-url) to the URL of Kratos' public API"
+_SETTING: Final = "set ORY_GUARD_KRATOS_PUBLIC_URL (--kratos-url) to the URL of Kratos' public API"
 
 
 async def check_reach(context: DoctorContext) -> list[Finding]:
-    """Ask whoami without a credential, which Kratos refuses in a way of its own."""
+    """Call whoami without a credential; Kratos' error response differs from those of other servers."""
     try:
-        answer = await context.kratos.get("/sessions/whoami")
+        response = await context.kratos.get("/sessions/whoami")
     except KratosUnavailable as error:
-        return [await _why_unreachable(context, error)]
-    if answer.status != 401 or error_object(answer).get("code") != 401:
-        return [await _what_else_answers(context, answer)]
-    started = context.clock.monotonic()  # of a second question: the first one has to connect
+        return [await _diagnose_connection(context, error)]
+    if response.status != 401 or error_object(response).get("code") != 401:
+        return [await _diagnose_response(context, response)]
+    started = context.clock.monotonic()  # of the second request, which reuses the connection
     await context.kratos.get("/sessions/whoami")
     seconds = context.clock.monotonic() - started
-    return [ok(f"Kratos answers at {context.kratos.url}, in {seconds * 1_000:.0f} ms")]
+    return [ok(f"Kratos responds at {context.kratos.url} in {seconds * 1_000:.0f} ms")]
 
 
-async def _what_else_answers(context: DoctorContext, answer: Answer) -> Finding:
+async def _diagnose_response(context: DoctorContext, response: Answer) -> Finding:
     url = context.kratos.url
-    if answer.status == 200:
+    if response.status == 200:
         return problem(
-            f"{url} answers 200 without a credential: something in between adds one, or it is no Kratos",
-            "let nothing between the application and Kratos add cookies or tokens",
+            f"{url} responds with 200 without a credential: a proxy adds one, or the server is not Kratos",
+            "remove the proxy rule that adds cookies or tokens to requests to Kratos",
         )
-    if answer.status == 429:
-        seconds = text_header(answer, "retry-after") or "some"
+    if response.status == 429:
+        seconds = text_header(response, "retry-after")
         return problem(
-            f"{url} answers 429: it is asked too often, and wants a pause of {seconds} seconds",
-            "wait, then raise ORY_GUARD_CACHE_TTL or the limit in front of Kratos",
+            f"{url} responds with 429: rate limit exceeded{f', retry after {seconds} seconds' if seconds else ''}",
+            "wait, then increase ORY_GUARD_CACHE_TTL or the rate limit",
         )
-    if answer.status >= 500:
+    if response.status >= 500:
         return problem(
-            f"{url} answers {answer.status}: Kratos, or a proxy in front of it, is in trouble",
-            f"look at Kratos' log and its database; {url}/health/ready tells whether it is ready",
+            f"{url} responds with {response.status}: Kratos, or a proxy in front of it, is failing",
+            f"check Kratos' log, its database and {url}/health/ready",
         )
-    if answer.status == 404 and (await context.kratos.get("/admin/health/alive")).status == 200:
-        return problem(f"{url} is Kratos' admin API", f"{_SETTING}, whose port is 4433 by default")
+    if response.status == 404 and (await context.kratos.get("/admin/health/alive")).status == 200:
+        return problem(f"{url} is Kratos' admin API", f"{_SETTING} (default port 4433)")
     return problem(
-        f"{url}/sessions/whoami answers {answer.status} as Kratos does not: another server, or a path is missing",
-        f"{_SETTING}, with the path prefix that a proxy gives it",
+        f"{url}/sessions/whoami responds with {response.status}: not Kratos, or the path prefix is missing",
+        f"{_SETTING}, including the path prefix of a proxy",
     )
 
 
-async def _why_unreachable(context: DoctorContext, error: KratosUnavailable) -> Finding:
+async def _diagnose_connection(context: DoctorContext, error: KratosUnavailable) -> Finding:
     parts = urlsplit(context.kratos.url)
     host, secure = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
@@ -64,21 +65,21 @@ async def _why_unreachable(context: DoctorContext, error: KratosUnavailable) -> 
             _, writer = await asyncio.open_connection(host, port, ssl=tls)
         writer.close()
     except socket.gaierror:
-        return problem(f"the name {host} is not known here", f"{_SETTING}, with a name that is")
-    except ssl.SSLError as fault:
-        reason = getattr(fault, "verify_message", "") or fault.reason
+        return problem(f"the host name {host} can't be resolved", f"{_SETTING}, with a host name that resolves")
+    except ssl.SSLError as tls_error:
+        reason = getattr(tls_error, "verify_message", "") or tls_error.reason
         return problem(
-            f"{host}:{port} does not speak TLS as expected ({reason})",
-            "give it a certificate that this machine trusts, for that name; or use http:// where it has none",
+            f"the TLS handshake with {host}:{port} failed ({reason})",
+            "install a certificate for that name that this machine trusts, or use http:// if the port has no TLS",
         )
     except TimeoutError:
-        return problem(f"{host}:{port} does not answer", "look for a firewall, and whether Kratos runs there")
+        return problem(f"{host}:{port} does not respond", "check the firewall, and whether Kratos runs there")
     except OSError:
         return problem(
-            f"nothing takes connections at {host}:{port}",
-            "start Kratos, or correct the port; inside a container 127.0.0.1 is that container itself",
+            f"connection refused at {host}:{port}",
+            "start Kratos, or correct the port; in a container, 127.0.0.1 is the container itself",
         )
     return problem(
-        f"{host}:{port} takes connections, but gives no answer to HTTP: {error}",
-        "look at Kratos' log, and whether the URL must begin with https:// instead of http:// or the other way",
+        f"{host}:{port} accepts TCP connections but does not speak HTTP: {error}",
+        "check Kratos' log, and whether the URL should start with http:// or https://",
     )

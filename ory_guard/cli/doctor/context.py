@@ -1,10 +1,10 @@
-"""What a check is given, and what it returns."""
+"""The input of a check, `DoctorContext`, and its result, `Finding`."""
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import httpx2
 
@@ -21,6 +21,7 @@ __all__ = [
     "Probe",
     "error_object",
     "json_object",
+    "lacks_second_factor",
     "notice",
     "ok",
     "problem",
@@ -30,19 +31,20 @@ __all__ = [
 
 Level = Literal["ok", "notice", "problem", "skipped"]
 
-JSON: Header = (b"accept", b"application/json")
+_JSON: Final[Header] = (b"accept", b"application/json")
+_SECOND_FACTOR_IDS: Final = ("session_aal2_required", "session_aal2_enrollment_required")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was found.
+    """One result of a check.
 
     Attributes:
-        level: `ok`, `notice` for what may be meant so, `problem` for what will not work, or `skipped` for what
-            could not be looked at.
-        message: What was found.
-        fix: What to do about it; for what was skipped, what to give so that it can be looked at.
-        check: The check that found it.
+        level: `ok`, `notice` for a setting that may be intended, `problem` for one that does not work, or `skipped`
+            if the check could not be performed.
+        message: The result.
+        fix: How to fix it; for `skipped`, the input that the check needs.
+        check: The name of the check.
     """
 
     level: Level
@@ -52,73 +54,73 @@ class Finding:
 
 
 def ok(message: str) -> Finding:
-    """Return that something is as it should be."""
+    """Return a finding without a problem."""
     return Finding("ok", message)
 
 
 def notice(message: str, fix: str = "") -> Finding:
-    """Return something that may be meant so."""
+    """Return a finding that may be intended."""
     return Finding("notice", message, fix)
 
 
 def problem(message: str, fix: str) -> Finding:
-    """Return something that will not work."""
+    """Return a finding that has to be fixed."""
     return Finding("problem", message, fix)
 
 
 def skipped(message: str, fix: str = "") -> Finding:
-    """Return that something could not be looked at."""
+    """Return the finding of a check that could not be performed."""
     return Finding("skipped", message, fix)
 
 
 class Probe:
-    """Asks one of Kratos' APIs.
+    """Sends GET requests to one of Kratos' APIs and records the responses.
 
     Args:
-        url: Where it is.
-        transport: A transport to use instead of connections of its own.
-        timeout: Seconds that one answer may take.
+        url: The base URL of the API.
+        transport: A transport to use instead of a connection pool.
+        timeout: The maximum seconds for one response.
 
     Attributes:
-        answers: Every answer so far.
+        responses: All responses so far.
     """
 
     def __init__(self, url: str, transport: httpx2.AsyncBaseTransport | None = None, *, timeout: float) -> None:
         self.url = url
-        self.answers: list[Answer] = []
-        self._wire = Wire(transport, timeout=timeout, secure=url.startswith("https:"))
+        self.responses: list[Answer] = []
+        self._transport = Wire(transport, timeout=timeout, secure=url.startswith("https:"))
 
     async def get(self, path: str, *headers: Header, **query: str) -> Answer:
-        """Return the answer to a GET, for JSON unless a header says otherwise.
+        """Return the response to a GET request that accepts JSON.
 
         Raises:
-            KratosUnavailable: There was none.
+            KratosUnavailable: If no response is received.
         """
         url = httpx2.URL(self.url + path, params=query) if query else httpx2.URL(self.url + path)
-        sent = [(b"host", url.netloc), JSON, (b"accept-encoding", b"identity"), (b"user-agent", b"ory-guard")]
-        answer = await self._wire.send(path, httpx2.Request("GET", url, headers=[*sent, *headers]))
-        self.answers.append(answer)
-        return answer
+        own = [(b"host", url.netloc), _JSON, (b"accept-encoding", b"identity"), (b"user-agent", b"ory-guard")]
+        response = await self._transport.send(path, httpx2.Request("GET", url, headers=[*own, *headers]))
+        self.responses.append(response)
+        return response
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._wire.aclose()
+        await self._transport.aclose()
 
 
 @dataclass(frozen=True, slots=True)
 class DoctorContext:
-    """One set-up to look at.
+    """One setup to check.
 
     Attributes:
-        settings: The guard's settings.
+        settings: The settings of the guard.
         kratos: Kratos' public API.
-        admin: Its admin API, where it was told.
-        credential: Somebody's session token or browser cookies, where they were given.
-        redis_url: Where the shared store is, where there is one.
-        jwks: Where the keys of tokens are, where there are any.
-        template: The tokenizer template that tokens are made with.
-        clock: Where the time comes from.
-        on_progress: Is told the name of each check.
+        admin: Kratos' admin API, or None if its URL was not given.
+        credential: A user's session token or browser cookies, or None.
+        redis_url: The URL of the shared store, or None.
+        jwks: The file or URL of the keys that verify tokens, or None.
+        template: The tokenizer template of the tokens, or None.
+        clock: The clock to compare with Kratos'.
+        on_progress: Called with the name of each check before it runs.
     """
 
     settings: GuardSettings
@@ -132,21 +134,26 @@ class DoctorContext:
     on_progress: Callable[[str], None] = lambda _: None
 
 
-def json_object(answer: Answer) -> dict[str, Any]:
-    """Return the JSON object of an answer, or an empty one where it has none."""
+def json_object(response: Answer) -> dict[str, Any]:
+    """Return the JSON object in a response, or an empty dict without one."""
     try:
-        document = json.loads(answer.body) if answer.is_json() else {}
+        document = json.loads(response.body) if response.is_json() else {}
     except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
 
 
-def error_object(answer: Answer) -> dict[str, Any]:
-    """Return the `error` of an answer, or an empty one where it has none."""
-    error = json_object(answer).get("error")
+def error_object(response: Answer) -> dict[str, Any]:
+    """Return the `error` in a response, or an empty dict without one."""
+    error = json_object(response).get("error")
     return error if isinstance(error, dict) else {}
 
 
-def text_header(answer: Answer, name: str) -> str:
-    """Return the first value of a header as text, or an empty one where it has none."""
-    return (answer.header(name.encode()) or b"").decode("latin-1")
+def lacks_second_factor(response: Answer) -> bool:
+    """Return whether whoami knows the session, but returns it only after a second factor."""
+    return error_object(response).get("id") in _SECOND_FACTOR_IDS
+
+
+def text_header(response: Answer, name: str) -> str:
+    """Return the first value of a header, or an empty string without one."""
+    return (response.header(name.encode()) or b"").decode("latin-1")

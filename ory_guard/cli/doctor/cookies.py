@@ -1,4 +1,4 @@
-"""Does the cookie that Kratos gives a browser reach the application?"""
+"""Checks whether browsers send Kratos' session cookie to the application."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ __all__ = ["check_cookie_domain", "check_same_site"]
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
-class _Place(NamedTuple):
+class _Location(NamedTuple):
     scheme: str
     host: str
     path: str
@@ -27,98 +27,98 @@ class _Cookie(NamedTuple):
 
 
 async def check_same_site(context: DoctorContext) -> list[Finding]:
-    """Compare the hosts of the application and of Kratos as browsers know them."""
+    """Compare the hosts of the application and of Kratos as browsers do."""
     if context.settings.app_url is None:
-        return [skipped("the application's URL is not known", "give --app-url, or set ORY_GUARD_APP_URL")]
-    app, kratos = _place(context.settings.app_url), _place(context.settings.kratos_browser_url)
+        return [skipped("the application's URL is unknown", "give --app-url, or set ORY_GUARD_APP_URL")]
+    app, kratos = _location(context.settings.app_url), _location(context.settings.kratos_browser_url)
     if app.scheme != kratos.scheme:
         return [
             problem(
-                f"the application has {app.scheme}:// and Kratos {kratos.scheme}://: to browsers these are two "
-                "sites, and cookies with SameSite don't go from one to the other",
+                f"the application uses {app.scheme}:// and Kratos {kratos.scheme}://: browsers treat these as two "
+                "sites, and do not send SameSite cookies from one to the other",
                 "use https:// for both",
             )
         ]
     if app.host == kratos.host:
-        return [ok(f"the application and Kratos have one host, {app.host}")]
+        return [ok(f"the application and Kratos have the same host, {app.host}")]
     if {app.host, kratos.host} <= set(_LOOPBACK):
         return [
             problem(
-                f"the application is at {app.host} and Kratos at {kratos.host}: the same machine, but two hosts "
-                "to a browser, which never gives cookies of one to the other",
-                f"write {kratos.host} in both, also in the address bar",
+                f"the application is at {app.host} and Kratos at {kratos.host}: browsers treat these as two hosts, "
+                "and do not send cookies of one to the other",
+                f"use {kratos.host} for both, and in the browser's address bar",
             )
         ]
     parent = _common_parent(app.host, kratos.host)
     if parent is None:
         return [
             problem(
-                f"the application is at {app.host} and Kratos at {kratos.host}: two sites, so Kratos' cookie never "
-                "reaches the application",
-                "put both below one domain of yours (a custom domain or a proxy in front of Kratos), or accept "
-                "session tokens only (ORY_GUARD_CREDENTIALS=x_session_token,bearer)",
+                f"the application is at {app.host} and Kratos at {kratos.host}: these are two sites, so Kratos' "
+                "cookie never reaches the application",
+                "serve both below one domain that you own (a custom domain, or a proxy in front of Kratos), or "
+                "accept session tokens only (ORY_GUARD_CREDENTIALS=x_session_token,bearer)",
             )
         ]
-    return [ok(f"{app.host} and {kratos.host} are one site, if {parent} is a domain of yours")]
+    return [ok(f"{app.host} and {kratos.host} are the same site, provided that you own {parent}")]
 
 
 async def check_cookie_domain(context: DoctorContext) -> list[Finding]:
-    """Look at the attributes of a cookie that Kratos sets; the session cookie gets the same ones."""
+    """Check the attributes of a cookie from Kratos; the session cookie has the same ones."""
     if context.settings.app_url is None:
-        return [skipped("the application's URL is not known", "give --app-url, or set ORY_GUARD_APP_URL")]
-    answer = await context.kratos.get("/self-service/login/browser")
-    cookie = _cookie_in(answer)
+        return [skipped("the application's URL is unknown", "give --app-url, or set ORY_GUARD_APP_URL")]
+    response = await context.kratos.get("/self-service/login/browser")
+    cookie = _first_cookie(response)
     if cookie is None:
-        return [skipped(f"Kratos sets no cookie (status {answer.status}), so its attributes can't be told")]
-    app, kratos = _place(context.settings.app_url), _place(context.settings.kratos_browser_url)
-    findings = [*_judge_domain(cookie, app, kratos), *_judge_flags(cookie, app)]
-    where = f"domain {cookie.domain}" if cookie.domain else f"host {kratos.host}"
-    return findings or [ok(f"Kratos' cookies are for the {where}, and reach {app.host}")]
+        return [skipped(f"Kratos sets no cookie (status {response.status}), so its attributes are unknown")]
+    app, kratos = _location(context.settings.app_url), _location(context.settings.kratos_browser_url)
+    findings = [*_check_reach(cookie, app, kratos), *_check_flags(cookie, app)]
+    scope = f"domain {cookie.domain}" if cookie.domain else f"host {kratos.host}"
+    return findings or [ok(f"Kratos' cookies are valid for the {scope} and reach {app.host}")]
 
 
-def _judge_domain(cookie: _Cookie, app: _Place, kratos: _Place) -> Iterator[Finding]:
+def _check_reach(cookie: _Cookie, app: _Location, kratos: _Location) -> Iterator[Finding]:
     if cookie.domain and not _is_below(kratos.host, cookie.domain):
         yield problem(
-            f"Kratos is at {kratos.host} and sets cookies for {cookie.domain}: browsers refuse them",
-            f"take cookies.domain out of Kratos' configuration, or set it to a domain that {kratos.host} is in",
+            f"Kratos is at {kratos.host} and sets cookies for {cookie.domain}: browsers reject them",
+            f"remove cookies.domain from Kratos' configuration, or set it to {kratos.host} or a parent domain",
         )
     elif not _is_below(app.host, cookie.domain) if cookie.domain else app.host != kratos.host:
         parent = _common_parent(app.host, kratos.host)
         yield problem(
-            f"Kratos' cookies are for {cookie.domain or kratos.host}, so they never reach {app.host}",
+            f"Kratos' cookies are valid for {cookie.domain or kratos.host}, so they never reach {app.host}",
             f"set cookies.domain to {parent} in Kratos' configuration"
             if parent
-            else "put the application and Kratos on one host, or below one domain of yours",
+            else "serve the application and Kratos on one host, or below one domain that you own",
         )
     if not (app.path + "/").startswith(cookie.path.rstrip("/") + "/"):
         yield problem(
-            f"Kratos' cookies are for the path {cookie.path}, so they never reach {app.path or '/'}",
+            f"Kratos' cookies are valid for the path {cookie.path}, so they never reach {app.path or '/'}",
             "set cookies.path to / in Kratos' configuration",
         )
 
 
-def _judge_flags(cookie: _Cookie, app: _Place) -> Iterator[Finding]:
+def _check_flags(cookie: _Cookie, app: _Location) -> Iterator[Finding]:
     if cookie.secure and app.scheme == "http":
-        told = "Kratos' cookies are Secure, and the application is at http://"
-        fix = "use https:// for the application, or start Kratos with --dev while you develop"
+        message = "Kratos' cookies are Secure, but the application uses http://"
+        fix = "use https:// for the application, or start Kratos with --dev during development"
         if app.host in _LOOPBACK:
-            yield notice(f"{told}: some browsers send them to {app.host} all the same, others don't", fix)
+            yield notice(f"{message}: only some browsers send them to {app.host}", fix)
         else:
-            yield problem(f"{told}, where browsers don't send them", fix)
+            yield problem(f"{message}: browsers do not send them", fix)
     if cookie.same_site == "none" and not cookie.secure:
         yield problem(
-            "Kratos' cookies have SameSite=None without Secure: browsers refuse them",
+            "Kratos' cookies have SameSite=None without Secure: browsers reject them",
             "set cookies.same_site to Lax in Kratos' configuration",
         )
     if cookie.same_site == "strict":
         yield notice(
-            "Kratos' cookies have SameSite=Strict: whoever follows a link from another site looks signed out",
+            "Kratos' cookies have SameSite=Strict: users who follow a link from another site appear logged out",
             "set cookies.same_site to Lax in Kratos' configuration",
         )
 
 
-def _cookie_in(answer: Answer) -> _Cookie | None:
-    lines = [value.decode("latin-1") for name, value in answer.headers if name == b"set-cookie"]
+def _first_cookie(response: Answer) -> _Cookie | None:
+    lines = [value.decode("latin-1") for name, value in response.headers if name == b"set-cookie"]
     if not lines:
         return None
     parts = [part.strip().partition("=") for part in lines[0].split(";")[1:]]
@@ -131,24 +131,24 @@ def _cookie_in(answer: Answer) -> _Cookie | None:
     )
 
 
-def _place(url: str) -> _Place:
+def _location(url: str) -> _Location:
     parts = urlsplit(url)
-    return _Place(parts.scheme, parts.hostname or "", parts.path)
+    return _Location(parts.scheme, parts.hostname or "", parts.path)
 
 
 def _is_below(host: str, domain: str) -> bool:
     return host == domain or host.endswith(f".{domain}")
 
 
-def _common_parent(one: str, other: str) -> str | None:
-    """Return the domain, of two labels at least, that both hosts are in; public suffixes are not known here."""
-    if _is_address(one) or _is_address(other):
+def _common_parent(host: str, other: str) -> str | None:
+    """Return the longest common domain with at least two labels; public suffixes are not recognized."""
+    if _is_address(host) or _is_address(other):
         return None
     common: list[str] = []
-    for left, right in zip(reversed(one.split(".")), reversed(other.split(".")), strict=False):
-        if left != right:
+    for label, other_label in zip(reversed(host.split(".")), reversed(other.split(".")), strict=False):
+        if label != other_label:
             break
-        common.insert(0, left)
+        common.insert(0, label)
     return ".".join(common) if len(common) > 1 else None
 
 

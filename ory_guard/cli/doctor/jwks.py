@@ -1,10 +1,18 @@
-"""Can tokens be verified with the keys that the application was given?"""
+"""The check `jwks`: can the application's keys verify tokens from Kratos?"""
 
 from pathlib import Path
 from typing import Any
 
 from ory_guard.cli.credential_input import Header
-from ory_guard.cli.doctor.context import DoctorContext, Finding, json_object, ok, problem, skipped
+from ory_guard.cli.doctor.context import (
+    DoctorContext,
+    Finding,
+    json_object,
+    lacks_second_factor,
+    ok,
+    problem,
+    skipped,
+)
 from ory_guard.cli.doctor.session import find_session
 from ory_guard.kratos.fetch import Document
 
@@ -12,33 +20,32 @@ __all__ = ["check_jwks"]
 
 
 async def check_jwks(context: DoctorContext) -> list[Finding]:
-    """Read the keys, and try them on a token where there is a session to make one of."""
+    """Read the keys, and verify a token with them if there is a session and a template."""
     if context.jwks is None:
-        return [skipped("no keys were named", "give --jwks, if your application takes JWTs")]
+        return [skipped("no JWKS was given", "give --jwks, if your application accepts JWTs")]
     try:
-        from ory_guard.tokens.jwks import read_jwks  # noqa: PLC0415 - an extra of its own
+        from ory_guard.tokens.jwks import read_jwks  # noqa: PLC0415 - an optional extra
     except ModuleNotFoundError as error:
-        return [problem(f"keys were named, but {error.name} is not installed", "pip install 'ory-guard[tokens]'")]
+        return [problem(f"a JWKS was given, but {error.name} is not installed", "pip install 'ory-guard[tokens]'")]
     try:
-        ring = read_jwks(await _read(context))
+        keys = read_jwks(await _read(context))
     except ValueError as error:
         return [problem(f"{context.jwks} can't be used: {error}", "give the public keys as a JWKS (RFC 7517)")]
-    except Exception as error:  # noqa: BLE001 - whatever a file or a server does
-        return [
-            problem(f"{context.jwks} can't be read ({type(error).__name__})", "see that the file or URL is right")
-        ]
-    if not ring:
+    except Exception as error:  # noqa: BLE001 - a file or a server may fail in any way
+        reason = type(error).__name__
+        return [problem(f"{context.jwks} can't be read ({reason})", "check the file name or URL")]
+    if not keys:
         return [
             problem(
-                f"{context.jwks} holds no key that can verify a token",
-                "give EC or RSA keys (2048 bits at least) for signatures, each with a kid",
+                f"{context.jwks} contains no key that can verify a token",
+                "give EC keys, or RSA keys of at least 2048 bits, each with a kid and for signatures",
             )
         ]
-    told = f"{context.jwks} holds {len(ring)} usable key{'' if len(ring) == 1 else 's'}"
+    usable = ok(f"{context.jwks} contains {len(keys)} usable key{'' if len(keys) == 1 else 's'}")
     credential = None if context.template is None else await find_session(context)
     if context.template is None or credential is None:
-        return [ok(told), skipped("no token was tried", "give --tokenize-as with the template, and a session")]
-    return [ok(told), await _try_out(context, context.template, credential, ring)]
+        return [usable, skipped("no token was verified", "give --tokenize-as with a template, and a session")]
+    return [usable, await _check_token(context, context.template, credential, keys)]
 
 
 async def _read(context: DoctorContext) -> bytes:
@@ -47,30 +54,35 @@ async def _read(context: DoctorContext) -> bytes:
     return await Document(str(context.jwks), timeout=context.settings.timeout).fetch()
 
 
-async def _try_out(context: DoctorContext, template: str, credential: Header, ring: Any) -> Finding:
-    from joserfc import jws  # noqa: PLC0415 - an extra of its own
+async def _check_token(context: DoctorContext, template: str, credential: Header, keys: Any) -> Finding:
+    from joserfc import jws  # noqa: PLC0415 - an optional extra
     from joserfc.errors import JoseError  # noqa: PLC0415 - as above
 
     from ory_guard.tokens.jwks import ALGORITHMS, key_matches  # noqa: PLC0415 - as above
 
-    answer = await context.kratos.get("/sessions/whoami", credential, tokenize_as=template)
-    token = json_object(answer).get("tokenized")
+    response = await context.kratos.get("/sessions/whoami", credential, tokenize_as=template)
+    if lacks_second_factor(response):
+        return skipped(
+            "no token was verified: Kratos requires a second factor for this session",
+            "give a session that has completed its second factor",
+        )
+    token = json_object(response).get("tokenized")
     if not isinstance(token, str):
         return problem(
-            f"Kratos makes no token with the template {template} (status {answer.status})",
-            "see session.whoami.tokenizer.templates in Kratos' configuration, and that the session is good",
+            f"Kratos does not create a token with the template {template} (status {response.status})",
+            "check session.whoami.tokenizer.templates in Kratos' configuration, and that the session is active",
         )
     try:
         signed = jws.extract_compact(token.encode())
         algorithm, kid = str(signed.headers().get("alg")), signed.headers().get("kid")
-        keys = [key for key in ring.get(kid, ()) if algorithm in ALGORITHMS and key_matches(key, algorithm)]
-        verified = any(jws.validate_compact(signed, key, [algorithm]) for key in keys)
+        candidates = [key for key in keys.get(kid, ()) if algorithm in ALGORITHMS and key_matches(key, algorithm)]
+        verified = any(jws.validate_compact(signed, key, [algorithm]) for key in candidates)
     except (JoseError, ValueError, TypeError):
-        return problem(f"the token of the template {template} can't be read", "see the template's configuration")
+        return problem(f"the token of the template {template} is malformed", "check the template's configuration")
     if verified:
-        return ok(f"a token of the template {template} is verified with the key {kid}")
-    what = "the key of that kid did not sign it" if keys else "there is no such key"
+        return ok(f"a token of the template {template} was verified with the key {kid}")
+    reason = "its signature does not match that key" if candidates else "the JWKS does not contain that key"
     return problem(
-        f"a token of the template {template} is signed with {algorithm} by the key {kid}: {what}",
-        "give the public part of the template's jwks_url, and the old key as well while you rotate",
+        f"a token of the template {template} is signed with {algorithm} by the key {kid}: {reason}",
+        "give the public part of the template's jwks_url, and the previous key as well during a rotation",
     )

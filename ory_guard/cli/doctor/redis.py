@@ -1,6 +1,6 @@
-"""Can the Redis that processes share be used?"""
+"""The check `redis`: can the guard use the shared Redis?"""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from ory_guard.cache.store_connection import PATIENCE
@@ -11,37 +11,39 @@ if TYPE_CHECKING:
 
 __all__ = ["check_redis"]
 
-_FIX = "see that the server runs, and that --redis-url (REDIS_URL) has its host, port and password"
+_FIX: Final = "check that the server runs, and the host, port and password in --redis-url (REDIS_URL)"
 
 
 async def check_redis(context: DoctorContext) -> list[Finding]:
-    """Connect, and try the commands that the store needs."""
+    """Connect, and run the commands that the store needs."""
     if context.redis_url is None:
-        return [skipped("no Redis was named", "give --redis-url, or set REDIS_URL")]
+        return [skipped("no Redis URL was given", "give --redis-url, or set REDIS_URL")]
     try:
-        from redis.asyncio import Redis  # noqa: PLC0415 - an extra of its own
+        from redis.asyncio import Redis  # noqa: PLC0415 - an optional extra
         from redis.exceptions import RedisError  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
-        return [problem(f"a Redis was named, but {error.name} is not installed", "pip install 'ory-guard[redis]'")]
-    where = _without_password(context.redis_url)
+        return [
+            problem(f"a Redis URL was given, but {error.name} is not installed", "pip install 'ory-guard[redis]'")
+        ]
+    address = _address(context.redis_url)
     try:
         client = Redis.from_url(context.redis_url, socket_timeout=context.settings.timeout, protocol=2)
     except ValueError:
-        return [problem("--redis-url is no URL of a Redis", "write it as redis://host:port/0, or rediss://")]
+        return [problem("--redis-url is not a Redis URL", "use the form redis://host:port/0, or rediss://")]
     try:
-        return [await _try_out(context, client, where)]
+        return [await _check_server(context, client, address)]
     except (RedisError, OSError) as error:
-        # Its text may quote the URL, and so the password.
-        return [problem(f"Redis at {where} can't be used ({type(error).__name__})", _FIX)]
+        # The text of the error may quote the URL with its password.
+        return [problem(f"Redis at {address} can't be used ({type(error).__name__})", _FIX)]
     finally:
         await client.aclose()
 
 
-async def _try_out(context: DoctorContext, client: "Redis", where: str) -> Finding:
+async def _check_server(context: DoctorContext, client: "Redis", address: str) -> Finding:
     information = await client.info()
     if information.get("redis_mode") == "cluster":
         return problem(
-            f"Redis at {where} is a cluster, whose nodes would each hold a part of what belongs together",
+            f"Redis at {address} is a cluster, where the keys of one script may be on different nodes",
             "use a single node, or one with replicas",
         )
     await client.eval("return 1", 0)
@@ -49,14 +51,20 @@ async def _try_out(context: DoctorContext, client: "Redis", where: str) -> Findi
     await client.ping()
     seconds = context.clock.monotonic() - started
     version = information.get("redis_version", "of unknown version")
-    told = f"Redis {version} at {where} answers in {seconds * 1e3:.1f} ms"
+    message = f"Redis {version} at {address} responds in {seconds * 1e3:.1f} ms"
     if seconds > PATIENCE:
-        return problem(f"{told}: a request goes on without it after {PATIENCE * 1e3:.0f} ms", "put it nearer")
+        return problem(
+            f"{message}, but requests wait for it for {PATIENCE * 1e3:.0f} ms only",
+            "use a server with less latency",
+        )
     if information.get("maxmemory") and information.get("maxmemory_policy") == "noeviction":
-        return notice(f"{told}, and refuses writes when its memory is full", "set maxmemory-policy to volatile-ttl")
-    return ok(told)
+        return notice(
+            f"{message}, but rejects writes when its memory is full", "set maxmemory-policy to volatile-ttl"
+        )
+    return ok(message)
 
 
-def _without_password(url: str) -> str:
+def _address(url: str) -> str:
+    """Return the host and port, or the socket, of a Redis URL, without the password."""
     parts = urlsplit(url)
     return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
