@@ -112,10 +112,10 @@ class Authenticator:
             gated: Whether a gate wants to know. Else nobody is on an exempt path.
         """
         if gated:
-            check.exempt, check.waited, check.outcome, check.view = False, False, None, None
+            check.is_exempt, check.from_upstream, check.outcome, check.view = False, False, None, None
         elif check.path in self._exempt:
-            check.exempt, check.outcome, check.view = True, ANONYMOUS, _NOBODY
-            check.carriers = scope["headers"]
+            check.is_exempt, check.outcome, check.view = True, ANONYMOUS, _NOBODY
+            check.credential_headers = scope["headers"]
             return
         if self.override is not None:
             check.outcome = self._overridden(scope, self.override)
@@ -123,7 +123,7 @@ class Authenticator:
         try:
             credential: Credential | InvalidCredential | None = check.credential
             if credential is None:
-                check.carriers, credential = self._reader.find(scope["headers"])
+                check.credential_headers, credential = self._reader.find(scope["headers"])
             if credential is None:
                 check.outcome, check.view = ANONYMOUS, _NOBODY
             elif (
@@ -164,7 +164,7 @@ class Authenticator:
         if self.override is not None:
             return False
         (known, _), (carriers, credential) = (
-            self._reader.find(each) for each in (check.carriers, scope["headers"])
+            self._reader.find(each) for each in (check.credential_headers, scope["headers"])
         )
         if carriers != known:
             return True
@@ -195,8 +195,8 @@ class Authenticator:
             return
         self.hits += 1
         check.key = key
-        asked_at = check.asked_at = entry.asked_at
-        now = check.looked_at = self._monotonic()
+        asked_at = check.request_time = entry.asked_at
+        now = check.resolved_at = self._monotonic()
         outcome = entry.outcome
         if type(outcome) is Authenticated:
             source: Source = "token" if outcome.source == "token" else "cache"
@@ -223,11 +223,11 @@ class Authenticator:
         except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
             return _broken(error)
         outcome = fact.outcome
-        check.asked_at = fact.asked_at
-        check.looked_at = fact.asked_at + (outcome.age if isinstance(outcome, Authenticated) else 0.0)
-        check.waited = True
+        check.request_time = fact.asked_at
+        check.resolved_at = fact.asked_at + (outcome.age if isinstance(outcome, Authenticated) else 0.0)
+        check.from_upstream = True
         if fact.set_cookies:
-            check.set_cookies, check.private = fact.set_cookies, True
+            check.set_cookies, check.is_private = fact.set_cookies, True
         return outcome
 
     def _miss(self, check: AuthContext, key: bytes, credential: Credential) -> None:

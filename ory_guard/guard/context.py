@@ -53,54 +53,54 @@ _reported: Final[set[tuple[str, str]]] = set()
 
 
 class AuthContext:
-    """One request's session check.
+    """What is known about the authentication of one request.
 
     Attributes:
-        guard: The guard that made it.
-        scope_id: The `id` of the request's scope, which tells it from its copies; 0 after the request.
-        path: `scope["path"]` as first seen: routers and mounts change it.
-        root_path: `scope["root_path"]` likewise.
-        outcome: Who is there; None until Kratos was asked.
-        view: What applications see of it, where that was kept with the session.
-        carriers: The headers that can carry a credential, as they came.
-        credential: The credential, where there is one.
-        key: Its cache key, where it can be sent.
-        asked_at: When Kratos was asked, on the monotonic clock.
-        looked_at: When the answer was looked up here, on the monotonic clock; where Kratos was asked, when it was.
-        waited: Whether this very request waited for Kratos' answer.
-        exempt: Whether the path is exempt, so that nothing was asked yet.
-        passed: Whether a gate let it pass.
-        refused: Whether a gate refused it.
-        refusal: The newest refusal, until the application has ended.
-        held: Messages of a 500 that are held back until it is known whether they stand for the refusal.
-        private: Whether the answer is the caller's alone: a gate asked for the session, or a cookie goes with it.
-        requirements: What gates asked for, and got.
-        set_cookies: Kratos' `Set-Cookie` values for this request's answer.
-        look: What the open connections with this credential know together, where it is watched.
-        accepted: Whether the websocket was accepted.
-        started: Whether the answer was begun.
+        guard: The guard that authenticated the request.
+        scope_id: The `id` of the request's scope, which identifies it among its copies; 0 after the request.
+        path: `scope["path"]` at the middleware; routers and mounts change it.
+        root_path: `scope["root_path"]` at the middleware.
+        outcome: The outcome; None until the session check has ended.
+        view: The `request.auth` of the outcome if it was cached.
+        credential_headers: The request's headers that can carry a credential.
+        credential: The credential, or None.
+        key: The cache key of a valid credential.
+        request_time: When Kratos was asked, on the monotonic clock.
+        resolved_at: When the outcome was found, on the monotonic clock.
+        from_upstream: Whether this request itself waited for Kratos.
+        is_exempt: Whether the path is exempt, so that no credential was read.
+        granted: Whether a requirement was met.
+        denied: Whether a requirement was not met.
+        refusal: The latest refusal, until the application returns.
+        held: The held messages of a 500 response that may have been made of the refusal.
+        is_private: Whether the response may depend on the credential (`Cache-Control: private`).
+        requirements: The requirements that were met.
+        set_cookies: Kratos' `Set-Cookie` values for the response.
+        look: The state shared by the watched connections of the credential.
+        websocket_accepted: Whether the websocket was accepted.
+        response_started: Whether the response has started.
     """
 
     # Most requests never change these, so they are not written for each.
     outcome: Outcome | None = None
     view: SessionAuth | None = None
-    carriers: Sequence[Header] = ()
+    credential_headers: Sequence[Header] = ()
     credential: Credential | None = None
     key: bytes | None = None
-    asked_at: float = 0.0
-    looked_at: float = inf
-    waited = False
-    exempt = False
-    passed = False
-    refused = False
+    request_time: float = 0.0
+    resolved_at: float = inf
+    from_upstream = False
+    is_exempt = False
+    granted = False
+    denied = False
     refusal: Refusal | None = None
     held: tuple[Any, ...] = ()
-    private = False
+    is_private = False
     requirements: tuple[Requirement, ...] = ()
     set_cookies: tuple[bytes, ...] = ()
     look: Look | None = None
-    accepted = False
-    started = False
+    websocket_accepted = False
+    response_started = False
 
     def __init__(self, guard: Any, scope: Mapping[str, Any]) -> None:
         self.guard = guard
@@ -132,7 +132,7 @@ def detached(scope: MutableMapping[str, Any], check: AuthContext | None = None) 
     """
     outer = get_auth_context(scope)
     if outer is not None:
-        outer.private = True
+        outer.is_private = True
     copy = {**scope, "state": {}, OUTER: outer}
     if check is None:
         copy.pop(SCOPE_KEY, None)

@@ -78,18 +78,18 @@ class Enforcer:
             Refusal: There is none, or it does not.
         """
         check = get_auth_context(scope)
-        if check is None or check.guard is not self._guard or check.exempt:
+        if check is None or check.guard is not self._guard or check.is_exempt:
             check = await self.checked(scope)
         if self._is_outdated(check):
             await self._renew(scope, check, requirement)
-        check.private = True
+        check.is_private = True
         outcome = check.outcome
         if (
             requirement is ANY_SESSION
             and type(outcome) is Authenticated
             and (outcome.credential != "cookie" or not self._is_cross_site(scope))
         ):
-            check.passed = True
+            check.granted = True
             return outcome.session
         if requirement.revalidate and check.key is not None:
             self._adopt(scope, check, await self._lookup.ask(check, again=True, alone=True), requirement)
@@ -101,7 +101,7 @@ class Enforcer:
             verdict = await self._decide(scope, check, requirement)
         if isinstance(verdict, Refusal):
             raise self.refused(scope, check, verdict)
-        check.passed = True
+        check.granted = True
         if requirement not in check.requirements:  # a socket's handler may ask for each message
             check.requirements += (requirement,)
         return verdict
@@ -109,9 +109,9 @@ class Enforcer:
     def _is_outdated(self, check: AuthContext) -> bool:
         # A body may take its time before the gate is reached, and what was found may not be true any more. Nothing
         # is known where another task of this request is asking, or was cancelled as it did.
-        if check.outcome is None or self._monotonic() - check.looked_at > self._longest_wait:
+        if check.outcome is None or self._monotonic() - check.resolved_at > self._longest_wait:
             return True
-        return check.asked_at <= self._cache.last_invalidation and self._is_revoked(check)
+        return check.request_time <= self._cache.last_invalidation and self._is_revoked(check)
 
     async def _renew(
         self, scope: MutableMapping[str, Any], check: AuthContext, requirement: Requirement = ANY_SESSION
@@ -163,7 +163,7 @@ class Enforcer:
             await self._renew(scope, check)
         outcome = check.outcome
         if isinstance(outcome, Authenticated) and self._gate.passes(outcome, scope):
-            check.passed = True
+            check.granted = True
             return outcome.session
         return None
 
@@ -173,7 +173,7 @@ class Enforcer:
         if self._listeners:
             notify(self._listeners, Refused(refusal.code))
         if seen is not None:
-            seen.refused, seen.refusal = True, refusal
+            seen.denied, seen.refusal = True, refusal
             register_refusal_handler(scope)
         return refusal
 
@@ -185,8 +185,8 @@ class Enforcer:
         check = get_auth_context(scope)
         if check is None or check.guard is not self._guard:
             check = AuthContext(self._guard, scope)
-        check.private = True
-        if check.exempt or check.outcome is None:
+        check.is_private = True
+        if check.is_exempt or check.outcome is None:
             await self._renew(scope, check)
         return check
 
@@ -212,8 +212,8 @@ class Enforcer:
         return self._gate.decide(requirement, outcome, scope, self._clock.time(), failures)
 
     def _is_worth_asking_again(self, check: AuthContext) -> bool:
-        old = self._monotonic() - check.asked_at > _ASK_AGAIN_AFTER
-        return old and check.key is not None and not check.waited
+        old = self._monotonic() - check.request_time > _ASK_AGAIN_AFTER
+        return old and check.key is not None and not check.from_upstream
 
     async def recheck(self, scope: MutableMapping[str, Any], every: float) -> float | Refusal:
         """Look again at the session of an open connection.
@@ -225,7 +225,7 @@ class Enforcer:
         wait = every
         if check.key is not None:
             look = self._catch_up(scope, check, check.key)
-            age = self._monotonic() - check.asked_at
+            age = self._monotonic() - check.request_time
             over = self._left(check) <= 0
             if age >= every or over or self._is_revoked(check):
                 failure = await self._look_again(scope, check, look)
@@ -233,7 +233,7 @@ class Enforcer:
                     if age >= every + self._settings.cache_ttl or over or self._is_revoked(check):
                         return SessionCheckUnavailable(retry_after=failure.retry_after)
                     return look.until_retry(self._monotonic())
-            age = self._monotonic() - check.asked_at
+            age = self._monotonic() - check.request_time
             left = self._left(check)  # nothing, for a while, where what verifies tokens allows for more clock skew
             wait = max(min(every - age, left if left > 0 else _ASK_AGAIN_AFTER), 0.0)
         for requirement in check.requirements or (ANY_SESSION,):
@@ -248,12 +248,12 @@ class Enforcer:
         entry = self._cache.get(key)
         if entry is not None:
             look.learn(entry.outcome, entry.view, entry.asked_at)
-        if look.outcome is not None and look.asked_at > check.asked_at:
-            check.asked_at = check.looked_at = look.asked_at
+        if look.outcome is not None and look.asked_at > check.request_time:
+            check.request_time = check.resolved_at = look.asked_at
             check.view = look.view
             self._adopt(scope, check, look.outcome)
         else:
-            look.learn(check.outcome, check.view, check.asked_at)
+            look.learn(check.outcome, check.view, check.request_time)
         return look
 
     async def _look_again(
@@ -263,16 +263,16 @@ class Enforcer:
         failure = look.failure(self._monotonic())
         if failure is not None:
             return failure
-        times = check.asked_at, check.looked_at
+        times = check.request_time, check.resolved_at
         outcome = await self._lookup.ask(check, again=not _is_token(check))
-        if check.started or check.accepted:
+        if check.response_started or check.websocket_accepted:
             check.set_cookies = ()  # it is too late for them, and they would add up
         if isinstance(outcome, Unavailable):
-            check.asked_at, check.looked_at = times
+            check.request_time, check.resolved_at = times
             look.fail(outcome, self._monotonic())
             return outcome
         self._adopt(scope, check, outcome)
-        look.learn(outcome, check.view, check.asked_at)
+        look.learn(outcome, check.view, check.request_time)
         return None
 
     def _left(self, check: AuthContext) -> float:
@@ -282,7 +282,7 @@ class Enforcer:
 
     def _is_revoked(self, check: AuthContext) -> bool:
         outcome = check.outcome
-        return isinstance(outcome, Authenticated) and self._cache.is_revoked(outcome.session, check.asked_at)
+        return isinstance(outcome, Authenticated) and self._cache.is_revoked(outcome.session, check.request_time)
 
 
 def _is_token(check: AuthContext) -> bool:

@@ -46,7 +46,7 @@ class ExplicitCredentials:
         outcome = check.outcome = check.outcome or await self._lookup.ask(check)
         if not isinstance(outcome, Authenticated):
             return outcome
-        check.waited = False  # the outcome outlives this call: a step-up may follow
+        check.from_upstream = False  # the outcome outlives this call: a step-up may follow
         remembering = TokenOutcome(*outcome)
         remembering.check = check
         return remembering

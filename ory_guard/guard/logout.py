@@ -77,7 +77,7 @@ class Logout:
             KratosUnavailable: If a session may not have ended.
         """
         check = await self._enforcement.checked(scope)
-        found = () if self._lookup.override is not None else self._lookup.credentials(check.carriers)
+        found = () if self._lookup.override is not None else self._lookup.credentials(check.credential_headers)
         if self._is_cross_site(scope, check, found):
             raise self._enforcement.refused(scope, check, CsrfViolation())
         if isinstance(found, InvalidCredential):
@@ -101,7 +101,7 @@ class Logout:
             return None
         check = get_auth_context(scope)
         if check is not None:
-            check.private = True
+            check.is_private = True
         try:
             flow = await self._client().create_browser_logout_flow(cookie=_cookie(credential), return_to=return_to)
         except (KratosAPIError, FlowError) as error:

@@ -96,11 +96,11 @@ class OrySessionMiddleware:
             await self._app(scope, receive, watched)
         except Exception as error:
             refusal = _refusal_of(error, check)
-            if refusal is None or check.started:
+            if refusal is None or check.response_started:
                 await _send_held(check, send)
                 raise
         else:
-            refusal = _refusal_held(check) if check.refused else None
+            refusal = _refusal_held(check) if check.denied else None
         check.scope_id = 0  # an id may be used again for another scope
         if refusal is not None:
             check.held = ()
@@ -185,13 +185,13 @@ def _watched(check: AuthContext, send: Send) -> Send:
         if kind == "http.response.body":
             return _hold_body(check, message, send) if check.held else send(message)
         if kind in ("http.response.start", "websocket.http.response.start"):
-            if check.private:
+            if check.is_private:
                 if check.refusal is not None and message["status"] == 500 and kind == "http.response.start":
                     return _hold(check, message)
                 message = _completed(check, message)
-            check.started = True
+            check.response_started = True
         elif kind == "websocket.accept":
-            check.accepted = True
+            check.websocket_accepted = True
             if check.set_cookies:
                 headers = [*message.get("headers", ()), *_set_cookie_headers(check.set_cookies)]
                 message = {**message, "headers": headers}
@@ -221,8 +221,8 @@ async def _hold_body(check: AuthContext, message: Message, send: Send) -> None:
 async def _send_held(check: AuthContext, send: Send) -> None:
     held, check.held = check.held, ()
     for message in held:
-        starts, check.started = not check.started, True
-        await send(_completed(check, message) if starts and check.private else message)
+        starts, check.response_started = not check.response_started, True
+        await send(_completed(check, message) if starts and check.is_private else message)
 
 
 def _completed(check: AuthContext, message: Message) -> Message:
@@ -243,7 +243,7 @@ def _completed(check: AuthContext, message: Message) -> Message:
                 headers = _with_vary(headers)
             else:
                 headers.append(_NO_STORE)
-    if check.passed and not check.refused and has_redirect_counter(check.carriers):
+    if check.granted and not check.denied and has_redirect_counter(check.credential_headers):
         headers.append((b"set-cookie", clear_redirect_counter(check.guard.settings)))
     return {**message, "headers": headers}
 

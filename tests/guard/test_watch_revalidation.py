@@ -150,7 +150,7 @@ async def test_a_look_that_failed_makes_no_session_newer_for_a_gate() -> None:
         await bench.guard.require(connection.scope)
 
 
-@pytest.mark.parametrize(("begun", "kept"), [("accepted", 0), ("started", 0), (None, 1)])
+@pytest.mark.parametrize(("begun", "kept"), [("websocket_accepted", 0), ("response_started", 0), (None, 1)])
 async def test_cookies_that_come_too_late_do_not_add_up(begun: str | None, kept: int) -> None:
     """A socket that is open can't hand them on; an answer that has not begun can."""
     anew = signed_in().with_header("set-cookie", "ory_kratos_session=anew; Path=/")

@@ -114,7 +114,10 @@ def answer(refusal: Refusal, scope: Mapping[str, Any], check: AuthContext) -> An
         headers.append((b"hx-redirect", location.encode("ascii")))
     body = json.dumps(_error(refusal, location, settings), separators=(",", ":")).encode()
     return Answer(
-        refusal.status_code, [*headers, (b"content-type", b"application/json")], body, accepted=check.accepted
+        refusal.status_code,
+        [*headers, (b"content-type", b"application/json")],
+        body,
+        accepted=check.websocket_accepted,
     )
 
 
