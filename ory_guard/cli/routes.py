@@ -1,4 +1,4 @@
-"""`ory-guard routes`: the guards of each route of an application."""
+"""`ory-guard routes`: list the routes of an application and their guards."""
 
 import importlib
 import inspect
@@ -22,13 +22,13 @@ __all__ = ["load", "run"]
 
 
 def run(app: Any, *, public: Collection[str], check: bool, as_json: bool) -> None:
-    """Show what guards each route of an application.
+    """Print the routes of an application and their guards.
 
     Args:
         app: The application.
-        public: The names of the routes that any caller may use.
-        check: Whether to exit with 1 if another route is open, or a name in `public` belongs to no open route.
-        as_json: Whether to write JSON.
+        public: The names of the routes that may be open.
+        check: Whether to exit with 1 if another route is open, or a name in `public` does not match an open route.
+        as_json: Whether to print JSON.
 
     Raises:
         typer.Exit: If the check fails.
@@ -40,14 +40,14 @@ def run(app: Any, *, public: Collection[str], check: bool, as_json: bool) -> Non
     if as_json:
         print_json([_as_dict(route, set(public), fails=route in failing if check else None) for route in audited])
     else:
-        _show(audited, failing, check=check)
+        _print(audited, failing, check=check)
     for name in unused:
         print_error(f"--public {name}: no open route has this name")
     if check and (failing or unused):
         raise typer.Exit(ExitCode.NEGATIVE)
 
 
-def _show(audited: tuple[AuditedRoute, ...], failing: list[AuditedRoute], *, check: bool) -> None:
+def _print(audited: tuple[AuditedRoute, ...], failing: list[AuditedRoute], *, check: bool) -> None:
     rows: list[tuple[str, ...]] = [("METHODS", "PATH", "GUARDED BY", "ENDPOINT"), *map(_row, audited)]
     if check:
         marks = ["CHECK", *("FAILS" if route in failing else "ok" for route in audited)]
@@ -56,7 +56,7 @@ def _show(audited: tuple[AuditedRoute, ...], failing: list[AuditedRoute], *, che
         print_line(line, style="bold" if route is None else "red" if route in failing else "")
     print_line()
     number = sum(not route.guarded for route in audited)
-    print_line(f"{len(audited)} route{'' if len(audited) == 1 else 's'}, {number} open to anybody.")
+    print_line(f"{len(audited)} route{'' if len(audited) == 1 else 's'}, {number} open.")
 
 
 def _row(route: AuditedRoute) -> tuple[str, str, str, str]:
@@ -81,7 +81,7 @@ def _as_dict(route: AuditedRoute, public: set[str], *, fails: bool | None) -> di
 
 @contextmanager
 def _stdout_to_stderr() -> Iterator[None]:
-    """Redirect standard output, which is for the result, to standard error; for subprocesses and C code too."""
+    """Redirect standard output to standard error, in subprocesses and C code, too."""
     saved = os.dup(1)
     try:
         _flush()
@@ -101,39 +101,58 @@ def _flush() -> None:
 
 
 def load(target: str, *, factory: bool, folder: Path) -> Any:
-    """Import an application; what it prints meanwhile goes to standard error.
+    """Import an application; its output meanwhile goes to standard error.
 
     Args:
-        target: `module:attribute`, where the attribute may have dots.
-        factory: Whether to call what is found.
-        folder: Where to look besides where Python does.
+        target: `module:attribute`; the attribute may contain dots.
+        factory: Whether the attribute is a function that returns the application.
+        folder: The folder to import from, before Python's own path.
 
     Raises:
-        CommandFailed: It can't be imported.
+        CommandFailed: If the application can't be imported.
     """
     module_name, colon, attribute = target.partition(":")
     if not module_name or not colon or not attribute:
-        raise CommandFailed(f"{target} is no MODULE:APP, such as shop.main:app", ExitCode.USAGE)
+        raise CommandFailed(f"{target} is not in the form MODULE:APP (example: shop.main:app)", ExitCode.USAGE)
     sys.path.insert(0, os.fspath(folder.resolve()))
     try:
         with _stdout_to_stderr():
-            found: Any = importlib.import_module(module_name)
+            app: Any = importlib.import_module(module_name)
             for name in attribute.split("."):
-                found = getattr(found, name)
-            found = found() if factory else found
+                app = getattr(app, name)
+            if factory:
+                app = _call_factory(target, app)
     except (ImportError, AttributeError, ConfigurationError) as error:
         raise CommandFailed(f"{target} can't be loaded: {type(error).__name__}: {error}") from None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - an application may raise anything while it is made
-        # Such as an error of its settings, whose text quotes a password.
+    except CommandFailed:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - an application may raise any exception
+        # The text of the error is not printed: that of a settings error may quote a password.
         raise CommandFailed(
-            f"{target} can't be loaded: it raises {type(error).__name__} at {_place(error)}; "
-            f"python -c 'import {module_name}' shows all of it"
+            f"{target} can't be loaded: {type(error).__name__} at {_location(error)}; run "
+            f"python -c 'import {module_name}' to see the traceback"
         ) from None
-    if inspect.isfunction(found) and not inspect.iscoroutinefunction(found):
-        raise CommandFailed(f"{target} is a function, and no application: add --factory if it makes one")
-    return found
+    if inspect.isfunction(app) and not inspect.iscoroutinefunction(app):
+        raise CommandFailed(f"{target} is a function, not an application: add --factory if it returns one")
+    return app
 
 
-def _place(error: BaseException) -> str:
+def _call_factory(target: str, factory: Any) -> Any:
+    try:
+        app = factory()
+    except TypeError as error:
+        if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+            raise  # from inside the factory
+        raise CommandFailed(
+            f"{target} can't be called without arguments ({error}): --factory requires a function without required "
+            "parameters; remove --factory if it is the application"
+        ) from None
+    if inspect.iscoroutine(app):
+        app.close()
+        raise CommandFailed(f"{target} is async: --factory requires a function that returns the application")
+    return app
+
+
+def _location(error: BaseException) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{frame.filename}:{frame.lineno}"

@@ -1,4 +1,4 @@
-"""`ory-guard routes`: what guards each route, and the check that none was forgotten."""
+"""`ory-guard routes`: the guards of each route, and the check for open routes."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ from ory_guard.fastapi import require, require_session
 app = FastAPI(openapi_url=None)
 
 @app.get("/open")
-def everybody(): ...
+def index(): ...
 
 @app.get("/me", dependencies=[Depends(require_session)])
 def me(): ...
@@ -28,6 +28,13 @@ app.mount("/files", app=lambda scope, receive, send: None)
 
 def make():
     return app
+
+def make_for(name): ...
+
+async def make_later(): ...
+
+def fail():
+    raise TypeError("hunter2")
 
 class Sites:
     shop = app
@@ -45,51 +52,48 @@ def shop(tmp_path: Path) -> Iterator[Path]:
 
 
 def routes(folder: Path, *arguments: object) -> CommandResult:
-    """Look at an application in a folder."""
+    """Call the command for an application in a folder."""
     return call("routes", *arguments, "--app-dir", folder)
 
 
-def test_every_route_is_told_with_what_guards_it(shop: Path) -> None:
-    """In columns, with what can't be looked into, and a count of those that anybody may call."""
-    ended = routes(shop, "shop:app")
+def test_prints_all_routes_and_their_guards(shop: Path) -> None:
+    result = routes(shop, "shop:app")
 
-    assert ended.code == 0
-    assert ended.out.splitlines() == [
+    assert result.code == 0
+    assert result.out.splitlines() == [
         "METHODS    PATH                GUARDED BY                      ENDPOINT",
-        "GET        /open               nothing                         shop:everybody",
+        "GET        /open               nothing                         shop:index",
         "GET        /me                 session                         shop:me",
         "WEBSOCKET  /live               nothing                         shop:live",
         "*          /files/{path:path}  nothing (can't be looked into)  shop:<lambda>",
         "",
-        "4 routes, 3 open to anybody.",
+        "4 routes, 3 open.",
     ]
 
 
-def test_a_check_fails_for_what_was_forgotten(shop: Path) -> None:
-    """Routes that are meant to be open are named by path, or by method and path."""
+def test_check_fails_for_open_routes_that_are_not_public(shop: Path) -> None:
+    """Public routes are named by path, or by method and path."""
     known = ("--public", "/open", "--public", "WEBSOCKET /live")
 
     assert routes(shop, "shop:app", "--check", *known).code == 1
     assert routes(shop, "shop:app", "--check", *known, "--public", "/files/{path:path}").code == 0
 
 
-def test_a_check_marks_the_routes_that_fail(shop: Path) -> None:
-    """In a column of its own."""
-    ended = routes(shop, "shop:app", "--check", "--public", "/open", "--public", "/files/{path:path}")
+def test_check_marks_failing_routes(shop: Path) -> None:
+    result = routes(shop, "shop:app", "--check", "--public", "/open", "--public", "/files/{path:path}")
 
-    assert [line.split()[0] for line in ended.out.splitlines()[:5]] == ["CHECK", "ok", "ok", "FAILS", "ok"]
-    told = json.loads(routes(shop, "shop:app", "--check", "--public", "/open", "--json").out)
-    assert [route["fails"] for route in told] == [False, False, True, True]
+    assert [line.split()[0] for line in result.out.splitlines()[:5]] == ["CHECK", "ok", "ok", "FAILS", "ok"]
+    document = json.loads(routes(shop, "shop:app", "--check", "--public", "/open", "--json").out)
+    assert [route["fails"] for route in document] == [False, False, True, True]
 
 
-def test_a_public_name_without_an_open_route_fails_the_check(shop: Path) -> None:
-    """As in `assert_guarded`; the name is shown."""
+def test_check_fails_for_public_name_without_open_route(shop: Path) -> None:
     open_routes = [argument for name in ("/open", "/live", "/files/{path:path}") for argument in ("--public", name)]
 
     for name in ("/typo", "/me"):
-        ended = routes(shop, "shop:app", "--check", "--json", *open_routes, "--public", name)
-        assert (ended.code, ended.error) == (1, f"--public {name}: no open route has this name\n")
-        assert len(json.loads(ended.out)) == 4
+        result = routes(shop, "shop:app", "--check", "--json", *open_routes, "--public", name)
+        assert (result.code, result.error) == (1, f"--public {name}: no open route has this name\n")
+        assert len(json.loads(result.out)) == 4
     assert routes(shop, "shop:app", *open_routes, "--public", "/typo").code == 0
 
 
@@ -107,36 +111,34 @@ def make():
 """
 
 
-def test_standard_output_is_one_document_whatever_the_application_prints(tmp_path: Path) -> None:
-    """What it prints while it is imported goes to standard error."""
+def test_output_of_the_application_goes_to_standard_error(tmp_path: Path) -> None:
     (tmp_path / "loud.py").write_text(LOUD)
     program = "from ory_guard.cli import main; main()"
     command = [sys.executable, "-c", program, "routes", "loud:make", "--factory", "--json"]
 
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
 
-    assert json.loads(ended.stdout) == []
+    assert json.loads(result.stdout) == []
     for source in ("print", "a descriptor", "a process", "the factory"):
-        assert f"from {source}" in ended.stderr
-    assert "buffered" in ended.stderr
+        assert f"from {source}" in result.stderr
+    assert "buffered" in result.stderr
 
 
-def test_standard_output_may_be_missing(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_works_without_standard_output(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`sys.__stdout__` is None in a process without one."""
     monkeypatch.setattr(sys, "__stdout__", None)
 
     assert routes(shop, "shop:app").code == 0
 
 
-def test_programs_get_json(shop: Path) -> None:
-    """Each route has what the columns have, and whether it was named as public."""
-    told = json.loads(routes(shop, "shop:app", "--public", "/open", "--json").out)
+def test_json_contains_all_columns_and_public(shop: Path) -> None:
+    document = json.loads(routes(shop, "shop:app", "--public", "/open", "--json").out)
 
-    assert told[0] == {
+    assert document[0] == {
         "path": "/open",
         "host": "",
         "methods": ["GET"],
-        "endpoint": "shop:everybody",
+        "endpoint": "shop:index",
         "guarded": False,
         "guards": "nothing",
         "public": True,
@@ -145,46 +147,57 @@ def test_programs_get_json(shop: Path) -> None:
 
 
 @pytest.mark.parametrize("target", [("shop:make", "--factory"), ("shop:Sites.shop",)], ids=["factory", "attribute"])
-def test_an_application_may_be_made_or_nested(shop: Path, target: tuple[str, ...]) -> None:
-    """As servers take it."""
-    assert "4 routes, 3 open to anybody." in routes(shop, *target).out
+def test_target_can_be_a_factory_or_a_nested_attribute(shop: Path, target: tuple[str, ...]) -> None:
+    assert "4 routes, 3 open." in routes(shop, *target).out
 
 
 @pytest.mark.parametrize("target", ["shop", ":app", "shop:"])
-def test_what_is_no_target_ends_with_2(shop: Path, target: str) -> None:
-    """With an example of what is."""
-    ended = routes(shop, target)
+def test_exits_with_2_for_a_malformed_target(shop: Path, target: str) -> None:
+    result = routes(shop, target)
 
-    assert (ended.code, ended.error) == (2, f"{target} is no MODULE:APP, such as shop.main:app\n")
+    assert result.code == 2
+    assert result.error == f"{target} is not in the form MODULE:APP (example: shop.main:app)\n"
 
 
-def test_what_can_not_be_imported_ends_with_3(shop: Path) -> None:
-    """With the reason in one line."""
-    missing = routes(shop, "shop:nothing")
-    elsewhere = routes(shop, "ship:app")
-    factory = routes(shop, "shop:make")
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("shop:nothing",), "shop:nothing can't be loaded: AttributeError: module 'shop' has no attribute"),
+        (("ship:app",), "ship:app can't be loaded: ModuleNotFoundError: No module named 'ship'\n"),
+        (("shop:make",), "shop:make is a function, not an application: add --factory if it returns one\n"),
+        (("shop:make_for", "--factory"), "shop:make_for can't be called without arguments (make_for() missing 1 "),
+        (("shop:app", "--factory"), "shop:app can't be called without arguments (FastAPI.__call__() missing 3 "),
+        (("shop:make_later", "--factory"), "shop:make_later is async: --factory requires a function"),
+        (("shop:__name__", "--factory"), "shop:__name__ can't be called without arguments ('str' object is not "),
+        (("shop:fail", "--factory"), "shop:fail can't be loaded: TypeError at "),
+    ],
+    ids=["attribute", "module", "function", "arguments", "application", "async", "not callable", "TypeError"],
+)
+def test_exits_with_3_and_one_sentence_if_the_application_cannot_be_loaded(
+    shop: Path, arguments: tuple[str, ...], error: str
+) -> None:
+    result = routes(shop, *arguments)
 
-    assert {missing.code, elsewhere.code, factory.code} == {3}
-    assert missing.error.startswith("shop:nothing can't be loaded: AttributeError: module 'shop' has no attribute")
-    assert elsewhere.error == "ship:app can't be loaded: ModuleNotFoundError: No module named 'ship'\n"
-    assert factory.error == "shop:make is a function, and no application: add --factory if it makes one\n"
+    assert (result.code, result.out) == (3, "")
+    assert result.error.startswith(error)
+    assert result.error.count("\n") == 1
+    assert "hunter2" not in result.error
 
 
 @pytest.mark.parametrize("line", ['raise ValueError("postgres://:hunter2@db")', "raise SystemExit(5)"])
-def test_an_application_that_fails_is_not_quoted(tmp_path: Path, line: str) -> None:
-    """The text of its error may hold a password; where to look is told."""
+def test_error_of_the_application_is_located_but_not_quoted(tmp_path: Path, line: str) -> None:
+    """The text of the error may contain a password."""
     (tmp_path / "broken.py").write_text(f"\n{line}\n")
 
-    ended = routes(tmp_path, "broken:app")
+    result = routes(tmp_path, "broken:app")
 
     sys.path.remove(str(tmp_path))
-    assert ended.code == 3
-    assert f"{tmp_path / 'broken.py'}:2" in ended.error
-    assert "hunter2" not in ended.error
+    assert result.code == 3
+    assert f"{tmp_path / 'broken.py'}:2" in result.error
+    assert "hunter2" not in result.error
 
 
-def test_a_guarded_application_is_told_in_the_singular(tmp_path: Path) -> None:
-    """One route is one route."""
+def test_summary_uses_singular_for_one_route(tmp_path: Path) -> None:
     (tmp_path / "tiny.py").write_text(
         "from starlette.routing import Route, Router\n"
         "from ory_guard.starlette.session_required import session_required\n"
@@ -192,9 +205,9 @@ def test_a_guarded_application_is_told_in_the_singular(tmp_path: Path) -> None:
         "app = Router([Route('/', page, methods=['POST'])])\n"
     )
 
-    ended = routes(tmp_path, "tiny:app", "--check")
+    result = routes(tmp_path, "tiny:app", "--check")
 
     sys.path.remove(str(tmp_path))
-    assert ended.code == 0
-    assert "POST     /     session     tiny:page" in ended.out
-    assert "1 route, 0 open to anybody." in ended.out
+    assert result.code == 0
+    assert "POST     /     session     tiny:page" in result.out
+    assert "1 route, 0 open." in result.out
