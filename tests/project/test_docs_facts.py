@@ -45,7 +45,7 @@ def test_every_file_that_is_named_is_there() -> None:
     named = {
         (page, path)
         for page, text in texts.items()
-        for path in re.findall(r"`((?:ory_guard|tests|docs|example_app|\.ci)/[\w./-]*)`", text)
+        for path in re.findall(r"`((?:ory_guard|tests|benchmarks|scripts|docs|example_app|\.ci)/[\w./-]*)`", text)
     }
 
     assert len(named) > 20

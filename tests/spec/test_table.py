@@ -102,7 +102,7 @@ def test_drift_requires_one_path() -> None:
 
     assert (good.returncode, good.stdout) == (0, "")
     assert bad.returncode == 1
-    assert "python tests/spec/drift.py path/to/api.json" in bad.stderr
+    assert "python scripts/drift.py path/to/api.json" in bad.stderr
 
 
 @pytest.mark.parametrize(

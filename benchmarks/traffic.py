@@ -26,7 +26,7 @@ TOKEN: Final = b"ory_st_ivZW9aFsL0lU9MavgfaxGEjqklcAozIZ"
 COOKIE: Final = b"MTc5NTMwMDc4M3x" + b"kVzRhS2JfQ2ptTnZ4VGhfUXBZ" * 16 + b"fLk2Zz9vQ0tYb3J2"
 
 _FRACTION: Final = re.compile(rb"(?<=\.)\d+(?=Z)")
-_RECORDINGS: Final = Path(__file__).parent.parent / "recordings"
+_RECORDINGS: Final = Path(__file__).parent.parent / "tests" / "recordings"
 _USER_AGENT: Final = (
     b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0 Safari/537"
 )

@@ -15,13 +15,12 @@ from typing import Final
 
 from support.redis_server import RedisServer
 from support.stub_kratos import IDENTITY_ID, SESSION_ID, session_body
+from workers.fleet import Fleet, Line
+from workers.kratos import CountingKratos
 
 from ory_guard.cache import StoredSession
 from ory_guard.redis import RedisSessionStore
 from ory_guard.redis.store import _GET, _PUT
-
-from .fleet import Fleet, Line
-from .kratos import CountingKratos
 
 __all__ = ["main"]
 

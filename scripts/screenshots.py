@@ -1,6 +1,6 @@
 """Take the pictures of the README and the documentation: the running demo, the doctor, and the built site.
 
-    python tests/screenshots.py
+    poe screenshots
 
 It needs Chromium (Debian package chromium), a built site (`poe docs`), and the port 4433. Nothing is retouched.
 """

@@ -18,7 +18,7 @@ from benchmarks.traffic import Headers
 __all__ = ["NAME", "rate"]
 
 _WRK: Final = shutil.which("wrk")
-NAME: Final = "wrk" if _WRK else "the generator in tests/benchmarks (wrk is not installed)"
+NAME: Final = "wrk" if _WRK else "the generator in benchmarks/ (wrk is not installed)"
 _CONNECTIONS: Final = 16
 
 
