@@ -76,7 +76,9 @@ class OrySessionMiddleware:
         if kind not in ("http", "websocket"):
             await self._live(scope, receive, send)
             return
-        self._routes.close_misread_routes(scope)
+        routes = self._routes
+        if routes.lists != routes.checked:
+            routes.close_misread_routes(scope)
         guard = self._guard or self._pick(scope)
         if guard is None:
             await MISDIRECTED_REQUEST(scope, receive, send)
@@ -137,6 +139,7 @@ class OrySessionMiddleware:
             kind = message["type"]
             if kind == "lifespan.startup.complete":
                 refuse_foreign(scope)  # each request gets this state
+                self._routes.expect_replaced_lists()
             started = started or kind.startswith("lifespan.startup.")
             if kind in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
                 # The server cancels what is still running once it has this message.

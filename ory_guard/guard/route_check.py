@@ -9,7 +9,6 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from operator import attrgetter
 from types import FunctionType, MemberDescriptorType, ModuleType
 from typing import Any, Final, NoReturn
 
@@ -20,7 +19,6 @@ from ory_guard.guard.guard import OryGuard
 __all__ = ["RouteCheck", "effective_routes"]
 
 _PARAMETERS: Final = ("path_params", "query_params", "header_params", "cookie_params", "body_params")
-_version_of: Final = attrgetter("_routes_version")
 _CONTAINERS: Final = (list, tuple, set, frozenset)
 _LARGEST_CONTAINER: Final = 1_000
 """Larger containers hold data, and no applications."""
@@ -31,12 +29,17 @@ class RouteCheck:
 
     Args:
         app: The application behind the middleware.
+
+    Attributes:
+        lists: The lists of routes that were found, which applications append to.
+        checked: Their content when they were checked. A difference calls for `close_misread_routes`.
     """
 
     def __init__(self, app: Any) -> None:
         self._app = app
-        self._checked: list[tuple[Any, list[Any], int | None]] = []
-        self._was_checked = False
+        self._routers: list[Any] = []
+        self.lists: list[list[Any]] = []
+        self.checked: list[list[Any]] | None = None
 
     def error(self, scope: Mapping[str, Any]) -> ConfigurationError | None:
         """Return an error that names every misread route, or None; the routes are closed, too.
@@ -47,17 +50,13 @@ class RouteCheck:
         return ConfigurationError("\n".join(dict.fromkeys(texts))) if texts else None
 
     def close_misread_routes(self, scope: Mapping[str, Any]) -> None:
-        """Let every misread route fail before anything else of it runs; the other routes go on working.
-
-        It runs on every request, so it does nothing while the routes are those that were checked.
-        """
-        for router, routes, version in self._checked:
-            if router.routes != routes or (version is not None and _version_of(router) != version):
-                break
-        else:
-            if self._was_checked:
-                return
+        """Let every misread route fail before anything else of it runs; the other routes go on working."""
         self._close(scope)
+
+    def expect_replaced_lists(self) -> None:
+        """Call for another check if an application assigned another list of routes to one of its routers."""
+        if [id(found) for found in _lists_of(self._routers)] != [id(known) for known in self.lists]:
+            self.checked = None
 
     def _close(self, scope: Mapping[str, Any]) -> list[str]:
         texts: list[str] = []
@@ -70,13 +69,9 @@ class RouteCheck:
         return texts
 
     def _faults(self, scope: Mapping[str, Any]) -> list[tuple[Any, str]]:
-        outermost, every = _routers(self._app, scope.get("app"))
-        # FastAPI increases the version when it drops what it derived from the routes of an included router.
-        versions = [getattr(router, "_routes_version", None) for router in every]
-        self._checked = [
-            (router, [*router.routes], version) for router, version in zip(every, versions, strict=True)
-        ]
-        self._was_checked = True
+        outermost, self._routers = _routers(self._app, scope.get("app"))
+        self.lists = list(_lists_of(self._routers))
+        self.checked = [[*routes] for routes in self.lists]
         routes = [route for router in outermost for route in effective_routes(router)]
         endpoints = [getattr(route, "endpoint", None) for route in routes]
         routed = [unwrap_partial(endpoint) for endpoint in endpoints if endpoint is not None]
@@ -106,6 +101,15 @@ class _Fail:
             ConfigurationError: Always.
         """
         raise ConfigurationError(self._text)
+
+
+def _lists_of(routers: list[Any]) -> Iterator[list[Any]]:
+    """Yield every list whose change adds a route, or has FastAPI derive the routes of an included router again."""
+    for router in routers:
+        yield router.routes
+        groups = getattr(router, "_low_priority_routes", None)  # of `app.frontend(...)`
+        if groups is not None:
+            yield from (groups, *(group.routes for group in groups))
 
 
 def _route_faults(route: Any, routed: list[Any]) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Misread routes are closed wherever the application keeps them, and nothing else is."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -208,9 +209,25 @@ def test_a_closed_route_stays_closed_when_files_are_added(tmp_path: Path) -> Non
     install(app, GUARD)
     client = TestClient(app, raise_server_exceptions=False)
 
+    for path in ("/files", "/more"):
+        assert client.get("/x").status_code == 500
+        router.frontend(path, directory=tmp_path)
     assert client.get("/x").status_code == 500
-    router.frontend("/files", directory=tmp_path)
-    assert client.get("/x").status_code == 500
+
+
+def test_a_list_of_routes_that_replaces_another_at_startup_is_checked() -> None:
+    """A startup handler may assign it."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.router.routes = [*app.router.routes, *misread().routes]
+        yield
+
+    app = FastAPI(lifespan=lifespan)
+    install(app, GUARD)
+
+    with TestClient(app) as client, pytest.raises(ConfigurationError, match=r"Depends\(OwnGate\)"):
+        client.get("/x")
 
 
 class RequirementOfBase:
