@@ -83,12 +83,9 @@ class OrySessionMiddleware:
         if guard is None:
             await MISDIRECTED_REQUEST(scope, receive, send)
             return
-        outer = scope.get(SCOPE_KEY)
-        if outer is not None:
-            if outer.guard is guard:
-                await self._app(scope, receive, send)
-                return
-            scope = {name: value for name, value in scope.items() if name != SCOPE_KEY}
+        if SCOPE_KEY in scope:
+            await self._handle_inside(guard, scope, receive, send)
+            return
         check = AuthContext(guard, scope)
         guard.look(scope, check)
         attach(scope, check, check.outcome or await guard.ask(check))
@@ -114,6 +111,12 @@ class OrySessionMiddleware:
             or state.get("auth") is not check.outcome
         ):
             report_replaced(scope)
+
+    async def _handle_inside(self, guard: OryGuard, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope[SCOPE_KEY].guard is guard:
+            await self._app(scope, receive, send)
+        else:
+            await self({name: value for name, value in scope.items() if name != SCOPE_KEY}, receive, send)
 
     def _pick(self, scope: Scope) -> OryGuard | None:
         if self._resolver is not None:
