@@ -8,14 +8,14 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import BaseModel, ValidationError
 
 from ory_guard.client.models.results import SessionsList, SessionsPage
-from ory_guard.kratos.session_parser import Answer
+from ory_guard.kratos.http import HTTPResponse
 
 __all__ = ["Decoder", "decode_none", "decode_sessions_page", "decode_text", "decoder_for", "model_decoder"]
 
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
-Decoder = Callable[[Answer], T]
+Decoder = Callable[[HTTPResponse], T]
 """Decodes a response, or raises a `ValueError` that names the problem and quotes nothing from the response."""
 
 _LINK: Final = re.compile(r'<([^<>]*)>\s*;\s*rel="?(next|prev)\b')
@@ -24,7 +24,7 @@ _LINK: Final = re.compile(r'<([^<>]*)>\s*;\s*rel="?(next|prev)\b')
 def model_decoder(model: type[ModelT]) -> Decoder[ModelT]:
     """Return a decoder of JSON bodies for a model."""
 
-    def decode(response: Answer) -> ModelT:
+    def decode(response: HTTPResponse) -> ModelT:
         if not response.is_json():
             raise ValueError("the response is not JSON; check that base_url is Kratos' public API")
         try:
@@ -37,16 +37,16 @@ def model_decoder(model: type[ModelT]) -> Decoder[ModelT]:
     return decode
 
 
-def decode_text(response: Answer) -> str:
+def decode_text(response: HTTPResponse) -> str:
     """Return the body as UTF-8 text."""
     return response.body.decode("utf-8", errors="replace")
 
 
-def decode_none(_response: Answer) -> None:
+def decode_none(_response: HTTPResponse) -> None:
     """Ignore the body: the status is the result."""
 
 
-def decode_sessions_page(response: Answer) -> SessionsPage:
+def decode_sessions_page(response: HTTPResponse) -> SessionsPage:
     """Return the sessions, the page tokens of the `Link` header (RFC 8288), and the total."""
     links = b",".join(value for name, value in response.headers if name == b"link").decode("latin-1")
     tokens = {relation: _page_token(target) for target, relation in _LINK.findall(links)}

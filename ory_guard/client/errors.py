@@ -26,7 +26,8 @@ from ory_guard.exceptions import (
     OryGuardError,
     SessionAlreadyAvailable,
 )
-from ory_guard.kratos.session_parser import Answer, retry_after_seconds
+from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.session_parser import retry_after_seconds
 
 __all__ = ["error_for"]
 
@@ -52,7 +53,7 @@ _ERROR_ID: Final = re.compile(r"[a-z0-9_]{1,64}")
 _STEP: Final[TypeAdapter[ContinueWith]] = TypeAdapter(ContinueWith, config=ConfigDict(defer_build=True))
 
 
-def error_for(operation: Operation, response: Answer) -> OryGuardError:
+def error_for(operation: Operation, response: HTTPResponse) -> OryGuardError:
     """Return the exception for a response outside 200-299."""
     name, status = operation.name, response.status
     if status == 429:
@@ -68,7 +69,7 @@ def error_for(operation: Operation, response: Answer) -> OryGuardError:
     return _api_error(operation, response, body)
 
 
-def _redirect_error(operation: Operation, response: Answer) -> OryGuardError:
+def _redirect_error(operation: Operation, response: HTTPResponse) -> OryGuardError:
     # Kratos redirects some submits of an expired flow to its replacement, although JSON was requested.
     flow_id = _replacement_flow(response)
     if response.status == 303 and operation.step == "update" and flow_id:
@@ -82,7 +83,7 @@ def _redirect_error(operation: Operation, response: Answer) -> OryGuardError:
     )
 
 
-def _replacement_flow(response: Answer) -> str | None:
+def _replacement_flow(response: HTTPResponse) -> str | None:
     try:
         location = urlsplit((response.header(b"location") or b"").decode("latin-1"))
     except ValueError:
@@ -92,7 +93,7 @@ def _replacement_flow(response: Answer) -> str | None:
     return next(iter(parse_qs(location.query).get("id", ())), None)
 
 
-def _invalid_flow(name: str, response: Answer, model: type[Flow]) -> OryGuardError:
+def _invalid_flow(name: str, response: HTTPResponse, model: type[Flow]) -> OryGuardError:
     try:
         flow = model.model_validate_json(response.body)
     except ValidationError:
@@ -101,7 +102,7 @@ def _invalid_flow(name: str, response: Answer, model: type[Flow]) -> OryGuardErr
     return FlowInvalid(message, flow=flow, set_cookies=set_cookie_values(response))
 
 
-def _api_error(operation: Operation, response: Answer, body: Mapping[str, Any]) -> OryGuardError:
+def _api_error(operation: Operation, response: HTTPResponse, body: Mapping[str, Any]) -> OryGuardError:
     error = _object(body.get("error"))
     details = _object(error.get("details"))
     error_id = _text(error.get("id"))
@@ -145,7 +146,7 @@ def _continue_with(items: Any) -> tuple[ContinueWith, ...]:
     return tuple(steps)
 
 
-def _decode_json(response: Answer) -> Any:
+def _decode_json(response: HTTPResponse) -> Any:
     if not response.is_json():
         return None
     try:

@@ -11,9 +11,9 @@ from ory_guard.client.operations.descriptor import ResponseView
 from ory_guard.client.operations.operation import Operation
 from ory_guard.client.operations.table import AllOperations
 from ory_guard.client.request_builder import Body, build_request
-from ory_guard.client.transport import Wire
+from ory_guard.client.transport import make_http_client, send_request
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.kratos.session_parser import Answer
+from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.urls import service_url
 
 __all__ = ["FrontendClient", "FrontendResponses"]
@@ -54,7 +54,7 @@ class FrontendClient(AllOperations):
             raise ConfigurationError(f"base_url {error}") from None
         if not timeout > 0:
             raise ConfigurationError(f"timeout must be a positive number of seconds (got {timeout!r})")
-        self._wire = Wire(transport, timeout=timeout, secure=self._base_url.startswith("https:"))
+        self._http = make_http_client(self._base_url, transport, timeout=timeout)
 
     @property
     def with_response(self) -> FrontendResponses:
@@ -90,13 +90,13 @@ class FrontendClient(AllOperations):
             if token is None or (page.total is not None and count >= page.total):
                 return
 
-    async def _send(self, operation: Operation, arguments: Mapping[str, Any], body: Body | None) -> Answer:
+    async def _send(self, operation: Operation, arguments: Mapping[str, Any], body: Body | None) -> HTTPResponse:
         request = build_request(self._base_url, operation, arguments, body)
-        return await self._wire.send(operation.name, request)
+        return await send_request(self._http, operation.name, request)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the next call opens new ones."""
-        await self._wire.aclose()
+        await self._http.aclose()
 
     async def __aenter__(self) -> Self:
         return self

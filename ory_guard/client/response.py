@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 import httpx2
 
-from ory_guard.kratos.session_parser import Answer
+from ory_guard.kratos.http import HTTPResponse
 
 __all__ = ["Response", "make_response", "set_cookie_values"]
 
@@ -30,11 +30,11 @@ class Response(Generic[T_co]):
     set_cookies: tuple[str, ...] = field(repr=False)
 
 
-def make_response(response: Answer, parsed: T) -> Response[T]:
+def make_response(response: HTTPResponse, parsed: T) -> Response[T]:
     """Return a `Response` from an HTTP response and its decoded body."""
     return Response(parsed, response.status, httpx2.Headers(response.headers), set_cookie_values(response))
 
 
-def set_cookie_values(response: Answer) -> tuple[str, ...]:
+def set_cookie_values(response: HTTPResponse) -> tuple[str, ...]:
     """Return the values of a response's `Set-Cookie` headers."""
     return tuple(value.decode("latin-1") for name, value in response.headers if name == b"set-cookie")

@@ -20,7 +20,7 @@ from ory_guard.guard.csrf import SAFE_METHODS, Gate
 from ory_guard.guard.jwt import TokenVerifierProtocol
 from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.settings import GuardSettings
-from ory_guard.kratos.whoami import Transport
+from ory_guard.kratos.http import Transport
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential, CredentialKind, Header, InvalidCredential
 from ory_guard.models.outcomes import Anonymous, Authenticated, Outcome, Rejected, SessionAuth, Source, Unavailable

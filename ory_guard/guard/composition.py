@@ -10,8 +10,9 @@ from ory_guard.events import Listeners
 from ory_guard.guard.jwt import JWTAuthenticator, TokenVerifierProtocol
 from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.settings import GuardSettings
+from ory_guard.kratos.http import Transport
 from ory_guard.kratos.session_parser import SessionParser
-from ory_guard.kratos.whoami import Transport, WhoamiClient
+from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
 

@@ -24,7 +24,7 @@ from ory_guard.guard.requirements import AssuranceLevel, Condition, Requirement
 from ory_guard.guard.responses.redirects import login_url, safe_return_to
 from ory_guard.guard.settings import GuardSettings, checked_settings
 from ory_guard.guard.watch import Watch, Watches
-from ory_guard.kratos.whoami import Transport
+from ory_guard.kratos.http import Transport
 from ory_guard.models.clock import Clock, SystemClock
 from ory_guard.models.ids import id_spellings
 from ory_guard.models.outcomes import Outcome

@@ -14,8 +14,9 @@ from ory_guard.cache.single_flight import CHECK_ABORTED, CheckResult, InFlight, 
 from ory_guard.events import BreakerChanged, CheckFailed, CheckShared, Listeners, WhoamiAnswered, notify
 from ory_guard.guard.jwt import JWTAuthenticator
 from ory_guard.kratos.circuit_breaker import BreakerState, CircuitBreaker
+from ory_guard.kratos.http import PoolTimeout, ResponseTooLarge
 from ory_guard.kratos.session_parser import ParsedSession, SessionParser
-from ory_guard.kratos.whoami import PoolTimeout, ResponseTooLarge, WhoamiClient
+from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
 from ory_guard.models.outcomes import Authenticated, Outcome, Unavailable, UnavailableReason
@@ -150,7 +151,7 @@ class SessionChecker:
     ) -> tuple[ParsedSession, int | None]:
         self.asked += 1
         try:
-            answer = await self._upstream.whoami(credential, no_cache=no_cache)
+            answer = await self._upstream.get(credential, no_cache=no_cache)
         except TimeoutError:
             return _unavailable("timeout", "no answer in time"), None
         except PoolTimeout:

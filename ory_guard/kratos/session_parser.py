@@ -13,38 +13,18 @@ from typing import Any, Final, NamedTuple, cast
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from ory_guard.kratos.http import HTTPResponse
 from ory_guard.models.credential import Credential
 from ory_guard.models.frozen import refuse_mutable_model
 from ory_guard.models.outcomes import Authenticated, CacheableOutcome, Rejected, SecondFactorRequired, Unavailable
 from ory_guard.models.session import Session
 
-__all__ = ["Answer", "ParsedSession", "SessionParser", "retry_after_seconds"]
+__all__ = ["ParsedSession", "SessionParser", "retry_after_seconds"]
 
 _log = logging.getLogger("ory_guard")
 
 LONGEST_RETRY_AFTER: Final = 60
 _GREATEST_SHORTENING: Final = 0.05
-
-
-class Answer(NamedTuple):
-    """An HTTP answer, read whole; header names are in lower case."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-
-    def header(self, name: bytes) -> bytes | None:
-        """Return the first value of a header, or None."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
-
-    def is_json(self) -> bool:
-        """Tell whether the body says that it is JSON, and is not encoded."""
-        media_type = (self.header(b"content-type") or b"").partition(b";")[0].strip().lower()
-        encoding = (self.header(b"content-encoding") or b"identity").strip().lower()
-        return media_type == b"application/json" and encoding == b"identity"
 
 
 class ParsedSession(NamedTuple):
@@ -90,7 +70,7 @@ class SessionParser:
         self._draw = draw
         self._session_model: type[Session[Any]] = Session if traits is None else _typed(traits)
 
-    def read(self, answer: Answer, credential: Credential, now: float) -> ParsedSession:
+    def read(self, answer: HTTPResponse, credential: Credential, now: float) -> ParsedSession:
         """Return what the answer to this credential means at the wall-clock time `now`."""
         if answer.status == 200:
             return self._read_session(answer, credential, now)
@@ -111,7 +91,7 @@ class SessionParser:
         )
         return ParsedSession(Unavailable("protocol"))
 
-    def _read_session(self, answer: Answer, credential: Credential, now: float) -> ParsedSession:
+    def _read_session(self, answer: HTTPResponse, credential: Credential, now: float) -> ParsedSession:
         if not answer.is_json():
             return _nonsense("the body is not plain JSON")
         try:
@@ -150,7 +130,7 @@ class SessionParser:
     def _is_live(self, session: Session[Any], left: float) -> bool:
         return session.active and session.identity.state != "inactive" and left >= -self._clock_skew
 
-    def _read_forbidden(self, answer: Answer, credential: Credential) -> ParsedSession:
+    def _read_forbidden(self, answer: HTTPResponse, credential: Credential) -> ParsedSession:
         error_id = _error_of(answer).get("id")
         if error_id in ("session_aal2_required", "session_aal2_enrollment_required"):
             enrolled = error_id == "session_aal2_required"
@@ -177,7 +157,7 @@ def _nonsense(what: str) -> ParsedSession:
     return ParsedSession(Unavailable("protocol"))
 
 
-def _error_of(answer: Answer) -> dict[str, Any]:
+def _error_of(answer: HTTPResponse) -> dict[str, Any]:
     if not answer.is_json():
         return {}
     try:
@@ -187,7 +167,7 @@ def _error_of(answer: Answer) -> dict[str, Any]:
     return error if isinstance(error, dict) else {}
 
 
-def _cache_for(answer: Answer, otherwise: float) -> float:
+def _cache_for(answer: HTTPResponse, otherwise: float) -> float:
     sent = answer.header(b"ory-session-cache-for")
     if sent is None:
         return otherwise

@@ -15,7 +15,7 @@ from support.socket_kratos import hang_up, listening
 
 from ory_guard.cli.doctor import CHECKS, Finding
 from ory_guard.cli.doctor.context import json_object
-from ory_guard.kratos.session_parser import Answer
+from ory_guard.kratos.http import HTTPResponse
 from ory_guard.testing import FakeKratos, Fault, ManualClock
 
 
@@ -72,8 +72,8 @@ def test_aal1_session_of_user_with_two_factors_causes_no_problem(tmp_path: Path)
 def test_json_object_is_empty_for_other_bodies() -> None:
     headers = [(b"content-type", b"application/json")]
 
-    assert json_object(Answer(200, headers, b"[" * 100_000)) == {}
-    assert json_object(Answer(200, [], b"{}")) == {}
+    assert json_object(HTTPResponse(200, headers, b"[" * 100_000)) == {}
+    assert json_object(HTTPResponse(200, [], b"{}")) == {}
 
 
 async def reach(url: str) -> Finding:

@@ -7,25 +7,25 @@ import pytest
 from support.adapters import parser_of
 
 from ory_guard import GuardSettings
-from ory_guard.kratos.session_parser import Answer
+from ory_guard.kratos.http import HTTPResponse
 from ory_guard.models.credential import Credential
 
 NOW = 1_795_300_785.0
 TOKEN = Credential("x_session_token", b"", b"ory_st_a")
 
 
-def ttl_of(answer: Answer, draw: float) -> float:
+def ttl_of(answer: HTTPResponse, draw: float) -> float:
     """Return the ttl that the reader gives when its source of chance draws this number."""
     settings = GuardSettings(kratos_public_url="http://127.0.0.1:4433", credentials=("x_session_token",))
     return parser_of(settings, None, lambda: draw).read(answer, TOKEN, NOW).ttl
 
 
-def answer(*headers: tuple[bytes, bytes], expires_in: float = 3_600, status: int = 200) -> Answer:
+def answer(*headers: tuple[bytes, bytes], expires_in: float = 3_600, status: int = 200) -> HTTPResponse:
     """Return whoami's answer with a session that ends in so many seconds, or with a refusal."""
     expires_at = datetime.fromtimestamp(NOW, UTC) + timedelta(seconds=expires_in)
     session = {"id": "s", "active": True, "expires_at": expires_at.isoformat(), "identity": {"id": "i"}}
     body = session if status == 200 else {"error": {"code": status}}
-    return Answer(status, [(b"content-type", b"application/json"), *headers], json.dumps(body).encode())
+    return HTTPResponse(status, [(b"content-type", b"application/json"), *headers], json.dumps(body).encode())
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from support.adapters import parser_of
 from support.stub_kratos import NOW, Told, moment, refused, session_body, settings_of, signed_in
 
 from ory_guard import Authenticated, Rejected, SecondFactorRequired, Unavailable
-from ory_guard.kratos.session_parser import Answer, ParsedSession, retry_after_seconds
+from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.session_parser import ParsedSession, retry_after_seconds
 from ory_guard.models.credential import Credential
 from ory_guard.models.frozen import FrozenDict
 
@@ -20,10 +21,10 @@ TOKEN = Credential("x_session_token", b"", b"ory_st_secret")
 COOKIE = Credential("cookie", b"ory_kratos_session", b"MTc5")
 
 
-def answer_of(told: Told) -> Answer:
+def answer_of(told: Told) -> HTTPResponse:
     """Return the stub's answer as the reader gets it."""
     headers = [(name.encode(), value.encode()) for name, value in told.headers]
-    return Answer(told.status, headers, told.raw)
+    return HTTPResponse(told.status, headers, told.raw)
 
 
 def read(told: Told, credential: Credential = TOKEN, **changes: Any) -> ParsedSession:
@@ -239,7 +240,7 @@ def test_a_refusal_hands_on_no_cookie() -> None:
 )
 def test_no_answer_raises(status: int, kind: bytes, body: bytes, headers: dict[bytes, bytes]) -> None:
     """Whatever the other side sends comes to an outcome, and random bytes never to a session."""
-    answer = Answer(status, [(b"content-type", kind), *headers.items()], body)
+    answer = HTTPResponse(status, [(b"content-type", kind), *headers.items()], body)
 
     reading = parser_of(settings_of(), None).read(answer, COOKIE, NOW.timestamp())
 
@@ -305,6 +306,6 @@ def test_a_status_that_kratos_never_sends_hints_at_the_address(caplog: pytest.Lo
 
 def test_an_answers_first_header_counts() -> None:
     """Names are in lower case already."""
-    answer = Answer(200, [(b"a", b"1"), (b"a", b"2")], json.dumps({}).encode())
+    answer = HTTPResponse(200, [(b"a", b"1"), (b"a", b"2")], json.dumps({}).encode())
 
     assert (answer.header(b"a"), answer.header(b"b"), answer.is_json()) == (b"1", None, False)

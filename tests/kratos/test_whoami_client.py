@@ -21,8 +21,8 @@ from support.memory_store import SOON
 from support.socket_kratos import SESSION, SocketKratos, break_off, drip, flood, hang_up, http, listening, silence
 from support.stub_kratos import COOKIE, KRATOS, StubKratos, Told, settings_of, signed_in
 
-from ory_guard.kratos.session_parser import Answer
-from ory_guard.kratos.whoami import PoolTimeout, ResponseTooLarge, WhoamiClient
+from ory_guard.kratos.http import HTTPResponse, PoolTimeout, ResponseTooLarge, _tls_context
+from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.credential import Credential
 
 pytestmark = pytest.mark.anyio
@@ -38,9 +38,9 @@ def upstream_of(kratos: SocketKratos | StubKratos, **changes: Any) -> WhoamiClie
     return whoami_client_of(settings_of(**changes), kratos)
 
 
-async def whoami(upstream: WhoamiClient, credential: Credential = TOKEN, *, no_cache: bool = False) -> Answer:
+async def whoami(upstream: WhoamiClient, credential: Credential = TOKEN, *, no_cache: bool = False) -> HTTPResponse:
     """Ask."""
-    return await upstream.whoami(credential, no_cache=no_cache)
+    return await upstream.get(credential, no_cache=no_cache)
 
 
 async def test_one_get_leaves_with_one_credential() -> None:
@@ -157,7 +157,7 @@ async def test_the_deadline_is_for_the_whole_answer(reply: Any) -> None:
             await whoami(upstream)
 
         assert asyncio.get_running_loop().time() - started < SOON
-        upstream._timeout = 60
+        upstream._http.timeout = 60
         assert (await whoami(upstream)).status == 200
         assert kratos.connections == 2
         await upstream.aclose()
@@ -236,7 +236,7 @@ async def test_who_finds_no_slot_in_time_is_told_so() -> None:
     """The deadline holds for waiting too, and it is no fault of Kratos."""
     kratos = StubKratos(signed_in())
     upstream = upstream_of(kratos, max_upstream_concurrency=1, timeout=0.05)
-    slots = (await upstream._connections.get()).slots
+    slots = (await upstream._http._pools.get()).semaphore
     await slots.acquire()
 
     with pytest.raises(PoolTimeout):
@@ -280,6 +280,7 @@ async def test_the_certificates_are_loaded_once_and_only_for_https(monkeypatch: 
         return loaded[-1]
 
     monkeypatch.setattr(httpx2, "create_ssl_context", counting)
+    _tls_context.cache_clear()
 
     whoami_client_of(settings_of(), None)
     assert loaded == []

@@ -80,11 +80,11 @@ class Bench:
     async def is_settled(self, slots: int) -> None:
         """Wait until no check is under way, and find every connection and every slot given back."""
         checks = self.guard._lookup.checks
-        flights, connection = checks._flights.current(), checks._upstream._connections.current()
+        flights, connection = checks._flights.current(), checks._upstream._http._pools.current()
         await eventually(lambda: flights is None or not flights._running)
         assert flights is None or not (flights._running or flights._joinable)
         if connection is not None:
-            assert connection.slots._value == slots
+            assert connection.semaphore._value == slots
             assert isinstance(connection.transport, AsyncHTTPTransport)
             assert "Requests: 0 active, 0 queued" in repr(connection.transport._pool)
 

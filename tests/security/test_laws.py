@@ -25,7 +25,7 @@ from ory_guard import (
 )
 from ory_guard.guard.credentials import CredentialExtractor
 from ory_guard.guard.responses.redirects import safe_return_to
-from ory_guard.kratos.session_parser import Answer
+from ory_guard.kratos.http import HTTPResponse
 from ory_guard.models.credential import Credential
 
 from .harness import Reply, Request, call
@@ -300,7 +300,7 @@ def test_reading_an_answer_never_raises(
     credential = Credential("cookie", b"ory_kratos_session", b"ck-A")
     now = datetime.now(UTC).timestamp()
     reading = parser_of(SETTINGS, None).read(
-        Answer(status, [*headers, (b"content-type", b"application/json")], body), credential, now
+        HTTPResponse(status, [*headers, (b"content-type", b"application/json")], body), credential, now
     )
 
     outcome = reading.outcome
@@ -328,5 +328,5 @@ def test_any_bytes_are_an_outcome(
     tried["property examples"] += 1
     credential = Credential("x_session_token", b"", b"tok-A")
     for kind in ([], [(b"content-type", b"application/json")]):
-        reading = parser_of(SETTINGS, None).read(Answer(status, [*headers, *kind], body), credential, 0.0)
+        reading = parser_of(SETTINGS, None).read(HTTPResponse(status, [*headers, *kind], body), credential, 0.0)
         assert not isinstance(reading.outcome, Authenticated)

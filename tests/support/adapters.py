@@ -5,8 +5,9 @@ from random import random
 from typing import Any
 
 from ory_guard import GuardSettings
+from ory_guard.kratos.http import Transport
 from ory_guard.kratos.session_parser import SessionParser
-from ory_guard.kratos.whoami import Transport, WhoamiClient
+from ory_guard.kratos.whoami import WhoamiClient
 
 __all__ = ["parser_of", "whoami_client_of"]
 

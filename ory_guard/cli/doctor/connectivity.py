@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ory_guard.cli.doctor.context import DoctorContext, Finding, error_object, ok, problem, text_header
 from ory_guard.exceptions import KratosUnavailable
-from ory_guard.kratos.session_parser import Answer
+from ory_guard.kratos.http import HTTPResponse
 
 __all__ = ["check_reach"]
 
@@ -29,7 +29,7 @@ async def check_reach(context: DoctorContext) -> list[Finding]:
     return [ok(f"Kratos responds at {context.kratos.url} in {seconds * 1_000:.0f} ms")]
 
 
-async def _diagnose_response(context: DoctorContext, response: Answer) -> Finding:
+async def _diagnose_response(context: DoctorContext, response: HTTPResponse) -> Finding:
     url = context.kratos.url
     if response.status == 200:
         return problem(

@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import httpx2
-
 from ory_guard.cli.credential_input import Header
-from ory_guard.client.transport import Wire
+from ory_guard.client.transport import make_http_client, send_request
 from ory_guard.guard.settings import GuardSettings
-from ory_guard.kratos.session_parser import Answer
+from ory_guard.kratos.http import URL, HTTPResponse, Transport, get_request
 from ory_guard.models import Clock, SystemClock
 
 __all__ = [
@@ -31,7 +29,6 @@ __all__ = [
 
 Level = Literal["ok", "notice", "problem", "skipped"]
 
-_JSON: Final[Header] = (b"accept", b"application/json")
 _SECOND_FACTOR_IDS: Final = ("session_aal2_required", "session_aal2_enrollment_required")
 
 
@@ -85,26 +82,25 @@ class Probe:
         responses: All responses so far.
     """
 
-    def __init__(self, url: str, transport: httpx2.AsyncBaseTransport | None = None, *, timeout: float) -> None:
+    def __init__(self, url: str, transport: Transport | None = None, *, timeout: float) -> None:
         self.url = url
-        self.responses: list[Answer] = []
-        self._transport = Wire(transport, timeout=timeout, secure=url.startswith("https:"))
+        self.responses: list[HTTPResponse] = []
+        self._http = make_http_client(url, transport, timeout=timeout)
 
-    async def get(self, path: str, *headers: Header, **query: str) -> Answer:
+    async def get(self, path: str, *headers: Header, **query: str) -> HTTPResponse:
         """Return the response to a GET request that accepts JSON.
 
         Raises:
             KratosUnavailable: If no response is received.
         """
-        url = httpx2.URL(self.url + path, params=query) if query else httpx2.URL(self.url + path)
-        own = [(b"host", url.netloc), _JSON, (b"accept-encoding", b"identity"), (b"user-agent", b"ory-guard")]
-        response = await self._transport.send(path, httpx2.Request("GET", url, headers=[*own, *headers]))
+        url = URL(self.url + path, params=query) if query else URL(self.url + path)
+        response = await send_request(self._http, path, get_request(url, *headers))
         self.responses.append(response)
         return response
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._transport.aclose()
+        await self._http.aclose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +130,7 @@ class DoctorContext:
     on_progress: Callable[[str], None] = lambda _: None
 
 
-def json_object(response: Answer) -> dict[str, Any]:
+def json_object(response: HTTPResponse) -> dict[str, Any]:
     """Return the JSON object in a response, or an empty dict without one."""
     try:
         document = json.loads(response.body) if response.is_json() else {}
@@ -143,17 +139,17 @@ def json_object(response: Answer) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def error_object(response: Answer) -> dict[str, Any]:
+def error_object(response: HTTPResponse) -> dict[str, Any]:
     """Return the `error` in a response, or an empty dict without one."""
     error = json_object(response).get("error")
     return error if isinstance(error, dict) else {}
 
 
-def lacks_second_factor(response: Answer) -> bool:
+def lacks_second_factor(response: HTTPResponse) -> bool:
     """Return whether whoami knows the session, but returns it only after a second factor."""
     return error_object(response).get("id") in _SECOND_FACTOR_IDS
 
 
-def text_header(response: Answer, name: str) -> str:
+def text_header(response: HTTPResponse, name: str) -> str:
     """Return the first value of a header, or an empty string without one."""
     return (response.header(name.encode()) or b"").decode("latin-1")

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from ory_guard.cli.doctor.context import DoctorContext, Finding, notice, ok, problem, skipped
-from ory_guard.kratos.session_parser import Answer
+from ory_guard.kratos.http import HTTPResponse
 
 __all__ = ["check_cookie_domain", "check_same_site"]
 
@@ -117,7 +117,7 @@ def _check_flags(cookie: _Cookie, app: _Location) -> Iterator[Finding]:
         )
 
 
-def _first_cookie(response: Answer) -> _Cookie | None:
+def _first_cookie(response: HTTPResponse) -> _Cookie | None:
     lines = [value.decode("latin-1") for name, value in response.headers if name == b"set-cookie"]
     if not lines:
         return None

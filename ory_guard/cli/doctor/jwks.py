@@ -14,7 +14,7 @@ from ory_guard.cli.doctor.context import (
     skipped,
 )
 from ory_guard.cli.doctor.session import find_session
-from ory_guard.kratos.fetch import Document
+from ory_guard.kratos.http import Document
 
 __all__ = ["check_jwks"]
 

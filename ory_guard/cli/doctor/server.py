@@ -16,7 +16,7 @@ from ory_guard.cli.doctor.context import (
     text_header,
 )
 from ory_guard.cli.doctor.session import find_session
-from ory_guard.kratos.session_parser import Answer
+from ory_guard.kratos.http import HTTPResponse
 
 __all__ = ["check_caching", "check_clock", "check_rate_limit", "check_version"]
 
@@ -105,7 +105,7 @@ async def check_caching(context: DoctorContext) -> list[Finding]:
     return [ok(f"sessions are cached for cache_ttl, {ttl:g} s; Kratos allows {seconds} s")]
 
 
-def _cache_hit_headers(response: Answer) -> list[str]:
+def _cache_hit_headers(response: HTTPResponse) -> list[str]:
     counts = [name for name in ("age", "x-cache-hits") if text_header(response, name) not in ("", "0")]
     return counts + [
         name for name in ("x-cache", "cf-cache-status") if "hit" in text_header(response, name).lower()

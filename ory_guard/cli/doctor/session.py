@@ -14,7 +14,7 @@ from ory_guard.cli.doctor.context import (
     problem,
     skipped,
 )
-from ory_guard.kratos.session_parser import Answer
+from ory_guard.kratos.http import HTTPResponse
 
 __all__ = ["check_cookie_name", "check_required_aal", "find_session"]
 
@@ -120,7 +120,7 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _offers_second_factor(response: Answer) -> bool:
+def _offers_second_factor(response: HTTPResponse) -> bool:
     ui: Any = json_object(response).get("ui")
     nodes = ui.get("nodes") if isinstance(ui, dict) else None
     groups = {node.get("group") for node in nodes if isinstance(node, dict)} if isinstance(nodes, list) else set()

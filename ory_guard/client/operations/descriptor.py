@@ -19,7 +19,7 @@ from ory_guard.client.operations.operation import Method, Operation, Step
 from ory_guard.client.request_builder import Body
 from ory_guard.client.response import Response, make_response
 from ory_guard.exceptions import KratosProtocolError
-from ory_guard.kratos.session_parser import Answer
+from ory_guard.kratos.http import HTTPResponse
 
 __all__ = ["OperationMethod", "Operations", "ResponseView", "operation"]
 
@@ -34,7 +34,7 @@ class Operations(ABC):
     """An object with methods for operations."""
 
     @abstractmethod
-    async def _send(self, operation: Operation, arguments: Mapping[str, Any], body: Body | None) -> Answer:
+    async def _send(self, operation: Operation, arguments: Mapping[str, Any], body: Body | None) -> HTTPResponse:
         """Send an operation's request and return the response, whatever its status."""
 
 
@@ -44,7 +44,7 @@ class ResponseView(Operations):
     def __init__(self, client: Operations) -> None:
         self._client = client
 
-    async def _send(self, operation: Operation, arguments: Mapping[str, Any], body: Body | None) -> Answer:
+    async def _send(self, operation: Operation, arguments: Mapping[str, Any], body: Body | None) -> HTTPResponse:
         return await self._client._send(operation, arguments, body)  # noqa: SLF001 - a view of the same object
 
 

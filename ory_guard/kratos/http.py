@@ -1,0 +1,280 @@
+"""HTTP requests with one deadline, a size limit, and connections that belong to the running event loop.
+
+This module uses the transport of httpx2, not its client. A client has a cookie jar, and a shared cookie jar logs in
+one user as another; a client also follows redirects and reads proxies from the environment.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+import httpx2
+
+from ory_guard._event_loop import LoopLocal
+from ory_guard.kratos.log_filter import suppress_header_logs
+from ory_guard.kratos.urls import origin_of
+
+__all__ = [
+    "URL",
+    "Document",
+    "HTTPClient",
+    "HTTPResponse",
+    "Header",
+    "InvalidResponse",
+    "PoolTimeout",
+    "Request",
+    "ResponseTooLarge",
+    "Transport",
+    "get_request",
+]
+
+Header = tuple[bytes, bytes]
+Request = httpx2.Request
+Transport = httpx2.AsyncBaseTransport
+URL = httpx2.URL
+
+_EMPTY_BODY: Final = httpx2.ByteStream(b"")
+_HEADERS: Final[tuple[Header, ...]] = (
+    (b"Accept", b"application/json"),
+    (b"Accept-Encoding", b"identity"),
+    (b"User-Agent", b"ory-guard"),
+)
+_MAX_DOCUMENT_BYTES: Final = 262_144
+
+
+class InvalidResponse(ValueError):
+    """The response cannot be read. The message does not contain any part of it."""
+
+
+class ResponseTooLarge(InvalidResponse):
+    """The body, or its `Content-Length`, is larger than the limit."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the response is larger than {limit} bytes")
+
+
+class PoolTimeout(Exception):
+    """The deadline passed before one of the concurrent requests ended."""
+
+
+class HTTPResponse(NamedTuple):
+    """A complete HTTP response. Header names are in lower case."""
+
+    status: int
+    headers: list[Header]
+    body: bytes
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the first value of a header, or None."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    def is_encoded(self) -> bool:
+        """Return whether the body has a content encoding, such as gzip."""
+        return any(
+            name == b"content-encoding" and value.strip().lower() not in (b"", b"identity")
+            for name, value in self.headers
+        )
+
+    def is_json(self) -> bool:
+        """Return whether the content type is JSON, without a content encoding."""
+        media_type = (self.header(b"content-type") or b"").partition(b";")[0].strip().lower()
+        return media_type == b"application/json" and not self.is_encoded()
+
+
+def get_request(url: URL, *headers: Header) -> Request:
+    """Return a GET request for JSON. It has no headers besides the common ones and `headers`."""
+    all_headers = [(b"Host", url.netloc), *_HEADERS, *headers]
+    return Request("GET", url, headers=all_headers, stream=_EMPTY_BODY)
+
+
+class HTTPClient:
+    """Sends requests to one server.
+
+    Args:
+        base_url: The URL of the server. Certificates are loaded only if it starts with `https:`.
+        timeout: Seconds for a whole request, from waiting for a connection to the last byte of the response.
+        max_response_bytes: The maximum size of a body.
+        max_concurrency: The maximum number of concurrent requests per event loop.
+        keep_alive: Whether connections are reused.
+        transport: A transport to use instead of the client's own connection pool. The client does not close it.
+
+    Attributes:
+        timeout: Seconds for a whole request.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout: float,
+        max_response_bytes: int,
+        max_concurrency: int = 100,
+        keep_alive: bool = True,
+        transport: Transport | None = None,
+    ) -> None:
+        self.timeout = timeout
+        self._max_response_bytes = max_response_bytes
+        if transport is None:
+            open_transport = _transport_factory(base_url, max_concurrency, keep_alive=keep_alive)
+            self._pools = LoopLocal(lambda: _Pool(open_transport(), max_concurrency, owned=True), _Pool.aclose)
+        else:
+            self._pools = LoopLocal(lambda: _Pool(transport, max_concurrency, owned=False), _Pool.aclose)
+
+    async def send(self, request: Request, *, retry: bool = False) -> HTTPResponse:
+        """Send a request and read the whole response.
+
+        Args:
+            request: The request.
+            retry: Whether to send the request once more, before the same deadline, if the server closed a reused
+                connection without a response (RFC 9110, section 9.2.2). Only for idempotent requests.
+
+        Raises:
+            TimeoutError: If the response is not complete before the deadline.
+            PoolTimeout: If the deadline passes while `max_concurrency` other requests are in progress.
+            ResponseTooLarge: If the body is larger than `max_response_bytes`.
+            InvalidResponse: If the transport is not asynchronous.
+            Exception: Any error of the transport. Its text may contain the request.
+        """
+        acquired = False
+        try:
+            async with asyncio.timeout(self.timeout):
+                pool = self._pools.current() or await self._pools.get()
+                async with pool.semaphore:
+                    acquired = True
+                    with suppress_header_logs():
+                        if retry:
+                            return await self._exchange_with_retry(pool.transport, request)
+                        return await self._exchange(pool.transport, request)
+        except TimeoutError:
+            if not acquired:
+                raise PoolTimeout from None
+            raise
+
+    async def _exchange_with_retry(self, transport: Transport, request: Request) -> HTTPResponse:
+        request.extensions["trace"] = trace = _Trace()
+        try:
+            return await self._exchange(transport, request)
+        except httpx2.TransportError:
+            # The server may close an idle connection at the moment of its reuse.
+            if not trace.is_safe_to_retry():
+                raise
+        return await self._exchange(transport, request)
+
+    async def _exchange(self, transport: Transport, request: Request) -> HTTPResponse:
+        response = await transport.handle_async_request(request)
+        stream = response.stream
+        if not isinstance(stream, httpx2.AsyncByteStream):
+            raise InvalidResponse("the transport is not asynchronous; use an httpx2.AsyncBaseTransport")
+        try:
+            headers = [(name.lower(), value) for name, value in response.headers.raw]
+            # `response.headers` would decode all headers to find one.
+            content_length = int(dict(headers).get(b"content-length", 0))
+            return HTTPResponse(response.status_code, headers, await self._read(stream, content_length))
+        finally:
+            await stream.aclose()
+
+    async def _read(self, stream: httpx2.AsyncByteStream, content_length: int) -> bytes:
+        limit = self._max_response_bytes
+        if content_length > limit:
+            raise ResponseTooLarge(limit)
+        parts: list[bytes] = []
+        size = 0
+        async for part in stream:
+            size += len(part)
+            if size > limit:
+                raise ResponseTooLarge(limit)
+            parts.append(part)
+        return b"".join(parts)
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop. The next request opens new ones."""
+        await self._pools.aclose()
+
+
+class Document:
+    """A small JSON document at a URL, such as a JWKS.
+
+    Args:
+        url: The absolute http(s) URL.
+        timeout: Seconds for one request.
+        transport: A transport to use instead of new connections. The document does not close it.
+
+    Raises:
+        ValueError: If `url` is not an absolute http(s) URL.
+    """
+
+    def __init__(self, url: str, *, timeout: float, transport: Transport | None = None) -> None:
+        origin_of(url)
+        self._url = URL(url)
+        self._http = HTTPClient(
+            url, timeout=timeout, max_response_bytes=_MAX_DOCUMENT_BYTES, keep_alive=False, transport=transport
+        )
+
+    async def fetch(self) -> bytes:
+        """Return the document.
+
+        Raises:
+            TimeoutError: If the response is not complete before the deadline.
+            ValueError: If the status is not 200, or if the document is too large.
+            Exception: Any error of the transport.
+        """
+        response = await self._http.send(get_request(self._url))
+        if response.status != 200:
+            raise ValueError(f"status {response.status}")
+        return response.body
+
+
+class _Pool:
+    """The transport of one event loop, and the limit of its concurrent requests."""
+
+    def __init__(self, transport: Transport, max_concurrency: int, *, owned: bool) -> None:
+        self.transport = transport
+        self.semaphore = asyncio.Semaphore(max_concurrency)
+        self._owned = owned
+
+    async def aclose(self) -> None:
+        if self._owned:
+            await self.transport.aclose()
+
+
+class _Trace:
+    """Records what httpcore did for one request."""
+
+    def __init__(self) -> None:
+        self._events: list[str] = []
+
+    async def __call__(self, event: str, _info: dict[str, Any]) -> None:
+        self._events.append(event)
+
+    def is_safe_to_retry(self) -> bool:
+        """Return whether the request was sent on a reused connection and no response arrived."""
+        is_new = any(event.startswith("connection.connect") for event in self._events)
+        was_sent = "http11.send_request_headers.started" in self._events
+        has_response = "http11.receive_response_headers.complete" in self._events
+        return was_sent and not is_new and not has_response
+
+
+def _transport_factory(base_url: str, max_concurrency: int, *, keep_alive: bool) -> Callable[[], Transport]:
+    limits = httpx2.Limits(
+        max_connections=max_concurrency, max_keepalive_connections=max_concurrency if keep_alive else 0
+    )
+    # Without certificates, a context of PROTOCOL_TLS_CLIENT rejects every server.
+    tls = _tls_context() if base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    def open_transport() -> Transport:
+        return httpx2.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits)
+
+    # The first transport imports the rest of httpx2, which takes 0.1 s: here, not in the first request.
+    open_transport()
+    return open_transport
+
+
+@cache
+def _tls_context() -> ssl.SSLContext:
+    # Loading the certificates takes tens of milliseconds.
+    return httpx2.create_ssl_context(trust_env=False)
