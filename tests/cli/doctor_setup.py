@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import httpx2
+import pytest
 
 from ory_guard import GuardSettings
 from ory_guard.cli.doctor import CHECKS, DoctorContext, Finding, run_checks
@@ -14,26 +14,24 @@ from ory_guard.testing import FakeKratos, SignedIn
 
 __all__ = [
     "APP",
-    "Application",
-    "Row",
-    "Setup",
     "adding",
     "assert_finding",
     "cookies",
     "findings_of",
+    "over_sockets",
     "replacing",
+    "row",
     "run_all",
     "run_check",
+    "setup",
     "token",
 ]
 
 APP = "http://127.0.0.1:4455"
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
+Proxy = Callable[[Application], Application]
 Header = tuple[bytes, bytes]
-
-Row = tuple[Any, ...]
-"""The name of a check, a setup, the level of the finding, and texts in its message and fix."""
 
 
 def token(user: SignedIn) -> Header:
@@ -46,53 +44,68 @@ def cookies(user: SignedIn) -> Header:
     return b"cookie", f"theme=dark; {user.cookie_name}={user.cookie}".encode()
 
 
-@dataclass(frozen=True)
-class Setup:
-    """The input of a check.
+def setup(
+    kratos: FakeKratos | Mapping[str, Any] | None = None,
+    guard: Mapping[str, Any] | None = None,
+    *,
+    proxy: Proxy | None = None,
+    admin: Application | None = None,
+    user: Mapping[str, Any] | None = None,
+    credential: Header | Callable[[SignedIn], Header] | None = None,
+    **inputs: Any,
+) -> DoctorContext:
+    """Return the context of a check.
 
-    Attributes:
-        kratos: Arguments of the fake.
-        settings: Settings of the guard.
-        proxy: Wraps the fake's public API.
+    Args:
+        kratos: The fake, or its arguments.
+        guard: Settings of the guard.
+        proxy: Wraps the public API of the fake; `over_sockets` sends requests to its URL instead.
         admin: The admin API.
-        user: Properties of an identity that is logged in.
-        aal: The AAL of its session.
-        credential: The credential, or a function that makes it from the user.
-        over_sockets: Whether requests go to the URL instead of the fake.
+        user: Properties of the identity that is logged in, and the `aal` of its session.
+        credential: The credential, or a function that makes it for the user.
         inputs: Other attributes of the context.
     """
+    fake = kratos if isinstance(kratos, FakeKratos) else FakeKratos(**kratos or {})
+    settings = GuardSettings(
+        **{"kratos_public_url": fake.settings.public_url, "app_url": APP, "timeout": 30, **(guard or {})}
+    )
+    if callable(credential):
+        properties = {"aal": "aal1", **(user or {})}
+        aal = properties.pop("aal")
+        credential = credential(fake.sign_in(fake.add_identity(**properties), aal=aal))
+    transport = None if proxy is over_sockets else httpx2.ASGITransport(app=proxy(fake.app) if proxy else fake.app)
+    return DoctorContext(
+        settings=settings,
+        kratos=Probe(settings.kratos_public_url, transport, timeout=settings.timeout),
+        admin=admin and Probe("http://127.0.0.1:4434", httpx2.ASGITransport(app=admin), timeout=30),
+        credential=credential,
+        **{"clock": fake.clock, **inputs},
+    )
 
-    kratos: Mapping[str, Any] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    proxy: Callable[[Application], Application] | None = None
-    admin: Application | None = None
-    user: Mapping[str, Any] | None = None
-    aal: Literal["aal1", "aal2"] = "aal1"
-    credential: Header | Callable[[SignedIn], Header] | None = None
-    over_sockets: bool = False
-    inputs: Mapping[str, Any] = field(default_factory=dict)
 
-    def build(self, fake: FakeKratos | None = None) -> DoctorContext:
-        """Return a context around a fake, by default a new one."""
-        fake = fake or FakeKratos(**self.kratos)
-        settings = GuardSettings(
-            **{"kratos_public_url": fake.settings.public_url, "app_url": APP, "timeout": 30, **self.settings}
-        )
-        app = self.proxy(fake.app) if self.proxy else fake.app
-        credential = self.credential
-        if callable(credential):
-            credential = credential(fake.sign_in(fake.add_identity(**self.user or {}), aal=self.aal))
-        return DoctorContext(
-            settings=settings,
-            kratos=Probe(
-                settings.kratos_public_url,
-                None if self.over_sockets else httpx2.ASGITransport(app=app),
-                timeout=settings.timeout,
-            ),
-            admin=self.admin and Probe("http://127.0.0.1:4434", httpx2.ASGITransport(app=self.admin), timeout=30),
-            credential=credential,
-            **{"clock": fake.clock, **self.inputs},
-        )
+def row(expected: str, texts: str, *arguments: Any, **keywords: Any) -> Any:
+    """Return a row of a table of checks, for `assert_finding`.
+
+    Args:
+        expected: The name of the check and the level of its finding.
+        texts: Texts in the message and, after `->`, in the fix, separated by ` … `.
+        arguments: Positional arguments of `setup()`.
+        keywords: Keyword arguments of `setup()`.
+    """
+    return pytest.param(expected, texts, arguments, keywords, id=f"{expected}: {texts}")
+
+
+def assert_finding(expected: str, texts: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    """Run the check of a row and compare its one finding.
+
+    Raises:
+        AssertionError: If they differ.
+    """
+    check, level = expected.split()
+    (finding,) = run_check(check, setup(*arguments, **keywords))
+    actual = f"{finding.message} -> {finding.fix}"
+    assert (finding.level, [text for text in texts.split(" … ") if text not in actual]) == (level, []), actual
+    assert finding.fix or level != "problem"
 
 
 async def findings_of(check: str, context: DoctorContext) -> list[Finding]:
@@ -109,31 +122,21 @@ def run_check(check: str, context: DoctorContext) -> list[Finding]:
     return asyncio.run(findings_of(check, context))
 
 
-def assert_finding(row: Row) -> None:
-    """Run the check of a row, and compare its one finding.
+def run_all(context: DoctorContext) -> dict[str, Finding]:
+    """Run all checks in one event loop, and return the last finding of each."""
 
-    Raises:
-        AssertionError: If they differ.
-    """
-    check, setup, level, *texts = row
-    (finding,) = run_check(check, setup.build())
-    text = f"{finding.message} -> {finding.fix}"
-    assert (finding.level, [expected for expected in texts if expected not in text]) == (level, []), text
-    assert finding.fix or level != "problem"
-
-
-def run_all(context: DoctorContext) -> list[Finding]:
-    """Run all checks in an event loop of their own."""
-
-    async def collect() -> list[Finding]:
-        return [finding async for finding in run_checks(context)]
+    async def collect() -> dict[str, Finding]:
+        return {finding.check: finding async for finding in run_checks(context)}
 
     return asyncio.run(collect())
 
 
-def replacing(
-    path: str, status: int, body: bytes = b"{}", content_type: bytes = b"application/json"
-) -> Callable[[Application], Application]:
+def over_sockets(app: Application) -> Application:
+    """Make `setup()` send requests to the URL instead of the fake."""
+    return app
+
+
+def replacing(path: str, status: int, body: bytes = b"{}", content_type: bytes = b"application/json") -> Proxy:
     """Return a proxy that responds to one path itself."""
 
     def wrap(app: Application) -> Application:
@@ -150,9 +153,7 @@ def replacing(
     return wrap
 
 
-def adding(
-    headers: Mapping[str, str], inner: Callable[[Application], Application] | None = None
-) -> Callable[[Application], Application]:
+def adding(headers: Mapping[str, str], inner: Proxy | None = None) -> Proxy:
     """Return a proxy that adds headers to every response, in front of another proxy."""
 
     def wrap(app: Application) -> Application:
