@@ -7,21 +7,17 @@ an administrator. The hook's Jsonnet builds the body: a JSON object with `identi
 import base64
 import binascii
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from hmac import compare_digest
-from http import HTTPStatus
 from typing import Any, Final, Literal
 
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.context import header
 from ory_guard.guard.guard import OryGuard
-from ory_guard.guard.responses.refusals import Answer
+from ory_guard.guard.responses.asgi import ASGIResponse, Receive, Scope, Send, error_body
 from ory_guard.models.ids import normalize_id
 
 __all__ = ["WebhookReceiver"]
-
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
 
 _LONGEST_ID: Final = 128
 _IDS: Final = ("identity_id", "session_id")
@@ -81,7 +77,7 @@ class WebhookReceiver:
         self._in_cookie = api_key_in == "cookie"
         self._max_body_bytes = max_body_bytes
 
-    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request.
 
         Raises:
@@ -97,7 +93,7 @@ class WebhookReceiver:
             await self._refuse(refused)(scope, receive, send)
             return
         await self._guard.invalidate(**ids)
-        await Answer(204, [(b"cache-control", b"no-store")], b"")(scope, receive, send)
+        await ASGIResponse(204, [(b"cache-control", b"no-store")], b"")(scope, receive, send)
 
     async def _take(self, scope: Mapping[str, Any], receive: Receive) -> dict[str, str]:
         if scope["type"] != "http" or scope["method"] != "POST":
@@ -127,16 +123,14 @@ class WebhookReceiver:
             if not message.get("more_body"):
                 return body
 
-    def _refuse(self, refused: _Refused) -> Answer:
+    def _refuse(self, refused: _Refused) -> ASGIResponse:
         status = refused.status
         headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
         if status == 401 and self._is_basic:
             headers.append((b"www-authenticate", b'Basic realm="ory_guard"'))
         if status == 405:
             headers.append((b"allow", b"POST"))
-        name = HTTPStatus(status).phrase
-        error = {"code": status, "status": name, "reason": refused.reason, "message": refused.reason}
-        return Answer(status, headers, json.dumps({"error": error}).encode())
+        return ASGIResponse(status, headers, error_body(status, reason=refused.reason))
 
 
 def _basic_in(value: bytes) -> bytes:

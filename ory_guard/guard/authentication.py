@@ -16,7 +16,7 @@ from ory_guard.events import GuardStats, Listeners, SessionCacheHit, SessionCach
 from ory_guard.guard.composition import build_session_checker
 from ory_guard.guard.context import AuthContext
 from ory_guard.guard.credentials import CredentialExtractor, CredentialHasher
-from ory_guard.guard.csrf import SAFE_METHODS, Gate
+from ory_guard.guard.csrf import SAFE_METHODS, CSRFPolicy
 from ory_guard.guard.jwt import TokenVerifierProtocol
 from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.settings import GuardSettings
@@ -42,7 +42,7 @@ class Authenticator:
 
     Args:
         settings: Its settings.
-        gate: Which origins are trusted.
+        csrf: The CSRF policy of the guard.
         traits: The application's model of the traits, or None.
         transport: The HTTP transport, or None for a pool of its own.
         clock: Where the time comes from.
@@ -62,7 +62,7 @@ class Authenticator:
         self,
         *,
         settings: GuardSettings,
-        gate: Gate,
+        csrf: CSRFPolicy,
         traits: type[Any] | None,
         transport: Transport | None,
         clock: Clock,
@@ -71,7 +71,7 @@ class Authenticator:
         tokens: TokenVerifierProtocol | None,
         heard: Callable[[], None],
     ) -> None:
-        self._gate = gate
+        self._csrf = csrf
         self._monotonic = clock.monotonic
         self._listeners = listeners
         self._exempt = frozenset(settings.exempt_paths)
@@ -129,7 +129,7 @@ class Authenticator:
             elif (
                 credential.kind == "cookie"
                 and (scope["type"] != "http" or scope["method"] not in SAFE_METHODS)
-                and self._gate.is_cross_site(scope)
+                and self._csrf.is_cross_site(scope)
             ):
                 check.outcome = Rejected("origin", "cookie")
             elif isinstance(credential, InvalidCredential):
@@ -168,7 +168,7 @@ class Authenticator:
         )
         if carriers != known:
             return True
-        return credential is not None and credential.kind == "cookie" and self._gate.is_cross_site(scope)
+        return credential is not None and credential.kind == "cookie" and self._csrf.is_cross_site(scope)
 
     @contextmanager
     def overriding(self, session: Session[Any] | Outcome | None) -> Iterator[None]:
@@ -182,7 +182,7 @@ class Authenticator:
             self.override = before
 
     def _overridden(self, scope: Mapping[str, Any], outcome: Outcome) -> Outcome:
-        if isinstance(outcome, Authenticated) and not self._gate.passes(outcome, scope):
+        if isinstance(outcome, Authenticated) and not self._csrf.allows(outcome, scope):
             return Rejected("origin", "cookie")
         return outcome
 
@@ -245,7 +245,7 @@ class Authenticator:
         credential = self._reader.read(scope["headers"])
         if not isinstance(credential, Credential):
             return None
-        return None if credential.kind == "cookie" and self._gate.is_cross_site(scope) else credential
+        return None if credential.kind == "cookie" and self._csrf.is_cross_site(scope) else credential
 
     def credentials(self, headers: Iterable[Header]) -> tuple[Credential, ...] | InvalidCredential:
         """Return the credentials of the kind that counts: none, one, or two cookies that differ."""

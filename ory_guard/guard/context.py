@@ -15,7 +15,6 @@ from ory_guard.exceptions import (
 from ory_guard.guard.requirements import Requirement
 from ory_guard.guard.responses.redirects import request_url
 from ory_guard.guard.settings import GuardSettings
-from ory_guard.guard.watch import Look
 from ory_guard.models.credential import Credential, Header
 from ory_guard.models.outcomes import (
     Outcome,
@@ -76,7 +75,6 @@ class AuthContext:
         is_private: Whether the response may depend on the credential (`Cache-Control: private`).
         requirements: The requirements that were met.
         set_cookies: Kratos' `Set-Cookie` values for the response.
-        look: The state shared by the watched connections of the credential.
         websocket_accepted: Whether the websocket was accepted.
         response_started: Whether the response has started.
     """
@@ -98,7 +96,6 @@ class AuthContext:
     is_private = False
     requirements: tuple[Requirement, ...] = ()
     set_cookies: tuple[bytes, ...] = ()
-    look: Look | None = None
     websocket_accepted = False
     response_started = False
 

@@ -5,7 +5,6 @@
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from ory_guard.events import Listener, Listeners, SessionsInvalidated, notify
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.authentication import Authenticator, TellStats
 from ory_guard.guard.context import AuthContext, current_url, get_auth_context, get_scope
-from ory_guard.guard.csrf import Gate
+from ory_guard.guard.csrf import CSRFPolicy
 from ory_guard.guard.declarations import FROM_APPLICATION
 from ory_guard.guard.enforcement import Enforce, EnforceOptional, Enforcer
 from ory_guard.guard.explicit_credentials import ExplicitCredentials, TokenKind
@@ -79,37 +78,40 @@ class OryGuard:
         self.settings = checked_settings(settings)
         self._transport = transport
         self.clock: Clock = clock or SystemClock()
-        gate, self._watches = Gate(settings), Watches()
+        csrf = CSRFPolicy(settings)
         self.listeners: Listeners = Listeners(listeners)
         self._lookup = Authenticator(
             settings=settings,
-            gate=gate,
+            csrf=csrf,
             traits=traits,
             transport=transport,
             clock=self.clock,
             listeners=self.listeners,
             store=store,
             tokens=tokens,
-            heard=self._watches.wake,
+            heard=self._notify_watches,
         )
         self._enforcement = Enforcer(
             guard=self,
             settings=settings,
-            gate=gate,
-            lookup=self._lookup,
+            csrf=csrf,
+            authenticator=self._lookup,
             clock=self.clock,
             listeners=self.listeners,
         )
+        self._watches = Watches(
+            enforcer=self._enforcement, authenticator=self._lookup, settings=settings, clock=self.clock
+        )
         self._explicit = ExplicitCredentials(self, settings, self._lookup)
-        self.enforce: Enforce = self._enforcement.enforce
-        self.enforce_optional: EnforceOptional = self._enforcement.enforce_optional
+        self.enforce: Enforce = self._enforcement.require
+        self.enforce_optional: EnforceOptional = self._enforcement.optional
         self.look: Callable[[Mapping[str, Any], AuthContext], None] = self._lookup.look
         self.ask: Callable[[AuthContext], Awaitable[Outcome]] = self._lookup.ask
         self.stats: TellStats = self._lookup.stats
         self._logout = Logout(
             self._lookup,
             self._enforcement,
-            gate,
+            csrf,
             app_url=settings.app_url,
             client=lambda: self.client,
             invalidate=self.invalidate,
@@ -126,7 +128,7 @@ class OryGuard:
             connection: A Starlette or FastAPI `Request` or `WebSocket`, or an ASGI scope. A copy of the scope with
                 other credential headers gets the outcome of its own headers, and leaves the request as it is.
         """
-        return await self._enforcement.outcome_of(self._explicit.get_scope(connection))
+        return await self._enforcement.current_outcome(self._explicit.get_scope(connection))
 
     async def authenticate_token(self, token: Annotated[str, FROM_APPLICATION], *, kind: TokenKind) -> Outcome:
         """Return the outcome for a token that did not come in a header; never raise because of the token.
@@ -184,7 +186,7 @@ class OryGuard:
             ConfigurationError: If `every` is not above 0, or the outcome did not come from this guard.
         """
         scope = self._explicit.get_scope(connection, outcome)
-        return self._watches.open(connection, partial(self._enforcement.recheck, scope, every), every)
+        return self._watches.open(connection, scope, every)
 
     def login_url(
         self,
@@ -251,11 +253,14 @@ class OryGuard:
         if not (ids := (*session, *identity)):
             raise ConfigurationError("invalidate() needs an id: pass session_id or identity_id")
         self._lookup.invalidate(*ids)
-        self._watches.wake()
+        self._notify_watches()
         if self.listeners:
             notify(self.listeners, SessionsInvalidated(*(one[0] if one else None for one in (session, identity))))
         if self._lookup.second is not None:
             await self._lookup.second.revoke(*ids)
+
+    def _notify_watches(self) -> None:
+        self._watches.wake()
 
     def override(self, session: Session[Any] | Outcome | None) -> AbstractContextManager[None]:
         """Return a context manager for tests: in its block each request has this session or outcome.

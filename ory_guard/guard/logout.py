@@ -19,7 +19,7 @@ from ory_guard.exceptions import (
 )
 from ory_guard.guard.authentication import Authenticator
 from ory_guard.guard.context import AuthContext, get_auth_context
-from ory_guard.guard.csrf import Gate
+from ory_guard.guard.csrf import CSRFPolicy
 from ory_guard.guard.enforcement import Enforcer
 from ory_guard.guard.responses.cookie_expiry import expired_cookies
 from ory_guard.guard.responses.refusals import register_refusal_handler
@@ -41,7 +41,7 @@ class Logout:
     Args:
         lookup: The guard's cache and session checks.
         enforcement: Authenticates requests, and reports refusals.
-        gate: The rule for cross-site requests.
+        csrf: The CSRF policy of the guard.
         app_url: The application's public URL, whose cookies are expired.
         client: Returns the client for Kratos' operations.
         invalidate: `OryGuard.invalidate`.
@@ -51,13 +51,13 @@ class Logout:
         self,
         lookup: Authenticator,
         enforcement: Enforcer,
-        gate: Gate,
+        csrf: CSRFPolicy,
         *,
         app_url: str | None,
         client: Callable[[], "FrontendClient"],
         invalidate: Callable[..., Awaitable[None]],
     ) -> None:
-        self._gate = gate
+        self._csrf = csrf
         self._lookup = lookup
         self._enforcement = enforcement
         self._app_url = app_url or ""
@@ -76,12 +76,12 @@ class Logout:
             RequirementNotMet: If the credential is a JWT.
             KratosUnavailable: If a session may not have ended.
         """
-        check = await self._enforcement.checked(scope)
+        check = await self._enforcement.ensure_authenticated(scope)
         found = () if self._lookup.override is not None else self._lookup.credentials(check.credential_headers)
         if self._is_cross_site(scope, check, found):
-            raise self._enforcement.refused(scope, check, CsrfViolation())
+            raise self._enforcement.deny(scope, check, CsrfViolation())
         if isinstance(found, InvalidCredential):
-            raise self._enforcement.refused(scope, check, _invalid(found.reason))
+            raise self._enforcement.deny(scope, check, _invalid(found.reason))
         if found and self._lookup.checks.is_token(found[0]):
             raise self._refuse_token(scope, check)
         return await self._end_each(scope, check, found)
@@ -117,16 +117,16 @@ class Logout:
             return True
         # A logout is not a safe request, whatever its method: any page can cause a GET.
         kind = found.kind if isinstance(found, InvalidCredential) else found[0].kind if found else None
-        return kind == "cookie" and self._gate.is_cross_site({**scope, "method": "POST"})
+        return kind == "cookie" and self._csrf.is_cross_site({**scope, "method": "POST"})
 
     def _refuse_token(self, scope: Mapping[str, Any], check: AuthContext) -> Exception:
         if isinstance(check.outcome, Unavailable):
             register_refusal_handler(scope)
             return KratosUnavailable("logout: the JWT could not be verified")
         if not isinstance(check.outcome, Authenticated):
-            return self._enforcement.refused(scope, check, _invalid("inactive"))
+            return self._enforcement.deny(scope, check, _invalid("inactive"))
         failure = Failure(id="credential", expected=["cookie", "session_token"], actual="jwt")
-        return self._enforcement.refused(scope, check, RequirementNotMet(_JWT, failures=(failure,)))
+        return self._enforcement.deny(scope, check, RequirementNotMet(_JWT, failures=(failure,)))
 
     async def _end_each(
         self, scope: MutableMapping[str, Any], check: AuthContext, credentials: tuple[Credential, ...]

@@ -5,15 +5,16 @@ A request's way: `__call__` looks up the session (`guard.look`), asks Kratos whe
 what dependencies are for.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Any, Final
 
 from ory_guard.exceptions import ConfigurationError, KratosUnavailable, Refusal
 from ory_guard.guard.context import SCOPE_KEY, AuthContext, attach, refuse_foreign, report_replaced
 from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.resolver import MISDIRECTED_REQUEST, GuardResolver, Resolve
+from ory_guard.guard.responses.asgi import ASGIApp, Message, Receive, Scope, Send
 from ory_guard.guard.responses.redirect_loop import clear_redirect_counter, has_redirect_counter
-from ory_guard.guard.responses.refusals import answer, refusal_for
+from ory_guard.guard.responses.refusals import refusal_response, unavailable_refusal
 from ory_guard.guard.route_check import RouteCheck
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.models.credential import Header
@@ -21,11 +22,6 @@ from ory_guard.models.outcomes import Anonymous, SessionAuth, SessionUser
 
 __all__ = ["OrySessionMiddleware"]
 
-Scope = Any
-Message = Any  # Starlette and FastAPI type it as their own mutable mapping
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 _CREDENTIAL_HEADERS: Final = (b"Cookie", b"Authorization", b"X-Session-Token")
 _NO_STORE: Final = (b"cache-control", b"private, no-store")
 Sent = Awaitable[None]  # by name, since the annotations of a nested function are evaluated on every request
@@ -50,7 +46,7 @@ class OrySessionMiddleware:
             when the server starts.
     """
 
-    def __init__(self, app: Application, /, guard: OryGuard | Resolve | None = None, **settings: Any) -> None:
+    def __init__(self, app: ASGIApp, /, guard: OryGuard | Resolve | None = None, **settings: Any) -> None:
         self._app = app
         self._routes = RouteCheck(app)
         self._guard: OryGuard | None = None
@@ -103,7 +99,7 @@ class OrySessionMiddleware:
         check.scope_id = 0  # an id may be used again for another scope
         if refusal is not None:
             check.held = ()
-            await answer(refusal, scope, check)(scope, receive, watched)
+            await refusal_response(refusal, scope, check)(scope, receive, watched)
         if (
             type(scope.get("user")) is not SessionUser
             or type(scope.get("auth")) is not SessionAuth
@@ -181,7 +177,7 @@ def _refusal_of(error: BaseException | None, check: AuthContext) -> Refusal | No
         # Starlette raises it from the refusal that a mounted application answered with a 500.
         error = error.__cause__
     if isinstance(error, KratosUnavailable):
-        return refusal_for(error)
+        return unavailable_refusal(error)
     return error if isinstance(error, Refusal) else None
 
 

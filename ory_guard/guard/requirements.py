@@ -1,9 +1,9 @@
-"""What a route asks of a session, and which of it a session does not meet: no I/O, no state.
+"""Requirements: the conditions of a route, and the decision whether a session meets them.
 
-Evaluated on every request from the cached facts; a verdict is never kept.
+Every function depends on its arguments alone and runs on every request. Sessions are cached, decisions are not.
 """
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
@@ -14,13 +14,23 @@ from ory_guard.exceptions import (
     CsrfViolation,
     EnrollmentRequired,
     Failure,
+    ReauthenticationRequired,
     Refusal,
+    RequirementNotMet,
     SessionCheckUnavailable,
     SessionRequired,
     StepUpRequired,
 )
+from ory_guard.guard.settings import GuardSettings
 from ory_guard.models.ids import normalize_id, normalize_uuid
-from ory_guard.models.outcomes import Anonymous, Rejected, SecondFactorRequired, Unavailable
+from ory_guard.models.outcomes import (
+    Anonymous,
+    Authenticated,
+    Outcome,
+    Rejected,
+    SecondFactorRequired,
+    Unavailable,
+)
 from ory_guard.models.session import Session
 
 __all__ = [
@@ -28,9 +38,10 @@ __all__ = [
     "AssuranceLevel",
     "Condition",
     "Requirement",
-    "is_fresh",
+    "decide",
+    "evaluate",
+    "is_recent",
     "refusal_for",
-    "unmet",
 ]
 
 AssuranceLevel = Literal["aal1", "aal2"]
@@ -41,19 +52,19 @@ _KNOWN_LEVELS: Final = ("aal1", "aal2")
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """The conditions of a gate; the defaults ask for nothing but a session.
+    """The conditions that a session must meet; without arguments, any session does.
 
     Args:
-        aal: The least assurance level.
-        max_age: The greatest age of the sign-in in seconds; with `aal="aal2"` that of the second factor.
-        authentication_methods: At least one of these was used to sign in.
-        verified: True for any verified address, or the `via` of the one that must be verified (`"email"`).
-        organization: The `organization_id` that the identity must have; a UUID in any spelling.
-        when: The application's own condition.
-        revalidate: Ask Kratos on every request, whatever is kept.
+        aal: The lowest authenticator assurance level.
+        max_age: The maximum age of the login in seconds; with `aal="aal2"`, of the second factor.
+        authentication_methods: The methods of which the login must have used at least one.
+        verified: True for any verified address, or the `via` of the address that must be verified (`"email"`).
+        organization: The `organization_id` of the identity; a UUID in any spelling.
+        when: A condition of the application: a function of the session, synchronous or asynchronous.
+        revalidate: Whether each request is checked with Kratos, even if the session is cached.
 
     Raises:
-        ConfigurationError: A value is none of those.
+        ConfigurationError: If an argument is invalid.
     """
 
     aal: AssuranceLevel | None = None
@@ -67,8 +78,8 @@ class Requirement:
     def __post_init__(self) -> None:
         if self.aal not in (None, *_KNOWN_LEVELS):
             raise ConfigurationError(f"aal: {self.aal!r} is not allowed: use 'aal1' or 'aal2'")
-        if self.max_age is not None and not _is_a_duration(self.max_age):
-            raise ConfigurationError(f"max_age: {self.max_age!r} is not allowed: use seconds above 0")
+        if self.max_age is not None and not _is_duration(self.max_age):
+            raise ConfigurationError(f"max_age: {self.max_age!r} is not allowed: use a number of seconds above 0")
         if isinstance(self.authentication_methods, str):
             raise ConfigurationError(
                 f"authentication_methods: {self.authentication_methods!r} is not allowed: use a list of methods"
@@ -79,37 +90,37 @@ class Requirement:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> NoReturn:
-        # FastAPI asks for it when the class of a gate is a dependency, which would leave the route open.
+        # FastAPI asks for a schema if the class of a gate is a dependency, which would leave the route open.
         raise ConfigurationError(
             "a Requirement is never read from a request: write Depends(require(...)), or Depends(OwnGate(...)) "
             "with an instance of the gate"
         )
 
 
-def _is_a_duration(seconds: object) -> bool:
+def _is_duration(seconds: object) -> bool:
     return isinstance(seconds, int | float) and 0 < seconds < inf
 
 
 ANY_SESSION: Final = Requirement()
-"""Asks for nothing but a session."""
+"""The requirement that any session meets."""
 
 
-def is_fresh(moment: datetime | None, max_age: float, now: float, clock_skew: float) -> bool:
-    """Tell whether `moment` lies within `max_age` seconds before `now`.
+def is_recent(moment: datetime | None, max_age: float, now: float, clock_skew: float) -> bool:
+    """Return whether `moment` is at most `max_age` seconds before `now`.
 
-    A time that is missing, or further in the future than the clocks may differ, is not fresh.
+    A missing time is not recent, nor is one that is more than `clock_skew` seconds in the future.
     """
     return moment is not None and -clock_skew <= now - moment.timestamp() <= max_age
 
 
-def unmet(requirement: Requirement, session: Session[Any], now: float, clock_skew: float) -> list[Failure]:
-    """Return every condition that the session does not meet, `when` left out.
+def evaluate(requirement: Requirement, session: Session[Any], now: float, clock_skew: float) -> list[Failure]:
+    """Return every condition that the session does not meet, except for `when`.
 
     Args:
-        requirement: What is asked for.
-        session: The facts.
+        requirement: The requirement.
+        session: The session.
         now: The wall-clock time, in seconds.
-        clock_skew: How far Kratos' clock may be ahead, in seconds.
+        clock_skew: The maximum by which Kratos' clock may be ahead, in seconds.
     """
     failures: list[Failure] = []
     level = session.authenticator_assurance_level
@@ -117,19 +128,19 @@ def unmet(requirement: Requirement, session: Session[Any], now: float, clock_ske
         failures.append(Failure(id="aal", expected=requirement.aal, actual=level))
     if requirement.max_age is not None:
         moment = session.second_factor_at if requirement.aal == "aal2" else session.authenticated_at
-        if not is_fresh(moment, requirement.max_age, now, clock_skew):
+        if not is_recent(moment, requirement.max_age, now, clock_skew):
             age = None if moment is None else round(now - moment.timestamp())
             failures.append(Failure(id="max_age", expected=requirement.max_age, actual=age))
-    failures.extend(_unmet_by_identity(requirement, session))
+    failures.extend(_evaluate_identity(requirement, session))
     return failures
 
 
-def _unmet_by_identity(requirement: Requirement, session: Session[Any]) -> list[Failure]:
+def _evaluate_identity(requirement: Requirement, session: Session[Any]) -> list[Failure]:
     failures: list[Failure] = []
-    if wanted := requirement.authentication_methods:
+    if methods := requirement.authentication_methods:
         used = sorted({step.method for step in session.methods() if step.method})
-        if not set(wanted) & set(used):
-            failures.append(Failure(id="authentication_methods", expected=list(wanted), actual=used))
+        if not set(methods) & set(used):
+            failures.append(Failure(id="authentication_methods", expected=list(methods), actual=used))
     if requirement.verified is not False:
         addresses = session.identity.verifiable_addresses or ()
         verified = sorted({address.via or "" for address in addresses if address.verified is True})
@@ -141,10 +152,47 @@ def _unmet_by_identity(requirement: Requirement, session: Session[Any]) -> list[
     return failures
 
 
+def decide(
+    requirement: Requirement,
+    outcome: Outcome,
+    *,
+    settings: GuardSettings,
+    now: float,
+    failures: Iterable[Failure] = (),
+) -> Session[Any] | Refusal:
+    """Return the session if it meets the requirement, else the refusal; do not raise it.
+
+    Args:
+        requirement: The requirement.
+        outcome: The outcome of the session check.
+        settings: The settings of the guard.
+        now: The wall-clock time, in seconds.
+        failures: Conditions that the caller evaluated itself (`when`) and that are not met.
+    """
+    if not isinstance(outcome, Authenticated):
+        return refusal_for(outcome, aal=requirement.aal)
+    failures = (*evaluate(requirement, outcome.session, now, settings.clock_skew), *failures)
+    if not failures:
+        return outcome.session
+    kind = _refusal_class(failures, settings)
+    return kind(failures=failures, aal=requirement.aal, max_age=requirement.max_age)
+
+
+def _refusal_class(failures: Iterable[Failure], settings: GuardSettings) -> type[Refusal]:
+    actual = {failure["id"]: failure["actual"] for failure in failures}
+    if actual.keys() - {"aal", "max_age"} or actual.get("aal", "aal1") != "aal1":
+        return RequirementNotMet
+    if "aal" not in actual:
+        return ReauthenticationRequired
+    # Under `highest_available` whoami responds 403 if the identity has a second factor that the session lacks. So
+    # if it returns a session at aal1, no second factor is enrolled.
+    return StepUpRequired if settings.whoami_required_aal == "aal1" else EnrollmentRequired
+
+
 def refusal_for(
     outcome: Anonymous | Rejected | SecondFactorRequired | Unavailable, *, aal: str | None = None
 ) -> Refusal:
-    """Return the refusal that every gate answers to an outcome without a session."""
+    """Return the refusal for an outcome without a session."""
     if isinstance(outcome, Anonymous):
         return SessionRequired(aal=aal)
     if isinstance(outcome, Rejected):

@@ -4,23 +4,21 @@ Caches, cookies and connections belong to a guard, so nothing of one Kratos is e
 """
 
 import inspect
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.guard import OryGuard
-from ory_guard.guard.responses.refusals import Answer
+from ory_guard.guard.responses.asgi import ASGIResponse, error_body
 
 __all__ = ["MISDIRECTED_REQUEST", "Connection", "GuardResolver", "Resolve"]
 
-_REASON: Final = "No identity server belongs to this host, path or header."
-_ERROR: Final = {"code": 421, "status": "Misdirected Request", "reason": _REASON, "message": _REASON}
+_REASON: Final = "No identity server is configured for this host, path or header."
 
-MISDIRECTED_REQUEST: Final = Answer(
+MISDIRECTED_REQUEST: Final = ASGIResponse(
     421,
     [(b"content-type", b"application/json"), (b"cache-control", b"no-store")],
-    json.dumps({"error": {"id": "misdirected_request", **_ERROR}}).encode(),
+    error_body(421, id="misdirected_request", reason=_REASON),
 )
 """The answer to a request for which there is no guard (RFC 9110, section 15.5.20)."""
 

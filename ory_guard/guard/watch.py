@@ -1,107 +1,111 @@
-"""An open socket or stream that ends with its session.
+"""Watches of open connections: a websocket or an event stream ends with its session.
 
-A websocket or an event stream can outlive the session that opened it. A watch asks again while it is open, and
-ends it when the session has ended or no longer meets what the route asked for.
+Such a connection can outlive the session that opened it. A watch revalidates the session at an interval and ends
+the connection if the session has ended or no longer meets the requirements of the route.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from math import inf
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakSet
 
 from ory_guard._event_loop import current_task_cancelled
 from ory_guard.exceptions import ConfigurationError, Refusal, SessionCheckUnavailable
-from ory_guard.models.outcomes import Outcome, SessionAuth, Unavailable
+from ory_guard.guard.authentication import Authenticator
+from ory_guard.guard.enforcement import Enforcer
+from ory_guard.guard.revalidation import SessionRevalidator, SharedStates
+from ory_guard.guard.settings import GuardSettings
+from ory_guard.models.clock import Clock
 
-__all__ = ["Look", "Looks", "Recheck", "Watch", "Watches"]
+__all__ = ["Revalidate", "Watch", "Watches"]
 
 ItemT = TypeVar("ItemT")
 
-Recheck = Callable[[], Awaitable[float | Refusal]]
-"""Returns the seconds until the next look, or why the connection must end."""
+Revalidate = Callable[[], Awaitable[float | Refusal]]
+"""Returns the seconds until the next call, or the reason to end the connection."""
 
-_SESSION_ENDED: Final = 1008  # RFC 6455, section 7.4.1: policy violation
+_POLICY_VIOLATION: Final = 1008  # RFC 6455, section 7.4.1
 _TRY_AGAIN_LATER: Final = 1013  # IANA's registry of close codes
-_AGAIN: Final = 1.0
+_CANCEL_INTERVAL: Final = 1.0
 
 
 class Watch:
-    """An asynchronous context manager: its block runs until it is done, or until the session ends.
+    """Asynchronous context manager that cancels its body when the session ends.
 
-    In the latter case the block is cancelled at its next `await`, and again in each second that it goes on: a
-    cancellation can be lost (in Python 3.11 by `asyncio.wait_for`, python/cpython#86296). Then a websocket is
-    closed (1008, or 1013 where Kratos could not be asked for too long), and the code after the block goes on;
-    `refusal` says why. What a condition of the application's own raises ends the block, too: it raises that, or
-    RuntimeError where something that the condition waited for was cancelled.
+    The cancellation is repeated every second while the body runs, because `asyncio.wait_for` in Python 3.11 can
+    lose one (python/cpython#86296). Then the websocket is closed, with the code 1008, or with 1013 if Kratos was
+    unavailable for too long, and the code after the block runs; `refusal` is the reason. An error in a condition of
+    the application (`when`) ends the body, too, and is raised from the block. If an awaitable in the condition was
+    cancelled, that error is a RuntimeError.
 
     Args:
         connection: The websocket or request.
-        recheck: Looks at the session again.
-        woken: Is set when sessions were invalidated, so that nobody waits for the next look.
+        revalidate: Revalidates the session.
+        invalidated: An event that is set when sessions are invalidated, to revalidate at once.
 
     Attributes:
-        refusal: Why the block was ended, or None.
+        refusal: The reason for which the body was ended, or None.
     """
 
-    def __init__(self, connection: Any, recheck: Recheck, woken: asyncio.Event) -> None:
+    def __init__(self, connection: Any, revalidate: Revalidate, invalidated: asyncio.Event) -> None:
         self._connection = connection
-        self._recheck = recheck
-        self._woken = woken
+        self._revalidate = revalidate
+        self._invalidated = invalidated
         self._watcher: asyncio.Task[None] | None = None
         self._watched: asyncio.Task[Any] | None = None
         self._cancelling = 0
         self._cancellations = 0
-        self._fault: Exception | None = None
+        self._error: Exception | None = None
         self.refusal: Refusal | None = None
 
     async def __aenter__(self) -> Self:
-        self._follow()
-        self._watcher = asyncio.get_running_loop().create_task(self._look_on())
+        self._attach()
+        self._watcher = asyncio.get_running_loop().create_task(self._run())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        assert self._watcher is not None  # noqa: S101 - __aenter__ made it
+        assert self._watcher is not None  # noqa: S101 - __aenter__ has created it
         self._watcher.cancel()
         if not self._is_over:
             return False
-        ours = self._take_back() and kind is asyncio.CancelledError
-        if self._fault is not None and (ours or kind is None):
-            raise self._fault from None
+        was_cancelled_here = self._uncancel() and kind is asyncio.CancelledError
+        if self._error is not None and (was_cancelled_here or kind is None):
+            raise self._error from None
         if self._connection.scope["type"] == "websocket":
-            code = _TRY_AGAIN_LATER if isinstance(self.refusal, SessionCheckUnavailable) else _SESSION_ENDED
-            with suppress(Exception):  # it was closed meanwhile, or lost
+            code = _TRY_AGAIN_LATER if isinstance(self.refusal, SessionCheckUnavailable) else _POLICY_VIOLATION
+            with suppress(Exception):  # the websocket may be closed already
                 await self._connection.close(code)
-        return ours
+        return was_cancelled_here
 
     async def stream(self, source: AsyncIterable[ItemT]) -> AsyncIterator[ItemT]:
-        """Yield from `source` until it is done, or until the session ends; for event streams.
+        """Yield the items of `source` until it is exhausted or the session ends; for event streams.
 
-        Each item may be waited for in another task, as it is where heartbeats are added.
+        Each item may be awaited in another task, as by a wrapper that adds heartbeats.
         """
         async with self:
             async for item in source:
                 yield item
-                self._follow()
+                self._attach()
                 if self._is_over:
                     break
 
     @property
     def _is_over(self) -> bool:
-        return self.refusal is not None or self._fault is not None
+        return self.refusal is not None or self._error is not None
 
-    def _follow(self) -> None:
+    def _attach(self) -> None:
+        """Watch the current task from now on."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in a task
         if task is not self._watched:
             self._watched, self._cancelling, self._cancellations = task, task.cancelling(), 0
 
-    def _take_back(self) -> bool:
-        """Take our cancellations back, and tell whether there was no other, as `asyncio.timeout` does."""
+    def _uncancel(self) -> bool:
+        """Undo the watch's cancellations; return whether there was no other, as `asyncio.timeout` does."""
         task = asyncio.current_task()
         if task is None or task is not self._watched:
             return False
@@ -109,108 +113,84 @@ class Watch:
             task.uncancel()
         return task.cancelling() <= self._cancelling
 
-    async def _look_on(self) -> None:
-        while (
-            not self._is_over and not current_task_cancelled()
-        ):  # a condition of the application's own can lose that
-            await self._look()
+    async def _run(self) -> None:
+        # A condition of the application can swallow the cancellation of this task.
+        while not self._is_over and not current_task_cancelled():
+            await self._revalidate_once()
         while self._is_over and self._watched is not None and not self._watched.done():
             self._cancellations += 1
             self._watched.cancel()
-            await asyncio.sleep(_AGAIN)
+            await asyncio.sleep(_CANCEL_INTERVAL)
 
-    async def _look(self) -> None:
-        self._woken.clear()  # before the look: what comes during it is looked at again
+    async def _revalidate_once(self) -> None:
+        self._invalidated.clear()  # first, so that an invalidation during the call causes another call
         try:
-            found = await self._recheck()
-        except (Exception, asyncio.CancelledError) as fault:  # noqa: BLE001 - whatever breaks a look, nobody stays
+            result = await self._revalidate()
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - fail closed, whatever the error
             if not current_task_cancelled():
-                cancelled = RuntimeError("what a look at the session waited for was cancelled")
-                self._fault = fault if isinstance(fault, Exception) else cancelled
+                cancelled = RuntimeError("an awaitable in the condition of a requirement was cancelled")
+                self._error = error if isinstance(error, Exception) else cancelled
             return
         if current_task_cancelled():
             return
-        if isinstance(found, Refusal):
-            self.refusal = found
+        if isinstance(result, Refusal):
+            self.refusal = result
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout(found):
-                await self._woken.wait()
+            async with asyncio.timeout(result):
+                await self._invalidated.wait()
 
 
 class Watches:
-    """The watches of one guard."""
+    """The watches of one guard.
 
-    def __init__(self) -> None:
-        self._events: WeakSet[asyncio.Event] = WeakSet()
-
-    def open(self, connection: Any, recheck: Recheck, every: float) -> Watch:
-        """Return a new watch.
-
-        Raises:
-            ConfigurationError: If `every` is not above 0.
-        """
-        if not every > 0:
-            raise ConfigurationError(f"every: {every!r} is not allowed: use seconds above 0")
-        invalidated = asyncio.Event()
-        self._events.add(invalidated)
-        return Watch(connection, recheck, invalidated)
-
-    def wake(self) -> None:
-        """Have every watch check its session now."""
-        for invalidated in list(self._events):
-            invalidated.set()
-
-
-_RETRY_AFTER = 1.0
-
-
-class Look:
-    """The newest answer that any of the connections got, and whether asking failed since.
-
-    It is kept by the connections themselves: with the last of them it is gone.
-
-    Attributes:
-        outcome: The answer.
-        view: What applications see of it.
-        asked_at: When the question was sent, on the monotonic clock.
+    Args:
+        enforcer: The enforcer of the guard.
+        authenticator: The authenticator of the guard.
+        settings: The settings of the guard.
+        clock: The clocks.
     """
 
-    def __init__(self) -> None:
-        self.outcome: Outcome | None = None
-        self.view: SessionAuth | None = None
-        self.asked_at: float = -inf
-        self._failure: Unavailable | None = None
-        self._retry_at = -inf
+    def __init__(
+        self, *, enforcer: Enforcer, authenticator: Authenticator, settings: GuardSettings, clock: Clock
+    ) -> None:
+        self._enforcer = enforcer
+        self._authenticator = authenticator
+        self._settings = settings
+        self._clock = clock
+        self._states = SharedStates()
+        self._events: WeakSet[asyncio.Event] = WeakSet()
 
-    def learn(self, outcome: Outcome | None, view: SessionAuth | None, asked_at: float) -> None:
-        """Take over an answer, if it is one, and newer."""
-        if outcome is not None and not isinstance(outcome, Unavailable) and asked_at > self.asked_at:
-            self.outcome, self.asked_at = outcome, asked_at
-            self.view = SessionAuth(outcome) if view is None else view
+    def open(self, connection: Any, scope: MutableMapping[str, Any], interval: float) -> Watch:
+        """Return a new watch.
 
-    def fail(self, failure: Unavailable, now: float) -> None:
-        """Note that Kratos could not be asked."""
-        self._failure, self._retry_at = failure, now + _RETRY_AFTER
+        Args:
+            connection: The websocket or request.
+            scope: The scope with the session to watch.
+            interval: Seconds between two calls to Kratos.
 
-    def failure(self, now: float) -> Unavailable | None:
-        """Return why Kratos could not be asked a moment ago, or None where it is time to try."""
-        return self._failure if now < self._retry_at else None
+        Raises:
+            ConfigurationError: If the interval is not above 0.
+        """
+        if not interval > 0:
+            raise ConfigurationError(f"every: {interval!r} is not allowed: use a number of seconds above 0")
+        invalidated = asyncio.Event()
+        self._events.add(invalidated)
+        return Watch(connection, self.revalidator(scope, interval).revalidate, invalidated)
 
-    def until_retry(self, now: float) -> float:
-        """Return the seconds after which it is time to try again."""
-        return max(self._retry_at - now, 0.0)
+    def revalidator(self, scope: MutableMapping[str, Any], interval: float) -> SessionRevalidator:
+        """Return a revalidator for an open connection."""
+        return SessionRevalidator(
+            scope,
+            interval,
+            enforcer=self._enforcer,
+            authenticator=self._authenticator,
+            settings=self._settings,
+            states=self._states,
+            clock=self._clock,
+        )
 
-
-class Looks:
-    """The looks of all credentials with open connections."""
-
-    def __init__(self) -> None:
-        self._looks: WeakValueDictionary[bytes, Look] = WeakValueDictionary()
-
-    def of(self, key: bytes) -> Look:
-        """Return the look of a credential, a new one where no connection has any."""
-        look = self._looks.get(key)
-        if look is None:
-            look = self._looks[key] = Look()
-        return look
+    def wake(self) -> None:
+        """Make every watch revalidate its session now."""
+        for invalidated in list(self._events):
+            invalidated.set()

@@ -221,7 +221,7 @@ async def test_an_open_connection_is_looked_at_when_another_process_revokes(work
 
     await first.guard.invalidate(session_id=SESSION_ID)
 
-    await eventually(watch._woken.is_set)
+    await eventually(watch._invalidated.is_set)
 
 
 async def test_a_guard_without_listeners_shares_too(shelf: Shelf) -> None:

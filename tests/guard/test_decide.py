@@ -43,7 +43,7 @@ from ory_guard.exceptions import (
     StepUpRequired,
 )
 from ory_guard.guard.context import header
-from ory_guard.guard.csrf import Gate
+from ory_guard.guard.csrf import CSRFPolicy
 from ory_guard.guard.requirements import refusal_for
 
 pytestmark = pytest.mark.anyio
@@ -231,14 +231,14 @@ def test_a_repeated_header_matches_nothing_single() -> None:
 
 def test_only_named_origins_are_trusted() -> None:
     """Without an `app_url` nothing is, and an absent header is no origin."""
-    nobody = Gate(settings_of(app_url=None, credentials=("bearer",)))
+    nobody = CSRFPolicy(settings_of(app_url=None, credentials=("bearer",)))
 
-    assert not nobody.trusts_origin(http_scope(headers=[OURS]))
-    assert not nobody.trusts_origin(http_scope())
-    assert Gate(settings_of()).trusts_origin(http_scope(headers=[OURS]))
+    assert not nobody.is_trusted_origin(http_scope(headers=[OURS]))
+    assert not nobody.is_trusted_origin(http_scope())
+    assert CSRFPolicy(settings_of()).is_trusted_origin(http_scope(headers=[OURS]))
 
 
-GATE = Gate(settings_of())
+POLICY = CSRFPolicy(settings_of())
 NAMES = st.sampled_from([b"sec-fetch-site", b"origin", b"referer"])
 VALUES = st.sampled_from([b"same-origin", b"none", b"cross-site", b"null", b"", APP.encode()]) | st.binary(
     max_size=8
@@ -254,7 +254,7 @@ def test_nothing_that_a_foreign_page_causes_passes(headers: list[Pair]) -> None:
         else:
             others = [pair for pair in headers if pair[0] != b"origin" or pair[1] != APP.encode()]
 
-        assert GATE.is_cross_site(http_scope(method="POST", headers=[*others, told]))
+        assert POLICY.is_cross_site(http_scope(method="POST", headers=[*others, told]))
 
 
 @pytest.mark.parametrize(

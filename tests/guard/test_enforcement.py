@@ -363,7 +363,7 @@ async def test_whoever_comes_to_a_gate_while_it_asks_gets_the_same_answer(*, exe
         bench.guard.require(scope),
         bench.guard.enforce_optional(scope),
         bench.guard.authenticate(scope),
-        bench.guard._enforcement.recheck(scope, 30.0),
+        bench.guard._watches.revalidator(scope, 30.0).revalidate(),
     )
     together = asyncio.gather(first, *others)
     await asyncio.sleep(0)

@@ -21,7 +21,7 @@ CONDITIONS = ("aal", "max_age", "authentication_methods", "verified", "organizat
 
 def page_of(refusal: Refusal) -> str:
     """Return the page of a refusal."""
-    return pages.refused(refusal, SETTINGS).decode()
+    return pages.refusal_page(refusal, SETTINGS).decode()
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_the_way_out_without_an_app_url_is_the_root() -> None:
     """Of whatever served the page."""
     settings = settings_of(app_url=None, credentials=("bearer",))
 
-    assert b'<a href="/">' in pages.refused(SessionRequired(), settings)
+    assert b'<a href="/">' in pages.refusal_page(SessionRequired(), settings)
 
 
 def test_the_end_of_a_loop_shows_the_way_on() -> None:

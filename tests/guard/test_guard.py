@@ -220,7 +220,7 @@ async def test_numbers_tell_what_a_guard_did() -> None:
 @pytest.mark.parametrize("every", [0, -1, float("nan")])
 def test_a_watch_needs_a_rhythm(every: float) -> None:
     """Seconds above 0."""
-    with pytest.raises(ConfigurationError, match=r"every: .* is not allowed: use seconds above 0"):
+    with pytest.raises(ConfigurationError, match=r"every: .* is not allowed: use a number of seconds above 0"):
         guard_of(None).watch(request(), every=every)
 
 

@@ -32,7 +32,8 @@ from support.stub_kratos import (
 
 from ory_guard import OrySessionMiddleware
 from ory_guard.exceptions import OryGuardError, Refusal, RequirementNotMet
-from ory_guard.guard.responses.refusals import Answer, is_navigation
+from ory_guard.guard.responses.asgi import ASGIResponse
+from ory_guard.guard.responses.refusals import is_navigation
 from ory_guard.starlette import session_required
 
 pytestmark = pytest.mark.anyio
@@ -48,7 +49,7 @@ OLD = session_body(authenticated_at=moment(-3_600))
 
 
 async def hello(request: Request) -> Response:
-    """Answer anybody."""
+    """ASGIResponse anybody."""
     return Response(request.url.path)
 
 
@@ -421,7 +422,7 @@ async def test_an_accepted_websocket_can_only_be_closed() -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    answer = Answer(401, [], b"{}", accepted=True)
+    answer = ASGIResponse(401, [], b"{}", accepted=True)
     await answer({"type": "websocket", "extensions": {"websocket.http.response": {}}}, None, send)  # type: ignore[arg-type] # it receives nothing
 
     assert sent == [{"type": "websocket.close", "code": 1008, "reason": ""}]
@@ -484,4 +485,4 @@ async def test_a_refusal_of_the_applications_own_may_have_any_status() -> None:
 
 async def test_an_answer_without_a_body_has_no_length() -> None:
     """A 204 must not have one (RFC 9110, section 8.6)."""
-    assert Answer(204, [], b"").headers == []
+    assert ASGIResponse(204, [], b"").headers == []

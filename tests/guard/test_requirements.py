@@ -11,7 +11,7 @@ from support.stub_kratos import NOW, aal2_session, moment, session_body, step
 
 from ory_guard import Session
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.guard.requirements import ANY_SESSION, Requirement, is_fresh, unmet
+from ory_guard.guard.requirements import ANY_SESSION, Requirement, evaluate, is_recent
 
 SKEW = 60.0
 
@@ -19,7 +19,7 @@ SKEW = 60.0
 def failures(requirement: Requirement, **changes: Any) -> list[Any]:
     """Return what a session with `changes` does not meet."""
     session = Session.model_validate(session_body(**changes))
-    return list(unmet(requirement, session, NOW.timestamp(), SKEW))
+    return list(evaluate(requirement, session, NOW.timestamp(), SKEW))
 
 
 def of_identity(requirement: Requirement, **identity: Any) -> list[Any]:
@@ -86,11 +86,11 @@ def test_an_aal2_session_without_an_aal2_step_is_not_fresh() -> None:
 @pytest.mark.parametrize(
     ("seconds_ago", "fresh"), [(-60.1, False), (-60, True), (0, True), (300, True), (300.1, False), (None, False)]
 )
-def test_a_time_in_the_future_is_fresh_only_within_the_skew(seconds_ago: float | None, fresh: bool) -> None:
+def test_a_time_in_the_future_is_recent_only_within_the_skew(seconds_ago: float | None, fresh: bool) -> None:
     """Clocks may differ a little; a time from next year is not fresh until next year."""
     at = None if seconds_ago is None else NOW - timedelta(seconds=seconds_ago)
 
-    assert is_fresh(at, 300, NOW.timestamp(), SKEW) is fresh
+    assert is_recent(at, 300, NOW.timestamp(), SKEW) is fresh
 
 
 @pytest.mark.parametrize(
@@ -182,12 +182,12 @@ def test_everything_that_fails_is_reported() -> None:
     [
         ({"aal": "aal3"}, "aal: 'aal3' is not allowed: use 'aal1' or 'aal2'"),
         ({"aal": 2}, "aal: 2 is not allowed"),
-        ({"max_age": 0}, "max_age: 0 is not allowed: use seconds above 0"),
+        ({"max_age": 0}, "max_age: 0 is not allowed: use a number of seconds above 0"),
         ({"max_age": -1}, "max_age: -1 is not allowed"),
         ({"max_age": float("nan")}, "max_age: nan is not allowed"),
         ({"max_age": float("inf")}, "max_age: inf is not allowed"),
         ({"max_age": "300"}, "max_age: '300' is not allowed"),
-        ({"max_age": timedelta(seconds=3)}, "is not allowed: use seconds above 0"),
+        ({"max_age": timedelta(seconds=3)}, "is not allowed: use a number of seconds above 0"),
         ({"authentication_methods": "totp"}, "authentication_methods: 'totp' is not allowed: use a list"),
     ],
 )
@@ -233,7 +233,7 @@ REQUIREMENTS = st.builds(
 
 def passes(requirement: Requirement, session: Session[Any]) -> bool:
     """Tell whether a session meets a requirement now."""
-    return not unmet(requirement, session, NOW.timestamp(), SKEW)
+    return not evaluate(requirement, session, NOW.timestamp(), SKEW)
 
 
 @given(SESSIONS)
@@ -246,7 +246,9 @@ def test_who_passes_at_aal2_passes_at_aal1_and_without_a_level(session: Session[
 
 
 @given(SESSIONS, st.sampled_from([None, "aal1", "aal2"]), st.integers(1, 900), st.integers(0, 900))
-def test_who_is_fresh_enough_is_fresh_enough_for_less(session: Session[Any], aal: Any, age: int, more: int) -> None:
+def test_who_is_recent_enough_is_recent_enough_for_less(
+    session: Session[Any], aal: Any, age: int, more: int
+) -> None:
     """A greater `max_age` lets in everybody whom a smaller one lets in."""
     if passes(Requirement(aal=aal, max_age=age), session):
         assert passes(Requirement(aal=aal, max_age=age + more), session)
@@ -269,4 +271,4 @@ def test_conditions_are_independent(requirement: Requirement, session: Session[A
 @given(st.datetimes(timezones=st.just(UTC)) | st.none(), st.floats(0.001, 1e9), st.floats(0, 2e9))
 def test_freshness_never_raises(at: datetime | None, max_age: float, now: float) -> None:
     """Any time at all is fresh or not."""
-    assert is_fresh(at, max_age, now, SKEW) in (True, False)
+    assert is_recent(at, max_age, now, SKEW) in (True, False)

@@ -126,7 +126,7 @@ async def test_a_watch_keeps_an_equal_object_and_publishes_a_changed_one() -> No
     bench, scope, session = await begun(signed_in(), signed_in(), RENAMED)
     for equal in (True, False):
         bench.clock.advance(10)
-        await bench.guard._enforcement.recheck(scope, 10.0)
+        await bench.guard._watches.revalidator(scope, 10.0).revalidate()
         assert is_held(scope, session) is equal
     assert scope["user"].session.identity.traits["email"] == "countess@example.com"
     assert bench.calls == 3

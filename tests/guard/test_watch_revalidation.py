@@ -16,6 +16,7 @@ from ory_guard.exceptions import (
     SessionCheckUnavailable,
     SessionRequired,
 )
+from ory_guard.guard.revalidation import SessionRevalidator
 
 pytestmark = pytest.mark.anyio
 
@@ -29,10 +30,13 @@ class Opened:
     def __init__(self, bench: Bench, scope: dict[str, Any]) -> None:
         self.bench = bench
         self.scope = scope
+        self.revalidators: dict[float, SessionRevalidator] = {}
 
     async def look(self, every: float = EVERY) -> float | Refusal:
         """Look again."""
-        return await self.bench.guard._enforcement.recheck(self.scope, every)
+        if every not in self.revalidators:
+            self.revalidators[every] = self.bench.guard._watches.revalidator(self.scope, every)
+        return await self.revalidators[every].revalidate()
 
 
 async def opened(bench: Bench, scope: dict[str, Any] | None = None, **conditions: Any) -> Opened:
@@ -323,7 +327,7 @@ async def test_a_token_that_its_verifier_still_takes_is_looked_at_each_second() 
     session = await bench.guard.require(scope)
     bench.clock.advance(session.expires_at.timestamp() - bench.clock.time() + 7)
 
-    assert await bench.guard._enforcement.recheck(scope, EVERY) == 1.0
+    assert await bench.guard._watches.revalidator(scope, EVERY).revalidate() == 1.0
 
 
 async def test_what_stands_in_for_kratos_is_never_asked_about() -> None:

@@ -42,8 +42,8 @@ _IN_A_CHECK: Final[dict[str, Callable[[OryGuard], tuple[Any, str]]]] = {
     "keeping the answer": lambda guard: (guard._lookup.cache, "put"),
 }
 _AT_THE_GATE: Final[dict[str, Callable[[OryGuard], tuple[Any, str]]]] = {
-    "the quick decision": lambda guard: (guard._enforcement._gate, "passes"),
-    "the decision": lambda guard: (guard._enforcement._gate, "decide"),
+    "the quick decision": lambda guard: (guard._enforcement._csrf, "allows"),
+    "the decision": lambda guard: (guard._enforcement, "decide"),
 }
 
 

@@ -12,7 +12,7 @@ from support.memory_store import eventually
 
 from ory_guard import Authenticated, OrySessionMiddleware, Rejected, SecondFactorRequired
 from ory_guard.exceptions import EnrollmentRequired, ReauthenticationRequired
-from ory_guard.guard.responses.refusals import Answer
+from ory_guard.guard.responses.asgi import ASGIResponse
 
 from .bench import Bench, TurnedClock, token
 from .harness import Request, Vigil, call, navigation, socket
@@ -69,7 +69,7 @@ async def test_headers_that_are_changed_on_the_way_in_change_nobody(
         scope["headers"] = list(inside)
         named.append((await bench.guard.require(scope, revalidate=True)).identity.id)
         await bench.guard.require(scope)
-        await Answer(204, [], b"")(scope, receive, send)
+        await ASGIResponse(204, [], b"")(scope, receive, send)
 
     app = OrySessionMiddleware(endpoint, guard=bench.guard)
     for _ in range(2):
@@ -94,7 +94,7 @@ async def test_who_signs_out_is_who_came_in(kratos: RawKratos) -> None:
     async def endpoint(scope: Any, receive: Any, send: Any) -> None:
         scope["headers"] = [(b"cookie", b"ory_kratos_session=ck-B")]
         await bench.guard.logout(scope)
-        await Answer(204, [], b"")(scope, receive, send)
+        await ASGIResponse(204, [], b"")(scope, receive, send)
 
     await call(OrySessionMiddleware(endpoint, guard=bench.guard), Request((_COOKIE,), method="POST"))
     asked = [question.line.partition(b"?")[0].split()[1] for question in kratos.questions]

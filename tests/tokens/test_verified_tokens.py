@@ -184,9 +184,9 @@ async def test_open_connection_revalidates_its_token(bench: TokenBench) -> None:
     await bench.guard.require(scope)
     bench.clock.advance(40)
 
-    assert await bench.guard._enforcement.recheck(scope, 30.0) == 30.0
+    assert await bench.guard._watches.revalidator(scope, 30.0).revalidate() == 30.0
     await bench.guard.invalidate(session_id=SESSION_ID)
-    assert isinstance(await bench.guard._enforcement.recheck(scope, 30.0), SessionRequired)
+    assert isinstance(await bench.guard._watches.revalidator(scope, 30.0).revalidate(), SessionRequired)
     assert bench.kratos.asked == []
 
 

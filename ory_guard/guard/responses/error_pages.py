@@ -7,7 +7,7 @@ from typing import Final
 from ory_guard.exceptions import CsrfViolation, Refusal, SessionCheckUnavailable
 from ory_guard.guard.settings import GuardSettings
 
-__all__ = ["HEADERS", "redirect_loop_page", "refused"]
+__all__ = ["HEADERS", "redirect_loop_page", "refusal_page"]
 
 HEADERS: Final = [
     (b"content-type", b"text/html; charset=utf-8"),
@@ -47,7 +47,7 @@ _CONDITIONS: Final = {
 }
 
 
-def refused(refusal: Refusal, settings: GuardSettings) -> bytes:
+def refusal_page(refusal: Refusal, settings: GuardSettings) -> bytes:
     """Return the page for a refusal that signing in does not cure; only fixed sentences, no values."""
     if isinstance(refusal, SessionCheckUnavailable):
         title = "Please try again in a moment"
