@@ -7,8 +7,9 @@ neither Starlette nor FastAPI has to be installed.
 import inspect
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from types import FunctionType, MemberDescriptorType, ModuleType
 from typing import Any, Final, NoReturn
 
@@ -19,9 +20,16 @@ from ory_guard.guard.guard import OryGuard
 __all__ = ["RouteCheck", "effective_routes"]
 
 _PARAMETERS: Final = ("path_params", "query_params", "header_params", "cookie_params", "body_params")
-_CONTAINERS: Final = (list, tuple, set, frozenset)
+_CONTAINERS: Final[tuple[tuple[Any, Callable[[Any], Iterable[Any]]], ...]] = (
+    (dict, dict.values),  # not the method of a subclass, which may do anything
+    (list, list.__iter__),
+    (tuple, tuple.__iter__),
+    (set, set.__iter__),
+    (frozenset, frozenset.__iter__),
+)
+_CONTAINER_TYPES: Final = tuple(kind for kind, _ in _CONTAINERS)
 _LARGEST_CONTAINER: Final = 1_000
-"""Larger containers hold data, and no applications."""
+"""How many values of a container are looked at: a larger one holds data, and no applications."""
 
 
 class RouteCheck:
@@ -178,14 +186,16 @@ def _routers(*apps: Any) -> tuple[list[Any], list[Any]]:
         stack.append(_attribute(router, "default"))
         for known in _with_included(router):
             every.append(known)
-            stack += [
-                _attribute(route, "app") or route for route in known.routes if not hasattr(route, "dependant")
-            ]
+            for route in known.routes:
+                if not hasattr(route, "dependant"):
+                    app = _attribute(route, "app")
+                    stack.append(route if app is None else app)
     return outermost, every
 
 
 def _router_of(app: Any) -> Any:
-    router = _attribute(app, "router") or app
+    router = _attribute(app, "router")
+    router = app if router is None else router
     return router if isinstance(_attribute(router, "routes"), list) else None
 
 
@@ -206,12 +216,9 @@ def _with_included(router: Any) -> list[Any]:
 
 def _wrapped(app: Any) -> list[Any]:
     """Return the applications that a middleware, a partial, a method, a function or a container may hold."""
-    if isinstance(app, Mapping):
-        values = _small(list(app.values()))
-    elif isinstance(app, _CONTAINERS):
-        values = _small(list(app))
-    elif isinstance(app, type | ModuleType):
-        return []
+    content = next((read(app) for kind, read in _CONTAINERS if issubclass(type(app), kind)), None)
+    if content is not None:
+        values = list(islice(content, _LARGEST_CONTAINER))
     else:
         values = [_attribute(app, "__self__"), *(_attribute(app, "__dict__") or {}).values()]
         function = app if isinstance(app, FunctionType) else _attribute(type(app), "__call__")
@@ -227,12 +234,8 @@ def _slots_of(kind: type[Any]) -> Iterator[str]:
         yield from (name for name, value in vars(base).items() if isinstance(value, MemberDescriptorType))
 
 
-def _small(values: list[Any]) -> list[Any]:
-    return values if len(values) <= _LARGEST_CONTAINER else []
-
-
 def _may_be_application(value: Any) -> bool:
-    return isinstance(value, (Mapping, *_CONTAINERS)) or (callable(value) and not isinstance(value, type))
+    return issubclass(type(value), _CONTAINER_TYPES) or (callable(value) and not isinstance(value, type))
 
 
 def _used_by(function: FunctionType) -> Iterator[Any]:
@@ -244,7 +247,7 @@ def _used_by(function: FunctionType) -> Iterator[Any]:
     yield from (function.__kwdefaults__ or {}).values()
     names = function.__code__.co_names
     for value in [function.__globals__.get(name) for name in names]:
-        if isinstance(value, ModuleType):
+        if type(value) is ModuleType:  # a subclass may import something when it is read
             yield from (found for name in names if _router_of(found := vars(value).get(name)) is not None)
         elif not isinstance(value, FunctionType) or inspect.iscoroutinefunction(value):
             yield value

@@ -352,6 +352,42 @@ class Proxy:
         await PlainTextResponse("hello")(scope, receive, send)
 
 
+class Options(dict[str, Any]):
+    """Options that are read when they are needed."""
+
+    def values(self) -> Any:
+        """Fail.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeError
+
+    def __bool__(self) -> bool:
+        raise RuntimeError
+
+
+class Configured:
+    """A middleware with options."""
+
+    def __init__(self, app: Any, options: Options) -> None:
+        self._app = app
+        self._options = options
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Handle one connection."""
+        await self._app(scope, receive, send)
+
+
+def test_the_check_calls_no_methods_of_an_application() -> None:
+    """A mapping may compute its values, and any object its truth."""
+    app = FastAPI(middleware=[Middleware(Configured, options=Options(app=GLOBAL))])
+    app.get("/public")(lambda: "public")
+    client = TestClient(OrySessionMiddleware(Configured(app, Options()), guard=GUARD))
+
+    assert client.get("/public").json() == "public"
+
+
 def test_the_check_ends_at_an_application_that_makes_up_its_attributes() -> None:
     """Proxies and mocks have no end of them."""
     assert TestClient(OrySessionMiddleware(Proxy(), guard=GUARD)).get("/").text == "hello"
