@@ -88,7 +88,7 @@ async def _judged(base_url: str) -> AsyncIterator[Ask]:
 
     async def ask(token: str) -> Any:
         credential = _credential(token)
-        return reader.read(await upstream.get(credential, no_cache=False), credential, time())
+        return reader.parse(await upstream.get(credential, no_cache=False), credential, time())
 
     yield ask
     await upstream.aclose()

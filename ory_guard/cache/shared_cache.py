@@ -235,11 +235,11 @@ class SharedSessionCache:
         if ttl <= _LAST_PART * (age + ttl):
             # One process asks anew before the entry ends, so that not all of them ask when it has ended.
             return None
-        session = self._parser.read_stored(stored.body, now_wall)
+        session = self._parser.parse_stored(stored.body, now_wall)
         if session is None or self._cache.is_revoked(session, now - age):
             return None
         outcome = Authenticated(session, credential.kind, "store", age)
-        ttl = self._parser.shortened(ttl)
+        ttl = self._parser.with_jitter(ttl)
         return CacheEntry(outcome, now - age, now + ttl, now_wall + ttl)
 
     async def _flush(self, link: StoreConnection) -> None:

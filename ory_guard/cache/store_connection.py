@@ -130,7 +130,7 @@ class StoreConnection:
             except TimeoutError:
                 # One request waited: that is enough. The next one uses a store that was tried out.
                 self._tried.set()
-                self._breaker.hold(_COOLDOWN)
+                self._breaker.open_for(_COOLDOWN)
                 self._changed(self.ready, "TimeoutError")
             left = max(left - (asyncio.get_running_loop().time() - started), _LEAST_PATIENCE)
         return left if self.ready else 0.0
@@ -140,7 +140,7 @@ class StoreConnection:
         try:
             return await within(PATIENCE if patience is None else patience, work())
         except Exception as error:  # noqa: BLE001 - by place, not by class: whatever fails here is the store's
-            self._breaker.hold(_COOLDOWN)
+            self._breaker.open_for(_COOLDOWN)
             self._changed(self.ready, type(error).__name__)
             return None
 
@@ -240,11 +240,11 @@ class StoreConnection:
                 pause = _FIRST_PAUSE
                 if self.ready and loop.time() - tried_at >= _TRIAL_INTERVAL:
                     if not await self.call(partial(self._try_out, key), patience=_PATIENCE_TO_CONNECT):
-                        self._breaker.hold(_COOLDOWN)
+                        self._breaker.open_for(_COOLDOWN)
                         self._changed(self.ready, "the trial failed")
                     tried_at = loop.time()
                 continue
-            if not self.subscribed or self._breaker.held(key) is not None:
+            if not self.subscribed or self._breaker.retry_after(key) is not None:
                 continue
             if not await self.call(partial(self._try_out, key)):
                 # After a failover the address leads to another server, and the old one may still answer.
@@ -258,7 +258,7 @@ class StoreConnection:
             pause = min(2 * pause, _LONGEST_PAUSE_AFTER_A_TRIAL)
             if connected_anew:
                 self._subscribe_anew()
-            self._breaker.answered(key)
+            self._breaker.record_success(key)
             if not connected_anew:
                 self._resume()
             connected_anew = False

@@ -126,12 +126,12 @@ class JWTAuthenticator:
         if token is None or is_revoked:
             refused = Rejected("inactive", "bearer")
             return self._kept(key, refused, self._settings.negative_ttl, asked_at, generation)
-        session = self._parser.read_claims(token.session)
+        session = self._parser.from_claims(token.session)
         if session is None:
             _log.error("tokens.unreadable: the claims lack what the model of the traits requires")
             return CheckResult(Unavailable("protocol"), asked_at)
         left = token.expires_at + self._source.clock_skew - self._clock.time()
-        ttl = self._parser.shortened(min(self._settings.cache_ttl, left))
+        ttl = self._parser.with_jitter(min(self._settings.cache_ttl, left))
         if is_revoked is None:
             ttl = min(ttl, self._settings.disconnected_ttl)
         return self._kept(key, Authenticated(session, "bearer", "token", 0.0), ttl, asked_at, generation)

@@ -160,10 +160,10 @@ class SessionChecker:
             return _unavailable("protocol", "an answer larger than is read"), None
         except Exception as error:  # noqa: BLE001 - by place, not by class: whatever fails here, Kratos was not asked
             return _unavailable("unreachable", type(error).__name__), None
-        return self._parser.read(answer, credential, now), answer.status
+        return self._parser.parse(answer, credential, now), answer.status
 
     def _held(self, key: bytes) -> CheckResult | None:
-        seconds = self.breaker.held(key)
+        seconds = self.breaker.retry_after(key)
         if seconds is None:
             return None
         fact = CheckResult(Unavailable("breaker", seconds), self._clock.monotonic())
@@ -173,14 +173,14 @@ class SessionChecker:
     def _report(self, key: bytes, outcome: Outcome) -> None:
         match outcome:
             case Unavailable(reason="timeout" | "unreachable"):
-                self.breaker.failed(key)
+                self.breaker.record_failure(key)
             case Unavailable(reason="rate_limited", retry_after=seconds):
-                self.breaker.hold(seconds)
+                self.breaker.open_for(seconds)
             case Unavailable(reason="overloaded"):
                 pass  # this says something about us, nothing about Kratos
             case _:
                 # Nonsense too: asking again costs little where somebody answers, and it may be about one identity.
-                self.breaker.answered(key)
+                self.breaker.record_success(key)
 
     def _is_revoked(self, fact: CheckResult) -> bool:
         outcome = fact.outcome

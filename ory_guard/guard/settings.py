@@ -16,27 +16,13 @@ from pydantic import (
 )
 
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.kratos.urls import _origin, _split, service_url
+from ory_guard.kratos.urls import exact_origin, page_url, service_url
 
 __all__ = ["ENVIRONMENT_PREFIX", "GuardSettings", "checked_settings"]
 
 ENVIRONMENT_PREFIX: Final = "ORY_GUARD_"
 _LIVE_PREFIX: Final = "ORY_GUARD_LIVE_"
 _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-
-
-def _page_url(url: str) -> str:
-    parts = _split(url)
-    if "#" in url:
-        raise ValueError("must not have a fragment")
-    return _origin(parts) + (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-
-
-def _exact_origin(url: str) -> str:
-    parts = _split(url)
-    if parts.path not in ("", "/") or "?" in url or "#" in url:
-        raise ValueError("must be an origin: scheme, host and port only")
-    return _origin(parts)
 
 
 def _cookie_name(name: str) -> str:
@@ -102,7 +88,7 @@ class GuardSettings(BaseModel):
         default_factory=lambda values: str(values.get("kratos_public_url"))
     )
     app_url: Annotated[str, AfterValidator(service_url)] | None = None
-    login_url: Annotated[str, AfterValidator(_page_url)] | None = None
+    login_url: Annotated[str, AfterValidator(page_url)] | None = None
     whoami_required_aal: Literal["highest_available", "aal1"] = "highest_available"
     credentials: Annotated[
         tuple[Literal["x_session_token", "cookie", "bearer"], ...], Strings, Field(min_length=1)
@@ -119,7 +105,7 @@ class GuardSettings(BaseModel):
     max_credential_bytes: Annotated[int, Field(ge=64)] = 8_192
     max_upstream_concurrency: Annotated[int, Field(ge=1)] = 64
     clock_skew: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 60.0
-    trusted_origins: Annotated[tuple[str, ...], Strings, _each(_exact_origin)] = ()
+    trusted_origins: Annotated[tuple[str, ...], Strings, _each(exact_origin)] = ()
     exempt_paths: Annotated[tuple[str, ...], Strings, _each(_exact_path)] = ()
     keep_alive: bool = True
 

@@ -1,10 +1,11 @@
-"""A circuit breaker for the questions to Kratos: while it is open, a request costs microseconds, no deadline.
+"""A circuit breaker for calls to Kratos: while it is open, a request fails in microseconds, not at its deadline.
 
-It differs from the usual one in three ways, which is why no library serves here (those on PyPI read the wall
-clock, let every caller probe at once, and know neither who failed nor `Retry-After`): it opens only when the
-checks of more than one credential fail, so that one identity whose check breaks closes the door for nobody else;
-a credential whose probe failed lets others probe before it tries again; and a 429 holds it open for as long as
-Kratos asks.
+It differs from the usual circuit breaker in three ways:
+
+- It opens only if the calls of at least two credentials fail, so that one identity whose calls always fail does not
+  block all others.
+- After a failed probe, other credentials may probe before the same credential probes again.
+- A 429 keeps it open for the time in `Retry-After`.
 """
 
 from collections.abc import Callable
@@ -15,86 +16,96 @@ __all__ = ["BreakerState", "CircuitBreaker"]
 
 BreakerState = Literal["closed", "open", "half_open"]
 
-_FAILURES: Final = 5
-_CREDENTIALS: Final = 2
+_MAX_FAILURES: Final = 5
+_MIN_FAILING_KEYS: Final = 2
 _COOLDOWN: Final = 0.5
+_MAX_RETRY_AFTER: Final = 60
 
 
 class CircuitBreaker:
-    """Tells whether asking makes sense, from what came of asking.
+    """Decides whether a call is allowed, from the results of earlier calls.
 
-    There is no task and no timer in it: an open breaker turns half-open when somebody asks late enough. The one
-    who asked then probes, and everybody else is held until the probe is done, or lost (a cancelled check reports
-    nothing) for as long as a check may take.
+    The breaker has neither a task nor a timer. After its cooldown, the next caller turns it half-open and is the
+    probe. Other callers are rejected until the probe reports its result or `probe_timeout` passes, because a
+    cancelled call reports nothing.
 
     Args:
-        monotonic: A clock that only runs forward, in seconds.
-        probe_seconds: How long one check may take.
-        tell: Called with the new state at every change.
+        monotonic: The monotonic clock, in seconds.
+        probe_timeout: The maximum duration of a call, in seconds.
+        on_state_change: Called with the new state after each change.
+
+    Attributes:
+        state: `closed`, `open` or `half_open`.
     """
 
     def __init__(
-        self, monotonic: Callable[[], float], probe_seconds: float, tell: Callable[[BreakerState], None]
+        self,
+        monotonic: Callable[[], float],
+        probe_timeout: float,
+        on_state_change: Callable[[BreakerState], None],
     ) -> None:
         self._monotonic = monotonic
-        self._probe_seconds = probe_seconds
-        self._tell = tell
+        self._probe_timeout = probe_timeout
+        self._on_state_change = on_state_change
         self._failures = 0
-        self._failed: set[bytes] = set()
-        self._probing: bytes | None = None
-        self._held_until = 0.0
+        self._failing_keys: set[bytes] = set()
+        self._probe_key: bytes | None = None
+        self._open_until = 0.0
         self.state: BreakerState = "closed"
 
     def __repr__(self) -> str:
-        return f"<Breaker {self.state}, {self._failures} failures>"
+        return f"<CircuitBreaker {self.state}, {self._failures} failures>"
 
-    def held(self, key: bytes) -> int | None:
-        """Return None where Kratos may be asked about this credential now, else the seconds to wait, 1 to 60.
+    def retry_after(self, key: bytes) -> int | None:
+        """Return None if a call is allowed now, otherwise the seconds to wait (1 to 60).
 
-        Who gets None while the breaker is open is its probe, and has to report what came of it.
+        A caller that gets None while the breaker is open is the probe and must report its result.
+
+        Args:
+            key: The cache key of the credential.
         """
         if self.state == "closed":
             return None
         now = self._monotonic()
-        until = self._held_until
-        if self.state == "open" and key == self._probing:
+        until = self._open_until
+        if self.state == "open" and key == self._probe_key:
             until += _COOLDOWN
         if now < until:
-            return 1 if self.state == "half_open" else min(ceil(until - now), 60)
-        self._probing = key
-        self._move("half_open", now + self._probe_seconds)
+            return 1 if self.state == "half_open" else min(ceil(until - now), _MAX_RETRY_AFTER)
+        self._probe_key = key
+        self._transition("half_open", now + self._probe_timeout)
         return None
 
-    def answered(self, key: bytes) -> None:
-        """Note that Kratos gave an answer, whatever it says."""
+    def record_success(self, key: bytes) -> None:
+        """Record a response of any status below 500, except 429."""
         if self.state == "closed":
             self._failures = 0
-            self._failed.clear()
-        elif self.state == "half_open" and key == self._probing:
-            self._move("closed", 0.0)
+            self._failing_keys.clear()
+        elif self.state == "half_open" and key == self._probe_key:
+            self._transition("closed", 0.0)
 
-    def failed(self, key: bytes) -> None:
-        """Note that a check of this credential got no answer, or a 5xx."""
+    def record_failure(self, key: bytes) -> None:
+        """Record a call without a response, or with a 5xx."""
         if self.state == "closed":
             self._failures += 1
-            if len(self._failed) < _CREDENTIALS:
-                self._failed.add(key)
-            if self._failures >= _FAILURES and len(self._failed) >= _CREDENTIALS:
-                self._probing = None
-                self._move("open", self._monotonic() + _COOLDOWN)
-        elif self.state == "half_open" and key == self._probing:
-            self._move("open", self._monotonic() + _COOLDOWN)
+            if len(self._failing_keys) < _MIN_FAILING_KEYS:
+                self._failing_keys.add(key)
+            if self._failures >= _MAX_FAILURES and len(self._failing_keys) >= _MIN_FAILING_KEYS:
+                self._probe_key = None
+                self._transition("open", self._monotonic() + _COOLDOWN)
+        elif self.state == "half_open" and key == self._probe_key:
+            self._transition("open", self._monotonic() + _COOLDOWN)
 
-    def hold(self, seconds: float) -> None:
-        """Let nobody ask for so many seconds: Kratos said that it is asked too often."""
+    def open_for(self, seconds: float) -> None:
+        """Open the breaker for at least this time, as Kratos asks for with a 429."""
         until = self._monotonic() + seconds
-        self._probing = None
-        self._move("open", max(until, self._held_until) if self.state == "open" else until)
+        self._probe_key = None
+        self._transition("open", max(until, self._open_until) if self.state == "open" else until)
 
-    def _move(self, state: BreakerState, held_until: float) -> None:
-        self._held_until = held_until
+    def _transition(self, state: BreakerState, open_until: float) -> None:
+        self._open_until = open_until
         self._failures = 0
-        self._failed.clear()
+        self._failing_keys.clear()
         if state != self.state:
             self.state = state
-            self._tell(state)
+            self._on_state_change(state)

@@ -1,7 +1,7 @@
-"""What an answer of Kratos' `/sessions/whoami` means, and for how long.
+"""Parse the response of `/sessions/whoami` into an outcome and its lifetime.
 
-Status first, then body: a 401 of Kratos has no `error.id`. Whatever is not one of the few answers that Kratos
-gives is nonsense, and nonsense is `Unavailable`: it lets nobody in and logs nobody out.
+The status is evaluated before the body, because Kratos' 401 has no `error.id`. A response that is not documented
+for Kratos becomes `Unavailable`: it neither authenticates nor logs out a user.
 """
 
 import json
@@ -23,18 +23,18 @@ __all__ = ["ParsedSession", "SessionParser", "retry_after_seconds"]
 
 _log = logging.getLogger("ory_guard")
 
-LONGEST_RETRY_AFTER: Final = 60
-_GREATEST_SHORTENING: Final = 0.05
+_MAX_RETRY_AFTER: Final = 60
+_MAX_JITTER: Final = 0.05
 
 
 class ParsedSession(NamedTuple):
-    """What an answer means.
+    """The meaning of a response.
 
     Attributes:
-        outcome: The answer as an outcome, as old as the question.
-        ttl: Seconds for which it may be kept; 0 for not at all.
-        set_cookies: The session cookie's `Set-Cookie` values, for the requests that waited for this answer.
-        body: The session's JSON, where it is one.
+        outcome: The outcome, with age 0.
+        ttl: The lifetime in a cache, in seconds; 0 if the outcome must not be cached.
+        set_cookies: The `Set-Cookie` values of the session cookie, for the requests that share this response.
+        body: The JSON of the session, empty for other outcomes.
     """
 
     outcome: CacheableOutcome | Unavailable
@@ -44,15 +44,17 @@ class ParsedSession(NamedTuple):
 
 
 class SessionParser:
-    """Reads answers under one set of settings.
+    """Parses responses, stored sessions and the claims of tokens.
 
     Args:
         traits: The application's model of the traits, or None for a read-only dict.
-        cache_ttl: The longest lifetime of a session, in seconds.
-        negative_ttl: The lifetime of a refusal, in seconds.
-        clock_skew: The largest difference between Kratos' clock and this host's, in seconds.
-        draw: Gives a number from 0 to below 1, by which a session's ttl is shortened: 1 would be 5 %. Sessions
-            that were asked for together are then not all asked for again together.
+        cache_ttl: The maximum lifetime of a session, in seconds.
+        negative_ttl: The lifetime of a rejected credential, in seconds.
+        clock_skew: The tolerated difference between Kratos' clock and the clock of this host, in seconds.
+        random: Returns a random number from 0 to 1 for the jitter of a lifetime.
+
+    Raises:
+        ConfigurationError: If `traits` is a mutable model.
     """
 
     def __init__(
@@ -62,117 +64,117 @@ class SessionParser:
         cache_ttl: float,
         negative_ttl: float,
         clock_skew: float,
-        draw: Callable[[], float] = random.random,
+        random: Callable[[], float] = random.random,
     ) -> None:
         self._cache_ttl = cache_ttl
         self._negative_ttl = negative_ttl
         self._clock_skew = clock_skew
-        self._draw = draw
-        self._session_model: type[Session[Any]] = Session if traits is None else _typed(traits)
+        self._random = random
+        self._session_model: type[Session[Any]] = Session if traits is None else _session_model(traits)
 
-    def read(self, answer: HTTPResponse, credential: Credential, now: float) -> ParsedSession:
-        """Return what the answer to this credential means at the wall-clock time `now`."""
-        if answer.status == 200:
-            return self._read_session(answer, credential, now)
-        if answer.status == 401:
-            kept = self._negative_ttl if _error_of(answer).get("code") == 401 else 0.0
-            return ParsedSession(Rejected("inactive", credential.kind), kept)
-        if answer.status == 403:
-            return self._read_forbidden(answer, credential)
-        if answer.status == 429:
+    def parse(self, response: HTTPResponse, credential: Credential, now: float) -> ParsedSession:
+        """Return the meaning of the response to a credential at the wall-clock time `now`."""
+        if response.status == 200:
+            return self._parse_session(response, credential, now)
+        if response.status == 401:
+            # A 401 of a proxy is not cached.
+            ttl = self._negative_ttl if _error_of(response).get("code") == 401 else 0.0
+            return ParsedSession(Rejected("inactive", credential.kind), ttl)
+        if response.status == 403:
+            return self._parse_forbidden(response, credential)
+        if response.status == 429:
             _log.warning("whoami.failed reason=rate_limited: status 429")
-            return ParsedSession(Unavailable("rate_limited", retry_after_seconds(answer.header(b"retry-after"))))
-        if answer.status >= 500:
-            _log.warning("whoami.failed reason=unreachable: status %d", answer.status)
+            return ParsedSession(Unavailable("rate_limited", retry_after_seconds(response.header(b"retry-after"))))
+        if response.status >= 500:
+            _log.warning("whoami.failed reason=unreachable: status %d", response.status)
             return ParsedSession(Unavailable("unreachable"))
         _log.error(
             "whoami.unexpected status=%d: kratos_public_url does not look like Kratos' public API",
-            answer.status,
+            response.status,
         )
         return ParsedSession(Unavailable("protocol"))
 
-    def _read_session(self, answer: HTTPResponse, credential: Credential, now: float) -> ParsedSession:
-        if not answer.is_json():
-            return _nonsense("the body is not plain JSON")
+    def _parse_session(self, response: HTTPResponse, credential: Credential, now: float) -> ParsedSession:
+        if not response.is_json():
+            return _protocol_error("the body is not plain JSON")
         try:
-            session = self._session_model.model_validate_json(answer.body)
+            session = self._session_model.model_validate_json(response.body)
         except ValidationError as error:
-            places = {_place(fault) for fault in error.errors(include_input=False)}
-            return _nonsense(f"the session is not readable at {', '.join(sorted(places))}")
-        left = session.expires_at.timestamp() - now
-        if not self._is_live(session, left):
+            fields = {_field_of(details) for details in error.errors(include_input=False)}
+            return _protocol_error(f"the session has invalid fields: {', '.join(sorted(fields))}")
+        seconds_left = session.expires_at.timestamp() - now
+        if not self._is_active(session, seconds_left):
             return ParsedSession(Rejected("inactive", credential.kind), self._negative_ttl)
-        ttl = self.shortened(min(self._cache_ttl, left, _cache_for(answer, self._cache_ttl)))
+        ttl = self.with_jitter(min(self._cache_ttl, seconds_left, _allowed_ttl(response, self._cache_ttl)))
         outcome = Authenticated(session, credential.kind, "upstream", 0.0)
-        return ParsedSession(
-            outcome, max(ttl, 0.0), tuple(_session_cookies(answer.headers, credential)), answer.body
-        )
+        set_cookies = tuple(_session_cookies(response.headers, credential))
+        return ParsedSession(outcome, max(ttl, 0.0), set_cookies, response.body)
 
-    def read_stored(self, body: bytes, now: float) -> Session[Any] | None:
-        """Return the session that another process was answered with, or None where it can't be used."""
+    def parse_stored(self, body: bytes, now: float) -> Session[Any] | None:
+        """Return the session from a body that another process stored, or None if it is invalid or has ended."""
         try:
             session = self._session_model.model_validate_json(body)
         except ValidationError:
             return None
-        return session if self._is_live(session, session.expires_at.timestamp() - now) else None
+        return session if self._is_active(session, session.expires_at.timestamp() - now) else None
 
-    def read_claims(self, claims: Mapping[str, Any]) -> Session[Any] | None:
-        """Return the session that a token's claims describe in Kratos' form, or None where they don't."""
+    def from_claims(self, claims: Mapping[str, Any]) -> Session[Any] | None:
+        """Return the session from a token's claims in Kratos' format, or None if they are invalid."""
         try:
             return self._session_model.model_validate(claims)
         except ValidationError:
             return None
 
-    def shortened(self, ttl: float) -> float:
-        """Return a ttl that ends by chance up to 5 % earlier."""
-        return ttl * (1 - _GREATEST_SHORTENING * self._draw())
+    def with_jitter(self, ttl: float) -> float:
+        """Return `ttl`, randomly reduced by up to 5 %, so that entries stored together do not expire together."""
+        return ttl * (1 - _MAX_JITTER * self._random())
 
-    def _is_live(self, session: Session[Any], left: float) -> bool:
-        return session.active and session.identity.state != "inactive" and left >= -self._clock_skew
+    def _is_active(self, session: Session[Any], seconds_left: float) -> bool:
+        return session.active and session.identity.state != "inactive" and seconds_left >= -self._clock_skew
 
-    def _read_forbidden(self, answer: HTTPResponse, credential: Credential) -> ParsedSession:
-        error_id = _error_of(answer).get("id")
+    def _parse_forbidden(self, response: HTTPResponse, credential: Credential) -> ParsedSession:
+        error_id = _error_of(response).get("id")
         if error_id in ("session_aal2_required", "session_aal2_enrollment_required"):
             enrolled = error_id == "session_aal2_required"
             return ParsedSession(SecondFactorRequired(credential.kind, enrolled), self._negative_ttl)
         if error_id == "session_credential_required":
             return ParsedSession(Rejected("inactive", credential.kind), self._negative_ttl)
-        return _nonsense("a 403 without an error id that is known")
+        return _protocol_error("the 403 has an unknown error id, or none")
 
 
-def _place(fault: ErrorDetails) -> str:
-    text = ".".join(map(str, fault["loc"])) or "body"
-    if fault["type"] == "mutable":
-        return f"{text} ({fault['msg']})"
-    return text if text.isprintable() else ascii(text)  # keys of traits may be their owner's
+def _field_of(details: ErrorDetails) -> str:
+    text = ".".join(map(str, details["loc"])) or "body"
+    if details["type"] == "mutable":
+        return f"{text} ({details['msg']})"
+    return text if text.isprintable() else ascii(text)  # users may choose the keys of traits
 
 
-def _typed(traits: type[Any]) -> type[Session[Any]]:
+def _session_model(traits: type[Any]) -> type[Session[Any]]:
     refuse_mutable_model(traits)
     return cast("type[Session[Any]]", Session.__class_getitem__(traits))
 
 
-def _nonsense(what: str) -> ParsedSession:
-    _log.error("whoami.nonsense: %s", what)
+def _protocol_error(message: str) -> ParsedSession:
+    _log.error("whoami.protocol_error: %s", message)
     return ParsedSession(Unavailable("protocol"))
 
 
-def _error_of(answer: HTTPResponse) -> dict[str, Any]:
-    if not answer.is_json():
+def _error_of(response: HTTPResponse) -> dict[str, Any]:
+    if not response.is_json():
         return {}
     try:
-        error = json.loads(answer.body)["error"]
+        error = json.loads(response.body)["error"]
     except (ValueError, TypeError, KeyError, RecursionError):
         return {}
     return error if isinstance(error, dict) else {}
 
 
-def _cache_for(answer: HTTPResponse, otherwise: float) -> float:
-    sent = answer.header(b"ory-session-cache-for")
-    if sent is None:
-        return otherwise
-    # A lifetime that is no number of seconds counts as none at all (RFC 9111, section 4.2.1).
-    return float(sent[:9]) if sent.isdigit() else 0.0
+def _allowed_ttl(response: HTTPResponse, default: float) -> float:
+    value = response.header(b"ory-session-cache-for")
+    if value is None:
+        return default
+    # An invalid freshness lifetime counts as stale (RFC 9111, section 4.2.1).
+    return float(value[:9]) if value.isdigit() else 0.0
 
 
 def _session_cookies(headers: Iterable[tuple[bytes, bytes]], credential: Credential) -> Iterable[bytes]:
@@ -183,7 +185,7 @@ def _session_cookies(headers: Iterable[tuple[bytes, bytes]], credential: Credent
 
 
 def retry_after_seconds(value: bytes | None) -> int:
-    """Return the seconds that a `Retry-After` header asks for, brought into 1 to 60."""
+    """Return the seconds of a `Retry-After` header, limited to 1 to 60; 1 if it is missing or not a number."""
     if value is None or not value.isdigit():
         return 1
-    return min(max(int(value[:9]), 1), LONGEST_RETRY_AFTER)
+    return min(max(int(value[:9]), 1), _MAX_RETRY_AFTER)

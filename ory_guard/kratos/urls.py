@@ -1,27 +1,56 @@
-"""Origins and base URLs, in the form that browsers compare."""
+"""Validators that normalize origins and URLs to the form that browsers compare."""
 
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["origin_of", "service_url"]
-
+__all__ = ["exact_origin", "origin_of", "page_url", "service_url"]
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def origin_of(url: str) -> str:
-    """Return scheme, host and port of an absolute http(s) URL as a browser writes an origin (RFC 6454, 6.1).
+    """Return the origin of an absolute http(s) URL as a browser serializes it (RFC 6454, section 6.1).
 
     Raises:
-        ValueError: It is no such URL.
+        ValueError: If `url` is not an absolute http(s) URL.
     """
     return _origin(_split(url))
 
 
-def _origin(parts: SplitResult) -> str:
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"
+def exact_origin(url: str) -> str:
+    """Return the normalized form of an origin.
+
+    Raises:
+        ValueError: If `url` has more than a scheme, a host and a port.
+    """
+    parts = _split(url)
+    if parts.path not in ("", "/") or "?" in url or "#" in url:
+        raise ValueError("must be an origin: scheme, host and port only")
+    return _origin(parts)
+
+
+def service_url(url: str) -> str:
+    """Return the normalized form of a service's URL: lower-case host, no default port, no trailing slash.
+
+    Raises:
+        ValueError: If `url` is not an absolute http(s) URL, or has a user name, a query or a fragment.
+    """
+    parts = _split(url)
+    if "?" in url or "#" in url:
+        raise ValueError("must not have a query or a fragment")
+    return _origin(parts) + parts.path.rstrip("/")
+
+
+def page_url(url: str) -> str:
+    """Return the normalized form of a page's URL, which may have a query.
+
+    Raises:
+        ValueError: If `url` is not an absolute http(s) URL, or has a user name or a fragment.
+    """
+    parts = _split(url)
+    if "#" in url:
+        raise ValueError("must not have a fragment")
+    return _origin(parts) + (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def _split(url: str) -> SplitResult:
@@ -31,20 +60,14 @@ def _split(url: str) -> SplitResult:
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise ValueError("must be an absolute http:// or https:// URL with a host")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold a user name or password")
+        raise ValueError("must not contain a user name or password")
     if "*" in parts.netloc or "%" in parts.netloc:
         raise ValueError("must name one exact host")
-    _ = parts.port  # raises ValueError for a port that is no port
+    _ = parts.port  # raises ValueError for an invalid port
     return parts
 
 
-def service_url(url: str) -> str:
-    """Return an http(s) URL without its last slash, host and scheme in lower case, the default port left out.
-
-    Raises:
-        ValueError: It is no absolute URL, or it holds a user name, a query or a fragment.
-    """
-    parts = _split(url)
-    if "?" in url or "#" in url:
-        raise ValueError("must not have a query or a fragment")
-    return _origin(parts) + parts.path.rstrip("/")
+def _origin(parts: SplitResult) -> str:
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"

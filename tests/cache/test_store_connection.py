@@ -124,10 +124,10 @@ async def test_a_link_tries_a_failed_store_out_before_anybody_else_does(
     held: list[int | None] = []
 
     def note(key: bytes) -> int | None:
-        held.append(CircuitBreaker.held(bench.breaker, key))
+        held.append(CircuitBreaker.retry_after(bench.breaker, key))
         return held[-1]
 
-    monkeypatch.setattr(bench.breaker, "held", note)
+    monkeypatch.setattr(bench.breaker, "retry_after", note)
     link = bench.open()
     await link.settle()
     assert await link.call(answer) == "answer"

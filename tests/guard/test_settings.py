@@ -132,7 +132,7 @@ def test_a_url_with_a_password_is_refused_and_not_shown() -> None:
     with pytest.raises(ConfigurationError) as caught:
         made(kratos_public_url="http://admin:hunter2@kratos")
 
-    assert "must not hold a user name or password" in str(caught.value)
+    assert "must not contain a user name or password" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
 

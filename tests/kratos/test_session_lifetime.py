@@ -17,7 +17,7 @@ TOKEN = Credential("x_session_token", b"", b"ory_st_a")
 def ttl_of(answer: HTTPResponse, draw: float) -> float:
     """Return the ttl that the reader gives when its source of chance draws this number."""
     settings = GuardSettings(kratos_public_url="http://127.0.0.1:4433", credentials=("x_session_token",))
-    return parser_of(settings, None, lambda: draw).read(answer, TOKEN, NOW).ttl
+    return parser_of(settings, None, lambda: draw).parse(answer, TOKEN, NOW).ttl
 
 
 def answer(*headers: tuple[bytes, bytes], expires_in: float = 3_600, status: int = 200) -> HTTPResponse:
@@ -55,7 +55,7 @@ def test_by_default_chance_decides() -> None:
     settings = GuardSettings(kratos_public_url="http://127.0.0.1:4433", credentials=("x_session_token",))
     reader = parser_of(settings, None)
 
-    ttls = {reader.read(answer(), TOKEN, NOW).ttl for _ in range(20)}
+    ttls = {reader.parse(answer(), TOKEN, NOW).ttl for _ in range(20)}
 
     assert len(ttls) > 1
     assert all(28.5 < ttl <= 30.0 for ttl in ttls)

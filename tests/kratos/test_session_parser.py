@@ -30,7 +30,7 @@ def answer_of(told: Told) -> HTTPResponse:
 def read(told: Told, credential: Credential = TOKEN, **changes: Any) -> ParsedSession:
     """Read an answer now, with no part of its ttl taken away by chance."""
     reader = parser_of(settings_of(**changes), None, lambda: 0.0)
-    return reader.read(answer_of(told), credential, NOW.timestamp())
+    return reader.parse(answer_of(told), credential, NOW.timestamp())
 
 
 def test_a_200_with_a_session_is_somebody() -> None:
@@ -242,7 +242,7 @@ def test_no_answer_raises(status: int, kind: bytes, body: bytes, headers: dict[b
     """Whatever the other side sends comes to an outcome, and random bytes never to a session."""
     answer = HTTPResponse(status, [(b"content-type", kind), *headers.items()], body)
 
-    reading = parser_of(settings_of(), None).read(answer, COOKIE, NOW.timestamp())
+    reading = parser_of(settings_of(), None).parse(answer, COOKIE, NOW.timestamp())
 
     assert not isinstance(reading.outcome, Authenticated)
     assert reading.set_cookies == ()
@@ -261,10 +261,10 @@ def test_traits_that_do_not_fit_are_nonsense_and_told_by_place(caplog: pytest.Lo
     reader = parser_of(settings_of(), Traits)
 
     with caplog.at_level(logging.ERROR, "ory_guard"):
-        reading = reader.read(answer_of(signed_in()), TOKEN, NOW.timestamp())
+        reading = reader.parse(answer_of(signed_in()), TOKEN, NOW.timestamp())
 
     assert reading.outcome == Unavailable("protocol")
-    assert caplog.messages == ["whoami.nonsense: the session is not readable at identity.traits.role"]
+    assert caplog.messages == ["whoami.protocol_error: the session has invalid fields: identity.traits.role"]
 
 
 class Counts(BaseModel):
@@ -279,10 +279,10 @@ def test_a_place_that_its_owner_named_begins_no_record_of_its_own(caplog: pytest
     """Keys of traits may be anything, a line break among it."""
     body = session_body(identity={"traits": {"counts": {"a\nory_guard CRITICAL forged": "x"}}})
     with caplog.at_level(logging.ERROR, "ory_guard"):
-        parser_of(settings_of(), Counts).read(answer_of(signed_in(body)), TOKEN, NOW.timestamp())
+        parser_of(settings_of(), Counts).parse(answer_of(signed_in(body)), TOKEN, NOW.timestamp())
 
     (message,) = caplog.messages
-    assert message.endswith(r"at 'identity.traits.counts.a\nory_guard CRITICAL forged'")
+    assert message.endswith(r": 'identity.traits.counts.a\nory_guard CRITICAL forged'")
 
 
 @pytest.mark.parametrize(("status", "reason"), [(429, "rate_limited"), (500, "unreachable"), (503, "unreachable")])

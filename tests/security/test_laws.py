@@ -299,7 +299,7 @@ def test_reading_an_answer_never_raises(
     body = json.dumps(document).encode()
     credential = Credential("cookie", b"ory_kratos_session", b"ck-A")
     now = datetime.now(UTC).timestamp()
-    reading = parser_of(SETTINGS, None).read(
+    reading = parser_of(SETTINGS, None).parse(
         HTTPResponse(status, [*headers, (b"content-type", b"application/json")], body), credential, now
     )
 
@@ -328,5 +328,5 @@ def test_any_bytes_are_an_outcome(
     tried["property examples"] += 1
     credential = Credential("x_session_token", b"", b"tok-A")
     for kind in ([], [(b"content-type", b"application/json")]):
-        reading = parser_of(SETTINGS, None).read(HTTPResponse(status, [*headers, *kind], body), credential, 0.0)
+        reading = parser_of(SETTINGS, None).parse(HTTPResponse(status, [*headers, *kind], body), credential, 0.0)
         assert not isinstance(reading.outcome, Authenticated)

@@ -1,7 +1,7 @@
 """The adapter to Kratos, made from the settings of a guard."""
 
+import random
 from collections.abc import Callable
-from random import random
 from typing import Any
 
 from ory_guard import GuardSettings
@@ -13,7 +13,7 @@ __all__ = ["parser_of", "whoami_client_of"]
 
 
 def parser_of(
-    settings: GuardSettings, traits: type[Any] | None = None, draw: Callable[[], float] = random
+    settings: GuardSettings, traits: type[Any] | None = None, random: Callable[[], float] = random.random
 ) -> SessionParser:
     """Return the parser of a guard with these settings."""
     return SessionParser(
@@ -21,7 +21,7 @@ def parser_of(
         cache_ttl=settings.cache_ttl,
         negative_ttl=settings.negative_ttl,
         clock_skew=settings.clock_skew,
-        draw=draw,
+        random=random,
     )
 
 

@@ -66,7 +66,7 @@ def _base64url(value: int) -> str:
         ({"jwks": {"keys": 5}}, "jwks: the document is not a JWKS"),
         ({"jwks": {"keys": [KEY.as_dict(private=True)]}}, "jwks: the JWKS contains a private key"),
         ({"jwks": "/no/such/file.json"}, "jwks: .*No such file"),
-        ({"jwks": "https://user:pass@keys.example.com/"}, "jwks: must not hold a user name"),
+        ({"jwks": "https://user:pass@keys.example.com/"}, "jwks: must not contain a user name"),
         ({"issuer": ""}, "issuer and audience must not be empty"),
         ({"audience": ""}, "issuer and audience must not be empty"),
         ({"algorithms": ["HS256"]}, r"algorithms must be a non-empty list of ES256, .* \(got \['HS256'\]\)"),
