@@ -46,9 +46,9 @@ class Enforcer:
 
     def __init__(
         self,
-        *,
         guard: object,
         settings: GuardSettings,
+        *,
         csrf: CSRFPolicy,
         authenticator: Authenticator,
         clock: Clock,

@@ -92,16 +92,9 @@ class OryGuard:
             heard=self._notify_watches,
         )
         self._enforcement = Enforcer(
-            guard=self,
-            settings=settings,
-            csrf=csrf,
-            authenticator=self._lookup,
-            clock=self.clock,
-            listeners=self.listeners,
+            self, settings, csrf=csrf, authenticator=self._lookup, clock=self.clock, listeners=self.listeners
         )
-        self._watches = Watches(
-            enforcer=self._enforcement, authenticator=self._lookup, settings=settings, clock=self.clock
-        )
+        self._watches = Watches(self._enforcement, self._lookup, settings, self.clock)
         self._explicit = ExplicitCredentials(self, settings, self._lookup)
         self.enforce: Enforce = self._enforcement.require
         self.enforce_optional: EnforceOptional = self._enforcement.optional

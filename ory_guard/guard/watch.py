@@ -152,7 +152,7 @@ class Watches:
     """
 
     def __init__(
-        self, *, enforcer: Enforcer, authenticator: Authenticator, settings: GuardSettings, clock: Clock
+        self, enforcer: Enforcer, authenticator: Authenticator, settings: GuardSettings, clock: Clock
     ) -> None:
         self._enforcer = enforcer
         self._authenticator = authenticator

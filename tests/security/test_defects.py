@@ -37,7 +37,7 @@ _IN_A_CHECK: Final[dict[str, Callable[[OryGuard], tuple[Any, str]]]] = {
     "looking in the cache": lambda guard: (guard._lookup.cache, "get"),
     "asking": lambda guard: (guard._lookup.checks, "ask"),
     "the breaker": lambda guard: (guard._lookup.checks.breaker, "held"),
-    "the call": lambda guard: (guard._lookup.checks._upstream, "whoami"),
+    "the call": lambda guard: (guard._lookup.checks._upstream, "get"),
     "reading the answer": lambda guard: (guard._lookup.checks._parser, "read"),
     "keeping the answer": lambda guard: (guard._lookup.cache, "put"),
 }
