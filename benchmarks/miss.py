@@ -104,7 +104,7 @@ async def _flown(base_url: str) -> AsyncIterator[Ask]:
 
         flight = InFlight(token.encode(), 0.0)
         flights.start(flight, check, joinable=True)
-        return await flight.fact()
+        return await flight.wait()
 
     async with _judged(base_url) as judged:
         yield ask

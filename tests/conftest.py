@@ -54,7 +54,7 @@ def store_timeout() -> Iterator[Callable[[float], None]]:
     with pytest.MonkeyPatch.context() as patch:
 
         def set_to(seconds: float) -> None:
-            patch.setattr("ory_guard.cache.store_connection.PATIENCE", seconds)
+            patch.setattr("ory_guard.cache.store_connection.CALL_TIMEOUT", seconds)
 
         set_to(SOON)
         yield set_to

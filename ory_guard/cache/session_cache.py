@@ -1,45 +1,40 @@
-"""Facts about sessions, kept for seconds in this process.
+"""The cache of one process: responses of Kratos by credential.
 
-Kept are facts, never verdicts: what Kratos said about a credential, and when it was asked. Words are those of
-RFC 9111: an entry is fresh until its ttl ends, and `invalidate` ends it early.
+The words are those of RFC 9111: an entry is fresh until its lifetime ends, and it is invalidated if its session is
+revoked. Only responses are cached, never the decision whether a request is allowed.
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from math import inf, nextafter
-from typing import Any, Final
+from math import inf
+from typing import Final
 
-from cachetools import Cache, TLRUCache
+from cachetools import Cache, LRUCache
 
-from ory_guard.cache.store import SessionStore, StoredSession
+from ory_guard.cache.revocations import RevocationLog
 from ory_guard.models.clock import Clock
 from ory_guard.models.outcomes import Authenticated, CacheableOutcome, SecondFactorRequired, SessionAuth
-from ory_guard.models.session import Session
 
-__all__ = ["CacheEntry", "SessionCache", "SessionStore", "StoredSession"]
+__all__ = ["CacheEntry", "SessionCache"]
 
-_MOST_REVOCATIONS: Final = 10_000
-# Only evictions need to know what was used last, and noting it takes longer than a look; who comes often is noted
-# often all the same.
-_NOTED: Final = 8
-_NEVER: Final = -inf
+_peek: Final = Cache.__getitem__
+"""Read an entry without recording the use."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """One answer of Kratos and the span in which it may be used.
+    """A cached outcome and its lifetime.
 
     Attributes:
-        outcome: What was answered.
-        asked_at: When the question was sent, on the monotonic clock.
-        fresh_until: The end of its ttl, on the monotonic clock.
-        fresh_until_wall: The same on the wall clock, for a machine whose monotonic clock stood still.
-        view: What applications see of the answer, made once for all requests.
+        outcome: The outcome of the request to Kratos.
+        request_time: When the request was sent, on the monotonic clock.
+        fresh_until: The end of the lifetime, on the monotonic clock.
+        fresh_until_wall: The end of the lifetime on the wall clock, in case the monotonic clock stops during sleep.
+        view: The outcome as `request.auth`, shared by all requests.
     """
 
     outcome: CacheableOutcome
-    asked_at: float
+    request_time: float
     fresh_until: float
     fresh_until_wall: float
     view: SessionAuth = field(init=False, repr=False, compare=False)
@@ -48,46 +43,33 @@ class CacheEntry:
         object.__setattr__(self, "view", SessionAuth(self.outcome))
 
 
-def _drop(cache: TLRUCache[bytes, CacheEntry], key: bytes) -> None:
-    # `key in cache` tells nothing of what has ended and is not swept away yet: that would hide a newer answer.
-    if Cache.__contains__(cache, key):
-        with suppress(KeyError):  # where it had ended
-            del cache[key]
-
-
-def _fresh_until(_key: bytes, entry: CacheEntry, _now: float) -> float:
-    return entry.fresh_until
+def _weight(_entry: CacheEntry) -> int:
+    return 1
 
 
 class SessionCache:
-    """A bounded cache of answers, sessions apart from refusals so that unknown tokens evict nobody.
+    """A bounded cache of outcomes. Refusals are separate, so that unknown tokens evict no session.
 
-    Not thread-safe: one guard per thread.
+    Not thread-safe: use one guard per thread.
 
     Args:
-        max_sessions: How many sessions, and as many refusals, are kept.
-        longest_ttl: The longest time, in seconds, for which an answer is under way and then kept.
-        clock: Where the time comes from.
+        max_sessions: The maximum number of sessions, and of refusals.
+        max_age: The longest time in seconds from a request to the end of the lifetime of its response.
+        clock: The source of the time.
 
     Attributes:
-        generation: How often answers under way were given up.
-        last_invalidation: When anything was invalidated last, on the monotonic clock.
-        max_lifetime: Returns for how many seconds a session that is kept now may be used. It is called when one is
-            kept, not when one is looked up.
+        revocations: The revocations that this process knows.
+        generation: Changes when responses that are still on their way must not be cached.
+        max_lifetime: Returns the longest lifetime, in seconds, of a session that is put into the cache now.
     """
 
-    def __init__(self, max_sessions: int, longest_ttl: float, clock: Clock) -> None:
+    def __init__(self, max_sessions: int, max_age: float, clock: Clock) -> None:
         self._monotonic = clock.monotonic
         self._time = clock.time
-        self._longest_ttl = longest_ttl
-        self._sessions: TLRUCache[bytes, CacheEntry] = TLRUCache(max_sessions, _fresh_until, clock.monotonic)
-        self._refusals: TLRUCache[bytes, CacheEntry] = TLRUCache(max_sessions, _fresh_until, clock.monotonic)
-        self._is_crowded = False  # until it is half full, nothing is evicted
-        self._looks = 0
-        self._revoked: dict[str, float] = {}
-        self._cleared_at = _NEVER
-        self._last_question = _NEVER
-        self.last_invalidation: float = _NEVER
+        self._sessions: LRUCache[bytes, CacheEntry] = LRUCache(max_sessions, _weight)
+        self._refusals: LRUCache[bytes, CacheEntry] = LRUCache(max_sessions, _weight)
+        self._records_use = False
+        self.revocations: RevocationLog = RevocationLog(max_age, clock)
         self.generation: int = 0
         self.max_lifetime: Callable[[], float] = lambda: inf
 
@@ -98,117 +80,72 @@ class SessionCache:
         return f"<SessionCache {len(self._sessions)} sessions, {len(self._refusals)} refusals>"
 
     def get(self, key: bytes) -> CacheEntry | None:
-        """Return the entry under `key` if it is fresh and nobody revoked it since it was asked for."""
+        """Return the entry under `key` if it is fresh and not revoked."""
         sessions = self._sessions
         try:
-            entry: CacheEntry = Cache.__getitem__(sessions, key)
-            if self._is_crowded:
-                self._looks += 1
-                if self._looks % _NOTED == 0:
-                    entry = sessions[key]
+            entry = sessions[key] if self._records_use else _peek(sessions, key)
         except KeyError:
-            return self._refusal(key)
+            if key not in self._refusals:
+                return None
+            entry = self._refusals[key]
         if self._monotonic() >= entry.fresh_until or self._time() >= entry.fresh_until_wall:
             return None
-        if entry.asked_at <= self.last_invalidation and isinstance(entry.outcome, Authenticated):
-            return None if self.is_revoked(entry.outcome.session, entry.asked_at) else entry
+        if entry.request_time <= self.revocations.last_revocation and self._is_revoked(entry):
+            return None
         return entry
 
-    def _refusal(self, key: bytes) -> CacheEntry | None:
-        try:
-            entry: CacheEntry = self._refusals[key]
-        except KeyError:
-            return None
-        if isinstance(entry.outcome, SecondFactorRequired) and entry.asked_at <= self.last_invalidation:
-            return None
-        return entry if self._time() < entry.fresh_until_wall else None
-
-    def next_request_time(self) -> float:
-        """Return when a question that is sent now is sent, on the monotonic clock.
-
-        That is later than every invalidation so far, however coarse the clock is.
-        """
-        self._last_question = max(self._monotonic(), nextafter(self.last_invalidation, inf))
-        return self._last_question
+    def _is_revoked(self, entry: CacheEntry) -> bool:
+        outcome = entry.outcome
+        if isinstance(outcome, Authenticated):
+            return self.revocations.is_revoked(outcome.session, entry.request_time)
+        # It does not name its session, so every revocation may concern it.
+        return isinstance(outcome, SecondFactorRequired)
 
     def put(self, key: bytes, entry: CacheEntry, generation: int) -> None:
-        """Keep `entry` in the place of what was there, unless that was asked for later.
+        """Store an entry, unless the cached one has a later request time.
 
-        Nothing is kept where `generation` is another one by now. What other hosts invalidated meanwhile is told
-        apart by `get`: many of them revoke sessions all the time, so other people's answers have to be kept.
+        If `generation` has changed since the request was sent, the cached entry is deleted instead. A revocation by
+        another process does not change it: `get` checks each entry against the revocations, so that the sessions of
+        other users stay cached however often sessions are revoked.
 
         Args:
-            key: The credential's cache key.
-            entry: The answer.
-            generation: `generation` as it was before the question was sent.
+            key: The cache key of the credential.
+            entry: The entry.
+            generation: The value of `generation` before the request was sent.
         """
-        if self._asked_at(key) > entry.asked_at:
+        cached = self._sessions.get(key) or self._refusals.get(key)
+        if cached is not None and cached.request_time > entry.request_time:
             return
         if generation != self.generation:
-            self.discard(key)
+            self.delete(key)
             return
-        kept, other = self._sessions, self._refusals
-        if isinstance(entry.outcome, Authenticated):
-            excess = entry.fresh_until - entry.asked_at - self.max_lifetime()
-            if excess > 0:
-                fresh_until, fresh_until_wall = entry.fresh_until - excess, entry.fresh_until_wall - excess
-                entry = replace(entry, fresh_until=fresh_until, fresh_until_wall=fresh_until_wall)
-        else:
-            kept, other = other, kept
-        _drop(other, key)
-        kept[key] = entry
-        self._is_crowded = 2 * Cache.__len__(self._sessions) > self._sessions.maxsize
+        if not isinstance(entry.outcome, Authenticated):
+            self._sessions.pop(key, None)
+            self._refusals[key] = entry
+            return
+        excess = entry.fresh_until - entry.request_time - self.max_lifetime()
+        if excess > 0:
+            fresh_until, fresh_until_wall = entry.fresh_until - excess, entry.fresh_until_wall - excess
+            entry = replace(entry, fresh_until=fresh_until, fresh_until_wall=fresh_until_wall)
+        self._refusals.pop(key, None)
+        self._sessions[key] = entry
+        # Only evictions need the order of use, and recording it costs as much as the read itself.
+        self._records_use = 2 * self._sessions.currsize > self._sessions.maxsize
 
-    def _asked_at(self, key: bytes) -> float:
-        for cache in (self._sessions, self._refusals):
-            if Cache.__contains__(cache, key):
-                entry: CacheEntry = Cache.__getitem__(cache, key)
-                return entry.asked_at
-        return _NEVER
-
-    def discard(self, key: bytes) -> None:
-        """Forget what is kept under `key`, if anything is."""
-        for cache in (self._sessions, self._refusals):
-            _drop(cache, key)
+    def delete(self, key: bytes) -> None:
+        """Delete the entry under `key`, if there is one."""
+        self._sessions.pop(key, None)
+        self._refusals.pop(key, None)
 
     def invalidate(self, *ids: str) -> None:
-        """Let no answer about these sessions or identities count that was asked for before now.
+        """Invalidate all entries of these sessions or identities that were requested before now.
 
-        A kept `SecondFactorRequired` does not say whose it is, so all of them are dropped.
+        A `SecondFactorRequired` does not name its session, so all of them are invalidated.
         """
-        now = self._end_questions()
-        self._revoked.update(dict.fromkeys(ids, now))
-        if len(self._revoked) > _MOST_REVOCATIONS:
-            oldest = now - self._longest_ttl
-            self._revoked = {key: at for key, at in self._revoked.items() if at >= oldest}
-        if len(self._revoked) > _MOST_REVOCATIONS:
-            self.clear()
+        self.revocations.add(*ids)
 
-    def is_revoked(self, session: Session[Any], asked_at: float) -> bool:
-        """Tell whether the session or its identity was invalidated since Kratos was asked at `asked_at`."""
-        revoked = self._revoked
-        return (
-            self._cleared_at >= asked_at
-            or revoked.get(session.id, _NEVER) >= asked_at
-            or revoked.get(session.identity.id, _NEVER) >= asked_at
-        )
-
-    def revoked_at(self, *ids: str) -> float:
-        """Return when the last of these ids was invalidated, on the monotonic clock; minus infinity for never."""
-        return max(self._cleared_at, *(self._revoked.get(one, _NEVER) for one in ids))
-
-    def empty(self) -> None:
-        """Forget every answer, and keep none that is under way."""
+    def clear(self) -> None:
+        """Delete all entries, and do not cache responses that are still on their way."""
         self.generation += 1
         self._sessions.clear()
         self._refusals.clear()
-
-    def clear(self) -> None:
-        """Forget every answer, and let none count that was asked for before now."""
-        self._cleared_at = self._end_questions()
-        self.empty()
-        self._revoked.clear()
-
-    def _end_questions(self) -> float:
-        self.last_invalidation = max(self._monotonic(), self._last_question)
-        return self.last_invalidation

@@ -15,7 +15,7 @@ from ory_guard._event_loop import LoopLocal
 from ory_guard.cache.pending_revocations import PendingRevocations, RevocationBatch
 from ory_guard.cache.session_cache import CacheEntry, SessionCache
 from ory_guard.cache.store import SessionStore, StoredSession
-from ory_guard.cache.store_connection import StoreConnection, within
+from ory_guard.cache.store_connection import StoreConnection, run_with_deadline
 from ory_guard.events import (
     Listeners,
     RevocationsDropped,
@@ -36,10 +36,10 @@ __all__ = ["SharedSessionCache"]
 
 _log = logging.getLogger("ory_guard")
 
-_PATIENCE_FOR_REVOCATIONS: Final = 1.0
-_LEAST_TTL: Final = 0.001
-_LAST_PART: Final = 0.05
-_LEAST_MEMORY: Final = 900.0  # a process that verifies tokens may start after one that knows none has revoked
+_REVOKE_TIMEOUT: Final = 1.0
+_MIN_TTL: Final = 0.001
+_REFRESH_AHEAD_FRACTION: Final = 0.05
+_MIN_REVOCATION_TTL: Final = 900.0  # a process that verifies tokens may start after one that knows none has revoked
 
 
 class SharedSessionCache:
@@ -50,10 +50,10 @@ class SharedSessionCache:
         cache: The cache of this process.
         parser: Parses stored sessions.
         keys_for: Returns the keys of a credential, one for each of the store's `hashing_keys`.
-        cache_ttl: The longest lifetime of a session, in seconds.
-        disconnected_ttl: The longest age of an entry while revocations can't be received, in seconds.
+        cache_ttl: The max_age lifetime of a session, in seconds.
+        disconnected_ttl: The max_age age of an entry while revocations can't be received, in seconds.
         clock_skew: The largest difference between the clocks of two hosts, in seconds.
-        longest: Seconds for which this process has to know a revocation; other processes may need it longer.
+        max_age: Seconds for which this process has to know a revocation; other processes may need it longer.
         clock: The clocks.
         listeners: The listeners of the guard.
         on_revocation: Called after a revocation of another process was applied to the cache.
@@ -73,7 +73,7 @@ class SharedSessionCache:
         cache_ttl: float,
         disconnected_ttl: float,
         clock_skew: float,
-        longest: float,
+        max_age: float,
         clock: Clock,
         listeners: Listeners,
         on_revocation: Callable[[], None],
@@ -86,13 +86,13 @@ class SharedSessionCache:
         self._parser = parser
         self._cache = cache
         self._clock = clock
-        self._longest = max(longest, _LEAST_MEMORY)
-        self._after_revocation = on_revocation
+        self._revocation_ttl = max(max_age, _MIN_REVOCATION_TTL)
+        self._on_revocation = on_revocation
         self._listeners = listeners
         self._breaker = CircuitBreaker(clock.monotonic, 1.0, lambda _state: None)
-        self._links: LoopLocal[StoreConnection] = LoopLocal(self._connect, self._disconnect)
-        self._heard_since = -inf
-        self._was_ready: bool | None = None
+        self._connections: LoopLocal[StoreConnection] = LoopLocal(self._connect, self._disconnect)
+        self._subscribed_since = -inf
+        self._last_state: bool | None = None
         self.pending: PendingRevocations = PendingRevocations()
         self.hits: int = 0
         self._cache.max_lifetime = self._max_lifetime
@@ -100,50 +100,50 @@ class SharedSessionCache:
     @property
     def degraded(self) -> bool:
         """Whether this process was seen to have to do without the store."""
-        return self._was_ready is False
+        return self._last_state is False
 
-    async def find(self, key: bytes, credential: Credential) -> CacheEntry | None:
+    async def get(self, key: bytes, credential: Credential) -> CacheEntry | None:
         """Return what another process found out about this credential, and keep it in the first level.
 
         Args:
             key: The credential's key in the first level.
             credential: The credential.
         """
-        link = await self._links.get()
-        patience = 0.0 if self._cache_ttl <= 0 else await link.settle()
-        if not patience:
+        connection = await self._connections.get()
+        budget = 0.0 if self._cache_ttl <= 0 else await connection.remaining_budget()
+        if not budget:
             return None
         generation = self._cache.generation
-        entry = await link.call(partial(self._look_up, credential), patience=patience)
+        entry = await connection.call(partial(self._look_up, credential), budget=budget)
         if entry is None:
             return None
         self.hits += 1
         self._cache.put(key, entry, generation)
         if self._listeners:
-            notify(self._listeners, StoreHit(key.hex()[:8], self._clock.monotonic() - entry.asked_at))
+            notify(self._listeners, StoreHit(key.hex()[:8], self._clock.monotonic() - entry.request_time))
         return entry
 
-    async def keep(self, credential: Credential, session: Session[Any], body: bytes, entry: CacheEntry) -> None:
+    async def put(self, credential: Credential, session: Session[Any], body: bytes, entry: CacheEntry) -> None:
         """Let other processes have this answer, while it is fresh; nobody waits for that."""
-        link = await self._links.get()
+        connection = await self._connections.get()
         now, now_wall = self._clock.monotonic(), self._clock.time()
         stored = StoredSession(
             body,
             session.id,
             session.identity.id,
-            age=now - entry.asked_at,
+            age=now - entry.request_time,
             ttl=entry.fresh_until - now,
-            asked_at=now_wall - (now - entry.asked_at),
+            asked_at=now_wall - (now - entry.request_time),
             fresh_until=entry.fresh_until_wall,
         )
         # In doubt the clock of who revoked it was slow.
         since = stored.asked_at - self._clock_skew
         key = self._keys_for(credential)[0]
-        link.send(partial(self._store.put, key, stored, unless_revoked_since=since))
+        connection.run_in_background(partial(self._store.put, key, stored, unless_revoked_since=since))
 
-    async def forget(self, credential: Credential) -> None:
+    async def delete(self, credential: Credential) -> None:
         """Let no process find what was kept about this credential; nobody waits for that."""
-        (await self._links.get()).send(partial(self._store.delete, self._keys_for(credential)))
+        (await self._connections.get()).run_in_background(partial(self._store.delete, self._keys_for(credential)))
 
     async def revoke(self, *ids: str) -> None:
         """Delete everything about these sessions and identities, and tell every other process.
@@ -156,13 +156,13 @@ class SharedSessionCache:
             _log.error("revocations.dropped count=%d: the store has been away for too long", dropped)
             if self._listeners:
                 notify(self._listeners, RevocationsDropped(dropped))
-        link = await self._links.get()
-        await link.settle()
-        link.request_flush()
-        if not link.subscribed:
+        connection = await self._connections.get()
+        await connection.remaining_budget()
+        connection.request_flush()
+        if not connection.subscribed:
             return
         with suppress(TimeoutError):
-            await within(_PATIENCE_FOR_REVOCATIONS, self._until_sent(link, ids, at))
+            await run_with_deadline(_REVOKE_TIMEOUT, self._until_sent(connection, ids, at))
 
     async def revoked_at(self, *ids: str, since: float) -> float | None:
         """Return when, on the monotonic clock, the last of these ids was revoked; None if that is unknown.
@@ -174,13 +174,13 @@ class SharedSessionCache:
         Returns:
             The time, minus infinity for never, or None if the store did not answer.
         """
-        link = await self._links.get()
-        patience = await link.settle()
-        if link.subscribed and since > self._heard_since:
+        connection = await self._connections.get()
+        budget = await connection.remaining_budget()
+        if connection.subscribed and since > self._subscribed_since:
             return -inf
-        if not patience:
+        if not budget:
             return None
-        found = await link.call(partial(self._recorded, ids), patience=patience)
+        found = await connection.call(partial(self._recorded, ids), budget=budget)
         if found is None:
             return None
         (at,) = found
@@ -191,26 +191,26 @@ class SharedSessionCache:
 
     async def aclose(self) -> None:
         """Close the running loop's connections."""
-        await self._links.aclose()
+        await self._connections.aclose()
 
     def _connect(self) -> StoreConnection:
         return StoreConnection(
             self._store,
             self._breaker,
             flush=self._flush,
-            recovered=self.pending.retry_refused,
-            heard=self._hear,
-            changed=self._note,
+            on_recovery=self.pending.retry_refused,
+            on_revocations=self._on_revocations,
+            on_state_change=self._on_state_change,
         )
 
-    async def _disconnect(self, link: StoreConnection) -> None:
-        await link.aclose()
+    async def _disconnect(self, connection: StoreConnection) -> None:
+        await connection.aclose()
         # From now on nothing is heard here.
-        self._cache.empty()
+        self._cache.clear()
 
     def _max_lifetime(self) -> float:
-        link = self._links.current()
-        return inf if link is not None and link.ready else self._disconnected_ttl
+        connection = self._connections.current()
+        return inf if connection is not None and connection.ready else self._disconnected_ttl
 
     async def _look_up(self, credential: Credential) -> CacheEntry | None:
         # Ages count from before the question: then no time on the way can make an answer look younger than what was
@@ -218,13 +218,13 @@ class SharedSessionCache:
         now, now_wall = self._clock.monotonic(), self._clock.time()
         stored = await self._store.get(self._keys_for(credential))
         entry = None if stored is None else self._read(stored, credential, now, now_wall)
-        if entry is None or entry.asked_at > self._heard_since:
+        if entry is None or entry.request_time > self._subscribed_since:
             return entry
         # Revoked, perhaps, before this process began to hear of such things.
         assert isinstance(entry.outcome, Authenticated)  # noqa: S101 - nothing else is stored
         session = entry.outcome.session
         at = await self._store.revoked_at([session.id, session.identity.id])
-        asked_at_wall = self._clock.time() - (self._clock.monotonic() - entry.asked_at)
+        asked_at_wall = self._clock.time() - (self._clock.monotonic() - entry.request_time)
         return None if at is not None and asked_at_wall <= at + self._clock_skew else entry
 
     def _read(
@@ -232,52 +232,52 @@ class SharedSessionCache:
     ) -> CacheEntry | None:
         age = max(stored.age, now_wall - stored.asked_at)
         ttl = min(stored.ttl, stored.fresh_until - now_wall, self._cache_ttl - age)
-        if ttl <= _LAST_PART * (age + ttl):
+        if ttl <= _REFRESH_AHEAD_FRACTION * (age + ttl):
             # One process asks anew before the entry ends, so that not all of them ask when it has ended.
             return None
         session = self._parser.parse_stored(stored.body, now_wall)
-        if session is None or self._cache.is_revoked(session, now - age):
+        if session is None or self._cache.revocations.is_revoked(session, now - age):
             return None
         outcome = Authenticated(session, credential.kind, "store", age)
         ttl = self._parser.with_jitter(ttl)
         return CacheEntry(outcome, now - age, now + ttl, now_wall + ttl)
 
-    async def _flush(self, link: StoreConnection) -> None:
-        while link.subscribed:
-            batch = self.pending.next_batch(self._clock.time() - self._longest)
+    async def _flush(self, connection: StoreConnection) -> None:
+        while connection.subscribed:
+            batch = self.pending.next_batch(self._clock.time() - self._revocation_ttl)
             if batch is None:
                 return
-            if await link.call(partial(self._send, batch), patience=_PATIENCE_FOR_REVOCATIONS):
+            if await connection.call(partial(self._send, batch), budget=_REVOKE_TIMEOUT):
                 self.pending.confirm(batch)
                 if self._listeners:
                     notify(self._listeners, RevocationsSent(len(batch.times)))
             else:
                 self.pending.refuse(batch)
-            link.report_progress()
+            connection.report_progress()
 
     async def _send(self, batch: RevocationBatch) -> bool:
-        ttl = max(batch.at + self._longest - self._clock.time(), _LEAST_TTL)
+        ttl = max(batch.at + self._revocation_ttl - self._clock.time(), _MIN_TTL)
         await self._store.revoke(tuple(batch.times), batch.at, ttl)
         return True
 
-    async def _until_sent(self, link: StoreConnection, ids: Sequence[str], at: float) -> None:
-        while link.subscribed and self.pending.are_unsent(ids, at):
-            await link.progress()
+    async def _until_sent(self, connection: StoreConnection, ids: Sequence[str], at: float) -> None:
+        while connection.subscribed and self.pending.are_unsent(ids, at):
+            await connection.progress()
 
-    def _hear(self, ids: tuple[str, ...] | None) -> None:
+    def _on_revocations(self, ids: tuple[str, ...] | None) -> None:
         if ids is None:
-            self._heard_since = self._clock.monotonic()
-            self._cache.empty()
+            self._subscribed_since = self._clock.monotonic()
+            self._cache.clear()
         else:
             self._cache.invalidate(*ids)
-        self._after_revocation()
+        self._on_revocation()
         if self._listeners and ids:
             notify(self._listeners, RevocationsHeard(len(ids)))
 
-    def _note(self, ready: bool, reason: str) -> None:
-        if ready == self._was_ready:
+    def _on_state_change(self, ready: bool, reason: str) -> None:
+        if ready == self._last_state:
             return
-        self._was_ready = ready
+        self._last_state = ready
         _log.log(logging.INFO if ready else logging.WARNING, "store.%s %s", "up" if ready else "down", reason)
         if self._listeners:
             notify(self._listeners, StoreChanged("up" if ready else "down", reason))

@@ -23,12 +23,12 @@ class CheckResult(NamedTuple):
 
     Attributes:
         outcome: The answer.
-        asked_at: When the question was sent, on the monotonic clock.
+        request_time: When the question was sent, on the monotonic clock.
         set_cookies: What the requests that waited have to hand on to their browsers.
     """
 
     outcome: Outcome
-    asked_at: float
+    request_time: float
     set_cookies: tuple[bytes, ...] = ()
 
 
@@ -45,7 +45,7 @@ class InFlight:
         self._started_at = started_at
         self._waiters: list[asyncio.Future[CheckResult]] = []
 
-    async def fact(self) -> CheckResult:
+    async def wait(self) -> CheckResult:
         """Wait for what the check comes to.
 
         Raises:
@@ -55,7 +55,7 @@ class InFlight:
         self._waiters.append(waiter)
         return await waiter
 
-    def settle(self, result: CheckResult | Exception | None) -> None:
+    def resolve(self, result: CheckResult | Exception | None) -> None:
         """Let those who still wait go on; None stands for a flight that was ended."""
         for waiter in self._waiters:
             if waiter.done():
@@ -87,28 +87,28 @@ class SingleFlight:
         """
         # An empty context: the answer is shared, so nothing of the first request may show in it. No task factory:
         # an eager one would let the flight land before anybody waits for it.
-        task = asyncio.Task(self._fly(flight, check), loop=asyncio.get_running_loop(), context=Context())
+        task = asyncio.Task(self._run(flight, check), loop=asyncio.get_running_loop(), context=Context())
         self._running.add(task)
         if joinable:
             self._joinable[flight.slot] = flight
-        task.add_done_callback(lambda task: self._end(flight, task))
+        task.add_done_callback(lambda task: self._on_done(flight, task))
 
-    async def _fly(self, flight: InFlight, check: Callable[[], Awaitable[CheckResult]]) -> None:
+    async def _run(self, flight: InFlight, check: Callable[[], Awaitable[CheckResult]]) -> None:
         fact = await check()
-        self._land(flight, fact)
+        self._finish(flight, fact)
 
-    def _end(self, flight: InFlight, task: asyncio.Task[None]) -> None:
+    def _on_done(self, flight: InFlight, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         error = None if task.cancelled() else task.exception()
-        self._land(flight, error if isinstance(error, Exception) else None)
+        self._finish(flight, error if isinstance(error, Exception) else None)
 
-    def _land(self, flight: InFlight, result: CheckResult | Exception | None) -> None:
+    def _finish(self, flight: InFlight, result: CheckResult | Exception | None) -> None:
         # Nobody may join a flight once its waiters were settled.
         if self._joinable.get(flight.slot) is flight:
             del self._joinable[flight.slot]
-        flight.settle(result)
+        flight.resolve(result)
 
-    def forget(self) -> None:
+    def detach_all(self) -> None:
         """Let no later request join a flight that is under way."""
         self._joinable.clear()
 

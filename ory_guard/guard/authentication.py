@@ -195,16 +195,16 @@ class Authenticator:
             return
         self.hits += 1
         check.key = key
-        asked_at = check.request_time = entry.asked_at
+        request_time = check.request_time = entry.request_time
         now = check.resolved_at = self._monotonic()
         outcome = entry.outcome
         if type(outcome) is Authenticated:
             source: Source = "token" if outcome.source == "token" else "cache"
-            outcome = _new(Authenticated, (outcome.session, outcome.credential, source, now - asked_at))
+            outcome = _new(Authenticated, (outcome.session, outcome.credential, source, now - request_time))
         check.outcome = outcome
         check.view = entry.view
         if self._listeners:
-            notify(self._listeners, SessionCacheHit(key.hex()[:8], now - asked_at))
+            notify(self._listeners, SessionCacheHit(key.hex()[:8], now - request_time))
 
     async def ask(self, check: AuthContext, *, again: bool = False, alone: bool = False) -> Outcome:
         """Ask Kratos whose the request's credential is; never raises what goes wrong there.
@@ -223,8 +223,8 @@ class Authenticator:
         except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
             return _broken(error)
         outcome = fact.outcome
-        check.request_time = fact.asked_at
-        check.resolved_at = fact.asked_at + (outcome.age if isinstance(outcome, Authenticated) else 0.0)
+        check.request_time = fact.request_time
+        check.resolved_at = fact.request_time + (outcome.age if isinstance(outcome, Authenticated) else 0.0)
         check.from_upstream = True
         if fact.set_cookies:
             check.set_cookies, check.is_private = fact.set_cookies, True
@@ -260,9 +260,9 @@ class Authenticator:
     async def forget(self, key: bytes, credential: Credential) -> None:
         """Let nothing that is known about a credential count, and no answer that is under way."""
         self.invalidate()
-        self.cache.discard(key)
+        self.cache.delete(key)
         if self.second is not None:
-            await self.second.forget(credential)
+            await self.second.delete(credential)
 
     def stats(self) -> GuardStats:
         """Return what was done so far."""

@@ -94,7 +94,7 @@ def _build_shared_cache(
         cache_ttl=settings.cache_ttl,
         disconnected_ttl=settings.disconnected_ttl,
         clock_skew=settings.clock_skew,
-        longest=longest,
+        max_age=longest,
         clock=clock,
         listeners=listeners,
         on_revocation=on_revocation,

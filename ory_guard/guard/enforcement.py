@@ -60,6 +60,7 @@ class Enforcer:
         self._is_cross_site = csrf.is_cross_site
         self._authenticator = authenticator
         self._cache = authenticator.cache
+        self._revocations = authenticator.cache.revocations
         self._clock = clock
         self._monotonic = clock.monotonic
         self._max_outcome_age = settings.timeout + _REVALIDATE_AFTER
@@ -195,14 +196,16 @@ class Enforcer:
     def is_revoked(self, context: AuthContext) -> bool:
         """Return whether the session was revoked after the request for it was sent to Kratos."""
         outcome = context.outcome
-        return isinstance(outcome, Authenticated) and self._cache.is_revoked(outcome.session, context.request_time)
+        return isinstance(outcome, Authenticated) and self._revocations.is_revoked(
+            outcome.session, context.request_time
+        )
 
     def _is_stale(self, context: AuthContext) -> bool:
         # The outcome is None if another task of this request is still waiting for it, or was cancelled. A request
         # body may take long to arrive, so that the outcome may no longer be true.
         if context.outcome is None or self._monotonic() - context.resolved_at > self._max_outcome_age:
             return True
-        return context.request_time <= self._cache.last_invalidation and self.is_revoked(context)
+        return context.request_time <= self._revocations.last_revocation and self.is_revoked(context)
 
     async def _refresh(
         self, scope: MutableMapping[str, Any], context: AuthContext, requirement: Requirement = ANY_SESSION

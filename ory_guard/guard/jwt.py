@@ -101,6 +101,7 @@ class JWTAuthenticator:
         self._settings = settings
         self._parser = parser
         self._cache = cache
+        self._revocations = cache.revocations
         self._second = second
         self._clock = clock
         self._listeners = listeners
@@ -116,43 +117,43 @@ class JWTAuthenticator:
             key: The credential's cache key.
             credential: The token.
         """
-        generation, asked_at = self._cache.generation, self._cache.next_request_time()
+        generation, request_time = self._cache.generation, self._revocations.next_request_time()
         try:
             token = await self._source.verify(credential.value.decode("ascii"), self._clock)
         except JWKSUnavailable:
             _log.error("tokens.no_keys: no key could be got, so no token can be verified")
-            return CheckResult(Unavailable("unreachable"), asked_at)
+            return CheckResult(Unavailable("unreachable"), request_time)
         is_revoked = None if token is None else await self._is_revoked(token)
         if token is None or is_revoked:
             refused = Rejected("inactive", "bearer")
-            return self._kept(key, refused, self._settings.negative_ttl, asked_at, generation)
+            return self._kept(key, refused, self._settings.negative_ttl, request_time, generation)
         session = self._parser.from_claims(token.session)
         if session is None:
             _log.error("tokens.unreadable: the claims lack what the model of the traits requires")
-            return CheckResult(Unavailable("protocol"), asked_at)
+            return CheckResult(Unavailable("protocol"), request_time)
         left = token.expires_at + self._source.clock_skew - self._clock.time()
         ttl = self._parser.with_jitter(min(self._settings.cache_ttl, left))
         if is_revoked is None:
             ttl = min(ttl, self._settings.disconnected_ttl)
-        return self._kept(key, Authenticated(session, "bearer", "token", 0.0), ttl, asked_at, generation)
+        return self._kept(key, Authenticated(session, "bearer", "token", 0.0), ttl, request_time, generation)
 
     def _kept(
-        self, key: bytes, outcome: CacheableOutcome, ttl: float, asked_at: float, generation: int
+        self, key: bytes, outcome: CacheableOutcome, ttl: float, request_time: float, generation: int
     ) -> CheckResult:
         if ttl > 0:
             self._cache.put(
-                key, CacheEntry(outcome, asked_at, asked_at + ttl, self._clock.time() + ttl), generation
+                key, CacheEntry(outcome, request_time, request_time + ttl, self._clock.time() + ttl), generation
             )
         if self._listeners:
             notify(self._listeners, TokenVerified(key.hex()[:8], type(outcome).__name__))
-        return CheckResult(outcome, asked_at)
+        return CheckResult(outcome, request_time)
 
     async def _is_revoked(self, token: VerifiedToken) -> bool | None:
         """Return whether the token's session or identity was revoked, or None if the store can't be asked."""
         ids = str(token.session["id"]), str(token.session["identity"]["id"])
         # As it may look to a clock that differs: in doubt the token was made before the revocation.
         issued_at = self._clock.monotonic() - (self._clock.time() - token.issued_at) - self._source.clock_skew
-        at = self._cache.revoked_at(*ids)
+        at = self._revocations.revoked_at(*ids)
         if at < issued_at and self._second is not None:
             recorded = await self._second.revoked_at(*ids, since=issued_at)
             return None if recorded is None else recorded >= issued_at

@@ -152,7 +152,7 @@ class Logout:
     ) -> tuple[str, ...]:
         session_id = await self._session_id(scope, check, credential)
         key = self._lookup.key(credential)
-        self._lookup.cache.discard(key)
+        self._lookup.cache.delete(key)
         try:
             return await _end_session(self._client(), credential)
         finally:

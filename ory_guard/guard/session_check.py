@@ -65,6 +65,7 @@ class SessionChecker:
         self._upstream = upstream
         self._parser = parser
         self._cache = cache
+        self._revocations = cache.revocations
         self.shared_cache: SharedSessionCache | None = second
         self._tokens = tokens
         self._clock = clock
@@ -107,7 +108,7 @@ class SessionChecker:
             self.shared += 1
             if self._listeners:
                 notify(self._listeners, CheckShared(key.hex()[:8]))
-        return await flight.fact()
+        return await flight.wait()
 
     def is_token(self, credential: Credential) -> bool:
         """Return whether the credential is a JWT that is verified here."""
@@ -116,16 +117,16 @@ class SessionChecker:
     async def _check(self, key: bytes, credential: Credential, *, no_cache: bool) -> CheckResult:
         if self._tokens is not None and self._tokens.takes(credential):
             return await self._tokens.check(key, credential)
-        entry = await self.shared_cache.find(key, credential) if self.shared_cache is not None else None
+        entry = await self.shared_cache.get(key, credential) if self.shared_cache is not None else None
         if entry is not None:
-            return CheckResult(entry.outcome, entry.asked_at)
+            return CheckResult(entry.outcome, entry.request_time)
         return self._held(key) or await self._ask_kratos(key, credential, no_cache=no_cache)
 
     async def _ask_kratos(self, key: bytes, credential: Credential, *, no_cache: bool) -> CheckResult:
         generation = self._cache.generation
-        asked_at, asked_at_wall = self._cache.next_request_time(), self._clock.time()
-        reading, status = await self._read(credential, asked_at_wall, no_cache=no_cache)
-        fact = CheckResult(reading.outcome, asked_at, reading.set_cookies)
+        request_time, sent_at = self._revocations.next_request_time(), self._clock.time()
+        reading, status = await self._read(credential, sent_at, no_cache=no_cache)
+        fact = CheckResult(reading.outcome, request_time, reading.set_cookies)
         self._report(key, reading.outcome)
         self._tell(key, fact, status)
         if isinstance(reading.outcome, Unavailable) or self.is_token(credential):
@@ -133,17 +134,17 @@ class SessionChecker:
             return fact
         entry = None
         if reading.ttl > 0:
-            entry = CacheEntry(reading.outcome, asked_at, asked_at + reading.ttl, asked_at_wall + reading.ttl)
+            entry = CacheEntry(reading.outcome, request_time, request_time + reading.ttl, sent_at + reading.ttl)
             self._cache.put(key, entry, generation)
         else:
-            self._cache.discard(key)
+            self._cache.delete(key)
         if self.shared_cache is not None:
             if entry is not None and isinstance(reading.outcome, Authenticated):
                 if self._cache.get(key) is entry:
-                    await self.shared_cache.keep(credential, reading.outcome.session, reading.body, entry)
+                    await self.shared_cache.put(credential, reading.outcome.session, reading.body, entry)
             elif no_cache:
                 # The store was not asked, so it may hold what is no longer true.
-                await self.shared_cache.forget(credential)
+                await self.shared_cache.delete(credential)
         return fact
 
     async def _read(
@@ -184,11 +185,13 @@ class SessionChecker:
 
     def _is_revoked(self, fact: CheckResult) -> bool:
         outcome = fact.outcome
-        return isinstance(outcome, Authenticated) and self._cache.is_revoked(outcome.session, fact.asked_at)
+        return isinstance(outcome, Authenticated) and self._revocations.is_revoked(
+            outcome.session, fact.request_time
+        )
 
     def _tell(self, key: bytes, fact: CheckResult, status: int | None = None) -> None:
         if self._listeners:
-            seconds = self._clock.monotonic() - fact.asked_at
+            seconds = self._clock.monotonic() - fact.request_time
             name = key.hex()[:8]
             if isinstance(fact.outcome, Unavailable):
                 notify(self._listeners, CheckFailed(name, fact.outcome.reason, seconds, status))
@@ -204,7 +207,7 @@ class SessionChecker:
         """Let no later request join a check that is under way in this loop."""
         flights = self._flights.current()
         if flights is not None:
-            flights.forget()
+            flights.detach_all()
 
     async def aclose(self) -> None:
         """End this loop's checks and connections; whoever waits gets `Unavailable`."""

@@ -66,7 +66,7 @@ class GuardSettings(BaseModel):
         negative_ttl: How long a refused credential, or one that lacks a second factor, is remembered.
         disconnected_ttl: How long a session may be served without asking while revocations of other processes can't
             be heard, since the shared store is away; 0 asks every time. Without a store it has no effect.
-        max_sessions: How many sessions are kept, at most 50 000.
+        max_sessions: The maximum number of cached sessions; refusals have the same limit.
         timeout: The total deadline of one check, retries and waiting included.
         max_response_bytes: The largest answer of Kratos that is read.
         max_credential_bytes: The largest credential that is sent.
@@ -99,7 +99,7 @@ class GuardSettings(BaseModel):
     cache_ttl: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 30.0
     negative_ttl: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 5.0
     disconnected_ttl: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 5.0
-    max_sessions: Annotated[int, Field(ge=1, le=50_000)] = 10_000
+    max_sessions: Annotated[int, Field(ge=1)] = 10_000
     timeout: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)] = 2.0
     max_response_bytes: Annotated[int, Field(ge=1_024)] = 262_144
     max_credential_bytes: Annotated[int, Field(ge=64)] = 8_192

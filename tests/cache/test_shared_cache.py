@@ -237,7 +237,7 @@ async def test_a_guard_without_listeners_shares_too(shelf: Shelf) -> None:
         sources.append(outcome.source)
         await eventually(lambda: shelf.entries)
     await guards[0].invalidate(session_id=SESSION_ID)
-    await eventually(lambda: guards[1]._lookup.cache.revoked_at(SESSION_ID) > 0)
+    await eventually(lambda: guards[1]._lookup.cache.revocations.revoked_at(SESSION_ID) > 0)
 
     assert sources == ["upstream", "store"]
     for guard in guards:

@@ -39,7 +39,7 @@ def depart(
 
 async def waiting(flight: InFlight) -> asyncio.Task[CheckResult]:
     """Return a request that already waits for the flight."""
-    task = asyncio.ensure_future(flight.fact())
+    task = asyncio.ensure_future(flight.wait())
     await asyncio.sleep(0)
     return task
 
@@ -99,7 +99,7 @@ async def test_a_forgotten_flight_still_answers_those_who_wait() -> None:
     flights, check = SingleFlight(), AuthContext()
     waiter = await waiting(depart(flights, check))
 
-    flights.forget()
+    flights.detach_all()
     check.released.set()
 
     assert flights.joinable(b"slot") is None
@@ -110,7 +110,7 @@ async def test_ended_flights_leave_nobody_waiting() -> None:
     """`aclose` ends checks, begun or not yet begun, and whoever waits gets `Unavailable`."""
     flights, check = SingleFlight(), AuthContext()
     begun = await waiting(depart(flights, check))
-    not_begun = asyncio.ensure_future(depart(flights, check).fact())
+    not_begun = asyncio.ensure_future(depart(flights, check).wait())
 
     await flights.aclose()
 
@@ -127,7 +127,7 @@ async def test_what_a_check_raises_is_told_to_those_who_wait(waiters: int) -> No
 
     flights = SingleFlight()
     flight = depart(flights, check)
-    tasks = [asyncio.ensure_future(flight.fact()) for _ in range(waiters)]
+    tasks = [asyncio.ensure_future(flight.wait()) for _ in range(waiters)]
 
     errors = await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -145,7 +145,7 @@ async def test_nothing_of_the_first_request_shows_in_the_shared_check() -> None:
         seen.append(variable.get())
         return FACT
 
-    await depart(SingleFlight(), check).fact()
+    await depart(SingleFlight(), check).wait()
 
     assert seen == ["nobody's"]
 
@@ -161,4 +161,4 @@ async def test_no_task_factory_lets_a_flight_land_before_anybody_waits() -> None
         loop.set_task_factory(None)
     check.released.set()
 
-    assert await flight.fact() == FACT
+    assert await flight.wait() == FACT

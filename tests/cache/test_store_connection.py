@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     """A store, and no link yet; an idle link does not try it out."""
-    monkeypatch.setattr("ory_guard.cache.store_connection._TRIAL_INTERVAL", 3_600.0)
+    monkeypatch.setattr("ory_guard.cache.store_connection._PROBE_INTERVAL", 3_600.0)
     made = Bench()
     yield made
     await made.close()
@@ -28,7 +28,7 @@ async def test_a_link_is_ready_once_its_subscription_stands(bench: Bench) -> Non
     link = bench.open()
 
     assert not link.ready
-    assert await link.settle()
+    assert await link.remaining_budget()
     assert link.ready
     assert (bench.recovered, bench.heard, bench.changes) == (1, [None], [(True, "")])
 
@@ -40,19 +40,19 @@ async def test_a_link_keeps_nothing_of_the_request_that_opened_it(bench: Bench) 
     seen: list[str] = []
     bench.store.on_call = lambda: seen.append(current.get())
     link = bench.open()
-    await link.settle()
+    await link.remaining_budget()
 
     async def errand() -> None:
         seen.append(current.get())
 
-    link.send(errand)
+    link.run_in_background(errand)
     await eventually(lambda: len(seen) == 2)
     assert seen == ["nobody's", "nobody's"]
 
 
 async def test_a_link_hears_what_others_revoke(bench: Bench) -> None:
     """And that something may have been revoked which can't be read."""
-    await bench.open().settle()
+    await bench.open().remaining_budget()
 
     await MemoryStore(bench.shelf).revoke(["session-1"], 0.0, 1.0)
     bench.shelf.listeners[0].put_nowait(None)
@@ -64,7 +64,7 @@ async def test_a_link_hears_what_others_revoke(bench: Bench) -> None:
 async def test_a_lost_subscription_is_told_and_made_again(bench: Bench) -> None:
     """What was missed is unknown, so nothing that was known counts; nobody uses the store meanwhile."""
     link = bench.open()
-    await link.settle()
+    await link.remaining_budget()
     bench.store.failing.add("subscribe")
 
     bench.shelf.drop_subscriptions()
@@ -96,7 +96,7 @@ async def test_a_subscription_that_is_cancelled_from_elsewhere_is_lost_too(
 
     monkeypatch.setattr(bench.store, "subscribe", whose_reader_ends)
     link = bench.open()
-    await link.settle()
+    await link.remaining_budget()
 
     ends.set()
     await eventually(lambda: (False, "CancelledError") in bench.changes)
@@ -129,7 +129,7 @@ async def test_a_link_tries_a_failed_store_out_before_anybody_else_does(
 
     monkeypatch.setattr(bench.breaker, "retry_after", note)
     link = bench.open()
-    await link.settle()
+    await link.remaining_budget()
     assert await link.call(answer) == "answer"
     await link.call(fail)
     await eventually(lambda: held)
@@ -155,7 +155,7 @@ async def test_a_link_tries_a_failed_store_out_before_anybody_else_does(
 async def test_a_link_that_failed_once_keeps_its_subscription(bench: Bench) -> None:
     """What is known here is not forgotten for one slow answer."""
     link = bench.open()
-    await link.settle()
+    await link.remaining_budget()
     await link.call(fail)
     bench.clock.advance(1)
 
@@ -170,9 +170,9 @@ async def test_idle_link_notices_that_its_store_takes_no_writes(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """It tries the store out now and then; what is known here is forgotten once that fails twice."""
-    monkeypatch.setattr("ory_guard.cache.store_connection._TRIAL_INTERVAL", 0.0)
+    monkeypatch.setattr("ory_guard.cache.store_connection._PROBE_INTERVAL", 0.0)
     link = bench.open()
-    await link.settle()
+    await link.remaining_budget()
     await eventually(lambda: bench.store.calls.count("delete") >= 2)
     assert link.ready
     assert bench.heard == [None]
@@ -191,7 +191,7 @@ async def test_idle_link_notices_that_its_store_takes_no_writes(
 async def test_a_link_that_lost_its_subscription_makes_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also while it tries the store out."""
     link = bench.open()
-    await link.settle()
+    await link.remaining_budget()
     bench.store.garbled = True
     await link.call(fail)
     bench.clock.advance(1)
@@ -215,13 +215,13 @@ async def test_a_link_that_lost_its_subscription_makes_one(bench: Bench, monkeyp
 async def test_errands_are_done_beside_the_request(bench: Bench) -> None:
     """Nobody waits for them."""
     link = bench.open()
-    await link.settle()
+    await link.remaining_budget()
     done: list[str] = []
 
     async def errand() -> None:
         done.append("done")
 
-    link.send(errand)
+    link.run_in_background(errand)
     assert done == []
     await eventually(lambda: done)
 
@@ -234,10 +234,10 @@ async def test_errands_are_dropped_where_nobody_can_do_them(bench: Bench) -> Non
     async def errand(number: int) -> None:
         done.append(number)
 
-    link.send(partial(errand, 0))
-    await link.settle()
+    link.run_in_background(partial(errand, 0))
+    await link.remaining_budget()
     for number in range(1, 400):
-        link.send(partial(errand, number))
+        link.run_in_background(partial(errand, number))
     await eventually(lambda: len(done) == 256)
 
     assert done == list(range(1, 257))
@@ -247,12 +247,12 @@ async def test_a_link_ends_with_everything_it_started(bench: Bench) -> None:
     """No task is left, and the store is closed."""
     before = asyncio.all_tasks()
     link = bench.open()
-    await link.settle()
+    await link.remaining_budget()
 
     async def errand() -> None:
         await asyncio.Event().wait()
 
-    link.send(errand)
+    link.run_in_background(errand)
     await link.aclose()
 
     assert asyncio.all_tasks() == before

@@ -7,16 +7,16 @@ import pytest
 from support.link_bench import answer, fail
 from support.memory_store import SOON
 
-from ory_guard.cache.store_connection import within
+from ory_guard.cache.store_connection import run_with_deadline
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_within_returns_what_comes_in_time() -> None:
     """What the work raises is raised."""
-    assert await within(SOON, answer()) == "answer"
+    assert await run_with_deadline(SOON, answer()) == "answer"
     with pytest.raises(ConnectionError):
-        await within(SOON, fail())
+        await run_with_deadline(SOON, fail())
 
 
 async def test_within_gives_up_in_time_and_ends_the_work() -> None:
@@ -31,7 +31,7 @@ async def test_within_gives_up_in_time_and_ends_the_work() -> None:
 
     started = time.monotonic()
     with pytest.raises(TimeoutError):
-        await within(0.05, work())
+        await run_with_deadline(0.05, work())
 
     assert 0.04 < time.monotonic() - started < SOON
     await asyncio.wait_for(ended.wait(), SOON)
@@ -46,7 +46,7 @@ async def test_within_is_not_cancelled_by_what_the_work_waits_for() -> None:
         await other
 
     with pytest.raises(TimeoutError):
-        await within(SOON, work())
+        await run_with_deadline(SOON, work())
 
 
 async def test_within_gives_the_work_its_time_again_where_the_loop_was_busy(
@@ -64,7 +64,7 @@ async def test_within_gives_the_work_its_time_again_where_the_loop_was_busy(
             await asyncio.sleep(0)
         return "answer"
 
-    assert await within(1, work()) == "answer"
+    assert await run_with_deadline(1, work()) == "answer"
 
 
 async def test_within_ends_the_work_when_its_caller_is_cancelled() -> None:
@@ -79,7 +79,7 @@ async def test_within_ends_the_work_when_its_caller_is_cancelled() -> None:
             ended.set()
             raise ConnectionError
 
-    caller = asyncio.create_task(within(60, work()))
+    caller = asyncio.create_task(run_with_deadline(60, work()))
     await started.wait()
     caller.cancel()
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     """A store, and no link yet; an idle link does not try it out."""
-    monkeypatch.setattr("ory_guard.cache.store_connection._TRIAL_INTERVAL", 3_600.0)
+    monkeypatch.setattr("ory_guard.cache.store_connection._PROBE_INTERVAL", 3_600.0)
     made = Bench()
     yield made
     await made.close()
@@ -31,11 +31,11 @@ async def test_one_request_waits_for_a_store_that_does_not_answer_and_no_other(
     link = bench.open()
 
     started = time.monotonic()
-    assert not await link.settle()
+    assert not await link.remaining_budget()
     assert time.monotonic() - started > 0.04
 
     store_timeout(3_600)
-    assert not await link.settle()
+    assert not await link.remaining_budget()
 
 
 async def test_a_store_that_was_late_for_one_request_is_tried_out_before_the_next(
@@ -53,12 +53,12 @@ async def test_a_store_that_was_late_for_one_request_is_tried_out_before_the_nex
     monkeypatch.setattr(bench.store, "subscribe", subscribe_late)
     link = bench.open()
     store_timeout(0.05)
-    assert not await link.settle()
+    assert not await link.remaining_budget()
 
     store_timeout(SOON)
     door.set()
     await eventually(lambda: link.subscribed)
-    assert not await link.settle()
+    assert not await link.remaining_budget()
     bench.clock.advance(1)
 
     await eventually(lambda: link.ready)
@@ -79,10 +79,10 @@ async def test_waiting_for_the_connection_is_part_of_the_patience(
     monkeypatch.setattr(bench.store, "subscribe", subscribe_slowly)
     link = bench.open()
 
-    left = await link.settle()
+    left = await link.remaining_budget()
 
     assert 0 < left <= SOON - 0.029
-    assert await link.settle() == SOON
+    assert await link.remaining_budget() == SOON
 
 
 @pytest.mark.parametrize("how", ["failing", "slow"])
@@ -91,7 +91,7 @@ async def test_the_first_bad_call_stops_the_asking(
 ) -> None:
     """It is bounded, its caller gets nothing, and the breaker opens."""
     link = bench.open()
-    await link.settle()
+    await link.remaining_budget()
     store_timeout(0.05)
 
     assert await link.call(fail if how == "failing" else never) is None
@@ -105,9 +105,9 @@ async def test_a_store_that_can_not_be_closed_holds_nobody_up(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """An application shuts down in time, and without an error, whatever has become of its Redis."""
-    monkeypatch.setattr("ory_guard.cache.store_connection._PATIENCE_TO_CLOSE", 0.05)
+    monkeypatch.setattr("ory_guard.cache.store_connection._CLOSE_TIMEOUT", 0.05)
     link = bench.open()
-    await link.settle()
+    await link.remaining_budget()
     getattr(bench.store, how).add("aclose")
 
     started = time.monotonic()
@@ -122,7 +122,7 @@ async def test_a_store_that_loses_a_cancellation_holds_nobody_up(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, lost: int
 ) -> None:
     """What loses one is cancelled again; what loses all is left behind."""
-    monkeypatch.setattr("ory_guard.cache.store_connection._PATIENCE_TO_CLOSE", 1.0)
+    monkeypatch.setattr("ory_guard.cache.store_connection._CLOSE_TIMEOUT", 1.0)
     left, given_up = lost, False
 
     async def subscribe() -> AsyncGenerator[tuple[str, ...] | None, None]:
@@ -139,7 +139,7 @@ async def test_a_store_that_loses_a_cancellation_holds_nobody_up(
     monkeypatch.setattr(bench.store, "subscribe", subscribe)
     before = asyncio.all_tasks()
     link = bench.open()
-    await link.settle()
+    await link.remaining_budget()
 
     started = time.monotonic()
     await link.aclose()
@@ -172,7 +172,7 @@ async def test_sending_revocations_can_not_lose_the_cancellation_of_a_link(
     monkeypatch.setattr(first.store, "revoke", revoke)
     revoking = asyncio.create_task(first.second.revoke("session"))
     await begun.wait()
-    link = first.second._links.current()
+    link = first.second._connections.current()
     assert link is not None
 
     for task in link._tasks:

@@ -25,7 +25,7 @@ async def _hops(chance: random.Random) -> None:
 @pytest.mark.parametrize("seed", range(60))
 async def test_every_revocation_arrives(shelf: Shelf, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Subscriptions break and calls fail at random turns; once that ends, nothing is pending."""
-    monkeypatch.setattr("ory_guard.cache.store_connection._FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("ory_guard.cache.store_connection._INITIAL_BACKOFF", 0.0)
     monkeypatch.setattr("ory_guard.cache.store_connection._COOLDOWN", 0.0)
     chance = random.Random(seed)
     worker = Worker(shelf)
@@ -134,7 +134,7 @@ async def test_many_revocations_at_once_share_batches(workers: tuple[Worker, Wor
     assert first.guard.stats().pending_revocations == 0
     assert first.store.calls.count("revoke") <= 5
     assert not first.guard.stats().degraded
-    await eventually(lambda: second.guard._lookup.cache.revoked_at("session-1999") > 0)
+    await eventually(lambda: second.guard._lookup.cache.revocations.revoked_at("session-1999") > 0)
 
 
 async def test_dropped_revocation_is_reported(workers: tuple[Worker, Worker]) -> None:

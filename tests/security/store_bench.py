@@ -38,7 +38,7 @@ def truth(asked: Asked) -> Told:
 def patient(seconds: float = 2.0) -> Iterator[None]:
     """Let guards wait for Redis: on a busy machine it may be late, and most tests are not about that."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ory_guard.cache.store_connection.PATIENCE", seconds)
+        patch.setattr("ory_guard.cache.store_connection.CALL_TIMEOUT", seconds)
         yield
 
 

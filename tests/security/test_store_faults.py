@@ -87,7 +87,7 @@ async def test_redis_stands_still(server: RedisServer, tried: Counter[str]) -> N
 async def test_redis_is_slow(server: RedisServer, monkeypatch: pytest.MonkeyPatch, tried: Counter[str]) -> None:
     """One request finds out, and no other waits, though the subscription stands after a while."""
     tried["faults of the store"] += 1
-    monkeypatch.setattr("ory_guard.cache.store_connection._PATIENCE_TO_CONNECT", SOON)
+    monkeypatch.setattr("ory_guard.cache.store_connection._CONNECT_TIMEOUT", SOON)
     monkeypatch.setattr("ory_guard.redis.subscription._CONNECT", SOON)  # older clients take several round trips
     with patient(0.5):
         async with line_to(server.port, 0.8) as line:
@@ -96,7 +96,7 @@ async def test_redis_is_slow(server: RedisServer, monkeypatch: pytest.MonkeyPatc
             assert await worker.who() == ALICE
             first = time.monotonic() - started_at
             second_level = worker.guard._lookup.second
-            link = None if second_level is None else second_level._links.current()
+            link = None if second_level is None else second_level._connections.current()
             assert link is not None
             await eventually(lambda: link.subscribed)
             second = await slowest(worker)
@@ -182,7 +182,7 @@ async def test_redis_fails_over(server: RedisServer, *, old_follows: bool, tried
             await eventually(lambda: not first.is_degraded and not second.is_degraded)
             assert len(replica.cli("CLIENT", "LIST", "TYPE", "pubsub").splitlines()) == 2
             await first.guard.invalidate(session_id="session-of-alice")
-            await eventually(lambda: second.guard._lookup.cache.revoked_at("session-of-alice") > 0)
+            await eventually(lambda: second.guard._lookup.cache.revocations.revoked_at("session-of-alice") > 0)
             assert await second.who() == ("nobody", "Rejected")
             assert len(replica.cli("KEYS", "*:revoked:*").split()) == 1
 

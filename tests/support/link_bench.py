@@ -28,9 +28,9 @@ class Bench:
             self.store,
             self.breaker,
             flush=self._flush,
-            recovered=self._recover,
-            heard=self.heard.append,
-            changed=lambda ready, reason: self.changes.append((ready, reason)),
+            on_recovery=self._recover,
+            on_revocations=self.heard.append,
+            on_state_change=lambda ready, reason: self.changes.append((ready, reason)),
         )
         return self.link
 

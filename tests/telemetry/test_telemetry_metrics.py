@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.guard_bench import Bench, request, requests
 from support.in_memory_telemetry import SERVER, InMemoryTelemetry
-from support.stub_kratos import SESSION_ID, guard_of, refused
+from support.stub_kratos import guard_of, refused
 
 from ory_guard import events
 from ory_guard.events import (
@@ -133,12 +133,11 @@ async def test_cache_entries_are_measured_after_each_change(telemetry: InMemoryT
     await asyncio.gather(bench.outcome(), bench.outcome(OTHER))
     await asyncio.sleep(0)
     values.append(telemetry.values("ory_guard.session_cache.entries", "-"))
-    bench.clock.advance(60)
-    await bench.guard.invalidate(session_id=SESSION_ID)
+    await bench.outcome((b"x-session-token", b"ory_st_third"))
     await asyncio.sleep(0)
     values.append(telemetry.values("ory_guard.session_cache.entries", "-"))
 
-    assert values == [{None: 0}, {None: 2}, {None: 0}]
+    assert values == [{None: 0}, {None: 2}, {None: 3}]
 
 
 async def test_store_and_token_events_are_counted(telemetry: InMemoryTelemetry) -> None:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from ory_guard.cache.store_connection import PATIENCE
+from ory_guard.cache.store_connection import CALL_TIMEOUT
 from ory_guard.cli.doctor.context import DoctorContext, Finding, notice, ok, problem, skipped
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ async def _check_server(context: DoctorContext, client: "Redis", address: str) -
     seconds = context.clock.monotonic() - started
     version = information.get("redis_version", "of unknown version")
     message = f"Redis {version} at {address} responds in {seconds * 1e3:.1f} ms"
-    if seconds > PATIENCE:
+    if seconds > CALL_TIMEOUT:
         return problem(
-            f"{message}, but requests wait for it for {PATIENCE * 1e3:.0f} ms only",
+            f"{message}, but requests wait for it for {CALL_TIMEOUT * 1e3:.0f} ms only",
             "use a server with less latency",
         )
     if information.get("maxmemory") and information.get("maxmemory_policy") == "noeviction":
