@@ -1,4 +1,9 @@
-"""ASGI authentication middleware and FastAPI dependencies for Ory Kratos and Ory Network."""
+"""Authenticate every ASGI request against Ory Kratos or Ory Network, and require sessions in FastAPI routes.
+
+`OrySessionMiddleware` authenticates, `OryGuard` holds cache and connections, `GuardSettings` configures both. The
+dependencies are in `ory_guard.fastapi`, the decorator and the middleware for other frameworks in
+`ory_guard.starlette`.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
@@ -20,9 +25,9 @@ __all__ = [
     "Unavailable",
 ]
 
-# Imported when they are first asked for: pytest loads this package for its plugin in every run, and the client
-# needs none of the guard.
-_HOMES: Final = {
+# Imported on first access: pytest loads this package for its plugin in every run, and the client does not need the
+# guard.
+_MODULES: Final = {
     "OryGuard": "guard.guard",
     "OrySessionMiddleware": "guard.middleware",
     "Requirement": "guard.requirements",
@@ -49,16 +54,16 @@ if TYPE_CHECKING:
     )
     from ory_guard.models.session import Identity, Session
 else:
-    # A type checker that saw this would take any name for one of ours.
+    # Hidden from type checkers, which would otherwise accept any name.
     def __getattr__(name: str) -> Any:
-        """Return one of the names in `__all__`, imported now.
+        """Import and return one of the names in `__all__`.
 
         Raises:
-            AttributeError: There is no such name.
+            AttributeError: If the name is unknown.
         """
-        if name not in _HOMES:
+        if name not in _MODULES:
             raise AttributeError(f"module 'ory_guard' has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(f"ory_guard.{_HOMES[name]}"), name)
+        value = globals()[name] = getattr(import_module(f"ory_guard.{_MODULES[name]}"), name)
         return value
 
 

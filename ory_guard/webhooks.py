@@ -1,4 +1,4 @@
-"""An endpoint for Kratos' web hooks, which invalidates the sessions that they name in every process.
+"""Receive Kratos' web hooks and invalidate the sessions that they name, in every process.
 
 Kratos can call it after settings, recovery, verification and login. It has no hook for a logout, nor for changes by
 an administrator. The hook's Jsonnet builds the body: a JSON object with `identity_id`, `session_id`, or both.
@@ -19,11 +19,11 @@ from ory_guard.models.ids import normalize_id
 
 __all__ = ["WebhookReceiver"]
 
-_LONGEST_ID: Final = 128
+_MAX_ID_LENGTH: Final = 128
 _IDS: Final = ("identity_id", "session_id")
 
 
-class _Refused(Exception):
+class _RequestError(Exception):
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
@@ -33,20 +33,20 @@ class _Refused(Exception):
 class WebhookReceiver:
     """An ASGI application that receives web hooks and invalidates the sessions that they name.
 
-    Give it a route of its own, `Route("/hooks/kratos", receiver)`: a mount redirects a path without a trailing
-    slash. The response is 204 after the invalidation in this process; processes that share its store follow within
-    a second.
+    Add it as a route, `Route("/hooks/kratos", receiver)`: a mount redirects a path without a trailing slash. The
+    response is 204 after the invalidation in this process; processes that share its store follow within a second.
 
     Args:
         guard: The guard whose `invalidate` is called.
         api_key: The key that Kratos sends with `auth.type: api_key`.
-        api_key_name: The name of the header or cookie with the key.
-        api_key_in: The part of the request with the key.
+        api_key_name: Name of the header or cookie with the key.
+        api_key_in: `header` or `cookie`.
         basic: User and password that Kratos sends with `auth.type: basic_auth`, instead of `api_key`.
-        max_body_bytes: The largest body that is read, in bytes.
+        max_body_bytes: Maximum size of a body, in bytes.
 
     Raises:
-        ConfigurationError: If neither or both of `api_key` and `basic` are given, or one is empty.
+        ConfigurationError: If `guard` is not an `OryGuard`, if neither or both of `api_key` and `basic` are given,
+            if one is empty, or if the user name contains a colon.
     """
 
     def __init__(
@@ -88,25 +88,25 @@ class WebhookReceiver:
                 f"WebhookReceiver can't handle a {scope['type']!r} connection: mount it in an application"
             )
         try:
-            ids = await self._take(scope, receive)
-        except _Refused as refused:
-            await self._refuse(refused)(scope, receive, send)
+            ids = await self._receive_ids(scope, receive)
+        except _RequestError as error:
+            await self._error_response(error)(scope, receive, send)
             return
         await self._guard.invalidate(**ids)
         await ASGIResponse(204, [(b"cache-control", b"no-store")], b"")(scope, receive, send)
 
-    async def _take(self, scope: Mapping[str, Any], receive: Receive) -> dict[str, str]:
+    async def _receive_ids(self, scope: Mapping[str, Any], receive: Receive) -> dict[str, str]:
         if scope["type"] != "http" or scope["method"] != "POST":
-            raise _Refused(405, "Web hooks must be POST requests.")
-        if not self._is_kratos(scope):
-            raise _Refused(401, "The key or password is missing or wrong.")
-        return _ids_in(await self._read(receive))
+            raise _RequestError(405, "Web hooks must be POST requests.")
+        if not self._is_authenticated(scope):
+            raise _RequestError(401, "The key or password is missing or wrong.")
+        return _parse_ids(await self._read(receive))
 
-    def _is_kratos(self, scope: Mapping[str, Any]) -> bool:
+    def _is_authenticated(self, scope: Mapping[str, Any]) -> bool:
         if self._is_basic:
-            sent = _basic_in(header(scope, b"authorization") or b"")
+            sent = _decode_basic(header(scope, b"authorization") or b"")
         elif self._in_cookie:
-            sent = _cookie_in(header(scope, b"cookie") or b"", self._name)
+            sent = _cookie_value(header(scope, b"cookie") or b"", self._name)
         else:
             sent = header(scope, self._name.lower().encode("ascii")) or b""
         return compare_digest(sent, self._expected)
@@ -116,24 +116,24 @@ class WebhookReceiver:
         while True:
             message = await receive()
             if message["type"] != "http.request":
-                raise _Refused(400, "The request ended before its body was complete.")
+                raise _RequestError(400, "The request ended before its body was complete.")
             body += message.get("body", b"")
             if len(body) > self._max_body_bytes:
-                raise _Refused(413, f"The body must have at most {self._max_body_bytes} bytes.")
+                raise _RequestError(413, f"The body must have at most {self._max_body_bytes} bytes.")
             if not message.get("more_body"):
                 return body
 
-    def _refuse(self, refused: _Refused) -> ASGIResponse:
-        status = refused.status
+    def _error_response(self, error: _RequestError) -> ASGIResponse:
+        status = error.status
         headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
         if status == 401 and self._is_basic:
             headers.append((b"www-authenticate", b'Basic realm="ory_guard"'))
         if status == 405:
             headers.append((b"allow", b"POST"))
-        return ASGIResponse(status, headers, error_body(status, reason=refused.reason))
+        return ASGIResponse(status, headers, error_body(status, reason=error.reason))
 
 
-def _basic_in(value: bytes) -> bytes:
+def _decode_basic(value: bytes) -> bytes:
     scheme, _, encoded = value.partition(b" ")
     if scheme.lower() != b"basic":
         return b""
@@ -143,7 +143,7 @@ def _basic_in(value: bytes) -> bytes:
         return b""
 
 
-def _cookie_in(value: bytes, name: str) -> bytes:
+def _cookie_value(value: bytes, name: str) -> bytes:
     for pair in value.split(b";"):
         key, _, rest = pair.strip(b" \t").partition(b"=")
         if key == name.encode("ascii"):
@@ -151,25 +151,26 @@ def _cookie_in(value: bytes, name: str) -> bytes:
     return b""
 
 
-def _ids_in(body: bytes) -> dict[str, str]:
+def _parse_ids(body: bytes) -> dict[str, str]:
     try:
-        value = json.loads(body)
+        document = json.loads(body)
     except (ValueError, RecursionError):
-        raise _Refused(400, "The body is not JSON.") from None
-    given = {name: value[name] for name in _IDS if value.get(name) is not None} if isinstance(value, dict) else {}
-    if not given:
-        raise _Refused(400, 'The body must contain "identity_id" or "session_id".')
-    for name, one in given.items():
-        if not _is_id(one):
-            raise _Refused(
+        raise _RequestError(400, "The body is not JSON.") from None
+    fields = document if isinstance(document, dict) else {}
+    ids = {name: fields[name] for name in _IDS if fields.get(name) is not None}
+    if not ids:
+        raise _RequestError(400, 'The body must contain "identity_id" or "session_id".')
+    for name, value in ids.items():
+        if not _is_id(value):
+            raise _RequestError(
                 400,
-                f'"{name}" must be a non-empty string without blanks, of at most {_LONGEST_ID} characters.',
+                f'"{name}" must be a non-empty string without blanks, of at most {_MAX_ID_LENGTH} characters.',
             )
-    return given
+    return ids
 
 
 def _is_id(value: object) -> bool:
     try:
-        return len(normalize_id("id", value)) <= _LONGEST_ID
+        return len(normalize_id("id", value)) <= _MAX_ID_LENGTH
     except ConfigurationError:
         return False

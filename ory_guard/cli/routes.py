@@ -16,7 +16,7 @@ from ory_guard.cli.errors import CommandFailed, ExitCode
 from ory_guard.cli.output import columns, print_error, print_json, print_line
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.starlette import AuditedRoute, audit_routes
-from ory_guard.starlette.audit import open_routes, unused_names
+from ory_guard.starlette.audit import open_routes, unused_labels
 
 __all__ = ["load", "run"]
 
@@ -36,7 +36,7 @@ def run(app: Any, *, public: Collection[str], check: bool, as_json: bool) -> Non
     with _stdout_to_stderr():
         audited = audit_routes(app)
     failing = open_routes(audited, public)
-    unused = unused_names(audited, public) if check else []
+    unused = unused_labels(audited, public) if check else []
     if as_json:
         print_json([_as_dict(route, set(public), fails=route in failing if check else None) for route in audited])
     else:
@@ -48,7 +48,7 @@ def run(app: Any, *, public: Collection[str], check: bool, as_json: bool) -> Non
 
 
 def _print(audited: tuple[AuditedRoute, ...], failing: list[AuditedRoute], *, check: bool) -> None:
-    rows: list[tuple[str, ...]] = [("METHODS", "PATH", "GUARDED BY", "ENDPOINT"), *map(_row, audited)]
+    rows: list[tuple[str, ...]] = [("METHODS", "PATH", "REQUIRES", "ENDPOINT"), *map(_row, audited)]
     if check:
         marks = ["CHECK", *("FAILS" if route in failing else "ok" for route in audited)]
         rows = [(mark, *row) for mark, row in zip(marks, rows, strict=True)]
@@ -60,9 +60,9 @@ def _print(audited: tuple[AuditedRoute, ...], failing: list[AuditedRoute], *, ch
 
 
 def _row(route: AuditedRoute) -> tuple[str, str, str, str]:
-    remark = f" ({route.remark})" if route.remark else ""
+    note = f" ({route.note})" if route.note else ""
     methods = [method for method in route.methods if method != "HEAD" or "GET" not in route.methods]
-    return ",".join(methods), route.host + route.path, route.guards + remark, route.endpoint
+    return ",".join(methods), route.host + route.path, route.description + note, route.endpoint
 
 
 def _as_dict(route: AuditedRoute, public: set[str], *, fails: bool | None) -> dict[str, Any]:
@@ -72,9 +72,9 @@ def _as_dict(route: AuditedRoute, public: set[str], *, fails: bool | None) -> di
         "methods": list(route.methods),
         "endpoint": route.endpoint,
         "guarded": route.guarded,
-        "guards": route.guards,
-        "public": bool(route.names & public),
-        "remark": route.remark,
+        "description": route.description,
+        "public": bool(route.labels & public),
+        "note": route.note,
     }
     return described if fails is None else {**described, "fails": fails}
 

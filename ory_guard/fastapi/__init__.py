@@ -1,4 +1,9 @@
-"""Dependencies that enforce a session in FastAPI, and the OpenAPI that describes them."""
+"""FastAPI dependencies that require an Ory Kratos session, and their description in OpenAPI.
+
+`install(app, guard)` adds the middleware. A route then declares its requirement with a parameter
+(`session: CurrentSession`) or a dependency (`Depends(require(aal="aal2"))`); a request that does not meet it is
+rejected with 401, 403 or 503, or redirected to log in. `assert_guarded(app)` finds routes without a requirement.
+"""
 
 from ory_guard.fastapi.dependencies import (
     CurrentIdentity,

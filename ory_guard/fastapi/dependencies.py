@@ -1,7 +1,7 @@
-"""FastAPI: dependencies that let a request pass or refuse it, and the OpenAPI that says so.
+"""Dependencies that return the session of a request or reject the request.
 
-Each dependency is one callable without sub-dependencies, works on http and websocket routes alike, and keeps no
-state: whatever it knows comes from the middleware's check in the scope.
+Each dependency is one callable without sub-dependencies, for HTTP and websocket routes. It keeps no state: the
+session comes from the auth context that the middleware stored in the scope.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ except ModuleNotFoundError as _error:
     ) from None
 
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.fastapi.openapi import OPTIONAL_SCHEME, SCHEME, describe
+from ory_guard.fastapi.openapi import OPTIONAL_SCHEME, SCHEME, add_security_to_schema
 from ory_guard.guard.declarations import Gate, MustBeCalled
 from ory_guard.guard.guard import OryGuard, get_guard
 from ory_guard.guard.middleware import OrySessionMiddleware
@@ -60,7 +60,7 @@ def _coroutine_function(call: C) -> C:
 
 
 class _Dependency(Gate, SecurityBase):
-    """A gate, which FastAPI takes for a security scheme; `install` puts the real alternatives in its place."""
+    """A gate that FastAPI registers as a security scheme; `install` replaces it with the accepted credentials."""
 
     def __init__(self, name: str) -> None:
         self.scheme_name: str = name
@@ -68,10 +68,10 @@ class _Dependency(Gate, SecurityBase):
 
     @property
     def dependency(self) -> NoReturn:
-        """What FastAPI reads from the items of `dependencies=[...]`.
+        """Reject an item of `dependencies=[...]` that is not `Depends(...)`; FastAPI reads this attribute.
 
         Raises:
-            ConfigurationError: Always: the item has to be `Depends(...)`.
+            ConfigurationError: Always.
         """
         raise ConfigurationError(
             "dependencies=[...] contains a gate itself: write dependencies=[Depends(require_session)] or "
@@ -88,10 +88,13 @@ class _Dependency(Gate, SecurityBase):
 
 
 class SessionDependency(_Dependency):
-    """A dependency that returns the session if it meets a requirement; made by `require`.
+    """A dependency that returns the session if it meets a requirement; `require` creates it.
+
+    Args:
+        requirement: The conditions that the session must meet.
 
     Attributes:
-        requirement: The conditions.
+        requirement: The conditions that the session must meet.
     """
 
     def __init__(self, requirement: Annotated[Requirement, _REQUIRE]) -> None:
@@ -103,10 +106,10 @@ class SessionDependency(_Dependency):
 
     @_coroutine_function
     def __call__(self, connection: HTTPConnection = _NO_CONNECTION) -> Coroutine[Any, Any, Session[Any]]:
-        """Return the session.
+        """Return the session of the request.
 
         Raises:
-            Refusal: If there is no session, or it does not meet the requirement.
+            Refusal: If there is no session, it does not meet the requirement, or it can't be checked.
             ConfigurationError: If the middleware is missing, or the argument is not a connection.
         """
         scope = self._scope_of(connection)
@@ -114,10 +117,10 @@ class SessionDependency(_Dependency):
 
 
 class IdentityDependency(_Dependency):
-    """A dependency that returns the session's identity.
+    """A dependency that returns the identity of the session.
 
     Attributes:
-        requirement: The conditions: a session.
+        requirement: Any session.
     """
 
     requirement = ANY_SESSION
@@ -127,10 +130,10 @@ class IdentityDependency(_Dependency):
 
     @_coroutine_function
     def __call__(self, connection: HTTPConnection = _NO_CONNECTION) -> Coroutine[Any, Any, Identity[Any]]:
-        """Return the identity.
+        """Return the identity of the session.
 
         Raises:
-            Refusal: If there is no session.
+            Refusal: If there is no session, or it can't be checked.
             ConfigurationError: If the middleware is missing, or the argument is not a connection.
         """
         return _identity_in(self._scope_of(connection), self.requirement)
@@ -141,14 +144,14 @@ async def _identity_in(scope: MutableMapping[str, Any], requirement: Requirement
 
 
 class OptionalSessionDependency(_Dependency):
-    """A dependency that returns the session or None."""
+    """A dependency that returns the session, or None if there is none."""
 
     def __init__(self) -> None:
         super().__init__(OPTIONAL_SCHEME)
 
     @_coroutine_function
     def __call__(self, connection: HTTPConnection = _NO_CONNECTION) -> Coroutine[Any, Any, Session[Any] | None]:
-        """Return the session, or None for every other outcome, a cross-site request with a cookie included.
+        """Return the session, or None for any other outcome and for a cross-site request with a cookie.
 
         Raises:
             ConfigurationError: If the middleware is missing, or the argument is not a connection.
@@ -171,20 +174,22 @@ def require(
     when: Condition | None = None,
     revalidate: bool = False,
 ) -> SessionDependency:
-    """Return a dependency that passes sessions which meet every condition; equal arguments give the same object.
+    """Return a dependency that requires a session which meets every condition.
+
+    Equal arguments return the same object: FastAPI calls it once per request, and `dependency_overrides` finds it.
 
     Args:
-        aal: `aal1` or `aal2`: the least assurance level.
-        max_age: The greatest age of the sign-in in seconds; with `aal="aal2"` that of the second factor.
-        authentication_methods: At least one of these was used to sign in.
-        verified: True for any verified address, or the `via` of the one that must be verified (`"email"`).
-        organization: The `organization_id` that the identity must have.
-        when: A condition of your own, `Session -> bool`, awaitable or not; what it raises is your application's
-            error and lets nobody pass.
-        revalidate: Ask Kratos on every request, whatever is kept.
+        aal: Minimum assurance level, `aal1` or `aal2`.
+        max_age: Maximum age of the login, in seconds; with `aal="aal2"`, that of the second factor.
+        authentication_methods: Methods of which the login used at least one.
+        verified: True to require any verified address, or the `via` of the required one (`"email"`).
+        organization: Required `organization_id` of the identity.
+        when: Function of your own, `Session -> bool`, sync or async. If it raises an exception, the request fails
+            with that exception.
+        revalidate: Call Kratos on every request instead of using the cached session.
 
     Raises:
-        ConfigurationError: A value is none of those.
+        ConfigurationError: If an argument is invalid.
     """
     requirement = Requirement(aal, max_age, authentication_methods, verified, organization, when, revalidate)
     return _require(ANY_SESSION if requirement == ANY_SESSION else requirement)
@@ -192,24 +197,38 @@ def require(
 
 @_REQUIRE_AAL
 def require_aal(aal: Annotated[AssuranceLevel, _REQUIRE_AAL]) -> SessionDependency:
-    """Return a dependency that asks for an assurance level; see `require`."""
+    """Return a dependency that requires an assurance level, as `require(aal=aal)` does.
+
+    Args:
+        aal: Minimum assurance level, `aal1` or `aal2`.
+
+    Raises:
+        ConfigurationError: If `aal` is invalid.
+    """
     return require(aal=aal)
 
 
 @_REQUIRE_FRESH
 def require_fresh(max_age: Annotated[float, _REQUIRE_FRESH]) -> SessionDependency:
-    """Return a dependency that asks for a sign-in at most `max_age` seconds ago; see `require`."""
+    """Return a dependency that requires a recent login, as `require(max_age=max_age)` does.
+
+    Args:
+        max_age: Maximum age of the login, in seconds.
+
+    Raises:
+        ConfigurationError: If `max_age` is invalid.
+    """
     return require(max_age=max_age)
 
 
 require_session: SessionDependency = require()
-"""The dependency that asks for a session and nothing else."""
+"""The dependency that requires any session."""
 
 optional_session: OptionalSessionDependency = OptionalSessionDependency()
-"""The dependency that gives the session or None."""
+"""The dependency that returns the session or None."""
 
 require_identity: IdentityDependency = IdentityDependency()
-"""The dependency that asks for a session and gives its identity."""
+"""The dependency that requires any session and returns its identity."""
 
 CurrentSession = Annotated[Session, Depends(require_session)]
 OptionalSession = Annotated[Session | None, Depends(optional_session)]
@@ -217,19 +236,23 @@ CurrentIdentity = Annotated[Identity, Depends(require_identity)]
 
 
 def install(app: FastAPI, guard: OryGuard) -> None:
-    """Add the middleware to `app`, and tell in its OpenAPI how guarded operations are called and refused.
+    """Add the middleware to an application, and the credentials and error responses to its OpenAPI schema.
+
+    Args:
+        app: The application.
+        guard: The guard that authenticates its requests.
 
     Raises:
-        ConfigurationError: `guard` is no `OryGuard`.
+        ConfigurationError: If `guard` is not an `OryGuard`.
     """
     if not isinstance(guard, OryGuard):
-        raise ConfigurationError(f"install() was given {guard!r} as its guard: pass an OryGuard")
+        raise ConfigurationError(f"install: {guard!r} is not a guard: pass an OryGuard")
     app.add_middleware(OrySessionMiddleware, guard=guard)
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        schema = generate()  # FastAPI keeps it, until a route is added; so it may be described already
-        describe(schema, guard.settings)
+        schema = generate()  # cached by FastAPI until a route is added, so it may contain the additions already
+        add_security_to_schema(schema, guard.settings)
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend the schema

@@ -1,39 +1,44 @@
-"""OpenAPI of guarded operations: the credentials that they accept and their refusals."""
+"""Add the accepted credentials and the error responses of guarded operations to an OpenAPI schema."""
 
 from typing import Any, Final
 
 from ory_guard.guard.settings import GuardSettings
 
-__all__ = ["OPTIONAL_SCHEME", "SCHEME", "describe"]
+__all__ = ["OPTIONAL_SCHEME", "SCHEME", "add_security_to_schema"]
 
 SCHEME: Final = "ory_session"
 OPTIONAL_SCHEME: Final = "ory_session_optional"
 
 
-def describe(schema: dict[str, Any], settings: GuardSettings) -> None:
-    """Put the accepted credentials and the refusals into an OpenAPI schema that FastAPI made."""
+def add_security_to_schema(schema: dict[str, Any], settings: GuardSettings) -> None:
+    """Replace the placeholder schemes in FastAPI's schema with the accepted credentials, and add error responses.
+
+    Args:
+        schema: The schema, which is changed. A second call does not change it again.
+        settings: The settings of the guard.
+    """
     schemes = schema.get("components", {}).get("securitySchemes", {})
     if not {SCHEME, OPTIONAL_SCHEME} & schemes.keys():
         return
     schemes.pop(SCHEME, None)
     schemes.pop(OPTIONAL_SCHEME, None)
-    ours = _schemes(settings)
-    schemes.update(ours)
-    alternatives: list[dict[str, list[str]]] = [{name: []} for name in ours]
+    guard_schemes = _schemes(settings)
+    schemes.update(guard_schemes)
+    alternatives: list[dict[str, list[str]]] = [{name: []} for name in guard_schemes]
     for operations in schema["paths"].values():
         for operation in operations.values():
             if isinstance(operation, dict) and "security" in operation:
-                _describe_operation(operation, alternatives)
+                _add_security(operation, alternatives)
 
 
-def _describe_operation(operation: dict[str, Any], alternatives: list[dict[str, list[str]]]) -> None:
-    named = [name for entry in operation["security"] for name in entry]
+def _add_security(operation: dict[str, Any], alternatives: list[dict[str, list[str]]]) -> None:
+    names = [name for entry in operation["security"] for name in entry]
     others = [entry for entry in operation["security"] if not {SCHEME, OPTIONAL_SCHEME} & entry.keys()]
-    if SCHEME in named:
+    if SCHEME in names:
         operation["security"] = [*others, *alternatives]
         for status, description in _REFUSALS.items():
             operation["responses"].setdefault(status, {"description": description, "content": _ERROR_CONTENT})
-    elif OPTIONAL_SCHEME in named:
+    elif OPTIONAL_SCHEME in names:
         operation["security"] = [*others, *alternatives, {}]
 
 
@@ -50,9 +55,9 @@ def _schemes(settings: GuardSettings) -> dict[str, dict[str, str]]:
 
 
 _REFUSALS: Final = {
-    "401": "Nobody is signed in, or the credential is not accepted.",
-    "403": "The session does not meet what this operation asks for.",
-    "503": "The session can't be checked right now.",
+    "401": "The request has no credential, or its credential is not valid.",
+    "403": "The session does not meet the requirements of this operation.",
+    "503": "The session could not be verified. Try again later.",
 }
 _TEXT: Final = {"type": "string"}
 _ERROR_CONTENT: Final = {

@@ -1,12 +1,17 @@
-"""Decorators, middlewares and the route audit for Starlette and every other ASGI framework."""
+"""Require an Ory Kratos session in Starlette and other ASGI applications.
+
+`@session_required` protects one endpoint, `SessionRequiredMiddleware` a whole application except for public paths.
+`assert_guarded(app)` finds routes without a requirement, and `logout_response` logs the user out. All of them need
+`ory_guard.OrySessionMiddleware` around the application.
+"""
 
 from ory_guard.guard.responses.redirects import safe_return_to
 from ory_guard.guard.responses.refusals import is_navigation, refusal_handler
 from ory_guard.starlette.audit import AuditedRoute, assert_guarded, audit_routes
 from ory_guard.starlette.session_required import (
     SessionRequiredMiddleware,
+    get_requirement,
     logout_response,
-    requirement_of,
     session_required,
 )
 
@@ -15,10 +20,10 @@ __all__ = [
     "SessionRequiredMiddleware",
     "assert_guarded",
     "audit_routes",
+    "get_requirement",
     "is_navigation",
     "logout_response",
     "refusal_handler",
-    "requirement_of",
     "safe_return_to",
     "session_required",
 ]

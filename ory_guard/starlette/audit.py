@@ -1,82 +1,71 @@
-"""The audit of routes: what guards each route of an application, and a check that none is open by mistake.
+"""The audit of routes: the requirements of each route, and a check that no route is open by mistake.
 
-`audit_routes(app)` lists every route with its guards, and `assert_guarded(app, public=[...])` is a test for
+`audit_routes(app)` lists every route with its requirements, and `assert_guarded(app, public=[...])` is a test for
 applications. Neither calls the application.
 """
 
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from ory_guard.starlette.audited_routes import AuditedRoute, walk
+from ory_guard.starlette.audited_routes import AuditedRoute, iter_routes
 
-__all__ = ["AuditedRoute", "assert_guarded", "audit_routes", "open_routes", "unused_names"]
+__all__ = ["AuditedRoute", "assert_guarded", "audit_routes", "open_routes", "unused_labels"]
 
 
 def audit_routes(app: Any) -> tuple[AuditedRoute, ...]:
-    """Return every route of an application with its guards, in the order in which the routes are tried.
+    """Return every route of an application with its requirements, in the order in which the routes are matched.
 
     The audit finds the dependencies of `ory_guard.fastapi` on routes, routers, applications and other dependencies,
     endpoints under `ory_guard.starlette.session_required`, and `SessionRequiredMiddleware`, in included routers,
-    mounted applications, hosts and websockets. An override in `dependency_overrides` counts in place of what it
-    replaces, on the routes of its own application.
+    mounted applications, hosts and websockets. An override in `dependency_overrides` replaces the dependency on the
+    routes of its own application.
 
-    What the audit can't look into is not guarded: mounted files and foreign applications, checks in the code of an
-    endpoint, Starlette's `@requires`, decorators around `session_required`, a fallback (`router.default`), a class
-    of routes that replaces the handler, a class of handlers that replaces `dispatch`, a class in place of a
-    dependency, and a subclass of our dependencies that replaces `__call__`. A middleware or wrapper of a class that
-    is neither Starlette's, FastAPI's nor ours may respond by itself, so it is listed as a route of its own.
+    Routes that can't be inspected are reported as open: mounted files and applications of other frameworks, checks
+    in the code of an endpoint, Starlette's `@requires`, decorators around `session_required`, a fallback
+    (`router.default`), a route class that replaces the handler, an endpoint class that replaces `dispatch`, a class
+    in place of a dependency, and a subclass of the dependencies of `ory_guard.fastapi` that replaces `__call__`. A
+    middleware or wrapper of any class outside of Starlette, FastAPI and ory_guard may respond by itself, so it is
+    listed as a route.
 
-    A dependency of your own that calls `guard.require` counts if it is an object with an attribute `requirement`,
-    the `ory_guard.Requirement` that it enforces.
+    A dependency of your own that calls `guard.require` is recognized if it is an object with an attribute
+    `requirement`, the `ory_guard.Requirement` that it enforces.
 
     Args:
-        app: A FastAPI or Starlette application, possibly inside middlewares, or a router.
+        app: A FastAPI or Starlette application or a router, optionally inside middlewares.
     """
-    return tuple(walk(app))
+    return tuple(iter_routes(app))
 
 
 def open_routes(routes: Iterable[AuditedRoute], public: Collection[str]) -> list[AuditedRoute]:
-    """Return the routes that are neither guarded nor named in `public`."""
-    return [route for route in routes if not route.guarded and not route.names & set(public)]
+    """Return the routes that are neither guarded nor listed in `public`."""
+    return [route for route in routes if not route.guarded and not route.labels & set(public)]
 
 
-def unused_names(routes: Iterable[AuditedRoute], public: Collection[str]) -> list[str]:
-    """Return the names in `public` that no open route has."""
-    names: set[str] = set().union(*(route.names for route in routes if not route.guarded))
-    return [name for name in public if name not in names]
+def unused_labels(routes: Iterable[AuditedRoute], public: Collection[str]) -> list[str]:
+    """Return the items of `public` that don't match an open route."""
+    labels: set[str] = set().union(*(route.labels for route in routes if not route.guarded))
+    return [label for label in public if label not in labels]
 
 
 def assert_guarded(app: Any, *, public: Collection[str] = ()) -> None:
-    """Fail if a route needs no session and is not named as public; for the tests of an application.
+    """Fail if a route does not require a session and is not listed as public; for the tests of an application.
 
     Args:
-        app: As for `audit_routes`.
-        public: The routes that any caller may use, each as its path (`/docs`, `/items/{id}`), as method and path
-            (`GET /items/{id}`, `WEBSOCKET /live`), or, if it can't be looked into, as its endpoint
+        app: A FastAPI or Starlette application or a router, optionally inside middlewares.
+        public: The routes that don't require a session, each as its path (`/docs`, `/items/{id}`), as method and
+            path (`GET /items/{id}`, `WEBSOCKET /live`), or, if it can't be inspected, as its endpoint
             (`shop.metrics:MetricsMiddleware`).
 
     Raises:
-        AssertionError: If a route is open and not named, or a name in `public` belongs to no open route.
+        AssertionError: If a route is open and not listed, or an item of `public` does not match an open route.
     """
     routes = audit_routes(app)
-    forgotten, unused = [str(route) for route in open_routes(routes, public)], unused_names(routes, public)
-    if forgotten or unused:
-        raise AssertionError("\n".join([*_explain_forgotten(forgotten), *_explain_outdated(unused)]))
-
-
-def _explain_forgotten(routes: list[str]) -> list[str]:
-    if not routes:
-        return []
-    return [
-        "These routes ask for no session; give them require_session, or name them in public=[...]:",
-        *(f"  {route}" for route in routes),
-    ]
-
-
-def _explain_outdated(names: list[str]) -> list[str]:
-    if not names:
-        return []
-    return [
-        "These are named in public=[...], and no open route has that name; take them away:",
-        *(f"  {name}" for name in names),
-    ]
+    lines: list[str] = []
+    if unlisted := open_routes(routes, public):
+        lines += ["these routes do not require a session; add require_session, or list them in public=[...]:"]
+        lines += [f"  {route}" for route in unlisted]
+    if unused := unused_labels(routes, public):
+        lines += ["these items of public=[...] do not match an open route; remove them:"]
+        lines += [f"  {label}" for label in unused]
+    if lines:
+        raise AssertionError("\n".join(lines))

@@ -1,4 +1,4 @@
-"""A walk through every route of an application, included routers and mounted applications too."""
+"""Find every route of an application, including those of included routers and mounted applications."""
 
 import inspect
 import re
@@ -12,10 +12,11 @@ from starlette.routing import Host, Mount, Route, WebSocketRoute
 from ory_guard.guard.declarations import unwrap_partial
 from ory_guard.guard.requirements import Requirement
 from ory_guard.guard.route_check import effective_routes
-from ory_guard.starlette.middleware_layers import Guard, is_framework_code, layers_around
-from ory_guard.starlette.route_requirements import describe, gates_in, requirement_of_endpoint
+from ory_guard.starlette.middleware_layers import is_framework_code, unwrap_middleware
+from ory_guard.starlette.route_requirements import describe_requirement, iter_requirements, requirement_of_endpoint
+from ory_guard.starlette.session_required import SessionRequiredMiddleware
 
-__all__ = ["AuditedRoute", "walk"]
+__all__ = ["AuditedRoute", "iter_routes"]
 
 WEBSOCKET: Final = "WEBSOCKET"
 ANYTHING: Final = "*"
@@ -23,21 +24,21 @@ ANYTHING: Final = "*"
 _REST: Final = "/{path:path}"
 _PARAMETER: Final = re.compile(r"\{[^}]*\}")
 _HANDLERS: Final = ("get", "head", "post", "put", "patch", "delete", "options", "query")
-_OPAQUE: Final = "can't be looked into"
+_NOT_INSPECTABLE: Final = "can't be inspected"
 _KNOWN_ROUTES: Final = (Mount, Host, Route, WebSocketRoute)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditedRoute:
-    """One route and what guards it.
+    """One route and its requirements.
 
     Attributes:
-        path: Its whole path, with parameters in braces.
-        methods: Its HTTP methods, `WEBSOCKET`, or `*` for whatever a mounted application answers.
-        endpoint: What answers, as `module:name`.
-        requirements: What is asked of a session, all of it; empty for a route that anybody may call.
-        host: The host that it is bound to, where it is.
-        remark: Why it counts as unguarded although something guards a part of it, or can't be looked into.
+        path: The full path, with parameters in braces.
+        methods: The HTTP methods, `WEBSOCKET`, or `*` for any request.
+        endpoint: The endpoint, as `module:name`.
+        requirements: The requirements that a session must meet; empty for an open route.
+        host: The host that the route is bound to, or an empty string.
+        note: Why the route is reported as open: it can't be inspected, or a middleware has public paths here.
     """
 
     path: str
@@ -45,98 +46,100 @@ class AuditedRoute:
     endpoint: str
     requirements: tuple[Requirement, ...] = ()
     host: str = ""
-    remark: str = ""
+    note: str = ""
 
     @property
     def guarded(self) -> bool:
-        """Whether every request to it needs a session."""
+        """Whether every request to this route requires a session."""
         return bool(self.requirements)
 
     @property
-    def guards(self) -> str:
-        """What guards it, in words."""
-        return " + ".join(dict.fromkeys(map(describe, self.requirements))) or "nothing"
+    def description(self) -> str:
+        """The requirements in words, or `nothing`."""
+        return " + ".join(dict.fromkeys(map(describe_requirement, self.requirements))) or "nothing"
 
     @property
-    def names(self) -> set[str]:
-        """The names that `public` accepts: the path, a method with the path, and an opaque route's endpoint."""
-        whole = self.host + self.path
-        opaque = {self.endpoint} if self.remark == _OPAQUE else set()
-        return {whole, *(f"{method} {whole}" for method in self.methods), *opaque}
+    def labels(self) -> set[str]:
+        """The items of `public` that match: the path, a method with the path, and an uninspectable endpoint."""
+        path = self.host + self.path
+        endpoint = {self.endpoint} if self.note == _NOT_INSPECTABLE else set()
+        return {path, *(f"{method} {path}" for method in self.methods), *endpoint}
 
     def __str__(self) -> str:
-        remark = f" ({self.remark})" if self.remark else ""
-        return f"{','.join(self.methods)} {self.host}{self.path} -> {self.endpoint}{remark}"
+        note = f" ({self.note})" if self.note else ""
+        return f"{','.join(self.methods)} {self.host}{self.path} -> {self.endpoint}{note}"
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the walk is: the prefix and host of the routes here, and the middlewares in front of them."""
+class _RouteContext:
+    """The context of a router: prefix and host of its routes, and the middlewares in front of them."""
 
     prefix: str = ""
     host: str = ""
-    guards: tuple[Guard, ...] = ()
+    guards: tuple[SessionRequiredMiddleware, ...] = ()
     overrides: Mapping[Any, Any] = field(default_factory=dict)
 
 
-def walk(app: Any) -> Iterator[AuditedRoute]:
+def iter_routes(app: Any) -> Iterator[AuditedRoute]:
     """Yield every route of an application."""
-    yield from _walk_app(app, _Place())
+    yield from _iter_app(app, _RouteContext())
 
 
-def _walk_app(app: Any, place: _Place) -> Iterator[AuditedRoute]:
-    inner, layers = layers_around(app)
-    rows, place = _pass_layers(layers, place, _REST)
-    yield from rows
+def _iter_app(app: Any, context: _RouteContext) -> Iterator[AuditedRoute]:
+    inner, layers = unwrap_middleware(app)
+    in_front, context = _pass_layers(layers, context, _REST)
+    yield from in_front
     router = getattr(inner, "router", inner)
     if not hasattr(router, "routes"):
-        yield _row(place, _REST, (ANYTHING,), inner, remark=_OPAQUE)
+        yield _make_route(context, _REST, (ANYTHING,), inner, note=_NOT_INSPECTABLE)
         return
-    # FastAPI applies the overrides of the application that a router belongs to, and not those of a parent.
+    # FastAPI applies the overrides of the application that the router belongs to, not those of a parent.
     provider = getattr(router, "dependency_overrides_provider", None)
-    place = replace(place, overrides=getattr(provider, "dependency_overrides", {}))
+    context = replace(context, overrides=getattr(provider, "dependency_overrides", {}))
     for route in effective_routes(router):
-        yield from _walk_route(route, place)
+        yield from _iter_route(route, context)
     default = getattr(router, "default", None)
     if default is not None and not (inspect.ismethod(default) and is_framework_code(default)):
-        yield from _walk_app(default, place)
+        yield from _iter_app(default, context)
 
 
-def _pass_layers(layers: Iterable[Any], place: _Place, path: str) -> tuple[list[AuditedRoute], _Place]:
-    """Return a row for each layer that may respond by itself, and the place behind all of them."""
-    rows: list[AuditedRoute] = []
+def _pass_layers(
+    layers: Iterable[Any], context: _RouteContext, path: str
+) -> tuple[list[AuditedRoute], _RouteContext]:
+    """Return a route for each layer that may respond by itself, and the context behind all layers."""
+    routes: list[AuditedRoute] = []
     for layer in layers:
-        if type(layer) is Guard:
-            place = replace(place, guards=(*place.guards, layer))
+        if type(layer) is SessionRequiredMiddleware:
+            context = replace(context, guards=(*context.guards, layer))
         else:
-            rows.append(_row(place, path, (ANYTHING,), layer, remark=_OPAQUE))
-    return rows, place
+            routes.append(_make_route(context, path, (ANYTHING,), layer, note=_NOT_INSPECTABLE))
+    return routes, context
 
 
-def _walk_route(route: Any, place: _Place) -> Iterator[AuditedRoute]:
+def _iter_route(route: Any, context: _RouteContext) -> Iterator[AuditedRoute]:
     kind = getattr(route, "original_route", route)
-    # What a route of Starlette's became in an included router; newer releases of FastAPI do this themselves.
+    # The Starlette route as FastAPI rebuilt it for an included router; newer releases of FastAPI resolve this.
     route = getattr(route, "starlette_route", None) or route
     path = getattr(route, "path", None) or ""
     if not isinstance(kind, _KNOWN_ROUTES) and getattr(route, "dependant", None) is None:
-        yield _row(place, path or _REST, (ANYTHING,), kind, remark=_OPAQUE)
+        yield _make_route(context, path or _REST, (ANYTHING,), kind, note=_NOT_INSPECTABLE)
     elif _replaces_handler(kind):
         rest = _REST if isinstance(kind, Mount) else ""
-        yield _row(place, path + rest or _REST, _methods_of(route), kind, remark=_OPAQUE)
+        yield _make_route(context, path + rest or _REST, _methods_of(route), kind, note=_NOT_INSPECTABLE)
     elif isinstance(kind, Mount):
-        yield from _walk_app(route.app, replace(place, prefix=place.prefix + path))
+        yield from _iter_app(route.app, replace(context, prefix=context.prefix + path))
     elif isinstance(kind, Host):
-        yield from _walk_app(route.app, replace(place, host=route.host))
+        yield from _iter_app(route.app, replace(context, host=route.host))
     elif isinstance(kind, WebSocketRoute):
-        yield from _walk_endpoint(route, kind, place, ("on_connect",))
+        yield from _iter_endpoint(route, kind, context, ("on_connect",))
     elif isinstance(kind, Route):
-        yield from _walk_endpoint(route, kind, place, _HANDLERS)
+        yield from _iter_endpoint(route, kind, context, _HANDLERS)
     else:
-        yield from _walk_files(route, kind, place)
+        yield from _iter_files(route, kind, context)
 
 
 def _replaces_handler(kind: Any) -> bool:
-    """Return whether the class of a route calls its endpoint in a way of its own."""
+    """Return whether the class of a route replaces how its endpoint is called."""
     return any(not is_framework_code(getattr(kind, name, kind.handle)) for name in ("handle", "get_route_handler"))
 
 
@@ -144,93 +147,95 @@ def _methods_of(route: Any) -> tuple[str, ...]:
     return tuple(sorted(getattr(route, "methods", None) or ())) or (ANYTHING,)
 
 
-def _walk_endpoint(route: Any, kind: Any, place: _Place, handlers: tuple[str, ...]) -> Iterator[AuditedRoute]:
-    """Yield a route once, or once for each method that a class of handlers has."""
+def _iter_endpoint(
+    route: Any, kind: Any, context: _RouteContext, handlers: tuple[str, ...]
+) -> Iterator[AuditedRoute]:
+    """Yield a route once, or once for each handler of an endpoint class."""
     endpoint, dependant = route.endpoint, getattr(route, "dependant", None)
-    inner, layers = layers_around(getattr(route, "app", None))
-    rows, place = _pass_layers(layers, place, route.path)
-    yield from rows
+    inner, layers = unwrap_middleware(getattr(route, "app", None))
+    in_front, context = _pass_layers(layers, context, route.path)
+    yield from in_front
     methods = (WEBSOCKET,) if isinstance(kind, WebSocketRoute) else _methods_of(route)
     if inner not in (None, endpoint) and not is_framework_code(inner):
-        yield _row(place, route.path, methods, inner, remark=_OPAQUE)
+        yield _make_route(context, route.path, methods, inner, note=_NOT_INSPECTABLE)
     elif dependant is not None:
-        yield _row(place, route.path, methods, endpoint, gates_in(dependant, place.overrides))
+        yield _make_route(context, route.path, methods, endpoint, iter_requirements(dependant, context.overrides))
     elif isinstance(endpoint, type):
-        yield from _walk_handlers(route.path, endpoint, place, methods, handlers)
+        yield from _iter_handlers(route.path, endpoint, context, methods, handlers)
     elif not callable(getattr(unwrap_partial(endpoint), "__get__", None)):
-        yield _row(place, route.path, methods, endpoint, remark=_OPAQUE)
+        yield _make_route(context, route.path, methods, endpoint, note=_NOT_INSPECTABLE)
     else:
-        yield _row(place, route.path, methods, endpoint, _asked(endpoint))
+        yield _make_route(context, route.path, methods, endpoint, _endpoint_requirements(endpoint))
 
 
-def _walk_handlers(
-    path: str, endpoint: type[Any], place: _Place, methods: tuple[str, ...], handlers: tuple[str, ...]
+def _iter_handlers(
+    path: str, endpoint: type[Any], context: _RouteContext, methods: tuple[str, ...], handlers: tuple[str, ...]
 ) -> Iterator[AuditedRoute]:
-    found = [name for name in handlers if hasattr(endpoint, name)] if _dispatches_as_known(endpoint) else []
-    if not found:
-        yield _row(place, path, methods, endpoint, remark=_OPAQUE)
+    names = [name for name in handlers if hasattr(endpoint, name)] if _is_dispatched_by_starlette(endpoint) else []
+    if not names:
+        yield _make_route(context, path, methods, endpoint, note=_NOT_INSPECTABLE)
         return
-    for name in found:
-        names = methods if methods == (WEBSOCKET,) else (name.upper(),)
-        yield _row(place, path, names, endpoint, _asked(getattr(endpoint, name)))
+    for name in names:
+        handled = methods if methods == (WEBSOCKET,) else (name.upper(),)
+        yield _make_route(context, path, handled, endpoint, _endpoint_requirements(getattr(endpoint, name)))
     fallback = getattr(endpoint, "method_not_allowed", None)
     if fallback is not None and not is_framework_code(fallback):
-        yield _row(place, path, (ANYTHING,), fallback, _asked(fallback))
+        yield _make_route(context, path, (ANYTHING,), fallback, _endpoint_requirements(fallback))
 
 
-def _dispatches_as_known(endpoint: type[Any]) -> bool:
-    """Return whether Starlette decides which handlers of a class are called."""
+def _is_dispatched_by_starlette(endpoint: type[Any]) -> bool:
+    """Return whether Starlette's own code dispatches to the handlers of a class."""
     return issubclass(endpoint, HTTPEndpoint | WebSocketEndpoint) and all(
         is_framework_code(getattr(endpoint, name)) for name in ("dispatch", "__await__", "__init__")
     )
 
 
-def _walk_files(group: Any, kind: Any, place: _Place) -> Iterator[AuditedRoute]:
+def _iter_files(group: Any, kind: Any, context: _RouteContext) -> Iterator[AuditedRoute]:
     # FastAPI's `app.frontend(...)`: files behind the dependencies of the router that serves them.
-    asked = tuple(gates_in(group.dependant, place.overrides))
+    requirements = tuple(iter_requirements(group.dependant, context.overrides))
     prefix = getattr(group, "frontend_prefix", "")
     for route in kind.routes:
         path = (prefix + route.path).rstrip("/") + _REST
-        yield _row(place, path, ("GET", "HEAD"), route.app, asked)
+        yield _make_route(context, path, ("GET", "HEAD"), route.app, requirements)
 
 
-def _asked(endpoint: Any) -> tuple[Requirement, ...]:
-    found = requirement_of_endpoint(endpoint)
-    return () if found is None else (found,)
+def _endpoint_requirements(endpoint: Any) -> tuple[Requirement, ...]:
+    requirement = requirement_of_endpoint(endpoint)
+    return () if requirement is None else (requirement,)
 
 
-def _row(
-    place: _Place,
+def _make_route(
+    context: _RouteContext,
     path: str,
     methods: tuple[str, ...],
     endpoint: Any,
-    asked: Iterable[Requirement] = (),
+    endpoint_requirements: Iterable[Requirement] = (),
     *,
-    remark: str = "",
+    note: str = "",
 ) -> AuditedRoute:
-    whole = place.prefix + path
-    requirements = list(asked)
-    for guard in place.guards:
-        if public := sorted(path for path in guard.public if _may_be(whole, path)):
-            remark = remark or f"public at {', '.join(public)}"
+    full_path = context.prefix + path
+    requirements = list(endpoint_requirements)
+    for guard in context.guards:
+        if public := sorted(path for path in guard.public if _could_match(full_path, path)):
+            note = note or f"public at {', '.join(public)}"
         else:
             requirements.insert(0, guard.requirement)
     return AuditedRoute(
-        whole,
+        full_path,
         methods,
         _name_of(endpoint),
         tuple(requirements),
-        place.host,
-        "" if requirements else remark,
+        context.host,
+        "" if requirements else note,
     )
 
 
-def _may_be(template: str, path: str) -> bool:
-    """Tell whether a path may belong to a route, whatever its parameters take."""
+def _could_match(template: str, path: str) -> bool:
+    """Return whether a route template could match a path, for any value of its parameters."""
     pattern = ".*".join(map(re.escape, _PARAMETER.split(template)))
     return re.fullmatch(pattern, path, re.DOTALL) is not None
 
 
 def _name_of(endpoint: Any) -> str:
-    named = endpoint if hasattr(endpoint, "__qualname__") else type(endpoint)
-    return f"{named.__module__}:{named.__qualname__}"
+    definition = endpoint if hasattr(endpoint, "__qualname__") else type(endpoint)
+    return f"{definition.__module__}:{definition.__qualname__}"

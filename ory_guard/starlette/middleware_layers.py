@@ -1,4 +1,4 @@
-"""The middlewares and wrappers around an ASGI application, from the outside to the inside."""
+"""The middlewares and wrappers around an ASGI application, outermost first."""
 
 import inspect
 from collections.abc import Iterator
@@ -10,27 +10,24 @@ from ory_guard.guard.declarations import unwrap_partial
 from ory_guard.guard.middleware import OrySessionMiddleware
 from ory_guard.starlette.session_required import SessionRequiredMiddleware
 
-__all__ = ["Guard", "is_framework_code", "layers_around"]
-
-Guard = SessionRequiredMiddleware
-"""The one middleware that guards what is behind it."""
+__all__ = ["is_framework_code", "unwrap_middleware"]
 
 _FRAMEWORKS: Final = frozenset({"starlette", "fastapi", "uvicorn"})
 _RESPONDING: Final = ("__call__", "build_middleware_stack")
 
 
-def layers_around(app: Any) -> tuple[Any, list[Any]]:
-    """Return the innermost application, and the layers in front of it that matter.
+def unwrap_middleware(app: Any) -> tuple[Any, list[Any]]:
+    """Return the innermost application, and the relevant layers in front of it.
 
-    A layer is a `SessionRequiredMiddleware`, or anything that may respond by itself: a middleware or an application
-    of a class that belongs neither to a framework nor to ory_guard.
+    A layer is relevant if it is a `SessionRequiredMiddleware`, or if it may respond by itself: a middleware or an
+    application of any class outside of Starlette, FastAPI and ory_guard.
 
     Args:
-        app: An application inside of any number of middlewares that keep it as `app` or `_app`.
+        app: An application inside any number of middlewares that store it as `app` or `_app`.
     """
     layers = list(_wrappers(app))
     innermost = layers.pop()
-    found = [layer for layer in layers if _matters(layer)]
+    found = [layer for layer in layers if _is_relevant(layer)]
     if hasattr(innermost, "routes"):
         router = getattr(innermost, "router", innermost)
         found += [*_stack_of(innermost), *(_stack_of(router) if router is not innermost else ())]
@@ -51,35 +48,35 @@ def _wrappers(app: Any) -> Iterator[Any]:
 
 
 def _stack_of(app: Any) -> Iterator[Any]:
-    """Yield the layers that matter of an application's own middlewares, whether they are built or not."""
+    """Yield the relevant middlewares of an application, whether or not its stack is built."""
     stack = getattr(app, "middleware_stack", None)
     if stack is not None:
         yield from (
-            layer for layer in _wrappers(stack) if layer is not getattr(app, "router", app) and _matters(layer)
+            layer for layer in _wrappers(stack) if layer is not getattr(app, "router", app) and _is_relevant(layer)
         )
         return
     for middleware in getattr(app, "user_middleware", ()):
-        if middleware.cls is Guard:
-            yield Guard(app, *middleware.args, **middleware.kwargs)
+        if middleware.cls is SessionRequiredMiddleware:
+            yield SessionRequiredMiddleware(app, *middleware.args, **middleware.kwargs)
         elif middleware.cls is BaseHTTPMiddleware:
             yield BaseHTTPMiddleware(app, *middleware.args, **middleware.kwargs)
-        elif not _is_known(middleware.cls):
+        elif not _is_from_framework(middleware.cls):
             yield middleware.cls
 
 
-def _matters(layer: Any) -> bool:
+def _is_relevant(layer: Any) -> bool:
     kind = type(layer)
     if inspect.ismethod(layer) or inspect.isfunction(layer):
         return not is_framework_code(layer)
-    return kind is Guard or kind is BaseHTTPMiddleware or not _is_known(kind)
+    return kind is SessionRequiredMiddleware or kind is BaseHTTPMiddleware or not _is_from_framework(kind)
 
 
-def _is_known(kind: Any) -> bool:
+def _is_from_framework(kind: Any) -> bool:
     return kind is OrySessionMiddleware or (isinstance(kind, type) and _module(kind) in _FRAMEWORKS)
 
 
 def _responds_by_itself(app: Any) -> bool:
-    """Return whether the class of an application or router replaces how it responds."""
+    """Return whether the class of an application or router replaces a method that responds."""
     return any(
         _module(base) not in _FRAMEWORKS
         for base in type(app).__mro__
@@ -93,7 +90,7 @@ def is_framework_code(call: Any) -> bool:
     function = getattr(call, "__func__", call)
     if not inspect.isfunction(function):
         return _module(type(function)) in _FRAMEWORKS
-    # Not its `__module__`, which `functools.wraps` copies.
+    # `functools.wraps` copies `__module__`, but not the globals.
     return str(function.__globals__.get("__name__", "")).partition(".")[0] in _FRAMEWORKS
 
 

@@ -1,4 +1,4 @@
-"""The requirements of a route: of its dependencies and of its endpoint."""
+"""The requirements of a route: those of its dependencies and of its endpoint."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -6,64 +6,65 @@ from typing import Any, Final
 
 from ory_guard.guard.declarations import Gate, unwrap_partial
 from ory_guard.guard.requirements import ANY_SESSION, Requirement
-from ory_guard.starlette.session_required import requirement_of
+from ory_guard.starlette.session_required import get_requirement
 
-__all__ = ["describe", "gates_in", "requirement_asked_by", "requirement_of_endpoint"]
+__all__ = ["describe_requirement", "iter_requirements", "requirement_of_dependency", "requirement_of_endpoint"]
 
-_OUR_GATES: Final = "ory_guard.fastapi.dependencies"
+_GATES_MODULE: Final = "ory_guard.fastapi.dependencies"
 
 
-def requirement_asked_by(call: Any) -> Requirement | None:
-    """Return the requirement of a dependency, or None if it has none or can't be looked into.
+def requirement_of_dependency(call: Any) -> Requirement | None:
+    """Return the requirement that a dependency enforces, or None if it has none or can't be inspected.
 
-    A class creates an instance and runs no gate. A subclass of our gates that replaces `__call__` may do anything.
+    A class in place of a dependency only creates an instance. A subclass of a gate that replaces `__call__` may
+    skip the check.
     """
     call = unwrap_partial(call)
     call = getattr(call, "__func__", call)
     if inspect.isfunction(call):
-        # `functools.wraps` copies attributes, so an attribute of a function says nothing about its wrapper.
-        return requirement_of(call)
-    if isinstance(call, type) or (isinstance(call, Gate) and not _is_our_call(call)):
+        # `functools.wraps` copies attributes, so an attribute `requirement` of a function proves nothing.
+        return get_requirement(call)
+    if isinstance(call, type) or (isinstance(call, Gate) and not _has_original_call(call)):
         return None
-    found = getattr(call, "requirement", None)
-    return found if isinstance(found, Requirement) else None
+    requirement = getattr(call, "requirement", None)
+    return requirement if isinstance(requirement, Requirement) else None
 
 
-def _is_our_call(gate: Gate) -> bool:
-    return next(base for base in type(gate).__mro__ if "__call__" in vars(base)).__module__ == _OUR_GATES
+def _has_original_call(gate: Gate) -> bool:
+    return next(base for base in type(gate).__mro__ if "__call__" in vars(base)).__module__ == _GATES_MODULE
 
 
 def requirement_of_endpoint(endpoint: Any) -> Requirement | None:
-    """Return the requirement that `session_required` put in front of an endpoint, or None."""
+    """Return the requirement of an endpoint with `@session_required`, or None."""
     endpoint = unwrap_partial(endpoint)
     function = getattr(endpoint, "__func__", endpoint)
-    return requirement_of(function) if inspect.isfunction(function) else None
+    return get_requirement(function) if inspect.isfunction(function) else None
 
 
-def gates_in(dependant: Any, overrides: Mapping[Any, Any]) -> Iterator[Requirement]:
+def iter_requirements(dependant: Any, overrides: Mapping[Any, Any]) -> Iterator[Requirement]:
     """Yield the requirements of an endpoint and of all its dependencies.
 
     Args:
-        dependant: FastAPI's description of the endpoint.
-        overrides: The `dependency_overrides` that apply to it.
+        dependant: FastAPI's `Dependant` of the endpoint.
+        overrides: The `dependency_overrides` that apply to the endpoint.
     """
     found = [requirement_of_endpoint(dependant.call)]
     for dependency in dependant.dependencies:
         if dependency.call in overrides:
-            found.append(requirement_asked_by(overrides[dependency.call]))
+            found.append(requirement_of_dependency(overrides[dependency.call]))
         else:
-            found.append(requirement_asked_by(dependency.call))
-            yield from gates_in(dependency, overrides)
+            found.append(requirement_of_dependency(dependency.call))
+            yield from iter_requirements(dependency, overrides)
     yield from (requirement for requirement in found if requirement is not None)
 
 
-def describe(requirement: Requirement) -> str:
+def describe_requirement(requirement: Requirement) -> str:
     """Return a requirement in words."""
     if requirement == ANY_SESSION:
         return "session"
     words: list[str] = [requirement.aal or "session"]
     if requirement.max_age is not None:
-        words.append(f"at most {requirement.max_age:g} s old")
+        words.append(f"max age {requirement.max_age:g} s")
     if requirement.authentication_methods:
         words.append("by " + " or ".join(sorted(requirement.authentication_methods)))
     if requirement.verified is not False:
@@ -73,7 +74,7 @@ def describe(requirement: Requirement) -> str:
     if requirement.when is not None:
         words.append(f"when {_name_of(requirement.when)}")
     if requirement.revalidate:
-        words.append("asked each time")
+        words.append("revalidated")
     return ", ".join(words)
 
 

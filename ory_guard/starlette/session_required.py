@@ -1,4 +1,4 @@
-"""Starlette without FastAPI: a decorator for endpoints, a default for whole applications, and signing out."""
+"""A decorator for endpoints, a middleware for whole applications, and a logout response."""
 
 import inspect
 from collections.abc import Callable, Collection, Coroutine
@@ -18,12 +18,12 @@ from ory_guard.guard.requirements import ANY_SESSION, AssuranceLevel, Condition,
 from ory_guard.guard.responses.redirects import safe_return_to
 from ory_guard.guard.responses.refusals import is_navigation, refusal_handler
 
-__all__ = ["SessionRequiredMiddleware", "logout_response", "requirement_of", "session_required"]
+__all__ = ["SessionRequiredMiddleware", "get_requirement", "logout_response", "session_required"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_GUARDED: Final[WeakKeyDictionary[Callable[..., Any], Requirement]] = WeakKeyDictionary()
+_REQUIREMENTS: Final[WeakKeyDictionary[Callable[..., Any], Requirement]] = WeakKeyDictionary()
 
 _SESSION_REQUIRED: Final = MustBeCalled("Depends(require_session), or @session_required below @app.get(...)")
 
@@ -49,80 +49,94 @@ def session_required(
 def session_required(
     endpoint: Annotated[Callable[P, Any] | None, _SESSION_REQUIRED] = None, /, **conditions: Any
 ) -> Any:
-    """Let an endpoint run only for sessions that meet every condition.
+    """Require a session that meets every condition before an endpoint runs.
 
     Use it as `@session_required` or as `@session_required(aal="aal2", max_age=300)`, on functions and on methods
-    of `HTTPEndpoint` and `WebSocketEndpoint` that take the request or websocket. The session is
-    `request.state.ory_session`. The conditions are those of `ory_guard.Requirement`. With FastAPI it has to
-    be below the decorator of the route.
+    of `HTTPEndpoint` and `WebSocketEndpoint` that have a parameter `request` or `websocket`. The session is
+    `request.state.ory_session`. In FastAPI, write it below the decorator of the route.
+
+    Args:
+        endpoint: The endpoint, if the decorator is used without parentheses.
+        **conditions: The arguments of `ory_guard.Requirement`. Default: any session.
 
     Raises:
-        ConfigurationError: A condition has no meaning, or the endpoint takes neither request nor websocket.
+        ConfigurationError: If a condition is invalid, or the endpoint has no parameter `request` or `websocket`.
     """
     requirement = Requirement(**conditions) if conditions else ANY_SESSION
     if endpoint is not None:
-        return _guarded(endpoint, requirement)
-    return lambda decorated: _guarded(decorated, requirement)
+        return _wrap_endpoint(endpoint, requirement)
+    return lambda decorated: _wrap_endpoint(decorated, requirement)
 
 
-def _guarded(endpoint: Callable[P, Any], requirement: Requirement) -> Callable[P, Coroutine[Any, Any, Any]]:
+def _wrap_endpoint(endpoint: Callable[P, Any], requirement: Requirement) -> Callable[P, Coroutine[Any, Any, Any]]:
     parameters = list(inspect.signature(endpoint).parameters)
     name = next((name for name in ("request", "websocket") if name in parameters), None)
     if name is None:
-        raise ConfigurationError(f"{endpoint!r} takes neither 'request' nor 'websocket', so it can't be guarded")
+        raise ConfigurationError(
+            f"session_required: {endpoint!r} has no parameter 'request' or 'websocket': add one"
+        )
     position = parameters.index(name)
     is_asynchronous = any(map(inspect.iscoroutinefunction, (endpoint, type(endpoint).__call__)))
 
     @wraps(endpoint)
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
         connection = kwargs.get(name, args[position] if position < len(args) else None)
-        assert isinstance(connection, HTTPConnection)  # noqa: S101 - what Starlette calls endpoints with
+        assert isinstance(connection, HTTPConnection)  # noqa: S101 - Starlette passes a Request or a WebSocket
         await get_guard(connection.scope).enforce(connection.scope, requirement)
         if is_asynchronous:
             return await endpoint(*args, **kwargs)
         return await run_in_threadpool(endpoint, *args, **kwargs)
 
-    _GUARDED[guarded] = requirement
+    _REQUIREMENTS[guarded] = requirement
     record_wrapper(endpoint, guarded)
     return guarded
 
 
-def requirement_of(endpoint: Callable[..., Any]) -> Requirement | None:
-    """Return what `session_required` asks for in front of an endpoint, or None for an endpoint without it.
+def get_requirement(endpoint: Callable[..., Any]) -> Requirement | None:
+    """Return the requirement of an endpoint with `@session_required`, or None for any other endpoint.
 
-    Another decorator around it hides it: nobody can tell whether that calls it.
+    If another decorator wraps the endpoint, the result is None: that decorator may not call it.
+
+    Args:
+        endpoint: The endpoint, as passed to the route.
     """
-    return _GUARDED.get(endpoint)
+    return _REQUIREMENTS.get(endpoint)
 
 
 class SessionRequiredMiddleware:
-    """Asks for a session everywhere but on the paths that are named: a default of "no".
+    """ASGI middleware that requires a session for every path that is not public.
 
-    Add it before `OrySessionMiddleware`, so that it runs inside of it. It guards what no dependency reaches too:
-    mounted applications, static files, the pages of the documentation.
+    Add it before `OrySessionMiddleware`, so that it runs inside that middleware. It also protects paths without
+    dependencies: mounted applications, static files and the documentation pages.
 
     Args:
         app: The ASGI application.
-        public: Exact decoded paths that anybody may open.
-        **conditions: Those of `ory_guard.Requirement`.
+        public: Paths that don't require a session, decoded and compared exactly.
+        **conditions: The arguments of `ory_guard.Requirement`. Default: any session.
 
     Attributes:
-        public: The paths that anybody may open.
-        requirement: What is asked for everywhere else.
+        public: The paths that don't require a session.
+        requirement: The requirement for every other path.
 
     Raises:
-        ConfigurationError: A condition has no meaning, or `public` is a string.
+        ConfigurationError: If a condition is invalid, or `public` is a string.
     """
 
     def __init__(self, app: ASGIApp, /, public: Collection[str] = (), **conditions: Any) -> None:
         if isinstance(public, str):
-            raise ConfigurationError(f"public: {public!r} is one string: pass a list of paths, ({public!r},)")
+            raise ConfigurationError(
+                f"SessionRequiredMiddleware: public is a string: pass a list of paths, [{public!r}]"
+            )
         self._app = app
         self.public: frozenset[str] = frozenset(public)
         self.requirement: Requirement = Requirement(**conditions) if conditions else ANY_SESSION
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the request pass, or answer why not."""
+        """Forward the request if its session meets the requirement; otherwise send the refusal.
+
+        Raises:
+            ConfigurationError: If `OrySessionMiddleware` is not around this middleware.
+        """
         if scope["type"] != "lifespan" and scope["path"] not in self.public:
             try:
                 await get_guard(scope).enforce(scope, self.requirement)
@@ -133,18 +147,19 @@ class SessionRequiredMiddleware:
 
 
 async def logout_response(request: Request, *, return_to: str | None = None) -> Response:
-    """Log the caller out at Kratos and here, and return the response: 303 for a browser's form, 204 otherwise.
+    """Log out the session of a request, and return the response: 303 for a form of a browser, 204 otherwise.
 
-    For a POST route of the application: any page of another site can cause a GET.
+    Call it from a POST route: any page of another site can cause a GET request.
 
     Args:
         request: The request.
-        return_to: The page that a browser is sent to afterwards; it must belong to the application.
+        return_to: The page that a browser is redirected to. If it does not belong to the application, the start
+            page is used.
 
     Raises:
         ConfigurationError: If the method is not POST, or the middleware is not installed.
         Refusal: As for `OryGuard.logout`: 403 for a cross-site request or a JWT, 401 for an invalid credential.
-        KratosUnavailable: If a session may not have ended; answered 503.
+        KratosUnavailable: If a session may still be active; the response is 503.
     """
     if request.method != "POST":
         raise ConfigurationError(

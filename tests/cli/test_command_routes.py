@@ -61,11 +61,11 @@ def test_prints_all_routes_and_their_guards(shop: Path) -> None:
 
     assert result.code == 0
     assert result.out.splitlines() == [
-        "METHODS    PATH                GUARDED BY                      ENDPOINT",
-        "GET        /open               nothing                         shop:index",
-        "GET        /me                 session                         shop:me",
-        "WEBSOCKET  /live               nothing                         shop:live",
-        "*          /files/{path:path}  nothing (can't be looked into)  shop:<lambda>",
+        "METHODS    PATH                REQUIRES                      ENDPOINT",
+        "GET        /open               nothing                       shop:index",
+        "GET        /me                 session                       shop:me",
+        "WEBSOCKET  /live               nothing                       shop:live",
+        "*          /files/{path:path}  nothing (can't be inspected)  shop:<lambda>",
         "",
         "4 routes, 3 open.",
     ]
@@ -140,9 +140,9 @@ def test_json_contains_all_columns_and_public(shop: Path) -> None:
         "methods": ["GET"],
         "endpoint": "shop:index",
         "guarded": False,
-        "guards": "nothing",
+        "description": "nothing",
         "public": True,
-        "remark": "",
+        "note": "",
     }
 
 
@@ -209,5 +209,5 @@ def test_summary_uses_singular_for_one_route(tmp_path: Path) -> None:
 
     sys.path.remove(str(tmp_path))
     assert result.code == 0
-    assert "POST     /     session     tiny:page" in result.out
+    assert "POST     /     session   tiny:page" in result.out
     assert "1 route, 0 open." in result.out

@@ -36,9 +36,9 @@ _IN_A_CHECK: Final[dict[str, Callable[[OryGuard], tuple[Any, str]]]] = {
     "making the key": lambda guard: (guard._lookup, "key"),
     "looking in the cache": lambda guard: (guard._lookup.cache, "get"),
     "asking": lambda guard: (guard._lookup.checks, "ask"),
-    "the breaker": lambda guard: (guard._lookup.checks.breaker, "held"),
+    "the breaker": lambda guard: (guard._lookup.checks.breaker, "retry_after"),
     "the call": lambda guard: (guard._lookup.checks._upstream, "get"),
-    "reading the answer": lambda guard: (guard._lookup.checks._parser, "read"),
+    "reading the answer": lambda guard: (guard._lookup.checks._parser, "parse"),
     "keeping the answer": lambda guard: (guard._lookup.cache, "put"),
 }
 _AT_THE_GATE: Final[dict[str, Callable[[OryGuard], tuple[Any, str]]]] = {

@@ -35,7 +35,7 @@ from ory_guard.fastapi import install, require, require_session
 from ory_guard.guard.requirements import Requirement
 from ory_guard.starlette import AuditedRoute, SessionRequiredMiddleware, assert_guarded, audit_routes
 from ory_guard.starlette.audited_routes import _HANDLERS
-from ory_guard.starlette.route_requirements import describe, requirement_asked_by
+from ory_guard.starlette.route_requirements import describe_requirement, requirement_of_dependency
 
 DOCUMENTATION = ("/docs", "/docs/oauth2-redirect", "/openapi.json", "/redoc")
 
@@ -43,7 +43,7 @@ DOCUMENTATION = ("/docs", "/docs/oauth2-redirect", "/openapi.json", "/redoc")
 def guards(app: Any) -> dict[str, str]:
     """Return what guards each route, by method and path, without the pages of FastAPI's documentation."""
     routes = [route for route in audit_routes(app) if route.path not in DOCUMENTATION]
-    return {f"{route.methods[0]} {route.host}{route.path}": route.guards for route in routes}
+    return {f"{route.methods[0]} {route.host}{route.path}": route.description for route in routes}
 
 
 # Open as far as the audit can see, and closed in truth: the safe way to be wrong.
@@ -113,7 +113,7 @@ def test_a_middleware_around_the_whole_application_guards_all_of_it() -> None:
 
     expected = {"GET /page": "aal2", "* /files/{path:path}": "aal2", "GET /": "nothing"}
     assert guards(inside) == guards(outside) == expected
-    assert audit_routes(inside)[-1].remark == "public at /"
+    assert audit_routes(inside)[-1].note == "public at /"
 
 
 def test_a_middleware_of_another_class_counts_for_nothing() -> None:
@@ -135,20 +135,20 @@ def test_several_gates_are_all_told_once_each() -> None:
     app.add_middleware(SessionRequiredMiddleware)
     app.get("/page", dependencies=[Depends(require(aal="aal2"))])(asks_below)
 
-    assert only(app).guards == "session + aal2"
+    assert only(app).description == "session + aal2"
 
 
 def test_a_dependency_that_is_overridden_counts_for_what_replaces_it() -> None:
     """The override runs, and the gate below it does not."""
     app = FastAPI()
     app.get("/page")(asks_below)
-    before = only(app).guards
+    before = only(app).description
 
     app.dependency_overrides[require_session] = lambda: None
-    opened = only(app).guards
+    opened = only(app).description
     app.dependency_overrides[require_session] = require(aal="aal2")
 
-    assert (before, opened, only(app).guards) == ("session", "nothing", "aal2")
+    assert (before, opened, only(app).description) == ("session", "nothing", "aal2")
 
 
 def test_what_can_not_be_looked_into_is_unguarded() -> None:
@@ -175,7 +175,7 @@ def test_what_can_not_be_looked_into_is_unguarded() -> None:
     ]:
         route = only(unknown)
         assert (route.path, route.methods, route.guarded) == (path, ("*",), False)
-        assert route.remark == "can't be looked into"
+        assert route.note == "can't be inspected"
     assert not only(app).guarded
 
 
@@ -210,9 +210,9 @@ def test_an_attribute_that_a_decorator_copied_is_no_gate() -> None:
 
     decorator.requirement = Requirement()  # type: ignore[attr-defined] # what wraps() would have copied
 
-    assert requirement_asked_by(decorator) is None
-    assert requirement_asked_by(object()) is None
-    assert requirement_asked_by(members) == Requirement()
+    assert requirement_of_dependency(decorator) is None
+    assert requirement_of_dependency(object()) is None
+    assert requirement_of_dependency(members) == Requirement()
 
 
 def test_conditions_are_told_in_words() -> None:
@@ -226,11 +226,11 @@ def test_conditions_are_told_in_words() -> None:
             return True
 
     whole = Requirement("aal2", 300, ["totp", "webauthn"], True, "acme", is_staff, revalidate=True)
-    words = "aal2, at most 300 s old, by totp or webauthn, verified address, organization acme, when is_staff"
+    words = "aal2, max age 300 s, by totp or webauthn, verified address, organization acme, when is_staff"
 
-    assert describe(whole) == f"{words}, asked each time"
-    assert describe(Requirement(when=Condition())) == "session, when Condition"
-    assert describe(Requirement()) == "session"
+    assert describe_requirement(whole) == f"{words}, revalidated"
+    assert describe_requirement(Requirement(when=Condition())) == "session, when Condition"
+    assert describe_requirement(Requirement()) == "session"
 
 
 def test_a_guarded_application_passes() -> None:
@@ -247,7 +247,7 @@ def test_a_forgotten_route_fails_and_is_named() -> None:
         assert_guarded(starlette_with(Route("/admin", hello), Route("/members", members)))
 
     assert str(caught.value) == (
-        "These routes ask for no session; give them require_session, or name them in public=[...]:\n"
+        "these routes do not require a session; add require_session, or list them in public=[...]:\n"
         "  GET,HEAD /admin -> support.audited_apps:hello"
     )
 
@@ -258,7 +258,7 @@ def test_a_public_name_that_names_nothing_open_fails() -> None:
         assert_guarded(starlette_with(Route("/members", members)), public=["/members", "/gone"])
 
     assert str(caught.value) == (
-        "These are named in public=[...], and no open route has that name; take them away:\n  /members\n  /gone"
+        "these items of public=[...] do not match an open route; remove them:\n  /members\n  /gone"
     )
 
 
@@ -278,7 +278,8 @@ from ory_guard.starlette import audit_routes
 from ory_guard.starlette import session_required
 @session_required
 async def page(request): ...
-print(*[route.guards for route in audit_routes(Router([Route("/", page), Route("/open", lambda request: None)]))])
+app = Router([Route("/", page), Route("/open", lambda request: None)])
+print(*[route.description for route in audit_routes(app)])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
@@ -289,4 +290,4 @@ def test_routers_are_walked_without_fastapi_too(monkeypatch: pytest.MonkeyPatch)
     """Where FastAPI can't be imported, the routes are those that Starlette keeps."""
     monkeypatch.setitem(sys.modules, "fastapi.routing", None)
 
-    assert only(starlette_with(Route("/members", members))).guards == "session"
+    assert only(starlette_with(Route("/members", members))).description == "session"

@@ -25,7 +25,7 @@ from ory_guard.guard.requirements import Requirement
 from ory_guard.starlette import SessionRequiredMiddleware, assert_guarded, audit_routes, session_required
 
 GUARDED = Route("/members", members)
-OPAQUE = "can't be looked into"
+OPAQUE = "can't be inspected"
 
 
 class Responding:
@@ -93,8 +93,8 @@ class Renamed(SessionDependency):
 @pytest.mark.parametrize(
     ("dependency", "guards"),
     [
-        (OwnGate(), "aal2, at most 300 s old"),
-        (partial(OwnGate()), "aal2, at most 300 s old"),
+        (OwnGate(), "aal2, max age 300 s"),
+        (partial(OwnGate()), "aal2, max age 300 s"),
         (GateOfInit(), "session"),
         (Renamed(Requirement()), "session"),
         (OwnGate, "nothing"),
@@ -110,12 +110,12 @@ def test_a_class_is_not_a_gate(dependency: Any, guards: str) -> None:
     app = FastAPI(openapi_url=None)
     app.get("/page", dependencies=[Depends(dependency)])(lambda: "hello")
 
-    assert [route.guards for route in audit_routes(app)] == [guards]
+    assert [route.description for route in audit_routes(app)] == [guards]
 
 
 def opaque_rows(app: Any) -> list[str]:
-    """Return path and endpoint of each route that can't be looked into, and assert that none is guarded."""
-    found = [route for route in audit_routes(app) if route.remark == OPAQUE]
+    """Return path and endpoint of each route that can't be inspected, and assert that none is guarded."""
+    found = [route for route in audit_routes(app) if route.note == OPAQUE]
     assert not any(route.guarded for route in found)
     return [f"{route.host}{route.path} {route.endpoint.rpartition(':')[2]}" for route in found]
 
@@ -373,7 +373,7 @@ def test_a_class_of_handlers_counts_for_what_it_leaves_to_starlette() -> None:
     """`method_not_allowed` responds to every method without a handler."""
     app = Router([Route("/own", OwnMethods), Route("/guarded", GuardedMethods)])
 
-    assert [(f"{route.methods[0]} {route.path}", route.guards) for route in audit_routes(app)] == [
+    assert [(f"{route.methods[0]} {route.path}", route.description) for route in audit_routes(app)] == [
         ("GET /own", "session"),
         ("* /own", "nothing"),
         ("GET /guarded", "session"),
@@ -394,7 +394,7 @@ def test_an_application_as_an_endpoint_is_not_guarded_by_its_attributes() -> Non
     guarded = SessionRequiredMiddleware(foreign, public=["/public"])
     app = Router([Route("/claiming", Claiming()), Route("/guarded", guarded), Route("/public", guarded)])
 
-    assert [(route.path, route.guards) for route in audit_routes(app)] == [
+    assert [(route.path, route.description) for route in audit_routes(app)] == [
         ("/claiming", "nothing"),
         ("/guarded", "session"),
         ("/public", "nothing"),
@@ -411,7 +411,7 @@ def test_overrides_of_a_parent_are_not_those_of_a_mounted_router() -> None:
     app.mount("/mounted", router)
     app.dependency_overrides[require_session] = lambda: None
 
-    assert [(route.path, route.guards) for route in audit_routes(app)] == [
+    assert [(route.path, route.description) for route in audit_routes(app)] == [
         ("/included/page", "nothing"),
         ("/mounted/page", "session"),
     ]
@@ -422,5 +422,5 @@ def test_a_layer_is_named_as_public_by_its_endpoint() -> None:
     app = fastapi_with(Responding)
 
     assert_guarded(app, public=["test_route_audit_opaque:Responding"])
-    with pytest.raises(AssertionError, match="no open route has that name"):
+    with pytest.raises(AssertionError, match="do not match an open route"):
         assert_guarded(fastapi_with(), public=["test_route_audit_opaque:Responding"])

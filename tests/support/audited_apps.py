@@ -136,8 +136,8 @@ def inner() -> FastAPI:
 
 SHOP = {
     "GET /open": "nothing",
-    "GET /by-aal": "aal2, at most 300 s old",
-    "GET /by-own-gate": "aal2, at most 300 s old",
+    "GET /by-aal": "aal2, max age 300 s",
+    "GET /by-own-gate": "aal2, max age 300 s",
     "POST /identity": "session",
     "GET /maybe": "nothing",
     "GET /below": "session",
@@ -243,7 +243,7 @@ LIBRARY = {
     "GET /partial": "session",
     "GET /method": "session",
     "GET /handlers": "nothing",
-    "POST /handlers": "session, at most 60 s old",
+    "POST /handlers": "session, max age 60 s",
     "GET /around": "aal1",
     "GET /wrapped": "nothing",
     "GET /by-scope": "nothing",
