@@ -5,8 +5,8 @@ import sys
 
 import uvicorn
 
-from example_app.application import create_app
-from example_app.backend import from_environment
+from example_app.app import create_app
+from example_app.kratos_backend import from_environment
 from ory_guard.exceptions import ConfigurationError
 
 

@@ -8,7 +8,7 @@ from fastapi.requests import Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel, Field
 
-from example_app.site import CurrentSite, name_of
+from example_app.rendering import CurrentSite, name_of
 from ory_guard import Session
 from ory_guard.fastapi import CurrentSession, OptionalSession, require_aal
 

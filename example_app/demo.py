@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from fastapi.requests import Request
 from fastapi.responses import HTMLResponse, Response
 
-from example_app.site import CurrentSite
+from example_app.rendering import CurrentSite
 
 __all__ = ["router"]
 
@@ -25,8 +25,8 @@ async def outbox(request: Request, site: CurrentSite) -> Response:
 @router.get("/debug/guard")
 async def debug_guard(request: Request, site: CurrentSite) -> dict[str, Any]:
     """Tell what the guard did for this request and for the last ones of the same browser."""
-    visit = site.trail.current()
+    visit = site.activity_log.current()
     return {
         "request": visit.as_dict() if visit else None,
-        "earlier": [earlier.as_dict() for earlier in site.trail.earlier(request.scope)],
+        "earlier": [earlier.as_dict() for earlier in site.activity_log.earlier(request.scope)],
     }

@@ -13,8 +13,8 @@ from fastapi import APIRouter
 from fastapi.requests import Request
 from fastapi.responses import HTMLResponse, Response
 
-from example_app.nodes import has_error, has_method
-from example_app.site import CurrentSite, Site, go_on, kratos_cookies, kratos_url
+from example_app.flow_forms import has_error, offers_method
+from example_app.rendering import CurrentSite, Site, kratos_cookies, kratos_url, redirect
 from example_app.urls import safe_path
 from ory_guard.client.models.flows import Flow, LoginFlow, SettingsFlow
 from ory_guard.client.ui import find_nodes
@@ -46,7 +46,7 @@ PAGES: Final = (
 def _endpoint(page: FlowPage) -> Callable[..., Awaitable[Response]]:
     async def show(request: Request, site: CurrentSite, flow: str | None = None) -> Response:
         if not flow:
-            return go_on(kratos_url(site, page.name, **dict(request.query_params)))
+            return redirect(kratos_url(site, page.name, **dict(request.query_params)))
         found = await _read(request, site, page, flow)
         if isinstance(found, Response):
             return found
@@ -79,14 +79,14 @@ async def _read(request: Request, site: Site, page: FlowPage, flow_id: str) -> F
         return _forbidden(request, site, page, forbidden)
     except KratosAPIError as refusal:
         if refusal.status_code == 401:
-            return go_on(kratos_url(site, "login", return_to=_own(site, page.name)))
+            return redirect(kratos_url(site, "login", return_to=_own(site, page.name)))
         return _restart(site, page, "gone")
 
 
 def _forbidden(request: Request, site: Site, page: FlowPage, forbidden: FlowForbidden) -> Response:
     match forbidden.error_id:
         case "session_aal2_required":
-            return go_on(kratos_url(site, "login", aal="aal2", return_to=_own(site, page.name)))
+            return redirect(kratos_url(site, "login", aal="aal2", return_to=_own(site, page.name)))
         case "security_identity_mismatch":
             return _restart(site, page, "gone")
         case _:
@@ -96,7 +96,7 @@ def _forbidden(request: Request, site: Site, page: FlowPage, forbidden: FlowForb
 
 
 def _restart(site: Site, page: FlowPage, notice: str, *, return_to: str | None = None) -> Response:
-    return go_on(kratos_url(site, page.name, return_to=return_to), notice)
+    return redirect(kratos_url(site, page.name, return_to=return_to), notice)
 
 
 def _return_to(address: str | None) -> str | None:
@@ -126,8 +126,8 @@ def _render(request: Request, site: Site, page: FlowPage, flow: Flow) -> Respons
     }
     if isinstance(flow, SettingsFlow):
         return site.page(request, "settings.html", {**context, **_attention(flow, context["goes_on_to"])})
-    if isinstance(flow, LoginFlow) and flow.requested_aal == "aal2" and not has_method(flow):
-        return site.page(request, "dead_end.html", context)
+    if isinstance(flow, LoginFlow) and flow.requested_aal == "aal2" and not offers_method(flow):
+        return site.page(request, "enrollment_required.html", context)
     return site.page(request, "flow.html", context)
 
 

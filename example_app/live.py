@@ -9,7 +9,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from fastapi.requests import Request
 from fastapi.responses import HTMLResponse, Response
 
-from example_app.site import CurrentSite, name_of
+from example_app.rendering import CurrentSite, name_of
 from ory_guard.fastapi import CurrentSession
 
 __all__ = ["router"]

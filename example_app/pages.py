@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from fastapi.requests import Request
 from fastapi.responses import HTMLResponse, Response
 
-from example_app.site import CurrentSite, go_on
+from example_app.rendering import CurrentSite, redirect
 from example_app.transfers import read_transfer
 from ory_guard import Session
 from ory_guard.fastapi import CurrentSession, OptionalSession, require, require_aal, require_fresh
@@ -36,7 +36,7 @@ async def home(request: Request, site: CurrentSite, _session: OptionalSession) -
 async def welcome(request: Request, site: CurrentSite, session: OptionalSession) -> Response:
     """Say what there is to do; Kratos sends people here who came from nowhere else."""
     if session is None:
-        return go_on("/")
+        return redirect("/")
     return site.page(request, "welcome.html", {"gate": "OptionalSession"})
 
 
@@ -72,7 +72,7 @@ async def make_transfer(request: Request, site: CurrentSite, session: FreshSessi
     if transfer is None:
         return _transfer_page(request, site, session, values=dict(form), errors=errors)
     site.ledger.add(session.identity.id, transfer)
-    return go_on("/transfer", "transfer_sent")
+    return redirect("/transfer", "transfer_sent")
 
 
 def _transfer_page(

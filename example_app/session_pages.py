@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from fastapi.requests import Request
 from fastapi.responses import HTMLResponse, Response
 
-from example_app.site import CurrentSite, go_on, kratos_cookies, with_notice
+from example_app.rendering import CurrentSite, kratos_cookies, redirect, with_notice
 from ory_guard.fastapi import CurrentSession
 from ory_guard.starlette import logout_response
 
@@ -36,7 +36,7 @@ async def end_other_sessions(request: Request, site: CurrentSite, session: Curre
     """Sign out everywhere else."""
     await site.guard.client.disable_my_other_sessions(cookie=kratos_cookies(request, site))
     await site.guard.invalidate(identity_id=session.identity.id)
-    return go_on("/sessions", "sessions_ended")
+    return redirect("/sessions", "sessions_ended")
 
 
 @router.post("/sessions/{session_id}/end")
@@ -44,10 +44,10 @@ async def end_session(request: Request, site: CurrentSite, session: CurrentSessi
     """Sign out one other session."""
     ended = str(session_id)
     if ended == session.id:
-        return go_on("/sessions")
+        return redirect("/sessions")
     await site.guard.client.disable_my_session(id=ended, cookie=kratos_cookies(request, site))
     await site.guard.invalidate(session_id=ended)
-    return go_on("/sessions", "session_ended")
+    return redirect("/sessions", "session_ended")
 
 
 @router.post("/logout")

@@ -17,10 +17,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
 
-from example.eyes import CHROMIUM
-from example.person import button, field
+from example.browser_steps import button, field
+from example.browser_window import CHROMIUM
+from example.deployment import PASSWORD, embedded_deployment
 from example.server import serve
-from example.stage import PASSWORD, embedded_stage
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from rich.console import Console
 from rich.text import Text
@@ -45,8 +45,8 @@ def take(page: Page, name: str) -> None:
 
 def take_the_demo(browser: Browser) -> None:
     """Register somebody, look at their session, and open the vault, which leads to enrolment."""
-    with serve(embedded_stage) as stage:
-        page = browser.new_page(viewport=SIZE, base_url=stage.backend.settings.app_url)
+    with serve(embedded_deployment) as deployment:
+        page = browser.new_page(viewport=SIZE, base_url=deployment.backend.settings.app_url)
         page.goto("/registration")
         field(page, "traits.email").fill("ada@example.test")
         field(page, "traits.name.first").fill("Ada")

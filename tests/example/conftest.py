@@ -6,41 +6,44 @@ import pytest
 from asgi_lifespan import LifespanManager
 from playwright.sync_api import Browser
 
-from .eyes import CHROMIUM, Eyes, chromium, open_window
+from .browser_window import CHROMIUM, BrowserWindow, chromium, open_window
+from .deployment import Deployment, embedded_deployment, live_deployment
 from .server import serve
-from .stage import Stage, embedded_stage, live_stage
 from .visitor import Visitor
 
-BOTH = [pytest.param(embedded_stage, id="embedded"), pytest.param(live_stage, id="live", marks=pytest.mark.live)]
+BOTH = [
+    pytest.param(embedded_deployment, id="embedded"),
+    pytest.param(live_deployment, id="live", marks=pytest.mark.live),
+]
 
 
 @pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
+async def deployment() -> AsyncIterator[Deployment]:
     """The application with its embedded Kratos, started."""
-    made = embedded_stage()
+    made = embedded_deployment()
     async with LifespanManager(made.app):
         yield made
 
 
 @pytest.fixture
-async def visitor(stage: Stage) -> AsyncIterator[Visitor]:
+async def visitor(deployment: Deployment) -> AsyncIterator[Visitor]:
     """Somebody with a browser of their own."""
-    async with Visitor(stage) as person:
+    async with Visitor(deployment) as person:
         yield person
 
 
 @pytest.fixture(params=BOTH)
-async def any_stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+async def any_deployment(request: pytest.FixtureRequest) -> AsyncIterator[Deployment]:
     """The application with its embedded Kratos, and with a real one."""
-    made: Stage = request.param()
+    made: Deployment = request.param()
     async with LifespanManager(made.app):
         yield made
 
 
 @pytest.fixture
-async def anybody(any_stage: Stage) -> AsyncIterator[Visitor]:
+async def any_visitor(any_deployment: Deployment) -> AsyncIterator[Visitor]:
     """Somebody with a browser of their own, whichever Kratos it is."""
-    async with Visitor(any_stage) as person:
+    async with Visitor(any_deployment) as person:
         yield person
 
 
@@ -54,28 +57,28 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def served() -> Iterator[Stage]:
+def served() -> Iterator[Deployment]:
     """An application of its own for each test, on a socket."""
-    with serve(embedded_stage) as started:
+    with serve(embedded_deployment) as started:
         yield started
 
 
 @pytest.fixture
-def eyes(browser: Browser, served: Stage) -> Iterator[Eyes]:
+def window(browser: Browser, served: Deployment) -> Iterator[BrowserWindow]:
     """A window with the application."""
     with open_window(browser, served.app_url) as opened:
         yield opened
 
 
 @pytest.fixture(params=BOTH)
-def any_served(request: pytest.FixtureRequest) -> Iterator[Stage]:
+def any_served(request: pytest.FixtureRequest) -> Iterator[Deployment]:
     """The application on a socket with its embedded Kratos, and with a real one on the port that it knows."""
     with serve(request.param) as started:
         yield started
 
 
 @pytest.fixture
-def any_eyes(browser: Browser, any_served: Stage) -> Iterator[Eyes]:
+def any_window(browser: Browser, any_served: Deployment) -> Iterator[BrowserWindow]:
     """A window with the application, whichever Kratos it is."""
     with open_window(browser, any_served.app_url) as opened:
         yield opened

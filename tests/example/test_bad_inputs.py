@@ -1,4 +1,4 @@
-"""Bad inputs: no page of the example answers them with a 5xx, or sends anybody elsewhere."""
+"""Bad inputs: no page of the example answers them with a 5xx, or sends any_visitor elsewhere."""
 
 from dataclasses import replace
 from itertools import product
@@ -10,7 +10,7 @@ from security.bad_inputs import requests
 from security.harness import Request
 from support.asgi_calls import HTML, NAVIGATE, CacheableOutcome, call, connect
 
-from .stage import APP_URL, Stage
+from .deployment import APP_URL, Deployment
 from .visitor import Visitor
 
 pytestmark = pytest.mark.anyio
@@ -45,7 +45,7 @@ def leads_away(answer: CacheableOutcome) -> bool:
 
 
 @pytest.mark.parametrize("browser", [(), (NAVIGATE, HTML)], ids=["program", "browser"])
-async def test_no_bad_credential_or_path_breaks_a_page(stage: Stage, browser: tuple[Any, ...]) -> None:
+async def test_no_bad_credential_or_path_breaks_a_page(deployment: Deployment, browser: tuple[Any, ...]) -> None:
     """Every bad request of the security tests, on every page, is answered below 500 and stays here."""
     answered = 0
     for (name, _, request), page in product(requests(), PAGES):
@@ -54,7 +54,7 @@ async def test_no_bad_credential_or_path_breaks_a_page(stage: Stage, browser: tu
         path = page if request.path == Request().path else request.path
         raw_path = quote(path).encode() if request.raw_path is None else request.raw_path
         sent = replace(request, headers=(*request.headers, *browser), path=path, raw_path=raw_path).scope()
-        answer = await call(stage.app, **{name: value for name, value in sent.items() if name != "type"})
+        answer = await call(deployment.app, **{name: value for name, value in sent.items() if name != "type"})
         assert answer.status < 500, f"{name} on {page}: {answer.body[:300]!r}"
         assert not leads_away(answer), f"{name} on {page}: {answer.headers}"
         answered += 1
@@ -62,10 +62,10 @@ async def test_no_bad_credential_or_path_breaks_a_page(stage: Stage, browser: tu
     assert answered > 1_000
 
 
-async def test_no_bad_handshake_breaks_the_websocket(stage: Stage) -> None:
+async def test_no_bad_handshake_breaks_the_websocket(deployment: Deployment) -> None:
     """Sockets without a credential that counts are refused before they are accepted."""
     for name, _, request in requests():
-        sent = await connect(stage.app, "/ws", headers=request.headers)
+        sent = await connect(deployment.app, "/ws", headers=request.headers)
         assert sent[0]["type"] == "websocket.http.response.start", name
         assert sent[0]["status"] in (401, 403), name
 
@@ -82,11 +82,11 @@ async def test_odd_ids_lead_to_a_page(visitor: Visitor, odd: str) -> None:
 
 
 @pytest.mark.parametrize("wanted", RETURN_TO)
-async def test_nobody_is_sent_to_a_foreign_page(visitor: Visitor, stage: Stage, wanted: str) -> None:
+async def test_nobody_is_sent_to_a_foreign_page(visitor: Visitor, deployment: Deployment, wanted: str) -> None:
     """Wherever `return_to` points, no step on the way leaves the application."""
     for path in ("/login", "/registration", "/recovery", "/verification", "/settings"):
         query = f"return_to={quote(wanted, safe='', errors='surrogatepass')}"
-        answer = await call(stage.app, path, headers=(NAVIGATE, HTML), **url_parts(path, query))
+        answer = await call(deployment.app, path, headers=(NAVIGATE, HTML), **url_parts(path, query))
         assert answer.status == 303
         assert not leads_away(answer)
         await visitor.open((answer.header(b"location") or b"").decode("ascii"))

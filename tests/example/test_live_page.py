@@ -11,8 +11,8 @@ from example_app.token import fetch_token
 from ory_guard.exceptions import FlowInvalid
 from ory_guard.testing.fake_kratos import DEFAULT_PASSWORD
 
+from .deployment import APP_URL, Deployment, embedded_deployment
 from .server import serve
-from .stage import APP_URL, Stage, embedded_stage
 
 pytestmark = pytest.mark.anyio
 
@@ -20,13 +20,13 @@ pytestmark = pytest.mark.anyio
 class Socket:
     """A websocket of a page, without a network."""
 
-    def __init__(self, stage: Stage, cookie: str, origin: str = APP_URL) -> None:
+    def __init__(self, deployment: Deployment, cookie: str, origin: str = APP_URL) -> None:
         headers = [(b"cookie", cookie.encode()), (b"origin", origin.encode())]
         self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.incoming.put_nowait({"type": "websocket.connect"})
         scope = websocket_scope("/ws", headers=headers)
-        app: Application = stage.app
+        app: Application = deployment.app
         self.task = asyncio.ensure_future(app(scope, self.incoming.get, self.sent.put))
 
     async def next(self, kind: str) -> dict[str, Any]:
@@ -37,33 +37,33 @@ class Socket:
                 return message
 
 
-async def test_a_session_that_is_signed_out_elsewhere_closes_the_socket(stage: Stage) -> None:
+async def test_a_session_that_is_signed_out_elsewhere_closes_the_socket(deployment: Deployment) -> None:
     """Ticks come until the guard forgets the session; then the socket is closed with 1008."""
-    signed_in = stage.fake.sign_in(stage.fake.add_identity())
-    socket = Socket(stage, f"{signed_in.cookie_name}={signed_in.cookie}")
+    signed_in = deployment.fake.sign_in(deployment.fake.add_identity())
+    socket = Socket(deployment, f"{signed_in.cookie_name}={signed_in.cookie}")
     await socket.next("accept")
     assert "open_for" in (await socket.next("send"))["text"]
-    stage.fake.revoke(signed_in.session)
-    await stage.app.state.site.guard.invalidate(session_id=signed_in.session.id)
+    deployment.fake.revoke(signed_in.session)
+    await deployment.app.state.site.guard.invalidate(session_id=signed_in.session.id)
 
     assert (await socket.next("close"))["code"] == 1008
     await asyncio.wait_for(socket.task, SOON)
 
 
-async def test_a_page_that_goes_away_ends_its_socket(stage: Stage) -> None:
+async def test_a_page_that_goes_away_ends_its_socket(deployment: Deployment) -> None:
     """Nothing is left running for a page that was closed."""
-    signed_in = stage.fake.sign_in(stage.fake.add_identity())
-    socket = Socket(stage, f"{signed_in.cookie_name}={signed_in.cookie}")
+    signed_in = deployment.fake.sign_in(deployment.fake.add_identity())
+    socket = Socket(deployment, f"{signed_in.cookie_name}={signed_in.cookie}")
     await socket.next("accept")
     socket.incoming.put_nowait({"type": "websocket.disconnect", "code": 1001})
 
     await asyncio.wait_for(socket.task, SOON)
 
 
-async def test_a_foreign_page_gets_no_socket(stage: Stage) -> None:
+async def test_a_foreign_page_gets_no_socket(deployment: Deployment) -> None:
     """A cookie from another origin's page counts for nothing."""
-    signed_in = stage.fake.sign_in(stage.fake.add_identity())
-    socket = Socket(stage, f"{signed_in.cookie_name}={signed_in.cookie}", "https://evil.example")
+    signed_in = deployment.fake.sign_in(deployment.fake.add_identity())
+    socket = Socket(deployment, f"{signed_in.cookie_name}={signed_in.cookie}", "https://evil.example")
 
     assert (await socket.next("http.response.start"))["status"] in (401, 403)
     await asyncio.wait_for(socket.task, SOON)
@@ -71,7 +71,7 @@ async def test_a_foreign_page_gets_no_socket(stage: Stage) -> None:
 
 async def test_a_program_fetches_a_token_that_the_api_takes() -> None:
     """The native login gives a token; a wrong password gives Kratos' message."""
-    with serve(embedded_stage) as served:
+    with serve(embedded_deployment) as served:
         served.fake.add_identity("ada@example.test")
         url = served.backend.settings.kratos_public_url
         token = await fetch_token(url, "ada@example.test", DEFAULT_PASSWORD)

@@ -5,12 +5,12 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import pytest
 
-from example_app.nodes import render_flow
+from example_app.flow_forms import render_flow
 from example_app.urls import safe_path, safe_url
 from ory_guard import GuardSettings
 
-from .stage import APP_URL
-from .test_nodes import Elements, an_input, flow_of
+from .deployment import APP_URL
+from .test_flow_forms import Elements, an_input, flow_of
 from .visitor import Visitor
 
 pytestmark = pytest.mark.anyio

@@ -8,8 +8,8 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
-from .forms import Button, Form, Page, parse
-from .stage import PASSWORD, Stage
+from .deployment import PASSWORD, Deployment
+from .html_page import Button, Form, Page, parse
 
 __all__ = ["Visitor"]
 
@@ -20,7 +20,7 @@ class Visitor:
     """Opens pages and submits forms, with the headers that a browser sends; no answer may be a 5xx.
 
     Args:
-        stage: The application under test; a real Kratos is reached over the network.
+        deployment: The application under test; a real Kratos is reached over the network.
 
     Attributes:
         page: What is on the page that is open.
@@ -29,19 +29,19 @@ class Visitor:
         steps: Every step of the way to it.
     """
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
         self.client = httpx2.AsyncClient(
             # One that is given: a transport of the client's own would load certificates for 50 ms.
             transport=httpx2.AsyncHTTPTransport(verify=_TLS, trust_env=False),
-            mounts={stage.app_url: httpx2.ASGITransport(app=stage.app, client=("127.0.0.1", 50_000))},
+            mounts={deployment.app_url: httpx2.ASGITransport(app=deployment.app, client=("127.0.0.1", 50_000))},
             headers={"user-agent": "Visitor", "accept": "text/html", "sec-fetch-mode": "navigate"},
             follow_redirects=True,
             trust_env=False,
         )
         self.page = Page()
         self.status = 0
-        self.url = stage.app_url
+        self.url = deployment.app_url
         self.steps: list[httpx2.Response] = []
 
     async def __aenter__(self) -> Self:
@@ -119,8 +119,8 @@ class Visitor:
         """Fill in the sign-in page that is open."""
         await self.press("method=password", identifier=email, password=password)
 
-    async def enrol(self) -> str:
+    async def enroll_totp(self) -> str:
         """Set up an authenticator app on the settings page that is open, and return its secret."""
         secret = next(code for code in self.page.codes if re.fullmatch(r"[A-Z2-7]{32}", code))
-        await self.press("method=totp", totp_code=self.stage.totp(secret))
+        await self.press("method=totp", totp_code=self.deployment.totp(secret))
         return secret

@@ -113,7 +113,7 @@ def test_with_an_extra(extra: str, wheel: Path, tmp_path: Path) -> None:
     if extra in ("cli", "all"):
         assert "whoami" in run(str(Path(python).with_name("ory-guard")), "--help", cwd=tmp_path)
     if extra in ("demo", "all"):
-        serve = "from example_app.backend import embedded\nfrom example_app.application import create_app\n"
+        serve = "from example_app.kratos_backend import embedded\nfrom example_app.app import create_app\n"
         run(python, "-c", f"{serve}create_app(embedded('http://127.0.0.1:4455'))", PYTHONPATH=str(ROOT))
 
 

@@ -8,7 +8,7 @@ from support.asgi_calls import call
 
 from ory_guard.testing import Fault
 
-from .stage import Stage
+from .deployment import Deployment
 from .visitor import Visitor
 
 pytestmark = pytest.mark.anyio
@@ -16,17 +16,17 @@ pytestmark = pytest.mark.anyio
 
 async def debug(visitor: Visitor) -> dict[str, Any]:
     """Return what `/debug/guard` tells this browser."""
-    answer = await visitor.client.get(f"{visitor.stage.app_url}/debug/guard")
+    answer = await visitor.client.get(f"{visitor.deployment.app_url}/debug/guard")
     told: dict[str, Any] = json.loads(answer.text)
     return told
 
 
-async def test_a_first_look_is_a_miss_and_the_next_a_hit(visitor: Visitor, stage: Stage) -> None:
+async def test_a_first_look_is_a_miss_and_the_next_a_hit(visitor: Visitor, deployment: Deployment) -> None:
     """The request itself and the last ones of the same browser are told, with times and ages."""
     await visitor.register("ada@example.test")
-    stage.wait(31)
+    deployment.wait(31)
     await visitor.open("/me")
-    stage.wait(7)
+    deployment.wait(7)
     told = await debug(visitor)
     miss = told["earlier"][0]
 
@@ -48,11 +48,11 @@ async def test_a_refusal_is_told_with_its_failures(visitor: Visitor) -> None:
     assert "aal: expected aal2, found aal1" in visitor.page.text
 
 
-async def test_other_browsers_learn_nothing_of_it(visitor: Visitor, stage: Stage) -> None:
+async def test_other_browsers_learn_nothing_of_it(visitor: Visitor, deployment: Deployment) -> None:
     """What is kept belongs to one browser."""
     await visitor.register("ada@example.test")
     await visitor.open("/me")
-    async with Visitor(stage) as other:
+    async with Visitor(deployment) as other:
         told = await debug(other)
 
     assert told["earlier"] == []
@@ -71,20 +71,20 @@ async def test_nothing_that_could_sign_anybody_in_is_told(visitor: Visitor) -> N
     assert "hush" not in panel + told
 
 
-async def test_the_trail_of_many_browsers_stays_short(stage: Stage) -> None:
+async def test_the_trail_of_many_browsers_stays_short(deployment: Deployment) -> None:
     """A thousand browsers are remembered, and no more."""
     for _ in range(1_010):
-        await call(stage.app, "/no-such-page")
-    kept = stage.app.state.site.trail._kept
+        await call(deployment.app, "/no-such-page")
+    kept = deployment.app.state.site.activity_log._kept
 
     assert len(kept) == 1_000
 
 
-async def test_a_check_that_fails_is_told_as_such(visitor: Visitor, stage: Stage) -> None:
+async def test_a_check_that_fails_is_told_as_such(visitor: Visitor, deployment: Deployment) -> None:
     """Who gets no answer from Kratos is not told that nobody is signed in."""
     await visitor.register("ada@example.test")
-    stage.wait(31)
-    stage.fake.fail(Fault.server_error(), times=10)
+    deployment.wait(31)
+    deployment.fake.fail(Fault.server_error(), times=10)
 
     told = await debug(visitor)
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-__all__ = ["CHROMIUM", "Eyes", "chromium", "open_window"]
+__all__ = ["CHROMIUM", "BrowserWindow", "chromium", "open_window"]
 
 CHROMIUM: Final = Path("/usr/bin/chromium")
 ARTIFACTS: Final = Path(__file__).parents[2] / "artifacts"
@@ -35,7 +35,7 @@ new PerformanceObserver((list) => {
 """
 
 
-class Eyes:
+class BrowserWindow:
     """Looks at the open page and keeps pictures of it.
 
     Args:
@@ -97,15 +97,15 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def open_window(browser: Browser, base_url: str) -> Iterator[Eyes]:
+def open_window(browser: Browser, base_url: str) -> Iterator[BrowserWindow]:
     """Open a window with cookies of its own, and see at the end that nothing went wrong in it."""
     context = browser.new_context(
         base_url=base_url, reduced_motion="reduce", viewport={"width": 1280, "height": 800}
     )
     context.set_default_timeout(10_000)
-    eyes = Eyes(context.new_page())
-    yield eyes
-    complaints = eyes.complaints
+    window = BrowserWindow(context.new_page())
+    yield window
+    complaints = window.complaints
     context.close()
 
     assert complaints == []

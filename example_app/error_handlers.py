@@ -9,11 +9,11 @@ from fastapi.requests import HTTPConnection, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from example_app.site import go_on, kratos_url, site_of
+from example_app.rendering import kratos_url, redirect, site_of
 from ory_guard.exceptions import KratosAPIError, KratosRateLimited, KratosUnavailable, Refusal, RequirementNotMet
 from ory_guard.starlette import is_navigation, refusal_handler
 
-__all__ = ["add_problem_pages"]
+__all__ = ["add_error_handlers"]
 
 _PAGES: Final = {
     404: ("This page does not exist", "The address may be mistyped, or the page was moved."),
@@ -22,7 +22,7 @@ _PAGES: Final = {
 _OTHER: Final = ("That did not work", "The request could not be understood. Go back and try again.")
 
 
-def add_problem_pages(app: FastAPI) -> None:
+def add_error_handlers(app: FastAPI) -> None:
     """Show problems as pages of the product."""
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(KratosUnavailable, _kratos_unavailable)
@@ -35,7 +35,7 @@ async def _refused(connection: HTTPConnection, refusal: Exception) -> Any:
     """Answer a refusal as the guard does, save for the one that a page of our own explains better."""
     assert isinstance(refusal, Refusal)  # noqa: S101 - what it is registered for
     site = site_of(connection)
-    site.trail.note(refusal)
+    site.activity_log.note(refusal)
     verified = [failure for failure in refusal.failures if failure["id"] == "verified"]
     if isinstance(refusal, RequirementNotMet) and verified and is_navigation(connection.scope):
         request = Request(connection.scope)
@@ -48,7 +48,7 @@ async def _refused(connection: HTTPConnection, refusal: Exception) -> Any:
 async def _kratos_unavailable(request: Request, error: Exception) -> Response:
     words = {"title": "Please try again in a moment", "text": "Signing in can't be reached right now."}
     seconds = error.retry_after if isinstance(error, KratosRateLimited) else 1
-    response = site_of(request).page(request, "problem.html", words, status_code=503)
+    response = site_of(request).page(request, "http_error.html", words, status_code=503)
     response.headers.update({"retry-after": str(seconds), "cache-control": "no-store"})
     return response
 
@@ -61,9 +61,9 @@ async def _kratos_refused(request: Request, error: Exception) -> Response:
     if session is not None:
         await site.guard.invalidate(session_id=session.id)
     if error.status_code == 401:
-        return go_on(kratos_url(site, "login"))
+        return redirect(kratos_url(site, "login"))
     title, text = _OTHER
-    return site.page(request, "problem.html", {"title": title, "text": text}, status_code=error.status_code)
+    return site.page(request, "http_error.html", {"title": title, "text": text}, status_code=error.status_code)
 
 
 async def _not_understood(request: Request, error: Exception) -> Response:
@@ -71,7 +71,7 @@ async def _not_understood(request: Request, error: Exception) -> Response:
     if not is_navigation(request.scope):
         return await request_validation_exception_handler(request, error)
     title, text = _OTHER
-    return site_of(request).page(request, "problem.html", {"title": title, "text": text}, status_code=422)
+    return site_of(request).page(request, "http_error.html", {"title": title, "text": text}, status_code=422)
 
 
 async def _failed(request: Request, error: Exception) -> Response:
@@ -80,4 +80,4 @@ async def _failed(request: Request, error: Exception) -> Response:
         return await http_exception_handler(request, error)
     title, text = _PAGES.get(error.status_code, _OTHER)
     words = {"title": title, "text": text}
-    return site_of(request).page(request, "problem.html", words, status_code=error.status_code)
+    return site_of(request).page(request, "http_error.html", words, status_code=error.status_code)

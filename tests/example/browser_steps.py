@@ -4,10 +4,10 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from .eyes import Eyes
-from .stage import PASSWORD, Stage
+from .browser_window import BrowserWindow
+from .deployment import PASSWORD, Deployment
 
-__all__ = ["button", "enrol", "field", "newest_code", "register", "said", "sign_in", "sign_out"]
+__all__ = ["button", "enroll_totp", "field", "kratos_message", "newest_code", "register", "sign_in", "sign_out"]
 
 
 def field(page: Page, name: str, group: str | None = None) -> Locator:
@@ -20,7 +20,7 @@ def button(page: Page, method: str) -> Locator:
     return page.locator(f'button[name="method"][value="{method}"]')
 
 
-def said(page: Page, number: int) -> Locator:
+def kratos_message(page: Page, number: int) -> Locator:
     """Return Kratos' message of a number."""
     return page.locator(f'[data-message="{number}"]')
 
@@ -49,20 +49,20 @@ def sign_out(page: Page) -> None:
     expect(page.get_by_text("You are signed out.")).to_be_visible()
 
 
-def enrol(page: Page, stage: Stage) -> str:
+def enroll_totp(page: Page, deployment: Deployment) -> str:
     """Set up an authenticator app on the settings page that is open, and return its secret."""
     secret = page.locator("#totp_secret_key code").inner_text()
-    field(page, "totp_code").fill(stage.totp(secret))
+    field(page, "totp_code").fill(deployment.totp(secret))
     button(page, "totp").click()
     return secret
 
 
-def newest_code(eyes: Eyes, stage: Stage, email: str) -> str:
+def newest_code(window: BrowserWindow, deployment: Deployment, email: str) -> str:
     """Return the code that was sent: from the outbox, the way the page offers it in a new tab, if there is one."""
-    if stage.backend.fake is None:
-        return stage.code_for(email)
-    with eyes.page.expect_popup() as opened:
-        eyes.page.get_by_role("link", name="the outbox").click()
+    if deployment.backend.fake is None:
+        return deployment.code_for(email)
+    with window.page.expect_popup() as opened:
+        window.page.get_by_role("link", name="the outbox").click()
     code = opened.value.locator("code.secret").first.inner_text()
     opened.value.close()
     assert re.fullmatch(r"[0-9]{6}", code)

@@ -7,9 +7,9 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from .eyes import Eyes, open_window
-from .person import button, field, register, sign_in, sign_out
-from .stage import PASSWORD, Stage
+from .browser_steps import button, field, register, sign_in, sign_out
+from .browser_window import BrowserWindow, open_window
+from .deployment import PASSWORD, Deployment
 
 pytestmark = pytest.mark.browser
 
@@ -23,9 +23,9 @@ def confirm_password(page: Page) -> None:
     button(page, "password").click()
 
 
-def test_a_transfer_survives_signing_in_once_more(eyes: Eyes, served: Stage) -> None:
+def test_a_transfer_survives_signing_in_once_more(window: BrowserWindow, served: Deployment) -> None:
     """After a minute on the form the person signs in again, finds what they typed, and sends it."""
-    page = eyes.page
+    page = window.page
     register(page, EMAIL)
     page.goto("/transfer")
     page.get_by_label("To whom").fill("Grace")
@@ -33,7 +33,7 @@ def test_a_transfer_survives_signing_in_once_more(eyes: Eyes, served: Stage) -> 
     page.get_by_label("Note").fill("for the <lantern>")
     served.wait(61)
     page.get_by_role("button", name="Send").click()
-    eyes.look("login-refresh")
+    window.look("login-refresh")
     confirm_password(page)
     expect(page).to_have_url(re.compile("/transfer$"))
     expect(page.get_by_label("To whom")).to_have_value("Grace")
@@ -44,12 +44,12 @@ def test_a_transfer_survives_signing_in_once_more(eyes: Eyes, served: Stage) -> 
     expect(page.get_by_role("status")).to_contain_text("on its way")
     expect(page.get_by_role("cell", name="for the <lantern>")).to_be_visible()
     expect(page.get_by_label("To whom")).to_have_value("")
-    eyes.look("transfer-sent")
+    window.look("transfer-sent")
 
 
-def test_the_transfer_form_itself_asks_for_a_fresh_sign_in(eyes: Eyes, served: Stage) -> None:
+def test_the_transfer_form_itself_asks_for_a_fresh_sign_in(window: BrowserWindow, served: Deployment) -> None:
     """Who signed in long ago confirms it before typing, not after."""
-    page = eyes.page
+    page = window.page
     register(page, EMAIL)
     served.wait(61)
 
@@ -59,9 +59,9 @@ def test_the_transfer_form_itself_asks_for_a_fresh_sign_in(eyes: Eyes, served: S
     expect(page.get_by_role("heading", name="Send money")).to_be_visible()
 
 
-def test_mistakes_in_a_transfer_are_said_beside_their_fields(eyes: Eyes) -> None:
+def test_mistakes_in_a_transfer_are_said_beside_their_fields(window: BrowserWindow) -> None:
     """The first field with a mistake has the focus and a description; nothing typed is lost."""
-    page = eyes.page
+    page = window.page
     register(page, EMAIL)
     page.goto("/transfer")
     page.get_by_label("To whom").fill("Grace")
@@ -73,17 +73,19 @@ def test_mistakes_in_a_transfer_are_said_beside_their_fields(eyes: Eyes) -> None
     expect(amount).to_have_value("a lot")
     expect(amount).to_have_accessible_description(re.compile("Give an amount in euros"))
     expect(page).to_have_title(re.compile("^Error: "))
-    eyes.look("transfer-mistake")
+    window.look("transfer-mistake")
 
 
-def test_a_session_revoked_elsewhere_closes_its_live_page(browser: Browser, eyes: Eyes, served: Stage) -> None:
+def test_a_session_revoked_elsewhere_closes_its_live_page(
+    browser: Browser, window: BrowserWindow, served: Deployment
+) -> None:
     """Signed out from another browser, the websocket closes with 1008 and the page says why."""
-    page = eyes.page
+    page = window.page
     register(page, EMAIL)
     page.goto("/live")
     expect(page.get_by_role("status")).to_contain_text("Open")
     expect(page.get_by_text(re.compile(r"Open for \d+ s as Ada"))).to_be_visible()
-    eyes.look("live")
+    window.look("live")
     with open_window(browser, served.app_url) as elsewhere:
         elsewhere.page.goto("/sessions")
         sign_in(elsewhere.page, EMAIL)
@@ -93,14 +95,14 @@ def test_a_session_revoked_elsewhere_closes_its_live_page(browser: Browser, eyes
 
     expect(page.get_by_role("status")).to_contain_text("Closed: your session has ended")
     expect(page.get_by_text("closed it with code 1008")).to_be_visible()
-    eyes.look("live-closed")
+    window.look("live-closed")
     page.reload()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_all_other_sessions_end_at_once(browser: Browser, eyes: Eyes, served: Stage) -> None:
+def test_all_other_sessions_end_at_once(browser: Browser, window: BrowserWindow, served: Deployment) -> None:
     """One button ends every other session and leaves this one alone."""
-    page = eyes.page
+    page = window.page
     register(page, EMAIL)
     with open_window(browser, served.app_url) as second, open_window(browser, served.app_url) as third:
         for other in (second.page, third.page):
@@ -114,13 +116,13 @@ def test_all_other_sessions_end_at_once(browser: Browser, eyes: Eyes, served: St
             expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_the_api_page_tries_operations_with_cookie_and_token(eyes: Eyes, served: Stage) -> None:
+def test_the_api_page_tries_operations_with_cookie_and_token(window: BrowserWindow, served: Deployment) -> None:
     """The browser's cookie answers, a session token answers, and a wrong token is refused."""
-    page = eyes.page
+    page = window.page
     register(page, EMAIL)
     (identity,) = served.fake.identities
     page.goto("/api")
-    eyes.look("api")
+    window.look("api")
     me = page.locator("section.operation", has_text="/api/me")
     me.get_by_role("button", name="Send").click()
     expect(me.locator(".answer")).to_contain_text("200")
@@ -131,7 +133,7 @@ def test_the_api_page_tries_operations_with_cookie_and_token(eyes: Eyes, served:
         expect(page.get_by_role("status")).to_contain_text("Authorization")
         me.get_by_role("button", name="Send").click()
         expect(me.locator(".answer")).to_contain_text(status)
-    eyes.look("api-answered")
+    window.look("api-answered")
 
     schema = httpx2.get(f"{served.app_url}/openapi.json").json()
     assert set(schema["components"]["securitySchemes"]) == {
@@ -141,9 +143,9 @@ def test_the_api_page_tries_operations_with_cookie_and_token(eyes: Eyes, served:
     }
 
 
-def test_the_panel_and_its_json_tell_what_the_guard_did(eyes: Eyes) -> None:
+def test_the_panel_and_its_json_tell_what_the_guard_did(window: BrowserWindow) -> None:
     """A second look at a page is a hit; a refused one is there with its reason; no secret is in either."""
-    page = eyes.page
+    page = window.page
     register(page, EMAIL)
     page.goto("/me")
     page.goto("/me")
@@ -160,9 +162,9 @@ def test_the_panel_and_its_json_tell_what_the_guard_did(eyes: Eyes) -> None:
     assert not [value for value in cookies if value in told]
 
 
-def test_a_provider_signs_up_and_is_linked(eyes: Eyes) -> None:
+def test_a_provider_signs_up_and_is_linked(window: BrowserWindow) -> None:
     """Somebody comes back from the provider signed in; an account with a password can link the provider too."""
-    page = eyes.page
+    page = window.page
     page.goto("/registration")
     page.get_by_role("button", name="Sign up with Harbour").click()
     page.locator('input[name="email"]').fill("grace@example.test")
@@ -178,19 +180,19 @@ def test_a_provider_signs_up_and_is_linked(eyes: Eyes) -> None:
     page.get_by_role("button", name="Allow").click()
 
     expect(page.locator('button[name="unlink"]')).to_be_visible()
-    eyes.look("settings-linked")
+    window.look("settings-linked")
 
 
-def test_an_expired_form_starts_anew_and_says_so(eyes: Eyes, served: Stage) -> None:
+def test_an_expired_form_starts_anew_and_says_so(window: BrowserWindow, served: Deployment) -> None:
     """An old flow's page is replaced by a fresh one with a message, and leads on to the same page."""
-    page = eyes.page
+    page = window.page
     register(page, EMAIL)
     sign_out(page)
     page.goto("/me")
     served.wait(660)
     page.reload()
     expect(page.get_by_role("status")).to_contain_text("The form had expired")
-    eyes.look("login-expired")
+    window.look("login-expired")
 
     served.wait(660)
     sign_in(page, EMAIL)
@@ -200,7 +202,7 @@ def test_an_expired_form_starts_anew_and_says_so(eyes: Eyes, served: Stage) -> N
     expect(page).to_have_url(re.compile("/me$"))
 
 
-def test_everything_can_be_read_and_sent_without_javascript(browser: Browser, served: Stage) -> None:
+def test_everything_can_be_read_and_sent_without_javascript(browser: Browser, served: Deployment) -> None:
     """Flows, a transfer and signing out work in a window where scripts are off."""
     context = browser.new_context(base_url=served.app_url, java_script_enabled=False)
     page = context.new_page()
@@ -216,24 +218,24 @@ def test_everything_can_be_read_and_sent_without_javascript(browser: Browser, se
     context.close()
 
 
-def test_the_remaining_pages_look_right(eyes: Eyes) -> None:
+def test_the_remaining_pages_look_right(window: BrowserWindow) -> None:
     """Pages that no other test stops at are looked at, too."""
-    page = eyes.page
+    page = window.page
     page.goto("/no-such-page")
-    eyes.look("not-found")
+    window.look("not-found")
     page.goto("/error?id=stub:500")
-    eyes.look("error-stub")
+    window.look("error-stub")
     page.goto("/error?id=unknown")
-    eyes.look("error-unknown")
+    window.look("error-unknown")
     page.goto("/outbox")
-    eyes.look("outbox-empty")
+    window.look("outbox-empty")
     register(page, EMAIL)
     page.goto("/outbox")
-    eyes.look("outbox")
+    window.look("outbox")
     page.goto("/")
-    eyes.look("home")
+    window.look("home")
     page.goto("/sessions")
-    eyes.look("sessions-alone")
+    window.look("sessions-alone")
     page.goto("/transfer")
-    eyes.look("transfer")
+    window.look("transfer")
     expect(page.get_by_role("heading", name="Send money")).to_be_visible()

@@ -4,7 +4,7 @@ import pytest
 
 from ory_guard.testing import Fault
 
-from .stage import PASSWORD, Stage
+from .deployment import PASSWORD, Deployment
 from .visitor import Visitor
 
 pytestmark = pytest.mark.anyio
@@ -12,15 +12,15 @@ pytestmark = pytest.mark.anyio
 EMAIL = "ada@example.test"
 
 
-async def test_money_moves_only_soon_after_signing_in(visitor: Visitor, stage: Stage) -> None:
+async def test_money_moves_only_soon_after_signing_in(visitor: Visitor, deployment: Deployment) -> None:
     """A minute later the form asks for the password first, and so does sending it; then it is sent."""
     await visitor.register(EMAIL)
-    stage.wait(61)
+    deployment.wait(61)
     await visitor.open("/transfer")
     assert visitor.page.title == "Confirm that it is you · Postern"
     await visitor.press("method=password", password=PASSWORD)
     assert visitor.path == "/transfer"
-    stage.wait(61)
+    deployment.wait(61)
     await visitor.press("Send", recipient="Grace", amount="12.50")
     assert visitor.page.title == "Confirm that it is you · Postern"
     await visitor.press("method=password", password=PASSWORD)
@@ -33,7 +33,7 @@ async def test_money_moves_only_soon_after_signing_in(visitor: Visitor, stage: S
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "message"),
     [
         ({"recipient": " ", "amount": "1"}, "Say who gets the money."),
         ({"recipient": "x" * 81, "amount": "1"}, "at most 80 characters"),
@@ -46,7 +46,7 @@ async def test_money_moves_only_soon_after_signing_in(visitor: Visitor, stage: S
     ],
 )
 async def test_mistakes_in_a_transfer_are_said_and_nothing_is_sent(
-    visitor: Visitor, typed: dict[str, str], said: str
+    visitor: Visitor, typed: dict[str, str], message: str
 ) -> None:
     """A form with a mistake comes back with what was typed and a sentence on what to do."""
     await visitor.register(EMAIL)
@@ -55,19 +55,19 @@ async def test_mistakes_in_a_transfer_are_said_and_nothing_is_sent(
     await visitor.press("Send", **typed)
 
     assert visitor.status == 422
-    assert said in visitor.page.text
+    assert message in visitor.page.text
     assert ("recipient", typed["recipient"]) in visitor.page.form_with("Send")[0].fields
     assert "Sent lately" not in visitor.page.text
 
 
 async def test_an_expired_page_starts_anew_with_a_message_and_the_same_way_on(
-    visitor: Visitor, stage: Stage
+    visitor: Visitor, deployment: Deployment
 ) -> None:
     """Reading an old flow gives a new one, says so once, and still leads to the page that was asked for."""
     await visitor.register(EMAIL)
     await visitor.press("Sign out")
     await visitor.open("/me")
-    stage.wait(601)
+    deployment.wait(601)
 
     await visitor.open(visitor.url)
     assert "The form had expired" in visitor.page.text
@@ -78,12 +78,14 @@ async def test_an_expired_page_starts_anew_with_a_message_and_the_same_way_on(
     assert visitor.path == "/me"
 
 
-async def test_an_expired_form_that_is_sent_starts_anew_with_kratos_message(visitor: Visitor, stage: Stage) -> None:
+async def test_an_expired_form_that_is_sent_starts_anew_with_kratos_message(
+    visitor: Visitor, deployment: Deployment
+) -> None:
     """Kratos answers an old form with a new flow; it, too, leads to the page that was asked for."""
     await visitor.register(EMAIL)
     await visitor.press("Sign out")
     await visitor.open("/me")
-    stage.wait(601)
+    deployment.wait(601)
     await visitor.sign_in(EMAIL)
     assert visitor.page.messages == [4010001]
 
@@ -92,10 +94,12 @@ async def test_an_expired_form_that_is_sent_starts_anew_with_kratos_message(visi
     assert visitor.path == "/me"
 
 
-async def test_a_change_of_what_matters_asks_for_the_password_again(visitor: Visitor, stage: Stage) -> None:
+async def test_a_change_of_what_matters_asks_for_the_password_again(
+    visitor: Visitor, deployment: Deployment
+) -> None:
     """A new password a quarter of an hour after signing in takes the old one first, and then is saved."""
     await visitor.register(EMAIL)
-    stage.wait(901)
+    deployment.wait(901)
     await visitor.open("/settings")
     await visitor.press("method=password", password="another-lantern-in-fog-8")
     assert visitor.page.title == "Confirm that it is you · Postern"
@@ -140,37 +144,39 @@ async def test_a_refused_consent_leads_back_to_the_form(visitor: Visitor) -> Non
     assert visitor.page.title.startswith("Error: ")
 
 
-async def test_a_failed_logout_does_not_say_that_it_succeeded(visitor: Visitor, stage: Stage) -> None:
+async def test_a_failed_logout_does_not_say_that_it_succeeded(visitor: Visitor, deployment: Deployment) -> None:
     """The response is an error page without a cookie, and the session is alive; a second try ends it."""
     await visitor.register(EMAIL)
-    stage.fake.fail(Fault.server_error(), times=100)
+    deployment.fake.fail(Fault.server_error(), times=100)
 
-    failed = await visitor.client.post(stage.app_url + "/logout")
+    failed = await visitor.client.post(deployment.app_url + "/logout")
 
     assert (failed.status_code, "set-cookie" in failed.headers) == (503, False)
-    stage.fake.faults.clear()
-    stage.wait(31)
-    assert (await visitor.client.get(stage.app_url + "/me")).status_code == 200
+    deployment.fake.faults.clear()
+    deployment.wait(31)
+    assert (await visitor.client.get(deployment.app_url + "/me")).status_code == 200
 
-    done = await visitor.client.post(stage.app_url + "/logout", follow_redirects=False)
+    done = await visitor.client.post(deployment.app_url + "/logout", follow_redirects=False)
     assert (done.status_code, "signed_out" in str(done.headers.get_list("set-cookie"))) == (303, True)
-    assert (await visitor.client.get(stage.app_url + "/me", follow_redirects=False)).status_code != 200
+    assert (await visitor.client.get(deployment.app_url + "/me", follow_redirects=False)).status_code != 200
 
 
-async def test_kratos_out_of_reach_reads_as_neither_signed_out_nor_broken(visitor: Visitor, stage: Stage) -> None:
+async def test_kratos_out_of_reach_reads_as_neither_signed_out_nor_broken(
+    visitor: Visitor, deployment: Deployment
+) -> None:
     """Public pages stay, guarded ones and forms ask to try again, and the session is there afterwards."""
     await visitor.register(EMAIL)
     await visitor.open("/login?flow=x")
-    stage.fake.fail(Fault.server_error(), times=100)
-    stage.wait(31)
-    answers = {path: await visitor.client.get(stage.app_url + path) for path in ("/", "/me", "/login?flow=x")}
+    deployment.fake.fail(Fault.server_error(), times=100)
+    deployment.wait(31)
+    answers = {path: await visitor.client.get(deployment.app_url + path) for path in ("/", "/me", "/login?flow=x")}
     assert {path: answer.status_code for path, answer in answers.items()} == {
         "/": 200,
         "/me": 503,
         "/login?flow=x": 503,
     }
     assert "Signing in can't be reached right now" in answers["/"].text
-    stage.fake.faults.clear()
+    deployment.fake.faults.clear()
 
     await visitor.open("/me")
 

@@ -15,10 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.urls import origin_of
 
-__all__ = ["Beside", "OneHost", "SecurityHeaders"]
+__all__ = ["CanonicalHost", "PathMount", "SecurityHeaders"]
 
 
-class OneHost:
+class CanonicalHost:
     """Sends requests for `localhost` to the host of `app_url`: cookies know only one of the two names."""
 
     def __init__(self, app: ASGIApp, app_url: str) -> None:
@@ -41,7 +41,7 @@ def _is_localhost(scope: Scope) -> bool:
     return len(hosts) == 1 and hosts[0].split(b":")[0].lower() == b"localhost"
 
 
-class Beside:
+class PathMount:
     """Hands the paths below a prefix to another application, and everything else on."""
 
     def __init__(self, app: ASGIApp, prefix: str, other: ASGIApp) -> None:

@@ -9,11 +9,11 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from example_app import api, demo, flow_pages, live, pages, session_pages
-from example_app.backend import MOUNT, Backend
-from example_app.front import Beside, OneHost, SecurityHeaders
-from example_app.problems import add_problem_pages
-from example_app.site import Site, templates
-from example_app.trail import AroundGuard, InsideGuard, Trail
+from example_app.error_handlers import add_error_handlers
+from example_app.guard_activity import ActivityLog, ActivityMiddleware, GuardTimer
+from example_app.kratos_backend import MOUNT, Backend
+from example_app.middleware import CanonicalHost, PathMount, SecurityHeaders
+from example_app.rendering import Site, templates
 from ory_guard import OryGuard
 from ory_guard.fastapi import install
 
@@ -27,26 +27,26 @@ def create_app(backend: Backend, *, provider_origins: Collection[str] = ()) -> F
         backend: The Kratos.
         provider_origins: The origins of a real Kratos' sign-in providers, such as `https://accounts.google.com`.
     """
-    trail = Trail()
+    activity_log = ActivityLog()
     settings = backend.settings
     fake = backend.fake
     clock = None if fake is None else fake.clock
-    guard = OryGuard(settings, transport=backend.transport, clock=clock, listeners=[trail.listen])
+    guard = OryGuard(settings, transport=backend.transport, clock=clock, listeners=[activity_log.listen])
     app = FastAPI(title="Postern", description="A small product behind ory_guard.", docs_url=None, redoc_url=None)
-    app.state.site = Site(guard, trail, fake, templates(settings))
+    app.state.site = Site(guard, activity_log, fake, templates(settings))
     for router in (pages.router, flow_pages.router, session_pages.router, live.router, api.router, api.page):
         app.include_router(router)
     if fake is not None:
         app.include_router(demo.router)
-    add_problem_pages(app)
+    add_error_handlers(app)
     # From the inside out: the last one added sees a request first.
-    app.add_middleware(InsideGuard, trail=trail)
+    app.add_middleware(GuardTimer, activity_log=activity_log)
     install(app, guard)
-    app.add_middleware(AroundGuard, trail=trail)
+    app.add_middleware(ActivityMiddleware, activity_log=activity_log)
     app.add_middleware(SecurityHeaders, settings=settings, form_origins=provider_origins)
     files = StaticFiles(directory=Path(__file__).parent / "static")
-    app.add_middleware(Beside, prefix="/static", other=Starlette(routes=[Mount("/", files)]))
+    app.add_middleware(PathMount, prefix="/static", other=Starlette(routes=[Mount("/", files)]))
     if fake is not None:
-        app.add_middleware(Beside, prefix=MOUNT, other=fake.app)
-    app.add_middleware(OneHost, app_url=settings.app_url or "")
+        app.add_middleware(PathMount, prefix=MOUNT, other=fake.app)
+    app.add_middleware(CanonicalHost, app_url=settings.app_url or "")
     return app

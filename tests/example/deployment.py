@@ -1,4 +1,4 @@
-"""The example on a stage: the application, its Kratos, and the ways in which a test reaches behind it."""
+"""The example on a deployment: the application, its Kratos, and the ways in which a test reaches behind it."""
 
 import os
 import re
@@ -12,19 +12,19 @@ import pyotp
 import pytest
 from fastapi import FastAPI
 
-from example_app.application import create_app
-from example_app.backend import Backend, embedded
+from example_app.app import create_app
+from example_app.kratos_backend import Backend, embedded
 from ory_guard import GuardSettings
 from ory_guard.testing import FakeKratos
 
-__all__ = ["APP_URL", "PASSWORD", "Stage", "a_new_address", "embedded_stage", "live_stage"]
+__all__ = ["APP_URL", "PASSWORD", "Deployment", "embedded_deployment", "live_deployment", "new_email"]
 
 APP_URL: Final = "http://127.0.0.1:4455"
 PASSWORD: Final = "lanterns-over-the-quay-7"
 
 
 @dataclass
-class Stage:
+class Deployment:
     """The application and its Kratos.
 
     Attributes:
@@ -67,21 +67,21 @@ class Stage:
         return pyotp.TOTP(secret).at(int(now))
 
 
-def embedded_stage(app_url: str = APP_URL) -> Stage:
+def embedded_deployment(app_url: str = APP_URL) -> Deployment:
     """Return the application with a Kratos of its own."""
     backend = embedded(app_url)
-    return Stage(create_app(backend), backend)
+    return Deployment(create_app(backend), backend)
 
 
-def live_stage() -> Stage:
+def live_deployment() -> Deployment:
     """Return the application with the real Kratos that the environment names, or skip the test."""
     public, admin = os.environ.get("ORY_GUARD_LIVE_KRATOS"), os.environ.get("ORY_GUARD_LIVE_KRATOS_ADMIN")
     if not public or not admin:
         pytest.skip("set ORY_GUARD_LIVE_KRATOS and ORY_GUARD_LIVE_KRATOS_ADMIN to a Kratos' public and admin URL")
     backend = Backend(GuardSettings(kratos_public_url=public, app_url=APP_URL))
-    return Stage(create_app(backend), backend, admin.rstrip("/"))
+    return Deployment(create_app(backend), backend, admin.rstrip("/"))
 
 
-def a_new_address() -> str:
+def new_email() -> str:
     """Return an email address that nobody used before: a real Kratos remembers earlier runs."""
     return f"ada-{uuid4().hex[:12]}@example.test"

@@ -12,11 +12,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from example_app.devices import device_of
-from example_app.nodes import render_flow, render_messages
-from example_app.trail import Trail
+from example_app.flow_forms import render_flow, render_messages
+from example_app.guard_activity import ActivityLog
 from example_app.transfers import Ledger
 from example_app.urls import safe_url
+from example_app.user_agents import device_of
 from ory_guard import GuardSettings, OryGuard, SecondFactorRequired, Session, Unavailable
 from ory_guard.client.operations.table import OPERATIONS
 from ory_guard.testing import FakeKratos
@@ -24,10 +24,10 @@ from ory_guard.testing import FakeKratos
 __all__ = [
     "CurrentSite",
     "Site",
-    "go_on",
     "kratos_cookies",
     "kratos_url",
     "name_of",
+    "redirect",
     "site_of",
     "templates",
     "with_notice",
@@ -79,14 +79,14 @@ class Site:
 
     Attributes:
         guard: The guard; `guard.client` is the way to Kratos' flows.
-        trail: What the guard did.
+        activity_log: What the guard did.
         fake: The embedded Kratos, or None.
         templates: The pages.
         ledger: The transfers of the demo bank.
     """
 
     guard: OryGuard
-    trail: Trail
+    activity_log: ActivityLog
     fake: FakeKratos | None
     templates: Jinja2Templates
     ledger: Ledger = field(default_factory=Ledger)
@@ -107,8 +107,8 @@ class Site:
             "nonce": request.state.csp_nonce,
             "notice": NOTICES.get(notice),
             "notice_id": notice,
-            "visit": self.trail.current(),
-            "earlier": self.trail.earlier(request.scope),
+            "visit": self.activity_log.current(),
+            "earlier": self.activity_log.earlier(request.scope),
             "gate": None,
         }
         response = self.templates.TemplateResponse(
@@ -128,7 +128,7 @@ def site_of(connection: HTTPConnection) -> Site:
 CurrentSite = Annotated[Site, Depends(site_of)]
 
 
-def go_on(address: str, notice: str | None = None) -> Response:
+def redirect(address: str, notice: str | None = None) -> Response:
     """Return a redirect after which the next page shows a notice of `NOTICES`."""
     response = RedirectResponse(address, 303)
     return response if notice is None else with_notice(response, notice)

@@ -1,11 +1,11 @@
-"""Kratos' `ui.nodes` as HTML: whatever a flow asks for becomes plain, labelled forms that work without JavaScript.
+"""HTML forms from the `ui.nodes` of a Kratos flow: plain, labeled forms that work without JavaScript.
 
-Lift this file and `templates/nodes.html` out into your own application: they need Jinja2 and the flow models of
-`ory_guard.client`. `render_flow(flow)` gives everything between a page's heading and its footer. Each form posts
-straight to Kratos (`ui.action`), so that no password passes through the application.
+Copy this file, `templates/flow_forms.html` and `static/flow_forms.js` into your own application. They need Jinja2
+and the flow models of `ory_guard.client`. `render_flow(flow)` returns the forms of a page. Each form is submitted
+directly to Kratos (`ui.action`), so passwords do not pass through the application.
 
-Nothing of a flow is evaluated: Kratos' `onclick` is left alone, and its `onclickTrigger`, the name of a function
-in Kratos' `webauthn.js`, goes out as `data-trigger` for a script of the page's own to call.
+Nothing in a flow is executed: `onclick` is ignored, and `onclickTrigger`, the name of a function in Kratos'
+`webauthn.js`, is rendered as `data-trigger` for the script of the page.
 """
 
 import re
@@ -20,7 +20,7 @@ from markupsafe import Markup
 from ory_guard.client.models.ui_nodes import UiNode, UiNodeInputAttributes, UiText
 from ory_guard.client.ui import HasUi
 
-__all__ = ["Form", "forms_of", "has_error", "has_method", "render_flow", "render_messages", "web_url"]
+__all__ = ["Form", "forms_of", "has_error", "offers_method", "render_flow", "render_messages", "web_url"]
 
 TITLES: Final[Mapping[str, str]] = {
     "profile": "Profile",
@@ -113,7 +113,7 @@ def forms_of(flow: HasUi) -> tuple[Form, ...]:
     return tuple(forms)
 
 
-def has_method(flow: HasUi) -> bool:
+def offers_method(flow: HasUi) -> bool:
     """Tell whether a flow offers anything to do; Kratos' aal2 login of a user without a second factor does not."""
     return any(not _is_hidden(node) for node in flow.ui.nodes)
 
@@ -199,4 +199,4 @@ _ENVIRONMENT.tests.update(
     image=_IMAGE.match,
     button=lambda kind: kind in _BUTTONS,
 )
-_MACROS: Final[Any] = _ENVIRONMENT.get_template("nodes.html").module
+_MACROS: Final[Any] = _ENVIRONMENT.get_template("flow_forms.html").module

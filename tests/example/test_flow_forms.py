@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from example_app.nodes import forms_of, has_method, render_flow, render_messages
+from example_app.flow_forms import forms_of, offers_method, render_flow, render_messages
 from ory_guard.client.models.flows import Flow
 from ory_guard.client.models.ui_nodes import UiText
 
@@ -68,7 +68,7 @@ def test_every_recorded_flow_is_rendered_whole(case: str) -> None:
     ids = [attributes["id"] for _, attributes in elements.found if "id" in attributes]
     labelled = {attributes.get("for") for attributes in elements.of("label")}
     fields = [one for one in elements.of("input") if one["type"] != "hidden"]
-    wanted = [node["attributes"] for node in FLOWS[case]["ui"]["nodes"] if has_method(flow)]
+    wanted = [node["attributes"] for node in FLOWS[case]["ui"]["nodes"] if offers_method(flow)]
 
     assert {attributes["name"] for attributes in wanted if attributes["node_type"] == "input"} <= names
     assert len(ids) == len(set(ids))
@@ -104,8 +104,8 @@ def test_settings_have_a_form_for_each_method_with_the_hidden_fields_of_all() ->
 
 def test_a_flow_without_a_method_is_recognised() -> None:
     """Kratos' aal2 login of somebody without a second factor has an anti-CSRF token and nothing else."""
-    assert not has_method(flow_of(an_input("csrf_token", "hidden", value="x")))
-    assert has_method(flow_of(an_input("totp_code", group="totp")))
+    assert not offers_method(flow_of(an_input("csrf_token", "hidden", value="x")))
+    assert offers_method(flow_of(an_input("totp_code", group="totp")))
 
 
 def test_a_button_beside_the_method_does_not_wait_for_its_fields() -> None:

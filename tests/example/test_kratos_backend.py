@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from support.ports import free_port
 
-from example_app.backend import from_environment
+from example_app.kratos_backend import from_environment
 from ory_guard.exceptions import ConfigurationError
 
 APP_URL = "http://127.0.0.1:4455"

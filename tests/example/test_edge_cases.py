@@ -8,13 +8,13 @@ from uuid import uuid4
 import pytest
 from support.asgi_calls import NAVIGATE, call
 
-from example_app.application import create_app
-from example_app.backend import Backend
-from example_app.devices import device_of
+from example_app.app import create_app
+from example_app.kratos_backend import Backend
 from example_app.transfers import Ledger, Transfer
+from example_app.user_agents import device_of
 from ory_guard import GuardSettings
 
-from .stage import APP_URL, Stage
+from .deployment import APP_URL, Deployment
 from .visitor import Visitor
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +40,7 @@ async def test_settings_lead_to_what_is_missing_first(visitor: Visitor) -> None:
     """An open settings page leads to the sign-in, or to the second factor, and back to settings."""
     await visitor.register(EMAIL)
     await visitor.open("/settings")
-    await visitor.enrol()
+    await visitor.enroll_totp()
     await visitor.open("/settings")
     address = visitor.url
     await visitor.press("Sign out")
@@ -55,12 +55,14 @@ async def test_settings_lead_to_what_is_missing_first(visitor: Visitor) -> None:
     assert "Then we take you on to /settings" in visitor.page.text
 
 
-async def test_a_session_that_kratos_ended_meanwhile_leads_to_the_sign_in(visitor: Visitor, stage: Stage) -> None:
+async def test_a_session_that_kratos_ended_meanwhile_leads_to_the_sign_in(
+    visitor: Visitor, deployment: Deployment
+) -> None:
     """The guard still remembers it; Kratos' word about it counts on the page that asks Kratos."""
     await visitor.register(EMAIL)
     await visitor.open("/me")
-    (session,) = stage.fake._server.store.sessions.values()
-    stage.fake.revoke(session)
+    (session,) = deployment.fake._server.store.sessions.values()
+    deployment.fake.revoke(session)
 
     await visitor.open("/sessions")
     assert visitor.page.title == "Sign in · Postern"
@@ -70,12 +72,12 @@ async def test_a_session_that_kratos_ended_meanwhile_leads_to_the_sign_in(visito
 
 
 async def test_a_session_without_its_second_factor_is_told_what_kratos_refuses(
-    visitor: Visitor, stage: Stage
+    visitor: Visitor, deployment: Deployment
 ) -> None:
     """Kratos may ask for more than the guard's memory has: the page says so, and asks anew."""
     await visitor.register(EMAIL)
     await visitor.open("/me")
-    (identity,) = stage.fake.identities
+    (identity,) = deployment.fake.identities
     identity.credentials.totp_secret = "JBSWY3DPEHPK3PXP"
 
     await visitor.open("/sessions")
@@ -85,10 +87,10 @@ async def test_a_session_without_its_second_factor_is_told_what_kratos_refuses(
     assert visitor.page.title == "One more step · Postern"
 
 
-async def test_only_other_sessions_are_ended_from_the_list(visitor: Visitor, stage: Stage) -> None:
+async def test_only_other_sessions_are_ended_from_the_list(visitor: Visitor, deployment: Deployment) -> None:
     """One's own stays; an id that is none is a mistake; one that is not known any more is ended already."""
     await visitor.register(EMAIL)
-    (session,) = stage.fake._server.store.sessions.values()
+    (session,) = deployment.fake._server.store.sessions.values()
     headers = {"sec-fetch-site": "same-origin"}
     for number, status in ((session.id, 200), ("x", 422), (str(uuid4()), 200)):
         answer = await visitor.client.post(f"{APP_URL}/sessions/{number}/end", headers=headers)
@@ -99,33 +101,33 @@ async def test_only_other_sessions_are_ended_from_the_list(visitor: Visitor, sta
     assert visitor.status == 200
 
 
-async def test_programs_get_json_for_mistakes(stage: Stage) -> None:
+async def test_programs_get_json_for_mistakes(deployment: Deployment) -> None:
     """What is a page for a browser is FastAPI's JSON for everybody else."""
-    signed_in = stage.fake.sign_in(stage.fake.add_identity())
+    signed_in = deployment.fake.sign_in(deployment.fake.add_identity())
     token = [(b"x-session-token", signed_in.token.encode())]
-    missing = await call(stage.app, "/nothing", headers=token)
-    wrong = await call(stage.app, "/sessions/x/end", method="POST", headers=token)
+    missing = await call(deployment.app, "/nothing", headers=token)
+    wrong = await call(deployment.app, "/sessions/x/end", method="POST", headers=token)
 
     assert (missing.status, missing.json) == (404, {"detail": "Not Found"})
     assert (wrong.status, wrong.json["detail"][0]["type"]) == (422, "uuid_parsing")
 
 
-async def test_the_api_opens_the_vault_for_two_factors(stage: Stage) -> None:
+async def test_the_api_opens_the_vault_for_two_factors(deployment: Deployment) -> None:
     """A token at aal2 gets the contents; one at aal1 is told what is missing."""
-    identity = stage.fake.add_identity()
-    weak = stage.fake.sign_in(identity).token.encode()
-    refused = await call(stage.app, "/api/vault", headers=[(b"x-session-token", weak)])
-    strong = stage.fake.sign_in(identity, aal="aal2").token.encode()
-    answer = await call(stage.app, "/api/vault", headers=[(b"x-session-token", strong)])
+    identity = deployment.fake.add_identity()
+    weak = deployment.fake.sign_in(identity).token.encode()
+    refused = await call(deployment.app, "/api/vault", headers=[(b"x-session-token", weak)])
+    strong = deployment.fake.sign_in(identity, aal="aal2").token.encode()
+    answer = await call(deployment.app, "/api/vault", headers=[(b"x-session-token", strong)])
 
     assert (refused.status, refused.error_id) == (403, "session_aal2_enrollment_required")
     assert answer.json["contents"] == ["the family recipe", "a treasure map", "three spare keys"]
 
 
-async def test_requests_that_wait_for_one_question_say_so(stage: Stage) -> None:
+async def test_requests_that_wait_for_one_question_say_so(deployment: Deployment) -> None:
     """Of several requests with one cold credential, one asks, and the others tell that they waited."""
-    token = [(b"x-session-token", stage.fake.sign_in(stage.fake.add_identity()).token.encode())]
-    answers = await asyncio.gather(*(call(stage.app, "/debug/guard", headers=token) for _ in range(3)))
+    token = [(b"x-session-token", deployment.fake.sign_in(deployment.fake.add_identity()).token.encode())]
+    answers = await asyncio.gather(*(call(deployment.app, "/debug/guard", headers=token) for _ in range(3)))
     told = sorted(answer.json["request"]["cache"] for answer in answers)
 
     assert told == ["miss", "shared", "shared"]
@@ -165,9 +167,9 @@ def test_the_ledger_keeps_the_newest_of_the_newest() -> None:
         ("curl/8", "an unknown browser"),
     ],
 )
-async def test_sessions_are_told_apart_by_their_browsers(stage: Stage, agent: str, name: str) -> None:
+async def test_sessions_are_told_apart_by_their_browsers(deployment: Deployment, agent: str, name: str) -> None:
     """The list says in words what a session was begun with."""
-    signed_in = stage.fake.sign_in(stage.fake.add_identity())
+    signed_in = deployment.fake.sign_in(deployment.fake.add_identity())
     signed_in.session.devices[0].user_agent = agent
 
     assert device_of(signed_in.session) == name

@@ -1,7 +1,7 @@
 """What the guard did for each request: the panel on every page, and `/debug/guard`.
 
 The guard tells its listeners what it does; two small middlewares around it measure how long it took. Nothing
-that is kept here could sign anybody in: no credential, no trait, no query.
+that is kept here could sign any_visitor in: no credential, no trait, no query.
 """
 
 import re
@@ -27,16 +27,16 @@ from ory_guard.events import (
 from ory_guard.exceptions import Failure, Refusal
 from ory_guard.models import Authenticated, Outcome
 
-__all__ = ["AroundGuard", "InsideGuard", "Trail", "Visit"]
+__all__ = ["ActivityLog", "ActivityMiddleware", "GuardTimer", "RequestActivity"]
 
-_COOKIE: Final = "postern_visitor"
+_COOKIE: Final = "postern_browser_id"
 _VISITOR: Final = re.compile(rb"(?:^|;\s*)" + _COOKIE.encode() + rb"=([0-9a-f]{32})(?:;|$)")
 _BROWSERS: Final = 1_000
 _VISITS: Final = 6
 
 
 @dataclass
-class Visit:
+class RequestActivity:
     """One request as the guard saw it.
 
     Attributes:
@@ -84,13 +84,13 @@ class Visit:
         }
 
 
-class Trail:
+class ActivityLog:
     """Listens to the guard, and keeps the last few visits of each browser."""
 
     def __init__(self) -> None:
-        self._current: ContextVar[Visit | None] = ContextVar("visit", default=None)
+        self._current: ContextVar[RequestActivity | None] = ContextVar("visit", default=None)
         self._answered: OrderedDict[str, float] = OrderedDict()
-        self._kept: OrderedDict[str, deque[Visit]] = OrderedDict()
+        self._kept: OrderedDict[str, deque[RequestActivity]] = OrderedDict()
 
     def listen(self, event: Event) -> None:
         """Take down an event of the guard; checks run in tasks of the guard's own, apart from any request."""
@@ -116,9 +116,9 @@ class Trail:
         if visit is not None:
             visit.refused, visit.failures = refusal.code, refusal.failures
 
-    def begin(self, scope: Scope) -> Visit:
+    def begin(self, scope: Scope) -> RequestActivity:
         """Begin the visit of a request."""
-        visit = Visit(scope["method"], scope["path"])
+        visit = RequestActivity(scope["method"], scope["path"])
         self._current.set(visit)
         return visit
 
@@ -131,27 +131,27 @@ class Trail:
             if visit.answer in ("miss", "shared"):
                 visit.kratos_seconds = self._answered.get(visit.credential_id or "")
 
-    def keep(self, visitor: str, visit: Visit) -> None:
+    def keep(self, visitor: str, visit: RequestActivity) -> None:
         """Keep a visit for the next pages of the same browser."""
         visits = self._kept.pop(visitor, None) or deque(maxlen=_VISITS)
         visits.appendleft(visit)
         _remember(self._kept, visitor, visits)
 
-    def current(self) -> Visit | None:
+    def current(self) -> RequestActivity | None:
         """Return the visit of the request under way."""
         return self._current.get()
 
-    def earlier(self, scope: Scope) -> list[Visit]:
+    def earlier(self, scope: Scope) -> list[RequestActivity]:
         """Return the last visits of the browser that makes this request, the newest first."""
         return list(self._kept.get(_visitor_in(scope) or "", ()))
 
 
-class AroundGuard:
+class ActivityMiddleware:
     """The middleware before the guard's: begins and ends a visit."""
 
-    def __init__(self, app: ASGIApp, trail: Trail) -> None:
+    def __init__(self, app: ASGIApp, activity_log: ActivityLog) -> None:
         self._app = app
-        self._trail = trail
+        self._activity_log = activity_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -160,13 +160,13 @@ class AroundGuard:
             return
         known = _visitor_in(scope)
         visitor = known or secrets.token_hex(16)
-        visit = self._trail.begin(scope)
+        visit = self._activity_log.begin(scope)
 
         async def take_down(message: Message) -> None:
             if message["type"] == "http.response.start":
                 visit.status = message["status"]
                 visit.outcome = scope["state"].get("auth", visit.outcome)
-                self._trail.keep(visitor, visit)
+                self._activity_log.keep(visitor, visit)
                 if known is None:
                     line = f"{_COOKIE}={visitor}; Path=/; HttpOnly; SameSite=Lax"
                     MutableHeaders(scope=message).append("set-cookie", line)
@@ -175,17 +175,17 @@ class AroundGuard:
         await self._app(scope, receive, take_down)
 
 
-class InsideGuard:
+class GuardTimer:
     """The middleware behind the guard's: stops the clock."""
 
-    def __init__(self, app: ASGIApp, trail: Trail) -> None:
+    def __init__(self, app: ASGIApp, activity_log: ActivityLog) -> None:
         self._app = app
-        self._trail = trail
+        self._activity_log = activity_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] == "http":
-            self._trail.found(scope["state"]["auth"])
+            self._activity_log.found(scope["state"]["auth"])
         await self._app(scope, receive, send)
 
 
