@@ -1,13 +1,13 @@
-"""Every error that ory_guard raises, in one tree that keeps the caller's faults apart from Kratos' and ours.
+"""All errors of ory_guard. The class shows the cause: the client, Kratos, or the application.
 
 ```
 OryGuardError            .code (stable), .status_code
-├─ ConfigurationError    wrong settings or wiring
+├─ ConfigurationError    invalid settings or set-up
 ├─ Refusal               SessionRequired 401 · StepUpRequired, EnrollmentRequired, ReauthenticationRequired,
 │                        RequirementNotMet, CsrfViolation 403 · SessionCheckUnavailable 503
-├─ KratosUnavailable     503, Kratos failed: KratosTimeout · KratosRateLimited · KratosProtocolError
-├─ KratosAPIError        any other 4xx that Kratos answered
-└─ FlowError             a flow can't go on: FlowExpired 410 · FlowNotFound 404 · FlowForbidden 403 ·
+├─ KratosUnavailable     503: KratosTimeout · KratosRateLimited · KratosProtocolError
+├─ KratosAPIError        any other 4xx response of Kratos
+└─ FlowError             FlowExpired 410 · FlowNotFound 404 · FlowForbidden 403 ·
                          FlowInvalid, SessionAlreadyAvailable 400 · BrowserLocationChangeRequired 422
 ```
 """
@@ -45,10 +45,7 @@ __all__ = [
 
 
 class Failure(TypedDict):
-    """One unmet condition of a requirement; `expected` and `actual` never contain traits.
-
-    `id` is an argument of `require()` (`aal`, `max_age`, …), or `credential` for a logout.
-    """
+    """A condition that is not met: `id` is an argument of `require()`, or `credential`; traits are not included."""
 
     id: str
     expected: Any
@@ -56,33 +53,31 @@ class Failure(TypedDict):
 
 
 class OryGuardError(Exception):
-    """The base of all errors: `code` is a stable identifier, `status_code` the matching HTTP status."""
+    """The base class of all errors: `code` is a stable identifier, `status_code` the matching HTTP status."""
 
     code: str = "ory_guard_error"
     status_code: int = 500
 
 
 class ConfigurationError(OryGuardError):
-    """The application is set up wrongly; the text names what, and what is allowed."""
+    """The settings or the set-up of the application are invalid; the text contains the fix."""
 
     code = "configuration_error"
 
 
 class Refusal(OryGuardError):
-    """A gate refuses this request; the handler behind it has not run.
+    """A requirement is not met, and the endpoint was not called.
 
     Args:
-        reason: A sentence for the caller.
+        reason: A sentence for the user; `default_reason` by default.
         failures: Every condition that is not met.
-        aal: The assurance level that the gate asks for, where it asks for one.
-        max_age: The greatest age of the sign-in in seconds, where the gate asks for one.
-        retry_after: Seconds after which asking again makes sense (503 only).
-        credential_sent: Whether the request carried a credential (401 only; RFC 6750, section 3.1).
+        aal: The required assurance level, if any.
+        max_age: The maximum age of the login in seconds, if any.
     """
 
-    code = "refused"
+    code = "access_denied"
     status_code = 403
-    default_reason = "This request is refused."
+    default_reason = "You do not have access to this resource."
 
     def __init__(
         self,
@@ -91,84 +86,94 @@ class Refusal(OryGuardError):
         failures: tuple[Failure, ...] = (),
         aal: str | None = None,
         max_age: float | None = None,
-        retry_after: int | None = None,
-        credential_sent: bool = False,
     ) -> None:
         self.reason: str = reason or self.default_reason
         self.failures = failures
-        self.aal = aal
-        self.max_age = max_age
-        self.retry_after = retry_after
-        self.credential_sent = credential_sent
+        self.aal, self.max_age = aal, max_age
         super().__init__(self.reason)
 
 
 class SessionRequired(Refusal):
-    """Nobody is signed in, or the credential that was sent is not accepted."""
+    """The request has no credential, or (`credential_sent`; RFC 6750, section 3.1) one that is not accepted."""
 
     code = "session_inactive"
     status_code = 401
-    default_reason = "This resource asks for a session. Sign in and try again."
+    default_reason = "You must be logged in to access this resource."
+
+    def __init__(
+        self,
+        reason: str | None = None,
+        *,
+        failures: tuple[Failure, ...] = (),
+        aal: str | None = None,
+        credential_sent: bool = False,
+    ) -> None:
+        super().__init__(reason, failures=failures, aal=aal)
+        self.credential_sent = credential_sent
 
 
 class StepUpRequired(Refusal):
-    """The session is at aal1, its identity has a second factor, and the gate asks for aal2."""
+    """The session has to be at aal2, and its identity has a second factor."""
 
     code = "session_aal2_required"
-    default_reason = "This resource asks for a second factor. Complete it and try again."
+    default_reason = "This resource requires a second factor. Complete it to continue."
 
 
 class EnrollmentRequired(Refusal):
-    """The gate asks for aal2, and the identity has no second factor yet: it has to set one up in settings."""
+    """The session has to be at aal2, and its identity has no second factor yet."""
 
     code = "session_aal2_enrollment_required"
-    default_reason = "This resource asks for a second factor, and none is set up. Set one up and try again."
+    default_reason = "This resource requires a second factor. Set one up in your account settings."
 
 
 class ReauthenticationRequired(Refusal):
-    """The sign-in, or the second factor where the gate asks for aal2, lies too far in the past."""
+    """The login, or the second factor if aal2 is required, is too long ago."""
 
     code = "session_refresh_required"
-    default_reason = "This resource asks for a recent sign-in. Sign in again and try again."
+    default_reason = "This resource requires a recent login. Log in again to continue."
 
 
 class RequirementNotMet(Refusal):
-    """The session fails a condition that signing in once more can't cure."""
+    """The session does not meet a condition, and another login would not change that."""
 
     code = "requirement_not_met"
-    default_reason = "The session does not meet what this resource asks for."
+    default_reason = "Your session does not meet the requirements for this resource."
 
 
 class CsrfViolation(Refusal):
-    """An unsafe request with a cookie came from a page of a foreign origin."""
+    """A page of another site sent a request with an unsafe method and a cookie."""
 
     code = "security_csrf_violation"
-    default_reason = "This request came from another site. Open the page itself and try again."
+    default_reason = "This request was sent by a page of another site. Open this site directly and try again."
 
 
 class SessionCheckUnavailable(Refusal):
-    """The session could not be checked; it says nothing about whether the caller is signed in."""
+    """The session could not be checked. The client may try again after `retry_after` seconds, 1 to 60."""
 
     code = "session_check_unavailable"
     status_code = 503
-    default_reason = "The session can't be checked right now. Try again in a moment."
+    default_reason = "Your session could not be verified. Try again later."
+
+    def __init__(self, reason: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
 
 
 class KratosUnavailable(OryGuardError):
-    """Kratos could not be asked, or answered that it can't answer."""
+    """Kratos can't be reached, or responded with a server error."""
 
     code = "kratos_unavailable"
     status_code = 503
 
 
 class KratosTimeout(KratosUnavailable):
-    """Kratos did not answer within the total deadline."""
+    """Kratos did not respond within the deadline."""
 
     code = "kratos_timeout"
 
 
 class KratosRateLimited(KratosUnavailable):
-    """Kratos answered 429; `retry_after` is the number of seconds to wait, from 1 to 60."""
+    """Kratos responded with 429. The client may try again after `retry_after` seconds, 1 to 60."""
 
     code = "kratos_rate_limited"
 
@@ -178,7 +183,7 @@ class KratosRateLimited(KratosUnavailable):
 
 
 class KratosProtocolError(KratosUnavailable):
-    """What answered is not Kratos, or not a Kratos that this version understands."""
+    """The response did not come from a supported version of Kratos."""
 
     code = "kratos_protocol_error"
 
@@ -256,40 +261,40 @@ class FlowError(OryGuardError):
 
 
 class FlowExpired(FlowError):
-    """The flow is too old; `use_flow_id` names its successor where Kratos made one."""
+    """The flow has expired; `use_flow_id` is its successor, if Kratos created one."""
 
     code = "self_service_flow_expired"
     status_code = 410
 
 
 class FlowNotFound(FlowError):
-    """Kratos knows no such flow."""
+    """The flow does not exist."""
 
     code = "flow_not_found"
     status_code = 404
 
 
 class FlowInvalid(FlowError):
-    """The submitted values are not accepted; `flow` holds the messages to show."""
+    """The submitted values are invalid; `flow` contains the messages for the user."""
 
     code = "flow_invalid"
 
 
 class FlowForbidden(FlowError):
-    """The flow may not be used by this browser or session; `redirect_browser_to` may name the way on."""
+    """This browser or session must not use the flow; `redirect_browser_to` may be the next step."""
 
     code = "flow_forbidden"
     status_code = 403
 
 
 class BrowserLocationChangeRequired(FlowError):
-    """The flow goes on elsewhere: send the browser to `redirect_browser_to`."""
+    """The flow continues at another URL: redirect the browser to `redirect_browser_to`."""
 
     code = "browser_location_change_required"
     status_code = 422
 
 
 class SessionAlreadyAvailable(FlowError):
-    """Somebody is signed in already, so there is nothing to sign in to."""
+    """The user is logged in already."""
 
     code = "session_already_available"

@@ -188,7 +188,7 @@ async def test_asking_again_asks_kratos_and_tells_the_store(shelf: Shelf, worker
     await eventually(lambda: first.store.calls.count("put") == 2)
 
     second.kratos.answers = [refused()]
-    with pytest.raises(Exception, match="Sign in"):
+    with pytest.raises(Exception, match="logged in"):
         await second.guard.require(request(), revalidate=True)
     await eventually(lambda: not shelf.entries)
 

@@ -274,8 +274,8 @@ def test_a_refusal_says_what_was_asked_for(outcome: Any, kind: type[Refusal], aa
 
     assert type(refusal) is kind
     assert refusal.aal == aal
-    assert refusal.retry_after == (7 if kind is SessionCheckUnavailable else None)
-    assert refusal.credential_sent is (outcome == Rejected("inactive", "cookie"))
+    assert getattr(refusal, "retry_after", None) == (7 if kind is SessionCheckUnavailable else None)
+    assert getattr(refusal, "credential_sent", False) is (outcome == Rejected("inactive", "cookie"))
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,9 @@ def page_of(refusal: Refusal) -> str:
 @pytest.mark.parametrize(
     ("refusal", "title"),
     [
-        (SessionCheckUnavailable(), "Please try again in a moment"),
-        (CsrfViolation(), "This request came from another site"),
-        (RequirementNotMet(), "You may not open this page"),
+        (SessionCheckUnavailable(), "Temporarily unavailable"),
+        (CsrfViolation(), "Cross-site request blocked"),
+        (RequirementNotMet(), "Access denied"),
     ],
 )
 def test_the_title_says_what_happened(refusal: Refusal, title: str) -> None:
@@ -38,7 +38,7 @@ def test_the_title_says_what_happened(refusal: Refusal, title: str) -> None:
 
     assert f"<title>{title}</title>" in page
     assert f"<h1>{title}</h1>" in page
-    assert f'<a href="{APP}">Go to the start page</a>' in page
+    assert f'<a href="{APP}">Go to the home page</a>' in page
     assert "<li>" not in page
 
 

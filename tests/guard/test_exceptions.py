@@ -9,13 +9,14 @@ from ory_guard.exceptions import (
     KratosRateLimited,
     OryGuardError,
     Refusal,
+    SessionCheckUnavailable,
     SessionRequired,
 )
 
 CONTRACT = {
     "OryGuardError": ("ory_guard_error", 500, "Exception"),
     "ConfigurationError": ("configuration_error", 500, "OryGuardError"),
-    "Refusal": ("refused", 403, "OryGuardError"),
+    "Refusal": ("access_denied", 403, "OryGuardError"),
     "SessionRequired": ("session_inactive", 401, "Refusal"),
     "StepUpRequired": ("session_aal2_required", 403, "Refusal"),
     "EnrollmentRequired": ("session_aal2_enrollment_required", 403, "Refusal"),
@@ -59,17 +60,12 @@ def test_a_refusal_has_a_sentence_of_its_own() -> None:
     assert str(SessionRequired("Please sign in to vote.")) == "Please sign in to vote."
 
 
-def test_a_refusal_asks_for_nothing_unless_told() -> None:
-    """The optional parts are empty, so that an answer says nothing that nobody meant."""
+def test_refusal_requires_nothing_by_default() -> None:
     refusal = Refusal()
 
-    assert (refusal.failures, refusal.aal, refusal.max_age, refusal.retry_after, refusal.credential_sent) == (
-        (),
-        None,
-        None,
-        None,
-        False,
-    )
+    assert (refusal.failures, refusal.aal, refusal.max_age) == ((), None, None)
+    assert SessionRequired().credential_sent is False
+    assert SessionCheckUnavailable().retry_after == 1
 
 
 def test_a_rate_limit_says_how_long_to_wait() -> None:

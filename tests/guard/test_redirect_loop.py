@@ -51,7 +51,7 @@ async def test_the_third_redirect_for_one_page_within_a_minute_is_a_page() -> No
 
     assert [answered.status for answered in answers] == [303, 303, 401, 401]
     page = answers[2]
-    assert b"Signing in goes round in circles" in page.body
+    assert b"Login redirect loop" in page.body
     assert (answers[0].header(b"location") or b"").replace(b"&", b"&amp;") in page.body
     assert page.header(b"location") is None
     assert page.header(b"cache-control") == b"no-store"
@@ -105,7 +105,7 @@ async def test_more_pages_than_a_cookie_should_hold_are_forgotten() -> None:
     for number in range(9):
         await browser.open(f"/page/{number}")
 
-    assert len(browser.cookies[b"ory_guard_bounces"].split(b"-")) == 4
+    assert len(browser.cookies[b"ory_guard_redirects"].split(b"-")) == 4
     assert [(await browser.open(f"/page/{number}")).status for number in (8, 8)] == [303, 401]
 
 
@@ -139,12 +139,14 @@ async def test_the_first_answer_that_a_gate_lets_through_ends_the_count() -> Non
     bench = Bench(refused(401), signed_in(), negative_ttl=0)
     browser = Browser(bench, SESSION_COOKIE)
     await browser.open("/vault")
-    assert b"ory_guard_bounces" in browser.cookies
+    assert b"ory_guard_redirects" in browser.cookies
 
     answered = await browser.open("/vault")
 
     assert answered.status == 200
-    assert answered.all(b"set-cookie") == [b"ory_guard_bounces=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure"]
+    assert answered.all(b"set-cookie") == [
+        b"ory_guard_redirects=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure"
+    ]
     assert browser.cookies == {}
 
 
@@ -161,7 +163,7 @@ async def test_a_public_page_of_somebody_else_leaves_the_count_alone() -> None:
     browser = Browser(bench, SESSION_COOKIE)
     await browser.open("/vault")
 
-    cookie = b"ory_guard_bounces=" + browser.cookies[b"ory_guard_bounces"]
+    cookie = b"ory_guard_redirects=" + browser.cookies[b"ory_guard_redirects"]
     answered = await call(public(bench.guard), headers=[SESSION_COOKIE, (b"cookie", cookie)])
 
     assert answered.all(b"set-cookie") == []
@@ -171,11 +173,11 @@ async def test_a_public_page_of_somebody_else_leaves_the_count_alone() -> None:
 async def test_only_a_gate_that_lets_the_browser_pass_ends_the_count(*, behind_gate: bool) -> None:
     """A page for everybody says nothing about the one that the browser goes round for."""
     bench = Bench()
-    headers = [SESSION_COOKIE, (b"cookie", b"theme=dark; ory_guard_bounces=1.1700000000.0a1b2c3d")]
+    headers = [SESSION_COOKIE, (b"cookie", b"theme=dark; ory_guard_redirects=1.1700000000.0a1b2c3d")]
 
     answered = await call(gated(bench.guard) if behind_gate else public(bench.guard), headers=headers)
 
-    forgotten = [b"ory_guard_bounces=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure"]
+    forgotten = [b"ory_guard_redirects=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure"]
     assert answered.all(b"set-cookie") == (forgotten if behind_gate else [])
 
 
@@ -208,7 +210,7 @@ async def test_a_gate_that_broke_let_nobody_pass() -> None:
     def broken(_session: Session[Any]) -> bool:
         raise ZeroDivisionError
 
-    headers = [SESSION_COOKIE, (b"cookie", b"ory_guard_bounces=1.1700000000.0a1b2c3d")]
+    headers = [SESSION_COOKIE, (b"cookie", b"ory_guard_redirects=1.1700000000.0a1b2c3d")]
     scope = http_scope("/vault", headers=headers)
     bench = Bench()
 
@@ -231,12 +233,12 @@ async def test_the_cookie_is_short_lived_and_out_of_reach_of_scripts() -> None:
 @given(st.binary(max_size=40) | st.from_regex(rb"[0-9.]{0,30}", fullmatch=True))
 def test_a_forged_count_is_worth_nothing(value: bytes) -> None:
     """Whatever stands there, the browser is counted, or its owner sees a page; nothing is raised."""
-    scope = http_scope(headers=[(b"accept", b"*/*"), (b"cookie", b"a=b; ory_guard_bounces=" + value)])
+    scope = http_scope(headers=[(b"accept", b"*/*"), (b"cookie", b"a=b; ory_guard_redirects=" + value)])
 
     counted = record_redirect(scope, HTTPS, PAGE, NOW.timestamp())
 
     assert has_redirect_counter(scope["headers"])
-    assert counted is None or counted.startswith(b"ory_guard_bounces=1.")
+    assert counted is None or counted.startswith(b"ory_guard_redirects=1.")
 
 
 def test_a_count_from_the_future_is_no_count() -> None:
@@ -249,5 +251,5 @@ def test_a_count_from_the_future_is_no_count() -> None:
     again = record_redirect(scope, HTTPS, PAGE, now)
 
     assert again is not None
-    assert again.startswith(b"ory_guard_bounces=1.")
+    assert again.startswith(b"ory_guard_redirects=1.")
     assert not has_redirect_counter([SESSION_COOKIE])

@@ -180,7 +180,7 @@ async def test_the_whole_body_of_a_refusal() -> None:
             "id": "session_refresh_required",
             "code": 403,
             "status": "Forbidden",
-            "reason": "This resource asks for a recent sign-in. Sign in again and try again.",
+            "reason": "This resource requires a recent login. Log in again to continue.",
             "message": "The requested action was forbidden",
             "details": {
                 "failures": [{"id": "max_age", "expected": 60, "actual": 3_600}],

@@ -204,7 +204,7 @@ def test_step_up_from_a_form(page: Run, fake: FakeKratos) -> None:
         "id": "session_refresh_required",
         "code": 403,
         "status": "Forbidden",
-        "reason": "This resource asks for a recent sign-in. Sign in again and try again.",
+        "reason": "This resource requires a recent login. Log in again to continue.",
         "message": "The requested action was forbidden",
         "details": {
             "failures": [{"id": "max_age", "expected": 300, "actual": 901}],

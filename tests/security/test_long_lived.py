@@ -91,7 +91,7 @@ async def test_a_block_that_loses_its_cancellation_ends_all_the_same(
     kratos: RawKratos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As Python 3.11's `wait_for` can: it is cancelled again, and every cancellation is taken back."""
-    monkeypatch.setattr("ory_guard.guard.watch._AGAIN", 0.01)
+    monkeypatch.setattr("ory_guard.guard.watch._CANCEL_INTERVAL", 0.01)
     bench = Bench(kratos)
     lost = 0
 
@@ -277,9 +277,9 @@ async def test_a_refused_cookie_goes_round_no_further(kratos: RawKratos) -> None
 
 
 _ONE_COUNT = rb"[0-9]\.[0-9]{1,12}\.[0-9a-f]{8}"
-_COUNT = re.compile(rb"ory_guard_bounces=%b(-%b){0,3}; Path=/; Max-Age=[0-9]{1,2}; " % (_ONE_COUNT, _ONE_COUNT))
+_COUNT = re.compile(rb"ory_guard_redirects=%b(-%b){0,3}; Path=/; Max-Age=[0-9]{1,2}; " % (_ONE_COUNT, _ONE_COUNT))
 _pieces = st.one_of(
-    st.sampled_from([b"ory_guard_bounces=", b".", b";", b"1", b"9" * 30, b"-1", b"=", b" ", b"\r\n", b"\xb2"]),
+    st.sampled_from([b"ory_guard_redirects=", b".", b";", b"1", b"9" * 30, b"-1", b"=", b" ", b"\r\n", b"\xb2"]),
     st.sampled_from([b"-", b"1.1799999990.0123abcd", b"9.1799999990.aaaaaaaa-", b"0.1.\nbcdefgh"]),
     st.binary(max_size=6),
 )
@@ -302,7 +302,7 @@ def test_a_forged_count_does_no_harm(cookie: bytes, tried: Counter[str]) -> None
     async def endpoint(scope: Any, _receive: Any, _send: Any) -> None:
         await guard.require(scope)
 
-    request = navigation((b"cookie", cookie), (b"cookie", b"ory_guard_bounces=" + cookie))
+    request = navigation((b"cookie", cookie), (b"cookie", b"ory_guard_redirects=" + cookie))
     reply = asyncio.run(call(OrySessionMiddleware(endpoint, guard=guard), request))
     assert reply.status in (303, 401)
     assert all(_COUNT.match(value) for value in reply.all(b"set-cookie"))

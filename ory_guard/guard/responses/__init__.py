@@ -1,1 +1,1 @@
-"""Refusals as HTTP responses: status, headers, JSON, redirects and pages."""
+"""Refusals as HTTP responses: status, headers, JSON, redirects and error pages."""

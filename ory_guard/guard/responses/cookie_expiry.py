@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 __all__ = ["expired_cookies"]
 
-_LONGEST_NAME: Final = 256  # the client chooses the names that a wildcard in `cookie_names` matches
+_MAX_NAME_LENGTH: Final = 256  # the client chooses the name of a cookie that a wildcard in `cookie_names` matches
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 # Labels under which country registries delegate (example.co.uk). Browsers know all public suffixes and ignore a
 # `Set-Cookie` for one (RFC 6265, section 5.3), so this list only saves headers.
@@ -26,7 +26,7 @@ def expired_cookies(names: Iterable[bytes], app_url: str) -> tuple[str, ...]:
     url = urlsplit(app_url)
     domains = _domains(url.hostname or "")
     values: list[str] = []
-    for name in dict.fromkeys(one.decode("ascii") for one in names if len(one) <= _LONGEST_NAME):
+    for name in dict.fromkeys(name.decode("ascii") for name in names if len(name) <= _MAX_NAME_LENGTH):
         prefix = name.lower()
         secure = url.scheme == "https" or prefix.startswith(("__host-", "__secure-", "__http-"))
         end = ("; Secure" if secure else "") + "; HttpOnly; SameSite=Lax"

@@ -1,4 +1,4 @@
-"""The few pages that a person sees where no redirect helps; each stands for itself, without scripts."""
+"""HTML pages for refusals that a redirect does not resolve; they contain no scripts and load nothing."""
 
 from html import escape
 from string import Template
@@ -30,51 +30,55 @@ h1 { font-size: 1.4rem }
 <main>
 <h1>$title</h1>
 <p>$reason</p>
-$more<p><a href="$link">$invitation</a></p>
+$details<p><a href="$link">$link_text</a></p>
 </main>
 </body>
 </html>
 """)
 
 _CONDITIONS: Final = {
-    "aal": "the assurance level of the sign-in",
-    "max_age": "how long ago you signed in",
-    "authentication_methods": "the method you signed in with",
+    "aal": "the assurance level of your login",
+    "max_age": "a recent login",
+    "authentication_methods": "an accepted login method",
     "verified": "a verified address",
     "organization": "membership in an organization",
-    "credential": "the session cookie or token of the request",
+    "credential": "a valid session cookie or session token",
     "when": "a condition of this application",
 }
 
 
 def refusal_page(refusal: Refusal, settings: GuardSettings) -> bytes:
-    """Return the page for a refusal that signing in does not cure; only fixed sentences, no values."""
+    """Return the page for a refusal that a login does not resolve; it contains fixed sentences and no values."""
     if isinstance(refusal, SessionCheckUnavailable):
-        title = "Please try again in a moment"
+        title = "Temporarily unavailable"
     elif isinstance(refusal, CsrfViolation):
-        title = "This request came from another site"
+        title = "Cross-site request blocked"
     else:
-        title = "You may not open this page"
-    missing = [_CONDITIONS.get(failure["id"], _CONDITIONS["when"]) for failure in refusal.failures]
-    items = "".join(f"<li>{escape(condition)}</li>" for condition in missing)
-    more = f"<p>What does not fit:</p>\n<ul>{items}</ul>\n" if items else ""
-    return _page(title, refusal.reason, more, settings.app_url or "/", "Go to the start page")
+        title = "Access denied"
+    conditions = [_CONDITIONS.get(failure["id"], _CONDITIONS["when"]) for failure in refusal.failures]
+    items = "".join(f"<li>{escape(condition)}</li>" for condition in conditions)
+    details = f"<p>Requirements not met:</p>\n<ul>{items}</ul>\n" if items else ""
+    return _page(title, refusal.reason, details, settings.app_url or "/", "Go to the home page")
 
 
-def redirect_loop_page(location: str, settings: GuardSettings) -> bytes:
-    """Return the page that ends a redirect loop, with the way on for who wants to try again."""
+def redirect_loop_page(login_url: str, settings: GuardSettings) -> bytes:
+    """Return the page that ends a redirect loop, with a link to log in again."""
     home = escape(settings.app_url or "/", quote=True)
     reason = (
-        "You were sent to sign in several times for the same page, and came back without what it asks for. "
-        "Perhaps your browser keeps no cookies for this site, or the application and its sign-in service are set "
-        "up for different addresses."
+        "You were redirected to log in several times but still don't have access to this page. Your browser may be "
+        "blocking cookies for this site, or the application and its login service may be configured with different "
+        "addresses."
     )
-    more = f'<p><a href="{home}">Go to the start page</a></p>\n'
-    return _page("Signing in goes round in circles", reason, more, location, "Try to sign in again")
+    details = f'<p><a href="{home}">Go to the home page</a></p>\n'
+    return _page("Login redirect loop", reason, details, login_url, "Log in again")
 
 
-def _page(title: str, reason: str, more: str, link: str, invitation: str) -> bytes:
+def _page(title: str, reason: str, details: str, link: str, link_text: str) -> bytes:
     page = _PAGE.substitute(
-        title=escape(title), reason=escape(reason), more=more, link=escape(link, quote=True), invitation=invitation
+        title=escape(title),
+        reason=escape(reason),
+        details=details,
+        link=escape(link, quote=True),
+        link_text=link_text,
     )
     return page.encode()

@@ -68,7 +68,7 @@ def refusal_response(refusal: Refusal, scope: Mapping[str, Any], context: AuthCo
     target = _redirect_target(refusal, settings, return_to)
     headers = [(b"cache-control", b"no-store")]
     if isinstance(refusal, SessionCheckUnavailable):
-        headers.append((b"retry-after", str(refusal.retry_after or 1).encode()))
+        headers.append((b"retry-after", str(refusal.retry_after).encode()))
     if is_page and target is not None:
         counter = record_redirect(scope, settings, return_to, context.guard.clock.time())
         if counter is not None:
