@@ -5,6 +5,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from support.stub_kratos import session_body
@@ -29,6 +30,7 @@ class SocketKratos:
 
     Attributes:
         url: Where it listens.
+        port: The TCP port.
         heads: The head of every request, to the byte.
         connections: How many were opened.
         open: How many are open now.
@@ -36,6 +38,7 @@ class SocketKratos:
 
     def __init__(self, *replies: bytes | Reply) -> None:
         self.url = ""
+        self.port = 0
         self.heads: list[bytes] = []
         self.connections = 0
         self.open = 0
@@ -62,8 +65,10 @@ class SocketKratos:
 
 
 @asynccontextmanager
-async def listening(*replies: bytes | Reply, tls: ssl.SSLContext | None = None) -> AsyncIterator[SocketKratos]:
-    """Run such a Kratos on 127.0.0.1 for a block."""
+async def listening(
+    *replies: bytes | Reply, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", path: Path | None = None
+) -> AsyncIterator[SocketKratos]:
+    """Run such a Kratos for a block, on a TCP port of the host or on a Unix socket."""
     kratos = SocketKratos(*replies)
     tasks: set[asyncio.Task[None]] = set()
 
@@ -78,8 +83,12 @@ async def listening(*replies: bytes | Reply, tls: ssl.SSLContext | None = None) 
         finally:
             tasks.discard(task)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-    kratos.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    if path is not None:
+        server = await asyncio.start_unix_server(serve, path, ssl=tls)
+    else:
+        server = await asyncio.start_server(serve, host, 0, ssl=tls)
+        kratos.port = server.sockets[0].getsockname()[1]
+    kratos.url = f"{'http' if tls is None else 'https'}://{host}:{kratos.port}"
     try:
         yield kratos
     finally:

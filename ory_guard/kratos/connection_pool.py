@@ -1,0 +1,291 @@
+"""A connection pool for GET requests to one origin, without a task for each request.
+
+A request is an `Exchange`: the callbacks of the event loop lead from the first byte sent to the last byte read, so
+the cancellation of a waiting task cannot reach it. Connections and timers are created in an empty
+`contextvars.Context`, because the callbacks of a connection run in the context that opened it, for all users.
+"""
+
+import asyncio
+import select
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context
+from typing import Final, cast
+
+from ory_guard.kratos.http import HTTPResponse, PoolTimeout
+from ory_guard.kratos.origin import Origin
+from ory_guard.kratos.response_parser import ResponseParser
+
+__all__ = ["ConnectionPool", "Exchange"]
+
+# Below the 60 seconds after which common load balancers drop an idle connection, with or without a word.
+_MAX_IDLE_SECONDS: Final = 15.0
+
+Result = HTTPResponse | Exception
+OnResult = Callable[[Result], None]
+
+_new_poll: Final = getattr(select, "poll", None)  # not on Windows
+
+
+class Exchange:
+    """A request and its result.
+
+    Args:
+        request: The bytes of the request.
+        on_result: Called exactly once, with the response or the error. It must not raise.
+    """
+
+    __slots__ = ("_on_result", "connection", "is_retry", "request", "timer")
+
+    def __init__(self, request: bytes, on_result: OnResult) -> None:
+        self.request = request
+        self._on_result: OnResult | None = on_result
+        self.connection: _Connection | None = None
+        self.is_retry = False
+        self.timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the result was delivered."""
+        return self._on_result is None
+
+    def finish(self, result: Result) -> None:
+        """Deliver the result, unless another one was delivered."""
+        on_result, self._on_result = self._on_result, None
+        if on_result is None:
+            return
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        self.connection = None
+        self.request = b""
+        on_result(result)
+
+
+class ConnectionPool:
+    """Send GET requests over at most `max_connections` connections of the running event loop.
+
+    Args:
+        origin: The server.
+        timeout: Seconds for one exchange: waiting for a connection, connecting, sending and reading.
+        max_connections: The largest number of open connections.
+        max_response_bytes: The largest body, in bytes.
+        keep_alive: Whether connections are reused.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        timeout: float,
+        max_connections: int,
+        max_response_bytes: int,
+        keep_alive: bool = True,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._origin = origin
+        self._timeout = timeout
+        self._max_connections = max_connections
+        self.max_response_bytes: Final = max_response_bytes
+        self.keep_alive: Final = keep_alive
+        self._idle: dict[_Connection, float] = {}  # when each became idle; the last one is used first
+        self._open: set[_Connection] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._queue: deque[Exchange] = deque()
+        self._is_closed = False
+        self._emptied: asyncio.Future[None] | None = None
+
+    def send(self, request: bytes, on_result: OnResult) -> Exchange:
+        """Start an exchange and return it; `on_result` is called later, by the event loop.
+
+        The result is the response, or `TimeoutError` after `timeout` seconds, `PoolTimeout` if no connection was
+        available until then, `InvalidResponse` (`ResponseTooLarge` among them) or the `OSError` of the connection.
+        """
+        exchange = Exchange(request, on_result)
+        Context().run(self._start, exchange)
+        return exchange
+
+    def _start(self, exchange: Exchange) -> None:
+        if self._is_closed:
+            self._loop.call_soon(exchange.finish, _pool_closed())
+            return
+        exchange.timer = self._loop.call_later(self._timeout, self._expire, exchange)
+        connection = self._take_idle()
+        if connection is not None:
+            connection.send(exchange)
+        else:
+            self._queue.append(exchange)
+            self._connect_if_needed()
+
+    def _take_idle(self) -> "_Connection | None":
+        while self._idle:
+            connection, idle_since = self._idle.popitem()
+            if self._loop.time() - idle_since < _MAX_IDLE_SECONDS and connection.is_reusable():
+                return connection
+            connection.abort()
+        return None
+
+    def _connect_if_needed(self) -> None:
+        if self._is_closed or len(self._connecting) >= len(self._queue):
+            return
+        if len(self._open) + len(self._connecting) < self._max_connections:
+            # Not by a task factory of the application: it could run the task at once, or in another context.
+            task = asyncio.Task(self._connect(), loop=self._loop, context=Context())
+            self._connecting.add(task)
+            task.add_done_callback(self._on_connected, context=Context())
+
+    async def _connect(self) -> None:
+        async with asyncio.timeout(self._timeout):
+            connection = await self._origin.connect(lambda: _Connection(self))
+        if connection.is_closing():
+            raise _connection_lost()
+        self.on_open(connection)
+
+    def _on_connected(self, task: asyncio.Task[None]) -> None:
+        self._connecting.discard(task)
+        error = None if task.cancelled() else task.exception()
+        exchange = None if error is None else self._next_in_queue()
+        self._connect_if_needed()
+        if exchange is not None:
+            exchange.finish(error if isinstance(error, Exception) else _connection_lost())
+
+    def _next_in_queue(self) -> Exchange | None:
+        while self._queue:
+            exchange = self._queue.popleft()
+            if not exchange.is_done:
+                return exchange
+        return None
+
+    def _expire(self, exchange: Exchange) -> None:
+        connection = exchange.connection
+        is_waiting = connection is None and not self._connecting
+        exchange.finish(PoolTimeout() if is_waiting else TimeoutError())
+        if connection is not None:
+            connection.abort()
+
+    def on_open(self, connection: "_Connection") -> None:
+        """Use a new connection, or one whose exchange is complete."""
+        self._open.add(connection)
+        if self._is_closed:
+            connection.abort()
+        elif (exchange := self._next_in_queue()) is not None:
+            connection.send(exchange)
+        else:
+            self._idle[connection] = self._loop.time()
+
+    def on_lost(self, connection: "_Connection", exchange: Exchange | None, error: Exception | None) -> None:
+        """Remove a closed connection; send its request again if the server had closed the idle connection."""
+        self._open.discard(connection)
+        self._idle.pop(connection, None)
+        retry = False
+        if exchange is not None and not exchange.is_done:
+            # A GET request may be sent again if there was no response (RFC 9110, section 9.2.2).
+            retry = connection.is_stale and not exchange.is_retry and not self._is_closed
+            if retry:
+                exchange.is_retry, exchange.connection = True, None
+                self._queue.appendleft(exchange)
+        self._connect_if_needed()
+        if exchange is not None and not retry:
+            exchange.finish(error or _connection_lost())
+        if self._emptied is not None and not self._open and not self._emptied.done():
+            self._emptied.set_result(None)
+
+    async def aclose(self) -> None:
+        """Close all connections. Exchanges in progress end with an error."""
+        Context().run(self._close)
+        await asyncio.gather(*self._connecting, return_exceptions=True)
+        if self._open:
+            self._emptied = self._loop.create_future()
+            await self._emptied
+
+    def _close(self) -> None:
+        self._is_closed = True
+        for task in self._connecting:
+            task.cancel()
+        for connection in self._open:
+            connection.abort()
+        while (exchange := self._next_in_queue()) is not None:
+            exchange.finish(_pool_closed())
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+        self._transport: asyncio.Transport
+        self._poll = None if _new_poll is None else _new_poll()
+        self._exchange: Exchange | None = None
+        self._parser = ResponseParser(0)
+        self._responses = 0
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the connection was reused, and no byte of the last response arrived."""
+        return self._responses > 0 and not self._parser.started
+
+    def is_reusable(self) -> bool:
+        """Return whether the idle connection is open, without bytes or an end that the event loop has not read."""
+        return not self.is_closing() and not (self._poll is not None and self._poll.poll(0))
+
+    def is_closing(self) -> bool:
+        """Return whether the connection is closed, or about to be."""
+        return self._transport.is_closing()
+
+    def send(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        exchange.connection = self
+        self._parser = ResponseParser(self._pool.max_response_bytes)
+        self._transport.write(exchange.request)
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # the class is another one in uvloop
+        if self._poll is not None:
+            self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None or exchange.is_done:
+            self.abort()  # no request is waiting for these bytes
+            return
+        try:
+            response = self._parser.feed(data)
+        except Exception as error:  # noqa: BLE001 - after any failure of the parser, the end of the response is unknown
+            self._exchange = None
+            self.abort()
+            exchange.finish(error)
+            return
+        if response is not None:
+            self._complete(exchange, response)
+
+    def eof_received(self) -> None:
+        exchange = self._exchange
+        if exchange is not None and (response := self._parser.feed_eof()) is not None:
+            self._complete(exchange, response)
+
+    def _complete(self, exchange: Exchange, response: HTTPResponse) -> None:
+        self._exchange = None
+        self._responses += 1
+        if self._is_clean():
+            self._pool.on_open(self)
+        else:
+            self.abort()
+        exchange.finish(response)
+
+    def _is_clean(self) -> bool:
+        if self._transport.is_closing() or self._transport.get_write_buffer_size() > 0:
+            return False
+        return self._pool.keep_alive and self._parser.keep_alive
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        exchange, self._exchange = self._exchange, None
+        self._pool.on_lost(self, exchange, exc)
+
+
+def _connection_lost() -> ConnectionError:
+    return ConnectionError("the connection was closed before the response was complete")
+
+
+def _pool_closed() -> ConnectionError:
+    return ConnectionError("the connection pool was closed")

@@ -1,0 +1,116 @@
+"""Open a connection to a server: DNS, several addresses, TLS, Unix sockets."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Coroutine
+from itertools import zip_longest
+from typing import Any, Final, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+__all__ = ["Origin"]
+
+_ATTEMPT_DELAY: Final = 0.25  # seconds; RFC 8305, section 5
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+ProtocolT = TypeVar("ProtocolT", bound=asyncio.Protocol)
+Connection = tuple[asyncio.Transport, ProtocolT]
+
+
+class Origin(NamedTuple):
+    """The address of a server.
+
+    Attributes:
+        host: A host name, or an IP address without brackets.
+        port: The TCP port.
+        tls: The TLS context for https, or None for http.
+        unix_socket: The path of a Unix socket to use instead of host and port.
+    """
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+    unix_socket: str | None = None
+
+    @classmethod
+    def from_url(cls, url: str, tls: ssl.SSLContext | None) -> "Origin":
+        """Return the origin of an absolute http(s) URL; `tls` is used for https only."""
+        parts = urlsplit(url)
+        is_secure = parts.scheme == "https"
+        return cls(parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme], tls if is_secure else None)
+
+    async def connect(self, protocol: Callable[[], ProtocolT]) -> ProtocolT:
+        """Return a new protocol that is connected to the server.
+
+        Raises:
+            OSError: If no address of the server accepts the connection, or if TLS fails.
+        """
+        loop = asyncio.get_running_loop()
+        tls, server_hostname = self.tls, None if self.tls is None else self.host
+        if self.unix_socket is not None:
+            _, connected = await loop.create_unix_connection(
+                protocol, self.unix_socket, ssl=tls, server_hostname=server_hostname
+            )
+            return connected
+
+        # Not over a socket that is already connected: uvloop closes its descriptor twice if the task is canceled.
+        _, connected = await _try_in_turn(
+            lambda address: loop.create_connection(
+                protocol, address, self.port, ssl=tls, server_hostname=server_hostname
+            ),
+            await _resolve(self.host, self.port),
+        )
+        return connected
+
+
+async def _resolve(host: str, port: int) -> list[str]:
+    """Return the addresses of a host, with the address families in turn (RFC 8305, section 4)."""
+    try:  # an IP address needs no thread
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        loop = asyncio.get_running_loop()
+        addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    by_family: dict[int, list[str]] = {}
+    for family, _, _, _, address in addresses:
+        by_family.setdefault(family, []).append(str(address[0]))
+    return [address for turn in zip_longest(*by_family.values()) for address in turn if address is not None]
+
+
+async def _try_in_turn(
+    connect_to: Callable[[str], Coroutine[Any, Any, Connection[ProtocolT]]], addresses: list[str]
+) -> Connection[ProtocolT]:
+    """Return a connection to the first address that accepts; each one has a head start over the next (RFC 8305).
+
+    `loop.create_connection(happy_eyeballs_delay=…)` does the same, but uvloop does not have it.
+    """
+    attempts: list[asyncio.Task[Connection[ProtocolT]]] = []
+    winner = None
+    error: BaseException = OSError("the host has no address")
+    remaining = iter(addresses)
+    try:
+        while True:
+            address = next(remaining, None)
+            if address is not None:
+                attempts.append(asyncio.create_task(connect_to(address)))
+            running = [attempt for attempt in attempts if not attempt.done()]
+            if not running:
+                raise error
+            timeout = None if address is None else _ATTEMPT_DELAY
+            await asyncio.wait(running, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            for attempt in running:
+                if attempt.done():
+                    failure = attempt.exception()
+                    if failure is None:
+                        winner = attempt
+                        return attempt.result()
+                    error = failure
+    finally:
+        await _discard([attempt for attempt in attempts if attempt is not winner])
+
+
+async def _discard(attempts: list[asyncio.Task[Connection[ProtocolT]]]) -> None:
+    for attempt in attempts:
+        attempt.cancel()
+    for result in await asyncio.gather(*attempts, return_exceptions=True):
+        if isinstance(result, tuple):  # connected before the cancellation
+            result[0].abort()

@@ -1,0 +1,46 @@
+"""Calls of the connection pool, for its tests."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from support.socket_kratos import SocketKratos
+
+from ory_guard.kratos.connection_pool import ConnectionPool
+from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.origin import Origin
+
+__all__ = ["REQUEST", "open_pool", "result_of", "send", "until"]
+
+REQUEST = b"GET /sessions/whoami HTTP/1.1\r\nHost: kratos\r\nX-Session-Token: ory_st_canary\r\n\r\n"
+
+
+@asynccontextmanager
+async def open_pool(kratos: SocketKratos | Origin, **options: Any) -> AsyncIterator[ConnectionPool]:
+    """Open a pool for a block."""
+    origin = kratos if isinstance(kratos, Origin) else Origin.from_url(kratos.url, None)
+    pool = ConnectionPool(origin, **{"timeout": 30.0, "max_connections": 8, "max_response_bytes": 4_096, **options})
+    try:
+        yield pool
+    finally:
+        await pool.aclose()
+
+
+def send(pool: ConnectionPool, request: bytes = REQUEST) -> asyncio.Future[HTTPResponse | Exception]:
+    """Send a request; the future gets the response or the error."""
+    future: asyncio.Future[HTTPResponse | Exception] = asyncio.get_running_loop().create_future()
+    pool.send(request, future.set_result)
+    return future
+
+
+async def result_of(pool: ConnectionPool, request: bytes = REQUEST) -> int | str:
+    """Return the status of the response, or the name of the error."""
+    result = await send(pool, request)
+    return type(result).__name__ if isinstance(result, Exception) else result.status
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the event loop run until the condition is true."""
+    while not condition():  # noqa: ASYNC110 - sockets have no event for this
+        await asyncio.sleep(0)

@@ -1,0 +1,397 @@
+"""The connection pool: which connection carries a request, how long, and what closes it; over real sockets."""
+
+import asyncio
+import gc
+import logging
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from contextvars import ContextVar
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pool_calls import REQUEST, open_pool, result_of, send, until
+from support.socket_kratos import SESSION, SocketKratos, break_off, drip, flood, hang_up, http, listening, silence
+
+from ory_guard.kratos import connection_pool
+from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.origin import Origin
+
+pytestmark = pytest.mark.anyio
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+EMPTY = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """Run each test on both event loops: servers commonly use uvloop."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
+def then_close(response: bytes) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:
+    """Return a reply after which the server closes the connection."""
+
+    async def reply(writer: asyncio.StreamWriter) -> None:
+        writer.write(response)
+        writer.close()
+
+    return reply
+
+
+@pytest.mark.parametrize(
+    ("reply", "connections"),
+    [
+        (SESSION, 1),
+        (CHUNKED, 1),
+        (EMPTY, 1),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + SESSION, 1),
+        (http(401, {}, "Connection: keep-alive"), 1),
+        (http(401, {}, "Connection: close"), 3),
+        (SESSION.replace(b"HTTP/1.1", b"HTTP/1.0"), 3),
+        (SESSION + b"HTTP/1.1 200 OK\r\n", 3),
+        (then_close(SESSION), 3),
+        (then_close(b"HTTP/1.1 200 OK\r\n\r\n{}"), 3),
+    ],
+)
+async def test_reuses_a_connection_if_the_response_permits_it(reply: Any, connections: int) -> None:
+    async with listening(reply) as kratos, open_pool(kratos) as pool:
+        results = [await result_of(pool) for _ in range(3)]
+
+        assert set(results) <= {200, 204, 401}
+        assert kratos.connections == connections
+        assert kratos.heads == [REQUEST] * 3
+
+
+async def test_opens_no_more_connections_than_allowed() -> None:
+    async with listening(SESSION) as kratos, open_pool(kratos, max_connections=4) as pool:
+        assert await asyncio.gather(*(result_of(pool) for _ in range(100))) == [200] * 100
+
+        assert kratos.connections == 4
+
+
+async def test_uses_the_last_connection_first() -> None:
+    """Connections that a smaller load does not need become idle, and are closed."""
+    async with listening(SESSION) as kratos, open_pool(kratos) as pool:
+        await asyncio.gather(*(result_of(pool) for _ in range(5)))
+        order = list(pool._idle)
+
+        await result_of(pool)
+
+        assert list(pool._idle) == order
+
+
+async def test_keeps_no_connection_if_keep_alive_is_off() -> None:
+    async with listening(SESSION) as kratos, open_pool(kratos, keep_alive=False, max_connections=1) as pool:
+        assert await asyncio.gather(*(result_of(pool) for _ in range(2))) == [200, 200]
+
+        assert kratos.connections == 2
+
+
+async def test_does_not_use_a_connection_that_was_idle_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load balancers drop idle connections without notice."""
+    monkeypatch.setattr(connection_pool, "_MAX_IDLE_SECONDS", 0.0)
+    async with listening(SESSION) as kratos, open_pool(kratos) as pool:
+        await result_of(pool)
+
+        assert await result_of(pool) == 200
+        assert kratos.connections == 2
+
+
+async def test_needs_no_task_for_a_request() -> None:
+    async with listening(SESSION) as kratos, open_pool(kratos) as pool:
+        await result_of(pool)
+        tasks = asyncio.all_tasks()
+
+        response = send(pool)
+
+        assert asyncio.all_tasks() == tasks
+        assert isinstance(await response, HTTPResponse)
+
+
+@pytest.mark.parametrize("reply", [silence, drip], ids=["silent", "byte by byte"])
+async def test_the_timeout_covers_the_whole_exchange(reply: Any) -> None:
+    async with listening(reply, SESSION) as kratos, open_pool(kratos, timeout=0.05) as pool:
+        assert await result_of(pool) == "TimeoutError"
+
+        await until(lambda: not pool._open)
+        pool._timeout = 30.0
+        assert await result_of(pool) == 200
+        assert kratos.connections == 2
+
+
+async def test_reports_that_no_connection_was_available() -> None:
+    async with listening(silence) as kratos, open_pool(kratos, max_connections=1) as pool:
+        first = send(pool)
+        await until(lambda: len(kratos.heads) == 1)
+        pool._timeout = 0.01
+
+        assert await result_of(pool) == "PoolTimeout"
+
+        assert not first.done()
+
+
+async def test_an_expired_request_is_not_sent_later() -> None:
+    async with listening(silence, SESSION) as kratos, open_pool(kratos, max_connections=1, timeout=0.05) as pool:
+        await asyncio.gather(*(result_of(pool) for _ in range(3)))
+        pool._timeout = 30.0
+
+        assert await result_of(pool) == 200
+        assert len(kratos.heads) == 2
+
+
+@pytest.mark.parametrize("reply", [hang_up, break_off], ids=["without a response", "in the middle"])
+async def test_does_not_retry_on_a_new_connection(reply: Any) -> None:
+    async with listening(reply) as kratos, open_pool(kratos) as pool:
+        assert await result_of(pool) == "ConnectionError"
+
+        assert len(kratos.heads) == 1
+
+
+@pytest.mark.parametrize(
+    ("replies", "result", "requests"),
+    [
+        ([SESSION, hang_up, SESSION], 200, 3),
+        ([SESSION, hang_up, hang_up], "ConnectionError", 3),
+        ([SESSION, break_off, SESSION], "ConnectionError", 2),
+        ([SESSION, then_close(b"H"), SESSION], "ConnectionError", 2),
+    ],
+)
+async def test_retries_once_if_a_reused_connection_had_no_response(
+    replies: list[Any], result: int | str, requests: int
+) -> None:
+    async with listening(*replies) as kratos, open_pool(kratos) as pool:
+        await result_of(pool)
+
+        assert await result_of(pool) == result
+        assert len(kratos.heads) == requests
+
+
+async def test_replaces_all_connections_that_the_server_closed() -> None:
+    """As after a restart of Kratos: none of the requests fails."""
+    restarted: list[asyncio.StreamWriter] = []
+
+    async def reply(writer: asyncio.StreamWriter) -> None:
+        if writer in restarted[:3]:
+            writer.close()
+        else:
+            restarted.append(writer)
+            writer.write(SESSION)
+
+    async with listening(reply) as kratos, open_pool(kratos, max_connections=3) as pool:
+        await asyncio.gather(*(result_of(pool) for _ in range(3)))
+
+        assert await asyncio.gather(*(result_of(pool) for _ in range(9))) == [200] * 9
+        assert kratos.connections == 6
+
+
+@contextmanager
+def raw_listener() -> Iterator[tuple[socket.socket, Origin]]:
+    """Return a listening socket, whose connections the test reads and writes itself."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        yield listener, Origin("127.0.0.1", listener.getsockname()[1])
+
+
+@asynccontextmanager
+async def accepted(listener: socket.socket) -> AsyncIterator[socket.socket]:
+    """Return the server's side of the next connection, after the first bytes of a request."""
+    loop = asyncio.get_running_loop()
+    server, _ = await loop.sock_accept(listener)
+    with closing(server):
+        await loop.sock_recv(server, 1_024)
+        yield server
+
+
+@pytest.mark.parametrize("is_read", [True, False], ids=["read by the event loop", "not yet read"])
+async def test_bytes_that_no_request_waits_for_close_an_idle_connection(*, is_read: bool) -> None:
+    """Even at the moment of the next request: it would get a response that belongs to another user."""
+    with raw_listener() as (listener, origin):
+        async with open_pool(origin) as pool:
+            first = send(pool)
+            async with accepted(listener) as server:
+                server.send(SESSION)
+                assert isinstance(await first, HTTPResponse)
+                (connection,) = pool._idle
+                server.send(http(200, b"OTHER"))
+                if is_read:
+                    await until(lambda: connection not in pool._open)
+
+                second = send(pool)
+                async with accepted(listener) as other_server:
+                    other_server.send(http(200, b"SECOND"))
+                    result = await second
+
+    assert isinstance(result, HTTPResponse)
+    assert result.body == b"SECOND"
+
+
+async def test_a_response_before_the_end_of_the_request_closes_the_connection() -> None:
+    """The rest of the request would be read as the beginning of the next one."""
+    with raw_listener() as (listener, origin):
+        async with open_pool(origin) as pool:
+            response = send(pool, REQUEST + b"x" * 30_000_000)
+            async with accepted(listener) as server:
+                server.send(SESSION)
+
+                assert isinstance(await response, HTTPResponse)
+
+                await until(lambda: not pool._open)
+
+
+async def test_a_connection_that_closes_at_once_is_an_error() -> None:
+    async def connect(_protocol: Callable[[], Any]) -> Any:
+        connection = connection_pool._Connection(pool)
+        connection._transport = SimpleNamespace(is_closing=lambda: True)  # type: ignore[assignment]
+        return connection
+
+    async with open_pool(Origin("kratos.invalid", 80)) as pool:
+        pool._origin = SimpleNamespace(connect=connect)  # type: ignore[assignment]
+
+        assert await result_of(pool) == "ConnectionError"
+
+
+async def test_uses_idle_connections_where_the_system_has_no_poll(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_pool, "_new_poll", None)
+    async with listening(SESSION) as kratos, open_pool(kratos) as pool:
+        assert [await result_of(pool), await result_of(pool)] == [200, 200]
+
+        assert kratos.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "result"),
+    [
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "InvalidResponse"),
+        (b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", "InvalidResponse"),
+        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 10_000, "InvalidResponse"),
+        (http(200, b"x" * 4_097), "ResponseTooLarge"),
+        (flood, "ResponseTooLarge"),
+        (then_close(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 4_097), "ResponseTooLarge"),
+        (then_close(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{"), "ConnectionError"),
+        (then_close(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"), "ConnectionError"),
+        (then_close(b"HTTP/1.1 200 OK\r\n"), "ConnectionError"),
+    ],
+)
+async def test_a_response_without_a_valid_end_is_an_error_and_closes_the_connection(
+    reply: Any, result: str
+) -> None:
+    async with listening(reply, SESSION) as kratos, open_pool(kratos) as pool:
+        assert await result_of(pool) == result
+
+        assert await result_of(pool) == 200
+        assert kratos.connections == 2
+
+
+async def test_each_request_fails_if_the_connection_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with open_pool(Origin("127.0.0.1", port), max_connections=2) as pool:
+        results = await asyncio.gather(*(result_of(pool) for _ in range(5)))
+
+        assert results == ["ConnectionRefusedError"] * 5
+
+
+async def test_closing_ends_all_requests() -> None:
+    async with listening(silence) as kratos, open_pool(kratos, max_connections=2) as pool:
+        sent = [send(pool), send(pool)]
+        await until(lambda: len(kratos.heads) == 2)
+        waiting = send(pool)
+
+        await pool.aclose()
+
+        results = await asyncio.gather(*sent, waiting, send(pool))
+        assert [type(result) for result in results] == [ConnectionError] * 4
+        assert len(kratos.heads) == 2
+
+
+async def test_closing_does_not_retry() -> None:
+    async with listening(SESSION, silence) as kratos, open_pool(kratos) as pool:
+        await result_of(pool)
+        second = send(pool)
+        await until(lambda: len(kratos.heads) == 2)
+
+        await pool.aclose()
+
+        assert isinstance(await second, ConnectionError)
+
+
+async def test_closing_ends_requests_that_wait_for_a_new_connection() -> None:
+    async with listening(SESSION) as kratos, open_pool(kratos) as pool:
+        waiting = send(pool)
+
+        await pool.aclose()
+
+        assert isinstance(await waiting, ConnectionError)
+        assert kratos.heads == []
+
+
+async def test_closes_a_connection_that_opens_after_the_close() -> None:
+    async with listening(SESSION) as kratos, open_pool(kratos) as pool:
+        waiting = send(pool)
+        (connecting,) = pool._connecting
+        pool._connecting.clear()  # as if its cancellation came too late
+
+        await pool.aclose()
+        await connecting
+        await until(lambda: kratos.connections == 1 and kratos.open == 0 and not pool._open)
+
+        assert isinstance(await waiting, ConnectionError)
+        assert kratos.heads == []
+
+
+USER = ContextVar("user", default="nobody")
+
+
+@pytest.mark.parametrize("reply", [SESSION, silence, hang_up, flood])
+async def test_results_are_delivered_outside_of_the_context_of_any_request(reply: Any) -> None:
+    """A variable of one user's request must not be visible while another user's response is handled."""
+    seen: list[str] = []
+    async with listening(SESSION, reply) as kratos, open_pool(kratos, timeout=0.5, max_connections=1) as pool:
+        USER.set("the first user")
+        done = asyncio.Event()
+
+        def on_result(result: object) -> None:
+            seen.append(USER.get())
+            if len(seen) == 3:
+                done.set()
+
+        for _ in range(3):
+            pool.send(REQUEST, on_result)
+        await done.wait()
+        pool.send(REQUEST, on_result)
+        await pool.aclose()
+        pool.send(REQUEST, on_result)
+        await until(lambda: len(seen) == 5)
+
+    assert seen == ["nobody"] * 5
+
+
+@pytest.mark.parametrize("reply", [SESSION, silence, hang_up, flood, b"ory_st_canary", http(200, b"x" * 9_999)])
+async def test_no_log_contains_a_credential(caplog: pytest.LogCaptureFixture, reply: Any) -> None:
+    """Not even in the debug mode of asyncio, which logs slow callbacks with their arguments."""
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0.0
+    try:
+        with caplog.at_level(logging.DEBUG):
+            async with listening(SESSION, reply) as kratos, open_pool(kratos, timeout=0.2) as pool:
+                await asyncio.gather(result_of(pool), result_of(pool))
+                await result_of(pool)
+    finally:
+        loop.set_debug(False)
+
+    assert "ory_st_canary" not in caplog.text
+    assert "=anew" not in caplog.text
+
+
+async def test_a_request_leaves_nothing_for_the_garbage_collector() -> None:
+    async with listening(SESSION) as kratos, open_pool(kratos) as pool:
+        await result_of(pool)
+        gc.collect()
+
+        await result_of(pool)
+
+        assert gc.collect() == 0
+        assert isinstance(kratos, SocketKratos)

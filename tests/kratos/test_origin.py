@@ -1,0 +1,225 @@
+"""Opening connections: IPv6, several addresses, Unix sockets and TLS; over real sockets."""
+
+import asyncio
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pool_calls import open_pool, result_of, send, until
+from support.certificates import make_certificate
+from support.socket_kratos import SESSION, listening
+
+from ory_guard.kratos import origin as origin_module
+from ory_guard.kratos.origin import Origin
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """Run each test on both event loops: servers commonly use uvloop."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "is_secure"),
+    [
+        ("http://kratos", "kratos", 80, False),
+        ("http://kratos:4433/prefix", "kratos", 4433, False),
+        ("https://kratos", "kratos", 443, True),
+        ("https://[::1]:4433", "::1", 4433, True),
+    ],
+)
+def test_reads_the_origin_of_a_url(url: str, host: str, port: int, *, is_secure: bool) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    assert Origin.from_url(url, tls) == Origin(host, port, tls if is_secure else None)
+
+
+ASYNCIO_ONLY = pytest.mark.parametrize("anyio_backend", [("asyncio", {})])  # uvloop resolves names in C
+
+
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Let every host have these addresses, each in the family that its notation shows."""
+
+    async def getaddrinfo(_loop: Any, host: Any, port: Any, **options: Any) -> Any:
+        families = [socket.AF_INET6 if ":" in address else socket.AF_INET for address in addresses]
+        return [(family, 1, 6, "", (address, port)) for family, address in zip(families, addresses, strict=True)]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+
+
+async def test_connects_over_ipv6() -> None:
+    try:
+        async with listening(SESSION, host="::1") as kratos, open_pool(Origin("::1", kratos.port)) as pool:
+            assert await result_of(pool) == 200
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+
+
+async def test_connects_to_localhost() -> None:
+    """Its first address is often `::1`, on which the server does not listen."""
+    async with listening(SESSION) as kratos, open_pool(Origin("localhost", kratos.port)) as pool:
+        assert await result_of(pool) == 200
+
+
+class Transport(asyncio.Transport):
+    """A transport that records its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_aborted = False
+
+    def abort(self) -> None:
+        """End the connection."""
+        self.is_aborted = True
+
+
+class Attempts:
+    """Attempts to connect, whose results are given: an error, a transport, or None for an attempt without an end.
+
+    Attributes:
+        started: The addresses, in the order of the attempts.
+        canceled: The addresses whose attempts were canceled.
+    """
+
+    def __init__(self, results: dict[str, Transport | Exception | None]) -> None:
+        self.started: list[str] = []
+        self.canceled: list[str] = []
+        self._results = results
+
+    async def __call__(self, address: str) -> tuple[asyncio.Transport, asyncio.Protocol]:
+        """Connect to an address."""
+        self.started.append(address)
+        result = self._results[address]
+        if isinstance(result, Exception):
+            raise result
+        if result is None:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.canceled.append(address)
+                raise
+        assert result is not None
+        return result, asyncio.Protocol()
+
+
+REFUSED = ConnectionRefusedError("refused")
+
+
+@pytest.mark.parametrize(
+    ("refused", "silent", "started", "canceled"),
+    [("", "", "a", []), ("a", "", "ab", []), ("", "a", "ab", ["a"]), ("b", "a", "abc", ["a"])],
+)
+async def test_tries_the_addresses_in_turn(
+    monkeypatch: pytest.MonkeyPatch, refused: str, silent: str, started: str, canceled: list[str]
+) -> None:
+    monkeypatch.setattr(origin_module, "_ATTEMPT_DELAY", 0.001)
+    transports = {address: Transport() for address in "abc"}
+    attempts = Attempts({**transports, **dict.fromkeys(refused, REFUSED), **dict.fromkeys(silent)})
+
+    transport, _ = await origin_module._try_in_turn(attempts, list("abc"))
+
+    assert transport is transports[started[-1]]
+    assert attempts.started == list(started)
+    assert attempts.canceled == canceled
+    assert not any(each.is_aborted for each in transports.values())
+
+
+@pytest.mark.parametrize(("results", "error"), [({"a": OSError(), "b": REFUSED}, "refused"), ({}, "no address")])
+async def test_reports_the_last_failure_if_no_address_accepts(results: dict[str, Any], error: str) -> None:
+    with pytest.raises(OSError, match=error):
+        await origin_module._try_in_turn(Attempts(results), list(results))
+
+
+async def test_closes_a_second_connection_that_was_accepted_at_the_same_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(origin_module, "_ATTEMPT_DELAY", 0.001)
+    both, transports = asyncio.Event(), [Transport(), Transport()]
+
+    async def connect_to(address: str) -> tuple[asyncio.Transport, asyncio.Protocol]:
+        if address == "1":
+            both.set()
+        await both.wait()
+        return transports[int(address)], asyncio.Protocol()
+
+    transport, _ = await origin_module._try_in_turn(connect_to, ["0", "1"])
+
+    assert [each.is_aborted for each in transports] == [each is not transport for each in transports]
+
+
+async def test_a_cancellation_cancels_all_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(origin_module, "_ATTEMPT_DELAY", 0.001)
+    attempts = Attempts({"a": None, "b": None})
+    task = asyncio.create_task(origin_module._try_in_turn(attempts, ["a", "b"]))
+    await until(lambda: attempts.started == ["a", "b"])
+
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert sorted(attempts.canceled) == ["a", "b"]
+
+
+@ASYNCIO_ONLY
+@pytest.mark.parametrize("addresses", [["::1", "127.0.0.1"], ["127.0.0.1", "::1"], ["127.0.0.2", "127.0.0.1"]])
+async def test_connects_to_the_address_that_accepts(monkeypatch: pytest.MonkeyPatch, addresses: list[str]) -> None:
+    resolve_to(monkeypatch, *addresses)
+    async with listening(SESSION) as kratos, open_pool(Origin("kratos.invalid", kratos.port)) as pool:
+        assert await result_of(pool) == 200
+
+
+@ASYNCIO_ONLY
+async def test_takes_address_families_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve_to(monkeypatch, "::1", "::2", "127.0.0.1", "::3")
+
+    assert await origin_module._resolve("kratos.invalid", 1) == ["::1", "127.0.0.1", "::2", "::3"]
+
+
+async def test_a_cancellation_leaves_no_open_socket() -> None:
+    """The warning for a socket that is collected while open would fail this test."""
+    async with listening(SESSION) as kratos:
+        for turns in range(6):
+            async with open_pool(kratos) as pool:
+                sent = send(pool)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+            await sent
+
+
+async def test_connects_to_a_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "kratos.sock"
+    async with (
+        listening(SESSION, path=path),
+        open_pool(Origin("kratos", 80, unix_socket=str(path))) as pool,
+    ):
+        assert [await result_of(pool), await result_of(pool)] == [200, 200]
+
+
+async def test_verifies_the_certificate(tmp_path: Path) -> None:
+    server_context, ca_file = make_certificate(tmp_path)
+    tls = ssl.create_default_context(cafile=str(ca_file))
+    async with listening(SESSION, tls=server_context) as kratos:
+        async with open_pool(Origin("127.0.0.1", kratos.port, tls)) as pool:
+            assert [await result_of(pool) for _ in range(3)] == [200] * 3
+            assert kratos.connections == 1
+        heads = len(kratos.heads)
+        for host, context in (("127.0.0.1", ssl.create_default_context()), ("127.0.0.2", tls)):
+            async with open_pool(Origin(host, kratos.port, context)) as pool:
+                result = await result_of(pool)
+                assert result == ("SSLCertVerificationError" if host == "127.0.0.1" else "ConnectionRefusedError")
+        assert len(kratos.heads) == heads
+
+
+async def test_the_timeout_covers_the_tls_handshake(tmp_path: Path) -> None:
+    _, ca_file = make_certificate(tmp_path)
+    tls = ssl.create_default_context(cafile=str(ca_file))
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        origin = Origin("127.0.0.1", silent.getsockname()[1], tls)
+        async with open_pool(origin, timeout=0.05) as pool:
+            assert await result_of(pool) == "TimeoutError"
+            await until(lambda: not pool._connecting)
+    assert loop.is_running()
