@@ -128,7 +128,7 @@ def _time_over(question: Callable[[OryGuard, str], Awaitable[Any]]) -> Callable[
 
 
 async def _check(guard: OryGuard, token: str) -> Any:
-    return await guard._lookup.checks.ask(token.encode(), _credential(token))
+    return await guard.authentication.checker.check(token.encode(), _credential(token))
 
 
 async def _authenticate(guard: OryGuard, token: str) -> Any:

@@ -23,8 +23,9 @@ except ModuleNotFoundError as _error:
 
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.fastapi.openapi import OPTIONAL_SCHEME, SCHEME, add_security_to_schema
+from ory_guard.guard.context import AuthContext, require_auth_context
 from ory_guard.guard.declarations import Gate, MustBeCalled
-from ory_guard.guard.guard import OryGuard, get_guard
+from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.middleware import OrySessionMiddleware
 from ory_guard.guard.requirements import ANY_SESSION, AssuranceLevel, Condition, Requirement
 from ory_guard.models.session import Identity, Session
@@ -78,13 +79,14 @@ class _Dependency(Gate, SecurityBase):
             "dependencies=[Depends(require(...))]"
         )
 
-    def _scope_of(self, connection: HTTPConnection) -> MutableMapping[str, Any]:
+    def _resolve(self, connection: HTTPConnection) -> tuple[MutableMapping[str, Any], AuthContext]:
         if not isinstance(connection, HTTPConnection):
             raise ConfigurationError(
                 f"a gate was called with {connection!r} in place of a request: write Depends(require_session) or "
                 "Depends(require(...)), without another call"
             )
-        return connection.scope
+        scope = connection.scope
+        return scope, require_auth_context(scope)
 
 
 class SessionDependency(_Dependency):
@@ -112,8 +114,8 @@ class SessionDependency(_Dependency):
             Refusal: If there is no session, it does not meet the requirement, or it can't be checked.
             ConfigurationError: If the middleware is missing, or the argument is not a connection.
         """
-        scope = self._scope_of(connection)
-        return get_guard(scope).enforce(scope, self.requirement)
+        scope, context = self._resolve(connection)
+        return context.guard.enforcement.require(scope, context, self.requirement)
 
 
 class IdentityDependency(_Dependency):
@@ -136,11 +138,14 @@ class IdentityDependency(_Dependency):
             Refusal: If there is no session, or it can't be checked.
             ConfigurationError: If the middleware is missing, or the argument is not a connection.
         """
-        return _identity_in(self._scope_of(connection), self.requirement)
+        scope, context = self._resolve(connection)
+        return _require_identity(scope, context, self.requirement)
 
 
-async def _identity_in(scope: MutableMapping[str, Any], requirement: Requirement) -> Identity[Any]:
-    return (await get_guard(scope).enforce(scope, requirement)).identity
+async def _require_identity(
+    scope: MutableMapping[str, Any], context: AuthContext, requirement: Requirement
+) -> Identity[Any]:
+    return (await context.guard.enforcement.require(scope, context, requirement)).identity
 
 
 class OptionalSessionDependency(_Dependency):
@@ -156,8 +161,8 @@ class OptionalSessionDependency(_Dependency):
         Raises:
             ConfigurationError: If the middleware is missing, or the argument is not a connection.
         """
-        scope = self._scope_of(connection)
-        return get_guard(scope).enforce_optional(scope)
+        scope, context = self._resolve(connection)
+        return context.guard.enforcement.optional(scope, context)
 
 
 _require = lru_cache(maxsize=None)(SessionDependency)

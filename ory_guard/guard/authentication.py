@@ -1,6 +1,6 @@
-"""Who makes a request: its one credential, what is kept about that, and Kratos where nothing fresh is.
+"""Authentication of one request: credential, cache, then Kratos.
 
-Nothing in here raises what goes wrong: whatever breaks in a check is `Unavailable`, and lets nobody in.
+Errors never propagate: each failure becomes `Unavailable`, so that a bug fails closed.
 """
 
 import logging
@@ -26,36 +26,39 @@ from ory_guard.models.credential import Credential, CredentialKind, Header, Inva
 from ory_guard.models.outcomes import Anonymous, Authenticated, Outcome, Rejected, SessionAuth, Source, Unavailable
 from ory_guard.models.session import Session
 
-__all__ = ["ANONYMOUS", "Authenticator", "TellStats"]
+__all__ = ["ANONYMOUS", "Authenticator"]
 
 _log = logging.getLogger("ory_guard")
 
-TellStats = Callable[[], GuardStats]
-
 ANONYMOUS: Final = Anonymous()
-_NOBODY: Final = SessionAuth(ANONYMOUS)
-_new: Final = tuple.__new__  # without the function that a named tuple has of its own
+_ANONYMOUS_AUTH: Final = SessionAuth(ANONYMOUS)
+_new: Final = tuple.__new__  # half the time of the constructor of a named tuple
+_TOKEN_SCOPE: Final = {"type": "http", "method": "GET", "path": "", "headers": ()}
+"""The scope of a token that did not come in a header: a cross-site page can't send it."""
 
 
 class Authenticator:
-    """Looks sessions up for one guard.
+    """Authenticates requests for one guard.
 
     Args:
-        settings: Its settings.
+        settings: The settings of the guard.
         csrf: The CSRF policy of the guard.
         traits: The application's model of the traits, or None.
-        transport: The HTTP transport, or None for a pool of its own.
-        clock: Where the time comes from.
-        listeners: Who is told.
-        store: What processes share, or None.
-        tokens: What verifies JWTs, or None.
-        heard: Called after other processes revoked something.
+        transport: The HTTP transport, or None for a connection pool of the guard's own.
+        clock: The clocks.
+        listeners: The listeners of the guard.
+        store: The store that processes share, or None.
+        tokens: Verifies JWTs; None without it.
+        on_revocation: Called when another process has revoked sessions.
 
     Attributes:
-        key: Returns the cache key of a credential.
-        second: The second level, where there is a store.
-        hits: How many requests found a fresh answer.
-        misses: How many did not.
+        cache: The session cache of this process.
+        checker: Checks sessions that are not in the cache.
+        shared_cache: The cache that processes share, or None.
+        cache_key: Returns the cache key of a credential.
+        hits: The number of requests with a fresh cache entry.
+        misses: The number of requests without one.
+        override: The outcome of every request while `overriding()` is active.
     """
 
     def __init__(
@@ -69,21 +72,21 @@ class Authenticator:
         listeners: Listeners,
         store: SessionStore | None,
         tokens: TokenVerifierProtocol | None,
-        heard: Callable[[], None],
+        on_revocation: Callable[[], None],
     ) -> None:
         self._csrf = csrf
         self._monotonic = clock.monotonic
         self._listeners = listeners
-        self._exempt = frozenset(settings.exempt_paths)
-        self._reader = CredentialExtractor(settings)
+        self._exempt_paths = frozenset(settings.exempt_paths)
+        self._extractor = CredentialExtractor(settings)
         keys = (secrets.token_bytes(32),) if store is None else store.hashing_keys
-        hashers = [CredentialHasher(key, settings.kratos_public_url, self._reader.names) for key in keys]
-        self.key: Callable[[Credential], bytes] = hashers[0].key
-        longest = settings.timeout + max(settings.cache_ttl, settings.negative_ttl)
+        hashers = [CredentialHasher(key, settings.kratos_public_url, self._extractor.names) for key in keys]
+        self.cache_key: Callable[[Credential], bytes] = hashers[0].key
+        max_lifetime = settings.timeout + max(settings.cache_ttl, settings.negative_ttl)
         if tokens is not None:
-            longest = max(longest, tokens.max_lifetime + 2 * tokens.clock_skew)
-        self.cache: SessionCache = SessionCache(settings.max_sessions, longest, clock)
-        self.checks: SessionChecker = build_session_checker(
+            max_lifetime = max(max_lifetime, tokens.max_lifetime + 2 * tokens.clock_skew)
+        self.cache: SessionCache = SessionCache(settings.max_sessions, max_lifetime, clock)
+        self.checker: SessionChecker = build_session_checker(
             settings,
             traits=traits,
             transport=transport,
@@ -91,202 +94,204 @@ class Authenticator:
             tokens=tokens,
             cache=self.cache,
             keys_for=lambda credential: [hasher.key(credential) for hasher in hashers],
-            longest=longest,
+            max_lifetime=max_lifetime,
             clock=clock,
             listeners=listeners,
-            on_revocation=self._hear,
+            on_revocation=self._on_revocation,
         )
-        self.second: SharedSessionCache | None = self.checks.shared_cache
-        self._heard = heard
+        self.shared_cache: SharedSessionCache | None = self.checker.shared_cache
+        self._notify_watches = on_revocation
         self.hits: int = 0
         self.misses: int = 0
         self.override: Outcome | None = None
 
-    def look(self, scope: Mapping[str, Any], check: AuthContext, *, gated: bool = False) -> None:
-        """Let the check know what is kept about the request's credential.
+    def from_cache(  # noqa: C901 - it runs on every request, so it is a single function
+        self, scope: Mapping[str, Any], context: AuthContext, *, enforcing: bool = False
+    ) -> Outcome | None:
+        """Return the outcome if it is known without I/O, or None if Kratos has to be asked.
 
         Args:
-            scope: The request. A check that knows its credential already does not read it again: other middlewares
-                may have changed the headers.
-            check: Its check, whose outcome is None afterwards where Kratos has to be asked.
-            gated: Whether a gate wants to know. Else nobody is on an exempt path.
+            scope: The request. Its headers are not read again if the context has a credential: other middlewares
+                may have changed them.
+            context: The auth context of the request; the credential, its key and its times are recorded there.
+            enforcing: Whether a requirement depends on the outcome, so that exempt paths are authenticated, too.
         """
-        if gated:
-            check.is_exempt, check.from_upstream, check.outcome, check.view = False, False, None, None
-        elif check.path in self._exempt:
-            check.is_exempt, check.outcome, check.view = True, ANONYMOUS, _NOBODY
-            check.credential_headers = scope["headers"]
-            return
+        if enforcing:
+            context.is_exempt, context.from_upstream, context.outcome, context.auth = False, False, None, None
+        elif context.path in self._exempt_paths:
+            context.is_exempt, context.auth = True, _ANONYMOUS_AUTH
+            context.credential_headers = scope["headers"]
+            return ANONYMOUS
         if self.override is not None:
-            check.outcome = self._overridden(scope, self.override)
-            return
+            return self._overridden(scope, self.override)
         try:
-            credential: Credential | InvalidCredential | None = check.credential
+            # 1. The one credential that Kratos would read.
+            credential: Credential | InvalidCredential | None = context.credential
             if credential is None:
-                check.credential_headers, credential = self._reader.find(scope["headers"])
-            if credential is None:
-                check.outcome, check.view = ANONYMOUS, _NOBODY
-            elif (
+                context.credential_headers, credential = self._extractor.find(scope["headers"])
+                if credential is None:
+                    context.auth = _ANONYMOUS_AUTH
+                    return ANONYMOUS
+            if (
                 credential.kind == "cookie"
                 and (scope["type"] != "http" or scope["method"] not in SAFE_METHODS)
                 and self._csrf.is_cross_site(scope)
             ):
-                check.outcome = Rejected("origin", "cookie")
-            elif isinstance(credential, InvalidCredential):
-                check.outcome = Rejected(credential.reason, credential.kind)
-            else:
-                self._recall(check, credential)
-        except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
-            check.outcome, check.view = _broken(error), None
+                return Rejected("origin", "cookie")
+            if isinstance(credential, InvalidCredential):
+                return Rejected(credential.reason, credential.kind)
+            # 2. A fresh entry in the cache.
+            context.credential = credential
+            key = self.cache_key(credential)
+            entry = self.cache.get(key)
+            if entry is None:
+                return self._record_miss(context, key, credential)
+            self.hits += 1
+            context.key = key
+            request_time = context.request_time = entry.request_time
+            now = context.resolved_at = self._monotonic()
+            outcome = entry.outcome
+            if type(outcome) is Authenticated:
+                source: Source = "token" if outcome.source == "token" else "cache"
+                outcome = _new(Authenticated, (outcome.session, outcome.credential, source, now - request_time))
+            if self._listeners:
+                notify(self._listeners, SessionCacheHit(key.hex()[:8], now - request_time))
+            context.auth = entry.view
+        except Exception as error:  # noqa: BLE001 - fail closed, whatever the error is
+            return _internal_error(error)
+        return outcome
 
-    def look_for_token(self, check: AuthContext, token: Any, kind: CredentialKind) -> None:
-        """Let the check know the cached outcome of a token that did not come in a header.
+    def token_from_cache(self, context: AuthContext, token: Any, kind: CredentialKind) -> Outcome | None:
+        """Return the outcome of a token that did not come in a header, or None if Kratos has to be asked.
 
         Args:
-            check: A new check, whose outcome is None afterwards when Kratos has to be asked.
-            token: The token, which may be anything that a client can send.
+            context: A new auth context.
+            token: The token, which may be any value that a client can send.
             kind: The kind of the token.
         """
         if self.override is not None:
-            check.outcome = self.override
-        elif not isinstance(token, str) or not token.isascii():
-            check.outcome = ANONYMOUS if token is None else Rejected("malformed", kind)
-        elif not token:
-            check.outcome = ANONYMOUS
-        else:
-            try:
-                self._recall(check, Credential(kind, b"", token.encode("ascii")))
-            except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
-                check.outcome, check.view = _broken(error), None
+            return self.override
+        if token is None:
+            return ANONYMOUS
+        if not isinstance(token, str) or not token.isascii():
+            return Rejected("malformed", kind)
+        if not token:
+            return ANONYMOUS
+        context.credential = Credential(kind, b"", token.encode("ascii"))
+        return self.from_cache(_TOKEN_SCOPE, context, enforcing=True)
 
-    def differs(self, scope: Mapping[str, Any], check: AuthContext) -> bool:
-        """Return whether a copy of the request's scope carries other credentials, or became cross-site."""
+    async def from_kratos(self, context: AuthContext, *, bypass_caches: bool = False, join: bool = True) -> Outcome:
+        """Return the outcome of a session check; a failed check is `Unavailable`.
+
+        Args:
+            context: The auth context of the request; the times and the cookies of the response are recorded there.
+            bypass_caches: Whether caches between the guard and Kratos must revalidate their entry.
+            join: Whether to join a session check that has started already.
+        """
+        context.auth = None
+        try:
+            # The headers may have been changed by other middlewares since. Their credential must not be checked,
+            # because the result is cached under this key.
+            assert context.key is not None and context.credential is not None  # noqa: S101, PT018 - see from_cache()
+            result = await self.checker.check(
+                context.key, context.credential, bypass_caches=bypass_caches, join=join
+            )
+        except Exception as error:  # noqa: BLE001 - fail closed, whatever the error is
+            return _internal_error(error)
+        outcome = result.outcome
+        context.request_time = result.request_time
+        age = outcome.age if isinstance(outcome, Authenticated) else 0.0
+        context.resolved_at = result.request_time + age
+        context.from_upstream = True
+        if result.set_cookies:
+            context.set_cookies, context.is_private = result.set_cookies, True
+        return outcome
+
+    def _record_miss(self, context: AuthContext, key: bytes, credential: Credential) -> Rejected | None:
+        # Only valid credentials are in the cache, so a hit does not need this check.
+        if not self._extractor.is_valid(credential):
+            return Rejected("malformed", credential.kind)
+        self.misses += 1
+        context.key = key
+        if self._listeners:
+            notify(self._listeners, SessionCacheMiss(key.hex()[:8]))
+        return None
+
+    def differs(self, scope: Mapping[str, Any], context: AuthContext) -> bool:
+        """Return whether a copy of the request's scope has other credentials, or is cross-site."""
         if self.override is not None:
             return False
-        (known, _), (carriers, credential) = (
-            self._reader.find(each) for each in (check.credential_headers, scope["headers"])
-        )
-        if carriers != known:
+        known_headers, _ = self._extractor.find(context.credential_headers)
+        headers, credential = self._extractor.find(scope["headers"])
+        if headers != known_headers:
             return True
         return credential is not None and credential.kind == "cookie" and self._csrf.is_cross_site(scope)
 
     @contextmanager
     def overriding(self, session: Session[Any] | Outcome | None) -> Iterator[None]:
-        """Answer every look in the block with this session or outcome."""
+        """Override the outcome of every request within the block."""
         if isinstance(session, Session):
             session = Authenticated(session, "x_session_token", "override", 0.0)
-        before, self.override = self.override, session or ANONYMOUS
+        previous, self.override = self.override, session or ANONYMOUS
         try:
             yield
         finally:
-            self.override = before
+            self.override = previous
 
     def _overridden(self, scope: Mapping[str, Any], outcome: Outcome) -> Outcome:
         if isinstance(outcome, Authenticated) and not self._csrf.allows(outcome, scope):
             return Rejected("origin", "cookie")
         return outcome
 
-    def _recall(self, check: AuthContext, credential: Credential) -> None:
-        check.credential = credential
-        key = self.key(credential)
-        entry = self.cache.get(key)
-        if entry is None:
-            self._miss(check, key, credential)
-            return
-        self.hits += 1
-        check.key = key
-        request_time = check.request_time = entry.request_time
-        now = check.resolved_at = self._monotonic()
-        outcome = entry.outcome
-        if type(outcome) is Authenticated:
-            source: Source = "token" if outcome.source == "token" else "cache"
-            outcome = _new(Authenticated, (outcome.session, outcome.credential, source, now - request_time))
-        check.outcome = outcome
-        check.view = entry.view
-        if self._listeners:
-            notify(self._listeners, SessionCacheHit(key.hex()[:8], now - request_time))
-
-    async def ask(self, check: AuthContext, *, again: bool = False, alone: bool = False) -> Outcome:
-        """Ask Kratos whose the request's credential is; never raises what goes wrong there.
-
-        Args:
-            check: The request's check, which learns what came with the answer.
-            again: Whether something is known already, so that caches on the way must not answer.
-            alone: Whether the answer to an earlier question won't do.
-        """
-        check.view = None
-        try:
-            # Not what the headers hold by now: other middlewares may have changed them, and the answer would be
-            # kept under the key of another credential.
-            assert check.key is not None and check.credential is not None  # noqa: S101, PT018 - else nobody asks
-            fact = await self.checks.ask(check.key, check.credential, no_cache=again, alone=alone)
-        except Exception as error:  # noqa: BLE001 - whatever breaks in a check, it lets nobody in
-            return _broken(error)
-        outcome = fact.outcome
-        check.request_time = fact.request_time
-        check.resolved_at = fact.request_time + (outcome.age if isinstance(outcome, Authenticated) else 0.0)
-        check.from_upstream = True
-        if fact.set_cookies:
-            check.set_cookies, check.is_private = fact.set_cookies, True
-        return outcome
-
-    def _miss(self, check: AuthContext, key: bytes, credential: Credential) -> None:
-        # What is kept was sendable: so it is looked at here, and not on every request.
-        if not self._reader.is_valid(credential):
-            check.outcome = Rejected("malformed", credential.kind)
-            return
-        self.misses += 1
-        check.key = key
-        if self._listeners:
-            notify(self._listeners, SessionCacheMiss(key.hex()[:8]))
-
     def credential(self, scope: Mapping[str, Any]) -> Credential | None:
-        """Return the request's credential if it can be sent and was not sent by a page of another site."""
-        credential = self._reader.read(scope["headers"])
+        """Return the request's credential if it is valid and the request is not cross-site."""
+        credential = self._extractor.read(scope["headers"])
         if not isinstance(credential, Credential):
             return None
         return None if credential.kind == "cookie" and self._csrf.is_cross_site(scope) else credential
 
     def credentials(self, headers: Iterable[Header]) -> tuple[Credential, ...] | InvalidCredential:
-        """Return the credentials of the kind that counts: none, one, or two cookies that differ."""
-        return self._reader.read_each(headers)
+        """Return all credentials of the kind that counts: none, one, or two cookies that differ."""
+        return self._extractor.read_each(headers)
 
     def invalidate(self, *ids: str) -> None:
-        """Let no answer about these sessions or identities count that was asked for before now."""
+        """Invalidate all entries for these sessions or identities that were requested before now."""
         self.cache.invalidate(*ids)
-        self.cache.generation += 1  # no answer that is under way is kept, whoever it turns out to be about
-        self.checks.detach_all()
+        self.cache.generation += (
+            1  # the results of running checks are not cached, whichever identity they are about
+        )
+        self.checker.detach_all()
 
-    async def forget(self, key: bytes, credential: Credential) -> None:
-        """Let nothing that is known about a credential count, and no answer that is under way."""
+    async def invalidate_credential(self, key: bytes, credential: Credential) -> None:
+        """Invalidate everything that is known about a credential, and the results of running checks."""
         self.invalidate()
         self.cache.delete(key)
-        if self.second is not None:
-            await self.second.delete(credential)
+        if self.shared_cache is not None:
+            await self.shared_cache.delete(credential)
 
     def stats(self) -> GuardStats:
-        """Return what was done so far."""
-        second, breaker = self.second, self.checks.breaker.state
-        missing = second is not None and second.degraded
+        """Return the counters of the guard."""
+        shared_cache, breaker = self.shared_cache, self.checker.breaker.state
+        is_store_down = shared_cache is not None and shared_cache.degraded
         return GuardStats(
             entries=len(self.cache),
             hits=self.hits,
             misses=self.misses,
-            shared=self.checks.shared,
-            upstream_calls=self.checks.asked,
-            store_hits=0 if second is None else second.hits,
-            degraded=missing or breaker != "closed",
+            shared=self.checker.shared_calls,
+            upstream_calls=self.checker.upstream_calls,
+            store_hits=0 if shared_cache is None else shared_cache.hits,
+            degraded=is_store_down or breaker != "closed",
             breaker=breaker,
-            store="none" if second is None else "down" if missing else "up",
-            pending_revocations=0 if second is None else len(second.pending),
+            store="none" if shared_cache is None else "down" if is_store_down else "up",
+            pending_revocations=0 if shared_cache is None else len(shared_cache.pending),
         )
 
-    def _hear(self) -> None:
-        self.checks.detach_all()
-        self._heard()
+    def _on_revocation(self) -> None:
+        self.checker.detach_all()
+        self._notify_watches()
 
 
-def _broken(error: Exception) -> Unavailable:
-    # Only the class: the text of an error from a parser or a transport may quote the credential.
-    _log.error("check.broken error=%s", type(error).__name__)
+def _internal_error(error: Exception) -> Unavailable:
+    # Only the class, because the text of an error from a parser or a transport may contain the credential.
+    _log.error("check.internal_error error=%s", type(error).__name__)
     return Unavailable("protocol")

@@ -28,7 +28,7 @@ def build_session_checker(
     tokens: TokenVerifierProtocol | None,
     cache: SessionCache,
     keys_for: Callable[[Credential], list[bytes]],
-    longest: float,
+    max_lifetime: float,
     clock: Clock,
     listeners: Listeners,
     on_revocation: Callable[[], None],
@@ -52,7 +52,7 @@ def build_session_checker(
             cache=cache,
             parser=parser,
             keys_for=keys_for,
-            longest=longest,
+            max_lifetime=max_lifetime,
             clock=clock,
             listeners=listeners,
             on_revocation=on_revocation,
@@ -69,8 +69,8 @@ def build_session_checker(
         timeout=settings.timeout,
         clock=clock,
         listeners=listeners,
-        second=shared_cache,
-        tokens=jwt,
+        shared_cache=shared_cache,
+        jwt=jwt,
     )
 
 
@@ -81,7 +81,7 @@ def _build_shared_cache(
     cache: SessionCache,
     parser: SessionParser,
     keys_for: Callable[[Credential], list[bytes]],
-    longest: float,
+    max_lifetime: float,
     clock: Clock,
     listeners: Listeners,
     on_revocation: Callable[[], None],
@@ -94,7 +94,7 @@ def _build_shared_cache(
         cache_ttl=settings.cache_ttl,
         disconnected_ttl=settings.disconnected_ttl,
         clock_skew=settings.clock_skew,
-        max_age=longest,
+        max_age=max_lifetime,
         clock=clock,
         listeners=listeners,
         on_revocation=on_revocation,
@@ -129,5 +129,5 @@ def _build_jwt_authenticator(
         cache=cache,
         clock=clock,
         listeners=listeners,
-        second=shared_cache,
+        shared_cache=shared_cache,
     )

@@ -1,50 +1,45 @@
-"""What the guard keeps in an ASGI scope: the check of this request, and what applications read of it.
+"""The auth context of one request, and the names in the ASGI scope at which applications find its outcome.
 
-Nothing kept here refers back to the scope: such a cycle would make every request garbage for the collector.
+The context has no reference to the scope: with a reference cycle, only the garbage collector could free a request.
 """
 
 import logging
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from math import inf
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from ory_guard.exceptions import (
-    ConfigurationError,
-    Refusal,
-)
+from ory_guard.exceptions import ConfigurationError, Refusal
 from ory_guard.guard.requirements import Requirement
 from ory_guard.guard.responses.redirects import request_url
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.models.credential import Credential, Header
-from ory_guard.models.outcomes import (
-    Outcome,
-    SessionAuth,
-    SessionUser,
-)
+from ory_guard.models.outcomes import Outcome, SessionAuth, SessionUser
 from ory_guard.models.session import Session
 
+if TYPE_CHECKING:
+    from ory_guard.guard.guard import OryGuard
+
 __all__ = [
-    "OUTER",
+    "OUTER_KEY",
     "SCOPE_KEY",
     "AuthContext",
-    "attach",
     "current_url",
-    "detached",
+    "detach_scope",
     "get_auth_context",
     "get_scope",
     "header",
-    "publish",
-    "refuse_foreign",
-    "report_replaced",
+    "log_replaced_objects",
+    "reject_foreign_objects",
+    "require_auth_context",
 ]
 
 _log = logging.getLogger("ory_guard")
 
 SCOPE_KEY: Final = "ory_guard"
-"""Where in the scope the check is."""
+"""The key of the auth context in the scope."""
 
-OUTER: Final = "ory_guard.outer"
-"""Where in a detached scope the check of the request itself is."""
+OUTER_KEY: Final = "ory_guard.outer"
+"""The key of the request's own auth context in a detached scope."""
 
 _STATE: Final[Mapping[str, Any]] = {"ory_session": Session, "session": Session, "auth": Outcome}
 _STATE_NAMES: Final = frozenset(_STATE)
@@ -60,7 +55,7 @@ class AuthContext:
         path: `scope["path"]` at the middleware; routers and mounts change it.
         root_path: `scope["root_path"]` at the middleware.
         outcome: The outcome; None until the session check has ended.
-        view: The `request.auth` of the outcome if it was cached.
+        auth: The `request.auth` of the outcome if it was cached.
         credential_headers: The request's headers that can carry a credential.
         credential: The credential, or None.
         key: The cache key of a valid credential.
@@ -79,9 +74,9 @@ class AuthContext:
         response_started: Whether the response has started.
     """
 
-    # Most requests never change these, so they are not written for each.
+    # Class-level defaults: most requests never set these attributes.
     outcome: Outcome | None = None
-    view: SessionAuth | None = None
+    auth: SessionAuth | None = None
     credential_headers: Sequence[Header] = ()
     credential: Credential | None = None
     key: bytes | None = None
@@ -99,96 +94,111 @@ class AuthContext:
     websocket_accepted = False
     response_started = False
 
-    def __init__(self, guard: Any, scope: Mapping[str, Any]) -> None:
+    def __init__(self, guard: "OryGuard", scope: Mapping[str, Any]) -> None:
         self.guard = guard
         self.scope_id = id(scope)
         self.path: str = scope["path"]
         self.root_path: str = scope.get("root_path", "")
 
+    def publish(self, scope: MutableMapping[str, Any], outcome: Outcome) -> None:
+        """Publish the outcome of a request that no guard has authenticated before.
+
+        `request.state.ory_session` and its alias `request.state.session` are the session or None,
+        `request.state.auth` is the outcome. `request.user` and `request.auth` have Starlette's interface.
+
+        Raises:
+            ConfigurationError: If another library has set one of these names.
+        """
+        auth = SessionAuth(outcome) if self.auth is None else self.auth
+        session = auth.session
+        self.outcome = outcome
+        state = scope.get("state")
+        if "user" in scope or "auth" in scope or (state and not _STATE_NAMES.isdisjoint(state)):
+            reject_foreign_objects(scope)
+        # A new dict, because some servers share the state dict between requests.
+        published = {"ory_session": session, "session": session, "auth": outcome}
+        scope["state"] = {**state, **published} if state else published
+        scope["user"] = SessionUser(session)
+        scope["auth"] = auth
+        scope[SCOPE_KEY] = self
+
+    def republish(self, scope: MutableMapping[str, Any], outcome: Outcome) -> None:
+        """Replace the published outcome, but not the objects of other libraries at the same names.
+
+        Without the middleware, this publishes the first outcome, too.
+        """
+        auth = SessionAuth(outcome) if self.auth is None else self.auth
+        self.outcome = outcome
+        state = scope.get("state") or {}
+        if SCOPE_KEY not in scope:
+            state = {**state}  # see publish()
+        scope["state"] = state
+        published = {"ory_session": auth.session, "session": auth.session, "auth": outcome}
+        state.update(
+            {name: value for name, value in published.items() if not _is_foreign(state.get(name), _STATE[name])}
+        )
+        if not _is_foreign(scope.get("user"), SessionUser):
+            scope["user"] = SessionUser(auth.session)
+        if not _is_foreign(scope.get("auth"), SessionAuth):
+            scope["auth"] = auth
+        scope[SCOPE_KEY] = self
+
 
 def get_scope(connection: Any) -> MutableMapping[str, Any]:
-    """Return the ASGI scope of a connection that may be the scope itself."""
+    """Return the ASGI scope of a connection, which may be a scope itself."""
     scope: MutableMapping[str, Any] = getattr(connection, "scope", connection)
     return scope
 
 
 def get_auth_context(scope: Mapping[str, Any]) -> AuthContext | None:
-    """Return the check that the innermost middleware made of this request, if there is one."""
-    check: AuthContext | None = scope.get(SCOPE_KEY)
-    return check
+    """Return the auth context of the innermost middleware, or None without a middleware."""
+    context: AuthContext | None = scope.get(SCOPE_KEY)
+    return context
 
 
-def detached(scope: MutableMapping[str, Any], check: AuthContext | None = None) -> MutableMapping[str, Any]:
-    """Return a copy of the scope in which another credential than the request's can be checked.
+def require_auth_context(scope: Mapping[str, Any]) -> AuthContext:
+    """Return the auth context of the innermost middleware.
 
-    Nothing that is published in the copy reaches `request.state`, `request.user` or `request.auth`.
+    Raises:
+        ConfigurationError: If the middleware is not installed.
+    """
+    context: AuthContext | None = scope.get(SCOPE_KEY)
+    if context is None:
+        raise ConfigurationError(
+            "OrySessionMiddleware is not installed for this route: add it with "
+            "app.add_middleware(OrySessionMiddleware, guard=guard), or install(app, guard) for FastAPI"
+        )
+    return context
+
+
+def detach_scope(scope: MutableMapping[str, Any], context: AuthContext | None = None) -> MutableMapping[str, Any]:
+    """Return a copy of the scope for another credential than the request's.
+
+    Objects that are published in the copy do not change `request.state`, `request.user` or `request.auth`.
 
     Args:
-        scope: The request.
-        check: The check of the other credential, or None to check the headers of the copy.
+        scope: The scope of the request.
+        context: The auth context of the other credential, or None to authenticate the headers of the copy.
     """
     outer = get_auth_context(scope)
     if outer is not None:
         outer.is_private = True
-    copy = {**scope, "state": {}, OUTER: outer}
-    if check is None:
+    copy = {**scope, "state": {}, OUTER_KEY: outer}
+    if context is None:
         copy.pop(SCOPE_KEY, None)
     else:
-        copy[SCOPE_KEY] = check
+        copy[SCOPE_KEY] = context
     return copy
 
 
 def current_url(settings: GuardSettings, scope: Mapping[str, Any]) -> str | None:
-    """Return the request's own URL as browsers know it, or None where the application's is not set."""
+    """Return the public URL of the request, or None without `app_url`."""
     if settings.app_url is None:
         return None
-    check = get_auth_context(scope)
-    if check is None:
+    context = get_auth_context(scope)
+    if context is None:
         return request_url(settings, scope, scope["path"], scope.get("root_path", ""))
-    return request_url(settings, scope, check.path, check.root_path)
-
-
-def attach(scope: MutableMapping[str, Any], check: AuthContext, outcome: Outcome) -> None:
-    """Put the outcome of a request that no guard has seen where applications read it.
-
-    `request.state.ory_session` and its alias `request.state.session` are the session or None, `request.state.auth`
-    is the outcome, `request.user` and `request.auth` are Starlette's.
-
-    Raises:
-        ConfigurationError: If another object is already at one of these places.
-    """
-    view = SessionAuth(outcome) if check.view is None else check.view
-    session = view.session
-    check.outcome = outcome
-    state = scope.get("state")
-    if "user" in scope or "auth" in scope or (state and not _STATE_NAMES.isdisjoint(state)):
-        refuse_foreign(scope)
-    # Always a new dict: some servers share one between requests.
-    ours = {"ory_session": session, "session": session, "auth": outcome}
-    scope["state"] = {**state, **ours} if state else ours
-    scope["user"] = SessionUser(session)
-    scope["auth"] = view
-    scope[SCOPE_KEY] = check
-
-
-def publish(scope: MutableMapping[str, Any], check: AuthContext, outcome: Outcome) -> None:
-    """Replace the published outcome by a newer one; objects of others at the same places stay.
-
-    A request that no middleware has seen gets its first outcome here.
-    """
-    view = SessionAuth(outcome) if check.view is None else check.view
-    check.outcome = outcome
-    state = scope.get("state") or {}
-    if SCOPE_KEY not in scope:
-        state = {**state}  # see attach
-    scope["state"] = state
-    ours = {"ory_session": view.session, "session": view.session, "auth": outcome}
-    state.update({name: value for name, value in ours.items() if not _is_foreign(state.get(name), _STATE[name])})
-    if not _is_foreign(scope.get("user"), SessionUser):
-        scope["user"] = SessionUser(view.session)
-    if not _is_foreign(scope.get("auth"), SessionAuth):
-        scope["auth"] = view
-    scope[SCOPE_KEY] = check
+    return request_url(settings, scope, context.path, context.root_path)
 
 
 def _is_foreign(value: object, own: Any) -> bool:
@@ -196,26 +206,25 @@ def _is_foreign(value: object, own: Any) -> bool:
 
 
 def _foreign_objects(scope: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the type of each object of another library at a published name."""
     state = scope.get("state") or {}
-    places = [(f"request.state.{name}", state.get(name), own) for name, own in _STATE.items()]
-    places += [("request.user", scope.get("user"), SessionUser), ("request.auth", scope.get("auth"), SessionAuth)]
-    for place, value, own in places:
+    names = [(f"request.state.{name}", state.get(name), own) for name, own in _STATE.items()]
+    names += [("request.user", scope.get("user"), SessionUser), ("request.auth", scope.get("auth"), SessionAuth)]
+    for name, value, own in names:
         if _is_foreign(value, own):
             kind = type(value)
-            yield (
-                place,
-                kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
-            )
+            is_builtin = kind.__module__ == "builtins"
+            yield name, kind.__name__ if is_builtin else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def refuse_foreign(scope: Mapping[str, Any]) -> None:
-    """Refuse a scope in which an object of another library is at a place where `attach` writes.
+def reject_foreign_objects(scope: Mapping[str, Any]) -> None:
+    """Reject a scope that has an object of another library at a name that `publish()` sets.
 
     Raises:
-        ConfigurationError: If there is one.
+        ConfigurationError: If there is such an object.
     """
-    for place, kind in _foreign_objects(scope):
-        if place.startswith("request.state."):
+    for name, kind in _foreign_objects(scope):
+        if name.startswith("request.state."):
             fix = (
                 "store it in the lifespan state or in request.state under another name than session, ory_session "
                 "and auth, or add the middleware that sets it before OrySessionMiddleware, so that it runs inside"
@@ -224,22 +233,22 @@ def refuse_foreign(scope: Mapping[str, Any]) -> None:
             fix = (
                 "add the middleware that sets it before OrySessionMiddleware, so that it runs inside, or remove it"
             )
-        raise ConfigurationError(f"{place} holds an object of {kind} before OrySessionMiddleware sets it: {fix}")
+        raise ConfigurationError(f"{name} holds an object of {kind} before OrySessionMiddleware sets it: {fix}")
 
 
-def report_replaced(scope: Mapping[str, Any]) -> None:
-    """Log each place of `attach` that another library has overwritten, once for each type."""
-    for place, kind in _foreign_objects(scope):
-        if (place, kind) not in _reported:
-            _reported.add((place, kind))
+def log_replaced_objects(scope: Mapping[str, Any]) -> None:
+    """Log each published name that another library has overwritten, once per name and type."""
+    for name, kind in _foreign_objects(scope):
+        if (name, kind) not in _reported:
+            _reported.add((name, kind))
             _log.warning(
                 "scope.replaced place=%s type=%s: it is not the session; gates and guard.require() don't read it",
-                place,
+                name,
                 kind,
             )
 
 
 def header(scope: Mapping[str, Any], name: bytes) -> bytes | None:
-    """Return a request header; values of a repeated one are joined, so that they match nothing single."""
-    found = [value for key, value in scope["headers"] if key == name]
-    return b", ".join(found) if found else None
+    """Return the value of a request header; repeated values are joined, so that the result equals none of them."""
+    values = [value for key, value in scope["headers"] if key == name]
+    return b", ".join(values) if values else None

@@ -1,8 +1,8 @@
 """Enforcement of requirements: a session or a refusal for each request, with at most one revalidation."""
 
 import inspect
-from collections.abc import Callable, Coroutine, Mapping, MutableMapping
-from typing import Any, Final
+from collections.abc import Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Final
 
 from ory_guard.events import Listeners, Refused, notify
 from ory_guard.exceptions import (
@@ -14,7 +14,7 @@ from ory_guard.exceptions import (
     StepUpRequired,
 )
 from ory_guard.guard.authentication import ANONYMOUS, Authenticator
-from ory_guard.guard.context import OUTER, AuthContext, get_auth_context, publish
+from ory_guard.guard.context import OUTER_KEY, AuthContext, get_auth_context
 from ory_guard.guard.csrf import CSRFPolicy
 from ory_guard.guard.requirements import ANY_SESSION, Requirement, decide, evaluate
 from ory_guard.guard.responses.refusals import register_refusal_handler
@@ -23,10 +23,10 @@ from ory_guard.models.clock import Clock
 from ory_guard.models.outcomes import Authenticated, Outcome, Rejected
 from ory_guard.models.session import Session
 
-__all__ = ["Enforce", "EnforceOptional", "Enforcer"]
+if TYPE_CHECKING:
+    from ory_guard.guard.guard import OryGuard
 
-Enforce = Callable[[MutableMapping[str, Any], Requirement], Coroutine[Any, Any, Session[Any]]]
-EnforceOptional = Callable[[MutableMapping[str, Any]], Coroutine[Any, Any, Session[Any] | None]]
+__all__ = ["Enforcer", "is_from_jwt"]
 
 _REVALIDATE_AFTER: Final = 1.0
 _RESOLVABLE_BY_LOGIN: Final = (StepUpRequired, EnrollmentRequired, ReauthenticationRequired)
@@ -46,7 +46,7 @@ class Enforcer:
 
     def __init__(
         self,
-        guard: object,
+        guard: "OryGuard",
         settings: GuardSettings,
         *,
         csrf: CSRFPolicy,
@@ -66,7 +66,9 @@ class Enforcer:
         self._max_outcome_age = settings.timeout + _REVALIDATE_AFTER
         self._listeners = listeners
 
-    async def require(self, scope: MutableMapping[str, Any], requirement: Requirement) -> Session[Any]:
+    async def require(
+        self, scope: MutableMapping[str, Any], context: AuthContext, requirement: Requirement
+    ) -> Session[Any]:
         """Return the session if it meets the requirement.
 
         Before the guard refuses a session for its assurance level or age, it revalidates an entry that is older
@@ -76,10 +78,7 @@ class Enforcer:
         Raises:
             Refusal: If there is no session, or it does not meet the requirement.
         """
-        context = get_auth_context(scope)
-        if context is None or context.guard is not self._guard or context.is_exempt:
-            context = await self.ensure_authenticated(scope)
-        if self._is_stale(context):
+        if context.is_exempt or self._is_stale(context):
             await self._refresh(scope, context, requirement)
         context.is_private = True
         outcome = context.outcome
@@ -96,13 +95,13 @@ class Enforcer:
         self, scope: MutableMapping[str, Any], context: AuthContext, requirement: Requirement
     ) -> Session[Any]:
         if requirement.revalidate and context.key is not None:
-            newer = await self._authenticator.ask(context, again=True, alone=True)
+            newer = await self._authenticator.from_kratos(context, bypass_caches=True, join=False)
             self.adopt(scope, context, newer, requirement)
         decision = await self.decide(scope, context, requirement)
         if isinstance(decision, Refusal) and is_from_jwt(context):
             decision = await self._confirm_with_kratos(scope, context, requirement, decision)
         elif isinstance(decision, _RESOLVABLE_BY_LOGIN) and self._should_revalidate(context):
-            publish(scope, context, await self._authenticator.ask(context, again=True))
+            context.republish(scope, await self._authenticator.from_kratos(context, bypass_caches=True))
             decision = await self.decide(scope, context, requirement)
         if isinstance(decision, Refusal):
             raise self.deny(scope, context, decision)
@@ -111,10 +110,10 @@ class Enforcer:
             context.requirements += (requirement,)
         return decision
 
-    async def optional(self, scope: MutableMapping[str, Any]) -> Session[Any] | None:
+    async def optional(self, scope: MutableMapping[str, Any], context: AuthContext) -> Session[Any] | None:
         """Return the session, or None for every other outcome and for a cross-site request with a cookie."""
-        context = await self.ensure_authenticated(scope)
-        if self._is_stale(context):
+        context.is_private = True
+        if context.is_exempt or self._is_stale(context):
             await self._refresh(scope, context)
         outcome = context.outcome
         if isinstance(outcome, Authenticated) and self._csrf.allows(outcome, scope):
@@ -129,14 +128,17 @@ class Enforcer:
             return Rejected("origin", "cookie")
         return outcome
 
+    def get_context(self, scope: Mapping[str, Any]) -> AuthContext:
+        """Return the request's auth context for this guard, a new one if this guard has not authenticated it."""
+        context = get_auth_context(scope)
+        return AuthContext(self._guard, scope) if context is None or context.guard is not self._guard else context
+
     async def ensure_authenticated(self, scope: MutableMapping[str, Any]) -> AuthContext:
         """Return the request's auth context; authenticate the request now if the middleware did not.
 
         The response may depend on the outcome, so it is marked as private.
         """
-        context = get_auth_context(scope)
-        if context is None or context.guard is not self._guard:
-            context = AuthContext(self._guard, scope)
+        context = self.get_context(scope)
         context.is_private = True
         if context.is_exempt or context.outcome is None:
             await self._refresh(scope, context)
@@ -162,7 +164,7 @@ class Enforcer:
 
     def deny(self, scope: Mapping[str, Any], context: AuthContext, refusal: Refusal) -> Refusal:
         """Record and report a refusal, and return it for the caller to raise."""
-        recorded = scope.get(OUTER, context)
+        recorded = scope.get(OUTER_KEY, context)
         if self._listeners:
             notify(self._listeners, Refused(refusal.code))
         if recorded is not None:
@@ -191,7 +193,7 @@ class Enforcer:
             if same and requirement is not None and self._meet(requirement, published, newer.session):
                 context.outcome = newer
                 return
-        publish(scope, context, newer)
+        context.republish(scope, newer)
 
     def is_revoked(self, context: AuthContext) -> bool:
         """Return whether the session was revoked after the request for it was sent to Kratos."""
@@ -210,8 +212,10 @@ class Enforcer:
     async def _refresh(
         self, scope: MutableMapping[str, Any], context: AuthContext, requirement: Requirement = ANY_SESSION
     ) -> None:
-        self._authenticator.look(scope, context, gated=True)
-        self.adopt(scope, context, context.outcome or await self._authenticator.ask(context), requirement)
+        outcome = self._authenticator.from_cache(scope, context, enforcing=True)
+        if outcome is None:
+            outcome = await self._authenticator.from_kratos(context)
+        self.adopt(scope, context, outcome, requirement)
 
     def _meet(self, requirement: Requirement, *sessions: Session[Any]) -> bool:
         now, skew = self._clock.time(), self._settings.clock_skew
@@ -224,11 +228,11 @@ class Enforcer:
     async def _confirm_with_kratos(
         self, scope: MutableMapping[str, Any], context: AuthContext, requirement: Requirement, refusal: Refusal
     ) -> Session[Any] | Refusal:
-        outcome = await self._authenticator.ask(context, again=True)
+        outcome = await self._authenticator.from_kratos(context, bypass_caches=True)
         if isinstance(outcome, Rejected):
             # Kratos does not accept this JWT as a credential, which says nothing about its claims.
             return refusal
-        publish(scope, context, outcome)
+        context.republish(scope, outcome)
         return await self.decide(scope, context, requirement)
 
 

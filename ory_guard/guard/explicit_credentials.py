@@ -1,13 +1,16 @@
 """Credentials that an application passes explicitly: tokens, and copies of the scope with other headers."""
 
 from collections.abc import MutableMapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.authentication import Authenticator
-from ory_guard.guard.context import AuthContext, detached, get_auth_context, get_scope
+from ory_guard.guard.context import AuthContext, detach_scope, get_auth_context, get_scope
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.models.outcomes import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
+
+if TYPE_CHECKING:
+    from ory_guard.guard.guard import OryGuard
 
 __all__ = ["ExplicitCredentials", "TokenKind", "TokenOutcome"]
 
@@ -15,72 +18,74 @@ TokenKind = Literal["x_session_token", "bearer"]
 
 
 class TokenOutcome(Authenticated):
-    """The `Authenticated` of `authenticate_token`, with the check that can ask Kratos again about its token."""
+    """The `Authenticated` of `authenticate_token`, with the auth context that can revalidate its token."""
 
-    check: AuthContext
+    context: AuthContext
 
 
 class ExplicitCredentials:
-    """Checks explicit credentials for one guard, apart from what is published on the request.
+    """Authenticates explicit credentials for one guard, without publishing their outcome on the request.
 
     Args:
-        guard: The guard that the checks belong to.
-        settings: Its settings.
-        lookup: The lookup of sessions.
+        guard: The guard that the auth contexts belong to.
+        settings: The settings of the guard.
+        authenticator: The authenticator of the guard.
     """
 
-    def __init__(self, guard: object, settings: GuardSettings, lookup: Authenticator) -> None:
+    def __init__(self, guard: "OryGuard", settings: GuardSettings, authenticator: Authenticator) -> None:
         self._guard = guard
         self._settings = settings
-        self._lookup = lookup
+        self._authenticator = authenticator
 
     async def authenticate_token(self, token: Any, kind: TokenKind) -> Outcome:
-        """Return the outcome of a token, as `OryGuard.authenticate_token` documents it."""
+        """Return the outcome of a token; see `OryGuard.authenticate_token`."""
         if kind not in ("x_session_token", "bearer") or kind not in self._settings.credentials:
             raise ConfigurationError(
                 f"kind: {kind!r} is not allowed: use 'x_session_token' or 'bearer', whichever is among the "
                 f"credentials of the guard, {self._settings.credentials!r}"
             )
-        check = AuthContext(self._guard, {"path": ""})
-        self._lookup.look_for_token(check, token, kind)
-        outcome = check.outcome = check.outcome or await self._lookup.ask(check)
+        context = AuthContext(self._guard, {"path": ""})
+        outcome = self._authenticator.token_from_cache(context, token, kind)
+        if outcome is None:
+            outcome = await self._authenticator.from_kratos(context)
+        context.outcome = outcome
         if not isinstance(outcome, Authenticated):
             return outcome
-        check.from_upstream = False  # the outcome outlives this call: a step-up may follow
-        remembering = TokenOutcome(*outcome)
-        remembering.check = check
-        return remembering
+        context.from_upstream = False  # the outcome outlives this call: a step-up may follow
+        token_outcome = TokenOutcome(*outcome)
+        token_outcome.context = context
+        return token_outcome
 
     def get_scope(self, connection: Any, outcome: Outcome | None = None) -> MutableMapping[str, Any]:
         """Return the scope to decide in: the connection's own, or a detached one for another credential.
 
-        A copy of the request's scope with other headers, such as `{**scope, "headers": [...]}`, speaks for itself.
-        Headers that a middleware replaced in the request's own scope change nothing.
+        A copy of the request's scope with other headers, such as `{**scope, "headers": [...]}`, is authenticated by
+        its own headers. Headers that a middleware has replaced in the request's own scope have no effect.
 
         Args:
             connection: The request, the websocket or its scope.
-            outcome: The outcome of a token to use in place of the connection's credential.
+            outcome: The outcome of a token that replaces the credential of the connection.
 
         Raises:
             ConfigurationError: If the outcome was not returned by `authenticate_token` of this guard.
         """
         scope = get_scope(connection)
         if outcome is not None:
-            return detached(scope, self._check_of(outcome, scope))
-        check = get_auth_context(scope)
-        if check is None or check.guard is not self._guard or check.scope_id == id(scope):
+            return detach_scope(scope, self._context_of(outcome, scope))
+        context = get_auth_context(scope)
+        if context is None or context.guard is not self._guard or context.scope_id == id(scope):
             return scope
-        return detached(scope) if self._lookup.differs(scope, check) else scope
+        return detach_scope(scope) if self._authenticator.differs(scope, context) else scope
 
-    def _check_of(self, outcome: Outcome, scope: MutableMapping[str, Any]) -> AuthContext:
-        check = getattr(outcome, "check", None)
-        if isinstance(outcome, TokenOutcome) and isinstance(check, AuthContext) and check.guard is self._guard:
-            return check
+    def _context_of(self, outcome: Outcome, scope: MutableMapping[str, Any]) -> AuthContext:
+        context = getattr(outcome, "context", None)
+        if isinstance(outcome, TokenOutcome) and isinstance(context, AuthContext) and context.guard is self._guard:
+            return context
         if not isinstance(outcome, Anonymous | Rejected | SecondFactorRequired | Unavailable):
             raise ConfigurationError(
                 f"outcome: this {type(outcome).__name__} was not returned by authenticate_token() of this guard: "
                 "pass outcome=await guard.authenticate_token(token, kind=...)"
             )
-        refused = AuthContext(self._guard, scope)
-        refused.outcome = outcome
-        return refused
+        context = AuthContext(self._guard, scope)
+        context.outcome = outcome
+        return context

@@ -1,21 +1,18 @@
-"""The guard: credentials → cache → Kratos → outcome, and requirements on top.
+"""The guard: the parts of the request path, composed from the settings, and the public methods on top of them."""
 
-`look` and `ask` (in `lookup`) authenticate a request; `enforce` (in `enforcement`) evaluates a gate's requirement.
-"""
-
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 from ory_guard.cache.store import SessionStore
-from ory_guard.events import Listener, Listeners, SessionsInvalidated, notify
+from ory_guard.events import GuardStats, Listener, Listeners, SessionsInvalidated, notify
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.guard.authentication import Authenticator, TellStats
-from ory_guard.guard.context import AuthContext, current_url, get_auth_context, get_scope
+from ory_guard.guard.authentication import Authenticator
+from ory_guard.guard.context import current_url, get_scope, require_auth_context
 from ory_guard.guard.csrf import CSRFPolicy
 from ory_guard.guard.declarations import FROM_APPLICATION
-from ory_guard.guard.enforcement import Enforce, EnforceOptional, Enforcer
+from ory_guard.guard.enforcement import Enforcer
 from ory_guard.guard.explicit_credentials import ExplicitCredentials, TokenKind
 from ory_guard.guard.jwt import TokenVerifierProtocol
 from ory_guard.guard.logout import Logout
@@ -38,30 +35,29 @@ _Id = str | UUID
 
 
 class OryGuard:
-    """Finds out who makes a request, and decides who may pass.
+    """Authenticates requests with Kratos and enforces requirements.
 
-    One guard serves one application in one thread. It can be created before any event loop runs.
+    One guard serves one application in one thread. It can be created before an event loop runs.
 
     Args:
-        settings: How it is set up.
-        traits: A pydantic model for the identity's traits, frozen at every depth; without it a frozen dict.
-        transport: The HTTP transport to use instead of its own pool, such as `httpx2.ASGITransport`; not closed.
-        store: What this process shares with others, such as `ory_guard.redis.RedisSessionStore`.
-        tokens: What verifies JWTs that come as bearer tokens, such as `ory_guard.tokens.TokenVerifier`.
-        clock: Where the time comes from.
-        listeners: Who is told what the guard does: callables that take an event.
+        settings: The settings.
+        traits: A pydantic model of the identity's traits, frozen at every depth; by default a frozen dict.
+        transport: An HTTP transport that replaces the connection pool, such as `httpx2.ASGITransport`. The guard
+            does not close it.
+        store: A store that processes share, such as `ory_guard.redis.RedisSessionStore`.
+        tokens: A verifier of JWTs that are sent as bearer tokens, such as `ory_guard.tokens.TokenVerifier`.
+        clock: The clocks; by default those of the system.
+        listeners: Callables that receive the guard's events.
 
     Attributes:
-        settings: How it is set up.
-        clock: Where the time comes from.
-        listeners: Who is told; `listeners.add(listener)` adds one and returns what takes it away again.
-        look: Looks up the cached outcome of a request; `ask` asks Kratos if there is none (for middlewares).
-        enforce: Returns the session that meets a `Requirement`, or raises the `Refusal` (for dependencies).
-        enforce_optional: Returns the session or None (for dependencies).
-        stats: Returns the counters of this guard, as `GuardStats`.
+        settings: The settings.
+        clock: The clocks.
+        listeners: The listeners; `listeners.add(listener)` returns a function that removes the listener.
+        authentication: Authenticates requests, for the middleware.
+        enforcement: Enforces requirements, for dependencies.
 
     Raises:
-        ConfigurationError: If an argument is not valid, or there are `tokens` while `bearer` is not accepted.
+        ConfigurationError: If an argument is invalid, or there are `tokens` and `bearer` is not accepted.
     """
 
     def __init__(
@@ -80,7 +76,7 @@ class OryGuard:
         self.clock: Clock = clock or SystemClock()
         csrf = CSRFPolicy(settings)
         self.listeners: Listeners = Listeners(listeners)
-        self._lookup = Authenticator(
+        self.authentication: Authenticator = Authenticator(
             settings=settings,
             csrf=csrf,
             traits=traits,
@@ -89,21 +85,16 @@ class OryGuard:
             listeners=self.listeners,
             store=store,
             tokens=tokens,
-            heard=self._notify_watches,
+            on_revocation=self._notify_watches,
         )
-        self._enforcement = Enforcer(
-            self, settings, csrf=csrf, authenticator=self._lookup, clock=self.clock, listeners=self.listeners
+        self.enforcement: Enforcer = Enforcer(
+            self, settings, csrf=csrf, authenticator=self.authentication, clock=self.clock, listeners=self.listeners
         )
-        self._watches = Watches(self._enforcement, self._lookup, settings, self.clock)
-        self._explicit = ExplicitCredentials(self, settings, self._lookup)
-        self.enforce: Enforce = self._enforcement.require
-        self.enforce_optional: EnforceOptional = self._enforcement.optional
-        self.look: Callable[[Mapping[str, Any], AuthContext], None] = self._lookup.look
-        self.ask: Callable[[AuthContext], Awaitable[Outcome]] = self._lookup.ask
-        self.stats: TellStats = self._lookup.stats
+        self._watches = Watches(self.enforcement, self.authentication, settings, self.clock)
+        self._explicit = ExplicitCredentials(self, settings, self.authentication)
         self._logout = Logout(
-            self._lookup,
-            self._enforcement,
+            self.authentication,
+            self.enforcement,
             csrf,
             app_url=settings.app_url,
             client=lambda: self.client,
@@ -112,16 +103,16 @@ class OryGuard:
         self._client: FrontendClient | None = None
 
     def __repr__(self) -> str:
-        return f"<OryGuard {self.settings.kratos_public_url} {self._lookup.cache!r}>"
+        return f"<OryGuard {self.settings.kratos_public_url} {self.authentication.cache!r}>"
 
     async def authenticate(self, connection: Annotated[Any, FROM_APPLICATION]) -> Outcome:
-        """Return the outcome of the session check of a request; never refuse the request.
+        """Return the outcome of a request without refusing the request.
 
         Args:
             connection: A Starlette or FastAPI `Request` or `WebSocket`, or an ASGI scope. A copy of the scope with
                 other credential headers gets the outcome of its own headers, and leaves the request as it is.
         """
-        return await self._enforcement.current_outcome(self._explicit.get_scope(connection))
+        return await self.enforcement.current_outcome(self._explicit.get_scope(connection))
 
     async def authenticate_token(self, token: Annotated[str, FROM_APPLICATION], *, kind: TokenKind) -> Outcome:
         """Return the outcome for a token that did not come in a header; never raise because of the token.
@@ -129,11 +120,11 @@ class OryGuard:
         For a websocket's first message or subprotocol. Pass the outcome to `require` and `watch` as `outcome=`.
 
         Args:
-            token: The token, without a scheme such as `Bearer `. A value that no header can carry is malformed.
+            token: The token, without a scheme such as `Bearer `. It is malformed if it is not valid in a header.
             kind: `x_session_token` for a session token of Kratos, `bearer` for a session token or a JWT.
 
         Raises:
-            ConfigurationError: If the kind is another one, or not among the `credentials` of the settings.
+            ConfigurationError: If the kind is invalid, or not among the `credentials` of the settings.
         """
         return await self._explicit.authenticate_token(token, kind)
 
@@ -152,15 +143,17 @@ class OryGuard:
     ) -> Session[Any]:
         """Return the session if it meets every condition; for GraphQL resolvers and plain ASGI applications.
 
-        The conditions are those of `Requirement`. An `outcome` of `authenticate_token` takes the place of the
-        connection's own credential.
+        The conditions are those of `Requirement`. An `outcome` of `authenticate_token` replaces the credential of
+        the connection.
 
         Raises:
             Refusal: If the session does not meet a condition, or there is no session.
-            ConfigurationError: If a condition has no meaning, or the outcome did not come from this guard.
+            ConfigurationError: If a condition is invalid, or the outcome was not returned by this guard.
         """
         requirement = Requirement(aal, max_age, authentication_methods, verified, organization, when, revalidate)
-        return await self.enforce(self._explicit.get_scope(connection, outcome), requirement)
+        scope = self._explicit.get_scope(connection, outcome)
+        context = self.enforcement.get_context(scope)
+        return await self.enforcement.require(scope, context, requirement)
 
     def watch(self, connection: Any, *, every: float = 30.0, outcome: Outcome | None = None) -> Watch:
         """Return a context manager that ends its block, and closes the websocket, when the session ends.
@@ -176,7 +169,7 @@ class OryGuard:
             outcome: An outcome of `authenticate_token`, in place of the connection's own credential.
 
         Raises:
-            ConfigurationError: If `every` is not above 0, or the outcome did not come from this guard.
+            ConfigurationError: If `every` is not above 0, or the outcome was not returned by this guard.
         """
         scope = self._explicit.get_scope(connection, outcome)
         return self._watches.open(connection, scope, every)
@@ -189,13 +182,13 @@ class OryGuard:
         aal: AssuranceLevel | None = None,
         refresh: bool = False,
     ) -> str:
-        """Return where a link on a page leads to sign in, to step up (`aal`) or to sign in again (`refresh`).
+        """Return the URL of a link to log in, to step up (`aal`) or to log in again (`refresh`).
 
         Args:
-            connection: The request; a GET returns to itself.
-            return_to: Where else to return to; only addresses of the application are taken.
+            connection: The request, to whose URL the user returns.
+            return_to: Another URL to return to; it must belong to the application.
             aal: `aal2` for the second factor.
-            refresh: Ask even who is signed in already.
+            refresh: Whether a user who is logged in must log in again.
         """
         if return_to is not None and self.settings.app_url is not None:
             target: str | None = safe_return_to(return_to, self.settings)
@@ -211,33 +204,36 @@ class OryGuard:
             return_to: The page to return to; Kratos must allow it.
 
         Raises:
-            KratosUnavailable: If Kratos can't be reached, or gives an unexpected answer.
+            KratosUnavailable: If Kratos can't be reached, or its response is unexpected.
         """
         return await self._logout.url(get_scope(connection), return_to)
 
     async def logout(self, connection: Any) -> tuple[str, ...]:
-        """End the session of this request at Kratos, and invalidate what is cached about it.
+        """End the session of this request at Kratos, and invalidate everything cached about it.
 
-        Two session cookies that differ are both ended; without a credential there is nothing to end.
+        If there are two different session cookies, both sessions end. Without a credential, nothing happens.
 
         Returns:
-            The `Set-Cookie` values for the browser: Kratos' own, and those that expire the cookie.
+            The `Set-Cookie` values for the browser: Kratos' own, and values that expire the cookie.
 
         Raises:
             CsrfViolation: If the credential is a cookie and the request is cross-site, with any method.
             SessionRequired: If the credential is malformed or ambiguous, or a JWT that is not accepted.
             RequirementNotMet: If the credential is a JWT.
-            KratosUnavailable: If a session may not have ended. If one of two has ended, the middleware adds its
-                `Set-Cookie` values to the response.
+            KratosUnavailable: If a session may not have ended. If one of two has ended, the middleware adds the
+                `Set-Cookie` values of that one to the response.
         """
         return await self._logout.log_out(self._explicit.get_scope(connection))
 
     async def invalidate(self, *, session_id: _Id | None = None, identity_id: _Id | None = None) -> None:
         """Invalidate everything cached about a session, or about all sessions of an identity.
 
-        After it returns, no request is answered from an earlier check. With a store, other processes learn of it
-        within a second. Kratos is not called: end the session there first. An id is a `uuid.UUID` or a string; a
-        UUID may have any spelling.
+        After it returns, no earlier session check is used for a request. With a store, the same holds in other
+        processes within a second. Kratos is not called: end the session there first.
+
+        Args:
+            session_id: The id of the session, a `uuid.UUID` or a string; a UUID may have any spelling.
+            identity_id: The id of the identity, likewise.
 
         Raises:
             ConfigurationError: If no id is given, or a value is not an id (empty, blanks, `bytes`).
@@ -245,51 +241,50 @@ class OryGuard:
         session, identity = id_spellings("session_id", session_id), id_spellings("identity_id", identity_id)
         if not (ids := (*session, *identity)):
             raise ConfigurationError("invalidate() needs an id: pass session_id or identity_id")
-        self._lookup.invalidate(*ids)
+        self.authentication.invalidate(*ids)
         self._notify_watches()
         if self.listeners:
-            notify(self.listeners, SessionsInvalidated(*(one[0] if one else None for one in (session, identity))))
-        if self._lookup.second is not None:
-            await self._lookup.second.revoke(*ids)
+            first_ids = (spellings[0] if spellings else None for spellings in (session, identity))
+            notify(self.listeners, SessionsInvalidated(*first_ids))
+        if self.authentication.shared_cache is not None:
+            await self.authentication.shared_cache.revoke(*ids)
 
     def _notify_watches(self) -> None:
         self._watches.wake()
 
     def override(self, session: Session[Any] | Outcome | None) -> AbstractContextManager[None]:
-        """Return a context manager for tests: in its block each request has this session or outcome.
+        """Return a context manager for tests: within its block, each request has this session or outcome.
 
-        The middleware publishes it, so every gate, `request.state` and `@requires` see it. Kratos is not asked.
+        The middleware publishes it, so it applies to dependencies, `request.state` and `@requires`. Kratos is not
+        called.
         """
-        return self._lookup.overriding(session)
+        return self.authentication.overriding(session)
+
+    def stats(self) -> GuardStats:
+        """Return the counters of this guard."""
+        return self.authentication.stats()
 
     @property
     def client(self) -> "FrontendClient":
-        """A client for Kratos' 32 self-service operations, on the same server; imported on first use."""
+        """A client for the 32 self-service operations of the same Kratos; imported on first use."""
         if self._client is None:
-            from ory_guard.client import FrontendClient  # noqa: PLC0415 - its models are many; most never need them
+            from ory_guard.client import FrontendClient  # noqa: PLC0415 - its many models take time to import
 
             url, timeout = self.settings.kratos_public_url, self.settings.timeout
             self._client = FrontendClient(url, transport=self._transport, timeout=timeout)
         return self._client
 
     async def aclose(self) -> None:
-        """End running checks and close the connections; the next use opens anew."""
+        """Cancel running checks and close the connections; the next use opens new ones."""
         if self._client is not None:
             await self._client.aclose()
-        await self._lookup.checks.aclose()
+        await self.authentication.checker.aclose()
 
 
 def get_guard(scope: Mapping[str, Any]) -> OryGuard:
     """Return the guard whose middleware handles this request.
 
     Raises:
-        ConfigurationError: There is none.
+        ConfigurationError: If the middleware is not installed.
     """
-    check = get_auth_context(scope)
-    if check is None:
-        raise ConfigurationError(
-            "a session is asked for, but OrySessionMiddleware did not see this request: add it with "
-            "app.add_middleware(OrySessionMiddleware, guard=guard), or install(app, guard) for FastAPI"
-        )
-    guard: OryGuard = check.guard
-    return guard
+    return require_auth_context(scope).guard

@@ -1,7 +1,7 @@
-"""Bearer tokens that are JWTs: verified here, without a round trip, and refused once their session is revoked.
+"""Authentication of JWTs: verified in this process, and rejected once their session is revoked.
 
-A token says what was true when it was made. So it counts for a session and no more than its claims prove, and it
-ends before its time when its session, or its identity, is revoked here or in another process.
+A JWT proves its claims at the time it was issued, and no more. It ends before it expires if its session or its
+identity is revoked, in this process or in another one.
 """
 
 import logging
@@ -25,16 +25,16 @@ _log = logging.getLogger("ory_guard")
 
 
 class JWKSUnavailable(Exception):
-    """There are no keys to verify a token with, so nobody can say whose it is."""
+    """There is no key to verify a JWT with."""
 
 
 class VerifiedToken(NamedTuple):
-    """What a token that is ours says.
+    """The claims of a verified JWT.
 
     Attributes:
-        session: The session in Kratos' form, with what the claims tell of it.
-        issued_at: When it was made, in seconds since the epoch.
-        expires_at: When it ends, in seconds since the epoch.
+        session: The session in Kratos' JSON format, as far as the claims contain it.
+        issued_at: The time of issue, in seconds since the epoch.
+        expires_at: The time of expiry, in seconds since the epoch.
     """
 
     session: Mapping[str, Any]
@@ -43,101 +43,101 @@ class VerifiedToken(NamedTuple):
 
 
 class TokenVerifierProtocol(Protocol):
-    """What verifies tokens: `ory_guard.tokens.TokenVerifier`."""
+    """Verifies JWTs: the interface of `ory_guard.tokens.TokenVerifier`."""
 
     @property
     def max_lifetime(self) -> float:
-        """The longest time, in seconds, for which a token is accepted after it was made."""
+        """The maximum lifetime of a JWT after its issue, in seconds."""
         ...
 
     @property
     def clock_skew(self) -> float:
-        """How far, in seconds, Kratos' clock and ours may differ."""
+        """The maximum difference between the clocks of Kratos and of this process, in seconds."""
         ...
 
     async def verify(self, token: str, clock: Clock) -> VerifiedToken | None:
-        """Return what the token says, or None where it is not ours or no longer good.
+        """Return the claims of a JWT, or None if it is invalid, expired or not meant for this application.
 
         Raises:
-            JWKSUnavailable: There are no keys.
+            JWKSUnavailable: If there is no key.
         """
         ...
 
     async def aclose(self) -> None:
-        """Close the running loop's connections."""
+        """Close the connections of the running event loop."""
         ...
 
 
 class JWTAuthenticator:
-    """Checks tokens for one guard.
+    """Authenticates JWTs for one guard.
 
     Args:
-        source: What verifies tokens.
+        verifier: Verifies JWTs.
         settings: The settings of the guard.
         parser: Parses the claims as a session.
         cache: The cache of this process.
         clock: The clocks.
         listeners: The listeners of the guard.
-        second: What other processes revoked, or None where nothing is shared.
+        shared_cache: The cache that processes share, with their revocations; or None.
 
     Raises:
-        ConfigurationError: Bearer tokens are not accepted.
+        ConfigurationError: If the guard does not accept bearer tokens.
     """
 
     def __init__(
         self,
-        source: TokenVerifierProtocol,
+        verifier: TokenVerifierProtocol,
         *,
         settings: GuardSettings,
         parser: SessionParser,
         cache: SessionCache,
         clock: Clock,
         listeners: Listeners,
-        second: SharedSessionCache | None,
+        shared_cache: SharedSessionCache | None,
     ) -> None:
         if "bearer" not in settings.credentials:
-            raise ConfigurationError("tokens come as bearer tokens, and 'bearer' is not among the credentials")
-        self._source = source
+            raise ConfigurationError("tokens: JWTs are bearer tokens, so credentials must contain 'bearer'")
+        self._verifier = verifier
         self._settings = settings
         self._parser = parser
         self._cache = cache
         self._revocations = cache.revocations
-        self._second = second
+        self._shared_cache = shared_cache
         self._clock = clock
         self._listeners = listeners
 
-    def takes(self, credential: Credential) -> bool:
-        """Tell whether the credential looks like a JWT: Kratos' own tokens have no dots."""
+    def accepts(self, credential: Credential) -> bool:
+        """Return whether the credential has the form of a JWT; session tokens of Kratos contain no dot."""
         return credential.kind == "bearer" and b"." in credential.value
 
-    async def check(self, key: bytes, credential: Credential) -> CheckResult:
-        """Return whose token this is; Kratos is not asked.
+    async def authenticate(self, key: bytes, credential: Credential) -> CheckResult:
+        """Return the session of a JWT without a call to Kratos.
 
         Args:
-            key: The credential's cache key.
-            credential: The token.
+            key: The cache key of the credential.
+            credential: The JWT.
         """
         generation, request_time = self._cache.generation, self._revocations.next_request_time()
         try:
-            token = await self._source.verify(credential.value.decode("ascii"), self._clock)
+            token = await self._verifier.verify(credential.value.decode("ascii"), self._clock)
         except JWKSUnavailable:
-            _log.error("tokens.no_keys: no key could be got, so no token can be verified")
+            _log.error("jwks.unavailable: there is no key, so JWTs can't be verified")
             return CheckResult(Unavailable("unreachable"), request_time)
         is_revoked = None if token is None else await self._is_revoked(token)
         if token is None or is_revoked:
-            refused = Rejected("inactive", "bearer")
-            return self._kept(key, refused, self._settings.negative_ttl, request_time, generation)
+            rejected = Rejected("inactive", "bearer")
+            return self._remember(key, rejected, self._settings.negative_ttl, request_time, generation)
         session = self._parser.from_claims(token.session)
         if session is None:
-            _log.error("tokens.unreadable: the claims lack what the model of the traits requires")
+            _log.error("tokens.unreadable: the traits in the claims do not fit the traits model")
             return CheckResult(Unavailable("protocol"), request_time)
-        left = token.expires_at + self._source.clock_skew - self._clock.time()
-        ttl = self._parser.with_jitter(min(self._settings.cache_ttl, left))
+        seconds_left = token.expires_at + self._verifier.clock_skew - self._clock.time()
+        ttl = self._parser.with_jitter(min(self._settings.cache_ttl, seconds_left))
         if is_revoked is None:
             ttl = min(ttl, self._settings.disconnected_ttl)
-        return self._kept(key, Authenticated(session, "bearer", "token", 0.0), ttl, request_time, generation)
+        return self._remember(key, Authenticated(session, "bearer", "token", 0.0), ttl, request_time, generation)
 
-    def _kept(
+    def _remember(
         self, key: bytes, outcome: CacheableOutcome, ttl: float, request_time: float, generation: int
     ) -> CheckResult:
         if ttl > 0:
@@ -149,16 +149,16 @@ class JWTAuthenticator:
         return CheckResult(outcome, request_time)
 
     async def _is_revoked(self, token: VerifiedToken) -> bool | None:
-        """Return whether the token's session or identity was revoked, or None if the store can't be asked."""
+        """Return whether the session or the identity was revoked, or None if the shared store is unavailable."""
         ids = str(token.session["id"]), str(token.session["identity"]["id"])
-        # As it may look to a clock that differs: in doubt the token was made before the revocation.
-        issued_at = self._clock.monotonic() - (self._clock.time() - token.issued_at) - self._source.clock_skew
-        at = self._revocations.revoked_at(*ids)
-        if at < issued_at and self._second is not None:
-            recorded = await self._second.revoked_at(*ids, since=issued_at)
+        # The clocks may differ: assume that the token was issued before the revocation.
+        issued_at = self._clock.monotonic() - (self._clock.time() - token.issued_at) - self._verifier.clock_skew
+        revoked_at = self._revocations.revoked_at(*ids)
+        if revoked_at < issued_at and self._shared_cache is not None:
+            recorded = await self._shared_cache.revoked_at(*ids, since=issued_at)
             return None if recorded is None else recorded >= issued_at
-        return at >= issued_at
+        return revoked_at >= issued_at
 
     async def aclose(self) -> None:
-        """Close the running loop's connections."""
-        await self._source.aclose()
+        """Close the connections of the running event loop."""
+        await self._verifier.aclose()

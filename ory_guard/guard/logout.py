@@ -49,8 +49,8 @@ class Logout:
 
     def __init__(
         self,
-        lookup: Authenticator,
-        enforcement: Enforcer,
+        authenticator: Authenticator,
+        enforcer: Enforcer,
         csrf: CSRFPolicy,
         *,
         app_url: str | None,
@@ -58,8 +58,8 @@ class Logout:
         invalidate: Callable[..., Awaitable[None]],
     ) -> None:
         self._csrf = csrf
-        self._lookup = lookup
-        self._enforcement = enforcement
+        self._authenticator = authenticator
+        self._enforcer = enforcer
         self._app_url = app_url or ""
         self._client = client
         self._invalidate = invalidate
@@ -76,15 +76,19 @@ class Logout:
             RequirementNotMet: If the credential is a JWT.
             KratosUnavailable: If a session may not have ended.
         """
-        check = await self._enforcement.ensure_authenticated(scope)
-        found = () if self._lookup.override is not None else self._lookup.credentials(check.credential_headers)
-        if self._is_cross_site(scope, check, found):
-            raise self._enforcement.deny(scope, check, CsrfViolation())
+        context = await self._enforcer.ensure_authenticated(scope)
+        found = (
+            ()
+            if self._authenticator.override is not None
+            else self._authenticator.credentials(context.credential_headers)
+        )
+        if self._is_cross_site(scope, context, found):
+            raise self._enforcer.deny(scope, context, CsrfViolation())
         if isinstance(found, InvalidCredential):
-            raise self._enforcement.deny(scope, check, _invalid(found.reason))
-        if found and self._lookup.checks.is_token(found[0]):
-            raise self._refuse_token(scope, check)
-        return await self._end_each(scope, check, found)
+            raise self._enforcer.deny(scope, context, _invalid(found.reason))
+        if found and self._authenticator.checker.is_jwt(found[0]):
+            raise self._refuse_token(scope, context)
+        return await self._end_each(scope, context, found)
 
     async def url(self, scope: Mapping[str, Any], return_to: str | None) -> str | None:
         """Return Kratos' one-time logout URL for this browser, or None without a cookie that Kratos knows.
@@ -96,12 +100,12 @@ class Logout:
         Raises:
             KratosUnavailable: If Kratos can't be reached, or gives an unexpected answer.
         """
-        credential = self._lookup.credential(scope)
+        credential = self._authenticator.credential(scope)
         if credential is None or credential.kind != "cookie":
             return None
-        check = get_auth_context(scope)
-        if check is not None:
-            check.is_private = True
+        context = get_auth_context(scope)
+        if context is not None:
+            context.is_private = True
         try:
             flow = await self._client().create_browser_logout_flow(cookie=_cookie(credential), return_to=return_to)
         except (KratosAPIError, FlowError) as error:
@@ -111,48 +115,48 @@ class Logout:
         return flow.logout_url
 
     def _is_cross_site(
-        self, scope: Mapping[str, Any], check: AuthContext, found: tuple[Credential, ...] | InvalidCredential
+        self, scope: Mapping[str, Any], context: AuthContext, found: tuple[Credential, ...] | InvalidCredential
     ) -> bool:
-        if isinstance(check.outcome, Rejected) and check.outcome.reason == "origin":
+        if isinstance(context.outcome, Rejected) and context.outcome.reason == "origin":
             return True
         # A logout is not a safe request, whatever its method: any page can cause a GET.
         kind = found.kind if isinstance(found, InvalidCredential) else found[0].kind if found else None
         return kind == "cookie" and self._csrf.is_cross_site({**scope, "method": "POST"})
 
-    def _refuse_token(self, scope: Mapping[str, Any], check: AuthContext) -> Exception:
-        if isinstance(check.outcome, Unavailable):
+    def _refuse_token(self, scope: Mapping[str, Any], context: AuthContext) -> Exception:
+        if isinstance(context.outcome, Unavailable):
             register_refusal_handler(scope)
             return KratosUnavailable("logout: the JWT could not be verified")
-        if not isinstance(check.outcome, Authenticated):
-            return self._enforcement.deny(scope, check, _invalid("inactive"))
+        if not isinstance(context.outcome, Authenticated):
+            return self._enforcer.deny(scope, context, _invalid("inactive"))
         failure = Failure(id="credential", expected=["cookie", "session_token"], actual="jwt")
-        return self._enforcement.deny(scope, check, RequirementNotMet(_JWT, failures=(failure,)))
+        return self._enforcer.deny(scope, context, RequirementNotMet(_JWT, failures=(failure,)))
 
     async def _end_each(
-        self, scope: MutableMapping[str, Any], check: AuthContext, credentials: tuple[Credential, ...]
+        self, scope: MutableMapping[str, Any], context: AuthContext, credentials: tuple[Credential, ...]
     ) -> tuple[str, ...]:
         set_cookies: list[str] = []
         failure: KratosUnavailable | None = None
         for credential in credentials:
             try:
-                set_cookies += await self._end(scope, check, credential)
+                set_cookies += await self._end(scope, context, credential)
             except KratosUnavailable as error:
                 failure = failure or error
         if failure is not None:
             if set_cookies:  # the middleware adds them to the response
-                check.set_cookies = tuple(value.encode("latin-1") for value in set_cookies)
+                context.set_cookies = tuple(value.encode("latin-1") for value in set_cookies)
             register_refusal_handler(scope)
             raise failure
-        check.set_cookies = ()  # whoami may have issued the cookie again whose session has ended
+        context.set_cookies = ()  # whoami may have issued the cookie again whose session has ended
         names = (credential.name for credential in credentials if credential.kind == "cookie")
         return (*set_cookies, *expired_cookies(names, self._app_url))
 
     async def _end(
-        self, scope: MutableMapping[str, Any], check: AuthContext, credential: Credential
+        self, scope: MutableMapping[str, Any], context: AuthContext, credential: Credential
     ) -> tuple[str, ...]:
-        session_id = await self._session_id(scope, check, credential)
-        key = self._lookup.key(credential)
-        self._lookup.cache.delete(key)
+        session_id = await self._session_id(scope, context, credential)
+        key = self._authenticator.cache_key(credential)
+        self._authenticator.cache.delete(key)
         try:
             return await _end_session(self._client(), credential)
         finally:
@@ -162,19 +166,18 @@ class Logout:
                 if session_id is not None:
                     await self._invalidate(session_id=session_id)
             finally:
-                await self._lookup.forget(key, credential)
+                await self._authenticator.invalidate_credential(key, credential)
 
     async def _session_id(
-        self, scope: MutableMapping[str, Any], check: AuthContext, credential: Credential
+        self, scope: MutableMapping[str, Any], context: AuthContext, credential: Credential
     ) -> str | None:
-        outcome, is_one_of_two = check.outcome, credential != check.credential
+        outcome, is_one_of_two = context.outcome, credential != context.credential
         if is_one_of_two or isinstance(outcome, Unavailable):
-            check = AuthContext(check.guard, scope)
-            check.credential = credential
-            self._lookup.look(scope, check, gated=True)
-            outcome = check.outcome
+            context = AuthContext(context.guard, scope)
+            context.credential = credential
+            outcome = self._authenticator.from_cache(scope, context, enforcing=True)
             if outcome is None and is_one_of_two:
-                outcome = await self._lookup.ask(check)
+                outcome = await self._authenticator.from_kratos(context)
         return outcome.session.id if isinstance(outcome, Authenticated) else None
 
 

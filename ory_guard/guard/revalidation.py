@@ -138,10 +138,10 @@ class SessionRevalidator:
             state.update(entry.outcome, entry.view, entry.request_time)
         if state.outcome is not None and state.request_time > context.request_time:
             context.request_time = context.resolved_at = state.request_time
-            context.view = state.view
+            context.auth = state.view
             self._enforcer.adopt(self._scope, context, state.outcome)
         else:
-            state.update(context.outcome, context.view, context.request_time)
+            state.update(context.outcome, context.auth, context.request_time)
         return state
 
     async def _revalidate_shared(self, context: AuthContext, state: SharedState) -> Unavailable | None:
@@ -150,7 +150,7 @@ class SessionRevalidator:
         if failure is not None:
             return failure
         times = context.request_time, context.resolved_at
-        outcome = await self._authenticator.ask(context, again=not is_from_jwt(context))
+        outcome = await self._authenticator.from_kratos(context, bypass_caches=not is_from_jwt(context))
         if context.response_started or context.websocket_accepted:
             context.set_cookies = ()  # the headers are sent already
         if isinstance(outcome, Unavailable):
@@ -158,7 +158,7 @@ class SessionRevalidator:
             state.record_failure(outcome, self._monotonic())
             return outcome
         self._enforcer.adopt(self._scope, context, outcome)
-        state.update(outcome, context.view, context.request_time)
+        state.update(outcome, context.auth, context.request_time)
         return None
 
     def _seconds_until_due(self, context: AuthContext) -> float:

@@ -1,7 +1,7 @@
-"""Asking Kratos once for however many requests wait for the same credential.
+"""Session checks: JWT, shared store, circuit breaker, whoami; concurrent checks of one credential are one.
 
-A check runs on its own (`ory_guard.cache.single_flight`), so the cancellation of the request that started it does
-not affect the others.
+A check runs in a task of its own (`ory_guard.cache.single_flight`), so the cancellation of the request that started
+it does not affect the other requests that wait for it.
 """
 
 import logging
@@ -25,200 +25,209 @@ __all__ = ["SessionChecker"]
 
 _log = logging.getLogger("ory_guard")
 
-
-# A check ends at its deadline, or a little later where the loop is busy.
-_GRACE: Final = 0.5
+_PROBE_GRACE: Final = 0.5
+"""Seconds after its deadline in which a check still ends if the event loop is busy."""
 
 
 class SessionChecker:
-    """Asks Kratos, shares the answer among those who wait, and keeps it for the next.
+    """Checks sessions that are not in the cache, and caches the results.
 
     Args:
+        whoami: Calls Kratos.
         parser: Parses the responses.
         cache: The cache of this process.
         timeout: Seconds for one check.
         clock: The clocks.
         listeners: The listeners of the guard.
-        upstream: Where to ask.
-        second: What other processes found out, or None where nothing is shared.
-        tokens: What checks JWTs, or None where they go to Kratos like any other credential.
+        shared_cache: The cache that processes share, or None.
+        jwt: Authenticates JWTs; None if Kratos is called for each bearer token.
 
     Attributes:
         shared_cache: The cache that processes share, or None.
-        asked: How often Kratos was asked.
-        shared: How many requests waited for a check that another one started.
-        breaker: Whether asking makes sense.
+        breaker: The circuit breaker in front of Kratos.
+        upstream_calls: The number of calls to Kratos.
+        shared_calls: The number of requests that joined a running check.
     """
 
     def __init__(
         self,
-        upstream: WhoamiClient,
+        whoami: WhoamiClient,
         *,
         parser: SessionParser,
         cache: SessionCache,
         timeout: float,
         clock: Clock,
         listeners: Listeners,
-        second: SharedSessionCache | None = None,
-        tokens: JWTAuthenticator | None = None,
+        shared_cache: SharedSessionCache | None = None,
+        jwt: JWTAuthenticator | None = None,
     ) -> None:
-        self._upstream = upstream
+        self._whoami = whoami
         self._parser = parser
         self._cache = cache
         self._revocations = cache.revocations
-        self.shared_cache: SharedSessionCache | None = second
-        self._tokens = tokens
+        self.shared_cache: SharedSessionCache | None = shared_cache
+        self._jwt = jwt
         self._clock = clock
         self._listeners = listeners
-        self._flights: LoopLocal[SingleFlight] = LoopLocal(SingleFlight, SingleFlight.aclose)
-        self.breaker: CircuitBreaker = CircuitBreaker(clock.monotonic, timeout + _GRACE, self._tell_breaker)
-        self.asked: int = 0
-        self.shared: int = 0
+        self._single_flights: LoopLocal[SingleFlight] = LoopLocal(SingleFlight, SingleFlight.aclose)
+        self.breaker: CircuitBreaker = CircuitBreaker(
+            clock.monotonic, timeout + _PROBE_GRACE, self._on_breaker_change
+        )
+        self.upstream_calls: int = 0
+        self.shared_calls: int = 0
 
-    async def ask(
-        self, key: bytes, credential: Credential, *, no_cache: bool = False, alone: bool = False
+    async def check(
+        self, key: bytes, credential: Credential, *, bypass_caches: bool = False, join: bool = True
     ) -> CheckResult:
-        """Return Kratos' answer, from a check that is under way where there is one.
+        """Return the result of a session check.
 
         Args:
-            key: The credential's cache key.
+            key: The cache key of the credential.
             credential: The credential.
-            no_cache: Ask caches between here and Kratos for a fresh answer.
-            alone: Take no answer to an earlier question.
+            bypass_caches: Whether to call Kratos even for a JWT or an entry of the shared store, with
+                `Cache-Control: no-cache`.
+            join: Whether to join a check that has started already.
         """
-        for _ in range(2):
-            fact = await self._ask_once(key, credential, no_cache=no_cache, alone=alone)
-            if not self._is_revoked(fact):
-                return fact
+        for _ in range(2):  # a session that was revoked during the check is checked once more
+            result = await self._join_or_start(key, credential, bypass_caches=bypass_caches, join=join)
+            if not self._is_revoked(result):
+                return result
         return CheckResult(CHECK_ABORTED, self._clock.monotonic())
 
-    async def _ask_once(self, key: bytes, credential: Credential, *, no_cache: bool, alone: bool) -> CheckResult:
-        flights = self._flights.current() or await self._flights.get()
-        slot = key + b"no-cache" if no_cache else key
-        flight = None if alone else flights.joinable(slot)
-        if flight is None:
-            check = self._check
-            if no_cache or (self.shared_cache is None and not self.is_token(credential)):
-                if (held := self._held(key)) is not None:
-                    return held
-                check = self._ask_kratos
-            flight = InFlight(slot, self._clock.monotonic())
-            flights.start(flight, lambda: check(key, credential, no_cache=no_cache), joinable=not alone)
+    async def _join_or_start(
+        self, key: bytes, credential: Credential, *, bypass_caches: bool, join: bool
+    ) -> CheckResult:
+        single_flight = self._single_flights.current() or await self._single_flights.get()
+        slot = key + b"no-cache" if bypass_caches else key
+        running = single_flight.joinable(slot) if join else None
+        if running is None:
+            resolve = self._resolve
+            if bypass_caches or (self.shared_cache is None and not self.is_jwt(credential)):
+                # Without a task, an open breaker costs microseconds.
+                if (unavailable := self._breaker_result(key)) is not None:
+                    return unavailable
+                resolve = self._call_whoami
+            running = InFlight(slot, self._clock.monotonic())
+            single_flight.start(
+                running, lambda: resolve(key, credential, bypass_caches=bypass_caches), joinable=join
+            )
         else:
-            self.shared += 1
+            self.shared_calls += 1
             if self._listeners:
                 notify(self._listeners, CheckShared(key.hex()[:8]))
-        return await flight.wait()
+        return await running.wait()
 
-    def is_token(self, credential: Credential) -> bool:
-        """Return whether the credential is a JWT that is verified here."""
-        return self._tokens is not None and self._tokens.takes(credential)
+    def is_jwt(self, credential: Credential) -> bool:
+        """Return whether the credential is a JWT that this process verifies."""
+        return self._jwt is not None and self._jwt.accepts(credential)
 
-    async def _check(self, key: bytes, credential: Credential, *, no_cache: bool) -> CheckResult:
-        if self._tokens is not None and self._tokens.takes(credential):
-            return await self._tokens.check(key, credential)
-        entry = await self.shared_cache.get(key, credential) if self.shared_cache is not None else None
+    async def _resolve(self, key: bytes, credential: Credential, *, bypass_caches: bool) -> CheckResult:
+        if self._jwt is not None and self._jwt.accepts(credential):
+            return await self._jwt.authenticate(key, credential)
+        entry = None if self.shared_cache is None else await self.shared_cache.get(key, credential)
         if entry is not None:
             return CheckResult(entry.outcome, entry.request_time)
-        return self._held(key) or await self._ask_kratos(key, credential, no_cache=no_cache)
+        unavailable = self._breaker_result(key)
+        return unavailable or await self._call_whoami(key, credential, bypass_caches=bypass_caches)
 
-    async def _ask_kratos(self, key: bytes, credential: Credential, *, no_cache: bool) -> CheckResult:
+    async def _call_whoami(self, key: bytes, credential: Credential, *, bypass_caches: bool) -> CheckResult:
         generation = self._cache.generation
         request_time, sent_at = self._revocations.next_request_time(), self._clock.time()
-        reading, status = await self._read(credential, sent_at, no_cache=no_cache)
-        fact = CheckResult(reading.outcome, request_time, reading.set_cookies)
-        self._report(key, reading.outcome)
-        self._tell(key, fact, status)
-        if isinstance(reading.outcome, Unavailable) or self.is_token(credential):
-            # What Kratos thinks of a token says nothing about what the token itself proves.
-            return fact
+        parsed, status = await self._request(credential, sent_at, bypass_caches=bypass_caches)
+        result = CheckResult(parsed.outcome, request_time, parsed.set_cookies)
+        self._record_result(key, parsed.outcome)
+        self._emit(key, result, status)
+        if isinstance(parsed.outcome, Unavailable) or self.is_jwt(credential):
+            # Kratos does not know the claims of a JWT, so its response is not cached for it.
+            return result
         entry = None
-        if reading.ttl > 0:
-            entry = CacheEntry(reading.outcome, request_time, request_time + reading.ttl, sent_at + reading.ttl)
+        if parsed.ttl > 0:
+            entry = CacheEntry(parsed.outcome, request_time, request_time + parsed.ttl, sent_at + parsed.ttl)
             self._cache.put(key, entry, generation)
         else:
             self._cache.delete(key)
         if self.shared_cache is not None:
-            if entry is not None and isinstance(reading.outcome, Authenticated):
+            if entry is not None and isinstance(parsed.outcome, Authenticated):
                 if self._cache.get(key) is entry:
-                    await self.shared_cache.put(credential, reading.outcome.session, reading.body, entry)
-            elif no_cache:
-                # The store was not asked, so it may hold what is no longer true.
+                    await self.shared_cache.put(credential, parsed.outcome.session, parsed.body, entry)
+            elif bypass_caches:
+                # The store was not read, so it may still hold the previous session.
                 await self.shared_cache.delete(credential)
-        return fact
+        return result
 
-    async def _read(
-        self, credential: Credential, now: float, *, no_cache: bool
+    async def _request(
+        self, credential: Credential, now: float, *, bypass_caches: bool
     ) -> tuple[ParsedSession, int | None]:
-        self.asked += 1
+        self.upstream_calls += 1
         try:
-            answer = await self._upstream.get(credential, no_cache=no_cache)
+            response = await self._whoami.get(credential, no_cache=bypass_caches)
         except TimeoutError:
-            return _unavailable("timeout", "no answer in time"), None
+            return _unavailable("timeout", "no response before the deadline"), None
         except PoolTimeout:
-            return _unavailable("overloaded", "no free slot in time"), None
+            return _unavailable("overloaded", "no free connection before the deadline"), None
         except ResponseTooLarge:
-            return _unavailable("protocol", "an answer larger than is read"), None
-        except Exception as error:  # noqa: BLE001 - by place, not by class: whatever fails here, Kratos was not asked
+            return _unavailable("protocol", "the response exceeds max_response_bytes"), None
+        except Exception as error:  # noqa: BLE001 - whatever fails in a call, there is no response
             return _unavailable("unreachable", type(error).__name__), None
-        return self._parser.parse(answer, credential, now), answer.status
+        return self._parser.parse(response, credential, now), response.status
 
-    def _held(self, key: bytes) -> CheckResult | None:
+    def _breaker_result(self, key: bytes) -> CheckResult | None:
+        """Return `Unavailable` if the breaker does not allow a call, else None."""
         seconds = self.breaker.retry_after(key)
         if seconds is None:
             return None
-        fact = CheckResult(Unavailable("breaker", seconds), self._clock.monotonic())
-        self._tell(key, fact)
-        return fact
+        result = CheckResult(Unavailable("breaker", seconds), self._clock.monotonic())
+        self._emit(key, result)
+        return result
 
-    def _report(self, key: bytes, outcome: Outcome) -> None:
+    def _record_result(self, key: bytes, outcome: Outcome) -> None:
         match outcome:
             case Unavailable(reason="timeout" | "unreachable"):
                 self.breaker.record_failure(key)
             case Unavailable(reason="rate_limited", retry_after=seconds):
                 self.breaker.open_for(seconds)
             case Unavailable(reason="overloaded"):
-                pass  # this says something about us, nothing about Kratos
+                pass  # this process has too few connections, which says nothing about Kratos
             case _:
-                # Nonsense too: asking again costs little where somebody answers, and it may be about one identity.
+                # A protocol error is a success, too: it came fast, and it may concern a single identity.
                 self.breaker.record_success(key)
 
-    def _is_revoked(self, fact: CheckResult) -> bool:
-        outcome = fact.outcome
+    def _is_revoked(self, result: CheckResult) -> bool:
+        outcome = result.outcome
         return isinstance(outcome, Authenticated) and self._revocations.is_revoked(
-            outcome.session, fact.request_time
+            outcome.session, result.request_time
         )
 
-    def _tell(self, key: bytes, fact: CheckResult, status: int | None = None) -> None:
+    def _emit(self, key: bytes, result: CheckResult, status: int | None = None) -> None:
         if self._listeners:
-            seconds = self._clock.monotonic() - fact.request_time
+            seconds = self._clock.monotonic() - result.request_time
             name = key.hex()[:8]
-            if isinstance(fact.outcome, Unavailable):
-                notify(self._listeners, CheckFailed(name, fact.outcome.reason, seconds, status))
+            if isinstance(result.outcome, Unavailable):
+                notify(self._listeners, CheckFailed(name, result.outcome.reason, seconds, status))
             else:
-                notify(self._listeners, WhoamiAnswered(name, type(fact.outcome).__name__, seconds, status))
+                notify(self._listeners, WhoamiAnswered(name, type(result.outcome).__name__, seconds, status))
 
-    def _tell_breaker(self, state: BreakerState) -> None:
+    def _on_breaker_change(self, state: BreakerState) -> None:
         _log.log(logging.INFO if state == "closed" else logging.WARNING, "breaker.%s", state)
         if self._listeners:
             notify(self._listeners, BreakerChanged(state))
 
     def detach_all(self) -> None:
-        """Let no later request join a check that is under way in this loop."""
-        flights = self._flights.current()
-        if flights is not None:
-            flights.detach_all()
+        """Make later requests of this event loop start checks of their own."""
+        single_flight = self._single_flights.current()
+        if single_flight is not None:
+            single_flight.detach_all()
 
     async def aclose(self) -> None:
-        """End this loop's checks and connections; whoever waits gets `Unavailable`."""
-        await self._flights.aclose()
-        await self._upstream.aclose()
+        """Cancel the checks of this event loop and close its connections; waiting requests get `Unavailable`."""
+        await self._single_flights.aclose()
+        await self._whoami.aclose()
         if self.shared_cache is not None:
             await self.shared_cache.aclose()
-        if self._tokens is not None:
-            await self._tokens.aclose()
+        if self._jwt is not None:
+            await self._jwt.aclose()
 
 
-def _unavailable(reason: UnavailableReason, what: str) -> ParsedSession:
-    _log.warning("whoami.failed reason=%s: %s", reason, what)
+def _unavailable(reason: UnavailableReason, text: str) -> ParsedSession:
+    _log.warning("whoami.failed reason=%s: %s", reason, text)
     return ParsedSession(Unavailable(reason))

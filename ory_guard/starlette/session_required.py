@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ory_guard.exceptions import ConfigurationError, Refusal
+from ory_guard.guard.context import require_auth_context
 from ory_guard.guard.declarations import MustBeCalled, record_wrapper
 from ory_guard.guard.guard import get_guard
 from ory_guard.guard.requirements import ANY_SESSION, AssuranceLevel, Condition, Requirement
@@ -82,7 +83,9 @@ def _wrap_endpoint(endpoint: Callable[P, Any], requirement: Requirement) -> Call
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
         connection = kwargs.get(name, args[position] if position < len(args) else None)
         assert isinstance(connection, HTTPConnection)  # noqa: S101 - Starlette passes a Request or a WebSocket
-        await get_guard(connection.scope).enforce(connection.scope, requirement)
+        scope = connection.scope
+        context = require_auth_context(scope)
+        await context.guard.enforcement.require(scope, context, requirement)
         if is_asynchronous:
             return await endpoint(*args, **kwargs)
         return await run_in_threadpool(endpoint, *args, **kwargs)
@@ -139,7 +142,8 @@ class SessionRequiredMiddleware:
         """
         if scope["type"] != "lifespan" and scope["path"] not in self.public:
             try:
-                await get_guard(scope).enforce(scope, self.requirement)
+                context = require_auth_context(scope)
+                await context.guard.enforcement.require(scope, context, self.requirement)
             except Refusal as refusal:
                 await (await refusal_handler(HTTPConnection(scope), refusal))(scope, receive, send)
                 return

@@ -171,7 +171,7 @@ async def test_a_session_that_can_not_be_read_is_asked_for(shelf: Shelf, workers
         shelf.entries[key] = type(stored)(
             body, SESSION_ID, IDENTITY_ID, 0.0, 30.0, stored.asked_at, stored.fresh_until
         )
-        second.guard._lookup.cache.clear()
+        second.guard.authentication.cache.clear()
 
         assert await second.source() == "upstream"
         await eventually(partial(_has_other_body, shelf, key, body))
@@ -237,7 +237,7 @@ async def test_a_guard_without_listeners_shares_too(shelf: Shelf) -> None:
         sources.append(outcome.source)
         await eventually(lambda: shelf.entries)
     await guards[0].invalidate(session_id=SESSION_ID)
-    await eventually(lambda: guards[1]._lookup.cache.revocations.revoked_at(SESSION_ID) > 0)
+    await eventually(lambda: guards[1].authentication.cache.revocations.revoked_at(SESSION_ID) > 0)
 
     assert sources == ["upstream", "store"]
     for guard in guards:
@@ -252,7 +252,7 @@ async def test_a_guard_that_is_closed_closes_its_store(shelf: Shelf, workers: tu
     assert first.store.closed == 1
     assert shelf.listeners == []
 
-    first.guard._lookup.cache.clear()
+    first.guard.authentication.cache.clear()
     await first.ask()
     assert len(shelf.listeners) == 1
 

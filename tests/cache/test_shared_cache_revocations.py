@@ -49,7 +49,7 @@ async def test_whose_an_answer_is_may_turn_out_when_it_arrives(
     waiting = await _set_out(first, requests=3)
 
     await (first if where == "here" else second).guard.invalidate(**by)
-    await eventually(lambda: first.guard._lookup.cache.revocations.revoked_at(*by.values()) > 0)
+    await eventually(lambda: first.guard.authentication.cache.revocations.revoked_at(*by.values()) > 0)
     late = await _set_out(first)
     first.kratos.release()
 
@@ -67,7 +67,7 @@ async def test_other_peoples_answers_under_way(workers: tuple[Worker, Worker], w
     (waiting,) = await _set_out(first)
 
     await (first if where == "here" else second).guard.invalidate(session_id="another", identity_id="others")
-    await eventually(lambda: first.guard._lookup.cache.revocations.revoked_at("another") > 0)
+    await eventually(lambda: first.guard.authentication.cache.revocations.revoked_at("another") > 0)
     first.kratos.release()
 
     assert isinstance(await waiting, Authenticated)
@@ -164,7 +164,7 @@ async def test_a_revocation_that_is_heard_while_the_store_answers_counts(
     stored = next(iter(shelf.entries.values()))
 
     async def answer_late(_keys: object) -> Any:
-        second.guard._lookup.invalidate(SESSION_ID)
+        second.guard.authentication.invalidate(SESSION_ID)
         return stored
 
     monkeypatch.setattr(second.store, "get", answer_late)
@@ -229,7 +229,7 @@ async def test_an_answer_of_the_store_that_is_under_way_is_from_before(
     async def get_slowly(keys: Any) -> StoredSession | None:
         found = await get(keys)
         second.clock.advance(0.01)
-        second.guard._lookup.invalidate(SESSION_ID)
+        second.guard.authentication.invalidate(SESSION_ID)
         second.clock.advance(0.01)
         return found
 
@@ -249,7 +249,7 @@ async def test_what_is_asked_after_the_revocation_is_shared_when_no_clock_can_mi
     for seconds, found in [(1, "upstream"), (59, "upstream"), (1, "store")]:
         for worker in workers:
             worker.clock.advance(seconds)
-            worker.guard._lookup.cache.clear()
+            worker.guard.authentication.cache.clear()
         assert await first.source() == "upstream"
         await eventually(lambda: first.store.calls.count("put") == len(first.kratos.asked))
         assert await second.source() == found

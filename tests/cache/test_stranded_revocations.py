@@ -134,7 +134,7 @@ async def test_many_revocations_at_once_share_batches(workers: tuple[Worker, Wor
     assert first.guard.stats().pending_revocations == 0
     assert first.store.calls.count("revoke") <= 5
     assert not first.guard.stats().degraded
-    await eventually(lambda: second.guard._lookup.cache.revocations.revoked_at("session-1999") > 0)
+    await eventually(lambda: second.guard.authentication.cache.revocations.revoked_at("session-1999") > 0)
 
 
 async def test_dropped_revocation_is_reported(workers: tuple[Worker, Worker]) -> None:

@@ -170,7 +170,7 @@ async def test_a_dependency_without_the_middleware_is_no_open_door(path: str) ->
     app.user_middleware.clear()
 
     with pytest.raises(
-        ConfigurationError, match=r"OrySessionMiddleware did not see this request.*install\(app, guard\)"
+        ConfigurationError, match=r"OrySessionMiddleware is not installed for this route.*install\(app, guard\)"
     ):
         await call(app, path, headers=[SESSION_TOKEN])
 

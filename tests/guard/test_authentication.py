@@ -22,8 +22,8 @@ from support.stub_kratos import (
     StandingClock,
     StubKratos,
     Told,
+    context_of,
     guard_of,
-    looked_at,
     moment,
     refused,
     session_body,
@@ -140,7 +140,7 @@ async def test_a_check_knows_the_address_as_it_was_first_seen(root_path: str | N
     if root_path is None:
         del scope["root_path"]
 
-    check = looked_at(Bench().guard, scope)
+    check = context_of(Bench().guard, scope)
 
     assert (check.path, check.root_path) == ("/prefix/vault", root_path or "")
 
@@ -246,7 +246,7 @@ async def test_no_answer_under_way_is_kept_when_much_ends_at_once() -> None:
     bench.kratos.hold()
     (task,) = await requests(bench, 1)
     await bench.guard.invalidate(session_id="another")
-    bench.guard._lookup.cache.clear()
+    bench.guard.authentication.cache.clear()
     bench.kratos.release()
     await task
 
@@ -263,7 +263,7 @@ async def test_invalidations_are_known_for_as_long_as_an_older_answer_counts(
     """Of more than can be kept, those that say nothing any more go; else everybody is asked about again."""
     clock = StandingClock()
     guard = OryGuard(settings_of(timeout=2), transport=StubKratos(signed_in()), clock=clock, tokens=tokens)
-    guard._lookup.invalidate(*(f"session-{number}" for number in range(10_000)))
+    guard.authentication.invalidate(*(f"session-{number}" for number in range(10_000)))
     clock.advance(longest + later)
     await guard.authenticate(request())
 
@@ -394,7 +394,7 @@ async def test_a_defect_in_a_check_lets_nobody_in_and_tells_no_values(caplog: py
         outcomes = await asyncio.gather(*(guard.authenticate(request()) for _ in range(3)))
 
     assert outcomes == [Unavailable("protocol")] * 3
-    assert set(caplog.messages) == {"check.broken error=ZeroDivisionError"}
+    assert set(caplog.messages) == {"check.internal_error error=ZeroDivisionError"}
 
 
 async def test_headers_that_are_no_headers_are_no_credential_either(caplog: pytest.LogCaptureFixture) -> None:
@@ -402,7 +402,7 @@ async def test_headers_that_are_no_headers_are_no_credential_either(caplog: pyte
     scope = {**request(), "headers": [("x-session-token", "text"), None]}
 
     assert await Bench().guard.authenticate(scope) == Unavailable("protocol")
-    assert caplog.messages == ["check.broken error=TypeError"]
+    assert caplog.messages == ["check.internal_error error=TypeError"]
 
 
 async def test_nothing_that_goes_wrong_shows_the_credential(caplog: pytest.LogCaptureFixture) -> None:

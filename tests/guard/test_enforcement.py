@@ -15,8 +15,9 @@ from support.stub_kratos import (
     Asked,
     Told,
     aal2_session,
-    looked_at,
+    context_of,
     moment,
+    optional_session,
     refused,
     session_body,
     signed_in,
@@ -32,7 +33,6 @@ from ory_guard.exceptions import (
     SessionRequired,
     StepUpRequired,
 )
-from ory_guard.guard.context import publish
 
 pytestmark = pytest.mark.anyio
 
@@ -310,7 +310,7 @@ async def test_on_an_exempt_path_a_gate_still_asks() -> None:
     """Exempt means that nothing is asked ahead, not that the door is open."""
     bench = Bench(exempt_paths=("/health",))
     scope = request(path="/health")
-    check = looked_at(bench.guard, scope)
+    check = context_of(bench.guard, scope)
     assert check.outcome == Anonymous()
     assert bench.calls == 0
 
@@ -334,7 +334,7 @@ async def test_a_gate_that_is_given_up_leaves_nobody_unknown() -> None:
     """A handler that waits for a gate no longer than it likes may ask again."""
     bench = Bench(exempt_paths=("/health",))
     scope = request(path="/health")
-    publish(scope, looked_at(bench.guard, scope), Anonymous())
+    context_of(bench.guard, scope).publish(scope, Anonymous())
     bench.kratos.hold()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
@@ -342,7 +342,7 @@ async def test_a_gate_that_is_given_up_leaves_nobody_unknown() -> None:
     bench.kratos.release()
 
     assert isinstance(await bench.guard.authenticate(scope), Authenticated)
-    assert await bench.guard.enforce_optional(scope) is not None
+    assert await optional_session(bench.guard, scope) is not None
     assert (await bench.guard.require(scope)).id == SESSION_ID
 
 
@@ -352,7 +352,7 @@ async def test_whoever_comes_to_a_gate_while_it_asks_gets_the_same_answer(*, exe
     bench = Bench(exempt_paths=("/health",) if exempt else (), cache_ttl=1)
     scope = request(path="/health")
     if exempt:
-        publish(scope, looked_at(bench.guard, scope), Anonymous())
+        context_of(bench.guard, scope).publish(scope, Anonymous())
     else:
         await bench.guard.require(scope)
         bench.clock.advance(3_600)
@@ -361,7 +361,7 @@ async def test_whoever_comes_to_a_gate_while_it_asks_gets_the_same_answer(*, exe
     await asyncio.sleep(0)
     others = (
         bench.guard.require(scope),
-        bench.guard.enforce_optional(scope),
+        optional_session(bench.guard, scope),
         bench.guard.authenticate(scope),
         bench.guard._watches.revalidator(scope, 30.0).revalidate(),
     )
@@ -393,7 +393,7 @@ async def test_an_override_reaches_gates_on_exempt_paths_too() -> None:
     scope = request(path="/health")
 
     with bench.guard.override(session):
-        publish(scope, looked_at(bench.guard, scope), Anonymous())
+        context_of(bench.guard, scope).publish(scope, Anonymous())
         assert await bench.guard.require(scope) is session
 
     assert scope["state"]["session"] is session

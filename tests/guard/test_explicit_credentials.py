@@ -280,7 +280,7 @@ async def test_a_token_gets_every_outcome(told: Told, outcome: Outcome) -> None:
 async def test_a_defect_in_the_lookup_of_a_token_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     """As it is for a request."""
     bench = Bench()
-    monkeypatch.setattr(bench.guard._lookup.cache, "get", lambda _: 1 / 0)
+    monkeypatch.setattr(bench.guard.authentication.cache, "get", lambda _: 1 / 0)
 
     assert await bench.guard.authenticate_token("x", kind="bearer") == Unavailable("protocol")
 
@@ -449,4 +449,4 @@ async def test_the_token_is_in_no_representation_of_its_outcome() -> None:
     outcome: Any = await Bench().guard.authenticate_token("ory_st_secret", kind="bearer")
 
     assert outcome == Authenticated(*outcome)
-    assert "secret" not in f"{outcome!r} {vars(outcome)!r} {vars(outcome.check)!r}"
+    assert "secret" not in f"{outcome!r} {vars(outcome)!r} {vars(outcome.context)!r}"

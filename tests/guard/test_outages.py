@@ -156,7 +156,7 @@ async def test_a_slow_kratos_holds_up_nobody_who_sends_nothing() -> None:
 async def test_more_requests_than_slots_are_told_to_come_again() -> None:
     """Who finds no slot in time was not checked, and that is a 503 too."""
     async with guarding(SESSION, max_upstream_concurrency=2, timeout=0.05) as (guard, kratos):
-        slots = (await guard._lookup.checks._upstream._http._pools.get()).semaphore
+        slots = (await guard.authentication.checker._whoami._http._pools.get()).semaphore
         async with slots, slots:
             for number in range(4):
                 assert_unavailable(await call(gated(guard), headers=[(b"x-session-token", b"t%d" % number)]))

@@ -79,7 +79,7 @@ async def test_connections_of_one_session_share_what_one_of_them_learns() -> Non
 
     assert await other.look() == pytest.approx(7)
     assert bench.calls == 2
-    assert other.scope["ory_guard"].view is not None
+    assert other.scope["ory_guard"].auth is not None
 
 
 @pytest.mark.parametrize("cache_ttl", [0, 1])

@@ -3,7 +3,7 @@
 import pytest
 from support.asgi_calls import http_scope
 from support.recordings_of_kratos import SERVERS, Recorded, RecordedKratos, moment_of, recording, recordings
-from support.stub_kratos import guard_of, looked_at
+from support.stub_kratos import context_of, guard_of
 
 from ory_guard import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
 
@@ -120,9 +120,9 @@ async def test_a_cookie_that_kratos_issued_anew_is_kept_for_the_answer() -> None
     """After a session was extended, whoami answers with the cookie under a new value: it has to get through."""
     recorded = recording("whoami.cookie.after_extend")
     guard = guard_of(RecordedKratos(recorded), moment_of(recorded))
-    check = looked_at(guard, http_scope(headers=recorded.headers()))
+    check = context_of(guard, http_scope(headers=recorded.headers()))
 
-    await guard.ask(check)
+    await guard.authentication.from_kratos(check)
 
     (cookie,) = [value for name, value in recorded.response["headers"] if name == "set-cookie"]
     assert check.set_cookies == (cookie.encode(),)
@@ -133,9 +133,9 @@ async def test_a_cookie_for_somebody_else_does_not_get_through() -> None:
     recorded = recording("whoami.precedence.token_over_cookie")
     assert any(name == "set-cookie" for name, _ in recorded.response["headers"])
     guard = guard_of(RecordedKratos(recorded), moment_of(recorded))
-    check = looked_at(guard, http_scope(headers=recorded.headers()))
+    check = context_of(guard, http_scope(headers=recorded.headers()))
 
-    outcome = await guard.ask(check)
+    outcome = await guard.authentication.from_kratos(check)
 
     assert isinstance(outcome, Authenticated)
     assert check.set_cookies == ()

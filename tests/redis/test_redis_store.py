@@ -199,7 +199,7 @@ def test_a_loop_may_end_while_redis_is_in_use(server: RedisServer) -> None:
 
     async def ask() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
-        guard._lookup.cache.clear()
+        guard.authentication.cache.clear()
         await guard.authenticate(http_scope(headers=[(b"x-session-token", TOKEN)]))
         assert len(server.cli("CLIENT", "LIST", "TYPE", "pubsub").splitlines()) == 1
 

@@ -79,8 +79,8 @@ class Bench:
 
     async def is_settled(self, slots: int) -> None:
         """Wait until no check is under way, and find every connection and every slot given back."""
-        checks = self.guard._lookup.checks
-        flights, connection = checks._flights.current(), checks._upstream._http._pools.current()
+        checks = self.guard.authentication.checker
+        flights, connection = checks._single_flights.current(), checks._whoami._http._pools.current()
         await eventually(lambda: flights is None or not flights._running)
         assert flights is None or not (flights._running or flights._joinable)
         if connection is not None:

@@ -68,7 +68,7 @@ class Worker:
 
     def forget(self) -> None:
         """Empty the first level."""
-        self.guard._lookup.cache.clear()
+        self.guard.authentication.cache.clear()
 
     @property
     def is_degraded(self) -> bool:

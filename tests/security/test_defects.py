@@ -31,19 +31,19 @@ _EXCEPTIONS: Final = (
 _BEYOND: Final = (asyncio.CancelledError(), GeneratorExit(), _Odd())
 
 _IN_A_CHECK: Final[dict[str, Callable[[OryGuard], tuple[Any, str]]]] = {
-    "finding the credential": lambda guard: (guard._lookup._reader, "find"),
-    "judging the credential": lambda guard: (guard._lookup._reader, "is_valid"),
-    "making the key": lambda guard: (guard._lookup, "key"),
-    "looking in the cache": lambda guard: (guard._lookup.cache, "get"),
-    "asking": lambda guard: (guard._lookup.checks, "ask"),
-    "the breaker": lambda guard: (guard._lookup.checks.breaker, "retry_after"),
-    "the call": lambda guard: (guard._lookup.checks._upstream, "get"),
-    "reading the answer": lambda guard: (guard._lookup.checks._parser, "parse"),
-    "keeping the answer": lambda guard: (guard._lookup.cache, "put"),
+    "finding the credential": lambda guard: (guard.authentication._extractor, "find"),
+    "judging the credential": lambda guard: (guard.authentication._extractor, "is_valid"),
+    "making the key": lambda guard: (guard.authentication, "cache_key"),
+    "looking in the cache": lambda guard: (guard.authentication.cache, "get"),
+    "asking": lambda guard: (guard.authentication.checker, "check"),
+    "the breaker": lambda guard: (guard.authentication.checker.breaker, "retry_after"),
+    "the call": lambda guard: (guard.authentication.checker._whoami, "get"),
+    "reading the answer": lambda guard: (guard.authentication.checker._parser, "parse"),
+    "keeping the answer": lambda guard: (guard.authentication.cache, "put"),
 }
 _AT_THE_GATE: Final[dict[str, Callable[[OryGuard], tuple[Any, str]]]] = {
-    "the quick decision": lambda guard: (guard._enforcement._csrf, "allows"),
-    "the decision": lambda guard: (guard._enforcement, "decide"),
+    "the quick decision": lambda guard: (guard.enforcement._csrf, "allows"),
+    "the decision": lambda guard: (guard.enforcement, "decide"),
 }
 
 

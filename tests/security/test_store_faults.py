@@ -34,8 +34,8 @@ async def test_s13_cancelled_questions_cross_no_answers(server: RedisServer, tri
         await worker.ask(b"tok-A")
         await worker.ask(b"tok-B")
         await until_stored(server, 2)
-        hasher = worker.guard._lookup.key
-        assert worker.guard._lookup.second is not None
+        hasher = worker.guard.authentication.cache_key
+        assert worker.guard.authentication.shared_cache is not None
     async with line_to(server.port, 0.02) as line:
         store = RedisSessionStore(line.url, secrets=[SECRET], max_connections=2)
         keys = {name: _key_of(hasher, name) for name in ("tok-A", "tok-B")}
@@ -95,7 +95,7 @@ async def test_redis_is_slow(server: RedisServer, monkeypatch: pytest.MonkeyPatc
             started_at = time.monotonic()
             assert await worker.who() == ALICE
             first = time.monotonic() - started_at
-            second_level = worker.guard._lookup.second
+            second_level = worker.guard.authentication.shared_cache
             link = None if second_level is None else second_level._connections.current()
             assert link is not None
             await eventually(lambda: link.subscribed)
@@ -182,7 +182,9 @@ async def test_redis_fails_over(server: RedisServer, *, old_follows: bool, tried
             await eventually(lambda: not first.is_degraded and not second.is_degraded)
             assert len(replica.cli("CLIENT", "LIST", "TYPE", "pubsub").splitlines()) == 2
             await first.guard.invalidate(session_id="session-of-alice")
-            await eventually(lambda: second.guard._lookup.cache.revocations.revoked_at("session-of-alice") > 0)
+            await eventually(
+                lambda: second.guard.authentication.cache.revocations.revoked_at("session-of-alice") > 0
+            )
             assert await second.who() == ("nobody", "Rejected")
             assert len(replica.cli("KEYS", "*:revoked:*").split()) == 1
 

@@ -147,7 +147,7 @@ class Process:
     @property
     def knows(self) -> bool:
         """Whether it has heard of the revocation."""
-        return self.guard._lookup.cache.revocations.revoked_at(SESSION_ID, IDENTITY_ID) > 0
+        return self.guard.authentication.cache.revocations.revoked_at(SESSION_ID, IDENTITY_ID) > 0
 
     async def ask(self, *, must_refuse: bool = False) -> None:
         """Make a request, and judge its answer."""
@@ -162,7 +162,7 @@ class Process:
         for _ in range(self._world.chance.randrange(2, 6)):
             await self.ask()
             if self._world.chance.random() < 0.5:
-                self.guard._lookup.cache.clear()
+                self.guard.authentication.cache.clear()
             await self._world.hops(20)
 
 
@@ -186,7 +186,7 @@ async def _live(world: World) -> None:
     for _ in range(20):
         await asyncio.sleep(0)  # until every message was heard
     for one in processes:
-        one.guard._lookup.cache.clear()
+        one.guard.authentication.cache.clear()
         for _ in range(4):
             await one.ask(must_refuse=True)
     for one in processes:

@@ -63,7 +63,7 @@ async def test_server_that_refuses_writes_passes_every_revocation_on(
             await first.guard.invalidate(session_id=f"session-{number}")
 
         await eventually(lambda: heard() >= 5)
-        known = second.guard._lookup.cache.revocations.revoked_at
+        known = second.guard.authentication.cache.revocations.revoked_at
         assert all(known(f"session-{number}") > 0 for number in range(5))
         assert first.guard.stats().pending_revocations == 5
         server.cli(*accept)
@@ -161,4 +161,4 @@ async def test_idle_process_notices_that_its_server_was_demoted(server: RedisSer
                 assert await idle.who() == ("nobody", "Rejected")
                 await eventually(lambda: not idle.is_degraded, 30)
                 await other.guard.invalidate(session_id="another")
-                await eventually(lambda: idle.guard._lookup.cache.revocations.revoked_at("another") > 0)
+                await eventually(lambda: idle.guard.authentication.cache.revocations.revoked_at("another") > 0)

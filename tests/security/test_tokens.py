@@ -233,7 +233,7 @@ async def test_j14_a_token_ends_with_its_session_on_every_worker(tried: Counter[
     assert isinstance(await second.ask(token), Authenticated)
 
     await first.guard.invalidate(session_id=SESSION_ID)
-    await eventually(lambda: second.guard._lookup.cache.revocations.revoked_at(SESSION_ID) > 0)
+    await eventually(lambda: second.guard.authentication.cache.revocations.revoked_at(SESSION_ID) > 0)
 
     for bench in (first, second):
         assert await bench.ask(token) == Rejected("inactive", "bearer")

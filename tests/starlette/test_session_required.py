@@ -206,7 +206,7 @@ def test_a_condition_without_a_meaning_is_told_where_it_is_written() -> None:
 
 async def test_without_the_middleware_it_is_no_open_door() -> None:
     """It says how to mend the set-up."""
-    with pytest.raises(ConfigurationError, match="OrySessionMiddleware did not see this request"):
+    with pytest.raises(ConfigurationError, match="OrySessionMiddleware is not installed for this route"):
         await call(Starlette(routes=ROUTES), "/me", headers=[SESSION_TOKEN])
 
 

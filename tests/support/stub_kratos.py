@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import httpx2
 
-from ory_guard import GuardSettings, OryGuard
+from ory_guard import GuardSettings, OryGuard, Session
 from ory_guard.events import Listener
 from ory_guard.guard.context import AuthContext
 
@@ -199,11 +199,16 @@ def settings_of(**changes: Any) -> GuardSettings:
     return GuardSettings(**{"kratos_public_url": KRATOS, "kratos_browser_url": BROWSER, "app_url": APP, **changes})
 
 
-def looked_at(guard: OryGuard, scope: dict[str, Any]) -> AuthContext:
-    """Return the check of a request as a middleware begins it."""
-    check = AuthContext(guard, scope)
-    guard.look(scope, check)
-    return check
+def context_of(guard: OryGuard, scope: dict[str, Any]) -> AuthContext:
+    """Return the auth context of a request after the look-up in the cache."""
+    context = AuthContext(guard, scope)
+    context.outcome = guard.authentication.from_cache(scope, context)
+    return context
+
+
+async def optional_session(guard: OryGuard, scope: dict[str, Any]) -> Session[Any] | None:
+    """Return the session as the dependency for an optional session does."""
+    return await guard.enforcement.optional(scope, guard.enforcement.get_context(scope))
 
 
 def guard_of(

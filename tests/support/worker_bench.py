@@ -48,6 +48,6 @@ class Worker:
     @property
     def second(self) -> SharedSessionCache:
         """Its second level."""
-        second = self.guard._lookup.second
+        second = self.guard.authentication.shared_cache
         assert second is not None
         return second

@@ -246,7 +246,7 @@ async def test_token_without_required_traits_is_a_protocol_error() -> None:
 
 def test_verifier_requires_bearer_credentials() -> None:
     """JWTs arrive as bearer tokens, so `bearer` has to be among the credentials."""
-    with pytest.raises(ConfigurationError, match="'bearer' is not among the credentials"):
+    with pytest.raises(ConfigurationError, match="credentials must contain 'bearer'"):
         OryGuard(settings_of(credentials=("x_session_token",)), tokens=verifier_of())
 
 
