@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 from security.bad_inputs import requests
 from security.harness import Request
-from support.asgi_calls import HTML, NAVIGATE, CacheableOutcome, call, connect
+from support.asgi_calls import HTML, NAVIGATE, SentResponse, call, connect
 
 from .deployment import APP_URL, Deployment
 from .visitor import Visitor
@@ -38,7 +38,7 @@ def url_parts(path: str, query: str = "") -> dict[str, Any]:
     return {"raw_path": quote(path).encode(), "query_string": query.encode("utf-8", "surrogatepass")}
 
 
-def leads_away(answer: CacheableOutcome) -> bool:
+def leads_away(answer: SentResponse) -> bool:
     """Tell whether an answer sends a browser to another origin."""
     location = (answer.header(b"location") or b"").decode("latin-1")
     return bool(location) and urlsplit(location).netloc not in ("", urlsplit(APP_URL).netloc)

@@ -1,11 +1,11 @@
-"""FastAPI: dependencies that give the session, or refuse the request."""
+"""The dependencies of `ory_guard.fastapi`."""
 
 from typing import Annotated, Any
 
 import pytest
 from fastapi import Depends, FastAPI
 from pydantic import BaseModel, ConfigDict
-from support.asgi_calls import CacheableOutcome, call
+from support.asgi_calls import SentResponse, call
 from support.fastapi_applications import application
 from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench
 from support.stub_kratos import (
@@ -35,59 +35,58 @@ from ory_guard.fastapi import (
 
 pytestmark = pytest.mark.anyio
 
-
-async def ask(
-    told: Any, path: str, *headers: tuple[bytes, bytes], method: str = "GET", **changes: Any
-) -> CacheableOutcome:
-    """Ask for a path of the application whose Kratos answers so."""
-    return await call(application(Bench(told, **changes).guard), path, method=method, headers=headers)
+CROSS_SITE = (b"sec-fetch-site", b"cross-site")
 
 
-async def test_handlers_get_the_session_and_the_identity() -> None:
-    """By annotation alone."""
-    answered = await ask(signed_in(), "/me", SESSION_TOKEN)
+async def get(kratos_response: Any, path: str, *headers: tuple[bytes, bytes]) -> SentResponse:
+    """Send a request to the application, whose Kratos sends this response."""
+    return await call(application(Bench(kratos_response).guard), path, headers=headers)
 
-    assert answered.json == {"session": SESSION_ID, "identity": IDENTITY_ID, "email": "ada@example.com"}
+
+async def test_handlers_receive_session_and_identity() -> None:
+    response = await get(signed_in(), "/me", SESSION_TOKEN)
+
+    assert response.json == {"session": SESSION_ID, "identity": IDENTITY_ID, "email": "ada@example.com"}
 
 
 @pytest.mark.parametrize(
-    ("told", "session"),
+    ("kratos_response", "session"),
     [(signed_in(), SESSION_ID), (refused(401), None), (STEP_UP, None), (refused(500), None)],
+    ids=["session", "401", "aal2-required", "500"],
 )
-async def test_an_optional_session_is_none_for_everything_but_a_session(told: Any, session: str | None) -> None:
-    """A public page works for everybody, also while Kratos is down."""
-    answered = await ask(told, "/", SESSION_TOKEN)
+async def test_optional_session_is_none_without_a_session(kratos_response: Any, session: str | None) -> None:
+    """A public page works for all users, also while Kratos is unavailable."""
+    response = await get(kratos_response, "/", SESSION_TOKEN)
 
-    assert (answered.status, answered.json) == (200, {"session": session})
-    assert (await ask(told, "/")).json == {"session": None}
-
-
-@pytest.mark.parametrize("path", ["/me", "/sync", "/vault", "/transfer"])
-async def test_without_a_session_no_handler_runs(path: str) -> None:
-    """Whatever kind of route it is."""
-    answered = await ask(refused(401), path, SESSION_TOKEN)
-
-    assert (answered.status, answered.error_id) == (401, "session_inactive")
+    assert (response.status, response.json) == (200, {"session": session})
+    assert response.header(b"cache-control") == b"private, no-store"
+    assert (await get(kratos_response, "/")).json == {"session": None}
 
 
 @pytest.mark.parametrize(
-    ("path", "status", "error_id"),
+    ("kratos_response", "path", "status", "error_id"),
     [
-        ("/sync", 200, None),
-        ("/vault", 403, "session_aal2_enrollment_required"),
-        ("/transfer", 200, None),
+        (refused(401), "/me", 401, "session_inactive"),
+        (refused(401), "/sync", 401, "session_inactive"),
+        (refused(401), "/vault", 401, "session_inactive"),
+        (refused(401), "/transfer", 401, "session_inactive"),
+        (signed_in(), "/me", 200, None),
+        (signed_in(), "/sync", 200, None),
+        (signed_in(), "/vault", 403, "session_aal2_enrollment_required"),
+        (signed_in(), "/transfer", 200, None),
     ],
 )
-async def test_each_route_asks_for_its_own(path: str, status: int, error_id: str | None) -> None:
-    """The same session passes one and not the other."""
-    answered = await ask(signed_in(), path, SESSION_TOKEN)
+async def test_route_enforces_its_own_requirement(
+    kratos_response: Any, path: str, status: int, error_id: str | None
+) -> None:
+    response = await get(kratos_response, path, SESSION_TOKEN)
 
-    assert answered.status == status
-    assert error_id is None or answered.error_id == error_id
+    assert response.status == status
+    assert error_id is None or response.error_id == error_id
 
 
-async def test_a_cross_site_request_is_anonymous_to_an_optional_session() -> None:
-    """A gate refuses it; an optional session is None, so the handler acts for nobody."""
+async def test_optional_session_is_none_for_cross_site_request() -> None:
+    """A gate rejects the request; with an optional session, the handler acts for an anonymous user."""
     guard = Bench().guard
     app = FastAPI()
     install(app, guard)
@@ -96,30 +95,22 @@ async def test_a_cross_site_request_is_anonymous_to_an_optional_session() -> Non
     async def vote(session: OptionalSession) -> bool:
         return session is not None
 
-    foreign = (b"sec-fetch-site", b"cross-site")
-    refused = await call(application(guard), "/me", method="POST", headers=[SESSION_COOKIE, foreign])
-    assert (refused.status, refused.error_id) == (403, "security_csrf_violation")
-    answers = [
-        (await call(app, "/vote", method="POST", headers=headers)).json
-        for headers in ([SESSION_COOKIE, foreign], [foreign], [SESSION_COOKIE])
-    ]
-    assert answers == [False, False, True]
+    rejected = await call(application(guard), "/me", method="POST", headers=[SESSION_COOKIE, CROSS_SITE])
+    assert (rejected.status, rejected.error_id) == (403, "security_csrf_violation")
+    for headers, has_session in (
+        ([SESSION_COOKIE, CROSS_SITE], False),
+        ([CROSS_SITE], False),
+        ([SESSION_COOKIE], True),
+    ):
+        assert (await call(app, "/vote", method="POST", headers=headers)).json is has_session
 
 
-async def test_the_answer_of_a_guarded_route_is_private() -> None:
-    """No shared cache keeps it; the optional session's neither, where somebody is signed in."""
-    for path in ("/me", "/"):
-        assert (await ask(signed_in(), path, SESSION_TOKEN)).header(b"cache-control") == b"private, no-store"
+async def test_response_of_protected_route_is_private() -> None:
+    assert (await get(signed_in(), "/me", SESSION_TOKEN)).header(b"cache-control") == b"private, no-store"
 
 
-async def test_so_is_an_optional_sessions_answer_to_a_credential_that_is_refused() -> None:
-    """Once the credential is good again, the same address shows it something else."""
-    for told in (refused(), STEP_UP, refused(500)):
-        assert (await ask(told, "/", SESSION_TOKEN)).header(b"cache-control") == b"private, no-store"
-
-
-def test_equal_arguments_give_the_same_dependency() -> None:
-    """So FastAPI calls it once for a request, and overrides find it."""
+def test_equal_arguments_return_the_same_dependency() -> None:
+    """FastAPI calls it once per request, and overrides find it."""
     assert require() is require_session
     assert require(aal="aal2") is require_aal("aal2")
     assert require(max_age=300) is require_fresh(300)
@@ -127,20 +118,17 @@ def test_equal_arguments_give_the_same_dependency() -> None:
     assert require(aal="aal1") is not require(aal="aal2")
 
 
-def test_a_dependency_says_what_it_asks_for() -> None:
-    """In a debugger, and in error messages."""
+def test_repr_contains_the_requirement() -> None:
     assert repr(require(aal="aal2")).startswith("<require Requirement(aal='aal2', max_age=None")
 
 
 @pytest.mark.parametrize("conditions", [{"aal": "aal3"}, {"max_age": 0}, {"authentication_methods": "totp"}])
-def test_a_condition_without_a_meaning_fails_where_the_route_is_made(conditions: dict[str, Any]) -> None:
-    """At import, not at the first request."""
+def test_invalid_condition_fails_when_the_route_is_defined(conditions: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         require(**conditions)
 
 
-async def test_a_session_that_two_dependencies_ask_for_is_looked_up_once() -> None:
-    """However many gates a request passes."""
+async def test_session_is_checked_once_per_request() -> None:
     bench = Bench(cache_ttl=0)
     app = FastAPI(dependencies=[Depends(require_session)])
     install(app, bench.guard)
@@ -153,8 +141,7 @@ async def test_a_session_that_two_dependencies_ask_for_is_looked_up_once() -> No
     assert bench.calls == 1
 
 
-async def test_dependency_overrides_work() -> None:
-    """FastAPI's own way to test a handler without a session."""
+async def test_dependency_overrides_replace_a_gate() -> None:
     app = application(Bench(refused(401)).guard)
     app.dependency_overrides[require_aal("aal2")] = lambda: None
     app.dependency_overrides[optional_session] = lambda: None
@@ -164,41 +151,38 @@ async def test_dependency_overrides_work() -> None:
 
 
 @pytest.mark.parametrize("path", ["/me", "/", "/sync"])
-async def test_a_dependency_without_the_middleware_is_no_open_door(path: str) -> None:
-    """It is a mistake of the set-up, and says how to mend it."""
+async def test_dependency_without_middleware_raises(path: str) -> None:
     app = application(Bench().guard)
     app.user_middleware.clear()
 
-    with pytest.raises(
-        ConfigurationError, match=r"OrySessionMiddleware is not installed for this route.*install\(app, guard\)"
-    ):
+    with pytest.raises(ConfigurationError, match=r"OrySessionMiddleware .*install\(app, guard\)"):
         await call(app, path, headers=[SESSION_TOKEN])
 
 
-def test_install_takes_a_guard_and_nothing_else() -> None:
-    """At once, not when the server starts."""
+def test_install_rejects_other_types_than_a_guard() -> None:
     with pytest.raises(ConfigurationError, match="install: 'guard' is not a guard: pass an OryGuard"):
         install(FastAPI(), "guard")  # type: ignore[arg-type] # the point of the test
 
 
-async def test_a_condition_of_the_applications_own() -> None:
-    """Roles stand where the operator put them, so the application looks for itself."""
+async def test_when_receives_the_session() -> None:
     body = session_body(identity={"metadata_public": {"roles": ["editor"]}})
     app = FastAPI()
     install(app, Bench(signed_in(body)).guard)
 
-    def is_editor(session: Any) -> bool:
-        return "editor" in session.identity.metadata_public["roles"]
+    def has_role(role: str) -> Any:
+        return lambda session: role in session.identity.metadata_public["roles"]
 
-    @app.get("/", dependencies=[Depends(require(when=is_editor))])
-    async def edit() -> str:
-        return "edited"
+    @app.get("/edit", dependencies=[Depends(require(when=has_role("editor")))])
+    @app.get("/admin", dependencies=[Depends(require(when=has_role("admin")))])
+    async def page() -> str:
+        return "page"
 
-    assert (await call(app, headers=[SESSION_TOKEN])).json == "edited"
+    assert (await call(app, "/edit", headers=[SESSION_TOKEN])).json == "page"
+    assert (await call(app, "/admin", headers=[SESSION_TOKEN])).status == 403
 
 
 class Traits(BaseModel):
-    """Traits as an application types them."""
+    """The application's model of the traits."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -208,13 +192,12 @@ class Traits(BaseModel):
 TypedSession = Annotated[Session[Traits], Depends(require_session)]
 
 
-async def test_typed_traits_reach_the_handler() -> None:
-    """The guard reads them once; the handler names the type."""
+async def test_handler_receives_typed_traits() -> None:
     app = FastAPI()
     install(app, guard_of(StubKratos(signed_in()), traits=Traits))
 
     @app.get("/")
-    async def mine(session: TypedSession) -> str:
+    async def email(session: TypedSession) -> str:
         return session.identity.traits.email
 
     assert (await call(app, headers=[SESSION_TOKEN])).json == "ada@example.com"

@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from support.asgi_calls import CacheableOutcome, call
+from support.asgi_calls import SentResponse, call
 from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, request
 from support.stub_kratos import APP, SESSION_ID
 
@@ -49,7 +49,7 @@ def application(bench: Bench) -> Starlette:
     return Starlette(routes=routes, middleware=[Middleware(OrySessionMiddleware, guard=bench.guard)])
 
 
-async def send(bench: Bench, path: str, *headers: Pair, method: str = "POST") -> CacheableOutcome:
+async def send(bench: Bench, path: str, *headers: Pair, method: str = "POST") -> SentResponse:
     """Send a request to the application."""
     return await call(application(bench), path, method=method, headers=headers)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.applications import gated
-from support.asgi_calls import CacheableOutcome, call, http_scope
+from support.asgi_calls import SentResponse, call, http_scope
 from support.stub_kratos import (
     APP,
     COOKIE,
@@ -63,7 +63,7 @@ def site(value: bytes) -> Pair:
     return b"sec-fetch-site", value
 
 
-async def post(told: Told, *headers: Pair, method: str = "POST", **conditions: Any) -> CacheableOutcome:
+async def post(told: Told, *headers: Pair, method: str = "POST", **conditions: Any) -> SentResponse:
     """Send a request to a gate whose Kratos answers so."""
     guard = guard_of(StubKratos(told), trusted_origins=("https://partner.example.org",))
     return await call(gated(guard, **conditions), method=method, headers=headers)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from starlette.requests import HTTPConnection
-from support.asgi_calls import CacheableOutcome, call, connect
+from support.asgi_calls import SentResponse, call, connect
 from support.stub_kratos import StubKratos, guard_of, session_body, signed_in
 
 from ory_guard import OryGuard, OrySessionMiddleware
@@ -36,7 +36,7 @@ class Tenants:
         """Select the guard by host."""
         return self.guards.get(HTTPConnection(scope).headers.get("host", "").partition(":")[0])
 
-    async def get(self, host: str, *headers: tuple[bytes, bytes]) -> CacheableOutcome:
+    async def get(self, host: str, *headers: tuple[bytes, bytes]) -> SentResponse:
         """Send a request."""
         return await call(self.app, "/", headers=[(b"host", host.encode()), *headers])
 

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from support.asgi_calls import NAVIGATE, CacheableOutcome, call
+from support.asgi_calls import NAVIGATE, SentResponse, call
 from support.guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Bench, request
 from support.stub_kratos import APP, COOKIE, STEP_UP, Asked, StubKratos, Told, guard_of, refused, signed_in
 
@@ -63,7 +63,7 @@ def application(bench: Bench) -> Starlette:
 
 async def leave(
     bench: Bench, *headers: tuple[bytes, bytes], method: str = "POST", query: bytes = b""
-) -> CacheableOutcome:
+) -> SentResponse:
     """Log out."""
     return await call(application(bench), "/logout", method=method, headers=headers, query_string=query)
 

@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
-from support.asgi_calls import NAVIGATE, CacheableOutcome, call, websocket_scope
+from support.asgi_calls import NAVIGATE, SentResponse, call, websocket_scope
 from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, request
 from support.memory_store import MemoryStore, Shelf, eventually
 from support.minting import AUDIENCE, ISSUER, ec_key, jwks_of, token_of
@@ -107,13 +107,13 @@ def application(guard: OryGuard) -> Starlette:
     )
 
 
-async def leave(kratos: Kratos, *headers: Pair, path: str = "/logout", **settings: Any) -> CacheableOutcome:
+async def leave(kratos: Kratos, *headers: Pair, path: str = "/logout", **settings: Any) -> SentResponse:
     """Log out at `kratos`."""
     guard = guard_of(StubKratos(kratos), **settings)
     return await call(application(guard), path, method="POST", headers=headers)
 
 
-def cookies(answered: CacheableOutcome) -> list[str]:
+def cookies(answered: SentResponse) -> list[str]:
     """Return the `Set-Cookie` values."""
     return [value.decode() for value in answered.all(b"set-cookie")]
 
@@ -406,7 +406,7 @@ class TokenBench:
         verifier = TokenVerifier(issuer=ISSUER, audience=AUDIENCE, jwks=jwks or jwks_of(self.key), **options)
         self.guard = OryGuard(settings_of(), transport=self.kratos, clock=StandingClock(), tokens=verifier)
 
-    async def leave(self, token: str) -> CacheableOutcome:
+    async def leave(self, token: str) -> SentResponse:
         """Log out with a JWT."""
         headers = [(b"authorization", b"Bearer " + token.encode())]
         return await call(application(self.guard), "/logout", method="POST", headers=headers)

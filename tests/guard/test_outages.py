@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.applications import gated, public
-from support.asgi_calls import NAVIGATE, CacheableOutcome, call, connect
+from support.asgi_calls import NAVIGATE, SentResponse, call, connect
 from support.memory_store import SOON, eventually
 from support.socket_kratos import SESSION, SocketKratos, break_off, drip, flood, hang_up, http, listening, silence
 from support.stub_kratos import COOKIE, TOKEN, StandingClock, session_body, settings_of
@@ -59,7 +59,7 @@ async def guarding(*replies: Any, **changes: Any) -> AsyncIterator[tuple[OryGuar
             await guard.aclose()
 
 
-def assert_unavailable(answered: CacheableOutcome) -> None:
+def assert_unavailable(answered: SentResponse) -> None:
     """Assert that the answer says "try again", and nothing about who is signed in."""
     assert answered.status == 503
     assert answered.error_id == "session_check_unavailable"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.applications import gated, public
-from support.asgi_calls import NAVIGATE, CacheableOutcome, call, http_scope
+from support.asgi_calls import NAVIGATE, SentResponse, call, http_scope
 from support.guard_bench import SESSION_COOKIE, Bench
 from support.stub_kratos import NOW, STEP_UP, refused, settings_of, signed_in
 
@@ -28,7 +28,7 @@ class Browser:
         self.cookies: dict[bytes, bytes] = {}
         self.app = gated(bench.guard, **conditions)
 
-    async def open(self, path: str, *more: tuple[bytes, bytes]) -> CacheableOutcome:
+    async def open(self, path: str, *more: tuple[bytes, bytes]) -> SentResponse:
         """Open a page, and keep the cookies of the answer."""
         jar = b"; ".join(b"=".join(pair) for pair in self.cookies.items())
         sent = [(b"cookie", jar)] if jar else []

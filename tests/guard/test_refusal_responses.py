@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from support.applications import gated
-from support.asgi_calls import HTML, NAVIGATE, CacheableOutcome, call, connect, http_scope
+from support.asgi_calls import HTML, NAVIGATE, SentResponse, call, connect, http_scope
 from support.stub_kratos import (
     APP,
     BROWSER,
@@ -60,7 +60,7 @@ async def ask(
     method: str = "GET",
     conditions: dict[str, Any] | None = None,
     **changes: Any,
-) -> CacheableOutcome:
+) -> SentResponse:
     """Ask for `/vault?x=1` behind a gate whose Kratos answers so."""
     guard = guard_of(StubKratos(told), **changes)
     sent = [*headers] if credential is None else [*headers, credential]
@@ -399,7 +399,7 @@ async def test_a_websocket_is_refused_before_it_is_accepted(
 
     start, body = await connect(app, headers=[SESSION_TOKEN, NAVIGATE, HTML])
 
-    answered = CacheableOutcome(start["status"], start["headers"], body["body"])
+    answered = SentResponse(start["status"], start["headers"], body["body"])
     assert (start["type"], body["type"]) == ("websocket.http.response.start", "websocket.http.response.body")
     assert (answered.status, answered.error_id) == (status, error_id)
     assert answered.header(b"cache-control") == b"no-store"

@@ -1,4 +1,4 @@
-"""The audit of routes: what it says is what a request without a credential finds out."""
+"""The route audit: its result agrees with requests without a credential."""
 
 import re
 import subprocess
@@ -19,12 +19,12 @@ from support.audited_apps import (
     LIBRARY,
     SHOP,
     Handlers,
-    asks_below,
-    asks_in_its_code,
     foreign,
     hello,
     library,
     members,
+    requires_session,
+    requires_session_in_code,
     shop,
 )
 from support.stub_kratos import StubKratos, guard_of, refused
@@ -40,29 +40,29 @@ from ory_guard.starlette.route_requirements import describe_requirement, require
 DOCUMENTATION = ("/docs", "/docs/oauth2-redirect", "/openapi.json", "/redoc")
 
 
-def guards(app: Any) -> dict[str, str]:
-    """Return what guards each route, by method and path, without the pages of FastAPI's documentation."""
+def descriptions(app: Any) -> dict[str, str]:
+    """Return the description of each route, by method and path, without FastAPI's documentation pages."""
     routes = [route for route in audit_routes(app) if route.path not in DOCUMENTATION]
     return {f"{route.methods[0]} {route.host}{route.path}": route.description for route in routes}
 
 
-# Open as far as the audit can see, and closed in truth: the safe way to be wrong.
-CLOSED_OUT_OF_SIGHT = {"/by-scope", "/wrapped", "/inside/{name}", "/inside/static/{path:path}"}
+# Protected by code that the audit can't inspect, so it reports them as open.
+REPORTED_AS_OPEN = {"/by-scope", "/wrapped", "/inside/{name}", "/inside/static/{path:path}"}
 
 
-def test_every_kind_of_route_of_fastapi_is_found(tmp_path: Path) -> None:
-    """Included, nested, mounted and low-priority routes are listed as they answer, with what guards them."""
-    assert guards(shop(tmp_path)) == SHOP
+def test_audit_lists_all_kinds_of_fastapi_routes(tmp_path: Path) -> None:
+    """Included, nested, mounted and low-priority routes are listed in the order in which they match."""
+    assert descriptions(shop(tmp_path)) == SHOP
 
 
-def test_every_kind_of_route_of_starlette_is_found() -> None:
-    """Endpoints under the decorator and routes behind the middleware count, decorated ones in between don't."""
-    assert guards(library()) == LIBRARY
+def test_audit_lists_all_kinds_of_starlette_routes() -> None:
+    """A decorated endpoint or a middleware protects a route; an endpoint inside another decorator does not."""
+    assert descriptions(library()) == LIBRARY
 
 
 @pytest.mark.parametrize("make", [shop, library], ids=["fastapi", "starlette"])
-def test_the_audit_is_true(make: Callable[..., Any], tmp_path: Path) -> None:
-    """A request without a credential is refused by every route that is said to be guarded, and by no other."""
+def test_audit_agrees_with_requests(make: Callable[..., Any], tmp_path: Path) -> None:
+    """A route rejects a request without a credential if and only if the audit reports it as guarded."""
     (tmp_path / "x").write_text("hello")
     app = make(*([tmp_path] if make is shop else []))
     audited = audit_routes(app)
@@ -72,14 +72,14 @@ def test_the_audit_is_true(make: Callable[..., Any], tmp_path: Path) -> None:
     else:
         app.add_middleware(OrySessionMiddleware, guard=guard)
 
-    refusals = {str(route): is_refused(TestClient(app), route) for route in audited}
+    rejected = {str(route): is_rejected(TestClient(app), route) for route in audited}
 
-    said = {str(route): route.guarded or route.path in CLOSED_OUT_OF_SIGHT for route in audited}
-    assert refusals == said
+    reported = {str(route): route.guarded or route.path in REPORTED_AS_OPEN for route in audited}
+    assert rejected == reported
 
 
-def is_refused(client: TestClient, route: AuditedRoute) -> bool:
-    """Tell whether a route refuses a request without a credential."""
+def is_rejected(client: TestClient, route: AuditedRoute) -> bool:
+    """Return whether a route rejects a request without a credential."""
     path = re.sub(r"\{.*?\}", "x", route.path)
     headers = {"host": route.host} if route.host else {}
     if route.methods != ("WEBSOCKET",):
@@ -94,7 +94,7 @@ def is_refused(client: TestClient, route: AuditedRoute) -> bool:
 
 
 def only(app: Any) -> AuditedRoute:
-    """Return the one route of an application, FastAPI's documentation left out."""
+    """Return the only route of an application, without FastAPI's documentation pages."""
     (route,) = [route for route in audit_routes(app) if route.path not in DOCUMENTATION]
     return route
 
@@ -104,20 +104,20 @@ def starlette_with(*routes: BaseRoute, **options: Any) -> Starlette:
     return Starlette(routes=routes, **options)
 
 
-def test_a_middleware_around_the_whole_application_guards_all_of_it() -> None:
-    """Whether it was added to the application or put around it, and whatever stands between."""
-    door = Middleware(SessionRequiredMiddleware, public=["/"], aal="aal2")
+def test_middleware_protects_every_route_inside_it() -> None:
+    """It can be added to the application, or be outside of it with another middleware in between."""
+    middleware = Middleware(SessionRequiredMiddleware, public=["/"], aal="aal2")
     routes = [Route("/page", hello), Mount("/files", foreign), Route("/", hello)]
-    inside = starlette_with(*routes, middleware=[door])
+    inside = starlette_with(*routes, middleware=[middleware])
     outside = OrySessionMiddleware(SessionRequiredMiddleware(starlette_with(*routes), public=["/"], aal="aal2"))
 
     expected = {"GET /page": "aal2", "* /files/{path:path}": "aal2", "GET /": "nothing"}
-    assert guards(inside) == guards(outside) == expected
+    assert descriptions(inside) == descriptions(outside) == expected
     assert audit_routes(inside)[-1].note == "public at /"
 
 
-def test_a_middleware_of_another_class_counts_for_nothing() -> None:
-    """A subclass may let anybody pass, and no audit reads its code."""
+def test_subclass_of_the_middleware_does_not_count() -> None:
+    """A subclass may replace the check."""
 
     class Lenient(SessionRequiredMiddleware):
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -126,22 +126,20 @@ def test_a_middleware_of_another_class_counts_for_nothing() -> None:
     route = Route("/page", hello)
 
     for app in (starlette_with(route, middleware=[Middleware(Lenient)]), Lenient(starlette_with(route))):
-        assert guards(app) == {"* /{path:path}": "nothing", "GET /page": "nothing"}
+        assert descriptions(app) == {"* /{path:path}": "nothing", "GET /page": "nothing"}
 
 
-def test_several_gates_are_all_told_once_each() -> None:
-    """A route behind a middleware, with a dependency that its router has too, says so in one line."""
+def test_description_lists_each_requirement_once() -> None:
     app = FastAPI(dependencies=[Depends(require_session)])
     app.add_middleware(SessionRequiredMiddleware)
-    app.get("/page", dependencies=[Depends(require(aal="aal2"))])(asks_below)
+    app.get("/page", dependencies=[Depends(require(aal="aal2"))])(requires_session)
 
     assert only(app).description == "session + aal2"
 
 
-def test_a_dependency_that_is_overridden_counts_for_what_replaces_it() -> None:
-    """The override runs, and the gate below it does not."""
+def test_override_replaces_the_requirement_of_a_dependency() -> None:
     app = FastAPI()
-    app.get("/page")(asks_below)
+    app.get("/page")(requires_session)
     before = only(app).description
 
     app.dependency_overrides[require_session] = lambda: None
@@ -151,8 +149,8 @@ def test_a_dependency_that_is_overridden_counts_for_what_replaces_it() -> None:
     assert (before, opened, only(app).description) == ("session", "nothing", "aal2")
 
 
-def test_what_can_not_be_looked_into_is_unguarded() -> None:
-    """Bare ASGI applications, foreign routes, classes without handlers, and checks in a dependency's code."""
+def test_uninspectable_routes_are_reported_as_open() -> None:
+    """ASGI applications, custom routes, classes without handlers, and checks in the code of a dependency."""
 
     class ForeignRoute(BaseRoute):
         pass
@@ -164,7 +162,7 @@ def test_what_can_not_be_looked_into_is_unguarded() -> None:
         async def dispatch(self) -> None: ...
 
     app = FastAPI()
-    app.get("/page", dependencies=[Depends(asks_in_its_code)])(lambda: "hello")
+    app.get("/page", dependencies=[Depends(requires_session_in_code)])(lambda: "hello")
 
     for unknown, path in [
         (foreign, "/{path:path}"),
@@ -179,8 +177,8 @@ def test_what_can_not_be_looked_into_is_unguarded() -> None:
     assert not only(app).guarded
 
 
-def test_every_method_that_a_class_of_handlers_may_have_is_looked_at() -> None:
-    """Those that Starlette knows by now."""
+def test_audit_knows_all_handlers_of_endpoint_classes() -> None:
+    """The list must contain the methods that the installed Starlette dispatches."""
 
     async def nothing(_message: Any = None) -> Any: ...
 
@@ -193,8 +191,7 @@ def test_every_method_that_a_class_of_handlers_may_have_is_looked_at() -> None:
     assert {method.lower() for method in known} <= set(_HANDLERS)
 
 
-def test_middlewares_that_refer_to_each_other_end_the_walk() -> None:
-    """A cycle of wrappers is no application, and no reason to hang."""
+def test_cycle_of_middlewares_ends() -> None:
 
     class Cycle:
         def __init__(self) -> None:
@@ -203,20 +200,20 @@ def test_middlewares_that_refer_to_each_other_end_the_walk() -> None:
     assert not only(Cycle()).guarded
 
 
-def test_an_attribute_that_a_decorator_copied_is_no_gate() -> None:
-    """`functools.wraps` copies attributes of what it wraps; a class has to be a gate itself."""
+def test_copied_attribute_is_not_a_requirement() -> None:
+    """`functools.wraps` copies the attributes of the wrapped function."""
 
     def decorator() -> None: ...
 
-    decorator.requirement = Requirement()  # type: ignore[attr-defined] # what wraps() would have copied
+    decorator.requirement = Requirement()  # type: ignore[attr-defined] # as copied by wraps()
 
     assert requirement_of_dependency(decorator) is None
     assert requirement_of_dependency(object()) is None
     assert requirement_of_dependency(members) == Requirement()
 
 
-def test_conditions_are_told_in_words() -> None:
-    """Every condition of a requirement is in the listing, and a condition of the application's by its name."""
+def test_description_contains_every_condition() -> None:
+    """A function passed as `when` appears by its name."""
 
     def is_staff(_session: Any) -> bool:
         return True
@@ -225,24 +222,23 @@ def test_conditions_are_told_in_words() -> None:
         def __call__(self, _session: Any) -> bool:
             return True
 
-    whole = Requirement("aal2", 300, ["totp", "webauthn"], True, "acme", is_staff, revalidate=True)
+    requirement = Requirement("aal2", 300, ["totp", "webauthn"], True, "acme", is_staff, revalidate=True)
     words = "aal2, max age 300 s, by totp or webauthn, verified address, organization acme, when is_staff"
 
-    assert describe_requirement(whole) == f"{words}, revalidated"
+    assert describe_requirement(requirement) == f"{words}, revalidated"
     assert describe_requirement(Requirement(when=Condition())) == "session, when Condition"
     assert describe_requirement(Requirement()) == "session"
 
 
-def test_a_guarded_application_passes() -> None:
-    """Public routes may be named by their path, or by one method and the path."""
+def test_assert_guarded_accepts_public_routes() -> None:
+    """A public route is listed by its path, or by one method and the path."""
     routes = (Route("/", hello), Route("/members", members), Route("/by-method", hello, methods=["POST"]))
 
     assert_guarded(starlette_with(*routes), public=["/", "POST /by-method"])
     assert_guarded(starlette_with(routes[1]))
 
 
-def test_a_forgotten_route_fails_and_is_named() -> None:
-    """The text says which route, what answers there, and what to do."""
+def test_assert_guarded_fails_for_unlisted_open_route() -> None:
     with pytest.raises(AssertionError) as caught:
         assert_guarded(starlette_with(Route("/admin", hello), Route("/members", members)))
 
@@ -252,8 +248,8 @@ def test_a_forgotten_route_fails_and_is_named() -> None:
     )
 
 
-def test_a_public_name_that_names_nothing_open_fails() -> None:
-    """A route that was guarded meanwhile, or is gone, has no place in the list."""
+def test_assert_guarded_fails_for_public_item_without_open_route() -> None:
+    """The route is protected by now, or was removed."""
     with pytest.raises(AssertionError) as caught:
         assert_guarded(starlette_with(Route("/members", members)), public=["/members", "/gone"])
 
@@ -262,14 +258,12 @@ def test_a_public_name_that_names_nothing_open_fails() -> None:
     )
 
 
-def test_the_audit_is_found_where_fastapi_users_look() -> None:
-    """`ory_guard.fastapi` has it by the same name."""
+def test_fastapi_package_exports_the_audit() -> None:
     assert ory_guard.fastapi.audit_routes is audit_routes
     assert ory_guard.fastapi.assert_guarded is assert_guarded
 
 
-def test_starlette_alone_is_enough() -> None:
-    """Without FastAPI installed, Starlette's applications and routers are audited all the same."""
+def test_audit_works_without_fastapi_installed() -> None:
     program = """
 import sys
 sys.modules["fastapi"] = sys.modules["fastapi.routing"] = None
@@ -281,13 +275,12 @@ async def page(request): ...
 app = Router([Route("/", page), Route("/open", lambda request: None)])
 print(*[route.description for route in audit_routes(app)])
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
-    assert done.stdout == "session nothing\n"
+    assert result.stdout == "session nothing\n"
 
 
-def test_routers_are_walked_without_fastapi_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where FastAPI can't be imported, the routes are those that Starlette keeps."""
+def test_audit_uses_the_routes_of_starlette_if_fastapi_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fastapi.routing", None)
 
     assert only(starlette_with(Route("/members", members))).description == "session"

@@ -1,4 +1,4 @@
-"""The audit reports what it can't look into as not guarded."""
+"""The audit reports routes that it can't inspect as open."""
 
 from collections.abc import Callable
 from functools import partial, wraps
@@ -15,7 +15,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
-from support.audited_apps import OwnGate, foreign, hello, hello_live, members
+from support.audited_apps import CustomGate, foreign, hello, hello_live, members
 from support.stub_kratos import StubKratos, guard_of
 
 from ory_guard import OrySessionMiddleware
@@ -25,7 +25,7 @@ from ory_guard.guard.requirements import Requirement
 from ory_guard.starlette import SessionRequiredMiddleware, assert_guarded, audit_routes, session_required
 
 GUARDED = Route("/members", members)
-OPAQUE = "can't be inspected"
+NOT_INSPECTABLE = "can't be inspected"
 
 
 class Responding:
@@ -35,20 +35,20 @@ class Responding:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Respond to one path, and forward the others."""
+        """Respond to `/metrics`, and forward every other path."""
         await (foreign if scope["path"] == "/metrics" else self.app)(scope, receive, send)
 
 
 class RespondingWithDispatch(BaseHTTPMiddleware):
-    """The same on top of Starlette's class."""
+    """The same as a subclass of Starlette's `BaseHTTPMiddleware`."""
 
     async def dispatch(self, request: Request, call_next: Any) -> Response:
-        """Respond by itself."""
+        """Respond without the handler of the base class."""
         return PlainTextResponse("hello")
 
 
 async def dispatch(request: Request, call_next: Any) -> Response:
-    """Respond by itself."""
+    """Respond without the handler of the base class."""
     return PlainTextResponse("hello")
 
 
@@ -62,24 +62,24 @@ def responding(app: Any) -> Any:
 
 
 class GateOfInit:
-    """A gate whose instances have the requirement."""
+    """A gate with the requirement as an instance attribute."""
 
     def __init__(self) -> None:
         self.requirement = Requirement()
 
     async def __call__(self, request: Request) -> None:
-        """Do nothing: the audit believes the attribute."""
+        """Do nothing: the audit trusts the attribute."""
 
 
 class Lenient(SessionDependency):
-    """A subclass of our gate that lets every request pass."""
+    """A subclass of a gate without the check."""
 
     async def __call__(self, connection: Any = None) -> Any:
         """Do nothing."""
 
 
 class LenientIdentity(IdentityDependency):
-    """The same with the name of our method."""
+    """The same, with the name and module of the original method."""
 
     @wraps(IdentityDependency.__call__)
     async def __call__(self, connection: Any = None) -> Any:  # type: ignore[override]
@@ -87,41 +87,41 @@ class LenientIdentity(IdentityDependency):
 
 
 class Renamed(SessionDependency):
-    """A subclass of our gate that leaves `__call__` alone."""
+    """A subclass of a gate that does not replace `__call__`."""
 
 
 @pytest.mark.parametrize(
-    ("dependency", "guards"),
+    ("dependency", "description"),
     [
-        (OwnGate(), "aal2, max age 300 s"),
-        (partial(OwnGate()), "aal2, max age 300 s"),
+        (CustomGate(), "aal2, max age 300 s"),
+        (partial(CustomGate()), "aal2, max age 300 s"),
         (GateOfInit(), "session"),
         (Renamed(Requirement()), "session"),
-        (OwnGate, "nothing"),
-        (partial(OwnGate), "nothing"),
+        (CustomGate, "nothing"),
+        (partial(CustomGate), "nothing"),
         (GateOfInit, "nothing"),
         (IdentityDependency, "nothing"),
         (Lenient(Requirement()), "nothing"),
         (LenientIdentity(), "nothing"),
     ],
 )
-def test_a_class_is_not_a_gate(dependency: Any, guards: str) -> None:
-    """Only instances run, and only with our own `__call__` or a declared requirement."""
+def test_only_instances_with_a_check_count(dependency: Any, description: str) -> None:
+    """A class only creates an instance, and a replaced `__call__` needs a declared requirement."""
     app = FastAPI(openapi_url=None)
     app.get("/page", dependencies=[Depends(dependency)])(lambda: "hello")
 
-    assert [route.description for route in audit_routes(app)] == [guards]
+    assert [route.description for route in audit_routes(app)] == [description]
 
 
-def opaque_rows(app: Any) -> list[str]:
-    """Return path and endpoint of each route that can't be inspected, and assert that none is guarded."""
-    found = [route for route in audit_routes(app) if route.note == OPAQUE]
+def uninspectable(app: Any) -> list[str]:
+    """Return path and endpoint of each route that can't be inspected; all of them must be open."""
+    found = [route for route in audit_routes(app) if route.note == NOT_INSPECTABLE]
     assert not any(route.guarded for route in found)
     return [f"{route.host}{route.path} {route.endpoint.rpartition(':')[2]}" for route in found]
 
 
 def fastapi_with(*middlewares: Any) -> FastAPI:
-    """Return an application that is guarded as a whole, with these middlewares, the outermost one last."""
+    """Return a protected application with these middlewares, the outermost one last."""
     app = FastAPI(openapi_url=None, dependencies=[Depends(require_session)])
     app.get("/page")(lambda: "hello")
     for middleware in middlewares:
@@ -137,39 +137,39 @@ def decorated() -> FastAPI:
 
 
 def built(app: FastAPI) -> FastAPI:
-    """Return an application whose middlewares are built, as after its first request."""
+    """Build the middleware stack of an application, as its first request does."""
     app.middleware_stack = app.build_middleware_stack()
     return app
 
 
-def wrapped_after_it_was_built() -> FastAPI:
-    """Return an application whose stack was replaced."""
+def with_wrapped_stack() -> FastAPI:
+    """Return an application with a wrapped middleware stack."""
     app = built(fastapi_with())
     app.middleware_stack = responding(app.middleware_stack)
     return app
 
 
-class OwnStack(FastAPI):
-    """An application with a stack of its own."""
+class CustomStack(FastAPI):
+    """An application that replaces its middleware stack."""
 
     def build_middleware_stack(self) -> Any:
-        """Respond by itself."""
+        """Respond without the handler of the base class."""
         return Responding(super().build_middleware_stack())
 
 
-class OwnCall(Starlette):
+class CustomCall(Starlette):
     """An application that may respond by itself."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Respond by itself."""
+        """Respond without the handler of the base class."""
         await foreign(scope, receive, send)
 
 
-class OwnRouterApp(Router):
+class CustomRouterApp(Router):
     """A router that may respond by itself."""
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
-        """Respond by itself."""
+        """Respond without the handler of the base class."""
         await foreign(scope, receive, send)
 
 
@@ -185,10 +185,10 @@ EVERYWHERE = "/{path:path} "
         (decorated, [EVERYWHERE + "dispatch"]),
         (lambda: built(decorated()), [EVERYWHERE + "dispatch"]),
         (lambda: built(fastapi_with(Responding)), [EVERYWHERE + "Responding"]),
-        (wrapped_after_it_was_built, [EVERYWHERE + "responding.<locals>.wrapper"]),
-        (lambda: OwnStack(openapi_url=None), [EVERYWHERE + "OwnStack"]),
-        (lambda: OwnCall(routes=[GUARDED]), [EVERYWHERE + "OwnCall"]),
-        (lambda: OwnRouterApp([GUARDED]), [EVERYWHERE + "OwnRouterApp.app"]),
+        (with_wrapped_stack, [EVERYWHERE + "responding.<locals>.wrapper"]),
+        (lambda: CustomStack(openapi_url=None), [EVERYWHERE + "CustomStack"]),
+        (lambda: CustomCall(routes=[GUARDED]), [EVERYWHERE + "CustomCall"]),
+        (lambda: CustomRouterApp([GUARDED]), [EVERYWHERE + "CustomRouterApp.app"]),
         (lambda: Responding(OrySessionMiddleware(Starlette(routes=[GUARDED]))), [EVERYWHERE + "Responding"]),
         (lambda: Router([GUARDED], middleware=[Middleware(Responding)]), [EVERYWHERE + "Responding"]),
         (lambda: Router([Mount("/in", Responding(Router([GUARDED])))]), ["/in/{path:path} Responding"]),
@@ -198,13 +198,12 @@ EVERYWHERE = "/{path:path} "
         (lambda: Router([Route("/page", members, middleware=[Middleware(GZipMiddleware)])]), []),
     ],
 )
-def test_a_layer_that_may_respond_by_itself_is_a_row(make: Callable[[], Any], expected: list[str]) -> None:
-    """A middleware, a wrapper or an application of a class of its own; those of frameworks are known."""
-    assert opaque_rows(make()) == expected
+def test_layer_that_may_respond_is_listed(make: Callable[[], Any], expected: list[str]) -> None:
+    """Middlewares, wrappers and applications are listed unless their class belongs to a framework."""
+    assert uninspectable(make()) == expected
 
 
-def test_a_middleware_is_guarded_by_what_is_in_front_of_it() -> None:
-    """The order of the middlewares decides."""
+def test_middleware_is_protected_by_the_layers_outside_of_it() -> None:
     outside = fastapi_with(Responding, SessionRequiredMiddleware)
     inside = fastapi_with(SessionRequiredMiddleware, Responding)
     install(outside, guard_of(StubKratos()))
@@ -214,48 +213,48 @@ def test_a_middleware_is_guarded_by_what_is_in_front_of_it() -> None:
     assert [route.guarded for route in audit_routes(inside)] == [False, True]
 
 
-class OwnFallback(Router):
-    """A router with a fallback of its own."""
+class CustomFallback(Router):
+    """A router that replaces its fallback."""
 
     async def not_found(self, scope: Any, receive: Any, send: Any) -> None:
-        """Respond by itself."""
+        """Respond without the handler of the base class."""
         await foreign(scope, receive, send)
 
 
 def with_default(default: Any) -> FastAPI:
-    """Return a guarded application with this fallback."""
+    """Return a protected application with this fallback."""
     app = fastapi_with()
     app.router.default = default
     return app
 
 
-def test_a_fallback_that_is_not_starlettes_is_a_row() -> None:
-    """`router.default` responds to every path without a route; one that is an application is looked into."""
-    assert opaque_rows(with_default(foreign)) == [EVERYWHERE + "foreign"]
-    assert opaque_rows(OwnFallback([GUARDED])) == [EVERYWHERE + "OwnFallback.not_found"]
-    assert opaque_rows(Router([GUARDED], default=foreign)) == [EVERYWHERE + "foreign"]
+def test_custom_fallback_is_listed() -> None:
+    """`router.default` responds to every path without a route. If it is an application, its routes are listed."""
+    assert uninspectable(with_default(foreign)) == [EVERYWHERE + "foreign"]
+    assert uninspectable(CustomFallback([GUARDED])) == [EVERYWHERE + "CustomFallback.not_found"]
+    assert uninspectable(Router([GUARDED], default=foreign)) == [EVERYWHERE + "foreign"]
     assert [route.path for route in audit_routes(with_default(Router([GUARDED])))] == ["/page", "/members"]
     assert all(route.guarded for route in audit_routes(with_default(Router([GUARDED]))))
 
 
-class OwnHandler(APIRoute):
+class CustomHandler(APIRoute):
     """A route that may respond by itself."""
 
     def get_route_handler(self) -> Any:
-        """Respond by itself."""
+        """Respond without the handler of the base class."""
         return hello
 
 
-class OwnHandle(APIRoute):
+class CustomHandle(APIRoute):
     """A route that may respond by itself."""
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
-        """Respond by itself."""
+        """Respond without the handler of the base class."""
         await foreign(scope, receive, send)
 
 
-class OwnApp(APIRoute):
-    """A route whose application is wrapped."""
+class CustomApp(APIRoute):
+    """A route that wraps its application."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -269,122 +268,119 @@ class OwnApp(APIRoute):
 
 
 class Labeled(APIRoute):
-    """A route that leaves the handler alone."""
+    """A route that does not replace its handler."""
 
 
-class OwnMount(Mount):
+class CustomMount(Mount):
     """A mount that may respond by itself."""
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
-        """Respond by itself."""
+        """Respond without the handler of the base class."""
         await foreign(scope, receive, send)
 
 
-class OwnSocketRoute(APIWebSocketRoute):
+class CustomSocketRoute(APIWebSocketRoute):
     """A websocket route that may respond by itself."""
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
-        """Respond by itself."""
+        """Respond without the handler of the base class."""
         await foreign(scope, receive, send)
 
 
 @pytest.mark.parametrize(
-    ("route_class", "guarded"), [(OwnHandler, False), (OwnHandle, False), (OwnApp, False), (Labeled, True)]
+    ("route_class", "guarded"), [(CustomHandler, False), (CustomHandle, False), (CustomApp, False), (Labeled, True)]
 )
-def test_a_route_that_replaces_the_handler_is_not_guarded(route_class: type[APIRoute], guarded: bool) -> None:
-    """Whatever its dependencies are."""
+def test_route_class_that_replaces_the_handler_is_open(route_class: type[APIRoute], guarded: bool) -> None:
     router = APIRouter(route_class=route_class, dependencies=[Depends(require_session)])
     router.get("/page")(lambda: "hello")
 
     assert [route.guarded for route in audit_routes(router)] == [guarded]
 
 
-def test_an_included_route_that_replaces_the_handler_is_not_guarded() -> None:
-    """The class of the route decides in the application that includes it, too."""
+def test_included_route_that_replaces_the_handler_is_open() -> None:
     app = FastAPI(openapi_url=None)
-    router = APIRouter(route_class=OwnHandler)
+    router = APIRouter(route_class=CustomHandler)
     router.get("/page")(lambda: "hello")
     app.include_router(router, prefix="/included", dependencies=[Depends(require_session)])
 
-    assert opaque_rows(app) == ["/included/page OwnHandler"]
+    assert uninspectable(app) == ["/included/page CustomHandler"]
 
 
-def test_mounts_and_websockets_that_replace_the_handler_are_not_guarded() -> None:
-    """Mounts respond to everything below them."""
-    socket = OwnSocketRoute("/live", hello_live, dependencies=[Depends(require_session)])
+def test_mount_and_websocket_that_replace_the_handler_are_open() -> None:
+    socket = CustomSocketRoute("/live", hello_live, dependencies=[Depends(require_session)])
 
-    assert opaque_rows(Router([OwnMount("/in", Router([GUARDED])), socket])) == [
-        "/in/{path:path} OwnMount",
-        "/live OwnSocketRoute",
+    assert uninspectable(Router([CustomMount("/in", Router([GUARDED])), socket])) == [
+        "/in/{path:path} CustomMount",
+        "/live CustomSocketRoute",
     ]
 
 
-class OwnMethods(HTTPEndpoint):
-    """Handlers with a response to every other method."""
+class CustomMethods(HTTPEndpoint):
+    """An endpoint class with a response to every other method."""
 
     @session_required
     async def get(self, request: Request) -> Response:
-        """Respond to members."""
+        """Respond."""
         return await hello(request)
 
     async def method_not_allowed(self, request: Request) -> Response:
-        """Respond to any caller."""
+        """Respond without a check."""
         return await hello(request)
 
 
-class GuardedMethods(OwnMethods):
-    """The same with a guard in front of the fallback."""
+class GuardedMethods(CustomMethods):
+    """The same with a protected fallback."""
 
-    method_not_allowed = session_required(OwnMethods.method_not_allowed)  # type: ignore[arg-type]
+    method_not_allowed = session_required(CustomMethods.method_not_allowed)  # type: ignore[arg-type]
 
 
-class OwnAwait(OwnMethods):
-    """Handlers that are not called by Starlette."""
+class CustomAwait(CustomMethods):
+    """An endpoint class that is not called by Starlette's code."""
 
     def __await__(self) -> Any:
-        """Respond by itself."""
+        """Respond without the handler of the base class."""
         return hello_live(self).__await__()
 
 
-class OwnSocket(WebSocketEndpoint):
-    """A websocket that is not handled by Starlette."""
+class CustomSocket(WebSocketEndpoint):
+    """A websocket endpoint class that is not called by Starlette's code."""
 
     @session_required
     async def on_connect(self, websocket: Any) -> None:
-        """Let members connect."""
+        """Accept members."""
 
     async def dispatch(self) -> None:
-        """Respond by itself."""
+        """Respond without the handler of the base class."""
 
 
 class Unrelated:
-    """A class with a guarded method that does not decide who calls it."""
+    """A class with a protected method that it may not call."""
 
     def __init__(self, *_: Any) -> None: ...
 
-    get = session_required(OwnMethods.get)
+    get = session_required(CustomMethods.get)
 
     def __await__(self) -> Any:
-        """Respond by itself."""
+        """Respond without the handler of the base class."""
         return hello_live(self).__await__()
 
 
-def test_a_class_of_handlers_counts_for_what_it_leaves_to_starlette() -> None:
+def test_endpoint_class_counts_if_starlette_dispatches() -> None:
     """`method_not_allowed` responds to every method without a handler."""
-    app = Router([Route("/own", OwnMethods), Route("/guarded", GuardedMethods)])
+    app = Router([Route("/custom", CustomMethods), Route("/guarded", GuardedMethods)])
 
     assert [(f"{route.methods[0]} {route.path}", route.description) for route in audit_routes(app)] == [
-        ("GET /own", "session"),
-        ("* /own", "nothing"),
+        ("GET /custom", "session"),
+        ("* /custom", "nothing"),
         ("GET /guarded", "session"),
         ("* /guarded", "session"),
     ]
-    classes = Router([Route("/a", OwnAwait), WebSocketRoute("/b", OwnSocket), Route("/c", Unrelated)])
-    assert opaque_rows(classes) == ["/a OwnAwait", "/b OwnSocket", "/c Unrelated"]
+    classes = Router([Route("/a", CustomAwait), WebSocketRoute("/b", CustomSocket), Route("/c", Unrelated)])
+    assert uninspectable(classes) == ["/a CustomAwait", "/b CustomSocket", "/c Unrelated"]
 
 
-def test_an_application_as_an_endpoint_is_not_guarded_by_its_attributes() -> None:
-    """An attribute `requirement` counts for dependencies; a `SessionRequiredMiddleware` for what it guards."""
+def test_attribute_of_an_application_is_not_a_requirement() -> None:
+    """An attribute `requirement` counts for dependencies only."""
 
     class Claiming:
         requirement = Requirement()
@@ -399,11 +395,11 @@ def test_an_application_as_an_endpoint_is_not_guarded_by_its_attributes() -> Non
         ("/guarded", "session"),
         ("/public", "nothing"),
     ]
-    assert opaque_rows(Router([Route("/page", Responding(guarded))])) == ["/page Responding"]
+    assert uninspectable(Router([Route("/page", Responding(guarded))])) == ["/page Responding"]
 
 
-def test_overrides_of_a_parent_are_not_those_of_a_mounted_router() -> None:
-    """FastAPI applies them to included routers and not to mounted ones."""
+def test_overrides_apply_to_included_routers_only() -> None:
+    """FastAPI does not apply them to mounted routers."""
     router = APIRouter()
     router.get("/page", dependencies=[Depends(require_session)])(lambda: "hello")
     app = FastAPI(openapi_url=None)
@@ -417,8 +413,8 @@ def test_overrides_of_a_parent_are_not_those_of_a_mounted_router() -> None:
     ]
 
 
-def test_a_layer_is_named_as_public_by_its_endpoint() -> None:
-    """So that no other layer or fallback is public with it."""
+def test_layer_is_listed_as_public_by_its_endpoint() -> None:
+    """Its path would also match other layers and the fallback."""
     app = fastapi_with(Responding)
 
     assert_guarded(app, public=["test_route_audit_opaque:Responding"])

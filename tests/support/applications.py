@@ -8,13 +8,13 @@ from support.asgi_calls import Application
 
 
 async def reply(send: Any, body: Any, *headers: tuple[bytes, bytes]) -> None:
-    """Answer 200 with JSON."""
+    """Send a response with status 200 and a JSON body."""
     await send({"type": "http.response.start", "status": 200, "headers": [*headers]})
     await send({"type": "http.response.body", "body": json.dumps(body).encode()})
 
 
 def gated(guard: OryGuard, **conditions: Any) -> Application:
-    """Return a plain ASGI application that asks for a session which meets `conditions`, and tells its id."""
+    """Return an ASGI application that requires a session which meets `conditions`, and responds with its id."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         session = await guard.require(scope, **conditions)
@@ -29,11 +29,11 @@ def gated(guard: OryGuard, **conditions: Any) -> Application:
 
 
 def public(guard: OryGuard, *headers: tuple[bytes, bytes]) -> Application:
-    """Return a plain ASGI application that lets everybody in, and tells what the middleware found out."""
+    """Return a public ASGI application that responds with the names that the middleware published."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         state, user = scope["state"], scope["user"]
-        seen = {
+        published = {
             "session": state["session"] and state["session"].id,
             "outcome": type(state["auth"]).__name__,
             "is_authenticated": user.is_authenticated,
@@ -41,11 +41,11 @@ def public(guard: OryGuard, *headers: tuple[bytes, bytes]) -> Application:
             "display_name": user.display_name,
         }
         if scope["type"] == "http":
-            await reply(send, seen, *headers)
+            await reply(send, published, *headers)
         else:
             await receive()
             await send({"type": "websocket.accept", "headers": [*headers]})
-            await send({"type": "websocket.send", "text": json.dumps(seen)})
+            await send({"type": "websocket.send", "text": json.dumps(published)})
             await send({"type": "websocket.close"})
 
     return OrySessionMiddleware(app, guard=guard)

@@ -1,4 +1,4 @@
-"""Calls an ASGI application as a server does, with headers to the byte, and keeps everything it sent."""
+"""Call an ASGI application as a server does, with headers as raw bytes, and record the messages that it sends."""
 
 import asyncio
 import json
@@ -14,15 +14,15 @@ HTML = (b"accept", b"text/html,application/xhtml+xml")
 
 
 @dataclass(frozen=True)
-class CacheableOutcome:
-    """What an application answered to an http request."""
+class SentResponse:
+    """The response of an application to an HTTP request."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
 
     def header(self, name: bytes) -> bytes | None:
-        """Return the one value of a header; a repeated one is an error."""
+        """Return the value of a header, or None; fail if it is repeated."""
         values = self.all(name)
         assert len(values) < 2, f"{name!r} was sent {len(values)} times"
         return values[0] if values else None
@@ -33,7 +33,7 @@ class CacheableOutcome:
 
     @property
     def json(self) -> Any:
-        """The body, read as JSON."""
+        """The body, parsed as JSON."""
         return json.loads(self.body)
 
     @property
@@ -43,7 +43,7 @@ class CacheableOutcome:
 
 
 def http_scope(path: str = "/", *, method: str = "GET", headers: Headers = (), **more: Any) -> dict[str, Any]:
-    """Return the scope of an http request."""
+    """Return the scope of an HTTP request."""
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -63,11 +63,11 @@ def http_scope(path: str = "/", *, method: str = "GET", headers: Headers = (), *
 
 async def call(
     app: Application, path: str = "/", *, method: str = "GET", headers: Headers = (), **more: Any
-) -> CacheableOutcome:
-    """Send one http request, and return the answer.
+) -> SentResponse:
+    """Send an HTTP request, and return the response.
 
     Raises:
-        Exception: What the application raised.
+        Exception: If the application raises it.
     """
     sent: list[Mapping[str, Any]] = []
     received: list[dict[str, Any]] = [{"type": "http.request", "body": b"", "more_body": False}]
@@ -75,7 +75,7 @@ async def call(
     async def receive() -> dict[str, Any]:
         if received:
             return received.pop()
-        await asyncio.Event().wait()  # a client that stays
+        await asyncio.Event().wait()  # the client stays connected
         raise AssertionError
 
     async def send(message: Mapping[str, Any]) -> None:
@@ -83,13 +83,13 @@ async def call(
 
     await app(http_scope(path, method=method, headers=headers, **more), receive, send)
     starts = [message for message in sent if message["type"] == "http.response.start"]
-    assert len(starts) == 1, f"one answer was expected, and {len(starts)} were begun"
+    assert len(starts) == 1, f"expected one response, got {len(starts)}"
     body = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
-    return CacheableOutcome(starts[0]["status"], list(starts[0].get("headers", ())), body)
+    return SentResponse(starts[0]["status"], list(starts[0].get("headers", ())), body)
 
 
 def websocket_scope(path: str = "/", *, headers: Headers = (), denial: bool = True) -> dict[str, Any]:
-    """Return the scope of a websocket handshake; `denial` is the extension for answers in its place."""
+    """Return the scope of a websocket handshake; `denial` adds the extension for denial responses."""
     return {
         "type": "websocket",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -110,7 +110,7 @@ def websocket_scope(path: str = "/", *, headers: Headers = (), denial: bool = Tr
 async def connect(
     app: Application, path: str = "/", *, headers: Headers = (), denial: bool = True
 ) -> list[dict[str, Any]]:
-    """Open a websocket, send one text, go away; return every message that the application sent."""
+    """Open a websocket, send one text message, disconnect, and return the messages that the application sent."""
     sent: list[dict[str, Any]] = []
     received: list[dict[str, Any]] = [
         {"type": "websocket.connect"},

@@ -1,4 +1,4 @@
-"""A FastAPI and a Starlette application with a route of each kind, and what guards each."""
+"""A FastAPI and a Starlette application with a route of each kind, and the expected requirements."""
 
 import functools
 from collections.abc import Awaitable, Callable
@@ -23,45 +23,45 @@ from ory_guard.guard.guard import get_guard
 from ory_guard.guard.requirements import Requirement
 from ory_guard.starlette import SessionRequiredMiddleware, session_required
 
-GUARDED_INSIDE = Middleware(SessionRequiredMiddleware, public=["/inside/open", "/inside/static/logo.svg"])
+INSIDE_MIDDLEWARE = Middleware(SessionRequiredMiddleware, public=["/inside/open", "/inside/static/logo.svg"])
 
 
 async def hello(request: Request) -> Response:
-    """Answer anybody."""
+    """Respond without a check."""
     return PlainTextResponse("hello")
 
 
 async def hello_live(websocket: Any) -> None:
-    """Let anybody connect."""
+    """Accept the connection without a check."""
     await websocket.accept()
     await websocket.close()
 
 
 async def foreign(scope: Any, receive: Any, send: Any) -> None:
-    """Be an application of another framework."""
+    """Act as an application of another framework."""
     await PlainTextResponse("hello")(scope, receive, send)
 
 
 members = session_required(hello)
 
 
-class OwnGate:
-    """A gate of an application's own, which says what it asks for."""
+class CustomGate:
+    """A custom gate that declares its requirement."""
 
     requirement = Requirement(aal="aal2", max_age=300)
 
     async def __call__(self, connection: HTTPConnection) -> Session:
-        """Ask the guard in code of its own."""
+        """Call the guard in its own code."""
         return await get_guard(connection.scope).require(connection, aal="aal2", max_age=300)
 
 
-async def asks_below(session: CurrentSession) -> str:
-    """Depend on the session."""
+async def requires_session(session: CurrentSession) -> str:
+    """Return the session id."""
     return session.id
 
 
-async def asks_in_its_code(connection: HTTPConnection) -> None:
-    """Ask for the session where no audit can see it."""
+async def requires_session_in_code(connection: HTTPConnection) -> None:
+    """Call the guard without declaring the requirement, so the audit can't see it."""
     await get_guard(connection.scope).require(connection)
 
 
@@ -71,20 +71,20 @@ def shop(files: Path) -> FastAPI:
 
     @app.get("/open")
     @app.get("/by-aal", dependencies=[Depends(require(aal="aal2", max_age=300))])
-    @app.get("/by-own-gate", dependencies=[Depends(OwnGate())])
+    @app.get("/by-custom-gate", dependencies=[Depends(CustomGate())])
     async def page() -> str:
         return "hello"
 
     @app.post("/identity")
-    async def identity(who: CurrentIdentity) -> str:
-        return who.id
+    async def identity(identity: CurrentIdentity) -> str:
+        return identity.id
 
     @app.get("/maybe")
     async def maybe(session: OptionalSession) -> str:
-        return "nobody" if session is None else session.id
+        return "anonymous" if session is None else session.id
 
     @app.get("/below")
-    async def below(name: Annotated[str, Depends(asks_below)]) -> str:
+    async def below(name: Annotated[str, Depends(requires_session)]) -> str:
         return name
 
     @app.delete("/decorated")
@@ -105,7 +105,7 @@ def shop(files: Path) -> FastAPI:
 
 
 def orders(files: Path) -> APIRouter:
-    """Return a router with a route of each kind, none of them guarded by itself."""
+    """Return a router with a route of each kind, all of them open."""
     router, nested = APIRouter(), APIRouter()
 
     @nested.get("/{number}")
@@ -124,7 +124,7 @@ def orders(files: Path) -> APIRouter:
 
 
 def inner() -> FastAPI:
-    """Return an application of its own, guarded as a whole."""
+    """Return an application with a requirement for all routes."""
     app = FastAPI(dependencies=[Depends(require_session)], openapi_url=None)
 
     @app.get("/page")
@@ -137,7 +137,7 @@ def inner() -> FastAPI:
 SHOP = {
     "GET /open": "nothing",
     "GET /by-aal": "aal2, max age 300 s",
-    "GET /by-own-gate": "aal2, max age 300 s",
+    "GET /by-custom-gate": "aal2, max age 300 s",
     "POST /identity": "session",
     "GET /maybe": "nothing",
     "GET /below": "session",
@@ -160,33 +160,33 @@ SHOP = {
 
 
 class Handlers(HTTPEndpoint):
-    """A class of handlers, of which one is guarded."""
+    """An endpoint class with one protected handler."""
 
     async def get(self, request: Request) -> Response:
-        """Answer anybody."""
+        """Respond without a check."""
         return PlainTextResponse("hello")
 
     @session_required(max_age=60)
     async def post(self, request: Request) -> Response:
-        """Answer who signed in just now."""
+        """Respond to users with a recent login."""
         return PlainTextResponse("hello")
 
 
 class GuardedSocket(WebSocketEndpoint):
-    """A class of websocket handlers, guarded when somebody connects."""
+    """A websocket endpoint class with a protected `on_connect`."""
 
     @session_required
     async def on_connect(self, websocket: Any) -> None:
-        """Let members connect."""
+        """Accept the connection."""
         await websocket.accept()
         await websocket.close()
 
 
 class OpenSocket(WebSocketEndpoint):
-    """A class of websocket handlers that lets anybody connect."""
+    """A websocket endpoint class without a requirement."""
 
     async def on_connect(self, websocket: Any) -> None:
-        """Let anybody connect."""
+        """Accept the connection without a check."""
         await hello_live(websocket)
 
 
@@ -207,23 +207,23 @@ def library() -> Starlette:
         WebSocketRoute("/function/live", hello_live),
         Mount("/mounted", routes=[Route("/page", hello)], middleware=[only_members]),
         Mount("/router", app=Router([Route("/page", hello)], middleware=[only_members])),
-        Mount("/inside", app=Starlette(routes=inside(), middleware=[GUARDED_INSIDE])),
+        Mount("/inside", app=Starlette(routes=inside(), middleware=[INSIDE_MIDDLEWARE])),
         Host("api.example.com", app=Router([Route("/page", members)])),
     ]
     return Starlette(routes=routes)
 
 
 def inside() -> list[BaseRoute]:
-    """Return routes behind a middleware that leaves `/inside/open` and the logo to anybody."""
+    """Return routes for a middleware with the public paths `/inside/open` and `/inside/static/logo.svg`."""
     return [Route("/open", members), Route("/page", hello), Mount("/static", foreign), Route("/{name}", hello)]
 
 
 class Librarian:
-    """Somebody whose method is an endpoint."""
+    """A class with a method that is an endpoint."""
 
     @session_required
     async def desk(self, request: Request) -> Response:
-        """Answer members."""
+        """Respond."""
         return PlainTextResponse("hello")
 
 

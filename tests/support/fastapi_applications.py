@@ -1,4 +1,4 @@
-"""A FastAPI application with a guarded route of each kind."""
+"""A FastAPI application with a protected route of each kind."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def application(guard: OryGuard) -> FastAPI:
         return "sent"
 
     @app.get("/open")
-    async def for_everybody() -> str:
+    async def public_page() -> str:
         return "open"
 
     @app.websocket("/ws")
@@ -66,5 +66,5 @@ def application(guard: OryGuard) -> FastAPI:
 
 
 async def endpoint() -> str:
-    """Answer who got this far."""
+    """Return a body, for routes that are added to an application."""
     return "in"

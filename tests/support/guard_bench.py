@@ -1,4 +1,4 @@
-"""A guard on a stub and a standing clock, and the requests that reach it."""
+"""A guard on a Kratos double with a manual clock, and requests to it."""
 
 import asyncio
 from typing import Any
@@ -26,13 +26,13 @@ def request(*headers: Pair, path: str = "/", **more: Any) -> dict[str, Any]:
 
 
 def by(outcome: Outcome) -> tuple[str, float]:
-    """Return source and age of somebody."""
+    """Return the source and the age of an authenticated outcome."""
     assert isinstance(outcome, Authenticated)
     return outcome.source, outcome.age
 
 
 class Bench:
-    """A guard on a stub and a standing clock."""
+    """A guard on a Kratos double with a manual clock."""
 
     def __init__(self, *answers: Any, **changes: Any) -> None:
         self.kratos = StubKratos(*(answers or (signed_in(),)))
@@ -40,17 +40,17 @@ class Bench:
         self.guard = guard_of(self.kratos, self.clock, **changes)
 
     async def outcome(self, *headers: Pair, **more: Any) -> Outcome:
-        """Return who makes a request."""
+        """Return the outcome of a request."""
         return await self.guard.authenticate(request(*headers, **more))
 
     @property
     def calls(self) -> int:
-        """How often Kratos was asked."""
+        """The number of calls to Kratos."""
         return len(self.kratos.asked)
 
 
 async def requests(bench: "Bench", number: int) -> list["asyncio.Task[Outcome]"]:
-    """Start so many requests of one cold credential, and let all of them get as far as they can."""
+    """Start requests with one uncached credential, and run them until all wait for Kratos."""
     tasks = [asyncio.ensure_future(bench.outcome()) for _ in range(number)]
     for _ in range(5):
         await asyncio.sleep(0)

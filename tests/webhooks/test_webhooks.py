@@ -1,4 +1,4 @@
-"""The receiver of Kratos' web hooks: who may call it, what it reads, and whom it ends."""
+"""`WebhookReceiver`: authentication, parsing of the body, and invalidation."""
 
 import base64
 import json
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from starlette.routing import Route
-from support.asgi_calls import CacheableOutcome, connect, http_scope
+from support.asgi_calls import SentResponse, connect, http_scope
 from support.stub_kratos import IDENTITY_ID, SESSION_ID, StubKratos, guard_of, signed_in
 
 from ory_guard.events import Event, SessionsInvalidated
@@ -18,38 +18,41 @@ from ory_guard.webhooks import WebhookReceiver
 
 pytestmark = pytest.mark.anyio
 
+Headers = tuple[tuple[bytes, bytes], ...]
+
 KEY = "a-key-that-kratos-sends"
 WITH_KEY = (b"x-webhook-key", KEY.encode())
-NAMING = json.dumps({"identity_id": IDENTITY_ID}).encode()
+BODY = json.dumps({"identity_id": IDENTITY_ID}).encode()
+BASIC = base64.b64encode(b"kratos:pass:word")
 
 
 class Bench:
-    """A guard, and what it was told."""
+    """A guard, and the invalidations that it reported."""
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.guard = guard_of(StubKratos(signed_in()), listeners=[self.events.append])
+        self._events: list[Event] = []
+        self.guard = guard_of(StubKratos(signed_in()), listeners=[self._events.append])
 
     @property
     def invalidated(self) -> list[Event]:
-        """What was invalidated."""
-        return [event for event in self.events if isinstance(event, SessionsInvalidated)]
+        """The events of invalidations."""
+        return [event for event in self._events if isinstance(event, SessionsInvalidated)]
 
 
 @pytest.fixture
 def bench() -> Bench:
-    """A guard."""
+    """Return a guard."""
     return Bench()
 
 
 async def post(
     receiver: Any,
     *headers: tuple[bytes, bytes],
-    body: bytes | Sequence[Any] = NAMING,
+    body: bytes | Sequence[Any] = BODY,
     method: str = "POST",
     path: str = "/hook",
-) -> CacheableOutcome:
-    """Send a web hook; a sequence is the messages of its body."""
+) -> SentResponse:
+    """Send a web hook; a sequence is the ASGI messages of its body."""
     messages = [{"type": "http.request", "body": body}] if isinstance(body, bytes) else list(body)
     sent: list[Any] = []
 
@@ -60,7 +63,7 @@ async def post(
         sent.append(message)
 
     await receiver(http_scope(path, method=method, headers=headers), receive, send)
-    return CacheableOutcome(sent[0]["status"], list(sent[0]["headers"]), sent[1]["body"])
+    return SentResponse(sent[0]["status"], list(sent[0]["headers"]), sent[1]["body"])
 
 
 @pytest.mark.parametrize(
@@ -74,77 +77,80 @@ async def post(
     ],
     ids=str,
 )
-async def test_a_web_hook_ends_whom_it_names(bench: Bench, body: dict[str, Any], expected: Event) -> None:
-    """By identity, by session, or both; what else the body holds does not matter."""
-    answer = await post(WebhookReceiver(bench.guard, api_key=KEY), WITH_KEY, body=json.dumps(body).encode())
+async def test_hook_invalidates_the_ids_in_its_body(bench: Bench, body: dict[str, Any], expected: Event) -> None:
+    receiver = WebhookReceiver(bench.guard, api_key=KEY)
 
-    assert (answer.status, answer.body) == (204, b"")
+    response = await post(receiver, WITH_KEY, body=json.dumps(body).encode())
+
+    assert (response.status, response.body) == (204, b"")
     assert bench.invalidated == [expected]
 
 
-async def test_it_has_a_route_in_an_application(bench: Bench) -> None:
-    """A Kratos that follows no redirect reaches it, under the very path that it was given."""
+async def test_receiver_is_a_route_of_an_application(bench: Bench) -> None:
+    """Kratos does not follow redirects, so the path must match exactly."""
     app = FastAPI()
     install(app, bench.guard)
     app.router.routes.append(Route("/hooks/kratos", WebhookReceiver(bench.guard, api_key=KEY)))
 
-    answer = await post(app, WITH_KEY, path="/hooks/kratos")
-
-    assert answer.status == 204
+    assert (await post(app, WITH_KEY, path="/hooks/kratos")).status == 204
     assert bench.invalidated == [SessionsInvalidated(None, IDENTITY_ID)]
     assert (await post(app, path="/hooks/kratos")).status == 401
 
 
-async def test_the_key_may_come_under_another_name_or_in_a_cookie(bench: Bench) -> None:
-    """As `auth.config` of the hook has it."""
-    named = WebhookReceiver(bench.guard, api_key=KEY, api_key_name="X-Secret")
-    assert (await post(named, (b"x-secret", KEY.encode()))).status == 204
-    assert (await post(named, WITH_KEY)).status == 401
-
-    cookie = WebhookReceiver(bench.guard, api_key=KEY, api_key_name="hook", api_key_in="cookie")
-    assert (await post(cookie, (b"cookie", f"a=b; hook={KEY}".encode()))).status == 204
-    for wrong in (b"a=b", b"hook=", b"Hook=" + KEY.encode(), b"xhook=" + KEY.encode()):
-        assert (await post(cookie, (b"cookie", wrong))).status == 401
-
-
-async def test_user_and_password_may_come_in_its_place(bench: Bench) -> None:
-    """Basic authentication (RFC 7617), and a challenge where it is missing."""
-    receiver = WebhookReceiver(bench.guard, basic=("kratos", "pass:word"))
-    good = base64.b64encode(b"kratos:pass:word")
-
-    assert (await post(receiver, (b"authorization", b"Basic " + good))).status == 204
-    assert (await post(receiver, (b"authorization", b"bAsIc " + good))).status == 204
-    wrong = [good, b"Bearer " + good, b"Basic " + good[:-2], b"Basic !", b"Basic " + base64.b64encode(b"kratos:")]
-    for value in wrong:
-        answer = await post(receiver, (b"authorization", value))
-        assert answer.status == 401
-        assert answer.header(b"www-authenticate") == b'Basic realm="ory_guard"'
-    assert len(bench.invalidated) == 2
+DEFAULT: dict[str, Any] = {"api_key": KEY}
+NAMED = DEFAULT | {"api_key_name": "X-Secret"}
+COOKIE = DEFAULT | {"api_key_name": "hook", "api_key_in": "cookie"}
+PASSWORD: dict[str, Any] = {"basic": ("kratos", "pass:word")}
 
 
 @pytest.mark.parametrize(
-    "headers",
+    ("options", "headers"),
     [
-        (),
-        ((b"x-webhook-key", b""),),
-        ((b"x-webhook-key", KEY[:-1].encode()),),
-        ((b"x-webhook-key", KEY.encode() + b" "),),
-        ((b"x-webhook-key", KEY.upper().encode()),),
-        (WITH_KEY, (b"x-webhook-key", b"another")),
-        ((b"x_webhook_key", KEY.encode()),),
-        ((b"x-webhook-key", b"\xff" * 20),),
+        (DEFAULT, (WITH_KEY,)),
+        (NAMED, ((b"x-secret", KEY.encode()),)),
+        (COOKIE, ((b"cookie", f"a=b; hook={KEY}".encode()),)),
+        (PASSWORD, ((b"authorization", b"Basic " + BASIC),)),
+        (PASSWORD, ((b"authorization", b"bAsIc " + BASIC),)),
     ],
     ids=str,
 )
-async def test_nobody_else_may_call_it(bench: Bench, headers: tuple[tuple[bytes, bytes], ...]) -> None:
-    """401, without a word on what was expected, and nothing is ended."""
-    answer = await post(WebhookReceiver(bench.guard, api_key=KEY), *headers)
+async def test_correct_credentials_are_accepted(bench: Bench, options: dict[str, Any], headers: Headers) -> None:
+    assert (await post(WebhookReceiver(bench.guard, **options), *headers)).status == 204
+    assert len(bench.invalidated) == 1
 
-    assert answer.status == 401
-    assert answer.json["error"]["code"] == 401
-    assert answer.header(b"www-authenticate") is None
-    assert answer.header(b"cache-control") == b"no-store"
-    assert KEY.encode() not in answer.body
+
+@pytest.mark.parametrize(
+    ("options", "headers"),
+    [
+        (DEFAULT, ()),
+        (DEFAULT, ((b"x-webhook-key", b""),)),
+        (DEFAULT, ((b"x-webhook-key", KEY[:-1].encode()),)),
+        (DEFAULT, ((b"x-webhook-key", KEY.encode() + b" "),)),
+        (DEFAULT, ((b"x-webhook-key", KEY.upper().encode()),)),
+        (DEFAULT, (WITH_KEY, (b"x-webhook-key", b"another"))),
+        (DEFAULT, ((b"x_webhook_key", KEY.encode()),)),
+        (DEFAULT, ((b"x-webhook-key", b"\xff" * 20),)),
+        (NAMED, (WITH_KEY,)),
+        *((COOKIE, ((b"cookie", value),)) for value in (b"a=b", b"hook=", b"Hook=" + KEY.encode())),
+        (COOKIE, ((b"cookie", b"xhook=" + KEY.encode()),)),
+        *(
+            (PASSWORD, ((b"authorization", value),))
+            for value in (BASIC, b"Bearer " + BASIC, b"Basic " + BASIC[:-2])
+        ),
+        (PASSWORD, ((b"authorization", b"Basic !"),)),
+        (PASSWORD, ((b"authorization", b"Basic " + base64.b64encode(b"kratos:")),)),
+    ],
+    ids=str,
+)
+async def test_wrong_credentials_are_rejected(bench: Bench, options: dict[str, Any], headers: Headers) -> None:
+    """The response does not reveal the key, and challenges only for Basic authentication (RFC 7617)."""
+    response = await post(WebhookReceiver(bench.guard, **options), *headers)
+
+    challenge = b'Basic realm="ory_guard"' if options is PASSWORD else None
+    assert (response.status, response.json["error"]["code"]) == (401, 401)
+    assert response.header(b"www-authenticate") == challenge
+    assert response.header(b"cache-control") == b"no-store"
+    assert KEY.encode() not in response.body
     assert bench.invalidated == []
 
 
@@ -156,46 +162,39 @@ async def test_nobody_else_may_call_it(bench: Bench, headers: tuple[tuple[bytes,
      b'{"identity_id": "' + b"x" * 129 + b'"}', b'{"identity_id": null}', b"[" * 50_000],
     ids=lambda body: body[:20].decode("latin-1"),
 )  # fmt: skip
-async def test_a_body_that_names_nobody_is_refused(bench: Bench, body: bytes) -> None:
-    """400, with what was expected."""
-    answer = await post(WebhookReceiver(bench.guard, api_key=KEY), WITH_KEY, body=body)
+async def test_invalid_body_is_rejected(bench: Bench, body: bytes) -> None:
+    response = await post(WebhookReceiver(bench.guard, api_key=KEY), WITH_KEY, body=body)
 
-    assert answer.status == 400
-    assert any(word in answer.json["error"]["reason"] for word in ("is not JSON", "must contain", "must be"))
+    assert response.status == 400
+    assert any(word in response.json["error"]["reason"] for word in ("is not JSON", "must contain", "must be"))
     assert bench.invalidated == []
 
 
-async def test_no_more_is_read_than_a_hook_may_hold(bench: Bench) -> None:
-    """However it is cut; a body that breaks off is none."""
+async def test_body_size_is_limited(bench: Bench) -> None:
     receiver = WebhookReceiver(bench.guard, api_key=KEY, max_body_bytes=100)
-    more = {"type": "http.request", "body": b" " * 60, "more_body": True}
-    assert (await post(receiver, WITH_KEY, body=[more, more, more])).status == 413
+    chunk = {"type": "http.request", "body": b" " * 60, "more_body": True}
+    assert (await post(receiver, WITH_KEY, body=[chunk, chunk, chunk])).status == 413
 
     halves = [
-        {"type": "http.request", "body": NAMING[:9], "more_body": True},
-        {"type": "http.request", "body": NAMING[9:]},
+        {"type": "http.request", "body": BODY[:9], "more_body": True},
+        {"type": "http.request", "body": BODY[9:]},
     ]
     assert (await post(receiver, WITH_KEY, body=halves)).status == 204
-    assert (await post(receiver, WITH_KEY, body=[more, {"type": "http.disconnect"}])).status == 400
+    assert (await post(receiver, WITH_KEY, body=[chunk, {"type": "http.disconnect"}])).status == 400
     assert len(bench.invalidated) == 1
 
 
-async def test_it_takes_posts_and_nothing_else(bench: Bench) -> None:
-    """Other methods are 405, websockets are refused, and it is mounted in an application, not served by itself."""
+async def test_only_post_requests_are_accepted(bench: Bench) -> None:
     receiver = WebhookReceiver(bench.guard, api_key=KEY)
 
-    answer = await post(receiver, WITH_KEY, method="GET")
-    assert (answer.status, answer.header(b"allow")) == (405, b"POST")
+    response = await post(receiver, WITH_KEY, method="GET")
+    assert (response.status, response.header(b"allow")) == (405, b"POST")
     assert (await connect(receiver))[0]["status"] == 405
     with pytest.raises(RuntimeError, match="mount it"):
-        await receiver({"type": "lifespan"}, _no_receive, _no_send)
+        await receiver({"type": "lifespan"}, _not_called, _not_called)
 
 
-async def _no_receive() -> Any:
-    raise AssertionError
-
-
-async def _no_send(_message: Any) -> None:
+async def _not_called(*_message: Any) -> Any:
     raise AssertionError
 
 
@@ -207,17 +206,10 @@ async def _no_send(_message: Any) -> None:
         ({"api_key": ""}, "must not be empty"),
         ({"basic": ("", "")}, "must not be empty"),
         ({"basic": ("a:b", "c")}, "must not contain a colon"),
+        ({"guard": object, "api_key": KEY}, "pass an OryGuard"),
     ],
     ids=str,
 )
-def test_a_wrong_set_up_is_told_at_once(bench: Bench, options: dict[str, Any], match: str) -> None:
-    """It never lets everybody in."""
+def test_invalid_options_raise(bench: Bench, options: dict[str, Any], match: str) -> None:
     with pytest.raises(ConfigurationError, match=match):
-        WebhookReceiver(bench.guard, **options)
-
-
-def test_it_needs_a_guard() -> None:
-    """And says so."""
-    nothing: Any = object
-    with pytest.raises(ConfigurationError, match="pass an OryGuard"):
-        WebhookReceiver(nothing, api_key=KEY)
+        WebhookReceiver(**({"guard": bench.guard} | options))
