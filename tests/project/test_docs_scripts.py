@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from example.eyes import CHROMIUM, chromium
+from example.browser_window import CHROMIUM, chromium
 from playwright.sync_api import Page, Route
 from support.doc_pages import ROOT, run_page
 
