@@ -205,7 +205,7 @@ def test_invalid_condition_is_rejected_by_the_decorator() -> None:
 
 
 async def test_decorated_endpoint_raises_without_the_middleware() -> None:
-    with pytest.raises(ConfigurationError, match="OrySessionMiddleware"):
+    with pytest.raises(ConfigurationError, match="OrySessionMiddleware is not installed for this route"):
         await call(Starlette(routes=ROUTES), "/me", headers=[SESSION_TOKEN])
 
 
