@@ -1,1 +1,1 @@
-"""What the guard costs, measured beside what it stands among: `poe bench`."""
+"""Benchmarks of the guard against bare frameworks and alternatives: `poe bench`."""

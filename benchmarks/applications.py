@@ -1,6 +1,6 @@
-"""The applications that are compared: the same one route, behind nothing, behind the guard, and behind the rest.
+"""The compared applications: one route without authentication, with the guard, and with alternatives.
 
-Every route answers `{"id": …}`, so that they differ only in how they learn who asks.
+Every route returns `{"id": …}`, so the applications differ only in their authentication.
 """
 
 from collections.abc import Awaitable, Callable
@@ -44,7 +44,7 @@ __all__ = [
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
-# As the tables and the chart name them.
+# The names in the tables and the chart.
 BARE: Final = "Starlette"
 MIDDLEWARE: Final = "Starlette, middleware"
 EXEMPT: Final = "Starlette, middleware, exempt path"
@@ -66,7 +66,7 @@ def new_guard(
     tokens: TokenVerifierProtocol | None = None,
     **settings: Any,
 ) -> OryGuard:
-    """Return a guard with production's settings, save that nothing kept ends within a run."""
+    """Return a guard with production settings, but with a `cache_ttl` that is longer than a run."""
     chosen = {"cache_ttl": _TTL, "app_url": "https://app.example.test", "exempt_paths": ("/health",), **settings}
     return OryGuard(
         GuardSettings(kratos_public_url=upstream, **chosen),
@@ -77,16 +77,16 @@ def new_guard(
     )
 
 
-async def _answer(_request: StarletteRequest) -> JSONResponse:
+async def _endpoint(_request: StarletteRequest) -> JSONResponse:
     return JSONResponse({"id": _ID})
 
 
 def _routes() -> list[Route]:
-    return [Route("/me", _answer), Route("/health", _answer)]
+    return [Route("/me", _endpoint), Route("/health", _endpoint)]
 
 
 def starlette_bare() -> Application:
-    """Return Starlette with nothing in front."""
+    """Return Starlette without authentication."""
     return Starlette(routes=_routes())
 
 
@@ -96,7 +96,7 @@ def starlette_guarded(guard: OryGuard) -> Application:
 
 
 def fastapi_bare() -> Application:
-    """Return FastAPI with nothing in front."""
+    """Return FastAPI without authentication."""
     app = FastAPI()
 
     @app.get("/me")
@@ -124,23 +124,23 @@ def fastapi_trivial_dependency() -> Application:
 
 
 def fastapi_trivial_behind_middleware(guard: OryGuard) -> Application:
-    """Return FastAPI with the guard's middleware, and a dependency that does nothing."""
+    """Return FastAPI with the middleware and a dependency that does nothing."""
     app = FastAPI()
     install(app, guard)
     return _with_trivial_dependency(app)
 
 
 def fastapi_dict_cache(upstream: str, transport: httpx2.AsyncBaseTransport | None = None) -> Application:
-    """Return FastAPI with the dependency that people write themselves: whoami's JSON in a dict, for a while."""
+    """Return FastAPI with a hand-written dependency that caches the JSON of whoami in a dict."""
     app = FastAPI()
     client = httpx2.AsyncClient(base_url=upstream, transport=transport)
-    kept: dict[str, tuple[float, dict[str, Any]]] = {}
+    cache: dict[str, tuple[float, dict[str, Any]]] = {}
 
-    async def ask(headers: dict[str, str]) -> dict[str, Any]:
-        answer = await client.get("/sessions/whoami", headers=headers)
-        if answer.status_code != 200:
+    async def call_whoami(headers: dict[str, str]) -> dict[str, Any]:
+        response = await client.get("/sessions/whoami", headers=headers)
+        if response.status_code != 200:
             raise HTTPException(401)
-        session: dict[str, Any] = answer.json()
+        session: dict[str, Any] = response.json()
         return session
 
     async def current_session(request: Request) -> dict[str, Any]:
@@ -148,10 +148,10 @@ def fastapi_dict_cache(upstream: str, transport: httpx2.AsyncBaseTransport | Non
         credential = token or request.cookies.get("ory_kratos_session")
         if credential is None:
             raise HTTPException(401)
-        entry = kept.get(credential)
+        entry = cache.get(credential)
         if entry is None or entry[0] <= monotonic():
             headers = {"X-Session-Token": token} if token else {"Cookie": f"ory_kratos_session={credential}"}
-            entry = kept[credential] = (monotonic() + _TTL, await ask(headers))
+            entry = cache[credential] = (monotonic() + _TTL, await call_whoami(headers))
         return entry[1]
 
     @app.get("/me")
@@ -163,20 +163,20 @@ def fastapi_dict_cache(upstream: str, transport: httpx2.AsyncBaseTransport | Non
 
 def fastapi_guarded(guard: OryGuard) -> Application:
     """Return FastAPI with `Depends(require_session)`."""
-    return _with_gate(guard, require_session)
+    return _with_dependency(guard, require_session)
 
 
 def fastapi_stepped_up(guard: OryGuard) -> Application:
-    """Return FastAPI with a gate that asks for a second factor within the hour."""
-    return _with_gate(guard, require(aal="aal2", max_age=3_600))
+    """Return FastAPI with a route that requires a second factor within the last hour."""
+    return _with_dependency(guard, require(aal="aal2", max_age=3_600))
 
 
-def _with_gate(guard: OryGuard, gate: Callable[..., Any]) -> Application:
+def _with_dependency(guard: OryGuard, dependency: Callable[..., Any]) -> Application:
     app = FastAPI()
     install(app, guard)
 
     @app.get("/me")
-    async def me(session: Annotated[Session, Depends(gate)]) -> dict[str, str]:
+    async def me(session: Annotated[Session, Depends(dependency)]) -> dict[str, str]:
         return {"id": session.identity.id}
 
     return app

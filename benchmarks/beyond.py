@@ -1,4 +1,4 @@
-"""What stands behind the first level: a session in Redis, and a JWT that is verified here."""
+"""Checks without the cache: whoami, a session in Redis, and a JWT."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,13 +22,13 @@ __all__ = ["measure"]
 
 _SESSIONS: Final = 200
 _TOKENS: Final = [b"ory_st_%032d" % number for number in range(_SESSIONS)]
-_LEAST_FOUND: Final = 0.5
+_MIN_SHARE: Final = 0.5
 _ISSUER: Final = "http://127.0.0.1:4433/"
-_FROM_KRATOS: Final = "asked of Kratos (static, on loopback)"
-_FROM_REDIS: Final = "found in Redis (on loopback)"
-_FROM_TOKEN: Final = "a JWT (ES256), verified"
+_FROM_KRATOS: Final = "whoami (static upstream on loopback)"
+_FROM_REDIS: Final = "session in Redis (on loopback)"
+_FROM_TOKEN: Final = "JWT (ES256)"
 
-AuthContext = Callable[[], Awaitable[bool]]
+Check = Callable[[], Awaitable[bool]]
 
 
 async def _source(guard: OryGuard, headers: Headers) -> str | None:
@@ -37,7 +37,7 @@ async def _source(guard: OryGuard, headers: Headers) -> str | None:
 
 
 @asynccontextmanager
-async def _kratos(base_url: str) -> AsyncIterator[AuthContext]:
+async def _kratos(base_url: str) -> AsyncIterator[Check]:
     guard = new_guard(base_url, cache_ttl=0)
     tokens = cycle(_TOKENS)
 
@@ -49,7 +49,7 @@ async def _kratos(base_url: str) -> AsyncIterator[AuthContext]:
 
 
 @asynccontextmanager
-async def _redis(base_url: str, server: RedisServer) -> AsyncIterator[AuthContext]:
+async def _redis(base_url: str, server: RedisServer) -> AsyncIterator[Check]:
     def worker(**settings: Any) -> OryGuard:
         return new_guard(
             base_url, store=RedisSessionStore(server.url, secrets=["a benchmark's secret" * 2]), **settings
@@ -58,7 +58,7 @@ async def _redis(base_url: str, server: RedisServer) -> AsyncIterator[AuthContex
     first = worker()
     for token in _TOKENS:
         await first.authenticate(http_scope(api_headers(token), "/me"))
-    # One session at a time in the first level, so that each of the others is found in the second.
+    # The cache holds one session, so that every other one is read from the store.
     second = worker(max_sessions=1)
     tokens = cycle(_TOKENS)
 
@@ -71,7 +71,7 @@ async def _redis(base_url: str, server: RedisServer) -> AsyncIterator[AuthContex
 
 
 @asynccontextmanager
-async def _token() -> AsyncIterator[AuthContext]:
+async def _token() -> AsyncIterator[Check]:
     key = jwk.ECKey.generate_key("P-256", {"kid": "benchmark", "alg": "ES256", "use": "sig"})
     now = int(time())
     template = {"iss": _ISSUER, "aud": "benchmark", "iat": now, "exp": now + 600, "sub": "an-identity"}
@@ -80,8 +80,8 @@ async def _token() -> AsyncIterator[AuthContext]:
         for number in range(_SESSIONS)
     )
     verifier = TokenVerifier(issuer=_ISSUER, audience="benchmark", jwks={"keys": [key.as_dict(private=False)]})
-    nobody = StaticTransport(b"")
-    guard = new_guard("http://127.0.0.1:4433", nobody, tokens=verifier, max_sessions=1)
+    unused = StaticTransport(b"")
+    guard = new_guard("http://127.0.0.1:4433", unused, tokens=verifier, max_sessions=1)
 
     async def check() -> bool:
         headers = [*api_headers(None), (b"authorization", b"Bearer " + next(tokens))]
@@ -99,22 +99,22 @@ async def _time(effort: Effort, base_url: str, server: RedisServer | None) -> di
         checks[_FROM_TOKEN] = await stack.enter_async_context(_token())
         taken: dict[str, list[tuple[float, float]]] = {name: [] for name in checks}
         for check in checks.values():
-            while not await check():  # noqa: ASYNC110 - the store is filled, and subscribed to, while nobody waits
+            while not await check():  # noqa: ASYNC110 - the store subscribes in the background
                 await asyncio.sleep(0.1)
         for _ in range(min(effort.rounds, 40)):
             for name, check in checks.items():
                 start, start_cpu = perf_counter(), process_time()
-                found = [None for _ in range(effort.requests) if await check()]
+                hits = [None for _ in range(effort.requests) if await check()]
                 now, now_cpu = perf_counter(), process_time()
-                # A store that is late is done without for a while: on a busy machine a few are asked of Kratos.
-                if len(found) < effort.requests * _LEAST_FOUND:
-                    raise RuntimeError(f"only {len(found)} of {effort.requests} checks were {name}")
+                # On a busy machine a call to the store may exceed its deadline, and the guard calls Kratos.
+                if len(hits) < effort.requests * _MIN_SHARE:
+                    raise RuntimeError(f"only {len(hits)} of {effort.requests} checks were {name}")
                 taken[name].append(((now - start) / effort.requests, (now_cpu - start_cpu) / effort.requests))
     return taken
 
 
 def measure(effort: Effort) -> Section:
-    """Return what a check costs that is answered from Redis, or from a token, beside one that asks Kratos."""
+    """Return the times of a check with Redis and with a JWT, compared with a call to Kratos."""
     with ExitStack() as stack:
         base_url = stack.enter_context(static_kratos())
         server = stack.enter_context(RedisServer()) if BINARY is not None else None
@@ -123,7 +123,7 @@ def measure(effort: Effort) -> Section:
     cpu = [measurement(f"{name}, CPU", "µs", [each * 1e6 for _, each in pairs]) for name, pairs in taken.items()]
     others = [name for name in clock if name != _FROM_KRATOS]
     return Section(
-        "Behind the first level",
+        "Shared store and tokens",
         (*clock.values(), *cpu),
         tuple(compare(clock, name, _FROM_KRATOS) for name in others),
     )

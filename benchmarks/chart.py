@@ -1,4 +1,4 @@
-"""The figures as a chart: bars in SVG, in the text colour of the page that it stands in, light or dark."""
+"""A bar chart of the figures in SVG, in the text color of the page, for light and dark mode."""
 
 from collections.abc import Iterable
 from html import escape
@@ -22,24 +22,24 @@ _STYLE: Final = (
 
 
 def svg_of(sections: Iterable[Section], title: str) -> str:
-    """Return one group of bars for each section, the median of each figure as long as it is large."""
+    """Return one group of bars for each section; the length of a bar is the median."""
     groups: list[str] = []
-    told: list[str] = ["Blue bars are with ory_guard, grey ones without."]
+    description = ["Blue bars are with ory_guard, gray ones without."]
     top = _LEGEND
     for section in sections:
         unit = section.measurements[0].unit
-        better = f"{unit}, the {'longer' if section.measurements[0].rate else 'shorter'} the better"
-        told.append(f"{section.title}: {better}.")
+        better = f"{unit}, {'higher' if section.measurements[0].rate else 'lower'} is better"
+        description.append(f"{section.title}: {better}.")
         groups.append(f'<text class="head" x="0" y="{top + 20}">{escape(section.title)}</text>')
         groups.append(f'<text x="0" y="{top + 38}">{escape(better)}</text>')
         groups.extend(_bars(section.measurements, top + _HEAD))
-        told.extend(f"{each.name}: {each.median:,.1f} {unit}." for each in section.measurements)
+        description.extend(f"{each.name}: {each.median:,.1f} {unit}." for each in section.measurements)
         top += _HEAD + _ROW * len(section.measurements) + 16
     labels = 'role="img" aria-labelledby="bars-title bars-text" font-family="inherit" font-size="13"'
     head = [
         f'<svg class="bars" viewBox="0 0 {_WIDTH} {top}" {labels}>',
         f'<title id="bars-title">{escape(title)}</title>',
-        f'<desc id="bars-text">{escape(" ".join(told))}</desc>',
+        f'<desc id="bars-text">{escape(" ".join(description))}</desc>',
         f"<style>{_STYLE}</style>",
         *(
             f'<rect class="{kind}" x="{x}" y="0" width="{_BAR}" height="{_BAR}"/>'

@@ -1,12 +1,12 @@
-"""A clock that stands until it is set forward."""
+"""A manual clock."""
 
 from time import time
 
-__all__ = ["StandingClock"]
+__all__ = ["FixedClock"]
 
 
-class StandingClock:
-    """Both clocks of the guard; a run takes no time on them, however slow the machine is."""
+class FixedClock:
+    """A wall clock and a monotonic clock that only `shift` advances."""
 
     def __init__(self) -> None:
         self._now = 0.0

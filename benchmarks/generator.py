@@ -1,7 +1,7 @@
-"""Sends requests over loopback, as many as are answered: with `wrk` where it is installed, else by itself.
+"""A load generator for loopback: `wrk` if it is installed, otherwise a Python program.
 
-By itself: `python -m benchmarks.generator PORT SECONDS CONNECTIONS`, the request on its standard input; it prints
-how many were answered.
+The program is `python -m benchmarks.generator PORT SECONDS CONNECTIONS`. It reads the request from its
+standard input and prints the number of responses.
 """
 
 import asyncio
@@ -23,24 +23,24 @@ _CONNECTIONS: Final = 16
 
 
 def rate(port: int, path: str, headers: Headers, seconds: float) -> float:
-    """Return how many requests were answered 200 in a second.
+    """Return the number of requests per second.
 
     Raises:
-        RuntimeError: One was not.
+        RuntimeError: If a response does not have status 200.
     """
     if _WRK is None:
-        return _by_itself(port, path, headers, seconds) / seconds
-    told = [argument for name, value in headers for argument in ("-H", f"{name.decode()}: {value.decode()}")]
+        return _generate_in_python(port, path, headers, seconds) / seconds
+    arguments = [argument for name, value in headers for argument in ("-H", f"{name.decode()}: {value.decode()}")]
     options = ["-t1", f"-c{_CONNECTIONS}", f"-d{ceil(seconds)}s"]
     url = f"http://127.0.0.1:{port}{path}"
-    report = subprocess.run([_WRK, *options, *told, url], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"Requests/sec: +([0-9.]+)", report)
-    if found is None or "Non-2xx" in report:
-        raise RuntimeError(f"not every request was answered 200:\n{report}")
-    return float(found[1])
+    report = subprocess.run([_WRK, *options, *arguments, url], capture_output=True, text=True, check=True).stdout
+    match = re.search(r"Requests/sec: +([0-9.]+)", report)
+    if match is None or "Non-2xx" in report:
+        raise RuntimeError(f"a response does not have status 200:\n{report}")
+    return float(match[1])
 
 
-def _by_itself(port: int, path: str, headers: Headers, seconds: float) -> int:
+def _generate_in_python(port: int, path: str, headers: Headers, seconds: float) -> int:
     lines = [b"GET " + path.encode() + b" HTTP/1.1", *(name + b": " + value for name, value in headers)]
     command = [sys.executable, "-m", "benchmarks.generator", str(port), str(seconds), str(_CONNECTIONS)]
     request = b"\r\n".join(lines) + b"\r\n\r\n"
@@ -49,12 +49,12 @@ def _by_itself(port: int, path: str, headers: Headers, seconds: float) -> int:
 
 
 class _Connection(asyncio.Protocol):
-    """Sends the request, reads the whole answer, and sends it again."""
+    """Sends the request again after each complete response."""
 
     def __init__(self, request: bytes) -> None:
         self._request = request
         self._received = b""
-        self.answers = 0
+        self.responses = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -63,14 +63,14 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        head, found, body = self._received.partition(b"\r\n\r\n")
+        head, separator, body = self._received.partition(b"\r\n\r\n")
         length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
-        if not found or length is None or len(body) < int(length[1]):
+        if not separator or length is None or len(body) < int(length[1]):
             return
         if not head.startswith(b"HTTP/1.1 200"):
-            sys.exit(f"not every request was answered 200: {head!r}")
+            sys.exit(f"a response does not have status 200: {head!r}")
         self._received = b""
-        self.answers += 1
+        self.responses += 1
         self._transport.write(self._request)
 
 
@@ -81,7 +81,7 @@ async def _generate(port: int, seconds: float, connections: int, request: bytes)
         for _ in range(connections)
     ]
     await asyncio.sleep(seconds)
-    return sum(connection.answers for connection in opened)
+    return sum(connection.responses for connection in opened)
 
 
 if __name__ == "__main__":

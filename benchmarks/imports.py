@@ -1,4 +1,4 @@
-"""What imports cost, in CPU time of fresh interpreters in turn, less that of one that imports nothing."""
+"""The CPU time of imports in new interpreters, minus that of an interpreter without imports."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ _LIMIT: Final = 120.0
 
 
 def measure(effort: Effort) -> Section:
-    """Return the cost of each import, and what ours adds beside what an application imports anyway."""
+    """Return the time of each import, and the time that ory_guard adds to the framework."""
     seconds: dict[str, list[float]] = {modules: [] for modules in _MODULES}
     for modules in _MODULES:
         _import(modules)  # writes the bytecode
@@ -33,7 +33,7 @@ def measure(effort: Effort) -> Section:
     framework, ours, sdk = found[_FRAMEWORK], found[_OURS], found["ory_client"]
     added = median(our - bare for our, bare in zip(ours.values, framework.values, strict=True))
     extra = Measurement(
-        "what ory_guard.fastapi adds to fastapi, httpx2", "ms CPU", (added,), rounds=len(ours.values)
+        "ory_guard.fastapi in addition to fastapi, httpx2", "ms CPU", (added,), rounds=len(ours.values)
     )
     best = ours.best - framework.best
     return Section(

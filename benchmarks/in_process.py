@@ -1,4 +1,4 @@
-"""In process: ASGI calls without sockets, the caller's session kept already."""
+"""In process: ASGI calls without sockets, with a cached session."""
 
 import asyncio
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ _PATH: Final = "/me"
 _UPSTREAM: Final = "http://127.0.0.1:4433"
 _BEHIND: Final = "FastAPI, middleware, trivial dependency"
 _FULL: Final = "cache full"
-_KEPT: Final = 1_000
+_CACHED: Final = 1_000
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One application under one kind of request."""
+    """One application with one kind of request."""
 
     name: str
     app: apps.Application
@@ -32,9 +32,9 @@ class Variant:
 
 
 async def _full_guard() -> OryGuard:
-    """Return a guard that keeps as many sessions as it may."""
-    guard = apps.new_guard(_UPSTREAM, StaticTransport(whoami_bodies()), max_sessions=_KEPT)
-    for session in range(_KEPT):
+    """Return a guard with a full cache."""
+    guard = apps.new_guard(_UPSTREAM, StaticTransport(whoami_bodies()), max_sessions=_CACHED)
+    for session in range(_CACHED):
         await guard.authenticate(http_scope(api_headers(b"ory_st_%032d" % session), _PATH))
     return guard
 
@@ -94,7 +94,7 @@ async def _time_all(effort: Effort) -> dict[str, list[float]]:
     compared = await _variants()
     for variant in compared:
         await _check(variant)
-        if variant.full is not None:  # a revocation of somebody else after all were asked for
+        if variant.full is not None:  # revokes another session
             await variant.full.invalidate(identity_id="5b2c6a52-6c0e-4f0e-9d7b-8c1f5f0b6a11")
     seconds: dict[str, list[float]] = {variant.name: [] for variant in compared}
     for _ in range(effort.rounds):
@@ -106,28 +106,28 @@ async def _time_all(effort: Effort) -> dict[str, list[float]]:
 
 
 async def _check(variant: Variant) -> None:
-    answered: list[Any] = []
+    messages: list[Any] = []
 
     async def send(message: Any) -> None:
-        answered.append(message)
+        messages.append(message)
 
     await variant.app(http_scope(variant.headers, _PATH), _receive, send)
-    if answered[0]["status"] != 200:
-        raise RuntimeError(f"{variant.name} answered {answered[0]['status']}, so there is nothing to time")
+    if messages[0]["status"] != 200:
+        raise RuntimeError(f"{variant.name} responded with {messages[0]['status']}")
 
 
 def _check_full(variant: Variant) -> None:
     if variant.full is None:
         return
-    # Kratos was asked for all that fill the cache, then once by token and once by cookie: both stay kept.
-    found, asked = variant.full.stats(), _KEPT + 2
-    if (found.entries, found.misses, found.upstream_calls) != (_KEPT, asked, asked):
-        raise RuntimeError(f"{variant.name} was not always a hit in a full cache: {found}")
+    # One call for each session that fills the cache, one for the token and one for the cookie.
+    stats, calls = variant.full.stats(), _CACHED + 2
+    if (stats.entries, stats.misses, stats.upstream_calls) != (_CACHED, calls, calls):
+        raise RuntimeError(f"{variant.name} did not always hit the full cache: {stats}")
 
 
 async def _time(variant: Variant, requests: int) -> float:
     app, headers = variant.app, variant.headers
-    for _ in range(requests // 10):  # the application before may have left the processor's caches to itself
+    for _ in range(requests // 10):  # warm up the caches of the processor
         await app(http_scope(headers, _PATH), _receive, _send)
     start = process_time()
     for _ in range(requests):
@@ -144,7 +144,7 @@ async def _send(message: Any) -> None:
 
 
 def measure(effort: Effort) -> Section:
-    """Time all variants in turn, round after round, so that a slow moment of the machine hits them alike."""
+    """Measure all variants in turn, so that a slow moment of the machine affects all of them."""
     seconds = asyncio.run(_time_all(effort))
     found = {name: measurement(name, "µs CPU", [each * 1e6 for each in taken]) for name, taken in seconds.items()}
-    return Section("In process, the session kept", tuple(found.values()), _comparisons(found))
+    return Section("In process, session cached", tuple(found.values()), _comparisons(found))

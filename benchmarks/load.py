@@ -1,4 +1,4 @@
-"""Many requests at once, and many sessions: how often Kratos is asked, and how long requests take."""
+"""Many concurrent requests and many sessions: the number of calls to Kratos, and the time of requests."""
 
 import asyncio
 import random
@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Final
 
 from benchmarks.applications import new_guard
-from benchmarks.clock import StandingClock
+from benchmarks.clock import FixedClock
 from benchmarks.report import Comparison, Effort, Measurement, Section, measurement
 from benchmarks.traffic import api_headers, http_scope, whoami_body
 from benchmarks.upstream import StaticTransport, static_kratos
@@ -20,7 +20,7 @@ __all__ = ["measure"]
 _STAMPEDE: Final = 500
 _SESSIONS: Final = 10_000
 _TTL: Final = 30.0
-_REQUESTS_A_SECOND: Final = 1_000
+_REQUESTS_PER_SECOND: Final = 1_000
 _TTLS: Final = 4
 
 
@@ -36,45 +36,45 @@ async def _stampede(effort: Effort) -> list[float]:
 
 
 def _zipf(requests: int) -> list[int]:
-    """Return who makes each request: the k-th session 1/k as often as the first; the same in every run."""
+    """Return the session of each request: the k-th occurs 1/k as often as the first. The seed is fixed."""
     weights = list(accumulate(1 / rank for rank in range(1, _SESSIONS + 1)))
     chance = random.Random(26)
     return [bisect(weights, chance.random() * weights[-1]) for _ in range(requests)]
 
 
 def _unavoidable(sessions: list[int]) -> int:
-    asked: dict[int, float] = {}
+    called: dict[int, float] = {}
     calls = 0
     for number, session in enumerate(sessions):
-        now = number / _REQUESTS_A_SECOND
-        if now - asked.get(session, -_TTL) >= _TTL:
-            asked[session] = now
+        now = number / _REQUESTS_PER_SECOND
+        if now - called.get(session, -_TTL) >= _TTL:
+            called[session] = now
             calls += 1
     return calls
 
 
-async def _under_load(sessions: list[int], guard: OryGuard, clock: StandingClock) -> tuple[int, list[float]]:
+async def _under_load(sessions: list[int], guard: OryGuard, clock: FixedClock) -> tuple[int, list[float]]:
     calls = 0
     seconds = []
     for session in sessions:
-        clock.shift(1 / _REQUESTS_A_SECOND)
+        clock.shift(1 / _REQUESTS_PER_SECOND)
         scope = http_scope(api_headers(b"ory_st_%032d" % session), "/me")
         start = perf_counter()
         outcome = await guard.authenticate(scope)
         seconds.append(perf_counter() - start)
         if not isinstance(outcome, Authenticated):
-            raise TypeError(f"this was no session: {outcome!r}")
+            raise TypeError(f"expected a session, got {outcome!r}")
         calls += outcome.source == "upstream"
     await guard.aclose()
     return calls, seconds
 
 
 def measure(effort: Effort) -> Section:
-    """Return calls of Kratos under a stampede and a Zipf load, and the times of the latter's checks."""
+    """Return the calls to Kratos in a stampede and under a Zipf load, and the times of the checks."""
     stampede = asyncio.run(_stampede(effort))
-    sessions = _zipf(_TTLS * int(_TTL) * _REQUESTS_A_SECOND if effort.rounds > 10 else _REQUESTS_A_SECOND)
+    sessions = _zipf(_TTLS * int(_TTL) * _REQUESTS_PER_SECOND if effort.rounds > 10 else _REQUESTS_PER_SECOND)
     with static_kratos() as base_url:
-        clock = StandingClock()
+        clock = FixedClock()
         guard = new_guard(base_url, clock=clock, cache_ttl=_TTL)
         calls, seconds = asyncio.run(_under_load(sessions, guard, clock))
     least = _unavoidable(sessions)
@@ -82,10 +82,10 @@ def measure(effort: Effort) -> Section:
     return Section(
         "Load",
         (
-            measurement(f"calls for {_STAMPEDE} concurrent cold requests of one session", "calls", stampede),
+            measurement(f"calls for {_STAMPEDE} concurrent requests with one uncached session", "calls", stampede),
             _once(f"requests of {_SESSIONS:,} sessions, Zipf, {_TTL:g} s TTL", "requests", len(sessions)),
-            _once("unavoidable calls for these", "calls", least),
-            _once("calls for these", "calls", calls),
+            _once("unavoidable calls for these requests", "calls", least),
+            _once("calls for these requests", "calls", calls),
             _once("hits", "%", 100 * (1 - calls / len(sessions))),
             _once("time of a check, p50", "µs", cuts[499]),
             _once("time of a check, p99", "µs", cuts[989]),

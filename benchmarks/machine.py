@@ -1,4 +1,4 @@
-"""What the figures were measured on: the machine, the packages, and the commit."""
+"""The environment of a run: machine, packages and commit."""
 
 import platform
 import subprocess
@@ -8,7 +8,7 @@ from os import cpu_count
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["machine", "moment"]
+__all__ = ["machine", "run_info"]
 
 _PACKAGES: Final = (
     "starlette",
@@ -28,17 +28,17 @@ _PACKAGES: Final = (
 
 
 def machine() -> dict[str, Any]:
-    """Return the interpreter, the processors, and the versions of everything that takes part."""
+    """Return the interpreter, the processor and the versions of the packages."""
     return {
         "python": platform.python_version(),
         "processor": _processor(),
         "processors": cpu_count(),
-        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+        "packages": {name: installed for name in _PACKAGES if (installed := _version(name))},
     }
 
 
-def moment() -> dict[str, Any]:
-    """Return the date, and the commit that is checked out: None where there is no git, or no repository."""
+def run_info() -> dict[str, Any]:
+    """Return the date and the current commit, or None without git or a repository."""
     return {"date": datetime.now(UTC).isoformat(timespec="seconds"), "commit": _commit()}
 
 

@@ -1,7 +1,7 @@
-"""A miss: what one whoami costs this process in CPU time, beside what the HTTP libraries alone cost.
+"""A cache miss: the CPU time of one whoami call, compared with the HTTP libraries alone.
 
-The guard is asked for sessions that it kept before and whose time is over, which is what nearly all misses are; its
-parts are also put together one by one, to show what each of them costs.
+The guard revalidates expired sessions, which is the usual kind of miss. Partial compositions show the cost of each
+of its parts.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import httpx2
 from support.adapters import parser_of, whoami_client_of
 
 from benchmarks.applications import new_guard
-from benchmarks.clock import StandingClock
+from benchmarks.clock import FixedClock
 from benchmarks.report import Effort, Section, compare, measurement
 from benchmarks.traffic import api_headers, http_scope
 from benchmarks.upstream import static_kratos
@@ -29,17 +29,17 @@ __all__ = ["measure"]
 
 _TOKENS: Final = [f"ory_st_{number:032d}" for number in range(200)]
 
-Ask = Callable[[str], Awaitable[Any]]
+Call = Callable[[str], Awaitable[Any]]
 Parse = Callable[[bytes], Any]
 
 
 def _transport(parse: Parse) -> Callable[[str], Any]:
     @asynccontextmanager
-    async def bare(base_url: str) -> AsyncIterator[Ask]:
+    async def bare(base_url: str) -> AsyncIterator[Call]:
         url = httpx2.URL(base_url + "/sessions/whoami")
         async with httpx2.AsyncHTTPTransport(trust_env=False) as transport:
 
-            async def ask(token: str) -> Any:
+            async def call(token: str) -> Any:
                 headers = [
                     (b"Host", url.netloc),
                     (b"Accept", b"application/json"),
@@ -47,34 +47,34 @@ def _transport(parse: Parse) -> Callable[[str], Any]:
                     (b"User-Agent", b"ory-guard"),
                     (b"X-Session-Token", token.encode()),
                 ]
-                answer = await transport.handle_async_request(httpx2.Request("GET", url, headers=headers))
-                return parse(await answer.aread())
+                response = await transport.handle_async_request(httpx2.Request("GET", url, headers=headers))
+                return parse(await response.aread())
 
-            yield ask
+            yield call
 
     return bare
 
 
 @asynccontextmanager
-async def _client(base_url: str) -> AsyncIterator[Ask]:
+async def _client(base_url: str) -> AsyncIterator[Call]:
     async with httpx2.AsyncClient(base_url=base_url, trust_env=False) as client:
 
-        async def ask(token: str) -> Any:
+        async def call(token: str) -> Any:
             return (await client.get("/sessions/whoami", headers={"X-Session-Token": token})).json()
 
-        yield ask
+        yield call
 
 
 @asynccontextmanager
-async def _aiohttp(base_url: str) -> AsyncIterator[Ask]:
+async def _aiohttp(base_url: str) -> AsyncIterator[Call]:
     async with aiohttp.ClientSession() as session:
 
-        async def ask(token: str) -> Any:
+        async def call(token: str) -> Any:
             url = base_url + "/sessions/whoami"
-            async with session.get(url, headers={"X-Session-Token": token}) as answer:
-                return await answer.json()
+            async with session.get(url, headers={"X-Session-Token": token}) as response:
+                return await response.json()
 
-        yield ask
+        yield call
 
 
 def _credential(token: str) -> Credential:
@@ -82,46 +82,46 @@ def _credential(token: str) -> Credential:
 
 
 @asynccontextmanager
-async def _judged(base_url: str) -> AsyncIterator[Ask]:
+async def _parsed(base_url: str) -> AsyncIterator[Call]:
     settings = new_guard(base_url).settings
-    upstream, reader = whoami_client_of(settings, None), parser_of(settings, None)
+    client, parser = whoami_client_of(settings, None), parser_of(settings, None)
 
-    async def ask(token: str) -> Any:
+    async def call(token: str) -> Any:
         credential = _credential(token)
-        return reader.parse(await upstream.get(credential, no_cache=False), credential, time())
+        return parser.parse(await client.get(credential, no_cache=False), credential, time())
 
-    yield ask
-    await upstream.aclose()
+    yield call
+    await client.aclose()
 
 
 @asynccontextmanager
-async def _flown(base_url: str) -> AsyncIterator[Ask]:
-    flights = SingleFlight()
+async def _in_task(base_url: str) -> AsyncIterator[Call]:
+    single_flight = SingleFlight()
 
-    async def ask(token: str) -> Any:
+    async def call(token: str) -> Any:
         async def check() -> CheckResult:
-            return CheckResult((await judged(token)).outcome, 0.0)
+            return CheckResult((await parsed(token)).outcome, 0.0)
 
         flight = InFlight(token.encode(), 0.0)
-        flights.start(flight, check, joinable=True)
+        single_flight.start(flight, check, joinable=True)
         return await flight.wait()
 
-    async with _judged(base_url) as judged:
-        yield ask
+    async with _parsed(base_url) as parsed:
+        yield call
 
 
-def _time_over(question: Callable[[OryGuard, str], Awaitable[Any]]) -> Callable[[str], Any]:
+def _expired(check: Callable[[OryGuard, str], Awaitable[Any]]) -> Callable[[str], Any]:
     @asynccontextmanager
-    async def guarded(base_url: str) -> AsyncIterator[Ask]:
-        clock = StandingClock()
+    async def guarded(base_url: str) -> AsyncIterator[Call]:
+        clock = FixedClock()
         guard = new_guard(base_url, clock=clock, cache_ttl=30.0)
 
-        async def ask(token: str) -> Any:
+        async def call(token: str) -> Any:
             if token == _TOKENS[0]:
                 clock.shift(31.0)
-            return await question(guard, token)
+            return await check(guard, token)
 
-        yield ask
+        yield call
         await guard.aclose()
 
     return guarded
@@ -134,51 +134,51 @@ async def _check(guard: OryGuard, token: str) -> Any:
 async def _authenticate(guard: OryGuard, token: str) -> Any:
     outcome = await guard.authenticate(http_scope(api_headers(token.encode()), "/me"))
     if not isinstance(outcome, Authenticated) or outcome.source != "upstream":
-        raise TypeError(f"this was no miss with a session: {outcome!r}")
+        raise TypeError(f"expected a session from Kratos, got {outcome!r}")
     return outcome
 
 
-_ASKERS: Final = {
+_CALLS: Final = {
     "httpx2.AsyncHTTPTransport, body read, parsed into a Session": _transport(Session.model_validate_json),
     "httpx2.AsyncHTTPTransport, body read, json.loads": _transport(json.loads),
     "httpx2.AsyncClient, json()": _client,
     "aiohttp.ClientSession, json()": _aiohttp,
-    "the guard's question, with a deadline, its answer judged": _judged,
-    "the same, by a task of its own": _flown,
-    "checks.ask as a whole: loops, breaker, flights; and kept": _time_over(_check),
-    "guard.authenticate, kept before, its time over": _time_over(_authenticate),
+    "WhoamiClient and SessionParser": _parsed,
+    "WhoamiClient and SessionParser in a task": _in_task,
+    "SessionChecker, session cached": _expired(_check),
+    "guard.authenticate, expired session": _expired(_authenticate),
 }
 
 
 async def _time(effort: Effort, base_url: str) -> dict[str, list[float]]:
     async with AsyncExitStack() as stack:
-        askers = {name: await stack.enter_async_context(ask(base_url)) for name, ask in _ASKERS.items()}
-        for ask in askers.values():
+        calls = {name: await stack.enter_async_context(open_call(base_url)) for name, open_call in _CALLS.items()}
+        for call in calls.values():
             for token in _TOKENS:
-                await ask(token)
-        tokens = {name: cycle(_TOKENS) for name in askers}
-        seconds: dict[str, list[float]] = {name: [] for name in askers}
+                await call(token)
+        tokens = {name: cycle(_TOKENS) for name in calls}
+        seconds: dict[str, list[float]] = {name: [] for name in calls}
         for _ in range(min(effort.rounds, 40)):
-            for name, ask in askers.items():
+            for name, call in calls.items():
                 start = process_time()
                 for _ in range(effort.requests):
-                    await ask(next(tokens[name]))
+                    await call(next(tokens[name]))
                 seconds[name].append((process_time() - start) / effort.requests)
     return seconds
 
 
 def measure(effort: Effort) -> Section:
-    """Return CPU time of each way to ask once."""
+    """Return the CPU time of one call for each alternative."""
     with static_kratos() as base_url:
         seconds = asyncio.run(_time(effort, base_url))
     found = {name: measurement(name, "µs CPU", [each * 1e6 for each in taken]) for name, taken in seconds.items()}
-    parsed, *others, judged, flown, whole, guard = found
+    model, *others, client, task, checker, guard = found
     return Section(
-        "A miss, against a static upstream",
+        "Cache miss, static upstream",
         tuple(found.values()),
         (
-            compare(found, guard, parsed, at_most=1.2),
-            *(compare(found, part, parsed) for part in (judged, flown, whole)),
+            compare(found, guard, model, at_most=1.2),
+            *(compare(found, part, model) for part in (client, task, checker)),
             *(compare(found, guard, other) for other in others),
         ),
     )

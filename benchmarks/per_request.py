@@ -1,4 +1,4 @@
-"""What applications do today: ask Kratos in every request, with the generated SDK or an HTTP client."""
+"""Applications without a cache: a call to Kratos in every request, with the generated SDK or an HTTP client."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -15,13 +15,13 @@ Ask = Callable[[ory_client.ApiClient], ory_client.Session]
 
 
 def with_ory_client(upstream: str) -> Application:
-    """Return FastAPI with `FrontendApi.to_session` of one shared client."""
+    """Return FastAPI with `FrontendApi.to_session` and one shared client."""
     client = ory_client.ApiClient(ory_client.Configuration(host=upstream))
     return _with_sdk(lambda ask: ask(client))
 
 
 def with_new_ory_client(upstream: str) -> Application:
-    """Return FastAPI with `FrontendApi.to_session` of a client for each request, as the SDK's README has it."""
+    """Return FastAPI with `FrontendApi.to_session` and a new client for each request, as in the SDK's README."""
     configuration = ory_client.Configuration(host=upstream)
 
     def with_client(ask: Ask) -> ory_client.Session:
@@ -34,7 +34,7 @@ def with_new_ory_client(upstream: str) -> Application:
 def _with_sdk(with_client: Callable[[Ask], ory_client.Session]) -> Application:
     app = FastAPI()
 
-    # The SDK blocks, so this is a plain function, which FastAPI gives a thread.
+    # The SDK blocks, so FastAPI has to run this in a thread.
     def current_session(request: Request) -> ory_client.Session:
         token, cookie = request.headers.get("x-session-token"), request.headers.get("cookie")
         try:
@@ -52,17 +52,17 @@ def _with_sdk(with_client: Callable[[Ask], ory_client.Session]) -> Application:
 
 
 def with_httpx(upstream: str) -> Application:
-    """Return FastAPI with a call of one shared `httpx.AsyncClient` in a dependency."""
+    """Return FastAPI with a dependency that uses one shared `httpx.AsyncClient`."""
     app = FastAPI()
     client = httpx.AsyncClient(base_url=upstream)
 
     async def current_session(request: Request) -> dict[str, Any]:
         kinds = ("x-session-token", "cookie")
         headers = {name: value for name in kinds if (value := request.headers.get(name))}
-        answer = await client.get("/sessions/whoami", headers=headers)
-        if answer.status_code != 200:
+        response = await client.get("/sessions/whoami", headers=headers)
+        if response.status_code != 200:
             raise HTTPException(401)
-        session: dict[str, Any] = answer.json()
+        session: dict[str, Any] = response.json()
         return session
 
     @app.get("/me")

@@ -1,4 +1,4 @@
-"""Through uvicorn in front of a real Kratos on the same machine, which `ORY_GUARD_LIVE_KRATOS` names."""
+"""Through uvicorn, with a real Kratos at `ORY_GUARD_LIVE_KRATOS` on the same machine."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ __all__ = ["measure"]
 _LIVE: Final = "ORY_GUARD_LIVE_KRATOS"
 
 
-async def _signed_up(public: str) -> Headers:
+async def _register(public: str) -> Headers:
     async with FrontendClient(public) as kratos:
         flow = await kratos.create_native_registration_flow()
         body = UpdateRegistrationFlowWithPasswordMethod(
@@ -26,21 +26,23 @@ async def _signed_up(public: str) -> Headers:
         )
         registered = await kratos.update_registration_flow(flow=flow.id, body=body)
     if registered.session_token is None:
-        raise RuntimeError("Kratos gave no session token: add the session hook to its registration with a password")
+        raise RuntimeError(
+            "Kratos returned no session token: add the session hook to the registration with a password"
+        )
     return api_headers(registered.session_token.encode())
 
 
 def measure(effort: Effort) -> Section:
-    """Return the rates of the guard and of what asks in every request.
+    """Return the rates of the guard and of the applications without a cache.
 
     Raises:
-        KeyError: The environment names no Kratos.
+        KeyError: If `ORY_GUARD_LIVE_KRATOS` is not set.
     """
     public = os.environ[_LIVE]
-    headers = asyncio.run(_signed_up(public))
+    headers = asyncio.run(_register(public))
     found = load_in_turn([Load(name, name, headers) for name in (SESSION, *TODAY)], public, effort)
     return Section(
-        f"Through uvicorn, a real Kratos on the same machine; loaded by {generator.NAME}",
+        f"Through uvicorn, real Kratos on the same machine; load by {generator.NAME}",
         tuple(found.values()),
         tuple(compare(found, SESSION, name) for name in TODAY),
     )

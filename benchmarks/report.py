@@ -1,4 +1,4 @@
-"""What was measured, what it is held against, and how that is printed and kept."""
+"""Measurements and comparisons, as printed text, Markdown and JSON."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -23,7 +23,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure: `full` for figures, `quick` to see that everything runs."""
+    """How long to measure: `full` for figures, `quick` to check that everything runs."""
 
     rounds: int
     requests: int
@@ -32,20 +32,20 @@ class Effort:
 
     @classmethod
     def full(cls) -> "Effort":
-        """Return the effort behind published figures."""
+        """Return the effort for published figures."""
         return cls(rounds=100, requests=200, seconds=1.0, sessions=(1_000, 10_000, 50_000))
 
     @classmethod
     def quick(cls) -> "Effort":
-        """Return the least effort that touches everything."""
+        """Return the lowest effort that runs everything."""
         return cls(rounds=2, requests=5, seconds=0.2, sessions=(100, 200))
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One figure over all rounds, in turn with the other figures of its section.
+    """The values of one figure in all rounds.
 
-    `rounds` is given where one value stands for more than one of them.
+    `rounds` is set if a single value summarizes several rounds.
     """
 
     name: str
@@ -56,20 +56,21 @@ class Measurement:
 
     @property
     def best(self) -> float:
-        """The least time or size, or the greatest rate."""
+        """The lowest time or size, or the highest rate."""
         return max(self.values) if self.rate else min(self.values)
 
     @property
     def median(self) -> float:
-        """The middle one."""
+        """The median of all rounds."""
         return median(self.values)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two figures of one run as a ratio.
+    """The ratio of two figures of one run.
 
-    `ratio` is the median of the ratios of all rounds, and the verdict is on it; `best_ratio` is that of the best.
+    `ratio` is the median of the ratios of all rounds and decides the verdict; `best_ratio` is the ratio of the best
+    values.
     """
 
     name: str
@@ -81,14 +82,14 @@ class Comparison:
 
     @property
     def target(self) -> str:
-        """The bound in words, or nothing."""
+        """The target as text, or an empty string."""
         if self.at_most is not None:
             return f"≤ {self.at_most:g}"
         return "" if self.at_least is None else f"≥ {self.at_least:g}"
 
     @property
     def verdict(self) -> str:
-        """`met`, `missed`, or nothing where there is no target."""
+        """`met`, `missed`, or an empty string without a target."""
         if not self.target:
             return ""
         over = self.at_most is not None and self.ratio > self.at_most
@@ -98,7 +99,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Section:
-    """What one kind of measuring came to."""
+    """The results of one kind of measurement."""
 
     title: str
     measurements: tuple[Measurement, ...]
@@ -106,7 +107,7 @@ class Section:
 
 
 def measurement(name: str, unit: str, values: Iterable[float], *, rate: bool = False) -> Measurement:
-    """Return the figure that the values of all rounds are."""
+    """Return a measurement with the values of all rounds."""
     return Measurement(name, unit, tuple(values), rate)
 
 
@@ -118,14 +119,14 @@ def compare(
     at_most: float | None = None,
     at_least: float | None = None,
 ) -> Comparison:
-    """Return one measurement as a multiple of another one, round by round."""
+    """Return the ratio of two measurements, round by round."""
     ours, theirs = found[name], found[beside]
     ratios = [our / their for our, their in zip(ours.values, theirs.values, strict=True)]
     return Comparison(name, beside, median(ratios), ours.best / theirs.best, at_most, at_least)
 
 
 def print_section(section: Section) -> None:
-    """Print the figures, best and median."""
+    """Print the best and median figures."""
     print(f"\n{section.title}\n{'':60}{'best':>12}{'median':>12}")
     for each in section.measurements:
         print(f"  {each.name:58}{each.best:12,.1f}{each.median:12,.1f} {each.unit}")
@@ -142,7 +143,7 @@ def print_targets(sections: Iterable[Section]) -> None:
 
 
 def as_markdown(figures: dict[str, Any]) -> str:
-    """Return what `as_json` returned as tables for the documentation."""
+    """Return the result of `as_json` as tables for the documentation."""
     lines: list[str] = []
     for section in figures["sections"]:
         lines += ["", f"### {section['title']}", "", "| | best | median | |", "|---|---:|---:|---|"]
@@ -158,7 +159,7 @@ def as_markdown(figures: dict[str, Any]) -> str:
 
 
 def as_json(sections: Iterable[Section]) -> dict[str, Any]:
-    """Return everything that a reader of the figures needs, the machine included."""
+    """Return all figures and the environment."""
     return {
         "machine": machine(),
         "sections": [

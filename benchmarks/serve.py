@@ -1,4 +1,4 @@
-"""Serves a compared application with uvicorn: `python -m benchmarks.serve NAME UPSTREAM`; prints its port."""
+"""Serve a compared application with uvicorn and print its port: `python -m benchmarks.serve NAME UPSTREAM`."""
 
 import socket
 import sys
@@ -19,9 +19,9 @@ NEW_ORY_CLIENT: Final = "FastAPI, a new ory-client in every request"
 
 def _per_request(maker: str) -> Callable[[str], apps.Application]:
     def make(upstream: str) -> apps.Application:
-        # Imported where it is served: the SDK takes seconds.
-        made: apps.Application = getattr(import_module("benchmarks.per_request"), maker)(upstream)
-        return made
+        # Imported here because the import of the SDK takes seconds.
+        application: apps.Application = getattr(import_module("benchmarks.per_request"), maker)(upstream)
+        return application
 
     return make
 
@@ -42,7 +42,7 @@ APPLICATIONS: Final[dict[str, Callable[[str], apps.Application]]] = {
 
 
 def main(name: str, upstream: str) -> None:
-    """Serve on a free port of 127.0.0.1 until ended."""
+    """Serve on a free port of 127.0.0.1 until the process is terminated."""
     listener = socket.create_server(("127.0.0.1", 0))
     print(listener.getsockname()[1], flush=True)
     config = uvicorn.Config(APPLICATIONS[name](upstream), log_level="warning", access_log=False)

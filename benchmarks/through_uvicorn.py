@@ -1,4 +1,4 @@
-"""Through uvicorn: how many requests one process answers in a second, on loopback, the session kept."""
+"""Through uvicorn: requests per second of one process on loopback, with a cached session."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ _ROUNDS: Final = 20
 
 @dataclass(frozen=True)
 class Load:
-    """One application of `serve` under one kind of request."""
+    """One application of `serve` with one kind of request."""
 
     name: str
     application: str
@@ -79,14 +79,14 @@ def _served(name: str, upstream: str) -> Iterator[int]:
 
 
 def _check(port: int, headers: Headers) -> None:
-    told = {name.decode(): value.decode() for name, value in headers}
-    # Raises for everything but a 2xx.
-    with urlopen(Request(f"http://127.0.0.1:{port}/me", headers=told), timeout=30) as answer:
-        answer.read()
+    text_headers = {name.decode(): value.decode() for name, value in headers}
+    # Raises an error for a status other than 2xx.
+    with urlopen(Request(f"http://127.0.0.1:{port}/me", headers=text_headers), timeout=30) as response:
+        response.read()
 
 
 def load_in_turn(loads: Iterable[Load], upstream: str, effort: Effort) -> dict[str, Measurement]:
-    """Load the applications one after the other, round after round; those that have to wait do nothing."""
+    """Load the applications in turn and return their rates."""
     loads = list(loads)
     with ExitStack() as stack:
         served = dict.fromkeys(load.application for load in loads)
@@ -102,8 +102,8 @@ def load_in_turn(loads: Iterable[Load], upstream: str, effort: Effort) -> dict[s
 
 
 def measure(effort: Effort) -> Section:
-    """Return the rates of all applications, before a Kratos that answers at once."""
+    """Return the rates of all applications with a static upstream."""
     with static_kratos() as upstream:
         found = load_in_turn(_loads(), upstream, effort)
-    title = f"Through uvicorn, one process, the session kept; loaded by {generator.NAME}"
+    title = f"Through uvicorn, one process, session cached; load by {generator.NAME}"
     return Section(title, tuple(found.values()), _comparisons(found))

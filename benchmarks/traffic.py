@@ -1,4 +1,4 @@
-"""Requests as browsers and API clients send them, and the session that Kratos answers with."""
+"""Requests as sent by browsers and API clients, and the session that Kratos returns."""
 
 import json
 import re
@@ -49,7 +49,7 @@ def api_headers(token: bytes | None = TOKEN) -> Headers:
 
 
 def browser_headers(session: bytes = COOKIE) -> Headers:
-    """Return the headers of a browser's fetch, the session cookie between two others."""
+    """Return the headers of a browser's fetch, with the session cookie between two others."""
     cookies = b"theme=dark; ory_kratos_session=" + session + b"; _ga=GA1.1.1234567890.1700000000"
     return [
         (b"host", b"app.example.test"),
@@ -67,7 +67,7 @@ def browser_headers(session: bytes = COOKIE) -> Headers:
 
 
 def http_scope(headers: Headers, path: str) -> MutableMapping[str, Any]:
-    """Return a new scope with the keys that uvicorn puts into one."""
+    """Return a new scope with the keys that uvicorn sets."""
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -86,7 +86,7 @@ def http_scope(headers: Headers, path: str) -> MutableMapping[str, Any]:
 
 
 def whoami_body(*, aal: str = "aal1") -> bytes:
-    """Return a recorded session, about 1.3 KB of JSON, with its times moved to now."""
+    """Return a recorded session, about 1.3 KB of JSON, with current times."""
     with (_RECORDINGS / "whoami.jsonl").open(encoding="utf-8") as lines:
         exchanges = [json.loads(line) for line in lines]
     recorded = next(each for each in exchanges if each["case"] == "whoami.x_session_token")
@@ -102,9 +102,9 @@ def whoami_body(*, aal: str = "aal1") -> bytes:
 
 
 def whoami_bodies() -> Callable[[bytes], bytes]:
-    """Return what gives each credential a session of its own, always the same one, as large as the recorded one.
+    """Return a function that returns a different session for each credential, of the size of the recorded one.
 
-    Ids, times, e-mail address, device and user agent are its own: a parser would share short strings otherwise.
+    IDs, times, email address, device and user agent differ, because a parser would share equal strings.
     """
     recorded = whoami_body()
     session = json.loads(recorded)
@@ -121,7 +121,7 @@ def whoami_bodies() -> Callable[[bytes], bytes]:
             own = own.replace(each, str(UUID(int=chance.getrandbits(128), version=4)).encode())
         for each in texts:
             own = own.replace(each, b"%0*x" % (len(each), chance.getrandbits(4 * len(each))))
-        return _FRACTION.sub(lambda found: b"%0*d" % (len(found[0]), chance.randrange(10 ** len(found[0]))), own)
+        return _FRACTION.sub(lambda match: b"%0*d" % (len(match[0]), chance.randrange(10 ** len(match[0]))), own)
 
     return body
 

@@ -1,4 +1,4 @@
-"""A Kratos that only ever says one thing, in a process of its own, so that its work is not counted as ours."""
+"""A Kratos with one fixed response, in a separate process, so that its CPU time is not measured."""
 
 import asyncio
 import contextlib
@@ -16,11 +16,11 @@ __all__ = ["StaticTransport", "static_kratos"]
 
 
 class StaticTransport(httpx2.AsyncBaseTransport):
-    """Answers every whoami in memory.
+    """Responds to every whoami call in memory.
 
     Args:
-        body: The session, or what gives the session of a token.
-        seconds: How long an answer takes.
+        body: The session, or a function that returns the session of a token.
+        seconds: The duration of a call.
     """
 
     def __init__(self, body: bytes | Callable[[bytes], bytes], seconds: float = 0.0) -> None:
@@ -29,7 +29,7 @@ class StaticTransport(httpx2.AsyncBaseTransport):
         self.calls = 0
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Answer, and count."""
+        """Return the session and count the call."""
         self.calls += 1
         if self._seconds:
             await asyncio.sleep(self._seconds)
@@ -40,11 +40,11 @@ class StaticTransport(httpx2.AsyncBaseTransport):
         return httpx2.Response(200, headers={"content-type": "application/json"}, stream=stream, request=request)
 
 
-class _OneAnswer(asyncio.Protocol):
-    """Reads requests without a body and answers each in the same words."""
+class _StaticResponse(asyncio.Protocol):
+    """Reads requests without a body and sends the same response to each."""
 
-    def __init__(self, answer: bytes) -> None:
-        self._answer = answer
+    def __init__(self, response: bytes) -> None:
+        self._response = response
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -53,10 +53,10 @@ class _OneAnswer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         *requests, self._received = (self._received + data).split(b"\r\n\r\n")
-        self._transport.write(self._answer * len(requests))
+        self._transport.write(self._response * len(requests))
 
 
-def _answer() -> bytes:
+def _response() -> bytes:
     body = whoami_body(aal="aal2")
     head = (
         "HTTP/1.1 200 OK\r\n"
@@ -73,8 +73,8 @@ def _answer() -> bytes:
 
 
 async def _serve() -> None:
-    answer = _answer()
-    server = await asyncio.get_running_loop().create_server(lambda: _OneAnswer(answer), "127.0.0.1", 0)
+    response = _response()
+    server = await asyncio.get_running_loop().create_server(lambda: _StaticResponse(response), "127.0.0.1", 0)
     address: tuple[Any, ...] = server.sockets[0].getsockname()
     print(address[1], flush=True)
     await server.serve_forever()
@@ -82,7 +82,7 @@ async def _serve() -> None:
 
 @contextlib.contextmanager
 def static_kratos() -> Iterator[str]:
-    """Run the static upstream, and give its base URL."""
+    """Run the static upstream and yield its base URL."""
     command = [sys.executable, "-m", "benchmarks.upstream"]
     with subprocess.Popen(command, cwd=Path(__file__).parent.parent, stdout=subprocess.PIPE, text=True) as process:
         try:
