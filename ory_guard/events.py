@@ -1,13 +1,13 @@
-"""What the guard tells its listeners: one typed event for each step worth watching.
+"""Events that a guard emits to its listeners, and its counters.
 
-Events name a credential by eight hex digits of its cache key, never by its value. A listener is any callable
-that takes an event; it is called in the event loop, so it has to be quick. What it raises is logged and
-otherwise ignored: watching a check can't change it.
+An event identifies a credential by eight hexadecimal digits of its cache key, never by its value. A listener is a
+callable that takes an event. The guard calls it in the event loop, so it must return quickly. An exception in a
+listener is logged and has no other effect.
 """
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "StoreHit",
     "TokenVerified",
     "WhoamiAnswered",
+    "log_event",
     "notify",
 ]
 
@@ -37,14 +38,14 @@ _log = logging.getLogger("ory_guard")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that the guard did; `name` is stable."""
+    """The base class of all events; `name` is stable."""
 
     name: ClassVar[str] = "event"
 
 
 @dataclass(frozen=True, slots=True)
 class SessionCacheHit(Event):
-    """A fact was fresh, and Kratos was not asked."""
+    """The session cache had a fresh entry; Kratos was called `age` seconds ago."""
 
     name: ClassVar[str] = "session_cache.hit"
     credential_id: str
@@ -53,7 +54,7 @@ class SessionCacheHit(Event):
 
 @dataclass(frozen=True, slots=True)
 class SessionCacheMiss(Event):
-    """Nothing fresh was there, so Kratos is asked."""
+    """The session cache had no fresh entry."""
 
     name: ClassVar[str] = "session_cache.miss"
     credential_id: str
@@ -61,7 +62,7 @@ class SessionCacheMiss(Event):
 
 @dataclass(frozen=True, slots=True)
 class CheckShared(Event):
-    """A request waits for a check that another one of the same credential started."""
+    """A request waits for the session check of another request with the same credential."""
 
     name: ClassVar[str] = "check.shared"
     credential_id: str
@@ -69,9 +70,12 @@ class CheckShared(Event):
 
 @dataclass(frozen=True, slots=True)
 class WhoamiAnswered(Event):
-    """Kratos gave an answer that means something; `outcome` is its class name, `status` the HTTP status.
+    """Kratos sent a valid response.
 
-    `seconds` is how long it took, waiting for a free connection included.
+    Attributes:
+        outcome: The class name of the outcome.
+        seconds: The duration of the call, including the time until a connection was free.
+        status: The HTTP status.
     """
 
     name: ClassVar[str] = "whoami.answered"
@@ -83,9 +87,12 @@ class WhoamiAnswered(Event):
 
 @dataclass(frozen=True, slots=True)
 class CheckFailed(Event):
-    """Kratos gave no answer that means something; `reason` is that of `Unavailable`.
+    """A session check failed.
 
-    `status` is the HTTP status where there was an answer at all, `seconds` how long it took to fail.
+    Attributes:
+        reason: The reason of the `Unavailable` outcome.
+        seconds: The time until the check failed.
+        status: The HTTP status, or None if there was no response.
     """
 
     name: ClassVar[str] = "check.failed"
@@ -97,7 +104,7 @@ class CheckFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class BreakerChanged(Event):
-    """The circuit breaker turned `open` (nobody asks Kratos), `half_open` (one does) or `closed` (all may)."""
+    """The circuit breaker is now `open` (no calls of Kratos), `half_open` (one call), or `closed` (all calls)."""
 
     name: ClassVar[str] = "breaker.changed"
     state: str
@@ -105,7 +112,7 @@ class BreakerChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class Refused(Event):
-    """A gate refused a request; `code` is the refusal's."""
+    """A dependency refused a request; `code` is the code of the refusal."""
 
     name: ClassVar[str] = "request.refused"
     code: str
@@ -113,7 +120,7 @@ class Refused(Event):
 
 @dataclass(frozen=True, slots=True)
 class SessionsInvalidated(Event):
-    """Kept facts were dropped on request."""
+    """The application called `OryGuard.invalidate`."""
 
     name: ClassVar[str] = "sessions.invalidated"
     session_id: str | None
@@ -122,7 +129,7 @@ class SessionsInvalidated(Event):
 
 @dataclass(frozen=True, slots=True)
 class RevocationsHeard(Event):
-    """Another process revoked so many sessions or identities."""
+    """Another process revoked `count` sessions or identities."""
 
     name: ClassVar[str] = "revocations.heard"
     count: int
@@ -146,7 +153,7 @@ class RevocationsDropped(Event):
 
 @dataclass(frozen=True, slots=True)
 class StoreHit(Event):
-    """Another process had asked Kratos `age` seconds ago, and the store had the answer."""
+    """The shared store had a fresh session; another process called Kratos `age` seconds ago."""
 
     name: ClassVar[str] = "store.hit"
     credential_id: str
@@ -155,7 +162,7 @@ class StoreHit(Event):
 
 @dataclass(frozen=True, slots=True)
 class TokenVerified(Event):
-    """A bearer token was verified, or refused, here; `outcome` is its class name."""
+    """A JWT was verified locally; `outcome` is the class name of the outcome."""
 
     name: ClassVar[str] = "token.verified"
     credential_id: str
@@ -164,7 +171,7 @@ class TokenVerified(Event):
 
 @dataclass(frozen=True, slots=True)
 class StoreChanged(Event):
-    """The store can be used (`up`), or the guard goes on without it (`down`); `reason` says why."""
+    """The shared store is available (`up`) or not (`down`); `reason` is the reason for `down`."""
 
     name: ClassVar[str] = "store.changed"
     state: str
@@ -175,10 +182,10 @@ Listener = Callable[[Event], None]
 
 
 class Listeners(list[Listener]):
-    """Who is told what a guard does: a list, so that asking whether there is anybody costs next to nothing."""
+    """The listeners of a guard. A list, so that the test for any listener costs next to nothing."""
 
     def add(self, listener: Listener) -> Callable[[], None]:
-        """Tell `listener` too, from now on; calling what is returned ends that."""
+        """Add a listener, and return a function that removes it."""
         self.append(listener)
 
         def remove() -> None:
@@ -188,30 +195,42 @@ class Listeners(list[Listener]):
 
 
 def notify(listeners: Iterable[Listener], event: Event) -> None:
-    """Hand `event` to every listener; never raises what a listener raises."""
-    for listener in tuple(listeners):  # one of them may add or remove another
+    """Call every listener with `event`. Exceptions of listeners are logged."""
+    for listener in tuple(listeners):  # a listener may add or remove one
         try:
             listener(event)
-        except Exception as error:  # noqa: BLE001 - whatever a listener does, the check goes on
+        except Exception as error:  # noqa: BLE001 - a listener must not affect the request
             _log.warning("listener.failed event=%s error=%s", event.name, type(error).__name__)
+
+
+def log_event(event: BreakerChanged | RevocationsDropped | StoreChanged) -> None:
+    """Log an event of interest to operators to the logger `ory_guard`, even if the guard has no listeners."""
+    match event:
+        case RevocationsDropped():
+            level = logging.ERROR
+        case BreakerChanged(state="closed") | StoreChanged(state="up"):
+            level = logging.INFO
+        case _:
+            level = logging.WARNING
+    values = " ".join(f"{field.name}={getattr(event, field.name)}" for field in fields(event))
+    _log.log(level, "%s %s", event.name, values)
 
 
 @dataclass(frozen=True, slots=True)
 class GuardStats:
-    """What one guard did in this process since it was made, and how it is.
+    """The counters and the state of a guard in this process.
 
     Attributes:
-        entries: How many answers are kept now, sessions and refusals.
-        hits: How many requests found a fresh answer here.
-        misses: How many did not.
-        shared: How many of those waited for a check that another request had started.
-        upstream_calls: How often Kratos was asked.
-        store_hits: How many answers came from the shared store.
-        degraded: Whether something is missing that the guard is set up with: the store, or Kratos.
-        breaker: The state of the circuit breaker: `open` while Kratos is not asked.
-        store: `up` where the shared store is used, or will be tried by the first request; `down` where it can't be;
-            `none` where there is none.
-        pending_revocations: How many revocations of this process the shared store has not confirmed yet.
+        entries: The number of entries in the session cache, fresh or stale.
+        hits: The number of requests with a fresh entry in the session cache.
+        misses: The number of requests without one.
+        shared: The number of requests that waited for the session check of another request.
+        upstream_calls: The number of calls of Kratos.
+        store_hits: The number of sessions from the shared store.
+        degraded: Whether the circuit breaker is not closed, or the shared store is down.
+        breaker: The state of the circuit breaker; while it is `open`, Kratos is not called.
+        store: `up`, `down`, or `none` if the guard has no shared store. Before the first request it is `up`.
+        pending_revocations: The number of revocations of this process that the shared store has not confirmed yet.
     """
 
     entries: int

@@ -1,10 +1,9 @@
-"""The second level: what other processes found out about sessions, and what they revoked.
+"""The shared session cache: sessions and revocations of other processes, from a session store.
 
-The first level is this process' cache; behind it stands a store that processes share. Clocks of hosts differ, so
-every span is measured twice, by the store's clock and by the wall clock, and the worse of both counts.
+It is used after a miss in the cache of this process. Because the clocks of hosts differ, ages are measured twice,
+with the clock of the store and with the wall clock, and the older age counts.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -23,6 +22,7 @@ from ory_guard.events import (
     RevocationsSent,
     StoreChanged,
     StoreHit,
+    log_event,
     notify,
 )
 from ory_guard.kratos.circuit_breaker import CircuitBreaker
@@ -34,32 +34,32 @@ from ory_guard.models.session import Session
 
 __all__ = ["SharedSessionCache"]
 
-_log = logging.getLogger("ory_guard")
-
 _REVOKE_TIMEOUT: Final = 1.0
 _MIN_TTL: Final = 0.001
 _REFRESH_AHEAD_FRACTION: Final = 0.05
-_MIN_REVOCATION_TTL: Final = 900.0  # a process that verifies tokens may start after one that knows none has revoked
+# Other processes may verify JWTs, which live longer than cached sessions.
+_MIN_REVOCATION_TTL: Final = 900.0
 
 
 class SharedSessionCache:
-    """Finds sessions that other processes asked for, and spreads revocations.
+    """Reads and writes sessions in a shared store, and sends and receives revocations.
 
     Args:
-        store: Where they are kept.
+        store: The store.
         cache: The cache of this process.
         parser: Parses stored sessions.
-        keys_for: Returns the keys of a credential, one for each of the store's `hashing_keys`.
-        cache_ttl: The max_age lifetime of a session, in seconds.
-        disconnected_ttl: The max_age age of an entry while revocations can't be received, in seconds.
+        keys_for: Returns the hashes of a credential, one for each of the `hashing_keys` of the store.
+        cache_ttl: The longest lifetime of a session, in seconds.
+        disconnected_ttl: The longest lifetime of an entry while no revocations can be received, in seconds.
         clock_skew: The largest difference between the clocks of two hosts, in seconds.
-        max_age: Seconds for which this process has to know a revocation; other processes may need it longer.
-        clock: The clocks.
+        max_age: The longest time in seconds from a request to the end of the lifetime of its response. Revocations
+            are kept at least for that long, because responses that were requested before them could be used.
+        clock: The source of the time.
         listeners: The listeners of the guard.
-        on_revocation: Called after a revocation of another process was applied to the cache.
+        on_revocation: Called after a revocation by another process was applied to the cache.
 
     Attributes:
-        hits: How many sessions were found.
+        hits: The number of sessions that were found in the store.
         pending: The revocations that the store has not confirmed.
     """
 
@@ -99,14 +99,14 @@ class SharedSessionCache:
 
     @property
     def degraded(self) -> bool:
-        """Whether this process was seen to have to do without the store."""
+        """Whether the store is known to be unavailable."""
         return self._last_state is False
 
     async def get(self, key: bytes, credential: Credential) -> CacheEntry | None:
-        """Return what another process found out about this credential, and keep it in the first level.
+        """Return the stored session of a credential, and put it into the cache of this process.
 
         Args:
-            key: The credential's key in the first level.
+            key: The cache key of the credential.
             credential: The credential.
         """
         connection = await self._connections.get()
@@ -124,7 +124,7 @@ class SharedSessionCache:
         return entry
 
     async def put(self, credential: Credential, session: Session[Any], body: bytes, entry: CacheEntry) -> None:
-        """Let other processes have this answer, while it is fresh; nobody waits for that."""
+        """Store a session in the background, so that other processes can use it while it is fresh."""
         connection = await self._connections.get()
         now, now_wall = self._clock.monotonic(), self._clock.time()
         stored = StoredSession(
@@ -136,26 +136,24 @@ class SharedSessionCache:
             asked_at=now_wall - (now - entry.request_time),
             fresh_until=entry.fresh_until_wall,
         )
-        # In doubt the clock of who revoked it was slow.
+        # Assume that the clock of the revoking host was slow.
         since = stored.asked_at - self._clock_skew
         key = self._keys_for(credential)[0]
         connection.run_in_background(partial(self._store.put, key, stored, unless_revoked_since=since))
 
     async def delete(self, credential: Credential) -> None:
-        """Let no process find what was kept about this credential; nobody waits for that."""
+        """Delete the session of a credential from the store in the background."""
         (await self._connections.get()).run_in_background(partial(self._store.delete, self._keys_for(credential)))
 
     async def revoke(self, *ids: str) -> None:
-        """Delete everything about these sessions and identities, and tell every other process.
+        """Delete the sessions of these ids from the store, and publish the revocation to all other processes.
 
-        Waits for a second at most. If the store can't be reached by then, it is told as soon as it can.
+        Waits for at most a second. If the store is not available by then, the revocation is sent when it is.
         """
         at = self._clock.time()
         dropped = self.pending.add(ids, at)
         if dropped:
-            _log.error("revocations.dropped count=%d: the store has been away for too long", dropped)
-            if self._listeners:
-                notify(self._listeners, RevocationsDropped(dropped))
+            self._emit(RevocationsDropped(dropped))
         connection = await self._connections.get()
         await connection.remaining_budget()
         connection.request_flush()
@@ -165,14 +163,14 @@ class SharedSessionCache:
             await run_with_deadline(_REVOKE_TIMEOUT, self._until_sent(connection, ids, at))
 
     async def revoked_at(self, *ids: str, since: float) -> float | None:
-        """Return when, on the monotonic clock, the last of these ids was revoked; None if that is unknown.
+        """Return the time of the latest revocation of any of these ids, on the monotonic clock.
 
         Args:
             *ids: Ids of sessions or identities.
-            since: A time on the monotonic clock: earlier revocations do not matter.
+            since: A time on the monotonic clock. Earlier revocations do not matter.
 
         Returns:
-            The time, minus infinity for never, or None if the store did not answer.
+            The time, or minus infinity if none was revoked, or None if the store did not respond.
         """
         connection = await self._connections.get()
         budget = await connection.remaining_budget()
@@ -180,17 +178,17 @@ class SharedSessionCache:
             return -inf
         if not budget:
             return None
-        found = await connection.call(partial(self._recorded, ids), budget=budget)
-        if found is None:
+        recorded = await connection.call(partial(self._recorded, ids), budget=budget)
+        if recorded is None:
             return None
-        (at,) = found
+        (at,) = recorded
         return -inf if at is None else self._clock.monotonic() - (self._clock.time() - at)
 
     async def _recorded(self, ids: tuple[str, ...]) -> tuple[float | None]:
         return (await self._store.revoked_at(ids),)
 
     async def aclose(self) -> None:
-        """Close the running loop's connections."""
+        """Close the connections of the running event loop."""
         await self._connections.aclose()
 
     def _connect(self) -> StoreConnection:
@@ -205,7 +203,7 @@ class SharedSessionCache:
 
     async def _disconnect(self, connection: StoreConnection) -> None:
         await connection.aclose()
-        # From now on nothing is heard here.
+        # From now on no revocations are received.
         self._cache.clear()
 
     def _max_lifetime(self) -> float:
@@ -213,27 +211,28 @@ class SharedSessionCache:
         return inf if connection is not None and connection.ready else self._disconnected_ttl
 
     async def _look_up(self, credential: Credential) -> CacheEntry | None:
-        # Ages count from before the question: then no time on the way can make an answer look younger than what was
-        # revoked while it came.
+        # The time is taken before the call, so that the age includes the time of the call: a revocation during the
+        # call must look later than the session.
         now, now_wall = self._clock.monotonic(), self._clock.time()
         stored = await self._store.get(self._keys_for(credential))
-        entry = None if stored is None else self._read(stored, credential, now, now_wall)
+        entry = None if stored is None else self._load(stored, credential, now, now_wall)
         if entry is None or entry.request_time > self._subscribed_since:
             return entry
-        # Revoked, perhaps, before this process began to hear of such things.
-        assert isinstance(entry.outcome, Authenticated)  # noqa: S101 - nothing else is stored
+        # It may have been revoked before this process subscribed to revocations.
+        assert isinstance(entry.outcome, Authenticated)  # noqa: S101 - only sessions are stored
         session = entry.outcome.session
         at = await self._store.revoked_at([session.id, session.identity.id])
         asked_at_wall = self._clock.time() - (self._clock.monotonic() - entry.request_time)
         return None if at is not None and asked_at_wall <= at + self._clock_skew else entry
 
-    def _read(
+    def _load(
         self, stored: StoredSession, credential: Credential, now: float, now_wall: float
     ) -> CacheEntry | None:
         age = max(stored.age, now_wall - stored.asked_at)
         ttl = min(stored.ttl, stored.fresh_until - now_wall, self._cache_ttl - age)
         if ttl <= _REFRESH_AHEAD_FRACTION * (age + ttl):
-            # One process asks anew before the entry ends, so that not all of them ask when it has ended.
+            # One process calls Kratos shortly before the session becomes stale, instead of all processes
+            # afterwards.
             return None
         session = self._parser.parse_stored(stored.body, now_wall)
         if session is None or self._cache.revocations.is_revoked(session, now - age):
@@ -249,8 +248,7 @@ class SharedSessionCache:
                 return
             if await connection.call(partial(self._send, batch), budget=_REVOKE_TIMEOUT):
                 self.pending.confirm(batch)
-                if self._listeners:
-                    notify(self._listeners, RevocationsSent(len(batch.times)))
+                notify(self._listeners, RevocationsSent(len(batch.times)))
             else:
                 self.pending.refuse(batch)
             connection.report_progress()
@@ -271,13 +269,14 @@ class SharedSessionCache:
         else:
             self._cache.invalidate(*ids)
         self._on_revocation()
-        if self._listeners and ids:
+        if ids:
             notify(self._listeners, RevocationsHeard(len(ids)))
 
     def _on_state_change(self, ready: bool, reason: str) -> None:
-        if ready == self._last_state:
-            return
-        self._last_state = ready
-        _log.log(logging.INFO if ready else logging.WARNING, "store.%s %s", "up" if ready else "down", reason)
-        if self._listeners:
-            notify(self._listeners, StoreChanged("up" if ready else "down", reason))
+        if ready != self._last_state:
+            self._last_state = ready
+            self._emit(StoreChanged("up" if ready else "down", reason))
+
+    def _emit(self, event: RevocationsDropped | StoreChanged) -> None:
+        log_event(event)
+        notify(self._listeners, event)

@@ -1,8 +1,8 @@
-"""Checks under way, and the requests that wait for them.
+"""Single flight: concurrent session checks of one credential share one call.
 
-A flight is a task of the guard's own: no request that goes away ends it. Every request waits on a future of its
-own, which the flight settles itself: that is a turn of the event loop earlier than a shielded task, and a
-request's own cancellation can't be mistaken for the end of the flight.
+A check runs in a task of the guard, so that the cancellation of a request does not end it. Each request waits on
+its own future, which the check resolves itself: that is one iteration of the event loop faster than a shielded
+task, and the cancellation of a request can't be mistaken for that of the check.
 """
 
 import asyncio
@@ -15,16 +15,16 @@ from ory_guard.models.outcomes import Outcome, Unavailable
 __all__ = ["CHECK_ABORTED", "CheckResult", "InFlight", "SingleFlight"]
 
 CHECK_ABORTED: Final = Unavailable("unreachable")
-"""What those get whose check was ended before it had an answer."""
+"""The outcome for requests whose check was canceled."""
 
 
 class CheckResult(NamedTuple):
-    """What a check came to.
+    """The result of a session check.
 
     Attributes:
-        outcome: The answer.
-        request_time: When the question was sent, on the monotonic clock.
-        set_cookies: What the requests that waited have to hand on to their browsers.
+        outcome: The outcome.
+        request_time: When the request to Kratos was sent, on the monotonic clock.
+        set_cookies: The `Set-Cookie` values of Kratos for the requests that waited for this check.
     """
 
     outcome: Outcome
@@ -33,11 +33,11 @@ class CheckResult(NamedTuple):
 
 
 class InFlight:
-    """One check under way.
+    """A running check and the requests that wait for it.
 
     Args:
-        slot: Under which later requests find it.
-        started_at: When it was started, on the monotonic clock.
+        slot: The key under which other requests find the check.
+        started_at: When the check was started, on the monotonic clock.
     """
 
     def __init__(self, slot: bytes, started_at: float) -> None:
@@ -46,17 +46,17 @@ class InFlight:
         self._waiters: list[asyncio.Future[CheckResult]] = []
 
     async def wait(self) -> CheckResult:
-        """Wait for what the check comes to.
+        """Return the result of the check.
 
         Raises:
-            Exception: What the check raised.
+            Exception: If the check raised it.
         """
         waiter: asyncio.Future[CheckResult] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         return await waiter
 
     def resolve(self, result: CheckResult | Exception | None) -> None:
-        """Let those who still wait go on; None stands for a flight that was ended."""
+        """Set the result for all requests that still wait; None if the check was canceled."""
         for waiter in self._waiters:
             if waiter.done():
                 continue
@@ -67,26 +67,26 @@ class InFlight:
 
 
 class SingleFlight:
-    """The checks under way in one event loop."""
+    """The running checks of one event loop."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
         self._joinable: dict[bytes, InFlight] = {}
 
     def joinable(self, slot: bytes) -> InFlight | None:
-        """Return the flight that a request with this slot may wait for."""
+        """Return the running check that a request with this slot may join, or None."""
         return self._joinable.get(slot)
 
     def start(self, flight: InFlight, check: Callable[[], Awaitable[CheckResult]], *, joinable: bool) -> None:
         """Start a check.
 
         Args:
-            flight: Who waits for it.
+            flight: Receives the result.
             check: The check.
-            joinable: Whether later requests may wait for it, too.
+            joinable: Whether other requests may join the check.
         """
-        # An empty context: the answer is shared, so nothing of the first request may show in it. No task factory:
-        # an eager one would let the flight land before anybody waits for it.
+        # The context is empty, because the result is shared. The task is not made by the task factory of the loop:
+        # an eager one would finish the check before any request waits.
         task = asyncio.Task(self._run(flight, check), loop=asyncio.get_running_loop(), context=Context())
         self._running.add(task)
         if joinable:
@@ -94,8 +94,8 @@ class SingleFlight:
         task.add_done_callback(lambda task: self._on_done(flight, task))
 
     async def _run(self, flight: InFlight, check: Callable[[], Awaitable[CheckResult]]) -> None:
-        fact = await check()
-        self._finish(flight, fact)
+        result = await check()
+        self._finish(flight, result)
 
     def _on_done(self, flight: InFlight, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -103,17 +103,17 @@ class SingleFlight:
         self._finish(flight, error if isinstance(error, Exception) else None)
 
     def _finish(self, flight: InFlight, result: CheckResult | Exception | None) -> None:
-        # Nobody may join a flight once its waiters were settled.
+        # A request that joined a resolved check would wait forever.
         if self._joinable.get(flight.slot) is flight:
             del self._joinable[flight.slot]
         flight.resolve(result)
 
     def detach_all(self) -> None:
-        """Let no later request join a flight that is under way."""
+        """Prevent later requests from joining a running check."""
         self._joinable.clear()
 
     async def aclose(self) -> None:
-        """End all flights; whoever waits gets `Unavailable`."""
+        """Cancel all checks; the outcome for their requests is `Unavailable`."""
         running = list(self._running)
         for task in running:
             task.cancel()

@@ -1,7 +1,7 @@
-"""What processes share about sessions: the second level behind each process' cache.
+"""The protocol of a session store that processes share.
 
-A store is an optimisation. Whatever goes wrong in it, the guard goes on with its first level and Kratos; it
-bounds the time of every call, and takes any exception for "nothing found".
+A store is an optimization. The guard limits the time of each call and treats any exception as a miss, so that it
+works with its own cache and Kratos when the store fails.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -13,20 +13,20 @@ __all__ = ["SessionStore", "StoredSession"]
 
 @dataclass(frozen=True, slots=True)
 class StoredSession:
-    """A session as one process hands it to another.
+    """A session in a shared store.
 
-    `age` and `ttl` hold for the moment in which the value is put or got, and a store counts on with a clock of its
-    own; `asked_at` and `fresh_until` are the same moments on the wall clock of the process that asked. A reader
-    takes the worse of the two, so that no clock which is wrong can lengthen a life.
+    `age` and `ttl` are relative to the call of `put` or `get`; the store measures the time in between with its own
+    clock. `asked_at` and `fresh_until` are absolute times on the wall clock of the process that called Kratos. A
+    reader uses the shorter lifetime of both, so that a wrong clock can't prolong it.
 
     Attributes:
-        body: Kratos' own JSON.
-        session_id: Whose entries `revoke` has to find.
-        identity_id: As above.
-        age: Seconds since Kratos was asked.
-        ttl: Seconds for which it may be used.
-        asked_at: When Kratos was asked, in seconds since the epoch.
-        fresh_until: When it ends, in seconds since the epoch.
+        body: The session as JSON, as Kratos sent it.
+        session_id: The id of the session.
+        identity_id: The id of the identity.
+        age: Seconds since the request to Kratos.
+        ttl: Seconds until the session becomes stale.
+        asked_at: When the request to Kratos was sent, in seconds since the epoch.
+        fresh_until: When the session becomes stale, in seconds since the epoch.
     """
 
     body: bytes = field(repr=False)
@@ -39,72 +39,72 @@ class StoredSession:
 
 
 class SessionStore(Protocol):
-    """A place that processes share, such as `ory_guard.redis.RedisSessionStore`.
+    """A store that processes share, such as `ory_guard.redis.RedisSessionStore`.
 
-    Any method may raise anything.
+    Methods may raise any exception.
     """
 
     @property
     def hashing_keys(self) -> tuple[bytes, ...]:
-        """The keys, 16 to 64 bytes, that credentials are hashed with: first that to write under, then older ones.
+        """The secret keys, 16 to 64 bytes each, for the hashes of credentials.
 
-        They are the same in all processes that share the store, and nobody else knows them.
+        The first one is used to write, the others to read. All processes that share the store have the same keys.
         """
         ...
 
     async def get(self, keys: Sequence[bytes]) -> StoredSession | None:
-        """Return what is kept under the first of `keys` under which something is, or None.
+        """Return the session under the first of `keys` that has one, or None.
 
         Args:
-            keys: One credential's hashes, one for each of `hashing_keys`.
+            keys: The hashes of a credential, one for each of `hashing_keys`.
         """
         ...
 
     async def put(self, key: bytes, stored: StoredSession, *, unless_revoked_since: float) -> None:
-        """Keep `stored` for its `ttl`, unless one of its ids was revoked meanwhile.
+        """Store a session for its `ttl`, unless it was revoked.
 
-        Whether it was is found out in one step with the writing: a call that arrives late, however late, must not
-        bring back what `revoke` has deleted.
+        The store checks for revocations and writes in one atomic step: a delayed call must not restore a session
+        that `revoke` has deleted.
 
         Args:
-            key: The credential's hash under the first of `hashing_keys`.
+            key: The hash of the credential with the first of `hashing_keys`.
             stored: The session.
-            unless_revoked_since: Nothing is kept where one of its ids was revoked at this moment or later, in
-                seconds since the epoch.
+            unless_revoked_since: A time in seconds since the epoch. Nothing is stored if the session or its
+                identity was revoked at this time or later.
         """
         ...
 
     async def delete(self, keys: Sequence[bytes]) -> None:
-        """Forget what is kept under these keys."""
+        """Delete the sessions under these keys."""
         ...
 
     async def revoke(self, ids: Sequence[str], at: float, ttl: float) -> None:
-        """Delete everything about these sessions and identities, and tell every other process.
+        """Delete all sessions of these ids, record the revocation, and publish it to all other processes.
 
-        A store that can't record the revocation tells the other processes nevertheless, and then raises. A guard
-        calls this again with the same ids once the store has recovered.
+        A store that can't record the revocation still publishes it, and then raises an exception. The guard repeats
+        the call when the store has recovered.
 
         Args:
-            ids: Ids of sessions or identities, 1,000 at most.
-            at: When they were revoked, in seconds since the epoch.
-            ttl: Seconds for which `revoked_at` and `put` have to know it.
+            ids: Ids of sessions or identities, at most 1,000.
+            at: The time of the revocation, in seconds since the epoch.
+            ttl: Seconds for which `revoked_at` and `put` must know the revocation.
         """
         ...
 
     async def revoked_at(self, ids: Sequence[str]) -> float | None:
-        """Return when the last of these ids was revoked, in seconds since the epoch, or None."""
+        """Return the time of the latest revocation of any of these ids, in seconds since the epoch, or None."""
         ...
 
     def subscribe(self) -> AsyncGenerator[tuple[str, ...] | None, None]:
-        """Yield the ids that other processes revoke; it raises when the connection is lost.
+        """Yield the ids that other processes revoke.
 
-        It does so at once, for nobody else tells that nothing is heard any more: what it cleans up may not wait.
-
-        The first value, an empty tuple, comes when the subscription stands. None stands for a message that can't be
-        read: anything may have been revoked.
+        The first value is an empty tuple, as soon as the subscription is confirmed. None stands for an invalid
+        message: any id may have been revoked. When the connection is lost, the iterator raises an exception
+        immediately, before any slow cleanup, because the guard depends on it to notice that it receives no
+        revocations.
         """
         ...
 
     async def aclose(self) -> None:
-        """Close the running loop's connections."""
+        """Close the connections of the running event loop."""
         ...

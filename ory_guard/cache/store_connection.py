@@ -1,13 +1,12 @@
-"""The link of one event loop to the store: a subscription, a breaker, and a bound on every call.
+"""The connection of one event loop to the shared store: subscription, deadlines and recovery.
 
-A request asks the store only while the subscription stands and the breaker is closed. The first call that fails
-or takes too long opens the breaker; from then on the link itself tries whether the store works again, so that no
-second request waits for it. Pending revocations are sent by a task of the link's own: whenever there is a new one,
-when the subscription is confirmed, and when the store has on_recovery.
+Requests use the store only while the subscription is confirmed and the circuit breaker is closed. The first call
+that fails or takes too long opens the breaker. A background task then probes the store, so that no other request
+waits for it. Another one sends the pending revocations: after each new one, when the subscription is confirmed, and
+when the store has recovered.
 """
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
@@ -22,38 +21,38 @@ from ory_guard.kratos.circuit_breaker import CircuitBreaker
 
 __all__ = ["StoreConnection", "run_with_deadline"]
 
-_log = logging.getLogger("ory_guard")
-
 ResultT = TypeVar("ResultT")
-Work: TypeAlias = Callable[[], Coroutine[Any, Any, ResultT]]
+Call: TypeAlias = Callable[[], Coroutine[Any, Any, ResultT]]
 
 CALL_TIMEOUT: Final = 0.05
-"""Seconds that the store may take before a request goes on without it."""
+"""Seconds that a request waits for the store before it continues without it."""
 
 _MIN_TIMEOUT: Final = 0.005
-_COOLDOWN: Final = 0.1
 _CONNECT_TIMEOUT: Final = 1.0
 _CLOSE_TIMEOUT: Final = 1.0
+_COOLDOWN: Final = 0.1
 _INITIAL_BACKOFF: Final = 0.1
-# Revocations have to arrive soon after the store is back.
+# Pending revocations must be sent soon after the store is back.
 _MAX_CONNECT_BACKOFF: Final = 0.5
-_MAX_BACKOFF: Final = 1.0
-# A process that only serves cached sessions writes nothing, so it would not notice that its server was demoted.
-_PROBE_INTERVAL: Final = 2.0
-# A store that passes the trial and refuses a revocation right afterwards is tried less and less often.
+_MAX_PROBE_BACKOFF: Final = 1.0
+# A store that passes the probe and then rejects a revocation is probed less and less often.
 _MAX_RECOVERY_BACKOFF: Final = 30.0
+# A process that only serves cached sessions writes nothing, and would not notice that its server has become a
+# replica.
+_PROBE_INTERVAL: Final = 2.0
 _MAX_BACKGROUND_CALLS: Final = 256
 
 
 async def run_with_deadline(seconds: float, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """Return what `work` comes to.
+    """Return the result of `work`, or cancel it at the deadline.
 
-    A loop that is so busy that it notices the deadline late says nothing about who is slow: the work then gets its
-    time once more.
+    A deadline that the event loop notices late, because it was busy, does not prove that `work` is slow: it is
+    extended once.
 
     Raises:
-        TimeoutError: It took longer than `seconds`, or was cancelled by what it waited for.
+        TimeoutError: If `work` does not finish within `seconds`, or was canceled by something that it awaited.
     """
+    # Not `asyncio.timeout`: redis-py can lose the cancellation on Python 3.11, and the deadline would not hold.
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
     started = loop.time()
@@ -65,25 +64,29 @@ async def run_with_deadline(seconds: float, work: Coroutine[Any, Any, ResultT]) 
             raise TimeoutError
         return task.result()
     finally:
-        task.add_done_callback(_forget)
+        task.add_done_callback(_retrieve_exception)
         task.cancel()
 
 
-def _forget(task: "asyncio.Task[Any]") -> None:
+def _retrieve_exception(task: "asyncio.Task[Any]") -> None:
     if not task.cancelled():
         task.exception()
 
 
 class StoreConnection:
-    """Keeps one loop in touch with the store.
+    """Keeps one event loop connected to the store.
 
     Args:
         store: The store.
-        breaker: Is closed while calls come back well.
-        flush: Sends the pending revocations; called with this link when `request_flush` was.
-        on_recovery: Called when the store can be reached again, before the pending revocations are sent.
-        on_revocations: Called with the ids that other processes revoked, and with None if any may have been.
-        on_state_change: Called with `ready` when it may have on_state_change, and with the reason.
+        breaker: The circuit breaker of the store.
+        flush: Sends the pending revocations; called with this connection after `request_flush`.
+        on_recovery: Called when the store has recovered, before the pending revocations are sent.
+        on_revocations: Called with the ids that other processes revoked, or with None if any id may have been
+            revoked.
+        on_state_change: Called with `ready`, after it may have changed, and the reason.
+
+    Attributes:
+        subscribed: Whether the subscription is confirmed.
     """
 
     def __init__(
@@ -106,59 +109,58 @@ class StoreConnection:
         self._flush_requested = asyncio.Event()
         self._progress = asyncio.Event()
         self._background_calls: set[asyncio.Task[None]] = set()
-        self._subscription = asyncio.timeout(None)
-        self._is_caught_up = False
+        self._subscription_timeout = asyncio.timeout(None)
+        self._is_flushed = False
         self.subscribed: bool = False
-        # An empty context: the link outlives the request that happens to need it first.
+        # The context is empty, because the tasks outlive the request that opens the connection.
         loop, context = asyncio.get_running_loop(), Context()
-        self._tasks = [
-            loop.create_task(task, context=context)
-            for task in (self._subscription_loop(), self._recovery_loop(), self._flush_loop())
-        ]
+        loops = (self._subscription_loop(), self._recovery_loop(), self._flush_loop())
+        self._tasks = [loop.create_task(task, context=context) for task in loops]
 
     @property
     def ready(self) -> bool:
-        """Whether a request may use the store."""
-        return self.subscribed and self._is_caught_up and self._breaker.state == "closed"
+        """Whether requests may use the store."""
+        return self.subscribed and self._is_flushed and self._breaker.state == "closed"
 
     async def remaining_budget(self) -> float:
-        """Return the seconds that the store may still take: 0 where it is not ready after a short while."""
-        left = CALL_TIMEOUT
+        """Return the seconds that a request may spend on the store; 0 if the store is not ready.
+
+        The first request waits for the connection and spends part of its budget.
+        """
+        budget = CALL_TIMEOUT
         if not self._first_attempt.is_set():
             started = asyncio.get_running_loop().time()
             try:
                 await run_with_deadline(CALL_TIMEOUT, self._first_attempt.wait())
             except TimeoutError:
-                # One request waited: that is enough. The next one uses a store that was tried out.
+                # Only one request waits. The store is probed before the next one uses it.
                 self._first_attempt.set()
-                self._breaker.open_for(_COOLDOWN)
-                self._on_state_change(self.ready, "TimeoutError")
-            left = max(left - (asyncio.get_running_loop().time() - started), _MIN_TIMEOUT)
-        return left if self.ready else 0.0
+                self._trip("TimeoutError")
+            budget = max(budget - (asyncio.get_running_loop().time() - started), _MIN_TIMEOUT)
+        return budget if self.ready else 0.0
 
-    async def call(self, work: Work[ResultT], *, budget: float | None = None) -> ResultT | None:
-        """Return what a call of the store comes to, or None where it fails or takes too long."""
+    async def call(self, call: Call[ResultT], *, budget: float | None = None) -> ResultT | None:
+        """Return the result of a call of the store, or None if it fails or takes longer than `budget` seconds."""
         try:
-            return await run_with_deadline(CALL_TIMEOUT if budget is None else budget, work())
-        except Exception as error:  # noqa: BLE001 - by place, not by class: whatever fails here is the store's
-            self._breaker.open_for(_COOLDOWN)
-            self._on_state_change(self.ready, type(error).__name__)
+            return await run_with_deadline(CALL_TIMEOUT if budget is None else budget, call())
+        except Exception as error:  # noqa: BLE001 - a store may raise anything
+            self._trip(type(error).__name__)
             return None
 
-    def run_in_background(self, work: Work[None]) -> None:
-        """Let `work` be done beside the request; it is dropped where the store is not ready or can't keep up."""
+    def run_in_background(self, call: Call[None]) -> None:
+        """Start a call of the store; it is dropped if the store is not ready or too many calls are running."""
         if self.ready and len(self._background_calls) < _MAX_BACKGROUND_CALLS:
-            task = asyncio.get_running_loop().create_task(self.call(work), context=Context())
+            task = asyncio.get_running_loop().create_task(self.call(call), context=Context())
             self._background_calls.add(task)
             task.add_done_callback(self._background_calls.discard)
 
     def request_flush(self) -> None:
-        """Let the pending revocations be sent; if the store can't be reached, that happens once it can."""
+        """Send the pending revocations soon, or after the next subscription if there is none now."""
         if self.subscribed:
             self._flush_requested.set()
 
     async def progress(self) -> None:
-        """Wait until `report_progress` is called, or the subscription is confirmed or lost."""
+        """Wait until `report_progress` is called or the subscription is lost."""
         await self._progress.wait()
 
     def report_progress(self) -> None:
@@ -167,9 +169,9 @@ class StoreConnection:
         self._progress = asyncio.Event()
 
     async def aclose(self) -> None:
-        """End the subscription and what is under way; a store that can't be closed holds nobody up."""
+        """End the subscription and all calls. A store that can't be closed delays this by at most two seconds."""
         tasks = [*self._tasks, *self._background_calls]
-        for _ in range(2):  # a store can lose a cancellation, as Python 3.11's `asyncio.wait_for` does
+        for _ in range(2):  # a store can lose a cancellation, as `asyncio.wait_for` of Python 3.11 does
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=_CLOSE_TIMEOUT / 2)
@@ -183,27 +185,27 @@ class StoreConnection:
             try:
                 async with (
                     aclosing(self._store.subscribe()) as messages,
-                    asyncio.timeout(_CONNECT_TIMEOUT) as self._subscription,
+                    asyncio.timeout(_CONNECT_TIMEOUT) as self._subscription_timeout,
                 ):
                     await anext(messages)
-                    # What was revoked before now may not have been on_revocations.
+                    # Revocations may have been missed until now.
                     self._on_revocations(None)
                     self.subscribed = True
-                    self._subscription.reschedule(None)
+                    self._subscription_timeout.reschedule(None)
                     backoff = _INITIAL_BACKOFF
                     self._resume()
                     async for ids in messages:
                         self._on_revocations(ids)
-                reason = "the subscription ended"
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - by place: all of it is the store's
+                reason = "subscription ended"
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a store may raise anything
                 if current_task_cancelled():
                     return
                 reason = type(error).__name__
             if self.subscribed:
                 self._on_revocations(None)
-            self._lose(reason)
-            # Not all workers of all hosts at once.
-            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+            self._end_subscription(reason)
+            # Jitter, so that the workers of all hosts do not reconnect at the same time.
+            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
             backoff = min(2 * backoff, _MAX_CONNECT_BACKOFF)
 
     async def _flush_loop(self) -> None:
@@ -211,29 +213,17 @@ class StoreConnection:
             await self._flush_requested.wait()
             self._flush_requested.clear()
             await self._flush(self)
-            if self.subscribed and not self._flush_requested.is_set() and not self._is_caught_up:
-                self._is_caught_up = True
+            if self.subscribed and not self._flush_requested.is_set() and not self._is_flushed:
+                self._is_flushed = True
                 self._on_state_change(self.ready, "")
                 self._first_attempt.set()
 
-    def _resume(self) -> None:
-        # The store is not used again before it knows of the pending revocations.
-        self._is_caught_up = False
-        self._on_recovery()
-        self.request_flush()
-
-    def _lose(self, reason: str) -> None:
-        self.subscribed = False
-        self._on_state_change(self.ready, reason)
-        self._first_attempt.set()
-        self.report_progress()
-
     async def _recovery_loop(self) -> None:
-        """Try an open breaker's store with a made-up session, put and got again; a closed one's now and then."""
+        """Probe the store while the breaker is open, and now and then while it is closed."""
         loop = asyncio.get_running_loop()
         key = token_bytes(32)
         backoff = _INITIAL_BACKOFF
-        reconnected = False
+        has_reconnected = False
         probed_at = loop.time()
         while True:
             await asyncio.sleep(backoff)
@@ -241,40 +231,56 @@ class StoreConnection:
                 backoff = _INITIAL_BACKOFF
                 if self.ready and loop.time() - probed_at >= _PROBE_INTERVAL:
                     if not await self.call(partial(self._probe, key), budget=_CONNECT_TIMEOUT):
-                        self._breaker.open_for(_COOLDOWN)
-                        self._on_state_change(self.ready, "the trial failed")
+                        self._trip("probe failed")
                     probed_at = loop.time()
                 continue
             if not self.subscribed or self._breaker.retry_after(key) is not None:
                 continue
             if not await self.call(partial(self._probe, key)):
-                # After a failover the address leads to another server, and the old one may still answer.
+                # After a failover the address belongs to another server, and the old one may still respond.
                 await self.call(self._store.aclose)
-                if not reconnected:
-                    # Until then this process may be subscribed to a server where nobody publishes.
+                if not has_reconnected:
+                    # The subscription may be at the old server, where no process publishes.
                     self._on_revocations(None)
-                reconnected = True
-                backoff = min(2 * backoff, _MAX_BACKOFF)
+                has_reconnected = True
+                backoff = min(2 * backoff, _MAX_PROBE_BACKOFF)
                 continue
             backoff = min(2 * backoff, _MAX_RECOVERY_BACKOFF)
-            if reconnected:
+            if has_reconnected:
                 self._resubscribe()
             self._breaker.record_success(key)
-            if not reconnected:
+            if not has_reconnected:
                 self._resume()
-            reconnected = False
-
-    def _resubscribe(self) -> None:
-        # Whoever revokes something may be connected to another server than the subscription is.
-        if self.subscribed:
-            self._on_revocations(None)
-            self._lose("")
-            self._subscription.reschedule(asyncio.get_running_loop().time())
+            has_reconnected = False
 
     async def _probe(self, key: bytes) -> bool:
+        """Store a session under a random key, and return whether it can be read."""
         name = key.hex()
         probe = StoredSession(b"{}", name, name, age=0.0, ttl=1.0, asked_at=0.0, fresh_until=0.0)
         await self._store.put(key, probe, unless_revoked_since=0.0)
-        found = await self._store.get([key])
+        stored = await self._store.get([key])
         await self._store.delete([key])
-        return found is not None and found.session_id == name
+        return stored is not None and stored.session_id == name
+
+    def _trip(self, reason: str) -> None:
+        self._breaker.open_for(_COOLDOWN)
+        self._on_state_change(self.ready, reason)
+
+    def _resume(self) -> None:
+        # Requests do not use the store before it knows the pending revocations.
+        self._is_flushed = False
+        self._on_recovery()
+        self.request_flush()
+
+    def _resubscribe(self) -> None:
+        # Other processes may publish at another server than the one of the subscription.
+        if self.subscribed:
+            self._on_revocations(None)
+            self._end_subscription("")
+            self._subscription_timeout.reschedule(asyncio.get_running_loop().time())
+
+    def _end_subscription(self, reason: str) -> None:
+        self.subscribed = False
+        self._on_state_change(self.ready, reason)
+        self._first_attempt.set()
+        self.report_progress()

@@ -11,7 +11,7 @@ from ory_guard._event_loop import LoopLocal
 from ory_guard.cache.session_cache import CacheEntry, SessionCache
 from ory_guard.cache.shared_cache import SharedSessionCache
 from ory_guard.cache.single_flight import CHECK_ABORTED, CheckResult, InFlight, SingleFlight
-from ory_guard.events import BreakerChanged, CheckFailed, CheckShared, Listeners, WhoamiAnswered, notify
+from ory_guard.events import BreakerChanged, CheckFailed, CheckShared, Listeners, WhoamiAnswered, log_event, notify
 from ory_guard.guard.jwt import JWTAuthenticator
 from ory_guard.kratos.circuit_breaker import BreakerState, CircuitBreaker
 from ory_guard.kratos.http import PoolTimeout, ResponseTooLarge
@@ -208,9 +208,9 @@ class SessionChecker:
                 notify(self._listeners, WhoamiAnswered(name, type(result.outcome).__name__, seconds, status))
 
     def _on_breaker_change(self, state: BreakerState) -> None:
-        _log.log(logging.INFO if state == "closed" else logging.WARNING, "breaker.%s", state)
-        if self._listeners:
-            notify(self._listeners, BreakerChanged(state))
+        event = BreakerChanged(state)
+        log_event(event)
+        notify(self._listeners, event)
 
     def detach_all(self) -> None:
         """Make later requests of this event loop start checks of their own."""

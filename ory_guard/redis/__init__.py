@@ -1,6 +1,6 @@
-"""A Redis or Valkey server as the store that processes share (extra `redis`).
+"""A session store in Redis or Valkey (extra `redis`).
 
-Needs a server that knows Lua scripts (any Redis or Valkey), on one node: a cluster's keys would lie apart.
+It requires a single node, because its Lua scripts use several keys, which may be on different nodes of a cluster.
 """
 
 try:

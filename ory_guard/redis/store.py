@@ -1,8 +1,12 @@
 """Sessions and revocations in Redis.
 
-Under the prefix lie, each with an end: `session:<hash of the credential>`, a sealed session; `of:<hash of an id>`,
-the names of an id's sessions, so that they can be deleted; `revoked:<hash of an id>`, when it was revoked. A
-channel, `revocations`, carries revocations, sealed as well.
+All keys start with the prefix and expire:
+
+- `session:<hash of the credential>`: an encrypted session.
+- `of:<hash of an id>`: the keys of the sessions of an id, for their deletion.
+- `revoked:<hash of an id>`: the time of the revocation of an id.
+
+The channel `revocations` carries encrypted revocations.
 """
 
 import math
@@ -18,13 +22,14 @@ from redis.exceptions import ResponseError
 from ory_guard._event_loop import LoopLocal
 from ory_guard.cache.store import StoredSession
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.redis.sealing import Seal, Unreadable
-from ory_guard.redis.subscription import messages_of
-from ory_guard.redis.values import ids_in, session_in, time_in, value_of
+from ory_guard.redis.encryption import DecryptionError, Encryptor
+from ory_guard.redis.pubsub import iter_messages
+from ory_guard.redis.serialization import dump_session, load_ids, load_session, load_time
 
 __all__ = ["RedisSessionStore"]
 
-_MOST_SESSIONS_OF_AN_ID: Final = 256
+_MAX_SESSIONS_PER_ID: Final = 256
+_MAX_IDS_PER_MESSAGE: Final = 1_000
 
 _GET: Final = """
 for at, name in ipairs(KEYS) do
@@ -36,9 +41,8 @@ end
 return false
 """
 
-_MAX_IDS_PER_MESSAGE: Final = 1_000
+# The keys are: the session, the lists of its session id and its identity id, and the revocations of both.
 _LISTS: Final = 2
-
 _PUT: Final = f"""
 local name, value, ttl, ends, since = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 for at = {_LISTS + 2}, #KEYS do
@@ -50,7 +54,7 @@ end
 redis.call('SET', name, value, 'PX', ttl)
 for at = 2, {_LISTS + 1} do
   redis.call('ZADD', KEYS[at], ends, name)
-  redis.call('ZREMRANGEBYRANK', KEYS[at], 0, -{_MOST_SESSIONS_OF_AN_ID + 1})
+  redis.call('ZREMRANGEBYRANK', KEYS[at], 0, -{_MAX_SESSIONS_PER_ID + 1})
   if redis.call('PTTL', KEYS[at]) < ttl then
     redis.call('PEXPIRE', KEYS[at], ttl)
   end
@@ -59,14 +63,14 @@ end
 
 
 class _Connections:
-    """What one event loop uses to reach Redis."""
+    """The connections of one event loop."""
 
     def __init__(self, pool: BlockingConnectionPool) -> None:
         self.client: Redis = Redis(connection_pool=pool)
         self.get = self.client.register_script(_GET)
         self.put = self.client.register_script(_PUT)
         self.pool: Any = pool
-        # Made anew in each process and loop: what was sent from here need not be heard here.
+        # Identifies messages of this process and loop, which it does not need to receive itself.
         self.sender = random_secrets.token_hex(8)
         self.subscribers = 0
 
@@ -78,18 +82,19 @@ class _Connections:
 class RedisSessionStore:
     """A `SessionStore` in a Redis or Valkey server.
 
-    All guards that use the same server, database and prefix share sessions and revocations; those that ask another
-    Kratos, or look for another cookie, share no entry. They should have the same `cache_ttl`.
+    All guards with the same server, database and prefix share sessions and revocations. Guards with another
+    `kratos_public_url` or other cookie names share no sessions. All guards should have the same `cache_ttl`.
 
     Args:
-        url: `redis://`, `rediss://` (TLS) or `unix://`, as redis-py's `from_url` takes it.
-        secrets: What values are sealed with, 32 bytes at least each: the one to write with first. To change it
-            without an outage, put the new one in front of the old one, and take that away a day later.
-        prefix: What every name in Redis starts with.
-        max_connections: The most connections of one process.
+        url: A `redis://`, `rediss://` (TLS) or `unix://` URL in the format of `from_url` of redis-py.
+        secrets: The secrets for encryption, at least 32 bytes each. The first one is used to write, all to read. To
+            rotate the secret without an outage, add the new one before the old one, and remove the old one a day
+            later.
+        prefix: The prefix of all keys and of the channel.
+        max_connections: The maximum number of connections per process.
 
     Raises:
-        ConfigurationError: A value is wrong.
+        ConfigurationError: If an argument is invalid.
     """
 
     def __init__(
@@ -97,11 +102,11 @@ class RedisSessionStore:
     ) -> None:
         if isinstance(secrets, str | bytes) or not secrets:
             raise ConfigurationError("secrets: must be a list of one or more secrets, the newest first")
-        self._seals = tuple(Seal(secret) for secret in secrets)
+        self._encryptors = tuple(Encryptor(secret) for secret in secrets)
         self._prefix = prefix
         self._url = url
         self._max_connections = max_connections
-        self._pool()  # so that a wrong URL is told now
+        self._pool()  # raises an error for an invalid URL now
         self._connections: LoopLocal[_Connections] = LoopLocal(
             lambda: _Connections(self._pool()), _Connections.aclose
         )
@@ -111,47 +116,49 @@ class RedisSessionStore:
 
     @property
     def hashing_keys(self) -> tuple[bytes, ...]:
-        """What credentials are hashed with; see `SessionStore`."""
-        return tuple(seal.hashing_key for seal in self._seals)
+        """The keys for the hashes of credentials; see `SessionStore`."""
+        return tuple(encryptor.hashing_key for encryptor in self._encryptors)
 
     async def get(self, keys: Sequence[bytes]) -> StoredSession | None:
-        """Return what is kept under the first of `keys`; what can't be read counts as nothing."""
+        """Return the session under the first of `keys` that has one, or None if it has an invalid value."""
         connections = await self._connections.get()
         names = [self._name("session", key.hex()) for key in keys]
-        found = await connections.get(keys=names)
-        if found is None:
+        reply = await connections.get(keys=names)
+        if reply is None:
             return None
-        at, value, left = found
+        index, data, milliseconds = reply
         try:
-            return session_in(self._seals[at].open(names[at], value), keys[at], left / 1_000)
-        except Unreadable:
+            return load_session(
+                self._encryptors[index].decrypt(names[index], data), keys[index], milliseconds / 1_000
+            )
+        except DecryptionError:
             return None
 
     async def put(self, key: bytes, stored: StoredSession, *, unless_revoked_since: float) -> None:
-        """Keep `stored` for its `ttl`, and its name where `revoke` finds it, unless it was revoked meanwhile."""
+        """Store a session for its `ttl`, unless it was revoked; `revoke` finds it by its ids."""
         connections = await self._connections.get()
         name = self._name("session", key.hex())
         ttl = max(math.ceil(stored.ttl * 1_000), 1)
         ids = (stored.session_id, stored.identity_id)
-        lists = [self._name("of", self._seals[0].hashed(one)) for one in ids]
-        value = self._seals[0].close(name, value_of(stored, key))
+        lists = [self._name("of", self._encryptors[0].hash_name(id_)) for id_ in ids]
+        data = self._encryptors[0].encrypt(name, dump_session(stored, key))
         end = round(stored.fresh_until * 1_000)
-        keys = [name, *lists, *self._hashed("revoked", ids)]
-        await connections.put(keys=keys, args=(value, ttl, end, repr(unless_revoked_since)))
+        keys = [name, *lists, *self._hashed_names("revoked", ids)]
+        await connections.put(keys=keys, args=(data, ttl, end, repr(unless_revoked_since)))
 
     async def delete(self, keys: Sequence[bytes]) -> None:
-        """Forget what is kept under these keys."""
+        """Delete the sessions under these keys."""
         connections = await self._connections.get()
         await connections.client.delete(*(self._name("session", key.hex()) for key in keys))
 
     async def revoke(self, ids: Sequence[str], at: float, ttl: float) -> None:
-        """Record when these ids were revoked, publish it, and delete their sessions.
+        """Record the revocation of these ids, publish it, and delete their sessions.
 
-        A server that is full or read-only refuses the record and still publishes the message. The first error is
-        raised once everything was tried.
+        A server that is full or read-only rejects the record but publishes the message. All commands are sent
+        before the first error is raised.
 
         Raises:
-            RedisError: If the server refused a command. Every message that it accepts was published nevertheless.
+            RedisError: If the server rejected a command. The messages are published anyway if it accepts them.
         """
         connections = await self._connections.get()
         errors: list[Exception] = []
@@ -163,25 +170,25 @@ class RedisSessionStore:
     async def _revoke(
         self, connections: _Connections, ids: Sequence[str], at: float, ttl: float
     ) -> list[Exception]:
-        hashes = [seal.hashed(one) for one in ids for seal in self._seals]
+        hashes = [encryptor.hash_name(key) for key in ids for encryptor in self._encryptors]
         lists = [self._name("of", hashed) for hashed in hashes]
         milliseconds = max(math.ceil(ttl * 1_000), 1)
         channel = self._name("revocations")
         message = {"from": connections.sender, "ids": list(ids)}
-        # The record comes first: a process that misses the message finds the record, and a session that is stored
-        # after the record is not in the list. Not a transaction: that would be refused as a whole.
+        # The record is first: a process that misses the message finds the record, and no session is stored after
+        # it. It is not a transaction, because the server would reject that as a whole.
         async with connections.client.pipeline(transaction=False) as pipe:
             for hashed in hashes:
                 pipe.set(self._name("revoked", hashed), repr(at), px=milliseconds)
-            pipe.publish(channel, self._seals[0].close(channel, message))
+            pipe.publish(channel, self._encryptors[0].encrypt(channel, message))
             for name in lists:
                 pipe.zrange(name, 0, -1)
-            answers = await pipe.execute(raise_on_error=False)
-        found = dict(zip(lists, answers[-len(lists) :], strict=True))
-        errors = [answer for answer in answers if isinstance(answer, Exception)]
-        sessions = [name for names in found.values() if isinstance(names, list) for name in names]
-        # A list that can't be read is deleted as well, so that the next attempt succeeds.
-        obsolete = [name for name, names in found.items() if names]
+            replies = await pipe.execute(raise_on_error=False)
+        members = dict(zip(lists, replies[-len(lists) :], strict=True))
+        errors = [reply for reply in replies if isinstance(reply, Exception)]
+        sessions = [name for names in members.values() if isinstance(names, list) for name in names]
+        # A key of another type is deleted, too, so that the next attempt succeeds.
+        obsolete = [name for name, names in members.items() if names]
         if obsolete:
             try:
                 await connections.client.delete(*obsolete, *sessions)
@@ -190,38 +197,38 @@ class RedisSessionStore:
         return errors
 
     async def revoked_at(self, ids: Sequence[str]) -> float | None:
-        """Return when the last of these ids was revoked; what can't be read counts as now."""
+        """Return the time of the latest revocation of any of these ids, infinity if it is invalid, or None."""
         connections = await self._connections.get()
-        found = await connections.client.mget(self._hashed("revoked", ids))
-        times = [time_in(value) for value in found if value is not None]
+        values = await connections.client.mget(self._hashed_names("revoked", ids))
+        times = [load_time(value) for value in values if value is not None]
         return max(times, default=None)
 
     async def subscribe(self) -> AsyncGenerator[tuple[str, ...] | None, None]:
-        """Yield what other processes revoke; see `SessionStore`."""
+        """Yield the ids that other processes revoke; see `SessionStore`."""
         connections = await self._connections.get()
         channel = self._name("revocations")
-        messages = messages_of(connections.pool.make_connection(), channel)
+        messages = iter_messages(connections.pool.make_connection(), channel)
         connections.subscribers += 1
         try:
             async for message in messages:
                 if message is None:
                     yield ()
                     continue
-                heard = self._read_message(channel, message)
-                # Two guards with one store hear each other.
-                if heard is None or heard.get("from") != connections.sender or connections.subscribers > 1:
-                    yield ids_in(heard)
+                value = self._decrypt_message(channel, message)
+                # Two guards with the same store receive the messages of each other.
+                if value is None or value.get("from") != connections.sender or connections.subscribers > 1:
+                    yield load_ids(value)
         finally:
             connections.subscribers -= 1
             await messages.aclose()
 
     async def aclose(self) -> None:
-        """Close the running loop's connections; the next use opens new ones."""
+        """Close the connections of the running event loop; the next call opens new ones."""
         await self._connections.aclose()
 
     def _pool(self) -> BlockingConnectionPool:
         try:
-            # The guard bounds every call, and tries again itself.
+            # The guard limits the time of each call, and retries.
             pool = BlockingConnectionPool.from_url(
                 self._url,
                 max_connections=self._max_connections,
@@ -232,25 +239,23 @@ class RedisSessionStore:
             )
             connection = cast("Any", pool).make_connection()
         except (TypeError, ValueError):
-            # Its text may hold the password.
-            raise ConfigurationError(
-                "url: must be a redis://, rediss:// or unix:// URL that redis-py takes"
-            ) from None
-        # What the URL says counts for redis-py, and here it would make messages unreadable.
+            # The text of the error may contain the password.
+            raise ConfigurationError("url: must be a valid redis://, rediss:// or unix:// URL") from None
+        # Options in the URL override the arguments, and these two would change the type of the replies.
         if connection.get_protocol() != 2 or connection.encoder.decode_responses:
-            raise ConfigurationError("url: leave out protocol and decode_responses, values are bytes over RESP2")
+            raise ConfigurationError("url: must not contain protocol or decode_responses")
         return pool
 
     def _name(self, kind: str, rest: str = "") -> str:
         return f"{self._prefix}:{kind}:{rest}" if rest else f"{self._prefix}:{kind}"
 
-    def _hashed(self, kind: str, ids: Sequence[str]) -> list[str]:
-        return [self._name(kind, seal.hashed(one)) for one in ids for seal in self._seals]
+    def _hashed_names(self, kind: str, ids: Sequence[str]) -> list[str]:
+        return [self._name(kind, encryptor.hash_name(key)) for key in ids for encryptor in self._encryptors]
 
-    def _read_message(self, channel: str, message: bytes) -> dict[str, Any] | None:
-        for seal in self._seals:
+    def _decrypt_message(self, channel: str, message: bytes) -> dict[str, Any] | None:
+        for encryptor in self._encryptors:
             try:
-                return seal.open(channel, message)
-            except Unreadable:
+                return encryptor.decrypt(channel, message)
+            except DecryptionError:
                 continue
         return None

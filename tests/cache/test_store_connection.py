@@ -113,7 +113,7 @@ async def test_a_subscription_that_just_ends_is_lost_too(bench: Bench, monkeypat
     monkeypatch.setattr(bench.store, "subscribe", ends_at_once)
     link = bench.open()
 
-    await eventually(lambda: (False, "the subscription ended") in bench.changes)
+    await eventually(lambda: (False, "subscription ended") in bench.changes)
     assert not link.ready
 
 
@@ -181,7 +181,7 @@ async def test_idle_link_notices_that_its_store_takes_no_writes(
     if how == "failing":
         bench.store.failing.add("put")
     await eventually(lambda: not link.ready)
-    assert (False, {"failing": "ConnectionError", "garbled": "the trial failed"}[how]) in bench.changes
+    assert (False, {"failing": "ConnectionError", "garbled": "probe failed"}[how]) in bench.changes
     for attempts in (1, 2):
         bench.clock.advance(1)
         await eventually(lambda: bench.store.closed >= attempts)  # noqa: B023 - awaited at once

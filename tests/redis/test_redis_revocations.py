@@ -15,8 +15,8 @@ from support.redis_server import BINARY, WHY_NOT, RedisServer
 from support.stub_kratos import IDENTITY_ID, SESSION_ID
 
 from ory_guard.redis import RedisSessionStore
-from ory_guard.redis.sealing import Seal
-from ory_guard.redis.subscription import messages_of
+from ory_guard.redis.encryption import Encryptor
+from ory_guard.redis.pubsub import iter_messages
 
 pytestmark = [pytest.mark.anyio, pytest.mark.redis, pytest.mark.skipif(BINARY is None, reason=WHY_NOT)]
 
@@ -87,10 +87,10 @@ async def test_a_message_that_can_not_be_read_may_be_any_revocation(
     await eventually(lambda: heard.items)
 
     server.cli("PUBLISH", "ory_guard:revocations", "garbage")
-    forged = Seal(OLD_SECRET).close("ory_guard:revocations", {"from": "x", "ids": ["s"]})
+    forged = Encryptor(OLD_SECRET).encrypt("ory_guard:revocations", {"from": "x", "ids": ["s"]})
     connections = await store._connections.get()
     await connections.client.publish("ory_guard:revocations", forged)
-    odd = Seal(SECRET).close("ory_guard:revocations", {"from": "x", "ids": [5]})
+    odd = Encryptor(SECRET).encrypt("ory_guard:revocations", {"from": "x", "ids": [5]})
     await connections.client.publish("ory_guard:revocations", odd)
 
     await eventually(lambda: len(heard.items) == 4)
@@ -124,11 +124,11 @@ async def test_a_subscription_that_is_cancelled_ends(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch, turns: int
 ) -> None:
     """At whatever turn of the event loop: while it connects, subscribes or asks for a sign of life."""
-    monkeypatch.setattr("ory_guard.redis.subscription._SIGN_OF_LIFE", 0.0)
+    monkeypatch.setattr("ory_guard.redis.pubsub._HEARTBEAT", 0.0)
     connection = Connection(port=server.port, protocol=2)
 
     async def listen() -> None:
-        async for _ in messages_of(connection, "channel"):
+        async for _ in iter_messages(connection, "channel"):
             pass
 
     listening = asyncio.create_task(listen())
@@ -176,10 +176,10 @@ class ScriptedConnection:
 
 async def test_a_quiet_subscription_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Heartbeats are sent and answered, and are not messages."""
-    monkeypatch.setattr("ory_guard.redis.subscription._SIGN_OF_LIFE", 0.01)
+    monkeypatch.setattr("ory_guard.redis.pubsub._HEARTBEAT", 0.01)
     connection = ScriptedConnection()
 
-    async with aclosing(messages_of(connection, "channel")) as messages:
+    async with aclosing(iter_messages(connection, "channel")) as messages:
         assert await anext(messages) is None
         assert await anext(messages) == b"text"
 

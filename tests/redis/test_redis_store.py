@@ -164,14 +164,14 @@ def test_processes_that_were_forked_hear_each_other() -> None:
 @pytest.mark.parametrize(
     ("url", "secrets", "match"),
     [
-        ("http://127.0.0.1", [SECRET], "url: must be a redis://"),
-        ("redis://user:pass@host:port", [SECRET], "url: must be a redis://"),
-        ("redis://127.0.0.1?max_connections=many", [SECRET], "url: must be a redis://"),
-        ("redis://127.0.0.1?decode_responses=true", [SECRET], "url: leave out protocol and decode_responses"),
-        ("redis://127.0.0.1?protocol=3", [SECRET], "url: leave out protocol and decode_responses"),
+        ("http://127.0.0.1", [SECRET], "url: must be a valid redis://"),
+        ("redis://user:pass@host:port", [SECRET], "url: must be a valid redis://"),
+        ("redis://127.0.0.1?max_connections=many", [SECRET], "url: must be a valid redis://"),
+        ("redis://127.0.0.1?decode_responses=true", [SECRET], "url: must not contain protocol or decode_responses"),
+        ("redis://127.0.0.1?protocol=3", [SECRET], "url: must not contain protocol or decode_responses"),
         ("redis://127.0.0.1", [], "secrets: must be a list"),
         ("redis://127.0.0.1", SECRET, "secrets: must be a list"),
-        ("redis://127.0.0.1", ["short"], "secrets: one has 5 bytes and needs 32"),
+        ("redis://127.0.0.1", ["short"], "secrets: a secret must have at least 32 bytes"),
     ],
 )
 def test_a_wrong_value_is_told_at_once(url: str, secrets: Any, match: str) -> None:

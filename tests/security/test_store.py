@@ -48,13 +48,13 @@ async def test_s09_what_lies_in_redis_is_not_trusted(server: RedisServer, what: 
         client = (await first.store._connections.get()).client
         names = [name async for name in client.scan_iter("*:session:*")]
         values: dict[Any, Any] = {name: await client.get(name) for name in names}
-        seal = first.store._seals[0]
+        seal = first.store._encryptors[0]
         for name, another in (names, reversed(names)):
             value = values[name]
             assert isinstance(value, bytes)
             bad: dict[str, bytes] = {
                 "pickle": pickle.dumps(Exploding()),
-                "wrong schema": seal.close(name.decode(), {"key": name.decode()[-64:], "session": {}}),
+                "wrong schema": seal.encrypt(name.decode(), {"key": name.decode()[-64:], "session": {}}),
                 "other key's value": values[another] or b"",
                 "truncated": value[: len(value) // 2],
                 "bad seal": value[:-1] + bytes([value[-1] ^ 1]),

@@ -88,7 +88,7 @@ async def test_redis_is_slow(server: RedisServer, monkeypatch: pytest.MonkeyPatc
     """One request finds out, and no other waits, though the subscription stands after a while."""
     tried["faults of the store"] += 1
     monkeypatch.setattr("ory_guard.cache.store_connection._CONNECT_TIMEOUT", SOON)
-    monkeypatch.setattr("ory_guard.redis.subscription._CONNECT", SOON)  # older clients take several round trips
+    monkeypatch.setattr("ory_guard.redis.pubsub._CONNECT_TIMEOUT", SOON)  # older clients take several round trips
     with patient(0.5):
         async with line_to(server.port, 0.8) as line:
             worker = Worker(line.url)

@@ -1,18 +1,18 @@
-"""What is written into Redis, as JSON, and read again without trusting it."""
+"""The JSON format of the values in Redis. Values are validated when they are read."""
 
 import math
 from typing import Any
 
 from ory_guard.cache.store import StoredSession
 
-__all__ = ["ids_in", "session_in", "time_in", "value_of"]
+__all__ = ["dump_session", "load_ids", "load_session", "load_time"]
 
 
-def value_of(stored: StoredSession, key: bytes) -> dict[str, Any]:
-    """Return a session as JSON, its key inside.
+def dump_session(stored: StoredSession, key: bytes) -> dict[str, Any]:
+    """Return a session and its key as JSON.
 
     Raises:
-        ValueError: The session's own JSON is no UTF-8.
+        ValueError: If the body of the session is not UTF-8.
     """
     return {
         "key": key.hex(),
@@ -26,36 +26,36 @@ def value_of(stored: StoredSession, key: bytes) -> dict[str, Any]:
     }
 
 
-def session_in(value: dict[str, Any], key: bytes, left: float) -> StoredSession | None:
-    """Return the session as of now, or None where the value is none of this key.
+def load_session(value: dict[str, Any], key: bytes, redis_ttl: float) -> StoredSession | None:
+    """Return a session with its current age, or None if the value is invalid or belongs to another key.
 
     Args:
-        value: What was kept.
-        key: The key that it was found under.
-        left: Seconds until Redis forgets it; by Redis' clock the rest of its ttl has passed.
+        value: The decrypted value.
+        key: The key of the session.
+        redis_ttl: Seconds until Redis deletes the value. The rest of its lifetime has passed on Redis' clock.
     """
     try:
         if value["key"] != key.hex():
             return None
         times = {name: _number(value[name]) for name in ("age", "ttl", "asked_at", "fresh_until")}
         body, session_id, identity_id = value["session"], value["session_id"], value["identity_id"]
-        times["age"] += max(times["ttl"] - left, 0.0)
-        times["ttl"] = min(times["ttl"], left)
+        times["age"] += max(times["ttl"] - redis_ttl, 0.0)
+        times["ttl"] = min(times["ttl"], redis_ttl)
         return StoredSession(body.encode(), str(session_id), str(identity_id), **times)
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
 
-def ids_in(message: dict[str, Any] | None) -> tuple[str, ...] | None:
-    """Return the ids of a revocation, or None where the message can't be read."""
+def load_ids(message: dict[str, Any] | None) -> tuple[str, ...] | None:
+    """Return the ids in a revocation message, or None if the message is invalid."""
     ids = None if message is None else message.get("ids")
-    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+    if not isinstance(ids, list) or not all(isinstance(key, str) for key in ids):
         return None
     return tuple(ids)
 
 
-def time_in(value: bytes | str) -> float:
-    """Return a time, in seconds since the epoch; what is none counts as one that never ends."""
+def load_time(value: bytes | str) -> float:
+    """Return a time in seconds since the epoch, or infinity if the value is invalid."""
     try:
         return _number(float(value))
     except ValueError:
