@@ -6,9 +6,9 @@ session comes from the auth context that the middleware stored in the scope.
 
 import asyncio
 import inspect
-from collections.abc import Callable, Collection, Coroutine, MutableMapping
+from collections.abc import Callable, Coroutine, MutableMapping
 from functools import lru_cache
-from typing import Annotated, Any, Final, NoReturn, TypeVar, cast
+from typing import Annotated, Any, Final, NoReturn, TypeVar, Unpack, cast
 
 try:
     from fastapi import Depends, FastAPI
@@ -27,7 +27,7 @@ from ory_guard.guard.context import AuthContext, require_auth_context
 from ory_guard.guard.declarations import Gate, MustBeCalled
 from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.middleware import OrySessionMiddleware
-from ory_guard.guard.requirements import ANY_SESSION, AssuranceLevel, Condition, Requirement
+from ory_guard.guard.requirements import ANY_SESSION, AssuranceLevel, Conditions, Requirement
 from ory_guard.models.session import Identity, Session
 from ory_guard.starlette.audit import assert_guarded, audit_routes
 
@@ -169,39 +169,23 @@ _require = lru_cache(maxsize=None)(SessionDependency)
 
 
 @_REQUIRE
-def require(
-    *,
-    aal: Annotated[AssuranceLevel | None, _REQUIRE] = None,
-    max_age: float | None = None,
-    authentication_methods: Collection[str] | None = None,
-    verified: bool | str = False,
-    organization: str | None = None,
-    when: Condition | None = None,
-    revalidate: bool = False,
-) -> SessionDependency:
+def require(**conditions: Unpack[Conditions]) -> SessionDependency:
     """Return a dependency that requires a session which meets every condition.
 
     Equal arguments return the same object: FastAPI calls it once per request, and `dependency_overrides` finds it.
 
     Args:
-        aal: Minimum assurance level, `aal1` or `aal2`.
-        max_age: Maximum age of the login, in seconds; with `aal="aal2"`, that of the second factor.
-        authentication_methods: Methods of which the login used at least one.
-        verified: True to require any verified address, or the `via` of the required one (`"email"`).
-        organization: Required `organization_id` of the identity.
-        when: Function of your own, `Session -> bool`, sync or async. If it raises an exception, the request fails
-            with that exception.
-        revalidate: Call Kratos on every request instead of using the cached session.
+        **conditions: The arguments of `ory_guard.Requirement`. Default: any session.
 
     Raises:
-        ConfigurationError: If an argument is invalid.
+        ConfigurationError: If a condition is invalid.
     """
-    requirement = Requirement(aal, max_age, authentication_methods, verified, organization, when, revalidate)
+    requirement = Requirement(**conditions)
     return _require(ANY_SESSION if requirement == ANY_SESSION else requirement)
 
 
 @_REQUIRE_AAL
-def require_aal(aal: Annotated[AssuranceLevel, _REQUIRE_AAL]) -> SessionDependency:
+def require_aal(aal: AssuranceLevel) -> SessionDependency:
     """Return a dependency that requires an assurance level, as `require(aal=aal)` does.
 
     Args:
@@ -214,7 +198,7 @@ def require_aal(aal: Annotated[AssuranceLevel, _REQUIRE_AAL]) -> SessionDependen
 
 
 @_REQUIRE_FRESH
-def require_fresh(max_age: Annotated[float, _REQUIRE_FRESH]) -> SessionDependency:
+def require_fresh(max_age: float) -> SessionDependency:
     """Return a dependency that requires a recent login, as `require(max_age=max_age)` does.
 
     Args:

@@ -9,6 +9,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, NoReturn, TypeVar, Union, get_args, get_origin
 from weakref import WeakKeyDictionary, ref
@@ -56,25 +57,41 @@ class Gate:
 
 
 class MustBeCalled:
-    """Refuse a gate factory as a dependency; used as an annotation of its first parameter.
+    """Decorator that refuses a factory of dependencies as a dependency itself.
 
-    FastAPI builds a pydantic schema for each parameter of a dependency, so the error is raised when the route is
-    defined.
+    FastAPI builds a pydantic schema for each parameter of a dependency. With this object as the annotation of the
+    first parameter, that fails, so the error is raised when the route is defined.
 
     Args:
-        example: The line as it should read.
+        example: The correct line.
     """
 
     def __init__(self, example: str) -> None:
         self._example = example
 
     def __call__(self, factory: F) -> F:
-        """Register a factory, so that it is recognized inside a `functools.partial` too."""
+        """Register a factory, to recognize it in a `functools.partial`, too, and annotate its signature."""
         _EXAMPLES[factory] = self._example
+        signature = inspect.signature(factory)
+        first, *others = _expanded(signature)
+        first = first.replace(annotation=Annotated[first.annotation, self])
+        vars(factory)["__signature__"] = signature.replace(parameters=[first, *others])
         return factory
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> NoReturn:
         raise ConfigurationError(_without_call(self._example))
+
+
+def _expanded(signature: inspect.Signature) -> Iterator[inspect.Parameter]:
+    """Yield the parameters of a factory, with a parameter for each condition in place of `**conditions`."""
+    for parameter in signature.parameters.values():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            for field in fields(Requirement):
+                yield inspect.Parameter(
+                    field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type
+                )
+        else:
+            yield parameter
 
 
 def _without_call(example: str) -> str:

@@ -1,8 +1,8 @@
 """The guard: the parts of the request path, composed from the settings, and the public methods on top of them."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 from uuid import UUID
 
 from ory_guard.cache.store import SessionStore
@@ -16,7 +16,7 @@ from ory_guard.guard.enforcement import Enforcer
 from ory_guard.guard.explicit_credentials import ExplicitCredentials, TokenKind
 from ory_guard.guard.jwt import TokenVerifierProtocol
 from ory_guard.guard.logout import Logout
-from ory_guard.guard.requirements import AssuranceLevel, Condition, Requirement
+from ory_guard.guard.requirements import AssuranceLevel, Conditions, Requirement
 from ory_guard.guard.responses.redirects import login_url, safe_return_to
 from ory_guard.guard.settings import GuardSettings, checked_settings
 from ory_guard.guard.watch import Watch, Watches
@@ -133,27 +133,22 @@ class OryGuard:
         connection: Annotated[Any, FROM_APPLICATION],
         *,
         outcome: Outcome | None = None,
-        aal: AssuranceLevel | None = None,
-        max_age: float | None = None,
-        authentication_methods: Collection[str] | None = None,
-        verified: bool | str = False,
-        organization: str | None = None,
-        when: Condition | None = None,
-        revalidate: bool = False,
+        **conditions: Unpack[Conditions],
     ) -> Session[Any]:
         """Return the session if it meets every condition; for GraphQL resolvers and plain ASGI applications.
 
-        The conditions are those of `Requirement`. An `outcome` of `authenticate_token` replaces the credential of
-        the connection.
+        Args:
+            connection: A Starlette or FastAPI `Request` or `WebSocket`, or an ASGI scope.
+            outcome: An outcome of `authenticate_token`, to use instead of the credential of the connection.
+            **conditions: The arguments of `Requirement`. Default: any session.
 
         Raises:
             Refusal: If the session does not meet a condition, or there is no session.
-            ConfigurationError: If a condition is invalid, or the outcome was not returned by this guard.
+            ConfigurationError: If a condition is invalid, or the outcome did not come from this guard.
         """
-        requirement = Requirement(aal, max_age, authentication_methods, verified, organization, when, revalidate)
         scope = self._explicit.get_scope(connection, outcome)
         context = self.enforcement.get_context(scope)
-        return await self.enforcement.require(scope, context, requirement)
+        return await self.enforcement.require(scope, context, Requirement(**conditions))
 
     def watch(self, connection: Any, *, every: float = 30.0, outcome: Outcome | None = None) -> Watch:
         """Return a context manager that ends its block, and closes the websocket, when the session ends.

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn, TypedDict
 
 from ory_guard.exceptions import (
     ConfigurationError,
@@ -37,6 +37,7 @@ __all__ = [
     "ANY_SESSION",
     "AssuranceLevel",
     "Condition",
+    "Conditions",
     "Requirement",
     "decide",
     "evaluate",
@@ -50,18 +51,31 @@ Condition = Callable[[Session[Any]], bool | Awaitable[bool]]
 _KNOWN_LEVELS: Final = ("aal1", "aal2")
 
 
+class Conditions(TypedDict, total=False):
+    """The arguments of `Requirement`, for `**conditions: Unpack[Conditions]` (PEP 692)."""
+
+    aal: AssuranceLevel | None
+    max_age: float | None
+    authentication_methods: Collection[str] | None
+    verified: bool | str
+    organization: str | None
+    when: Condition | None
+    revalidate: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """The conditions that a session must meet; without arguments, any session does.
 
     Args:
-        aal: The lowest authenticator assurance level.
-        max_age: The maximum age of the login in seconds; with `aal="aal2"`, of the second factor.
-        authentication_methods: The methods of which the login must have used at least one.
-        verified: True for any verified address, or the `via` of the address that must be verified (`"email"`).
-        organization: The `organization_id` of the identity; a UUID in any spelling.
-        when: A condition of the application: a function of the session, synchronous or asynchronous.
-        revalidate: Whether each request is checked with Kratos, even if the session is cached.
+        aal: Minimum assurance level, `aal1` or `aal2`.
+        max_age: Maximum age of the login, in seconds; with `aal="aal2"`, that of the second factor.
+        authentication_methods: Methods of which the login used at least one.
+        verified: True to require any verified address, or the `via` of the required one (`"email"`).
+        organization: Required `organization_id` of the identity; a UUID in any spelling.
+        when: Function of the application, `Session -> bool`, sync or async. If it raises an exception, the request
+            fails with that exception.
+        revalidate: Call Kratos on every request instead of using the cached session.
 
     Raises:
         ConfigurationError: If an argument is invalid.

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Collection, Coroutine
 from functools import wraps
-from typing import Annotated, Any, Final, ParamSpec, TypeVar, overload
+from typing import Any, Final, ParamSpec, TypeVar, Unpack, overload
 from weakref import WeakKeyDictionary
 
 from starlette.concurrency import run_in_threadpool
@@ -15,7 +15,7 @@ from ory_guard.exceptions import ConfigurationError, Refusal
 from ory_guard.guard.context import require_auth_context
 from ory_guard.guard.declarations import MustBeCalled, record_wrapper
 from ory_guard.guard.guard import get_guard
-from ory_guard.guard.requirements import ANY_SESSION, AssuranceLevel, Condition, Requirement
+from ory_guard.guard.requirements import ANY_SESSION, Conditions, Requirement
 from ory_guard.guard.responses.redirects import safe_return_to
 from ory_guard.guard.responses.refusals import is_navigation, refusal_handler
 
@@ -35,21 +35,12 @@ def session_required(endpoint: Callable[P, Any], /) -> Callable[P, Coroutine[Any
 
 @overload
 def session_required(
-    *,
-    aal: AssuranceLevel | None = None,
-    max_age: float | None = None,
-    authentication_methods: Collection[str] | None = None,
-    verified: bool | str = False,
-    organization: str | None = None,
-    when: Condition | None = None,
-    revalidate: bool = False,
+    **conditions: Unpack[Conditions],
 ) -> Callable[[Callable[P, Any]], Callable[P, Coroutine[Any, Any, Any]]]: ...
 
 
 @_SESSION_REQUIRED
-def session_required(
-    endpoint: Annotated[Callable[P, Any] | None, _SESSION_REQUIRED] = None, /, **conditions: Any
-) -> Any:
+def session_required(endpoint: Callable[P, Any] | None = None, /, **conditions: Unpack[Conditions]) -> Any:
     """Require a session that meets every condition before an endpoint runs.
 
     Use it as `@session_required` or as `@session_required(aal="aal2", max_age=300)`, on functions and on methods
@@ -125,7 +116,7 @@ class SessionRequiredMiddleware:
         ConfigurationError: If a condition is invalid, or `public` is a string.
     """
 
-    def __init__(self, app: ASGIApp, /, public: Collection[str] = (), **conditions: Any) -> None:
+    def __init__(self, app: ASGIApp, /, public: Collection[str] = (), **conditions: Unpack[Conditions]) -> None:
         if isinstance(public, str):
             raise ConfigurationError(
                 f"SessionRequiredMiddleware: public is a string: pass a list of paths, [{public!r}]"

@@ -53,7 +53,7 @@ from ory_guard.guard.requirements import Requirement
 from ory_guard.starlette import session_required
 
 GUARD = guard_of(StubKratos(refused()))
-FORGED = "/x?aal=aal2&max_age=3&connection=x&endpoint=x&args=1&kwargs=2&id=1&active=1"
+FORGED = "/x?aal=aal2&max_age=3&conditions=x&connection=x&endpoint=x&args=1&kwargs=2&id=1&active=1"
 
 FORGEABLE = (
     "POST /x: FastAPI reads the parameter 'value' from the request, so a client can forge its Session: "
@@ -150,6 +150,7 @@ DEPENDENCIES: list[tuple[Any, str]] = [
     (require, CALL_REQUIRE),
     (require_aal, CALL_AAL),
     (require_fresh, "Depends(require_fresh(300))"),
+    (partial(require, max_age=300), CALL_REQUIRE),
     (partial(require_aal, "aal2"), CALL_AAL),
     (partial(partial(require_aal)), CALL_AAL),
     (session_required, "Depends(require_session)"),

@@ -33,7 +33,7 @@ from ory_guard.fastapi import (
     require_fresh,
     require_session,
 )
-from ory_guard.starlette import session_required
+from ory_guard.starlette import SessionRequiredMiddleware, session_required
 
 
 class Traits(BaseModel):
@@ -121,6 +121,20 @@ async def call_endpoints(request: Request) -> None:
     _ = assert_type(threaded, Coroutine[Any, Any, Any])
     await asynchronous
     await threaded
+
+
+async def wrong_conditions(guard: OryGuard, request: Request, app: FastAPI) -> None:
+    """Make calls that type checkers reject: wrong names and wrong literals."""
+    require(aal="aal3")  # type: ignore[arg-type]
+    require(all="aal2")  # type: ignore[call-arg]
+    require("aal2")  # type: ignore[call-arg]
+    require_aal("aal3")  # type: ignore[arg-type]
+    await guard.require(request, aal="aal3")  # type: ignore[arg-type]
+    await guard.require(request, all="aal2")  # type: ignore[call-arg]
+    session_required(aal="aal3")  # type: ignore[call-overload]
+    session_required(all="aal2")  # type: ignore[call-overload]
+    SessionRequiredMiddleware(app, aal="aal3")  # type: ignore[arg-type]
+    app.add_middleware(SessionRequiredMiddleware, public=["/"], all="aal2")  # type: ignore[call-arg]
 
 
 def refusals(refusal: Refusal) -> None:
