@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from doctor_setup import cookies, findings_of, over_sockets, run_all, setup, token
-from support.socket_kratos import hang_up, listening
+from support.raw_kratos import RawKratos, hang_up
 
 from ory_guard.cli.doctor import CHECKS, Finding
 from ory_guard.cli.doctor.context import json_object
@@ -100,7 +100,7 @@ def test_reach_reports_failed_tls_handshake() -> None:
 
 def test_reach_reports_server_that_does_not_speak_http() -> None:
     async def run() -> Finding:
-        async with listening(hang_up) as server:
+        async with RawKratos(hang_up) as server:
             return await reach(server.url)
 
     finding = asyncio.run(run())

@@ -1,14 +1,14 @@
-"""Tests of `ory_guard.client.transport`: deadlines, limits and broken connections, over real sockets."""
+"""Tests of `ory_guard.client.transport`: exceptions for failed requests."""
 
 import asyncio
 import gzip
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import re
+from typing import Any
 
 import httpx2
 import pytest
 from recorded import ScriptedTransport, response
+from support.raw_kratos import RawKratos, hang, hang_up, raw_response, respond, respond_slowly
 
 from ory_guard.client import FrontendClient
 from ory_guard.client.transport import MAX_RESPONSE_BYTES
@@ -16,104 +16,51 @@ from ory_guard.exceptions import KratosProtocolError, KratosTimeout, KratosUnava
 
 pytestmark = pytest.mark.anyio
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def kratos(serve: Serve) -> AsyncIterator[str]:
-    """Run a server with a handler for its connections, and yield its URL."""
-    connections: set[asyncio.Task[None] | None] = set()
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.add(asyncio.current_task())
-        try:
-            await serve(reader, writer)
-        except asyncio.CancelledError:
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        server.close()
-        for connection in connections:
-            assert connection is not None
-            connection.cancel()
-        await server.wait_closed()
-
-
-def answering(*parts: bytes) -> Serve:
-    """Return a handler that sends these bytes for every request."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.readline():
-            await reader.readuntil(b"\r\n\r\n")
-            writer.writelines(parts)
-            await writer.drain()
-
-    return serve
-
-
-async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-    """Receive and send nothing."""
-    await reader.read()
-
-
-async def dripping(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Send one byte at a time, each within any timeout of a single read."""
-    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9999\r\n\r\n")
-    while True:
-        writer.write(b" ")
-        await writer.drain()
-        await asyncio.sleep(0.01)
-
-
-LOGOUT = b'{"logout_token": "t", "logout_url": "u"}'
-LOGOUT_RESPONSE = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(LOGOUT) + LOGOUT
-)
-
-
-async def test_client_reuses_its_own_connections() -> None:
-    """Without a transport the client has its own connection pool."""
-    async with kratos(answering(LOGOUT_RESPONSE)) as url, FrontendClient(url) as client:
-        first = await client.create_browser_logout_flow(cookie="a=b")
-        second = await client.create_browser_logout_flow(cookie="c=d")
-
-    assert (first.logout_token, second.logout_url) == ("t", "u")
+LOGOUT = raw_response({"logout_token": "t", "logout_url": "u"})
 
 
 async def test_client_is_usable_after_aclose() -> None:
     """The next call opens new connections."""
-    async with kratos(answering(LOGOUT_RESPONSE)) as url:
-        client = FrontendClient(url)
-        await client.create_browser_logout_flow(cookie="a=b")
+    async with RawKratos(LOGOUT) as kratos:
+        client = FrontendClient(kratos.url)
+        for connections in (1, 1, 2):
+            if connections == 2:
+                await client.aclose()
+            flow = await client.create_browser_logout_flow(cookie="a=b")
+            assert (flow.logout_token, kratos.connections) == ("t", connections)
         await client.aclose()
-        again = await client.create_browser_logout_flow(cookie="a=b")
-        await client.aclose()
-
-    assert again.logout_token == "t"
 
 
-@pytest.mark.parametrize("serve", [silent, dripping], ids=["silent", "dripping"])
-async def test_timeout_covers_the_whole_call(serve: Serve) -> None:
-    """A server that sends nothing, or too slowly, raises `KratosTimeout`."""
-    async with kratos(serve) as url, FrontendClient(url, timeout=0.1) as client:
+@pytest.mark.parametrize("handler", [hang, respond_slowly(LOGOUT)], ids=["silent", "a byte at a time"])
+async def test_timeout_covers_the_whole_call(handler: Any) -> None:
+    """The error names the operation and the timeout."""
+    async with RawKratos(handler) as kratos, FrontendClient(kratos.url, timeout=0.1) as client:
         with pytest.raises(KratosTimeout) as caught:
             await client.to_session(x_session_token="ory_st_secret")
 
     assert str(caught.value) == "to_session: no response from Kratos within 0.1 s"
 
 
+async def test_call_above_the_concurrency_limit_times_out() -> None:
+    """A call that waits for other calls has the same deadline and error."""
+    transport = ScriptedTransport()
+    client = FrontendClient("http://id.example", transport=transport, timeout=0.05)
+    semaphore = (await client._http._pools.get()).semaphore
+    while not semaphore.locked():
+        await semaphore.acquire()
+
+    with pytest.raises(KratosTimeout):
+        await client.to_session(x_session_token="ory_st_secret")
+
+    assert transport.requests == []
+
+
 async def test_refused_connection_is_unavailable() -> None:
     """The message does not contain the credential."""
-    async with kratos(silent) as url:
+    async with RawKratos() as kratos:
         pass
 
-    async with FrontendClient(url) as client:
+    async with FrontendClient(kratos.url) as client:
         with pytest.raises(KratosUnavailable) as caught:
             await client.to_session(x_session_token="ory_st_secret")
 
@@ -122,30 +69,35 @@ async def test_refused_connection_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [b"", b"no HTTP at all\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort"],
-    ids=["closed", "not_http", "incomplete"],
+    "handler",
+    [hang_up, respond(b"no HTTP at all\r\n\r\n"), respond(LOGOUT[:-3], then_close=True)],
+    ids=["closed", "not HTTP", "incomplete"],
 )
-async def test_incomplete_response_is_unavailable(answer: bytes) -> None:
+async def test_incomplete_response_is_unavailable(handler: Any) -> None:
     """A connection that fails before the end of the response raises `KratosUnavailable`."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-
-    async with kratos(serve) as url, FrontendClient(url) as client:
+    async with RawKratos(handler) as kratos, FrontendClient(kratos.url) as client:
         with pytest.raises(KratosUnavailable):
             await client.to_session(x_session_token="ory_st_secret")
 
 
-async def test_response_has_a_maximum_size() -> None:
-    """A chunked body is read up to the limit."""
-    part = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
-    parts = [part] * (MAX_RESPONSE_BYTES // 0x10000 + 1)
-
-    async with kratos(answering(head, *parts)) as url, FrontendClient(url) as client:
-        with pytest.raises(KratosProtocolError, match="larger than 1048576 bytes"):
+@pytest.mark.parametrize(
+    ("kratos_response", "message"),
+    [
+        (
+            raw_response(b" " * (MAX_RESPONSE_BYTES + 1)),
+            "to_session: the response is larger than 1048576 bytes",
+        ),
+        (
+            raw_response(gzip.compress(b"{}"), 200, ("Content-Encoding", "gzip")),
+            "to_session: the response is encoded, although identity was requested",
+        ),
+    ],
+    ids=["large", "encoded"],
+)
+async def test_unreadable_response_is_a_protocol_error(kratos_response: bytes, message: str) -> None:
+    """A body is neither read beyond the limit nor decompressed."""
+    async with RawKratos(kratos_response) as kratos, FrontendClient(kratos.url) as client:
+        with pytest.raises(KratosProtocolError, match=f"^{re.escape(message)}$"):
             await client.to_session(x_session_token="ory_st_secret")
 
 
@@ -155,18 +107,6 @@ async def test_response_of_the_maximum_size_is_read() -> None:
     client = FrontendClient("http://id.example", transport=ScriptedTransport(response(200, script)))
 
     assert await client.get_web_authn_java_script() == script
-
-
-async def test_encoded_response_is_a_protocol_error() -> None:
-    """A body with a content encoding is not decompressed."""
-    compressed = gzip.compress(LOGOUT)
-    head = (
-        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n"
-    )
-
-    async with kratos(answering(head % len(compressed) + compressed)) as url, FrontendClient(url) as client:
-        with pytest.raises(KratosProtocolError, match="is encoded"):
-            await client.create_browser_logout_flow(cookie="a=b")
 
 
 @pytest.mark.parametrize(
@@ -179,6 +119,7 @@ async def test_encoded_response_is_a_protocol_error() -> None:
         (httpx2.InvalidURL("secret"), KratosUnavailable),
         (OSError("secret"), KratosUnavailable),
         (RuntimeError("secret"), KratosUnavailable),
+        (ValueError("secret"), KratosUnavailable),
     ],
     ids=lambda value: getattr(value, "__name__", type(value).__name__),
 )
@@ -197,17 +138,10 @@ class SynchronousStream(httpx2.SyncByteStream):
     """A stream that is not asynchronous."""
 
 
-class Synchronous(httpx2.AsyncBaseTransport):
-    """A transport that returns a synchronous stream."""
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Return a response."""
-        return httpx2.Response(200, stream=SynchronousStream())
-
-
-async def test_synchronous_transport_is_rejected() -> None:
+async def test_synchronous_transport_is_a_protocol_error() -> None:
     """The message names the expected type."""
-    client = FrontendClient("http://id.example", transport=Synchronous())
+    transport = ScriptedTransport(httpx2.Response(200, stream=SynchronousStream()))
+    client = FrontendClient("http://id.example", transport=transport)
 
     with pytest.raises(
         KratosProtocolError, match=r"the transport is not asynchronous; use an httpx2\.AsyncBaseTransport"
@@ -217,9 +151,9 @@ async def test_synchronous_transport_is_rejected() -> None:
 
 async def test_cancellation_is_not_converted() -> None:
     """A cancelled call raises `CancelledError`."""
-    async with kratos(silent) as url, FrontendClient(url) as client:
+    async with RawKratos(hang) as kratos, FrontendClient(kratos.url) as client:
         call = asyncio.create_task(client.to_session(cookie="a=b"))
-        await asyncio.sleep(0)
+        await kratos.received.wait()
         call.cancel()
 
         with pytest.raises(asyncio.CancelledError):
@@ -236,38 +170,6 @@ async def test_client_does_not_close_a_custom_transport() -> None:
     assert not script.closed
 
 
-def test_each_event_loop_has_its_own_connections() -> None:
-    """One client serves several event loops in turn, as with a test client."""
-
-    async def call() -> str:
-        async with kratos(answering(LOGOUT_RESPONSE)) as url:
-            client._base_url = url
-            return (await client.create_browser_logout_flow(cookie="a=b")).logout_token
-
-    client = FrontendClient("http://127.0.0.1:1")
-
-    assert [asyncio.run(call()), asyncio.run(call())] == ["t", "t"]
-
-
-def test_certificates_are_loaded_only_for_https(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Certificate settings of the environment are ignored, and http requires no certificates."""
-    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
-
-    assert repr(FrontendClient("https://id.example")) == "<FrontendClient https://id.example>"
-    assert repr(FrontendClient("http://id.example/")) == "<FrontendClient http://id.example>"
-
-
-async def test_http_library_does_not_log_cookies(caplog: pytest.LogCaptureFixture) -> None:
-    """Headers of Kratos' responses are not logged; other requests of the application are logged as before."""
-    serve = answering(b"HTTP/1.1 200 OK\r\nSet-Cookie: ory_kratos_session=new\r\nContent-Length: 2\r\n\r\n{}")
-    async with kratos(serve) as url, FrontendClient(url) as client, httpx2.AsyncHTTPTransport() as other:
-        with caplog.at_level(logging.DEBUG):
-            with pytest.raises(KratosProtocolError):
-                await client.to_session(cookie="ory_kratos_session=ck-A")
-            assert "send_request_headers" in caplog.text
-            assert "=new" not in caplog.text
-            assert "ck-A" not in caplog.text
-
-            response = await other.handle_async_request(httpx2.Request("GET", url))
-            await response.aclose()
-        assert "=new" in caplog.text
+def test_repr_shows_the_base_url() -> None:
+    """A trailing slash is removed."""
+    assert repr(FrontendClient("https://id.example/")) == "<FrontendClient https://id.example>"

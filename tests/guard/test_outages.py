@@ -1,8 +1,8 @@
-"""A Kratos that is down, slow or talks nonsense lets nobody in and never looks like a logout; over real sockets."""
+"""Outages of Kratos over real sockets: requests get 503, and no user is logged out."""
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,7 +10,18 @@ import pytest
 from support.applications import gated, public
 from support.asgi_calls import NAVIGATE, SentResponse, call, connect
 from support.memory_store import SOON, eventually
-from support.socket_kratos import SESSION, SocketKratos, break_off, drip, flood, hang_up, http, listening, silence
+from support.raw_kratos import (
+    UNAUTHORIZED,
+    RawKratos,
+    RawRequest,
+    error_body,
+    hang,
+    hang_up,
+    raw_response,
+    respond,
+    respond_slowly,
+    respond_without_end,
+)
 from support.stub_kratos import COOKIE, TOKEN, StandingClock, session_body, settings_of
 
 from ory_guard import OryGuard
@@ -21,36 +32,38 @@ Pair = tuple[bytes, bytes]
 SESSION_TOKEN = (b"x-session-token", TOKEN)
 SESSION_COOKIE = (b"cookie", COOKIE)
 DEADLINE = 0.3
+SESSION = raw_response(session_body())
+SLOW = respond_slowly(SESSION)
 
-FAILING: dict[str, Any] = {
-    "silent": silence,
-    "a byte at a time": drip,
-    "hangs up": hang_up,
-    "breaks off": break_off,
-    "without an end": flood,
-    "too large": http(200, session_body(note="x" * 300_000)),
-    "500": http(500, {"error": {"code": 500}}),
-    "502 of a proxy": http(502, b"<html>Bad Gateway</html>", "Content-Type: text/html"),
-    "503": http(503, b""),
-    "429": http(429, {"error": {"code": 429}}, "Retry-After: 3"),
-    "404": http(404, {"error": {"code": 404}}),
-    "a page": http(200, b"<html>Welcome</html>"),
-    "half a session": http(200, {"id": "s", "active": True}),
-    "no session at all": http(200, {}),
-    "compressed": http(200, session_body(), "Content-Encoding: gzip"),
-    "moved": http(302, b"", "Location: http://127.0.0.1:9/"),
-    "a firewall's 403": http(403, b"blocked"),
-    "not http": b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
-    "nothing but a line": b"HTTP/1.1 200 OK\r\n",
-    "two lengths": http(200, session_body(), "Content-Length: 5"),
-    "an old protocol": b"<html>HTTP/0.9</html>\r\n\r\n",
+FAILURES: dict[str, Any] = {
+    "silent": hang,
+    "a byte at a time": SLOW,
+    "closed connection": hang_up,
+    "incomplete": respond(SESSION[:-20], then_close=True),
+    "endless": respond_without_end,
+    "too large": raw_response(session_body(note="x" * 300_000)),
+    "500": raw_response(error_body(500), 500),
+    "502 of a proxy": raw_response(b"<html>Bad Gateway</html>", 502, content_type="text/html"),
+    "503": raw_response(b"", 503),
+    "429": raw_response(error_body(429), 429, ("Retry-After", "3")),
+    "404": raw_response(error_body(404), 404),
+    "HTML page": raw_response(b"<html>Welcome</html>"),
+    "session without fields": raw_response({"id": "s", "active": True}),
+    "empty object": raw_response({}),
+    "compressed": raw_response(session_body(), 200, ("Content-Encoding", "gzip")),
+    "redirect": raw_response(b"", 302, ("Location", "http://127.0.0.1:9/")),
+    "403 of a firewall": raw_response(b"blocked", 403),
+    "SSH": b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
+    "status line only": b"HTTP/1.1 200 OK\r\n",
+    "two lengths": raw_response(session_body(), 200, ("Content-Length", "5")),
+    "HTTP/0.9": b"<html>HTTP/0.9</html>\r\n\r\n",
 }
 
 
 @asynccontextmanager
-async def guarding(*replies: Any, **changes: Any) -> AsyncIterator[tuple[OryGuard, SocketKratos]]:
-    """Return a guard on such a Kratos, which has time enough unless a deadline is given."""
-    async with listening(*replies) as kratos:
+async def guard_of(*replies: Any, **changes: Any) -> AsyncIterator[tuple[OryGuard, RawKratos]]:
+    """Return a guard for a Kratos with these replies; its timeout is long by default."""
+    async with RawKratos(*replies) as kratos:
         settings = settings_of(**{"kratos_public_url": kratos.url, "timeout": 60, **changes})
         guard = OryGuard(settings, clock=StandingClock())
         try:
@@ -60,7 +73,7 @@ async def guarding(*replies: Any, **changes: Any) -> AsyncIterator[tuple[OryGuar
 
 
 def assert_unavailable(answered: SentResponse) -> None:
-    """Assert that the answer says "try again", and nothing about who is signed in."""
+    """Assert a 503 that does not log out the user."""
     assert answered.status == 503
     assert answered.error_id == "session_check_unavailable"
     assert 1 <= int(answered.header(b"retry-after") or b"") <= 60
@@ -69,22 +82,22 @@ def assert_unavailable(answered: SentResponse) -> None:
     assert "redirect_browser_to" not in answered.json
 
 
-@pytest.mark.parametrize("reply", FAILING.values(), ids=FAILING.keys())
-async def test_a_failing_kratos_lets_nobody_in_and_logs_nobody_out(reply: Any) -> None:
-    """A program gets 503, a person a page without a way to the login, a public page goes on."""
-    async with guarding(reply, SESSION, timeout=DEADLINE) as (guard, _kratos):
+@pytest.mark.parametrize("reply", FAILURES.values(), ids=FAILURES.keys())
+async def test_failing_kratos_neither_authenticates_nor_logs_out(reply: Any) -> None:
+    """An API client gets 503, a browser gets a 503 page without a login link, and public pages work."""
+    async with guard_of(reply, SESSION, timeout=DEADLINE) as (guard, _kratos):
         assert_unavailable(await call(gated(guard), headers=[SESSION_TOKEN]))
-    async with guarding(reply, timeout=DEADLINE) as (guard, _kratos):
+    async with guard_of(reply, timeout=DEADLINE) as (guard, _kratos):
         page = await call(gated(guard), headers=[SESSION_COOKIE, NAVIGATE])
         assert (page.status, page.header(b"location")) == (503, None)
-    async with guarding(reply, timeout=DEADLINE) as (guard, _kratos):
+    async with guard_of(reply, timeout=DEADLINE) as (guard, _kratos):
         open_to_all = await call(public(guard), headers=[SESSION_TOKEN])
         assert (open_to_all.status, open_to_all.json["outcome"]) == (200, "Unavailable")
         assert open_to_all.json["is_authenticated"] is False
 
 
-async def test_a_kratos_that_is_not_there() -> None:
-    """Connection refused is as much of an outage, and a fast one."""
+async def test_refused_connection_is_an_outage() -> None:
+    """The response does not wait for the deadline."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         guard = OryGuard(settings_of(kratos_public_url=f"http://127.0.0.1:{free.getsockname()[1]}", timeout=60))
@@ -93,18 +106,18 @@ async def test_a_kratos_that_is_not_there() -> None:
         await guard.aclose()
 
 
-async def test_a_name_that_does_not_resolve() -> None:
-    """The reserved domain `.invalid` never does (RFC 6761)."""
+async def test_unknown_host_name_is_an_outage() -> None:
+    """The reserved domain `.invalid` does not resolve (RFC 6761)."""
     guard = OryGuard(settings_of(kratos_public_url="http://kratos.invalid:4433", timeout=DEADLINE))
 
     assert_unavailable(await call(gated(guard), headers=[SESSION_TOKEN]))
     await guard.aclose()
 
 
-@pytest.mark.parametrize("reply", [silence, drip, flood], ids=["silent", "a byte at a time", "without an end"])
-async def test_nobody_waits_for_longer_than_the_deadline(reply: Any) -> None:
-    """It is one for everything: connecting, asking, reading, and trying again."""
-    async with guarding(reply, timeout=DEADLINE) as (guard, _kratos):
+@pytest.mark.parametrize("reply", [hang, SLOW, respond_without_end], ids=["silent", "a byte at a time", "endless"])
+async def test_request_does_not_wait_longer_than_the_deadline(reply: Any) -> None:
+    """The deadline covers the connection, the request, the response and the retry."""
+    async with guard_of(reply, timeout=DEADLINE) as (guard, _kratos):
         loop = asyncio.get_running_loop()
         started = loop.time()
 
@@ -113,36 +126,35 @@ async def test_nobody_waits_for_longer_than_the_deadline(reply: Any) -> None:
         assert loop.time() - started < SOON
 
 
-async def test_after_an_outage_the_next_request_is_answered() -> None:
-    """Nothing of the failure is kept."""
-    async with guarding(hang_up, http(500, b""), SESSION) as (guard, _kratos):
+async def test_next_request_after_an_outage_succeeds() -> None:
+    """Failures are not cached."""
+    async with guard_of(hang_up, raw_response(b"", 500), SESSION) as (guard, _kratos):
         for _ in range(2):
             assert_unavailable(await call(gated(guard), headers=[SESSION_TOKEN]))
 
         assert (await call(gated(guard), headers=[SESSION_TOKEN])).status == 200
 
 
-async def test_an_outage_does_not_end_sessions_that_are_kept() -> None:
-    """What is fresh is served; Kratos is not even asked."""
-    async with guarding(SESSION, hang_up) as (guard, kratos):
+async def test_cached_sessions_survive_an_outage() -> None:
+    """Fresh cache entries need no call to Kratos."""
+    async with guard_of(SESSION, hang_up) as (guard, kratos):
         for _ in range(5):
             assert (await call(gated(guard), headers=[SESSION_TOKEN])).status == 200
-        assert len(kratos.heads) == 1
+        assert len(kratos.requests) == 1
 
 
-async def test_who_is_refused_stays_refused_during_an_outage() -> None:
-    """For as long as Kratos' 401 is kept; then nobody knows, and nobody gets in."""
-    refusal = http(401, {"error": {"code": 401}})
-    async with guarding(refusal, hang_up, negative_ttl=0) as (guard, _kratos):
+async def test_rejected_credential_is_not_accepted_during_an_outage() -> None:
+    """When the cached 401 has expired, the response is 503."""
+    async with guard_of(UNAUTHORIZED, hang_up, negative_ttl=0) as (guard, _kratos):
         assert (await call(gated(guard), headers=[SESSION_TOKEN])).status == 401
         assert_unavailable(await call(gated(guard), headers=[SESSION_TOKEN]))
 
 
-async def test_a_slow_kratos_holds_up_nobody_who_sends_nothing() -> None:
-    """Anonymous requests and malformed credentials need no answer of Kratos."""
-    async with guarding(silence) as (guard, kratos):
+async def test_slow_kratos_does_not_delay_requests_without_a_valid_credential() -> None:
+    """Anonymous requests and malformed credentials need no call to Kratos."""
+    async with guard_of(hang) as (guard, kratos):
         waiting = asyncio.ensure_future(call(gated(guard), headers=[SESSION_TOKEN]))
-        await eventually(lambda: kratos.heads)
+        await eventually(lambda: kratos.requests)
 
         assert (await call(gated(guard))).status == 401
         assert (await call(gated(guard), headers=[(b"x-session-token", b"a b")])).status == 401
@@ -150,49 +162,51 @@ async def test_a_slow_kratos_holds_up_nobody_who_sends_nothing() -> None:
         assert not waiting.done()
         await guard.aclose()
         assert_unavailable(await waiting)
-        assert len(kratos.heads) == 1
+        assert len(kratos.requests) == 1
 
 
-async def test_more_requests_than_slots_are_told_to_come_again() -> None:
-    """Who finds no slot in time was not checked, and that is a 503 too."""
-    async with guarding(SESSION, max_upstream_concurrency=2, timeout=0.05) as (guard, kratos):
-        slots = (await guard.authentication.checker._whoami._http._pools.get()).semaphore
-        async with slots, slots:
+async def test_requests_above_the_concurrency_limit_get_503() -> None:
+    """They wait until the deadline and are not sent to Kratos."""
+    async with guard_of(SESSION, max_upstream_concurrency=2, timeout=0.05) as (guard, kratos):
+        semaphore = (await guard.authentication.checker._whoami._http._pools.get()).semaphore
+        async with semaphore, semaphore:
             for number in range(4):
                 assert_unavailable(await call(gated(guard), headers=[(b"x-session-token", b"t%d" % number)]))
 
-        assert kratos.heads == []
+        assert kratos.requests == []
 
 
-@pytest.mark.parametrize("reply", [hang_up, http(500, b""), http(200, b"{}")], ids=["hangs up", "500", "nonsense"])
-async def test_a_websocket_is_refused_in_an_outage(reply: Callable[..., Any] | bytes) -> None:
-    """With the same 503, before it is accepted."""
-    async with guarding(reply) as (guard, _kratos):
+@pytest.mark.parametrize(
+    "reply", [hang_up, raw_response(b"", 500), raw_response(b"{}")], ids=["closed", "500", "invalid"]
+)
+async def test_websocket_is_denied_in_an_outage(reply: Any) -> None:
+    """The denial response has status 503."""
+    async with guard_of(reply) as (guard, _kratos):
         start, _body = await connect(gated(guard), headers=[SESSION_TOKEN])
 
         assert (start["type"], start["status"]) == ("websocket.http.response.start", 503)
 
 
-async def test_a_burst_with_one_credential_is_one_question_on_the_wire() -> None:
-    """Five hundred requests, one connection, one call, five hundred answers."""
-    async with guarding(SESSION) as (guard, kratos):
+async def test_concurrent_requests_with_one_credential_share_one_call() -> None:
+    """500 requests use one connection and one call."""
+    async with guard_of(SESSION) as (guard, kratos):
         app = gated(guard)
 
         answers = await asyncio.gather(*(call(app, headers=[SESSION_TOKEN]) for _ in range(500)))
 
         assert {answered.status for answered in answers} == {200}
-        assert (len(kratos.heads), kratos.connections) == (1, 1)
+        assert (len(kratos.requests), kratos.connections) == (1, 1)
 
 
-async def test_the_end_of_a_guard_ends_a_question_under_way() -> None:
-    """Whoever waits is told at once that nobody knows."""
+async def test_aclose_ends_calls_in_progress() -> None:
+    """Waiting requests get 503 immediately."""
     reached = asyncio.Event()
 
-    async def stuck(writer: asyncio.StreamWriter) -> None:
+    async def stuck(request: RawRequest, writer: asyncio.StreamWriter) -> None:
         reached.set()
-        await silence(writer)
+        await hang(request, writer)
 
-    async with guarding(SESSION, stuck) as (guard, _kratos):
+    async with guard_of(SESSION, stuck) as (guard, _kratos):
         await call(gated(guard), headers=[SESSION_TOKEN])
         waiting = asyncio.ensure_future(call(gated(guard), headers=[(b"x-session-token", b"other")]))
         await reached.wait()

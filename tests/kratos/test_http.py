@@ -1,105 +1,464 @@
-"""The HTTP seam to small documents, over real sockets."""
+"""Tests of the HTTP client over real sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import logging
+import socket
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from support.memory_store import SOON
+from support.raw_kratos import (
+    RawKratos,
+    hang,
+    hang_up,
+    raw_response,
+    respond,
+    respond_and_reset,
+    respond_slowly,
+    respond_without_end,
+)
 
-from ory_guard.kratos.http import Document
+from ory_guard.kratos.http import (
+    URL,
+    Document,
+    HTTPClient,
+    HTTPResponse,
+    InvalidResponse,
+    PoolTimeout,
+    ResponseTooLarge,
+    _tls_context,
+    get_request,
+)
+from ory_guard.models.credential import Header
 
 pytestmark = pytest.mark.anyio
 
-
-@asynccontextmanager
-async def serving(answer: bytes, *, hold: bool = False) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """Answer every request with these bytes; yield the URL and what was asked."""
-    asked: list[bytes] = []
-    over = asyncio.Event()
-    handlers: set[asyncio.Task[object]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        handler = asyncio.current_task()
-        assert handler is not None
-        handlers.add(handler)
-        with suppress(asyncio.IncompleteReadError):  # nobody asked before the deadline
-            asked.append(await reader.readuntil(b"\r\n\r\n"))
-        if hold:
-            await over.wait()
-        writer.write(answer)
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/keys?v=1", asked
-    over.set()
-    server.close()
-    await asyncio.gather(*handlers)
-    await server.wait_closed()
+LIMIT = 2_048
+OK = raw_response({"ok": True}, 200, ("Set-Cookie", "session=new-secret; Path=/"))
+INCOMPLETE = OK[:-5]
+LOST: dict[str, Any] = {
+    "closed": hang_up,
+    "reset": respond_and_reset(),
+    "incomplete": respond(INCOMPLETE, then_close=True),
+}
 
 
-def http(status: str, body: bytes, *headers: bytes) -> bytes:
-    """Return the bytes of an answer."""
-    head = [f"HTTP/1.1 {status}".encode(), b"content-length: %d" % len(body), b"connection: close", *headers]
-    return b"\r\n".join(head) + b"\r\n\r\n" + body
+class Borrowed(httpx2.AsyncBaseTransport):
+    """A transport that the client does not own."""
+
+    def __init__(self, body: bytes = b"{}", stream: Any = None, **headers: str) -> None:
+        self.stream = stream or httpx2.ByteStream(body)
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.requests: list[httpx2.Request] = []
+        self.closed = False
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Record the request and return the response."""
+        self.requests.append(request)
+        return httpx2.Response(200, headers=self.headers, stream=self.stream)
+
+    async def aclose(self) -> None:
+        """Record that the transport was closed."""
+        self.closed = True
 
 
-async def test_a_document_is_fetched() -> None:
-    """Each time anew, and with no more headers than needed."""
-    async with serving(http("200 OK", b"{}")) as (url, asked):
-        document = Document(url, timeout=60)
+def http_client(url: str, **options: Any) -> HTTPClient:
+    """Return a client with a long timeout and a small limit."""
+    return HTTPClient(url, **{"timeout": 60, "max_response_bytes": LIMIT, **options})
 
-        assert [await document.fetch(), await document.fetch()] == [b"{}", b"{}"]
 
-    assert asked[0].startswith(b"GET /keys?v=1 HTTP/1.1\r\n")
-    names = {line.partition(b":")[0].lower() for line in asked[0].split(b"\r\n")[1:] if line}
-    assert names == {b"host", b"accept", b"accept-encoding", b"user-agent"}
-    assert len(asked) == 2
+async def get(client: HTTPClient, url: str, *headers: Header, retry: bool = False) -> HTTPResponse:
+    """Send a GET request to a path of the server."""
+    return await client.send(get_request(URL(f"{url}/path?q=1"), *headers), retry=retry)
+
+
+async def test_request_has_only_the_common_and_the_given_headers() -> None:
+    """The whole head is compared."""
+    async with RawKratos(OK) as server:
+        client = http_client(server.url)
+        await get(client, server.url, (b"X-Session-Token", b"secret"))
+        await client.aclose()
+
+        host = server.url.removeprefix("http://").encode()
+        assert server.requests[0].head == (
+            b"GET /path?q=1 HTTP/1.1\r\nHost: " + host + b"\r\nAccept: application/json\r\n"
+            b"Accept-Encoding: identity\r\nUser-Agent: ory-guard\r\nX-Session-Token: secret\r\n\r\n"
+        )
+
+
+async def test_response_is_returned_unchanged() -> None:
+    """Only the header names are converted, to lower case."""
+    async with RawKratos(raw_response(b"\xff{}", 418, ("X-Odd", "a"), ("X-ODD", "b"))) as server:
+        client = http_client(server.url)
+        response = await get(client, server.url)
+        await client.aclose()
+
+    assert (response.status, response.body) == (418, b"\xff{}")
+    assert [header for header in response.headers if header[0] == b"x-odd"] == [(b"x-odd", b"a"), (b"x-odd", b"b")]
+    assert (response.header(b"x-odd"), response.header(b"missing")) == (b"a", None)
 
 
 @pytest.mark.parametrize(
-    ("answer", "match"),
+    ("headers", "is_json", "is_encoded"),
     [
-        (http("404 Not Found", b""), "status 404"),
-        (http("302 Found", b"", b"location: http://127.0.0.1:1/"), "status 302"),
-        (http("200 OK", b" " * 262_145), "larger than 262144 bytes"),
+        ([(b"content-type", b"application/json")], True, False),
+        ([(b"content-type", b"Application/JSON ; charset=utf-8")], True, False),
+        ([(b"content-type", b"application/json"), (b"content-encoding", b"Identity")], True, False),
+        ([(b"content-type", b"application/json"), (b"content-encoding", b"gzip")], False, True),
+        ([(b"content-encoding", b"identity"), (b"content-encoding", b"br")], False, True),
+        ([(b"content-type", b"application/json+x")], False, False),
+        ([(b"content-type", b"text/html"), (b"content-type", b"application/json")], False, False),
+        ([], False, False),
+    ],
+)
+def test_content_type_and_encoding(headers: list[Header], *, is_json: bool, is_encoded: bool) -> None:
+    """A body is JSON only without a content encoding."""
+    response = HTTPResponse(200, headers, b"{}")
+
+    assert (response.is_json(), response.is_encoded()) == (is_json, is_encoded)
+
+
+@pytest.mark.parametrize(("keep_alive", "connections"), [(True, 1), (False, 10)])
+async def test_connections_are_reused_unless_keep_alive_is_off(*, keep_alive: bool, connections: int) -> None:
+    """Ten requests in a row."""
+    async with RawKratos(OK) as server:
+        client = http_client(server.url, keep_alive=keep_alive)
+        for _ in range(10):
+            await get(client, server.url)
+        await client.aclose()
+
+        assert server.connections == connections
+
+
+async def test_client_opens_new_connections_after_aclose() -> None:
+    """A closed client is usable."""
+    async with RawKratos(OK) as server:
+        client = http_client(server.url)
+        for _ in range(2):
+            assert (await get(client, server.url)).status == 200
+            await client.aclose()
+            await server.all_closed()
+
+        assert server.connections == 2
+
+
+def test_each_event_loop_has_its_own_connections() -> None:
+    """One client serves several event loops in turn, as with a test client."""
+    client = http_client("http://127.0.0.1:1")
+
+    async def status() -> int:
+        async with RawKratos(OK) as server:
+            return (await get(client, server.url)).status
+
+    assert [asyncio.run(status()), asyncio.run(status())] == [200, 200]
+
+
+@pytest.mark.parametrize("lost", [hang_up, respond_and_reset()], ids=["closed", "reset"])
+async def test_retry_resends_a_request_on_a_reused_connection_that_was_lost(lost: Any) -> None:
+    """The server may close an idle connection at the moment of its reuse."""
+    async with RawKratos(OK, lost, OK) as server:
+        client = http_client(server.url)
+        await get(client, server.url)
+
+        assert (await get(client, server.url, retry=True)).status == 200
+        assert (server.connections, len(server.requests)) == (2, 3)
+        await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("replies", "retry", "sent"),
+    [
+        ((OK, hang_up), False, 2),
+        ((OK, hang_up, hang_up, OK), True, 3),
+        ((OK, LOST["incomplete"], OK), True, 2),
+        ((LOST["closed"], OK), True, 1),
+        ((LOST["reset"], OK), True, 1),
+        ((LOST["incomplete"], OK), True, 1),
+    ],
+    ids=["no retry", "lost twice", "incomplete response", "new: closed", "new: reset", "new: incomplete"],
+)
+async def test_other_lost_connections_are_errors(replies: tuple[Any, ...], sent: int, *, retry: bool) -> None:
+    """A request on a new connection, or with the start of a response, is not sent again."""
+    async with RawKratos(*replies) as server:
+        client = http_client(server.url)
+        if replies[0] is OK:
+            await get(client, server.url)
+
+        with pytest.raises(httpx2.TransportError):
+            await get(client, server.url, retry=retry)
+
+        assert len(server.requests) == sent
+        await client.aclose()
+
+
+@pytest.mark.parametrize("reply", [hang, respond_slowly(OK)], ids=["silent", "a byte at a time"])
+async def test_deadline_covers_the_whole_request(reply: Any) -> None:
+    """The next request uses a new connection."""
+    async with RawKratos(reply, OK) as server:
+        client = http_client(server.url, timeout=0.2)
+        started = asyncio.get_running_loop().time()
+
+        with pytest.raises(TimeoutError):
+            await get(client, server.url)
+
+        assert asyncio.get_running_loop().time() - started < SOON
+        client.timeout = 60
+        assert (await get(client, server.url)).status == 200
+        assert server.connections == 2
+        await client.aclose()
+
+
+async def test_refused_connection_is_an_error() -> None:
+    """The error is raised before the deadline."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        client = http_client(url)
+
+        with pytest.raises(httpx2.ConnectError):
+            await get(client, url)
+
+        await client.aclose()
+
+
+@pytest.mark.parametrize(
+    "reply", [raw_response(b" " * (LIMIT + 1)), respond_without_end], ids=["length", "chunked"]
+)
+async def test_body_above_the_limit_is_rejected(reply: Any) -> None:
+    """Neither a `Content-Length` nor a chunked body may exceed the limit."""
+    async with RawKratos(reply) as server:
+        client = http_client(server.url)
+
+        with pytest.raises(ResponseTooLarge, match=f"^the response is larger than {LIMIT} bytes$"):
+            await get(client, server.url)
+
+        await client.aclose()
+
+
+async def test_body_of_the_maximum_size_is_read() -> None:
+    """The limit is inclusive."""
+    async with RawKratos(raw_response(b" " * LIMIT)) as server:
+        client = http_client(server.url)
+
+        assert len((await get(client, server.url)).body) == LIMIT
+
+        await client.aclose()
+
+
+async def test_redirects_are_not_followed() -> None:
+    """The credential must not go to another server."""
+    async with (
+        RawKratos(OK) as other,
+        RawKratos(raw_response(b"", 302, ("Location", f"{other.url}/path"))) as server,
+    ):
+        client = http_client(server.url)
+
+        assert (await get(client, server.url)).status == 302
+
+        assert other.connections == 0
+        await client.aclose()
+
+
+async def test_cookies_are_not_stored() -> None:
+    """A cookie of one user's response is not sent with the next request."""
+    async with RawKratos(OK) as server:
+        client = http_client(server.url)
+        await get(client, server.url, (b"Cookie", b"session=a"))
+        await get(client, server.url)
+        await client.aclose()
+
+        assert [request.credentials for request in server.requests] == [[(b"cookie", b"session=a")], []]
+
+
+async def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing listens at the address of the proxy."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with RawKratos(OK) as server:
+        client = http_client(server.url)
+
+        assert (await get(client, server.url)).status == 200
+
+        await client.aclose()
+
+
+async def test_deadline_covers_the_wait_for_another_request() -> None:
+    """The request is not sent."""
+    transport = Borrowed()
+    client = http_client("http://127.0.0.1", max_concurrency=1, timeout=0.05, transport=transport)
+    semaphore = (await client._pools.get()).semaphore
+    await semaphore.acquire()
+
+    with pytest.raises(PoolTimeout):
+        await get(client, "http://127.0.0.1")
+
+    assert transport.requests == []
+    semaphore.release()
+    assert (await get(client, "http://127.0.0.1")).status == 200
+
+
+async def test_concurrent_requests_are_limited() -> None:
+    """Other requests wait, and all of them succeed."""
+    async with RawKratos(OK) as server:
+        client = http_client(server.url, max_concurrency=3)
+
+        responses = await asyncio.gather(*(get(client, server.url) for _ in range(20)))
+
+        assert {response.status for response in responses} == {200}
+        assert server.connections <= 3
+        await client.aclose()
+
+
+async def test_borrowed_transport_is_not_closed() -> None:
+    """Its owner may use it elsewhere."""
+    transport = Borrowed()
+    client = http_client("http://127.0.0.1", transport=transport)
+    await get(client, "http://127.0.0.1")
+
+    await client.aclose()
+
+    assert not transport.closed
+
+
+class SynchronousStream(httpx2.SyncByteStream):
+    """A stream that is not asynchronous."""
+
+
+async def test_synchronous_transport_is_rejected() -> None:
+    """The message names the expected type."""
+    client = http_client("http://127.0.0.1", transport=Borrowed(stream=SynchronousStream()))
+
+    with pytest.raises(InvalidResponse, match=r"not asynchronous; use an httpx2\.AsyncBaseTransport"):
+        await get(client, "http://127.0.0.1")
+
+
+async def test_certificates_are_loaded_once_and_only_for_https(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading them takes tens of milliseconds. Certificate settings of the environment are ignored."""
+    contexts: list[ssl.SSLContext] = []
+    create = httpx2.create_ssl_context
+
+    def recording(**options: Any) -> ssl.SSLContext:
+        contexts.append(create(**options))
+        return contexts[-1]
+
+    monkeypatch.setattr(httpx2, "create_ssl_context", recording)
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
+    _tls_context.cache_clear()
+
+    http_client("http://127.0.0.1:9")
+    http_client("https://127.0.0.1:9", transport=Borrowed())
+    assert contexts == []
+    client = http_client("https://127.0.0.1:9")
+    http_client("https://id.example")
+    for _ in range(2):
+        with pytest.raises(httpx2.ConnectError):
+            await get(client, "https://127.0.0.1:9")
+        await client.aclose()
+    assert [context.verify_mode for context in contexts] == [ssl.CERT_REQUIRED]
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """Return a server's TLS context with a self-signed certificate for 127.0.0.1."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file = folder / "server.pem"
+    file.write_bytes(pem + certificate.public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
+
+
+@pytest.mark.parametrize("base_url", ["https://127.0.0.1", "http://127.0.0.1"], ids=["https", "http"])
+async def test_untrusted_server_does_not_receive_the_request(base_url: str, tmp_path: Path) -> None:
+    """The certificate is verified first, also by a client that was created for http."""
+    async with RawKratos(OK, tls=self_signed(tmp_path)) as server:
+        client = http_client(base_url)
+
+        with pytest.raises(httpx2.ConnectError, match="certificate verify failed"):
+            await get(client, server.url)
+
+        assert server.requests == []
+        await client.aclose()
+
+
+@pytest.mark.parametrize("owned", [True, False], ids=["owned", "borrowed"])
+async def test_http_library_does_not_log_credentials(caplog: pytest.LogCaptureFixture, *, owned: bool) -> None:
+    """Headers of responses are not logged; other requests of the application are logged as before."""
+    async with RawKratos(OK) as server, httpx2.AsyncHTTPTransport() as other:
+        client = http_client(server.url, transport=None if owned else other)
+        with caplog.at_level(logging.DEBUG):
+            await get(client, server.url, (b"Cookie", b"session=old-secret"))
+            assert "send_request_headers" in caplog.text
+            assert "old-secret" not in caplog.text
+            assert "new-secret" not in caplog.text
+
+            response = await other.handle_async_request(httpx2.Request("GET", server.url))
+            await response.aclose()
+        assert "new-secret" in caplog.text
+        await client.aclose()
+
+
+async def test_document_is_fetched_again_each_time() -> None:
+    """No connection stays open in between."""
+    async with RawKratos(raw_response(b"{}")) as server:
+        document = Document(f"{server.url}/keys?v=1", timeout=60)
+
+        assert [await document.fetch(), await document.fetch()] == [b"{}", b"{}"]
+
+        assert [request.target for request in server.requests] == [b"/keys?v=1"] * 2
+        await server.all_closed()
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (raw_response(b"", 404), "status 404"),
+        (raw_response(b"", 302, ("Location", "http://127.0.0.1:1/")), "status 302"),
+        (raw_response(b" " * 262_145), "the response is larger than 262144 bytes"),
     ],
     ids=["404", "redirect", "large"],
 )
-async def test_any_other_answer_is_none(answer: bytes, match: str) -> None:
-    """Redirects are not followed, and no more is read than a document may hold."""
-    async with serving(answer) as (url, _):
-        with pytest.raises(ValueError, match=match):
-            await Document(url, timeout=60).fetch()
+async def test_document_needs_status_200_and_a_limited_size(reply: bytes, message: str) -> None:
+    """Other responses raise ValueError."""
+    async with RawKratos(reply) as server:
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            await Document(server.url, timeout=60).fetch()
 
 
-async def test_there_is_one_deadline_for_all_of_it() -> None:
-    """However the server drips."""
-    async with serving(http("200 OK", b"{}"), hold=True) as (url, _):
+async def test_document_has_a_deadline() -> None:
+    """The timeout covers the whole response."""
+    async with RawKratos(respond_slowly(OK)) as server:
         with pytest.raises(TimeoutError):
-            await Document(url, timeout=0.05).fetch()
+            await Document(server.url, timeout=0.05).fetch()
 
 
-def test_a_url_is_checked_when_the_document_is_made() -> None:
-    """And an https one gets its certificates then."""
-    Document("https://keys.example.com/jwks.json", timeout=60)
-    for url in ("ftp://x", "keys.json", "https://u:p@keys.example.com"):
-        with pytest.raises(ValueError, match="must"):
-            Document(url, timeout=60)
+@pytest.mark.parametrize("url", ["ftp://x", "keys.json", "https://u:p@keys.example.com"])
+def test_url_of_a_document_is_validated(url: str) -> None:
+    """An invalid URL is reported before the first fetch."""
+    with pytest.raises(ValueError, match="must"):
+        Document(url, timeout=60)
 
 
-async def test_a_transport_that_is_given_is_used_and_left_open() -> None:
-    """It belongs to whoever gave it."""
+async def test_document_uses_a_borrowed_transport() -> None:
+    """It stays open."""
+    transport = Borrowed(b'{"keys": []}')
 
-    class Given(httpx2.AsyncBaseTransport):
-        closed = False
-
-        async def handle_async_request(self, _request: httpx2.Request) -> httpx2.Response:
-            return httpx2.Response(200, content=b"{}")
-
-        async def aclose(self) -> None:
-            self.closed = True
-
-    given = Given()
-    assert await Document("https://keys.example.com/", timeout=60, transport=given).fetch() == b"{}"
-    assert not given.closed
+    assert await Document("https://keys.example.com/", timeout=60, transport=transport).fetch() == b'{"keys": []}'
+    assert not transport.closed

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .harness import Request, socket
-from .raw_stub import ALICE
+from .users import ALICE
 
 __all__ = ["CASES", "Case", "requests"]
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from httpx2 import AsyncHTTPTransport
 from support.memory_store import SOON, eventually
+from support.raw_kratos import RawKratos
 
 from ory_guard import Authenticated, GuardSettings, OryGuard, OrySessionMiddleware, Outcome
 
 from .harness import Reply, Request, call
-from .raw_stub import ALICE, BOB, RawKratos
+from .users import ALICE, BOB
 
 __all__ = ["Bench", "TurnedClock", "settings_for", "token"]
 

@@ -4,17 +4,18 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from support.raw_kratos import RawKratos
 
 from ory_guard import GuardSettings, OryGuard
 
 from .bench import settings_for
-from .raw_stub import RawKratos
+from .users import kratos_with_users
 
 
 @pytest.fixture
 async def kratos() -> AsyncIterator[RawKratos]:
     """A stub that knows Alice and Bob."""
-    async with RawKratos() as stub:
+    async with kratos_with_users() as stub:
         yield stub
 
 

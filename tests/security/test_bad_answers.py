@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
+from support.raw_kratos import RawKratos, error_body, raw_response, respond
 
 from ory_guard import OryGuard
 
 from .applications import KINDS, application
 from .harness import Request, Vigil, call
-from .raw_stub import ALICE, RawKratos, answer, answering, error_body, session
+from .users import ALICE, session
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +44,7 @@ def _odd(name: str, *values: Any) -> tuple[dict[str, Any], ...]:
 
 
 def _sessions(*changes: dict[str, Any]) -> tuple[bytes, ...]:
-    return tuple(answer(session(**change)) for change in changes)
+    return tuple(raw_response(session(**change)) for change in changes)
 
 
 def _identities(*changes: dict[str, Any]) -> tuple[bytes, ...]:
@@ -58,11 +59,15 @@ _CHUNKED: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfe
 _NUMBERED: Final = session(identity={**_GOOD["identity"], "traits": {"n": ["here"]}})
 
 CASES: Final = (
-    BadAnswer("U01", "no session in it", (answer({}), answer({"id": "x"}), answer({"session": _GOOD}))),
+    BadAnswer(
+        "U01", "no session in it", (raw_response({}), raw_response({"id": "x"}), raw_response({"session": _GOOD}))
+    ),
     BadAnswer(
         "U02",
         "no object",
-        tuple(answer(body) for body in (b"null", b"[]", b'"x"', b"true", b"0", b"", b" ", b"\x00", b"\xff\xfe")),
+        tuple(
+            raw_response(body) for body in (b"null", b"[]", b'"x"', b"true", b"0", b"", b" ", b"\x00", b"\xff\xfe")
+        ),
     ),
     BadAnswer("U03", "active is no JSON true", _sessions(*_odd("active", "true", 1, None, ..., []))),
     BadAnswer("U04", "not active", _sessions({"active": False}), (401,)),
@@ -70,61 +75,69 @@ CASES: Final = (
         "U05",
         "JSON and more, or less",
         (
-            *(answer(_DOCUMENT + more) for more in (b"x", b"{}", b"\x00", b",")),
-            answer(_DOCUMENT[:-1]),
-            answer(b"[" * 5_000 + b"]" * 5_000),
-            answer(b'{"id":' * 5_000 + b"1" + b"}" * 5_000),
+            *(raw_response(_DOCUMENT + more) for more in (b"x", b"{}", b"\x00", b",")),
+            raw_response(_DOCUMENT[:-1]),
+            raw_response(b"[" * 5_000 + b"]" * 5_000),
+            raw_response(b'{"id":' * 5_000 + b"1" + b"}" * 5_000),
         ),
     ),
-    BadAnswer("U07", "a login page", (answer(b"<html>sign in</html>", content_type="text/html"),)),
+    BadAnswer("U07", "a login page", (raw_response(b"<html>sign in</html>", content_type="text/html"),)),
     BadAnswer(
         "U08",
         "a session that says it is something else",
         (
-            *(answer(_GOOD, content_type=odd) for odd in ("text/html", None, "text/json", "application/jsonp", "")),
-            answer(_GOOD, 200, ("Content-Encoding", "gzip")),
-            answer(_GOOD, 200, ("Content-Encoding", "identity, br")),
+            *(
+                raw_response(_GOOD, content_type=odd)
+                for odd in ("text/html", None, "text/json", "application/jsonp", "")
+            ),
+            raw_response(_GOOD, 200, ("Content-Encoding", "gzip")),
+            raw_response(_GOOD, 200, ("Content-Encoding", "identity, br")),
         ),
     ),
     BadAnswer(
         "U09",
         "less than was announced, chunks without an end",
         (
-            answer(_GOOD)[:-1],
+            raw_response(_GOOD)[:-1],
             _CHUNKED + b"%x\r\n%b\r\n" % (len(_DOCUMENT), _DOCUMENT),
             _CHUNKED + b"ffffffffffffffff\r\n",
             _CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n",
         ),
     ),
-    BadAnswer("U10", "another success", tuple(answer(_GOOD, status) for status in (201, 202, 203, 206, 226, 299))),
-    BadAnswer("U10", "no content, not modified", tuple(answer(b"", status) for status in (204, 205, 304))),
     BadAnswer(
-        "U13", "no whoami there", tuple(answer(error_body(n), n) for n in (400, 404, 405, 410, 418, 422, 499))
+        "U10", "another success", tuple(raw_response(_GOOD, status) for status in (201, 202, 203, 206, 226, 299))
     ),
-    BadAnswer("U13", "statuses beyond HTTP", tuple(answer(_GOOD, status) for status in (99, 600, 999))),
+    BadAnswer("U10", "no content, not modified", tuple(raw_response(b"", status) for status in (204, 205, 304))),
+    BadAnswer(
+        "U13", "no whoami there", tuple(raw_response(error_body(n), n) for n in (400, 404, 405, 410, 418, 422, 499))
+    ),
+    BadAnswer("U13", "statuses beyond HTTP", tuple(raw_response(_GOOD, status) for status in (99, 600, 999))),
     BadAnswer(
         "U15",
         "a 403 of somebody else",
         (
-            answer(b"<html>blocked</html>", 403, content_type="text/html"),
-            answer(error_body(403), 403),
-            answer(error_body(403, "session_aal2_required"), 403, content_type="text/html"),
-            answer(error_body(403, "session_aal3_required"), 403),
-            answer(b'{"error": "session_aal2_required"}', 403),
-            answer(b'{"error": {"id": ["session_aal2_required"]}}', 403),
-            answer(b'{"error": {"id": {"a": 1}}}', 403),
+            raw_response(b"<html>blocked</html>", 403, content_type="text/html"),
+            raw_response(error_body(403), 403),
+            raw_response(error_body(403, "session_aal2_required"), 403, content_type="text/html"),
+            raw_response(error_body(403, "session_aal3_required"), 403),
+            raw_response(b'{"error": "session_aal2_required"}', 403),
+            raw_response(b'{"error": {"id": ["session_aal2_required"]}}', 403),
+            raw_response(b'{"error": {"id": {"a": 1}}}', 403),
         ),
     ),
     BadAnswer(
-        "U16", "a 401 without Kratos' error", (answer(b"", 401), answer(b"no", 401, content_type=None)), (401,)
+        "U16",
+        "a 401 without Kratos' error",
+        (raw_response(b"", 401), raw_response(b"no", 401, content_type=None)),
+        (401,),
     ),
-    BadAnswer("U18", "Kratos fails", tuple(answer(error_body(n), n) for n in (500, 501, 502, 503, 504, 599))),
+    BadAnswer("U18", "Kratos fails", tuple(raw_response(error_body(n), n) for n in (500, 501, 502, 503, 504, 599))),
     BadAnswer(
         "U20",
         "more than is read",
         (
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10000000000\r\n\r\n{",
-            answer(session(padding="a" * 262_144)),
+            raw_response(session(padding="a" * 262_144)),
             b"HTTP/1.1 200 OK\r\n" + b"X-Padding: " + b"a" * 1_000_000 + b"\r\n\r\n",
             b"HTTP/1.1 200 OK\r\n" + b"X-Padding: a\r\n" * 100_000 + b"\r\n",
         ),
@@ -152,7 +165,7 @@ CASES: Final = (
         "U22",
         "numbers that JSON can't carry",
         tuple(
-            answer(json.dumps(_NUMBERED).replace('"here"', odd).encode())
+            raw_response(json.dumps(_NUMBERED).replace('"here"', odd).encode())
             for odd in ("NaN", "Infinity", "-Infinity", "1e999", "9" * 5_000, "1" + "0" * 400)
         ),
     ),
@@ -202,7 +215,7 @@ CASES: Final = (
     BadAnswer(
         "U37",
         "an early hint before the answer",
-        (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + answer(_GOOD),),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + raw_response(_GOOD),),
         (200,),
     ),
     BadAnswer(
@@ -257,7 +270,7 @@ async def test_bad_answer_lets_nobody_in(
 ) -> None:
     """Nobody is let in, nothing that fails is kept, and a failure of Kratos never looks like a logout."""
     tried["bad answers"] += 1
-    kratos.behaviour = answering(reply, then_close=True)
+    kratos.handler = respond(reply, then_close=True)
     app = application(kind, guard)
     request = Request(_TOKEN.headers, path=case.path)
     async with Vigil():
@@ -266,7 +279,7 @@ async def test_bad_answer_lets_nobody_in(
     assert got.status in case.statuses, case.about
     if got.status == 503:
         assert got.one(b"retry-after") == "1"
-        asked = len(kratos.questions)
-        kratos.behaviour = None
+        asked = len(kratos.requests)
+        kratos.handler = None
         assert (await call(app, _TOKEN)).identity == ALICE
-        assert len(kratos.questions) == asked + 1
+        assert len(kratos.requests) == asked + 1

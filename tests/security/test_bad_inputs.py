@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+from support.raw_kratos import RawKratos
 
 from ory_guard import Anonymous, OryGuard
 from ory_guard.exceptions import Refusal
@@ -10,7 +11,7 @@ from ory_guard.exceptions import Refusal
 from .applications import KINDS, application
 from .bad_inputs import Case, requests
 from .harness import Reply, Request, Vigil, call, everything_in, leaks
-from .raw_stub import ALICE, RawKratos
+from .users import ALICE
 
 pytestmark = pytest.mark.anyio
 
@@ -39,10 +40,10 @@ async def test_bad_input_gets_its_answer(
     assert reply.status in case.statuses | case.also.get(kind, frozenset()), case.about
     if reply.status in (200, 101) and "health" not in request_.path:
         assert reply.identity == ALICE
-    assert len(kratos.questions) <= case.asked
-    for question in kratos.questions:
-        assert len(question.credentials) == 1
-        assert case.sent is None or tuple(question.credentials) == case.sent
+    assert len(kratos.requests) <= case.asked
+    for request in kratos.requests:
+        assert len(request.credentials) == 1
+        assert case.sent is None or tuple(request.credentials) == case.sent
     _check_challenge(reply, request_, kind)
 
 
@@ -106,4 +107,4 @@ async def test_headers_that_others_trust_are_trusted_by_nobody_here(
     for name in _TRUSTED_ELSEWHERE.split():
         tried["bad inputs"] += 1
         assert await guard.authenticate(Request(((name.encode(), value),)).scope()) == Anonymous(), name
-    assert kratos.questions == []
+    assert kratos.requests == []

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
+from support.raw_kratos import RawKratos
 
 from ory_guard import OryGuard, OrySessionMiddleware
 
 from .bench import Bench, token
 from .harness import Reply, Vigil, call
-from .raw_stub import RawKratos
 
 pytestmark = pytest.mark.anyio
 

@@ -12,24 +12,23 @@ from typing import Any, Final
 
 import pytest
 from support.memory_store import SOON
+from support.raw_kratos import (
+    RawKratos,
+    RawRequest,
+    error_body,
+    hang,
+    raw_response,
+    reset,
+    respond,
+    respond_and_reset,
+    respond_slowly,
+)
 
 from ory_guard import Authenticated, OryGuard
 
 from .bench import Bench, TurnedClock, settings_for, token
 from .harness import Vigil
-from .raw_stub import (
-    ALICE,
-    BOB,
-    Behaviour,
-    Question,
-    RawKratos,
-    aborting,
-    answer,
-    answering,
-    error_body,
-    reset,
-    session,
-)
+from .users import ALICE, BOB, kratos_with_users, session
 
 pytestmark = pytest.mark.anyio
 
@@ -54,10 +53,10 @@ async def bench(kratos: RawKratos, tried: Counter[str], seconds: float) -> Async
     async with Vigil():
         yield made
         await made.is_settled(_SLOTS)
-        kratos.behaviour = None
+        kratos.handler = None
         await made.heals()
     await made.guard.aclose()
-    await kratos.hang_up()
+    await kratos.drop_connections()
     assert len(asyncio.all_tasks()) <= before
 
 
@@ -70,24 +69,10 @@ async def _denied(bench: Bench, value: str = "tok-A") -> float:
     return took
 
 
-async def _hang(_question: Question, _writer: asyncio.StreamWriter) -> None:
-    await asyncio.Event().wait()
-
-
-def _dripping(reply: bytes, pause: float, size: int = 1) -> Behaviour:
-    async def behave(_question: Question, writer: asyncio.StreamWriter) -> None:
-        for start in range(0, len(reply), size):
-            writer.write(reply[start : start + size])
-            await writer.drain()
-            await asyncio.sleep(pause)
-
-    return behave
-
-
 @waits_for_the_deadline
 async def test_a_slow_answer_is_waited_for_to_the_deadline(bench: Bench) -> None:
     """Latency beyond the deadline costs the deadline, and the endpoint does not run."""
-    bench.kratos.behaviour = _hang
+    bench.kratos.handler = hang
 
     assert DEADLINE <= await _denied(bench) < SOON
 
@@ -95,19 +80,19 @@ async def test_a_slow_answer_is_waited_for_to_the_deadline(bench: Bench) -> None
 @waits_for_the_deadline
 async def test_a_dripping_answer_is_waited_for_to_the_deadline(bench: Bench) -> None:
     """The deadline is one for all: a byte now and then does not prolong it."""
-    bench.kratos.behaviour = _dripping(answer(session()), 0.1)
+    bench.kratos.handler = respond_slowly(raw_response(session()), 0.1)
 
     assert DEADLINE <= await _denied(bench) < SOON
 
 
 async def test_an_answer_in_slices_within_the_deadline_is_an_answer(bench: Bench) -> None:
     """Slow is not broken."""
-    bench.kratos.behaviour = _dripping(answer(session()), 0, size=20)
+    bench.kratos.handler = respond_slowly(raw_response(session()), 0, size=20)
 
     assert await bench.who() == ALICE
 
 
-_BEGUN: Final = answer(session())
+_BEGUN: Final = raw_response(session())
 
 
 @pytest.mark.parametrize(
@@ -115,39 +100,39 @@ _BEGUN: Final = answer(session())
 )
 async def test_a_reset_is_denied(bench: Bench, sent: bytes) -> None:
     """RST before the answer, in its headers or in its body; a new connection is not tried twice."""
-    bench.kratos.behaviour = aborting(sent)
+    bench.kratos.handler = respond_and_reset(sent)
 
     assert await _denied(bench) < SOON
-    assert len(bench.kratos.questions) == 1
+    assert len(bench.kratos.requests) == 1
 
 
 async def test_a_connection_that_died_while_idle_is_replaced_once(bench: Bench) -> None:
     """A kept connection that turns out dead is retried on a new one, and the client does not notice."""
     assert await bench.who("tok-B") == BOB
 
-    async def die_once(question: Question, writer: asyncio.StreamWriter) -> None:
-        if len(bench.kratos.questions) == 2:
+    async def die_once(request: RawRequest, writer: asyncio.StreamWriter) -> None:
+        if len(bench.kratos.requests) == 2:
             reset(writer)
         else:
-            writer.write(bench.kratos.people[question.credential])
+            writer.write(bench.kratos.responses[request.credential])
 
-    bench.kratos.behaviour = die_once
+    bench.kratos.handler = die_once
     assert await bench.who() == ALICE
-    assert len(bench.kratos.questions) == 3
+    assert len(bench.kratos.requests) == 3
 
 
 async def test_a_connection_that_dies_again_is_not_retried_again(bench: Bench) -> None:
     """Two questions are the most that one check sends."""
     await bench.who("tok-B")
-    bench.kratos.behaviour = aborting()
+    bench.kratos.handler = respond_and_reset()
 
     await _denied(bench)
-    assert len(bench.kratos.questions) == 3
+    assert len(bench.kratos.requests) == 3
 
 
 async def test_a_server_that_closes_after_each_answer_costs_nothing(bench: Bench) -> None:
     """No `Connection: close`, only FIN: every check still gets its answer."""
-    bench.kratos.behaviour = answering(answer(session()), then_close=True)
+    bench.kratos.handler = respond(raw_response(session()), then_close=True)
     for _ in range(20):
         assert await bench.who() == ALICE
         await bench.guard.invalidate(identity_id=ALICE)
@@ -187,7 +172,7 @@ async def dead(bench: Bench) -> AsyncIterator[Bench]:
     """A guard whose breaker is open, on a clock that stands still, so that it stays open."""
     made = Bench(bench.kratos, TurnedClock(datetime.now(UTC).timestamp()), timeout=60)
     await made.who("tok-A")
-    bench.kratos.behaviour = answering(answer(error_body(500), 500))
+    bench.kratos.handler = respond(raw_response(error_body(500), 500))
     for number in range(5):
         await _denied(made, f"tok-{number}")
     yield made
@@ -196,15 +181,15 @@ async def dead(bench: Bench) -> AsyncIterator[Bench]:
 
 async def test_an_open_breaker_answers_without_kratos(dead: Bench) -> None:
     """After five failures of two credentials Kratos sees none of a hundred requests."""
-    dead.kratos.behaviour = _hang
-    asked = len(dead.kratos.questions)
+    dead.kratos.handler = hang
+    asked = len(dead.kratos.requests)
     replies = []
     for number in range(100):
         replies.append(await dead.get(token(f"tok-{number}")))
         await asyncio.sleep(0)  # none of them waits for anything, so together they would look like a blocked loop
 
     assert {reply.status for reply in replies} == {503}
-    assert len(dead.kratos.questions) == asked
+    assert len(dead.kratos.requests) == asked
     assert await dead.who("tok-1") == "Unavailable:breaker"
 
 
@@ -217,11 +202,11 @@ async def test_who_is_known_stays_while_kratos_is_down(dead: Bench) -> None:
 async def test_every_other_answer_a_500_keeps_the_breaker_closed(bench: Bench) -> None:
     """Failures count in a row only."""
 
-    async def alternate(question: Question, writer: asyncio.StreamWriter) -> None:
-        failing = len(bench.kratos.questions) % 2
-        writer.write(answer(error_body(500), 500) if failing else answer(error_body(401), 401))
+    async def alternate(request: RawRequest, writer: asyncio.StreamWriter) -> None:
+        failing = len(bench.kratos.requests) % 2
+        writer.write(raw_response(error_body(500), 500) if failing else raw_response(error_body(401), 401))
 
-    bench.kratos.behaviour = alternate
+    bench.kratos.handler = alternate
     outcomes = [await bench.who(f"tok-{number}") for number in range(20)]
 
     assert outcomes == ["Unavailable:unreachable", "Rejected:inactive"] * 10
@@ -229,14 +214,14 @@ async def test_every_other_answer_a_500_keeps_the_breaker_closed(bench: Bench) -
 
 async def test_one_identity_whose_check_fails_shuts_out_nobody(bench: Bench) -> None:
     """A hundred failures of one credential are that credential's own."""
-    healthy = bench.kratos.people
+    healthy = bench.kratos.responses
 
-    async def fail_for_alice(question: Question, writer: asyncio.StreamWriter) -> None:
+    async def fail_for_alice(request: RawRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(
-            answer(error_body(500), 500) if question.credential == b"tok-A" else healthy[question.credential]
+            raw_response(error_body(500), 500) if request.credential == b"tok-A" else healthy[request.credential]
         )
 
-    bench.kratos.behaviour = fail_for_alice
+    bench.kratos.handler = fail_for_alice
     for _ in range(100):
         await _denied(bench, "tok-A")
 
@@ -246,16 +231,16 @@ async def test_one_identity_whose_check_fails_shuts_out_nobody(bench: Bench) -> 
 @pytest.mark.parametrize("kind", ["length", "chunked"])
 async def test_an_answer_cut_at_any_byte_is_no_answer(bench: Bench, kind: str, tried: Counter[str]) -> None:
     """Whatever the offset at which the connection ends: 503, and nothing is kept."""
-    whole = answer(session())
+    whole = raw_response(session())
     if kind == "chunked":
         body = whole.partition(b"\r\n\r\n")[2]
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
         whole = head + b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (200, body[:200], len(body) - 200, body[200:])
-    bench.kratos.behaviour = answering(whole, then_close=True)
+    bench.kratos.handler = respond(whole, then_close=True)
     assert await bench.who() == ALICE
     await bench.guard.invalidate(identity_id=ALICE)
     for offset in range(len(whole)):
-        bench.kratos.behaviour = answering(whole[:offset], then_close=True)
+        bench.kratos.handler = respond(whole[:offset], then_close=True)
         assert (await bench.who()).startswith("Unavailable"), whole[:offset]
     tried["faults"] += len(whole)
 
@@ -263,18 +248,18 @@ async def test_an_answer_cut_at_any_byte_is_no_answer(bench: Bench, kind: str, t
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_not_followed(bench: Bench, status: int) -> None:
     """The place it names sees no connection, and a loop is asked once."""
-    async with RawKratos() as elsewhere:
+    async with kratos_with_users() as elsewhere:
         for target in (elsewhere.url, bench.kratos.url):
-            bench.kratos.questions.clear()
-            bench.kratos.behaviour = answering(answer(b"", status, ("Location", f"{target}/sessions/whoami")))
+            bench.kratos.requests.clear()
+            bench.kratos.handler = respond(raw_response(b"", status, ("Location", f"{target}/sessions/whoami")))
             await _denied(bench)
-            assert len(bench.kratos.questions) == 1
+            assert len(bench.kratos.requests) == 1
         assert elsewhere.connections == 0
 
 
 async def test_a_proxy_of_the_environment_is_not_used(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Credentials go to Kratos and nowhere else, whatever the environment says."""
-    async with RawKratos() as proxy:
+    async with kratos_with_users() as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY"):
             monkeypatch.setenv(name, proxy.url)
         another = Bench(bench.kratos)
@@ -334,14 +319,14 @@ async def test_a_new_address_is_used_when_the_old_connection_is_gone(
     address = "127.0.0.1"
     _Names(monkeypatch, lambda: address)
     port = bench.kratos.url.rpartition(":")[2]
-    async with RawKratos(host="127.0.0.2", port=int(port)) as moved:
+    async with kratos_with_users(host="127.0.0.2", port=int(port)) as moved:
         following = Bench(bench.kratos, kratos_public_url=f"http://kratos.test:{port}")
         assert await following.who() == ALICE
         address = "127.0.0.2"
-        await bench.kratos.hang_up()
+        await bench.kratos.drop_connections()
         await following.guard.invalidate(identity_id=ALICE)
         assert await following.who() == ALICE
-        assert len(moved.questions) == 1
+        assert len(moved.requests) == 1
         await following.guard.aclose()
 
 
@@ -349,7 +334,7 @@ async def test_an_endless_body_is_hung_up_on(bench: Bench) -> None:
     """What is larger than is read is not read to its end: the connection is closed."""
     written = 0
 
-    async def pour(_question: Question, writer: asyncio.StreamWriter) -> None:
+    async def pour(_request: RawRequest, writer: asyncio.StreamWriter) -> None:
         nonlocal written
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
         while True:
@@ -357,23 +342,23 @@ async def test_an_endless_body_is_hung_up_on(bench: Bench) -> None:
             written += 0x4000
             await writer.drain()
 
-    bench.kratos.behaviour = pour
+    bench.kratos.handler = pour
 
     assert await _denied(bench) < SOON
-    await bench.kratos.is_left()
+    await bench.kratos.all_closed()
     assert written < 64 * 262_144
 
 
 async def test_a_client_may_go_at_any_moment(bench: Bench) -> None:
     """Fifty requests, each cancelled a little later than the one before: no slot, no task, no answer is lost."""
 
-    async def slowly(question: Question, writer: asyncio.StreamWriter) -> None:
-        reply = bench.kratos.people[question.credential]
+    async def slowly(request: RawRequest, writer: asyncio.StreamWriter) -> None:
+        reply = bench.kratos.responses[request.credential]
         for start in range(0, len(reply), 100):
             writer.write(reply[start : start + 100])
             await asyncio.sleep(0.001)
 
-    bench.kratos.behaviour = slowly
+    bench.kratos.handler = slowly
     for moment in range(50):
         request = asyncio.create_task(bench.get(token()))
         await asyncio.sleep(moment * 0.0004)
@@ -398,7 +383,7 @@ async def test_a_client_may_go_at_any_turn_of_the_loop(bench: Bench) -> None:
 @waits_for_the_deadline
 async def test_more_clients_than_connections_are_turned_away_in_time(bench: Bench) -> None:
     """Sixty wait for five connections to a server that hangs: each gets its 503 at its deadline."""
-    bench.kratos.behaviour = _hang
+    bench.kratos.handler = hang
     took = await asyncio.gather(*(_denied(bench, f"tok-{number}") for number in range(60)))
 
     assert max(took) < SOON
@@ -407,10 +392,10 @@ async def test_more_clients_than_connections_are_turned_away_in_time(bench: Benc
 
 async def test_closing_ends_what_is_under_way(bench: Bench) -> None:
     """`aclose()` waits for no answer: whoever waits gets 503, and the next use opens anew."""
-    bench.kratos.behaviour = _hang
+    bench.kratos.handler = hang
     bench = Bench(bench.kratos, timeout=60)
     waiting = asyncio.create_task(_denied(bench))
-    await bench.kratos.asked.wait()
+    await bench.kratos.received.wait()
     started = time.monotonic()
     await bench.guard.aclose()
 

@@ -16,12 +16,13 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from support.raw_kratos import error_body
 
 from ory_guard import Authenticated, GuardSettings, OryGuard, Outcome
 
 from .bench import TurnedClock
 from .harness import Request
-from .raw_stub import error_body, session
+from .users import session
 
 CACHE_TTL: Final = 30.0
 NEGATIVE_TTL: Final = 5.0

@@ -29,7 +29,7 @@ from ory_guard.kratos.http import HTTPResponse
 from ory_guard.models.credential import Credential
 
 from .harness import Reply, Request, call
-from .raw_stub import ALICE, BOB, session
+from .users import ALICE, BOB, session
 
 APP: Final = "https://app.example.com"
 AUTH: Final = "https://auth.example.com"

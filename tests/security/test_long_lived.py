@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from starlette.requests import Request as StarletteRequest
 from starlette.websockets import WebSocket
 from support.memory_store import SOON
+from support.raw_kratos import UNAUTHORIZED, RawKratos, error_body, raw_response, respond
 
 from ory_guard import GuardSettings, OryGuard, OrySessionMiddleware
 from ory_guard.models import Session
 
 from .bench import Bench, TurnedClock, token
 from .harness import Reply, Request, Vigil, call, navigation
-from .raw_stub import ALICE, UNAUTHORIZED, RawKratos, answer, answering, error_body, session
+from .users import ALICE, session
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +65,7 @@ async def test_a_socket_closes_when_its_session_ends_at_kratos(kratos: RawKratos
     bench = Bench(kratos)
 
     async def sign_out() -> None:
-        kratos.people.clear()
+        kratos.responses.clear()
 
     async with Vigil():
         reply, seconds = await _open_socket(bench, when_open=sign_out)
@@ -78,7 +79,7 @@ async def test_a_socket_closes_at_once_when_its_session_is_revoked_here(kratos: 
     bench = Bench(kratos)
 
     async def revoke() -> None:
-        kratos.people.clear()
+        kratos.responses.clear()
         await bench.guard.invalidate(identity_id=ALICE)
 
     reply, seconds = await _open_socket(bench, every=3_600, when_open=revoke)
@@ -97,7 +98,7 @@ async def test_a_block_that_loses_its_cancellation_ends_all_the_same(
 
     async def lose_three() -> None:
         nonlocal lost
-        kratos.people.clear()
+        kratos.responses.clear()
         while lost < 3:
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(2 * SOON)
@@ -122,7 +123,7 @@ async def test_a_revocation_during_a_look_is_looked_at_again(kratos: RawKratos) 
         nonlocal looks
         looks += 1
         if looks == 2:  # the first look of the watch
-            kratos.people.clear()
+            kratos.responses.clear()
             await bench.guard.invalidate(identity_id=ALICE)
         return True
 
@@ -137,7 +138,7 @@ async def test_a_revoked_session_does_not_outlive_an_outage(kratos: RawKratos) -
     bench = Bench(kratos)
 
     async def revoke() -> None:
-        kratos.behaviour = answering(answer(error_body(500), 500))
+        kratos.handler = respond(raw_response(error_body(500), 500))
         await bench.guard.invalidate(identity_id=ALICE)
 
     reply, seconds = await _open_socket(bench, every=3_600, when_open=revoke)
@@ -155,8 +156,8 @@ async def test_an_outage_closes_sockets_after_the_time_a_session_is_kept(kratos:
 
     async def break_down() -> None:
         nonlocal survived
-        kratos.behaviour = answering(answer(error_body(500), 500))
-        while len(kratos.questions) < 3:  # the first that the watch asks, and its retry after a second
+        kratos.handler = respond(raw_response(error_body(500), 500))
+        while len(kratos.requests) < 3:  # the first that the watch asks, and its retry after a second
             clock.move(1.5)
             await asyncio.sleep(0.1)
         survived = clock.steady - began
@@ -172,11 +173,13 @@ async def test_a_socket_closes_when_its_session_loses_what_the_route_asks_for(kr
     """Every requirement that was met when the socket opened is asked of it later, too."""
     now = datetime.now(UTC).isoformat()
     methods = [{"method": "totp", "aal": "aal2", "completed_at": now}]
-    kratos.people[b"tok-A"] = answer(session(authenticator_assurance_level="aal2", authentication_methods=methods))
+    kratos.responses[b"tok-A"] = raw_response(
+        session(authenticator_assurance_level="aal2", authentication_methods=methods)
+    )
     bench = Bench(kratos)
 
     async def step_down() -> None:
-        kratos.people[b"tok-A"] = answer(session())
+        kratos.responses[b"tok-A"] = raw_response(session())
 
     reply, _ = await _open_socket(bench, when_open=step_down, aal="aal2")
     assert _closed_with(reply) == 1008
@@ -202,16 +205,16 @@ async def test_a_condition_that_breaks_leaves_no_socket_open(kratos: RawKratos) 
 
 @pytest.mark.parametrize("cache_ttl", [0, 3_600])
 async def test_many_sockets_of_a_session_share_one_look(kratos: RawKratos, cache_ttl: float) -> None:
-    """Twenty sockets cost Kratos one question in each interval, however short answers are kept for."""
+    """Twenty sockets cost Kratos one request in each interval, however short answers are kept for."""
     bench = Bench(kratos, cache_ttl=cache_ttl)
 
     async def wait() -> None:
         await asyncio.sleep(0.55)
-        kratos.people.clear()
+        kratos.responses.clear()
 
     started = time.monotonic()
     await asyncio.gather(*(_open_socket(bench, every=0.1, when_open=wait) for _ in range(20)))
-    assert len(kratos.questions) <= 4 + (time.monotonic() - started) / 0.1
+    assert len(kratos.requests) <= 4 + (time.monotonic() - started) / 0.1
     await bench.guard.aclose()
 
 
@@ -225,7 +228,7 @@ async def test_a_stream_ends_with_its_session(kratos: RawKratos) -> None:
             yield number
             number += 1
             if number == 3:
-                kratos.people.clear()
+                kratos.responses.clear()
             await asyncio.sleep(0.01)
 
     request = StarletteRequest(token().scope())
@@ -263,7 +266,7 @@ async def test_the_third_redirect_for_a_page_is_a_page(kratos: RawKratos) -> Non
 
 async def test_a_refused_cookie_goes_round_no_further(kratos: RawKratos) -> None:
     """The same for a session cookie that Kratos set and does not take: no endless way between the two."""
-    kratos.behaviour = answering(UNAUTHORIZED)
+    kratos.handler = respond(UNAUTHORIZED)
     bench = Bench(kratos)
     counted = b""
     statuses = []

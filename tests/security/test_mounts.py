@@ -9,13 +9,14 @@ from starlette.middleware import Middleware
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
+from support.raw_kratos import RawKratos
 
 from ory_guard import OryGuard, OrySessionMiddleware
 from ory_guard.fastapi import CurrentSession, install
 from ory_guard.starlette import SessionRequiredMiddleware, session_required
 
 from .harness import Application, Request, Vigil, call
-from .raw_stub import ALICE, RawKratos
+from .users import ALICE
 
 pytestmark = pytest.mark.anyio
 

@@ -4,6 +4,7 @@ from collections import Counter
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from support.raw_kratos import RawKratos, error_body, raw_response, respond
 
 from ory_guard import GuardSettings, OryGuard
 from ory_guard.exceptions import ConfigurationError
@@ -11,7 +12,6 @@ from ory_guard.guard.responses.redirects import login_url, safe_return_to
 
 from .applications import KINDS, application
 from .harness import Reply, Request, Vigil, call, leaks, navigation
-from .raw_stub import RawKratos, answer, answering, error_body
 
 pytestmark = pytest.mark.anyio
 
@@ -130,7 +130,7 @@ async def test_kratos_own_redirect_is_not_followed(
     """U14: a step-up leads to the configured Kratos, whatever address its answer names."""
     tried["bad answers"] += 1
     body = error_body(403, "session_aal2_required", redirect_browser_to="https://evil.com/")
-    kratos.behaviour = answering(answer(body, 403))
+    kratos.handler = respond(raw_response(body, 403))
     app = application(kind, guard)
     async with Vigil():
         page = await call(app, navigation((b"x-session-token", b"tok-A")))
@@ -148,7 +148,7 @@ async def test_a_page_that_says_so_stands_in_for_a_kratos_that_is_down(
 ) -> None:
     """A person gets a page to read, not a login form: 503, nothing of Kratos' text, no cookie touched."""
     tried["bad answers"] += 1
-    kratos.behaviour = answering(answer(b"app-secret stack trace", 500))
+    kratos.handler = respond(raw_response(b"app-secret stack trace", 500))
     app = application(kind, guard)
     async with Vigil():
         page = await call(app, navigation((b"x-session-token", b"tok-A")))

@@ -18,7 +18,7 @@ from typing import Any, Final
 import pytest
 from security.bench import settings_for
 from security.harness import Reply, Request, call
-from security.raw_stub import RawKratos
+from security.users import kratos_with_users
 
 from ory_guard import OryGuard, OrySessionMiddleware
 
@@ -137,7 +137,7 @@ class Soak:
         """Write down memory and tasks."""
         while self.running():
             await asyncio.sleep(1)
-            self.world.kratos.questions.clear()
+            self.world.kratos.requests.clear()
             gc.collect()
             resident = int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE  # noqa: ASYNC240 - no disk
             self.samples.append((time.monotonic(), resident, len(asyncio.all_tasks())))
@@ -188,7 +188,7 @@ async def test_nobody_is_let_in_for_another_and_nothing_grows(
     monkeypatch.setattr(logging.getLogger("ory_guard"), "disabled", True)  # pytest keeps every record
     seconds = float(os.environ.get("SOAK_SECONDS", "600"))
     before = len(asyncio.all_tasks())
-    async with RawKratos() as kratos:
+    async with kratos_with_users() as kratos:
         guard = OryGuard(
             settings_for(kratos, cache_ttl=CACHE_TTL, negative_ttl=NEGATIVE_TTL, timeout=DEADLINE, max_sessions=500)
         )

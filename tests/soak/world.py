@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from security.raw_stub import UNAUTHORIZED, Question, RawKratos, answer, error_body, reset, session
+from security.users import session
+from support.raw_kratos import UNAUTHORIZED, RawKratos, RawRequest, error_body, raw_response, reset
 
 __all__ = ["NAMES", "Life", "World"]
 
@@ -54,7 +55,7 @@ class World:
     signed_in: int = 0
 
     def __post_init__(self) -> None:
-        self.kratos.behaviour = self._behave
+        self.kratos.handler = self._behave
         for name in NAMES:
             self.sign_in(name)
 
@@ -65,11 +66,11 @@ class World:
         self.lives[name] = self.by_credential[life.credential] = life
         return life
 
-    def _answer(self, question: Question) -> bytes:
-        life = self.by_credential.get(question.credential.decode())
+    def _answer(self, request: RawRequest) -> bytes:
+        life = self.by_credential.get(request.credential.decode())
         if life is None or life.ended_at is not None:
             return UNAUTHORIZED
-        return answer(session(life.owner, id=life.session_id))
+        return raw_response(session(life.owner, id=life.session_id))
 
     def _fault(self) -> str:
         if time.monotonic() < self.broken_until:
@@ -78,10 +79,10 @@ class World:
             ("none", "slow", "reset", "half", "500", "429", "nonsense", "close"), (900, 40, 5, 5, 5, 1, 3, 20)
         )[0]
 
-    async def _behave(self, question: Question, writer: asyncio.StreamWriter) -> None:
+    async def _behave(self, request: RawRequest, writer: asyncio.StreamWriter) -> None:
         fault = self._fault()
         self.faults[fault] = self.faults.get(fault, 0) + 1
-        reply = self._answer(question)  # decided now, sent later: what is late is out of date
+        reply = self._answer(request)  # decided now, sent later: what is late is out of date
         match fault:
             case "slow":
                 await asyncio.sleep(self.chance.uniform(0, 0.1))
@@ -95,9 +96,9 @@ class World:
                 writer.write(reply[: self.chance.randrange(len(reply))])
                 writer.close()
             case "500" | "429":
-                writer.write(answer(error_body(int(fault)), int(fault)))
+                writer.write(raw_response(error_body(int(fault)), int(fault)))
             case "nonsense":
-                writer.write(answer(b"<html>"))
+                writer.write(raw_response(b"<html>"))
             case "close":
                 writer.write(reply)
                 writer.close()
