@@ -1,7 +1,7 @@
-"""Measures what the capacity page says: `python -m workers.capacity`, in the folder tests; prints Markdown.
+"""Measure the figures of the capacity page and print them as Markdown: `poe capacity`.
 
-A fixed number of sessions is used at a fixed rate, spread evenly over sessions and workers, with one to four
-workers, with and without the store. Beside each measured number stands the one that the page's formulas give.
+A fixed number of sessions is used at a fixed rate, distributed evenly, with one to four workers, with and without a
+store. Each row also has the value of the page's formula.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Final
 
 from support.redis_server import RedisServer
 from support.stub_kratos import IDENTITY_ID, SESSION_ID, session_body
-from workers.fleet import Fleet, Line
+from workers.fleet import Connection, Fleet
 from workers.kratos import CountingKratos
 
 from ory_guard.cache import StoredSession
@@ -31,55 +31,55 @@ WARM_UP: Final = 6.0
 MEASURED: Final = 15.0
 
 
-def whoami_a_second(sessions: float, rate: float, ttl: float, workers: int, *, shared: bool) -> float:
-    """Return the formula's whoami calls a second."""
+def whoami_per_second(sessions: float, rate: float, ttl: float, workers: int, *, shared: bool) -> float:
+    """Return the whoami calls per second by the formula."""
     each = rate / sessions
     if shared:
         return sessions / (ttl + 1 / each)
     return sessions * workers / (ttl + workers / each)
 
 
-def gets_a_second(sessions: float, rate: float, ttl: float, workers: int) -> float:
-    """Return the formula's lookups in the store a second: one for each worker that sees a session within a ttl."""
+def lookups_per_second(sessions: float, rate: float, ttl: float, workers: int) -> float:
+    """Return the store lookups per second by the formula: one per worker that serves a session within a ttl."""
     each = rate / sessions
     return sessions * workers * (1 - exp(-each * ttl / workers)) / (ttl + 1 / each)
 
 
 async def _use(fleet: Fleet, tokens: list[str], seconds: float) -> int:
-    """Use the sessions at the rate, and return how many requests were answered 200."""
-    lines = [line for _ in range(8) for line in await fleet.lines()]
+    """Use the sessions at the rate, and return the number of responses with status 200."""
+    connections = [connection for _ in range(8) for connection in await fleet.connections()]
     chance = random.Random(1)
     start = time.monotonic()
-    answered = 0
+    succeeded = 0
 
-    async def drive(line: Line, number: int) -> None:
-        nonlocal answered
-        step = len(lines) / RATE
-        due = start + number * step / len(lines)
+    async def drive(connection: Connection, number: int) -> None:
+        nonlocal succeeded
+        step = len(connections) / RATE
+        due = start + number * step / len(connections)
         while due < start + seconds:
             await asyncio.sleep(max(due - time.monotonic(), 0))
-            status, _ = await line.get("/me", chance.choice(tokens))
-            answered += status == 200
+            status, _ = await connection.get("/me", chance.choice(tokens))
+            succeeded += status == 200
             due += step
 
-    await asyncio.gather(*(drive(line, number) for number, line in enumerate(lines)))
-    return answered
+    await asyncio.gather(*(drive(connection, number) for number, connection in enumerate(connections)))
+    return succeeded
 
 
 async def _measure(workers: int, redis: RedisServer | None) -> tuple[float, float, float]:
-    """Return requests, whoami calls and Redis commands a second."""
+    """Return requests, whoami calls and Redis commands per second."""
     async with CountingKratos() as kratos:
         tokens = [kratos.sign_in(number)[0] for number in range(SESSIONS)]
         async with Fleet(workers, kratos.url, None if redis is None else redis.url, cache_ttl=TTL) as fleet:
             await _use(fleet, tokens, WARM_UP)
-            asked, commands, start = kratos.asked, _commands(redis), time.monotonic()
-            answered = await _use(fleet, tokens, MEASURED)
+            calls, commands, start = kratos.calls, _commands(redis), time.monotonic()
+            succeeded = await _use(fleet, tokens, MEASURED)
             seconds = time.monotonic() - start
-            return answered / seconds, (kratos.asked - asked) / seconds, (_commands(redis) - commands) / seconds
+            return succeeded / seconds, (kratos.calls - calls) / seconds, (_commands(redis) - commands) / seconds
 
 
 def _commands(redis: RedisServer | None) -> int:
-    """Return how many of our scripts Redis ran."""
+    """Return the number of scripts that Redis has run."""
     if redis is None:
         return 0
     for line in redis.cli("INFO", "commandstats").splitlines():
@@ -99,15 +99,15 @@ def _rows() -> Iterator[str]:
 
 def _row(workers: int, measured: tuple[float, float, float], *, shared: bool) -> str:
     requests, whoami, commands = measured
-    expected = whoami_a_second(SESSIONS, requests, TTL, workers, shared=shared)
-    traffic = gets_a_second(SESSIONS, requests, TTL, workers) + expected if shared else 0
+    expected = whoami_per_second(SESSIONS, requests, TTL, workers, shared=shared)
+    traffic = lookups_per_second(SESSIONS, requests, TTL, workers) + expected if shared else 0
     cells = [workers, "yes" if shared else "no", f"{requests:.0f}", f"{whoami:.0f}", f"{expected:.0f}"]
     cells += [f"{commands:.0f}", f"{traffic:.0f}"] if shared else ["", ""]
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
 async def _cost(redis: RedisServer) -> Iterator[str]:
-    """Return what one lookup and one put cost this side, and what a session takes there."""
+    """Return the CPU time of a lookup and a put, and the memory of a session in Redis."""
     store = RedisSessionStore(redis.url, secrets=["a-secret-of-at-least-thirty-two-bytes"])
     body = json.dumps(session_body()).encode()
     keys = [number.to_bytes(32, "big") for number in range(2_000)]
@@ -127,14 +127,14 @@ async def _cost(redis: RedisServer) -> Iterator[str]:
     await store.aclose()
     return iter(
         [
-            f"a put: {sorted(spent)[1_000] * 1e6:.0f} µs of a worker's CPU",
-            f"a lookup: {sorted(got)[1_000] * 1e6:.0f} µs of a worker's CPU",
-            f"a session: {memory / len(keys):.0f} bytes of Redis' memory",
+            f"put: {sorted(spent)[1_000] * 1e6:.0f} µs of CPU time in the worker",
+            f"lookup: {sorted(got)[1_000] * 1e6:.0f} µs of CPU time in the worker",
+            f"session: {memory / len(keys):.0f} bytes in Redis",
         ]
     )
 
 
-def _most(redis: RedisServer, script: str, *arguments: str) -> str:
+def _max_rate(redis: RedisServer, script: str, *arguments: str) -> str:
     digest = redis.cli("SCRIPT", "LOAD", script).strip()
     command = ["redis-benchmark", "-p", str(redis.port), "-n", "200000", "-c", "50", "-r", "100000", "-q"]
     done = subprocess.run([*command, "EVALSHA", digest, *arguments], capture_output=True, text=True, check=True)
@@ -142,16 +142,16 @@ def _most(redis: RedisServer, script: str, *arguments: str) -> str:
 
 
 def main() -> None:
-    """Print the table, and the costs."""
-    print(f"{SESSIONS} sessions, {RATE:.0f} requests/s wanted, cache_ttl {TTL:.0f} s\n")
+    """Print the table and the costs."""
+    print(f"{SESSIONS} sessions, {RATE:.0f} requests/s, cache_ttl {TTL:.0f} s\n")
     for row in _rows():
         print(row, flush=True)
     with RedisServer() as redis:
         for line in asyncio.run(_cost(redis)):
             print(f"- {line}")
         names, values = [f"{kind}:__rand_int__" for kind in "sabcd"], ("x" * 2_000, "30000", "9", "0")
-        print(f"- the most puts of one Redis: {_most(redis, _PUT, '5', *names, *values)} a second")
-        print(f"- the most lookups of one Redis: {_most(redis, _GET, '1', names[0])} a second")
+        print(f"- maximum of puts in one Redis: {_max_rate(redis, _PUT, '5', *names, *values)} per second")
+        print(f"- maximum of lookups in one Redis: {_max_rate(redis, _GET, '1', names[0])} per second")
 
 
 if __name__ == "__main__":

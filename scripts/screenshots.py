@@ -1,8 +1,8 @@
-"""Take the pictures of the README and the documentation: the running demo, the doctor, and the built site.
+"""Take the screenshots of the README and the documentation: the demo, the doctor, and the built site.
 
     poe screenshots
 
-It needs Chromium (Debian package chromium), a built site (`poe docs`), and the port 4433. Nothing is retouched.
+Requires Chromium (Debian package chromium), a built site (`poe docs`), and the free port 4433.
 """
 
 import os
@@ -38,13 +38,13 @@ pre {{ margin: 0; padding: 20px 24px; width: max-content; font: 14px/1.45 monosp
 
 
 def take(page: Page, name: str) -> None:
-    """Keep a picture of what is in the window."""
+    """Save a screenshot of the window."""
     page.wait_for_load_state("networkidle")
     page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
 
 
 def take_the_demo(browser: Browser) -> None:
-    """Register somebody, look at their session, and open the vault, which leads to enrolment."""
+    """Register a user, open their session, and open the vault, which redirects to enrollment."""
     with serve(embedded_deployment) as deployment:
         page = browser.new_page(viewport=SIZE, base_url=deployment.backend.settings.app_url)
         page.goto("/registration")
@@ -62,12 +62,12 @@ def take_the_demo(browser: Browser) -> None:
 
 
 def take_the_doctor(browser: Browser) -> None:
-    """Ask the doctor about a fake and an application at another host, on a terminal."""
+    """Run the doctor in a terminal, with a fake and an application on another host."""
     command = ["ory-guard", "doctor", "--app-url", "http://localhost:8000"]
     with running("ory-guard", "fake"):
-        told = Text.from_ansi(on_a_terminal(command))
+        output = Text.from_ansi(on_a_terminal(command))
     console = Console(record=True, width=COLUMNS, file=StringIO())
-    console.print(told)
+    console.print(output)
     template = TERMINAL.replace("{command}", " ".join(command))
     page = browser.new_page()
     page.set_content(console.export_html(code_format=template))
@@ -77,7 +77,7 @@ def take_the_doctor(browser: Browser) -> None:
 
 @contextmanager
 def running(name: str, *arguments: str) -> Iterator[None]:
-    """Run one of the environment's commands until the block ends; it is there once it has written a line."""
+    """Run a command of the environment until the block ends."""
     with subprocess.Popen(
         [COMMANDS / name, *arguments], stdout=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}
     ) as process:
@@ -90,26 +90,26 @@ def running(name: str, *arguments: str) -> Iterator[None]:
 
 
 def on_a_terminal(command: list[str]) -> str:
-    """Return what a command writes to a terminal, colours and all."""
-    ours, its = pty.openpty()
+    """Return the output of a command in a terminal, including colors."""
+    reader, terminal = pty.openpty()
     environment = {**os.environ, "COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}
     name, *arguments = command
     subprocess.run(
-        [COMMANDS / name, *arguments], stdout=its, stderr=subprocess.DEVNULL, env=environment, check=False
+        [COMMANDS / name, *arguments], stdout=terminal, stderr=subprocess.DEVNULL, env=environment, check=False
     )
-    os.close(its)
-    told = b""
+    os.close(terminal)
+    output = b""
     try:
-        while some := os.read(ours, 65_536):
-            told += some
-    except OSError:  # how Linux says that nobody is at the other end any more
+        while chunk := os.read(reader, 65_536):
+            output += chunk
+    except OSError:  # Linux reports the end of a terminal's output as an error
         pass
-    os.close(ours)
-    return told.decode().replace("\r\n", "\n").rstrip()
+    os.close(reader)
+    return output.decode().replace("\r\n", "\n").rstrip()
 
 
 def take_the_site(browser: Browser) -> None:
-    """Open a page of the built documentation."""
+    """Take a screenshot of a page of the built documentation."""
     handler = partial(SimpleHTTPRequestHandler, directory=ROOT / "site")
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever).start()
@@ -121,11 +121,11 @@ def take_the_site(browser: Browser) -> None:
 
 
 def main() -> None:
-    """Take all of them."""
+    """Take all screenshots."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for take_some in (take_the_demo, take_the_doctor, take_the_site):
-            take_some(browser)
+        for take_screenshots in (take_the_demo, take_the_doctor, take_the_site):
+            take_screenshots(browser)
         browser.close()
 
 

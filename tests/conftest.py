@@ -1,4 +1,4 @@
-"""What every test shares."""
+"""Fixtures and hooks for all tests."""
 
 import gc
 from collections import Counter
@@ -12,31 +12,31 @@ from support.worker_bench import Worker
 
 from ory_guard.testing import FakeKratos, ManualClock
 
-# No test fails because the machine was busy for a moment.
+# A busy machine must not fail a test.
 _SLOW = [HealthCheck.too_slow]
 settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=_SLOW)
 settings.load_profile("patient")
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector leave alone what was imported: one look at it all can take half a second."""
+    """Exclude imported modules from garbage collection, which can take half a second for them."""
     gc.freeze()
 
 
 @pytest.fixture
 def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Say something at the end of the run, to whoever reads it."""
-    return lambda what: request.node.user_properties.append(("said", what))
+    """Print a line at the end of the run."""
+    return lambda line: request.node.user_properties.append(("line", line))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Pass on what tests had to say, and how much those of the security tried; from all processes that ran them."""
+    """Print the lines of the tests and the number of attacks in the security tests, from all processes."""
     reports = [report for kind in terminalreporter.stats.values() for report in kind]
     tried: Counter[str] = Counter()
     for report in reports:
         if getattr(report, "when", None) == "teardown":
             for name, value in report.user_properties:
-                if name == "said":
+                if name == "line":
                     terminalreporter.write_line(value)
                 elif name == "tried":
                     tried.update(value)
@@ -44,7 +44,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         kinds = (terminalreporter.stats.get(kind, ()) for kind in ("failed", "error"))
         failed = any("security" in report.nodeid for kind in kinds for report in kind)
         ending = "see the failures above" if failed else "none let in, none lost, none leaked"
-        parts = ", ".join(f"{number:,} {what}" for what, number in sorted(tried.items()))
+        parts = ", ".join(f"{number:,} {name}" for name, number in sorted(tried.items()))
         terminalreporter.write_line(f"security: {parts} tried: {ending}")
 
 
@@ -68,13 +68,13 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """A time that stands still."""
+    """A manual clock."""
     return ManualClock()
 
 
 @pytest.fixture
 def fake(clock: ManualClock) -> FakeKratos:
-    """A Kratos set up as the recorded one."""
+    """A fake with the configuration of the recorded Kratos."""
     return FakeKratos(clock=clock)
 
 
@@ -95,7 +95,7 @@ async def workers(shelf: Shelf) -> AsyncIterator[tuple[Worker, Worker]]:
 
 @pytest.fixture
 def telemetry() -> Iterator[InMemoryTelemetry]:
-    """Metrics and spans of one test."""
+    """The metrics and spans of one test."""
     made = InMemoryTelemetry()
     yield made
     made.close()

@@ -39,7 +39,7 @@ def length_of(function: Function) -> int:
 
 
 @pytest.mark.parametrize("path", PRODUCT + EXAMPLE, ids=name_of)
-def test_a_file_has_one_job(path: Path) -> None:
+def test_files_and_functions_are_short(path: Path) -> None:
     """A file has at most 300 lines, and its functions at most 50 without their docstrings."""
     lines = len(path.read_text(encoding="utf-8").splitlines())
     lengths = {function.name: length_of(function) for function in functions_in(path)}
@@ -48,8 +48,8 @@ def test_a_file_has_one_job(path: Path) -> None:
     assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
 
 
-def test_no_module_has_a_name_that_says_nothing() -> None:
-    """No module or package is called after what every module is: code, helpers, data."""
+def test_module_names_are_specific() -> None:
+    """No module or package has a generic name such as `utils` or `core`."""
     parts = {part for path in PRODUCT + EXAMPLE for part in path.relative_to(ROOT).with_suffix("").parts}
 
     assert parts & BANNED == set()

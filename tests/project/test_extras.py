@@ -1,4 +1,4 @@
-"""What needs an extra says which, where it is missing."""
+"""Modules that require an extra report its name if it is not installed."""
 
 import importlib
 import sys
@@ -14,8 +14,8 @@ NEEDS = {
 
 
 @pytest.mark.parametrize("module", NEEDS)
-def test_a_missing_extra_is_named(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Importing a module without what it needs says what that is, and how to install it."""
+def test_import_error_names_the_missing_extra(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message contains the missing package and the command that installs it."""
     package, extra = NEEDS[module]
     for name in list(sys.modules):
         if name == module or name.startswith(f"{module}."):

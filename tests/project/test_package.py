@@ -1,4 +1,4 @@
-"""The package as people get it: built, checked, and installed in empty environments."""
+"""The built package: its contents, and its installation in empty environments."""
 
 import json
 import os
@@ -17,14 +17,14 @@ TOOLS = Path(sys.executable).parent
 UV = str(TOOLS / "uv")
 LOCK = str(ROOT / "requirements.lock")
 
-ALWAYS = (
+WITHOUT_EXTRA = (
     "ory_guard",
     "ory_guard.starlette",
     "ory_guard.client.updates",
     "ory_guard.starlette",
     "ory_guard.webhooks",
 )
-BROUGHT_BY = {
+MODULE_OF_EXTRA = {
     "fastapi": "ory_guard.fastapi",
     "redis": "ory_guard.redis",
     "tokens": "ory_guard.tokens",
@@ -34,7 +34,7 @@ BROUGHT_BY = {
 
 
 def run(*command: str, cwd: Path = ROOT, **environment: str) -> str:
-    """Run a command and return what it printed; a failure is the test's."""
+    """Run a command and return its output; an error of the command fails the test."""
     done = subprocess.run(
         command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False
     )
@@ -44,7 +44,7 @@ def run(*command: str, cwd: Path = ROOT, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel and the sdist."""
+    """The folder with the wheel and the sdist."""
     folder = tmp_path_factory.mktemp("dist")
     run(UV, "build", "--quiet", "--out-dir", str(folder))
     return folder
@@ -57,7 +57,7 @@ def wheel(dist: Path) -> Path:
 
 
 def environment_with(folder: Path, *packages: str) -> str:
-    """Make an empty environment, install packages, and return its Python."""
+    """Create an environment with these packages and return its Python."""
     run(UV, "venv", "--quiet", "--python", sys.executable, str(folder))
     python = str(folder / "bin" / "python")
     run(UV, "pip", "install", "--quiet", "--python", python, "--constraint", LOCK, *packages)
@@ -65,15 +65,15 @@ def environment_with(folder: Path, *packages: str) -> str:
 
 
 def test_wheel_and_sdist_pass_their_checks(dist: Path, wheel: Path) -> None:
-    """The index would take both, and nothing lies in the wheel that should not."""
+    """The package index accepts both, and the wheel contains no unexpected files."""
     files = [str(file) for file in sorted(dist.glob("ory_guard*"))]
 
     run(str(TOOLS / "twine"), "check", "--strict", *files)
     run(str(TOOLS / "check-wheel-contents"), str(wheel))
 
 
-def test_the_wheel_holds_the_product_alone(wheel: Path) -> None:
-    """The wheel has the typed package, its licence and its entry points, and no tests."""
+def test_wheel_contains_only_the_package(wheel: Path) -> None:
+    """The wheel contains the typed package, its license and entry points, but no tests."""
     names = zipfile.ZipFile(wheel).namelist()
     folders = {name.split("/")[0] for name in names}
 
@@ -82,34 +82,35 @@ def test_the_wheel_holds_the_product_alone(wheel: Path) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
-def test_the_sdist_holds_what_builds_and_tests_it(dist: Path) -> None:
-    """The sdist has the source, the tests, the documentation and the pins."""
+def test_sdist_contains_tests_and_documentation(dist: Path) -> None:
+    """The sdist contains the source, the tests, the benchmarks, the documentation and the lock file."""
     with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
         top = {name.split("/")[1] for name in archive.getnames()}
 
-    assert {"ory_guard", "tests", "docs", "example_app", "mkdocs.yml", "requirements.lock", "CHANGELOG.md"} <= top
+    assert {"ory_guard", "tests", "benchmarks", "scripts", "docs", "example_app"} <= top
+    assert {"mkdocs.yml", "requirements.lock", "CHANGELOG.md"} <= top
 
 
-def test_without_extras(wheel: Path, tmp_path: Path) -> None:
-    """The core imports in an empty environment, and what needs an extra says which."""
+def test_installation_without_extras(wheel: Path, tmp_path: Path) -> None:
+    """The modules without extras can be imported, and the others report the missing extra."""
     python = environment_with(tmp_path / "environment", str(wheel))
 
-    run(python, "-W", "error", "-c", f"import {', '.join(ALWAYS)}", cwd=tmp_path)
-    for extra, module in BROUGHT_BY.items():
+    run(python, "-W", "error", "-c", f"import {', '.join(WITHOUT_EXTRA)}", cwd=tmp_path)
+    for extra, module in MODULE_OF_EXTRA.items():
         name = "FakeKratos" if extra == "testing" else "*"
         attempt = f"try: from {module} import {name}\nexcept ModuleNotFoundError as error: print(error)"
         assert f"ory-guard[{extra}]" in run(python, "-c", attempt, cwd=tmp_path)
 
 
-@pytest.mark.parametrize("extra", [*BROUGHT_BY, "cli", "demo", "all"])
-def test_with_an_extra(extra: str, wheel: Path, tmp_path: Path) -> None:
-    """With one extra and nothing else, what it is for works."""
+@pytest.mark.parametrize("extra", [*MODULE_OF_EXTRA, "cli", "demo", "all"])
+def test_installation_with_an_extra(extra: str, wheel: Path, tmp_path: Path) -> None:
+    """The modules of an extra can be imported if only that extra is installed."""
     python = environment_with(tmp_path / "environment", f"{wheel}[{extra}]")
-    modules = [BROUGHT_BY[extra]] if extra in BROUGHT_BY else []
+    modules = [MODULE_OF_EXTRA[extra]] if extra in MODULE_OF_EXTRA else []
     if extra == "all":
-        modules += BROUGHT_BY.values()
+        modules += MODULE_OF_EXTRA.values()
 
-    run(python, "-c", f"import {', '.join([*ALWAYS, *modules])}", cwd=tmp_path)
+    run(python, "-c", f"import {', '.join([*WITHOUT_EXTRA, *modules])}", cwd=tmp_path)
     if extra in ("cli", "all"):
         assert "whoami" in run(str(Path(python).with_name("ory-guard")), "--help", cwd=tmp_path)
     if extra in ("demo", "all"):
@@ -117,19 +118,19 @@ def test_with_an_extra(extra: str, wheel: Path, tmp_path: Path) -> None:
         run(python, "-c", f"{serve}create_app(embedded('http://127.0.0.1:4455'))", PYTHONPATH=str(ROOT))
 
 
-def test_the_readmes_example(wheel: Path, tmp_path: Path) -> None:
-    """The README's example runs with the extra that it needs, and its OpenAPI tells of its gates."""
+def test_readme_example_in_a_new_environment(wheel: Path, tmp_path: Path) -> None:
+    """The README's example runs with the extra `fastapi`, and its OpenAPI has the security schemes."""
     python = environment_with(tmp_path / "environment", f"{wheel}[fastapi]")
     example = "\n".join(block.code for block in blocks_of(ROOT / "README.md"))
-    asks = "\nimport json\nprint(json.dumps(app.openapi()['paths']['/vault']['get']['security']))"
+    probe = "\nimport json\nprint(json.dumps(app.openapi()['paths']['/vault']['get']['security']))"
 
-    told = json.loads(run(python, "-c", example + asks, cwd=tmp_path))
+    security = json.loads(run(python, "-c", example + probe, cwd=tmp_path))
 
-    assert told == [{"ory_session_cookie": []}, {"ory_session_token": []}, {"ory_session_bearer": []}]
+    assert security == [{"ory_session_cookie": []}, {"ory_session_token": []}, {"ory_session_bearer": []}]
 
 
 def test_types_are_complete(wheel: Path, tmp_path: Path) -> None:
-    """At least 99 % of what type checkers see of the package has a type that all of them infer alike."""
+    """At least 99 % of the public names have a known type."""
     python = environment_with(tmp_path / "environment", f"{wheel}[all]", "pytest")
     environment = {
         "PATH": f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}",

@@ -1,4 +1,4 @@
-"""What runs an application: test clients, lifespans, and a real server."""
+"""Applications with test clients, lifespans, and a real server."""
 
 import os
 import subprocess
@@ -25,8 +25,8 @@ from ory_guard.fastapi import CurrentSession, install
 pytestmark = pytest.mark.anyio
 
 
-def test_a_test_client_without_a_lifespan_makes_a_loop_for_each_request() -> None:
-    """What belongs to a loop is made anew, what is kept is kept."""
+def test_test_client_without_lifespan_uses_a_loop_per_request() -> None:
+    """Resources of a loop are created again, and the cache is kept."""
     bench = Bench()
     client = TestClient(application(bench.guard), headers={"x-session-token": "t"})
 
@@ -35,8 +35,8 @@ def test_a_test_client_without_a_lifespan_makes_a_loop_for_each_request() -> Non
     assert bench.calls == 1
 
 
-def test_a_test_client_with_a_lifespan_closes_the_guard() -> None:
-    """And the guard works again afterwards."""
+def test_test_client_with_lifespan_closes_the_guard() -> None:
+    """The guard can be used again afterwards."""
     bench = Bench(cache_ttl=0)
     app = application(bench.guard)
     for _ in range(2):
@@ -47,8 +47,7 @@ def test_a_test_client_with_a_lifespan_closes_the_guard() -> None:
     assert bench.calls == 4
 
 
-def test_a_test_client_sees_a_denied_websocket() -> None:
-    """With status and body."""
+def test_test_client_receives_a_rejected_websocket() -> None:
     client = TestClient(application(Bench(refused(401)).guard))
 
     with pytest.raises(WebSocketDenialResponse) as caught, client.websocket_connect("/ws"):
@@ -58,8 +57,8 @@ def test_a_test_client_sees_a_denied_websocket() -> None:
     assert caught.value.json()["error"]["id"] == "session_inactive"
 
 
-def test_a_test_client_is_told_of_wrong_settings() -> None:
-    """With the message, and without waiting for ever."""
+def test_test_client_reports_invalid_settings() -> None:
+    """The error is raised with and without a lifespan."""
     app = FastAPI()
     app.add_middleware(OrySessionMiddleware, kratos_public_url="kratos:4433", app_url=APP)
 
@@ -69,8 +68,8 @@ def test_a_test_client_is_told_of_wrong_settings() -> None:
         TestClient(app).get("/")
 
 
-async def test_the_applications_own_lifespan_and_its_state_work() -> None:
-    """Beside the session in `request.state`."""
+async def test_application_lifespan_and_state_are_kept() -> None:
+    """`request.state` contains the state of the lifespan and the session."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -87,8 +86,8 @@ async def test_the_applications_own_lifespan_and_its_state_work() -> None:
         assert (await call(manager.app, headers=[SESSION_TOKEN])).json == [7, SESSION_ID]
 
 
-async def test_a_server_that_runs_the_lifespan_is_told_of_wrong_settings() -> None:
-    """The start fails with the error itself."""
+async def test_lifespan_reports_invalid_settings() -> None:
+    """The startup fails with ConfigurationError."""
     app = FastAPI()
     app.add_middleware(OrySessionMiddleware, kratos_public_url=KRATOS)
 
@@ -97,8 +96,8 @@ async def test_a_server_that_runs_the_lifespan_is_told_of_wrong_settings() -> No
             pytest.fail("the application started")
 
 
-def test_a_real_server_stops_with_the_message(tmp_path: Path) -> None:
-    """Whoever starts it reads what is wrong, and nothing listens."""
+def test_server_does_not_start_with_invalid_settings(tmp_path: Path) -> None:
+    """The server prints the message and exits."""
     (tmp_path / "shop.py").write_text(
         "from fastapi import FastAPI\n"
         "from ory_guard import OrySessionMiddleware\n"

@@ -1,1 +1,1 @@
-"""Minutes under load, with everything going wrong now and then."""
+"""A load test with random faults that runs for minutes."""

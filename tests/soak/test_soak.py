@@ -1,6 +1,6 @@
-"""Sixty-four clients, faults, disconnects and revocations; ten minutes, or SOAK_SECONDS.
+"""Sixty-four clients, faults, disconnects and revocations for ten minutes, or SOAK_SECONDS.
 
-Every answer is held against the truth: whose session it was, when that ended, and when the guard was told.
+Every response is compared with the state of the session: its identity, its end, and its revocation.
 """
 
 import asyncio
@@ -34,12 +34,12 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 class Soak:
-    """One run: clients, somebody who ends sessions, somebody who breaks Kratos, and the counts.
+    """One run: clients, revocations, outages, and the counts of responses.
 
     Args:
-        world: The truth.
+        world: The sessions and faults of Kratos.
         guard: The guard under test.
-        seconds: How long it runs.
+        seconds: The duration.
     """
 
     def __init__(self, world: World, guard: OryGuard, seconds: float) -> None:
@@ -52,62 +52,62 @@ class Soak:
         self.app = OrySessionMiddleware(self._endpoint, guard=guard)
 
     async def _endpoint(self, scope: Any, _receive: Any, send: Any) -> None:
-        who = (await self.guard.require(scope)).identity.id
+        identity_id = (await self.guard.require(scope)).identity.id
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b'{"identity": "%b"}' % who.encode()})
+        await send({"type": "http.response.body", "body": b'{"identity": "%b"}' % identity_id.encode()})
 
     def running(self) -> bool:
-        """Tell whether the run goes on."""
+        """Return whether the run continues."""
         return time.monotonic() < self.until
 
     async def client(self, number: int) -> None:
-        """Make requests, one after the other, and go away before the answer now and then."""
+        """Make requests in sequence, and cancel some of them."""
         chance = random.Random(number)
         while self.running():
-            life = self._whose(chance)
+            life = self._choose_session(chance)
             request = _request(life, chance)
             if chance.random() < 0.03:
-                await self._leave_early(request, chance)
+                await self._disconnect(request, chance)
                 continue
-            asked_at = time.monotonic()
+            started = time.monotonic()
             try:
                 reply = await call(self.app, request)
             except Exception as error:  # noqa: BLE001 - an error that reaches the server would be a 500
                 self.counts[f"500 ({type(error).__name__})"] += 1
                 continue
-            self.slowest = max(self.slowest, time.monotonic() - asked_at)
-            self._judge(life, reply, asked_at)
-            # Whoever is told to come back later does, if sooner than told.
+            self.slowest = max(self.slowest, time.monotonic() - started)
+            self._check(life, reply, started)
+            # Retry sooner than Retry-After, so that the run has enough requests.
             await asyncio.sleep(chance.uniform(0, 0.2 if reply.status == 503 else 0.02))
 
-    def _whose(self, chance: random.Random) -> Life | None:
+    def _choose_session(self, chance: random.Random) -> Life | None:
         if chance.random() < 0.05:
             return None
         if chance.random() < 0.1:
             return chance.choice(list(self.world.by_credential.values())[-20:])
         return self.world.lives[chance.choice(NAMES)]
 
-    async def _leave_early(self, request: Request, chance: random.Random) -> None:
+    async def _disconnect(self, request: Request, chance: random.Random) -> None:
         task = asyncio.create_task(call(self.app, request))
         await asyncio.sleep(chance.uniform(0, 0.003))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        self.counts["left early"] += 1
+        self.counts["disconnected"] += 1
 
-    def _judge(self, life: Life | None, reply: Reply, asked_at: float) -> None:
+    def _check(self, life: Life | None, reply: Reply, started: float) -> None:
         now = time.monotonic()
         self.counts[str(reply.status)] += 1
         if reply.status != 200:
             return
         if life is None or reply.identity != life.owner:
             self.counts["CROSS-IDENTITY"] += 1
-        elif life.revoked_at is not None and asked_at > life.revoked_at:
-            self.counts["LET IN AFTER invalidate()"] += 1
+        elif life.revoked_at is not None and started > life.revoked_at:
+            self.counts["SERVED AFTER invalidate()"] += 1
         elif life.ended_at is not None and now - life.ended_at > CACHE_TTL + DEADLINE:
-            self.counts["LET IN BEYOND THE BOUND"] += 1
+            self.counts["SERVED BEYOND THE TIME LIMIT"] += 1
 
-    async def reaper(self) -> None:
-        """End sessions, and tell the guard of two in three."""
+    async def end_sessions(self) -> None:
+        """End sessions, and invalidate two of three of them."""
         chance = random.Random(-1)
         while self.running():
             await asyncio.sleep(chance.uniform(0.05, 0.4))
@@ -125,16 +125,16 @@ class Soak:
                 life.revoked_at = time.monotonic()
                 self.counts["revoked"] += 1
 
-    async def saboteur(self) -> None:
-        """Take Kratos down altogether now and then."""
+    async def cause_outages(self) -> None:
+        """Make Kratos unavailable at random times."""
         chance = random.Random(-2)
         while self.running():
             await asyncio.sleep(chance.uniform(2, 6))
             self.world.broken_until = time.monotonic() + chance.uniform(0.2, 1.5)
             self.counts["outages"] += 1
 
-    async def watcher(self) -> None:
-        """Write down memory and tasks."""
+    async def sample(self) -> None:
+        """Record memory and tasks."""
         while self.running():
             await asyncio.sleep(1)
             self.world.kratos.requests.clear()
@@ -145,7 +145,7 @@ class Soak:
 
 def _request(life: Life | None, chance: random.Random) -> Request:
     if life is None:
-        return Request(((b"x-session-token", b"nobody-%d" % chance.randrange(1_000)),))
+        return Request(((b"x-session-token", b"unknown-%d" % chance.randrange(1_000)),))
     value = life.credential.encode()
     header = chance.choice(
         (
@@ -162,16 +162,16 @@ def _table(soak: Soak, seconds: float, left: int) -> Iterator[str]:
     yield f"{'clients':<28}{CLIENTS:>12}"
     for name, number in sorted(soak.counts.items()):
         yield f"{'answered ' + name if name.isdigit() else name:<28}{number:>12,}"
-    yield f"{'slowest answer':<28}{soak.slowest * 1_000:>9,.0f} ms"
+    yield f"{'slowest response':<28}{soak.slowest * 1_000:>9,.0f} ms"
     for fault, number in sorted(soak.world.faults.items()):
         yield f"{'Kratos: ' + fault:<28}{number:>12,}"
-    for name in ("CROSS-IDENTITY", "LET IN AFTER invalidate()", "LET IN BEYOND THE BOUND"):
+    for name in ("CROSS-IDENTITY", "SERVED AFTER invalidate()", "SERVED BEYOND THE TIME LIMIT"):
         if name not in soak.counts:
             yield f"{name.lower():<28}{0:>12}"
     yield f"{'memory, first third':<28}{_middle(soak, 0) / 2**20:>9.1f} MB"
     yield f"{'memory, last third':<28}{_middle(soak, 2) / 2**20:>9.1f} MB"
     tasks = [number for _, _, number in soak.samples]
-    yield f"{'tasks, most at once':<28}{max(tasks):>12}"
+    yield f"{'tasks, maximum':<28}{max(tasks):>12}"
     yield f"{'tasks left at the end':<28}{left:>12}"
 
 
@@ -181,10 +181,10 @@ def _middle(soak: Soak, third: int) -> float:
     return part[len(part) // 2]
 
 
-async def test_nobody_is_let_in_for_another_and_nothing_grows(
+async def test_soak_serves_no_wrong_session_and_does_not_leak(
     say: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No answer is another's or comes from a dead session beyond the bounds; memory and tasks stay flat."""
+    """No response contains another identity or a session that ended too long ago; memory and tasks don't grow."""
     monkeypatch.setattr(logging.getLogger("ory_guard"), "disabled", True)  # pytest keeps every record
     seconds = float(os.environ.get("SOAK_SECONDS", "600"))
     before = len(asyncio.all_tasks())
@@ -194,13 +194,16 @@ async def test_nobody_is_let_in_for_another_and_nothing_grows(
         )
         soak = Soak(World(kratos, random.Random(0)), guard, seconds)
         await asyncio.gather(
-            *(soak.client(number) for number in range(CLIENTS)), soak.reaper(), soak.saboteur(), soak.watcher()
+            *(soak.client(number) for number in range(CLIENTS)),
+            soak.end_sessions(),
+            soak.cause_outages(),
+            soak.sample(),
         )
         await guard.aclose()
     left = len(asyncio.all_tasks()) - before
     say("\n".join(_table(soak, seconds, left)))
 
-    bad = [name for name in soak.counts if name.isupper() or name.startswith(("LET", "500"))]
+    bad = [name for name in soak.counts if name.isupper() or name.startswith(("SERVED", "500"))]
     assert bad == []
     assert soak.counts["200"] > soak.counts["503"] > 0
     assert _middle(soak, 2) - _middle(soak, 0) < 8 * 2**20

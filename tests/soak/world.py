@@ -1,4 +1,4 @@
-"""Three people, a Kratos that fails now and then, and the truth about who was signed in when."""
+"""Three identities with their sessions over time, and a Kratos with random faults."""
 
 import asyncio
 import random
@@ -16,14 +16,14 @@ NAMES: Final = tuple(f"5c2d6a3e-0000-4000-8000-00000000000{name}" for name in "a
 
 @dataclass
 class Life:
-    """One session, from sign-in to its end.
+    """One session, from login to its end.
 
     Attributes:
-        owner: The identity.
-        session_id: The session.
-        credential: The token and the cookie value that carry it.
-        ended_at: When it ended at Kratos, on the monotonic clock; None while it lives.
-        revoked_at: When `invalidate` came back, for those that the guard was told of.
+        owner: The ID of the identity.
+        session_id: The ID of the session.
+        credential: The token and the cookie value of the session.
+        ended_at: The monotonic time of its end at Kratos, or None.
+        revoked_at: The monotonic time when `invalidate` returned, or None.
     """
 
     owner: str
@@ -35,15 +35,15 @@ class Life:
 
 @dataclass
 class World:
-    """What is true at Kratos, and what goes wrong there.
+    """The sessions and faults of Kratos.
 
     Attributes:
-        kratos: The stub that answers by it.
-        chance: Where chance comes from.
-        lives: The present session of each person.
-        by_credential: Every session that ever was, by its credential.
-        faults: How often each fault was played.
-        broken_until: Until when Kratos is down altogether, on the monotonic clock.
+        kratos: The stub that serves them.
+        chance: The random numbers.
+        lives: The current session of each identity.
+        by_credential: All sessions by credential.
+        faults: The number of times each fault has occurred.
+        broken_until: The monotonic time until which Kratos is unavailable.
     """
 
     kratos: RawKratos
@@ -60,7 +60,7 @@ class World:
             self.sign_in(name)
 
     def sign_in(self, name: str) -> Life:
-        """Give a person a new session; the one before lives on until it is ended."""
+        """Create a new session of an identity; the previous one remains active."""
         self.signed_in += 1
         life = Life(name, f"77d1c4b0-0000-4000-8000-{self.signed_in:012}", f"{name[-1]}-{self.signed_in}")
         self.lives[name] = self.by_credential[life.credential] = life
@@ -82,7 +82,7 @@ class World:
     async def _behave(self, request: RawRequest, writer: asyncio.StreamWriter) -> None:
         fault = self._fault()
         self.faults[fault] = self.faults.get(fault, 0) + 1
-        reply = self._answer(request)  # decided now, sent later: what is late is out of date
+        reply = self._answer(request)  # computed before the delay, so that a late response is outdated
         match fault:
             case "slow":
                 await asyncio.sleep(self.chance.uniform(0, 0.1))

@@ -1,4 +1,4 @@
-"""Workers of uvicorn, and lines to each of them."""
+"""Several uvicorn workers, and connections to each of them."""
 
 import asyncio
 import json
@@ -13,18 +13,18 @@ from typing import Any, Final, Self
 
 from support.ports import free_port
 
-__all__ = ["Answer", "Fleet", "Line"]
+__all__ = ["Answer", "Connection", "Fleet"]
 
 Answer = tuple[int, dict[str, Any]]
 
-_PATIENCE: Final = 60.0
+_START_TIMEOUT: Final = 60.0
 
 
-class Line:
-    """One connection that is kept alive, and so leads to one worker.
+class Connection:
+    """A persistent connection to one worker.
 
     Attributes:
-        worker: The worker's process id, once it has answered.
+        worker: The process ID of the worker, after the first response.
     """
 
     def __init__(self, port: int) -> None:
@@ -33,11 +33,11 @@ class Line:
         self.worker = 0
 
     async def get(self, path: str = "/", token: str = "") -> Answer:
-        """Send a request, and return status and body.
+        """Send a request and return status and body.
 
         Raises:
-            OSError: The line broke; the next request makes a new one.
-            asyncio.IncompleteReadError: As above.
+            OSError: If the connection broke; the next request opens a new one.
+            asyncio.IncompleteReadError: If the response is incomplete.
         """
         try:
             if self._streams is None:
@@ -56,7 +56,7 @@ class Line:
         return int(head[9:12]), body
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._streams is not None:
             writer, self._streams = self._streams[1], None
             writer.close()
@@ -65,13 +65,13 @@ class Line:
 
 
 class Fleet:
-    """Some workers that share a port, as `uvicorn --workers` starts them; an asynchronous context manager.
+    """An asynchronous context manager that runs `uvicorn --workers`.
 
     Args:
-        number: How many.
-        kratos: Where Kratos is.
-        redis: Where Redis is, or None.
-        cache_ttl: The guards' `cache_ttl`.
+        number: The number of workers.
+        kratos: The URL of Kratos.
+        redis: The URL of Redis, or None.
+        cache_ttl: The setting of the guards.
     """
 
     def __init__(self, number: int, kratos: str, redis: str | None, *, cache_ttl: float) -> None:
@@ -81,7 +81,7 @@ class Fleet:
         if redis is not None:
             self._environment["WORKERS_REDIS"] = redis
         self._process: asyncio.subprocess.Process | None = None
-        self._lines: list[Line] = []
+        self._connections: list[Connection] = []
 
     async def __aenter__(self) -> Self:
         here = Path(__file__).parent.parent
@@ -93,36 +93,36 @@ class Fleet:
             "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)]),
         }
         self._process = await asyncio.create_subprocess_exec(*command, *options, cwd=here, env=environment)
-        await self.lines()
+        await self.connections()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._process is not None
-        for line in self._lines:
-            await line.close()
+        for connection in self._connections:
+            await connection.close()
         self._process.send_signal(signal.SIGTERM)
         await self._process.wait()
 
-    def line(self) -> Line:
-        """Return a new line to any worker; it is closed with the fleet."""
-        self._lines.append(Line(self.port))
-        return self._lines[-1]
+    def connection(self) -> Connection:
+        """Return a new connection to any worker; the fleet closes it."""
+        self._connections.append(Connection(self.port))
+        return self._connections[-1]
 
-    async def lines(self) -> list[Line]:
-        """Return one line to each worker, once all of them answer."""
-        deadline = time.monotonic() + _PATIENCE
-        found: dict[int, Line] = {}
-        while len(found) < self._number:
-            assert time.monotonic() < deadline, f"only {len(found)} of {self._number} workers answered"
-            line = self.line()
+    async def connections(self) -> list[Connection]:
+        """Return a connection to each worker, after all of them have responded."""
+        deadline = time.monotonic() + _START_TIMEOUT
+        by_worker: dict[int, Connection] = {}
+        while len(by_worker) < self._number:
+            assert time.monotonic() < deadline, f"only {len(by_worker)} of {self._number} workers responded"
+            connection = self.connection()
             try:
-                await line.get("/stats")
+                await connection.get("/stats")
             except (OSError, asyncio.IncompleteReadError):
                 await asyncio.sleep(0.05)
                 continue
-            if line.worker in found:
-                await line.close()
-            found.setdefault(line.worker, line)
-        return list(found.values())
+            if connection.worker in by_worker:
+                await connection.close()
+            by_worker.setdefault(connection.worker, connection)
+        return list(by_worker.values())

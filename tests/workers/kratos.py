@@ -1,4 +1,4 @@
-"""A Kratos that answers a few thousand whoami calls a second in the test's own process, and counts them."""
+"""A Kratos in the process of the test that serves thousands of whoami calls per second and counts them."""
 
 import asyncio
 import json
@@ -14,26 +14,26 @@ class CountingKratos:
     """An asynchronous context manager that listens on 127.0.0.1.
 
     Attributes:
-        sessions: Who is signed in: session id by token.
-        asked: How many whoami calls it answered.
-        url: Where it listens.
+        sessions: The active sessions: session ID by token.
+        calls: The number of whoami calls.
+        url: The URL.
     """
 
     def __init__(self) -> None:
         self.sessions: dict[str, str] = {}
-        self.asked = 0
+        self.calls = 0
         self.url = ""
         self._server: asyncio.Server | None = None
 
     def sign_in(self, number: int) -> tuple[str, str]:
-        """Add a session; return its token and its id."""
+        """Add a session and return its token and ID."""
         token, session_id = f"ory_st_{number:032d}", f"5a1f0c1e-0000-4000-8000-{number:012d}"
         self.sessions[token] = session_id
         return token, session_id
 
-    def answer(self, head: bytes) -> bytes:
-        """Answer a whoami call by its head."""
-        self.asked += 1
+    def respond(self, head: bytes) -> bytes:
+        """Return the response to a whoami call."""
+        self.calls += 1
         token = head.lower().partition(b"x-session-token: ")[2].partition(b"\r\n")[0].decode()
         session_id = self.sessions.get(token)
         status, body = (b"401 Unauthorized", _REFUSED) if session_id is None else (b"200 OK", _session(session_id))
@@ -67,7 +67,7 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         *heads, self._received = (self._received + data).split(b"\r\n\r\n")
         for head in heads:
-            self._transport.write(self._kratos.answer(head))
+            self._transport.write(self._kratos.respond(head))
 
 
 def _session(session_id: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The application that the workers serve; set up from the environment, as `uvicorn --workers` starts it."""
+"""The application of the workers, configured by environment variables."""
 
 import json
 import os
@@ -11,7 +11,7 @@ SECRET = "the-secret-that-all-workers-share-0123456789"
 
 
 def make_guard() -> OryGuard:
-    """Return a guard on the stand-in Kratos, with a store where there is one."""
+    """Return a guard, with a store if `WORKERS_REDIS` is set."""
     url = os.environ.get("WORKERS_REDIS")
     settings = GuardSettings(
         kratos_public_url=os.environ["WORKERS_KRATOS"],
@@ -32,27 +32,27 @@ async def _application(scope: Any, receive: Any, send: Any) -> None:
             await receive()
             await send({"type": f"lifespan.{kind}.complete"})
         return
-    status, body = await _answer(scope)
+    status, body = await _respond(scope)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-async def _answer(scope: Any) -> tuple[int, bytes]:
-    """`/revoke/<session id>` revokes, `/stats` counts, anything else tells whose session it is."""
+async def _respond(scope: Any) -> tuple[int, bytes]:
+    """Respond to `/revoke/<session ID>`, `/stats`, and any other path with the session."""
     if scope["path"].startswith("/revoke/"):
         await guard.invalidate(session_id=scope["path"].removeprefix("/revoke/"))
-        return 200, _told()
+        return 200, _body()
     if scope["path"] == "/stats":
         stats = guard.stats()
-        return 200, _told(asked=stats.upstream_calls, found=stats.store_hits, degraded=stats.degraded)
+        return 200, _body(calls=stats.upstream_calls, store_hits=stats.store_hits, degraded=stats.degraded)
     outcome = scope["state"]["auth"]
     if isinstance(outcome, Authenticated):
-        return 200, _told(session=outcome.session.id, source=outcome.source)
-    return (503 if type(outcome).__name__ == "Unavailable" else 401), _told(outcome=repr(outcome))
+        return 200, _body(session=outcome.session.id, source=outcome.source)
+    return (503 if type(outcome).__name__ == "Unavailable" else 401), _body(outcome=repr(outcome))
 
 
-def _told(**facts: Any) -> bytes:
+def _body(**facts: Any) -> bytes:
     return json.dumps({"worker": os.getpid(), **facts}).encode()
 
 
