@@ -18,6 +18,7 @@ from ory_guard.guard.context import AuthContext
 from ory_guard.guard.credentials import CredentialExtractor, CredentialHasher
 from ory_guard.guard.csrf import SAFE_METHODS, CSRFPolicy
 from ory_guard.guard.jwt import TokenVerifierProtocol
+from ory_guard.guard.path_patterns import PathPatterns
 from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.http import Transport
@@ -77,7 +78,8 @@ class Authenticator:
         self._csrf = csrf
         self._monotonic = clock.monotonic
         self._listeners = listeners
-        self._exempt_paths = frozenset(settings.exempt_paths)
+        self._exempt = PathPatterns(settings.exempt_paths)
+        self._exempt_paths, self._has_exempt_prefixes = self._exempt.exact, bool(self._exempt.prefixes)
         self._extractor = CredentialExtractor(settings)
         keys = (secrets.token_bytes(32),) if store is None else store.hashing_keys
         hashers = [CredentialHasher(key, settings.kratos_public_url, self._extractor.names) for key in keys]
@@ -118,7 +120,7 @@ class Authenticator:
         """
         if enforcing:
             context.is_exempt, context.from_upstream, context.outcome, context.auth = False, False, None, None
-        elif context.path in self._exempt_paths:
+        elif context.path in self._exempt_paths or (self._has_exempt_prefixes and context.path in self._exempt):
             context.is_exempt, context.auth = True, _ANONYMOUS_AUTH
             context.credential_headers = scope["headers"]
             return ANONYMOUS

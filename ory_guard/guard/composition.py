@@ -107,7 +107,6 @@ def _build_whoami_client(settings: GuardSettings, transport: Transport | None) -
         timeout=settings.timeout,
         max_response_bytes=settings.max_response_bytes,
         max_concurrency=settings.max_upstream_concurrency,
-        keep_alive=settings.keep_alive,
         transport=transport,
     )
 

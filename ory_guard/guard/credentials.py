@@ -19,7 +19,8 @@ __all__ = ["CredentialExtractor", "CredentialHasher"]
 # A named tuple's own constructor is a function in between, which costs more than all else about it.
 _new: Final = tuple.__new__
 
-_MOST_COOKIES: Final = 2
+_MAX_COOKIES: Final = 2
+_MAX_CREDENTIAL_BYTES: Final = 8_192
 
 # RFC 9110 field values without spaces, and RFC 6265's cookie-octet.
 _VISIBLE: Final = bytes(range(0x21, 0x7F))
@@ -41,7 +42,6 @@ class CredentialExtractor:
         self.names: frozenset[bytes] = frozenset(name for name in names if not name.endswith(b"*"))
         patterns = [re.escape(name).replace(rb"\*", b"[^=;]*") for name in names]
         self._pairs = re.compile(rb";[ \t]*(" + b"|".join(patterns) + rb")=([^;]*)").findall
-        self._limit = settings.max_credential_bytes
         readers: dict[bytes, _Read] = {}
         # In Kratos' order.
         if "x_session_token" in settings.credentials:
@@ -80,7 +80,7 @@ class CredentialExtractor:
             return ()
         each = dict.fromkeys(self._cookies(carriers) if found.kind == "cookie" else [found])
         credentials = tuple(one for one in each if isinstance(one, Credential))
-        if len(credentials) != len(each) or len(credentials) > _MOST_COOKIES:
+        if len(credentials) != len(each) or len(credentials) > _MAX_COOKIES:
             return InvalidCredential(found.kind, "ambiguous")
         return credentials if all(map(self.is_valid, credentials)) else InvalidCredential(found.kind, "malformed")
 
@@ -123,11 +123,13 @@ class CredentialExtractor:
         """Tell whether nothing in the credential could end a header field, or begin another one."""
         kind, name, value = credential
         # Whatever is left once the allowed octets are taken away is not allowed.
-        if len(value) > self._limit or value.translate(None, _COOKIE_OCTETS if kind == "cookie" else _VISIBLE):
+        if len(value) > _MAX_CREDENTIAL_BYTES or value.translate(
+            None, _COOKIE_OCTETS if kind == "cookie" else _VISIBLE
+        ):
             return False
         if kind == "cookie" and name not in self.names:
             # A name that a wildcard matched was chosen by the client.
-            return len(name) <= self._limit and not name.translate(None, _COOKIE_OCTETS)
+            return len(name) <= _MAX_CREDENTIAL_BYTES and not name.translate(None, _COOKIE_OCTETS)
         return True
 
     def _read_cookie(self, header: bytes) -> Credential | InvalidCredential | None:

@@ -1,4 +1,4 @@
-"""How the guard is set up: checked once, when it is made, so that a wrong value never waits for a request."""
+"""The settings of a guard: validated when they are created, so that an invalid value fails at startup."""
 
 import os
 from collections.abc import Callable
@@ -16,12 +16,14 @@ from pydantic import (
 )
 
 from ory_guard.exceptions import ConfigurationError
+from ory_guard.guard.path_patterns import check_path_pattern
 from ory_guard.kratos.urls import exact_origin, page_url, service_url
 
 __all__ = ["ENVIRONMENT_PREFIX", "GuardSettings", "checked_settings"]
 
 ENVIRONMENT_PREFIX: Final = "ORY_GUARD_"
 _LIVE_PREFIX: Final = "ORY_GUARD_LIVE_"
+# The characters of a token, and so of a cookie name (RFC 9110, section 5.6.2).
 _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
@@ -32,13 +34,7 @@ def _cookie_name(name: str) -> str:
     return name
 
 
-def _exact_path(path: str) -> str:
-    if not path.startswith("/") or "?" in path or "#" in path or "*" in path:
-        raise ValueError("must be one exact decoded path that starts with /")
-    return path
-
-
-def _one_or_more(value: Any) -> Any:
+def _split_text(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
@@ -46,39 +42,39 @@ def _each(check: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(lambda values: tuple(check(value) for value in values))
 
 
-Strings: Final = BeforeValidator(_one_or_more)
+CommaSeparated: Final = BeforeValidator(_split_text)
 
 
 class GuardSettings(BaseModel):
-    """Everything that can be set, frozen and checked; times are in seconds, sizes in bytes.
+    r"""The settings of a guard: frozen and validated; times are in seconds, sizes in bytes.
 
     Args:
-        kratos_public_url: Kratos' public API as this service reaches it.
-        kratos_browser_url: The same as browsers reach it; `kratos_public_url` unless given.
-        app_url: The application's public origin with its path prefix; required when `cookie` is among
-            `credentials`. Every `return_to` is built from it, never from a request's `Host`.
-        login_url: Where browsers are sent to sign in, with parameters if need be; None stands for Kratos'
-            own `/self-service/login/browser`.
-        whoami_required_aal: What `session.whoami.required_aal` of the Kratos server is set to.
-        credentials: Which kinds are accepted. A choice, not an order: the order is always Kratos'.
-        cookie_names: Names of the session cookie; a trailing `*` matches any rest (`ory_session_*`).
-        cache_ttl: How long a session may be served without asking; 0 asks every time.
-        negative_ttl: How long a refused credential, or one that lacks a second factor, is remembered.
-        disconnected_ttl: How long a session may be served without asking while revocations of other processes can't
-            be heard, since the shared store is away; 0 asks every time. Without a store it has no effect.
-        max_sessions: The maximum number of cached sessions; refusals have the same limit.
-        timeout: The total deadline of one check, retries and waiting included.
-        max_response_bytes: The largest answer of Kratos that is read.
-        max_credential_bytes: The largest credential that is sent.
-        max_upstream_concurrency: How many checks may be under way at once.
-        clock_skew: How far Kratos' clock and ours may differ.
-        trusted_origins: Origins, besides that of `app_url`, whose pages may send unsafe requests and open
+        kratos_public_url: URL of Kratos' public API for this service.
+        kratos_browser_url: URL of Kratos' public API for browsers. Default: `kratos_public_url`.
+        app_url: Public URL of the application, with its path prefix; required if `credentials` contains `cookie`.
+            Every `return_to` starts with it. The `Host` of a request is not used.
+        login_url: URL of the login page, which may have a query. Default: Kratos' `/self-service/login/browser`.
+        whoami_required_aal: Value of `session.whoami.required_aal` in the configuration of Kratos.
+        credentials: Accepted kinds of credentials. The order has no effect: Kratos' order is used.
+        cookie_names: Names of the session cookie. A trailing `*` matches any suffix (`ory_session_*`).
+        cache_ttl: Maximum time for which a session is cached; 0 calls Kratos on every request.
+        negative_ttl: Time for which a rejected credential, or one that requires a second factor, is cached.
+        disconnected_ttl: Maximum time for which a session is cached while the shared store is unreachable, because
+            revocations of other processes can't be received; 0 calls Kratos on every request. Without a store the
+            setting has no effect.
+        max_sessions: Maximum number of cached sessions.
+        timeout: Deadline of one session check, including retries and waiting.
+        max_response_bytes: Maximum size of a response from Kratos.
+        max_upstream_concurrency: Maximum number of concurrent calls to Kratos.
+        clock_skew: Maximum difference between Kratos' clock and the clock of this host.
+        trusted_origins: Origins, in addition to that of `app_url`, whose pages may send unsafe requests and open
             websockets with a cookie.
-        exempt_paths: Exact decoded paths where the middleware asks nothing.
-        keep_alive: Whether connections to Kratos are used again.
+        exempt_paths: Paths for which the middleware does not check the session: exact decoded paths, and prefixes
+            such as `/static/*`. A prefix does not match a path with a dot segment, `//`, `\`, `%`, `;` or a control
+            character.
 
     Raises:
-        ConfigurationError: A value is wrong; the text names the field, the value and what is allowed.
+        ConfigurationError: If a value is invalid. The text contains the field, the value and the valid values.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
@@ -91,9 +87,9 @@ class GuardSettings(BaseModel):
     login_url: Annotated[str, AfterValidator(page_url)] | None = None
     whoami_required_aal: Literal["highest_available", "aal1"] = "highest_available"
     credentials: Annotated[
-        tuple[Literal["x_session_token", "cookie", "bearer"], ...], Strings, Field(min_length=1)
+        tuple[Literal["x_session_token", "cookie", "bearer"], ...], CommaSeparated, Field(min_length=1)
     ] = ("x_session_token", "cookie", "bearer")
-    cookie_names: Annotated[tuple[str, ...], Strings, Field(min_length=1), _each(_cookie_name)] = (
+    cookie_names: Annotated[tuple[str, ...], CommaSeparated, Field(min_length=1), _each(_cookie_name)] = (
         "ory_kratos_session",
     )
     cache_ttl: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 30.0
@@ -102,47 +98,47 @@ class GuardSettings(BaseModel):
     max_sessions: Annotated[int, Field(ge=1)] = 10_000
     timeout: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)] = 2.0
     max_response_bytes: Annotated[int, Field(ge=1_024)] = 262_144
-    max_credential_bytes: Annotated[int, Field(ge=64)] = 8_192
     max_upstream_concurrency: Annotated[int, Field(ge=1)] = 64
     clock_skew: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 60.0
-    trusted_origins: Annotated[tuple[str, ...], Strings, _each(exact_origin)] = ()
-    exempt_paths: Annotated[tuple[str, ...], Strings, _each(_exact_path)] = ()
-    keep_alive: bool = True
+    trusted_origins: Annotated[tuple[str, ...], CommaSeparated, _each(exact_origin)] = ()
+    exempt_paths: Annotated[tuple[str, ...], CommaSeparated, _each(check_path_pattern)] = ()
 
     @model_validator(mode="after")
-    def _cookies_need_the_apps_own_url(self) -> Self:
+    def _require_app_url(self) -> Self:
         if "cookie" in self.credentials and self.app_url is None:
             raise ConfigurationError(
-                "app_url is not set: with 'cookie' among credentials it must be the application's public "
-                "URL, such as https://app.example.com (or leave 'cookie' out of credentials)"
+                f"app_url is required (set {ENVIRONMENT_PREFIX}APP_URL) if credentials contains 'cookie': use the "
+                "application's public URL, such as https://app.example.com, or remove 'cookie' from credentials"
             )
         return self
 
     @model_validator(mode="wrap")
     @classmethod
-    def _say_what_is_wrong(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _convert_validation_error(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         try:
             return handler(values)
         except ValidationError as error:
-            raise ConfigurationError(_explain(error)) from None
+            raise ConfigurationError(_format_errors(error)) from None
 
     @classmethod
     def from_env(cls) -> Self:
-        """Read the settings from `ORY_GUARD_…` variables; tuples are comma-separated, empty means unset.
+        """Return the settings from the environment variables `ORY_GUARD_…`.
+
+        Tuples are comma-separated, and an empty variable is unset.
 
         Raises:
-            ConfigurationError: A value is wrong, or a variable with the prefix names no setting (those that
-                start with `ORY_GUARD_LIVE_` are left alone).
+            ConfigurationError: If a value is invalid, or a variable with the prefix does not belong to a setting.
+                Variables that start with `ORY_GUARD_LIVE_` are ignored.
         """
-        from pydantic import create_model  # noqa: PLC0415 - costs start-up time, and only this way in needs it
-        from pydantic_settings import BaseSettings, SettingsConfigDict  # noqa: PLC0415 - as above
+        from pydantic import create_model  # noqa: PLC0415 - slow to import, and only needed here
+        from pydantic_settings import BaseSettings, SettingsConfigDict  # noqa: PLC0415 - slow to import
 
         for variable in os.environ:
             name = variable.upper()
-            known = name.removeprefix(ENVIRONMENT_PREFIX).lower() in cls.model_fields
-            if name.startswith(ENVIRONMENT_PREFIX) and not name.startswith(_LIVE_PREFIX) and not known:
-                allowed = ", ".join(ENVIRONMENT_PREFIX + field.upper() for field in cls.model_fields)
-                raise ConfigurationError(f"{variable} names no setting; allowed are {allowed}")
+            is_setting = name.removeprefix(ENVIRONMENT_PREFIX).lower() in cls.model_fields
+            if name.startswith(ENVIRONMENT_PREFIX) and not name.startswith(_LIVE_PREFIX) and not is_setting:
+                valid = ", ".join(ENVIRONMENT_PREFIX + field.upper() for field in cls.model_fields)
+                raise ConfigurationError(f"unknown setting {variable}; valid settings: {valid}")
 
         class Environment(BaseSettings):
             model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True)
@@ -152,30 +148,31 @@ class GuardSettings(BaseModel):
         return cls.model_validate(environment().model_dump(exclude_none=True))
 
 
-def _explain(error: ValidationError) -> str:
-    sentences = []
-    for fault in error.errors(include_url=False):
-        if fault["type"] == "default_factory_not_called":
-            continue  # it says no more than the fault of the field that it follows
-        field = ".".join(str(part) for part in fault["loc"])
-        value = "…@… (not shown)" if "@" in str(fault["input"]) else repr(fault["input"])
-        if fault["type"] == "missing":
-            variable = ENVIRONMENT_PREFIX + field.upper()
-            sentences.append(f"{field} is required and was not given (in the environment: {variable})")
-        elif fault["type"] == "extra_forbidden":
-            allowed = ", ".join(GuardSettings.model_fields)
-            sentences.append(f"{field} names no setting; allowed are {allowed}")
+def _format_errors(error: ValidationError) -> str:
+    texts = []
+    for details in error.errors(include_url=False):
+        if details["type"] == "default_factory_not_called":
+            continue  # a consequence of the error in another field
+        field = ".".join(str(part) for part in details["loc"])
+        value = "…@… (not shown)" if "@" in str(details["input"]) else repr(details["input"])
+        if details["type"] == "missing":
+            texts.append(f"{field} is required (set {ENVIRONMENT_PREFIX}{field.upper()})")
+        elif details["type"] == "extra_forbidden":
+            valid = ", ".join(GuardSettings.model_fields)
+            texts.append(f"unknown setting {field}; valid settings: {valid}")
         else:
-            sentences.append(f"{field}: {value} is not allowed: {fault['msg'].removeprefix('Value error, ')}")
-    return "; ".join(sentences)
+            texts.append(f"{field}: {value} is not allowed: {details['msg'].removeprefix('Value error, ')}")
+    return "; ".join(texts)
 
 
 def checked_settings(settings: object) -> GuardSettings:
-    """Return the settings that were given to a guard.
+    """Return the settings of a new guard.
 
     Raises:
         ConfigurationError: If the object is something else, such as a URL.
     """
     if not isinstance(settings, GuardSettings):
-        raise ConfigurationError("settings must be GuardSettings: write OryGuard(GuardSettings(...))")
+        raise ConfigurationError(
+            f"settings must be GuardSettings, not {type(settings).__name__}: write OryGuard(GuardSettings(...))"
+        )
     return settings

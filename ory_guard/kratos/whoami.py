@@ -14,7 +14,6 @@ class WhoamiClient:
         timeout: Seconds for one call, from waiting for a connection to the last byte of the response.
         max_response_bytes: The maximum size of a body.
         max_concurrency: The maximum number of concurrent calls per event loop.
-        keep_alive: Whether connections are reused.
         transport: A transport to use instead of the client's own connection pool. The client does not close it.
     """
 
@@ -25,7 +24,6 @@ class WhoamiClient:
         timeout: float,
         max_response_bytes: int,
         max_concurrency: int,
-        keep_alive: bool = True,
         transport: Transport | None = None,
     ) -> None:
         self._url = URL(base_url + "/sessions/whoami")
@@ -34,7 +32,6 @@ class WhoamiClient:
             timeout=timeout,
             max_response_bytes=max_response_bytes,
             max_concurrency=max_concurrency,
-            keep_alive=keep_alive,
             transport=transport,
         )
 

@@ -23,6 +23,7 @@ ANYTHING: Final = "*"
 
 _REST: Final = "/{path:path}"
 _PARAMETER: Final = re.compile(r"\{[^}]*\}")
+_CONVERTORS_WITHOUT_SLASH: Final = frozenset({"", "str", "int", "float", "uuid"})
 _HANDLERS: Final = ("get", "head", "post", "put", "patch", "delete", "options", "query")
 _NOT_INSPECTABLE: Final = "can't be inspected"
 _KNOWN_ROUTES: Final = (Mount, Host, Route, WebSocketRoute)
@@ -230,10 +231,26 @@ def _make_route(
     )
 
 
-def _could_match(template: str, path: str) -> bool:
-    """Return whether a route template could match a path, for any value of its parameters."""
-    pattern = ".*".join(map(re.escape, _PARAMETER.split(template)))
-    return re.fullmatch(pattern, path, re.DOTALL) is not None
+def _could_match(template: str, pattern: str) -> bool:
+    """Return whether a route template could match a path, or any path of a prefix such as `/static/*`."""
+    if pattern.endswith("*"):
+        return _could_start_with(template, pattern[:-1])
+    expression = ".*".join(map(re.escape, _PARAMETER.split(template)))
+    return re.fullmatch(expression, pattern, re.DOTALL) is not None
+
+
+def _could_start_with(template: str, prefix: str) -> bool:
+    """Return whether a route template could match a path that starts with a prefix, which ends with a slash."""
+    parameter = _PARAMETER.search(template)
+    literal = template[: parameter.start()] if parameter else template
+    if literal.startswith(prefix):
+        return True
+    if parameter is None or not prefix.startswith(literal):
+        return False
+    if parameter[0][1:-1].partition(":")[2] not in _CONVERTORS_WITHOUT_SLASH:
+        return True
+    remaining, rest = prefix[len(literal) :], template[parameter.end() :]
+    return any(_could_start_with(rest, remaining[length:]) for length in range(remaining.index("/") + 1))
 
 
 def _name_of(endpoint: Any) -> str:

@@ -15,6 +15,7 @@ from ory_guard.exceptions import ConfigurationError, Refusal
 from ory_guard.guard.context import require_auth_context
 from ory_guard.guard.declarations import MustBeCalled, record_wrapper
 from ory_guard.guard.guard import get_guard
+from ory_guard.guard.path_patterns import PathPatterns
 from ory_guard.guard.requirements import ANY_SESSION, Conditions, Requirement
 from ory_guard.guard.responses.redirects import safe_return_to
 from ory_guard.guard.responses.refusals import is_navigation, refusal_handler
@@ -98,22 +99,23 @@ def get_requirement(endpoint: Callable[..., Any]) -> Requirement | None:
 
 
 class SessionRequiredMiddleware:
-    """ASGI middleware that requires a session for every path that is not public.
+    r"""ASGI middleware that requires a session for every path that is not public.
 
     Add it before `OrySessionMiddleware`, so that it runs inside that middleware. It also protects paths without
     dependencies: mounted applications, static files and the documentation pages.
 
     Args:
         app: The ASGI application.
-        public: Paths that don't require a session, decoded and compared exactly.
+        public: Paths that don't require a session: exact decoded paths, and prefixes such as `/static/*`. A
+            prefix does not match a path with a dot segment, `//`, `\`, `%`, `;` or a control character.
         **conditions: The arguments of `ory_guard.Requirement`. Default: any session.
 
     Attributes:
-        public: The paths that don't require a session.
+        public: The paths and prefixes that don't require a session.
         requirement: The requirement for every other path.
 
     Raises:
-        ConfigurationError: If a condition is invalid, or `public` is a string.
+        ConfigurationError: If a condition or a path is invalid, or `public` is a string.
     """
 
     def __init__(self, app: ASGIApp, /, public: Collection[str] = (), **conditions: Unpack[Conditions]) -> None:
@@ -123,6 +125,10 @@ class SessionRequiredMiddleware:
             )
         self._app = app
         self.public: frozenset[str] = frozenset(public)
+        try:
+            self._public_paths = PathPatterns(public)
+        except ValueError as error:
+            raise ConfigurationError(f"SessionRequiredMiddleware: public: {error}") from None
         self.requirement: Requirement = Requirement(**conditions) if conditions else ANY_SESSION
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -131,7 +137,7 @@ class SessionRequiredMiddleware:
         Raises:
             ConfigurationError: If `OrySessionMiddleware` is not around this middleware.
         """
-        if scope["type"] != "lifespan" and scope["path"] not in self.public:
+        if scope["type"] != "lifespan" and scope["path"] not in self._public_paths:
             try:
                 context = require_auth_context(scope)
                 await context.guard.enforcement.require(scope, context, self.requirement)

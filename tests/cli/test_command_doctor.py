@@ -70,7 +70,7 @@ def test_exits_with_2_if_cookies_are_configured_without_app_url(kratos: FakeKrat
     result = doctor(kratos, env={"ORY_GUARD_CREDENTIALS": "cookie"})
 
     assert result.code == 2
-    assert "app_url is not set" in result.error
+    assert "app_url is required" in result.error
 
 
 def test_exits_with_3_if_kratos_is_unreachable() -> None:

@@ -173,7 +173,6 @@ def test_a_duplicate_that_does_not_differ_is_one(headers: list[Pair]) -> None:
 
 
 def test_a_value_of_the_greatest_size_is_sent() -> None:
-    """`max_credential_bytes` is the greatest size, not the first that is too great."""
     found = READER.read([token(b"x" * 8_192)])
 
     assert isinstance(found, Credential)

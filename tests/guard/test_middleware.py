@@ -494,9 +494,9 @@ async def test_an_application_starts_and_stops_as_without_it() -> None:
 
 WRONG = [
     ({"kratos_public_url": "kratos:4433", "app_url": APP}, "kratos_public_url: 'kratos:4433' is not allowed"),
-    ({"kratos_public_url": KRATOS}, "app_url is not set"),
+    ({"kratos_public_url": KRATOS}, "app_url is required"),
     ({}, "kratos_public_url is required"),
-    ({"kratos_public_url": KRATOS, "app_url": APP, "ttl": 3}, "ttl names no setting"),
+    ({"kratos_public_url": KRATOS, "app_url": APP, "ttl": 3}, "unknown setting ttl"),
     ({"guard": "a guard"}, "guard must be an OryGuard or a plain function that returns one (got 'a guard')"),
     ({"guard": guard_of(StubKratos()), "timeout": 3}, "was given a guard and also timeout: pass one or the other"),
 ]

@@ -86,17 +86,6 @@ async def test_concurrency_is_limited() -> None:
     assert kratos.asked == []
 
 
-async def test_keep_alive_can_be_switched_off() -> None:
-    """Each call opens a connection."""
-    async with RawKratos(OK) as kratos:
-        client = WhoamiClient(kratos.url, timeout=60, max_response_bytes=2_048, max_concurrency=2, keep_alive=False)
-        for _ in range(2):
-            await client.get(TOKEN, no_cache=False)
-        await client.aclose()
-
-        assert kratos.connections == 2
-
-
 async def test_transport_is_not_closed() -> None:
     """A custom transport belongs to its owner."""
     kratos = StubKratos(Told(200, b"{}"))

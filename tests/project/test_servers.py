@@ -91,7 +91,7 @@ async def test_lifespan_reports_invalid_settings() -> None:
     app = FastAPI()
     app.add_middleware(OrySessionMiddleware, kratos_public_url=KRATOS)
 
-    with pytest.raises(ConfigurationError, match="app_url is not set"):
+    with pytest.raises(ConfigurationError, match="app_url is required"):
         async with LifespanManager(app):
             pytest.fail("the application started")
 

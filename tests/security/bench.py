@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Any
 
-from httpx2 import AsyncHTTPTransport
+from httpx2 import AsyncHTTPTransport, Limits
 from support.memory_store import SOON, eventually
 from support.raw_kratos import RawKratos
 
@@ -13,7 +13,7 @@ from ory_guard import Authenticated, GuardSettings, OryGuard, OrySessionMiddlewa
 from .harness import Reply, Request, call
 from .users import ALICE, BOB
 
-__all__ = ["Bench", "TurnedClock", "settings_for", "token"]
+__all__ = ["Bench", "TurnedClock", "settings_for", "token", "transport_without_keep_alive"]
 
 
 class TurnedClock:
@@ -54,6 +54,11 @@ def token(value: str = "tok-A", **parts: Any) -> Request:
     return Request(((b"x-session-token", value.encode()),), **parts)
 
 
+def transport_without_keep_alive() -> AsyncHTTPTransport:
+    """Return a transport that opens a connection for each request."""
+    return AsyncHTTPTransport(limits=Limits(max_keepalive_connections=0))
+
+
 class Bench:
     """One guard on one stub, with a plain ASGI application behind it.
 
@@ -63,9 +68,11 @@ class Bench:
         **changes: Settings to change.
     """
 
-    def __init__(self, kratos: RawKratos, clock: TurnedClock | None = None, **changes: object) -> None:
+    def __init__(
+        self, kratos: RawKratos, clock: TurnedClock | None = None, transport: Any = None, **changes: object
+    ) -> None:
         self.kratos = kratos
-        self.guard = OryGuard(settings_for(kratos, **changes), clock=clock)
+        self.guard = OryGuard(settings_for(kratos, **changes), clock=clock, transport=transport)
 
     async def ask(self, request: Request) -> Outcome:
         """Return who makes the request."""

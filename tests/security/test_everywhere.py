@@ -18,7 +18,7 @@ from support.raw_kratos import UNAUTHORIZED, RawKratos, RawRequest, error_body, 
 from ory_guard import OryGuard
 
 from .applications import KINDS, application
-from .bench import TurnedClock, settings_for, token
+from .bench import TurnedClock, settings_for, token, transport_without_keep_alive
 from .harness import Reply, Request, Vigil, call, navigation, socket
 from .users import ALICE, BOB, kratos_with_users, session
 
@@ -34,13 +34,14 @@ class Served:
     Args:
         kind: The kind.
         kratos: The stub.
+        transport: The HTTP transport of the guard, or None for its own.
         **changes: Settings to change.
     """
 
-    def __init__(self, kind: str, kratos: RawKratos, **changes: object) -> None:
+    def __init__(self, kind: str, kratos: RawKratos, transport: Any = None, **changes: object) -> None:
         self.clock = TurnedClock(datetime.now(UTC).timestamp())
         self.kratos = kratos
-        self.guard = OryGuard(settings_for(kratos, **changes), clock=self.clock)
+        self.guard = OryGuard(settings_for(kratos, **changes), clock=self.clock, transport=transport)
         self._application = application(kind, self.guard)
 
     async def get(self, request: Request) -> Reply:
@@ -161,14 +162,14 @@ async def test_u35_a_cookie_that_is_issued_anew_reaches_one_browser(served: Serv
     assert got == [[anew.encode()], [], [], []]
 
 
-async def test_u38_bytes_after_an_answer_are_nobodys_without_keep_alive(kind: str, kratos: RawKratos) -> None:
+async def test_u38_surplus_response_is_not_read_without_keep_alive(kind: str, kratos: RawKratos) -> None:
     """An answer that nobody asked for is never read as the next user's."""
 
     async def say_too_much(request: RawRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(kratos.responses[request.credential] * 2)
 
     kratos.handler = say_too_much
-    served = Served(kind, kratos, keep_alive=False, cache_ttl=0)
+    served = Served(kind, kratos, transport_without_keep_alive(), cache_ttl=0)
     for _ in range(3):
         assert (await served.get(token("tok-A"))).identity == ALICE
         assert (await served.get(token("tok-B"))).identity == BOB

@@ -116,6 +116,38 @@ def test_middleware_protects_every_route_inside_it() -> None:
     assert audit_routes(inside)[-1].note == "public at /"
 
 
+@pytest.mark.parametrize(
+    ("template", "is_covered"),
+    [
+        ("/static/", True),
+        ("/static/app.css", True),
+        ("/static/{name}", True),
+        ("/static/{path:path}", True),
+        ("/{path:path}", True),
+        ("/{directory}/app.css", True),
+        ("/{directory}/{number:int}", True),
+        ("/{start}tic/x", True),
+        ("/st{rest}/x", True),
+        ("/{start}{rest}/x", True),
+        ("/", False),
+        ("/static", False),
+        ("/static-x/x", False),
+        ("/{page}", False),
+        ("/{number:int}", False),
+        ("/st{rest}", False),
+        ("/x{rest}/x", False),
+        ("/api/{path:path}", False),
+    ],
+)
+def test_public_prefix_is_listed_for_each_route_that_it_may_cover(template: str, *, is_covered: bool) -> None:
+    middleware = Middleware(SessionRequiredMiddleware, public=["/static/*"])
+
+    (route,) = audit_routes(starlette_with(Route(template, hello), middleware=[middleware]))
+
+    assert route.guarded is not is_covered
+    assert route.note == ("public at /static/*" if is_covered else "")
+
+
 def test_subclass_of_the_middleware_does_not_count() -> None:
     """A subclass may replace the check."""
 

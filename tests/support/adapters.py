@@ -32,6 +32,5 @@ def whoami_client_of(settings: GuardSettings, transport: Transport | None = None
         timeout=settings.timeout,
         max_response_bytes=settings.max_response_bytes,
         max_concurrency=settings.max_upstream_concurrency,
-        keep_alive=settings.keep_alive,
         transport=transport,
     )
