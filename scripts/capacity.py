@@ -14,7 +14,7 @@ from math import exp
 from typing import Final
 
 from support.redis_server import RedisServer
-from support.stub_kratos import IDENTITY_ID, SESSION_ID, session_body
+from support.scripted_kratos import IDENTITY_ID, SESSION_ID, session_body
 from workers.fleet import Connection, Fleet
 from workers.kratos import CountingKratos
 

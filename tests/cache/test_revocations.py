@@ -3,7 +3,8 @@
 from typing import Any, Final
 
 import pytest
-from support.stub_kratos import StandingClock, session_body
+from support.clock import AdjustableClock
+from support.scripted_kratos import session_body
 
 from ory_guard import Session
 from ory_guard.cache.revocations import RevocationLog
@@ -22,13 +23,13 @@ BOB: Final = session_of("bob")
 
 
 @pytest.fixture
-def clock() -> StandingClock:
+def clock() -> AdjustableClock:
     """A clock that is moved by hand."""
-    return StandingClock()
+    return AdjustableClock()
 
 
 @pytest.fixture
-def log(clock: StandingClock) -> RevocationLog:
+def log(clock: AdjustableClock) -> RevocationLog:
     """An empty log."""
     return RevocationLog(MAX_AGE, clock)
 
@@ -57,7 +58,7 @@ def test_request_times_and_revocations_alternate_within_one_tick_of_the_clock(lo
         assert not log.is_revoked(ADA, after)
 
 
-def test_revoked_at_returns_the_latest_revocation(log: RevocationLog, clock: StandingClock) -> None:
+def test_revoked_at_returns_the_latest_revocation(log: RevocationLog, clock: AdjustableClock) -> None:
     """Minus infinity if none of the ids was revoked."""
     assert log.revoked_at("session-ada", "identity-ada") == log.last_revocation == float("-inf")
     log.add("identity-ada")
@@ -69,7 +70,7 @@ def test_revoked_at_returns_the_latest_revocation(log: RevocationLog, clock: Sta
     assert log.revoked_at("session-bob") == float("-inf")
 
 
-def test_full_log_forgets_revocations_that_no_longer_matter(log: RevocationLog, clock: StandingClock) -> None:
+def test_full_log_forgets_revocations_that_no_longer_matter(log: RevocationLog, clock: AdjustableClock) -> None:
     """Every response that was requested before them is stale."""
     log.add(*(f"session-{number}" for number in range(CAPACITY)))
     clock.advance(MAX_AGE + 1)
@@ -84,7 +85,7 @@ def test_full_log_forgets_revocations_that_no_longer_matter(log: RevocationLog, 
 
 @pytest.mark.parametrize("excess", [0, 1])
 def test_log_counts_every_session_as_revoked_when_it_overflows(
-    log: RevocationLog, clock: StandingClock, excess: int
+    log: RevocationLog, clock: AdjustableClock, excess: int
 ) -> None:
     """It holds exactly 10,000 recent revocations; one more, and it fails closed."""
     before = log.next_request_time()

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
-from support.stub_kratos import StandingClock, session_body
+from support.clock import AdjustableClock
+from support.scripted_kratos import session_body
 
 from ory_guard import Authenticated, Rejected, SecondFactorRequired, Session
 from ory_guard.cache.session_cache import CacheEntry, SessionCache
@@ -30,7 +31,7 @@ class Bench:
     """A cache and its clock."""
 
     def __init__(self, size: int = 100) -> None:
-        self.clock = StandingClock()
+        self.clock = AdjustableClock()
         self.cache = SessionCache(size, MAX_AGE, self.clock)
 
     def entry(self, outcome: CacheableOutcome, ttl: float = MAX_AGE) -> CacheEntry:

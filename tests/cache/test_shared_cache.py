@@ -5,19 +5,18 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from support.guard_bench import request
+from support.clock import AdjustableClock
+from support.guard_bench import request, settings_of
 from support.memory_store import MemoryStore, Shelf, eventually
-from support.stub_kratos import (
+from support.scripted_kratos import (
     IDENTITY_ID,
     SESSION_ID,
-    StandingClock,
-    StubKratos,
-    Told,
-    moment,
+    KratosResponse,
+    ScriptedKratos,
     refused,
     session_body,
-    settings_of,
     signed_in,
+    timestamp,
 )
 from support.worker_bench import Worker
 
@@ -40,7 +39,7 @@ async def test_what_one_process_asked_no_other_asks(shelf: Shelf, workers: tuple
 
     assert await second.source() == "store"
     assert await second.source() == "cache"
-    assert (len(first.kratos.asked), len(second.kratos.asked)) == (1, 0)
+    assert (len(first.kratos.requests), len(second.kratos.requests)) == (1, 0)
     stats = second.guard.stats()
     assert (stats.store_hits, stats.upstream_calls, stats.hits, stats.misses) == (1, 0, 1, 1)
     assert second.told(StoreHit) == [StoreHit(next(iter(shelf.entries)).hex()[:8], 0.0)]
@@ -83,7 +82,7 @@ async def test_a_host_whose_clock_is_wrong_lengthens_no_life(
 ) -> None:
     """The store's own clock measures, too, and the worse of both counts."""
     first, second = workers
-    first.kratos.answers = second.kratos.answers = [signed_in(session_body(expires_at=moment(9_000)))]
+    first.kratos.responses = second.kratos.responses = [signed_in(session_body(expires_at=timestamp(9_000)))]
     first.clock.set_wall_clock(ahead)
     await first.share()
     shelf.aging = 20.0
@@ -148,7 +147,7 @@ async def test_what_one_process_revokes_no_other_serves(
     first, second = workers
     await first.share()
     await second.ask()
-    first.kratos.answers = second.kratos.answers = [refused()]
+    first.kratos.responses = second.kratos.responses = [refused()]
 
     await first.guard.invalidate(**by)
     assert shelf.entries == {}
@@ -166,7 +165,7 @@ async def test_a_session_that_can_not_be_read_is_asked_for(shelf: Shelf, workers
     await first.share()
     (key,) = shelf.entries
     stored = shelf.entries[key]
-    ended = session_body(active=False), session_body(expires_at=moment(-100))
+    ended = session_body(active=False), session_body(expires_at=timestamp(-100))
     for body in (b"{}", b"\xff", *(json.dumps(one).encode() for one in ended)):
         shelf.entries[key] = type(stored)(
             body, SESSION_ID, IDENTITY_ID, 0.0, 30.0, stored.asked_at, stored.fresh_until
@@ -187,7 +186,7 @@ async def test_asking_again_asks_kratos_and_tells_the_store(shelf: Shelf, worker
     assert first.store.calls.count("get") == 1
     await eventually(lambda: first.store.calls.count("put") == 2)
 
-    second.kratos.answers = [refused()]
+    second.kratos.responses = [refused()]
     with pytest.raises(Exception, match="logged in"):
         await second.guard.require(request(), revalidate=True)
     await eventually(lambda: not shelf.entries)
@@ -227,7 +226,9 @@ async def test_an_open_connection_is_looked_at_when_another_process_revokes(work
 async def test_a_guard_without_listeners_shares_too(shelf: Shelf) -> None:
     """Nobody has to watch."""
     guards = [
-        OryGuard(settings_of(), transport=StubKratos(signed_in()), clock=StandingClock(), store=MemoryStore(shelf))
+        OryGuard(
+            settings_of(), transport=ScriptedKratos(signed_in()), clock=AdjustableClock(), store=MemoryStore(shelf)
+        )
         for _ in range(2)
     ]
     sources = []
@@ -262,7 +263,7 @@ async def test_a_sign_out_takes_from_the_store_what_it_has_about_the_credential(
 ) -> None:
     """Although the request that signs out could not find out whose session it ends."""
     first, second = workers
-    second.kratos.answers = [lambda asked: refused(500) if "whoami" in asked.url else Told(204, b"")]
+    second.kratos.responses = [lambda asked: refused(500) if "whoami" in asked.url else KratosResponse(204, b"")]
     scope = request()
     assert isinstance(await second.guard.authenticate(scope), Unavailable)
     await first.share()

@@ -2,7 +2,7 @@
 
 import pytest
 from support.memory_store import Shelf, eventually
-from support.stub_kratos import SESSION_ID
+from support.scripted_kratos import SESSION_ID
 from support.worker_bench import Worker
 
 from ory_guard.events import RevocationsHeard

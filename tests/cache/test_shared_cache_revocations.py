@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from support.memory_store import MemoryStore, Shelf, eventually
 from support.minting import token_of
-from support.stub_kratos import (
+from support.scripted_kratos import (
     COOKIE,
     IDENTITY_ID,
     SESSION_ID,
     STEP_UP,
     TOKEN,
-    Asked,
+    KratosRequest,
     refused,
     session_body,
     signed_in,
@@ -31,9 +31,9 @@ REVOKED = Rejected("inactive", "x_session_token")
 
 async def _set_out(worker: Worker, value: bytes = TOKEN, requests: int = 1) -> "list[asyncio.Task[Outcome]]":
     """Make requests whose question is under way when this returns."""
-    asked = len(worker.kratos.asked)
+    asked = len(worker.kratos.requests)
     tasks = [asyncio.create_task(worker.ask(value)) for _ in range(requests)]
-    await eventually(lambda: len(worker.kratos.asked) > asked)
+    await eventually(lambda: len(worker.kratos.requests) > asked)
     return tasks
 
 
@@ -44,7 +44,7 @@ async def test_whose_an_answer_is_may_turn_out_when_it_arrives(
 ) -> None:
     """Nothing is known of the credential when its session ends; neither those who wait are served, nor others."""
     first, second = workers
-    first.kratos.answers = [signed_in(), refused()]
+    first.kratos.responses = [signed_in(), refused()]
     first.kratos.hold()
     waiting = await _set_out(first, requests=3)
 
@@ -55,7 +55,7 @@ async def test_whose_an_answer_is_may_turn_out_when_it_arrives(
 
     assert await asyncio.gather(*waiting, *late) == [REVOKED] * 4
     assert await first.ask() == REVOKED
-    assert len(first.kratos.asked) <= 3, "those who waited share the second question"
+    assert len(first.kratos.requests) <= 3, "those who waited share the second question"
     assert shelf.entries == {}
 
 
@@ -77,7 +77,7 @@ async def test_other_peoples_answers_under_way(workers: tuple[Worker, Worker], w
 async def test_a_missing_second_factor_that_is_under_way_is_not_kept(workers: tuple[Worker, Worker]) -> None:
     """It does not say whose it is. It lets nobody in; those who come later ask for themselves."""
     first, _ = workers
-    first.kratos.answers = [STEP_UP, signed_in()]
+    first.kratos.responses = [STEP_UP, signed_in()]
     first.kratos.hold()
     (waiting,) = await _set_out(first)
 
@@ -99,8 +99,8 @@ async def test_an_answer_from_before_does_not_replace_one_from_after(
     doors = [asyncio.Event(), asyncio.Event()]
 
     async def slow(_request: object) -> Any:
-        number = min(len(first.kratos.asked), 1)
-        first.kratos.asked.append(Asked("GET", "", []))
+        number = min(len(first.kratos.requests), 1)
+        first.kratos.requests.append(KratosRequest("GET", "", []))
         await doors[number].wait()
         return signed_in(session_body(identity={"metadata_public": {"roles": roles[number]}})).response()
 
@@ -129,7 +129,7 @@ async def test_a_late_answer_of_another_process_does_not_bring_a_session_back(
     await second.ask(COOKIE.partition(b"=")[2])
     await first.guard.invalidate(session_id=SESSION_ID)
     await eventually(lambda: second.told(RevocationsHeard))
-    second.kratos.answers = [refused()]
+    second.kratos.responses = [refused()]
 
     shelf.entries = late
 
@@ -168,7 +168,7 @@ async def test_a_revocation_that_is_heard_while_the_store_answers_counts(
         return stored
 
     monkeypatch.setattr(second.store, "get", answer_late)
-    second.kratos.answers = [refused()]
+    second.kratos.responses = [refused()]
 
     assert await second.source() == "Rejected"
 
@@ -180,9 +180,9 @@ async def test_an_answer_that_the_first_level_does_not_take_is_not_shared(
     first, _ = workers
     first.kratos.hold()
     asking = asyncio.create_task(first.ask())
-    await eventually(lambda: first.kratos.asked)
+    await eventually(lambda: first.kratos.requests)
     await first.guard.invalidate(session_id=SESSION_ID)
-    first.kratos.answers = [refused()]
+    first.kratos.responses = [refused()]
 
     first.kratos.release()
     await asking
@@ -234,7 +234,7 @@ async def test_an_answer_of_the_store_that_is_under_way_is_from_before(
         return found
 
     monkeypatch.setattr(second.store, "get", get_slowly)
-    second.kratos.answers = [refused()]
+    second.kratos.responses = [refused()]
 
     assert await second.ask() == REVOKED
 
@@ -251,7 +251,7 @@ async def test_what_is_asked_after_the_revocation_is_shared_when_no_clock_can_mi
             worker.clock.advance(seconds)
             worker.guard.authentication.cache.clear()
         assert await first.source() == "upstream"
-        await eventually(lambda: first.store.calls.count("put") == len(first.kratos.asked))
+        await eventually(lambda: first.store.calls.count("put") == len(first.kratos.requests))
         assert await second.source() == found
         shelf.entries.clear()
 

@@ -8,7 +8,7 @@ import pytest
 from support.guard_bench import Bench
 from support.memory_store import MemoryStore, Shelf, eventually
 from support.minting import token_of
-from support.stub_kratos import SESSION_ID, refused, signed_in
+from support.scripted_kratos import SESSION_ID, refused, signed_in
 from support.token_bench import KEY, TokenBench
 from support.worker_bench import Worker
 
@@ -210,7 +210,7 @@ async def test_refusal_is_cached_as_long_as_ever(shelf: Shelf) -> None:
     for _ in range(3):
         assert await worker.source() == "Rejected"
 
-    assert len(worker.kratos.asked) == 1
+    assert len(worker.kratos.requests) == 1
     await worker.guard.aclose()
 
 
@@ -221,7 +221,7 @@ async def test_setting_has_no_effect_without_a_store() -> None:
     for _ in range(3):
         await bench.outcome()
 
-    assert len(bench.kratos.asked) == 1
+    assert len(bench.kratos.requests) == 1
 
 
 async def test_closed_guard_serves_nothing_from_before(workers: tuple[Worker, Worker]) -> None:

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from support.stub_kratos import NOW, session_body
+from support.clock import NOW
+from support.scripted_kratos import session_body
 
 from ory_guard import Session
 from ory_guard.cli.session_output import format_interval, session_lines

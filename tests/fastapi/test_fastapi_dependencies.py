@@ -7,13 +7,12 @@ from fastapi import Depends, FastAPI
 from pydantic import BaseModel, ConfigDict
 from support.asgi_calls import SentResponse, call
 from support.fastapi_applications import application
-from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench
-from support.stub_kratos import (
+from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, guard_of
+from support.scripted_kratos import (
     IDENTITY_ID,
     SESSION_ID,
     STEP_UP,
-    StubKratos,
-    guard_of,
+    ScriptedKratos,
     refused,
     session_body,
     signed_in,
@@ -196,7 +195,7 @@ TypedSession = Annotated[Session[Traits], Depends(require_session)]
 
 async def test_handler_receives_typed_traits() -> None:
     app = FastAPI()
-    install(app, guard_of(StubKratos(signed_in()), traits=Traits))
+    install(app, guard_of(ScriptedKratos(signed_in()), traits=Traits))
 
     @app.get("/")
     async def email(session: TypedSession) -> str:

@@ -8,7 +8,7 @@ from fastapi.security import APIKeyHeader
 from support.asgi_calls import call
 from support.fastapi_applications import application, endpoint
 from support.guard_bench import Bench
-from support.stub_kratos import refused
+from support.scripted_kratos import refused
 
 from ory_guard.fastapi import install, require_session
 

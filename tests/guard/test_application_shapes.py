@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from support.asgi_calls import NAVIGATE, call, connect, http_scope
 from support.fastapi_applications import OURS, application, endpoint
 from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench
-from support.stub_kratos import APP, SESSION_ID, refused
+from support.scripted_kratos import APP, SESSION_ID, refused
 
 from ory_guard import OryGuard, OrySessionMiddleware
 from ory_guard.exceptions import Refusal, SessionRequired

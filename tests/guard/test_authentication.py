@@ -9,8 +9,21 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, field_validator
 from starlette.requests import Request
-from support.guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, by, request, requests
-from support.stub_kratos import (
+from support.clock import AdjustableClock
+from support.guard_bench import (
+    BEARER,
+    SESSION_COOKIE,
+    SESSION_TOKEN,
+    Bench,
+    Pair,
+    by,
+    context_of,
+    guard_of,
+    request,
+    requests,
+    settings_of,
+)
+from support.scripted_kratos import (
     COOKIE,
     ENROLL,
     IDENTITY_ID,
@@ -18,17 +31,13 @@ from support.stub_kratos import (
     SESSION_ID,
     STEP_UP,
     TOKEN,
-    Asked,
-    StandingClock,
-    StubKratos,
-    Told,
-    context_of,
-    guard_of,
-    moment,
+    KratosRequest,
+    KratosResponse,
+    ScriptedKratos,
     refused,
     session_body,
-    settings_of,
     signed_in,
+    timestamp,
 )
 from support.token_bench import verifier_of
 
@@ -62,8 +71,8 @@ async def test_a_credential_is_somebody(header: Pair, kind: str, sent: tuple[str
         "upstream",
         0.0,
     )
-    assert bench.kratos.asked[0].credentials() == [sent]
-    assert (bench.kratos.asked[0].method, bench.kratos.asked[0].url) == ("GET", f"{KRATOS}/sessions/whoami")
+    assert bench.kratos.requests[0].credentials() == [sent]
+    assert (bench.kratos.requests[0].method, bench.kratos.requests[0].url) == ("GET", f"{KRATOS}/sessions/whoami")
 
 
 async def test_of_several_credentials_only_the_first_kind_leaves() -> None:
@@ -72,7 +81,7 @@ async def test_of_several_credentials_only_the_first_kind_leaves() -> None:
 
     await bench.outcome(BEARER, SESSION_COOKIE, SESSION_TOKEN)
 
-    assert bench.kratos.asked[0].credentials() == [("x-session-token", TOKEN.decode())]
+    assert bench.kratos.requests[0].credentials() == [("x-session-token", TOKEN.decode())]
 
 
 async def test_no_credential_is_nobody_and_nobody_is_asked() -> None:
@@ -113,7 +122,7 @@ async def test_what_cannot_be_sent_is_refused_without_a_question(headers: list[P
         (refused(429), Unavailable("rate_limited")),
         (refused(500), Unavailable("unreachable")),
         (refused(404), Unavailable("protocol")),
-        (Told(200, b"ok"), Unavailable("protocol")),
+        (KratosResponse(200, b"ok"), Unavailable("protocol")),
         (OSError("no route, and the cookie was MTc5"), Unavailable("unreachable")),
         (TimeoutError(), Unavailable("timeout")),
     ],
@@ -261,8 +270,8 @@ async def test_invalidations_are_known_for_as_long_as_an_older_answer_counts(
     tokens: Any, longest: float, later: float
 ) -> None:
     """Of more than can be kept, those that say nothing any more go; else everybody is asked about again."""
-    clock = StandingClock()
-    guard = OryGuard(settings_of(timeout=2), transport=StubKratos(signed_in()), clock=clock, tokens=tokens)
+    clock = AdjustableClock()
+    guard = OryGuard(settings_of(timeout=2), transport=ScriptedKratos(signed_in()), clock=clock, tokens=tokens)
     guard.authentication.invalidate(*(f"session-{number}" for number in range(10_000)))
     clock.advance(longest + later)
     await guard.authenticate(request())
@@ -288,7 +297,7 @@ async def test_after_its_ttl_a_session_is_asked_for_again() -> None:
     ("told", "changes", "seconds"),
     [
         (signed_in(ory_session_cache_for="7"), {}, 7),
-        (signed_in(session_body(expires_at=moment(7))), {}, 7),
+        (signed_in(session_body(expires_at=timestamp(7))), {}, 7),
         (signed_in(), {"cache_ttl": 7}, 7),
         (refused(401), {}, 5),
         (refused(401).with_header("ory-session-cache-for", "60"), {}, 5),
@@ -296,7 +305,7 @@ async def test_after_its_ttl_a_session_is_asked_for_again() -> None:
         (STEP_UP, {}, 5),
     ],
 )
-async def test_nothing_is_kept_for_longer_than_allowed(told: Told, changes: Any, seconds: float) -> None:
+async def test_nothing_is_kept_for_longer_than_allowed(told: KratosResponse, changes: Any, seconds: float) -> None:
     """By the settings, by Kratos, or by the session's own end."""
     bench = Bench(told, **changes)
     await bench.outcome()
@@ -311,7 +320,15 @@ async def test_nothing_is_kept_for_longer_than_allowed(told: Told, changes: Any,
 
 @pytest.mark.parametrize(
     "told",
-    [refused(429), refused(500), refused(404), Told(200, b""), Told(401, b""), OSError(), TimeoutError()],
+    [
+        refused(429),
+        refused(500),
+        refused(404),
+        KratosResponse(200, b""),
+        KratosResponse(401, b""),
+        OSError(),
+        TimeoutError(),
+    ],
     ids=lambda told: getattr(told, "status", type(told).__name__),
 )
 async def test_nothing_else_is_kept(told: Any) -> None:
@@ -334,7 +351,7 @@ async def test_a_zero_ttl_asks_every_time() -> None:
 async def test_each_credential_has_its_own_answer() -> None:
     """Nobody is ever served another's session, not even under the same value in another place."""
 
-    def answer(asked: Asked) -> Told:
+    def answer(asked: KratosRequest) -> KratosResponse:
         ((name, value),) = asked.credentials()
         return signed_in(session_body(id=f"{name} {value}"))
 
@@ -388,7 +405,7 @@ class Broken(BaseModel):
 
 async def test_a_defect_in_a_check_lets_nobody_in_and_tells_no_values(caplog: pytest.LogCaptureFixture) -> None:
     """Not a 500, not a pass, not a logout; the log names the class alone."""
-    guard = guard_of(StubKratos(signed_in()), traits=Broken)
+    guard = guard_of(ScriptedKratos(signed_in()), traits=Broken)
 
     with caplog.at_level(logging.DEBUG, "ory_guard"):
         outcomes = await asyncio.gather(*(guard.authenticate(request()) for _ in range(3)))
@@ -408,7 +425,13 @@ async def test_headers_that_are_no_headers_are_no_credential_either(caplog: pyte
 async def test_nothing_that_goes_wrong_shows_the_credential(caplog: pytest.LogCaptureFixture) -> None:
     """Transports quote headers in their errors; logs and outcomes don't."""
     secret = TOKEN.decode()
-    wrong = [OSError(secret), Told(200, secret.encode()), refused(404), refused(403, secret), TimeoutError(secret)]
+    wrong = [
+        OSError(secret),
+        KratosResponse(200, secret.encode()),
+        refused(404),
+        refused(403, secret),
+        TimeoutError(secret),
+    ]
 
     with caplog.at_level(logging.DEBUG, "ory_guard"):
         outcomes = [await Bench(told).outcome() for told in wrong]

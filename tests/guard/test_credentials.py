@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.stub_kratos import settings_of
+from support.guard_bench import settings_of
 
 from ory_guard.guard.credentials import CredentialExtractor, CredentialHasher
 from ory_guard.models.credential import Credential, CredentialKind, InvalidCredential

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from support.asgi_calls import SentResponse, call
 from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, request
-from support.stub_kratos import APP, SESSION_ID
+from support.scripted_kratos import APP, SESSION_ID
 
 from ory_guard import Authenticated, OrySessionMiddleware, Rejected
 from ory_guard.exceptions import CsrfViolation

@@ -7,21 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.applications import gated
 from support.asgi_calls import SentResponse, call, http_scope
-from support.stub_kratos import (
+from support.guard_bench import guard_of, optional_session, settings_of
+from support.scripted_kratos import (
     APP,
     COOKIE,
     STEP_UP,
     TOKEN,
-    StubKratos,
-    Told,
+    KratosResponse,
+    ScriptedKratos,
     aal2_session,
-    guard_of,
-    moment,
-    optional_session,
     refused,
     session_body,
-    settings_of,
     signed_in,
+    timestamp,
 )
 
 from ory_guard import (
@@ -63,9 +61,9 @@ def site(value: bytes) -> Pair:
     return b"sec-fetch-site", value
 
 
-async def post(told: Told, *headers: Pair, method: str = "POST", **conditions: Any) -> SentResponse:
+async def post(told: KratosResponse, *headers: Pair, method: str = "POST", **conditions: Any) -> SentResponse:
     """Send a request to a gate whose Kratos answers so."""
-    guard = guard_of(StubKratos(told), trusted_origins=("https://partner.example.org",))
+    guard = guard_of(ScriptedKratos(told), trusted_origins=("https://partner.example.org",))
     return await call(gated(guard, **conditions), method=method, headers=headers)
 
 
@@ -122,16 +120,18 @@ async def test_no_page_can_make_a_browser_send_a_token(credential: Pair) -> None
 
 @pytest.mark.parametrize("told", [signed_in(), refused(401), STEP_UP, refused(500)], ids=lambda told: told.status)
 @pytest.mark.parametrize("conditions", [{}, {"aal": "aal2", "organization": "o1"}, {"revalidate": True}])
-async def test_a_cross_site_request_gets_the_same_answer_for_every_cookie(told: Told, conditions: Any) -> None:
+async def test_a_cross_site_request_gets_the_same_answer_for_every_cookie(
+    told: KratosResponse, conditions: Any
+) -> None:
     """Kratos is not asked, so the answer says nothing about the session."""
-    kratos = StubKratos(told)
+    kratos = ScriptedKratos(told)
 
     answered = await call(
         gated(guard_of(kratos), **conditions), method="POST", headers=[SESSION_COOKIE, site(b"cross-site")]
     )
 
     assert (answered.status, answered.error_id) == (403, "security_csrf_violation")
-    assert kratos.asked == []
+    assert kratos.requests == []
 
 
 @pytest.mark.parametrize(
@@ -141,12 +141,12 @@ async def test_an_invalid_cookie_of_a_cross_site_request_is_judged_by_its_origin
     """The order of a sign-out: cross-site first, then what the credential is."""
     scope = http_scope(method="POST", headers=[(b"cookie", cookie), FOREIGN])
 
-    assert await guard_of(StubKratos(signed_in())).authenticate(scope) == Rejected("origin", "cookie")
+    assert await guard_of(ScriptedKratos(signed_in())).authenticate(scope) == Rejected("origin", "cookie")
 
 
 async def test_the_method_counts_as_it_is_at_the_gate() -> None:
     """A middleware in between that takes the method from a query parameter opens no way around the check."""
-    guard = guard_of(StubKratos(signed_in()))
+    guard = guard_of(ScriptedKratos(signed_in()))
 
     async def override_method(scope: Any, receive: Any, send: Any) -> None:
         scope["method"] = "DELETE"
@@ -163,7 +163,7 @@ async def test_the_method_counts_as_it_is_at_the_gate() -> None:
 @pytest.mark.parametrize(("headers", "passes"), [row[1:] for row in SITES], ids=[row[0] for row in SITES])
 async def test_an_override_is_judged_like_a_session_of_kratos(headers: tuple[Pair, ...], passes: bool) -> None:
     """A test that signs a browser in sees the refusal that the browser would see."""
-    guard = guard_of(StubKratos(signed_in()), trusted_origins=("https://partner.example.org",))
+    guard = guard_of(ScriptedKratos(signed_in()), trusted_origins=("https://partner.example.org",))
     scope = http_scope(method="POST", headers=[SESSION_COOKIE, *headers])
     with guard.override(Authenticated(Session.model_validate(session_body()), "cookie", "override", 0.0)):
         outcome = await guard.authenticate(scope)
@@ -171,7 +171,7 @@ async def test_an_override_is_judged_like_a_session_of_kratos(headers: tuple[Pai
     assert type(outcome) is (Authenticated if passes else Rejected)
 
 
-OLD: dict[str, Any] = {"authenticated_at": moment(-3_600)}
+OLD: dict[str, Any] = {"authenticated_at": timestamp(-3_600)}
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ async def test_what_an_aal1_session_lacks_depends_on_the_server(required_aal: st
     """Under `highest_available` whoami shows aal1 only of who has nothing enrolled; under `aal1` nobody can tell,
     and Kratos' login asks for the factor.
     """
-    guard = guard_of(StubKratos(signed_in()), whoami_required_aal=required_aal)
+    guard = guard_of(ScriptedKratos(signed_in()), whoami_required_aal=required_aal)
 
     answered = await call(gated(guard, aal="aal2"), headers=[SESSION_TOKEN])
 
@@ -289,7 +289,7 @@ def test_a_refusal_says_what_was_asked_for(outcome: Any, kind: type[Refusal], aa
 )
 async def test_a_refused_session_is_told_the_whole_requirement(asked: Any, kind: type[Refusal]) -> None:
     """Whatever failed first, level and age are those of the gate."""
-    guard = guard_of(StubKratos(Told(200, session_body(authenticated_at=moment(-3_600)))))
+    guard = guard_of(ScriptedKratos(KratosResponse(200, session_body(authenticated_at=timestamp(-3_600)))))
     with pytest.raises(kind) as caught:
         await guard.require(http_scope("/", headers=[SESSION_TOKEN]), **asked)
 
@@ -299,6 +299,6 @@ async def test_a_refused_session_is_told_the_whole_requirement(asked: Any, kind:
 async def test_a_stranger_is_told_the_level_that_is_asked_for() -> None:
     """So that an application can send them to sign in with both factors at once."""
     with pytest.raises(SessionRequired) as caught:
-        await guard_of(StubKratos()).require(http_scope("/"), aal="aal2")
+        await guard_of(ScriptedKratos()).require(http_scope("/"), aal="aal2")
 
     assert caught.value.aal == "aal2"

@@ -24,7 +24,8 @@ from pydantic import BaseModel, RootModel, SkipValidation
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
-from support.stub_kratos import StubKratos, guard_of, refused, session_body, signed_in
+from support.guard_bench import guard_of
+from support.scripted_kratos import ScriptedKratos, refused, session_body, signed_in
 from typing_extensions import TypeAliasType, TypedDict
 
 from ory_guard import (
@@ -52,7 +53,7 @@ from ory_guard.fastapi.dependencies import IdentityDependency, SessionDependency
 from ory_guard.guard.requirements import Requirement
 from ory_guard.starlette import session_required
 
-GUARD = guard_of(StubKratos(refused()))
+GUARD = guard_of(ScriptedKratos(refused()))
 FORGED = "/x?aal=aal2&max_age=3&conditions=x&connection=x&endpoint=x&args=1&kwargs=2&id=1&active=1"
 
 FORGEABLE = (
@@ -481,7 +482,7 @@ def test_valid_declarations_are_not_refused() -> None:
         def __call__(self) -> int:
             return self.page
 
-    guard = guard_of(StubKratos(signed_in()))
+    guard = guard_of(ScriptedKratos(signed_in()))
     app = FastAPI(dependencies=[Depends(partial(require_session))])
     install(app, guard)
 

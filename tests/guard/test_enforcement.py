@@ -5,22 +5,29 @@ from typing import Any
 
 import pytest
 from support.asgi_calls import websocket_scope
-from support.guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, request
-from support.stub_kratos import (
+from support.guard_bench import (
+    BEARER,
+    SESSION_COOKIE,
+    SESSION_TOKEN,
+    Bench,
+    Pair,
+    context_of,
+    optional_session,
+    request,
+)
+from support.scripted_kratos import (
     APP,
     ENROLL,
     SESSION_ID,
     STEP_UP,
     TOKEN,
-    Asked,
-    Told,
+    KratosRequest,
+    KratosResponse,
     aal2_session,
-    context_of,
-    moment,
-    optional_session,
     refused,
     session_body,
     signed_in,
+    timestamp,
 )
 
 from ory_guard import Anonymous, Authenticated, Outcome, Rejected, Session
@@ -36,7 +43,7 @@ from ory_guard.exceptions import (
 
 pytestmark = pytest.mark.anyio
 
-OLD = session_body(authenticated_at=moment(-400))
+OLD = session_body(authenticated_at=timestamp(-400))
 
 
 async def test_a_user_who_comes_back_from_the_second_factor_is_let_in() -> None:
@@ -52,7 +59,7 @@ async def test_a_user_who_comes_back_from_the_second_factor_is_let_in() -> None:
     assert session.authenticator_assurance_level == "aal2"
     assert scope["state"]["session"] is session
     assert scope["auth"].scopes == ("authenticated", "aal1", "aal2")
-    assert [asked.header("cache-control") for asked in bench.kratos.asked] == [None, "max-age=0"]
+    assert [asked.header("cache-control") for asked in bench.kratos.requests] == [None, "max-age=0"]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +70,9 @@ async def test_a_user_who_comes_back_from_the_second_factor_is_let_in() -> None:
         (ENROLL, signed_in(aal2_session()), {}, EnrollmentRequired),
     ],
 )
-async def test_so_is_who_enrolled_or_signed_in_again(kept: Told, now: Told, conditions: Any, refusal: Any) -> None:
+async def test_so_is_who_enrolled_or_signed_in_again(
+    kept: KratosResponse, now: KratosResponse, conditions: Any, refusal: Any
+) -> None:
     """Every refusal that a sign-in cures is checked once more."""
     bench = Bench(kept, now)
     with pytest.raises(refusal):
@@ -102,11 +111,11 @@ async def test_a_request_that_waited_for_the_answer_is_not_made_to_wait_again() 
     """However long Kratos took."""
     bench = Bench()
 
-    def slowly(_asked: Asked) -> Told:
+    def slowly(_asked: KratosRequest) -> KratosResponse:
         bench.clock.advance(1.9)
         return signed_in()
 
-    bench.kratos.answers = [slowly]
+    bench.kratos.responses = [slowly]
 
     with pytest.raises(EnrollmentRequired):
         await bench.guard.require(request(), aal="aal2")
@@ -164,7 +173,7 @@ async def test_a_credential_is_read_once() -> None:
 
     await bench.guard.require(scope)
 
-    assert [asked.header("x-session-token") for asked in bench.kratos.asked] == [TOKEN.decode()] * 2
+    assert [asked.header("x-session-token") for asked in bench.kratos.requests] == [TOKEN.decode()] * 2
 
 
 async def test_what_was_kept_for_long_is_looked_up_once() -> None:
@@ -211,7 +220,7 @@ async def test_revalidate_asks_every_time() -> None:
         assert (await bench.guard.require(request(), revalidate=True)).id == SESSION_ID
 
     # The first request asked twice: once to find out, once because the gate wants a question of its own.
-    assert [asked.header("cache-control") for asked in bench.kratos.asked] == [None] + ["max-age=0"] * 3
+    assert [asked.header("cache-control") for asked in bench.kratos.requests] == [None] + ["max-age=0"] * 3
 
 
 async def test_revalidate_sees_a_logout_at_once() -> None:

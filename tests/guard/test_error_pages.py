@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from support.stub_kratos import APP, settings_of
+from support.guard_bench import settings_of
+from support.scripted_kratos import APP
 
 from ory_guard.exceptions import (
     CsrfViolation,

@@ -5,19 +5,18 @@ from typing import Any
 
 import pytest
 from support.asgi_calls import call, connect, websocket_scope
-from support.guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, by, request
+from support.clock import AdjustableClock
+from support.guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, by, guard_of, request
 from support.minting import token_of
-from support.stub_kratos import (
+from support.scripted_kratos import (
     APP,
     IDENTITY_ID,
     STEP_UP,
     TOKEN,
-    Asked,
-    StandingClock,
-    StubKratos,
-    Told,
+    KratosRequest,
+    KratosResponse,
+    ScriptedKratos,
     aal2_session,
-    guard_of,
     refused,
     session_body,
     signed_in,
@@ -53,7 +52,7 @@ OURS = (b"origin", APP.encode())
 FOREIGN = (b"origin", b"https://evil.test")
 
 
-def by_token(asked: Asked) -> Told:
+def by_token(asked: KratosRequest) -> KratosResponse:
     """Answer for two people: one whose token is `OTHER`, and one for every other credential."""
     other = asked.header("x-session-token") == OTHER.decode()
     return signed_in(session_body(id=OTHER_ID, identity={"id": OTHER_ID}) if other else None)
@@ -99,7 +98,7 @@ SCOPES = [
 @pytest.mark.parametrize("scope", SCOPES, ids=["request", "exempt path", "websocket", "cross-site", "anonymous"])
 async def test_a_copy_of_the_scope_answers_for_its_own_headers(scope: Any) -> None:
     """And nothing of the connection itself changes."""
-    kratos = StubKratos(by_token)
+    kratos = ScriptedKratos(by_token)
     guard = guard_of(kratos, exempt_paths=("/exempt",))
 
     async def act(scope: Any) -> None:
@@ -118,12 +117,12 @@ async def test_a_copy_of_the_scope_answers_for_its_own_headers(scope: Any) -> No
 
     if before is not None and isinstance(before["auth"], Authenticated):
         assert who(before["auth"]) == IDENTITY_ID
-    assert all(len(asked.credentials()) == 1 for asked in kratos.asked)
+    assert all(len(asked.credentials()) == 1 for asked in kratos.requests)
 
 
 async def test_on_an_exempt_path_a_copy_leaves_the_request_anonymous() -> None:
     """A gate on the path then asks about the request's own credential."""
-    guard = guard_of(StubKratos(by_token), exempt_paths=("/exempt",))
+    guard = guard_of(ScriptedKratos(by_token), exempt_paths=("/exempt",))
 
     async def act(scope: Any) -> None:
         copy = with_headers(scope, (b"x-session-token", OTHER))
@@ -146,7 +145,7 @@ async def test_on_an_exempt_path_a_copy_leaves_the_request_anonymous() -> None:
 )
 async def test_a_copy_that_is_cross_site_is_refused(change: Any) -> None:
     """The cookie is that of the request, but the copy says that another site sent it."""
-    guard = guard_of(StubKratos(signed_in()))
+    guard = guard_of(ScriptedKratos(signed_in()))
 
     async def act(scope: Any) -> None:
         assert await guard.authenticate({**scope, **change}) == Rejected("origin", "cookie")
@@ -158,7 +157,7 @@ async def test_a_copy_that_is_cross_site_is_refused(change: Any) -> None:
 
 async def test_a_method_that_a_middleware_changed_counts_for_authenticate() -> None:
     """As it does for gates."""
-    guard = guard_of(StubKratos(signed_in()))
+    guard = guard_of(ScriptedKratos(signed_in()))
 
     async def act(scope: Any) -> None:
         scope["method"] = "DELETE"
@@ -184,7 +183,7 @@ async def test_a_copy_with_the_same_credentials_is_the_same_request() -> None:
 
 async def test_a_copy_that_outlives_its_request_still_answers_for_its_headers() -> None:
     """The id of the request's scope may be that of another one by then."""
-    guard = guard_of(StubKratos(by_token))
+    guard = guard_of(ScriptedKratos(by_token))
     kept: list[Any] = []
 
     async def act(scope: Any) -> None:
@@ -198,7 +197,7 @@ async def test_a_copy_that_outlives_its_request_still_answers_for_its_headers() 
 
 async def test_the_answer_of_a_request_that_checked_another_credential_is_private() -> None:
     """It may show what it found; and a refusal that escapes is answered as usual."""
-    guard = guard_of(StubKratos(signed_in(), refused()))
+    guard = guard_of(ScriptedKratos(signed_in(), refused()))
 
     async def app(scope: Any, _receive: Any, send: Any) -> None:
         await guard.authenticate(with_headers(scope, BEARER))
@@ -254,7 +253,7 @@ async def test_a_token_is_checked_like_the_header_of_its_kind(kind: Any, header:
     assert (by(first), by(second)) == (("upstream", 0), ("cache", 0))
     assert isinstance(first, Authenticated)
     assert first.credential == kind
-    assert [name for name, _ in bench.kratos.asked[0].credentials()] == [header]
+    assert [name for name, _ in bench.kratos.requests[0].credentials()] == [header]
     assert bench.calls == 1
 
 
@@ -266,7 +265,7 @@ async def test_a_token_is_checked_like_the_header_of_its_kind(kind: Any, header:
         (refused(500), Unavailable("unreachable")),
     ],
 )
-async def test_a_token_gets_every_outcome(told: Told, outcome: Outcome) -> None:
+async def test_a_token_gets_every_outcome(told: KratosResponse, outcome: Outcome) -> None:
     """And a gate that gets it refuses."""
     guard = Bench(told).guard
 
@@ -313,17 +312,17 @@ async def test_a_jwt_is_verified_and_kratos_is_asked_beyond_its_claims() -> None
     token = token_of(KEY)
     outcome = await bench.guard.authenticate_token(token, kind="bearer")
     assert isinstance(outcome, Authenticated)
-    assert (outcome.source, bench.kratos.asked) == ("token", [])
+    assert (outcome.source, bench.kratos.requests) == ("token", [])
 
     session = await bench.guard.require(websocket_scope(), outcome=outcome, aal="aal2", verified="email")
 
     assert session.authenticator_assurance_level == "aal2"
-    assert [asked.header("authorization") for asked in bench.kratos.asked] == [f"Bearer {token}"]
+    assert [asked.header("authorization") for asked in bench.kratos.requests] == [f"Bearer {token}"]
 
 
 async def test_a_gate_decides_on_the_outcome_that_is_passed() -> None:
     """Not on the connection's own credential, which stays as it is."""
-    kratos = StubKratos(by_token)
+    kratos = ScriptedKratos(by_token)
     guard = guard_of(kratos)
 
     async def act(scope: Any) -> None:
@@ -336,13 +335,13 @@ async def test_a_gate_decides_on_the_outcome_that_is_passed() -> None:
         assert (await guard.require(scope)).identity.id == IDENTITY_ID
 
     await inside(guard, websocket_scope(headers=[SESSION_COOKIE, OURS]), act)
-    assert len(kratos.asked) == 3
+    assert len(kratos.requests) == 3
 
 
 async def test_a_gate_asks_again_before_it_refuses_a_token_for_its_level() -> None:
     """A token keeps its value through a step-up."""
-    clock = StandingClock()
-    guard = guard_of(StubKratos(signed_in(), signed_in(aal2_session())), clock)
+    clock = AdjustableClock()
+    guard = guard_of(ScriptedKratos(signed_in(), signed_in(aal2_session())), clock)
     outcome = await guard.authenticate_token("x", kind="x_session_token")
     with pytest.raises(EnrollmentRequired):
         await guard.require(websocket_scope(), outcome=outcome, aal="aal2")
@@ -387,7 +386,7 @@ def first_message(guard: OryGuard, **conditions: Any) -> Any:
 
 
 @pytest.mark.parametrize(("told", "last"), [(signed_in(), 1000), (refused(), 1008)])
-async def test_a_websocket_signs_in_with_its_first_message(told: Told, last: int) -> None:
+async def test_a_websocket_signs_in_with_its_first_message(told: KratosResponse, last: int) -> None:
     """It was accepted before, so a refusal closes it."""
     sent = await connect(first_message(Bench(told).guard))
 
@@ -412,7 +411,7 @@ async def test_a_watch_ends_with_the_session_of_the_token(ending: str) -> None:
     """Also when it no longer meets what a gate required of the outcome."""
     bench = Bench(signed_in(session_body(identity={"organization_id": "acme"})), refused())
     if ending == "requirement":
-        bench.kratos.answers[1] = signed_in()
+        bench.kratos.responses[1] = signed_in()
     outcome = await bench.guard.authenticate_token("x", kind="x_session_token")
     socket = Socket()
     await bench.guard.require(socket, outcome=outcome, organization="acme")

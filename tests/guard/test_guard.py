@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
-from support.guard_bench import SESSION_TOKEN, Bench, request, requests
-from support.stub_kratos import (
+from support.guard_bench import SESSION_TOKEN, Bench, guard_of, request, requests
+from support.scripted_kratos import (
     BROWSER,
     KRATOS,
     SESSION_ID,
     TOKEN,
-    StubKratos,
-    guard_of,
+    ScriptedKratos,
     refused,
     session_body,
     signed_in,
@@ -48,7 +47,7 @@ class Changeable(BaseModel):
 
 async def test_traits_can_be_typed() -> None:
     """The application's model is what handlers get."""
-    guard = guard_of(StubKratos(signed_in()), traits=Traits)
+    guard = guard_of(ScriptedKratos(signed_in()), traits=Traits)
 
     assert (await guard.require(request())).identity.traits == Traits(email="ada@example.com")
 
@@ -226,7 +225,7 @@ def test_a_watch_needs_a_rhythm(every: float) -> None:
 
 async def test_every_condition_of_a_gate_can_be_asked_for_by_hand() -> None:
     """`guard.require` takes what `require` of the frameworks takes."""
-    guard = guard_of(StubKratos(signed_in()))
+    guard = guard_of(ScriptedKratos(signed_in()))
     conditions: list[dict[str, Any]] = [
         {"authentication_methods": ["webauthn"]},
         {"verified": "sms"},
@@ -241,7 +240,7 @@ async def test_every_condition_of_a_gate_can_be_asked_for_by_hand() -> None:
 async def test_who_is_invalidated_is_told() -> None:
     """Listeners hear both ids."""
     heard: list[Event] = []
-    guard = guard_of(StubKratos(), listeners=[heard.append])
+    guard = guard_of(ScriptedKratos(), listeners=[heard.append])
     await guard.invalidate(session_id="s", identity_id="i")
 
     assert heard == [SessionsInvalidated("s", "i")]

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from starlette.requests import HTTPConnection
 from support.asgi_calls import SentResponse, call, connect
-from support.stub_kratos import StubKratos, guard_of, session_body, signed_in
+from support.guard_bench import guard_of
+from support.scripted_kratos import ScriptedKratos, session_body, signed_in
 
 from ory_guard import OryGuard, OrySessionMiddleware
 from ory_guard.exceptions import ConfigurationError
@@ -22,7 +23,7 @@ class Tenants:
 
     def __init__(self) -> None:
         self.kratos = {
-            name: StubKratos(signed_in(session_body(identity={"id": name}))) for name in ("acme", "umbrella")
+            name: ScriptedKratos(signed_in(session_body(identity={"id": name}))) for name in ("acme", "umbrella")
         }
         self.guards = {
             f"{name}.example.com": guard_of(
@@ -64,7 +65,7 @@ async def test_each_request_has_the_guard_that_the_resolver_returns(tenants: Ten
         assert (await tenants.get("acme.example.com", TOKEN)).body == b"acme http://acme.test"
         assert (await tenants.get("umbrella.example.com:8443", TOKEN)).body == b"umbrella http://umbrella.test"
 
-    assert [len(kratos.asked) for kratos in tenants.kratos.values()] == [1, 1]
+    assert [len(kratos.requests) for kratos in tenants.kratos.values()] == [1, 1]
 
 
 async def test_a_cookie_of_one_guard_is_not_a_credential_for_the_other(tenants: Tenants) -> None:
@@ -73,8 +74,8 @@ async def test_a_cookie_of_one_guard_is_not_a_credential_for_the_other(tenants: 
 
     assert (await tenants.get("acme.example.com", cookie)).body.startswith(b"acme ")
     assert (await tenants.get("umbrella.example.com", cookie)).body.startswith(b"anonymous ")
-    assert tenants.kratos["acme"].asked[0].credentials() == [("cookie", "acme_session=ck")]
-    assert tenants.kratos["umbrella"].asked == []
+    assert tenants.kratos["acme"].requests[0].credentials() == [("cookie", "acme_session=ck")]
+    assert tenants.kratos["umbrella"].requests == []
 
 
 @pytest.mark.parametrize(

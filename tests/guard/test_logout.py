@@ -12,8 +12,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from support.asgi_calls import NAVIGATE, SentResponse, call
-from support.guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Bench, request
-from support.stub_kratos import APP, COOKIE, STEP_UP, Asked, StubKratos, Told, guard_of, refused, signed_in
+from support.guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Bench, guard_of, request
+from support.scripted_kratos import (
+    APP,
+    COOKIE,
+    STEP_UP,
+    KratosRequest,
+    KratosResponse,
+    ScriptedKratos,
+    refused,
+    signed_in,
+)
 
 from ory_guard import Authenticated, OrySessionMiddleware, Rejected, Unavailable
 from ory_guard.exceptions import (
@@ -29,22 +38,24 @@ pytestmark = pytest.mark.anyio
 
 CLEARED = "ory_kratos_session=; Path=/; Max-Age=0"
 LINK = "https://id.example.com/self-service/logout?token=ory_lo_x"
-FLOW = Told(200, {"logout_url": LINK, "logout_token": "ory_lo_x"})
-GONE = Told(204, b"", (("set-cookie", CLEARED),))
+FLOW = KratosResponse(200, {"logout_url": LINK, "logout_token": "ory_lo_x"})
+GONE = KratosResponse(204, b"", (("set-cookie", CLEARED),))
 
 
 class Kratos:
     """Answers whoami and the operations of a logout."""
 
-    def __init__(self, whoami: Told | None = None, create: Told = FLOW, submit: Told = GONE) -> None:
+    def __init__(
+        self, whoami: KratosResponse | None = None, create: KratosResponse = FLOW, submit: KratosResponse = GONE
+    ) -> None:
         self.answers = {
             "/sessions/whoami": whoami or signed_in(),
             "/self-service/logout/browser": create,
             "/self-service/logout": submit,
-            "/self-service/logout/api": Told(204, b""),
+            "/self-service/logout/api": KratosResponse(204, b""),
         }
 
-    def __call__(self, asked: Asked) -> Told:
+    def __call__(self, asked: KratosRequest) -> KratosResponse:
         """Answer."""
         return self.answers[urlsplit(asked.url).path]
 
@@ -70,7 +81,7 @@ async def leave(
 
 def paths(bench: Bench) -> list[str]:
     """Return method and path of each request that Kratos received."""
-    return [f"{asked.method} {urlsplit(asked.url).path}" for asked in bench.kratos.asked]
+    return [f"{asked.method} {urlsplit(asked.url).path}" for asked in bench.kratos.requests]
 
 
 async def test_a_form_is_redirected_after_the_logout() -> None:
@@ -87,8 +98,8 @@ async def test_a_form_is_redirected_after_the_logout() -> None:
         "GET /self-service/logout/browser",
         "GET /self-service/logout",
     ]
-    assert {tuple(asked.credentials()) for asked in bench.kratos.asked} == {(("cookie", COOKIE.decode()),)}
-    bench.kratos.answers = [refused(401)]
+    assert {tuple(asked.credentials()) for asked in bench.kratos.requests} == {(("cookie", COOKIE.decode()),)}
+    bench.kratos.responses = [refused(401)]
     assert not isinstance(await bench.outcome(SESSION_COOKIE), Authenticated)
 
 
@@ -190,7 +201,7 @@ async def test_a_logout_fails_while_kratos_fails() -> None:
         await bench.guard.logout(request(SESSION_COOKIE))
 
 
-class LateKratos(StubKratos):
+class LateKratos(ScriptedKratos):
     """Answers whoami at once, and delivers the answer when `delivers` is set."""
 
     def __init__(self, *answers: Any) -> None:
@@ -213,16 +224,16 @@ async def test_a_check_under_way_does_not_outlast_the_logout() -> None:
     kratos.delivers.set()
     assert isinstance(await guard.authenticate(scope), Unavailable)
     kratos.delivers.clear()
-    kratos.answers = [Kratos()]
+    kratos.responses = [Kratos()]
     asking = asyncio.ensure_future(guard.authenticate(request(SESSION_COOKIE)))
     for _ in range(10):
         await asyncio.sleep(0)
-    assert len(kratos.asked) == 2
+    assert len(kratos.requests) == 2
 
     await guard.logout(scope)
     kratos.delivers.set()
     await asking
-    kratos.answers = [refused(401)]
+    kratos.responses = [refused(401)]
 
     assert await guard.authenticate(request(SESSION_COOKIE)) == Rejected("inactive", "cookie")
 
@@ -233,11 +244,11 @@ async def test_a_cached_session_does_not_outlast_the_logout(credential: tuple[by
     bench = Bench(Kratos(refused(500)))
     scope = request(credential, method="POST")
     assert isinstance(await bench.guard.authenticate(scope), Unavailable)
-    bench.kratos.answers = [Kratos()]
+    bench.kratos.responses = [Kratos()]
     assert isinstance(await bench.outcome(credential), Authenticated)
 
     await bench.guard.logout(scope)
-    bench.kratos.answers = [refused(401)]
+    bench.kratos.responses = [refused(401)]
 
     assert isinstance(await bench.outcome(credential), Rejected)
 
@@ -268,7 +279,7 @@ async def test_logout_url_returns_a_one_time_url() -> None:
     bench = Bench(Kratos())
 
     assert await bench.guard.logout_url(request(SESSION_COOKIE), return_to=f"{APP}/bye") == LINK
-    assert "return_to=https%3A%2F%2Fapp.example.com%2Fbye" in bench.kratos.asked[0].url
+    assert "return_to=https%3A%2F%2Fapp.example.com%2Fbye" in bench.kratos.requests[0].url
     assert await bench.guard.logout_url(request(SESSION_TOKEN)) is None
     assert await bench.guard.logout_url(request((b"accept", b"*/*"))) is None
     assert await bench.guard.logout_url(request((b"cookie", COOKIE + b"; ory_kratos_session=other"))) is None

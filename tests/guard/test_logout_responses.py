@@ -13,22 +13,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from support.asgi_calls import NAVIGATE, SentResponse, call, websocket_scope
-from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, request
+from support.clock import AdjustableClock
+from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, guard_of, request, settings_of
 from support.memory_store import MemoryStore, Shelf, eventually
 from support.minting import AUDIENCE, ISSUER, ec_key, jwks_of, token_of
-from support.stub_kratos import (
+from support.scripted_kratos import (
     APP,
     COOKIE,
     KRATOS,
     SESSION_ID,
-    Asked,
-    StandingClock,
-    StubKratos,
-    Told,
-    guard_of,
+    KratosRequest,
+    KratosResponse,
+    ScriptedKratos,
     refused,
     session_body,
-    settings_of,
     signed_in,
 )
 
@@ -48,7 +46,7 @@ EXPIRED = [
     for domain in ("", "; Domain=app.example.com", "; Domain=example.com")
 ]
 CREATE, SUBMIT, NATIVE = "/self-service/logout/browser", "/self-service/logout", "/self-service/logout/api"
-PROXY = Told(401, b"<html>", (("content-type", "text/html"),))
+PROXY = KratosResponse(401, b"<html>", (("content-type", "text/html"),))
 # `logout.browser.create.none` and `logout.native_unknown` of the recordings.
 UNKNOWN_COOKIE = refused(401, "session_inactive")
 UNKNOWN_TOKEN = refused(403)
@@ -63,23 +61,23 @@ class Kratos:
         asked: The paths and cookies of the requests for a logout.
     """
 
-    def __init__(self, answers: Mapping[tuple[str, str | None], Told | Exception] | None = None) -> None:
+    def __init__(self, answers: Mapping[tuple[str, str | None], KratosResponse | Exception] | None = None) -> None:
         self.active = {FIRST: "session-1", SECOND: "session-2", COOKIE.decode(): SESSION_ID}
-        self.answers = dict(answers or {})
-        self.asked: list[tuple[str, str | None]] = []
+        self.responses = dict(answers or {})
+        self.requests: list[tuple[str, str | None]] = []
 
-    def __call__(self, asked: Asked) -> Told:
+    def __call__(self, asked: KratosRequest) -> KratosResponse:
         """Answer one request."""
         url, cookie = urlsplit(asked.url), asked.header("cookie")
         if url.path != "/sessions/whoami":
-            self.asked.append((url.path, cookie))
-        answer = self.answers.get((url.path, cookie))
+            self.requests.append((url.path, cookie))
+        answer = self.responses.get((url.path, cookie))
         if isinstance(answer, Exception):
             raise answer
         if answer is not None:
             return answer
         if url.path == NATIVE:
-            return Told(204, b"")
+            return KratosResponse(204, b"")
         if cookie is None:
             return signed_in()
         session_id = self.active.get(cookie)
@@ -88,10 +86,10 @@ class Kratos:
         if url.path == "/sessions/whoami":
             return signed_in(session_body(id=session_id))
         if url.path == CREATE:
-            return Told(200, {"logout_url": "https://id.example.com/x", "logout_token": session_id})
+            return KratosResponse(200, {"logout_url": "https://id.example.com/x", "logout_token": session_id})
         assert url.query == f"token={session_id}", "each session has a token of its own"
         del self.active[cookie]
-        return Told(204, b"", (("set-cookie", CLEARED),))
+        return KratosResponse(204, b"", (("set-cookie", CLEARED),))
 
 
 def application(guard: OryGuard) -> Starlette:
@@ -109,7 +107,7 @@ def application(guard: OryGuard) -> Starlette:
 
 async def leave(kratos: Kratos, *headers: Pair, path: str = "/logout", **settings: Any) -> SentResponse:
     """Log out at `kratos`."""
-    guard = guard_of(StubKratos(kratos), **settings)
+    guard = guard_of(ScriptedKratos(kratos), **settings)
     return await call(application(guard), path, method="POST", headers=headers)
 
 
@@ -131,7 +129,7 @@ async def test_two_cookies_end_two_sessions(headers: list[Pair]) -> None:
 
     assert answered.status == 204
     assert kratos.active == {COOKIE.decode(): SESSION_ID}
-    assert kratos.asked == [(path, cookie) for cookie in (FIRST, SECOND) for path in (CREATE, SUBMIT)]
+    assert kratos.requests == [(path, cookie) for cookie in (FIRST, SECOND) for path in (CREATE, SUBMIT)]
     assert cookies(answered) == [CLEARED, CLEARED, *EXPIRED]
 
 
@@ -156,9 +154,9 @@ FAILURES = {
     "a 401 of a proxy": PROXY,
     "a 403": refused(403),
     "a 404": refused(404),
-    "a redirect": Told(303, b"", (("location", "/error"),)),
+    "a redirect": KratosResponse(303, b"", (("location", "/error"),)),
     "a rate limit": refused(429),
-    "a page": Told(200, b"<html>", (("content-type", "text/html"),)),
+    "a page": KratosResponse(200, b"<html>", (("content-type", "text/html"),)),
 }
 
 
@@ -215,7 +213,7 @@ async def test_a_credential_that_cannot_be_sent_is_a_401(
 
     answered = await leave(kratos, *headers, *navigation)
 
-    assert (answered.status, cookies(answered), kratos.asked) == (401, [], [])
+    assert (answered.status, cookies(answered), kratos.requests) == (401, [], [])
     assert answered.header(b"location") is None
     if not navigation:
         failures = [{"id": "credential", "expected": "valid", "actual": actual}]
@@ -234,7 +232,7 @@ async def test_a_cross_site_logout_is_a_403(cookie: bytes, page: Pair) -> None:
     answered = await leave(kratos, (b"cookie", cookie), page)
 
     assert (answered.status, answered.error_id) == (403, "security_csrf_violation")
-    assert (cookies(answered), kratos.asked) == ([], [])
+    assert (cookies(answered), kratos.requests) == ([], [])
 
 
 async def test_a_cross_site_logout_is_refused_with_any_method() -> None:
@@ -248,7 +246,7 @@ async def test_a_cross_site_logout_is_refused_with_any_method() -> None:
     ):
         with pytest.raises(CsrfViolation):
             await bench.guard.logout(scope)
-    assert all(urlsplit(asked.url).path == "/sessions/whoami" for asked in bench.kratos.asked)
+    assert all(urlsplit(asked.url).path == "/sessions/whoami" for asked in bench.kratos.requests)
 
     set_cookies = await bench.guard.logout(request(SESSION_COOKIE, (b"sec-fetch-site", b"same-origin")))
     assert list(set_cookies) == [CLEARED, *EXPIRED]
@@ -261,7 +259,7 @@ async def test_a_token_beside_a_cookie_is_the_only_credential_that_is_ended() ->
     answered = await leave(kratos, SESSION_TOKEN, SESSION_COOKIE, (b"sec-fetch-site", b"cross-site"))
 
     assert (answered.status, cookies(answered)) == (204, [])
-    assert kratos.asked == [(NATIVE, None)]
+    assert kratos.requests == [(NATIVE, None)]
 
 
 @pytest.mark.parametrize("step", [CREATE, SUBMIT])
@@ -275,20 +273,20 @@ async def test_a_cookie_that_kratos_does_not_know_has_ended_already(step: str) -
 @pytest.mark.parametrize(
     ("answer", "status"),
     [
-        (Told(204, b""), 204),
+        (KratosResponse(204, b""), 204),
         (UNKNOWN_TOKEN, 204),
         (refused(403, "session_aal2_required"), 503),
         (refused(403, code="403"), 503),
         (refused(403, code=True), 503),
-        (Told(403, {"error": "forbidden"}), 503),
-        (Told(403, b"denied", (("content-type", "text/plain"),)), 503),
+        (KratosResponse(403, {"error": "forbidden"}), 503),
+        (KratosResponse(403, b"denied", (("content-type", "text/plain"),)), 503),
         (refused(401), 503),
         (refused(400), 503),
-        (Told(200, {}), 503),
-        (Told(202, b""), 503),
+        (KratosResponse(200, {}), 503),
+        (KratosResponse(202, b""), 503),
     ],
 )
-async def test_a_token_has_ended_only_if_kratos_says_so(answer: Told, status: int) -> None:
+async def test_a_token_has_ended_only_if_kratos_says_so(answer: KratosResponse, status: int) -> None:
     """204, or 403 with an error that has no id; any other 403 comes from something in between."""
     assert (await leave(Kratos({(NATIVE, None): answer}), SESSION_TOKEN)).status == status
 
@@ -298,7 +296,7 @@ async def test_other_processes_forget_each_session_that_was_to_be_ended(failure:
     """Also after a timeout, since Kratos may have ended the session."""
     shelf, kratos = Shelf(), Kratos()
     one, other = (
-        OryGuard(settings_of(), transport=StubKratos(kratos), clock=StandingClock(), store=MemoryStore(shelf))
+        OryGuard(settings_of(), transport=ScriptedKratos(kratos), clock=AdjustableClock(), store=MemoryStore(shelf))
         for _ in range(2)
     )
     first, second = request((b"cookie", FIRST.encode())), request((b"cookie", SECOND.encode()))
@@ -306,7 +304,7 @@ async def test_other_processes_forget_each_session_that_was_to_be_ended(failure:
         assert isinstance(await other.authenticate(scope), Authenticated)
     await eventually(lambda: len(shelf.entries) == 2)
     if failure is not None:
-        kratos.answers = {(SUBMIT, FIRST): failure, (SUBMIT, SECOND): failure}
+        kratos.responses = {(SUBMIT, FIRST): failure, (SUBMIT, SECOND): failure}
 
     if failure is None:
         await one.logout(request(BOTH, method="POST"))
@@ -315,7 +313,7 @@ async def test_other_processes_forget_each_session_that_was_to_be_ended(failure:
             await one.logout(request(BOTH, method="POST"))
 
     assert {"session-1", "session-2"} <= set(shelf.revoked)
-    kratos.active, kratos.answers = {}, {}
+    kratos.active, kratos.responses = {}, {}
     await eventually(lambda: not shelf.entries)
     for scope in (dict(first), dict(second)):
         assert await one.authenticate(dict(scope)) == Rejected("inactive", "cookie")
@@ -351,11 +349,11 @@ async def test_a_cancelled_logout_forgets_the_session() -> None:
         await leaving
 
     bench.kratos.release()
-    bench.kratos.answers = [refused(401)]
+    bench.kratos.responses = [refused(401)]
     assert isinstance(await bench.outcome(SESSION_COOKIE), Rejected)
 
 
-class BusyKratos(StubKratos):
+class BusyKratos(ScriptedKratos):
     """Receives another request of the same browser before it ends the session."""
 
     guard: OryGuard
@@ -384,11 +382,11 @@ async def test_a_check_made_during_a_logout_does_not_outlast_it() -> None:
 
 async def test_other_processes_forget_a_session_that_only_the_cache_knows() -> None:
     """The request that logs out could not be authenticated itself."""
-    shelf, kratos = Shelf(), StubKratos(refused(500))
-    guard = OryGuard(settings_of(), transport=kratos, clock=StandingClock(), store=MemoryStore(shelf))
+    shelf, kratos = Shelf(), ScriptedKratos(refused(500))
+    guard = OryGuard(settings_of(), transport=kratos, clock=AdjustableClock(), store=MemoryStore(shelf))
     scope = request(SESSION_COOKIE, method="POST")
     await guard.authenticate(scope)
-    kratos.answers = [Kratos()]
+    kratos.responses = [Kratos()]
     await guard.authenticate(other_request())
 
     await guard.logout(scope)
@@ -402,9 +400,9 @@ class TokenBench:
 
     def __init__(self, jwks: Any = None, **options: Any) -> None:
         self.key = ec_key()
-        self.kratos = StubKratos(Kratos())
+        self.kratos = ScriptedKratos(Kratos())
         verifier = TokenVerifier(issuer=ISSUER, audience=AUDIENCE, jwks=jwks or jwks_of(self.key), **options)
-        self.guard = OryGuard(settings_of(), transport=self.kratos, clock=StandingClock(), tokens=verifier)
+        self.guard = OryGuard(settings_of(), transport=self.kratos, clock=AdjustableClock(), tokens=verifier)
 
     async def leave(self, token: str) -> SentResponse:
         """Log out with a JWT."""
@@ -421,7 +419,7 @@ async def test_a_jwt_cannot_be_logged_out() -> None:
     assert (answered.status, answered.error_id) == (403, "requirement_not_met")
     failures = [{"id": "credential", "expected": ["cookie", "session_token"], "actual": "jwt"}]
     assert answered.json["error"]["details"]["failures"] == failures
-    assert bench.kratos.asked == []
+    assert bench.kratos.requests == []
     token = (b"authorization", b"Bearer " + token_of(bench.key).encode())
     assert isinstance(await bench.guard.authenticate(request(token)), Authenticated), "nothing was revoked"
 
@@ -434,16 +432,16 @@ async def test_a_jwt_that_is_not_accepted_is_a_401() -> None:
 
     assert (answered.status, answered.error_id) == (401, "session_inactive")
     assert answered.json["error"]["details"]["failures"][0]["actual"] == "inactive"
-    assert bench.kratos.asked == []
+    assert bench.kratos.requests == []
 
 
 async def test_a_jwt_that_cannot_be_verified_is_a_503() -> None:
     """Without keys nothing is known about it."""
-    bench = TokenBench("https://keys.example.com/jwks.json", transport=StubKratos(refused(500)))
+    bench = TokenBench("https://keys.example.com/jwks.json", transport=ScriptedKratos(refused(500)))
 
     answered = await bench.leave(token_of(bench.key))
 
-    assert (answered.status, bench.kratos.asked) == (503, [])
+    assert (answered.status, bench.kratos.requests) == (503, [])
 
 
 @pytest.mark.parametrize("kind", ["cookie", "token"])
@@ -480,7 +478,7 @@ async def test_an_application_that_answers_a_failure_itself_sends_the_cookies_to
             return Response("try again", status_code=502)
         raise AssertionError
 
-    guard = guard_of(StubKratos(Kratos({(CREATE, SECOND): refused(500)})))
+    guard = guard_of(ScriptedKratos(Kratos({(CREATE, SECOND): refused(500)})))
     app = Starlette(
         routes=[Route("/", leave, methods=["POST"])], middleware=[Middleware(OrySessionMiddleware, guard=guard)]
     )

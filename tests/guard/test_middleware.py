@@ -8,15 +8,13 @@ import pytest
 from asgi_lifespan import LifespanManager
 from support.applications import gated, public, reply
 from support.asgi_calls import Application, call, connect, websocket_scope
-from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, Pair
-from support.stub_kratos import (
+from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, guard_of, optional_session
+from support.scripted_kratos import (
     APP,
     KRATOS,
     SESSION_ID,
     STEP_UP,
-    StubKratos,
-    guard_of,
-    optional_session,
+    ScriptedKratos,
     refused,
     session_body,
     signed_in,
@@ -498,7 +496,10 @@ WRONG = [
     ({}, "kratos_public_url is required"),
     ({"kratos_public_url": KRATOS, "app_url": APP, "ttl": 3}, "unknown setting ttl"),
     ({"guard": "a guard"}, "guard must be an OryGuard or a plain function that returns one (got 'a guard')"),
-    ({"guard": guard_of(StubKratos()), "timeout": 3}, "was given a guard and also timeout: pass one or the other"),
+    (
+        {"guard": guard_of(ScriptedKratos()), "timeout": 3},
+        "was given a guard and also timeout: pass one or the other",
+    ),
 ]
 
 

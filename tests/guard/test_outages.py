@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from support.applications import gated, public
 from support.asgi_calls import NAVIGATE, SentResponse, call, connect
+from support.clock import AdjustableClock
+from support.guard_bench import settings_of
 from support.memory_store import SOON, eventually
 from support.raw_kratos import (
     UNAUTHORIZED,
@@ -22,7 +24,7 @@ from support.raw_kratos import (
     respond_slowly,
     respond_without_end,
 )
-from support.stub_kratos import COOKIE, TOKEN, StandingClock, session_body, settings_of
+from support.scripted_kratos import COOKIE, TOKEN, session_body
 
 from ory_guard import OryGuard
 
@@ -65,7 +67,7 @@ async def guard_of(*replies: Any, **changes: Any) -> AsyncIterator[tuple[OryGuar
     """Return a guard for a Kratos with these replies; its timeout is long by default."""
     async with RawKratos(*replies) as kratos:
         settings = settings_of(**{"kratos_public_url": kratos.url, "timeout": 60, **changes})
-        guard = OryGuard(settings, clock=StandingClock())
+        guard = OryGuard(settings, clock=AdjustableClock())
         try:
             yield guard, kratos
         finally:

@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from support.applications import public, reply
 from support.asgi_calls import Application, call, connect, http_scope
 from support.guard_bench import SESSION_TOKEN, Bench
-from support.stub_kratos import IDENTITY_ID, SESSION_ID, session_body, signed_in
+from support.scripted_kratos import IDENTITY_ID, SESSION_ID, session_body, signed_in
 
 from ory_guard import Anonymous, OryGuard, OrySessionMiddleware
 from ory_guard.exceptions import ConfigurationError

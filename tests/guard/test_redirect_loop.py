@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.applications import gated, public
 from support.asgi_calls import NAVIGATE, SentResponse, call, http_scope
-from support.guard_bench import SESSION_COOKIE, Bench
-from support.stub_kratos import NOW, STEP_UP, refused, settings_of, signed_in
+from support.clock import NOW
+from support.guard_bench import SESSION_COOKIE, Bench, settings_of
+from support.scripted_kratos import STEP_UP, refused, signed_in
 
 from ory_guard import OrySessionMiddleware, Session
 from ory_guard.guard.responses.redirect_loop import has_redirect_counter, record_redirect

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support.asgi_calls import http_scope
-from support.stub_kratos import APP, BROWSER, settings_of
+from support.guard_bench import settings_of
+from support.scripted_kratos import APP, BROWSER
 
 from ory_guard.guard.responses.redirects import enrollment_url, login_url, request_url, safe_return_to
 from ory_guard.kratos.urls import origin_of

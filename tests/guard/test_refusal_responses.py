@@ -13,21 +13,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 from support.applications import gated
 from support.asgi_calls import HTML, NAVIGATE, SentResponse, call, connect, http_scope
-from support.stub_kratos import (
+from support.guard_bench import guard_of
+from support.scripted_kratos import (
     APP,
     BROWSER,
     COOKIE,
     ENROLL,
     STEP_UP,
     TOKEN,
-    StubKratos,
-    Told,
+    KratosResponse,
+    ScriptedKratos,
     aal2_session,
-    guard_of,
-    moment,
     refused,
     session_body,
     signed_in,
+    timestamp,
 )
 
 from ory_guard import OrySessionMiddleware
@@ -45,7 +45,7 @@ HTMX = (b"hx-request", b"true")
 LOGIN = f"{BROWSER}/self-service/login/browser"
 SETTINGS = f"{BROWSER}/self-service/settings/browser"
 RETURN = "return_to=https%3A%2F%2Fapp.example.com%2Fvault%3Fx%3D1"
-OLD = session_body(authenticated_at=moment(-3_600))
+OLD = session_body(authenticated_at=timestamp(-3_600))
 
 
 async def hello(request: Request) -> Response:
@@ -54,7 +54,7 @@ async def hello(request: Request) -> Response:
 
 
 async def ask(
-    told: Told,
+    told: KratosResponse,
     *headers: Pair,
     credential: Pair | None = SESSION_COOKIE,
     method: str = "GET",
@@ -62,13 +62,13 @@ async def ask(
     **changes: Any,
 ) -> SentResponse:
     """Ask for `/vault?x=1` behind a gate whose Kratos answers so."""
-    guard = guard_of(StubKratos(told), **changes)
+    guard = guard_of(ScriptedKratos(told), **changes)
     sent = [*headers] if credential is None else [*headers, credential]
     app = gated(guard, **(conditions or {}))
     return await call(app, "/vault", method=method, headers=sent, query_string=b"x=1")
 
 
-ROWS: list[tuple[str, Told, dict[str, Any], dict[str, Any], str | None, int, str]] = [
+ROWS: list[tuple[str, KratosResponse, dict[str, Any], dict[str, Any], str | None, int, str]] = [
     ("refused", refused(401), {}, {}, f"{LOGIN}?{RETURN}", 401, "session_inactive"),
     (
         "credential required",
@@ -119,7 +119,7 @@ ROWS: list[tuple[str, Told, dict[str, Any], dict[str, Any], str | None, int, str
     ),
     ("requirement", signed_in(), {"organization": "o1"}, {}, None, 403, "requirement_not_met"),
     ("kratos is down", refused(500), {}, {}, None, 503, "session_check_unavailable"),
-    ("kratos talks nonsense", Told(200, b"<html>"), {}, {}, None, 503, "session_check_unavailable"),
+    ("kratos talks nonsense", KratosResponse(200, b"<html>"), {}, {}, None, 503, "session_check_unavailable"),
     ("any other 403", refused(403, "no_idea"), {}, {}, None, 503, "session_check_unavailable"),
 ]
 TABLE = pytest.mark.parametrize(
@@ -131,7 +131,7 @@ TABLE = pytest.mark.parametrize(
 
 @TABLE
 async def test_a_navigation_is_led_on_or_shown_a_page(
-    *, told: Told, conditions: Any, changes: Any, location: str | None, status: int, error_id: str
+    *, told: KratosResponse, conditions: Any, changes: Any, location: str | None, status: int, error_id: str
 ) -> None:
     """303 where a sign-in helps, to an address of the settings, and without a body; else a page."""
     answered = await ask(told, NAVIGATE, conditions=conditions, **changes)
@@ -149,7 +149,7 @@ async def test_a_navigation_is_led_on_or_shown_a_page(
 
 @TABLE
 async def test_everything_else_gets_json_in_orys_form(
-    *, told: Told, conditions: Any, changes: Any, location: str | None, status: int, error_id: str
+    *, told: KratosResponse, conditions: Any, changes: Any, location: str | None, status: int, error_id: str
 ) -> None:
     """Status, id, and where a browser could go; never a redirect."""
     answered = await ask(told, conditions=conditions, **changes)
@@ -221,7 +221,9 @@ async def test_the_whole_body_of_a_refusal() -> None:
         (refused(500), SESSION_TOKEN, {}, None),
     ],
 )
-async def test_the_challenge(told: Told, credential: Pair | None, conditions: Any, challenge: str | None) -> None:
+async def test_the_challenge(
+    told: KratosResponse, credential: Pair | None, conditions: Any, challenge: str | None
+) -> None:
     """RFC 6750 for who is not signed in, RFC 9470 for who has to sign in better, nothing for the rest."""
     answered = await ask(told, credential=credential, conditions=conditions)
 
@@ -252,7 +254,7 @@ async def test_without_an_app_url_nothing_is_a_navigation() -> None:
 @pytest.mark.parametrize("headers", [(), (NAVIGATE,)], ids=["json", "page"])
 async def test_a_503_says_when_to_try_again(retry_after: dict[str, str], sent: bytes, headers: Any) -> None:
     """What Kratos' 429 says, from 1 to 60 seconds, else 1; to people and programs alike."""
-    answered = await ask(Told(429, b"", tuple(retry_after.items())), *headers)
+    answered = await ask(KratosResponse(429, b"", tuple(retry_after.items())), *headers)
 
     assert answered.status == 503
     assert answered.header(b"retry-after") == sent
@@ -356,7 +358,7 @@ async def test_htmx_gets_no_redirect_where_none_helps() -> None:
 
 async def test_the_requests_own_query_adds_nothing_to_the_login() -> None:
     """A link can't smuggle `aal`, `refresh` or an identity provider into it."""
-    guard = guard_of(StubKratos(refused(401)), login_url=f"{APP}/login?organization=o1")
+    guard = guard_of(ScriptedKratos(refused(401)), login_url=f"{APP}/login?organization=o1")
 
     answered = await call(gated(guard), "/x", headers=[NAVIGATE], query_string=b"aal=aal2&refresh=true&via=sms")
 
@@ -369,7 +371,7 @@ async def test_kratos_own_redirect_is_never_followed() -> None:
     told = refused(403, "session_aal2_required", details={"redirect_browser_to": "https://evil.test/"})
     body = {**told.body, "redirect_browser_to": "https://evil.test/"}
 
-    answered = await ask(Told(403, body), NAVIGATE)
+    answered = await ask(KratosResponse(403, body), NAVIGATE)
 
     assert (answered.header(b"location") or b"").startswith(LOGIN.encode())
 
@@ -392,10 +394,10 @@ async def test_head_gets_the_headers_alone() -> None:
     ],
 )
 async def test_a_websocket_is_refused_before_it_is_accepted(
-    told: Told, conditions: Any, status: int, error_id: str
+    told: KratosResponse, conditions: Any, status: int, error_id: str
 ) -> None:
     """With the same status, headers and JSON; even for who would be a navigation."""
-    app = gated(guard_of(StubKratos(told)), **conditions)
+    app = gated(guard_of(ScriptedKratos(told)), **conditions)
 
     start, body = await connect(app, headers=[SESSION_TOKEN, NAVIGATE, HTML])
 
@@ -408,7 +410,7 @@ async def test_a_websocket_is_refused_before_it_is_accepted(
 
 async def test_a_websocket_is_closed_where_the_server_knows_no_denial() -> None:
     """The server turns that into a 403 of its own."""
-    app = gated(guard_of(StubKratos(refused(401))))
+    app = gated(guard_of(ScriptedKratos(refused(401))))
 
     sent = await connect(app, headers=[SESSION_TOKEN], denial=False)
 
@@ -437,7 +439,7 @@ async def test_an_accepted_websocket_can_only_be_closed() -> None:
 )
 async def test_a_refusal_of_the_applications_own_is_answered_like_ours(refusal: Refusal) -> None:
     """Its words are escaped on the page, and its unknown condition is no error."""
-    guard = guard_of(StubKratos(signed_in()))
+    guard = guard_of(ScriptedKratos(signed_in()))
 
     def refuse(_session: Any) -> bool:
         raise refusal
@@ -461,7 +463,7 @@ async def test_a_handler_of_the_applications_own_wins(handled: type[Exception]) 
     app = Starlette(
         routes=[Route("/", session_required(hello))],
         exception_handlers={handled: handle},
-        middleware=[Middleware(OrySessionMiddleware, guard=guard_of(StubKratos(refused(401))))],
+        middleware=[Middleware(OrySessionMiddleware, guard=guard_of(ScriptedKratos(refused(401))))],
     )
     assert (await call(app, "/", headers=[SESSION_TOKEN])).status == 418
 
@@ -474,7 +476,7 @@ async def test_a_refusal_of_the_applications_own_may_have_any_status() -> None:
         status_code = 499
         reason = "It is odd."
 
-    guard = guard_of(StubKratos(signed_in()))
+    guard = guard_of(ScriptedKratos(signed_in()))
 
     async def app(_scope: Any, _receive: Any, _send: Any) -> None:
         raise Odd

@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.stub_kratos import NOW, aal2_session, moment, session_body, step
+from support.clock import NOW
+from support.scripted_kratos import aal2_session, session_body, step, timestamp
 
 from ory_guard import Session
 from ory_guard.exceptions import ConfigurationError
@@ -57,8 +58,8 @@ def test_levels(asked: Any, level: str | None, met: bool) -> None:
 
 def test_age_counts_from_the_last_sign_in() -> None:
     """Up to `max_age` seconds, and not one more."""
-    assert failures(Requirement(max_age=300), authenticated_at=moment(-299)) == []
-    assert failures(Requirement(max_age=300), authenticated_at=moment(-301)) == [
+    assert failures(Requirement(max_age=300), authenticated_at=timestamp(-299)) == []
+    assert failures(Requirement(max_age=300), authenticated_at=timestamp(-301)) == [
         {"id": "max_age", "expected": 300, "actual": 301}
     ]
 
@@ -219,7 +220,7 @@ SESSIONS = st.builds(
     ),
     LEVELS,
     STEPS,
-    st.none() | st.integers(-900, 90).map(moment),
+    st.none() | st.integers(-900, 90).map(timestamp),
 )
 REQUIREMENTS = st.builds(
     Requirement,

@@ -13,14 +13,15 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, Router
 from starlette.testclient import TestClient
-from support.stub_kratos import StubKratos, guard_of, refused
+from support.guard_bench import guard_of
+from support.scripted_kratos import ScriptedKratos, refused
 
 from ory_guard import OrySessionMiddleware, Requirement
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.fastapi import install
 from ory_guard.starlette import session_required
 
-GUARD = guard_of(StubKratos(refused()))
+GUARD = guard_of(ScriptedKratos(refused()))
 
 
 class OwnGate:

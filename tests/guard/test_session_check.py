@@ -5,16 +5,15 @@ import contextvars
 import os
 
 import pytest
-from support.guard_bench import Bench, by, requests
-from support.stub_kratos import (
+from support.guard_bench import Bench, by, guard_of, requests
+from support.scripted_kratos import (
     IDENTITY_ID,
     SESSION_ID,
     STEP_UP,
-    Asked,
-    StubKratos,
-    Told,
+    KratosRequest,
+    KratosResponse,
+    ScriptedKratos,
     aal2_session,
-    guard_of,
     refused,
     signed_in,
 )
@@ -97,7 +96,7 @@ async def test_a_check_knows_nothing_of_the_request_that_started_it() -> None:
     tenant = contextvars.ContextVar("tenant", default="nobody's")
     seen: list[str] = []
 
-    def answer(_asked: Asked) -> Told:
+    def answer(_asked: KratosRequest) -> KratosResponse:
         seen.append(tenant.get())
         return signed_in()
 
@@ -159,14 +158,14 @@ async def test_a_session_that_is_invalidated_with_every_answer_is_not_served() -
     """After a second try the guard gives up: it does not know, which is no logout."""
     bench = Bench()
 
-    def answer(_asked: Asked) -> Told:
+    def answer(_asked: KratosRequest) -> KratosResponse:
         # The answer is on its way, and the session is ended before it arrives.
         ending = bench.guard.invalidate(session_id=SESSION_ID)
         with pytest.raises(StopIteration):
             ending.send(None)
         return signed_in()
 
-    bench.kratos.answers = [answer]
+    bench.kratos.responses = [answer]
 
     assert await bench.outcome() == Unavailable("unreachable")
     assert bench.calls == 2
@@ -229,7 +228,7 @@ def test_a_loop_that_dies_with_a_check_under_way_harms_nobody() -> None:
         await requests(bench, 2)
 
     asyncio.run(leave())
-    bench.kratos = StubKratos(signed_in())
+    bench.kratos = ScriptedKratos(signed_in())
     bench.guard = guard_of(bench.kratos, bench.clock)
 
     assert isinstance(asyncio.run(bench.outcome()), Authenticated)
@@ -286,7 +285,7 @@ async def test_a_dead_kratos_is_left_alone_for_a_moment() -> None:
 
 async def test_a_429_holds_everybody_for_as_long_as_it_says() -> None:
     """Who is asked too often should not be asked by the next credential either."""
-    bench = Bench(Told(429, b"", (("retry-after", "7"),)), signed_in())
+    bench = Bench(KratosResponse(429, b"", (("retry-after", "7"),)), signed_in())
     assert await bench.outcome() == Unavailable("rate_limited", 7)
 
     assert await bench.outcome((b"x-session-token", b"other")) == Unavailable("breaker", 7)

@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 from support.guard_bench import SESSION_TOKEN, Bench, by, request
-from support.stub_kratos import IDENTITY_ID, SESSION_ID, Told, aal2_session, refused, session_body, signed_in
+from support.scripted_kratos import (
+    IDENTITY_ID,
+    SESSION_ID,
+    KratosResponse,
+    aal2_session,
+    refused,
+    session_body,
+    signed_in,
+)
 
 from ory_guard import Authenticated, Rejected, Session
 from ory_guard.exceptions import Refusal, RequirementNotMet
@@ -27,7 +35,7 @@ def is_held(scope: dict[str, Any], session: Session[Any]) -> bool:
     return all(place is session for place in held(scope))
 
 
-async def begun(*answers: Told, **changes: Any) -> tuple[Bench, dict[str, Any], Session[Any]]:
+async def begun(*answers: KratosResponse, **changes: Any) -> tuple[Bench, dict[str, Any], Session[Any]]:
     """Begin a request of a session that was cached a while ago; return the object that the application holds."""
     bench = Bench(*answers, **changes)
     await bench.outcome()
@@ -86,7 +94,9 @@ async def test_a_slow_body_keeps_the_object(seconds: float) -> None:
     ],
     ids=["step-up", "step-up, always asked", "another condition", "another session", "another identity"],
 )
-async def test_a_session_that_the_gate_refuses_is_replaced(newer: Told, conditions: dict[str, Any]) -> None:
+async def test_a_session_that_the_gate_refuses_is_replaced(
+    newer: KratosResponse, conditions: dict[str, Any]
+) -> None:
     """Also one that turns out to be another session than the one that was published."""
     bench, scope, session = await begun(signed_in(), newer)
 
@@ -99,7 +109,7 @@ async def test_a_session_that_the_gate_refuses_is_replaced(newer: Told, conditio
 @pytest.mark.parametrize(
     ("newer", "published"), [(refused(), None), (signed_in(session_body(identity={"state": "x"})), "newer")]
 )
-async def test_a_newer_outcome_that_is_refused_is_published(newer: Told, published: str | None) -> None:
+async def test_a_newer_outcome_that_is_refused_is_published(newer: KratosResponse, published: str | None) -> None:
     """An application that handles the refusal itself must not go on with the older session."""
     bench, scope, session = await begun(MEMBER, newer)
 

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from support.asgi_calls import http_scope
-from support.stub_kratos import SESSION_ID, TOKEN, StandingClock, StubKratos, guard_of, refused, signed_in
+from support.clock import AdjustableClock
+from support.guard_bench import guard_of
+from support.scripted_kratos import SESSION_ID, TOKEN, ScriptedKratos, refused, signed_in
 
 from ory_guard.fastapi import CurrentSession, OptionalSession, install
 
@@ -18,8 +20,8 @@ async def test_a_session_that_ended_while_the_body_came_is_refused(
     path: str, *, revoked: bool, seconds: float, status: int
 ) -> None:
     """FastAPI reads the body before it asks for the session; a page for everybody then shows nobody's."""
-    clock = StandingClock()
-    guard = guard_of(StubKratos(signed_in(), refused()), clock=clock)
+    clock = AdjustableClock()
+    guard = guard_of(ScriptedKratos(signed_in(), refused()), clock=clock)
     app = FastAPI()
     install(app, guard)
 

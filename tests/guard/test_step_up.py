@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from support.asgi_calls import http_scope
-from support.recordings_of_kratos import SERVERS, RecordedKratos, moment_of, recording
-from support.stub_kratos import StandingClock, guard_of
+from support.clock import AdjustableClock
+from support.guard_bench import guard_of
+from support.recorded_kratos import SERVERS, RecordedKratos, clock_of, recording
 
 from ory_guard.exceptions import EnrollmentRequired, ReauthenticationRequired, StepUpRequired
 
@@ -16,12 +17,12 @@ pytestmark = pytest.mark.anyio
 def at_gate(*cases: str, server: str = "default", later: float = 0) -> Any:
     """Return a guard at the time of the last of these recordings, `later` seconds on, and its request."""
     found = [recording(case) for case in cases]
-    clock = moment_of(*found)
+    clock = clock_of(*found)
     moved = [
         step["completed_at"] for one in found for step in one.response["body"].get("authentication_methods", ())
     ]
     if moved:
-        clock = StandingClock(datetime.fromisoformat(max(moved)[:19] + "+00:00"))
+        clock = AdjustableClock(datetime.fromisoformat(max(moved)[:19] + "+00:00"))
     clock.advance(later)
     guard = guard_of(RecordedKratos(*found), clock, **SERVERS[server])
     return guard, http_scope("/vault", headers=found[-1].headers())

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from support.guard_bench import SESSION_COOKIE, Bench, request
 from support.minting import token_of
-from support.stub_kratos import IDENTITY_ID, aal2_session, moment, refused, session_body, signed_in
+from support.scripted_kratos import IDENTITY_ID, aal2_session, refused, session_body, signed_in, timestamp
 from support.token_bench import KEY, TokenBench, bearer_scope
 
 from ory_guard import Session
@@ -66,7 +66,7 @@ async def test_after_the_interval_caches_on_the_way_are_passed_by() -> None:
     bench.clock.advance(EVERY)
 
     assert await connection.look() == pytest.approx(EVERY)
-    assert [asked.header("cache-control") for asked in bench.kratos.asked] == [None, "max-age=0"]
+    assert [asked.header("cache-control") for asked in bench.kratos.requests] == [None, "max-age=0"]
 
 
 async def test_connections_of_one_session_share_what_one_of_them_learns() -> None:
@@ -293,7 +293,7 @@ async def test_a_revoked_session_is_asked_about_at_once() -> None:
 @pytest.mark.parametrize(("told", "ends"), [(refused(), SessionRequired), (DOWN, SessionCheckUnavailable)])
 async def test_a_session_that_is_over_is_asked_about_at_once(told: Any, ends: type[Refusal]) -> None:
     """The next look comes when the session ends, however long the interval is, and does not let it live on."""
-    bench = Bench(signed_in(session_body(expires_at=moment(5))), told, clock_skew=2)
+    bench = Bench(signed_in(session_body(expires_at=timestamp(5))), told, clock_skew=2)
     connection = await opened(bench)
     assert await connection.look(every=3_600) == pytest.approx(7, abs=0.01)
     bench.clock.advance(7.1)
@@ -303,7 +303,7 @@ async def test_a_session_that_is_over_is_asked_about_at_once(told: Any, ends: ty
 
 async def test_until_a_session_is_over_nobody_is_asked() -> None:
     """Its last second is one of its own."""
-    bench = Bench(signed_in(session_body(expires_at=moment(5))), clock_skew=0)
+    bench = Bench(signed_in(session_body(expires_at=timestamp(5))), clock_skew=0)
     connection = await opened(bench)
     bench.clock.advance(4.5)
 
@@ -313,7 +313,7 @@ async def test_until_a_session_is_over_nobody_is_asked() -> None:
 
 async def test_a_session_that_was_extended_goes_on() -> None:
     """Kratos moved its end meanwhile: the connection learns of it when the old end has come."""
-    bench = Bench(signed_in(session_body(expires_at=moment(5))), signed_in(), clock_skew=0)
+    bench = Bench(signed_in(session_body(expires_at=timestamp(5))), signed_in(), clock_skew=0)
     connection = await opened(bench)
     bench.clock.advance(5.1)
 

@@ -2,7 +2,7 @@
 
 import gc
 
-from support.stub_kratos import session_body
+from support.scripted_kratos import session_body
 
 from ory_guard import Anonymous, Authenticated, Rejected, Session, Unavailable
 from ory_guard.guard.revalidation import SharedState, SharedStates

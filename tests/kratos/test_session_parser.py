@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 from support.adapters import parser_of
-from support.stub_kratos import NOW, Told, moment, refused, session_body, settings_of, signed_in
+from support.clock import NOW
+from support.guard_bench import settings_of
+from support.scripted_kratos import KratosResponse, refused, session_body, signed_in, timestamp
 
 from ory_guard import Authenticated, Rejected, SecondFactorRequired, Unavailable
 from ory_guard.kratos.http import HTTPResponse
@@ -21,13 +23,13 @@ TOKEN = Credential("x_session_token", b"", b"ory_st_secret")
 COOKIE = Credential("cookie", b"ory_kratos_session", b"MTc5")
 
 
-def answer_of(told: Told) -> HTTPResponse:
+def answer_of(told: KratosResponse) -> HTTPResponse:
     """Return the stub's answer as the reader gets it."""
     headers = [(name.encode(), value.encode()) for name, value in told.headers]
     return HTTPResponse(told.status, headers, told.raw)
 
 
-def read(told: Told, credential: Credential = TOKEN, **changes: Any) -> ParsedSession:
+def read(told: KratosResponse, credential: Credential = TOKEN, **changes: Any) -> ParsedSession:
     """Read an answer now, with no part of its ttl taken away by chance."""
     reader = parser_of(settings_of(**changes), None, lambda: 0.0)
     return reader.parse(answer_of(told), credential, NOW.timestamp())
@@ -46,7 +48,7 @@ def test_a_200_with_a_session_is_somebody() -> None:
     "body",
     [
         session_body(active=False),
-        session_body(expires_at=moment(-61)),
+        session_body(expires_at=timestamp(-61)),
         session_body(identity={"state": "inactive"}),
     ],
     ids=["not active", "expired beyond the skew", "of an inactive identity"],
@@ -58,7 +60,7 @@ def test_a_session_that_is_over_is_refused_and_kept_like_a_401(body: dict[str, A
 
 def test_a_session_that_ended_within_the_skew_is_served_once() -> None:
     """Clocks differ; it is let in as Kratos does, and never kept."""
-    reading = read(signed_in(session_body(expires_at=moment(-59))))
+    reading = read(signed_in(session_body(expires_at=timestamp(-59))))
 
     assert isinstance(reading.outcome, Authenticated)
     assert reading.ttl == 0
@@ -85,35 +87,35 @@ def test_a_session_is_kept_for_the_least_of_three_spans(
     headers: dict[str, str], expires_in: float, changes: dict[str, Any], ttl: float
 ) -> None:
     """`cache_ttl`, what Kratos allows, and the end of the session; a lifetime that is no number is none."""
-    reading = read(signed_in(session_body(expires_at=moment(expires_in)), **headers), **changes)
+    reading = read(signed_in(session_body(expires_at=timestamp(expires_in)), **headers), **changes)
 
     assert reading.ttl == pytest.approx(ttl)
 
 
 NONSENSE = [
-    Told(200, b""),
-    Told(200, b"<html>"),
-    Told(200, b"{"),
-    Told(200, b"null"),
-    Told(200, b"[]"),
-    Told(200, b"\xff\xfe"),
-    Told(200, b"[" * 100_000),
-    Told(200, {"id": "s", "active": True}),
-    Told(200, {"session": session_body()}),
-    Told(200, session_body(active="true")),
-    Told(200, session_body(expires_at="soon")),
-    Told(200, session_body(expires_at=None)),
-    Told(200, session_body(identity={"id": ""})),
-    Told(200, session_body(identity={"metadata_public": float("nan")})),
-    Told(200, session_body(), headers=()),
-    Told(200, session_body(), headers=(("content-type", "text/html"),)),
-    Told(200, session_body(), headers=(("content-type", "application/json+x"),)),
+    KratosResponse(200, b""),
+    KratosResponse(200, b"<html>"),
+    KratosResponse(200, b"{"),
+    KratosResponse(200, b"null"),
+    KratosResponse(200, b"[]"),
+    KratosResponse(200, b"\xff\xfe"),
+    KratosResponse(200, b"[" * 100_000),
+    KratosResponse(200, {"id": "s", "active": True}),
+    KratosResponse(200, {"session": session_body()}),
+    KratosResponse(200, session_body(active="true")),
+    KratosResponse(200, session_body(expires_at="soon")),
+    KratosResponse(200, session_body(expires_at=None)),
+    KratosResponse(200, session_body(identity={"id": ""})),
+    KratosResponse(200, session_body(identity={"metadata_public": float("nan")})),
+    KratosResponse(200, session_body(), headers=()),
+    KratosResponse(200, session_body(), headers=(("content-type", "text/html"),)),
+    KratosResponse(200, session_body(), headers=(("content-type", "application/json+x"),)),
     signed_in(content_encoding="gzip"),
-    Told(201, session_body()),
-    Told(204, b""),
-    Told(206, session_body()),
-    Told(302, b""),
-    Told(304, b""),
+    KratosResponse(201, session_body()),
+    KratosResponse(204, b""),
+    KratosResponse(206, session_body()),
+    KratosResponse(302, b""),
+    KratosResponse(304, b""),
     refused(400),
     refused(404),
     refused(405),
@@ -123,17 +125,17 @@ NONSENSE = [
     refused(403),
     refused(403, "security_csrf_violation"),
     refused(403, "session_aal3_required"),
-    Told(403, b"<html>blocked by the firewall</html>", headers=(("content-type", "text/html"),)),
-    Told(403, {"error": "session_aal2_required"}),
-    Told(403, {"error": {"id": ["session_aal2_required"]}}),
-    Told(403, b'{"error": {"id": "session_aal2_required"}}', headers=(("content-type", "text/plain"),)),
-    Told(403, b"[" * 100_000),
-    Told(403, b"7"),
+    KratosResponse(403, b"<html>blocked by the firewall</html>", headers=(("content-type", "text/html"),)),
+    KratosResponse(403, {"error": "session_aal2_required"}),
+    KratosResponse(403, {"error": {"id": ["session_aal2_required"]}}),
+    KratosResponse(403, b'{"error": {"id": "session_aal2_required"}}', headers=(("content-type", "text/plain"),)),
+    KratosResponse(403, b"[" * 100_000),
+    KratosResponse(403, b"7"),
 ]
 
 
 @pytest.mark.parametrize("told", NONSENSE, ids=lambda told: f"{told.status} {str(told.body)[:40]}")
-def test_nonsense_lets_nobody_in_and_logs_nobody_out(told: Told) -> None:
+def test_nonsense_lets_nobody_in_and_logs_nobody_out(told: KratosResponse) -> None:
     """What is not one of Kratos' answers says nothing about the session, and is not kept."""
     assert read(told, COOKIE) == ParsedSession(Unavailable("protocol"))
 
@@ -150,7 +152,9 @@ def test_a_5xx_is_kratos_fault(status: int) -> None:
 )
 def test_a_429_says_when_to_come_again(headers: dict[str, str], seconds: int) -> None:
     """From 1 to 60 seconds, whatever Kratos says."""
-    assert read(Told(429, b"", tuple(headers.items()))) == ParsedSession(Unavailable("rate_limited", seconds))
+    assert read(KratosResponse(429, b"", tuple(headers.items()))) == ParsedSession(
+        Unavailable("rate_limited", seconds)
+    )
 
 
 @pytest.mark.parametrize(
@@ -175,16 +179,16 @@ def test_retry_after_is_read_without_trust(value: bytes | None, seconds: int) ->
     ("told", "kept"),
     [
         (refused(401), 5.0),
-        (Told(401, {"error": {"code": 401, "status": "Unauthorized"}}), 5.0),
+        (KratosResponse(401, {"error": {"code": 401, "status": "Unauthorized"}}), 5.0),
         (refused(401).with_header("ory-session-cache-for", "60"), 5.0),
-        (Told(401, b""), 0.0),
-        (Told(401, b"<html>", headers=(("content-type", "text/html"),)), 0.0),
-        (Told(401, {"error": {"code": 403}}), 0.0),
-        (Told(401, {"error": "unauthorized"}), 0.0),
+        (KratosResponse(401, b""), 0.0),
+        (KratosResponse(401, b"<html>", headers=(("content-type", "text/html"),)), 0.0),
+        (KratosResponse(401, {"error": {"code": 403}}), 0.0),
+        (KratosResponse(401, {"error": "unauthorized"}), 0.0),
     ],
     ids=["kratos", "kratos, short", "kratos, with its own span", "empty", "a page", "odd", "a string"],
 )
-def test_a_401_is_nobody_and_kept_only_in_kratos_own_words(told: Told, kept: float) -> None:
+def test_a_401_is_nobody_and_kept_only_in_kratos_own_words(told: KratosResponse, kept: float) -> None:
     """By status first: Kratos' 401 has no id. One that a proxy made up is not remembered."""
     assert read(told) == ParsedSession(Rejected("inactive", "x_session_token"), kept)
 
@@ -205,7 +209,7 @@ def test_the_403s_that_are_known(error_id: str, outcome: Any) -> None:
 ANEW = "ory_kratos_session=anew; Path=/; HttpOnly; SameSite=Lax"
 
 
-def with_cookies(*values: str) -> Told:
+def with_cookies(*values: str) -> KratosResponse:
     """Return a session that comes with these `Set-Cookie` values."""
     told = signed_in()
     for value in values:

@@ -2,7 +2,7 @@
 
 import pytest
 from support.raw_kratos import RawKratos, hang_up, raw_response
-from support.stub_kratos import COOKIE, KRATOS, StubKratos, Told, signed_in
+from support.scripted_kratos import COOKIE, KRATOS, KratosResponse, ScriptedKratos, signed_in
 
 from ory_guard.kratos.http import PoolTimeout, ResponseTooLarge
 from ory_guard.kratos.whoami import WhoamiClient
@@ -41,14 +41,14 @@ async def test_request_contains_one_credential() -> None:
 
 async def test_path_prefix_of_kratos_is_kept() -> None:
     """Kratos may be behind a path prefix."""
-    kratos = StubKratos(signed_in())
+    kratos = ScriptedKratos(signed_in())
     client = WhoamiClient(
         f"{KRATOS}/kratos", timeout=60, max_response_bytes=262_144, max_concurrency=1, transport=kratos
     )
 
     await client.get(TOKEN, no_cache=False)
 
-    assert kratos.asked[0].url == f"{KRATOS}/kratos/sessions/whoami"
+    assert kratos.requests[0].url == f"{KRATOS}/kratos/sessions/whoami"
 
 
 async def test_request_on_a_lost_reused_connection_is_sent_once_more() -> None:
@@ -75,7 +75,7 @@ async def test_response_size_is_limited() -> None:
 
 async def test_concurrency_is_limited() -> None:
     """A third call waits until its deadline."""
-    kratos = StubKratos(signed_in())
+    kratos = ScriptedKratos(signed_in())
     client = WhoamiClient(KRATOS, timeout=0.05, max_response_bytes=2_048, max_concurrency=2, transport=kratos)
     semaphore = (await client._http._pools.get()).semaphore
 
@@ -83,12 +83,12 @@ async def test_concurrency_is_limited() -> None:
         with pytest.raises(PoolTimeout):
             await client.get(TOKEN, no_cache=False)
 
-    assert kratos.asked == []
+    assert kratos.requests == []
 
 
 async def test_transport_is_not_closed() -> None:
     """A custom transport belongs to its owner."""
-    kratos = StubKratos(Told(200, b"{}"))
+    kratos = ScriptedKratos(KratosResponse(200, b"{}"))
     client = WhoamiClient(KRATOS, timeout=60, max_response_bytes=2_048, max_concurrency=1, transport=kratos)
     await client.get(TOKEN, no_cache=False)
 

@@ -31,8 +31,8 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import CoreSchema, core_schema
-from support.guard_bench import Bench, request
-from support.stub_kratos import StubKratos, guard_of, session_body, signed_in
+from support.guard_bench import Bench, guard_of, request
+from support.scripted_kratos import ScriptedKratos, session_body, signed_in
 from typing_extensions import TypeAliasType, TypedDict
 
 from ory_guard import Authenticated, Session, Unavailable
@@ -211,7 +211,7 @@ def test_immutable_annotations_are_accepted(annotation: Any) -> None:
     if annotation == RootModel[str]:
         annotation = create_model("Root", __base__=RootModel[str], __cls_kwargs__={"frozen": True})
 
-    guard_of(StubKratos(), traits=traits_with(annotation))
+    guard_of(ScriptedKratos(), traits=traits_with(annotation))
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_immutable_annotations_are_accepted(annotation: Any) -> None:
 def test_mutable_annotations_are_refused_when_the_guard_is_made(annotation: Any, place: str, instead: str) -> None:
     """The error names the field, the annotation and the immutable one to use."""
     with pytest.raises(ConfigurationError) as caught:
-        guard_of(StubKratos(), traits=traits_with(annotation))
+        guard_of(ScriptedKratos(), traits=traits_with(annotation))
 
     assert str(caught.value).startswith("traits: ")
     assert place in str(caught.value)
@@ -279,14 +279,14 @@ def test_mutable_annotations_are_refused_when_the_guard_is_made(annotation: Any,
 def test_mutable_defaults_are_refused_when_the_guard_is_made(annotation: Any, default: Any) -> None:
     """Pydantic does not hold a default against its annotation."""
     with pytest.raises(ConfigurationError, match=r"Traits\.field: the default \(Traits\.field is a \w+\) can be"):
-        guard_of(StubKratos(), traits=traits_with(annotation, default))
+        guard_of(ScriptedKratos(), traits=traits_with(annotation, default))
 
 
 @pytest.mark.parametrize("traits", [Loose, Open, dict, "Traits", traits_with(str)(field="x"), Typed])
 def test_only_a_frozen_model_can_hold_traits(traits: Any) -> None:
     """The session is shared between requests."""
     with pytest.raises(ConfigurationError, match=r"^traits: "):
-        guard_of(StubKratos(), traits=traits)
+        guard_of(ScriptedKratos(), traits=traits)
 
 
 def test_the_frozen_dict_of_a_model_is_frozen_deep() -> None:
@@ -349,7 +349,9 @@ async def test_a_default_that_needs_other_fields_is_checked_when_it_is_read() ->
     factory = Field(default_factory=lambda values: [values["first"]])
     traits = create_model("Traits", __config__=FROZEN, first=(str, "x"), rest=(tuple[str, ...], factory))
 
-    assert await guard_of(StubKratos(signed_in()), traits=traits).authenticate(request()) == Unavailable("protocol")
+    assert await guard_of(ScriptedKratos(signed_in()), traits=traits).authenticate(request()) == Unavailable(
+        "protocol"
+    )
 
 
 @pytest.mark.anyio
@@ -364,7 +366,7 @@ async def test_immutable_traits_reach_the_handler() -> None:
         point=(Point, Point(1)),
         kind=(type[Name], Name),
     )
-    outcome = await guard_of(StubKratos(signed_in()), traits=traits).authenticate(request())
+    outcome = await guard_of(ScriptedKratos(signed_in()), traits=traits).authenticate(request())
 
     assert isinstance(outcome, Authenticated)
     assert outcome.session.identity.traits.name == {"first": "Ada"}

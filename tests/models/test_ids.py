@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 from support.guard_bench import SESSION_TOKEN, Bench
-from support.stub_kratos import IDENTITY_ID, SESSION_ID, session_body, signed_in
+from support.scripted_kratos import IDENTITY_ID, SESSION_ID, session_body, signed_in
 
 from ory_guard import Authenticated
 from ory_guard.events import Event, SessionsInvalidated

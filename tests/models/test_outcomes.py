@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from support.stub_kratos import session_body
+from support.scripted_kratos import session_body
 
 from ory_guard import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Session, Unavailable
 

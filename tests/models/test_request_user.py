@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from support.asgi_calls import call
 from support.guard_bench import SESSION_TOKEN, Bench
-from support.stub_kratos import IDENTITY_ID, session_body
+from support.scripted_kratos import IDENTITY_ID, session_body
 
 from ory_guard import (
     Anonymous,

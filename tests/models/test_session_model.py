@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, ValidationError
-from support.stub_kratos import aal2_session, moment, session_body, step
+from support.scripted_kratos import aal2_session, session_body, step, timestamp
 
 from ory_guard import Identity, Session
 from ory_guard.models.frozen import FrozenDict, freeze
@@ -182,9 +182,9 @@ def test_the_second_factors_time_is_that_of_the_newest_aal2_step() -> None:
 
     assert session.second_factor_at is not None
     assert session.second_factor_at.timestamp() == pytest.approx(
-        datetime.fromisoformat(moment(-900)[:26] + "Z").timestamp()
+        datetime.fromisoformat(timestamp(-900)[:26] + "Z").timestamp()
     )
-    assert twice.second_factor_at == datetime.fromisoformat(moment(-50)[:26] + "Z")
+    assert twice.second_factor_at == datetime.fromisoformat(timestamp(-50)[:26] + "Z")
 
 
 def test_repr_shows_nothing_private() -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.stub_kratos import settings_of
+from support.guard_bench import settings_of
 
 import ory_guard
 

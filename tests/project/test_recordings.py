@@ -2,8 +2,8 @@
 
 import pytest
 from support.asgi_calls import http_scope
-from support.recordings_of_kratos import SERVERS, Recorded, RecordedKratos, moment_of, recording, recordings
-from support.stub_kratos import context_of, guard_of
+from support.guard_bench import context_of, guard_of
+from support.recorded_kratos import SERVERS, RecordedKratos, Recording, clock_of, recording, recordings
 
 from ory_guard import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
 
@@ -42,7 +42,7 @@ OTHERWISE: dict[str, tuple[type[Outcome], str]] = {
 }
 
 
-def outcome_of(recorded: Recorded, kind: str) -> Outcome:
+def outcome_of(recorded: Recording, kind: str) -> Outcome:
     """Return what a recorded answer means, read from the recording alone."""
     status, body = recorded.response["status"], recorded.response["body"]
     if status == 401:
@@ -52,32 +52,32 @@ def outcome_of(recorded: Recorded, kind: str) -> Outcome:
     return SecondFactorRequired(kind, enrolled=True)  # type: ignore[arg-type] # as above
 
 
-def kind_of(recorded: Recorded) -> str:
+def kind_of(recorded: Recording) -> str:
     """Return the kind of credential that Kratos goes by: the first that is there."""
     kinds = {"x-session-token": "x_session_token", "cookie": "cookie", "authorization": "bearer"}
     return next(kind for header, kind in kinds.items() if header in recorded.credentials())
 
 
-async def replay(recorded: Recorded) -> tuple[Outcome, RecordedKratos]:
+async def replay(recorded: Recording) -> tuple[Outcome, RecordedKratos]:
     """Make the recorded call through a guard whose Kratos answers as recorded."""
     # The same credential may have been answered otherwise at another time, so this recording comes first; others
     # answer where this one was not about the one credential that is sent, or was no plain question.
     plain = [one for one in WHOAMI if one.request["method"] == "GET" and not one.request["query"]]
     mine = [recorded] if recorded in plain and recorded.case not in OTHERWISE else []
     kratos = RecordedKratos(*mine, *(one for one in plain if len(one.credentials()) == 1))
-    guard = guard_of(kratos, moment_of(recorded), **SERVERS[recorded.server])
+    guard = guard_of(kratos, clock_of(recorded), **SERVERS[recorded.server])
     scope = http_scope("/me", method=recorded.request["method"], headers=recorded.headers())
     return await guard.authenticate(scope), kratos
 
 
 @pytest.mark.parametrize("recorded", WHOAMI, ids=lambda recorded: recorded.case)
-async def test_a_recorded_call_has_its_recorded_outcome(recorded: Recorded) -> None:
+async def test_a_recorded_call_has_its_recorded_outcome(recorded: Recording) -> None:
     """Who Kratos let in is let in, who it refused is refused, and exactly one credential left for it."""
     outcome, kratos = await replay(recorded)
 
     if recorded.case in STRICTER:
         assert outcome == STRICTER[recorded.case][0]
-        assert kratos.asked == []
+        assert kratos.requests == []
         return
     kind = kind_of(recorded)
     if recorded.case in OTHERWISE:
@@ -91,11 +91,11 @@ async def test_a_recorded_call_has_its_recorded_outcome(recorded: Recorded) -> N
         assert outcome.session.identity.traits == body["identity"]["traits"]
     else:
         assert outcome == outcome_of(recorded, kind)
-    (asked,) = kratos.asked
+    (asked,) = kratos.requests
     assert (asked.method, asked.credentials()) == ("GET", [sent_by(recorded, kind)])
 
 
-def sent_by(recorded: Recorded, kind: str) -> tuple[str, str]:
+def sent_by(recorded: Recording, kind: str) -> tuple[str, str]:
     """Return the one header that has to leave for a recorded request."""
     if kind == "x_session_token":
         return "x-session-token", recorded.request["headers"]["x-session-token"]
@@ -119,7 +119,7 @@ def test_the_exceptions_are_recordings() -> None:
 async def test_a_cookie_that_kratos_issued_anew_is_kept_for_the_answer() -> None:
     """After a session was extended, whoami answers with the cookie under a new value: it has to get through."""
     recorded = recording("whoami.cookie.after_extend")
-    guard = guard_of(RecordedKratos(recorded), moment_of(recorded))
+    guard = guard_of(RecordedKratos(recorded), clock_of(recorded))
     check = context_of(guard, http_scope(headers=recorded.headers()))
 
     await guard.authentication.from_kratos(check)
@@ -132,7 +132,7 @@ async def test_a_cookie_for_somebody_else_does_not_get_through() -> None:
     """The same header beside a token is dropped: the browser would become somebody else."""
     recorded = recording("whoami.precedence.token_over_cookie")
     assert any(name == "set-cookie" for name, _ in recorded.response["headers"])
-    guard = guard_of(RecordedKratos(recorded), moment_of(recorded))
+    guard = guard_of(RecordedKratos(recorded), clock_of(recorded))
     check = context_of(guard, http_scope(headers=recorded.headers()))
 
     outcome = await guard.authentication.from_kratos(check)

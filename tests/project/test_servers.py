@@ -16,7 +16,7 @@ from starlette.testclient import WebSocketDenialResponse
 from support.asgi_calls import call
 from support.fastapi_applications import application
 from support.guard_bench import SESSION_TOKEN, Bench
-from support.stub_kratos import APP, KRATOS, SESSION_ID, refused
+from support.scripted_kratos import APP, KRATOS, SESSION_ID, refused
 
 from ory_guard import OrySessionMiddleware
 from ory_guard.exceptions import ConfigurationError

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from support.memory_store import eventually
 from support.redis_bench import KEY, OLD_SECRET, SECRET, STORED, Listening, put
 from support.redis_server import BINARY, WHY_NOT, RedisServer
-from support.stub_kratos import IDENTITY_ID, SESSION_ID
+from support.scripted_kratos import IDENTITY_ID, SESSION_ID
 
 from ory_guard.redis import RedisSessionStore
 from ory_guard.redis.encryption import Encryptor

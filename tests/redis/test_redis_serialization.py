@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from support.redis_bench import KEY, OLD_SECRET, SECRET, STORED
-from support.stub_kratos import SESSION_ID
+from support.scripted_kratos import SESSION_ID
 
 from ory_guard.redis.encryption import DecryptionError, Encryptor
 from ory_guard.redis.serialization import dump_session, load_ids, load_session, load_time

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from support.asgi_calls import http_scope
+from support.clock import AdjustableClock
+from support.guard_bench import settings_of
 from support.redis_bench import KEY, OLD_SECRET, SECRET, STORED, put
 from support.redis_server import BINARY, WHY_NOT, RedisServer
-from support.stub_kratos import SESSION_ID, TOKEN, StandingClock, StubKratos, settings_of, signed_in
+from support.scripted_kratos import SESSION_ID, TOKEN, ScriptedKratos, signed_in
 
 from ory_guard import OryGuard
 from ory_guard.exceptions import ConfigurationError
@@ -194,7 +196,7 @@ def test_a_store_shows_nothing_secret() -> None:
 def test_a_loop_may_end_while_redis_is_in_use(server: RedisServer) -> None:
     """Without `aclose`: nothing is reported, and no connection is left."""
     store = RedisSessionStore(server.url, secrets=[SECRET])
-    guard = OryGuard(settings_of(), transport=StubKratos(signed_in()), clock=StandingClock(), store=store)
+    guard = OryGuard(settings_of(), transport=ScriptedKratos(signed_in()), clock=AdjustableClock(), store=store)
     reported: list[Any] = []
 
     async def ask() -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pytest
+from support.guard_bench import settings_of
 from support.memory_store import SOON, eventually
 from support.redis_server import RedisServer
-from support.stub_kratos import Asked, StubKratos, Told, refused, session_body, settings_of, signed_in
+from support.scripted_kratos import KratosRequest, KratosResponse, ScriptedKratos, refused, session_body, signed_in
 
 from ory_guard import Authenticated, OryGuard, Outcome
 from ory_guard.redis import RedisSessionStore
@@ -23,7 +24,7 @@ ALICE: Final = ("identity-of-alice", "upstream")
 BOB: Final = ("identity-of-bob", "upstream")
 
 
-def truth(asked: Asked) -> Told:
+def truth(asked: KratosRequest) -> KratosResponse:
     """Answer as a Kratos at which Alice and Bob are signed in."""
     ((_, value),) = asked.credentials()
     name = SESSIONS.get(value.rpartition("=")[2].replace("ck", "tok"))
@@ -46,7 +47,7 @@ class Worker:
     """One process: a guard on the real clock, with a store."""
 
     def __init__(self, url: str, **settings: Any) -> None:
-        self.kratos = StubKratos(truth)
+        self.kratos = ScriptedKratos(truth)
         self.store = RedisSessionStore(url, secrets=[SECRET])
         self.guard = OryGuard(settings_of(**settings), transport=self.kratos, store=self.store)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.memory_store import SOON, eventually
 from support.redis_server import BINARY, WHY_NOT, RedisServer
-from support.stub_kratos import refused
+from support.scripted_kratos import refused
 
 from ory_guard import Authenticated, Rejected
 
@@ -79,7 +79,7 @@ async def test_s10_a_worker_that_was_cut_off_serves_nothing_revoked(
     async with started(server.url) as (first, second):
         await first.ask()
         await second.ask()
-        first.kratos.answers = second.kratos.answers = [refused()]
+        first.kratos.responses = second.kratos.responses = [refused()]
 
         server.cli("CLIENT", "KILL", "TYPE", "pubsub")
         await first.guard.invalidate(session_id="session-of-alice")
@@ -113,7 +113,7 @@ async def test_s11_guards_of_different_kratos_share_no_entry(
 
     assert isinstance(outcome, Authenticated)
     assert outcome.source == "upstream"
-    assert len(second.kratos.asked) == 2
+    assert len(second.kratos.requests) == 2
     await first.guard.aclose()
     await second.guard.aclose()
 
@@ -157,7 +157,7 @@ async def test_redis_dies_and_comes_back(server: RedisServer, tried: Counter[str
 
         assert await slowest(first) < SOON
         await second.ask()
-        first.kratos.answers = second.kratos.answers = [refused()]
+        first.kratos.responses = second.kratos.responses = [refused()]
         await first.guard.invalidate(session_id="session-of-alice")
         assert await first.who() == ("nobody", "Rejected")
         assert (await second.who())[1] == "cache", "which is within the ttl, while nobody can tell it"

@@ -11,7 +11,7 @@ import pytest
 from support.memory_store import SOON, eventually
 from support.ports import free_port
 from support.redis_server import BINARY, WHY_NOT, RedisServer
-from support.stub_kratos import refused
+from support.scripted_kratos import refused
 
 from ory_guard.models.credential import Credential
 from ory_guard.redis import RedisSessionStore
@@ -61,7 +61,7 @@ async def test_redis_is_down_at_the_start(tried: Counter[str]) -> None:
     assert await slowest(worker) < 1
     assert worker.is_degraded
     await worker.ask()
-    worker.kratos.answers = [refused()]
+    worker.kratos.responses = [refused()]
     await worker.guard.invalidate(session_id="session-of-alice")
     assert await worker.who() == ("nobody", "Rejected")
     await worker.guard.aclose()
@@ -132,7 +132,7 @@ async def test_redis_refuses(
         assert await slowest(first) < 1
         await eventually(lambda: not spoils_writes_only or first.is_degraded)
         await first.ask()
-        first.kratos.answers = [refused()]
+        first.kratos.responses = [refused()]
         await first.guard.invalidate(session_id="session-of-alice")
         assert await first.who() == ("nobody", "Rejected")
 
@@ -174,7 +174,7 @@ async def test_redis_fails_over(server: RedisServer, *, old_follows: bool, tried
             line.port = replica.port
             await second.ask(b"tok-B")
             await eventually(lambda: second.is_degraded)
-            first.kratos.answers = second.kratos.answers = [refused()]
+            first.kratos.responses = second.kratos.responses = [refused()]
             await first.guard.invalidate(session_id="session-of-alice")
             assert first.is_degraded
 

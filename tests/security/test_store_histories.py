@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 
 import httpx2
 import pytest
+from support.clock import NOW
+from support.guard_bench import settings_of
 from support.memory_store import MemoryStore, Shelf
-from support.stub_kratos import IDENTITY_ID, NOW, SESSION_ID, StubKratos, refused, settings_of, signed_in
+from support.scripted_kratos import IDENTITY_ID, SESSION_ID, ScriptedKratos, refused, signed_in
 
 from ory_guard import Authenticated, OryGuard
 from ory_guard.cache import StoredSession
@@ -120,7 +122,7 @@ class FarStore(MemoryStore):
         return found
 
 
-class FarKratos(StubKratos):
+class FarKratos(ScriptedKratos):
     """Answers by what is true when the question arrives, and the answer takes its time."""
 
     def __init__(self, world: World) -> None:

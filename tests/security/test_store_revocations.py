@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from support.memory_store import eventually
 from support.redis_server import BINARY, WHY_NOT, RedisServer
-from support.stub_kratos import refused
+from support.scripted_kratos import refused
 
 from ory_guard.events import Event, RevocationsHeard
 
@@ -105,7 +105,7 @@ async def test_revocations_that_are_pending_when_redis_restarts_arrive(tried: Co
             await second.ask()
             server.kill()
             await eventually(lambda: first.is_degraded and second.is_degraded)
-            first.kratos.answers = second.kratos.answers = [refused()]
+            first.kratos.responses = second.kratos.responses = [refused()]
             await first.guard.invalidate(session_id="session-of-alice")
             await asyncio.to_thread(server.start)
 
@@ -125,7 +125,7 @@ async def test_subscriber_that_restarts_serves_nothing_revoked_meanwhile(
         await until_stored(server, 1)
         assert await second.who() == ("identity-of-alice", "store")
         await second.guard.aclose()
-        first.kratos.answers = second.kratos.answers = [refused()]
+        first.kratos.responses = second.kratos.responses = [refused()]
         await first.guard.invalidate(session_id="session-of-alice")
 
         assert await second.who() == ("nobody", "Rejected")
@@ -154,7 +154,7 @@ async def test_idle_process_notices_that_its_server_was_demoted(server: RedisSer
             line.port = promoted.port
             server.cli("REPLICAOF", "127.0.0.1", "1")
             async with started(promoted.url, 1) as (other,):
-                idle.kratos.answers = other.kratos.answers = [refused()]
+                idle.kratos.responses = other.kratos.responses = [refused()]
                 await other.guard.invalidate(session_id="session-of-alice")
 
                 await eventually(lambda: not idle.guard.stats().entries, 30)

@@ -10,9 +10,11 @@ from typing import Any, Final
 
 import httpx2
 import pytest
+from support.clock import NOW, AdjustableClock
+from support.guard_bench import settings_of
 from support.memory_store import MemoryStore, Shelf, eventually
 from support.minting import AUDIENCE, ISSUER, claims_of, ec_key, jwks_of, raw_token, rsa_key, token_of
-from support.stub_kratos import NOW, SESSION_ID, StandingClock, StubKratos, refused, settings_of
+from support.scripted_kratos import SESSION_ID, ScriptedKratos, refused
 
 from ory_guard import Authenticated, OryGuard, OrySessionMiddleware, Outcome, Rejected, Unavailable
 from ory_guard.exceptions import Refusal, StepUpRequired
@@ -33,8 +35,8 @@ class Bench:
     """A guard that verifies tokens, and a Kratos that must not be asked."""
 
     def __init__(self, jwks: Any = None, *, store: MemoryStore | None = None, **options: Any) -> None:
-        self.clock = StandingClock()
-        self.kratos = StubKratos(refused())
+        self.clock = AdjustableClock()
+        self.kratos = ScriptedKratos(refused())
         self.verifier = TokenVerifier(
             issuer=ISSUER, audience=AUDIENCE, jwks=jwks if jwks is not None else jwks_of(KEY, RSA), **options
         )
@@ -134,7 +136,7 @@ async def test_what_is_not_ours_is_refused(bench: Bench, name: str, tried: Count
 
     assert outcome == Rejected("inactive", "bearer")
     assert isinstance(await bench.ask(token_of(KEY)), Authenticated)
-    assert bench.kratos.asked == []
+    assert bench.kratos.requests == []
 
 
 async def test_a_token_that_is_ours_ends_in_time(bench: Bench) -> None:
@@ -200,7 +202,7 @@ async def test_j05_unknown_kids_cause_one_fetch(tried: Counter[str]) -> None:
     tried["bad tokens"] += 1_000
 
     assert server.fetched == 2
-    assert bench.kratos.asked == []
+    assert bench.kratos.requests == []
     await bench.guard.aclose()
 
 
@@ -241,7 +243,7 @@ async def test_j14_a_token_ends_with_its_session_on_every_worker(tried: Counter[
     newcomer = Bench(store=MemoryStore(shelf))
     assert await newcomer.ask(token) == Rejected("inactive", "bearer")
     for bench in (first, second, newcomer):
-        assert bench.kratos.asked == []
+        assert bench.kratos.requests == []
         await bench.guard.aclose()
 
 
@@ -274,7 +276,7 @@ async def test_j16_known_keys_are_used_until_they_are_too_old(tried: Counter[str
     assert await bench.ask(fresh()) == Unavailable("unreachable")
     reply = await call(OrySessionMiddleware(_gated, guard=bench.guard), bearer(fresh()))
     assert reply.status == 503
-    assert bench.kratos.asked == []
+    assert bench.kratos.requests == []
     await bench.guard.aclose()
 
 
@@ -320,7 +322,7 @@ async def test_j18_a_token_meets_no_requirement_that_its_claims_do_not_prove(
         await bench.guard.require(scope, **gate)
 
     assert caught.value.status_code == 403
-    assert len(bench.kratos.asked) == 1
+    assert len(bench.kratos.requests) == 1
     assert scope["state"]["auth"].source == "token"
     assert isinstance(await bench.ask(token_of(KEY)), Authenticated)
 

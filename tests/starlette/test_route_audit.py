@@ -27,7 +27,8 @@ from support.audited_apps import (
     requires_session_in_code,
     shop,
 )
-from support.stub_kratos import StubKratos, guard_of, refused
+from support.guard_bench import guard_of
+from support.scripted_kratos import ScriptedKratos, refused
 
 import ory_guard.fastapi.dependencies
 from ory_guard import OrySessionMiddleware
@@ -66,7 +67,7 @@ def test_audit_agrees_with_requests(make: Callable[..., Any], tmp_path: Path) ->
     (tmp_path / "x").write_text("hello")
     app = make(*([tmp_path] if make is shop else []))
     audited = audit_routes(app)
-    guard = guard_of(StubKratos(refused()))
+    guard = guard_of(ScriptedKratos(refused()))
     if isinstance(app, FastAPI):
         install(app, guard)
     else:

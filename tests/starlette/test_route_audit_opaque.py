@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
 from support.audited_apps import CustomGate, foreign, hello, hello_live, members
-from support.stub_kratos import StubKratos, guard_of
+from support.guard_bench import guard_of
+from support.scripted_kratos import ScriptedKratos
 
 from ory_guard import OrySessionMiddleware
 from ory_guard.fastapi import install, require_session
@@ -206,7 +207,7 @@ def test_layer_that_may_respond_is_listed(make: Callable[[], Any], expected: lis
 def test_middleware_is_protected_by_the_layers_outside_of_it() -> None:
     outside = fastapi_with(Responding, SessionRequiredMiddleware)
     inside = fastapi_with(SessionRequiredMiddleware, Responding)
-    install(outside, guard_of(StubKratos()))
+    install(outside, guard_of(ScriptedKratos()))
 
     assert [route.guarded for route in audit_routes(outside)] == [True, True]
     assert [route.guarded for route in audit_routes(built(outside))] == [True, True]

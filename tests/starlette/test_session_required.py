@@ -13,7 +13,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from support.asgi_calls import NAVIGATE, SentResponse, call, connect
 from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench
-from support.stub_kratos import IDENTITY_ID, SESSION_ID, STEP_UP, aal2_session, refused, signed_in
+from support.scripted_kratos import IDENTITY_ID, SESSION_ID, STEP_UP, aal2_session, refused, signed_in
 
 from ory_guard import OrySessionMiddleware
 from ory_guard.exceptions import ConfigurationError, SessionRequired

@@ -14,7 +14,7 @@ from ory_guard.fastapi import (
     require_fresh,
     require_session,
 )
-from support.stub_kratos import APP
+from support.scripted_kratos import APP
 
 OURS = (b"origin", APP.encode())
 

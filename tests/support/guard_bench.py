@@ -1,18 +1,18 @@
 """A guard on a Kratos double with a manual clock, and requests to it."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
-from ory_guard import Authenticated, Outcome
+import httpx2
+
+from ory_guard import Authenticated, GuardSettings, OryGuard, Outcome
+from ory_guard.events import Listener
+from ory_guard.guard.context import AuthContext
+from ory_guard.models.session import Session
 from support.asgi_calls import http_scope
-from support.stub_kratos import (
-    COOKIE,
-    TOKEN,
-    StandingClock,
-    StubKratos,
-    guard_of,
-    signed_in,
-)
+from support.clock import AdjustableClock
+from support.scripted_kratos import APP, BROWSER, COOKIE, KRATOS, TOKEN, ScriptedKratos, signed_in
 
 Pair = tuple[bytes, bytes]
 SESSION_TOKEN = (b"x-session-token", TOKEN)
@@ -31,12 +31,47 @@ def by(outcome: Outcome) -> tuple[str, float]:
     return outcome.source, outcome.age
 
 
+def settings_of(**changes: Any) -> GuardSettings:
+    """Return settings for `KRATOS`, with `changes`."""
+    return GuardSettings(**{"kratos_public_url": KRATOS, "kratos_browser_url": BROWSER, "app_url": APP, **changes})
+
+
+def context_of(guard: OryGuard, scope: dict[str, Any]) -> AuthContext:
+    """Return the auth context of a request after the look-up in the cache."""
+    context = AuthContext(guard, scope)
+    context.outcome = guard.authentication.from_cache(scope, context)
+    return context
+
+
+async def optional_session(guard: OryGuard, scope: dict[str, Any]) -> Session[Any] | None:
+    """Return the session as the dependency for an optional session does."""
+    return await guard.enforcement.optional(scope, guard.enforcement.get_context(scope))
+
+
+def guard_of(
+    kratos: httpx2.AsyncBaseTransport | None,
+    clock: AdjustableClock | None = None,
+    *,
+    listeners: Iterable[Listener] = (),
+    traits: type[Any] | None = None,
+    **changes: Any,
+) -> OryGuard:
+    """Return a guard that calls `kratos`; `changes` are settings."""
+    return OryGuard(
+        settings_of(**changes),
+        transport=kratos,
+        clock=clock or AdjustableClock(),
+        listeners=listeners,
+        traits=traits,
+    )
+
+
 class Bench:
     """A guard on a Kratos double with a manual clock."""
 
     def __init__(self, *answers: Any, **changes: Any) -> None:
-        self.kratos = StubKratos(*(answers or (signed_in(),)))
-        self.clock = StandingClock()
+        self.kratos = ScriptedKratos(*(answers or (signed_in(),)))
+        self.clock = AdjustableClock()
         self.guard = guard_of(self.kratos, self.clock, **changes)
 
     async def outcome(self, *headers: Pair, **more: Any) -> Outcome:
@@ -46,7 +81,7 @@ class Bench:
     @property
     def calls(self) -> int:
         """The number of calls to Kratos."""
-        return len(self.kratos.asked)
+        return len(self.kratos.requests)
 
 
 async def requests(bench: "Bench", number: int) -> list["asyncio.Task[Outcome]"]:

@@ -4,8 +4,8 @@ import asyncio
 
 from ory_guard.cache.store_connection import StoreConnection
 from ory_guard.kratos.circuit_breaker import CircuitBreaker
+from support.clock import AdjustableClock
 from support.memory_store import MemoryStore, Shelf
-from support.stub_kratos import StandingClock
 
 
 class Bench:
@@ -14,7 +14,7 @@ class Bench:
     def __init__(self) -> None:
         self.shelf = Shelf()
         self.store = MemoryStore(self.shelf)
-        self.clock = StandingClock()
+        self.clock = AdjustableClock()
         self.breaker = CircuitBreaker(self.clock.monotonic, 1.0, lambda _state: None)
         self.heard: list[tuple[str, ...] | None] = []
         self.changes: list[tuple[bool, str]] = []

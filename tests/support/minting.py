@@ -7,7 +7,8 @@ from typing import Any, Final
 from joserfc import jwt
 from joserfc.jwk import ECKey, Key, KeySet, RSAKey
 
-from support.stub_kratos import IDENTITY_ID, NOW, SESSION_ID
+from support.clock import NOW
+from support.scripted_kratos import IDENTITY_ID, SESSION_ID
 
 ISSUER: Final = "https://id.example.com/"
 AUDIENCE: Final = "https://api.example.com"

@@ -6,7 +6,7 @@ from typing import Final
 
 from ory_guard.cache import StoredSession
 from ory_guard.redis import RedisSessionStore
-from support.stub_kratos import IDENTITY_ID, SESSION_ID, session_body
+from support.scripted_kratos import IDENTITY_ID, SESSION_ID, session_body
 
 SECRET: Final = "a-secret-of-at-least-thirty-two-bytes"
 OLD_SECRET: Final = "an-older-secret-of-thirty-two-or-more-bytes"

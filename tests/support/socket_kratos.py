@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from support.stub_kratos import session_body
+from support.scripted_kratos import session_body
 
 Reply = Callable[[asyncio.StreamWriter], Awaitable[None]]
 

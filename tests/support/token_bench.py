@@ -6,9 +6,11 @@ from ory_guard import OryGuard, Outcome
 from ory_guard.events import Event
 from ory_guard.tokens import TokenVerifier
 from support.asgi_calls import http_scope
+from support.clock import AdjustableClock
+from support.guard_bench import settings_of
 from support.memory_store import MemoryStore
 from support.minting import AUDIENCE, ISSUER, ec_key, jwks_of
-from support.stub_kratos import StandingClock, StubKratos, Told, refused, settings_of
+from support.scripted_kratos import KratosResponse, ScriptedKratos, refused
 
 KEY = ec_key("k1")
 
@@ -24,13 +26,13 @@ class TokenBench:
     def __init__(
         self,
         verifier: TokenVerifier | None = None,
-        *answers: Told | Exception,
+        *answers: KratosResponse | Exception,
         traits: type[Any] | None = None,
         store: MemoryStore | None = None,
         **settings: Any,
     ) -> None:
-        self.clock = StandingClock()
-        self.kratos = StubKratos(*(answers or (refused(),)))
+        self.clock = AdjustableClock()
+        self.kratos = ScriptedKratos(*(answers or (refused(),)))
         self.events: list[Event] = []
         self.guard = OryGuard(
             settings_of(**settings),

@@ -6,16 +6,18 @@ from ory_guard import Authenticated, OryGuard, Outcome
 from ory_guard.cache.shared_cache import SharedSessionCache
 from ory_guard.events import Event
 from support.asgi_calls import http_scope
+from support.clock import AdjustableClock
+from support.guard_bench import settings_of
 from support.memory_store import MemoryStore, Shelf, eventually
-from support.stub_kratos import TOKEN, StandingClock, StubKratos, Told, settings_of, signed_in
+from support.scripted_kratos import TOKEN, KratosResponse, ScriptedKratos, signed_in
 
 
 class Worker:
     """One process: a guard with a clock of its own, on the shelf that all share."""
 
-    def __init__(self, shelf: Shelf, *answers: Told | Exception, **settings: Any) -> None:
-        self.kratos = StubKratos(*(answers or (signed_in(),)))
-        self.clock = StandingClock()
+    def __init__(self, shelf: Shelf, *answers: KratosResponse | Exception, **settings: Any) -> None:
+        self.kratos = ScriptedKratos(*(answers or (signed_in(),)))
+        self.clock = AdjustableClock()
         self.shelf = shelf
         self.store = MemoryStore(shelf)
         self.events: list[Event] = []

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 from support.guard_bench import Bench
-from support.stub_kratos import SESSION_ID, TOKEN
+from support.scripted_kratos import SESSION_ID, TOKEN
 
 from ory_guard.events import (
     BreakerChanged,

@@ -9,7 +9,7 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import REGISTRY, generate_latest
 from support.guard_bench import Bench, request
-from support.stub_kratos import signed_in
+from support.scripted_kratos import signed_in
 
 from ory_guard.events import (
     CheckFailed,

@@ -6,9 +6,9 @@ import sys
 from typing import Any
 
 import pytest
-from support.guard_bench import Bench, request, requests
+from support.guard_bench import Bench, guard_of, request, requests
 from support.in_memory_telemetry import SERVER, InMemoryTelemetry
-from support.stub_kratos import guard_of, refused
+from support.scripted_kratos import refused
 
 from ory_guard import events
 from ory_guard.events import (

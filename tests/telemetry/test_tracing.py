@@ -6,7 +6,7 @@ import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 from support.guard_bench import Bench
 from support.in_memory_telemetry import SERVER, InMemoryTelemetry
-from support.stub_kratos import TOKEN, refused
+from support.scripted_kratos import TOKEN, refused
 
 from ory_guard.events import SessionCacheMiss, StoreHit, TokenVerified, WhoamiAnswered, notify
 

@@ -10,9 +10,9 @@ import httpx2
 import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey
+from support.clock import AdjustableClock
 from support.memory_store import eventually
 from support.minting import AUDIENCE, ISSUER, claims_of, ec_key, jwks_of, rsa_key, token_of
-from support.stub_kratos import StandingClock
 from support.token_bench import KEY, TokenBench, verifier_of
 
 from ory_guard import Authenticated, Rejected, Unavailable
@@ -39,8 +39,8 @@ async def test_asymmetric_algorithms_are_accepted(algorithm: str, curve: str) ->
     assert not key_matches(known, "ES256")
     assert not key_matches(known, "RS256")
     named = type(key).import_key({**key.as_dict(private=True), "alg": algorithm, "kid": "k"})
-    assert await verifier.verify(token_of(named), StandingClock()) is not None
-    assert await verifier.verify(token_of(KEY), StandingClock()) is None
+    assert await verifier.verify(token_of(named), AdjustableClock()) is not None
+    assert await verifier.verify(token_of(KEY), AdjustableClock()) is None
 
 
 def test_jwks_ignores_other_keys() -> None:
@@ -158,13 +158,13 @@ async def test_payload_must_be_claims() -> None:
     """A valid signature of another payload is not a valid token."""
     for payload in (b"not JSON", b"[1]", b"5"):
         signed = jws.serialize_compact({"alg": "ES256", "kid": "k1"}, payload, KEY)
-        assert await verifier_of().verify(signed, StandingClock()) is None
+        assert await verifier_of().verify(signed, AdjustableClock()) is None
 
 
 async def test_aclose_is_idempotent() -> None:
     """Without a running refresh, `aclose` does nothing."""
     verifier = verifier_of(URL, transport=KeyServer())
-    await verifier.verify(token_of(KEY), StandingClock())
+    await verifier.verify(token_of(KEY), AdjustableClock())
     await verifier.aclose()
     await verifier.aclose()
     await verifier_of().aclose()

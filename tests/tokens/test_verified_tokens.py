@@ -6,20 +6,19 @@ import httpx2
 import pytest
 from pydantic import BaseModel, ConfigDict
 from support.asgi_calls import http_scope
+from support.clock import NOW, AdjustableClock
+from support.guard_bench import settings_of
 from support.memory_store import MemoryStore, Shelf
 from support.minting import AUDIENCE, claims_of, ec_key, token_of
-from support.stub_kratos import (
+from support.scripted_kratos import (
     IDENTITY_ID,
-    NOW,
     SESSION_ID,
-    StandingClock,
-    StubKratos,
-    moment,
+    ScriptedKratos,
     refused,
     session_body,
-    settings_of,
     signed_in,
     step,
+    timestamp,
 )
 from support.token_bench import KEY, TokenBench, bearer_scope, verifier_of
 
@@ -51,7 +50,7 @@ async def test_token_is_accepted_as_its_session(bench: TokenBench) -> None:
     assert session.expires_at.timestamp() == claims_of()["exp"]
     assert session.model_extra is not None
     assert session.model_extra["claims"]["email"] == "ada@example.com"
-    assert bench.kratos.asked == []
+    assert bench.kratos.requests == []
 
 
 async def test_missing_claims_are_unknown(bench: TokenBench) -> None:
@@ -69,7 +68,7 @@ async def test_claims_with_names_of_kratos_become_session_fields(bench: TokenBen
     """A token with these claims meets requirements without a request to Kratos."""
     token = token_of(
         KEY,
-        authenticated_at=moment(-10),
+        authenticated_at=timestamp(-10),
         authenticator_assurance_level="aal2",
         authentication_methods=[step(), step("totp", "aal2")],
         traits={"email": "ada@example.com"},
@@ -90,7 +89,7 @@ async def test_claims_with_names_of_kratos_become_session_fields(bench: TokenBen
     )
 
     assert session.identity.traits["email"] == "ada@example.com"
-    assert bench.kratos.asked == []
+    assert bench.kratos.requests == []
 
 
 async def test_verified_token_is_cached(bench: TokenBench) -> None:
@@ -125,16 +124,16 @@ async def test_other_credentials_are_sent_to_kratos() -> None:
     assert isinstance(outcome, Authenticated)
     assert outcome.source == "upstream"
     await bench.guard.authenticate(http_scope(headers=[(b"x-session-token", token_of(KEY).encode())]))
-    assert len(bench.kratos.asked) == 2
+    assert len(bench.kratos.requests) == 2
 
 
 async def test_guard_without_verifier_sends_jwts_to_kratos() -> None:
     """A JWT is sent like any other bearer token."""
-    kratos = StubKratos(refused())
-    guard = OryGuard(settings_of(), transport=kratos, clock=StandingClock())
+    kratos = ScriptedKratos(refused())
+    guard = OryGuard(settings_of(), transport=kratos, clock=AdjustableClock())
 
     assert await guard.authenticate(bearer_scope(token_of(KEY))) == Rejected("inactive", "bearer")
-    assert len(kratos.asked) == 1
+    assert len(kratos.requests) == 1
 
 
 async def test_token_is_accepted_while_the_breaker_is_open() -> None:
@@ -174,7 +173,7 @@ async def test_revalidate_sends_the_token_to_kratos(bench: TokenBench) -> None:
     with pytest.raises(SessionRequired):
         await bench.guard.require(bearer_scope(token_of(KEY)), revalidate=True)
 
-    assert len(bench.kratos.asked) == 1
+    assert len(bench.kratos.requests) == 1
     assert isinstance(await bench.ask(token_of(KEY)), Authenticated)
 
 
@@ -187,7 +186,7 @@ async def test_open_connection_revalidates_its_token(bench: TokenBench) -> None:
     assert await bench.guard._watches.revalidator(scope, 30.0).revalidate() == 30.0
     await bench.guard.invalidate(session_id=SESSION_ID)
     assert isinstance(await bench.guard._watches.revalidator(scope, 30.0).revalidate(), SessionRequired)
-    assert bench.kratos.asked == []
+    assert bench.kratos.requests == []
 
 
 async def test_earlier_revocation_is_read_from_the_store() -> None:

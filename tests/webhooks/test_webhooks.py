@@ -9,7 +9,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.routing import Route
 from support.asgi_calls import SentResponse, connect, http_scope
-from support.stub_kratos import IDENTITY_ID, SESSION_ID, StubKratos, guard_of, signed_in
+from support.guard_bench import guard_of
+from support.scripted_kratos import IDENTITY_ID, SESSION_ID, ScriptedKratos, signed_in
 
 from ory_guard.events import Event, SessionsInvalidated
 from ory_guard.exceptions import ConfigurationError
@@ -31,7 +32,7 @@ class Bench:
 
     def __init__(self) -> None:
         self._events: list[Event] = []
-        self.guard = guard_of(StubKratos(signed_in()), listeners=[self._events.append])
+        self.guard = guard_of(ScriptedKratos(signed_in()), listeners=[self._events.append])
 
     @property
     def invalidated(self) -> list[Event]:
