@@ -1,4 +1,4 @@
-"""Every recorded whoami call, made again through the guard: the recorded outcome, or a stricter one with reason."""
+"""The guard has the recorded outcome for every recorded whoami call, or a stricter one for a stated reason."""
 
 import pytest
 from support.asgi_calls import http_scope
@@ -10,40 +10,40 @@ from ory_guard import Anonymous, Authenticated, Outcome, Rejected, SecondFactorR
 pytestmark = pytest.mark.anyio
 
 WHOAMI = recordings("to_session")
-# Where the guard's outcome is not what Kratos answered, and why.
+# Calls for which the guard is stricter than Kratos, with the reason.
 STRICTER: dict[str, tuple[Outcome, str]] = {
-    "whoami.none": (Anonymous(), "no credential: nobody is asked about nobody"),
-    "whoami.basic_scheme": (Anonymous(), "a Basic credential is not Kratos', so it is not sent there"),
+    "whoami.none": (Anonymous(), "there is no credential, so Kratos is not called"),
+    "whoami.basic_scheme": (Anonymous(), "Basic is not a scheme of Kratos, so the credential is not sent"),
     "whoami.bearer.two_spaces": (
         Rejected("malformed", "bearer"),
-        "Kratos refuses it, and it can't be sent as it came: not asked",
+        "Kratos rejects it, and it can't be sent unchanged",
     ),
     "whoami.duplicate_cookie": (
         Rejected("ambiguous", "cookie"),
-        "two cookies that differ: Kratos takes whichever decodes, and another parser the other",
+        "Kratos uses the cookie that it can decode, and other parsers may use the other one",
     ),
-    "whoami.duplicate_cookie.good_first": (Rejected("ambiguous", "cookie"), "as above, the other way round"),
+    "whoami.duplicate_cookie.good_first": (Rejected("ambiguous", "cookie"), "the same in the other order"),
     "custom_cookie.whoami.default_name_ignored": (
         Anonymous(),
-        "a cookie under a name that is not configured is the application's own, and not sent",
+        "a cookie with another name belongs to the application and is not sent",
     ),
 }
 
-# Where Kratos answered to more than the one credential that the guard sends, or to another question.
-OTHERWISE: dict[str, tuple[type[Outcome], str]] = {
+# Calls with several credentials, or with a method or query that the guard does not use.
+DIFFERENT_CALLS: dict[str, tuple[type[Outcome], str]] = {
     "whoami.precedence.bogus_cookie_with_bearer": (
         Rejected,
-        "Kratos answers 500 to a bogus cookie beside a bearer; asked about the cookie alone it answers 401",
+        "Kratos responds with 500 to both credentials, and with 401 to the cookie alone",
     ),
-    "whoami.tokenize_as": (Authenticated, "the guard never asks for a token"),
-    "whoami.tokenize_as.unknown_template": (Authenticated, "as above, so no template can be unknown"),
-    "whoami.head": (Authenticated, "the guard asks with GET, whatever the request's own method is"),
-    "whoami.post": (Authenticated, "as above"),
+    "whoami.tokenize_as": (Authenticated, "the guard never requests a token"),
+    "whoami.tokenize_as.unknown_template": (Authenticated, "the guard never sends a template"),
+    "whoami.head": (Authenticated, "the guard always uses GET"),
+    "whoami.post": (Authenticated, "the guard always uses GET"),
 }
 
 
 def outcome_of(recorded: Recording, kind: str) -> Outcome:
-    """Return what a recorded answer means, read from the recording alone."""
+    """Return the expected outcome of a recorded 401 or 403."""
     status, body = recorded.response["status"], recorded.response["body"]
     if status == 401:
         return Rejected("inactive", kind)  # type: ignore[arg-type] # the kind is one of the three
@@ -53,26 +53,26 @@ def outcome_of(recorded: Recording, kind: str) -> Outcome:
 
 
 def kind_of(recorded: Recording) -> str:
-    """Return the kind of credential that Kratos goes by: the first that is there."""
+    """Return the kind of the credential that Kratos uses: the first one in its order."""
     kinds = {"x-session-token": "x_session_token", "cookie": "cookie", "authorization": "bearer"}
     return next(kind for header, kind in kinds.items() if header in recorded.credentials())
 
 
 async def replay(recorded: Recording) -> tuple[Outcome, RecordedKratos]:
-    """Make the recorded call through a guard whose Kratos answers as recorded."""
-    # The same credential may have been answered otherwise at another time, so this recording comes first; others
-    # answer where this one was not about the one credential that is sent, or was no plain question.
-    plain = [one for one in WHOAMI if one.request["method"] == "GET" and not one.request["query"]]
-    mine = [recorded] if recorded in plain and recorded.case not in OTHERWISE else []
-    kratos = RecordedKratos(*mine, *(one for one in plain if len(one.credentials()) == 1))
+    """Send the recorded request through a guard with the recorded Kratos."""
+    # A credential can have several recordings, so this one comes first. The others respond if the guard sends
+    # another credential, method or query than this recording has.
+    plain = [call for call in WHOAMI if call.request["method"] == "GET" and not call.request["query"]]
+    first = [recorded] if recorded in plain and recorded.case not in DIFFERENT_CALLS else []
+    kratos = RecordedKratos(*first, *(call for call in plain if len(call.credentials()) == 1))
     guard = guard_of(kratos, clock_of(recorded), **SERVERS[recorded.server])
     scope = http_scope("/me", method=recorded.request["method"], headers=recorded.headers())
     return await guard.authenticate(scope), kratos
 
 
 @pytest.mark.parametrize("recorded", WHOAMI, ids=lambda recorded: recorded.case)
-async def test_a_recorded_call_has_its_recorded_outcome(recorded: Recording) -> None:
-    """Who Kratos let in is let in, who it refused is refused, and exactly one credential left for it."""
+async def test_recorded_call_has_its_recorded_outcome(recorded: Recording) -> None:
+    """The outcome is the recorded one, and the guard has sent exactly one credential."""
     outcome, kratos = await replay(recorded)
 
     if recorded.case in STRICTER:
@@ -80,8 +80,8 @@ async def test_a_recorded_call_has_its_recorded_outcome(recorded: Recording) -> 
         assert kratos.requests == []
         return
     kind = kind_of(recorded)
-    if recorded.case in OTHERWISE:
-        assert type(outcome) is OTHERWISE[recorded.case][0]
+    if recorded.case in DIFFERENT_CALLS:
+        assert type(outcome) is DIFFERENT_CALLS[recorded.case][0]
     elif recorded.response["status"] == 200:
         body = recorded.response["body"]
         assert isinstance(outcome, Authenticated)
@@ -91,12 +91,12 @@ async def test_a_recorded_call_has_its_recorded_outcome(recorded: Recording) -> 
         assert outcome.session.identity.traits == body["identity"]["traits"]
     else:
         assert outcome == outcome_of(recorded, kind)
-    (asked,) = kratos.requests
-    assert (asked.method, asked.credentials()) == ("GET", [sent_by(recorded, kind)])
+    (request,) = kratos.requests
+    assert (request.method, request.credentials()) == ("GET", [sent_by(recorded, kind)])
 
 
 def sent_by(recorded: Recording, kind: str) -> tuple[str, str]:
-    """Return the one header that has to leave for a recorded request."""
+    """Return the header that the guard must send for a recorded request."""
     if kind == "x_session_token":
         return "x-session-token", recorded.request["headers"]["x-session-token"]
     if kind == "bearer":
@@ -107,42 +107,42 @@ def sent_by(recorded: Recording, kind: str) -> tuple[str, str]:
     return "cookie", cookie
 
 
-def test_the_exceptions_are_recordings() -> None:
-    """A row that no recording has would hide a typing mistake; one in both tables a contradiction."""
+def test_exceptions_are_recordings() -> None:
+    """Every row of the tables above belongs to a recording, and to one table only."""
     cases = {recorded.case for recorded in WHOAMI}
 
-    assert {*STRICTER, *OTHERWISE} <= cases
-    assert not STRICTER.keys() & OTHERWISE.keys()
+    assert {*STRICTER, *DIFFERENT_CALLS} <= cases
+    assert not STRICTER.keys() & DIFFERENT_CALLS.keys()
     assert len(cases) == len(WHOAMI) == 45
 
 
-async def test_a_cookie_that_kratos_issued_anew_is_kept_for_the_answer() -> None:
-    """After a session was extended, whoami answers with the cookie under a new value: it has to get through."""
+async def test_new_session_cookie_is_forwarded() -> None:
+    """After Kratos has extended a session, the response of whoami contains a new cookie."""
     recorded = recording("whoami.cookie.after_extend")
     guard = guard_of(RecordedKratos(recorded), clock_of(recorded))
-    check = context_of(guard, http_scope(headers=recorded.headers()))
+    context = context_of(guard, http_scope(headers=recorded.headers()))
 
-    await guard.authentication.from_kratos(check)
+    await guard.authentication.from_kratos(context)
 
     (cookie,) = [value for name, value in recorded.response["headers"] if name == "set-cookie"]
-    assert check.set_cookies == (cookie.encode(),)
+    assert context.set_cookies == (cookie.encode(),)
 
 
-async def test_a_cookie_for_somebody_else_does_not_get_through() -> None:
-    """The same header beside a token is dropped: the browser would become somebody else."""
+async def test_cookie_of_another_user_is_not_forwarded() -> None:
+    """Kratos issues the token's user a cookie, which would replace the cookie of the browser's user."""
     recorded = recording("whoami.precedence.token_over_cookie")
     assert any(name == "set-cookie" for name, _ in recorded.response["headers"])
     guard = guard_of(RecordedKratos(recorded), clock_of(recorded))
-    check = context_of(guard, http_scope(headers=recorded.headers()))
+    context = context_of(guard, http_scope(headers=recorded.headers()))
 
-    outcome = await guard.authentication.from_kratos(check)
+    outcome = await guard.authentication.from_kratos(context)
 
     assert isinstance(outcome, Authenticated)
-    assert check.set_cookies == ()
+    assert context.set_cookies == ()
 
 
-async def test_no_recorded_answer_is_taken_for_an_outage() -> None:
-    """Save for the 500 that Kratos gives to two credentials at once, which the guard never sends."""
+async def test_recorded_responses_are_not_unavailable() -> None:
+    """The guard accepts all recorded responses; it never sends the call with two credentials that causes a 500."""
     for recorded in WHOAMI:
         outcome, _ = await replay(recorded)
 
