@@ -43,7 +43,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if tried:
         kinds = (terminalreporter.stats.get(kind, ()) for kind in ("failed", "error"))
         failed = any("security" in report.nodeid for kind in kinds for report in kind)
-        ending = "see the failures above" if failed else "none let in, none lost, none leaked"
+        ending = (
+            "see the failures above" if failed else "no unauthorized access, no lost session, no leaked credential"
+        )
         parts = ", ".join(f"{number:,} {name}" for name, number in sorted(tried.items()))
         terminalreporter.write_line(f"security: {parts} tried: {ending}")
 
