@@ -20,7 +20,7 @@ PAGES: Final = (
     *("/login", "/registration", "/recovery", "/verification", "/settings", "/error", "/outbox", "/debug/guard"),
 )
 FORMS: Final = ("/transfer", "/logout", "/sessions/others/end", "/sessions/x/end")
-SLOW: Final = "K12"
+SLOW: Final = "cookie that is slow to unquote"
 ODD: Final = (
     *("x", "%00", "%0d%0aSet-Cookie:x", "..", ".", "%2e%2e%2f", "%ff%fe", "%f0%9f%9a%aa", "a" * 20_000),
     *("0" * 8 + "-0000-0000-0000-" + "0" * 12, "%27%20OR%201=1", "<script>alert(1)</script>", "%5b%5d", ""),

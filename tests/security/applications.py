@@ -1,8 +1,8 @@
-"""The same routes three times: on the guard alone, with FastAPI and with Starlette.
+"""The same routes as a plain ASGI application, a FastAPI and a Starlette application.
 
-`/p` and every other path ask for a session, `/aal2` for a second factor, `/fresh` for a sign-in at most 900
-seconds ago, `/health` for nothing; `/ws` is a websocket. Each endpoint names the identity that it was given. The
-websocket `/live` is watched, and stays open for five seconds.
+`/health` is public. `/aal2` requires a second factor, `/fresh` a login in the last 900 seconds, `/revalidate` a
+call to Kratos, and every other path a session. `/ws` is a websocket; `/live` is a websocket that stays open for
+five seconds while its session is watched. Each endpoint responds with the id of the identity.
 """
 
 import asyncio
@@ -17,51 +17,54 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket as StarletteWebSocket
 
 from ory_guard import OryGuard, OrySessionMiddleware
-from ory_guard.fastapi import CurrentSession, install, require_aal, require_fresh, require_session
+from ory_guard.fastapi import CurrentSession, install, require, require_session
 from ory_guard.starlette import session_required
 
 from .harness import Application
 
 __all__ = ["KINDS", "application"]
 
-KINDS: Final = ("guard", "fastapi", "starlette")
+KINDS: Final = ("asgi", "fastapi", "starlette")
+_CONDITIONS: Final[dict[str, dict[str, Any]]] = {
+    "/aal2": {"aal": "aal2"},
+    "/fresh": {"max_age": 900},
+    "/revalidate": {"revalidate": True},
+}
 
 
 def application(kind: str, guard: OryGuard) -> Application:
     """Return the application of one kind."""
-    return {"guard": _alone, "fastapi": _with_fastapi, "starlette": _with_starlette}[kind](guard)
+    return {"asgi": _asgi, "fastapi": _fastapi, "starlette": _starlette}[kind](guard)
 
 
-async def _stay(guard: OryGuard, websocket: StarletteWebSocket) -> None:
+async def _stay_open(guard: OryGuard, websocket: StarletteWebSocket) -> None:
     await websocket.accept()
     async with guard.watch(websocket, every=0.05):
         await asyncio.sleep(5)
 
 
-def _alone(guard: OryGuard) -> Application:
-    asks: dict[str, dict[str, Any]] = {"/aal2": {"aal": "aal2"}, "/fresh": {"max_age": 900}}
-
+def _asgi(guard: OryGuard) -> Application:
     async def endpoint(scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] == "/health":
-            named = None
+            identity = None
         else:
-            named = (await guard.require(scope, **asks.get(scope["path"], {}))).identity.id
+            identity = (await guard.require(scope, **_CONDITIONS.get(scope["path"], {}))).identity.id
         if scope["path"] == "/live":
-            await _stay(guard, StarletteWebSocket(scope, receive, send))
+            await _stay_open(guard, StarletteWebSocket(scope, receive, send))
             return
         if scope["type"] == "websocket":
             await send({"type": "websocket.accept"})
-            await send({"type": "websocket.send", "text": named})
+            await send({"type": "websocket.send", "text": identity})
             await send({"type": "websocket.close", "code": 1000})
             return
-        body = json.dumps({"identity": named}).encode()
+        body = json.dumps({"identity": identity}).encode()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     return OrySessionMiddleware(endpoint, guard=guard)
 
 
-def _with_fastapi(guard: OryGuard) -> Application:
+def _fastapi(guard: OryGuard) -> Application:
     app = FastAPI()
     install(app, guard)
 
@@ -69,15 +72,12 @@ def _with_fastapi(guard: OryGuard) -> Application:
     async def health() -> dict[str, None]:
         return {"identity": None}
 
-    async def named(session: CurrentSession) -> dict[str, str]:
+    async def page(session: CurrentSession) -> dict[str, str]:
         return {"identity": session.identity.id}
 
-    for path, gate in (
-        ("/aal2", require_aal("aal2")),
-        ("/fresh", require_fresh(900)),
-        ("/{x:path}", require_session),
-    ):
-        app.add_api_route(path, named, dependencies=[Depends(gate)])
+    for path in (*_CONDITIONS, "/{x:path}"):
+        gate = require(**_CONDITIONS.get(path, {}))
+        app.add_api_route(path, page, dependencies=[Depends(gate)], methods=["GET", "POST"])
 
     @app.websocket("/ws")
     async def live(websocket: WebSocket, session: CurrentSession) -> None:
@@ -86,13 +86,13 @@ def _with_fastapi(guard: OryGuard) -> Application:
 
     @app.websocket("/live", dependencies=[Depends(require_session)])
     async def stay(websocket: WebSocket) -> None:
-        await _stay(guard, websocket)
+        await _stay_open(guard, websocket)
 
     return app
 
 
-def _with_starlette(guard: OryGuard) -> Application:
-    async def named(request: StarletteRequest) -> Response:
+def _starlette(guard: OryGuard) -> Application:
+    async def page(request: StarletteRequest) -> Response:
         return JSONResponse({"identity": request.state.ory_session.identity.id})
 
     async def health(_request: StarletteRequest) -> Response:
@@ -105,15 +105,17 @@ def _with_starlette(guard: OryGuard) -> Application:
 
     @session_required
     async def stay(websocket: StarletteWebSocket) -> None:
-        await _stay(guard, websocket)
+        await _stay_open(guard, websocket)
 
     routes = [
         Route("/health", health),
-        Route("/aal2", session_required(aal="aal2")(named)),
-        Route("/fresh", session_required(max_age=900)(named)),
+        *(
+            Route(path, session_required(**conditions)(page), methods=["GET", "POST"])
+            for path, conditions in _CONDITIONS.items()
+        ),
         WebSocketRoute("/ws", live),
         WebSocketRoute("/live", stay),
-        Route("/{rest:path}", session_required(named)),
+        Route("/{rest:path}", session_required(page), methods=["GET", "POST"]),
     ]
     app = Starlette(routes=routes)
     app.add_middleware(OrySessionMiddleware, guard=guard)

@@ -1,44 +1,45 @@
-"""A guard, a stub and a clock to turn by hand, for tests that are a sequence of requests."""
+"""A guard on `RawKratos` with a clock that is moved by hand, behind an application of each kind."""
 
 import asyncio
 import time
 from typing import Any
 
-from httpx2 import AsyncHTTPTransport, Limits
+from httpx2 import AsyncBaseTransport, AsyncHTTPTransport
 from support.memory_store import SOON, eventually
 from support.raw_kratos import RawKratos
 
-from ory_guard import Authenticated, GuardSettings, OryGuard, OrySessionMiddleware, Outcome
+from ory_guard import GuardSettings, OryGuard
 
+from .applications import application
 from .harness import Reply, Request, call
 from .users import ALICE, BOB
 
-__all__ = ["Bench", "TurnedClock", "settings_for", "token", "transport_without_keep_alive"]
+__all__ = ["Bench", "SplitClock", "settings_for", "token"]
 
 
-class TurnedClock:
-    """Both clocks, real to begin with in what they show, moved by hand and each for itself."""
+class SplitClock:
+    """A wall clock and a monotonic clock, which can be moved separately."""
 
     def __init__(self, wall: float = 1_800_000_000.0) -> None:
         self.wall = wall
         self.steady = 1_000.0
 
     def time(self) -> float:
-        """Return the wall clock's seconds."""
+        """Return the time of the wall clock."""
         return self.wall
 
     def monotonic(self) -> float:
-        """Return the steady clock's seconds."""
+        """Return the time of the monotonic clock."""
         return self.steady
 
-    def move(self, seconds: float) -> None:
-        """Let time pass on both."""
+    def advance(self, seconds: float) -> None:
+        """Move both clocks forward."""
         self.wall += seconds
         self.steady += seconds
 
 
 def settings_for(kratos: RawKratos, **changes: object) -> GuardSettings:
-    """Return the settings of every test here, but for some changes."""
+    """Return the settings of the security tests, with changes."""
     fields = {
         "kratos_public_url": kratos.url,
         "kratos_browser_url": "https://auth.example.com",
@@ -50,43 +51,53 @@ def settings_for(kratos: RawKratos, **changes: object) -> GuardSettings:
 
 
 def token(value: str = "tok-A", **parts: Any) -> Request:
-    """Return an API client's request."""
+    """Return a request with a session token."""
     return Request(((b"x-session-token", value.encode()),), **parts)
 
 
-def transport_without_keep_alive() -> AsyncHTTPTransport:
-    """Return a transport that opens a connection for each request."""
-    return AsyncHTTPTransport(limits=Limits(max_keepalive_connections=0))
-
-
 class Bench:
-    """One guard on one stub, with a plain ASGI application behind it.
+    """A guard, and an application that it protects.
 
     Args:
-        kratos: The stub.
-        clock: A clock to turn, or None for the real one.
-        **changes: Settings to change.
+        kratos: The Kratos double.
+        clock: The clock, the real one by default.
+        kind: The kind of application, one of `KINDS`.
+        transport: The HTTP transport of the guard, its own by default.
+        **changes: Changes to the settings.
+
+    Attributes:
+        clock: The clock that was passed.
+        application: The application.
     """
 
+    clock: SplitClock
+
     def __init__(
-        self, kratos: RawKratos, clock: TurnedClock | None = None, transport: Any = None, **changes: object
+        self,
+        kratos: RawKratos,
+        clock: SplitClock | None = None,
+        kind: str = "asgi",
+        transport: AsyncBaseTransport | None = None,
+        **changes: object,
     ) -> None:
         self.kratos = kratos
+        if clock is not None:
+            self.clock = clock
         self.guard = OryGuard(settings_for(kratos, **changes), clock=clock, transport=transport)
+        self.application = application(kind, self.guard)
 
-    async def ask(self, request: Request) -> Outcome:
-        """Return who makes the request."""
-        return await self.guard.authenticate(request.scope())
+    async def get(self, request: Request) -> Reply:
+        """Send a request to the application."""
+        return await call(self.application, request)
 
     async def who(self, value: str = "tok-A") -> str:
-        """Return the identity behind a token, or the outcome's name and reason."""
-        outcome = await self.ask(token(value))
-        if isinstance(outcome, Authenticated):
-            return outcome.session.identity.id
-        return f"{type(outcome).__name__}:{getattr(outcome, 'reason', '')}"
+        """Return the identity of a token, or the name and the reason of the outcome."""
+        reply = await self.get(token(value))
+        reason = getattr(reply.outcome, "reason", "")
+        return reply.identity or f"{type(reply.outcome).__name__}:{reason}"
 
     async def is_settled(self, slots: int) -> None:
-        """Wait until no check is under way, and find every connection and every slot given back."""
+        """Wait until no check is in progress, and assert that all connections and slots are free."""
         checks = self.guard.authentication.checker
         flights, connection = checks._single_flights.current(), checks._whoami._http._pools.current()
         await eventually(lambda: flights is None or not flights._running)
@@ -97,20 +108,10 @@ class Bench:
             assert "Requests: 0 active, 0 queued" in repr(connection.transport._pool)
 
     async def heals(self) -> None:
-        """Wait until both identities are served again."""
+        """Wait until both identities are authenticated again."""
         started = time.monotonic()
         await self.guard.invalidate(identity_id=ALICE)
         await self.guard.invalidate(identity_id=BOB)
         while (await self.who("tok-A"), await self.who("tok-B")) != (ALICE, BOB):
             assert time.monotonic() - started < SOON
             await asyncio.sleep(0.01)
-
-    async def get(self, request: Request, **conditions: Any) -> Reply:
-        """Send a request through the middleware to an endpoint that asks for a session."""
-
-        async def endpoint(scope: Any, _receive: Any, send: Any) -> None:
-            await self.guard.require(scope, **conditions)
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": b""})
-
-        return await call(OrySessionMiddleware(endpoint, guard=self.guard), request)

@@ -1,36 +1,69 @@
-"""What the security tests share, and the count of what they tried."""
+"""Fixtures of the security tests."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from support.raw_kratos import RawKratos
 
 from ory_guard import GuardSettings, OryGuard
 
-from .bench import settings_for
+from .applications import KINDS
+from .bench import Bench, SplitClock, settings_for
+from .harness import Monitor
 from .users import kratos_with_users
 
 
 @pytest.fixture
 async def kratos() -> AsyncIterator[RawKratos]:
-    """A stub that knows Alice and Bob."""
-    async with kratos_with_users() as stub:
-        yield stub
+    """Return a Kratos with the users Alice and Bob."""
+    async with kratos_with_users() as kratos:
+        yield kratos
 
 
 @pytest.fixture
 def settings(kratos: RawKratos) -> GuardSettings:
-    """The application is https://app.example.com, `/health` is exempt, and a check may take its time."""
+    """Return the settings of an application at https://app.example.com with the exempt path `/health`."""
     return settings_for(kratos)
 
 
 @pytest.fixture
 async def guard(settings: GuardSettings) -> AsyncIterator[OryGuard]:
-    """A guard that asks the stub."""
-    made = OryGuard(settings)
-    yield made
-    await made.aclose()
+    """Return a guard that calls `kratos`."""
+    guard = OryGuard(settings)
+    yield guard
+    await guard.aclose()
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Return the kind of application: plain ASGI, FastAPI and Starlette in turn."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+async def make_bench(kind: str, kratos: RawKratos) -> AsyncIterator[Callable[..., Bench]]:
+    """Return a function that creates a monitored bench of each kind; its arguments are those of `Bench`."""
+    benches: list[Bench] = []
+
+    def make(**options: Any) -> Bench:
+        clock = SplitClock(datetime.now(UTC).timestamp())
+        benches.append(Bench(kratos, clock, kind, **options))
+        return benches[-1]
+
+    async with Monitor():
+        yield make
+        for bench in benches:
+            await bench.guard.aclose()
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    """Return a monitored bench of each kind."""
+    return make_bench()
 
 
 @pytest.fixture

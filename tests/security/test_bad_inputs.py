@@ -1,6 +1,4 @@
-"""Every bad input, on the guard alone, with FastAPI and with Starlette."""
-
-from collections import Counter
+"""Unusual requests, with a plain ASGI, a FastAPI and a Starlette application."""
 
 import pytest
 from support.raw_kratos import RawKratos
@@ -10,7 +8,7 @@ from ory_guard.exceptions import Refusal
 
 from .applications import KINDS, application
 from .bad_inputs import Case, requests
-from .harness import Reply, Request, Vigil, call, everything_in, leaks
+from .harness import Monitor, Reply, Request, call, leaks, texts_of
 from .users import ALICE
 
 pytestmark = pytest.mark.anyio
@@ -20,27 +18,20 @@ _REQUESTS = [pytest.param(case, request, id=name) for name, case, request in req
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("case", "request_"), _REQUESTS)
-async def test_bad_input_gets_its_answer(
-    *,
-    case: Case,
-    request_: Request,
-    kind: str,
-    guard: OryGuard,
-    kratos: RawKratos,
-    tried: Counter[str],
+async def test_unusual_request_has_the_expected_response(
+    *, case: Case, request_: Request, kind: str, guard: OryGuard, kratos: RawKratos
 ) -> None:
-    """The answer is the expected one, Kratos sees at most the one credential, and nobody else is served."""
-    tried["bad inputs"] += 1
+    """Kratos receives at most one credential, and the session is that of its user."""
     app = application(kind, guard)
-    # FastAPI unquotes all cookies before any dependency runs: a second on Pythons without CVE-2024-7592's fix.
-    vigil = Vigil(longest_block=10.0) if kind == "fastapi" and case.id == "K12" else Vigil()
-    async with vigil:
+    # FastAPI unquotes all cookies before a dependency runs; that takes a second without the fix of CVE-2024-7592.
+    is_slow = kind == "fastapi" and case.name == "cookie that is slow to unquote"
+    async with Monitor(longest_block=10.0) if is_slow else Monitor():
         reply = await call(app, request_)
 
-    assert reply.status in case.statuses | case.also.get(kind, frozenset()), case.about
+    assert reply.status in case.statuses | case.also.get(kind, frozenset())
     if reply.status in (200, 101) and "health" not in request_.path:
         assert reply.identity == ALICE
-    assert len(kratos.requests) <= case.asked
+    assert len(kratos.requests) <= case.calls
     for request in kratos.requests:
         assert len(request.credentials) == 1
         assert case.sent is None or tuple(request.credentials) == case.sent
@@ -59,23 +50,21 @@ def _check_challenge(reply: Reply, request: Request, kind: str) -> None:
 
 
 @pytest.mark.parametrize(("case", "request_"), _REQUESTS)
-async def test_nothing_that_is_shown_holds_a_secret(
-    case: Case, request_: Request, guard: OryGuard, kratos: RawKratos
-) -> None:
-    """Errors, outcomes and whatever the guard leaves in the scope name no credential, whoever prints them."""
+async def test_texts_contain_no_secret(case: Case, request_: Request, guard: OryGuard, kratos: RawKratos) -> None:
+    """The texts of errors, outcomes and of all names in the scope."""
     scope = request_.scope()
     texts: list[str] = []
     try:
         texts.append(repr(await guard.require(scope, aal="aal2")))
     except Refusal as refusal:
-        texts.extend(everything_in(refusal))
-    shown = {key: scope[key] for key in ("state", "user", "auth", "ory_guard")}
-    texts.append(f"{shown!r} {scope['state']['auth']!r} {scope['user'].session!r} {guard!r}")
+        texts.extend(texts_of(refusal))
+    published = {key: scope[key] for key in ("state", "user", "auth", "ory_guard")}
+    texts.append(f"{published!r} {scope['state']['auth']!r} {scope['user'].session!r} {guard!r}")
 
-    assert not any(leaks(text) for text in texts), case.about
+    assert not any(leaks(text) for text in texts)
 
 
-_TRUSTED_ELSEWHERE = """
+_TRUSTED_BY_OTHER_SYSTEMS = """
     authorization-bypass forwarded front-end-https proxy-authorization remote-addr remote-user true-client-ip via
     x-access-token x-admin x-amzn-oidc-accesstoken x-amzn-oidc-data x-amzn-oidc-identity x-api-key x-auth-email
     x-auth-groups x-auth-request-access-token x-auth-request-email x-auth-request-user x-auth-token x-auth-user
@@ -100,11 +89,10 @@ _TRUSTED_ELSEWHERE = """
 @pytest.mark.parametrize(
     "value", [b"1", b"true", ALICE.encode(), b"tok-A", b"Bearer tok-A", b"/health", b"127.0.0.1"]
 )
-async def test_headers_that_others_trust_are_trusted_by_nobody_here(
-    value: bytes, guard: OryGuard, kratos: RawKratos, tried: Counter[str]
+async def test_headers_that_other_systems_trust_do_not_authenticate(
+    value: bytes, guard: OryGuard, kratos: RawKratos
 ) -> None:
-    """Each header that some proxy, framework or guard takes for proof leaves the caller a stranger."""
-    for name in _TRUSTED_ELSEWHERE.split():
-        tried["bad inputs"] += 1
+    """A proxy, a framework or another guard accepts each of these headers as proof."""
+    for name in _TRUSTED_BY_OTHER_SYSTEMS.split():
         assert await guard.authenticate(Request(((name.encode(), value),)).scope()) == Anonymous(), name
     assert kratos.requests == []

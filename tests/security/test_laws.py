@@ -1,8 +1,7 @@
-"""Laws that hold for all input, not only for what somebody thought of."""
+"""Properties that hold for any input."""
 
 import asyncio
 import json
-from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -82,7 +81,7 @@ _paths = st.one_of(
 
 
 class _InMemory(httpx2.AsyncBaseTransport):
-    """Knows Alice and Bob by credential value, and keeps what was sent."""
+    """A Kratos with Alice and Bob that records the credential headers of each request."""
 
     def __init__(self) -> None:
         self.sent: list[list[tuple[bytes, bytes]]] = []
@@ -91,15 +90,15 @@ class _InMemory(httpx2.AsyncBaseTransport):
         pairs = [(name.lower(), value) for name, value in request.headers.raw if name.lower() in _CREDENTIALS]
         self.sent.append(pairs)
         value = pairs[0][1].rpartition(b" ")[2].rpartition(b"=")[2]
-        who = {b"tok-A": ALICE, b"ck-A": ALICE, b"tok-B": BOB}.get(value)
-        if who is None:
+        identity_id = {b"tok-A": ALICE, b"ck-A": ALICE, b"tok-B": BOB}.get(value)
+        if identity_id is None:
             return httpx2.Response(401, json={"error": {"code": 401}})
-        return httpx2.Response(200, json=session(who))
+        return httpx2.Response(200, json=session(identity_id))
 
 
 @pytest.fixture
 def run() -> Any:
-    """Run one coroutine of an example in the test's own event loop."""
+    """Return a function that runs a coroutine in the event loop of the test."""
     with asyncio.Runner() as runner:
         yield runner.run
 
@@ -111,14 +110,13 @@ def _guard() -> tuple[OryGuard, _InMemory]:
 
 @_examples(150)
 @given(headers=_any_headers)
-def test_reading_a_credential_never_raises(headers: list[tuple[bytes, bytes]], tried: Counter[str]) -> None:
-    """What comes out is a credential that was sent as it is and can be sent on, or none."""
-    tried["property examples"] += 1
-    found = CredentialExtractor(SETTINGS).read(headers)
+def test_extracting_a_credential_never_raises(headers: list[tuple[bytes, bytes]]) -> None:
+    """The result is a value from the headers that can be forwarded, or no credential."""
+    credential = CredentialExtractor(SETTINGS).read(headers)
 
-    if isinstance(found, Credential):
-        assert any(found.value in value for name, value in headers if name in _CREDENTIALS)
-        name, value = found.header()
+    if isinstance(credential, Credential):
+        assert any(credential.value in value for name, value in headers if name in _CREDENTIALS)
+        name, value = credential.header()
         assert all(0x20 <= octet < 0x7F for octet in value)
         assert value.count(b" ") == (name == b"Authorization")
         assert b";" not in value or name != b"Cookie"
@@ -133,11 +131,10 @@ def test_reading_a_credential_never_raises(headers: list[tuple[bytes, bytes]], t
     root_path=st.sampled_from(["", "/", "/base", "/health"]),
     websocket=st.booleans(),
 )
-def test_nothing_but_the_credential_decides_who_it_is(
-    run: Any, tried: Counter[str], headers: list[tuple[bytes, bytes]], **request: Any
+def test_only_the_credential_decides_about_the_user(
+    run: Any, headers: list[tuple[bytes, bytes]], **request: Any
 ) -> None:
-    """Without one nobody is there and nobody is asked; with one it is always the same person."""
-    tried["property examples"] += 1
+    """Without a credential the outcome is anonymous and Kratos is not called; with one it is always its user."""
     guard, kratos = _guard()
     without = Request(tuple(headers), **request)
     with_alice = Request((*headers, (b"x-session-token", b"tok-A")), **request)
@@ -152,9 +149,7 @@ def test_nothing_but_the_credential_decides_who_it_is(
 
 @_examples(150)
 @given(headers=_any_headers)
-def test_one_credential_at_most_goes_out(run: Any, tried: Counter[str], headers: list[tuple[bytes, bytes]]) -> None:
-    """Whatever stands in the headers, Kratos sees one credential or is not asked."""
-    tried["property examples"] += 1
+def test_kratos_receives_at_most_one_credential(run: Any, headers: list[tuple[bytes, bytes]]) -> None:
     guard, kratos = _guard()
     outcome = run(guard.authenticate(Request(tuple(headers)).scope()))
 
@@ -164,7 +159,7 @@ def test_one_credential_at_most_goes_out(run: Any, tried: Counter[str], headers:
         assert outcome.session.identity.id == (BOB if kratos.sent[0][0][1].endswith(b"tok-B") else ALICE)
 
 
-def _location_is_ours(reply: Reply) -> None:
+def _assert_location_is_configured(reply: Reply) -> None:
     for value in reply.all(b"location") + reply.all(b"hx-redirect"):
         location = value.decode("ascii")
         assert all("!" <= character <= "~" for character in location)
@@ -172,8 +167,8 @@ def _location_is_ours(reply: Reply) -> None:
         assert location.startswith(f"{AUTH}/self-service/login/browser?")
         query = parse_qs(urlsplit(location).query, strict_parsing=True)
         assert query.keys() == {"return_to"}
-        (back,) = query["return_to"]
-        assert back == f"{APP}/base" or back.startswith(f"{APP}/base/")
+        (return_to,) = query["return_to"]
+        assert return_to == f"{APP}/base" or return_to.startswith(f"{APP}/base/")
 
 
 @_examples(150)
@@ -186,11 +181,10 @@ def _location_is_ours(reply: Reply) -> None:
     method=st.sampled_from(["GET", "HEAD", "POST"]),
     htmx=st.booleans(),
 )
-def test_a_location_has_a_configured_origin(
-    run: Any, tried: Counter[str], *, headers: list[tuple[bytes, bytes]], htmx: bool, **request: Any
+def test_location_has_a_configured_origin(
+    run: Any, *, headers: list[tuple[bytes, bytes]], htmx: bool, **request: Any
 ) -> None:
-    """Nothing in a request moves the login page or the way back from where the settings put them."""
-    tried["property examples"] += 1
+    """No part of a request changes the login URL or the origin of the return URL."""
     guard, _ = _guard()
     kind = (b"hx-request", b"true") if htmx else (b"sec-fetch-mode", b"navigate")
     sent = Request((*(pair for pair in headers if pair[0] != kind[0]), kind), **request)
@@ -200,10 +194,10 @@ def test_a_location_has_a_configured_origin(
 
     reply = run(call(OrySessionMiddleware(endpoint, guard=guard), sent))
     assert reply.status in (303, 401)
-    _location_is_ours(reply)
+    _assert_location_is_configured(reply)
 
 
-_SCRAPS: Final = (
+_URL_PARTS: Final = (
     *("https:", "http:", "//", "/", "\\", "app.example.com", "other.example.com", "evil.com", "@", ":443", ".."),
     *(
         "%2f",
@@ -223,16 +217,16 @@ _SCRAPS: Final = (
         "\ud800",
     ),
 )
-_anything = st.characters(exclude_categories=())  # halves of surrogate pairs, too
+_any_character = st.characters(exclude_categories=())  # with lone surrogates
 _return_tos = st.one_of(
-    st.text(_anything, max_size=60),
-    st.text(_anything, max_size=8).map("/".__add__),
-    st.lists(st.sampled_from(_SCRAPS), max_size=8).map("".join),
+    st.text(_any_character, max_size=60),
+    st.text(_any_character, max_size=8).map("/".__add__),
+    st.lists(st.sampled_from(_URL_PARTS), max_size=8).map("".join),
 )
 
 
-def _as_a_browser_reads(url: str) -> str:
-    """Return the origin that a browser goes to: it drops tabs and breaks, and a backslash is a slash to it."""
+def _origin_in_browser(url: str) -> str:
+    """Return the origin that a browser opens: it removes tabs and line breaks, and reads a backslash as a slash."""
     cleaned = url.strip("".join(map(chr, range(33)))).translate({9: None, 10: None, 13: None, 92: 47})
     scheme, _, rest = cleaned.partition(":")
     authority = rest.lstrip("/").partition("/")[0].partition("?")[0].partition("#")[0]
@@ -241,12 +235,11 @@ def _as_a_browser_reads(url: str) -> str:
 
 @_examples(600)
 @given(value=_return_tos)
-def test_a_return_address_stays_at_home(value: str, tried: Counter[str]) -> None:
-    """Whatever is given, a browser ends at a configured origin; and asking twice changes nothing."""
-    tried["property examples"] += 1
+def test_safe_return_url_has_a_configured_origin(value: str) -> None:
+    """Applying the function twice changes nothing."""
     url = safe_return_to(value, SETTINGS)
 
-    assert _as_a_browser_reads(url) in (APP, "https://other.example.com")
+    assert _origin_in_browser(url) in (APP, "https://other.example.com")
     assert all("!" <= character <= "~" and character != "\\" for character in url)
     assert safe_return_to(url, SETTINGS) == url
 
@@ -261,12 +254,12 @@ _json = st.recursive(
     ),
     max_leaves=8,
 )
-_PLACES: Final = (*session(), "tokenized", "new")
+_FIELDS: Final = (*session(), "tokenized", "new")
 
 
 @_examples(400)
 @given(
-    changes=st.dictionaries(st.sampled_from(_PLACES), _json, max_size=2),
+    changes=st.dictionaries(st.sampled_from(_FIELDS), _json, max_size=2),
     identity=st.one_of(
         st.none(), st.dictionaries(st.sampled_from((*session()["identity"], "metadata_public")), _json)
     ),
@@ -283,16 +276,14 @@ _PLACES: Final = (*session(), "tokenized", "new")
         max_size=3,
     ),
 )
-def test_reading_an_answer_never_raises(
-    tried: Counter[str],
+def test_parsing_a_response_never_raises(
     *,
     changes: dict[str, Any],
     identity: dict[str, Any] | None,
     status: int,
     headers: list[tuple[bytes, bytes]],
 ) -> None:
-    """Only what says so in every strict place is a session, and nothing is kept longer than the settings allow."""
-    tried["property examples"] += 1
+    """A session needs all strict fields, and no lifetime is longer than the settings allow."""
     document = session() | changes
     if identity is not None:
         document["identity"] = {**session()["identity"], **identity}
@@ -321,11 +312,10 @@ def test_reading_an_answer_never_raises(
 @given(
     status=st.integers(0, 999), headers=st.lists(st.tuples(_other_names, st.binary(max_size=20))), body=st.binary()
 )
-def test_any_bytes_are_an_outcome(
-    tried: Counter[str], status: int, headers: list[tuple[bytes, bytes]], body: bytes
+def test_parsing_arbitrary_bytes_returns_an_outcome(
+    status: int, headers: list[tuple[bytes, bytes]], body: bytes
 ) -> None:
-    """An answer of anything at all is read without an error, and is no session."""
-    tried["property examples"] += 1
+    """It is never a session."""
     credential = Credential("x_session_token", b"", b"tok-A")
     for kind in ([], [(b"content-type", b"application/json")]):
         reading = parser_of(SETTINGS, None).parse(HTTPResponse(status, [*headers, *kind], body), credential, 0.0)

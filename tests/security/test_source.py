@@ -1,4 +1,4 @@
-"""What the source must not do, wherever it is done."""
+"""Rules about the source that no single module can enforce."""
 
 import ast
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _PACKAGE: Final = Path(ory_guard.__file__).parent
 _CLIENTS: Final = frozenset({"AsyncClient", "Client", "Cookies", "get", "post", "request", "stream"})
 
 
-def _uses(tree: ast.AST) -> Iterator[str]:
+def _names_used(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "httpx2":
             yield node.attr
@@ -19,9 +19,9 @@ def _uses(tree: ast.AST) -> Iterator[str]:
             yield from (name.name for name in node.names)
 
 
-def test_no_client_of_the_http_library_is_made() -> None:
-    """Only its transport: a client has a cookie jar, and one user's cookie would go out with another's question."""
-    used = {path: set(_uses(ast.parse(path.read_text()))) for path in _PACKAGE.rglob("*.py")}
+def test_package_uses_no_client_of_the_http_library() -> None:
+    """A client has a cookie jar, so the cookie of one user would be sent with the request of another."""
+    used = {path: set(_names_used(ast.parse(path.read_text()))) for path in _PACKAGE.rglob("*.py")}
 
     assert any("AsyncHTTPTransport" in names for names in used.values())
     assert {path.name: names & _CLIENTS for path, names in used.items() if names & _CLIENTS} == {}
