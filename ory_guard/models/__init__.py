@@ -1,4 +1,4 @@
-"""Values that the parts of the guard pass to each other: sessions, credentials, outcomes and clocks."""
+"""Values that the other packages pass to each other: sessions, credentials, outcomes and clocks."""
 
 from ory_guard.models.clock import Clock, SystemClock
 from ory_guard.models.credential import Credential, CredentialKind, InvalidCredential

@@ -1,4 +1,4 @@
-"""Wall-clock and monotonic time, injectable for tests."""
+"""Wall-clock and monotonic time; tests use a clock of their own."""
 
 from time import monotonic, time
 from typing import Protocol
@@ -7,14 +7,14 @@ __all__ = ["Clock", "SystemClock"]
 
 
 class Clock(Protocol):
-    """Where the time comes from: `time()` is the wall clock's, `monotonic()` only runs forward; seconds."""
+    """Source of the time, in seconds."""
 
     def time(self) -> float:
-        """Return seconds since the epoch."""
+        """Return the wall-clock time, in seconds since the epoch."""
         ...
 
     def monotonic(self) -> float:
-        """Return seconds that never run backwards."""
+        """Return the time of a clock that never goes backward."""
         ...
 
 

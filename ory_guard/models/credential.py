@@ -12,7 +12,7 @@ Header = tuple[bytes, bytes]
 
 
 class Credential(NamedTuple):
-    """A credential that can be sent to Kratos as it came."""
+    """A credential, which is sent to Kratos unchanged."""
 
     kind: CredentialKind
     name: bytes
@@ -22,7 +22,7 @@ class Credential(NamedTuple):
         return f"Credential(kind={self.kind!r})"
 
     def header(self) -> tuple[bytes, bytes]:
-        """Return the one header that carries it to Kratos."""
+        """Return the header for the request to Kratos."""
         if self.kind == "cookie":
             return b"Cookie", self.name + b"=" + self.value
         if self.kind == "bearer":
@@ -31,7 +31,7 @@ class Credential(NamedTuple):
 
 
 class InvalidCredential(NamedTuple):
-    """A credential that is there and must not be sent."""
+    """A credential that is present but must not be sent."""
 
     kind: CredentialKind
     reason: Literal["malformed", "ambiguous"]

@@ -1,8 +1,8 @@
-"""Values that can't be changed: a cached session is shared between requests.
+"""Immutable values: a cached session is shared between requests.
 
-JSON becomes immutable with `freeze`. A model of an application's own is checked when the guard is made
-(`refuse_mutable_model`), and each value once more when it is read (`find_mutable`), since validators and default
-factories can return values that no annotation shows.
+`freeze` makes JSON values immutable. `refuse_mutable_model` checks the annotations of an application's traits model
+when the guard is created. `find_mutable` checks each parsed value, because a validator or a default factory can
+return a value that does not match its annotation.
 """
 
 import math
@@ -39,12 +39,12 @@ _DOUBLE_BITS: Final = 1024
 
 
 def refuse_change(_self: object, *_args: object, **_kwargs: object) -> NoReturn:
-    """Refuse a method that would change a shared value.
+    """Replace a method that would change a shared value.
 
     Raises:
         TypeError: Always.
     """
-    message = "a session's values are shared between requests and can't be changed: change a copy"
+    message = "values of a session are immutable because they are shared between requests: change a copy"
     raise TypeError(message)
 
 
@@ -52,10 +52,10 @@ ValueT = TypeVar("ValueT", default=Any)
 
 
 class FrozenDict(dict[str, ValueT]):
-    """A `dict` that can be read and serialized, and not changed.
+    """Immutable `dict`, for reading and serializing.
 
-    As the annotation of a pydantic field it accepts a JSON object, and freezes it deep. `FrozenDict[int]` accepts
-    only integers as values.
+    As the annotation of a pydantic field, it accepts a JSON object and freezes it recursively. `FrozenDict[int]`
+    accepts only integers as values.
     """
 
     __slots__ = ()
@@ -80,10 +80,10 @@ class FrozenDict(dict[str, ValueT]):
 
 
 def freeze(value: Any) -> Any:
-    """Return `value` with every dict and list in it made immutable.
+    """Return an immutable copy of a JSON value: `FrozenDict` for dicts, tuples for lists, recursively.
 
     Raises:
-        ValueError: If a number in it is not finite, or is an integer that no double can hold.
+        ValueError: If a number is not finite, or is an integer that is larger than a double.
     """
     kind = type(value)
     if kind is str or value is None or kind is bool:
@@ -101,10 +101,10 @@ def freeze(value: Any) -> Any:
 
 
 def find_mutable(value: Any, place: str) -> str | None:
-    """Return the place and the type of the first value that can be changed, or None.
+    """Return a description of the first mutable value, or None.
 
     Args:
-        value: A value that was read, such as a model of traits.
+        value: A parsed value, such as a traits model.
         place: The name of the value.
     """
     kind = type(value)
@@ -127,7 +127,7 @@ def find_mutable(value: Any, place: str) -> str | None:
 
 
 def _is_value_type(kind: type[Any]) -> bool:
-    # Python's convention: a type with an equality of its own is hashable only if it is immutable.
+    # By convention, a type with its own equality is hashable only if it is immutable.
     return kind is NoneType or getattr(kind, "__hash__", None) not in (None, object.__hash__)
 
 
@@ -148,22 +148,22 @@ _FROZEN: Final = "model_config = ConfigDict(frozen=True)"
 
 
 def refuse_mutable_model(model: Any) -> None:
-    """Refuse a model for traits whose instances can be changed, at any depth.
+    """Refuse a traits model whose instances are mutable at any depth.
 
     Raises:
-        ConfigurationError: If it is not a frozen pydantic model, or if the value of a field can be changed.
+        ConfigurationError: If it is not a frozen pydantic model, or a field has a mutable value.
     """
     if not (isinstance(model, type) and issubclass(model, BaseModel) and model.model_config.get("frozen")):
         raise ConfigurationError(
             f"traits: {model!r} is not allowed: use a pydantic model with {_FROZEN}, "
-            "since a session is shared between requests"
+            "because a session is shared between requests"
         )
     _check_model(model, model.__name__, set())
 
 
 def _refuse(place: str, annotation: Any, instead: str) -> NoReturn:
     raise ConfigurationError(
-        f"traits: {place}: {_name_of(annotation)} can be changed, and a session is shared between requests: "
+        f"traits: {place}: {_name_of(annotation)} is mutable, and a session is shared between requests: "
         f"use {instead}"
     )
 
@@ -190,7 +190,7 @@ def _check_model(model: type[BaseModel], place: str, seen: set[Any]) -> None:
 
 def _check_default(field: FieldInfo, place: str) -> None:
     default = None
-    with suppress(Exception):  # a factory that needs other fields; its value is checked when it is read
+    with suppress(Exception):  # the factory needs other fields; its value is checked in each session
         default = field.get_default(call_default_factory=True, validated_data={})
     if default is not PydanticUndefined and (found := find_mutable(default, place)):
         _refuse(place, f"the default ({found})", "an immutable default, such as () or frozenset()")
@@ -249,7 +249,9 @@ def _refuse_class(annotation: Any, kind: type[Any], arguments: tuple[Any, ...], 
     instead = next((text for known, text in _INSTEAD if issubclass(kind, known)), None)
     if instead is not None:
         _refuse(place, annotation, instead.format(item))
-    if not hasattr(kind, "__get_pydantic_core_schema__"):  # a type such as EmailStr stands for another one
+    if not hasattr(
+        kind, "__get_pydantic_core_schema__"
+    ):  # a type such as EmailStr produces a value of another type
         _refuse(place, annotation, "a type that is immutable and hashable")
 
 

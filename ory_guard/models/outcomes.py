@@ -1,7 +1,7 @@
-"""What a session check can come to: five frozen values, of which one is a session.
+"""Outcomes of a session check, and the objects that applications read: `request.user` and `request.auth`.
 
-Three answers, three meanings: `Anonymous` is nobody, `Rejected` and `SecondFactorRequired` are about the
-caller's credential, and `Unavailable` is about Kratos: it never says that somebody is signed out.
+`Anonymous` means that there is no credential, `Rejected` and `SecondFactorRequired` describe the credential, and
+`Unavailable` describes Kratos: it is unknown whether the user is logged in.
 """
 
 from dataclasses import dataclass, field
@@ -29,15 +29,15 @@ UnavailableReason = Literal["timeout", "unreachable", "rate_limited", "protocol"
 
 
 class Authenticated(NamedTuple):
-    """Somebody is signed in.
+    """The request has a valid session.
 
-    A named tuple, since one is made for every request, in half the time of a frozen dataclass.
+    It is a named tuple because each request creates one, which takes half the time of a frozen dataclass.
 
     Attributes:
-        session: The session, as Kratos has it.
-        credential: What it was found by.
-        source: Where the answer comes from.
-        age: Seconds since the question was sent to Kratos.
+        session: The session.
+        credential: The kind of the credential.
+        source: The source of the session: Kratos, a cache, a JWT or `override()`.
+        age: Seconds since the session was requested from Kratos.
     """
 
     session: Session[Any]
@@ -48,17 +48,18 @@ class Authenticated(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Anonymous:
-    """The request carries no credential, so nobody was asked."""
+    """The request has no credential, so Kratos was not called."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The request carries a credential that is not accepted.
+    """The credential of the request is not accepted.
 
     Attributes:
-        reason: `malformed` and `ambiguous` can't be sent; `origin` is the cookie of a cross-site request with an
-            unsafe method, or of a websocket without a trusted `Origin`; `inactive` is Kratos' answer.
-        credential: Which kind it was.
+        reason: `malformed` if the credential contains invalid characters or is too long; `ambiguous` if there are
+            different ones; `origin` if it is a cookie and the request is cross-site, with an unsafe method or as a
+            websocket; `inactive` if Kratos rejects it.
+        credential: The kind of the credential.
     """
 
     reason: RejectedReason
@@ -67,11 +68,11 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class SecondFactorRequired:
-    """A session is there, and Kratos wants a second factor before it tells whose it is.
+    """The session is valid, but Kratos requires a second factor before it returns the session.
 
     Attributes:
-        credential: What it was found by.
-        enrolled: Whether the identity has a second factor to complete, or has to set one up first.
+        credential: The kind of the credential.
+        enrolled: Whether the identity has a second factor, or has to set one up first.
     """
 
     credential: CredentialKind
@@ -80,11 +81,11 @@ class SecondFactorRequired:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """Kratos could not be asked, or did not answer in a way that means anything.
+    """The session could not be checked: Kratos can't be reached, or its response is invalid.
 
     Attributes:
-        reason: What went wrong.
-        retry_after: Seconds after which asking again makes sense, from 1 to 60.
+        reason: The cause.
+        retry_after: Seconds after which the client may try again, from 1 to 60.
     """
 
     reason: UnavailableReason
@@ -92,17 +93,17 @@ class Unavailable:
 
 
 CacheableOutcome = Authenticated | Rejected | SecondFactorRequired
-"""What Kratos can answer about a credential, and what may be kept for seconds."""
+"""The outcomes that can be cached: Kratos' responses about a credential."""
 
 Outcome = CacheableOutcome | Anonymous | Unavailable
-"""What a session check can come to."""
+"""The outcome of a session check."""
 
 
 class SessionUser:
-    """`request.user`: Starlette's user, made from the session for one request.
+    """`request.user`: a user for Starlette, created from the session for each request.
 
-    The session and the attributes that are read from it can't be changed. Other attributes can be set and deleted,
-    since other libraries do so (Django Channels sets `_wrapped`); they last as long as the request.
+    The session and the attributes that are read from it are immutable. Other attributes can be set and deleted,
+    because other libraries do so (Django Channels sets `_wrapped`); they last as long as the request.
 
     Args:
         session: The session, or None.
@@ -125,12 +126,12 @@ class SessionUser:
 
     @property
     def identity(self) -> str:
-        """The identity's id, or an empty string."""
+        """The identity ID, or an empty string."""
         return "" if self.__session is None else self.__session.identity.id
 
     @property
     def display_name(self) -> str:
-        """The identity's id, or an empty string: the application knows which trait is a name."""
+        """The identity ID, or an empty string. Which trait is a name depends on the application."""
         return self.identity
 
     def __bool__(self) -> bool:
@@ -142,9 +143,9 @@ _SCOPES: Final = {"aal1": ("authenticated", "aal1"), "aal2": ("authenticated", "
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SessionAuth:
-    """`request.auth`: the scopes that Starlette's `@requires` checks.
+    """`request.auth`: the scopes for Starlette's `@requires`.
 
-    It is cached with the session and shared between requests, so it can't be changed.
+    It is cached with the session and shared between requests, so it is immutable.
 
     Attributes:
         session: The session, or None.

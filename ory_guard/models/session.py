@@ -1,14 +1,13 @@
-"""What Kratos says about a session, as frozen values under Kratos' own field names.
+"""Kratos' sessions as immutable values, with Kratos' field names.
 
-Reading is tolerant where Kratos may grow (unknown keys are kept, unknown enum values stay strings, nulls are
-accepted) and strict where a wrong value could let somebody in: `id`, `active` and times. Numbers that JSON
-can't carry (NaN, infinities, integers beyond a double) are nonsense. Whatever a handler gets is frozen deep:
-it is shared with the next request of the same session.
+Parsing accepts changes that a newer Kratos may make: unknown keys are kept, unknown enum values stay strings, and
+nulls are accepted. It is strict about `id`, `active` and times, because a wrong value there could grant access.
+Numbers that JSON can't represent (NaN, infinities, integers larger than a double) are invalid. Every value is
+immutable, because a cached session is shared between requests.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Annotated, Any, ClassVar, Generic, Self
 
@@ -16,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, field_v
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import TypeVar
 
-from ory_guard.models.frozen import FrozenDict, find_mutable, freeze, refuse_change
+from ory_guard.models.frozen import FrozenDict, find_mutable, freeze
 
 __all__ = [
     "AuthenticationMethod",
@@ -35,40 +34,8 @@ __all__ = [
 _RFC3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
 
 
-class _FieldNames(set[str]):
-    # Pydantic gives every object a set of its own with the names of the fields that were there. Those of a class
-    # mostly have the same, and such sets would be more than a third of what a kept session takes.
-
-    __slots__ = ()
-
-    add = discard = remove = pop = clear = update = refuse_change
-    difference_update = intersection_update = symmetric_difference_update = refuse_change
-    __ior__ = __iand__ = __isub__ = __ixor__ = refuse_change
-
-    def __copy__(self) -> set[str]:
-        return set(self)
-
-    def __reduce__(self) -> tuple[type[set[str]], tuple[list[str]]]:
-        return set, (list(self),)
-
-
-_shared_names = lru_cache(maxsize=256)(_FieldNames)
-
-
-def _share_field_names(value: Any) -> None:
-    if isinstance(value, BaseModel):
-        object.__setattr__(
-            value, "__pydantic_fields_set__", _shared_names(frozenset(value.__pydantic_fields_set__))
-        )
-        for item in value.__dict__.values():
-            _share_field_names(item)
-    elif isinstance(value, tuple | frozenset):
-        for item in value:
-            _share_field_names(item)
-
-
 class _Rfc3339:
-    """Reads a time from RFC 3339 text only: pydantic alone would also take `"1700000000"`."""
+    """Accepts times in RFC 3339 format only; pydantic itself also accepts `"1700000000"`."""
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
         moment = core_schema.datetime_schema(tz_constraint="aware")
@@ -78,7 +45,7 @@ class _Rfc3339:
 
 
 class _TextOrNone:
-    """Reads anything but a string as None: an enum's odd value satisfies nothing and breaks nothing."""
+    """Replaces any value but a string by None, so that an unexpected value meets no requirement and is no error."""
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
         text = core_schema.nullable_schema(core_schema.str_schema(strict=True))
@@ -86,25 +53,29 @@ class _TextOrNone:
 
 
 Timestamp = Annotated[datetime, _Rfc3339()]
-"""A time with its zone, read from RFC 3339 text."""
+"""A time with a time zone, in RFC 3339 format."""
 
 EnumText = Annotated[str | None, _TextOrNone()]
-"""A value of one of Kratos' enums: any string, None for anything else."""
+"""A value of one of Kratos' enums: a string, or None for any other value."""
 
 _Strict = Field(strict=True)
 
 
 class KratosModel(BaseModel):
-    """A frozen value that Kratos sent, unknown keys included; its `repr` shows only what is harmless."""
+    """Immutable value in a response of Kratos, with unknown keys; its `repr` contains no personal data."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="allow")
 
     @model_validator(mode="after")
     def _freeze(self) -> Self:
-        object.__setattr__(self, "__pydantic_fields_set__", _shared_names(frozenset(self.__pydantic_fields_set__)))
         if self.__pydantic_extra__:
             object.__setattr__(self, "__pydantic_extra__", freeze(self.__pydantic_extra__))
         return self
+
+    @property
+    def model_fields_set(self) -> set[str]:
+        """A copy of the names of the fields that were in the response."""
+        return set(super().model_fields_set)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         for name, field in type(self).model_fields.items():
@@ -113,12 +84,12 @@ class KratosModel(BaseModel):
 
 
 class AuthenticationMethod(KratosModel):
-    """One completed step of a sign-in.
+    """One completed step of a login.
 
     Attributes:
-        method: `password`, `totp`, `oidc`, … as Kratos names it.
-        aal: The level that this step counts for.
-        completed_at: When it was completed.
+        method: Kratos' name of the method: `password`, `totp`, `oidc`, …
+        aal: Assurance level that the step counts for.
+        completed_at: Time of completion.
     """
 
     method: EnumText = None
@@ -127,7 +98,7 @@ class AuthenticationMethod(KratosModel):
 
 
 class Device(KratosModel):
-    """A device that the session was used from."""
+    """A device on which the session was used."""
 
     id: str | None = None
     ip_address: str | None = Field(default=None, repr=False)
@@ -139,9 +110,9 @@ class VerifiableAddress(KratosModel):
     """An address of the identity that can be verified.
 
     Attributes:
-        value: The address itself.
+        value: The address.
         via: `email` or `sms`.
-        verified: Whether the identity proved that the address is its own.
+        verified: Whether the user has verified the address.
     """
 
     id: str | None = None
@@ -155,7 +126,7 @@ class VerifiableAddress(KratosModel):
 
 
 class RecoveryAddress(KratosModel):
-    """An address through which the identity can regain access."""
+    """An address for account recovery."""
 
     id: str | None = None
     value: str | None = Field(default=None, repr=False)
@@ -168,16 +139,16 @@ TraitsT = TypeVar("TraitsT", default=Mapping[str, Any])
 
 
 class Identity(KratosModel, Generic[TraitsT]):
-    """Who is signed in.
+    """The user of a session.
 
-    `Identity[MyTraits]` reads the traits into a model of the application's, which must be frozen itself.
+    `Identity[MyTraits]` parses the traits into a model of the application, which must be frozen.
 
     Attributes:
-        id: The identity's id, a UUID in Kratos' spelling.
-        state: `active` or `inactive`, or None where Kratos left it out.
-        traits: As the identity schema has them.
-        metadata_public: What the operator keeps beside the identity; where roles usually are.
-        organization_id: The organization the identity belongs to (Ory Network).
+        id: Identity ID, a UUID in Kratos' spelling.
+        state: `active` or `inactive`, or None if it is missing.
+        traits: Traits, as defined by the identity schema.
+        metadata_public: Metadata that the operator sets, such as roles.
+        organization_id: Organization of the identity (Ory Network).
     """
 
     id: Annotated[str, Field(strict=True, min_length=1)]
@@ -195,7 +166,7 @@ class Identity(KratosModel, Generic[TraitsT]):
 
     @field_validator("traits", mode="before")
     @classmethod
-    def _read_null_as_no_traits(cls, value: Any) -> Any:
+    def _replace_null(cls, value: Any) -> Any:
         return {} if value is None else value
 
     @field_validator("traits", "metadata_public", mode="after")
@@ -204,25 +175,24 @@ class Identity(KratosModel, Generic[TraitsT]):
         if not isinstance(value, BaseModel):
             return freeze(value)
         if found := find_mutable(value, type(value).__name__):
-            raise PydanticCustomError("mutable", "{found}, which can be changed", {"found": found})
-        _share_field_names(value)
+            raise PydanticCustomError("mutable", "{found}, which is mutable", {"found": found})
         return value
 
 
 class Session(KratosModel, Generic[TraitsT]):
-    """A session as Kratos' `/sessions/whoami` has it (OpenAPI v26.2.0, schema `session`).
+    """A session in a response of Kratos' `/sessions/whoami` (OpenAPI v26.2.0, schema `session`).
 
-    `Session[MyTraits]` reads the traits into a model of the application's, which must be frozen itself.
+    `Session[MyTraits]` parses the traits into a model of the application, which must be frozen.
 
     Attributes:
-        id: The session's id; safe to store, not a credential.
-        active: What Kratos says; the guard lets nobody in without a JSON `true`.
-        expires_at: The end of the session.
-        authenticated_at: The last sign-in. A password alone can move it: see `second_factor_at`.
-        authenticator_assurance_level: `aal1`, `aal2`, or any other string; None for what is no string.
-        authentication_methods: Every completed step, oldest first.
-        identity: Who it is.
-        tokenized: The JWT, where whoami was asked with `tokenize_as`.
+        id: Session ID. It is not a credential, so it can be stored and logged.
+        active: Whether the session is active; the guard rejects any other value than a JSON `true`.
+        expires_at: End of the session.
+        authenticated_at: Time of the last login. A password alone changes it; see `second_factor_at`.
+        authenticator_assurance_level: `aal1`, `aal2` or any other string; None if the value is not a string.
+        authentication_methods: Completed steps of the login, oldest first.
+        identity: User of the session.
+        tokenized: JWT, if whoami was called with `tokenize_as`.
     """
 
     id: Annotated[str, Field(strict=True, min_length=1)]
@@ -238,19 +208,19 @@ class Session(KratosModel, Generic[TraitsT]):
 
     @property
     def log_id(self) -> str:
-        """Eight hex digits that stand for this session in logs, the same in every process."""
+        """Eight hex digits that identify the session in logs, equal in every process."""
         return blake2b(self.id.encode(), digest_size=4).hexdigest()
 
     def methods(self) -> Iterator[AuthenticationMethod]:
-        """Yield the completed steps of the sign-in, oldest first; none where Kratos sent null."""
+        """Yield the completed steps of the login, oldest first."""
         return iter(self.authentication_methods or ())
 
     @property
     def second_factor_at(self) -> datetime | None:
-        """When a step that counts for aal2 was last completed, or None.
+        """Time at which a step for aal2 was last completed, or None.
 
-        Kratos moves `authenticated_at` when only the password is given again, so the age of the second factor
-        is its own `completed_at`.
+        `authenticated_at` also changes if the user enters only the password again, so it is not the age of the
+        second factor.
         """
         times = [step.completed_at for step in self.methods() if step.aal == "aal2" and step.completed_at]
         return max(times, default=None)

@@ -20,7 +20,7 @@ from ory_guard.testing.server.routes import admin_routes, public_routes
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.settings import FakeKratosSettings
 from ory_guard.testing.store.identities import create_identity, delete_identity, set_state
-from ory_guard.testing.store.records import AuthenticationMethod, CourierMessage, Device, Identity, Session
+from ory_guard.testing.store.records import CourierMessage, FakeAuthenticationMethod, FakeDevice, Identity, Session
 from ory_guard.testing.store.sessions import AAL_OF_METHOD, Sessions
 from ory_guard.testing.store.tokenizer import Tokenizer
 
@@ -234,8 +234,8 @@ class FakeKratos:
         if aal == "aal2" and not identity.credentials.second_factors:
             identity.credentials.totp_secret = pyotp.random_base32(32)
         completed_at = self._server.now() - int(age * SECOND)
-        completed = [AuthenticationMethod(name, AAL_OF_METHOD[name], completed_at) for name in method_names]
-        session = self._sessions.start(identity, completed, Device("127.0.0.1:0", "test"), at=completed_at)
+        completed = [FakeAuthenticationMethod(name, AAL_OF_METHOD[name], completed_at) for name in method_names]
+        session = self._sessions.start(identity, completed, FakeDevice("127.0.0.1:0", "test"), at=completed_at)
         set_cookie = self._server.jar.session_cookie(session.token, session.expires_at, self._server.now())
         value = set_cookie.partition(";")[0].partition("=")[2]
         return SignedIn(session.token, value, self.settings.cookie_name, session)

@@ -1,6 +1,7 @@
 """Limits on the size of files and functions, and on module names."""
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,3 +54,14 @@ def test_module_names_are_specific() -> None:
     parts = {part for path in PRODUCT + EXAMPLE for part in path.relative_to(ROOT).with_suffix("").parts}
 
     assert parts & BANNED == set()
+
+
+def test_class_names_are_unique() -> None:
+    """Only the testing kit repeats public names of the package, for the same things in its fake Kratos."""
+    files = defaultdict(set)
+    for path in PRODUCT:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                files[node.name].add(name_of(path))
+
+    assert {name for name, paths in files.items() if len(paths) > 1} == {"Clock", "Identity", "Session"}

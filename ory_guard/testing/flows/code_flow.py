@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from typing import Any, ClassVar, Literal
 
-from ory_guard.testing.flows.flow import Flow, FlowEndpoints, InvalidFlowError
+from ory_guard.testing.flows.flow import FakeFlow, FlowEndpoints, InvalidFlowError
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import input_node, submit_node
 from ory_guard.testing.server.request import FakeRequest
@@ -21,7 +21,7 @@ class CodeFlowEndpoints(FlowEndpoints):
     no_method_message: ClassVar[int]
     code_label: ClassVar[int]
 
-    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> Flow:
+    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> FakeFlow:
         """Create a flow that asks for the address."""
         flow = self.new_flow(request, kind)
         flow.active = "code"
@@ -29,7 +29,7 @@ class CodeFlowEndpoints(FlowEndpoints):
         flow.ui.set_node(submit_node("code", "code", 1070009))
         return flow
 
-    def submit(self, request: FakeRequest, flow: Flow) -> FakeResponse:
+    def submit(self, request: FakeRequest, flow: FakeFlow) -> FakeResponse:
         """Accept an address or a code."""
         self.require_not_expired(request, flow)
         fields = self.fields(request, flow)
@@ -47,7 +47,7 @@ class CodeFlowEndpoints(FlowEndpoints):
         flow.ui.add_error(4000002, {"property": missing}, at=missing)
         raise InvalidFlowError(flow)
 
-    def _submit_code(self, request: FakeRequest, flow: Flow, code: object) -> FakeResponse:
+    def _submit_code(self, request: FakeRequest, flow: FakeFlow, code: object) -> FakeResponse:
         expected = flow.internal.get("code")
         expired = self.server.now() >= flow.internal.get("code_expires_at", 0)
         identity = self.server.store.identities.get(flow.internal.get("identity_id", ""))
@@ -58,7 +58,7 @@ class CodeFlowEndpoints(FlowEndpoints):
         flow.state = "passed_challenge"
         return self.complete(request, flow, identity)
 
-    def start_challenge(self, flow: Flow, email: str) -> None:
+    def start_challenge(self, flow: FakeFlow, email: str) -> None:
         """Send a code if the address is known, and show the code form in any case."""
         flow.state = "sent_email"
         flow.internal.pop("code", None)
@@ -66,21 +66,21 @@ class CodeFlowEndpoints(FlowEndpoints):
         self.show_code_form(flow, email)
         flow.ui.messages.append(message(self.code_sent_message))
 
-    def store_code(self, flow: Flow, code: str, identity_id: str) -> None:
+    def store_code(self, flow: FakeFlow, code: str, identity_id: str) -> None:
         """Store the expected code and the identity it was sent to."""
         until = self.server.after(self.server.settings.code_lifespan)
         flow.internal |= {"code": code, "code_expires_at": until, "identity_id": identity_id}
 
     @abstractmethod
-    def send_code(self, flow: Flow, email: str) -> None:
+    def send_code(self, flow: FakeFlow, email: str) -> None:
         """Send a code to the address if it is known."""
 
     @abstractmethod
-    def show_code_form(self, flow: Flow, email: str) -> None:
+    def show_code_form(self, flow: FakeFlow, email: str) -> None:
         """Replace the form with one that asks for the code."""
 
     @abstractmethod
-    def complete(self, request: FakeRequest, flow: Flow, identity: Identity) -> FakeResponse:
+    def complete(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> FakeResponse:
         """Complete the flow after a correct code."""
 
     def extra_after_sending(self) -> dict[str, Any]:

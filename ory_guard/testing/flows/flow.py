@@ -13,7 +13,7 @@ from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.records import new_id, random_string
 from ory_guard.testing.store.sessions import Sessions
 
-__all__ = ["Flow", "FlowEndpoints", "InvalidFlowError"]
+__all__ = ["FakeFlow", "FlowEndpoints", "InvalidFlowError"]
 
 RETENTION_AFTER_EXPIRY: Final = 86_400 * SECOND
 EXCHANGE_CODE_LENGTH: Final = 64
@@ -21,7 +21,7 @@ _PROXY_COOKIE_PREFIXES: Final = ("__cf", "_cf", "cf_")
 
 
 @dataclass(slots=True, eq=False)
-class Flow:
+class FakeFlow:
     """A self-service flow.
 
     `fields` holds the fields of this kind of flow in its JSON document, `internal` the data that is never shown.
@@ -69,7 +69,7 @@ class InvalidFlowError(Exception):
         flow: The flow to show.
     """
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: FakeFlow) -> None:
         super().__init__(flow.id)
         self.flow = flow
 
@@ -91,7 +91,7 @@ class FlowEndpoints(ABC):
         """The base path of the operations."""
         return f"/self-service/{self.name}"
 
-    def ui_url(self, flow: Flow) -> str:
+    def ui_url(self, flow: FakeFlow) -> str:
         """Return the URL of the page that shows the flow."""
         return f"{getattr(self.server.settings, f'{self.name}_ui_url')}?flow={flow.id}"
 
@@ -110,15 +110,15 @@ class FlowEndpoints(ABC):
         return FakeResponse.redirect(request.method, self.ui_url(flow))
 
     @abstractmethod
-    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> Flow:
+    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> FakeFlow:
         """Create a flow with its form; raises ApiError if that is not possible."""
 
-    def new_flow(self, request: FakeRequest, kind: Literal["api", "browser"]) -> Flow:
+    def new_flow(self, request: FakeRequest, kind: Literal["api", "browser"]) -> FakeFlow:
         """Create and store a flow whose form only contains the anti-CSRF token."""
         now = self.server.now()
         lifespan = getattr(self.server.settings, f"{self.name}_lifespan")
         query = f"?{request.query_string}" if request.query_string else ""
-        flow = Flow(
+        flow = FakeFlow(
             name=self.name,
             type=kind,
             request_url=f"{self.server.url(request.path)}{query}",
@@ -136,16 +136,16 @@ class FlowEndpoints(ABC):
         self.server.store.flows[flow.id] = flow
         return flow
 
-    def add_exchange_code(self, request: FakeRequest, flow: Flow) -> None:
+    def add_exchange_code(self, request: FakeRequest, flow: FakeFlow) -> None:
         """Add the first code of the session token exchange, if the request asks for it."""
         if flow.native and request.flag("return_session_token_exchange_code"):
             flow.internal["exchange_code"] = random_string(EXCHANGE_CODE_LENGTH)
 
-    def csrf_token(self, flow: Flow) -> str:
+    def csrf_token(self, flow: FakeFlow) -> str:
         """Return a new anti-CSRF token for the form; it is empty for native flows."""
         return csrf.mask(flow.csrf_secret) if flow.csrf_secret else ""
 
-    def document(self, flow: Flow, **extra: Any) -> dict[str, Any]:
+    def document(self, flow: FakeFlow, **extra: Any) -> dict[str, Any]:
         """Return the JSON document of a flow."""
         return flow.document(**extra)
 
@@ -159,7 +159,7 @@ class FlowEndpoints(ABC):
             raise self._expired_error(flow)
         return FakeResponse.json(self.document(flow))
 
-    def authorize_reader(self, request: FakeRequest, flow: Flow) -> None:
+    def authorize_reader(self, request: FakeRequest, flow: FakeFlow) -> None:
         """Reject readers other than the browser that created the flow."""
         if flow.csrf_secret and (not request.has_csrf_cookie or request.csrf_secret() != flow.csrf_secret):
             raise csrf_violation(request)
@@ -180,10 +180,10 @@ class FlowEndpoints(ABC):
             return self.render(request, invalid.flow, status=400, redirect_status=redirect_status)
 
     @abstractmethod
-    def submit(self, request: FakeRequest, flow: Flow) -> FakeResponse:
+    def submit(self, request: FakeRequest, flow: FakeFlow) -> FakeResponse:
         """Process a submission to this kind of flow."""
 
-    def require_not_expired(self, request: FakeRequest, flow: Flow) -> None:
+    def require_not_expired(self, request: FakeRequest, flow: FakeFlow) -> None:
         """Check that a flow has not expired.
 
         Raises:
@@ -204,11 +204,11 @@ class FlowEndpoints(ABC):
             location=self.ui_url(replacement),
         )
 
-    def restart(self, request: FakeRequest, flow: Flow) -> Flow:
+    def restart(self, request: FakeRequest, flow: FakeFlow) -> FakeFlow:
         """Create a flow that replaces an expired one."""
         return self.create(request, flow.type)
 
-    def fields(self, request: FakeRequest, flow: Flow) -> dict[str, Any]:
+    def fields(self, request: FakeRequest, flow: FakeFlow) -> dict[str, Any]:
         """Return the submitted fields; a malformed body shows the form again."""
         flow.ui.reset()
         try:
@@ -218,7 +218,7 @@ class FlowEndpoints(ABC):
             flow.ui.add_error(4000001, {"reason": reason})
             raise InvalidFlowError(flow) from error
 
-    def require_csrf(self, request: FakeRequest, flow: Flow, fields: dict[str, Any]) -> None:
+    def require_csrf(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> None:
         """Check the anti-CSRF token of a browser flow, and that a native flow is not submitted by a browser."""
         if not flow.native:
             if not request.csrf_matches(fields.get("csrf_token")):
@@ -232,7 +232,7 @@ class FlowEndpoints(ABC):
     def render(
         self,
         request: FakeRequest,
-        flow: Flow,
+        flow: FakeFlow,
         *,
         status: int = 200,
         redirect_status: int = 303,
@@ -245,7 +245,7 @@ class FlowEndpoints(ABC):
             return FakeResponse.json(self.document(flow, **extra), status)
         return FakeResponse.redirect(request.method, self.ui_url(flow), redirect_status)
 
-    def _expired_error(self, flow: Flow) -> ApiError:
+    def _expired_error(self, flow: FakeFlow) -> ApiError:
         details = {"api": self.server.url(f"{self.path}/api")}
         if not flow.native:
             start = self.server.url(f"{self.path}/browser", return_to=flow.return_to)

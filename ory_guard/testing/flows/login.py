@@ -3,14 +3,14 @@
 from typing import Any, ClassVar, Literal
 
 from ory_guard.testing.clock import timestamp
-from ory_guard.testing.flows.flow import Flow, FlowEndpoints, InvalidFlowError
+from ory_guard.testing.flows.flow import FakeFlow, FlowEndpoints, InvalidFlowError
 from ory_guard.testing.flows.login_form import fill_first_factor, fill_refresh, fill_second_factor
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.oidc.redirect import OidcRedirects, browser_redirect_required
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
-from ory_guard.testing.store.records import AuthenticationMethod, Identity, Session
+from ory_guard.testing.store.records import FakeAuthenticationMethod, Identity, Session
 from ory_guard.testing.store.second_factor import use_lookup_secret, verify_totp
 from ory_guard.testing.store.serialization import session_document
 from ory_guard.testing.store.sessions import NO_DEVICE_ID, Sessions, device_from
@@ -37,7 +37,7 @@ class LoginEndpoints(FlowEndpoints):
                 error.location = self.server.return_to(request) or self.server.settings.default_return_url
             raise
 
-    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> Flow:
+    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> FakeFlow:
         """Create a login flow: for a first login, a refresh, or the second factor."""
         flow = self.new_flow(request, kind)
         session = self.sessions.find(request)
@@ -66,7 +66,7 @@ class LoginEndpoints(FlowEndpoints):
         elif not refresh and aal <= session.aal:
             raise _session_already_available()
 
-    def _fill(self, flow: Flow, session: Session | None, aal: str, *, refresh: bool) -> None:
+    def _fill(self, flow: FakeFlow, session: Session | None, aal: str, *, refresh: bool) -> None:
         settings = self.server.settings
         if refresh:
             flow.ui.messages.append(message(1010003))
@@ -80,13 +80,13 @@ class LoginEndpoints(FlowEndpoints):
         else:
             fill_first_factor(flow.ui, settings, self.server.schema)
 
-    def restart(self, request: FakeRequest, flow: Flow) -> Flow:
+    def restart(self, request: FakeRequest, flow: FakeFlow) -> FakeFlow:
         """Create a flow with the parameters of an expired one."""
         request.query["aal"] = flow.fields["requested_aal"]
         request.query["refresh"] = str(flow.fields["refresh"]).lower()
         return self.create(request, flow.type)
 
-    def submit(self, request: FakeRequest, flow: Flow) -> FakeResponse:
+    def submit(self, request: FakeRequest, flow: FakeFlow) -> FakeResponse:
         """`update_login_flow`."""
         session = self.sessions.find(request)
         aal = flow.fields["requested_aal"]
@@ -111,7 +111,7 @@ class LoginEndpoints(FlowEndpoints):
     def _authenticate(
         self,
         request: FakeRequest,
-        flow: Flow,
+        flow: FakeFlow,
         fields: dict[str, Any],
         method: str | None,
         session: Session | None,
@@ -130,7 +130,7 @@ class LoginEndpoints(FlowEndpoints):
         flow.ui.add_error(4010002)
         raise InvalidFlowError(flow)
 
-    def _check_password(self, flow: Flow, fields: dict[str, Any]) -> Identity:
+    def _check_password(self, flow: FakeFlow, fields: dict[str, Any]) -> Identity:
         identifier, password = fields.get("identifier"), fields.get("password")
         missing = [
             name
@@ -156,9 +156,9 @@ class LoginEndpoints(FlowEndpoints):
     def finish(
         self,
         request: FakeRequest,
-        flow: Flow,
+        flow: FakeFlow,
         identity: Identity,
-        method: AuthenticationMethod,
+        method: FakeAuthenticationMethod,
     ) -> FakeResponse:
         """Create a session for an identity, or refresh the session that the request has."""
         session = self.sessions.find(request)
@@ -180,7 +180,7 @@ class LoginEndpoints(FlowEndpoints):
     def _finish_response(
         self,
         request: FakeRequest,
-        flow: Flow,
+        flow: FakeFlow,
         session: Session,
         document: dict[str, Any],
     ) -> FakeResponse:
@@ -231,7 +231,7 @@ def _aal1_required() -> ApiError:
     )
 
 
-def _reject_second_factor(flow: Flow, message_id: int) -> None:
+def _reject_second_factor(flow: FakeFlow, message_id: int) -> None:
     for name in ("totp_code", "lookup_secret"):
         if node := flow.ui.find(name):
             node["attributes"].pop("value", None)

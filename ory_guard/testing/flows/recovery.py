@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from ory_guard.testing.flows.code_flow import CodeFlowEndpoints
-from ory_guard.testing.flows.flow import Flow
+from ory_guard.testing.flows.flow import FakeFlow
 from ory_guard.testing.flows.settings import SettingsEndpoints
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import input_node, submit_node
@@ -30,7 +30,7 @@ class RecoveryEndpoints(CodeFlowEndpoints):
         super().__init__(server, sessions)
         self._settings = settings
 
-    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> Flow:
+    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> FakeFlow:
         """Create a recovery flow; the request must not have a session."""
         if self.sessions.find(request) is not None:
             raise ApiError(
@@ -41,7 +41,7 @@ class RecoveryEndpoints(CodeFlowEndpoints):
             )
         return super().create(request, kind)
 
-    def send_code(self, flow: Flow, email: str) -> None:
+    def send_code(self, flow: FakeFlow, email: str) -> None:
         """Send a code if the address belongs to an identity. The response does not reveal whether it does."""
         identity = self._find_identity(email)
         if identity is not None:
@@ -53,7 +53,7 @@ class RecoveryEndpoints(CodeFlowEndpoints):
         """Return the payload that Kratos shows directly after sending a code."""
         return {"transient_payload": {}}
 
-    def show_code_form(self, flow: Flow, email: str) -> None:
+    def show_code_form(self, flow: FakeFlow, email: str) -> None:
         """Show the form for the code, with a button to send it again."""
         ui = flow.ui
         ui.nodes = ui.nodes[:1]
@@ -73,7 +73,7 @@ class RecoveryEndpoints(CodeFlowEndpoints):
         ui.nodes.append(submit_node("code", "code", 1070009))
         ui.nodes.append(submit_node("code", email, 1070008, "email"))
 
-    def complete(self, request: FakeRequest, flow: Flow, identity: Identity) -> FakeResponse:
+    def complete(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> FakeResponse:
         """Create a session and a settings flow. The code also verifies the address."""
         for address in identity.verifiable_addresses:
             if address.value == flow.internal["email"] and not address.verified:

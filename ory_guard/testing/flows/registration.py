@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Literal
 
-from ory_guard.testing.flows.flow import Flow, FlowEndpoints, InvalidFlowError
+from ory_guard.testing.flows.flow import FakeFlow, FlowEndpoints, InvalidFlowError
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import input_node, password_node, submit_node
 from ory_guard.testing.flows.verification import VerificationEndpoints
@@ -11,7 +11,7 @@ from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.identities import add_password_error, create_identity, is_identifier_taken
-from ory_guard.testing.store.records import AuthenticationMethod, Identity
+from ory_guard.testing.store.records import FakeAuthenticationMethod, Identity
 from ory_guard.testing.store.sessions import Sessions, device_from
 
 __all__ = ["RegistrationEndpoints"]
@@ -35,7 +35,7 @@ class RegistrationEndpoints(FlowEndpoints):
         self._oidc = oidc
         self._verification = verification
 
-    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> Flow:
+    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> FakeFlow:
         """Create a registration flow with its first form."""
         if self.sessions.find(request) is not None:
             raise self._session_already_available(request)
@@ -54,7 +54,7 @@ class RegistrationEndpoints(FlowEndpoints):
             location=self.server.return_to(request) or self.server.settings.default_return_url,
         )
 
-    def _fill(self, flow: Flow) -> None:
+    def _fill(self, flow: FakeFlow) -> None:
         settings, ui = self.server.settings, flow.ui
         for trait in self.server.schema.traits:
             ui.set_node(trait.node("default", {}))
@@ -68,13 +68,13 @@ class RegistrationEndpoints(FlowEndpoints):
         elif settings.enabled("password"):
             self._show_password_fields(flow)
 
-    def _show_password_fields(self, flow: Flow) -> None:
+    def _show_password_fields(self, flow: FakeFlow) -> None:
         flow.ui.remove(name="password")
         trait = self.server.schema.identifier_trait
         flow.ui.set_node(password_node("new-password"), after=trait.name if trait else None)
         flow.ui.set_node(submit_node("password", "password", 1040001))
 
-    def submit(self, request: FakeRequest, flow: Flow) -> FakeResponse:
+    def submit(self, request: FakeRequest, flow: FakeFlow) -> FakeResponse:
         """`update_registration_flow`."""
         if self.sessions.find(request) is not None:
             error = self._session_already_available(request)
@@ -103,7 +103,7 @@ class RegistrationEndpoints(FlowEndpoints):
         flow.ui.add_error(4010003)
         raise InvalidFlowError(flow)
 
-    def _show_second_step(self, request: FakeRequest, flow: Flow, fields: dict[str, Any]) -> FakeResponse:
+    def _show_second_step(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> FakeResponse:
         traits = self._validated_traits(flow, fields)
         self._show_traits(flow, traits, hidden=True)
         flow.ui.remove(group="profile", name="method")
@@ -114,7 +114,7 @@ class RegistrationEndpoints(FlowEndpoints):
         payload = fields.get("transient_payload") or {}
         return self.render(request, flow, status=400, transient_payload=payload)
 
-    def _return_to_first_step(self, request: FakeRequest, flow: Flow, fields: dict[str, Any]) -> FakeResponse:
+    def _return_to_first_step(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> FakeResponse:
         flow.ui.remove(group="password")
         flow.ui.remove(name="screen")
         self._show_traits(flow, self._traits(fields), hidden=False)
@@ -125,14 +125,14 @@ class RegistrationEndpoints(FlowEndpoints):
         traits = fields.get("traits")
         return self.server.schema.coerce(traits) if isinstance(traits, dict) else {}
 
-    def _validated_traits(self, flow: Flow, fields: dict[str, Any]) -> dict[str, Any]:
+    def _validated_traits(self, flow: FakeFlow, fields: dict[str, Any]) -> dict[str, Any]:
         traits = self._traits(fields)
         self._show_traits(flow, traits, hidden=None)
         if not self.server.schema.validate(traits, flow.ui):
             raise InvalidFlowError(flow)
         return traits
 
-    def _show_traits(self, flow: Flow, traits: dict[str, Any], *, hidden: bool | None) -> None:
+    def _show_traits(self, flow: FakeFlow, traits: dict[str, Any], *, hidden: bool | None) -> None:
         """Fill the submitted traits into the form; with `hidden=None`, fields keep their visibility."""
         for trait in self.server.schema.traits:
             for old in list(flow.ui.iter_named(trait.name)):
@@ -142,7 +142,7 @@ class RegistrationEndpoints(FlowEndpoints):
                     new["attributes"]["value"] = old["attributes"]["value"]
                 flow.ui.set_node(new)
 
-    def _check_password(self, flow: Flow, password: object, traits: dict[str, Any]) -> None:
+    def _check_password(self, flow: FakeFlow, password: object, traits: dict[str, Any]) -> None:
         settings, ui = self.server.settings, flow.ui
         identifiers = self.server.schema.identifiers(traits)
         had_field = ui.find("password") is not None
@@ -160,9 +160,9 @@ class RegistrationEndpoints(FlowEndpoints):
     def finish(
         self,
         request: FakeRequest,
-        flow: Flow,
+        flow: FakeFlow,
         identity: Identity,
-        method: AuthenticationMethod,
+        method: FakeAuthenticationMethod,
     ) -> FakeResponse:
         """Run the hooks after registration and respond with the next step."""
         settings = self.server.settings
@@ -189,7 +189,7 @@ class RegistrationEndpoints(FlowEndpoints):
     def start_verification(
         self,
         request: FakeRequest,
-        flow: Flow,
+        flow: FakeFlow,
         identity: Identity,
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Start a verification of each address; return the `continue_with` items and the page of the first one."""

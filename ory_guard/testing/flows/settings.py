@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, Literal
 
-from ory_guard.testing.flows.flow import Flow, FlowEndpoints, InvalidFlowError
+from ory_guard.testing.flows.flow import FakeFlow, FlowEndpoints, InvalidFlowError
 from ory_guard.testing.flows.settings_changes import Change, SettingsChanges
 from ory_guard.testing.flows.settings_form import fill_settings, new_totp_secret
 from ory_guard.testing.flows.ui_messages import message
@@ -66,7 +66,7 @@ class SettingsEndpoints(FlowEndpoints):
             )
         return super().create_browser(request)
 
-    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> Flow:
+    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> FakeFlow:
         """Create a settings flow for the identity of the request's session."""
         session = self._require_session(request)
         current_url = f"{self.server.url(request.path)}?{request.query_string}"
@@ -74,14 +74,14 @@ class SettingsEndpoints(FlowEndpoints):
         self.sessions.require_aal(session, self.server.settings.settings_required_aal, return_to)
         return self._create_for(request, kind, session)
 
-    def _create_for(self, request: FakeRequest, kind: Literal["api", "browser"], session: Session) -> Flow:
+    def _create_for(self, request: FakeRequest, kind: Literal["api", "browser"], session: Session) -> FakeFlow:
         flow = self.new_flow(request, kind)
         flow.fields = {"organization_id": None}
         flow.internal["identity"] = session.identity
         self.fill(flow)
         return flow
 
-    def fill(self, flow: Flow) -> None:
+    def fill(self, flow: FakeFlow) -> None:
         """Add the forms to a flow, with a new TOTP secret."""
         identity = flow.internal["identity"]
         flow.internal["totp_secret"] = new_totp_secret()
@@ -95,14 +95,14 @@ class SettingsEndpoints(FlowEndpoints):
             native=flow.native,
         )
 
-    def create_after_recovery(self, request: FakeRequest, recovery: Flow, session: Session) -> Flow:
+    def create_after_recovery(self, request: FakeRequest, recovery: FakeFlow, session: Session) -> FakeFlow:
         """Create the flow in which a recovered account sets a new password."""
         flow = self._create_for(request, recovery.type, session)
         flow.request_url = recovery.request_url
         flow.ui.messages.append(message(1060001))
         return flow
 
-    def document(self, flow: Flow, **extra: Any) -> dict[str, Any]:
+    def document(self, flow: FakeFlow, **extra: Any) -> dict[str, Any]:
         """Return the JSON document of a flow, including its identity."""
         identity = self.server.identity_document(flow.internal["identity"])
         return flow.document(identity=identity, **extra)
@@ -114,7 +114,7 @@ class SettingsEndpoints(FlowEndpoints):
             raise ApiError(401, reason=reason, location=self.server.settings.login_ui_url)
         return session
 
-    def authorize_reader(self, request: FakeRequest, flow: Flow) -> None:
+    def authorize_reader(self, request: FakeRequest, flow: FakeFlow) -> None:
         """Reject readers other than the identity that created the flow."""
         session = self._require_session(request)
         if session.identity is not flow.internal["identity"]:
@@ -126,7 +126,7 @@ class SettingsEndpoints(FlowEndpoints):
         required = self.server.settings.settings_required_aal
         self.sessions.require_aal(session, required, self.ui_url(flow))
 
-    def submit(self, request: FakeRequest, flow: Flow) -> FakeResponse:
+    def submit(self, request: FakeRequest, flow: FakeFlow) -> FakeResponse:
         """`update_settings_flow`."""
         session = self._require_session(request)
         current_url = f"{self.server.url(request.path)}?{request.query_string}"
@@ -152,12 +152,12 @@ class SettingsEndpoints(FlowEndpoints):
             return self.render(request, flow, transient_payload={})
         return self.saved(request, flow, session)
 
-    def _handler(self, method: object) -> Callable[[Flow, Session, dict[str, Any]], Change] | None:
+    def _handler(self, method: object) -> Callable[[FakeFlow, Session, dict[str, Any]], Change] | None:
         if not isinstance(method, str) or not self.server.settings.enabled(method):
             return None
         return self._changes.handler(method)
 
-    def saved(self, request: FakeRequest, flow: Flow, session: Session) -> FakeResponse:
+    def saved(self, request: FakeRequest, flow: FakeFlow, session: Session) -> FakeResponse:
         """Respond to a saved change: the flow keeps its id and gets a new form, as in Kratos."""
         updated = self._create_for(request, flow.type, session)
         flow.ui, flow.state = updated.ui, "success"
@@ -172,7 +172,7 @@ class SettingsEndpoints(FlowEndpoints):
         continue_with = [{"action": "redirect_browser_to", "redirect_browser_to": location}]
         return FakeResponse.json(self.document(flow, continue_with=continue_with))
 
-    def _reauthentication(self, request: FakeRequest, flow: Flow, fields: dict[str, Any]) -> ApiError:
+    def _reauthentication(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> ApiError:
         """Store the submitted fields until the user has logged in again, and return the error that asks for it."""
         if not flow.native:
             container_id = new_id()
@@ -188,7 +188,7 @@ class SettingsEndpoints(FlowEndpoints):
             location=location,
         )
 
-    def _resume(self, request: FakeRequest, flow: Flow) -> dict[str, Any] | None:
+    def _resume(self, request: FakeRequest, flow: FakeFlow) -> dict[str, Any] | None:
         """Return the fields submitted before a re-authentication, once."""
         if request.method != "GET":
             return None

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, Final
 
-from ory_guard.testing.flows.flow import Flow, InvalidFlowError
+from ory_guard.testing.flows.flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.settings_form import lookup_codes_node
 from ory_guard.testing.flows.ui_nodes import submit_node
 from ory_guard.testing.server.response import ApiError
@@ -37,7 +37,7 @@ class SettingsChanges:
         self._server = server
         self._sessions = sessions
 
-    def handler(self, method: str) -> Callable[[Flow, Session, dict[str, Any]], Change] | None:
+    def handler(self, method: str) -> Callable[[FakeFlow, Session, dict[str, Any]], Change] | None:
         """Return the function that handles a method, or None."""
         return {
             "profile": self._profile,
@@ -48,7 +48,7 @@ class SettingsChanges:
             "webauthn": self._webauthn,
         }.get(method)
 
-    def _profile(self, flow: Flow, session: Session, fields: dict[str, Any]) -> Change:
+    def _profile(self, flow: FakeFlow, session: Session, fields: dict[str, Any]) -> Change:
         identity = session.identity
         schema = self._server.schema_of(identity)
         submitted = fields.get("traits")
@@ -65,7 +65,7 @@ class SettingsChanges:
         set_traits(self._server, identity, traits)
         return Change.SAVED
 
-    def _password(self, flow: Flow, session: Session, fields: dict[str, Any]) -> Change:
+    def _password(self, flow: FakeFlow, session: Session, fields: dict[str, Any]) -> Change:
         identity = session.identity
         identifiers = self._server.schema_of(identity).identifiers(identity.traits)
         password = fields.get("password")
@@ -78,7 +78,7 @@ class SettingsChanges:
         touch(self._server, identity)
         return Change.SAVED
 
-    def _totp(self, flow: Flow, session: Session, fields: dict[str, Any]) -> Change:
+    def _totp(self, flow: FakeFlow, session: Session, fields: dict[str, Any]) -> Change:
         credentials = session.identity.credentials
         if fields.get("totp_unlink"):
             credentials.totp_secret = None
@@ -97,7 +97,7 @@ class SettingsChanges:
         touch(self._server, session.identity)
         return Change.SAVED
 
-    def _lookup_secret(self, flow: Flow, session: Session, fields: dict[str, Any]) -> Change:
+    def _lookup_secret(self, flow: FakeFlow, session: Session, fields: dict[str, Any]) -> Change:
         credentials, ui = session.identity.credentials, flow.ui
         if fields.get("lookup_secret_regenerate"):
             alphabet = string.ascii_lowercase + string.digits
@@ -127,11 +127,11 @@ class SettingsChanges:
         touch(self._server, session.identity)
         return Change.SAVED
 
-    def _show_codes(self, flow: Flow, codes: dict[str, bool]) -> None:
+    def _show_codes(self, flow: FakeFlow, codes: dict[str, bool]) -> None:
         flow.ui.remove(group="lookup_secret")
         flow.ui.nodes.append(lookup_codes_node(codes))
 
-    def _unlink(self, flow: Flow, session: Session, fields: dict[str, Any]) -> Change:
+    def _unlink(self, flow: FakeFlow, session: Session, fields: dict[str, Any]) -> Change:
         credentials = session.identity.credentials
         linked = credentials.oidc_subjects
         name = str(fields.get("unlink"))
@@ -143,7 +143,7 @@ class SettingsChanges:
         touch(self._server, session.identity)
         return Change.SAVED
 
-    def _webauthn(self, flow: Flow, session: Session, fields: dict[str, Any]) -> Change:  # noqa: ARG002 - all handlers take these
+    def _webauthn(self, flow: FakeFlow, session: Session, fields: dict[str, Any]) -> Change:  # noqa: ARG002 - all handlers take these
         flow.ui.add_error(4000001, {"reason": "The fake Kratos does not support security keys."})
         raise InvalidFlowError(flow)
 

@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from ory_guard.testing.flows.code_flow import CodeFlowEndpoints
-from ory_guard.testing.flows.flow import Flow
+from ory_guard.testing.flows.flow import FakeFlow
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import csrf_node, input_node, node, submit_node
 from ory_guard.testing.server.request import FakeRequest
@@ -23,7 +23,7 @@ class VerificationEndpoints(CodeFlowEndpoints):
     no_method_message: ClassVar[int] = 4010006
     code_label: ClassVar[int] = 1070011
 
-    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> Flow:
+    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> FakeFlow:
         """Create a verification flow. The anti-CSRF token comes last; native flows have none."""
         flow = super().create(request, kind)
         token = flow.ui.nodes.pop(0)
@@ -31,14 +31,14 @@ class VerificationEndpoints(CodeFlowEndpoints):
             flow.ui.nodes.append(token)
         return flow
 
-    def create_for_address(self, request: FakeRequest, source: Flow, address: Address) -> Flow:
+    def create_for_address(self, request: FakeRequest, source: FakeFlow, address: Address) -> FakeFlow:
         """Create a flow and send its code, as registration does."""
         flow = self.create(request, source.type)
         flow.request_url, flow.return_to = source.request_url, source.return_to
         self.start_challenge(flow, address.value)
         return flow
 
-    def send_code(self, flow: Flow, email: str) -> None:
+    def send_code(self, flow: FakeFlow, email: str) -> None:
         """Send a code if an identity has this verifiable address."""
         match = self._find_address(email)
         if match is None:
@@ -49,7 +49,7 @@ class VerificationEndpoints(CodeFlowEndpoints):
         self.store_code(flow, code, identity.id)
         flow.internal["address"] = address
 
-    def show_code_form(self, flow: Flow, email: str) -> None:
+    def show_code_form(self, flow: FakeFlow, email: str) -> None:
         """Show the form for the code, with a button to send it again."""
         ui = flow.ui
         ui.nodes = [
@@ -68,7 +68,7 @@ class VerificationEndpoints(CodeFlowEndpoints):
             ui.nodes.append(csrf_node(self.csrf_token(flow)))
         ui.nodes.append(submit_node("code", email, 1070008, "email"))
 
-    def complete(self, request: FakeRequest, flow: Flow, identity: Identity) -> FakeResponse:  # noqa: ARG002 - used by recovery
+    def complete(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> FakeResponse:  # noqa: ARG002 - used by recovery
         """Mark the address as verified and show a link to continue."""
         address = flow.internal["address"]
         address.mark_verified(self.server.now())

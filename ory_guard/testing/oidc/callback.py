@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ory_guard.testing.flows.flow import Flow, InvalidFlowError
+from ory_guard.testing.flows.flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.login import LoginEndpoints
 from ory_guard.testing.flows.registration import RegistrationEndpoints
 from ory_guard.testing.flows.settings import SettingsEndpoints
@@ -76,7 +76,7 @@ class OidcCallback:
                 return identity
         return None
 
-    def _sign_in(self, request: FakeRequest, flow: Flow, name: str, claims: dict[str, str]) -> FakeResponse:
+    def _sign_in(self, request: FakeRequest, flow: FakeFlow, name: str, claims: dict[str, str]) -> FakeResponse:
         method = self._sessions.completed_method("oidc", name)
         existing = self._find_identity(name, claims["sub"])
         if existing is not None and existing.state != "active":
@@ -91,7 +91,7 @@ class OidcCallback:
         finish = self._login.finish if existing else self._registration.finish
         return finish(request, flow, identity, method)
 
-    def _register(self, flow: Flow, name: str, claims: dict[str, str]) -> Identity:
+    def _register(self, flow: FakeFlow, name: str, claims: dict[str, str]) -> Identity:
         traits = {"email": claims["email"]}
         if is_identifier_taken(self._server, None, traits):
             flow.ui.add_error(4000027)
@@ -102,7 +102,7 @@ class OidcCallback:
         identity.credentials.oidc_subjects[name] = claims["sub"]
         return identity
 
-    def _redirect_to_app(self, request: FakeRequest, flow: Flow, session: Session) -> FakeResponse:
+    def _redirect_to_app(self, request: FakeRequest, flow: FakeFlow, session: Session) -> FakeResponse:
         """Redirect the browser to the app with the second code of the session token exchange."""
         code = random_string(RETURN_CODE_LENGTH)
         init_code = flow.internal.get("exchange_code") or new_id()
@@ -111,7 +111,7 @@ class OidcCallback:
         separator = "&" if "?" in return_to else "?"
         return FakeResponse.redirect(request.method, f"{return_to}{separator}code={code}")
 
-    def _link(self, request: FakeRequest, flow: Flow, name: str, claims: dict[str, str]) -> FakeResponse:
+    def _link(self, request: FakeRequest, flow: FakeFlow, name: str, claims: dict[str, str]) -> FakeResponse:
         session = self._sessions.find(request)
         identity = flow.internal["identity"]
         if session is None or session.identity is not identity:

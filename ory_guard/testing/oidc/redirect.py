@@ -3,7 +3,7 @@
 from typing import Final
 from urllib.parse import urlencode
 
-from ory_guard.testing.flows.flow import Flow
+from ory_guard.testing.flows.flow import FakeFlow
 from ory_guard.testing.oidc.provider import FakeOidcProvider
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
@@ -21,9 +21,9 @@ class OidcRedirects:
     def __init__(self, server: Server, provider: FakeOidcProvider) -> None:
         self._server = server
         self._provider = provider
-        self._states: dict[str, tuple[Flow, str]] = {}
+        self._states: dict[str, tuple[FakeFlow, str]] = {}
 
-    def start(self, request: FakeRequest, flow: Flow, name: object) -> FakeResponse:
+    def start(self, request: FakeRequest, flow: FakeFlow, name: object) -> FakeResponse:
         """Redirect the browser to a provider.
 
         Raises:
@@ -46,7 +46,7 @@ class OidcRedirects:
             raise browser_redirect_required(location)
         return FakeResponse.redirect(request.method, location)
 
-    def take_flow(self, state: str, name: str) -> Flow:
+    def take_flow(self, state: str, name: str) -> FakeFlow:
         """Return the flow that belongs to a `state` parameter, once.
 
         Raises:

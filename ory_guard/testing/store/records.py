@@ -9,10 +9,10 @@ from typing import Any, Final, Literal
 
 __all__ = [
     "Address",
-    "AuthenticationMethod",
     "CourierMessage",
     "Credentials",
-    "Device",
+    "FakeAuthenticationMethod",
+    "FakeDevice",
     "Identity",
     "Session",
     "Store",
@@ -103,7 +103,7 @@ class Identity:
 
 
 @dataclass(slots=True)
-class AuthenticationMethod:
+class FakeAuthenticationMethod:
     """A completed authentication method of a session."""
 
     method: str
@@ -113,7 +113,7 @@ class AuthenticationMethod:
 
 
 @dataclass(slots=True)
-class Device:
+class FakeDevice:
     """A device that a session was used from."""
 
     ip_address: str
@@ -130,8 +130,8 @@ class Session:
     issued_at: int
     authenticated_at: int
     expires_at: int
-    methods: list[AuthenticationMethod] = field(default_factory=list)
-    devices: list[Device] = field(default_factory=list)
+    methods: list[FakeAuthenticationMethod] = field(default_factory=list)
+    devices: list[FakeDevice] = field(default_factory=list)
     id: str = field(default_factory=new_id)
     token: str = field(default_factory=lambda: f"ory_st_{random_string(32)}")
     logout_token: str = field(default_factory=lambda: f"ory_lo_{random_string(32)}")

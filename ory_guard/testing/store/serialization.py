@@ -3,7 +3,7 @@
 from typing import Any
 
 from ory_guard.testing.clock import timestamp
-from ory_guard.testing.store.records import Address, AuthenticationMethod, Device, Identity, Session
+from ory_guard.testing.store.records import Address, FakeAuthenticationMethod, FakeDevice, Identity, Session
 
 __all__ = ["identity_document", "session_document"]
 
@@ -78,7 +78,7 @@ def _recovery(address: Address) -> dict[str, Any]:
     }
 
 
-def _method(method: AuthenticationMethod) -> dict[str, Any]:
+def _method(method: FakeAuthenticationMethod) -> dict[str, Any]:
     document = {
         "method": method.method,
         "aal": method.aal,
@@ -87,7 +87,7 @@ def _method(method: AuthenticationMethod) -> dict[str, Any]:
     return document | ({"provider": method.provider} if method.provider else {})
 
 
-def _device(device: Device) -> dict[str, Any]:
+def _device(device: FakeDevice) -> dict[str, Any]:
     return {
         "id": device.id,
         "ip_address": device.ip_address,

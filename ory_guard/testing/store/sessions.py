@@ -6,7 +6,7 @@ from ory_guard.testing.clock import SECOND
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError
 from ory_guard.testing.server.state import Server
-from ory_guard.testing.store.records import AuthenticationMethod, Device, Identity, Session
+from ory_guard.testing.store.records import FakeAuthenticationMethod, FakeDevice, Identity, Session
 from ory_guard.testing.store.serialization import session_document
 
 __all__ = ["AAL_OF_METHOD", "NO_DEVICE_ID", "Sessions", "device_from"]
@@ -53,8 +53,8 @@ class Sessions:
     def start(
         self,
         identity: Identity,
-        methods: list[AuthenticationMethod],
-        device: Device | None = None,
+        methods: list[FakeAuthenticationMethod],
+        device: FakeDevice | None = None,
         *,
         at: int | None = None,
     ) -> Session:
@@ -76,11 +76,11 @@ class Sessions:
         """The session lifespan in nanoseconds."""
         return int(self._server.settings.session_lifespan * SECOND)
 
-    def completed_method(self, method: str, provider: str | None = None) -> AuthenticationMethod:
+    def completed_method(self, method: str, provider: str | None = None) -> FakeAuthenticationMethod:
         """Return a record of a method that was completed now."""
-        return AuthenticationMethod(method, AAL_OF_METHOD[method], self._server.now(), provider)
+        return FakeAuthenticationMethod(method, AAL_OF_METHOD[method], self._server.now(), provider)
 
-    def refresh(self, session: Session, method: AuthenticationMethod) -> None:
+    def refresh(self, session: Session, method: FakeAuthenticationMethod) -> None:
         """Record a refresh or step-up: update `authenticated_at` and the expiry, but not the id or the token."""
         session.methods.append(method)
         session.authenticated_at = self._server.now()
@@ -158,9 +158,9 @@ class Sessions:
         return None
 
 
-def device_from(request: FakeRequest, device_id: str | None = None) -> Device:
+def device_from(request: FakeRequest, device_id: str | None = None) -> FakeDevice:
     """Return the client of a request as a device."""
-    device = Device(request.client, request.headers.get("user-agent", ""))
+    device = FakeDevice(request.client, request.headers.get("user-agent", ""))
     if device_id is not None:
         device.id = device_id
     return device
