@@ -1,1 +1,1 @@
-"""A small product behind ory_guard, and a self-service UI for Kratos: `python -m example_app`."""
+"""Example application for ory_guard with a self-service UI for Kratos: `python -m example_app`."""

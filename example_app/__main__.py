@@ -11,11 +11,11 @@ from ory_guard.exceptions import ConfigurationError
 
 
 def main() -> None:
-    """Read the command line and serve until interrupted."""
+    """Parse the command line and serve until interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m example_app",
-        description="A small product behind ory_guard, with a Kratos of its own in the same process; with "
-        "ORY_GUARD_KRATOS_PUBLIC_URL set, the same product and self-service UI for that Kratos.",
+        description="Example application for ory_guard. It runs with an embedded Kratos, or with a real Kratos if "
+        "ORY_GUARD_KRATOS_PUBLIC_URL is set.",
     )
     parser.add_argument("--port", type=int, default=4455, help="the port on 127.0.0.1 (default: %(default)s)")
     parser.add_argument(
@@ -23,15 +23,15 @@ def main() -> None:
         action="append",
         default=[],
         metavar="ORIGIN",
-        help="a sign-in provider of a real Kratos, such as https://accounts.google.com; may be repeated",
+        help="the origin of a sign-in provider of a real Kratos, such as https://accounts.google.com; repeatable",
     )
     arguments = parser.parse_args()
     try:
         backend = from_environment(f"http://127.0.0.1:{arguments.port}")
     except ConfigurationError as error:
-        sys.exit(f"The settings are wrong: {error}")
-    kratos = "a Kratos of its own" if backend.fake else backend.settings.kratos_public_url
-    print(f"Postern is at {backend.settings.app_url} and talks to {kratos}. Stop it with Ctrl+C.")  # noqa: T201 - a command
+        sys.exit(f"Invalid settings: {error}")
+    kratos = "an embedded Kratos" if backend.fake else f"Kratos at {backend.settings.kratos_public_url}"
+    print(f"Serving {backend.settings.app_url} with {kratos}. Stop it with Ctrl+C.")  # noqa: T201 - a command
     app = create_app(backend, provider_origins=arguments.provider_origin)
     uvicorn.run(app, host="127.0.0.1", port=arguments.port, log_level="warning", server_header=False)
 

@@ -1,4 +1,4 @@
-"""The JSON API, and the page that describes it from its OpenAPI document."""
+"""The JSON API, and a page that is generated from its OpenAPI document."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from fastapi.requests import Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel, Field
 
-from example_app.rendering import CurrentSite, name_of
+from example_app.rendering import CurrentSite, display_name
 from ory_guard import Session
 from ory_guard.fastapi import CurrentSession, OptionalSession, require_aal
 
@@ -19,29 +19,29 @@ page = APIRouter(include_in_schema=False)
 
 
 class Me(BaseModel):
-    """Who makes the request, and how they signed in."""
+    """The user of the request and the session."""
 
     identity_id: str
     name: str
     session_id: str
     aal: str | None = Field(description="`aal1`, or `aal2` after a second factor")
-    methods: list[str] = Field(description="What the session was signed in with")
+    methods: list[str] = Field(description="The authentication methods of the session")
     authenticated_at: datetime | None
     expires_at: datetime
 
 
-class Treasure(BaseModel):
-    """What lies in the vault."""
+class VaultContents(BaseModel):
+    """The documents in the vault."""
 
-    contents: list[str]
+    documents: list[str]
 
 
 @router.get("/me")
 async def read_me(session: CurrentSession) -> Me:
-    """Tell who makes the request."""
+    """Return the user and the session of the request."""
     return Me(
         identity_id=session.identity.id,
-        name=name_of(session),
+        name=display_name(session),
         session_id=session.id,
         aal=session.authenticator_assurance_level,
         methods=[method.method or "unknown" for method in session.authentication_methods or ()],
@@ -51,14 +51,14 @@ async def read_me(session: CurrentSession) -> Me:
 
 
 @router.get("/vault")
-async def read_vault(_session: Annotated[Session, Depends(require_aal("aal2"))]) -> Treasure:
-    """Tell what lies in the vault, to a session at aal2."""
-    return Treasure(contents=["the family recipe", "a treasure map", "three spare keys"])
+async def read_vault(_session: Annotated[Session, Depends(require_aal("aal2"))]) -> VaultContents:
+    """Return the contents of the vault. Requires aal2."""
+    return VaultContents(documents=["contract.pdf", "insurance.pdf", "certificates.pdf"])
 
 
 @page.get("/api", response_class=HTMLResponse)
-async def describe(request: Request, site: CurrentSite, _session: OptionalSession) -> Response:
-    """Show the API's operations, to be tried out in place."""
+async def show_api(request: Request, site: CurrentSite, _session: OptionalSession) -> Response:
+    """Show the operations of the API with buttons to call them."""
     schema: dict[str, Any] = request.app.openapi()
     operations = [
         {"method": method.upper(), "path": path, **operation}
@@ -66,5 +66,5 @@ async def describe(request: Request, site: CurrentSite, _session: OptionalSessio
         for method, operation in methods.items()
     ]
     schemes = schema.get("components", {}).get("securitySchemes", {})
-    context = {"gate": "OptionalSession", "operations": operations, "schemes": schemes}
+    context = {"requirement": "OptionalSession", "operations": operations, "schemes": schemes}
     return site.page(request, "api.html", context)

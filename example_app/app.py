@@ -1,4 +1,4 @@
-"""The application: routes, guard and the middlewares around them."""
+"""The application: routes, guard and middleware."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -11,9 +11,9 @@ from starlette.staticfiles import StaticFiles
 from example_app import api, demo, flow_pages, live, pages, session_pages
 from example_app.error_handlers import add_error_handlers
 from example_app.guard_activity import ActivityLog, ActivityMiddleware, GuardTimer
-from example_app.kratos_backend import MOUNT, Backend
+from example_app.kratos_backend import EMBEDDED_PATH, Backend
 from example_app.middleware import CanonicalHost, PathMount, SecurityHeaders
-from example_app.rendering import Site, templates
+from example_app.rendering import Site, create_templates
 from ory_guard import OryGuard
 from ory_guard.fastapi import install
 
@@ -25,28 +25,29 @@ def create_app(backend: Backend, *, provider_origins: Collection[str] = ()) -> F
 
     Args:
         backend: The Kratos.
-        provider_origins: The origins of a real Kratos' sign-in providers, such as `https://accounts.google.com`.
+        provider_origins: The origins of the sign-in providers of a real Kratos, such as
+            `https://accounts.google.com`.
     """
     activity_log = ActivityLog()
     settings = backend.settings
     fake = backend.fake
     clock = None if fake is None else fake.clock
-    guard = OryGuard(settings, transport=backend.transport, clock=clock, listeners=[activity_log.listen])
-    app = FastAPI(title="Postern", description="A small product behind ory_guard.", docs_url=None, redoc_url=None)
-    app.state.site = Site(guard, activity_log, fake, templates(settings))
+    guard = OryGuard(settings, transport=backend.transport, clock=clock, listeners=[activity_log.on_event])
+    app = FastAPI(title="Postern", description="Example API behind ory_guard.", docs_url=None, redoc_url=None)
+    app.state.site = Site(guard, activity_log, fake, create_templates(settings))
     for router in (pages.router, flow_pages.router, session_pages.router, live.router, api.router, api.page):
         app.include_router(router)
     if fake is not None:
         app.include_router(demo.router)
     add_error_handlers(app)
-    # From the inside out: the last one added sees a request first.
+    # From inside to outside: the middleware that is added last handles a request first.
     app.add_middleware(GuardTimer, activity_log=activity_log)
     install(app, guard)
     app.add_middleware(ActivityMiddleware, activity_log=activity_log)
     app.add_middleware(SecurityHeaders, settings=settings, form_origins=provider_origins)
     files = StaticFiles(directory=Path(__file__).parent / "static")
-    app.add_middleware(PathMount, prefix="/static", other=Starlette(routes=[Mount("/", files)]))
+    app.add_middleware(PathMount, path="/static", mounted=Starlette(routes=[Mount("/", files)]))
     if fake is not None:
-        app.add_middleware(PathMount, prefix=MOUNT, other=fake.app)
+        app.add_middleware(PathMount, path=EMBEDDED_PATH, mounted=fake.app)
     app.add_middleware(CanonicalHost, app_url=settings.app_url or "")
     return app

@@ -1,6 +1,6 @@
-"""What only the demo has: the emails that the embedded Kratos wrote, and what the guard did as JSON."""
+"""Pages that only the demo has: the emails of the embedded Kratos, and the guard's activity as JSON."""
 
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter
 from fastapi.requests import Request
@@ -12,21 +12,21 @@ __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
 
-_SHOWN = 20
+_MAX_MESSAGES: Final = 20
 
 
 @router.get("/outbox", response_class=HTMLResponse)
 async def outbox(request: Request, site: CurrentSite) -> Response:
-    """Show the newest emails: nothing here is ever sent."""
-    messages = site.fake.messages[:_SHOWN] if site.fake else ()
+    """Show the newest emails; the embedded Kratos does not send them."""
+    messages = site.fake.messages[:_MAX_MESSAGES] if site.fake else ()
     return site.page(request, "outbox.html", {"messages": messages})
 
 
 @router.get("/debug/guard")
 async def debug_guard(request: Request, site: CurrentSite) -> dict[str, Any]:
-    """Tell what the guard did for this request and for the last ones of the same browser."""
-    visit = site.activity_log.current()
+    """Return the guard's activity for this request and for previous requests of the same browser."""
+    activity = site.activity_log.current()
     return {
-        "request": visit.as_dict() if visit else None,
-        "earlier": [earlier.as_dict() for earlier in site.activity_log.earlier(request.scope)],
+        "request": activity.as_dict() if activity else None,
+        "previous": [previous.as_dict() for previous in site.activity_log.previous(request.scope)],
     }

@@ -1,4 +1,4 @@
-"""Pages for what goes wrong; everybody but a browser gets the guard's JSON, or FastAPI's."""
+"""Error pages for browsers; other clients get the JSON of the guard or of FastAPI."""
 
 from typing import Any, Final
 
@@ -9,75 +9,78 @@ from fastapi.requests import HTTPConnection, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from example_app.rendering import kratos_url, redirect, site_of
+from example_app.rendering import get_site, kratos_url, redirect
 from ory_guard.exceptions import KratosAPIError, KratosRateLimited, KratosUnavailable, Refusal, RequirementNotMet
 from ory_guard.starlette import is_navigation, refusal_handler
 
 __all__ = ["add_error_handlers"]
 
-_PAGES: Final = {
-    404: ("This page does not exist", "The address may be mistyped, or the page was moved."),
-    405: ("That can't be done here", "The address is right, but not for this kind of request."),
+_TEXTS: Final = {
+    404: ("Page not found", "Check the address, or start from the home page."),
+    405: ("Method not allowed", "This address does not support this kind of request."),
 }
-_OTHER: Final = ("That did not work", "The request could not be understood. Go back and try again.")
+_BAD_REQUEST: Final = ("Request failed", "The request is invalid. Go back and try again.")
+_UNAVAILABLE: Final = ("Service unavailable", "Sign-in is temporarily unavailable. Try again later.")
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Show problems as pages of the product."""
-    app.add_exception_handler(Refusal, _refused)
-    app.add_exception_handler(KratosUnavailable, _kratos_unavailable)
-    app.add_exception_handler(KratosAPIError, _kratos_refused)
-    app.add_exception_handler(HTTPException, _failed)
-    app.add_exception_handler(RequestValidationError, _not_understood)
+    """Register the handlers of this module."""
+    app.add_exception_handler(Refusal, _handle_refusal)
+    app.add_exception_handler(KratosUnavailable, _handle_kratos_unavailable)
+    app.add_exception_handler(KratosAPIError, _handle_kratos_api_error)
+    app.add_exception_handler(HTTPException, _handle_http_exception)
+    app.add_exception_handler(RequestValidationError, _handle_validation_error)
 
 
-async def _refused(connection: HTTPConnection, refusal: Exception) -> Any:
-    """Answer a refusal as the guard does, save for the one that a page of our own explains better."""
-    assert isinstance(refusal, Refusal)  # noqa: S101 - what it is registered for
-    site = site_of(connection)
-    site.activity_log.note(refusal)
-    verified = [failure for failure in refusal.failures if failure["id"] == "verified"]
-    if isinstance(refusal, RequirementNotMet) and verified and is_navigation(connection.scope):
+async def _handle_refusal(connection: HTTPConnection, refusal: Exception) -> Any:
+    """Respond as the guard does, except for a missing verification, which has a page of its own."""
+    assert isinstance(refusal, Refusal)  # noqa: S101 - it is registered for this class
+    site = get_site(connection)
+    site.activity_log.record_refusal(refusal)
+    is_unverified = any(failure["id"] == "verified" for failure in refusal.failures)
+    if isinstance(refusal, RequirementNotMet) and is_unverified and is_navigation(connection.scope):
         request = Request(connection.scope)
-        response = site.page(request, "unverified.html", {"gate": 'require(verified="email")'}, status_code=403)
+        context = {"requirement": 'require(verified="email")'}
+        response = site.page(request, "unverified.html", context, status_code=403)
         response.headers["cache-control"] = "no-store"
         return response
     return await refusal_handler(connection, refusal)
 
 
-async def _kratos_unavailable(request: Request, error: Exception) -> Response:
-    words = {"title": "Please try again in a moment", "text": "Signing in can't be reached right now."}
+async def _handle_kratos_unavailable(request: Request, error: Exception) -> Response:
     seconds = error.retry_after if isinstance(error, KratosRateLimited) else 1
-    response = site_of(request).page(request, "http_error.html", words, status_code=503)
+    response = _error_page(request, _UNAVAILABLE, 503)
     response.headers.update({"retry-after": str(seconds), "cache-control": "no-store"})
     return response
 
 
-async def _kratos_refused(request: Request, error: Exception) -> Response:
-    """Answer where Kratos does not know the session any more that the guard still remembered."""
-    assert isinstance(error, KratosAPIError)  # noqa: S101 - what it is registered for
-    site = site_of(request)
+async def _handle_kratos_api_error(request: Request, error: Exception) -> Response:
+    """Respond to an error of Kratos, and invalidate the session, because Kratos may have ended it."""
+    assert isinstance(error, KratosAPIError)  # noqa: S101 - it is registered for this class
+    site = get_site(request)
     session = request.state.ory_session
     if session is not None:
         await site.guard.invalidate(session_id=session.id)
     if error.status_code == 401:
         return redirect(kratos_url(site, "login"))
-    title, text = _OTHER
-    return site.page(request, "http_error.html", {"title": title, "text": text}, status_code=error.status_code)
+    return _error_page(request, _BAD_REQUEST, error.status_code)
 
 
-async def _not_understood(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
+async def _handle_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - it is registered for this class
     if not is_navigation(request.scope):
         return await request_validation_exception_handler(request, error)
-    title, text = _OTHER
-    return site_of(request).page(request, "http_error.html", {"title": title, "text": text}, status_code=422)
+    return _error_page(request, _BAD_REQUEST, 422)
 
 
-async def _failed(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+async def _handle_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for this class
     if not is_navigation(request.scope):
         return await http_exception_handler(request, error)
-    title, text = _PAGES.get(error.status_code, _OTHER)
-    words = {"title": title, "text": text}
-    return site_of(request).page(request, "http_error.html", words, status_code=error.status_code)
+    return _error_page(request, _TEXTS.get(error.status_code, _BAD_REQUEST), error.status_code)
+
+
+def _error_page(request: Request, texts: tuple[str, str], status_code: int) -> Response:
+    title, text = texts
+    context = {"title": title, "text": text}
+    return get_site(request).page(request, "http_error.html", context, status_code=status_code)

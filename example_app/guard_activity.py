@@ -1,7 +1,7 @@
-"""What the guard did for each request: the panel on every page, and `/debug/guard`.
+"""The guard's activity for each request: the panel on every page, and `/debug/guard`.
 
-The guard tells its listeners what it does; two small middlewares around it measure how long it took. Nothing
-that is kept here could sign any_visitor in: no credential, no trait, no query.
+The data comes from the guard's events; two middlewares around the guard measure its time. Credentials, traits and
+query strings are not recorded.
 """
 
 import re
@@ -30,44 +30,46 @@ from ory_guard.models import Authenticated, Outcome
 __all__ = ["ActivityLog", "ActivityMiddleware", "GuardTimer", "RequestActivity"]
 
 _COOKIE: Final = "postern_browser_id"
-_VISITOR: Final = re.compile(rb"(?:^|;\s*)" + _COOKIE.encode() + rb"=([0-9a-f]{32})(?:;|$)")
-_BROWSERS: Final = 1_000
-_VISITS: Final = 6
+_BROWSER_ID: Final = re.compile(rb"(?:^|;\s*)" + _COOKIE.encode() + rb"=([0-9a-f]{32})(?:;|$)")
+_MAX_BROWSERS: Final = 1_000
+_MAX_REQUESTS: Final = 6
+"""Requests per browser."""
 
 
 @dataclass
 class RequestActivity:
-    """One request as the guard saw it.
+    """The guard's activity for one request.
 
     Attributes:
         method: The HTTP method.
         path: The path, without the query.
-        seconds: How long the middleware took to find out who is there.
-        kratos_seconds: How long Kratos took to answer, where it was asked.
-        credential_id: Eight hex digits that stand for the credential.
-        answer: `hit`, `miss`, `shared`, or None where there was nothing to ask.
-        outcome: Who is there.
-        refused: The refusal's code, where a gate said no.
-        failures: Which conditions were not met.
-        status: What was answered.
+        started: When the request started, by `time.perf_counter()`.
+        guard_seconds: How long the authentication took.
+        kratos_seconds: How long Kratos took to respond, or None if it was not called.
+        credential_id: Eight hex digits that identify the credential.
+        cache_result: `hit`, `miss` or `shared`, or None without a credential.
+        outcome: The outcome of the authentication.
+        refusal_code: The code of the refusal, or None if the request was not refused.
+        failures: The requirements that were not met.
+        status: The status of the response.
     """
 
     method: str
     path: str
     started: float = field(default_factory=time.perf_counter)
-    seconds: float = 0.0
+    guard_seconds: float = 0.0
     kratos_seconds: float | None = None
     credential_id: str | None = None
-    answer: str | None = None
+    cache_result: str | None = None
     outcome: Outcome | None = None
-    refused: str | None = None
+    refusal_code: str | None = None
     failures: tuple[Failure, ...] = ()
     status: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as the JSON of `/debug/guard`, times in microseconds and ages in seconds."""
+        """Return the JSON of `/debug/guard`, with times in microseconds and the age in seconds."""
         outcome = self.outcome
-        kratos = self.kratos_seconds
+        kratos_seconds = self.kratos_seconds
         return {
             "method": self.method,
             "path": self.path,
@@ -75,79 +77,80 @@ class RequestActivity:
             "outcome": type(outcome).__name__,
             "reason": getattr(outcome, "reason", None),
             "credential": getattr(outcome, "credential", None),
-            "cache": self.answer,
+            "cache": self.cache_result,
             "age": round(outcome.age, 3) if isinstance(outcome, Authenticated) else None,
-            "refused": self.refused,
+            "refusal": self.refusal_code,
             "failures": list(self.failures),
-            "guard_us": round(self.seconds * 1e6),
-            "kratos_us": None if kratos is None else round(kratos * 1e6),
+            "guard_us": round(self.guard_seconds * 1e6),
+            "kratos_us": None if kratos_seconds is None else round(kratos_seconds * 1e6),
         }
 
 
 class ActivityLog:
-    """Listens to the guard, and keeps the last few visits of each browser."""
+    """Records the guard's events for the current request, and stores the latest requests of each browser."""
 
     def __init__(self) -> None:
-        self._current: ContextVar[RequestActivity | None] = ContextVar("visit", default=None)
-        self._answered: OrderedDict[str, float] = OrderedDict()
-        self._kept: OrderedDict[str, deque[RequestActivity]] = OrderedDict()
+        self._current: ContextVar[RequestActivity | None] = ContextVar("activity", default=None)
+        self._kratos_seconds: OrderedDict[str, float] = OrderedDict()
+        self._by_browser: OrderedDict[str, deque[RequestActivity]] = OrderedDict()
 
-    def listen(self, event: Event) -> None:
-        """Take down an event of the guard; checks run in tasks of the guard's own, apart from any request."""
+    def on_event(self, event: Event) -> None:
+        """Record an event of the guard."""
+        # The guard calls Kratos in a task of its own, outside the context of the request.
         if isinstance(event, WhoamiAnswered | CheckFailed):
-            _remember(self._answered, event.credential_id, event.seconds)
+            _store_limited(self._kratos_seconds, event.credential_id, event.seconds)
             return
-        visit = self._current.get()
-        if visit is None:
+        activity = self._current.get()
+        if activity is None:
             return
         match event:
             case SessionCacheHit(credential_id=credential_id):
-                visit.answer, visit.credential_id = "hit", credential_id
+                activity.cache_result, activity.credential_id = "hit", credential_id
             case SessionCacheMiss(credential_id=credential_id):
-                visit.answer, visit.credential_id = "miss", credential_id
+                activity.cache_result, activity.credential_id = "miss", credential_id
             case CheckShared():
-                visit.answer = "shared"
+                activity.cache_result = "shared"
             case Refused(code=code):
-                visit.refused = code
+                activity.refusal_code = code
 
-    def note(self, refusal: Refusal) -> None:
-        """Take down why the request under way was refused."""
-        visit = self._current.get()
-        if visit is not None:
-            visit.refused, visit.failures = refusal.code, refusal.failures
+    def record_refusal(self, refusal: Refusal) -> None:
+        """Record the refusal of the current request."""
+        activity = self._current.get()
+        if activity is not None:
+            activity.refusal_code, activity.failures = refusal.code, refusal.failures
 
     def begin(self, scope: Scope) -> RequestActivity:
-        """Begin the visit of a request."""
-        visit = RequestActivity(scope["method"], scope["path"])
-        self._current.set(visit)
-        return visit
+        """Start recording a request."""
+        activity = RequestActivity(scope["method"], scope["path"])
+        self._current.set(activity)
+        return activity
 
-    def found(self, outcome: Outcome) -> None:
-        """Take down who is there, once the guard knows."""
-        visit = self._current.get()
-        if visit is not None:
-            visit.seconds = time.perf_counter() - visit.started
-            visit.outcome = outcome
-            if visit.answer in ("miss", "shared"):
-                visit.kratos_seconds = self._answered.get(visit.credential_id or "")
+    def record_outcome(self, outcome: Outcome) -> None:
+        """Record the outcome of the authentication and its duration."""
+        activity = self._current.get()
+        if activity is not None:
+            activity.guard_seconds = time.perf_counter() - activity.started
+            activity.outcome = outcome
+            if activity.cache_result in ("miss", "shared"):
+                activity.kratos_seconds = self._kratos_seconds.get(activity.credential_id or "")
 
-    def keep(self, visitor: str, visit: RequestActivity) -> None:
-        """Keep a visit for the next pages of the same browser."""
-        visits = self._kept.pop(visitor, None) or deque(maxlen=_VISITS)
-        visits.appendleft(visit)
-        _remember(self._kept, visitor, visits)
+    def store(self, browser_id: str, activity: RequestActivity) -> None:
+        """Store a request for the next pages of the same browser."""
+        activities = self._by_browser.pop(browser_id, None) or deque(maxlen=_MAX_REQUESTS)
+        activities.appendleft(activity)
+        _store_limited(self._by_browser, browser_id, activities)
 
     def current(self) -> RequestActivity | None:
-        """Return the visit of the request under way."""
+        """Return the activity of the current request."""
         return self._current.get()
 
-    def earlier(self, scope: Scope) -> list[RequestActivity]:
-        """Return the last visits of the browser that makes this request, the newest first."""
-        return list(self._kept.get(_visitor_in(scope) or "", ()))
+    def previous(self, scope: Scope) -> list[RequestActivity]:
+        """Return the latest requests of the browser that sent this request, newest first."""
+        return list(self._by_browser.get(_browser_id(scope) or "", ()))
 
 
 class ActivityMiddleware:
-    """The middleware before the guard's: begins and ends a visit."""
+    """Records each request, outside the guard's middleware."""
 
     def __init__(self, app: ASGIApp, activity_log: ActivityLog) -> None:
         self._app = app
@@ -158,25 +161,25 @@ class ActivityMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        known = _visitor_in(scope)
-        visitor = known or secrets.token_hex(16)
-        visit = self._activity_log.begin(scope)
+        known_id = _browser_id(scope)
+        browser_id = known_id or secrets.token_hex(16)
+        activity = self._activity_log.begin(scope)
 
-        async def take_down(message: Message) -> None:
+        async def send_and_store(message: Message) -> None:
             if message["type"] == "http.response.start":
-                visit.status = message["status"]
-                visit.outcome = scope["state"].get("auth", visit.outcome)
-                self._activity_log.keep(visitor, visit)
-                if known is None:
-                    line = f"{_COOKIE}={visitor}; Path=/; HttpOnly; SameSite=Lax"
-                    MutableHeaders(scope=message).append("set-cookie", line)
+                activity.status = message["status"]
+                activity.outcome = scope["state"].get("auth", activity.outcome)
+                self._activity_log.store(browser_id, activity)
+                if known_id is None:
+                    cookie = f"{_COOKIE}={browser_id}; Path=/; HttpOnly; SameSite=Lax"
+                    MutableHeaders(scope=message).append("set-cookie", cookie)
             await send(message)
 
-        await self._app(scope, receive, take_down)
+        await self._app(scope, receive, send_and_store)
 
 
 class GuardTimer:
-    """The middleware behind the guard's: stops the clock."""
+    """Records the outcome and the duration of the authentication, inside the guard's middleware."""
 
     def __init__(self, app: ASGIApp, activity_log: ActivityLog) -> None:
         self._app = app
@@ -185,19 +188,19 @@ class GuardTimer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] == "http":
-            self._activity_log.found(scope["state"]["auth"])
+            self._activity_log.record_outcome(scope["state"]["auth"])
         await self._app(scope, receive, send)
 
 
-def _visitor_in(scope: Scope) -> str | None:
+def _browser_id(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
-        if name == b"cookie" and (found := _VISITOR.search(value)):
-            return str(found[1].decode("ascii"))
+        if name == b"cookie" and (match := _BROWSER_ID.search(value)):
+            return str(match[1].decode("ascii"))
     return None
 
 
-def _remember(kept: OrderedDict[str, Any], key: str, value: Any) -> None:
-    kept[key] = value
-    kept.move_to_end(key)
-    while len(kept) > _BROWSERS:
-        kept.popitem(last=False)
+def _store_limited(entries: OrderedDict[str, Any], key: str, value: Any) -> None:
+    entries[key] = value
+    entries.move_to_end(key)
+    while len(entries) > _MAX_BROWSERS:
+        entries.popitem(last=False)

@@ -1,7 +1,6 @@
-"""What stands before the guard: one host name, applications beside the application, and security headers.
+"""Middleware in front of the guard: one host name, mounted applications, and security headers.
 
-Plain ASGI middlewares, each with one job; requests for static files and for the embedded Kratos never reach the
-guard.
+Requests for static files and for the embedded Kratos do not reach the guard.
 """
 
 import secrets
@@ -19,7 +18,7 @@ __all__ = ["CanonicalHost", "PathMount", "SecurityHeaders"]
 
 
 class CanonicalHost:
-    """Sends requests for `localhost` to the host of `app_url`: cookies know only one of the two names."""
+    """Redirects requests for `localhost` to the host of `app_url`, because cookies are set for only one host."""
 
     def __init__(self, app: ASGIApp, app_url: str) -> None:
         self._app = app
@@ -42,43 +41,43 @@ def _is_localhost(scope: Scope) -> bool:
 
 
 class PathMount:
-    """Hands the paths below a prefix to another application, and everything else on."""
+    """Routes requests below a path to a mounted application."""
 
-    def __init__(self, app: ASGIApp, prefix: str, other: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, path: str, mounted: ASGIApp) -> None:
         self._app = app
-        self._prefix = prefix
-        self._other = other
+        self._path = path
+        self._mounted = mounted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] == "http" and scope["path"].startswith(f"{self._prefix}/"):
-            inner = {**scope, "root_path": scope.get("root_path", "") + self._prefix}
-            await self._other(inner, receive, send)
+        if scope["type"] == "http" and scope["path"].startswith(f"{self._path}/"):
+            mounted_scope = {**scope, "root_path": scope.get("root_path", "") + self._path}
+            await self._mounted(mounted_scope, receive, send)
             return
         await self._app(scope, receive, send)
 
 
 class SecurityHeaders:
-    """Adds a strict Content-Security-Policy and its companions to every answer.
+    """Adds a strict Content-Security-Policy and related headers to every response.
 
-    Scripts run from this origin, or with the nonce of this very answer (`request.state.csp_nonce`), which is for
-    Kratos' `webauthn.js`. Forms go to this origin and to Kratos; browsers check where a form is redirected, too,
-    so the origins of sign-in providers have to be named.
+    Scripts are loaded from this origin, or with the nonce of the response (`request.state.csp_nonce`), which
+    Kratos' `webauthn.js` needs. Forms are submitted to this origin and to Kratos. Browsers also check the redirects
+    of a form, so the origins of sign-in providers must be listed.
 
     Args:
         app: The application.
         settings: The guard's settings.
-        form_origins: Where else Kratos may send a form on to.
+        form_origins: Further origins to which Kratos may redirect a form.
     """
 
     def __init__(self, app: ASGIApp, settings: GuardSettings, form_origins: Collection[str] = ()) -> None:
         self._app = app
         kratos = origin_of(settings.kratos_browser_url)
-        others = [] if kratos == origin_of(settings.app_url or kratos) else [kratos]
-        forms = " ".join(["'self'", *others, *map(origin_of, form_origins)])
+        kratos_origins = [] if kratos == origin_of(settings.app_url or kratos) else [kratos]
+        form_action = " ".join(["'self'", *kratos_origins, *map(origin_of, form_origins)])
         self._policy = (
             "default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self'; img-src 'self' data:; "
-            f"connect-src 'self'; form-action {forms}; base-uri 'none'; frame-ancestors 'none'"
+            f"connect-src 'self'; form-action {form_action}; base-uri 'none'; frame-ancestors 'none'"
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,14 +86,15 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
         nonce = secrets.token_urlsafe(16)
-        scope["state"] = {**scope.get("state", {}), "csp_nonce": nonce}  # some servers share it between requests
+        # A copy: some servers share the state between requests.
+        scope["state"] = {**scope.get("state", {}), "csp_nonce": nonce}
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("content-security-policy", self._policy.format(nonce=nonce))
                 headers.setdefault("x-content-type-options", "nosniff")
-                # The guard sends people back to the form that a refused POST came from: it reads the Referer.
+                # The guard reads the Referer to redirect back to the form of a refused POST.
                 headers.setdefault("referrer-policy", "same-origin")
                 headers.setdefault("cross-origin-opener-policy", "same-origin")
             await send(message)

@@ -1,7 +1,6 @@
-"""Signing out, here and elsewhere.
+"""Pages that sign out this browser and revoke other sessions.
 
-Kratos ends the session; `guard.invalidate` makes sure that nothing remembers it for another moment, and closes
-the live pages that it had opened.
+Kratos ends the session. `guard.invalidate` removes it from the cache and closes its live pages.
 """
 
 from typing import Final
@@ -19,38 +18,41 @@ __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
-_SHOWN: Final = 50
+_PAGE_SIZE: Final = 50
 
 
 @router.get("/sessions")
 async def sessions(request: Request, site: CurrentSite, _session: CurrentSession) -> Response:
-    """List where somebody is signed in."""
-    others = await site.guard.client.list_my_sessions(cookie=kratos_cookies(request, site), page_size=_SHOWN)
+    """List the user's sessions."""
+    others = await site.guard.client.list_my_sessions(cookie=kratos_cookies(request, site), page_size=_PAGE_SIZE)
     active = [other for other in others.sessions if other.active]
-    context = {"gate": "CurrentSession", "others": active, "more": (others.total or 0) > _SHOWN}
+    has_more = (others.total or 0) > _PAGE_SIZE
+    context = {"requirement": "CurrentSession", "others": active, "has_more": has_more, "page_size": _PAGE_SIZE}
     return site.page(request, "sessions.html", context)
 
 
-@router.post("/sessions/others/end")
-async def end_other_sessions(request: Request, site: CurrentSite, session: CurrentSession) -> Response:
-    """Sign out everywhere else."""
+@router.post("/sessions/others/revoke")
+async def revoke_other_sessions(request: Request, site: CurrentSite, session: CurrentSession) -> Response:
+    """Revoke all other sessions of the user."""
     await site.guard.client.disable_my_other_sessions(cookie=kratos_cookies(request, site))
     await site.guard.invalidate(identity_id=session.identity.id)
-    return redirect("/sessions", "sessions_ended")
+    return redirect("/sessions", "sessions_revoked")
 
 
-@router.post("/sessions/{session_id}/end")
-async def end_session(request: Request, site: CurrentSite, session: CurrentSession, session_id: UUID) -> Response:
-    """Sign out one other session."""
-    ended = str(session_id)
-    if ended == session.id:
+@router.post("/sessions/{session_id}/revoke")
+async def revoke_session(
+    request: Request, site: CurrentSite, session: CurrentSession, session_id: UUID
+) -> Response:
+    """Revoke one other session of the user."""
+    revoked_id = str(session_id)
+    if revoked_id == session.id:
         return redirect("/sessions")
-    await site.guard.client.disable_my_session(id=ended, cookie=kratos_cookies(request, site))
-    await site.guard.invalidate(session_id=ended)
-    return redirect("/sessions", "session_ended")
+    await site.guard.client.disable_my_session(id=revoked_id, cookie=kratos_cookies(request, site))
+    await site.guard.invalidate(session_id=revoked_id)
+    return redirect("/sessions", "session_revoked")
 
 
 @router.post("/logout")
 async def log_out(request: Request) -> Response:
-    """Sign out this browser; also one that stopped between its first and its second factor."""
+    """Sign out this browser, including a session that lacks its second factor."""
     return with_notice(await logout_response(request), "signed_out")

@@ -1,4 +1,4 @@
-"""`python -m example_app.token EMAIL`: sign in as a program does, and print the session token."""
+"""`python -m example_app.token EMAIL`: sign in through the native login flow and print the session token."""
 
 import argparse
 import asyncio
@@ -15,7 +15,7 @@ async def fetch_token(kratos_url: str, email: str, password: str) -> str:
     """Return the token of a new session.
 
     Raises:
-        OryGuardError: Kratos did not let them in, or could not be asked.
+        OryGuardError: If Kratos rejects the login or can't be reached.
     """
     async with FrontendClient(kratos_url) as client:
         flow = await client.create_native_login_flow()
@@ -25,18 +25,18 @@ async def fetch_token(kratos_url: str, email: str, password: str) -> str:
 
 
 def main() -> None:
-    """Read the command line, ask for the password and print the token."""
+    """Parse the command line, read the password and print the token."""
     parser = argparse.ArgumentParser(prog="python -m example_app.token", description=__doc__)
-    parser.add_argument("email", help="who signs in")
+    parser.add_argument("email", help="the email address of the account")
     parser.add_argument(
         "--kratos", default="http://127.0.0.1:4455/.ory", help="Kratos' public URL (default: %(default)s)"
     )
     arguments = parser.parse_args()
     password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     try:
-        print(asyncio.run(fetch_token(arguments.kratos, arguments.email, password)))  # noqa: T201 - its job
+        print(asyncio.run(fetch_token(arguments.kratos, arguments.email, password)))  # noqa: T201 - a command
     except FlowInvalid as invalid:
-        sys.exit(" ".join(message.text for message in invalid.flow.ui.messages) or "The password is not accepted.")
+        sys.exit(" ".join(message.text for message in invalid.flow.ui.messages) or "The credentials are invalid.")
     except OryGuardError as error:
         sys.exit(str(error))
 

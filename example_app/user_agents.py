@@ -1,10 +1,10 @@
-"""What a session was begun with, in words."""
+"""A short name for the browser of a session."""
 
 from typing import Any, Final
 
-__all__ = ["device_of"]
+__all__ = ["device_name"]
 
-# Each browser also claims to be those after it.
+# The user agent of each browser also contains the names of the browsers after it in this list.
 _BROWSERS: Final = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -22,10 +22,10 @@ _SYSTEMS: Final = (
 )
 
 
-def device_of(session: Any) -> str:
-    """Return what a session was begun with, such as `Firefox on Android`, as far as its browser told."""
+def device_name(session: Any) -> str:
+    """Return the browser and system that started a session, such as `Firefox on Android`."""
     devices = session.devices or ()
-    agent = devices[0].user_agent or "" if devices else ""
-    browser = next((name for mark, name in _BROWSERS if mark in agent), "an unknown browser")
-    system = next((f" on {name}" for mark, name in _SYSTEMS if mark in agent), "")
+    user_agent = devices[0].user_agent or "" if devices else ""
+    browser = next((name for token, name in _BROWSERS if token in user_agent), "unknown browser")
+    system = next((f" on {name}" for token, name in _SYSTEMS if token in user_agent), "")
     return browser + system

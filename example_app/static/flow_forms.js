@@ -1,8 +1,9 @@
-// For every page: what Kratos' nodes ask a page to call, passwords that can be looked at, and one submit a form.
+// For every page: calls the functions that Kratos' nodes name, shows passwords on request, makes Enter submit the
+// method of the focused field, and prevents a form from being submitted twice.
 
 "use strict";
 
-// Kratos' webauthn.js defines these; nothing else of the page may be called by a node.
+// Kratos' webauthn.js defines these functions; a node can't call any other function of the page.
 const TRIGGER = /^ory[A-Z][A-Za-z]*$/;
 
 function call(name, value) {
@@ -13,7 +14,7 @@ function call(name, value) {
   try {
     options = JSON.parse(value);
   } catch {
-    // not JSON: it is passed as it came
+    // Not JSON: pass the value unchanged.
   }
   window[name](options);
 }
@@ -28,34 +29,49 @@ window.addEventListener("load", () => {
   }
 });
 
-for (const frame of document.querySelectorAll(".secretive")) {
-  const input = frame.querySelector("input");
+for (const wrapper of document.querySelectorAll(".secretive")) {
+  const input = wrapper.querySelector("input");
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = "Show";
-  button.setAttribute("aria-label", "Show the password");
+  button.setAttribute("aria-label", "Show password");
   button.setAttribute("aria-pressed", "false");
-  frame.append(button);
+  wrapper.append(button);
   button.addEventListener("click", () => {
-    const shown = input.type === "text";
-    input.type = shown ? "password" : "text";
-    button.textContent = shown ? "Show" : "Hide";
-    button.setAttribute("aria-pressed", String(!shown));
+    const isShown = input.type === "text";
+    input.type = isShown ? "password" : "text";
+    button.textContent = isShown ? "Show" : "Hide";
+    button.setAttribute("aria-pressed", String(!isShown));
   });
 }
 
+// Without a script, Enter submits the first submit button of the form, which may belong to another method.
+document.addEventListener("keydown", (event) => {
+  const field = event.target;
+  if (event.key !== "Enter" || event.isComposing || !field.matches("form.flow input[data-group]")) {
+    return;
+  }
+  const group = CSS.escape(field.dataset.group);
+  const button = field.form.querySelector(`button[data-group="${group}"]:enabled`);
+  if (button) {
+    event.preventDefault();
+    button.click();
+  }
+});
+
 for (const form of document.querySelectorAll('form[method="post"]')) {
-  let sent = false;
+  let isSubmitted = false;
   form.addEventListener("submit", (event) => {
-    if (sent) {
+    if (isSubmitted) {
       event.preventDefault();
     }
-    sent = true;
+    isSubmitted = true;
   });
 }
 
 window.addEventListener("pageshow", (event) => {
   if (event.persisted) {
-    window.location.reload(); // from the back-forward cache: the forms were sent, and sessions may have ended
+    // A page from the back/forward cache has submitted forms, and its session may have ended.
+    window.location.reload();
   }
 });

@@ -1,9 +1,9 @@
-// A websocket that the server closes with 1008 once the session behind it has ended.
+// Opens a WebSocket that the server closes with code 1008 when the session ends.
 
 "use strict";
 
 const state = document.getElementById("live-state");
-const ticks = document.getElementById("live-ticks");
+const detail = document.getElementById("live-detail");
 
 function show(name, text) {
   state.dataset.state = name;
@@ -15,10 +15,12 @@ const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/ws`);
 socket.addEventListener("open", () => show("open", "Open"));
 socket.addEventListener("message", (event) => {
   const tick = JSON.parse(event.data);
-  ticks.textContent = `Open for ${tick.open_for} s as ${tick.name}`;
+  detail.textContent = `Open for ${tick.open_for} s as ${tick.name}`;
 });
 socket.addEventListener("close", (event) => {
-  const ended = event.code === 1008;
-  show("closed", ended ? "Closed: your session has ended" : `Closed (${event.code})`);
-  ticks.textContent = ended ? "The server closed it with code 1008." : "Reload the page to open it again.";
+  const hasSessionEnded = event.code === 1008;
+  show("closed", hasSessionEnded ? "Closed: your session has ended" : `Closed (${event.code})`);
+  detail.textContent = hasSessionEnded
+    ? "The server closed the connection with code 1008."
+    : "Reload the page to reconnect.";
 });

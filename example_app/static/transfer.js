@@ -1,18 +1,18 @@
-// Keeps what was typed in this tab while the person signs in once more: a redirect can't carry a form.
+// Stores the form in the tab while the user signs in again, because a redirect can't carry a form.
 
 "use strict";
 
-const form = document.querySelector("form[data-keep]");
-const key = `postern:${form.dataset.keep}`;
+const form = document.querySelector("form[data-storage-key]");
+const key = `postern:${form.dataset.storageKey}`;
 const fields = [...form.elements].filter((element) => element.name);
 
 if (form.hasAttribute("data-sent")) {
   sessionStorage.removeItem(key);
 }
 
-const kept = sessionStorage.getItem(key);
-if (kept !== null && !form.hasAttribute("data-answered")) {
-  const values = JSON.parse(kept);
+const stored = sessionStorage.getItem(key);
+if (stored !== null && !form.hasAttribute("data-has-errors")) {
+  const values = JSON.parse(stored);
   for (const field of fields) {
     field.value = values[field.name] ?? field.value;
   }

@@ -1,1 +1,1 @@
-"""Tests of `example_app`: over ASGI, in a real Chromium, and with a real Kratos."""
+"""Tests of `example_app`: over ASGI, in Chromium, and with a real Kratos."""

@@ -1,4 +1,4 @@
-"""What a person does in a browser, over and over; fields go by Kratos' names, since its words may change."""
+"""Repeated steps in a browser; fields have Kratos' names, because its labels may change."""
 
 import re
 
@@ -11,7 +11,7 @@ __all__ = ["button", "enroll_totp", "field", "kratos_message", "newest_code", "r
 
 
 def field(page: Page, name: str, group: str | None = None) -> Locator:
-    """Return the visible field of a name, on a settings page that of a method's section."""
+    """Return the visible field with a name, on a settings page in the section of a method."""
     return page.locator(f"#{group}" if group else "main").locator(f'input[name="{name}"]:not([type="hidden"])')
 
 
@@ -20,37 +20,37 @@ def button(page: Page, method: str) -> Locator:
     return page.locator(f'button[name="method"][value="{method}"]')
 
 
-def kratos_message(page: Page, number: int) -> Locator:
-    """Return Kratos' message of a number."""
-    return page.locator(f'[data-message="{number}"]')
+def kratos_message(page: Page, message_id: int) -> Locator:
+    """Return Kratos' message with an id."""
+    return page.locator(f'[data-message="{message_id}"]')
 
 
 def register(page: Page, email: str) -> None:
-    """Create an account; ends on the verification page, signed in."""
+    """Create an account; the verification page is open afterwards."""
     page.goto("/registration")
     field(page, "traits.email").fill(email)
     field(page, "traits.name.first").fill("Ada")
     button(page, "profile").click()
     field(page, "password").fill(PASSWORD)
     button(page, "password").click()
-    expect(page.get_by_role("heading", name="Verify your email address")).to_be_visible()
+    expect(page.get_by_role("heading", name="Email verification")).to_be_visible()
 
 
 def sign_in(page: Page, email: str, password: str = PASSWORD) -> None:
-    """Fill in the sign-in page that is open."""
+    """Submit the open sign-in page."""
     field(page, "identifier").fill(email)
     field(page, "password").fill(password)
     button(page, "password").click()
 
 
 def sign_out(page: Page) -> None:
-    """Press the button at the top of every page."""
+    """Press the button in the header."""
     page.get_by_role("button", name="Sign out", exact=True).click()
     expect(page.get_by_text("You are signed out.")).to_be_visible()
 
 
 def enroll_totp(page: Page, deployment: Deployment) -> str:
-    """Set up an authenticator app on the settings page that is open, and return its secret."""
+    """Set up an authenticator app on the open settings page, and return its secret."""
     secret = page.locator("#totp_secret_key code").inner_text()
     field(page, "totp_code").fill(deployment.totp(secret))
     button(page, "totp").click()
@@ -58,7 +58,7 @@ def enroll_totp(page: Page, deployment: Deployment) -> str:
 
 
 def newest_code(window: BrowserWindow, deployment: Deployment, email: str) -> str:
-    """Return the code that was sent: from the outbox, the way the page offers it in a new tab, if there is one."""
+    """Return the code that was sent, from the outbox that the page links to if Kratos is embedded."""
     if deployment.backend.fake is None:
         return deployment.code_for(email)
     with window.page.expect_popup() as opened:

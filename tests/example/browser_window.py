@@ -1,4 +1,4 @@
-"""A real Chromium that looks at pages the way people do: small and large, light and dark, and with axe-core."""
+"""Windows of Chromium: screenshots at two widths and in two color schemes, and checks with axe-core."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,10 +23,10 @@ _ARGUMENTS: Final = (
 )
 _WIDTHS: Final = (360, 1440)
 _SCHEMES: Final[tuple[str, ...]] = ("light", "dark")
-_EXAMINED: Final = ((360, "dark"), (1440, "light"))
+_AXE_RUNS: Final = ((360, "dark"), (1440, "light"))
 _AXE: Final = files("axe_playwright_python").joinpath("axe.min.js").read_text()
-_GRAVE: Final = ("serious", "critical")
-# Layout shifts without a cause in what the person did, added up (web.dev's CLS without its windows).
+_FAILING_IMPACTS: Final = ("serious", "critical")
+# The sum of the layout shifts without a user action (web.dev's CLS without its session windows).
 _SHIFTS: Final = """
 window.shifted = 0;
 new PerformanceObserver((list) => {
@@ -36,55 +36,55 @@ new PerformanceObserver((list) => {
 
 
 class BrowserWindow:
-    """Looks at the open page and keeps pictures of it.
+    """Checks the open page and stores screenshots of it.
 
     Args:
         page: The page.
 
     Attributes:
-        complaints: What Chromium said on its console, such as violations of the Content-Security-Policy.
+        console_errors: Errors and warnings on the console, such as violations of the Content-Security-Policy.
     """
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.complaints: list[str] = []
+        self.console_errors: list[str] = []
         page.add_init_script(_SHIFTS)
-        page.on("console", self._hear)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.console_errors.append(str(error)))
 
-    def _hear(self, message: ConsoleMessage) -> None:
-        # A refused fetch or socket is noted by Chromium itself, wherever a test provokes one.
+    def _on_console(self, message: ConsoleMessage) -> None:
+        # Chromium logs each refused fetch or WebSocket, and some tests cause one.
         if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
-            self.complaints.append(message.text)
+            self.console_errors.append(message.text)
 
-    def look(self, name: str) -> None:
-        """Take pictures, and check what everybody has a right to.
+    def check(self, name: str) -> None:
+        """Store screenshots, and check the layout and the accessibility of the page.
 
         Raises:
-            AssertionError: The page is wider than the window, moved while it loaded, or axe-core finds a serious
-                fault.
+            AssertionError: If the page is wider than the window, moved while it loaded, or has a serious
+                violation of axe-core.
         """
         assert self.page.evaluate("window.shifted") == 0, f"{name} moved while it loaded"
         self.page.evaluate(_AXE)
-        before = self.page.viewport_size
+        original_size = self.page.viewport_size
         for width in _WIDTHS:
             self.page.set_viewport_size({"width": width, "height": 800})
-            wide = self.page.evaluate("document.documentElement.scrollWidth")
-            assert wide <= width, f"{name} is {wide} px wide in a window of {width}"
+            page_width = self.page.evaluate("document.documentElement.scrollWidth")
+            assert page_width <= width, f"{name} is {page_width} px wide in a window of {width}"
             for scheme in _SCHEMES:
                 self.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
                 self.page.screenshot(path=ARTIFACTS / f"{name}-{width}-{scheme}.png", full_page=True)
-                if (width, scheme) in _EXAMINED:
-                    self._examine(f"{name} at {width} px, {scheme}")
+                if (width, scheme) in _AXE_RUNS:
+                    self._run_axe(f"{name} at {width} px, {scheme}")
         self.page.emulate_media(color_scheme="light")
-        if before is not None:
-            self.page.set_viewport_size(before)
+        if original_size is not None:
+            self.page.set_viewport_size(original_size)
 
-    def _examine(self, what: str) -> None:
-        found = self.page.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]
-        grave = [fault for fault in found if fault["impact"] in _GRAVE]
-        told = "\n".join(f"{fault['id']}: {[node['html'] for node in fault['nodes']]}" for fault in grave)
-        assert not grave, f"{what}: {told}"
+    def _run_axe(self, name: str) -> None:
+        violations = self.page.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]
+        failing = [violation for violation in violations if violation["impact"] in _FAILING_IMPACTS]
+        text = "\n".join(f"{entry['id']}: {[node['html'] for node in entry['nodes']]}" for entry in failing)
+        assert not failing, f"{name}: {text}"
 
 
 @contextmanager
@@ -98,14 +98,14 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def open_window(browser: Browser, base_url: str) -> Iterator[BrowserWindow]:
-    """Open a window with cookies of its own, and see at the end that nothing went wrong in it."""
+    """Open a window with its own cookies, and check its console at the end."""
     context = browser.new_context(
         base_url=base_url, reduced_motion="reduce", viewport={"width": 1280, "height": 800}
     )
     context.set_default_timeout(10_000)
     window = BrowserWindow(context.new_page())
     yield window
-    complaints = window.complaints
+    console_errors = window.console_errors
     context.close()
 
-    assert complaints == []
+    assert console_errors == []

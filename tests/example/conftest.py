@@ -1,4 +1,4 @@
-"""The running example, and people who visit it: without JavaScript over ASGI, or with a real Chromium."""
+"""Fixtures: the running example, and its visitors, without JavaScript over ASGI or with Chromium."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -11,7 +11,7 @@ from .deployment import Deployment, embedded_deployment, live_deployment
 from .server import serve
 from .visitor import Visitor
 
-BOTH = [
+EVERY_KRATOS = [
     pytest.param(embedded_deployment, id="embedded"),
     pytest.param(live_deployment, id="live", marks=pytest.mark.live),
 ]
@@ -19,37 +19,37 @@ BOTH = [
 
 @pytest.fixture
 async def deployment() -> AsyncIterator[Deployment]:
-    """The application with its embedded Kratos, started."""
-    made = embedded_deployment()
-    async with LifespanManager(made.app):
-        yield made
+    """The started application with its embedded Kratos."""
+    created = embedded_deployment()
+    async with LifespanManager(created.app):
+        yield created
 
 
 @pytest.fixture
 async def visitor(deployment: Deployment) -> AsyncIterator[Visitor]:
-    """Somebody with a browser of their own."""
-    async with Visitor(deployment) as person:
-        yield person
+    """A browser without JavaScript, with the embedded Kratos."""
+    async with Visitor(deployment) as opened:
+        yield opened
 
 
-@pytest.fixture(params=BOTH)
+@pytest.fixture(params=EVERY_KRATOS)
 async def any_deployment(request: pytest.FixtureRequest) -> AsyncIterator[Deployment]:
-    """The application with its embedded Kratos, and with a real one."""
-    made: Deployment = request.param()
-    async with LifespanManager(made.app):
-        yield made
+    """The started application, with its embedded Kratos and with a real one."""
+    created: Deployment = request.param()
+    async with LifespanManager(created.app):
+        yield created
 
 
 @pytest.fixture
 async def any_visitor(any_deployment: Deployment) -> AsyncIterator[Visitor]:
-    """Somebody with a browser of their own, whichever Kratos it is."""
-    async with Visitor(any_deployment) as person:
-        yield person
+    """A browser without JavaScript, with the embedded Kratos and with a real one."""
+    async with Visitor(any_deployment) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for a module's tests."""
+    """One Chromium for the tests of a module."""
     if not CHROMIUM.exists():
         pytest.skip("needs the Debian package chromium")
     with chromium() as started:
@@ -58,27 +58,27 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def served() -> Iterator[Deployment]:
-    """An application of its own for each test, on a socket."""
+    """The application with its embedded Kratos on a socket, one for each test."""
     with serve(embedded_deployment) as started:
         yield started
 
 
 @pytest.fixture
 def window(browser: Browser, served: Deployment) -> Iterator[BrowserWindow]:
-    """A window with the application."""
+    """A window of Chromium, with the embedded Kratos."""
     with open_window(browser, served.app_url) as opened:
         yield opened
 
 
-@pytest.fixture(params=BOTH)
+@pytest.fixture(params=EVERY_KRATOS)
 def any_served(request: pytest.FixtureRequest) -> Iterator[Deployment]:
-    """The application on a socket with its embedded Kratos, and with a real one on the port that it knows."""
+    """The application on a socket, with its embedded Kratos and with a real one on the port that it expects."""
     with serve(request.param) as started:
         yield started
 
 
 @pytest.fixture
 def any_window(browser: Browser, any_served: Deployment) -> Iterator[BrowserWindow]:
-    """A window with the application, whichever Kratos it is."""
+    """A window of Chromium, with the embedded Kratos and with a real one."""
     with open_window(browser, any_served.app_url) as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""The example on a deployment: the application, its Kratos, and the ways in which a test reaches behind it."""
+"""The application with its Kratos, its clock and its emails."""
 
 import os
 import re
@@ -29,8 +29,8 @@ class Deployment:
 
     Attributes:
         app: The application.
-        backend: What it talks to.
-        admin_url: A real Kratos' admin API, where its emails are read.
+        backend: The Kratos and the settings of the guard.
+        admin_url: The admin URL of a real Kratos, to read its emails.
     """
 
     app: FastAPI
@@ -46,35 +46,35 @@ class Deployment:
 
     @property
     def app_url(self) -> str:
-        """Where the application is."""
+        """The URL of the application."""
         return str(self.backend.settings.app_url)
 
     def wait(self, seconds: float) -> None:
-        """Let time pass for the guard and for the embedded Kratos."""
+        """Advance the clock of the guard and of the embedded Kratos."""
         self.fake.clock.advance(seconds)
 
     def code_for(self, email: str) -> str:
         """Return the code in the newest email to an address."""
         if self.backend.fake is not None:
             return next(message.code for message in self.fake.messages if message.recipient == email)
-        answer = httpx2.get(f"{self.admin_url}/admin/courier/messages", params={"recipient": email})
-        newest = max(answer.json(), key=lambda message: str(message["created_at"]).removesuffix("Z"))
+        response = httpx2.get(f"{self.admin_url}/admin/courier/messages", params={"recipient": email})
+        newest = max(response.json(), key=lambda message: str(message["created_at"]).removesuffix("Z"))
         return str(re.findall(r"\b[0-9]{6}\b", newest["body"])[0])
 
     def totp(self, secret: str) -> str:
-        """Return what an authenticator app shows now."""
+        """Return the current code of an authenticator app."""
         now = time.time() if self.backend.fake is None else self.fake.clock.time()
         return pyotp.TOTP(secret).at(int(now))
 
 
 def embedded_deployment(app_url: str = APP_URL) -> Deployment:
-    """Return the application with a Kratos of its own."""
+    """Return the application with its embedded Kratos."""
     backend = embedded(app_url)
     return Deployment(create_app(backend), backend)
 
 
 def live_deployment() -> Deployment:
-    """Return the application with the real Kratos that the environment names, or skip the test."""
+    """Return the application with the real Kratos of the environment, or skip the test."""
     public, admin = os.environ.get("ORY_GUARD_LIVE_KRATOS"), os.environ.get("ORY_GUARD_LIVE_KRATOS_ADMIN")
     if not public or not admin:
         pytest.skip("set ORY_GUARD_LIVE_KRATOS and ORY_GUARD_LIVE_KRATOS_ADMIN to a Kratos' public and admin URL")
@@ -83,5 +83,5 @@ def live_deployment() -> Deployment:
 
 
 def new_email() -> str:
-    """Return an email address that nobody used before: a real Kratos remembers earlier runs."""
+    """Return an unused email address; a real Kratos still has the accounts of previous runs."""
     return f"ada-{uuid4().hex[:12]}@example.test"

@@ -1,16 +1,16 @@
-"""The forms of an HTML page, as a browser without JavaScript has them."""
+"""The forms, links and texts of an HTML page, as a browser without JavaScript reads them."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 __all__ = ["Button", "Form", "Page", "parse"]
 
-_TEXT_IN = ("title", "a", "button", "script")
+_TEXT_ELEMENTS = ("title", "a", "button", "script")
 
 
 @dataclass
 class Button:
-    """A submit button: its words, and what it sends."""
+    """A submit button: its text, and the pair that it submits."""
 
     text: str = ""
     name: str = ""
@@ -19,7 +19,7 @@ class Button:
 
 @dataclass
 class Form:
-    """A form, its fields in order, and its buttons."""
+    """A form with its fields and buttons, in order."""
 
     action: str
     method: str
@@ -29,15 +29,15 @@ class Form:
 
 @dataclass
 class Page:
-    """What a test looks at.
+    """The contents of a page.
 
     Attributes:
         forms: The forms.
-        links: The addresses of links, by their words.
-        messages: The numbers of Kratos' messages.
-        codes: What stands in `code` elements.
+        links: The URL of each link, by its text.
+        messages: The ids of Kratos' messages.
+        codes: The texts of `code` elements.
         title: The title.
-        text: All text, and what every text is in order.
+        text: All texts in order.
     """
 
     forms: list[Form] = field(default_factory=list)
@@ -48,17 +48,17 @@ class Page:
     text: str = ""
 
     def form_with(self, button: str) -> tuple[Form, Button]:
-        """Return the form with a button, and the button: by its words, or as `name=value`, or as `name`.
+        """Return the form with a button, and the button: by its text, as `name=value`, or as `name`.
 
         Raises:
-            AssertionError: There is none; the text says which there are.
+            AssertionError: If no form has the button; the message lists the buttons of the page.
         """
         for form in self.forms:
-            for one in form.buttons:
-                if button in (one.text, f"{one.name}={one.value}", one.name):
-                    return form, one
-        found = [(one.text, one.name, one.value) for form in self.forms for one in form.buttons]
-        raise AssertionError(f"no button {button!r}; there are {found} on {self.title!r}: {self.text[:600]}")
+            for candidate in form.buttons:
+                if button in (candidate.text, f"{candidate.name}={candidate.value}", candidate.name):
+                    return form, candidate
+        buttons = [(each.text, each.name, each.value) for form in self.forms for each in form.buttons]
+        raise AssertionError(f"no button {button!r}; found {buttons} on {self.title!r}: {self.text[:600]}")
 
 
 class _Parser(HTMLParser):
@@ -67,56 +67,56 @@ class _Parser(HTMLParser):
         self.page = Page()
         self._form: Form | None = None
         self._button: Button | None = None
-        self._into = ""
+        self._text_of = ""
         self._href = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         match tag:
             case "form":
-                self._form = Form(given.get("action", ""), given.get("method", "get"))
+                self._form = Form(attributes.get("action", ""), attributes.get("method", "get"))
                 self.page.forms.append(self._form)
             case "input" if self._form is not None:
-                self._take(given, self._form)
-            case "button" if self._form is not None and given.get("type", "submit") == "submit":
-                self._button = Button("", given.get("name", ""), given.get("value", ""))
+                self._add_field(attributes, self._form)
+            case "button" if self._form is not None and attributes.get("type", "submit") == "submit":
+                self._button = Button("", attributes.get("name", ""), attributes.get("value", ""))
                 self._form.buttons.append(self._button)
             case "a":
-                self._href = given.get("href", "")
-            case "p" if "data-message" in given:
-                self.page.messages.append(int(given["data-message"]))
-        if tag in (*_TEXT_IN, "code"):
-            self._into = tag
+                self._href = attributes.get("href", "")
+            case "p" if "data-message" in attributes:
+                self.page.messages.append(int(attributes["data-message"]))
+        if tag in (*_TEXT_ELEMENTS, "code"):
+            self._text_of = tag
 
-    def _take(self, given: dict[str, str], form: Form) -> None:
-        unticked = given.get("type") in ("checkbox", "radio") and "checked" not in given
-        if "name" in given and not unticked:
-            form.fields.append((given["name"], given.get("value", "")))
+    def _add_field(self, attributes: dict[str, str], form: Form) -> None:
+        unchecked = attributes.get("type") in ("checkbox", "radio") and "checked" not in attributes
+        if "name" in attributes and not unchecked:
+            form.fields.append((attributes["name"], attributes.get("value", "")))
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":
             self._form = None
-        if tag == self._into:
-            self._into = ""
+        if tag == self._text_of:
+            self._text_of = ""
 
     def handle_data(self, data: str) -> None:
-        words = " ".join(data.split())
-        if not words or self._into == "script":
+        text = " ".join(data.split())
+        if not text or self._text_of == "script":
             return
-        self.page.text += f"{words} "
-        match self._into:
+        self.page.text += f"{text} "
+        match self._text_of:
             case "title":
-                self.page.title = words
+                self.page.title = text
             case "a":
-                self.page.links[words] = self._href
+                self.page.links[text] = self._href
             case "button" if self._button is not None:
-                self._button.text = words
+                self._button.text = text
             case "code":
-                self.page.codes.append(words)
+                self.page.codes.append(text)
 
 
 def parse(html: str) -> Page:
-    """Return what is on a page."""
+    """Parse an HTML page."""
     parser = _Parser()
     parser.feed(html)
     return parser.page

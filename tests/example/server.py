@@ -1,4 +1,4 @@
-"""The example on a real socket, in a thread."""
+"""A server of the example in a thread."""
 
 import socket
 import threading
@@ -14,15 +14,15 @@ __all__ = ["serve"]
 
 
 @contextmanager
-def serve(make: Callable[..., Deployment]) -> Iterator[Deployment]:
-    """Serve the example on 127.0.0.1: on a free port, or with a real Kratos on the one that Kratos knows."""
-    port = 0 if make is embedded_deployment else urlsplit(APP_URL).port
-    with socket.create_server(("127.0.0.1", port or 0)) as listening:
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        deployment = make(url) if make is embedded_deployment else make()
+def serve(create: Callable[..., Deployment]) -> Iterator[Deployment]:
+    """Serve the example on 127.0.0.1: on a free port, or with a real Kratos on the port in its configuration."""
+    port = 0 if create is embedded_deployment else urlsplit(APP_URL).port
+    with socket.create_server(("127.0.0.1", port or 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        deployment = create(url) if create is embedded_deployment else create()
         config = uvicorn.Config(deployment.app, log_level="error", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
             yield deployment

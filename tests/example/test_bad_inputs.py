@@ -1,4 +1,4 @@
-"""Bad inputs: no page of the example answers them with a 5xx, or sends any_visitor elsewhere."""
+"""Bad inputs: no page of the example responds with 5xx or redirects to another origin."""
 
 from dataclasses import replace
 from itertools import product
@@ -19,9 +19,9 @@ PAGES: Final = (
     *("/", "/welcome", "/me", "/vault", "/members", "/transfer", "/sessions", "/live", "/api", "/api/me"),
     *("/login", "/registration", "/recovery", "/verification", "/settings", "/error", "/outbox", "/debug/guard"),
 )
-FORMS: Final = ("/transfer", "/logout", "/sessions/others/end", "/sessions/x/end")
+FORMS: Final = ("/transfer", "/logout", "/sessions/others/revoke", "/sessions/x/revoke")
 SLOW: Final = "cookie that is slow to unquote"
-ODD: Final = (
+INVALID_IDS: Final = (
     *("x", "%00", "%0d%0aSet-Cookie:x", "..", ".", "%2e%2e%2f", "%ff%fe", "%f0%9f%9a%aa", "a" * 20_000),
     *("0" * 8 + "-0000-0000-0000-" + "0" * 12, "%27%20OR%201=1", "<script>alert(1)</script>", "%5b%5d", ""),
 )
@@ -34,20 +34,20 @@ A_FILE: Final = b'--x\r\nContent-Disposition: form-data; name="recipient"; filen
 
 
 def url_parts(path: str, query: str = "") -> dict[str, Any]:
-    """Return what a server puts into the scope for an address."""
+    """Return the scope entries of a URL's path and query."""
     return {"raw_path": quote(path).encode(), "query_string": query.encode("utf-8", "surrogatepass")}
 
 
-def leads_away(answer: SentResponse) -> bool:
-    """Tell whether an answer sends a browser to another origin."""
+def redirects_to_another_origin(answer: SentResponse) -> bool:
+    """Return whether a response redirects to another origin."""
     location = (answer.header(b"location") or b"").decode("latin-1")
     return bool(location) and urlsplit(location).netloc not in ("", urlsplit(APP_URL).netloc)
 
 
 @pytest.mark.parametrize("browser", [(), (NAVIGATE, HTML)], ids=["program", "browser"])
-async def test_no_bad_credential_or_path_breaks_a_page(deployment: Deployment, browser: tuple[Any, ...]) -> None:
-    """Every bad request of the security tests, on every page, is answered below 500 and stays here."""
-    answered = 0
+async def test_pages_answer_bad_requests_below_500(deployment: Deployment, browser: tuple[Any, ...]) -> None:
+    """Every bad request of the security tests, on every page, is also not redirected to another origin."""
+    count = 0
     for (name, _, request), page in product(requests(), PAGES):
         if request.websocket or (name.startswith(SLOW) and page != "/me"):
             continue
@@ -56,39 +56,38 @@ async def test_no_bad_credential_or_path_breaks_a_page(deployment: Deployment, b
         sent = replace(request, headers=(*request.headers, *browser), path=path, raw_path=raw_path).scope()
         answer = await call(deployment.app, **{name: value for name, value in sent.items() if name != "type"})
         assert answer.status < 500, f"{name} on {page}: {answer.body[:300]!r}"
-        assert not leads_away(answer), f"{name} on {page}: {answer.headers}"
-        answered += 1
+        assert not redirects_to_another_origin(answer), f"{name} on {page}: {answer.headers}"
+        count += 1
 
-    assert answered > 1_000
+    assert count > 1_000
 
 
-async def test_no_bad_handshake_breaks_the_websocket(deployment: Deployment) -> None:
-    """Sockets without a credential that counts are refused before they are accepted."""
+async def test_websocket_refuses_bad_handshakes_before_accepting(deployment: Deployment) -> None:
     for name, _, request in requests():
         sent = await connect(deployment.app, "/ws", headers=request.headers)
         assert sent[0]["type"] == "websocket.http.response.start", name
         assert sent[0]["status"] in (401, 403), name
 
 
-@pytest.mark.parametrize("odd", ODD)
-async def test_odd_ids_lead_to_a_page(visitor: Visitor, odd: str) -> None:
-    """Flows and error reports that never were start anew, or are said not to be there."""
+@pytest.mark.parametrize("value", INVALID_IDS)
+async def test_invalid_flow_ids_and_error_ids_lead_to_a_page(visitor: Visitor, value: str) -> None:
     for name in ("login", "registration", "recovery", "verification", "settings"):
-        await visitor.open(f"/{name}?flow={odd}")
+        await visitor.open(f"/{name}?flow={value}")
         assert visitor.status in (200, 403), f"{name}: {visitor.status}"
-    await visitor.open(f"/error?id={odd}")
+    await visitor.open(f"/error?id={value}")
 
     assert visitor.status == 404
 
 
-@pytest.mark.parametrize("wanted", RETURN_TO)
-async def test_nobody_is_sent_to_a_foreign_page(visitor: Visitor, deployment: Deployment, wanted: str) -> None:
-    """Wherever `return_to` points, no step on the way leaves the application."""
+@pytest.mark.parametrize("return_to", RETURN_TO)
+async def test_return_to_never_leaves_the_application(
+    visitor: Visitor, deployment: Deployment, return_to: str
+) -> None:
     for path in ("/login", "/registration", "/recovery", "/verification", "/settings"):
-        query = f"return_to={quote(wanted, safe='', errors='surrogatepass')}"
+        query = f"return_to={quote(return_to, safe='', errors='surrogatepass')}"
         answer = await call(deployment.app, path, headers=(NAVIGATE, HTML), **url_parts(path, query))
         assert answer.status == 303
-        assert not leads_away(answer)
+        assert not redirects_to_another_origin(answer)
         await visitor.open((answer.header(b"location") or b"").decode("ascii"))
         assert {step.url.host for step in visitor.steps} == {"127.0.0.1"}
 
@@ -106,8 +105,7 @@ async def test_nobody_is_sent_to_a_foreign_page(visitor: Visitor, deployment: De
         ("", b""),
     ],
 )
-async def test_odd_bodies_are_answered_as_mistakes(visitor: Visitor, kind: str, body: bytes) -> None:
-    """A form that is none gives a page that says so, and no transfer."""
+async def test_malformed_bodies_are_client_errors(visitor: Visitor, kind: str, body: bytes) -> None:
     await visitor.register("ada@example.test")
     headers = {"content-type": kind, "sec-fetch-site": "same-origin"}
 
@@ -116,11 +114,10 @@ async def test_odd_bodies_are_answered_as_mistakes(visitor: Visitor, kind: str, 
         assert answer.status_code in (303, 400, 404, 422), f"{path}: {answer.status_code}"
     transfers = await visitor.client.get(f"{APP_URL}/transfer")
 
-    assert "Sent lately" not in transfers.text
+    assert "Recent transfers" not in transfers.text
 
 
-async def test_a_foreign_page_signs_nobody_out_and_sends_no_money(visitor: Visitor) -> None:
-    """Forms posted from elsewhere are refused, although the browser sends the cookie along."""
+async def test_cross_site_forms_are_refused(visitor: Visitor) -> None:
     await visitor.register("ada@example.test")
     headers = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
 
@@ -132,8 +129,8 @@ async def test_a_foreign_page_signs_nobody_out_and_sends_no_money(visitor: Visit
     assert visitor.status == 200
 
 
-async def test_every_page_has_the_security_headers(visitor: Visitor) -> None:
-    """Pages, redirects, problems and JSON alike carry the policy, and no page holds an inline script or style."""
+async def test_every_response_has_the_security_headers(visitor: Visitor) -> None:
+    """Pages contain neither inline scripts nor inline styles."""
     await visitor.register("ada@example.test")
     for path in (*PAGES, "/no-such-page"):
         answer = await visitor.client.get(APP_URL + path, follow_redirects=False)

@@ -1,4 +1,4 @@
-"""Tests of the renderer of flow nodes, on recorded flows and on nodes that Kratos could send."""
+"""Tests of the forms of flows, on recorded flows and on nodes that Kratos can send."""
 
 import json
 from html.parser import HTMLParser
@@ -15,7 +15,7 @@ RECORDINGS = Path(__file__).parents[1] / "recordings"
 
 
 def recorded_flows() -> list[tuple[str, dict[str, Any]]]:
-    """Return every flow that Kratos answered in the recordings, under its case's name."""
+    """Return every flow in the recordings, with the name of its case."""
     lines = [line for file in sorted(RECORDINGS.glob("*.jsonl")) for line in file.read_text().splitlines()]
     bodies = [(case["case"], case["response"]["body"]) for case in map(json.loads, lines)]
     return [(name, body) for name, body in bodies if isinstance(body, dict) and "ui" in body]
@@ -25,7 +25,7 @@ FLOWS = dict(recorded_flows())
 
 
 def flow_of(*nodes: dict[str, Any], messages: list[dict[str, Any]] | None = None) -> Flow:
-    """Return a flow of nodes; what a node needs besides is filled in."""
+    """Return a flow of nodes, with defaults for missing keys."""
     shown = [{"messages": [], "meta": {}, "group": "default", "type": "input", **node} for node in nodes]
     ui = {"action": "https://id.example/submit?flow=1&x=<>", "method": "POST", "nodes": shown}
     return Flow.model_validate({"id": "1", "ui": {**ui, "messages": messages or []}})
@@ -38,20 +38,20 @@ def an_input(name: str, kind: str = "text", group: str = "default", **more: Any)
 
 
 class Elements(HTMLParser):
-    """Every element of some HTML as a tag and its attributes."""
+    """The elements of an HTML text, as tag and attributes."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Keep an element."""
-        self.found.append((tag, dict(attrs)))
+        self.elements.append((tag, dict(attrs)))
 
     def of(self, tag: str) -> list[dict[str, str | None]]:
         """Return the attributes of each element of a tag."""
-        return [attributes for found, attributes in self.found if found == tag]
+        return [attributes for name, attributes in self.elements if name == tag]
 
 
 def rendered(*nodes: dict[str, Any], **options: Any) -> Elements:
@@ -60,41 +60,38 @@ def rendered(*nodes: dict[str, Any], **options: Any) -> Elements:
 
 
 @pytest.mark.parametrize("case", FLOWS)
-def test_every_recorded_flow_is_rendered_whole(case: str) -> None:
-    """Each input of a recorded flow is there, each visible field has a label, and no id stands twice."""
+def test_recorded_flows_are_rendered_completely(case: str) -> None:
+    """Every input is rendered, every visible field has a label, and ids are unique."""
     flow = Flow.model_validate(FLOWS[case])
     elements = Elements(render_flow(flow))
     names = {attributes.get("name") for tag in ("input", "button") for attributes in elements.of(tag)}
-    ids = [attributes["id"] for _, attributes in elements.found if "id" in attributes]
+    ids = [attributes["id"] for _, attributes in elements.elements if "id" in attributes]
     labelled = {attributes.get("for") for attributes in elements.of("label")}
-    fields = [one for one in elements.of("input") if one["type"] != "hidden"]
-    wanted = [node["attributes"] for node in FLOWS[case]["ui"]["nodes"] if offers_method(flow)]
+    fields = [field for field in elements.of("input") if field["type"] != "hidden"]
+    expected = [node["attributes"] for node in FLOWS[case]["ui"]["nodes"] if offers_method(flow)]
 
-    assert {attributes["name"] for attributes in wanted if attributes["node_type"] == "input"} <= names
+    assert {attributes["name"] for attributes in expected if attributes["node_type"] == "input"} <= names
     assert len(ids) == len(set(ids))
     assert {field["id"] for field in fields} <= labelled
     assert "unknown" not in render_flow(flow)
 
 
 @pytest.mark.parametrize("case", FLOWS)
-def test_no_recorded_script_becomes_part_of_a_page(case: str) -> None:
-    """Kratos' `onclick` stays out; only the name of its function goes along."""
+def test_event_handlers_of_recorded_flows_are_not_rendered(case: str) -> None:
     attributes = {
-        name for _, given in Elements(render_flow(Flow.model_validate(FLOWS[case]))).found for name in given
+        name for _, given in Elements(render_flow(Flow.model_validate(FLOWS[case]))).elements for name in given
     }
 
     assert not [name for name in attributes if name.startswith("on")]
 
 
-def test_methods_that_share_a_field_share_a_form_and_providers_come_after() -> None:
-    """A login is one form for the identifier and its methods, and one for providers."""
+def test_methods_with_a_shared_field_form_one_form_before_providers() -> None:
     flow = Flow.model_validate(FLOWS["oidc.login.native.create"])
 
     assert [form.group for form in forms_of(flow)] == ["password", "oidc"]
 
 
-def test_settings_have_a_form_for_each_method_with_the_hidden_fields_of_all() -> None:
-    """Each form carries the anti-CSRF token, so that one method is saved without the others."""
+def test_settings_have_one_form_per_method_with_the_shared_hidden_fields() -> None:
     flow = Flow.model_validate(FLOWS["settings.browser.create.ajax"])
     forms = forms_of(flow)
 
@@ -102,24 +99,89 @@ def test_settings_have_a_form_for_each_method_with_the_hidden_fields_of_all() ->
     assert render_flow(flow).count('name="csrf_token"') == len(forms)
 
 
-def test_a_flow_without_a_method_is_recognised() -> None:
-    """Kratos' aal2 login of somebody without a second factor has an anti-CSRF token and nothing else."""
+def test_offers_method_is_false_with_hidden_nodes_only() -> None:
     assert not offers_method(flow_of(an_input("csrf_token", "hidden", value="x")))
     assert offers_method(flow_of(an_input("totp_code", group="totp")))
 
 
-def test_a_button_beside_the_method_does_not_wait_for_its_fields() -> None:
-    """`Send the code again` can be pressed while the code is empty."""
+def test_resend_button_skips_validation() -> None:
     elements = Elements(render_flow(Flow.model_validate(FLOWS["recovery.native.submit.email"])))
-    again = [button for button in elements.of("button") if button["name"] == "email"]
-    onward = [button for button in elements.of("button") if button["name"] == "method"]
+    resend = [button for button in elements.of("button") if button["name"] == "email"]
+    submit = [button for button in elements.of("button") if button["name"] == "method"]
 
-    assert "formnovalidate" in again[0]
-    assert "formnovalidate" not in onward[0]
+    assert "formnovalidate" in resend[0]
+    assert "formnovalidate" not in submit[0]
 
 
-def test_a_field_with_an_error_is_described_by_it_and_focused() -> None:
-    """The message stands beside the field, is tied to it, and typing starts there."""
+CSRF = an_input("csrf_token", "hidden", value="x")
+IDENTIFIER = an_input("identifier", value="")
+HIDDEN_IDENTIFIER = an_input("identifier", "hidden", value="ada@example.test")
+PASSWORD_METHOD = (
+    an_input("password", "password", "password"),
+    an_input("method", "submit", "password", value="password"),
+)
+SEND_CODE = an_input("method", "submit", "code", value="code")
+RESEND_CODE = an_input("resend", "submit", "code", value="code")
+CODE = an_input("code", group="code")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "buttons"),
+    [
+        pytest.param(
+            (CSRF, IDENTIFIER, SEND_CODE, *PASSWORD_METHOD),
+            [["method=password", "method=code"]],
+            id="code and password",
+        ),
+        pytest.param(
+            (CSRF, HIDDEN_IDENTIFIER, CODE, RESEND_CODE, SEND_CODE),
+            [["method=code", "resend=code"]],
+            id="wrong code",
+        ),
+        pytest.param(
+            (CSRF, an_input("traits.email"), SEND_CODE, RESEND_CODE),
+            [["method=code", "resend=code"]],
+            id="no method with a field",
+        ),
+        pytest.param(
+            (CSRF, an_input("screen", "submit", value="previous"), IDENTIFIER, *PASSWORD_METHOD),
+            [["method=password", "screen=previous"]],
+            id="shared button",
+        ),
+        pytest.param(
+            (an_input("totp_unlink", "submit", "totp", value="true"), an_input("x", "submit", "totp", value="1")),
+            [["x=1", "totp_unlink=true"]],
+            id="removing button",
+        ),
+        pytest.param(
+            (CSRF, HIDDEN_IDENTIFIER, SEND_CODE, *PASSWORD_METHOD),
+            [["method=code"], ["method=password"]],
+            id="separate forms",
+        ),
+    ],
+)
+def test_first_button_of_a_form_submits_the_method_with_the_field(
+    nodes: tuple[dict[str, Any], ...], buttons: list[list[str]]
+) -> None:
+    """Enter presses the first submit button of a form."""
+    html = render_flow(flow_of(*nodes))
+    forms = [
+        [f"{button['name']}={button['value']}" for button in Elements(form).of("button")]
+        for form in html.split("</form>")[:-1]
+    ]
+
+    assert forms == buttons
+
+
+def test_second_step_of_an_identifier_first_login_submits_the_identifier() -> None:
+    identifier = {**HIDDEN_IDENTIFIER, "group": "identifier_first"}
+    elements = rendered(identifier, CSRF, *PASSWORD_METHOD)
+
+    assert len(elements.of("form")) == 1
+    assert [field["name"] for field in elements.of("input")] == ["identifier", "csrf_token", "password"]
+
+
+def test_field_with_an_error_is_described_and_focused() -> None:
     message = {"id": 4000002, "text": "Please fill in <this>.", "type": "error"}
     html = render_flow(
         flow_of(
@@ -128,7 +190,7 @@ def test_a_field_with_an_error_is_described_by_it_and_focused() -> None:
             an_input("method", "submit", "profile", value="profile"),
         )
     )
-    email, name = [one for one in Elements(html).of("input") if one["type"] != "hidden"]
+    email, name = [field for field in Elements(html).of("input") if field["type"] != "hidden"]
 
     assert "autofocus" not in email
     assert "autofocus" in name
@@ -150,8 +212,8 @@ def test_a_field_with_an_error_is_described_by_it_and_focused() -> None:
         ("hologram", "x", {"type": "hologram", "value": "x"}),
     ],
 )
-def test_inputs_of_every_kind_keep_their_type_and_value(kind: str, value: Any, expected: dict[str, str]) -> None:
-    """A kind that browsers don't know is a text field to them."""
+def test_inputs_keep_their_type_and_value(kind: str, value: Any, expected: dict[str, str]) -> None:
+    """Browsers treat an unknown type as text."""
     (field,) = rendered(an_input("traits.x", kind, value=value, maxlength=9, pattern="[a-z]+")).of("input")
 
     assert {name: field[name] for name in expected} == expected
@@ -159,8 +221,7 @@ def test_inputs_of_every_kind_keep_their_type_and_value(kind: str, value: Any, e
 
 
 @pytest.mark.parametrize(("value", "ticked"), [(True, True), ("true", True), (False, False), (None, False)])
-def test_a_box_that_is_not_ticked_is_sent_as_false(value: Any, ticked: bool) -> None:
-    """A hidden field before the box says false, since browsers leave an unticked box out."""
+def test_unchecked_box_submits_false(value: Any, ticked: bool) -> None:
     hidden, box = rendered(an_input("traits.news", "checkbox", value=value)).of("input")
 
     assert (hidden["type"], hidden["name"], hidden["value"]) == ("hidden", "traits.news", "false")
@@ -168,16 +229,14 @@ def test_a_box_that_is_not_ticked_is_sent_as_false(value: Any, ticked: bool) -> 
     assert ("checked" in box) is ticked
 
 
-def test_passwords_are_never_filled_in_or_shown() -> None:
-    """Also where Kratos names a password that it complains about as a field of text."""
+def test_passwords_are_never_prefilled_or_visible() -> None:
     (field,) = rendered(an_input("password", "text", value="hunter2")).of("input")
 
     assert field["type"] == "password"
     assert "value" not in field
 
 
-def test_triggers_go_out_as_names_and_scripts_with_the_pages_nonce() -> None:
-    """The page's own script calls what Kratos' script defines; its nonce is the page's, not Kratos'."""
+def test_triggers_are_data_attributes_and_scripts_have_the_nonce_of_the_page() -> None:
     button = an_input("add", "button", "webauthn", value="{}", onclick="evil()", onclickTrigger="oryWebAuthnLogin")
     script = {
         "type": "script",
@@ -194,10 +253,10 @@ def test_triggers_go_out_as_names_and_scripts_with_the_pages_nonce() -> None:
             "nonce": "kratos",
         },
     }
-    elements = rendered(button, script, nonce="ours")
+    elements = rendered(button, script, nonce="page")
 
     assert elements.of("button")[0]["data-trigger"] == "oryWebAuthnLogin"
-    assert elements.of("script")[0]["nonce"] == "ours"
+    assert elements.of("script")[0]["nonce"] == "page"
     assert elements.of("script")[0]["integrity"] == "sha512-x"
 
 
@@ -210,12 +269,11 @@ def test_triggers_go_out_as_names_and_scripts_with_the_pages_nonce() -> None:
         ({"node_type": "text", "id": "t", "text": {"id": 1, "text": "words"}}, "code"),
     ],
 )
-def test_nodes_that_are_no_inputs_are_shown(attributes: dict[str, Any], tag: str) -> None:
-    """Links, images, divisions and texts become what they are in HTML."""
+def test_other_nodes_are_rendered_as_their_element(attributes: dict[str, Any], tag: str) -> None:
     html = render_flow(flow_of({"type": attributes["node_type"], "group": "code", "attributes": attributes}))
 
     assert Elements(html).of(tag)
-    assert "can't show" not in html
+    assert "can't be displayed" not in html
 
 
 @pytest.mark.parametrize(
@@ -229,27 +287,24 @@ def test_nodes_that_are_no_inputs_are_shown(attributes: dict[str, Any], tag: str
         {"node_type": "marquee", "id": "m"},
     ],
 )
-def test_what_cannot_be_shown_says_so(attributes: dict[str, Any]) -> None:
-    """Unknown kinds, and addresses that lead to scripts, leave a visible sentence in their place."""
-    node = {"type": attributes["node_type"], "group": "odd<group>", "attributes": attributes}
+def test_unknown_nodes_and_unsafe_urls_leave_a_message(attributes: dict[str, Any]) -> None:
+    node = {"type": attributes["node_type"], "group": "x<group>", "attributes": attributes}
     html = render_flow(flow_of(node))
 
-    assert "can't show" in html
+    assert "can't be displayed" in html
     assert attributes["node_type"] in html
-    assert "odd&lt;group&gt;" in html
+    assert "x&lt;group&gt;" in html
     assert not Elements(html).of("a")
     assert not Elements(html).of("img")
 
 
 def test_backup_codes_are_a_list() -> None:
-    """Each code stands for itself, so that it can be read and copied."""
     flow = Flow.model_validate(FLOWS["settings.browser.submit.lookup.reveal"])
 
     assert len(Elements(render_flow(flow)).of("li")) == 12
 
 
-def test_sections_have_titles_and_begin_with_the_one_that_matters() -> None:
-    """On a settings page each form is a section with a heading; one can be put first."""
+def test_sections_have_titles_and_the_first_can_be_chosen() -> None:
     flow = Flow.model_validate(FLOWS["settings.browser.create.ajax"])
     sections = Elements(render_flow(flow, titles=True, first="totp")).of("section")
 
@@ -257,8 +312,7 @@ def test_sections_have_titles_and_begin_with_the_one_that_matters() -> None:
     assert "autofocus" not in render_flow(flow, titles=True)
 
 
-def test_messages_are_announced_by_their_weight() -> None:
-    """Errors interrupt a screen reader, other messages wait; no message leaves nothing behind."""
+def test_messages_have_a_role_by_their_type() -> None:
     error, info = UiText(id=4, text="No", type="error"), UiText(id=1, text="Yes", type="info")
 
     assert 'role="alert"' in render_messages([info, error])

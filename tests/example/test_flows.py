@@ -1,4 +1,4 @@
-"""Every flow of the example, walked without JavaScript, with the embedded Kratos and (`live`) with a real one."""
+"""Kratos' flows without JavaScript, with the embedded Kratos and (`live`) with a real one."""
 
 import pytest
 
@@ -11,8 +11,7 @@ SAVED, VERIFIED, RECOVERED = 1050001, 1080002, 1060001
 WRONG_PASSWORD, WRONG_RECOVERY_CODE, WRONG_VERIFICATION_CODE = 4000006, 4060006, 4070006
 
 
-async def test_a_newcomer_registers_in_two_steps_and_is_known(any_visitor: Visitor) -> None:
-    """Registration asks for the traits, then for a password, and /me shows who was registered."""
+async def test_registration_signs_in_the_new_identity(any_visitor: Visitor) -> None:
     email = new_email()
     await any_visitor.register(email)
 
@@ -22,8 +21,7 @@ async def test_a_newcomer_registers_in_two_steps_and_is_known(any_visitor: Visit
     assert email in any_visitor.page.text
 
 
-async def test_the_way_back_in_a_registration_keeps_what_was_typed(any_visitor: Visitor) -> None:
-    """From the second step one returns to the first with its fields filled in."""
+async def test_back_in_registration_keeps_the_input(any_visitor: Visitor) -> None:
     email = new_email()
     await any_visitor.open("/registration")
     await any_visitor.press("method=profile", traits__email=email)
@@ -34,8 +32,7 @@ async def test_the_way_back_in_a_registration_keeps_what_was_typed(any_visitor: 
     assert ("traits.email", email) in form.fields
 
 
-async def test_signing_out_and_in_again_leads_on_to_the_page_that_was_asked_for(any_visitor: Visitor) -> None:
-    """A wrong password is said; the right one leads to the page from which one was sent to sign in."""
+async def test_sign_in_returns_to_the_requested_page(any_visitor: Visitor) -> None:
     email = new_email()
     await any_visitor.register(email)
     await any_visitor.press("Sign out")
@@ -43,8 +40,8 @@ async def test_signing_out_and_in_again_leads_on_to_the_page_that_was_asked_for(
 
     await any_visitor.open("/me")
     assert any_visitor.path == "/login"
-    assert "Then we take you on to /me" in any_visitor.page.text
-    await any_visitor.sign_in(email, "a-wrong-one-entirely")
+    assert "You will then continue to /me" in any_visitor.page.text
+    await any_visitor.sign_in(email, "a-wrong-password")
     assert any_visitor.page.messages == [WRONG_PASSWORD]
     assert any_visitor.page.title.startswith("Error: ")
     await any_visitor.sign_in(email)
@@ -52,14 +49,13 @@ async def test_signing_out_and_in_again_leads_on_to_the_page_that_was_asked_for(
     assert (any_visitor.path, any_visitor.status) == ("/me", 200)
 
 
-async def test_creating_an_account_on_the_way_leads_on_after_the_verification(any_visitor: Visitor) -> None:
-    """Somebody new who opens a guarded page signs up, verifies the address, and is on that page."""
+async def test_registration_returns_to_the_requested_page_after_verification(any_visitor: Visitor) -> None:
     email = new_email()
     await any_visitor.open("/members")
     await any_visitor.follow("Create an account")
     await any_visitor.press("method=profile", traits__email=email)
     await any_visitor.press("method=password", password=PASSWORD)
-    assert any_visitor.page.links["Do this later"] == "/members"
+    assert any_visitor.page.links["Skip for now"] == "/members"
     await any_visitor.press("method=code", code=any_visitor.deployment.code_for(email))
 
     await any_visitor.follow("Continue")
@@ -67,13 +63,12 @@ async def test_creating_an_account_on_the_way_leads_on_after_the_verification(an
     assert (any_visitor.path, any_visitor.status) == ("/members", 200)
 
 
-async def test_the_vault_leads_to_enrolment_and_later_to_the_second_factor(any_visitor: Visitor) -> None:
-    """Without a second factor one sets it up on the way; the next sign-in asks for it and goes on to the vault."""
+async def test_vault_leads_to_enrollment_then_to_the_second_factor(any_visitor: Visitor) -> None:
     email = new_email()
     await any_visitor.register(email)
     await any_visitor.open("/vault")
     assert any_visitor.path == "/settings"
-    assert "/vault asks for a second factor" in any_visitor.page.text
+    assert "/vault requires a second factor" in any_visitor.page.text
     secret = await any_visitor.enroll_totp()
     assert (any_visitor.path, any_visitor.status) == ("/vault", 200)
     await any_visitor.press("Sign out")
@@ -81,14 +76,13 @@ async def test_the_vault_leads_to_enrolment_and_later_to_the_second_factor(any_v
     await any_visitor.open("/vault")
     await any_visitor.sign_in(email)
     assert any_visitor.path == "/login"
-    assert any_visitor.page.title == "One more step · Postern"
+    assert any_visitor.page.title == "Second factor · Postern"
     await any_visitor.press("method=totp", totp_code=any_visitor.deployment.totp(secret))
 
     assert (any_visitor.path, any_visitor.status) == ("/vault", 200)
 
 
-async def test_who_stopped_before_the_second_factor_can_go_on_or_sign_out(any_visitor: Visitor) -> None:
-    """Every page then leads to the second factor, public ones stay open, and signing out works."""
+async def test_session_without_its_second_factor_can_continue_or_sign_out(any_visitor: Visitor) -> None:
     email = new_email()
     await any_visitor.register(email)
     await any_visitor.open("/settings")
@@ -98,9 +92,9 @@ async def test_who_stopped_before_the_second_factor_can_go_on_or_sign_out(any_vi
     await any_visitor.sign_in(email)
 
     await any_visitor.open("/me")
-    assert any_visitor.page.title == "One more step · Postern"
+    assert any_visitor.page.title == "Second factor · Postern"
     await any_visitor.open("/settings")
-    assert any_visitor.page.title == "One more step · Postern"
+    assert any_visitor.page.title == "Second factor · Postern"
     await any_visitor.open("/")
     assert any_visitor.status == 200
     await any_visitor.press("Sign out")
@@ -109,11 +103,10 @@ async def test_who_stopped_before_the_second_factor_can_go_on_or_sign_out(any_vi
     assert any_visitor.page.title == "Sign in · Postern"
 
 
-async def test_a_user_without_a_second_factor_is_led_out_of_the_dead_end(any_visitor: Visitor) -> None:
-    """Kratos' aal2 login has nothing to fill in for them: the page explains, and leads to enrolment and on."""
+async def test_aal2_login_without_a_second_factor_leads_to_enrollment(any_visitor: Visitor) -> None:
     await any_visitor.register(new_email())
     await any_visitor.open(f"/login?aal=aal2&return_to={any_visitor.deployment.app_url}/me")
-    assert any_visitor.page.title == "You need a second factor first · Postern"
+    assert any_visitor.page.title == "Second factor required · Postern"
 
     await any_visitor.follow("Set up a second factor")
     await any_visitor.enroll_totp()
@@ -121,13 +114,12 @@ async def test_a_user_without_a_second_factor_is_led_out_of_the_dead_end(any_vis
     assert (any_visitor.path, any_visitor.status) == ("/me", 200)
 
 
-async def test_a_verified_address_opens_the_members_page_at_once(any_visitor: Visitor) -> None:
-    """Before, the page explains and leads to the verification; a wrong code is said; after, it opens."""
+async def test_verified_address_opens_the_members_page(any_visitor: Visitor) -> None:
     email = new_email()
     await any_visitor.register(email)
     await any_visitor.open("/members")
-    assert (any_visitor.status, any_visitor.page.title) == (403, "Please verify your email address · Postern")
-    await any_visitor.follow("Verify it now")
+    assert (any_visitor.status, any_visitor.page.title) == (403, "Email verification required · Postern")
+    await any_visitor.follow("Verify email address")
     await any_visitor.press("method=code", email=email)
     await any_visitor.press("method=code", code="000000")
     assert any_visitor.page.messages == [WRONG_VERIFICATION_CODE]
@@ -139,9 +131,8 @@ async def test_a_verified_address_opens_the_members_page_at_once(any_visitor: Vi
     assert (any_visitor.path, any_visitor.status) == ("/members", 200)
 
 
-async def test_an_account_is_recovered_by_code(any_visitor: Visitor) -> None:
-    """The code lets one in, to the settings, where a new password is chosen; it works afterwards."""
-    email, chosen = new_email(), "another-lantern-in-fog-8"
+async def test_account_is_recovered_by_code(any_visitor: Visitor) -> None:
+    email, new_password = new_email(), "another-lantern-in-fog-8"
     await any_visitor.register(email)
     await any_visitor.press("Sign out")
     await any_visitor.open("/login")
@@ -151,18 +142,17 @@ async def test_an_account_is_recovered_by_code(any_visitor: Visitor) -> None:
     assert any_visitor.page.messages == [WRONG_RECOVERY_CODE]
     await any_visitor.press("method=code", code=any_visitor.deployment.code_for(email))
     assert any_visitor.page.messages == [RECOVERED]
-    await any_visitor.press("method=password", password=chosen)
+    await any_visitor.press("method=password", password=new_password)
     assert any_visitor.page.messages == [SAVED]
     await any_visitor.press("Sign out")
     await any_visitor.open("/login")
 
-    await any_visitor.sign_in(email, chosen)
+    await any_visitor.sign_in(email, new_password)
 
     assert any_visitor.page.title == "Welcome, Ada · Postern"
 
 
-async def test_a_second_code_can_be_asked_for(any_visitor: Visitor) -> None:
-    """The button that sends another code does not wait for the first one, and the newest code counts."""
+async def test_recovery_code_can_be_resent(any_visitor: Visitor) -> None:
     email = new_email()
     await any_visitor.register(email)
     await any_visitor.press("Sign out")
@@ -178,9 +168,8 @@ async def test_a_second_code_can_be_asked_for(any_visitor: Visitor) -> None:
     assert any_visitor.path == "/settings"
 
 
-async def test_settings_change_profile_password_and_methods(any_visitor: Visitor) -> None:
-    """What is saved is said and shown; backup codes are shown once, and good for a second factor."""
-    email, chosen = new_email(), "another-lantern-in-fog-8"
+async def test_settings_change_profile_password_and_backup_codes(any_visitor: Visitor) -> None:
+    email, new_password = new_email(), "another-lantern-in-fog-8"
     await any_visitor.register(email)
     await any_visitor.open("/settings")
     await any_visitor.press("method=profile", traits__name__first="Augusta")
@@ -188,7 +177,7 @@ async def test_settings_change_profile_password_and_methods(any_visitor: Visitor
     await any_visitor.open("/welcome")
     assert any_visitor.page.title == "Welcome, Augusta · Postern"
     await any_visitor.open("/settings")
-    await any_visitor.press("method=password", password=chosen)
+    await any_visitor.press("method=password", password=new_password)
     await any_visitor.press("lookup_secret_regenerate")
     codes = [code for code in any_visitor.page.codes if len(code) == 8 and code.isalnum()]
     assert len(codes) == 12
@@ -196,15 +185,14 @@ async def test_settings_change_profile_password_and_methods(any_visitor: Visitor
     assert any_visitor.page.messages == [SAVED]
     await any_visitor.press("Sign out")
     await any_visitor.open("/login")
-    await any_visitor.sign_in(email, chosen)
+    await any_visitor.sign_in(email, new_password)
 
     await any_visitor.press("method=lookup_secret", lookup_secret=codes[0])
 
     assert any_visitor.page.title == "Welcome, Augusta · Postern"
 
 
-async def test_another_session_is_listed_and_signed_out(any_visitor: Visitor) -> None:
-    """A second browser shows up in the list, and its session ends at once when it is signed out there."""
+async def test_other_session_is_listed_and_revoked(any_visitor: Visitor) -> None:
     email = new_email()
     await any_visitor.register(email)
     async with Visitor(any_visitor.deployment) as second:
@@ -212,17 +200,16 @@ async def test_another_session_is_listed_and_signed_out(any_visitor: Visitor) ->
         await second.sign_in(email)
         assert second.status == 200
         await any_visitor.open("/sessions")
-        await any_visitor.press("Sign out this one")
-        assert "That session is signed out." in any_visitor.page.text
-        assert "You are signed in nowhere else." in any_visitor.page.text
+        await any_visitor.press("Revoke session")
+        assert "The session was revoked." in any_visitor.page.text
+        assert "You have no other sessions." in any_visitor.page.text
 
         await second.open("/me")
 
         assert second.path == "/login"
 
 
-async def test_all_other_sessions_are_signed_out(any_visitor: Visitor) -> None:
-    """One button ends every session but this one."""
+async def test_all_other_sessions_are_revoked(any_visitor: Visitor) -> None:
     email = new_email()
     await any_visitor.register(email)
     async with Visitor(any_visitor.deployment) as second, Visitor(any_visitor.deployment) as third:
@@ -230,15 +217,14 @@ async def test_all_other_sessions_are_signed_out(any_visitor: Visitor) -> None:
             await other.open("/me")
             await other.sign_in(email)
         await any_visitor.open("/sessions")
-        await any_visitor.press("Sign out all others")
+        await any_visitor.press("Revoke all other sessions")
         assert any_visitor.path == "/sessions"
         for other in (second, third):
             await other.open("/me")
             assert other.path == "/login"
 
 
-async def test_a_form_without_its_cookie_ends_on_a_page_that_explains(any_visitor: Visitor) -> None:
-    """When the anti-CSRF cookie is gone, Kratos refuses; the page says why, and how to start again."""
+async def test_missing_csrf_cookie_is_explained(any_visitor: Visitor) -> None:
     email = new_email()
     await any_visitor.register(email)
     await any_visitor.press("Sign out")
@@ -246,7 +232,7 @@ async def test_a_form_without_its_cookie_ends_on_a_page_that_explains(any_visito
     any_visitor.client.cookies.clear()
     await any_visitor.sign_in(email)
     assert any_visitor.path == "/error"
-    assert "cookies did not fit together" in any_visitor.page.text
+    assert "does not match this browser's cookies" in any_visitor.page.text
 
     await any_visitor.follow("Start again")
     await any_visitor.sign_in(email)
@@ -254,19 +240,17 @@ async def test_a_form_without_its_cookie_ends_on_a_page_that_explains(any_visito
     assert any_visitor.page.title == "Welcome, Ada · Postern"
 
 
-async def test_a_form_of_another_browser_is_not_shown(any_visitor: Visitor) -> None:
-    """Somebody who got hold of a form's address sees an explanation, once, and no loop of redirects."""
+async def test_flow_of_another_browser_is_explained_without_a_redirect_loop(any_visitor: Visitor) -> None:
     await any_visitor.open("/login")
     address = any_visitor.url
-    async with Visitor(any_visitor.deployment) as thief:
-        await thief.open(address)
+    async with Visitor(any_visitor.deployment) as other:
+        await other.open(address)
 
-        assert (thief.status, len(thief.steps)) == (403, 1)
-        assert "made for another browser" in thief.page.text
+        assert (other.status, len(other.steps)) == (403, 1)
+        assert "started in a different browser" in other.page.text
 
 
-async def test_a_duplicate_registration_is_said(any_visitor: Visitor) -> None:
-    """An address that is taken does not make a second account."""
+async def test_duplicate_registration_is_an_error(any_visitor: Visitor) -> None:
     email = new_email()
     await any_visitor.register(email)
     await any_visitor.press("Sign out")

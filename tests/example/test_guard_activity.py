@@ -1,4 +1,4 @@
-"""Tests of what the example tells of the guard's work."""
+"""Tests of the guard's activity in the panel and in `/debug/guard`."""
 
 import json
 from typing import Any
@@ -15,77 +15,71 @@ pytestmark = pytest.mark.anyio
 
 
 async def debug(visitor: Visitor) -> dict[str, Any]:
-    """Return what `/debug/guard` tells this browser."""
-    answer = await visitor.client.get(f"{visitor.deployment.app_url}/debug/guard")
-    told: dict[str, Any] = json.loads(answer.text)
-    return told
+    """Return the JSON of `/debug/guard` for this browser."""
+    response = await visitor.client.get(f"{visitor.deployment.app_url}/debug/guard")
+    activity: dict[str, Any] = json.loads(response.text)
+    return activity
 
 
-async def test_a_first_look_is_a_miss_and_the_next_a_hit(visitor: Visitor, deployment: Deployment) -> None:
-    """The request itself and the last ones of the same browser are told, with times and ages."""
+async def test_first_request_is_a_miss_and_the_next_is_a_hit(visitor: Visitor, deployment: Deployment) -> None:
     await visitor.register("ada@example.test")
     deployment.wait(31)
     await visitor.open("/me")
     deployment.wait(7)
-    told = await debug(visitor)
-    miss = told["earlier"][0]
+    activity = await debug(visitor)
+    miss = activity["previous"][0]
 
-    assert (told["request"]["cache"], told["request"]["credential"]) == ("hit", "cookie")
-    assert 7 <= told["request"]["age"] < 8
+    assert (activity["request"]["cache"], activity["request"]["credential"]) == ("hit", "cookie")
+    assert 7 <= activity["request"]["age"] < 8
     assert (miss["path"], miss["cache"], miss["outcome"], miss["status"]) == ("/me", "miss", "Authenticated", 200)
     assert 0 < miss["kratos_us"] <= miss["guard_us"]
 
 
-async def test_a_refusal_is_told_with_its_failures(visitor: Visitor) -> None:
-    """Why a gate said no is there on the page to which it led."""
+async def test_refusal_is_recorded_with_its_failures(visitor: Visitor) -> None:
     await visitor.register("ada@example.test")
     await visitor.open("/vault")
-    told = await debug(visitor)
-    refused = next(visit for visit in told["earlier"] if visit["path"] == "/vault")
+    activity = await debug(visitor)
+    request = next(entry for entry in activity["previous"] if entry["path"] == "/vault")
 
-    assert (refused["refused"], refused["status"]) == ("session_aal2_enrollment_required", 303)
-    assert refused["failures"] == [{"id": "aal", "expected": "aal2", "actual": "aal1"}]
+    assert (request["refusal"], request["status"]) == ("session_aal2_enrollment_required", 303)
+    assert request["failures"] == [{"id": "aal", "expected": "aal2", "actual": "aal1"}]
     assert "aal: expected aal2, found aal1" in visitor.page.text
 
 
-async def test_other_browsers_learn_nothing_of_it(visitor: Visitor, deployment: Deployment) -> None:
-    """What is kept belongs to one browser."""
+async def test_other_browsers_do_not_see_the_activity(visitor: Visitor, deployment: Deployment) -> None:
     await visitor.register("ada@example.test")
     await visitor.open("/me")
     async with Visitor(deployment) as other:
-        told = await debug(other)
+        activity = await debug(other)
 
-    assert told["earlier"] == []
-    assert told["request"]["outcome"] == "Anonymous"
+    assert activity["previous"] == []
+    assert activity["request"]["outcome"] == "Anonymous"
 
 
-async def test_nothing_that_could_sign_anybody_in_is_told(visitor: Visitor) -> None:
-    """Neither the panel nor the JSON holds a cookie's value or an address's query."""
+async def test_activity_contains_neither_cookies_nor_queries(visitor: Visitor) -> None:
     await visitor.register("ada@example.test")
     await visitor.open("/me?secret=hush")
-    panel, told = visitor.page.text, json.dumps(await debug(visitor))
+    panel, activity = visitor.page.text, json.dumps(await debug(visitor))
 
     for value in visitor.client.cookies.values():
         assert value not in panel
-        assert value not in told
-    assert "hush" not in panel + told
+        assert value not in activity
+    assert "hush" not in panel + activity
 
 
-async def test_the_trail_of_many_browsers_stays_short(deployment: Deployment) -> None:
-    """A thousand browsers are remembered, and no more."""
+async def test_activity_is_limited_to_1000_browsers(deployment: Deployment) -> None:
     for _ in range(1_010):
         await call(deployment.app, "/no-such-page")
-    kept = deployment.app.state.site.activity_log._kept
+    browsers = deployment.app.state.site.activity_log._by_browser
 
-    assert len(kept) == 1_000
+    assert len(browsers) == 1_000
 
 
-async def test_a_check_that_fails_is_told_as_such(visitor: Visitor, deployment: Deployment) -> None:
-    """Who gets no answer from Kratos is not told that nobody is signed in."""
+async def test_failed_check_is_unavailable_not_anonymous(visitor: Visitor, deployment: Deployment) -> None:
     await visitor.register("ada@example.test")
     deployment.wait(31)
     deployment.fake.fail(Fault.server_error(), times=10)
 
-    told = await debug(visitor)
+    activity = await debug(visitor)
 
-    assert (told["request"]["outcome"], told["request"]["reason"]) == ("Unavailable", "unreachable")
+    assert (activity["request"]["outcome"], activity["request"]["reason"]) == ("Unavailable", "unreachable")

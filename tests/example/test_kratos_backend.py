@@ -1,4 +1,4 @@
-"""Tests of how the example is set up and started."""
+"""Tests of the example's command and of its selection of Kratos."""
 
 import os
 import signal
@@ -29,8 +29,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         del os.environ[name]
 
 
-def test_without_an_address_kratos_is_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other settings count all the same."""
+def test_kratos_is_embedded_without_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORY_GUARD_CACHE_TTL", "3")
     backend = from_environment(APP_URL)
 
@@ -39,8 +38,7 @@ def test_without_an_address_kratos_is_embedded(monkeypatch: pytest.MonkeyPatch) 
     assert backend.settings.cache_ttl == 3
 
 
-def test_with_an_address_kratos_is_real(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is embedded, and the addresses are those of the environment."""
+def test_kratos_is_real_with_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORY_GUARD_KRATOS_PUBLIC_URL", "http://127.0.0.1:4433")
     monkeypatch.setenv("ORY_GUARD_KRATOS_BROWSER_URL", "http://id.example")
     monkeypatch.setenv("ORY_GUARD_APP_URL", "http://app.example")
@@ -52,8 +50,7 @@ def test_with_an_address_kratos_is_real(monkeypatch: pytest.MonkeyPatch) -> None
     assert backend.settings.app_url == "http://app.example"
 
 
-def test_a_wrong_setting_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that is no setting is an error, not a wish."""
+def test_unknown_setting_raises_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORY_GUARD_CACHE_TLL", "3")
 
     with pytest.raises(ConfigurationError, match="unknown setting ORY_GUARD_CACHE_TLL"):
@@ -61,7 +58,7 @@ def test_a_wrong_setting_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """Start the example as a person does."""
+    """Start the example as its README says."""
     return subprocess.Popen(
         [sys.executable, "-m", "example_app", *arguments],
         cwd=ROOT,
@@ -72,13 +69,12 @@ def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     )
 
 
-def test_the_command_serves_until_it_is_stopped() -> None:
-    """`python -m example_app` says where it is, answers there, and ends on Ctrl+C."""
+def test_command_serves_until_interrupted() -> None:
     port = free_port()
     started = start("--port", str(port), PYTHONUNBUFFERED="1")
     assert started.stdout is not None
     try:
-        assert started.stdout.readline().startswith(f"Postern is at http://127.0.0.1:{port} ")
+        assert started.stdout.readline().startswith(f"Serving http://127.0.0.1:{port} with an embedded Kratos")
         transport = httpx2.HTTPTransport(retries=20)
         with httpx2.Client(transport=transport, trust_env=False) as client:
             answer = client.get(f"http://127.0.0.1:{port}/", timeout=60)
@@ -90,11 +86,10 @@ def test_the_command_serves_until_it_is_stopped() -> None:
     assert "Traceback" not in output
 
 
-def test_the_command_stops_with_a_sentence_where_a_setting_is_wrong() -> None:
-    """No traceback: the field, the value and what is allowed."""
+def test_command_reports_an_invalid_setting_without_a_traceback() -> None:
     started = start(ORY_GUARD_CACHE_TTL="-1")
     output, _ = started.communicate(timeout=60)
 
     assert started.returncode == 1
-    assert output.startswith("The settings are wrong: cache_ttl: '-1' is not allowed")
+    assert output.startswith("Invalid settings: cache_ttl: '-1' is not allowed")
     assert "Traceback" not in output

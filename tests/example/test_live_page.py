@@ -1,4 +1,4 @@
-"""Tests of the example's websocket, and of its token command."""
+"""Tests of the example's WebSocket and of its token command."""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Socket:
-    """A websocket of a page, without a network."""
+    """The WebSocket of a page, without a network."""
 
     def __init__(self, deployment: Deployment, cookie: str, origin: str = APP_URL) -> None:
         headers = [(b"cookie", cookie.encode()), (b"origin", origin.encode())]
@@ -30,15 +30,14 @@ class Socket:
         self.task = asyncio.ensure_future(app(scope, self.incoming.get, self.sent.put))
 
     async def next(self, kind: str) -> dict[str, Any]:
-        """Return the next message of a kind; ticks may come before it."""
+        """Return the next message of a kind, skipping others."""
         while True:
             message = await asyncio.wait_for(self.sent.get(), SOON)
             if message["type"] == f"websocket.{kind}":
                 return message
 
 
-async def test_a_session_that_is_signed_out_elsewhere_closes_the_socket(deployment: Deployment) -> None:
-    """Ticks come until the guard forgets the session; then the socket is closed with 1008."""
+async def test_revoked_session_closes_the_websocket_with_1008(deployment: Deployment) -> None:
     signed_in = deployment.fake.sign_in(deployment.fake.add_identity())
     socket = Socket(deployment, f"{signed_in.cookie_name}={signed_in.cookie}")
     await socket.next("accept")
@@ -50,8 +49,7 @@ async def test_a_session_that_is_signed_out_elsewhere_closes_the_socket(deployme
     await asyncio.wait_for(socket.task, SOON)
 
 
-async def test_a_page_that_goes_away_ends_its_socket(deployment: Deployment) -> None:
-    """Nothing is left running for a page that was closed."""
+async def test_disconnect_ends_the_websocket(deployment: Deployment) -> None:
     signed_in = deployment.fake.sign_in(deployment.fake.add_identity())
     socket = Socket(deployment, f"{signed_in.cookie_name}={signed_in.cookie}")
     await socket.next("accept")
@@ -60,8 +58,7 @@ async def test_a_page_that_goes_away_ends_its_socket(deployment: Deployment) -> 
     await asyncio.wait_for(socket.task, SOON)
 
 
-async def test_a_foreign_page_gets_no_socket(deployment: Deployment) -> None:
-    """A cookie from another origin's page counts for nothing."""
+async def test_foreign_origin_is_refused(deployment: Deployment) -> None:
     signed_in = deployment.fake.sign_in(deployment.fake.add_identity())
     socket = Socket(deployment, f"{signed_in.cookie_name}={signed_in.cookie}", "https://evil.example")
 
@@ -69,8 +66,7 @@ async def test_a_foreign_page_gets_no_socket(deployment: Deployment) -> None:
     await asyncio.wait_for(socket.task, SOON)
 
 
-async def test_a_program_fetches_a_token_that_the_api_takes() -> None:
-    """The native login gives a token; a wrong password gives Kratos' message."""
+async def test_fetch_token_signs_in_or_raises_the_error_of_kratos() -> None:
     with serve(embedded_deployment) as served:
         served.fake.add_identity("ada@example.test")
         url = served.backend.settings.kratos_public_url

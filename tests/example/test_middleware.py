@@ -1,4 +1,4 @@
-"""Tests of what stands before the guard: one host name, and applications beside the application."""
+"""Tests of the middleware in front of the guard."""
 
 from typing import Any
 
@@ -25,30 +25,27 @@ LOCALHOST = (b"host", b"localhost:4455")
         ("/.ory/self-service/login/browser", b"", f"{APP_URL}/.ory/self-service/login/browser"),
     ],
 )
-async def test_localhost_is_sent_to_the_other_name(
+async def test_localhost_is_redirected_to_the_host_of_app_url(
     deployment: Deployment, path: str, query: bytes, location: str
 ) -> None:
-    """Cookies know one host name; the method stays, and nothing of the address breaks out of the header."""
+    """The method is kept, and the URL can't inject a header."""
     answer = await call(deployment.app, path, headers=[LOCALHOST], query_string=query)
 
     assert (answer.status, answer.header(b"location")) == (307, location.encode())
 
 
 @pytest.mark.parametrize("host", [b"127.0.0.1:4455", b"localhost.evil.example", b"evil.example", b""])
-async def test_other_hosts_are_answered_where_they_are(deployment: Deployment, host: bytes) -> None:
-    """No host name but localhost is looked at."""
+async def test_other_hosts_are_not_redirected(deployment: Deployment, host: bytes) -> None:
     assert (await call(deployment.app, "/", headers=[(b"host", host)])).status == 200
 
 
-async def test_an_application_on_localhost_stays_there() -> None:
-    """Whoever sets `app_url` to localhost means it."""
-    app = CanonicalHost(PlainTextResponse("here"), "http://localhost:4455")
+async def test_localhost_is_not_redirected_if_app_url_is_localhost() -> None:
+    app = CanonicalHost(PlainTextResponse("app"), "http://localhost:4455")
 
-    assert (await call(app, "/", headers=[LOCALHOST])).body == b"here"
+    assert (await call(app, "/", headers=[LOCALHOST])).body == b"app"
 
 
-async def test_static_files_and_the_embedded_kratos_ask_the_guard_nothing(deployment: Deployment) -> None:
-    """Requests beside the application do not count as looks at a session."""
+async def test_static_files_and_embedded_kratos_bypass_the_guard(deployment: Deployment) -> None:
     cookie = [(b"cookie", b"ory_kratos_session=unknown")]
     for path in ("/static/postern.css", "/.ory/sessions/whoami"):
         await call(deployment.app, path, headers=cookie)
@@ -57,8 +54,7 @@ async def test_static_files_and_the_embedded_kratos_ask_the_guard_nothing(deploy
 
 
 @pytest.mark.parametrize("path", ["/static/../pages.py", "/static/%2e%2e/pages.py", "/static/nothing.css"])
-async def test_only_files_of_the_folder_are_served(deployment: Deployment, path: str) -> None:
-    """No path leads out of the folder of static files."""
+async def test_static_files_outside_the_folder_are_not_served(deployment: Deployment, path: str) -> None:
     more: dict[str, Any] = {"raw_path": path.encode()}
 
     assert (await call(deployment.app, path, **more)).status == 404

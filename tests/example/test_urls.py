@@ -1,4 +1,4 @@
-"""Addresses on the pages of the example: each is judged by one function."""
+"""Tests of the URLs on pages and of the return URLs of flows."""
 
 from typing import Any, Final
 from urllib.parse import quote, unquote, urljoin, urlsplit
@@ -30,7 +30,7 @@ FLOWS: Final = ("login", "registration", "recovery", "verification", "settings")
 
 
 @pytest.mark.parametrize(
-    ("address", "judged", "path"),
+    ("url", "safe", "path"),
     [
         ("https://shop.example/a/me", "https://shop.example/a/me", "/a/me"),
         ("https://shop.example/a/me?x=1#y", "https://shop.example/a/me?x=1#y", "/a/me"),
@@ -61,28 +61,27 @@ FLOWS: Final = ("login", "registration", "recovery", "verification", "settings")
         ),
     ],
 )
-def test_an_address_is_shown_if_it_leads_into_the_application_or_to_kratos(
-    address: str | None, judged: str | None, path: str | None
+def test_safe_url_accepts_the_application_trusted_origins_and_kratos(
+    url: str | None, safe: str | None, path: str | None
 ) -> None:
-    """Paths are shown of the application's own addresses only."""
-    assert safe_url(SETTINGS, address) == judged
-    assert safe_path(SETTINGS, address) == path
+    assert safe_url(SETTINGS, url) == safe
+    assert safe_path(SETTINGS, url) == path
 
 
 def hrefs(html: str) -> list[str]:
-    """Return every address of a page."""
-    found = Elements(html).found
-    return [value for _, given in found for name in ("href", "src", "action") if (value := given.get(name))]
+    """Return every URL of a page."""
+    elements = Elements(html).elements
+    return [value for _, given in elements for name in ("href", "src", "action") if (value := given.get(name))]
 
 
 @pytest.mark.parametrize("start", ["", "/.ory/self-service"], ids=["page", "Kratos"])
 @pytest.mark.parametrize("trick", TRICKS)
-async def test_no_page_links_to_a_foreign_page(visitor: Visitor, start: str, trick: str) -> None:
-    """Kratos takes each of these, since they begin with an allowed address; no link carries one on."""
-    wanted = quote(APP_URL + trick, safe="")
+async def test_pages_do_not_link_to_a_foreign_return_to(visitor: Visitor, start: str, trick: str) -> None:
+    """Kratos accepts these URLs, because each starts with an allowed one."""
+    return_to = quote(APP_URL + trick, safe="")
     for flow in FLOWS:
         tail = f"/{flow}/browser" if start else f"/{flow}"
-        await visitor.open(f"{start}{tail}?return_to={wanted}&after_verification_return_to={wanted}")
+        await visitor.open(f"{start}{tail}?return_to={return_to}&after_verification_return_to={return_to}")
         shown = hrefs(visitor.steps[-1].text)
         assert len(shown) > 3, f"{flow}: {visitor.steps[-1].status_code}"
         for address in shown:
@@ -90,14 +89,13 @@ async def test_no_page_links_to_a_foreign_page(visitor: Visitor, start: str, tri
             assert "evil.example" not in unquote(unquote(address)), address
 
 
-async def test_the_way_back_of_a_flow_is_shown(visitor: Visitor) -> None:
-    """A good address goes on to the next flow, and is the link of those who verify their address later."""
-    wanted = f"{APP_URL}/members"
-    await visitor.open(f"/login?return_to={quote(wanted, safe='')}")
-    assert any(f"return_to={quote(wanted, safe='')}" in address for address in hrefs(visitor.steps[-1].text))
-    await visitor.open(f"/verification?return_to={quote(wanted, safe='')}")
+async def test_return_to_is_passed_to_other_flows_and_linked(visitor: Visitor) -> None:
+    return_to = f"{APP_URL}/members"
+    await visitor.open(f"/login?return_to={quote(return_to, safe='')}")
+    assert any(f"return_to={quote(return_to, safe='')}" in address for address in hrefs(visitor.steps[-1].text))
+    await visitor.open(f"/verification?return_to={quote(return_to, safe='')}")
 
-    assert visitor.page.links["Do this later"] == "/members"
+    assert visitor.page.links["Skip for now"] == "/members"
 
 
 @pytest.mark.parametrize(
@@ -108,30 +106,27 @@ async def test_the_way_back_of_a_flow_is_shown(visitor: Visitor) -> None:
         ({"node_type": "script", "id": "s", "src": "https://evil.example/x.js"}, "script"),
     ],
 )
-def test_the_address_of_a_node_is_judged(attributes: dict[str, Any], tag: str) -> None:
-    """A page says what it left out."""
+def test_unsafe_urls_of_nodes_are_omitted(attributes: dict[str, Any], tag: str) -> None:
     flow = flow_of({"type": attributes["node_type"], "group": "code", "attributes": attributes})
     html = render_flow(flow, url=lambda address: safe_url(SETTINGS, address))
 
     assert not Elements(html).of(tag)
-    assert "can't show" in html
+    assert "can't be displayed" in html
 
 
-def test_the_address_of_a_form_is_judged() -> None:
-    """What people type goes to Kratos, or nowhere."""
+def test_form_with_an_unsafe_action_is_omitted() -> None:
     flow = flow_of(an_input("email"))
 
     assert Elements(render_flow(flow, url=lambda address: safe_url(SETTINGS, address))).of("form")
     html = render_flow(flow, url=lambda _: None)
     assert not Elements(html).of("form")
-    assert "can't be shown" in html
+    assert "can't be displayed" in html
 
 
 @pytest.mark.parametrize(
     "address", ["javascript:1", "//evil.example", "/\t/evil.example", "https://x\n", "ftp://x/"]
 )
-def test_without_a_judge_only_web_addresses_are_shown(address: str) -> None:
-    """For applications that take the renderer along."""
+def test_default_url_check_accepts_http_and_https_only(address: str) -> None:
     attributes = {"node_type": "a", "id": "a", "href": address, "title": {"id": 1, "text": "On"}}
 
     assert not Elements(render_flow(flow_of({"type": "a", "group": "code", "attributes": attributes}))).of("a")

@@ -1,0 +1,105 @@
+"""The Enter key in the forms of flows, in Chromium with and without JavaScript."""
+
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import pytest
+from playwright.sync_api import Browser, Page, Route
+
+from example_app.flow_forms import render_flow
+from ory_guard.client.models.flows import Flow
+
+from .test_flow_forms import (
+    CODE,
+    CSRF,
+    HIDDEN_IDENTIFIER,
+    IDENTIFIER,
+    PASSWORD_METHOD,
+    RESEND_CODE,
+    SEND_CODE,
+    an_input,
+    flow_of,
+)
+
+pytestmark = pytest.mark.browser
+
+SCRIPT: Final = Path(__file__).parents[2] / "example_app" / "static" / "flow_forms.js"
+
+LOGIN: Final = (CSRF, IDENTIFIER, SEND_CODE, *PASSWORD_METHOD)
+WRONG_CODE: Final = (CSRF, HIDDEN_IDENTIFIER, CODE, RESEND_CODE, SEND_CODE)
+TWO_FIELDS: Final = (CSRF, IDENTIFIER, *PASSWORD_METHOD, CODE, RESEND_CODE, SEND_CODE)
+SECURITY_KEY: Final = (
+    an_input("webauthn_register_displayname", group="webauthn"),
+    an_input("add", "button", "webauthn", value="{}", onclickTrigger="oryWebAuthnRegistration"),
+)
+
+
+def open_flow(browser: Browser, flow: Flow, *, java_script: bool) -> tuple[Page, list[str]]:
+    """Open a page with a flow, and return it with a list of the bodies that it submits."""
+    page = browser.new_context(java_script_enabled=java_script).new_page()
+    html = f"<!doctype html>{render_flow(flow)}<script>{SCRIPT.read_text()}</script>"
+    submitted: list[str] = []
+
+    def receive(route: Route) -> None:
+        submitted.append(route.request.post_data or "")
+        route.fulfill(body="submitted")
+
+    page.route("https://id.example/submit**", receive)
+    page.route("https://app.example/login", lambda route: route.fulfill(body=html, content_type="text/html"))
+    page.goto("https://app.example/login")
+    return page, submitted
+
+
+@pytest.mark.parametrize("java_script", [True, False], ids=["scripts", "no scripts"])
+@pytest.mark.parametrize(
+    ("nodes", "values", "method"),
+    [
+        pytest.param(LOGIN, {"identifier": "ada", "password": "x"}, "password", id="password beside code"),
+        pytest.param(LOGIN, {"password": "x", "identifier": "ada"}, "password", id="shared identifier"),
+        pytest.param(WRONG_CODE, {"code": "123456"}, "code", id="right code after a wrong one"),
+    ],
+)
+def test_enter_submits_the_method_of_the_field(
+    browser: Browser,
+    nodes: tuple[dict[str, Any], ...],
+    values: dict[str, str],
+    method: str,
+    java_script: bool,
+) -> None:
+    page, submitted = open_flow(browser, flow_of(*nodes), java_script=java_script)
+    for name, value in values.items():
+        page.locator(f'[name="{name}"]:not([type="hidden"])').fill(value)
+
+    page.keyboard.press("Enter")
+
+    page.wait_for_url("https://id.example/**")
+    (fields,) = map(parse_qs, submitted)
+    assert fields["method"] == [method]
+    assert "resend" not in fields
+    page.context.close()
+
+
+@pytest.mark.parametrize("name", ["password", "code"])
+def test_enter_submits_the_method_of_the_field_in_a_form_with_several(browser: Browser, name: str) -> None:
+    page, submitted = open_flow(browser, flow_of(*TWO_FIELDS), java_script=True)
+    page.locator(f'[name="{name}"]').fill("123456")
+
+    page.keyboard.press("Enter")
+
+    page.wait_for_url("https://id.example/**")
+    (fields,) = map(parse_qs, submitted)
+    assert fields["method"] == [name]
+    page.context.close()
+
+
+def test_enter_in_the_name_of_a_security_key_calls_its_function(browser: Browser) -> None:
+    page, submitted = open_flow(browser, flow_of(*SECURITY_KEY), java_script=True)
+    page.evaluate("window.oryWebAuthnRegistration = () => { document.title = 'called'; }")
+    page.locator("input").fill("Key")
+
+    page.keyboard.press("Enter")
+
+    page.wait_for_function("document.title === 'called'")
+    assert submitted == []
+    page.context.close()
