@@ -1,195 +1,105 @@
-"""The circuit breaker, on a clock of the test's own."""
+"""Tests of the circuit breaker, as sequences of calls and results."""
+
+from typing import Any
 
 import pytest
 
 from ory_guard.kratos.circuit_breaker import BreakerState, CircuitBreaker
+from ory_guard.testing import ManualClock
 
 A, B, C = b"a", b"b", b"c"
+PROBE_TIMEOUT = 2.0
+
+Step = tuple[Any, ...]
+"""The seconds to wait, the action (`fail`, `succeed`, `open_for`, `ask`), its argument, and the result of `ask`."""
+
+FAIL_4: tuple[Step, ...] = ((0, "fail", A), (0, "fail", B), (0, "fail", A), (0, "fail", B))
+OPEN: tuple[Step, ...] = (*FAIL_4, (0, "fail", A))
+PROBING: tuple[Step, ...] = (*OPEN, (0.5, "ask", A, None))
+
+SEQUENCES: dict[str, tuple[tuple[Step, ...], list[BreakerState]]] = {
+    "opens after five failures of two credentials": (
+        (*FAIL_4, (0, "ask", C, None), (0, "fail", A), (0, "ask", C, 1)),
+        ["open"],
+    ),
+    "does not open for failures of one credential": (
+        (*[(0, "fail", A)] * 1_000, (0, "ask", A, None), (0, "ask", B, None)),
+        [],
+    ),
+    "a success resets the number of failures": ((*FAIL_4, (0, "succeed", C), *FAIL_4, (0, "ask", C, None)), []),
+    "a success resets the failing credentials": (
+        ((0, "fail", B), (0, "succeed", C), *[(0, "fail", A)] * 5, (0, "ask", C, None)),
+        [],
+    ),
+    "stays open until the cooldown ends": (
+        (*OPEN, (0.499, "ask", A, 1), (0.001, "ask", A, None)),
+        ["open", "half_open"],
+    ),
+    "allows one probe": ((*PROBING, (0, "ask", A, 1), (0, "ask", B, 1)), ["open", "half_open"]),
+    "a successful probe closes": (
+        (*PROBING, (0, "succeed", A), (0, "ask", B, None), *FAIL_4, (0, "ask", C, None)),
+        ["open", "half_open", "closed"],
+    ),
+    "after a failed probe another credential probes first": (
+        (*PROBING, (0, "fail", A), (0, "ask", B, 1), (0.5, "ask", A, 1), (0, "ask", B, None)),
+        ["open", "half_open", "open", "half_open"],
+    ),
+    "a failed credential probes again after twice the cooldown": (
+        (*PROBING, (0, "fail", A), (1, "ask", A, None)),
+        ["open", "half_open", "open", "half_open"],
+    ),
+    "ignores late results while open": ((*OPEN, (0, "succeed", C), (0, "fail", C), (0, "ask", C, 1)), ["open"]),
+    "ignores results of other credentials during a probe": (
+        (*PROBING, (0, "succeed", C), (0, "fail", C), (0, "ask", C, 1)),
+        ["open", "half_open"],
+    ),
+    "replaces a lost probe after the probe timeout": (
+        (*PROBING, (PROBE_TIMEOUT - 0.001, "ask", B, 1), (0.001, "ask", B, None), (0, "ask", C, 1)),
+        ["open", "half_open"],
+    ),
+    "429: stays open for the given time, then allows one probe": (
+        ((0, "open_for", 7), (0, "ask", A, 7), (6.5, "ask", A, 1), (0.5, "ask", A, None), (0, "ask", B, 1)),
+        ["open", "half_open"],
+    ),
+    "429: a shorter time does not end a longer one": (
+        ((0, "open_for", 30), (0, "open_for", 1), (0, "ask", A, 30)),
+        ["open"],
+    ),
+    "429: a probe's time replaces the probe timeout": (
+        ((0, "open_for", 7), (7, "ask", A, None), (0, "open_for", 1), (0, "ask", B, 1), (1, "ask", A, None)),
+        ["open", "half_open", "open", "half_open"],
+    ),
+    "429: the time to wait is at most a minute": (((0, "open_for", 3_600), (0, "ask", A, 60)), ["open"]),
+}
 
 
-class Bench:
-    """A breaker with a clock that stands until it is moved."""
+@pytest.mark.parametrize(("steps", "states"), SEQUENCES.values(), ids=SEQUENCES.keys())
+def test_sequence_of_results(steps: tuple[Step, ...], states: list[BreakerState]) -> None:
+    """The breaker allows or rejects calls as expected, and reports each change of its state once."""
+    clock, changes = ManualClock(), list[BreakerState]()
+    breaker = CircuitBreaker(clock.monotonic, PROBE_TIMEOUT, changes.append)
 
-    def __init__(self) -> None:
-        self.now = 1_000.0
-        self.told: list[BreakerState] = []
-        self.breaker = CircuitBreaker(lambda: self.now, 2.0, self.told.append)
+    for number, (seconds, action, *arguments) in enumerate(steps):
+        clock.advance(seconds)
+        match action, arguments:
+            case "fail", [key]:
+                breaker.record_failure(key)
+            case "succeed", [key]:
+                breaker.record_success(key)
+            case "open_for", [duration]:
+                breaker.open_for(duration)
+            case "ask", [key, expected]:
+                assert breaker.retry_after(key) == expected, f"step {number}"
+            case _:
+                raise AssertionError(action)
 
-    def fail(self, *keys: bytes) -> None:
-        """Let the checks of these credentials fail, one after the other."""
-        for key in keys:
-            self.breaker.record_failure(key)
-
-    def open(self) -> None:
-        """Open the breaker by failures."""
-        self.fail(A, B, A, B, A)
-        assert self.breaker.state == "open"
-
-
-@pytest.fixture
-def bench() -> Bench:
-    """A closed breaker."""
-    return Bench()
-
-
-def test_opens_after_five_failures_of_two_credentials(bench: Bench) -> None:
-    """Four failures hold nobody; the fifth holds everybody."""
-    bench.fail(A, B, A, B)
-    assert bench.breaker.retry_after(C) is None
-
-    bench.fail(A)
-    assert bench.breaker.retry_after(C) == 1
-    assert bench.told == ["open"]
+    assert changes == states
+    assert breaker.state == (states[-1] if states else "closed")
 
 
-def test_one_credential_closes_the_door_for_nobody_else(bench: Bench) -> None:
-    """However often one credential's check fails, everybody is still asked about."""
-    bench.fail(*[A] * 1_000)
+def test_repr_shows_the_state() -> None:
+    """State and failures are visible in a log."""
+    breaker = CircuitBreaker(ManualClock().monotonic, PROBE_TIMEOUT, lambda _state: None)
+    breaker.record_failure(A)
 
-    assert bench.breaker.retry_after(B) is None
-    assert bench.breaker.retry_after(A) is None
-    assert bench.told == []
-
-
-def test_an_answer_starts_the_count_anew(bench: Bench) -> None:
-    """Failures count only in a row, whoever got the answer in between."""
-    bench.fail(A, B, A, B)
-    bench.breaker.record_success(C)
-    bench.fail(A, B, A, B)
-
-    assert bench.breaker.retry_after(C) is None
-
-
-def test_an_answer_forgets_who_failed(bench: Bench) -> None:
-    """After an answer, five failures of a single credential are one credential's failures."""
-    bench.fail(B)
-    bench.breaker.record_success(C)
-    bench.fail(A, A, A, A, A)
-
-    assert bench.breaker.retry_after(C) is None
-
-
-def test_half_open_lets_one_probe_through(bench: Bench) -> None:
-    """After the cooldown one asks, and the others wait for what comes of it."""
-    bench.open()
-    bench.now += 0.499
-    assert bench.breaker.retry_after(A) == 1
-
-    bench.now += 0.001
-    assert bench.breaker.retry_after(A) is None
-    assert bench.breaker.retry_after(A) == 1
-    assert bench.breaker.retry_after(B) == 1
-    assert bench.told == ["open", "half_open"]
-
-
-def test_a_probe_that_is_answered_closes(bench: Bench) -> None:
-    """With the probe's answer everybody may ask again, and the count starts at nothing."""
-    bench.open()
-    bench.now += 0.5
-    bench.breaker.retry_after(A)
-    bench.breaker.record_success(A)
-
-    assert bench.breaker.retry_after(B) is None
-    assert bench.told == ["open", "half_open", "closed"]
-    bench.fail(A, B, A, B)
-    assert bench.breaker.retry_after(C) is None
-
-
-def test_a_probe_that_fails_opens_again(bench: Bench) -> None:
-    """Another cooldown follows, and then it is others who may probe first."""
-    bench.open()
-    bench.now += 0.5
-    bench.breaker.retry_after(A)
-    bench.fail(A)
-    assert bench.told == ["open", "half_open", "open"]
-
-    assert bench.breaker.retry_after(B) == 1
-    bench.now += 0.5
-    assert bench.breaker.retry_after(A) == 1
-    assert bench.breaker.retry_after(B) is None
-
-
-def test_the_credential_that_failed_probes_again_when_nobody_else_does(bench: Bench) -> None:
-    """A lone client gets its turn, half a second later than another would."""
-    bench.open()
-    bench.now += 0.5
-    bench.breaker.retry_after(A)
-    bench.fail(A)
-
-    bench.now += 1.0
-    assert bench.breaker.retry_after(A) is None
-
-
-def test_what_was_asked_before_does_not_count_for_the_probe(bench: Bench) -> None:
-    """Stragglers' answers and failures change nothing while the breaker is not closed."""
-    bench.open()
-    bench.breaker.record_success(C)
-    bench.fail(C)
-    assert bench.breaker.retry_after(C) == 1
-
-    bench.now += 0.5
-    bench.breaker.retry_after(A)
-    bench.breaker.record_success(C)
-    bench.fail(C)
-    assert bench.told == ["open", "half_open"]
-
-
-def test_a_lost_probe_is_replaced(bench: Bench) -> None:
-    """A probe that was cancelled reports nothing: once it could have, somebody else may probe."""
-    bench.open()
-    bench.now += 0.5
-    bench.breaker.retry_after(A)
-    bench.now += 1.999
-    assert bench.breaker.retry_after(B) == 1
-
-    bench.now += 0.001
-    assert bench.breaker.retry_after(B) is None
-    assert bench.breaker.retry_after(C) == 1
-
-
-def test_a_429_holds_everybody_for_as_long_as_it_says(bench: Bench) -> None:
-    """The hold ends with a single probe, not with a stampede."""
-    bench.breaker.open_for(7)
-    assert bench.breaker.retry_after(A) == 7
-
-    bench.now += 6.5
-    assert bench.breaker.retry_after(A) == 1
-    bench.now += 0.5
-    assert bench.breaker.retry_after(A) is None
-    assert bench.breaker.retry_after(B) == 1
-
-
-def test_a_shorter_429_does_not_end_a_longer_one(bench: Bench) -> None:
-    """Several checks may be answered 429 at once; the longest wait counts."""
-    bench.breaker.open_for(30)
-    bench.breaker.open_for(1)
-
-    assert bench.breaker.retry_after(A) == 30
-    assert bench.told == ["open"]
-
-
-def test_a_429_for_the_probe_holds_for_its_own_time(bench: Bench) -> None:
-    """A half-open breaker that hears 429 waits that long, not the time a probe may take."""
-    bench.breaker.open_for(7)
-    bench.now += 7
-    bench.breaker.retry_after(A)
-    bench.breaker.open_for(1)
-
-    assert bench.breaker.retry_after(B) == 1
-    bench.now += 1
-    assert bench.breaker.retry_after(A) is None
-
-
-def test_nobody_is_told_to_wait_longer_than_a_minute() -> None:
-    """The seconds stay within 1 and 60, whatever the hold."""
-    bench = Bench()
-    bench.breaker.open_for(3_600)
-
-    assert bench.breaker.retry_after(A) == 60
-
-
-def test_its_repr_shows_the_state(bench: Bench) -> None:
-    """A breaker in a log says how it stands."""
-    bench.fail(A)
-
-    assert repr(bench.breaker) == "<CircuitBreaker closed, 1 failures>"
+    assert repr(breaker) == "<CircuitBreaker closed, 1 failures>"

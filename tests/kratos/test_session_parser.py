@@ -1,13 +1,13 @@
-"""What an answer of Kratos means: a session, a refusal, or nothing at all."""
+"""Tests of the session parser: outcome, lifetime, cookies and log of each response."""
 
 import json
 import logging
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from support.adapters import parser_of
 from support.clock import NOW
 from support.guard_bench import settings_of
@@ -23,25 +23,27 @@ TOKEN = Credential("x_session_token", b"", b"ory_st_secret")
 COOKIE = Credential("cookie", b"ory_kratos_session", b"MTc5")
 
 
-def answer_of(told: KratosResponse) -> HTTPResponse:
-    """Return the stub's answer as the reader gets it."""
-    headers = [(name.encode(), value.encode()) for name, value in told.headers]
-    return HTTPResponse(told.status, headers, told.raw)
+def http_response(response: KratosResponse) -> HTTPResponse:
+    """Return a response in the form of the HTTP client."""
+    headers = [(name.encode(), value.encode()) for name, value in response.headers]
+    return HTTPResponse(response.status, headers, response.raw)
 
 
-def read(told: KratosResponse, credential: Credential = TOKEN, **changes: Any) -> ParsedSession:
-    """Read an answer now, with no part of its ttl taken away by chance."""
-    reader = parser_of(settings_of(**changes), None, lambda: 0.0)
-    return reader.parse(answer_of(told), credential, NOW.timestamp())
+def parse(
+    response: KratosResponse, credential: Credential = TOKEN, *, jitter: float = 0.0, **changes: Any
+) -> ParsedSession:
+    """Parse a response at `NOW`; `changes` are settings."""
+    parser = parser_of(settings_of(**changes), None, lambda: jitter)
+    return parser.parse(http_response(response), credential, NOW.timestamp())
 
 
-def test_a_200_with_a_session_is_somebody() -> None:
-    """Who it is, found by which kind of credential."""
-    reading = read(signed_in(), COOKIE)
+def test_session_is_authenticated() -> None:
+    """The outcome contains the session and the kind of the credential."""
+    parsed = parse(signed_in(), COOKIE)
 
-    assert isinstance(reading.outcome, Authenticated)
-    assert reading.outcome.session.id == session_body()["id"]
-    assert (reading.outcome.credential, reading.outcome.source, reading.outcome.age) == ("cookie", "upstream", 0.0)
+    assert isinstance(parsed.outcome, Authenticated)
+    assert parsed.outcome.session.id == session_body()["id"]
+    assert (parsed.outcome.credential, parsed.outcome.source, parsed.outcome.age) == ("cookie", "upstream", 0.0)
 
 
 @pytest.mark.parametrize(
@@ -51,19 +53,19 @@ def test_a_200_with_a_session_is_somebody() -> None:
         session_body(expires_at=timestamp(-61)),
         session_body(identity={"state": "inactive"}),
     ],
-    ids=["not active", "expired beyond the skew", "of an inactive identity"],
+    ids=["inactive", "expired beyond the skew", "inactive identity"],
 )
-def test_a_session_that_is_over_is_refused_and_kept_like_a_401(body: dict[str, Any]) -> None:
-    """Kratos answers such sessions with 401; a proxy that still has the old answer changes nothing."""
-    assert read(signed_in(body)) == ParsedSession(Rejected("inactive", "x_session_token"), 5.0)
+def test_ended_session_is_rejected_like_a_401(body: dict[str, Any]) -> None:
+    """Kratos responds with 401 to such sessions, but a proxy may have cached an older response."""
+    assert parse(signed_in(body)) == ParsedSession(Rejected("inactive", "x_session_token"), 5.0)
 
 
-def test_a_session_that_ended_within_the_skew_is_served_once() -> None:
-    """Clocks differ; it is let in as Kratos does, and never kept."""
-    reading = read(signed_in(session_body(expires_at=timestamp(-59))))
+def test_session_that_ended_within_the_skew_is_not_cached() -> None:
+    """Kratos' clock may differ from the clock of this host."""
+    parsed = parse(signed_in(session_body(expires_at=timestamp(-59))))
 
-    assert isinstance(reading.outcome, Authenticated)
-    assert reading.ttl == 0
+    assert isinstance(parsed.outcome, Authenticated)
+    assert parsed.ttl == 0
 
 
 @pytest.mark.parametrize(
@@ -83,16 +85,42 @@ def test_a_session_that_ended_within_the_skew_is_served_once() -> None:
         ({"ory_session_cache_for": "9" * 400}, 3_600, {}, 30),
     ],
 )
-def test_a_session_is_kept_for_the_least_of_three_spans(
+def test_lifetime_is_the_minimum_of_three_limits(
     headers: dict[str, str], expires_in: float, changes: dict[str, Any], ttl: float
 ) -> None:
-    """`cache_ttl`, what Kratos allows, and the end of the session; a lifetime that is no number is none."""
-    reading = read(signed_in(session_body(expires_at=timestamp(expires_in)), **headers), **changes)
+    """The limits are `cache_ttl`, `Ory-Session-Cache-For` and `expires_at`; an invalid header counts as 0."""
+    parsed = parse(signed_in(session_body(expires_at=timestamp(expires_in)), **headers), **changes)
 
-    assert reading.ttl == pytest.approx(ttl)
+    assert parsed.ttl == pytest.approx(ttl)
 
 
-NONSENSE = [
+@pytest.mark.parametrize(("jitter", "factor"), [(0.0, 1.0), (0.5, 0.975), (1.0, 0.95)])
+@pytest.mark.parametrize(("expires_in", "allowed"), [(3_600, 30), (20, 20)])
+def test_jitter_reduces_the_lifetime_by_at_most_5_percent(
+    jitter: float, factor: float, expires_in: float, allowed: float
+) -> None:
+    """Sessions that are cached together do not expire together."""
+    response = signed_in(session_body(expires_at=timestamp(expires_in)))
+
+    assert parse(response, jitter=jitter).ttl == pytest.approx(factor * allowed)
+
+
+def test_lifetime_of_a_rejection_has_no_jitter() -> None:
+    """It is exactly `negative_ttl`."""
+    assert parse(refused(401), jitter=1.0).ttl == 5.0
+
+
+def test_jitter_is_random_by_default() -> None:
+    """Lifetimes differ by at most 5 %."""
+    parser = parser_of(settings_of())
+
+    ttls = {parser.parse(http_response(signed_in()), TOKEN, NOW.timestamp()).ttl for _ in range(20)}
+
+    assert len(ttls) > 1
+    assert all(28.5 < ttl <= 30.0 for ttl in ttls)
+
+
+UNDOCUMENTED = [
     KratosResponse(200, b""),
     KratosResponse(200, b"<html>"),
     KratosResponse(200, b"{"),
@@ -134,25 +162,25 @@ NONSENSE = [
 ]
 
 
-@pytest.mark.parametrize("told", NONSENSE, ids=lambda told: f"{told.status} {str(told.body)[:40]}")
-def test_nonsense_lets_nobody_in_and_logs_nobody_out(told: KratosResponse) -> None:
-    """What is not one of Kratos' answers says nothing about the session, and is not kept."""
-    assert read(told, COOKIE) == ParsedSession(Unavailable("protocol"))
+@pytest.mark.parametrize("response", UNDOCUMENTED, ids=lambda each: f"{each.status} {str(each.body)[:40]}")
+def test_undocumented_response_is_a_protocol_error(response: KratosResponse) -> None:
+    """It neither authenticates nor logs out the user, and is not cached."""
+    assert parse(response, COOKIE) == ParsedSession(Unavailable("protocol"))
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
-def test_a_5xx_is_kratos_fault(status: int) -> None:
-    """Not the caller's: nobody is signed out by it."""
-    assert read(refused(status)) == ParsedSession(Unavailable("unreachable"))
+def test_5xx_is_unavailable(status: int) -> None:
+    """The user is not logged out."""
+    assert parse(refused(status)) == ParsedSession(Unavailable("unreachable"))
 
 
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [({}, 1), ({"retry-after": "7"}, 7), ({"retry-after": "0"}, 1), ({"retry-after": "3600"}, 60)],
 )
-def test_a_429_says_when_to_come_again(headers: dict[str, str], seconds: int) -> None:
-    """From 1 to 60 seconds, whatever Kratos says."""
-    assert read(KratosResponse(429, b"", tuple(headers.items()))) == ParsedSession(
+def test_429_has_the_seconds_to_wait(headers: dict[str, str], seconds: int) -> None:
+    """They are limited to 1 to 60."""
+    assert parse(KratosResponse(429, b"", tuple(headers.items()))) == ParsedSession(
         Unavailable("rate_limited", seconds)
     )
 
@@ -170,13 +198,13 @@ def test_a_429_says_when_to_come_again(headers: dict[str, str], seconds: int) ->
         ("²".encode(), 1),
     ],
 )
-def test_retry_after_is_read_without_trust(value: bytes | None, seconds: int) -> None:
-    """Anything but a number of seconds counts as one."""
+def test_invalid_retry_after_counts_as_one_second(value: bytes | None, seconds: int) -> None:
+    """Only a number of seconds is valid; a date is not."""
     assert retry_after_seconds(value) == seconds
 
 
 @pytest.mark.parametrize(
-    ("told", "kept"),
+    ("response", "ttl"),
     [
         (refused(401), 5.0),
         (KratosResponse(401, {"error": {"code": 401, "status": "Unauthorized"}}), 5.0),
@@ -186,11 +214,11 @@ def test_retry_after_is_read_without_trust(value: bytes | None, seconds: int) ->
         (KratosResponse(401, {"error": {"code": 403}}), 0.0),
         (KratosResponse(401, {"error": "unauthorized"}), 0.0),
     ],
-    ids=["kratos", "kratos, short", "kratos, with its own span", "empty", "a page", "odd", "a string"],
+    ids=["Kratos", "Kratos, few fields", "Kratos, with lifetime", "empty", "HTML page", "other code", "string"],
 )
-def test_a_401_is_nobody_and_kept_only_in_kratos_own_words(told: KratosResponse, kept: float) -> None:
-    """By status first: Kratos' 401 has no id. One that a proxy made up is not remembered."""
-    assert read(told) == ParsedSession(Rejected("inactive", "x_session_token"), kept)
+def test_401_is_cached_only_if_it_has_kratos_format(response: KratosResponse, ttl: float) -> None:
+    """A 401 may be from a proxy; the credential is rejected in any case."""
+    assert parse(response) == ParsedSession(Rejected("inactive", "x_session_token"), ttl)
 
 
 @pytest.mark.parametrize(
@@ -201,37 +229,32 @@ def test_a_401_is_nobody_and_kept_only_in_kratos_own_words(told: KratosResponse,
         ("session_credential_required", Rejected("inactive", "cookie")),
     ],
 )
-def test_the_403s_that_are_known(error_id: str, outcome: Any) -> None:
-    """A second factor to give, one to set up, or a sign-in to repeat; all kept `negative_ttl`."""
-    assert read(refused(403, error_id), COOKIE, negative_ttl=3) == ParsedSession(outcome, 3)
+def test_403_is_parsed_by_its_error_id(error_id: str, outcome: Any) -> None:
+    """The outcome is cached for `negative_ttl`."""
+    assert parse(refused(403, error_id), COOKIE, negative_ttl=3) == ParsedSession(outcome, 3)
 
 
-ANEW = "ory_kratos_session=anew; Path=/; HttpOnly; SameSite=Lax"
+SESSION_COOKIE = "ory_kratos_session=new; Path=/; HttpOnly; SameSite=Lax"
+OTHER_COOKIES = ("lb=3; Path=/", "ory_kratos_session_x=1", "csrf_token_1=x")
 
 
-def with_cookies(*values: str) -> KratosResponse:
-    """Return a session that comes with these `Set-Cookie` values."""
-    told = signed_in()
-    for value in values:
-        told = told.with_header("set-cookie", value)
-    return told
+@pytest.mark.parametrize(
+    ("response", "credential", "forwarded"),
+    [
+        (signed_in(), COOKIE, (SESSION_COOKIE.encode(),)),
+        (signed_in(), TOKEN, ()),
+        (refused(401), COOKIE, ()),
+    ],
+    ids=["session, cookie", "session, token", "rejected cookie"],
+)
+def test_only_a_renewed_session_cookie_is_forwarded(
+    response: KratosResponse, credential: Credential, forwarded: tuple[bytes, ...]
+) -> None:
+    """Other cookies, and cookies for a client that sent a token, are dropped."""
+    for value in (OTHER_COOKIES[0], SESSION_COOKIE, *OTHER_COOKIES[1:]):
+        response = response.with_header("set-cookie", value)
 
-
-def test_the_session_cookie_is_handed_on_as_it_is() -> None:
-    """And no other: what a proxy of Kratos sets is none of the application's business."""
-    told = with_cookies("lb=3; Path=/", ANEW, "ory_kratos_session_x=1", "csrf_token_1=x")
-
-    assert read(told, COOKIE).set_cookies == (ANEW.encode(),)
-
-
-def test_no_cookie_is_handed_to_who_sent_a_token() -> None:
-    """Kratos may send one; a browser that took it would become somebody else."""
-    assert read(with_cookies(ANEW), TOKEN).set_cookies == ()
-
-
-def test_a_refusal_hands_on_no_cookie() -> None:
-    """Only a session comes with one."""
-    assert read(refused(401).with_header("set-cookie", ANEW), COOKIE).set_cookies == ()
+    assert parse(response, credential).set_cookies == forwarded
 
 
 @given(
@@ -242,66 +265,111 @@ def test_a_refusal_hands_on_no_cookie() -> None:
         st.sampled_from([b"retry-after", b"ory-session-cache-for", b"set-cookie"]), st.binary(max_size=12)
     ),
 )
-def test_no_answer_raises(status: int, kind: bytes, body: bytes, headers: dict[bytes, bytes]) -> None:
-    """Whatever the other side sends comes to an outcome, and random bytes never to a session."""
-    answer = HTTPResponse(status, [(b"content-type", kind), *headers.items()], body)
+def test_random_response_never_authenticates(
+    status: int, kind: bytes, body: bytes, headers: dict[bytes, bytes]
+) -> None:
+    """The parser does not raise, and forwards no cookie."""
+    response = HTTPResponse(status, [(b"content-type", kind), *headers.items()], body)
 
-    reading = parser_of(settings_of(), None).parse(answer, COOKIE, NOW.timestamp())
+    parsed = parser_of(settings_of()).parse(response, COOKIE, NOW.timestamp())
 
-    assert not isinstance(reading.outcome, Authenticated)
-    assert reading.set_cookies == ()
+    assert not isinstance(parsed.outcome, Authenticated)
+    assert parsed.set_cookies == ()
+
+
+def test_stored_session_is_parsed_again() -> None:
+    """Another process may have stored an invalid session, or one that has ended since."""
+    parser = parser_of(settings_of())
+    bodies = {
+        "valid": signed_in().raw,
+        "ended": signed_in(session_body(expires_at=timestamp(-61))).raw,
+        "inactive": signed_in(session_body(active=False)).raw,
+        "invalid": b"{}",
+    }
+
+    sessions = {name: parser.parse_stored(body, NOW.timestamp()) for name, body in bodies.items()}
+
+    assert sessions.pop("valid") == parse(signed_in()).outcome.session  # type: ignore[union-attr] # it is Authenticated
+    assert set(sessions.values()) == {None}
+
+
+def test_claims_are_parsed_as_a_session() -> None:
+    """Claims in another format are not a session."""
+    parser = parser_of(settings_of())
+
+    assert getattr(parser.from_claims(session_body()), "id", None) == session_body()["id"]
+    assert parser.from_claims({"id": "s"}) is None
 
 
 class Traits(BaseModel):
-    """Traits that want a role."""
+    """Traits with a required role."""
 
     model_config = ConfigDict(frozen=True)
 
     role: str
 
 
-def test_traits_that_do_not_fit_are_nonsense_and_told_by_place(caplog: pytest.LogCaptureFixture) -> None:
-    """The log says where, never what: the values are personal."""
-    reader = parser_of(settings_of(), Traits)
+def test_log_names_invalid_fields_without_their_values(caplog: pytest.LogCaptureFixture) -> None:
+    """The values are personal data."""
+    parser = parser_of(settings_of(), Traits)
 
     with caplog.at_level(logging.ERROR, "ory_guard"):
-        reading = reader.parse(answer_of(signed_in()), TOKEN, NOW.timestamp())
+        parsed = parser.parse(http_response(signed_in()), TOKEN, NOW.timestamp())
 
-    assert reading.outcome == Unavailable("protocol")
+    assert parsed.outcome == Unavailable("protocol")
     assert caplog.messages == ["whoami.protocol_error: the session has invalid fields: identity.traits.role"]
 
 
 class Counts(BaseModel):
-    """Traits with keys that their owner chooses."""
+    """Traits with keys that the user chooses."""
 
     model_config = ConfigDict(frozen=True)
 
     counts: FrozenDict[int]
 
 
-def test_a_place_that_its_owner_named_begins_no_record_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
-    """Keys of traits may be anything, a line break among it."""
+def test_log_escapes_field_names_that_users_chose(caplog: pytest.LogCaptureFixture) -> None:
+    """A line break in a key must not forge a log record."""
     body = session_body(identity={"traits": {"counts": {"a\nory_guard CRITICAL forged": "x"}}})
     with caplog.at_level(logging.ERROR, "ory_guard"):
-        parser_of(settings_of(), Counts).parse(answer_of(signed_in(body)), TOKEN, NOW.timestamp())
+        parser_of(settings_of(), Counts).parse(http_response(signed_in(body)), TOKEN, NOW.timestamp())
 
     (message,) = caplog.messages
     assert message.endswith(r": 'identity.traits.counts.a\nory_guard CRITICAL forged'")
 
 
+class MutableDefault(BaseModel):
+    """Traits with a default that is mutable, because a tuple is declared and a list is made."""
+
+    model_config = ConfigDict(frozen=True)
+
+    first: str = "x"
+    rest: tuple[str, ...] = Field(default_factory=lambda values: cast("Any", [values["first"]]))
+
+
+def test_log_explains_a_mutable_value(caplog: pytest.LogCaptureFixture) -> None:
+    """Sessions are shared between requests, so traits must be immutable."""
+    with caplog.at_level(logging.ERROR, "ory_guard"):
+        parser_of(settings_of(), MutableDefault).parse(http_response(signed_in()), TOKEN, NOW.timestamp())
+
+    (message,) = caplog.messages
+    assert message.startswith("whoami.protocol_error: the session has invalid fields: ")
+    assert message.endswith(")")
+
+
 @pytest.mark.parametrize(("status", "reason"), [(429, "rate_limited"), (500, "unreachable"), (503, "unreachable")])
-def test_a_kratos_that_fails_is_warned_of(status: int, reason: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The application's log says why people get 503, with nothing of what Kratos sent."""
+def test_failures_of_kratos_are_logged(status: int, reason: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The record contains the reason and the status, and no part of the response."""
     with caplog.at_level(logging.WARNING, "ory_guard"):
-        read(refused(status))
+        parse(refused(status))
 
     assert caplog.messages == [f"whoami.failed reason={reason}: status {status}"]
 
 
-def test_a_status_that_kratos_never_sends_hints_at_the_address(caplog: pytest.LogCaptureFixture) -> None:
+def test_unexpected_status_is_logged_with_a_hint(caplog: pytest.LogCaptureFixture) -> None:
     """The usual cause is a wrong `kratos_public_url`."""
     with caplog.at_level(logging.ERROR, "ory_guard"):
-        read(refused(404))
+        parse(refused(404))
 
     assert caplog.messages == [
         "whoami.unexpected status=404: kratos_public_url does not look like Kratos' public API"

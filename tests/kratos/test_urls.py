@@ -1,0 +1,78 @@
+"""Tests of the URL validators."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from ory_guard.kratos.urls import exact_origin, origin_of, page_url, service_url
+
+VALIDATORS = (origin_of, exact_origin, service_url, page_url)
+
+
+@pytest.mark.parametrize(
+    ("validate", "url", "normalized"),
+    [
+        (origin_of, "http://a.example.com:8080/x?y#z", "http://a.example.com:8080"),
+        (origin_of, "HTTPS://A.Example.com:443", "https://a.example.com"),
+        (exact_origin, "https://Admin.example.com:443/", "https://admin.example.com"),
+        (exact_origin, "http://[::1]:80", "http://[::1]"),
+        (service_url, "HTTPS://App.Example.COM:443/", "https://app.example.com"),
+        (service_url, "http://app.example.com:8080/prefix/", "http://app.example.com:8080/prefix"),
+        (service_url, "http://[::1]:4455/", "http://[::1]:4455"),
+        (
+            page_url,
+            "https://App.example.com/login?organization=o1",
+            "https://app.example.com/login?organization=o1",
+        ),
+        (page_url, "https://app.example.com", "https://app.example.com/"),
+        (page_url, "https://app.example.com?a=b", "https://app.example.com/?a=b"),
+    ],
+)
+def test_url_is_normalized(validate: Callable[[str], str], url: str, normalized: str) -> None:
+    """A normalized URL does not change again."""
+    assert validate(url) == normalized
+    assert validate(normalized) == normalized
+
+
+@pytest.mark.parametrize("validate", VALIDATORS)
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("127.0.0.1:4433", "must be an absolute http:// or https:// URL with a host"),
+        ("ftp://kratos", "must be an absolute http:// or https:// URL with a host"),
+        ("http:///x", "must be an absolute http:// or https:// URL with a host"),
+        ("/path", "must be an absolute http:// or https:// URL with a host"),
+        ("https://user@kratos", "must not contain a user name or password"),
+        ("https://:password@kratos", "must not contain a user name or password"),
+        ("https://*.example.com", "must name one exact host"),
+        ("https://app.example.com%2eevil.test", "must name one exact host"),
+        ("http://kra tos", "must be written in ASCII, without spaces, control characters or backslashes"),
+        ("http://kratos\\evil", "must be written in ASCII, without spaces, control characters or backslashes"),
+        ("http://kratos\n", "must be written in ASCII, without spaces, control characters or backslashes"),
+        ("http://krätos", "must be written in ASCII, without spaces, control characters or backslashes"),
+        ("http://kratos:99999", "Port out of range 0-65535"),
+        ("http://[::1", "Invalid IPv6 URL"),
+    ],
+)
+def test_invalid_url_is_rejected(validate: Callable[[str], str], url: str, message: str) -> None:
+    """The message completes a sentence that starts with the name of a setting."""
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        validate(url)
+
+
+@pytest.mark.parametrize(
+    ("validate", "url", "message"),
+    [
+        (exact_origin, "https://a.example.com/x", "must be an origin: scheme, host and port only"),
+        (exact_origin, "https://a.example.com?", "must be an origin: scheme, host and port only"),
+        (exact_origin, "https://a.example.com/#x", "must be an origin: scheme, host and port only"),
+        (service_url, "https://a.example.com/x?y", "must not have a query or a fragment"),
+        (service_url, "https://a.example.com#", "must not have a query or a fragment"),
+        (page_url, "https://a.example.com/x#top", "must not have a fragment"),
+    ],
+)
+def test_component_that_is_not_allowed_is_rejected(validate: Callable[[str], str], url: str, message: str) -> None:
+    """Origins, service URLs and page URLs allow different components."""
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        validate(url)
