@@ -1,1 +1,1 @@
-"""Bad inputs, faults and laws: what the guard must withstand."""
+"""Unusual inputs, faults, and properties that hold for any input."""

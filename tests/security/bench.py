@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from httpx2 import AsyncBaseTransport, AsyncHTTPTransport
+from support.clock import AdjustableClock
 from support.memory_store import SOON, eventually
 from support.raw_kratos import RawKratos
 
@@ -14,28 +15,7 @@ from .applications import application
 from .harness import Reply, Request, call
 from .users import ALICE, BOB
 
-__all__ = ["Bench", "SplitClock", "settings_for", "token"]
-
-
-class SplitClock:
-    """A wall clock and a monotonic clock, which can be moved separately."""
-
-    def __init__(self, wall: float = 1_800_000_000.0) -> None:
-        self.wall = wall
-        self.steady = 1_000.0
-
-    def time(self) -> float:
-        """Return the time of the wall clock."""
-        return self.wall
-
-    def monotonic(self) -> float:
-        """Return the time of the monotonic clock."""
-        return self.steady
-
-    def advance(self, seconds: float) -> None:
-        """Move both clocks forward."""
-        self.wall += seconds
-        self.steady += seconds
+__all__ = ["Bench", "settings_for", "token"]
 
 
 def settings_for(kratos: RawKratos, **changes: object) -> GuardSettings:
@@ -70,12 +50,12 @@ class Bench:
         application: The application.
     """
 
-    clock: SplitClock
+    clock: AdjustableClock
 
     def __init__(
         self,
         kratos: RawKratos,
-        clock: SplitClock | None = None,
+        clock: AdjustableClock | None = None,
         kind: str = "asgi",
         transport: AsyncBaseTransport | None = None,
         **changes: object,

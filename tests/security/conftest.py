@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from support.clock import AdjustableClock
 from support.raw_kratos import RawKratos
 
 from ory_guard import GuardSettings, OryGuard
 
 from .applications import KINDS
-from .bench import Bench, SplitClock, settings_for
+from .bench import Bench, settings_for
 from .harness import Monitor
 from .users import kratos_with_users
 
@@ -50,7 +51,7 @@ async def make_bench(kind: str, kratos: RawKratos) -> AsyncIterator[Callable[...
     benches: list[Bench] = []
 
     def make(**options: Any) -> Bench:
-        clock = SplitClock(datetime.now(UTC).timestamp())
+        clock = AdjustableClock(datetime.now(UTC))
         benches.append(Bench(kratos, clock, kind, **options))
         return benches[-1]
 

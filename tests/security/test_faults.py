@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
+from support.clock import AdjustableClock
 from support.memory_store import SOON
 from support.raw_kratos import (
     RawKratos,
@@ -25,7 +26,7 @@ from support.raw_kratos import (
 
 from ory_guard import Authenticated, OryGuard
 
-from .bench import Bench, SplitClock, settings_for, token
+from .bench import Bench, settings_for, token
 from .harness import Monitor
 from .users import ALICE, BOB, kratos_with_users, session
 
@@ -163,7 +164,7 @@ async def test_refused_connection_is_denied_before_the_deadline(bench: Bench) ->
 @pytest.fixture
 async def tripped(bench: Bench) -> AsyncIterator[Bench]:
     """Return a guard with an open circuit breaker, and a stopped clock so that it stays open."""
-    made = Bench(bench.kratos, SplitClock(datetime.now(UTC).timestamp()), timeout=60)
+    made = Bench(bench.kratos, AdjustableClock(datetime.now(UTC)), timeout=60)
     await made.who("tok-A")
     bench.kratos.handler = respond(raw_response(error_body(500), 500))
     for number in range(5):

@@ -14,11 +14,11 @@ import httpx2
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from support.clock import AdjustableClock
 from support.raw_kratos import error_body
 
 from ory_guard import Authenticated, GuardSettings, OryGuard, Outcome
 
-from .bench import SplitClock
 from .harness import Request
 from .users import session
 
@@ -61,7 +61,7 @@ class Kratos(httpx2.AsyncBaseTransport):
     """
 
     users: dict[tuple[bytes, bytes], User]
-    clock: SplitClock
+    clock: AdjustableClock
     fault: str = "none"
     delivering: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -83,7 +83,7 @@ class Kratos(httpx2.AsyncBaseTransport):
             return int(self.fault), error_body(int(self.fault))
         if self.fault == "invalid":
             return 200, {"id": user.session_id, "active": True}
-        if user.ended_at is not None or self.clock.wall >= user.expires_at:
+        if user.ended_at is not None or self.clock.time() >= user.expires_at:
             return 401, error_body(401)
         expires_at = datetime.fromtimestamp(user.expires_at, UTC).isoformat()
         return 200, session(user.name, id=user.session_id, expires_at=expires_at)
@@ -98,7 +98,7 @@ class Histories(RuleBasedStateMachine):
     def begin(self) -> None:
         """Log three users in."""
         self.loop = asyncio.new_event_loop()
-        self.clock = SplitClock()
+        self.clock = AdjustableClock()
         self.logins = 0
         names = ("a", "b", "c")
         self.users = [
@@ -131,7 +131,7 @@ class Histories(RuleBasedStateMachine):
     def _log_in(self, user: User, lifespan: float) -> None:
         self.logins += 1
         user.session_id = f"77d1c4b0-0000-4000-8000-{self.logins:012}"
-        user.expires_at = self.clock.wall + lifespan
+        user.expires_at = self.clock.time() + lifespan
         user.ended_at = None
         user.invalidated = False
 
@@ -144,12 +144,14 @@ class Histories(RuleBasedStateMachine):
             return
         served = outcome.session
         assert served.identity.id == user.name, "session of another user"
-        assert self.clock.wall <= served.expires_at.timestamp() + SKEW or outcome.source == "upstream", "expired"
+        assert self.clock.time() <= served.expires_at.timestamp() + SKEW or outcome.source == "upstream", "expired"
         assert outcome.source == "upstream" or -1e-6 <= outcome.age <= CACHE_TTL, "older than cache_ttl"
         if user.ended_at is not None:
             assert not user.invalidated, "served after the invalidation"
             if outcome.source != "upstream":
-                assert self.clock.steady - user.ended_at <= CACHE_TTL, "served longer than cache_ttl after its end"
+                assert self.clock.monotonic() - user.ended_at <= CACHE_TTL, (
+                    "served longer than cache_ttl after its end"
+                )
 
     @rule(index=st.integers(0, 2), kind=st.integers(0, 1))
     @precondition(lambda self: self.kratos.delivering.is_set())
@@ -194,7 +196,7 @@ class Histories(RuleBasedStateMachine):
         """End a session at Kratos without informing the guard."""
         user = self.users[index]
         if user.ended_at is None:
-            user.ended_at = self.clock.steady
+            user.ended_at = self.clock.monotonic()
 
     @rule(index=st.integers(0, 2), by_session=st.booleans())
     def end_and_invalidate(self, index: int, *, by_session: bool) -> None:
@@ -219,7 +221,7 @@ class Histories(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([-3_600, -60, 60, 3_600]))
     def set_the_wall_clock(self, seconds: float) -> None:
         """Change the wall clock only."""
-        self.clock.wall += seconds
+        self.clock.set_wall_clock(seconds)
 
     @rule(fault=st.sampled_from(_FAULTS))
     def set_fault(self, fault: str) -> None:
