@@ -85,11 +85,11 @@ def _responds_by_itself(app: Any) -> bool:
 
 
 def is_framework_code(call: Any) -> bool:
-    """Return whether Starlette or FastAPI defines a function, a method or the class of an object."""
+    """Return whether a callable is a function or method that Starlette or FastAPI defines."""
     call = unwrap_partial(call)
     function = getattr(call, "__func__", call)
     if not inspect.isfunction(function):
-        return _module(type(function)) in _FRAMEWORKS
+        return False
     # `functools.wraps` copies `__module__`, but not the globals.
     return str(function.__globals__.get("__name__", "")).partition(".")[0] in _FRAMEWORKS
 

@@ -307,6 +307,18 @@ def test_included_route_that_replaces_the_handler_is_open() -> None:
     assert uninspectable(app) == ["/included/page CustomHandler"]
 
 
+class FixedResponse(Route):
+    """A route that replaces its application with an object of Starlette."""
+
+    def __init__(self, path: str, endpoint: Any) -> None:
+        super().__init__(path, endpoint)
+        self.app = PlainTextResponse("hello")
+
+
+def test_route_that_replaces_its_application_is_open() -> None:
+    assert uninspectable(Router([FixedResponse("/members", members)])) == ["/members PlainTextResponse"]
+
+
 def test_mount_and_websocket_that_replace_the_handler_are_open() -> None:
     socket = CustomSocketRoute("/live", hello_live, dependencies=[Depends(require_session)])
 
