@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 from support.in_memory_telemetry import InMemoryTelemetry
-from support.memory_store import SOON, Shelf
+from support.memory_store import SOON, MemoryServer
+from support.redis_server import RedisServer
+from support.redis_sessions import SECRET
 from support.worker_bench import Worker
 
+from ory_guard.redis import RedisSessionStore
 from ory_guard.testing import FakeKratos, ManualClock
 
 # A busy machine must not fail a test.
@@ -52,7 +55,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(autouse=True)
 def store_timeout() -> Iterator[Callable[[float], None]]:
-    """Give stores ample time to answer; a test of slow stores calls this with the seconds that it needs."""
+    """Set the timeout of store calls: by default so long that no slow machine exceeds it."""
     with pytest.MonkeyPatch.context() as patch:
 
         def set_to(seconds: float) -> None:
@@ -81,18 +84,42 @@ def fake(clock: ManualClock) -> FakeKratos:
 
 
 @pytest.fixture
-def shelf() -> Shelf:
-    """An empty store."""
-    return Shelf()
+def memory_server() -> MemoryServer:
+    """A server without sessions, shared by all stores of the test."""
+    return MemoryServer()
 
 
 @pytest.fixture
-async def workers(shelf: Shelf) -> AsyncIterator[tuple[Worker, Worker]]:
-    """Two processes."""
-    both = Worker(shelf), Worker(shelf)
+async def workers(memory_server: MemoryServer) -> AsyncIterator[tuple[Worker, Worker]]:
+    """Two worker processes with the same `memory_server`."""
+    both = Worker(memory_server), Worker(memory_server)
     yield both
     for worker in both:
         await worker.guard.aclose()
+
+
+@pytest.fixture(scope="module")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis server for all tests of a module."""
+    with RedisServer() as running:
+        yield running
+
+
+@pytest.fixture
+async def redis_store(redis_server: RedisServer) -> AsyncIterator[RedisSessionStore]:
+    """A store in the empty server."""
+    redis_server.cli("FLUSHALL")
+    made = RedisSessionStore(redis_server.url, secrets=[SECRET])
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+async def other_redis_store(redis_server: RedisServer) -> AsyncIterator[RedisSessionStore]:
+    """The store of another process in the same server."""
+    made = RedisSessionStore(redis_server.url, secrets=[SECRET])
+    yield made
+    await made.aclose()
 
 
 @pytest.fixture

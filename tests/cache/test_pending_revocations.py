@@ -4,14 +4,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ory_guard.cache.pending_revocations import MAX_BATCH, PendingRevocations
+from ory_guard.cache.pending_revocations import MAX_BATCH, PendingRevocations, RevocationBatch
 
 IDS = st.lists(st.sampled_from("abcdef"), min_size=1, max_size=3, unique=True)
 STEPS = st.lists(st.one_of(IDS, st.sampled_from(["confirm", "refuse", "retry"])), max_size=40)
 
 
-def test_batch_is_bounded_in_size_and_time() -> None:
-    """A batch has a thousand ids at most, and is noted with the latest of times that are close together."""
+def next_batch(pending: PendingRevocations, oldest: float = 0.0) -> RevocationBatch:
+    """Return the next batch, which must exist."""
+    batch = pending.next_batch(oldest)
+    assert batch is not None
+    return batch
+
+
+def test_batch_is_limited_in_size_and_time() -> None:
+    """It has at most 1,000 ids, whose times differ by at most five seconds, and the latest of these times."""
     pending = PendingRevocations()
     pending.add([f"session-{number}" for number in range(MAX_BATCH + 1)], 100.0)
     pending.add(["soon after"], 102.0)
@@ -26,31 +33,26 @@ def test_batch_is_bounded_in_size_and_time() -> None:
     assert len(pending) == 0
 
 
-def test_refused_batch_holds_up_no_later_revocation() -> None:
-    """It is sent again when the store has recovered, ahead of later ones."""
+def test_refused_batch_does_not_delay_later_revocations() -> None:
+    """After `retry_refused` it is sent again, before later ones."""
     pending = PendingRevocations()
     pending.add(["first"], 1.0)
-    batch = pending.next_batch(0.0)
-    assert batch is not None
+    batch = next_batch(pending)
     pending.refuse(batch)
     assert pending.next_batch(0.0) is None
     pending.add(["second"], 100.0)
 
-    following = pending.next_batch(0.0)
-    assert following is not None
-    assert following.times == {"second": 100.0}
+    assert next_batch(pending).times == {"second": 100.0}
     pending.retry_refused()
-    again = pending.next_batch(0.0)
-    assert again == batch
+    assert next_batch(pending) == batch
     assert repr(pending) == "<PendingRevocations 2 unsent, 0 refused>"
 
 
-def test_confirmation_does_not_cover_a_later_revocation_of_the_same_id() -> None:
-    """Its sessions may have been stored in between."""
+def test_confirm_keeps_ids_that_were_revoked_again() -> None:
+    """Their sessions may have been stored in between."""
     pending = PendingRevocations()
     pending.add(["a", "b"], 1.0)
-    batch = pending.next_batch(0.0)
-    assert batch is not None
+    batch = next_batch(pending)
     pending.add(["a"], 2.0)
 
     pending.confirm(batch)
@@ -60,14 +62,12 @@ def test_confirmation_does_not_cover_a_later_revocation_of_the_same_id() -> None
 
 
 @pytest.mark.parametrize("are_refused", [False, True])
-def test_oldest_are_dropped_when_full(*, are_refused: bool) -> None:
-    """Ten thousand are kept; the number of dropped ones is returned."""
+def test_full_queue_drops_the_oldest_revocations(*, are_refused: bool) -> None:
+    """It holds 10,000 revocations; `add` returns the number of dropped ones."""
     pending = PendingRevocations()
     assert pending.add(["oldest", "second"], 1.0) == 0
-    batch = pending.next_batch(0.0)
-    assert batch is not None
     if are_refused:
-        pending.refuse(batch)
+        pending.refuse(next_batch(pending))
 
     assert pending.add([f"session-{number}" for number in range(9_999)], 2.0) == 1
 
@@ -77,22 +77,19 @@ def test_oldest_are_dropped_when_full(*, are_refused: bool) -> None:
     assert pending.are_unsent(["second"], 1.0)
 
 
-def test_revocations_that_no_longer_matter_are_forgotten() -> None:
-    """Each entry from before has ended."""
+def test_next_batch_removes_revocations_that_no_longer_matter() -> None:
+    """All entries from before them are stale."""
     pending = PendingRevocations()
     pending.add(["old"], 1.0)
     pending.add(["new"], 2.0)
 
-    batch = pending.next_batch(1.0)
-
-    assert batch is not None
-    assert batch.times == {"new": 2.0}
+    assert next_batch(pending, oldest=1.0).times == {"new": 2.0}
     assert len(pending) == 1
 
 
 @given(STEPS)
 def test_every_revocation_is_pending_until_it_is_confirmed(steps: "list[list[str] | str]") -> None:
-    """Whatever the store answers, and whatever is revoked meanwhile."""
+    """For any sequence of revocations and results of the store."""
     pending = PendingRevocations()
     expected: dict[str, float] = {}
     for now, step in enumerate(steps):
@@ -104,7 +101,7 @@ def test_every_revocation_is_pending_until_it_is_confirmed(steps: "list[list[str
         elif (batch := pending.next_batch(-1.0)) is not None:
             (pending.confirm if step == "confirm" else pending.refuse)(batch)
             if step == "confirm":
-                expected = {revoked: at for revoked, at in expected.items() if revoked not in batch.times}
+                expected = {key: at for key, at in expected.items() if key not in batch.times}
 
     sent: dict[str, float] = {}
     pending.retry_refused()

@@ -1,4 +1,4 @@
-"""The second level: what one process asked, others need not ask; what one revokes, none serves."""
+"""The shared session cache: sessions of one process in another."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from support.clock import AdjustableClock
 from support.guard_bench import request, settings_of
-from support.memory_store import MemoryStore, Shelf, eventually
+from support.memory_store import MemoryServer, MemoryStore, eventually
 from support.scripted_kratos import (
     IDENTITY_ID,
     SESSION_ID,
@@ -26,49 +26,51 @@ from ory_guard.events import RevocationsHeard, StoreChanged, StoreHit
 pytestmark = pytest.mark.anyio
 
 
-def _has_other_body(shelf: Shelf, key: bytes, body: bytes) -> bool:
-    return shelf.entries[key].body != body
+def _is_replaced(memory_server: MemoryServer, key: bytes, body: bytes) -> bool:
+    return memory_server.entries[key].body != body
 
 
-async def test_what_one_process_asked_no_other_asks(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
-    """The second process finds the answer, and keeps it in its first level."""
+async def test_second_process_gets_the_session_from_the_store(
+    memory_server: MemoryServer, workers: tuple[Worker, Worker]
+) -> None:
+    """It puts the session into its own cache, and does not call Kratos."""
     first, second = workers
 
     assert await first.source() == "upstream"
-    await eventually(lambda: shelf.entries)
+    await eventually(lambda: memory_server.entries)
 
     assert await second.source() == "store"
     assert await second.source() == "cache"
     assert (len(first.kratos.requests), len(second.kratos.requests)) == (1, 0)
     stats = second.guard.stats()
     assert (stats.store_hits, stats.upstream_calls, stats.hits, stats.misses) == (1, 0, 1, 1)
-    assert second.told(StoreHit) == [StoreHit(next(iter(shelf.entries)).hex()[:8], 0.0)]
+    assert second.emitted(StoreHit) == [StoreHit(next(iter(memory_server.entries)).hex()[:8], 0.0)]
 
 
-async def test_an_answer_of_another_process_is_as_old_as_its_question(
-    shelf: Shelf, workers: tuple[Worker, Worker]
+async def test_session_from_the_store_keeps_its_age_and_its_end(
+    memory_server: MemoryServer, workers: tuple[Worker, Worker]
 ) -> None:
-    """Neither its age nor its end starts anew: that would lengthen a life with every process."""
+    """Otherwise each process would prolong its lifetime."""
     first, second = workers
     await first.share()
-    shelf.aging = 20.0
+    memory_server.aging = 20.0
 
     outcome = await second.ask()
     assert isinstance(outcome, Authenticated)
     assert outcome.age == 20.0
 
     second.clock.advance(10)
-    shelf.aging = 30.0
+    memory_server.aging = 30.0
     assert await second.source() == "upstream"
 
 
-async def test_an_old_answer_of_another_process_is_looked_up_once(
-    shelf: Shelf, workers: tuple[Worker, Worker]
+async def test_request_with_an_old_session_from_the_store_looks_it_up_once(
+    memory_server: MemoryServer, workers: tuple[Worker, Worker]
 ) -> None:
-    """Its age is not the time that the request took."""
+    """The age of the session is not the duration of the request."""
     first, second = workers
     await first.share()
-    shelf.aging = 20.0
+    memory_server.aging = 20.0
 
     await second.guard.require(request())
 
@@ -77,51 +79,53 @@ async def test_an_old_answer_of_another_process_is_looked_up_once(
 
 
 @pytest.mark.parametrize("ahead", [-3_600, -5, 5, 3_600])
-async def test_a_host_whose_clock_is_wrong_lengthens_no_life(
-    shelf: Shelf, workers: tuple[Worker, Worker], ahead: float
+async def test_wrong_clock_of_a_host_prolongs_no_lifetime(
+    memory_server: MemoryServer, workers: tuple[Worker, Worker], ahead: float
 ) -> None:
-    """The store's own clock measures, too, and the worse of both counts."""
+    """The store measures the age with its own clock, too, and the older age counts."""
     first, second = workers
     first.kratos.responses = second.kratos.responses = [signed_in(session_body(expires_at=timestamp(9_000)))]
     first.clock.set_wall_clock(ahead)
     await first.share()
-    shelf.aging = 20.0
+    memory_server.aging = 20.0
 
     outcome = await second.ask()
     assert isinstance(outcome, Authenticated)
     if outcome.source == "store":
         assert outcome.age >= 20.0
         second.clock.advance(10)
-        shelf.aging = 30.0
+        memory_server.aging = 30.0
         assert await second.source() == "upstream"
     else:
-        assert ahead < 0, "an entry looked older than it is, and was asked for anew"
+        assert ahead < 0, "the session looked older than it is, so Kratos was called"
 
 
-async def test_an_answer_near_its_end_is_asked_for_anew(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
-    """One process does so before all of them have to."""
+async def test_session_that_is_nearly_stale_is_not_used(
+    memory_server: MemoryServer, workers: tuple[Worker, Worker]
+) -> None:
+    """One process calls Kratos before all processes have to."""
     first, second = workers
     await first.share()
-    shelf.aging = 28.9
+    memory_server.aging = 28.9
 
     assert await second.source() == "upstream"
 
 
-async def test_no_process_uses_an_answer_beyond_its_own_ttl(shelf: Shelf) -> None:
-    """Whoever keeps sessions for ten seconds takes none that is older."""
-    generous, strict = Worker(shelf), Worker(shelf, cache_ttl=10)
+async def test_session_older_than_cache_ttl_is_not_used(memory_server: MemoryServer) -> None:
+    """Even if the process that stored it has a longer `cache_ttl`."""
+    generous, strict = Worker(memory_server), Worker(memory_server, cache_ttl=10)
     await generous.ask()
-    await eventually(lambda: shelf.entries)
-    shelf.aging = 15.0
+    await eventually(lambda: memory_server.entries)
+    memory_server.aging = 15.0
 
     assert await strict.source() == "upstream"
     await generous.guard.aclose()
     await strict.guard.aclose()
 
 
-async def test_a_guard_that_keeps_nothing_looks_nowhere(shelf: Shelf) -> None:
-    """With a ttl of 0 Kratos is asked every time."""
-    worker = Worker(shelf, cache_ttl=0)
+async def test_store_is_not_used_with_a_cache_ttl_of_0(memory_server: MemoryServer) -> None:
+    """Kratos is called for each request."""
+    worker = Worker(memory_server, cache_ttl=0)
 
     assert [await worker.source(), await worker.source()] == ["upstream", "upstream"]
     assert "get" not in worker.store.calls
@@ -129,9 +133,9 @@ async def test_a_guard_that_keeps_nothing_looks_nowhere(shelf: Shelf) -> None:
     await worker.guard.aclose()
 
 
-async def test_refusals_stay_where_they_are(shelf: Shelf) -> None:
-    """Who guesses tokens fills no store."""
-    worker = Worker(shelf, refused())
+async def test_refusals_are_not_stored(memory_server: MemoryServer) -> None:
+    """Unknown tokens do not fill the store."""
+    worker = Worker(memory_server, refused())
 
     assert await worker.ask() == Rejected("inactive", "x_session_token")
     await worker.guard.aclose()
@@ -140,44 +144,48 @@ async def test_refusals_stay_where_they_are(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("by", [{"session_id": SESSION_ID}, {"identity_id": IDENTITY_ID}])
-async def test_what_one_process_revokes_no_other_serves(
-    shelf: Shelf, workers: tuple[Worker, Worker], by: dict[str, str]
+async def test_revocation_reaches_other_processes(
+    memory_server: MemoryServer, workers: tuple[Worker, Worker], by: dict[str, str]
 ) -> None:
-    """The others hear of it, forget it, and find nothing in the store."""
+    """They clear the session from their caches, and it is no longer in the store."""
     first, second = workers
     await first.share()
     await second.ask()
     first.kratos.responses = second.kratos.responses = [refused()]
 
     await first.guard.invalidate(**by)
-    assert shelf.entries == {}
-    await eventually(lambda: second.told(RevocationsHeard))
+    assert memory_server.entries == {}
+    await eventually(lambda: second.emitted(RevocationsHeard))
 
     assert await second.source() == "Rejected"
     assert await first.source() == "Rejected"
-    assert second.told(RevocationsHeard) == [RevocationsHeard(1)]
-    assert first.told(RevocationsHeard) == []
+    assert second.emitted(RevocationsHeard) == [RevocationsHeard(1)]
+    assert first.emitted(RevocationsHeard) == []
 
 
-async def test_a_session_that_can_not_be_read_is_asked_for(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
-    """Whatever lies in the store: another model of the traits, nonsense, or a session that ended."""
+async def test_invalid_or_ended_session_in_the_store_is_ignored(
+    memory_server: MemoryServer, workers: tuple[Worker, Worker]
+) -> None:
+    """The body may be invalid or have other traits; the next response of Kratos replaces it."""
     first, second = workers
     await first.share()
-    (key,) = shelf.entries
-    stored = shelf.entries[key]
+    (key,) = memory_server.entries
+    stored = memory_server.entries[key]
     ended = session_body(active=False), session_body(expires_at=timestamp(-100))
-    for body in (b"{}", b"\xff", *(json.dumps(one).encode() for one in ended)):
-        shelf.entries[key] = type(stored)(
+    for body in (b"{}", b"\xff", *(json.dumps(session).encode() for session in ended)):
+        memory_server.entries[key] = type(stored)(
             body, SESSION_ID, IDENTITY_ID, 0.0, 30.0, stored.asked_at, stored.fresh_until
         )
         second.guard.authentication.cache.clear()
 
         assert await second.source() == "upstream"
-        await eventually(partial(_has_other_body, shelf, key, body))
+        await eventually(partial(_is_replaced, memory_server, key, body))
 
 
-async def test_asking_again_asks_kratos_and_tells_the_store(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
-    """A gate that wants Kratos' own word gets it; what turns out to be over is deleted for all."""
+async def test_revalidation_calls_kratos_and_updates_the_store(
+    memory_server: MemoryServer, workers: tuple[Worker, Worker]
+) -> None:
+    """A session that Kratos rejects is deleted from the store."""
     first, second = workers
     await first.share()
     first.clock.advance(1)
@@ -189,15 +197,15 @@ async def test_asking_again_asks_kratos_and_tells_the_store(shelf: Shelf, worker
     second.kratos.responses = [refused()]
     with pytest.raises(Exception, match="logged in"):
         await second.guard.require(request(), revalidate=True)
-    await eventually(lambda: not shelf.entries)
+    await eventually(lambda: not memory_server.entries)
 
 
 @pytest.mark.parametrize("method", ["get", "put", "subscribe"])
-@pytest.mark.parametrize("how", ["failing", "slow"])
-async def test_a_store_that_fails_changes_nothing_for_anybody(
+@pytest.mark.parametrize("how", ["failing", "hanging"])
+async def test_guard_works_without_a_failing_store(
     workers: tuple[Worker, Worker], how: str, method: str, store_timeout: Callable[[float], None]
 ) -> None:
-    """Kratos is asked instead; the guard says that it is degraded, and why."""
+    """Kratos is called instead; the guard reports that it is degraded, and why."""
     store_timeout(0.05)
     first, _ = workers
     getattr(first.store, how).add(method)
@@ -207,13 +215,13 @@ async def test_a_store_that_fails_changes_nothing_for_anybody(
 
     await eventually(lambda: first.guard.stats().degraded)
     assert first.guard.stats().store == "down"
-    assert first.told(StoreChanged)[-1] == StoreChanged(
+    assert first.emitted(StoreChanged)[-1] == StoreChanged(
         "down", {"failing": "ConnectionError"}.get(how, "TimeoutError")
     )
 
 
-async def test_an_open_connection_is_looked_at_when_another_process_revokes(workers: tuple[Worker, Worker]) -> None:
-    """A websocket need not wait for its next look."""
+async def test_revocation_by_another_process_wakes_the_watches(workers: tuple[Worker, Worker]) -> None:
+    """A WebSocket does not wait for its next revalidation."""
     first, second = workers
     await second.ask()
     watch = second.guard.watch(request(), every=3_600)
@@ -223,11 +231,14 @@ async def test_an_open_connection_is_looked_at_when_another_process_revokes(work
     await eventually(watch._invalidated.is_set)
 
 
-async def test_a_guard_without_listeners_shares_too(shelf: Shelf) -> None:
-    """Nobody has to watch."""
+async def test_store_is_used_without_listeners(memory_server: MemoryServer) -> None:
+    """Events are optional."""
     guards = [
         OryGuard(
-            settings_of(), transport=ScriptedKratos(signed_in()), clock=AdjustableClock(), store=MemoryStore(shelf)
+            settings_of(),
+            transport=ScriptedKratos(signed_in()),
+            clock=AdjustableClock(),
+            store=MemoryStore(memory_server),
         )
         for _ in range(2)
     ]
@@ -236,7 +247,7 @@ async def test_a_guard_without_listeners_shares_too(shelf: Shelf) -> None:
         outcome = await guard.authenticate(request())
         assert isinstance(outcome, Authenticated)
         sources.append(outcome.source)
-        await eventually(lambda: shelf.entries)
+        await eventually(lambda: memory_server.entries)
     await guards[0].invalidate(session_id=SESSION_ID)
     await eventually(lambda: guards[1].authentication.cache.revocations.revoked_at(SESSION_ID) > 0)
 
@@ -245,23 +256,23 @@ async def test_a_guard_without_listeners_shares_too(shelf: Shelf) -> None:
         await guard.aclose()
 
 
-async def test_a_guard_that_is_closed_closes_its_store(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
-    """And opens it again when it is used again."""
+async def test_aclose_closes_the_store(memory_server: MemoryServer, workers: tuple[Worker, Worker]) -> None:
+    """The next use opens it again."""
     first, _ = workers
     await first.ask()
     await first.guard.aclose()
     assert first.store.closed == 1
-    assert shelf.listeners == []
+    assert memory_server.subscribers == []
 
     first.guard.authentication.cache.clear()
     await first.ask()
-    assert len(shelf.listeners) == 1
+    assert len(memory_server.subscribers) == 1
 
 
-async def test_a_sign_out_takes_from_the_store_what_it_has_about_the_credential(
-    shelf: Shelf, workers: tuple[Worker, Worker]
+async def test_logout_deletes_the_session_of_the_credential_from_the_store(
+    memory_server: MemoryServer, workers: tuple[Worker, Worker]
 ) -> None:
-    """Although the request that signs out could not find out whose session it ends."""
+    """Even if Kratos failed, so that the session id is unknown."""
     first, second = workers
     second.kratos.responses = [lambda asked: refused(500) if "whoami" in asked.url else KratosResponse(204, b"")]
     scope = request()
@@ -270,4 +281,4 @@ async def test_a_sign_out_takes_from_the_store_what_it_has_about_the_credential(
 
     await second.guard.logout(scope)
 
-    await eventually(lambda: not shelf.entries)
+    await eventually(lambda: not memory_server.entries)

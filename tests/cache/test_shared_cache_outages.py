@@ -1,7 +1,7 @@
-"""A store that goes away and comes back: what was revoked meanwhile, and what is forgotten."""
+"""The shared session cache when the store becomes unavailable and available again."""
 
 import pytest
-from support.memory_store import Shelf, eventually
+from support.memory_store import MemoryServer, eventually
 from support.scripted_kratos import SESSION_ID
 from support.worker_bench import Worker
 
@@ -10,32 +10,32 @@ from ory_guard.events import RevocationsHeard
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_store_that_comes_back_is_told_what_was_revoked_meanwhile(
-    shelf: Shelf, workers: tuple[Worker, Worker]
+async def test_revocations_during_an_outage_are_sent_afterwards(
+    memory_server: MemoryServer, workers: tuple[Worker, Worker]
 ) -> None:
-    """Revocations wait for it, and only the last of each."""
+    """Only once for each id."""
     first, second = workers
     await first.share()
     await second.ask()
     first.store.failing |= {"subscribe", "revoke"}
-    shelf.drop_subscriptions()
+    memory_server.drop_subscriptions()
     await eventually(lambda: first.guard.stats().degraded)
     await eventually(lambda: not second.guard.stats().degraded)
 
     await first.guard.invalidate(session_id=SESSION_ID)
     await first.guard.invalidate(session_id=SESSION_ID)
-    assert SESSION_ID not in shelf.revoked
+    assert SESSION_ID not in memory_server.revoked
     first.store.failing.clear()
 
-    await eventually(lambda: SESSION_ID in shelf.revoked)
+    await eventually(lambda: SESSION_ID in memory_server.revoked)
     await eventually(lambda: not first.guard.stats().degraded)
-    await eventually(lambda: second.told(RevocationsHeard))
+    await eventually(lambda: second.emitted(RevocationsHeard))
     assert first.store.calls.count("revoke") == 1
-    assert shelf.entries == {}
+    assert memory_server.entries == {}
 
 
-async def test_a_revocation_that_the_store_did_not_take_is_sent_again(workers: tuple[Worker, Worker]) -> None:
-    """As soon as the store is found to work again."""
+async def test_refused_revocation_is_sent_again_after_recovery(workers: tuple[Worker, Worker]) -> None:
+    """As soon as a probe succeeds."""
     first, second = workers
     await first.ask()
     await second.ask()
@@ -46,36 +46,40 @@ async def test_a_revocation_that_the_store_did_not_take_is_sent_again(workers: t
     first.store.failing.clear()
     first.clock.advance(1)
 
-    await eventually(lambda: second.told(RevocationsHeard))
+    await eventually(lambda: second.emitted(RevocationsHeard))
     await eventually(lambda: not first.guard.stats().degraded)
 
 
-async def test_what_waits_for_the_store_is_bounded_and_ends(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
-    """Ten thousand at most, and none of which every entry, and every token, has ended."""
+async def test_pending_revocations_are_limited_in_number_and_age(
+    memory_server: MemoryServer, workers: tuple[Worker, Worker]
+) -> None:
+    """At most 10,000, and none that is older than every cached session and every JWT."""
     first, _ = workers
     first.store.failing.add("subscribe")
-    await first.second.revoke(*(f"session-{number}" for number in range(10_001)))
-    assert len(first.second.pending) == 10_000
-    assert not first.second.pending.are_unsent(["session-0"], first.clock.time())
+    await first.shared_cache.revoke(*(f"session-{number}" for number in range(10_001)))
+    assert len(first.shared_cache.pending) == 10_000
+    assert not first.shared_cache.pending.are_unsent(["session-0"], first.clock.time())
 
     first.clock.advance(60)
-    await first.second.revoke("session-1")
+    await first.shared_cache.revoke("session-1")
     first.clock.advance(841)
-    await first.second.revoke("session-new")
+    await first.shared_cache.revoke("session-new")
     first.store.failing.clear()
 
     await eventually(lambda: not first.guard.stats().degraded)
-    assert set(shelf.revoked) == {"session-1", "session-new"}
-    assert shelf.known_for == {"session-1": 59.0, "session-new": 900.0}
-    assert len(first.second.pending) == 0
+    assert set(memory_server.revoked) == {"session-1", "session-new"}
+    assert memory_server.revocation_ttls == {"session-1": 59.0, "session-new": 900.0}
+    assert len(first.shared_cache.pending) == 0
 
 
-async def test_a_lost_subscription_empties_the_first_level(shelf: Shelf, workers: tuple[Worker, Worker]) -> None:
-    """And so does the new one: what was revoked in between was not heard."""
+async def test_lost_subscription_clears_the_cache(
+    memory_server: MemoryServer, workers: tuple[Worker, Worker]
+) -> None:
+    """The new one, too: revocations may have been missed in between."""
     first, _ = workers
     await first.ask()
     first.store.failing.add("subscribe")
-    shelf.drop_subscriptions()
+    memory_server.drop_subscriptions()
     await eventually(lambda: first.guard.stats().degraded)
     assert first.guard.stats().entries == 0
 

@@ -1,4 +1,4 @@
-"""Checks under way, and the requests that wait for them."""
+"""Single flight: running checks, and the requests that wait for them."""
 
 import asyncio
 import contextvars
@@ -11,154 +11,154 @@ from ory_guard.cache.single_flight import CHECK_ABORTED, CheckResult, InFlight, 
 
 pytestmark = pytest.mark.anyio
 
-FACT = CheckResult(Rejected("inactive", "bearer"), 2.0)
+RESULT = CheckResult(Rejected("inactive", "bearer"), 2.0)
 
 
-class AuthContext:
-    """A check that comes to something when it is told to."""
+class Check:
+    """A check that returns when it is released."""
 
     def __init__(self) -> None:
         self.runs = 0
         self.released = asyncio.Event()
 
     async def __call__(self) -> CheckResult:
-        """Wait, then answer."""
+        """Wait for the release, then return the result."""
         self.runs += 1
         await self.released.wait()
-        return FACT
+        return RESULT
 
 
-def depart(
-    flights: SingleFlight, check: Callable[[], Awaitable[CheckResult]], *, joinable: bool = True
+def start(
+    single_flight: SingleFlight, check: Callable[[], Awaitable[CheckResult]], *, joinable: bool = True
 ) -> InFlight:
-    """Start a check under one slot."""
+    """Start a check."""
     flight = InFlight(b"slot", 1.0)
-    flights.start(flight, check, joinable=joinable)
+    single_flight.start(flight, check, joinable=joinable)
     return flight
 
 
 async def waiting(flight: InFlight) -> asyncio.Task[CheckResult]:
-    """Return a request that already waits for the flight."""
+    """Return a request that waits for the check already."""
     task = asyncio.ensure_future(flight.wait())
     await asyncio.sleep(0)
     return task
 
 
-async def test_everybody_who_waits_gets_the_one_answer() -> None:
-    """A check runs once, however many requests wait for it."""
-    flights, check = SingleFlight(), AuthContext()
-    flight = depart(flights, check)
-    waiters = [await waiting(flight) for _ in range(3)]
+async def test_all_waiting_requests_get_the_result_of_one_run() -> None:
+    """The check runs once, however many requests wait for it."""
+    check = Check()
+    flight = start(SingleFlight(), check)
+    requests = [await waiting(flight) for _ in range(3)]
 
     check.released.set()
 
-    assert await asyncio.gather(*waiters) == [FACT, FACT, FACT]
+    assert await asyncio.gather(*requests) == [RESULT, RESULT, RESULT]
     assert check.runs == 1
 
 
-async def test_a_request_that_goes_away_ends_nothing() -> None:
-    """A cancelled request takes neither the check nor the others' answer with it."""
-    flights, check = SingleFlight(), AuthContext()
-    flight = depart(flights, check)
+async def test_canceled_request_cancels_neither_the_check_nor_other_requests() -> None:
+    """Only the request itself is canceled."""
+    check = Check()
+    flight = start(SingleFlight(), check)
     first, second = await waiting(flight), await waiting(flight)
 
     first.cancel()
     check.released.set()
 
-    assert await second == FACT
+    assert await second == RESULT
     assert first.cancelled()
 
 
-async def test_a_flight_is_joinable_until_it_has_landed() -> None:
-    """Later requests find the flight, and none finds it any more once its answer is there."""
-    flights, check = SingleFlight(), AuthContext()
-    flight = depart(flights, check)
-    waiter = await waiting(flight)
+async def test_check_can_be_joined_until_it_is_finished() -> None:
+    """A request that joined a finished check would wait forever."""
+    single_flight, check = SingleFlight(), Check()
+    flight = start(single_flight, check)
+    request = await waiting(flight)
 
-    assert flights.joinable(b"slot") is flight
+    assert single_flight.joinable(b"slot") is flight
     check.released.set()
-    await waiter
-    assert flights.joinable(b"slot") is None
+    await request
+    assert single_flight.joinable(b"slot") is None
 
 
-async def test_a_flight_of_ones_own_can_not_be_joined() -> None:
-    """A check that takes no earlier answer is not found, and its end removes nobody else's."""
-    flights, shared, alone = SingleFlight(), AuthContext(), AuthContext()
-    joinable = depart(flights, shared)
-    waiter = await waiting(depart(flights, alone, joinable=False))
+async def test_check_can_not_be_joined_if_it_is_not_joinable() -> None:
+    """Its end does not remove a joinable check of the same slot."""
+    single_flight, joinable, other = SingleFlight(), Check(), Check()
+    flight = start(single_flight, joinable)
+    request = await waiting(start(single_flight, other, joinable=False))
 
-    alone.released.set()
+    other.released.set()
 
-    assert await waiter == FACT
-    assert flights.joinable(b"slot") is joinable
-    await flights.aclose()
+    assert await request == RESULT
+    assert single_flight.joinable(b"slot") is flight
+    await single_flight.aclose()
 
 
-async def test_a_forgotten_flight_still_answers_those_who_wait() -> None:
-    """After `forget` no request joins, and who waited is answered."""
-    flights, check = SingleFlight(), AuthContext()
-    waiter = await waiting(depart(flights, check))
+async def test_detached_check_can_not_be_joined() -> None:
+    """Requests that already wait get its result."""
+    single_flight, check = SingleFlight(), Check()
+    request = await waiting(start(single_flight, check))
 
-    flights.detach_all()
+    single_flight.detach_all()
     check.released.set()
 
-    assert flights.joinable(b"slot") is None
-    assert await waiter == FACT
+    assert single_flight.joinable(b"slot") is None
+    assert await request == RESULT
 
 
-async def test_ended_flights_leave_nobody_waiting() -> None:
-    """`aclose` ends checks, begun or not yet begun, and whoever waits gets `Unavailable`."""
-    flights, check = SingleFlight(), AuthContext()
-    begun = await waiting(depart(flights, check))
-    not_begun = asyncio.ensure_future(depart(flights, check).wait())
+async def test_aclose_cancels_checks_and_releases_their_requests() -> None:
+    """Whether the check has started to run or not."""
+    single_flight, check = SingleFlight(), Check()
+    running = await waiting(start(single_flight, check))
+    not_running = asyncio.ensure_future(start(single_flight, check).wait())
 
-    await flights.aclose()
+    await single_flight.aclose()
 
-    assert await begun == await not_begun == CheckResult(CHECK_ABORTED, 1.0)
+    assert await running == await not_running == CheckResult(CHECK_ABORTED, 1.0)
     assert check.runs == 1
 
 
 @pytest.mark.parametrize("waiters", [0, 2])
-async def test_what_a_check_raises_is_told_to_those_who_wait(waiters: int) -> None:
-    """An error reaches every waiter, and without a waiter nobody."""
+async def test_exception_in_a_check_is_raised_in_all_waiting_requests(waiters: int) -> None:
+    """Without a waiting request it is not reported as unhandled."""
 
     async def check() -> CheckResult:
-        raise LookupError("broken")
+        raise LookupError("defect")
 
-    flights = SingleFlight()
-    flight = depart(flights, check)
-    tasks = [asyncio.ensure_future(flight.wait()) for _ in range(waiters)]
+    single_flight = SingleFlight()
+    flight = start(single_flight, check)
+    requests = [asyncio.ensure_future(flight.wait()) for _ in range(waiters)]
 
-    errors = await asyncio.gather(*tasks, return_exceptions=True)
+    errors = await asyncio.gather(*requests, return_exceptions=True)
 
     assert [type(error) for error in errors] == [LookupError] * waiters
-    await flights.aclose()
+    await single_flight.aclose()
 
 
-async def test_nothing_of_the_first_request_shows_in_the_shared_check() -> None:
-    """A check runs in an empty context."""
-    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="nobody's")
-    variable.set("the first request's")
+async def test_check_runs_in_an_empty_context() -> None:
+    """It does not see the context variables of the request that started it."""
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="default")
+    variable.set("of the first request")
     seen: list[str] = []
 
     async def check() -> CheckResult:
         seen.append(variable.get())
-        return FACT
+        return RESULT
 
-    await depart(SingleFlight(), check).wait()
+    await start(SingleFlight(), check).wait()
 
-    assert seen == ["nobody's"]
+    assert seen == ["default"]
 
 
-async def test_no_task_factory_lets_a_flight_land_before_anybody_waits() -> None:
-    """Python 3.12's eager one would."""
-    loop, flights = asyncio.get_running_loop(), SingleFlight()
-    loop.set_task_factory(lambda *_, **__: pytest.fail("a flight was made by the task factory"))
+async def test_check_is_not_started_by_the_task_factory() -> None:
+    """The eager one of Python 3.12 would finish the check before any request waits."""
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(lambda *_, **__: pytest.fail("the task factory was used"))
     try:
-        check = AuthContext()
-        flight = depart(flights, check)
+        check = Check()
+        flight = start(SingleFlight(), check)
     finally:
         loop.set_task_factory(None)
     check.released.set()
 
-    assert await flight.wait() == FACT
+    assert await flight.wait() == RESULT

@@ -1,92 +1,84 @@
-"""The link to a store: every call is bounded, the first failure stops the asking, and the link mends itself."""
+"""The store connection: subscription, background calls and recovery."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from functools import partial
+from typing import Any
 
 import pytest
-from support.link_bench import Bench, answer, fail
 from support.memory_store import MemoryStore, eventually
+from support.store_connection_bench import ConnectionBench, fail, hang, respond
 
 from ory_guard.kratos.circuit_breaker import CircuitBreaker
 
 pytestmark = pytest.mark.anyio
 
-
-@pytest.fixture
-async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    """A store, and no link yet; an idle link does not try it out."""
-    monkeypatch.setattr("ory_guard.cache.store_connection._PROBE_INTERVAL", 3_600.0)
-    made = Bench()
-    yield made
-    await made.close()
+Messages = AsyncGenerator[tuple[str, ...] | None, None]
 
 
-async def test_a_link_is_ready_once_its_subscription_stands(bench: Bench) -> None:
-    """Whoever asks first waits for that, and no longer."""
-    link = bench.open()
+async def test_connection_is_ready_when_the_subscription_is_confirmed(bench: ConnectionBench) -> None:
+    """The first request waits for it."""
+    connection = bench.connect()
 
-    assert not link.ready
-    assert await link.remaining_budget()
-    assert link.ready
-    assert (bench.recovered, bench.heard, bench.changes) == (1, [None], [(True, "")])
+    assert not connection.ready
+    assert await connection.remaining_budget()
+    assert connection.ready
+    assert (bench.recoveries, bench.revocations, bench.changes) == (1, [None], [(True, "")])
 
 
-async def test_a_link_keeps_nothing_of_the_request_that_opened_it(bench: Bench) -> None:
-    """Neither do its errands: what a request set for itself is not seen there."""
-    current: ContextVar[str] = ContextVar("current", default="nobody's")
-    current.set("a request's")
+async def test_tasks_run_in_an_empty_context(bench: ConnectionBench) -> None:
+    """They do not see the context variables of the request that started them."""
+    variable: ContextVar[str] = ContextVar("variable", default="default")
+    variable.set("of a request")
     seen: list[str] = []
-    bench.store.on_call = lambda: seen.append(current.get())
-    link = bench.open()
-    await link.remaining_budget()
+    bench.store.on_call = lambda: seen.append(variable.get())
+    connection = await bench.ready()
 
-    async def errand() -> None:
-        seen.append(current.get())
+    async def call() -> None:
+        seen.append(variable.get())
 
-    link.run_in_background(errand)
+    connection.run_in_background(call)
     await eventually(lambda: len(seen) == 2)
-    assert seen == ["nobody's", "nobody's"]
+    assert seen == ["default", "default"]
 
 
-async def test_a_link_hears_what_others_revoke(bench: Bench) -> None:
-    """And that something may have been revoked which can't be read."""
-    await bench.open().remaining_budget()
+async def test_revocations_and_invalid_messages_are_forwarded(bench: ConnectionBench) -> None:
+    """None stands for an invalid message."""
+    await bench.ready()
 
-    await MemoryStore(bench.shelf).revoke(["session-1"], 0.0, 1.0)
-    bench.shelf.listeners[0].put_nowait(None)
+    await MemoryStore(bench.memory_server).revoke(["session-1"], 0.0, 1.0)
+    bench.memory_server.subscribers[0].put_nowait(None)
 
-    await eventually(lambda: len(bench.heard) == 3)
-    assert bench.heard == [None, ("session-1",), None]
+    await eventually(lambda: len(bench.revocations) == 3)
+    assert bench.revocations == [None, ("session-1",), None]
 
 
-async def test_a_lost_subscription_is_told_and_made_again(bench: Bench) -> None:
-    """What was missed is unknown, so nothing that was known counts; nobody uses the store meanwhile."""
-    link = bench.open()
-    await link.remaining_budget()
+async def test_lost_subscription_is_reported_and_renewed(bench: ConnectionBench) -> None:
+    """Any id may have been revoked in the meantime, and requests do not use the store."""
+    connection = await bench.ready()
     bench.store.failing.add("subscribe")
 
-    bench.shelf.drop_subscriptions()
-    await eventually(lambda: not link.ready)
-    assert bench.heard == [None, None]
+    bench.memory_server.drop_subscriptions()
+    await eventually(lambda: not connection.ready)
+    assert bench.revocations == [None, None]
     assert bench.changes[-1] == (False, "ConnectionError")
 
     await eventually(lambda: bench.store.calls.count("subscribe") > 1)
     bench.store.failing.clear()
-    await eventually(lambda: link.ready)
-    assert bench.recovered == 2
-    assert bench.heard == [None, None, None]
+    await eventually(lambda: connection.ready)
+    assert bench.recoveries == 2
+    assert bench.revocations == [None, None, None]
     assert bench.changes[-1] == (True, "")
 
 
-async def test_a_subscription_that_is_cancelled_from_elsewhere_is_lost_too(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+async def test_subscription_is_renewed_when_something_inside_of_it_is_canceled(
+    bench: ConnectionBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client library that ends its reader so, when the connection drops, leaves no link deaf."""
+    """A client library may cancel its reader when the connection drops."""
     subscribe, ends = bench.store.subscribe, asyncio.Event()
 
-    async def whose_reader_ends() -> AsyncGenerator[tuple[str, ...] | None, None]:
+    async def subscribe_with_reader() -> Messages:
         monkeypatch.setattr(bench.store, "subscribe", subscribe)
         yield ()
         reader = asyncio.ensure_future(asyncio.Event().wait())
@@ -94,168 +86,172 @@ async def test_a_subscription_that_is_cancelled_from_elsewhere_is_lost_too(
         reader.cancel()
         await reader
 
-    monkeypatch.setattr(bench.store, "subscribe", whose_reader_ends)
-    link = bench.open()
-    await link.remaining_budget()
+    monkeypatch.setattr(bench.store, "subscribe", subscribe_with_reader)
+    connection = await bench.ready()
 
     ends.set()
     await eventually(lambda: (False, "CancelledError") in bench.changes)
-    await eventually(lambda: link.ready)
-    assert bench.heard == [None, None, None]
+    await eventually(lambda: connection.ready)
+    assert bench.revocations == [None, None, None]
 
 
-async def test_a_subscription_that_just_ends_is_lost_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that yields no more is no store that is quiet."""
+async def test_subscription_that_ends_without_an_error_is_lost(
+    bench: ConnectionBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The iterator of a healthy store does not end."""
 
-    async def ends_at_once() -> AsyncGenerator[tuple[str, ...] | None, None]:
+    async def subscribe() -> Messages:
         yield ()
 
-    monkeypatch.setattr(bench.store, "subscribe", ends_at_once)
-    link = bench.open()
+    monkeypatch.setattr(bench.store, "subscribe", subscribe)
+    connection = bench.connect()
 
     await eventually(lambda: (False, "subscription ended") in bench.changes)
-    assert not link.ready
+    assert not connection.ready
 
 
-async def test_a_link_tries_a_failed_store_out_before_anybody_else_does(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("call", "reason"), [(fail, "ConnectionError"), (hang, "TimeoutError")], ids=["fail", "hang"]
+)
+async def test_failed_call_opens_the_breaker(
+    bench: ConnectionBench,
+    call: Callable[[], Coroutine[Any, Any, str]],
+    reason: str,
+    store_timeout: Callable[[float], None],
 ) -> None:
-    """A made-up session is put, got and deleted, after a pause; then requests may ask again."""
-    held: list[int | None] = []
+    """A call that exceeds its budget fails, too. The caller gets None."""
+    connection = await bench.ready()
+    store_timeout(0.05)
 
-    def note(key: bytes) -> int | None:
-        held.append(CircuitBreaker.retry_after(bench.breaker, key))
-        return held[-1]
+    assert await connection.call(call) is None
 
-    monkeypatch.setattr(bench.breaker, "retry_after", note)
-    link = bench.open()
-    await link.remaining_budget()
-    assert await link.call(answer) == "answer"
-    await link.call(fail)
-    await eventually(lambda: held)
-    assert set(held) == {1}
-    bench.store.garbled = True
+    assert not connection.ready
+    assert bench.changes[-1] == (False, reason)
+
+
+async def test_failed_store_is_probed_before_requests_use_it(
+    bench: ConnectionBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the cooldown a session is stored, read and deleted; if that fails, the connections are replaced."""
+    waits: list[int | None] = []
+
+    def retry_after(key: bytes) -> int | None:
+        waits.append(CircuitBreaker.retry_after(bench.breaker, key))
+        return waits[-1]
+
+    monkeypatch.setattr(bench.breaker, "retry_after", retry_after)
+    connection = await bench.ready()
+    assert await connection.call(respond) == "response"
+    await connection.call(fail)
+    await eventually(lambda: waits)
+    assert set(waits) == {1}
+    bench.store.loses_writes = True
     bench.clock.advance(1)
 
     await eventually(lambda: bench.store.closed)
-    assert not link.ready
-    following = bench.store.calls[bench.store.calls.index("delete") + 1]
-    assert following == "aclose", "connections were closed, since new ones may lead elsewhere"
+    assert not connection.ready
+    next_call = bench.store.calls[bench.store.calls.index("delete") + 1]
+    assert next_call == "aclose", "new connections may lead to another server"
 
-    bench.store.garbled = False
+    bench.store.loses_writes = False
     bench.clock.advance(1)
-    await eventually(lambda: link.ready)
+    await eventually(lambda: connection.ready)
     assert bench.changes[-1] == (True, "")
-    assert bench.recovered == 2
-    assert bench.shelf.entries == {}
-    assert bench.store.calls.count("subscribe") == 2, "the old one may be at another server"
-    assert bench.heard == [None, None, None, None]
+    assert bench.recoveries == 2
+    assert bench.memory_server.entries == {}
+    assert bench.store.calls.count("subscribe") == 2, "the subscription may be at another server"
+    assert bench.revocations == [None, None, None, None]
 
 
-async def test_a_link_that_failed_once_keeps_its_subscription(bench: Bench) -> None:
-    """What is known here is not forgotten for one slow answer."""
-    link = bench.open()
-    await link.remaining_budget()
-    await link.call(fail)
+async def test_subscription_stays_when_the_first_probe_succeeds(bench: ConnectionBench) -> None:
+    """The cache is not cleared because of one slow call."""
+    connection = await bench.ready()
+    await connection.call(fail)
     bench.clock.advance(1)
 
-    await eventually(lambda: link.ready and bench.recovered == 2)
+    await eventually(lambda: connection.ready and bench.recoveries == 2)
 
     assert bench.store.calls == ["subscribe", "put", "get", "delete"]
-    assert bench.heard == [None]
+    assert bench.revocations == [None]
 
 
-@pytest.mark.parametrize("how", ["failing", "garbled"])
-async def test_idle_link_notices_that_its_store_takes_no_writes(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, how: str
+@pytest.mark.parametrize("loses_writes", [False, True])
+async def test_idle_store_is_probed(
+    bench: ConnectionBench, monkeypatch: pytest.MonkeyPatch, *, loses_writes: bool
 ) -> None:
-    """It tries the store out now and then; what is known here is forgotten once that fails twice."""
+    """A store that accepts no writes is noticed; the cache is cleared when a second probe fails."""
     monkeypatch.setattr("ory_guard.cache.store_connection._PROBE_INTERVAL", 0.0)
-    link = bench.open()
-    await link.remaining_budget()
+    connection = await bench.ready()
     await eventually(lambda: bench.store.calls.count("delete") >= 2)
-    assert link.ready
-    assert bench.heard == [None]
+    assert connection.ready
+    assert bench.revocations == [None]
 
-    bench.store.garbled = how == "garbled"
-    if how == "failing":
+    bench.store.loses_writes = loses_writes
+    if not loses_writes:
         bench.store.failing.add("put")
-    await eventually(lambda: not link.ready)
-    assert (False, {"failing": "ConnectionError", "garbled": "probe failed"}[how]) in bench.changes
+    await eventually(lambda: not connection.ready)
+    assert (False, "probe failed" if loses_writes else "ConnectionError") in bench.changes
     for attempts in (1, 2):
         bench.clock.advance(1)
         await eventually(lambda: bench.store.closed >= attempts)  # noqa: B023 - awaited at once
-    assert bench.heard == [None, None]
+    assert bench.revocations == [None, None]
 
 
-async def test_a_link_that_lost_its_subscription_makes_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also while it tries the store out."""
-    link = bench.open()
-    await link.remaining_budget()
-    bench.store.garbled = True
-    await link.call(fail)
+async def test_subscription_that_is_lost_during_a_probe_is_renewed(
+    bench: ConnectionBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only once."""
+    connection = await bench.ready()
+    bench.store.loses_writes = True
+    await connection.call(fail)
     bench.clock.advance(1)
     await eventually(lambda: bench.store.closed)
-    bench.store.garbled = False
+    bench.store.loses_writes = False
     delete = bench.store.delete
 
-    async def delete_and_lose(keys: Sequence[bytes]) -> None:
+    async def delete_and_disconnect(keys: Sequence[bytes]) -> None:
         await delete(keys)
-        bench.shelf.drop_subscriptions()
-        await eventually(lambda: not link.subscribed)
+        bench.memory_server.drop_subscriptions()
+        await eventually(lambda: not connection.subscribed)
 
-    monkeypatch.setattr(bench.store, "delete", delete_and_lose)
+    monkeypatch.setattr(bench.store, "delete", delete_and_disconnect)
     bench.clock.advance(1)
 
-    await eventually(lambda: link.ready)
+    await eventually(lambda: connection.ready)
     assert bench.store.calls.count("subscribe") == 2
-    assert bench.heard == [None, None, None, None]
+    assert bench.revocations == [None, None, None, None]
 
 
-async def test_errands_are_done_beside_the_request(bench: Bench) -> None:
-    """Nobody waits for them."""
-    link = bench.open()
-    await link.remaining_budget()
-    done: list[str] = []
-
-    async def errand() -> None:
-        done.append("done")
-
-    link.run_in_background(errand)
-    assert done == []
-    await eventually(lambda: done)
-
-
-async def test_errands_are_dropped_where_nobody_can_do_them(bench: Bench) -> None:
-    """Neither without a store, nor where it does not keep up."""
+async def test_background_calls_are_limited(bench: ConnectionBench) -> None:
+    """They are dropped before the store is ready, and if 256 of them are running."""
     done: list[int] = []
-    link = bench.open()
+    connection = bench.connect()
 
-    async def errand(number: int) -> None:
+    async def call(number: int) -> None:
         done.append(number)
 
-    link.run_in_background(partial(errand, 0))
-    await link.remaining_budget()
+    connection.run_in_background(partial(call, 0))
+    await connection.remaining_budget()
     for number in range(1, 400):
-        link.run_in_background(partial(errand, number))
+        connection.run_in_background(partial(call, number))
+    assert done == [], "the request does not wait for them"
     await eventually(lambda: len(done) == 256)
 
     assert done == list(range(1, 257))
 
 
-async def test_a_link_ends_with_everything_it_started(bench: Bench) -> None:
-    """No task is left, and the store is closed."""
+async def test_aclose_ends_all_tasks_and_closes_the_store(bench: ConnectionBench) -> None:
+    """Including background calls."""
     before = asyncio.all_tasks()
-    link = bench.open()
-    await link.remaining_budget()
+    connection = await bench.ready()
 
-    async def errand() -> None:
+    async def call() -> None:
         await asyncio.Event().wait()
 
-    link.run_in_background(errand)
-    await link.aclose()
+    connection.run_in_background(call)
+    await connection.aclose()
 
     assert asyncio.all_tasks() == before
-    assert not link.ready
+    assert not connection.ready
     assert bench.store.closed == 1
-    assert bench.shelf.listeners == []
+    assert bench.memory_server.subscribers == []

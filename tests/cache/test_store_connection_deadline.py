@@ -1,26 +1,26 @@
-"""`within`: a call has its time, and no more; a busy loop takes none of it."""
+"""`run_with_deadline`."""
 
 import asyncio
 import time
 
 import pytest
-from support.link_bench import answer, fail
 from support.memory_store import SOON
+from support.store_connection_bench import fail, respond
 
 from ory_guard.cache.store_connection import run_with_deadline
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_within_returns_what_comes_in_time() -> None:
-    """What the work raises is raised."""
-    assert await run_with_deadline(SOON, answer()) == "answer"
+async def test_run_with_deadline_returns_the_result_or_raises_the_exception() -> None:
+    """If the work finishes before the deadline."""
+    assert await run_with_deadline(SOON, respond()) == "response"
     with pytest.raises(ConnectionError):
         await run_with_deadline(SOON, fail())
 
 
-async def test_within_gives_up_in_time_and_ends_the_work() -> None:
-    """Fifty milliseconds are fifty milliseconds."""
+async def test_run_with_deadline_cancels_the_work_at_the_deadline() -> None:
+    """The caller gets a TimeoutError."""
     ended = asyncio.Event()
 
     async def work() -> None:
@@ -37,8 +37,8 @@ async def test_within_gives_up_in_time_and_ends_the_work() -> None:
     await asyncio.wait_for(ended.wait(), SOON)
 
 
-async def test_within_is_not_cancelled_by_what_the_work_waits_for() -> None:
-    """Who asks a store is not to blame for what that gave up; so it is as if nothing had come."""
+async def test_run_with_deadline_converts_a_cancellation_inside_of_the_work() -> None:
+    """The caller itself is not canceled."""
 
     async def work() -> None:
         other = asyncio.ensure_future(asyncio.Event().wait())
@@ -49,26 +49,26 @@ async def test_within_is_not_cancelled_by_what_the_work_waits_for() -> None:
         await run_with_deadline(SOON, work())
 
 
-async def test_within_gives_the_work_its_time_again_where_the_loop_was_busy(
+async def test_run_with_deadline_extends_the_deadline_once_if_the_event_loop_was_busy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A loop that looks at the clock late says nothing about the store."""
+    """The late timer does not prove that the store is slow."""
     loop = asyncio.get_running_loop()
     now = loop.time()
     monkeypatch.setattr(loop, "time", lambda: now)
 
     async def work() -> str:
         nonlocal now
-        now += 2  # the loop was busy for two seconds
+        now += 2  # the event loop was busy for two seconds
         for _ in range(5):
             await asyncio.sleep(0)
-        return "answer"
+        return "response"
 
-    assert await run_with_deadline(1, work()) == "answer"
+    assert await run_with_deadline(1, work()) == "response"
 
 
-async def test_within_ends_the_work_when_its_caller_is_cancelled() -> None:
-    """Nothing goes on that nobody waits for; what it raises at the end is no news."""
+async def test_run_with_deadline_cancels_the_work_with_its_caller() -> None:
+    """An exception that the work raises then is not reported as unhandled."""
     started, ended = asyncio.Event(), asyncio.Event()
 
     async def work() -> None:

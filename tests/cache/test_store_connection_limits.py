@@ -1,184 +1,158 @@
-"""A link's patience: one request waits for a store that is late, a short while, and no other does."""
+"""The store connection with a store that does not respond, or that loses cancellations."""
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 
 import pytest
-from support.link_bench import Bench, fail, never
 from support.memory_store import SOON, eventually
+from support.store_connection_bench import ConnectionBench
 from support.worker_bench import Worker
 
 pytestmark = pytest.mark.anyio
 
-
-@pytest.fixture
-async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    """A store, and no link yet; an idle link does not try it out."""
-    monkeypatch.setattr("ory_guard.cache.store_connection._PROBE_INTERVAL", 3_600.0)
-    made = Bench()
-    yield made
-    await made.close()
+Messages = AsyncGenerator[tuple[str, ...] | None, None]
 
 
-async def test_one_request_waits_for_a_store_that_does_not_answer_and_no_other(
-    bench: Bench, store_timeout: Callable[[float], None]
+async def test_only_the_first_request_waits_for_a_store_that_does_not_respond(
+    bench: ConnectionBench, store_timeout: Callable[[float], None]
 ) -> None:
-    """The first request waits until the timeout; the next one returns at once, whatever the timeout."""
+    """It waits until the timeout; the next one returns at once, whatever the timeout."""
     store_timeout(0.05)
-    bench.store.slow.add("subscribe")
-    link = bench.open()
+    bench.store.hanging.add("subscribe")
+    connection = bench.connect()
 
     started = time.monotonic()
-    assert not await link.remaining_budget()
+    assert not await connection.remaining_budget()
     assert time.monotonic() - started > 0.04
 
     store_timeout(3_600)
-    assert not await link.remaining_budget()
+    assert not await connection.remaining_budget()
 
 
-async def test_a_store_that_was_late_for_one_request_is_tried_out_before_the_next(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, store_timeout: Callable[[float], None]
+async def test_store_that_was_late_for_one_request_is_probed_before_the_next(
+    bench: ConnectionBench, monkeypatch: pytest.MonkeyPatch, store_timeout: Callable[[float], None]
 ) -> None:
-    """Its subscription may stand meanwhile; whether it answers in time is not for a second request to find out."""
-    door = asyncio.Event()
+    """Even if the subscription is confirmed in the meantime."""
+    confirmed = asyncio.Event()
     subscribe = bench.store.subscribe
 
-    async def subscribe_late() -> AsyncGenerator[tuple[str, ...] | None, None]:
-        await door.wait()
+    async def subscribe_late() -> Messages:
+        await confirmed.wait()
         async for message in subscribe():
             yield message
 
     monkeypatch.setattr(bench.store, "subscribe", subscribe_late)
-    link = bench.open()
+    connection = bench.connect()
     store_timeout(0.05)
-    assert not await link.remaining_budget()
+    assert not await connection.remaining_budget()
 
     store_timeout(SOON)
-    door.set()
-    await eventually(lambda: link.subscribed)
-    assert not await link.remaining_budget()
+    confirmed.set()
+    await eventually(lambda: connection.subscribed)
+    assert not await connection.remaining_budget()
     bench.clock.advance(1)
 
-    await eventually(lambda: link.ready)
+    await eventually(lambda: connection.ready)
     assert bench.store.calls == ["subscribe", "put", "get", "delete"]
 
 
-async def test_waiting_for_the_connection_is_part_of_the_patience(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+async def test_waiting_for_the_connection_reduces_the_budget(
+    bench: ConnectionBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A request that waited thirty milliseconds for it waits as much less for the answer; the next one does not."""
+    """Only that of the first request."""
     subscribe = bench.store.subscribe
 
-    async def subscribe_slowly() -> AsyncGenerator[tuple[str, ...] | None, None]:
+    async def subscribe_slowly() -> Messages:
         await asyncio.sleep(0.03)
         async for message in subscribe():
             yield message
 
     monkeypatch.setattr(bench.store, "subscribe", subscribe_slowly)
-    link = bench.open()
+    connection = bench.connect()
 
-    left = await link.remaining_budget()
-
-    assert 0 < left <= SOON - 0.029
-    assert await link.remaining_budget() == SOON
+    assert 0 < await connection.remaining_budget() <= SOON - 0.029
+    assert await connection.remaining_budget() == SOON
 
 
-@pytest.mark.parametrize("how", ["failing", "slow"])
-async def test_the_first_bad_call_stops_the_asking(
-    bench: Bench, how: str, store_timeout: Callable[[float], None]
+@pytest.mark.parametrize("how", ["failing", "hanging"])
+async def test_aclose_returns_if_the_store_can_not_be_closed(
+    bench: ConnectionBench, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """It is bounded, its caller gets nothing, and the breaker opens."""
-    link = bench.open()
-    await link.remaining_budget()
-    store_timeout(0.05)
-
-    assert await link.call(fail if how == "failing" else never) is None
-
-    assert not link.ready
-    assert bench.changes[-1] == (False, "ConnectionError" if how == "failing" else "TimeoutError")
-
-
-@pytest.mark.parametrize("how", ["failing", "slow"])
-async def test_a_store_that_can_not_be_closed_holds_nobody_up(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
-    """An application shuts down in time, and without an error, whatever has become of its Redis."""
+    """An application shuts down in time and without an error, whatever the state of its Redis."""
     monkeypatch.setattr("ory_guard.cache.store_connection._CLOSE_TIMEOUT", 0.05)
-    link = bench.open()
-    await link.remaining_budget()
+    connection = await bench.ready()
     getattr(bench.store, how).add("aclose")
 
     started = time.monotonic()
-    await link.aclose()
+    await connection.aclose()
 
     assert time.monotonic() - started < SOON
     assert bench.store.closed == 1
 
 
 @pytest.mark.parametrize("lost", [1, 100])
-async def test_a_store_that_loses_a_cancellation_holds_nobody_up(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, lost: int
+async def test_aclose_repeats_a_lost_cancellation_once(
+    bench: ConnectionBench, monkeypatch: pytest.MonkeyPatch, lost: int
 ) -> None:
-    """What loses one is cancelled again; what loses all is left behind."""
+    """A task that loses each cancellation is abandoned."""
     monkeypatch.setattr("ory_guard.cache.store_connection._CLOSE_TIMEOUT", 1.0)
-    left, given_up = lost, False
+    remaining, is_over = lost, False
 
-    async def subscribe() -> AsyncGenerator[tuple[str, ...] | None, None]:
-        nonlocal left
+    async def subscribe() -> Messages:
+        nonlocal remaining
         yield ()
         while True:
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
-                left -= 1
-                if left < 0 or given_up:
+                remaining -= 1
+                if remaining < 0 or is_over:
                     raise
 
     monkeypatch.setattr(bench.store, "subscribe", subscribe)
     before = asyncio.all_tasks()
-    link = bench.open()
-    await link.remaining_budget()
+    connection = await bench.ready()
 
     started = time.monotonic()
-    await link.aclose()
+    await connection.aclose()
 
     assert time.monotonic() - started < SOON
-    assert not link.ready
+    assert not connection.ready
     assert bench.store.closed == 1
-    behind = asyncio.all_tasks() - before
-    assert len(behind) == (lost > 1)
-    given_up = True
-    for task in behind:
+    abandoned = asyncio.all_tasks() - before
+    assert len(abandoned) == (lost > 1)
+    is_over = True
+    for task in abandoned:
         task.cancel()
-    await asyncio.gather(*behind, return_exceptions=True)
+    await asyncio.gather(*abandoned, return_exceptions=True)
 
 
-async def test_sending_revocations_can_not_lose_the_cancellation_of_a_link(
+async def test_tasks_end_when_they_are_canceled_while_revocations_are_sent(
     workers: tuple[Worker, Worker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A loop that ends cancels every task once, and waits for all of them."""
+    """An event loop cancels each task once at its end, and waits for all of them."""
     first, _ = workers
     await first.ask()
-    begun, end = asyncio.Event(), asyncio.Event()
+    started, end = asyncio.Event(), asyncio.Event()
 
     async def revoke(_ids: object, _at: float, _ttl: float) -> None:
-        begun.set()
+        started.set()
         while not end.is_set():
             with suppress(asyncio.CancelledError):
                 await end.wait()
 
     monkeypatch.setattr(first.store, "revoke", revoke)
-    revoking = asyncio.create_task(first.second.revoke("session"))
-    await begun.wait()
-    link = first.second._connections.current()
-    assert link is not None
+    revoking = asyncio.create_task(first.shared_cache.revoke("session"))
+    await started.wait()
+    connection = first.shared_cache._connections.current()
+    assert connection is not None
 
-    for task in link._tasks:
+    for task in connection._tasks:
         task.cancel()
-    done, _ = await asyncio.wait(link._tasks, timeout=SOON)
+    done, _ = await asyncio.wait(connection._tasks, timeout=SOON)
 
-    assert done == set(link._tasks)
+    assert done == set(connection._tasks)
     end.set()
     await revoking

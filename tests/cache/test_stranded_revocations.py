@@ -1,4 +1,4 @@
-"""No order of outages leaves a revocation behind, and no session is cached for long while none can be heard."""
+"""Revocations and lifetimes during any sequence of outages."""
 
 import asyncio
 import random
@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 from support.guard_bench import Bench
-from support.memory_store import MemoryStore, Shelf, eventually
+from support.memory_store import MemoryServer, MemoryStore, eventually
 from support.minting import token_of
 from support.scripted_kratos import SESSION_ID, refused, signed_in
 from support.token_bench import KEY, TokenBench
@@ -17,23 +17,25 @@ from ory_guard.events import RevocationsDropped, RevocationsHeard, RevocationsSe
 pytestmark = pytest.mark.anyio
 
 
-async def _hops(chance: random.Random) -> None:
-    for _ in range(chance.randrange(6)):
+async def _yield_randomly(rng: random.Random) -> None:
+    for _ in range(rng.randrange(6)):
         await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("seed", range(60))
-async def test_every_revocation_arrives(shelf: Shelf, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Subscriptions break and calls fail at random turns; once that ends, nothing is pending."""
+async def test_every_revocation_arrives(
+    memory_server: MemoryServer, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Subscriptions and calls fail at random times; afterwards no revocation is pending."""
     monkeypatch.setattr("ory_guard.cache.store_connection._INITIAL_BACKOFF", 0.0)
     monkeypatch.setattr("ory_guard.cache.store_connection._COOLDOWN", 0.0)
-    chance = random.Random(seed)
-    worker = Worker(shelf)
+    rng = random.Random(seed)
+    worker = Worker(memory_server)
     subscribe, revoke = worker.store.subscribe, worker.store.revoke
     faults = True
 
     async def subscribe_unreliably() -> AsyncGenerator[tuple[str, ...] | None, None]:
-        await _hops(chance)
+        await _yield_randomly(rng)
         messages = subscribe()
         try:
             async for message in messages:
@@ -42,64 +44,64 @@ async def test_every_revocation_arrives(shelf: Shelf, seed: int, monkeypatch: py
             await messages.aclose()
 
     async def revoke_unreliably(ids: Sequence[str], at: float, ttl: float) -> None:
-        await _hops(chance)
-        if faults and chance.random() < 0.4:
+        await _yield_randomly(rng)
+        if faults and rng.random() < 0.4:
             raise ConnectionError
         await revoke(ids, at, ttl)
-        await _hops(chance)
-        if faults and chance.random() < 0.2:
-            shelf.drop_subscriptions()
+        await _yield_randomly(rng)
+        if faults and rng.random() < 0.2:
+            memory_server.drop_subscriptions()
 
     monkeypatch.setattr(worker.store, "subscribe", subscribe_unreliably)
     monkeypatch.setattr(worker.store, "revoke", revoke_unreliably)
-    revoking = []
+    calls = []
     for number in range(20):
-        revoking.append(asyncio.create_task(worker.second.revoke(f"session-{number}")))
-        await _hops(chance)
-        if chance.random() < 0.2:
-            shelf.drop_subscriptions()
-    await asyncio.gather(*revoking)
+        calls.append(asyncio.create_task(worker.shared_cache.revoke(f"session-{number}")))
+        await _yield_randomly(rng)
+        if rng.random() < 0.2:
+            memory_server.drop_subscriptions()
+    await asyncio.gather(*calls)
     faults = False
 
     await eventually(lambda: not worker.guard.stats().pending_revocations)
-    assert set(shelf.revoked) == {f"session-{number}" for number in range(20)}
+    assert set(memory_server.revoked) == {f"session-{number}" for number in range(20)}
     await worker.guard.aclose()
 
 
 async def test_revocation_during_the_flush_after_a_reconnect_is_sent(
-    workers: tuple[Worker, Worker], shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    workers: tuple[Worker, Worker], memory_server: MemoryServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is not in the batch that is under way; the store is not reported as up before it was sent."""
+    """It is not in the current batch. The store is reported as up when both batches were sent."""
     first, second = workers
     first.store.failing.add("subscribe")
     await second.ask()
-    await first.second.revoke("before")
-    revoke, door, begun = first.store.revoke, asyncio.Event(), asyncio.Event()
+    await first.shared_cache.revoke("before")
+    revoke, released, started = first.store.revoke, asyncio.Event(), asyncio.Event()
 
     async def revoke_slowly(ids: Sequence[str], at: float, ttl: float) -> None:
-        begun.set()
-        await door.wait()
+        started.set()
+        await released.wait()
         await revoke(ids, at, ttl)
 
     monkeypatch.setattr(first.store, "revoke", revoke_slowly)
     first.store.failing.clear()
-    await begun.wait()
-    meanwhile = asyncio.create_task(first.second.revoke("meanwhile"))
+    await started.wait()
+    concurrent = asyncio.create_task(first.shared_cache.revoke("concurrent"))
     await asyncio.sleep(0)
     assert first.guard.stats().store == "down"
-    door.set()
-    await meanwhile
+    released.set()
+    await concurrent
 
     await eventually(lambda: first.guard.stats().store == "up")
-    assert set(shelf.revoked) == {"before", "meanwhile"}
-    assert first.told(RevocationsSent) == [RevocationsSent(1)] * 2
-    await eventually(lambda: second.told(RevocationsHeard) == [RevocationsHeard(1)] * 2)
+    assert set(memory_server.revoked) == {"before", "concurrent"}
+    assert first.emitted(RevocationsSent) == [RevocationsSent(1)] * 2
+    await eventually(lambda: second.emitted(RevocationsHeard) == [RevocationsHeard(1)] * 2)
 
 
-async def test_refused_revocation_stops_no_later_one(
-    workers: tuple[Worker, Worker], shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+async def test_refused_revocation_does_not_delay_later_ones(
+    workers: tuple[Worker, Worker], memory_server: MemoryServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each is sent once, and the refused one again when the store has recovered."""
+    """Each is sent once; refused ones are sent again when the store has recovered."""
     first, _ = workers
     await first.ask()
     revoke, sent, is_full = first.store.revoke, [], True
@@ -112,7 +114,7 @@ async def test_refused_revocation_stops_no_later_one(
 
     monkeypatch.setattr(first.store, "revoke", publish_and_refuse)
     for number in range(3):
-        await first.second.revoke(f"session-{number}")
+        await first.shared_cache.revoke(f"session-{number}")
 
     assert sent == [("session-0",), ("session-1",), ("session-2",)]
     assert first.guard.stats().pending_revocations == 3
@@ -120,16 +122,16 @@ async def test_refused_revocation_stops_no_later_one(
     first.clock.advance(1)
     await eventually(lambda: not first.guard.stats().pending_revocations)
     assert sent[3:] == [("session-0", "session-1", "session-2")]
-    assert len(shelf.revoked) == 3
+    assert len(memory_server.revoked) == 3
 
 
-async def test_many_revocations_at_once_share_batches(workers: tuple[Worker, Worker]) -> None:
-    """Two thousand callers wait for a few calls of the store."""
+async def test_concurrent_revocations_share_batches(workers: tuple[Worker, Worker]) -> None:
+    """2,000 callers wait for a few calls of the store."""
     first, second = workers
     await first.ask()
     await second.ask()
 
-    await asyncio.gather(*(first.second.revoke(f"session-{number}") for number in range(2_000)))
+    await asyncio.gather(*(first.shared_cache.revoke(f"session-{number}") for number in range(2_000)))
 
     assert first.guard.stats().pending_revocations == 0
     assert first.store.calls.count("revoke") <= 5
@@ -137,37 +139,37 @@ async def test_many_revocations_at_once_share_batches(workers: tuple[Worker, Wor
     await eventually(lambda: second.guard.authentication.cache.revocations.revoked_at("session-1999") > 0)
 
 
-async def test_dropped_revocation_is_reported(workers: tuple[Worker, Worker]) -> None:
-    """By an event, and to guards without listeners by the log alone."""
+async def test_dropped_revocations_are_reported(workers: tuple[Worker, Worker]) -> None:
+    """By an event and a log record."""
     first, second = workers
     for worker in workers:
         worker.store.failing.add("subscribe")
     second.guard.listeners.clear()
 
     for worker in workers:
-        await worker.second.revoke(*(f"session-{number}" for number in range(10_002)))
+        await worker.shared_cache.revoke(*(f"session-{number}" for number in range(10_002)))
 
-    assert first.told(RevocationsDropped) == [RevocationsDropped(2)]
+    assert first.emitted(RevocationsDropped) == [RevocationsDropped(2)]
     assert [worker.guard.stats().pending_revocations for worker in workers] == [10_000] * 2
 
 
-async def test_guard_that_is_closed_while_it_revokes_keeps_the_revocation(
-    workers: tuple[Worker, Worker], shelf: Shelf
+async def test_closing_a_guard_keeps_the_pending_revocations(
+    workers: tuple[Worker, Worker], memory_server: MemoryServer
 ) -> None:
-    """It is sent when the guard is used again, and the caller does not wait for that."""
+    """They are sent when the guard is used again. The caller of `revoke` does not wait for that."""
     first, _ = workers
     await first.ask()
-    first.store.slow.add("revoke")
-    revoking = asyncio.create_task(first.second.revoke("session"))
+    first.store.hanging.add("revoke")
+    revoking = asyncio.create_task(first.shared_cache.revoke("session"))
     await eventually(lambda: "revoke" in first.store.calls)
 
     await first.guard.aclose()
     await revoking
     assert first.guard.stats().pending_revocations == 1
-    first.store.slow.clear()
+    first.store.hanging.clear()
     await first.ask(b"another")
 
-    await eventually(lambda: "session" in shelf.revoked)
+    await eventually(lambda: "session" in memory_server.revoked)
 
 
 @pytest.mark.parametrize(
@@ -175,14 +177,14 @@ async def test_guard_that_is_closed_while_it_revokes_keeps_the_revocation(
     [({}, 5), ({"disconnected_ttl": 0}, 0), ({"disconnected_ttl": 20}, 20), ({"disconnected_ttl": 600}, 30)],
     ids=str,
 )
-async def test_session_is_cached_for_disconnected_ttl_while_nothing_is_heard(
-    shelf: Shelf, settings: dict[str, float], seconds: int
+async def test_session_is_cached_for_disconnected_ttl_without_a_subscription(
+    memory_server: MemoryServer, settings: dict[str, float], seconds: int
 ) -> None:
-    """Never longer than `cache_ttl`; after the reconnect nothing from before counts, and later entries live on."""
-    worker = Worker(shelf, **settings)
+    """But at most for `cache_ttl`. A reconnect clears the cache; later entries have their usual lifetime."""
+    worker = Worker(memory_server, **settings)
     await worker.ask()
     worker.store.failing.add("subscribe")
-    shelf.drop_subscriptions()
+    memory_server.drop_subscriptions()
     await eventually(lambda: worker.guard.stats().degraded)
 
     assert await worker.source() == "upstream"
@@ -192,7 +194,7 @@ async def test_session_is_cached_for_disconnected_ttl_while_nothing_is_heard(
         worker.clock.advance(1.6)
     assert await worker.source() == "upstream"
 
-    shelf.entries.clear()
+    memory_server.entries.clear()
     worker.store.failing.clear()
     await eventually(lambda: not worker.guard.stats().degraded)
     assert worker.guard.stats().entries == 0
@@ -202,9 +204,9 @@ async def test_session_is_cached_for_disconnected_ttl_while_nothing_is_heard(
     await worker.guard.aclose()
 
 
-async def test_refusal_is_cached_as_long_as_ever(shelf: Shelf) -> None:
-    """It lets nobody in, and an unknown token must not cost a call of Kratos for each request."""
-    worker = Worker(shelf, refused(), disconnected_ttl=0)
+async def test_disconnected_ttl_does_not_apply_to_refusals(memory_server: MemoryServer) -> None:
+    """Unknown tokens must not cause a call of Kratos for each request."""
+    worker = Worker(memory_server, refused(), disconnected_ttl=0)
     worker.store.failing.add("subscribe")
 
     for _ in range(3):
@@ -214,8 +216,8 @@ async def test_refusal_is_cached_as_long_as_ever(shelf: Shelf) -> None:
     await worker.guard.aclose()
 
 
-async def test_setting_has_no_effect_without_a_store() -> None:
-    """Nothing is shared, so nothing can be missed."""
+async def test_disconnected_ttl_has_no_effect_without_a_store() -> None:
+    """No revocation can be missed."""
     bench = Bench(signed_in(), disconnected_ttl=0)
 
     for _ in range(3):
@@ -224,8 +226,8 @@ async def test_setting_has_no_effect_without_a_store() -> None:
     assert len(bench.kratos.requests) == 1
 
 
-async def test_closed_guard_serves_nothing_from_before(workers: tuple[Worker, Worker]) -> None:
-    """It heard nothing meanwhile."""
+async def test_closing_a_guard_clears_its_cache(workers: tuple[Worker, Worker]) -> None:
+    """It receives no revocations while it is closed."""
     first, second = workers
     await first.ask()
     await first.guard.aclose()
@@ -234,14 +236,16 @@ async def test_closed_guard_serves_nothing_from_before(workers: tuple[Worker, Wo
     assert await first.source() == "upstream"
 
 
-async def test_token_whose_revocation_is_unknown_is_verified_again_soon(shelf: Shelf) -> None:
-    """While the store does not answer, a token counts for `disconnected_ttl`, then its revocation is looked up."""
-    store = MemoryStore(shelf)
+async def test_jwt_is_checked_again_after_disconnected_ttl_if_the_store_did_not_respond(
+    memory_server: MemoryServer,
+) -> None:
+    """Its revocation is looked up then."""
+    store = MemoryStore(memory_server)
     bench = TokenBench(store=store)
     store.failing.add("revoked_at")
     token = token_of(KEY)
     assert type(await bench.ask(token)).__name__ == "Authenticated"
-    shelf.revoked[SESSION_ID] = bench.clock.time()
+    memory_server.revoked[SESSION_ID] = bench.clock.time()
 
     store.failing.clear()
     bench.clock.advance(5)

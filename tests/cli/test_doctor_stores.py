@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from doctor_setup import assert_finding, replacing, row, run_check, setup, token
 from support.ports import free_port
-from support.redis_server import BINARY, WHY_NOT, RedisServer
+from support.redis_server import BINARY, SKIP_REASON, RedisServer
 
 from ory_guard.testing import FakeKratos, ManualClock
 
-needs_redis = pytest.mark.skipif(BINARY is None, reason=WHY_NOT)
+needs_redis = pytest.mark.skipif(BINARY is None, reason=SKIP_REASON)
 
 
 class SlowClock(ManualClock):

@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from support.asgi_calls import NAVIGATE, SentResponse, call, websocket_scope
 from support.clock import AdjustableClock
 from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, guard_of, request, settings_of
-from support.memory_store import MemoryStore, Shelf, eventually
+from support.memory_store import MemoryServer, MemoryStore, eventually
 from support.minting import AUDIENCE, ISSUER, ec_key, jwks_of, token_of
 from support.scripted_kratos import (
     APP,
@@ -294,15 +294,20 @@ async def test_a_token_has_ended_only_if_kratos_says_so(answer: KratosResponse, 
 @pytest.mark.parametrize("failure", [None, httpx2.ReadTimeout("slow")], ids=["ended", "timed out"])
 async def test_other_processes_forget_each_session_that_was_to_be_ended(failure: Exception | None) -> None:
     """Also after a timeout, since Kratos may have ended the session."""
-    shelf, kratos = Shelf(), Kratos()
+    memory_server, kratos = MemoryServer(), Kratos()
     one, other = (
-        OryGuard(settings_of(), transport=ScriptedKratos(kratos), clock=AdjustableClock(), store=MemoryStore(shelf))
+        OryGuard(
+            settings_of(),
+            transport=ScriptedKratos(kratos),
+            clock=AdjustableClock(),
+            store=MemoryStore(memory_server),
+        )
         for _ in range(2)
     )
     first, second = request((b"cookie", FIRST.encode())), request((b"cookie", SECOND.encode()))
     for scope in (dict(first), dict(second)):
         assert isinstance(await other.authenticate(scope), Authenticated)
-    await eventually(lambda: len(shelf.entries) == 2)
+    await eventually(lambda: len(memory_server.entries) == 2)
     if failure is not None:
         kratos.responses = {(SUBMIT, FIRST): failure, (SUBMIT, SECOND): failure}
 
@@ -312,9 +317,9 @@ async def test_other_processes_forget_each_session_that_was_to_be_ended(failure:
         with pytest.raises(KratosTimeout):
             await one.logout(request(BOTH, method="POST"))
 
-    assert {"session-1", "session-2"} <= set(shelf.revoked)
+    assert {"session-1", "session-2"} <= set(memory_server.revoked)
     kratos.active, kratos.responses = {}, {}
-    await eventually(lambda: not shelf.entries)
+    await eventually(lambda: not memory_server.entries)
     for scope in (dict(first), dict(second)):
         assert await one.authenticate(dict(scope)) == Rejected("inactive", "cookie")
         assert await other.authenticate(dict(scope)) == Rejected("inactive", "cookie")
@@ -382,8 +387,8 @@ async def test_a_check_made_during_a_logout_does_not_outlast_it() -> None:
 
 async def test_other_processes_forget_a_session_that_only_the_cache_knows() -> None:
     """The request that logs out could not be authenticated itself."""
-    shelf, kratos = Shelf(), ScriptedKratos(refused(500))
-    guard = OryGuard(settings_of(), transport=kratos, clock=AdjustableClock(), store=MemoryStore(shelf))
+    memory_server, kratos = MemoryServer(), ScriptedKratos(refused(500))
+    guard = OryGuard(settings_of(), transport=kratos, clock=AdjustableClock(), store=MemoryStore(memory_server))
     scope = request(SESSION_COOKIE, method="POST")
     await guard.authenticate(scope)
     kratos.responses = [Kratos()]
@@ -391,7 +396,7 @@ async def test_other_processes_forget_a_session_that_only_the_cache_knows() -> N
 
     await guard.logout(scope)
 
-    assert set(shelf.revoked) == {SESSION_ID}
+    assert set(memory_server.revoked) == {SESSION_ID}
     await guard.aclose()
 
 

@@ -1,8 +1,7 @@
-"""Revocations in Redis, against a real server: who hears of them, and what they leave behind."""
+"""Revocations in a real Redis server."""
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -10,143 +9,121 @@ import pytest
 from redis.asyncio import Connection
 from redis.exceptions import RedisError
 from support.memory_store import eventually
-from support.redis_bench import KEY, OLD_SECRET, SECRET, STORED, Listening, put
-from support.redis_server import BINARY, WHY_NOT, RedisServer
+from support.redis_server import REDIS_MARKS, RedisServer
+from support.redis_sessions import KEY, OLD_SECRET, SECRET, STORED, Subscriber, put
 from support.scripted_kratos import IDENTITY_ID, SESSION_ID
 
 from ory_guard.redis import RedisSessionStore
 from ory_guard.redis.encryption import Encryptor
 from ory_guard.redis.pubsub import iter_messages
 
-pytestmark = [pytest.mark.anyio, pytest.mark.redis, pytest.mark.skipif(BINARY is None, reason=WHY_NOT)]
+pytestmark = REDIS_MARKS
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    """A server for all tests here."""
-    with RedisServer() as running:
-        yield running
-
-
-@pytest.fixture
-async def store(server: RedisServer) -> AsyncIterator[RedisSessionStore]:
-    """A store in the empty server."""
-    server.cli("FLUSHALL")
-    made = RedisSessionStore(server.url, secrets=[SECRET])
-    yield made
-    await made.aclose()
-
-
-@pytest.fixture
-async def other(server: RedisServer) -> AsyncIterator[RedisSessionStore]:
-    """The store of another process."""
-    made = RedisSessionStore(server.url, secrets=[SECRET])
-    yield made
-    await made.aclose()
-
-
-@pytest.mark.parametrize("one", [SESSION_ID, IDENTITY_ID])
-async def test_revoked_is_gone_and_known(store: RedisSessionStore, other: RedisSessionStore, one: str) -> None:
-    """Every credential of the session, or of the identity; others stay."""
-    await put(store, KEY, STORED)
-    await put(store, b"2" * 32, STORED)
-    await put(store, b"3" * 32, replace(STORED, session_id="another", identity_id="other"))
-    assert await other.revoked_at([SESSION_ID, IDENTITY_ID]) is None
-
-    await other.revoke([one], 1_234.5, 60.0)
-
-    assert await store.get([KEY]) is None
-    assert await store.get([b"2" * 32]) is None
-    assert await store.get([b"3" * 32]) is not None
-    assert await store.revoked_at([SESSION_ID, IDENTITY_ID]) == 1_234.5
-    assert await store.revoked_at(["another"]) is None
-
-
-async def test_a_revocation_is_heard_by_every_other_process(
-    store: RedisSessionStore, other: RedisSessionStore
+@pytest.mark.parametrize("id_", [SESSION_ID, IDENTITY_ID])
+async def test_revoke_deletes_the_sessions_of_an_id_and_records_the_time(
+    redis_store: RedisSessionStore, other_redis_store: RedisSessionStore, id_: str
 ) -> None:
-    """Who sent it need not hear it."""
-    heard, heard_by_sender = Listening(store), Listening(other)
-    await eventually(lambda: heard.items and heard_by_sender.items)
+    """Sessions under other credentials of the same id are deleted, too."""
+    await put(redis_store, KEY, STORED)
+    await put(redis_store, b"2" * 32, STORED)
+    await put(redis_store, b"3" * 32, replace(STORED, session_id="another", identity_id="other"))
+    assert await other_redis_store.revoked_at([SESSION_ID, IDENTITY_ID]) is None
 
-    await other.revoke([SESSION_ID, IDENTITY_ID], 1_000.0, 60.0)
-    await store.revoke(["another"], 1_000.0, 60.0)
-    await eventually(lambda: len(heard.items) == len(heard_by_sender.items) == 2)
+    await other_redis_store.revoke([id_], 1_234.5, 60.0)
 
-    assert heard.items == [(), (SESSION_ID, IDENTITY_ID)]
-    assert heard_by_sender.items == [(), ("another",)]
-    await heard.end()
-    await heard_by_sender.end()
+    assert await redis_store.get([KEY]) is None
+    assert await redis_store.get([b"2" * 32]) is None
+    assert await redis_store.get([b"3" * 32]) is not None
+    assert await redis_store.revoked_at([SESSION_ID, IDENTITY_ID]) == 1_234.5
+    assert await redis_store.revoked_at(["another"]) is None
 
 
-async def test_a_message_that_can_not_be_read_may_be_any_revocation(
-    server: RedisServer, store: RedisSessionStore
+async def test_revocation_is_published_to_other_processes(
+    redis_store: RedisSessionStore, other_redis_store: RedisSessionStore
 ) -> None:
-    """Somebody who may write in Redis can't make us forget one."""
-    heard = Listening(store)
-    await eventually(lambda: heard.items)
+    """The sender does not receive its own message."""
+    first, second = Subscriber(redis_store), Subscriber(other_redis_store)
+    await eventually(lambda: first.messages and second.messages)
 
-    server.cli("PUBLISH", "ory_guard:revocations", "garbage")
+    await other_redis_store.revoke([SESSION_ID, IDENTITY_ID], 1_000.0, 60.0)
+    await redis_store.revoke(["another"], 1_000.0, 60.0)
+    await eventually(lambda: len(first.messages) == len(second.messages) == 2)
+
+    assert first.messages == [(), (SESSION_ID, IDENTITY_ID)]
+    assert second.messages == [(), ("another",)]
+    await first.aclose()
+    await second.aclose()
+
+
+async def test_invalid_message_is_yielded_as_none(
+    redis_server: RedisServer, redis_store: RedisSessionStore
+) -> None:
+    """Any id may have been revoked: a client that can publish must not be able to suppress a revocation."""
+    subscriber = Subscriber(redis_store)
+    await eventually(lambda: subscriber.messages)
+
+    redis_server.cli("PUBLISH", "ory_guard:revocations", "garbage")
     forged = Encryptor(OLD_SECRET).encrypt("ory_guard:revocations", {"from": "x", "ids": ["s"]})
-    connections = await store._connections.get()
+    connections = await redis_store._connections.get()
     await connections.client.publish("ory_guard:revocations", forged)
-    odd = Encryptor(SECRET).encrypt("ory_guard:revocations", {"from": "x", "ids": [5]})
-    await connections.client.publish("ory_guard:revocations", odd)
+    invalid = Encryptor(SECRET).encrypt("ory_guard:revocations", {"from": "x", "ids": [5]})
+    await connections.client.publish("ory_guard:revocations", invalid)
 
-    await eventually(lambda: len(heard.items) == 4)
-    assert heard.items == [(), None, None, None]
-    await heard.end()
+    await eventually(lambda: len(subscriber.messages) == 4)
+    assert subscriber.messages == [(), None, None, None]
+    await subscriber.aclose()
 
 
-async def test_a_subscription_says_that_it_is_gone() -> None:
-    """At once where the server ends, and within seconds where it no longer moves."""
+async def test_lost_subscription_raises_an_exception() -> None:
+    """At once if the server ends, and within seconds if it does not respond."""
     with RedisServer() as server:
         store = RedisSessionStore(server.url, secrets=[SECRET])
-        heard = Listening(store)
-        await eventually(lambda: heard.items)
+        subscriber = Subscriber(store)
+        await eventually(lambda: subscriber.messages)
         server.signal(signal.SIGSTOP)
-        await eventually(lambda: heard.error)
-        assert isinstance(heard.error, TimeoutError)
-        frozen = Listening(store)
+        await eventually(lambda: subscriber.error)
+        assert isinstance(subscriber.error, TimeoutError)
+        frozen = Subscriber(store)
         await eventually(lambda: frozen.error)
         server.signal(signal.SIGCONT)
 
-        again = Listening(store)
-        await eventually(lambda: again.items)
+        again = Subscriber(store)
+        await eventually(lambda: again.messages)
         server.kill()
         await eventually(lambda: again.error)
         assert isinstance(again.error, Exception)
         await store.aclose()
 
 
-@pytest.mark.parametrize("turns", range(12))
-async def test_a_subscription_that_is_cancelled_ends(
-    server: RedisServer, monkeypatch: pytest.MonkeyPatch, turns: int
+@pytest.mark.parametrize("iterations", range(12))
+async def test_canceled_subscription_ends(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, iterations: int
 ) -> None:
-    """At whatever turn of the event loop: while it connects, subscribes or asks for a sign of life."""
+    """In whatever iteration of the event loop: while it connects, subscribes or sends a PING."""
     monkeypatch.setattr("ory_guard.redis.pubsub._HEARTBEAT", 0.0)
-    connection = Connection(port=server.port, protocol=2)
+    connection = Connection(port=redis_server.port, protocol=2)
 
-    async def listen() -> None:
+    async def receive() -> None:
         async for _ in iter_messages(connection, "channel"):
             pass
 
-    listening = asyncio.create_task(listen())
-    while not connection.is_connected:  # noqa: ASYNC110 - turns are counted from the very one in which it is
+    receiving = asyncio.create_task(receive())
+    while not connection.is_connected:  # noqa: ASYNC110 - iterations are counted from the first one in which it is
         await asyncio.sleep(0)
-    for _ in range(turns):
+    for _ in range(iterations):
         await asyncio.sleep(0)
-    cancelled = listening.cancel()
-    await asyncio.gather(listening, return_exceptions=True)
+    cancelled = receiving.cancel()
+    await asyncio.gather(receiving, return_exceptions=True)
 
-    assert listening.cancelled() == cancelled, "it may have said before that it hears nothing"
+    assert receiving.cancelled() == cancelled, "unless it has raised an exception before"
 
 
 class ScriptedConnection:
-    """A connection to a quiet server, which answers each PING at once.
+    """A connection to an idle server that responds to each PING at once.
 
     Attributes:
-        pings: How many were answered.
+        pings: The number of PINGs.
     """
 
     def __init__(self) -> None:
@@ -157,7 +134,7 @@ class ScriptedConnection:
         """Connect."""
 
     async def send_command(self, command: str, *_arguments: str) -> None:
-        """Answer SUBSCRIBE and two PINGs, then publish a message."""
+        """Reply to SUBSCRIBE and to each PING; publish a message after the third PING."""
         kind = b"subscribe" if command == "SUBSCRIBE" else b"pong"
         self.pings += command == "PING"
         self._replies.put_nowait([kind, b"channel", b""])
@@ -174,8 +151,8 @@ class ScriptedConnection:
         assert nowait
 
 
-async def test_a_quiet_subscription_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Heartbeats are sent and answered, and are not messages."""
+async def test_idle_subscription_is_kept_by_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replies to PING are not yielded."""
     monkeypatch.setattr("ory_guard.redis.pubsub._HEARTBEAT", 0.01)
     connection = ScriptedConnection()
 
@@ -186,89 +163,89 @@ async def test_a_quiet_subscription_stays(monkeypatch: pytest.MonkeyPatch) -> No
     assert connection.pings == 3
 
 
-@pytest.mark.parametrize("one", [SESSION_ID, IDENTITY_ID])
-async def test_what_is_put_after_its_revocation_is_not_kept(
-    server: RedisServer, store: RedisSessionStore, other: RedisSessionStore, one: str
+@pytest.mark.parametrize("id_", [SESSION_ID, IDENTITY_ID])
+async def test_put_does_not_store_a_revoked_session(
+    redis_server: RedisServer, redis_store: RedisSessionStore, other_redis_store: RedisSessionStore, id_: str
 ) -> None:
-    """Unless it was asked for later; not even its name is noted."""
-    await other.revoke([one], 1_000.5, 60.0)
+    """Unless it was requested after the revocation. The lists of its ids stay empty, too."""
+    await other_redis_store.revoke([id_], 1_000.5, 60.0)
 
-    await put(store, KEY, STORED, since=999.0)
-    await put(store, KEY, STORED, since=1_000.5)
-    assert await store.get([KEY]) is None
-    assert server.cli("KEYS", "*:of:*").split() == []
+    await put(redis_store, KEY, STORED, since=999.0)
+    await put(redis_store, KEY, STORED, since=1_000.5)
+    assert await redis_store.get([KEY]) is None
+    assert redis_server.cli("KEYS", "*:of:*").split() == []
 
-    await put(store, KEY, STORED, since=1_000.6)
-    assert await store.get([KEY]) is not None
+    await put(redis_store, KEY, STORED, since=1_000.6)
+    assert await redis_store.get([KEY]) is not None
 
 
 @pytest.mark.parametrize("command", [("SET", "garbage"), ("RPUSH", "a list")], ids=str)
-async def test_a_note_that_can_not_be_read_may_be_of_now(
-    server: RedisServer, store: RedisSessionStore, command: tuple[str, str]
+async def test_put_stores_nothing_if_the_record_of_a_revocation_is_invalid(
+    redis_server: RedisServer, redis_store: RedisSessionStore, command: tuple[str, str]
 ) -> None:
-    """So nothing is kept beside it."""
-    await store.revoke([SESSION_ID], 0.0, 60.0)
-    await put(store, KEY, STORED, since=1.0)
-    assert await store.get([KEY]) is not None
-    await store.delete([KEY])
-    (name,) = server.cli("KEYS", "*:revoked:*").split()
-    server.cli("DEL", name)
-    server.cli(command[0], name, command[1])
+    """The revocation may be recent."""
+    await redis_store.revoke([SESSION_ID], 0.0, 60.0)
+    await put(redis_store, KEY, STORED, since=1.0)
+    assert await redis_store.get([KEY]) is not None
+    await redis_store.delete([KEY])
+    (name,) = redis_server.cli("KEYS", "*:revoked:*").split()
+    redis_server.cli("DEL", name)
+    redis_server.cli(command[0], name, command[1])
 
-    await put(store, KEY, STORED, since=1.0)
+    await put(redis_store, KEY, STORED, since=1.0)
 
-    assert await store.get([KEY]) is None
+    assert await redis_store.get([KEY]) is None
 
 
-async def test_a_revocation_under_an_older_secret_stops_a_late_write_too(
-    server: RedisServer, store: RedisSessionStore
+async def test_put_checks_revocations_under_an_older_secret(
+    redis_server: RedisServer, redis_store: RedisSessionStore
 ) -> None:
-    """While the secret is changed, processes of both kinds revoke."""
-    old = RedisSessionStore(server.url, secrets=[OLD_SECRET])
-    both = RedisSessionStore(server.url, secrets=[SECRET, OLD_SECRET])
+    """During a rotation, processes with either secret revoke."""
+    old = RedisSessionStore(redis_server.url, secrets=[OLD_SECRET])
+    both = RedisSessionStore(redis_server.url, secrets=[SECRET, OLD_SECRET])
     await old.revoke([SESSION_ID], 1_000.0, 60.0)
 
     await put(both, KEY, STORED, since=999.0)
 
     assert await both.get([KEY]) is None
-    for one in (old, both):
-        await one.aclose()
+    for store in (old, both):
+        await store.aclose()
 
 
-async def test_guards_that_have_one_store_hear_each_other(
-    store: RedisSessionStore, other: RedisSessionStore
+async def test_guards_with_the_same_store_receive_revocations_of_each_other(
+    redis_store: RedisSessionStore, other_redis_store: RedisSessionStore
 ) -> None:
-    """In one process, on one loop, with one object: each has a cache of its own."""
-    heard, also_heard = Listening(store), Listening(store)
-    await eventually(lambda: heard.items and also_heard.items)
+    """Each guard has its own cache."""
+    first, second = Subscriber(redis_store), Subscriber(redis_store)
+    await eventually(lambda: first.messages and second.messages)
 
-    await store.revoke([SESSION_ID], 1_000.0, 60.0)
-    await eventually(lambda: len(heard.items) == len(also_heard.items) == 2)
-    assert heard.items == also_heard.items == [(), (SESSION_ID,)]
+    await redis_store.revoke([SESSION_ID], 1_000.0, 60.0)
+    await eventually(lambda: len(first.messages) == len(second.messages) == 2)
+    assert first.messages == second.messages == [(), (SESSION_ID,)]
 
-    await also_heard.end()
-    await store.revoke(["alone"], 1_000.0, 60.0)
-    await other.revoke(["by another"], 1_000.0, 60.0)
-    await eventually(lambda: len(heard.items) == 3)
-    assert heard.items[2] == ("by another",)
-    await heard.end()
+    await second.aclose()
+    await redis_store.revoke(["alone"], 1_000.0, 60.0)
+    await other_redis_store.revoke(["by another"], 1_000.0, 60.0)
+    await eventually(lambda: len(first.messages) == 3)
+    assert first.messages[2] == ("by another",)
+    await first.aclose()
 
 
 @pytest.mark.parametrize("command", [("CONFIG", "SET", "maxmemory", "1"), ("REPLICAOF", "127.0.0.1", "1")], ids=str)
-async def test_a_server_that_takes_no_writes_spreads_revocations(command: tuple[str, ...]) -> None:
-    """Full, or read-only: everybody hears of it, and the caller, who has to note it later, of the failure."""
+async def test_server_that_rejects_writes_publishes_revocations(command: tuple[str, ...]) -> None:
+    """If it is full or read-only, the caller gets an error, so that it repeats the call later."""
     with RedisServer() as server:
         store, other = (RedisSessionStore(server.url, secrets=[SECRET]) for _ in range(2))
         await put(store, KEY, STORED)
-        heard = Listening(other)
-        await eventually(lambda: heard.items)
+        subscriber = Subscriber(other)
+        await eventually(lambda: subscriber.messages)
         server.cli(*command)
 
         with pytest.raises(RedisError):
             await store.revoke([SESSION_ID], 1_000.0, 60.0)
 
-        await eventually(lambda: len(heard.items) == 2)
-        assert heard.items == [(), (SESSION_ID,)]
-        await heard.end()
-        for one in (store, other):
-            await one.aclose()
+        await eventually(lambda: len(subscriber.messages) == 2)
+        assert subscriber.messages == [(), (SESSION_ID,)]
+        await subscriber.aclose()
+        await store.aclose()
+        await other.aclose()

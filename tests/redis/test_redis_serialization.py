@@ -1,41 +1,55 @@
-"""What lies in Redis: sealed, and read without trust."""
+"""Encryption and validation of the values in Redis."""
 
 from typing import Any
 
 import pytest
-from support.redis_bench import KEY, OLD_SECRET, SECRET, STORED
+from support.redis_sessions import KEY, OLD_SECRET, SECRET, STORED
 from support.scripted_kratos import SESSION_ID
 
 from ory_guard.redis.encryption import DecryptionError, Encryptor
 from ory_guard.redis.serialization import dump_session, load_ids, load_session, load_time
 
 
-def test_a_seal_opens_what_it_closed_under_the_same_name_only() -> None:
-    """Another name, another secret, another byte, or nothing at all: unreadable."""
-    seal = Encryptor(SECRET)
-    sealed = seal.encrypt("name", {"a": 1})
+def encrypted(text: bytes) -> bytes:
+    """Return `text` encrypted for "name"."""
+    nonce = b"n" * 12
+    return nonce + Encryptor(SECRET)._cipher("name").encrypt(nonce, text, None)
 
-    assert seal.decrypt("name", sealed) == {"a": 1}
-    assert seal.encrypt("name", {"a": 1}) != sealed
-    for other, name, value in [
-        (seal, "eman", sealed),
-        (Encryptor(OLD_SECRET), "name", sealed),
-        (seal, "name", sealed[:-1] + bytes([sealed[-1] ^ 1])),
-        (seal, "name", sealed[:20]),
-        (seal, "name", b""),
-        (seal, "name", seal._cipher("name").encrypt(b"n" * 12, b"[]", None)),
-    ]:
-        with pytest.raises(DecryptionError):
-            other.decrypt(name, value)
+
+def test_decrypt_returns_the_encrypted_value() -> None:
+    """Each encryption has its own nonce."""
+    encryptor = Encryptor(SECRET)
+    data = encryptor.encrypt("name", {"a": 1})
+
+    assert encryptor.decrypt("name", data) == {"a": 1}
+    assert encryptor.encrypt("name", {"a": 1}) != data
+
+
+@pytest.mark.parametrize(
+    ("secret", "name", "change"),
+    [
+        (SECRET, "other name", lambda data: data),
+        (OLD_SECRET, "name", lambda data: data),
+        (SECRET, "name", lambda data: data[:-1] + bytes([data[-1] ^ 1])),
+        (SECRET, "name", lambda data: data[:20]),
+        (SECRET, "name", lambda _data: b""),
+        (SECRET, "name", lambda _data: encrypted(b"[1]")),
+        (SECRET, "name", lambda _data: encrypted(b"{")),
+    ],
+    ids=["other name", "other secret", "changed byte", "truncated", "empty", "not an object", "not JSON"],
+)
+def test_decrypt_rejects_data_that_was_not_encrypted_for_this_name(secret: str, name: str, change: Any) -> None:
+    """With this secret, and as a JSON object."""
+    data = Encryptor(SECRET).encrypt("name", {"a": 1})
+
     with pytest.raises(DecryptionError):
-        seal.decrypt("name", b"n" * 12 + seal._cipher("name").encrypt(b"n" * 12, b"[1]", None))
+        Encryptor(secret).decrypt(name, change(data))
 
 
-def test_a_seal_has_a_key_for_each_purpose() -> None:
-    """Secrets may be text or bytes; a hash of an id tells nothing of it."""
-    assert (
-        Encryptor(SECRET).hashing_key == Encryptor(SECRET.encode()).hashing_key != Encryptor(OLD_SECRET).hashing_key
-    )
+def test_keys_are_derived_from_the_secret() -> None:
+    """The secret is text or bytes; a hashed name does not contain the name."""
+    assert Encryptor(SECRET).hashing_key == Encryptor(SECRET.encode()).hashing_key
+    assert Encryptor(SECRET).hashing_key != Encryptor(OLD_SECRET).hashing_key
     assert len(Encryptor(SECRET).hashing_key) == 32
     assert Encryptor(SECRET).hash_name(SESSION_ID) != Encryptor(OLD_SECRET).hash_name(SESSION_ID)
     assert SESSION_ID not in Encryptor(SECRET).hash_name(SESSION_ID)
@@ -54,8 +68,8 @@ def test_a_seal_has_a_key_for_each_purpose() -> None:
     ],
     ids=str,
 )
-def test_a_value_of_another_form_is_no_session(change: dict[str, Any]) -> None:
-    """Whoever wrote it, it counts as nothing."""
+def test_load_session_rejects_invalid_values(change: dict[str, Any]) -> None:
+    """Also those of another key, and an empty object."""
     value = dump_session(STORED, KEY)
     assert load_session(value, KEY, 29.5) == STORED
 
@@ -63,17 +77,29 @@ def test_a_value_of_another_form_is_no_session(change: dict[str, Any]) -> None:
     assert load_session({}, KEY, 29.5) is None
 
 
-def test_a_session_is_aged_by_the_time_that_redis_counted() -> None:
-    """What is left of its life there tells how long it has been there."""
-    aged = load_session(dump_session(STORED, KEY), KEY, 9.5)
+def test_load_session_adds_the_time_in_redis_to_the_age() -> None:
+    """It follows from the TTL that remains in Redis."""
+    stored = load_session(dump_session(STORED, KEY), KEY, 9.5)
 
-    assert aged is not None
-    assert (aged.age, aged.ttl) == (20.5, 9.5)
+    assert stored is not None
+    assert (stored.age, stored.ttl) == (20.5, 9.5)
 
 
-def test_messages_and_times_are_read_without_trust() -> None:
-    """What is none is the worst: a revocation of anything, for ever."""
-    assert load_ids({"ids": ["a", "b"]}) == ("a", "b")
-    assert [load_ids(odd) for odd in (None, {}, {"ids": "ab"}, {"ids": [1]})] == [None] * 4
-    assert load_time(b"12.5") == 12.5
-    assert [load_time(odd) for odd in (b"", b"soon", b"nan")] == [float("inf")] * 3
+@pytest.mark.parametrize(
+    ("message", "ids"),
+    [({"ids": ["a", "b"]}, ("a", "b")), (None, None), ({}, None), ({"ids": "ab"}, None), ({"ids": [1]}, None)],
+    ids=str,
+)
+def test_load_ids_returns_none_for_invalid_messages(
+    message: dict[str, Any] | None, ids: tuple[str, ...] | None
+) -> None:
+    """None stands for a revocation of any id."""
+    assert load_ids(message) == ids
+
+
+@pytest.mark.parametrize(
+    ("value", "time"), [(b"12.5", 12.5), (b"", float("inf")), (b"soon", float("inf")), (b"nan", float("inf"))]
+)
+def test_load_time_returns_infinity_for_invalid_values(value: bytes, time: float) -> None:
+    """As if the revocation were later than every session."""
+    assert load_time(value) == time

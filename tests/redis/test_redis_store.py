@@ -1,9 +1,8 @@
-"""Redis as the shared store, against a real server."""
+"""Sessions in a real Redis server, and the arguments of the store."""
 
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,137 +10,124 @@ import pytest
 from support.asgi_calls import http_scope
 from support.clock import AdjustableClock
 from support.guard_bench import settings_of
-from support.redis_bench import KEY, OLD_SECRET, SECRET, STORED, put
-from support.redis_server import BINARY, WHY_NOT, RedisServer
+from support.redis_server import REDIS_MARKS, RedisServer
+from support.redis_sessions import KEY, OLD_SECRET, SECRET, STORED, put
 from support.scripted_kratos import SESSION_ID, TOKEN, ScriptedKratos, signed_in
 
 from ory_guard import OryGuard
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.redis import RedisSessionStore
 
-pytestmark = [pytest.mark.anyio, pytest.mark.redis, pytest.mark.skipif(BINARY is None, reason=WHY_NOT)]
+pytestmark = REDIS_MARKS
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    """A server for all tests here."""
-    with RedisServer() as running:
-        yield running
+async def test_session_can_be_read_by_another_process(
+    redis_store: RedisSessionStore, other_redis_store: RedisSessionStore
+) -> None:
+    """Its age grows by the time on the clock of Redis."""
+    assert await redis_store.get([KEY]) is None
+
+    await put(redis_store, KEY, STORED)
+    stored = await other_redis_store.get([KEY])
+
+    assert stored is not None
+    assert 0 < stored.ttl <= 29.5
+    assert stored.age + stored.ttl == pytest.approx(30.0)
+    assert replace(stored, age=0.5, ttl=29.5) == STORED
 
 
-@pytest.fixture
-async def store(server: RedisServer) -> AsyncIterator[RedisSessionStore]:
-    """A store in the empty server."""
-    server.cli("FLUSHALL")
-    made = RedisSessionStore(server.url, secrets=[SECRET])
-    yield made
-    await made.aclose()
+async def test_every_key_expires(redis_server: RedisServer, redis_store: RedisSessionStore) -> None:
+    """A list of sessions expires with the last of its sessions."""
+    await put(redis_store, KEY, replace(STORED, ttl=200.0))
+    await put(redis_store, b"2" * 32, replace(STORED, ttl=60.0))
+    await redis_store.revoke(["another"], 1_000.0, 300.0)
 
-
-@pytest.fixture
-async def other(server: RedisServer) -> AsyncIterator[RedisSessionStore]:
-    """The store of another process."""
-    made = RedisSessionStore(server.url, secrets=[SECRET])
-    yield made
-    await made.aclose()
-
-
-async def test_what_is_put_is_got(store: RedisSessionStore, other: RedisSessionStore) -> None:
-    """By another process, too; meanwhile it ages by Redis' clock."""
-    assert await store.get([KEY]) is None
-
-    await put(store, KEY, STORED)
-    found = await other.get([KEY])
-
-    assert found is not None
-    assert 0 < found.ttl <= 29.5
-    assert found.age + found.ttl == pytest.approx(30.0)
-    assert replace(found, age=0.5, ttl=29.5) == STORED
-
-
-async def test_what_is_kept_ends(server: RedisServer, store: RedisSessionStore) -> None:
-    """Everything in Redis has an end, and no index outlives the last of its sessions by more than its ttl."""
-    await put(store, KEY, replace(STORED, ttl=200.0))
-    await put(store, b"2" * 32, replace(STORED, ttl=60.0))
-    await store.revoke(["somebody"], 1_000.0, 300.0)
-
-    names = server.cli("KEYS", "*").split()
+    names = redis_server.cli("KEYS", "*").split()
     assert len(names) == 5
     for name in names:
-        assert 0 < int(server.cli("PTTL", name)) <= (300_000 if ":revoked:" in name else 200_000)
+        assert 0 < int(redis_server.cli("PTTL", name)) <= (300_000 if ":revoked:" in name else 200_000)
     for name in (name for name in names if ":of:" in name):
-        assert int(server.cli("PTTL", name)) > 60_000
+        assert int(redis_server.cli("PTTL", name)) > 60_000
 
 
-async def test_deleted_is_gone(store: RedisSessionStore) -> None:
-    """And deleting nothing is no error."""
-    await put(store, KEY, STORED)
+async def test_delete_removes_sessions(redis_store: RedisSessionStore) -> None:
+    """Deleting an unknown key does nothing."""
+    await put(redis_store, KEY, STORED)
 
-    await store.delete([KEY, b"?" * 32])
+    await redis_store.delete([KEY, b"?" * 32])
 
-    assert await store.get([KEY]) is None
+    assert await redis_store.get([KEY]) is None
 
 
-async def test_the_index_of_an_identity_is_bounded(server: RedisServer, store: RedisSessionStore) -> None:
-    """However many credentials somebody makes: the sessions that end first leave it first."""
+async def test_list_of_the_sessions_of_an_id_is_limited(
+    redis_server: RedisServer, redis_store: RedisSessionStore
+) -> None:
+    """The sessions that become stale first are removed first."""
     for number in range(300):
         await put(
-            store, number.to_bytes(32, "big"), replace(STORED, session_id=f"s{number}", fresh_until=float(number))
+            redis_store,
+            number.to_bytes(32, "big"),
+            replace(STORED, session_id=f"s{number}", fresh_until=float(number)),
         )
 
-    name = next(name for name in server.cli("KEYS", "*:of:*").split() if int(server.cli("ZCARD", name)) > 1)
-    kept = server.cli("ZRANGE", name, "0", "-1").split()
-    assert len(kept) == 256
-    assert kept[0].endswith(f"{44:x}")
+    name = next(
+        name for name in redis_server.cli("KEYS", "*:of:*").split() if int(redis_server.cli("ZCARD", name)) > 1
+    )
+    members = redis_server.cli("ZRANGE", name, "0", "-1").split()
+    assert len(members) == 256
+    assert members[0].endswith(f"{44:x}")
 
 
-async def test_a_secret_is_changed_without_an_outage(server: RedisServer, store: RedisSessionStore) -> None:
-    """While both are known, sessions of the old one are found, and revocations reach whoever knows one of them."""
-    old = RedisSessionStore(server.url, secrets=[OLD_SECRET])
-    both = RedisSessionStore(server.url, secrets=[SECRET, OLD_SECRET])
+async def test_secret_can_be_rotated_without_an_outage(
+    redis_server: RedisServer, redis_store: RedisSessionStore
+) -> None:
+    """While both secrets are known, sessions of both are found, and revocations reach processes with either one."""
+    old = RedisSessionStore(redis_server.url, secrets=[OLD_SECRET])
+    both = RedisSessionStore(redis_server.url, secrets=[SECRET, OLD_SECRET])
     under_old, under_new = b"o" * 32, b"n" * 32
-    assert both.hashing_keys == (*store.hashing_keys, *old.hashing_keys)
+    assert both.hashing_keys == (*redis_store.hashing_keys, *old.hashing_keys)
 
     await put(old, under_old, STORED)
-    found = await both.get([under_new, under_old])
-    assert found is not None
+    assert await both.get([under_new, under_old]) is not None
     assert await both.get([under_old, under_new]) is None
 
     await put(both, under_new, STORED)
     await both.revoke([SESSION_ID], 1_000.0, 60.0)
-    for one in (old, both, store):
-        assert await one.revoked_at([SESSION_ID]) == 1_000.0
-        assert await one.get([under_new]) is None
+    for store in (old, both, redis_store):
+        assert await store.revoked_at([SESSION_ID]) == 1_000.0
+        assert await store.get([under_new]) is None
     assert await old.get([under_old]) is None
-    for one in (old, both):
-        await one.aclose()
+    for store in (old, both):
+        await store.aclose()
 
 
-async def test_prefixes_keep_applications_apart(server: RedisServer, store: RedisSessionStore) -> None:
-    """Neither sessions nor revocations cross."""
-    apart = RedisSessionStore(server.url, secrets=[SECRET], prefix="elsewhere")
-    await put(store, KEY, STORED)
-    await store.revoke(["x"], 1_000.0, 60.0)
+async def test_stores_with_different_prefixes_share_nothing(
+    redis_server: RedisServer, redis_store: RedisSessionStore
+) -> None:
+    """Neither sessions nor revocations."""
+    other = RedisSessionStore(redis_server.url, secrets=[SECRET], prefix="elsewhere")
+    await put(redis_store, KEY, STORED)
+    await redis_store.revoke(["x"], 1_000.0, 60.0)
 
-    assert await apart.get([KEY]) is None
-    assert await apart.revoked_at(["x"]) is None
-    await apart.aclose()
+    assert await other.get([KEY]) is None
+    assert await other.revoked_at(["x"]) is None
+    await other.aclose()
 
 
-async def test_a_server_that_lost_its_scripts_gets_them_again(
-    server: RedisServer, store: RedisSessionStore
+async def test_scripts_are_loaded_again_if_the_server_has_lost_them(
+    redis_server: RedisServer, redis_store: RedisSessionStore
 ) -> None:
     """As after a failover."""
-    await put(store, KEY, STORED)
-    server.cli("SCRIPT", "FLUSH")
+    await put(redis_store, KEY, STORED)
+    redis_server.cli("SCRIPT", "FLUSH")
 
-    await put(store, KEY, STORED)
-    server.cli("SCRIPT", "FLUSH")
-    assert await store.get([KEY]) is not None
+    await put(redis_store, KEY, STORED)
+    redis_server.cli("SCRIPT", "FLUSH")
+    assert await redis_store.get([KEY]) is not None
 
 
-def test_processes_that_were_forked_hear_each_other() -> None:
-    """A store is made before the server forks its workers: each has a connection, and a name, of its own."""
+def test_forked_processes_have_different_sender_names() -> None:
+    """Workers that are forked after the store was created receive the messages of each other."""
     script = (
         "import asyncio, os, sys\n"
         "from ory_guard.redis import RedisSessionStore\n"
@@ -158,9 +144,9 @@ def test_processes_that_were_forked_hear_each_other() -> None:
         "names.add(os.read(read, 99).decode())\n"
         "print(len(names))\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=100)
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=100)
 
-    assert done.stdout.strip() == "2"
+    assert result.stdout.strip() == "2"
 
 
 @pytest.mark.parametrize(
@@ -176,8 +162,8 @@ def test_processes_that_were_forked_hear_each_other() -> None:
         ("redis://127.0.0.1", ["short"], "secrets: a secret must have at least 32 bytes"),
     ],
 )
-def test_a_wrong_value_is_told_at_once(url: str, secrets: Any, match: str) -> None:
-    """Without showing a password or a secret."""
+def test_invalid_arguments_raise_an_error(url: str, secrets: Any, match: str) -> None:
+    """Its message contains neither a password nor a secret."""
     with pytest.raises(ConfigurationError, match=match) as caught:
         RedisSessionStore(url, secrets=secrets)
 
@@ -185,28 +171,28 @@ def test_a_wrong_value_is_told_at_once(url: str, secrets: Any, match: str) -> No
     assert "short" not in str(caught.value)
 
 
-def test_a_store_shows_nothing_secret() -> None:
-    """Neither its URL's password nor its secrets; and a stored session shows no body."""
+def test_repr_contains_no_secrets() -> None:
+    """Neither the password nor a secret; the `repr` of a session does not contain its body."""
     store = RedisSessionStore("redis://user:password@127.0.0.1", secrets=[SECRET])
 
     assert repr(store) == "<RedisSessionStore ory_guard>"
     assert "ada@example.com" not in repr(STORED)
 
 
-def test_a_loop_may_end_while_redis_is_in_use(server: RedisServer) -> None:
-    """Without `aclose`: nothing is reported, and no connection is left."""
-    store = RedisSessionStore(server.url, secrets=[SECRET])
+def test_event_loop_may_end_without_aclose(redis_server: RedisServer) -> None:
+    """No error is errors, and all connections are closed."""
+    store = RedisSessionStore(redis_server.url, secrets=[SECRET])
     guard = OryGuard(settings_of(), transport=ScriptedKratos(signed_in()), clock=AdjustableClock(), store=store)
-    reported: list[Any] = []
+    errors: list[Any] = []
 
-    async def ask() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
+    async def authenticate() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context))
         guard.authentication.cache.clear()
         await guard.authenticate(http_scope(headers=[(b"x-session-token", TOKEN)]))
-        assert len(server.cli("CLIENT", "LIST", "TYPE", "pubsub").splitlines()) == 1
+        assert len(redis_server.cli("CLIENT", "LIST", "TYPE", "pubsub").splitlines()) == 1
 
     for _ in range(3):
-        asyncio.run(ask())
+        asyncio.run(authenticate())
 
-    assert reported == []
-    assert len(server.cli("CLIENT", "LIST").splitlines()) == 1
+    assert errors == []
+    assert len(redis_server.cli("CLIENT", "LIST").splitlines()) == 1

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support.clock import AdjustableClock
 from support.raw_kratos import RawKratos
+from support.redis_server import RedisServer
 
 from ory_guard import GuardSettings, OryGuard
 
@@ -65,6 +66,13 @@ async def make_bench(kind: str, kratos: RawKratos) -> AsyncIterator[Callable[...
 def bench(make_bench: Callable[..., Bench]) -> Bench:
     """Return a monitored bench of each kind."""
     return make_bench()
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """A Redis server for one test, which may stop or reconfigure it."""
+    with RedisServer() as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Processes that share a real Redis, and a line to it that can be slow or lead elsewhere."""
+"""Worker processes that share a real Redis, and a TCP proxy in front of it."""
 
 import asyncio
 import time
@@ -24,8 +24,8 @@ ALICE: Final = ("identity-of-alice", "upstream")
 BOB: Final = ("identity-of-bob", "upstream")
 
 
-def truth(asked: KratosRequest) -> KratosResponse:
-    """Answer as a Kratos at which Alice and Bob are signed in."""
+def respond(asked: KratosRequest) -> KratosResponse:
+    """Respond as a Kratos with sessions of Alice and Bob."""
     ((_, value),) = asked.credentials()
     name = SESSIONS.get(value.rpartition("=")[2].replace("ck", "tok"))
     if name is None:
@@ -36,86 +36,86 @@ def truth(asked: KratosRequest) -> KratosResponse:
 
 
 @contextmanager
-def patient(seconds: float = 2.0) -> Iterator[None]:
-    """Let guards wait for Redis: on a busy machine it may be late, and most tests are not about that."""
+def store_timeout_of(seconds: float = 2.0) -> Iterator[None]:
+    """Let guards wait longer for Redis, which may be late on a busy machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ory_guard.cache.store_connection.CALL_TIMEOUT", seconds)
         yield
 
 
 class Worker:
-    """One process: a guard on the real clock, with a store."""
+    """A worker process: a guard on the real clock, with a store."""
 
     def __init__(self, url: str, **settings: Any) -> None:
-        self.kratos = ScriptedKratos(truth)
+        self.kratos = ScriptedKratos(respond)
         self.store = RedisSessionStore(url, secrets=[SECRET])
         self.guard = OryGuard(settings_of(**settings), transport=self.kratos, store=self.store)
 
     async def ask(self, token: bytes = b"tok-A") -> Outcome:
-        """Make a request with this token."""
+        """Authenticate a request with this token."""
         return await self.guard.authenticate(Request(((b"x-session-token", token),)).scope())
 
-    async def begin(self) -> None:
-        """Make a first request: on a busy machine Redis may be too late for it."""
-        await self.ask(b"tok-nobody")
+    async def connect(self) -> None:
+        """Wait until the store is available; it may be too late for the first request on a busy machine."""
+        await self.ask(b"tok-unknown")
         await eventually(lambda: not self.is_degraded)
 
-    async def who(self, token: bytes = b"tok-A") -> tuple[str, str]:
-        """Make a request, and return whose it is and where that comes from."""
+    async def identify(self, token: bytes = b"tok-A") -> tuple[str, str]:
+        """Authenticate a request, and return the id of its identity and the source of its session."""
         outcome = await self.ask(token)
         if isinstance(outcome, Authenticated):
             return outcome.session.identity.id, outcome.source
-        return "nobody", type(outcome).__name__
+        return "anonymous", type(outcome).__name__
 
-    def forget(self) -> None:
-        """Empty the first level."""
+    def clear_cache(self) -> None:
+        """Clear the session cache of the process."""
         self.guard.authentication.cache.clear()
 
     @property
     def is_degraded(self) -> bool:
-        """Whether it has to do without Redis."""
+        """Whether the guard works without Redis."""
         return self.guard.stats().degraded
 
 
 @asynccontextmanager
 async def started(url: str, number: int = 2, **settings: Any) -> AsyncIterator[list[Worker]]:
-    """Start workers, each with its link to Redis."""
+    """Start workers, and wait until they are connected to Redis."""
     workers = [Worker(url, **settings) for _ in range(number)]
     for worker in workers:
-        await worker.begin()
+        await worker.connect()
     yield workers
     for worker in workers:
         await worker.guard.aclose()
 
 
-async def until_stored(server: RedisServer, number: int) -> None:
-    """Wait until so many sessions lie in Redis, without holding up the event loop."""
+async def wait_until_stored(server: RedisServer, number: int) -> None:
+    """Wait until `number` sessions are in Redis, without blocking the event loop."""
     deadline = time.monotonic() + SOON
     while len((await asyncio.to_thread(server.cli, "KEYS", "*:session:*")).split()) != number:
-        assert time.monotonic() < deadline, "they were not stored"
+        assert time.monotonic() < deadline, "the sessions were not stored"
 
 
-async def slowest(worker: Worker) -> float:
-    """Make requests that find nothing here, and return how long the slowest took."""
+async def slowest_request(worker: Worker) -> float:
+    """Authenticate requests without a cached session, and return the duration of the slowest_request one."""
     worst = 0.0
     for token in (b"tok-A", b"tok-B", b"tok-C", b"tok-D"):
-        worker.forget()
+        worker.clear_cache()
         started_at = time.monotonic()
-        who, _ = await worker.who(token)
+        who, _ = await worker.identify(token)
         worst = max(worst, time.monotonic() - started_at)
         name = SESSIONS.get(token.decode())
-        assert who == (f"identity-of-{name}" if name else "nobody")
+        assert who == (f"identity-of-{name}" if name else "anonymous")
     return worst
 
 
 @dataclass
-class Line:
-    """A line to a port of this host, for those who connect to `url`.
+class TCPProxy:
+    """A TCP proxy in front of Redis.
 
     Attributes:
-        port: Where those who connect from now on are led.
-        seconds: How late answers arrive.
-        url: Where it begins.
+        port: The port of the server for new connections.
+        seconds: The delay of replies.
+        url: The URL for clients.
     """
 
     port: int
@@ -124,12 +124,12 @@ class Line:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Lead somebody there."""
+        """Forward a connection."""
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.port)
-        for one in (self._pump(reader, up_writer, 0.0), self._pump(up_reader, writer, self.seconds)):
-            self._tasks.add(asyncio.create_task(one))
+        for copying in (self._copy(reader, up_writer, 0.0), self._copy(up_reader, writer, self.seconds)):
+            self._tasks.add(asyncio.create_task(copying))
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
         try:
             while chunk := await reader.read(65_536):
                 await asyncio.sleep(seconds)
@@ -140,22 +140,22 @@ class Line:
         finally:
             writer.close()
 
-    async def cut(self) -> None:
-        """End every connection."""
+    async def close_connections(self) -> None:
+        """Close all connections."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 @asynccontextmanager
-async def line_to(port: int, seconds: float = 0.0) -> AsyncIterator[Line]:
-    """Open a line."""
-    line = Line(port, seconds)
-    server = await asyncio.start_server(line.serve, "127.0.0.1", 0)
-    line.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+async def proxy_to(port: int, seconds: float = 0.0) -> AsyncIterator[TCPProxy]:
+    """Start a TCP proxy."""
+    proxy = TCPProxy(port, seconds)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    proxy.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
     try:
-        yield line
+        yield proxy
     finally:
         server.close()
-        await line.cut()
+        await proxy.close_connections()
         await server.wait_closed()

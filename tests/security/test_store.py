@@ -1,80 +1,72 @@
-"""What lies in Redis, and what must never come of it: S09, S10 and S11."""
+"""Values in Redis, and the loss of the connection: S09, S10 and S11."""
 
 import asyncio
 import pickle
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from support.memory_store import SOON, eventually
-from support.redis_server import BINARY, WHY_NOT, RedisServer
+from support.redis_server import REDIS_MARKS, RedisServer
 from support.scripted_kratos import refused
 
 from ory_guard import Authenticated, Rejected
 
 from .harness import Request
-from .store_bench import ALICE, BOB, SECRET, Worker, slowest, started, until_stored
+from .store_bench import ALICE, BOB, SECRET, Worker, slowest_request, started, wait_until_stored
 
-pytestmark = [pytest.mark.anyio, pytest.mark.redis, pytest.mark.skipif(BINARY is None, reason=WHY_NOT)]
+pytestmark = REDIS_MARKS
 
 
-class Exploding:
-    """Whoever unpickles it says so."""
+class Unpickled:
+    """An object that records that it was unpickled."""
 
-    exploded = False
+    unpickled = False
 
     def __reduce__(self) -> Any:
-        return setattr, (Exploding, "exploded", True)
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    """A server of the test's own."""
-    with RedisServer() as running:
-        yield running
+        return setattr, (Unpickled, "unpickled", True)
 
 
 @pytest.mark.parametrize(
-    "what", ["pickle", "wrong schema", "other key's value", "truncated", "bad seal", "wrong type"]
+    "kind", ["pickle", "wrong schema", "value of another key", "truncated", "changed byte", "wrong type"]
 )
-async def test_s09_what_lies_in_redis_is_not_trusted(server: RedisServer, what: str, tried: Counter[str]) -> None:
-    """It is a miss; Kratos is asked, and nothing is unpickled."""
+async def test_s09_invalid_values_in_redis_are_ignored(server: RedisServer, kind: str, tried: Counter[str]) -> None:
+    """Kratos is called, and nothing is unpickled."""
     tried["faults of the store"] += 1
     async with started(server.url) as (first, second):
         await first.ask(b"tok-A")
         await first.ask(b"tok-B")
-        await until_stored(server, 2)
+        await wait_until_stored(server, 2)
         client = (await first.store._connections.get()).client
         names = [name async for name in client.scan_iter("*:session:*")]
         values: dict[Any, Any] = {name: await client.get(name) for name in names}
-        seal = first.store._encryptors[0]
+        encryptor = first.store._encryptors[0]
         for name, another in (names, reversed(names)):
             value = values[name]
             assert isinstance(value, bytes)
-            bad: dict[str, bytes] = {
-                "pickle": pickle.dumps(Exploding()),
-                "wrong schema": seal.encrypt(name.decode(), {"key": name.decode()[-64:], "session": {}}),
-                "other key's value": values[another] or b"",
+            invalid: dict[str, bytes] = {
+                "pickle": pickle.dumps(Unpickled()),
+                "wrong schema": encryptor.encrypt(name.decode(), {"key": name.decode()[-64:], "session": {}}),
+                "value of another key": values[another] or b"",
                 "truncated": value[: len(value) // 2],
-                "bad seal": value[:-1] + bytes([value[-1] ^ 1]),
+                "changed byte": value[:-1] + bytes([value[-1] ^ 1]),
             }
-            if what == "wrong type":
+            if kind == "wrong type":
                 await client.delete(name)
                 await client.rpush(name, "a", "list")
             else:
-                await client.set(name, bad[what], px=30_000)
+                await client.set(name, invalid[kind], px=30_000)
 
-        assert await second.who(b"tok-A") == ALICE
-        assert await second.who(b"tok-B") == BOB
-        assert not Exploding.exploded
-        assert not second.is_degraded or what == "wrong type"
+        assert await second.identify(b"tok-A") == ALICE
+        assert await second.identify(b"tok-B") == BOB
+        assert not Unpickled.unpickled
+        assert not second.is_degraded or kind == "wrong type"
 
 
-async def test_s10_a_worker_that_was_cut_off_serves_nothing_revoked(
+async def test_s10_worker_that_was_disconnected_serves_no_revoked_session(
     server: RedisServer, tried: Counter[str]
 ) -> None:
-    """It forgets everything when it is cut off, and again when it hears again."""
+    """Its cache is cleared when the connection is lost, and again when it is back."""
     tried["faults of the store"] += 1
     async with started(server.url) as (first, second):
         await first.ask()
@@ -96,18 +88,18 @@ async def test_s10_a_worker_that_was_cut_off_serves_nothing_revoked(
     ],
     ids=["base_url", "cookie name"],
 )
-async def test_s11_guards_of_different_kratos_share_no_entry(
+async def test_s11_guards_with_another_kratos_or_cookie_share_no_session(
     server: RedisServer, other: dict[str, Any], tried: Counter[str]
 ) -> None:
-    """The key is made of the base URL, the kind and the cookie's name."""
+    """The key depends on the base URL, the kind of credential and the name of the cookie."""
     tried["faults of the store"] += 1
     cookie = other.pop("cookie", b"ory_kratos_session=ck-A")
     first, second = Worker(server.url), Worker(server.url, **other)
-    await first.begin()
-    await second.begin()
+    await first.connect()
+    await second.connect()
     own = Request(((b"cookie", b"ory_kratos_session=ck-A"),))
     await first.guard.authenticate(own.scope())
-    await until_stored(server, 1)
+    await wait_until_stored(server, 1)
 
     outcome = await second.guard.authenticate(Request(((b"cookie", cookie),)).scope())
 
@@ -118,8 +110,8 @@ async def test_s11_guards_of_different_kratos_share_no_entry(
     await second.guard.aclose()
 
 
-async def test_nothing_is_readable_in_redis(server: RedisServer) -> None:
-    """No credential, e-mail, trait or id lies there in clear, nor does it pass by."""
+async def test_redis_contains_no_readable_data(server: RedisServer) -> None:
+    """No credential, email address, trait or id is in keys, values, messages or commands."""
     monitor = await asyncio.create_subprocess_exec(
         "redis-cli", "-p", str(server.port), "MONITOR", stdout=asyncio.subprocess.PIPE
     )
@@ -128,7 +120,7 @@ async def test_nothing_is_readable_in_redis(server: RedisServer) -> None:
     async with started(server.url) as (first, second):
         await first.ask(b"tok-A")
         await first.ask(b"tok-B")
-        await until_stored(server, 2)
+        await wait_until_stored(server, 2)
         await second.ask(b"tok-A")
         names = server.cli("--scan").split()
         dump = [server.cli("--scan"), *(server.cli("DUMP", name) for name in names)]
@@ -146,8 +138,8 @@ async def test_nothing_is_readable_in_redis(server: RedisServer) -> None:
         assert secret not in text
 
 
-async def test_redis_dies_and_comes_back(server: RedisServer, tried: Counter[str]) -> None:
-    """Sessions go on; when it is there again, it is used again, and knows what was revoked meanwhile."""
+async def test_guard_works_while_redis_is_restarted(server: RedisServer, tried: Counter[str]) -> None:
+    """Afterwards the store is used again, and knows the revocations of the meantime."""
     tried["faults of the store"] += 1
     async with started(server.url) as (first, second):
         await first.ask()
@@ -155,14 +147,14 @@ async def test_redis_dies_and_comes_back(server: RedisServer, tried: Counter[str
         server.kill()
         await eventually(lambda: first.is_degraded and second.is_degraded)
 
-        assert await slowest(first) < SOON
+        assert await slowest_request(first) < SOON
         await second.ask()
         first.kratos.responses = second.kratos.responses = [refused()]
         await first.guard.invalidate(session_id="session-of-alice")
-        assert await first.who() == ("nobody", "Rejected")
-        assert (await second.who())[1] == "cache", "which is within the ttl, while nobody can tell it"
+        assert await first.identify() == ("anonymous", "Rejected")
+        assert (await second.identify())[1] == "cache", "the revocation can not be received, and the entry is fresh"
 
         server.start()
         await eventually(lambda: not first.is_degraded and not second.is_degraded)
-        assert await second.who() == ("nobody", "Rejected")
+        assert await second.identify() == ("anonymous", "Rejected")
         assert len(server.cli("KEYS", "*:revoked:*").split()) == 1

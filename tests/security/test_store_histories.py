@@ -1,8 +1,8 @@
-"""No order in which things happen brings a revoked session back, on any process, whatever their clocks say.
+"""Random interleavings of several processes never bring a revoked session back, however wrong their clocks are.
 
-Questions, answers, writes, reads and messages of four processes are interleaved at random. Some writes are given up
-by who sent them and arrive long afterwards, like those in the buffer of a Redis that stood still. Wall clocks are
-wrong, by as much as the skew allows.
+Requests, responses, writes, reads and messages of four processes are interleaved at random. Some writes are
+abandoned by their sender and arrive much later, as from the buffer of a suspended Redis. Wall clocks are wrong by
+up to `clock_skew`.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from support.clock import NOW
 from support.guard_bench import settings_of
-from support.memory_store import MemoryStore, Shelf
+from support.memory_store import MemoryServer, MemoryStore
 from support.scripted_kratos import IDENTITY_ID, SESSION_ID, ScriptedKratos, refused, signed_in
 
 from ory_guard import Authenticated, OryGuard
@@ -30,175 +30,179 @@ _TOKENS = (b"tok-1", b"tok-2")
 
 
 @dataclass
-class World:
-    """One history: its chance, the time that has passed, and what is true of the one session.
+class History:
+    """The state of one history, in which one session ends.
 
     Attributes:
-        chance: Decides everything.
-        passed: Seconds since the beginning.
-        ended: Whether the session has ended at Kratos.
-        shelf: What lies in the store.
-        written_at: When it was written, by the store's clock.
-        late: Writes that nobody waits for any more.
-        wrong: Answers that must not be.
+        rng: The random source of all decisions.
+        elapsed: Seconds since the beginning.
+        is_revoked: Whether Kratos rejects the session.
+        memory_server: The data of the store.
+        written_at: When each session was stored, on the clock of the store.
+        abandoned_writes: Writes whose sender no longer waits for them.
+        violations: Outcomes that should have been refusals.
     """
 
-    chance: random.Random
-    passed: float = 0.0
-    ended: bool = False
-    shelf: Shelf = field(default_factory=Shelf)
+    rng: random.Random
+    elapsed: float = 0.0
+    is_revoked: bool = False
+    memory_server: MemoryServer = field(default_factory=MemoryServer)
     written_at: dict[bytes, float] = field(default_factory=dict)
-    late: list[asyncio.Task[None]] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
+    abandoned_writes: list[asyncio.Task[None]] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
 
-    async def hops(self, most: int = 6) -> None:
-        """Let others go on for a while."""
-        for _ in range(self.chance.randrange(most)):
-            self.passed += self.chance.choice((0.0, 0.001, 0.003))
+    async def yield_randomly(self, most: int = 6) -> None:
+        """Let other tasks run for a while."""
+        for _ in range(self.rng.randrange(most)):
+            self.elapsed += self.rng.choice((0.0, 0.001, 0.003))
             await asyncio.sleep(0)
 
 
 class Clock:
-    """The clocks of one host: the monotonic one began anywhere, the wall clock is wrong by up to half the skew."""
+    """The clocks of one host: a random monotonic clock, and a wall clock that is wrong by up to half the skew."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._began = world.chance.uniform(0, 1_000)
-        self._ahead = world.chance.uniform(-_SKEW / 2, _SKEW / 2)
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._began = history.rng.uniform(0, 1_000)
+        self._ahead = history.rng.uniform(-_SKEW / 2, _SKEW / 2)
 
     def time(self) -> float:
         """Return the wall-clock time."""
-        return NOW.timestamp() + self._world.passed + self._ahead
+        return NOW.timestamp() + self._history.elapsed + self._ahead
 
     def monotonic(self) -> float:
         """Return the monotonic time."""
-        return self._began + self._world.passed
+        return self._began + self._history.elapsed
 
 
-class FarStore(MemoryStore):
-    """A store at the end of a line: everything takes its time, on the way there and back."""
+class SlowStore(MemoryStore):
+    """A store with random delays before and after each call."""
 
-    def __init__(self, world: World) -> None:
-        super().__init__(world.shelf)
-        self._world = world
+    def __init__(self, history: History) -> None:
+        super().__init__(history.memory_server)
+        self._history = history
 
     async def get(self, keys: Sequence[bytes]) -> StoredSession | None:
-        """Return a session, aged by the store's clock."""
-        await self._world.hops()
-        found = await super().get(keys)
-        if found is not None:
-            key = next(key for key in keys if key in self.shelf.entries)
-            lain = self._world.passed - self._world.written_at[key]
-            found = replace(found, age=found.age + lain, ttl=found.ttl - lain)
-        await self._world.hops()
-        return found
+        """Return a session with its age on the clock of the store."""
+        await self._history.yield_randomly()
+        stored = await super().get(keys)
+        if stored is not None:
+            key = next(key for key in keys if key in self.memory_server.entries)
+            seconds = self._history.elapsed - self._history.written_at[key]
+            stored = replace(stored, age=stored.age + seconds, ttl=stored.ttl - seconds)
+        await self._history.yield_randomly()
+        return stored
 
     async def put(self, key: bytes, stored: StoredSession, *, unless_revoked_since: float) -> None:
-        """Keep a session, now or when nobody waits for it any more."""
-        late = self._world.chance.random() < 0.3
-        writing = asyncio.create_task(self._write(key, stored, unless_revoked_since, 60 if late else 6))
+        """Store a session, possibly after the sender has given up."""
+        late = self._history.rng.random() < 0.3
+        write = asyncio.create_task(self._write(key, stored, unless_revoked_since, 60 if late else 6))
         if late:
-            self._world.late.append(writing)
+            self._history.abandoned_writes.append(write)
             raise TimeoutError
-        await writing
-        await self._world.hops()
+        await write
+        await self._history.yield_randomly()
 
     async def _write(self, key: bytes, stored: StoredSession, since: float, most: int) -> None:
-        await self._world.hops(most)
-        self._world.written_at[key] = self._world.passed
+        await self._history.yield_randomly(most)
+        self._history.written_at[key] = self._history.elapsed
         await super().put(key, stored, unless_revoked_since=since)
 
     async def revoke(self, ids: Sequence[str], at: float, ttl: float) -> None:
-        """Revoke, and answer later."""
-        await self._world.hops()
+        """Revoke after a delay."""
+        await self._history.yield_randomly()
         await super().revoke(ids, at, ttl)
-        await self._world.hops()
+        await self._history.yield_randomly()
 
     async def revoked_at(self, ids: Sequence[str]) -> float | None:
-        """Return when they were revoked."""
-        await self._world.hops()
-        found = await super().revoked_at(ids)
-        await self._world.hops()
-        return found
+        """Return the time of the revocation after a delay."""
+        await self._history.yield_randomly()
+        revoked_at = await super().revoked_at(ids)
+        await self._history.yield_randomly()
+        return revoked_at
 
 
-class FarKratos(ScriptedKratos):
-    """Answers by what is true when the question arrives, and the answer takes its time."""
+class SlowKratos(ScriptedKratos):
+    """A Kratos whose response is decided when the request arrives, and which is delivered after a delay."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, history: History) -> None:
         super().__init__(signed_in())
-        self._world = world
+        self._history = history
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Answer."""
-        await self._world.hops()
-        told = refused() if self._world.ended else signed_in()
-        await self._world.hops(15)
-        return told.response()
+        """Return a response."""
+        await self._history.yield_randomly()
+        response = refused() if self._history.is_revoked else signed_in()
+        await self._history.yield_randomly(15)
+        return response.response()
 
 
 class Process:
-    """A guard with clocks of its own."""
+    """A worker process: a guard with its own clocks."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, history: History) -> None:
+        self._history = history
         self.guard = OryGuard(
-            settings_of(clock_skew=_SKEW), transport=FarKratos(world), clock=Clock(world), store=FarStore(world)
+            settings_of(clock_skew=_SKEW),
+            transport=SlowKratos(history),
+            clock=Clock(history),
+            store=SlowStore(history),
         )
 
     @property
-    def knows(self) -> bool:
-        """Whether it has heard of the revocation."""
+    def knows_revocation(self) -> bool:
+        """Whether the process knows the revocation."""
         return self.guard.authentication.cache.revocations.revoked_at(SESSION_ID, IDENTITY_ID) > 0
 
-    async def ask(self, *, must_refuse: bool = False) -> None:
-        """Make a request, and judge its answer."""
-        token = self._world.chance.choice(_TOKENS)
-        must_refuse = must_refuse or self.knows
+    async def ask(self, *, must_reject: bool = False) -> None:
+        """Authenticate a request, and record a violation."""
+        token = self._history.rng.choice(_TOKENS)
+        must_reject = must_reject or self.knows_revocation
         outcome = await self.guard.authenticate(Request(((b"x-session-token", token),)).scope())
-        if must_refuse and isinstance(outcome, Authenticated):
-            self._world.wrong.append(f"{outcome.source}, {outcome.age:.3f} s old")
+        if must_reject and isinstance(outcome, Authenticated):
+            self._history.violations.append(f"{outcome.source}, {outcome.age:.3f} s old")
 
-    async def use(self) -> None:
-        """Make some requests, and now and then forget the answers, as a full cache does."""
-        for _ in range(self._world.chance.randrange(2, 6)):
+    async def make_requests(self) -> None:
+        """Authenticate some requests, and clear the cache now and then, as evictions do."""
+        for _ in range(self._history.rng.randrange(2, 6)):
             await self.ask()
-            if self._world.chance.random() < 0.5:
+            if self._history.rng.random() < 0.5:
                 self.guard.authentication.cache.clear()
-            await self._world.hops(20)
+            await self._history.yield_randomly(20)
 
 
-async def _live(world: World) -> None:
-    processes = [Process(world) for _ in range(3)]
+async def _run(history: History) -> None:
+    processes = [Process(history) for _ in range(3)]
 
     async def revoke() -> None:
-        await world.hops(60)
-        world.ended = True
-        ids = world.chance.choice(({"session_id": SESSION_ID}, {"identity_id": IDENTITY_ID}))
+        await history.yield_randomly(60)
+        history.is_revoked = True
+        ids = history.rng.choice(({"session_id": SESSION_ID}, {"identity_id": IDENTITY_ID}))
         await processes[0].guard.invalidate(**ids)
-        await processes[0].ask(must_refuse=True)
+        await processes[0].ask(must_reject=True)
 
     async def start_later() -> None:
-        await world.hops(150)
-        processes.append(Process(world))
-        await processes[-1].use()
+        await history.yield_randomly(150)
+        processes.append(Process(history))
+        await processes[-1].make_requests()
 
-    await asyncio.gather(*(one.use() for one in (*processes, *processes)), revoke(), start_later())
-    await asyncio.gather(*world.late)
+    requests = (process.make_requests() for process in (*processes, *processes))
+    await asyncio.gather(*requests, revoke(), start_later())
+    await asyncio.gather(*history.abandoned_writes)
     for _ in range(20):
-        await asyncio.sleep(0)  # until every message was heard
-    for one in processes:
-        one.guard.authentication.cache.clear()
+        await asyncio.sleep(0)  # until all messages were received
+    for process in processes:
+        process.guard.authentication.cache.clear()
         for _ in range(4):
-            await one.ask(must_refuse=True)
-    for one in processes:
-        await one.guard.aclose()
+            await process.ask(must_reject=True)
+    for process in processes:
+        await process.guard.aclose()
 
 
-async def test_no_history_of_processes_brings_a_session_back(tried: Counter[str]) -> None:
-    """Who has heard of the revocation serves nothing from before, nor does who starts afterwards."""
+async def test_no_history_of_processes_brings_a_revoked_session_back(tried: Counter[str]) -> None:
+    """A process that knows the revocation, or starts after it, rejects the session."""
     for seed in range(150):
-        world = World(random.Random(seed))
-        await _live(world)
+        history = History(random.Random(seed))
+        await _run(history)
         tried["histories of processes"] += 1
-        assert world.wrong == [], f"in history {seed}"
+        assert history.violations == [], f"in history {seed}"

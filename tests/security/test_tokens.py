@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from support.clock import NOW, AdjustableClock
 from support.guard_bench import settings_of
-from support.memory_store import MemoryStore, Shelf, eventually
+from support.memory_store import MemoryServer, MemoryStore, eventually
 from support.minting import AUDIENCE, ISSUER, claims_of, ec_key, jwks_of, raw_token, rsa_key, token_of
 from support.scripted_kratos import SESSION_ID, ScriptedKratos, refused
 
@@ -217,8 +217,8 @@ async def test_symmetric_key_in_a_jwks_is_ignored() -> None:
 
 async def test_token_is_rejected_in_all_processes_after_an_invalidation() -> None:
     """Also a token of the same session that is not cached, and in a process that starts later."""
-    shelf = Shelf()
-    first, second = Bench(store=MemoryStore(shelf)), Bench(store=MemoryStore(shelf))
+    memory_server = MemoryServer()
+    first, second = Bench(store=MemoryStore(memory_server)), Bench(store=MemoryStore(memory_server))
     token = token_of(KEY)
     assert isinstance(await first.authenticate(token), Authenticated)
     assert isinstance(await second.authenticate(token), Authenticated)
@@ -229,7 +229,7 @@ async def test_token_is_rejected_in_all_processes_after_an_invalidation() -> Non
     for bench in (first, second):
         assert await bench.authenticate(token) == Rejected("inactive", "bearer")
         assert await bench.authenticate(token_of(KEY, jti="two")) == Rejected("inactive", "bearer")
-    third = Bench(store=MemoryStore(shelf))
+    third = Bench(store=MemoryStore(memory_server))
     assert await third.authenticate(token) == Rejected("inactive", "bearer")
     for bench in (first, second, third):
         assert bench.kratos.requests == []

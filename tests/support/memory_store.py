@@ -1,4 +1,4 @@
-"""A session store in this process, which guards of one test share, and which fails as it is told."""
+"""A session store in memory, whose methods can be made to fail."""
 
 import asyncio
 import time
@@ -9,129 +9,130 @@ from math import inf
 from ory_guard.cache import StoredSession
 
 SOON = 30.0
-"""Seconds after which a test fails that waits for an event: no bound that a slow machine could exceed."""
+"""Seconds until a test that waits for an event fails; no slow machine needs that long."""
 
 
 async def eventually(condition: Callable[[], object], seconds: float = SOON) -> None:
-    """Wait until the condition holds; what never does is a failure."""
+    """Wait until the condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
+        assert time.monotonic() < deadline, f"the condition did not hold within {seconds} s"
         await asyncio.sleep(0.002)
 
 
 @dataclass
-class Shelf:
-    """What several stores share.
+class MemoryServer:
+    """The data that several `MemoryStore`s share.
 
     Attributes:
         entries: Sessions by key.
-        revoked: When ids were revoked.
-        known_for: For how many seconds that has to be known.
-        listeners: The queues of those who are subscribed.
-        aging: Seconds by which every session that is got is older than when it was put, by the store's clock.
+        revoked: The time of the revocation of each id.
+        revocation_ttls: The `ttl` of the revocation of each id.
+        subscribers: The queues of the subscribers.
+        aging: Seconds that pass on the clock of the server between a `put` and a `get`.
     """
 
     entries: dict[bytes, StoredSession] = field(default_factory=dict)
     revoked: dict[str, float] = field(default_factory=dict)
-    known_for: dict[str, float] = field(default_factory=dict)
-    listeners: list[asyncio.Queue[tuple[str, ...] | Exception | None]] = field(default_factory=list)
+    revocation_ttls: dict[str, float] = field(default_factory=dict)
+    subscribers: list[asyncio.Queue[tuple[str, ...] | Exception | None]] = field(default_factory=list)
     aging: float = 0.0
 
     def drop_subscriptions(self) -> None:
-        """Cut every subscriber off."""
-        for queue in self.listeners:
+        """Disconnect all subscribers."""
+        for queue in self.subscribers:
             queue.put_nowait(ConnectionError())
 
 
 class MemoryStore:
-    """A store on a shelf.
+    """A session store in a `MemoryServer`.
 
     Attributes:
-        shelf: What it shares.
+        memory_server: The data.
         calls: The names of the methods that were called.
-        failing: The methods that raise.
-        slow: The methods that never answer.
-        garbled: Whether a put is lost.
-        closed: How often it was closed.
-        on_call: Is called by every method.
+        failing: The methods that raise an exception.
+        hanging: The methods that do not return.
+        loses_writes: Whether `put` has no effect.
+        closed: The number of calls of `aclose`.
+        on_call: Called by each method.
     """
 
-    def __init__(self, shelf: Shelf, *, hashing_keys: tuple[bytes, ...] = (b"k" * 32,)) -> None:
-        self.shelf = shelf
+    def __init__(self, memory_server: MemoryServer, *, hashing_keys: tuple[bytes, ...] = (b"k" * 32,)) -> None:
+        self.memory_server = memory_server
         self.hashing_keys = hashing_keys
         self.calls: list[str] = []
         self.failing: set[str] = set()
-        self.slow: set[str] = set()
-        self.garbled = False
+        self.hanging: set[str] = set()
+        self.loses_writes = False
         self.closed = 0
         self.on_call: Callable[[], None] = lambda: None
 
-    async def _called(self, name: str) -> None:
+    async def _record(self, name: str) -> None:
         self.calls.append(name)
         self.on_call()
-        if name in self.slow:
+        if name in self.hanging:
             await asyncio.Event().wait()
         if name in self.failing:
             raise ConnectionError("a text that must not be shown: redis://:password@host")
 
     async def get(self, keys: Sequence[bytes]) -> StoredSession | None:
-        """Return the first session under one of these keys, aged."""
-        await self._called("get")
-        found = next((self.shelf.entries[key] for key in keys if key in self.shelf.entries), None)
-        if found is None:
-            return None
-        aging = self.shelf.aging
-        return replace(found, age=found.age + aging, ttl=found.ttl - aging)
+        """Return the session under the first of these keys that has one."""
+        await self._record("get")
+        entries, aging = self.memory_server.entries, self.memory_server.aging
+        stored = next((entries[key] for key in keys if key in entries), None)
+        return None if stored is None else replace(stored, age=stored.age + aging, ttl=stored.ttl - aging)
 
     async def put(self, key: bytes, stored: StoredSession, *, unless_revoked_since: float) -> None:
-        """Keep a session, unless it was revoked meanwhile."""
-        await self._called("put")
-        ids = (stored.session_id, stored.identity_id)
-        revoked = any(self.shelf.revoked.get(one, -inf) >= unless_revoked_since for one in ids)
-        if not self.garbled and not revoked:
-            self.shelf.entries[key] = stored
+        """Store a session unless it was revoked."""
+        await self._record("put")
+        revoked = self.memory_server.revoked
+        is_revoked = any(
+            revoked.get(id_, -inf) >= unless_revoked_since for id_ in (stored.session_id, stored.identity_id)
+        )
+        if not self.loses_writes and not is_revoked:
+            self.memory_server.entries[key] = stored
 
     async def delete(self, keys: Sequence[bytes]) -> None:
-        """Forget sessions."""
-        await self._called("delete")
+        """Delete the sessions under these keys."""
+        await self._record("delete")
         for key in keys:
-            self.shelf.entries.pop(key, None)
+            self.memory_server.entries.pop(key, None)
 
     async def revoke(self, ids: Sequence[str], at: float, ttl: float) -> None:
-        """Forget the sessions of these ids, and tell the others."""
-        await self._called("revoke")
+        """Delete the sessions of these ids, and publish the revocation."""
+        await self._record("revoke")
         assert ttl > 0
-        for key, stored in list(self.shelf.entries.items()):
+        for key, stored in list(self.memory_server.entries.items()):
             if {stored.session_id, stored.identity_id} & set(ids):
-                del self.shelf.entries[key]
-        self.shelf.revoked |= dict.fromkeys(ids, at)
-        self.shelf.known_for |= dict.fromkeys(ids, ttl)
-        for queue in self.shelf.listeners:
-            if queue is not getattr(self, "_own", None):
+                del self.memory_server.entries[key]
+        self.memory_server.revoked |= dict.fromkeys(ids, at)
+        self.memory_server.revocation_ttls |= dict.fromkeys(ids, ttl)
+        for queue in self.memory_server.subscribers:
+            if queue is not getattr(self, "_own_queue", None):
                 queue.put_nowait(tuple(ids))
 
     async def revoked_at(self, ids: Sequence[str]) -> float | None:
-        """Return when the last of them was revoked."""
-        await self._called("revoked_at")
-        return max((self.shelf.revoked[one] for one in ids if one in self.shelf.revoked), default=None)
+        """Return the time of the latest revocation of any of these ids."""
+        await self._record("revoked_at")
+        revoked = self.memory_server.revoked
+        return max((revoked[id_] for id_ in ids if id_ in revoked), default=None)
 
     async def subscribe(self) -> AsyncGenerator[tuple[str, ...] | None, None]:
-        """Yield what the others revoke."""
-        await self._called("subscribe")
-        self._own: asyncio.Queue[tuple[str, ...] | Exception | None] = asyncio.Queue()
-        self.shelf.listeners.append(self._own)
+        """Yield the ids that other stores revoke."""
+        await self._record("subscribe")
+        self._own_queue: asyncio.Queue[tuple[str, ...] | Exception | None] = asyncio.Queue()
+        self.memory_server.subscribers.append(self._own_queue)
         try:
             yield ()
             while True:
-                message = await self._own.get()
+                message = await self._own_queue.get()
                 if isinstance(message, Exception):
                     raise message
                 yield message
         finally:
-            self.shelf.listeners.remove(self._own)
+            self.memory_server.subscribers.remove(self._own_queue)
 
     async def aclose(self) -> None:
-        """Note it."""
+        """Count the call."""
         self.closed += 1
-        await self._called("aclose")
+        await self._record("aclose")

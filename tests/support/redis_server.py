@@ -1,4 +1,4 @@
-"""A real redis-server on a free loopback port, which can be stopped, frozen and started again."""
+"""A real Redis server on a free loopback port, which can be stopped, suspended and restarted."""
 
 import os
 import shutil
@@ -11,18 +11,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import pytest
+
 from support.ports import free_port
 
 BINARY: Final = shutil.which("redis-server")
-WHY_NOT: Final = "redis-server is not installed (Debian package redis-server)"
-_PATIENCE: Final = 60.0
+SKIP_REASON: Final = "redis-server is not installed (Debian package redis-server)"
+REDIS_MARKS: Final = [pytest.mark.anyio, pytest.mark.redis, pytest.mark.skipif(BINARY is None, reason=SKIP_REASON)]
+"""Marks for a module whose tests need a Redis server."""
+
+_TIMEOUT: Final = 60.0
 
 
 class RedisServer:
-    """One server in memory; a context manager.
+    """A Redis server without persistence; a context manager.
+
+    Args:
+        *arguments: Further command-line arguments.
 
     Attributes:
-        port: Where it listens; the same after a restart.
+        port: The port; it stays the same after a restart.
     """
 
     def __init__(self, *arguments: str) -> None:
@@ -32,58 +40,55 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """Where clients find it."""
+        """The URL for clients."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Start it, empty, and wait until it answers."""
-        assert BINARY is not None, WHY_NOT
-        # By default a server waits five seconds for further replicas before the first one is in sync.
-        options = (
-            *("--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no"),
-            *("--repl-diskless-sync-delay", "0"),
-        )
+        """Start the server without data, and wait until it responds."""
+        assert BINARY is not None, SKIP_REASON
+        options = ("--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no")
+        # By default a server waits five seconds for further replicas before it synchronizes the first one.
         self._process = subprocess.Popen(
             [BINARY, *options, "--repl-diskless-sync-delay", "0", *self._arguments],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=Path("/"),
         )
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIMEOUT
         while time.monotonic() < deadline and self._process.poll() is None:
-            if self._answers(self._process.pid):
+            if self._responds(self._process.pid):
                 return
             time.sleep(0.01)
         self.kill()
         raise OSError(f"redis-server did not start on port {self.port}")
 
-    def _answers(self, process: int) -> bool:
-        """Tell whether this process answers; another program may have taken the port meanwhile."""
+    def _responds(self, pid: int) -> bool:
+        """Return whether this process responds, and not another one that has taken the port."""
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
             connection.sendall(b"INFO server\r\n")
-            return f"process_id:{process}\r\n".encode() in connection.recv(65_536)
+            return f"process_id:{pid}\r\n".encode() in connection.recv(65_536)
         return False
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal: SIGSTOP freezes it, SIGCONT lets it go on."""
+        """Send a signal to the server: SIGSTOP suspends it, SIGCONT resumes it."""
         assert self._process is not None
         os.kill(self._process.pid, number)
 
     def kill(self) -> None:
-        """End it at once; what it held is lost."""
+        """Kill the server; its data is lost."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def cli(self, *command: str) -> str:
-        """Return what redis-cli answers to a command."""
-        found = shutil.which("redis-cli")
-        assert found is not None, "redis-cli is not installed (Debian package redis-tools)"
-        done = subprocess.run(
-            [found, "-p", str(self.port), *command], check=True, capture_output=True, timeout=_PATIENCE
+        """Return the output of redis-cli for a command."""
+        redis_cli = shutil.which("redis-cli")
+        assert redis_cli is not None, "redis-cli is not installed (Debian package redis-tools)"
+        result = subprocess.run(
+            [redis_cli, "-p", str(self.port), *command], check=True, capture_output=True, timeout=_TIMEOUT
         )
-        return done.stdout.decode("utf-8", "backslashreplace")
+        return result.stdout.decode("utf-8", "backslashreplace")
 
     def __enter__(self) -> Self:
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""One process of several: a guard with a clock of its own, on a shelf that all of them share."""
+"""A worker process: a guard with its own clock and a store in a shared `MemoryServer`."""
 
 from typing import Any
 
@@ -8,18 +8,18 @@ from ory_guard.events import Event
 from support.asgi_calls import http_scope
 from support.clock import AdjustableClock
 from support.guard_bench import settings_of
-from support.memory_store import MemoryStore, Shelf, eventually
+from support.memory_store import MemoryServer, MemoryStore, eventually
 from support.scripted_kratos import TOKEN, KratosResponse, ScriptedKratos, signed_in
 
 
 class Worker:
-    """One process: a guard with a clock of its own, on the shelf that all share."""
+    """A worker process: a guard with its own clock and a store in a shared `MemoryServer`."""
 
-    def __init__(self, shelf: Shelf, *answers: KratosResponse | Exception, **settings: Any) -> None:
+    def __init__(self, memory_server: MemoryServer, *answers: KratosResponse | Exception, **settings: Any) -> None:
         self.kratos = ScriptedKratos(*(answers or (signed_in(),)))
         self.clock = AdjustableClock()
-        self.shelf = shelf
-        self.store = MemoryStore(shelf)
+        self.memory_server = memory_server
+        self.store = MemoryStore(memory_server)
         self.events: list[Event] = []
         self.guard = OryGuard(
             settings_of(**settings),
@@ -30,26 +30,26 @@ class Worker:
         )
 
     async def ask(self, value: bytes = TOKEN, *, name: bytes = b"x-session-token") -> Outcome:
-        """Make a request."""
+        """Authenticate a request."""
         return await self.guard.authenticate(http_scope(headers=[(name, value)]))
 
     async def share(self) -> None:
-        """Make a request, and wait until the others can find its answer."""
+        """Authenticate a request, and wait until its session is in the store."""
         await self.ask()
-        await eventually(lambda: self.shelf.entries)
+        await eventually(lambda: self.memory_server.entries)
 
     async def source(self) -> str:
-        """Make a request, and return where its session came from."""
+        """Authenticate a request, and return the source of its session, or the name of another outcome."""
         outcome = await self.ask()
         return outcome.source if isinstance(outcome, Authenticated) else type(outcome).__name__
 
-    def told(self, kind: type[Event]) -> list[Event]:
-        """Return the events of a kind."""
+    def emitted(self, kind: type[Event]) -> list[Event]:
+        """Return the events of a class."""
         return [event for event in self.events if isinstance(event, kind)]
 
     @property
-    def second(self) -> SharedSessionCache:
-        """Its second level."""
-        second = self.guard.authentication.shared_cache
-        assert second is not None
-        return second
+    def shared_cache(self) -> SharedSessionCache:
+        """The shared session cache of the guard."""
+        shared_cache = self.guard.authentication.shared_cache
+        assert shared_cache is not None
+        return shared_cache

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from support.asgi_calls import http_scope
 from support.clock import NOW, AdjustableClock
 from support.guard_bench import settings_of
-from support.memory_store import MemoryStore, Shelf
+from support.memory_store import MemoryServer, MemoryStore
 from support.minting import AUDIENCE, claims_of, ec_key, token_of
 from support.scripted_kratos import (
     IDENTITY_ID,
@@ -191,18 +191,18 @@ async def test_open_connection_revalidates_its_token(bench: TokenBench) -> None:
 
 async def test_earlier_revocation_is_read_from_the_store() -> None:
     """The store is read for tokens that are older than the subscription."""
-    shelf = Shelf(revoked={SESSION_ID: NOW.timestamp() - 5})
-    bench = TokenBench(store=MemoryStore(shelf))
+    memory_server = MemoryServer(revoked={SESSION_ID: NOW.timestamp() - 5})
+    bench = TokenBench(store=MemoryStore(memory_server))
 
     assert await bench.ask(token_of(KEY)) == Rejected("inactive", "bearer")
-    shelf.revoked[SESSION_ID] = NOW.timestamp() - 71
+    memory_server.revoked[SESSION_ID] = NOW.timestamp() - 71
     assert isinstance(await bench.ask(token_of(KEY, jti="two")), Authenticated)
     await bench.guard.aclose()
 
 
 async def test_newer_token_does_not_read_the_store() -> None:
     """The subscription delivered all revocations since the token was issued."""
-    store = MemoryStore(Shelf())
+    store = MemoryStore(MemoryServer())
     bench = TokenBench(store=store)
     await bench.ask(token_of(KEY))
     bench.clock.advance(120)
@@ -216,7 +216,7 @@ async def test_newer_token_does_not_read_the_store() -> None:
 
 async def test_token_is_accepted_while_the_store_is_down() -> None:
     """Local revocations still apply."""
-    store = MemoryStore(Shelf())
+    store = MemoryStore(MemoryServer())
     store.failing |= {"subscribe", "revoked_at"}
     bench = TokenBench(store=store)
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from support.redis_server import BINARY, WHY_NOT, RedisServer
+from support.redis_server import BINARY, SKIP_REASON, RedisServer
 
 from .fleet import Connection, Fleet
 from .kratos import CountingKratos
@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.redis,
     pytest.mark.workers,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(BINARY is None, reason=WHY_NOT),
+    pytest.mark.skipif(BINARY is None, reason=SKIP_REASON),
 ]
 
 Say = Callable[[str], None]

@@ -1,4 +1,4 @@
-"""What tests of Redis put there, and somebody who listens."""
+"""Secrets, a session and a subscriber for the tests of the Redis store."""
 
 import asyncio
 import json
@@ -17,34 +17,34 @@ STORED: Final = StoredSession(
 
 
 async def put(store: RedisSessionStore, key: bytes, stored: StoredSession, *, since: float = 0.0) -> None:
-    """Put a session there that was not revoked."""
+    """Store a session unless it was revoked at `since` or later."""
     await store.put(key, stored, unless_revoked_since=since)
 
 
-class Listening:
-    """Somebody who is subscribed.
+class Subscriber:
+    """A subscriber in a task of its own.
 
     Attributes:
-        items: What came.
-        error: What ended it.
+        messages: The messages that it has received.
+        error: The exception that ended the subscription.
     """
 
     def __init__(self, store: RedisSessionStore) -> None:
-        self.items: list[tuple[str, ...] | None] = []
+        self.messages: list[tuple[str, ...] | None] = []
         self.error: BaseException | None = None
-        self._task = asyncio.create_task(self._listen(store))
+        self._task = asyncio.create_task(self._receive(store))
 
-    async def _listen(self, store: RedisSessionStore) -> None:
-        messages = store.subscribe()
+    async def _receive(self, store: RedisSessionStore) -> None:
+        subscription = store.subscribe()
         try:
-            async for item in messages:
-                self.items.append(item)
-        except Exception as error:  # noqa: BLE001 - the test looks at it
+            async for message in subscription:
+                self.messages.append(message)
+        except Exception as error:  # noqa: BLE001 - the test examines it
             self.error = error
         finally:
-            await messages.aclose()
+            await subscription.aclose()
 
-    async def end(self) -> None:
-        """Go away."""
+    async def aclose(self) -> None:
+        """End the subscription."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
