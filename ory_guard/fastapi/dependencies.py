@@ -23,7 +23,7 @@ except ModuleNotFoundError as _error:
 
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.fastapi.openapi import OPTIONAL_SCHEME, SCHEME, add_security_to_schema
-from ory_guard.guard.context import AuthContext, require_auth_context
+from ory_guard.guard.context import SCOPE_KEY, AuthContext, missing_middleware_error
 from ory_guard.guard.declarations import Gate, MustBeCalled
 from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.middleware import OrySessionMiddleware
@@ -79,14 +79,14 @@ class _Dependency(Gate, SecurityBase):
             "dependencies=[Depends(require(...))]"
         )
 
-    def _resolve(self, connection: HTTPConnection) -> tuple[MutableMapping[str, Any], AuthContext]:
-        if not isinstance(connection, HTTPConnection):
-            raise ConfigurationError(
-                f"a gate was called with {connection!r} in place of a request: write Depends(require_session) or "
-                "Depends(require(...)), without another call"
-            )
-        scope = connection.scope
-        return scope, require_auth_context(scope)
+
+def _context_error(connection: Any) -> ConfigurationError:
+    if isinstance(connection, HTTPConnection):
+        return missing_middleware_error()
+    return ConfigurationError(
+        f"a gate was called with {connection!r} in place of a request: write Depends(require_session) or "
+        "Depends(require(...)), without another call"
+    )
 
 
 class SessionDependency(_Dependency):
@@ -114,7 +114,11 @@ class SessionDependency(_Dependency):
             Refusal: If there is no session, it does not meet the requirement, or it can't be checked.
             ConfigurationError: If the middleware is missing, or the argument is not a connection.
         """
-        scope, context = self._resolve(connection)
+        try:
+            scope = connection.scope
+            context: AuthContext = scope[SCOPE_KEY]
+        except (AttributeError, LookupError):
+            raise _context_error(connection) from None
         return context.guard.enforcement.require(scope, context, self.requirement)
 
 
@@ -138,7 +142,11 @@ class IdentityDependency(_Dependency):
             Refusal: If there is no session, or it can't be checked.
             ConfigurationError: If the middleware is missing, or the argument is not a connection.
         """
-        scope, context = self._resolve(connection)
+        try:
+            scope = connection.scope
+            context: AuthContext = scope[SCOPE_KEY]
+        except (AttributeError, LookupError):
+            raise _context_error(connection) from None
         return _require_identity(scope, context, self.requirement)
 
 
@@ -161,7 +169,11 @@ class OptionalSessionDependency(_Dependency):
         Raises:
             ConfigurationError: If the middleware is missing, or the argument is not a connection.
         """
-        scope, context = self._resolve(connection)
+        try:
+            scope = connection.scope
+            context: AuthContext = scope[SCOPE_KEY]
+        except (AttributeError, LookupError):
+            raise _context_error(connection) from None
         return context.guard.enforcement.optional(scope, context)
 
 

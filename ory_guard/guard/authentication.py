@@ -24,7 +24,7 @@ from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.http import Transport
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential, CredentialKind, Header, InvalidCredential
-from ory_guard.models.outcomes import Anonymous, Authenticated, Outcome, Rejected, SessionAuth, Source, Unavailable
+from ory_guard.models.outcomes import Anonymous, Authenticated, Outcome, Rejected, SessionAuth, Unavailable
 from ory_guard.models.session import Session
 
 __all__ = ["ANONYMOUS", "Authenticator"]
@@ -135,7 +135,7 @@ class Authenticator:
                     context.auth = _ANONYMOUS_AUTH
                     return ANONYMOUS
             if (
-                credential.kind == "cookie"
+                credential[0] == "cookie"  # by index, because the attributes of named tuples are slow
                 and (scope["type"] != "http" or scope["method"] not in SAFE_METHODS)
                 and self._csrf.is_cross_site(scope)
             ):
@@ -154,8 +154,10 @@ class Authenticator:
             now = context.resolved_at = self._monotonic()
             outcome = entry.outcome
             if type(outcome) is Authenticated:
-                source: Source = "token" if outcome.source == "token" else "cache"
-                outcome = _new(Authenticated, (outcome.session, outcome.credential, source, now - request_time))
+                session, kind, source, _ = outcome
+                if source != "token":
+                    source = "cache"
+                outcome = _new(Authenticated, (session, kind, source, now - request_time))
             if self._listeners:
                 notify(self._listeners, SessionCacheHit(key.hex()[:8], now - request_time))
             context.auth = entry.view
@@ -202,8 +204,7 @@ class Authenticator:
             return _internal_error(error)
         outcome = result.outcome
         context.request_time = result.request_time
-        age = outcome.age if isinstance(outcome, Authenticated) else 0.0
-        context.resolved_at = result.request_time + age
+        context.resolved_at = result.request_time + (outcome.age if isinstance(outcome, Authenticated) else 0.0)
         context.from_upstream = True
         if result.set_cookies:
             context.set_cookies, context.is_private = result.set_cookies, True

@@ -29,6 +29,7 @@ __all__ = [
     "get_scope",
     "header",
     "log_replaced_objects",
+    "missing_middleware_error",
     "reject_foreign_objects",
     "require_auth_context",
 ]
@@ -109,7 +110,9 @@ class AuthContext:
         Raises:
             ConfigurationError: If another library has set one of these names.
         """
-        auth = SessionAuth(outcome) if self.auth is None else self.auth
+        auth = self.auth
+        if auth is None:
+            auth = SessionAuth(outcome)
         session = auth.session
         self.outcome = outcome
         state = scope.get("state")
@@ -164,11 +167,16 @@ def require_auth_context(scope: Mapping[str, Any]) -> AuthContext:
     """
     context: AuthContext | None = scope.get(SCOPE_KEY)
     if context is None:
-        raise ConfigurationError(
-            "OrySessionMiddleware is not installed for this route: add it with "
-            "app.add_middleware(OrySessionMiddleware, guard=guard), or install(app, guard) for FastAPI"
-        )
+        raise missing_middleware_error()
     return context
+
+
+def missing_middleware_error() -> ConfigurationError:
+    """Return the error for a request without an auth context."""
+    return ConfigurationError(
+        "OrySessionMiddleware is not installed for this route: add it with "
+        "app.add_middleware(OrySessionMiddleware, guard=guard), or install(app, guard) for FastAPI"
+    )
 
 
 def detach_scope(scope: MutableMapping[str, Any], context: AuthContext | None = None) -> MutableMapping[str, Any]:

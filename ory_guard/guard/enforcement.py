@@ -15,7 +15,7 @@ from ory_guard.exceptions import (
 )
 from ory_guard.guard.authentication import ANONYMOUS, Authenticator
 from ory_guard.guard.context import OUTER_KEY, AuthContext, get_auth_context
-from ory_guard.guard.csrf import CSRFPolicy
+from ory_guard.guard.csrf import SAFE_METHODS, CSRFPolicy
 from ory_guard.guard.requirements import ANY_SESSION, Requirement, decide, evaluate
 from ory_guard.guard.responses.refusals import register_refusal_handler
 from ory_guard.guard.settings import GuardSettings
@@ -82,13 +82,12 @@ class Enforcer:
             await self._refresh(scope, context, requirement)
         context.is_private = True
         outcome = context.outcome
-        if (
-            requirement is ANY_SESSION
-            and type(outcome) is Authenticated
-            and (outcome.credential != "cookie" or not self._is_cross_site(scope))
-        ):
-            context.granted = True
-            return outcome.session
+        if requirement is ANY_SESSION and type(outcome) is Authenticated:
+            session, kind, _, _ = outcome
+            is_safe = kind != "cookie" or (scope["type"] == "http" and scope["method"] in SAFE_METHODS)
+            if is_safe or not self._is_cross_site(scope):
+                context.granted = True
+                return session
         return await self._require_conditions(scope, context, requirement)
 
     async def _require_conditions(

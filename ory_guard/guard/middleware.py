@@ -5,6 +5,7 @@ It refuses nothing: that is the task of dependencies. But it sends the response 
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from ory_guard.exceptions import ConfigurationError, KratosUnavailable, Refusal
@@ -13,7 +14,7 @@ from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.responses.asgi import ASGIApp, ASGIResponse, Message, Receive, Scope, Send, error_body
 from ory_guard.guard.responses.refusals import refusal_response, unavailable_refusal
 from ory_guard.guard.route_check import RouteCheck
-from ory_guard.guard.send_wrapper import send_held_messages, take_held_refusal, wrap_send
+from ory_guard.guard.send_wrapper import send_held_messages, send_with_headers, take_held_refusal
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.models.outcomes import SessionAuth, SessionUser
 
@@ -95,11 +96,10 @@ class OrySessionMiddleware:
             await self._handle_unusual(guard, scope, receive, send)
             return
         context = AuthContext(guard, scope)
-        outcome = guard.authentication.from_cache(scope, context)
-        if outcome is None:
-            outcome = await guard.authentication.from_kratos(context)
+        authentication = guard.authentication
+        outcome = authentication.from_cache(scope, context) or await authentication.from_kratos(context)
         context.publish(scope, outcome)
-        state, wrapped_send = scope["state"], wrap_send(context, send)
+        state, wrapped_send = scope["state"], partial(send_with_headers, context, send)
         try:
             await self._app(scope, receive, wrapped_send)
         except Exception as error:
@@ -113,13 +113,17 @@ class OrySessionMiddleware:
         if refusal is not None:
             context.held = ()
             await refusal_response(refusal, scope, context)(scope, receive, wrapped_send)
-        if (
-            type(scope.get("user")) is not SessionUser
-            or type(scope.get("auth")) is not SessionAuth
-            or state.get("session") is not state.get("ory_session")
-            or state.get("auth") is not context.outcome
-        ):
-            log_replaced_objects(scope)
+        try:
+            if (
+                type(scope["user"]) is SessionUser
+                and type(scope["auth"]) is SessionAuth
+                and state["session"] is state["ory_session"]
+                and state["auth"] is context.outcome
+            ):
+                return
+        except KeyError:
+            pass
+        log_replaced_objects(scope)
 
     async def _handle_unusual(self, guard: OryGuard | None, scope: Scope, receive: Receive, send: Send) -> None:
         if guard is None:

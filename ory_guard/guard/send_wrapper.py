@@ -14,39 +14,37 @@ from ory_guard.guard.responses.redirect_loop import clear_redirect_counter, has_
 from ory_guard.models.credential import Header
 from ory_guard.models.outcomes import Anonymous
 
-__all__ = ["send_held_messages", "take_held_refusal", "wrap_send"]
+__all__ = ["send_held_messages", "send_with_headers", "take_held_refusal"]
 
 _CREDENTIAL_HEADERS: Final = (b"Cookie", b"Authorization", b"X-Session-Token")
 _NO_STORE: Final = (b"cache-control", b"private, no-store")
-_Sent = Awaitable[None]  # an alias, because the annotations of a nested function are evaluated on every request
 
 
-def wrap_send(context: AuthContext, send: Send) -> Send:
-    """Return the `send` to pass to the application.
+def send_with_headers(context: AuthContext, send: Send, message: Message) -> Awaitable[None]:
+    """Send a message of the application.
+
+    A plain function that returns the awaitable of the server's `send`, because it runs for every message.
 
     Args:
-        context: The auth context of the request, which records how far the response is.
+        context: The auth context of the request, which records the progress of the response.
         send: The `send` of the server.
+        message: The message.
     """
-
-    def send_with_headers(message: Message) -> _Sent:
-        kind = message["type"]
-        if kind == "http.response.body":
-            return _hold_body(context, message, send) if context.held else send(message)
-        if kind in ("http.response.start", "websocket.http.response.start"):
-            if context.is_private:
-                if context.refusal is not None and message["status"] == 500 and kind == "http.response.start":
-                    return _hold(context, message)
-                message = _finalize_headers(context, message)
-            context.response_started = True
-        elif kind == "websocket.accept":
-            context.websocket_accepted = True
-            if context.set_cookies:
-                headers = [*message.get("headers", ()), *_set_cookie_headers(context.set_cookies)]
-                message = {**message, "headers": headers}
-        return send(message)
-
-    return send_with_headers
+    kind = message["type"]
+    if kind == "http.response.body":
+        return _hold_body(context, message, send) if context.held else send(message)
+    if kind in ("http.response.start", "websocket.http.response.start"):
+        if context.is_private:
+            if context.refusal is not None and message["status"] == 500 and kind == "http.response.start":
+                return _hold(context, message)
+            message = _finalize_headers(context, message)
+        context.response_started = True
+    elif kind == "websocket.accept":
+        context.websocket_accepted = True
+        if context.set_cookies:
+            headers = [*message.get("headers", ()), *_set_cookie_headers(context.set_cookies)]
+            message = {**message, "headers": headers}
+    return send(message)
 
 
 def take_held_refusal(context: AuthContext) -> Refusal | None:
