@@ -83,7 +83,7 @@ class Authenticator:
         self._extractor = CredentialExtractor(settings)
         keys = (secrets.token_bytes(32),) if store is None else store.hashing_keys
         hashers = [CredentialHasher(key, settings.kratos_public_url, self._extractor.names) for key in keys]
-        self.cache_key: Callable[[Credential], bytes] = hashers[0].key
+        self.cache_key: Callable[[Credential], bytes] = hashers[0].cache_key
         max_lifetime = settings.timeout + max(settings.cache_ttl, settings.negative_ttl)
         if tokens is not None:
             max_lifetime = max(max_lifetime, tokens.max_lifetime + 2 * tokens.clock_skew)
@@ -95,7 +95,7 @@ class Authenticator:
             store=store,
             tokens=tokens,
             cache=self.cache,
-            keys_for=lambda credential: [hasher.key(credential) for hasher in hashers],
+            keys_for=lambda credential: [hasher.cache_key(credential) for hasher in hashers],
             max_lifetime=max_lifetime,
             clock=clock,
             listeners=listeners,
@@ -130,7 +130,7 @@ class Authenticator:
             # 1. The one credential that Kratos would read.
             credential: Credential | InvalidCredential | None = context.credential
             if credential is None:
-                context.credential_headers, credential = self._extractor.find(scope["headers"])
+                context.credential_headers, credential = self._extractor.extract(scope["headers"])
                 if credential is None:
                     context.auth = _ANONYMOUS_AUTH
                     return ANONYMOUS
@@ -224,8 +224,8 @@ class Authenticator:
         """Return whether a copy of the request's scope has other credentials, or is cross-site."""
         if self.override is not None:
             return False
-        known_headers, _ = self._extractor.find(context.credential_headers)
-        headers, credential = self._extractor.find(scope["headers"])
+        known_headers, _ = self._extractor.extract(context.credential_headers)
+        headers, credential = self._extractor.extract(scope["headers"])
         if headers != known_headers:
             return True
         return credential is not None and credential.kind == "cookie" and self._csrf.is_cross_site(scope)
@@ -248,14 +248,14 @@ class Authenticator:
 
     def credential(self, scope: Mapping[str, Any]) -> Credential | None:
         """Return the request's credential if it is valid and the request is not cross-site."""
-        credential = self._extractor.read(scope["headers"])
+        credential = self._extractor.extract_valid(scope["headers"])
         if not isinstance(credential, Credential):
             return None
         return None if credential.kind == "cookie" and self._csrf.is_cross_site(scope) else credential
 
     def credentials(self, headers: Iterable[Header]) -> tuple[Credential, ...] | InvalidCredential:
         """Return all credentials of the kind that counts: none, one, or two cookies that differ."""
-        return self._extractor.read_each(headers)
+        return self._extractor.extract_all(headers)
 
     def invalidate(self, *ids: str) -> None:
         """Invalidate all entries for these sessions or identities that were requested before now."""

@@ -1,4 +1,4 @@
-"""Reading the one credential of a request, from raw bytes, and making cache keys of it."""
+"""Extraction of the credential from raw headers, and cache keys."""
 
 import logging
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from support.guard_bench import settings_of
 from ory_guard.guard.credentials import CredentialExtractor, CredentialHasher
 from ory_guard.models.credential import Credential, CredentialKind, InvalidCredential
 
-READER = CredentialExtractor(settings_of())
+EXTRACTOR = CredentialExtractor(settings_of())
 NAMES = ("ory_session_*", "ory_kratos_session")
 WILDCARD = CredentialExtractor(settings_of(cookie_names=NAMES))
 
@@ -80,9 +80,8 @@ SESSION_COOKIE = cookie(b"ory_kratos_session=abc")
         ([cookie(b"ory_kratos_session")], None),
     ],
 )
-def test_the_credential_is_read_as_kratos_reads_it(headers: list[Pair], expected: Credential | None) -> None:
-    """One header gives one credential, or none; foreign cookies and schemes are nobody's."""
-    assert READER.read(headers) == expected
+def test_extracts_the_credential_that_kratos_would_read(headers: list[Pair], expected: Credential | None) -> None:
+    assert EXTRACTOR.extract_valid(headers) == expected
 
 
 @pytest.mark.parametrize(
@@ -94,12 +93,12 @@ def test_the_credential_is_read_as_kratos_reads_it(headers: list[Pair], expected
         ([authorization(b"Bearer b"), cookie(b"theme=dark")], "bearer"),
     ],
 )
-def test_the_order_is_kratos(headers: list[Pair], kind: str) -> None:
-    """Token, cookie, bearer: whichever way the headers lie."""
-    found = READER.read(headers)
+def test_kind_is_chosen_in_kratos_order(headers: list[Pair], kind: str) -> None:
+    """The order of the headers has no effect."""
+    credential = EXTRACTOR.extract_valid(headers)
 
-    assert found is not None
-    assert found.kind == kind
+    assert credential is not None
+    assert credential.kind == kind
 
 
 @pytest.mark.parametrize(
@@ -112,12 +111,11 @@ def test_the_order_is_kratos(headers: list[Pair], kind: str) -> None:
         ([cookie(b"ory_kratos_session=; ory_kratos_session=abc")], "cookie"),
     ],
 )
-def test_an_empty_value_counts_as_absent(headers: list[Pair], kind: str) -> None:
-    """A header that was cleared hides nothing."""
-    found = READER.read(headers)
+def test_empty_value_does_not_hide_other_credentials(headers: list[Pair], kind: str) -> None:
+    credential = EXTRACTOR.extract_valid(headers)
 
-    assert isinstance(found, Credential)
-    assert found.kind == kind
+    assert isinstance(credential, Credential)
+    assert credential.kind == kind
 
 
 @pytest.mark.parametrize(
@@ -151,11 +149,9 @@ def test_an_empty_value_counts_as_absent(headers: list[Pair], kind: str) -> None
         ([authorization(b"Bearer a"), authorization(b"Basic b")], "bearer", "ambiguous"),
     ],
 )
-def test_what_cannot_be_sent_hides_the_later_kinds(headers: list[Pair], kind: CredentialKind, reason: Any) -> None:
-    """A credential that is malformed or ambiguous is refused; falling through to another would let two parsers
-    disagree about who this is.
-    """
-    assert READER.read(headers) == InvalidCredential(kind, reason)
+def test_invalid_credential_hides_the_later_kinds(headers: list[Pair], kind: CredentialKind, reason: Any) -> None:
+    """With a fallback to another credential, two parsers could disagree about the user."""
+    assert EXTRACTOR.extract_valid(headers) == InvalidCredential(kind, reason)
 
 
 @pytest.mark.parametrize(
@@ -167,57 +163,60 @@ def test_what_cannot_be_sent_hides_the_later_kinds(headers: list[Pair], kind: Cr
         [authorization(b"Bearer t"), authorization(b"Bearer t")],
     ],
 )
-def test_a_duplicate_that_does_not_differ_is_one(headers: list[Pair]) -> None:
-    """The same value twice leaves no doubt about whose it is."""
-    assert isinstance(READER.read(headers), Credential)
+def test_equal_duplicates_are_one_credential(headers: list[Pair]) -> None:
+    assert isinstance(EXTRACTOR.extract_valid(headers), Credential)
 
 
-def test_a_value_of_the_greatest_size_is_sent() -> None:
-    found = READER.read([token(b"x" * 8_192)])
+def test_value_of_the_maximum_size_is_valid() -> None:
+    credential = EXTRACTOR.extract_valid([token(b"x" * 8_192)])
 
-    assert isinstance(found, Credential)
-    assert len(found.value) == 8_192
+    assert isinstance(credential, Credential)
+    assert len(credential.value) == 8_192
 
 
-def test_visible_ascii_is_sent_and_nothing_else() -> None:
-    """In cookies less what RFC 6265 leaves out of their values."""
+def test_only_visible_ascii_is_valid() -> None:
+    """RFC 6265 also excludes some visible characters from cookies."""
     values = [bytes((*b"a", octet, *b"b")) for octet in range(256)]
 
-    def sent(header: Callable[[bytes], Pair], start: bytes) -> set[int]:
-        read = {value: READER.read([header(start + value)]) for value in values}
-        return {value[1] for value, found in read.items() if isinstance(found, Credential) and found.value == value}
+    def valid_octets(header: Callable[[bytes], Pair], start: bytes) -> set[int]:
+        extracted = {value: EXTRACTOR.extract_valid([header(start + value)]) for value in values}
+        return {
+            value[1]
+            for value, credential in extracted.items()
+            if isinstance(credential, Credential) and credential.value == value
+        }
 
-    assert sent(token, b"") == set(range(0x21, 0x7F))
-    assert sent(authorization, b"Bearer ") == set(range(0x21, 0x7F))
-    assert sent(cookie, b"ory_kratos_session=") == set(range(0x21, 0x7F)) - {*b'",;\\'}
-
-
-def test_a_name_may_come_again_in_a_value() -> None:
-    """What stands in a value is part of it, be it the shortest of names."""
-    reader = CredentialExtractor(settings_of(cookie_names=("s",)))
-
-    assert reader.read([cookie(b"s=s")]) == Credential("cookie", b"s", b"s")
+    assert valid_octets(token, b"") == set(range(0x21, 0x7F))
+    assert valid_octets(authorization, b"Bearer ") == set(range(0x21, 0x7F))
+    assert valid_octets(cookie, b"ory_kratos_session=") == set(range(0x21, 0x7F)) - {*b'",;\\'}
 
 
-def test_a_wildcard_matches_any_rest_of_a_name() -> None:
-    """Ory Network's cookies end in the project's slug."""
-    reader = CredentialExtractor(settings_of(cookie_names=NAMES))
+def test_value_may_contain_the_name() -> None:
+    extractor = CredentialExtractor(settings_of(cookie_names=("s",)))
 
-    assert reader.read([cookie(b"ory_session_acme=abc")]) == Credential("cookie", b"ory_session_acme", b"abc")
-    assert reader.read([SESSION_COOKIE]) == Credential("cookie", b"ory_kratos_session", b"abc")
-    assert reader.read([cookie(b"ory_sessio=abc")]) is None
+    assert extractor.extract_valid([cookie(b"s=s")]) == Credential("cookie", b"s", b"s")
 
 
-def test_a_wildcard_leaves_every_other_name_alone() -> None:
-    """Cookies that match nothing are not looked at, wherever they stand."""
-    reader = CredentialExtractor(settings_of(cookie_names=NAMES))
+def test_wildcard_matches_any_suffix() -> None:
+    """Cookies of Ory Network end with the slug of the project."""
+    extractor = CredentialExtractor(settings_of(cookie_names=NAMES))
+
+    assert extractor.extract_valid([cookie(b"ory_session_acme=abc")]) == Credential(
+        "cookie", b"ory_session_acme", b"abc"
+    )
+    assert extractor.extract_valid([SESSION_COOKIE]) == Credential("cookie", b"ory_kratos_session", b"abc")
+    assert extractor.extract_valid([cookie(b"ory_sessio=abc")]) is None
+
+
+def test_wildcard_does_not_match_other_names() -> None:
+    extractor = CredentialExtractor(settings_of(cookie_names=NAMES))
     headers = [cookie(b"ory_kratos_session_x=1; ory_session_a=2; ory_kratos_session_y=3")]
 
-    assert reader.read(headers) == Credential("cookie", b"ory_session_a", b"2")
-    assert reader.read(headers[:1] * 2) == reader.read(headers)
-    assert reader.read([cookie(b"ory_kratos_session_x=1")]) is None
+    assert extractor.extract_valid(headers) == Credential("cookie", b"ory_session_a", b"2")
+    assert extractor.extract_valid(headers[:1] * 2) == extractor.extract_valid(headers)
+    assert extractor.extract_valid([cookie(b"ory_kratos_session_x=1")]) is None
     alike = CredentialExtractor(settings_of(cookie_names=("ory_session_*", "ory_sessions")))
-    assert alike.read([cookie(b"ory_sessions_x=1")]) is None
+    assert alike.extract_valid([cookie(b"ory_sessions_x=1")]) is None
 
 
 @given(
@@ -228,51 +227,53 @@ def test_a_wildcard_leaves_every_other_name_alone() -> None:
         max_size=12,
     ).map(b"".join)
 )
-def test_a_cookie_is_found_where_splitting_finds_it(header: bytes) -> None:
-    """The quick search for the name comes to what splitting at each semicolon comes to."""
+def test_search_finds_the_same_cookies_as_splitting(header: bytes) -> None:
+    """The regular expression is faster than splitting the header at each semicolon."""
     pairs = [pair.strip(b" \t").partition(b"=") for pair in header.split(b";")]
-    plainly = {value for name, _, value in pairs if name == b"ory_kratos_session" and value}
-    found = READER.read([cookie(header)])
+    values = {value for name, _, value in pairs if name == b"ory_kratos_session" and value}
+    credential = EXTRACTOR.extract_valid([cookie(header)])
 
-    if len(plainly) > 1:
-        assert found == InvalidCredential("cookie", "ambiguous")
-    elif not plainly:
-        assert found is None
+    if len(values) > 1:
+        assert credential == InvalidCredential("cookie", "ambiguous")
+    elif not values:
+        assert credential is None
     else:
-        value = plainly.pop()
-        sendable = not set(value) & set(b" \t\x0c\r")
-        assert found == (
+        value = values.pop()
+        is_valid = not set(value) & set(b" \t\x0c\r")
+        assert credential == (
             Credential("cookie", b"ory_kratos_session", value)
-            if sendable
+            if is_valid
             else InvalidCredential("cookie", "malformed")
         )
 
 
-def test_headers_that_can_be_read_only_once_are_read_whole() -> None:
-    """ASGI promises no more than an iterable."""
+def test_headers_may_be_an_iterator() -> None:
+    """ASGI specifies an iterable."""
     cookies = [cookie(b"ory_kratos_session=" + value) for value in (b"a", b"b", b"c")]
 
-    assert READER.read(iter(cookies)) == InvalidCredential("cookie", "ambiguous")
+    assert EXTRACTOR.extract_valid(iter(cookies)) == InvalidCredential("cookie", "ambiguous")
 
 
-def test_two_matching_cookies_that_differ_are_ambiguous() -> None:
-    """Even under two names, and even with one value: nobody can say which one counts."""
+def test_different_cookies_that_match_are_ambiguous() -> None:
+    """This includes cookies with different names and the same value."""
     both = cookie(b"ory_session_acme=abc; ory_session_beta=abc")
 
-    assert WILDCARD.read([both]) == InvalidCredential("cookie", "ambiguous")
+    assert WILDCARD.extract_valid([both]) == InvalidCredential("cookie", "ambiguous")
 
 
-def test_a_name_of_the_greatest_size_is_sent() -> None:
-    """A name that the client chose may be as long as a value."""
+def test_name_of_the_maximum_size_is_valid() -> None:
+    """The client chooses a name that matches a wildcard."""
     name = b"ory_session_".ljust(8_192, b"x")
 
-    assert WILDCARD.read([cookie(name + b"=abc")]) == Credential("cookie", name, b"abc")
+    assert WILDCARD.extract_valid([cookie(name + b"=abc")]) == Credential("cookie", name, b"abc")
 
 
 @pytest.mark.parametrize("rest", [b"a b", b"a\x00", b"a\xff", b'a"', b"x" * 8_193])
-def test_a_name_that_the_client_chose_is_checked_like_a_value(rest: bytes) -> None:
-    """What a wildcard matched is sent to Kratos too."""
-    assert WILDCARD.read([cookie(b"ory_session_" + rest + b"=abc")]) == InvalidCredential("cookie", "malformed")
+def test_name_that_matches_a_wildcard_is_validated(rest: bytes) -> None:
+    """It is sent to Kratos, too."""
+    assert WILDCARD.extract_valid([cookie(b"ory_session_" + rest + b"=abc")]) == InvalidCredential(
+        "cookie", "malformed"
+    )
 
 
 @pytest.mark.parametrize(
@@ -284,24 +285,23 @@ def test_a_name_that_the_client_chose_is_checked_like_a_value(rest: bytes) -> No
         (("bearer", "cookie"), "cookie"),
     ],
 )
-def test_kinds_that_are_not_chosen_are_not_there(kinds: tuple[CredentialKind, ...], expected: str) -> None:
-    """They don't hide anything either, usable or not; the order of the choice means nothing."""
-    reader = CredentialExtractor(settings_of(credentials=kinds))
+def test_kinds_that_are_not_accepted_are_ignored(kinds: tuple[CredentialKind, ...], expected: str) -> None:
+    """They don't hide other kinds, and the order of the setting has no effect."""
+    extractor = CredentialExtractor(settings_of(credentials=kinds))
 
-    found = reader.read([token(b"t"), SESSION_COOKIE, authorization(b"Bearer b")])
+    credential = extractor.extract_valid([token(b"t"), SESSION_COOKIE, authorization(b"Bearer b")])
 
-    assert found is not None
-    assert found.kind == expected
+    assert credential is not None
+    assert credential.kind == expected
 
 
 @pytest.mark.parametrize("kind", ["x_session_token", "cookie", "bearer"])
-def test_no_kind_but_the_chosen_one_is_read(kind: CredentialKind) -> None:
-    """A service that takes one kind sees nobody in requests with the others."""
-    reader = CredentialExtractor(settings_of(credentials=(kind,)))
+def test_only_the_accepted_kind_is_extracted(kind: CredentialKind) -> None:
+    extractor = CredentialExtractor(settings_of(credentials=(kind,)))
     headers = {"x_session_token": token(b"t"), "cookie": SESSION_COOKIE, "bearer": authorization(b"Bearer b")}
 
     for other, header in headers.items():
-        assert (reader.read([header]) is not None) == (other == kind)
+        assert (extractor.extract_valid([header]) is not None) == (other == kind)
 
 
 @pytest.mark.parametrize(
@@ -312,13 +312,11 @@ def test_no_kind_but_the_chosen_one_is_read(kind: CredentialKind) -> None:
         (Credential("bearer", b"", b"t"), (b"Authorization", b"Bearer t")),
     ],
 )
-def test_a_credential_leaves_in_one_header(credential: Credential, header: Pair) -> None:
-    """Kratos gets it in the place that it came from."""
+def test_header_for_kratos(credential: Credential, header: Pair) -> None:
     assert credential.header() == header
 
 
-def test_a_credential_does_not_show_its_value(caplog: pytest.LogCaptureFixture) -> None:
-    """Not in repr, not in str, not in a log line."""
+def test_value_is_not_in_the_representation(caplog: pytest.LogCaptureFixture) -> None:
     credential = Credential("cookie", b"ory_kratos_session", b"MTc5NTM")
 
     with caplog.at_level(logging.INFO):
@@ -328,23 +326,23 @@ def test_a_credential_does_not_show_its_value(caplog: pytest.LogCaptureFixture) 
     assert repr(credential) == "Credential(kind='cookie')"
 
 
-@given(st.lists(st.tuples(HEADER_NAMES, VALUES), max_size=5), st.sampled_from([READER, WILDCARD]))
-@example([(b"cookie", b"ory_kratos_session=\xff")], READER)
-def test_no_bytes_raise_and_nothing_unusual_is_sent(headers: list[Pair], reader: CredentialExtractor) -> None:
-    """Whatever a client sends, what comes out is a credential that can be sent as it is, or none, and silent."""
-    found = reader.read(headers)
+@given(st.lists(st.tuples(HEADER_NAMES, VALUES), max_size=5), st.sampled_from([EXTRACTOR, WILDCARD]))
+@example([(b"cookie", b"ory_kratos_session=\xff")], EXTRACTOR)
+def test_extracted_credential_is_safe_to_send(headers: list[Pair], extractor: CredentialExtractor) -> None:
+    """No headers raise an exception."""
+    credential = extractor.extract_valid(headers)
 
-    if isinstance(found, Credential):
-        name, value = found.header()
-        assert found.value
-        assert set(found.value) <= set(range(0x21, 0x7F))
+    if isinstance(credential, Credential):
+        name, value = credential.header()
+        assert credential.value
+        assert set(credential.value) <= set(range(0x21, 0x7F))
         assert name in (b"X-Session-Token", b"Cookie", b"Authorization")
         assert not {*b"\r\n\0"} & {*value}
         assert name != b"Cookie" or b";" not in value
-        assert found.value in b"".join(value for _, value in headers)
-        assert repr(found) == f"Credential(kind={found.kind!r})"
+        assert credential.value in b"".join(value for _, value in headers)
+        assert repr(credential) == f"Credential(kind={credential.kind!r})"
     else:
-        assert found is None or isinstance(found, InvalidCredential)
+        assert credential is None or isinstance(credential, InvalidCredential)
 
 
 CREDENTIALS = st.builds(Credential, st.just("cookie"), st.binary(max_size=4), st.binary(max_size=6)) | st.builds(
@@ -357,28 +355,26 @@ CREDENTIALS = st.builds(Credential, st.just("cookie"), st.binary(max_size=4), st
 def test_keys_are_equal_only_for_equal_credentials(
     expected: tuple[bytes, ...], one: Credential, other: Credential
 ) -> None:
-    """Kind, name and value are kept apart, whichever names are expected: no two credentials share a key."""
+    """The hash separates kind, name and value, with and without expected names."""
     hasher = CredentialHasher(b"k" * 32, "http://kratos.test", expected)
 
-    assert (hasher.key(one) == hasher.key(other)) == (tuple(one) == tuple(other))
-    assert len(hasher.key(one)) == 32
+    assert (hasher.cache_key(one) == hasher.cache_key(other)) == (tuple(one) == tuple(other))
+    assert len(hasher.cache_key(one)) == 32
 
 
-def test_names_that_are_expected_change_no_key() -> None:
-    """They are hashed ahead, and nothing else."""
+def test_expected_names_do_not_change_a_key() -> None:
     cookie = Credential("cookie", b"acme", b"v")
     ahead, plain = CredentialHasher(b"k" * 32, "u", [b"acme"]), CredentialHasher(b"k" * 32, "u")
 
-    assert ahead.key(cookie) == plain.key(cookie)
+    assert ahead.cache_key(cookie) == plain.cache_key(cookie)
 
 
 def test_keys_depend_on_the_secret_and_on_kratos() -> None:
-    """A key of one process or Kratos is worth nothing in another."""
     credential = Credential("bearer", b"", b"t")
     keys = {
-        CredentialHasher(b"a" * 32, "http://one.test").key(credential),
-        CredentialHasher(b"b" * 32, "http://one.test").key(credential),
-        CredentialHasher(b"a" * 32, "http://two.test").key(credential),
+        CredentialHasher(b"a" * 32, "http://one.test").cache_key(credential),
+        CredentialHasher(b"b" * 32, "http://one.test").cache_key(credential),
+        CredentialHasher(b"a" * 32, "http://two.test").cache_key(credential),
     }
 
     assert len(keys) == 3
@@ -413,6 +409,6 @@ def test_keys_depend_on_the_secret_and_on_kratos() -> None:
         ([(b"x-session-token", b"a b"), (b"cookie", b"s=a")], InvalidCredential("x_session_token", "malformed")),
     ],
 )
-def test_read_each_returns_up_to_two_cookies(headers: list[tuple[bytes, bytes]], expected: Any) -> None:
-    """Of the kind that counts; one that can't be sent hides the others, and a third makes all of them ambiguous."""
-    assert CredentialExtractor(settings_of(cookie_names=("s",))).read_each(headers) == expected
+def test_extract_all_returns_up_to_two_cookies(headers: list[tuple[bytes, bytes]], expected: Any) -> None:
+    """If one of them is invalid, or there is a third one, the result is `InvalidCredential`."""
+    assert CredentialExtractor(settings_of(cookie_names=("s",))).extract_all(headers) == expected
