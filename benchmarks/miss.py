@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import aiohttp
 import httpx2
-from support.adapters import parser_of, whoami_client_of
+from support.guard_bench import parser_of
 
 from benchmarks.applications import new_guard
 from benchmarks.clock import FixedClock
@@ -23,6 +23,7 @@ from benchmarks.traffic import api_headers, http_scope
 from benchmarks.upstream import static_kratos
 from ory_guard import Authenticated, OryGuard, Session
 from ory_guard.cache.single_flight import CheckResult, InFlight, SingleFlight
+from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.credential import Credential
 
 __all__ = ["measure"]
@@ -84,7 +85,13 @@ def _credential(token: str) -> Credential:
 @asynccontextmanager
 async def _parsed(base_url: str) -> AsyncIterator[Call]:
     settings = new_guard(base_url).settings
-    client, parser = whoami_client_of(settings, None), parser_of(settings, None)
+    parser = parser_of(settings)
+    client = WhoamiClient(
+        settings.kratos_public_url,
+        timeout=settings.timeout,
+        max_response_bytes=settings.max_response_bytes,
+        max_concurrency=settings.max_upstream_concurrency,
+    )
 
     async def call(token: str) -> Any:
         credential = _credential(token)

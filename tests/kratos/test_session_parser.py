@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
-from support.adapters import parser_of
 from support.clock import NOW
-from support.guard_bench import settings_of
+from support.guard_bench import parser_of, settings_of
 from support.scripted_kratos import KratosResponse, refused, session_body, signed_in, timestamp
 
 from ory_guard import Authenticated, Rejected, SecondFactorRequired, Unavailable

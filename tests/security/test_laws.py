@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.adapters import parser_of
+from support.guard_bench import parser_of
 
 from ory_guard import (
     Anonymous,

@@ -1,14 +1,18 @@
 """A guard on a Kratos double with a manual clock, and requests to it."""
 
 import asyncio
-from collections.abc import Iterable
+import random
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import httpx2
 
 from ory_guard import Authenticated, GuardSettings, OryGuard, Outcome
-from ory_guard.events import Listener
+from ory_guard.cache import SessionStore
+from ory_guard.events import Event, Listener
 from ory_guard.guard.context import AuthContext
+from ory_guard.guard.jwt import TokenVerifierProtocol
+from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.models.session import Session
 from support.asgi_calls import http_scope
 from support.clock import AdjustableClock
@@ -54,6 +58,8 @@ def guard_of(
     *,
     listeners: Iterable[Listener] = (),
     traits: type[Any] | None = None,
+    store: SessionStore | None = None,
+    tokens: TokenVerifierProtocol | None = None,
     **changes: Any,
 ) -> OryGuard:
     """Return a guard that calls `kratos`; `changes` are settings."""
@@ -63,20 +69,48 @@ def guard_of(
         clock=clock or AdjustableClock(),
         listeners=listeners,
         traits=traits,
+        store=store,
+        tokens=tokens,
+    )
+
+
+def parser_of(
+    settings: GuardSettings, traits: type[Any] | None = None, random: Callable[[], float] = random.random
+) -> SessionParser:
+    """Return the session parser of a guard with these settings."""
+    return SessionParser(
+        traits,
+        cache_ttl=settings.cache_ttl,
+        negative_ttl=settings.negative_ttl,
+        clock_skew=settings.clock_skew,
+        random=random,
     )
 
 
 class Bench:
-    """A guard on a Kratos double with a manual clock."""
+    """A guard on a scripted Kratos with an adjustable clock.
 
-    def __init__(self, *answers: Any, **changes: Any) -> None:
-        self.kratos = ScriptedKratos(*(answers or (signed_in(),)))
+    Args:
+        responses: The responses of Kratos, a session by default.
+        options: The settings and other arguments of `guard_of`.
+
+    Attributes:
+        events: All events of the guard.
+    """
+
+    def __init__(self, *responses: Any, listeners: Iterable[Listener] = (), **options: Any) -> None:
+        self.kratos = ScriptedKratos(*(responses or (signed_in(),)))
         self.clock = AdjustableClock()
-        self.guard = guard_of(self.kratos, self.clock, **changes)
+        self.events: list[Event] = []
+        self.guard = guard_of(self.kratos, self.clock, listeners=[self.events.append, *listeners], **options)
 
     async def outcome(self, *headers: Pair, **more: Any) -> Outcome:
         """Return the outcome of a request."""
         return await self.guard.authenticate(request(*headers, **more))
+
+    def emitted(self, kind: type[Event]) -> list[Event]:
+        """Return the events of a class."""
+        return [event for event in self.events if isinstance(event, kind)]
 
     @property
     def calls(self) -> int:
