@@ -1,15 +1,13 @@
 """All errors of ory_guard. The class shows the cause: the client, Kratos, or the application.
 
-```
-OryGuardError            .code (stable), .status_code
-├─ ConfigurationError    invalid settings or set-up
-├─ Refusal               SessionRequired 401 · StepUpRequired, EnrollmentRequired, ReauthenticationRequired,
-│                        RequirementNotMet, CsrfViolation 403 · SessionCheckUnavailable 503
-├─ KratosUnavailable     503: KratosTimeout · KratosRateLimited · KratosProtocolError
-├─ KratosAPIError        any other 4xx response of Kratos
-└─ FlowError             FlowExpired 410 · FlowNotFound 404 · FlowForbidden 403 ·
-                         FlowInvalid, SessionAlreadyAvailable 400 · BrowserLocationChangeRequired 422
-```
+    OryGuardError            .code (stable), .status_code
+    ├─ ConfigurationError    invalid settings or set-up
+    ├─ Refusal               SessionRequired 401 · StepUpRequired, EnrollmentRequired, ReauthenticationRequired,
+    │                        RequirementNotMet, CsrfViolation 403 · SessionCheckUnavailable 503
+    ├─ KratosUnavailable     503: KratosTimeout · KratosRateLimited · KratosProtocolError
+    ├─ KratosAPIError        any other 4xx response of Kratos
+    └─ FlowError             FlowExpired 410 · FlowNotFound 404 · FlowForbidden 403 ·
+                             FlowInvalid, SessionAlreadyAvailable 400 · BrowserLocationChangeRequired 422
 """
 
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -89,7 +87,8 @@ class Refusal(OryGuardError):
     ) -> None:
         self.reason: str = reason or self.default_reason
         self.failures = failures
-        self.aal, self.max_age = aal, max_age
+        self.aal = aal
+        self.max_age = max_age
         super().__init__(self.reason)
 
 

@@ -97,7 +97,7 @@ class AuthContext:
 
     def __init__(self, guard: "OryGuard", scope: Mapping[str, Any]) -> None:
         self.guard = guard
-        self.scope_id = id(scope)
+        self.scope_id: int = id(scope)
         self.path: str = scope["path"]
         self.root_path: str = scope.get("root_path", "")
 

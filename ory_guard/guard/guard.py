@@ -71,7 +71,7 @@ class OryGuard:
         clock: Clock | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
-        self.settings = checked_settings(settings)
+        self.settings: GuardSettings = checked_settings(settings)
         self._transport = transport
         self.clock: Clock = clock or SystemClock()
         csrf = CSRFPolicy(settings)

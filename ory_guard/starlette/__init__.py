@@ -8,7 +8,7 @@
 from ory_guard.guard.responses.redirects import safe_return_to
 from ory_guard.guard.responses.refusals import is_navigation, refusal_handler
 from ory_guard.starlette.audit import AuditedRoute, assert_guarded, audit_routes
-from ory_guard.starlette.session_required import (
+from ory_guard.starlette.protection import (
     SessionRequiredMiddleware,
     get_requirement,
     logout_response,
