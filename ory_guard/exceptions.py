@@ -1,13 +1,14 @@
 """All errors of ory_guard. The class shows the cause: the client, Kratos, or the application.
 
-    OryGuardError            .code (stable), .status_code
-    ├─ ConfigurationError    invalid settings or set-up
-    ├─ Refusal               SessionRequired 401 · StepUpRequired, EnrollmentRequired, ReauthenticationRequired,
-    │                        RequirementNotMet, CsrfViolation 403 · SessionCheckUnavailable 503
-    ├─ KratosUnavailable     503: KratosTimeout · KratosRateLimited · KratosProtocolError
-    ├─ KratosAPIError        any other 4xx response of Kratos
-    └─ FlowError             FlowExpired 410 · FlowNotFound 404 · FlowForbidden 403 ·
-                             FlowInvalid, SessionAlreadyAvailable 400 · BrowserLocationChangeRequired 422
+`OryGuardError` has a stable `code` and a `status_code`. Its subclasses:
+
+- `ConfigurationError`: invalid settings or set-up
+- `Refusal`: `SessionRequired` 401; `StepUpRequired`, `EnrollmentRequired`, `ReauthenticationRequired`,
+  `RequirementNotMet`, `CsrfViolation` 403; `SessionCheckUnavailable` 503
+- `KratosUnavailable` 503: `KratosTimeout`, `KratosRateLimited`, `KratosProtocolError`
+- `KratosAPIError`: any other 4xx response of Kratos
+- `FlowError`: `FlowInvalid`, `SessionAlreadyAvailable` 400; `FlowForbidden` 403; `FlowNotFound` 404;
+  `FlowExpired` 410; `BrowserLocationChangeRequired` 422
 """
 
 from typing import TYPE_CHECKING, Any, TypedDict

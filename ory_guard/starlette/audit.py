@@ -16,7 +16,7 @@ def audit_routes(app: Any) -> tuple[AuditedRoute, ...]:
     """Return every route of an application with its requirements, in the order in which the routes are matched.
 
     The audit finds the dependencies of `ory_guard.fastapi` on routes, routers, applications and other dependencies,
-    endpoints under `ory_guard.starlette.session_required`, and `SessionRequiredMiddleware`, in included routers,
+    endpoints under `session_required`, and `SessionRequiredMiddleware`, in included routers,
     mounted applications, hosts and websockets. An override in `dependency_overrides` replaces the dependency on the
     routes of its own application.
 

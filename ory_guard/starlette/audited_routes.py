@@ -13,8 +13,8 @@ from ory_guard.guard.declarations import unwrap_partial
 from ory_guard.guard.requirements import Requirement
 from ory_guard.guard.route_check import effective_routes
 from ory_guard.starlette.middleware_layers import is_framework_code, unwrap_middleware
-from ory_guard.starlette.route_requirements import describe_requirement, iter_requirements, requirement_of_endpoint
 from ory_guard.starlette.protection import SessionRequiredMiddleware
+from ory_guard.starlette.route_requirements import describe_requirement, iter_requirements, requirement_of_endpoint
 
 __all__ = ["AuditedRoute", "iter_routes"]
 
