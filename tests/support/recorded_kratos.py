@@ -71,7 +71,7 @@ class RecordedKratos(httpx2.AsyncBaseTransport):
         self.requests: list[KratosRequest] = []
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Return the recorded response; fail if there is none."""
+        """Return the recorded response, or fail without one."""
         received = KratosRequest.of(request)
         self.requests.append(received)
         assert urlsplit(received.url).path == "/sessions/whoami"

@@ -1,4 +1,4 @@
-"""A fake Kratos behind a real server on real sockets, its public and its admin API on ports of their own."""
+"""A `FakeKratos` behind uvicorn, with its public and its admin API on separate ports."""
 
 import asyncio
 import contextlib
@@ -15,12 +15,12 @@ from ory_guard.testing import FakeKratos
 
 @dataclass(frozen=True)
 class ServedKratos:
-    """What is served, and where.
+    """A served fake.
 
     Attributes:
-        public: The public API's URL.
-        admin: The admin API's URL.
-        fake: The fake that answers.
+        public: The URL of the public API.
+        admin: The URL of the admin API.
+        fake: The fake.
     """
 
     public: str
@@ -29,16 +29,16 @@ class ServedKratos:
 
 
 def listening_socket() -> socket.socket:
-    """Listen on a free port of 127.0.0.1, whose connections send small packets at once."""
+    """Return a socket that listens on a free port of 127.0.0.1 and sends small packets immediately."""
     listener = socket.create_server(("127.0.0.1", 0))
-    # asyncio sets this itself only on sockets that it made: without it, each answer waits 40 ms.
+    # asyncio sets this option only on sockets that it creates. Without it, each response is delayed by 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 @contextlib.asynccontextmanager
 async def serving(app: ASGIApp, *listeners: socket.socket) -> AsyncIterator[None]:
-    """Serve an application on sockets that listen already, for a block."""
+    """Serve an application on listening sockets."""
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
     task = asyncio.create_task(server.serve(sockets=list(listeners)))
     try:
@@ -50,7 +50,7 @@ async def serving(app: ASGIApp, *listeners: socket.socket) -> AsyncIterator[None
 
 @contextlib.asynccontextmanager
 async def served_kratos() -> AsyncIterator[ServedKratos]:
-    """Serve a fake that is set up as the recorded `server: default`, on two free ports of 127.0.0.1."""
+    """Serve a fake with its default settings, those of the recorded `server: default`."""
     with listening_socket() as public, listening_socket() as admin:
         fake = FakeKratos(public_url=_url(public))
         both = by_port(fake.admin_app, admin.getsockname()[1], fake.app)
