@@ -1,8 +1,7 @@
-"""Single flight: concurrent session checks of one credential share one call.
+"""Single flight: concurrent requests with one credential share one session check.
 
-A check runs in a task of the guard, so that the cancellation of a request does not end it. Each request waits on
-its own future, which the check resolves itself: that is one iteration of the event loop faster than a shielded
-task, and the cancellation of a request can't be mistaken for that of the check.
+A check belongs to no request. Each request waits on a future of its own, so the cancellation of a request ends
+neither the check nor the wait of the others. A check is a chain of callbacks that calls `finish`, or a task.
 """
 
 import asyncio
@@ -15,7 +14,7 @@ from ory_guard.models.outcomes import Outcome, Unavailable
 __all__ = ["CHECK_ABORTED", "CheckResult", "InFlight", "SingleFlight"]
 
 CHECK_ABORTED: Final = Unavailable("unreachable")
-"""The outcome for requests whose check was canceled."""
+"""The outcome of requests whose check ended without a result."""
 
 
 class CheckResult(NamedTuple):
@@ -23,8 +22,8 @@ class CheckResult(NamedTuple):
 
     Attributes:
         outcome: The outcome.
-        request_time: When the request to Kratos was sent, on the monotonic clock.
-        set_cookies: The `Set-Cookie` values of Kratos for the requests that waited for this check.
+        request_time: The time of the request to Kratos, on the monotonic clock.
+        set_cookies: The `Set-Cookie` values for the requests that waited for this check.
     """
 
     outcome: Outcome
@@ -33,32 +32,38 @@ class CheckResult(NamedTuple):
 
 
 class InFlight:
-    """A running check and the requests that wait for it.
+    """A check in progress.
 
     Args:
-        slot: The key under which other requests find the check.
-        started_at: When the check was started, on the monotonic clock.
+        slot: The key under which later requests find the check.
+        started_at: The time of the start, on the monotonic clock.
+
+    Attributes:
+        is_finished: Whether the waiting requests have a result.
     """
 
     def __init__(self, slot: bytes, started_at: float) -> None:
         self.slot = slot
+        self.is_finished = False
         self._started_at = started_at
         self._waiters: list[asyncio.Future[CheckResult]] = []
 
     async def wait(self) -> CheckResult:
-        """Return the result of the check.
+        """Wait for the result.
 
         Raises:
-            Exception: If the check raised it.
+            Exception: The error that ended the check.
         """
         waiter: asyncio.Future[CheckResult] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         return await waiter
 
     def resolve(self, result: CheckResult | Exception | None) -> None:
-        """Set the result for all requests that still wait; None if the check was canceled."""
-        for waiter in self._waiters:
-            if waiter.done():
+        """Give the result, or the error, to each waiting request; None stands for a canceled check."""
+        self.is_finished = True
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if waiter.done():  # the request was canceled
                 continue
             if isinstance(result, Exception):
                 waiter.set_exception(result)
@@ -67,54 +72,68 @@ class InFlight:
 
 
 class SingleFlight:
-    """The running checks of one event loop."""
+    """The checks in progress in one event loop."""
 
     def __init__(self) -> None:
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[InFlight] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._joinable: dict[bytes, InFlight] = {}
 
     def joinable(self, slot: bytes) -> InFlight | None:
-        """Return the running check that a request with this slot may join, or None."""
+        """Return the check that a request with this slot may wait for, or None."""
         return self._joinable.get(slot)
 
-    def start(self, flight: InFlight, check: Callable[[], Awaitable[CheckResult]], *, joinable: bool) -> None:
-        """Start a check.
+    def add(self, flight: InFlight, *, joinable: bool) -> None:
+        """Register a check, which ends with `finish`.
 
         Args:
-            flight: Receives the result.
-            check: The check.
-            joinable: Whether other requests may join the check.
+            flight: The check.
+            joinable: Whether later requests may wait for it, too.
         """
-        # The context is empty, because the result is shared. The task is not made by the task factory of the loop:
-        # an eager one would finish the check before any request waits.
-        task = asyncio.Task(self._run(flight, check), loop=asyncio.get_running_loop(), context=Context())
-        self._running.add(task)
+        self._running.add(flight)
         if joinable:
             self._joinable[flight.slot] = flight
-        task.add_done_callback(lambda task: self._on_done(flight, task))
+
+    def start(self, flight: InFlight, check: Callable[[], Awaitable[CheckResult]], *, joinable: bool) -> None:
+        """Run a check in a task.
+
+        Args:
+            flight: The check.
+            check: Returns the result.
+            joinable: Whether later requests may wait for it, too.
+        """
+        self.add(flight, joinable=joinable)
+        # An empty context: the result is shared, so the check must not see the variables of the first request. Not
+        # by a task factory: an eager task could finish before the first request waits.
+        task = asyncio.Task(self._run(flight, check), loop=asyncio.get_running_loop(), context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(lambda task: self._on_done(flight, task), context=Context())
 
     async def _run(self, flight: InFlight, check: Callable[[], Awaitable[CheckResult]]) -> None:
-        result = await check()
-        self._finish(flight, result)
+        self.finish(flight, await check())
 
     def _on_done(self, flight: InFlight, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
-        self._finish(flight, error if isinstance(error, Exception) else None)
+        self.finish(flight, error if isinstance(error, Exception) else None)
 
-    def _finish(self, flight: InFlight, result: CheckResult | Exception | None) -> None:
-        # A request that joined a resolved check would wait forever.
+    def finish(self, flight: InFlight, result: CheckResult | Exception | None) -> None:
+        """End a check; see `InFlight.resolve`."""
+        self._running.discard(flight)
+        # Before the result: a request that joins later would wait without an end.
         if self._joinable.get(flight.slot) is flight:
             del self._joinable[flight.slot]
         flight.resolve(result)
 
     def detach_all(self) -> None:
-        """Prevent later requests from joining a running check."""
+        """Make later requests start checks of their own."""
         self._joinable.clear()
 
     async def aclose(self) -> None:
-        """Cancel all checks; the outcome for their requests is `Unavailable`."""
-        running = list(self._running)
-        for task in running:
+        """Cancel all checks; requests that wait for them get `Unavailable`."""
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for flight in list(self._running):
+            self.finish(flight, None)

@@ -1,11 +1,13 @@
 """Session checks: JWT, shared store, circuit breaker, whoami; concurrent checks of one credential are one.
 
-A check runs in a task of its own (`ory_guard.cache.single_flight`), so the cancellation of the request that started
-it does not affect the other requests that wait for it.
+A check does not belong to a request (`ory_guard.cache.single_flight`), so the cancellation of the request that
+started it does not affect the others. Without a shared store and a JWT it is not a task, either: the callback for
+the last byte of the response parses it, caches the result, and resolves the futures of all waiting requests.
 """
 
 import logging
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple
 
 from ory_guard._event_loop import LoopLocal
 from ory_guard.cache.session_cache import CacheEntry, SessionCache
@@ -14,7 +16,7 @@ from ory_guard.cache.single_flight import CHECK_ABORTED, CheckResult, InFlight, 
 from ory_guard.events import BreakerChanged, CheckFailed, CheckShared, Listeners, WhoamiAnswered, log_event, notify
 from ory_guard.guard.jwt import JWTAuthenticator
 from ory_guard.kratos.circuit_breaker import BreakerState, CircuitBreaker
-from ory_guard.kratos.http import PoolTimeout, ResponseTooLarge
+from ory_guard.kratos.http import HTTPResponse, InvalidResponse, PoolTimeout, ResponseTooLarge
 from ory_guard.kratos.session_parser import ParsedSession, SessionParser
 from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.clock import Clock
@@ -98,78 +100,97 @@ class SessionChecker:
         self, key: bytes, credential: Credential, *, bypass_caches: bool, join: bool
     ) -> CheckResult:
         single_flight = self._single_flights.current() or await self._single_flights.get()
+        pool = await self._whoami.pool()
         slot = key + b"no-cache" if bypass_caches else key
         running = single_flight.joinable(slot) if join else None
-        if running is None:
-            resolve = self._resolve
-            if bypass_caches or (self.shared_cache is None and not self.is_jwt(credential)):
-                # Without a task, an open breaker costs microseconds.
-                if (unavailable := self._breaker_result(key)) is not None:
-                    return unavailable
-                resolve = self._call_whoami
-            running = InFlight(slot, self._clock.monotonic())
-            single_flight.start(
-                running, lambda: resolve(key, credential, bypass_caches=bypass_caches), joinable=join
-            )
-        else:
+        if running is not None:
             self.shared_calls += 1
             if self._listeners:
                 notify(self._listeners, CheckShared(key.hex()[:8]))
+            return await running.wait()
+        running = InFlight(slot, self._clock.monotonic())
+        if not bypass_caches and (self.shared_cache is not None or self.is_jwt(credential)):
+            single_flight.start(running, lambda: self._resolve(key, credential), joinable=join)
+        elif (unavailable := self._breaker_result(key)) is not None:
+            return unavailable
+        elif pool is None or self.shared_cache is not None:
+            single_flight.start(
+                running, lambda: self._call_whoami(key, credential, bypass_caches=bypass_caches), joinable=join
+            )
+        else:
+            request = self._whoami.request_bytes(credential, no_cache=bypass_caches)
+            call = self._start_call(key, credential)
+            pool.send(request, partial(self._on_response, single_flight, running, call))
+            single_flight.add(running, joinable=join)
         return await running.wait()
+
+    def _on_response(
+        self, single_flight: SingleFlight, running: InFlight, call: "_Call", response: HTTPResponse | Exception
+    ) -> None:
+        if running.is_finished:  # the guard was closed
+            return
+        try:
+            result = self._conclude(call, response).result
+        except Exception as error:  # noqa: BLE001 - a bug must not leave requests waiting
+            _log.error("check.internal_error error=%s", type(error).__name__)
+            result = CheckResult(Unavailable("protocol"), call.request_time)
+        single_flight.finish(running, result)
 
     def is_jwt(self, credential: Credential) -> bool:
         """Return whether the credential is a JWT that this process verifies."""
         return self._jwt is not None and self._jwt.accepts(credential)
 
-    async def _resolve(self, key: bytes, credential: Credential, *, bypass_caches: bool) -> CheckResult:
+    async def _resolve(self, key: bytes, credential: Credential) -> CheckResult:
         if self._jwt is not None and self._jwt.accepts(credential):
             return await self._jwt.authenticate(key, credential)
         entry = None if self.shared_cache is None else await self.shared_cache.get(key, credential)
         if entry is not None:
             return CheckResult(entry.outcome, entry.request_time)
         unavailable = self._breaker_result(key)
-        return unavailable or await self._call_whoami(key, credential, bypass_caches=bypass_caches)
+        return unavailable or await self._call_whoami(key, credential, bypass_caches=False)
 
     async def _call_whoami(self, key: bytes, credential: Credential, *, bypass_caches: bool) -> CheckResult:
-        generation = self._cache.generation
-        request_time, sent_at = self._revocations.next_request_time(), self._clock.time()
-        parsed, status = await self._request(credential, sent_at, bypass_caches=bypass_caches)
-        result = CheckResult(parsed.outcome, request_time, parsed.set_cookies)
-        self._record_result(key, parsed.outcome)
-        self._emit(key, result, status)
-        if isinstance(parsed.outcome, Unavailable) or self.is_jwt(credential):
-            # Kratos does not know the claims of a JWT, so its response is not cached for it.
-            return result
-        entry = None
-        if parsed.ttl > 0:
-            entry = CacheEntry(parsed.outcome, request_time, request_time + parsed.ttl, sent_at + parsed.ttl)
-            self._cache.put(key, entry, generation)
-        else:
-            self._cache.delete(key)
-        if self.shared_cache is not None:
-            if entry is not None and isinstance(parsed.outcome, Authenticated):
+        call = self._start_call(key, credential)
+        response: HTTPResponse | Exception
+        try:
+            response = await self._whoami.get(credential, no_cache=bypass_caches)
+        except Exception as error:  # noqa: BLE001 - whatever fails in a call, there is no response
+            response = error
+        result, entry, body = self._conclude(call, response)
+        if self.shared_cache is not None and not isinstance(result.outcome, Unavailable):
+            if entry is not None and isinstance(result.outcome, Authenticated):
                 if self._cache.get(key) is entry:
-                    await self.shared_cache.put(credential, parsed.outcome.session, parsed.body, entry)
-            elif bypass_caches:
+                    await self.shared_cache.put(credential, result.outcome.session, body, entry)
+            elif bypass_caches and not self.is_jwt(credential):
                 # The store was not read, so it may still hold the previous session.
                 await self.shared_cache.delete(credential)
         return result
 
-    async def _request(
-        self, credential: Credential, now: float, *, bypass_caches: bool
-    ) -> tuple[ParsedSession, int | None]:
+    def _start_call(self, key: bytes, credential: Credential) -> "_Call":
         self.upstream_calls += 1
-        try:
-            response = await self._whoami.get(credential, no_cache=bypass_caches)
-        except TimeoutError:
-            return _unavailable("timeout", "no response before the deadline"), None
-        except PoolTimeout:
-            return _unavailable("overloaded", "no free connection before the deadline"), None
-        except ResponseTooLarge:
-            return _unavailable("protocol", "the response exceeds max_response_bytes"), None
-        except Exception as error:  # noqa: BLE001 - whatever fails in a call, there is no response
-            return _unavailable("unreachable", type(error).__name__), None
-        return self._parser.parse(response, credential, now), response.status
+        request_time, sent_at = self._revocations.next_request_time(), self._clock.time()
+        return _Call(key, credential, self._cache.generation, request_time, sent_at)
+
+    def _conclude(self, call: "_Call", response: HTTPResponse | Exception) -> "_Conclusion":
+        """Record, emit and cache the result of a call."""
+        key, status = call.key, None
+        if isinstance(response, Exception):
+            parsed = _failure(response)
+        else:
+            parsed, status = self._parser.parse(response, call.credential, call.sent_at), response.status
+        result = CheckResult(parsed.outcome, call.request_time, parsed.set_cookies)
+        self._record_result(key, parsed.outcome)
+        self._emit(key, result, status)
+        if isinstance(parsed.outcome, Unavailable) or self.is_jwt(call.credential):
+            # Kratos does not know the claims of a JWT, so its response is not cached for it.
+            return _Conclusion(result, None, b"")
+        if parsed.ttl <= 0:
+            self._cache.delete(key)
+            return _Conclusion(result, None, b"")
+        ttl = parsed.ttl
+        entry = CacheEntry(parsed.outcome, call.request_time, call.request_time + ttl, call.sent_at + ttl)
+        self._cache.put(key, entry, call.generation)
+        return _Conclusion(result, entry, parsed.body)
 
     def _breaker_result(self, key: bytes) -> CheckResult | None:
         """Return `Unavailable` if the breaker does not allow a call, else None."""
@@ -226,6 +247,39 @@ class SessionChecker:
             await self.shared_cache.aclose()
         if self._jwt is not None:
             await self._jwt.aclose()
+
+
+class _Call(NamedTuple):
+    """A call to Kratos, with the state of the cache and of the clocks when it started."""
+
+    key: bytes
+    credential: Credential
+    generation: int
+    request_time: float
+    sent_at: float
+
+
+class _Conclusion(NamedTuple):
+    """The result of a call, its cache entry if there is one, and the JSON of the session."""
+
+    result: CheckResult
+    entry: CacheEntry | None
+    body: bytes
+
+
+def _failure(error: Exception) -> ParsedSession:
+    """Return the meaning of a call without a response; the text of the error may contain the credential."""
+    match error:
+        case TimeoutError():
+            return _unavailable("timeout", "no response before the deadline")
+        case PoolTimeout():
+            return _unavailable("overloaded", "no free connection before the deadline")
+        case ResponseTooLarge():
+            return _unavailable("protocol", "the response exceeds max_response_bytes")
+        case InvalidResponse():
+            return _unavailable("protocol", str(error))
+        case _:
+            return _unavailable("unreachable", type(error).__name__)
 
 
 def _unavailable(reason: UnavailableReason, text: str) -> ParsedSession:

@@ -17,6 +17,7 @@ from ory_guard.kratos.log_filter import suppress_header_logs
 from ory_guard.kratos.urls import origin_of
 
 __all__ = [
+    "COMMON_HEADERS",
     "URL",
     "Document",
     "HTTPClient",
@@ -28,6 +29,7 @@ __all__ = [
     "ResponseTooLarge",
     "Transport",
     "get_request",
+    "tls_context",
 ]
 
 Header = tuple[bytes, bytes]
@@ -36,7 +38,7 @@ Transport = httpx2.AsyncBaseTransport
 URL = httpx2.URL
 
 _EMPTY_BODY: Final = httpx2.ByteStream(b"")
-_HEADERS: Final[tuple[Header, ...]] = (
+COMMON_HEADERS: Final[tuple[Header, ...]] = (
     (b"Accept", b"application/json"),
     (b"Accept-Encoding", b"identity"),
     (b"User-Agent", b"ory-guard"),
@@ -88,7 +90,7 @@ class HTTPResponse(NamedTuple):
 
 def get_request(url: URL, *headers: Header) -> Request:
     """Return a GET request for JSON. It has no headers besides the common ones and `headers`."""
-    all_headers = [(b"Host", url.netloc), *_HEADERS, *headers]
+    all_headers = [(b"Host", url.netloc), *COMMON_HEADERS, *headers]
     return Request("GET", url, headers=all_headers, stream=_EMPTY_BODY)
 
 
@@ -264,7 +266,7 @@ def _transport_factory(base_url: str, max_concurrency: int, *, keep_alive: bool)
         max_connections=max_concurrency, max_keepalive_connections=max_concurrency if keep_alive else 0
     )
     # Without certificates, a context of PROTOCOL_TLS_CLIENT rejects every server.
-    tls = _tls_context() if base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls = tls_context() if base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     def open_transport() -> Transport:
         return httpx2.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits)
@@ -275,6 +277,6 @@ def _transport_factory(base_url: str, max_concurrency: int, *, keep_alive: bool)
 
 
 @cache
-def _tls_context() -> ssl.SSLContext:
-    # Loading the certificates takes tens of milliseconds.
+def tls_context() -> ssl.SSLContext:
+    """Return the TLS context for servers; loading the certificates takes tens of milliseconds."""
     return httpx2.create_ssl_context(trust_env=False)

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
+from ipaddress import ip_address
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -65,9 +66,9 @@ class Origin(NamedTuple):
 
 async def _resolve(host: str, port: int) -> list[str]:
     """Return the addresses of a host, with the address families in turn (RFC 8305, section 4)."""
-    try:  # an IP address needs no thread
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:
+    try:
+        return [str(ip_address(host))]
+    except ValueError:
         loop = asyncio.get_running_loop()
         addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     by_family: dict[int, list[str]] = {}

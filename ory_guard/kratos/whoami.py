@@ -1,9 +1,26 @@
 """`GET /sessions/whoami`: one request with one credential."""
 
-from ory_guard.kratos.http import URL, HTTPClient, HTTPResponse, Transport, get_request
+import asyncio
+from functools import partial
+
+from ory_guard._event_loop import LoopLocal
+from ory_guard.kratos.connection_pool import ConnectionPool
+from ory_guard.kratos.http import (
+    COMMON_HEADERS,
+    URL,
+    Header,
+    HTTPClient,
+    HTTPResponse,
+    Transport,
+    get_request,
+    tls_context,
+)
+from ory_guard.kratos.origin import Origin
 from ory_guard.models.credential import Credential
 
 __all__ = ["WhoamiClient"]
+
+_REVALIDATE: Header = (b"Cache-Control", b"max-age=0")
 
 
 class WhoamiClient:
@@ -14,7 +31,7 @@ class WhoamiClient:
         timeout: Seconds for one call, from waiting for a connection to the last byte of the response.
         max_response_bytes: The maximum size of a body.
         max_concurrency: The maximum number of concurrent calls per event loop.
-        transport: A transport to use instead of the client's own connection pool. The client does not close it.
+        transport: A transport to use instead of the connection pool. The client does not close it.
     """
 
     def __init__(
@@ -27,13 +44,45 @@ class WhoamiClient:
         transport: Transport | None = None,
     ) -> None:
         self._url = URL(base_url + "/sessions/whoami")
-        self._http = HTTPClient(
-            base_url,
-            timeout=timeout,
-            max_response_bytes=max_response_bytes,
-            max_concurrency=max_concurrency,
-            transport=transport,
+        self._request_head = b"GET %b HTTP/1.1\r\n%b" % (
+            self._url.raw_path,
+            _header_lines((b"Host", self._url.netloc), *COMMON_HEADERS),
         )
+        self._http: HTTPClient | None = None
+        if transport is not None:
+            self._http = HTTPClient(
+                base_url,
+                timeout=timeout,
+                max_response_bytes=max_response_bytes,
+                max_concurrency=max_concurrency,
+                transport=transport,
+            )
+        tls = tls_context() if transport is None and base_url.startswith("https:") else None
+        make_pool = partial(
+            ConnectionPool,
+            Origin.from_url(base_url, tls),
+            timeout=timeout,
+            max_connections=max_concurrency,
+            max_response_bytes=max_response_bytes,
+        )
+        self._pools: LoopLocal[ConnectionPool] = LoopLocal(make_pool, ConnectionPool.aclose)
+
+    async def pool(self) -> ConnectionPool | None:
+        """Return the connection pool of the running event loop, or None if a transport is used instead."""
+        if self._http is not None:
+            return None
+        return self._pools.current() or await self._pools.get()
+
+    def request_bytes(self, credential: Credential, *, no_cache: bool) -> bytes:
+        """Return a request for the connection pool.
+
+        Raises:
+            ValueError: If the credential contains a line break, which could add another request.
+        """
+        header = _header_lines(credential.header())
+        if header.count(b"\n") > 1 or header.count(b"\r") > 1:
+            raise ValueError("the credential contains a line break")
+        return b"%b%b%b\r\n" % (self._request_head, header, _header_lines(_REVALIDATE) if no_cache else b"")
 
     async def get(self, credential: Credential, *, no_cache: bool) -> HTTPResponse:
         """Return Kratos' response to a credential.
@@ -50,11 +99,28 @@ class WhoamiClient:
             ResponseTooLarge: If the body is larger than `max_response_bytes`.
             Exception: Any error of the transport. Its text may contain the credential.
         """
-        headers = [credential.header()]
-        if no_cache:
-            headers.append((b"Cache-Control", b"max-age=0"))
-        return await self._http.send(get_request(self._url, *headers), retry=True)
+        if self._http is not None:
+            headers = [credential.header(), _REVALIDATE] if no_cache else [credential.header()]
+            return await self._http.send(get_request(self._url, *headers), retry=True)
+        pool = self._pools.current() or await self._pools.get()
+        received: asyncio.Future[HTTPResponse | Exception] = asyncio.get_running_loop().create_future()
+        pool.send(self.request_bytes(credential, no_cache=no_cache), partial(_set_result, received))
+        result = await received
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop. The next call opens new ones."""
-        await self._http.aclose()
+        await self._pools.aclose()
+        if self._http is not None:
+            await self._http.aclose()
+
+
+def _set_result(received: asyncio.Future[HTTPResponse | Exception], result: HTTPResponse | Exception) -> None:
+    if not received.done():  # it is if the waiting task was canceled
+        received.set_result(result)
+
+
+def _header_lines(*headers: Header) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])

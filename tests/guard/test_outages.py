@@ -170,10 +170,11 @@ async def test_slow_kratos_does_not_delay_requests_without_a_valid_credential() 
 async def test_requests_above_the_concurrency_limit_get_503() -> None:
     """They wait until the deadline and are not sent to Kratos."""
     async with guard_of(SESSION, max_upstream_concurrency=2, timeout=0.05) as (guard, kratos):
-        semaphore = (await guard.authentication.checker._whoami._http._pools.get()).semaphore
-        async with semaphore, semaphore:
-            for number in range(4):
-                assert_unavailable(await call(gated(guard), headers=[(b"x-session-token", b"t%d" % number)]))
+        pool = await guard.authentication.checker._whoami.pool()
+        assert pool is not None
+        pool._max_connections = 0  # all connections are in use
+        for number in range(4):
+            assert_unavailable(await call(gated(guard), headers=[(b"x-session-token", b"t%d" % number)]))
 
         assert kratos.requests == []
 

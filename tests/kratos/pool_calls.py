@@ -5,19 +5,23 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from support.socket_kratos import SocketKratos
+from support.raw_kratos import RawKratos, raw_response, respond, respond_slowly
+from support.scripted_kratos import session_body
 
 from ory_guard.kratos.connection_pool import ConnectionPool
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.origin import Origin
 
-__all__ = ["REQUEST", "open_pool", "result_of", "send", "until"]
+__all__ = ["CUT", "REQUEST", "SESSION", "SLOW", "open_pool", "result_of", "send", "until"]
 
 REQUEST = b"GET /sessions/whoami HTTP/1.1\r\nHost: kratos\r\nX-Session-Token: ory_st_canary\r\n\r\n"
+SESSION = raw_response(session_body(), 200, ("Set-Cookie", "ory_kratos_session=new-secret; Path=/; HttpOnly"))
+CUT = respond(SESSION[:-20], then_close=True)
+SLOW = respond_slowly(SESSION)
 
 
 @asynccontextmanager
-async def open_pool(kratos: SocketKratos | Origin, **options: Any) -> AsyncIterator[ConnectionPool]:
+async def open_pool(kratos: RawKratos | Origin, **options: Any) -> AsyncIterator[ConnectionPool]:
     """Open a pool for a block."""
     origin = kratos if isinstance(kratos, Origin) else Origin.from_url(kratos.url, None)
     pool = ConnectionPool(origin, **{"timeout": 30.0, "max_connections": 8, "max_response_bytes": 4_096, **options})

@@ -4,15 +4,15 @@ import asyncio
 import gc
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pool_calls import REQUEST, open_pool, result_of, send, until
-from support.socket_kratos import SESSION, SocketKratos, break_off, drip, flood, hang_up, http, listening, silence
+from pool_calls import CUT, REQUEST, SESSION, SLOW, open_pool, result_of, send, until
+from support.raw_kratos import RawKratos, RawRequest, hang, hang_up, raw_response, respond, respond_without_end
 
 from ory_guard.kratos import connection_pool
 from ory_guard.kratos.http import HTTPResponse
@@ -30,16 +30,6 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
     return "asyncio", {"use_uvloop": request.param}
 
 
-def then_close(response: bytes) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:
-    """Return a reply after which the server closes the connection."""
-
-    async def reply(writer: asyncio.StreamWriter) -> None:
-        writer.write(response)
-        writer.close()
-
-    return reply
-
-
 @pytest.mark.parametrize(
     ("reply", "connections"),
     [
@@ -47,25 +37,25 @@ def then_close(response: bytes) -> Callable[[asyncio.StreamWriter], Awaitable[No
         (CHUNKED, 1),
         (EMPTY, 1),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + SESSION, 1),
-        (http(401, {}, "Connection: keep-alive"), 1),
-        (http(401, {}, "Connection: close"), 3),
+        (raw_response({}, 401, ("Connection", "keep-alive")), 1),
+        (raw_response({}, 401, ("Connection", "close")), 3),
         (SESSION.replace(b"HTTP/1.1", b"HTTP/1.0"), 3),
         (SESSION + b"HTTP/1.1 200 OK\r\n", 3),
-        (then_close(SESSION), 3),
-        (then_close(b"HTTP/1.1 200 OK\r\n\r\n{}"), 3),
+        (respond(SESSION, then_close=True), 3),
+        (respond(b"HTTP/1.1 200 OK\r\n\r\n{}", then_close=True), 3),
     ],
 )
 async def test_reuses_a_connection_if_the_response_permits_it(reply: Any, connections: int) -> None:
-    async with listening(reply) as kratos, open_pool(kratos) as pool:
+    async with RawKratos(reply) as kratos, open_pool(kratos) as pool:
         results = [await result_of(pool) for _ in range(3)]
 
         assert set(results) <= {200, 204, 401}
         assert kratos.connections == connections
-        assert kratos.heads == [REQUEST] * 3
+        assert [request.head for request in kratos.requests] == [REQUEST] * 3
 
 
 async def test_opens_no_more_connections_than_allowed() -> None:
-    async with listening(SESSION) as kratos, open_pool(kratos, max_connections=4) as pool:
+    async with RawKratos(SESSION) as kratos, open_pool(kratos, max_connections=4) as pool:
         assert await asyncio.gather(*(result_of(pool) for _ in range(100))) == [200] * 100
 
         assert kratos.connections == 4
@@ -73,7 +63,7 @@ async def test_opens_no_more_connections_than_allowed() -> None:
 
 async def test_uses_the_last_connection_first() -> None:
     """Connections that a smaller load does not need become idle, and are closed."""
-    async with listening(SESSION) as kratos, open_pool(kratos) as pool:
+    async with RawKratos(SESSION) as kratos, open_pool(kratos) as pool:
         await asyncio.gather(*(result_of(pool) for _ in range(5)))
         order = list(pool._idle)
 
@@ -83,7 +73,7 @@ async def test_uses_the_last_connection_first() -> None:
 
 
 async def test_keeps_no_connection_if_keep_alive_is_off() -> None:
-    async with listening(SESSION) as kratos, open_pool(kratos, keep_alive=False, max_connections=1) as pool:
+    async with RawKratos(SESSION) as kratos, open_pool(kratos, keep_alive=False, max_connections=1) as pool:
         assert await asyncio.gather(*(result_of(pool) for _ in range(2))) == [200, 200]
 
         assert kratos.connections == 2
@@ -92,7 +82,7 @@ async def test_keeps_no_connection_if_keep_alive_is_off() -> None:
 async def test_does_not_use_a_connection_that_was_idle_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Load balancers drop idle connections without notice."""
     monkeypatch.setattr(connection_pool, "_MAX_IDLE_SECONDS", 0.0)
-    async with listening(SESSION) as kratos, open_pool(kratos) as pool:
+    async with RawKratos(SESSION) as kratos, open_pool(kratos) as pool:
         await result_of(pool)
 
         assert await result_of(pool) == 200
@@ -100,7 +90,7 @@ async def test_does_not_use_a_connection_that_was_idle_for_long(monkeypatch: pyt
 
 
 async def test_needs_no_task_for_a_request() -> None:
-    async with listening(SESSION) as kratos, open_pool(kratos) as pool:
+    async with RawKratos(SESSION) as kratos, open_pool(kratos) as pool:
         await result_of(pool)
         tasks = asyncio.all_tasks()
 
@@ -110,9 +100,9 @@ async def test_needs_no_task_for_a_request() -> None:
         assert isinstance(await response, HTTPResponse)
 
 
-@pytest.mark.parametrize("reply", [silence, drip], ids=["silent", "byte by byte"])
+@pytest.mark.parametrize("reply", [hang, SLOW], ids=["silent", "byte by byte"])
 async def test_the_timeout_covers_the_whole_exchange(reply: Any) -> None:
-    async with listening(reply, SESSION) as kratos, open_pool(kratos, timeout=0.05) as pool:
+    async with RawKratos(reply, SESSION) as kratos, open_pool(kratos, timeout=0.05) as pool:
         assert await result_of(pool) == "TimeoutError"
 
         await until(lambda: not pool._open)
@@ -122,9 +112,9 @@ async def test_the_timeout_covers_the_whole_exchange(reply: Any) -> None:
 
 
 async def test_reports_that_no_connection_was_available() -> None:
-    async with listening(silence) as kratos, open_pool(kratos, max_connections=1) as pool:
+    async with RawKratos(hang) as kratos, open_pool(kratos, max_connections=1) as pool:
         first = send(pool)
-        await until(lambda: len(kratos.heads) == 1)
+        await until(lambda: len(kratos.requests) == 1)
         pool._timeout = 0.01
 
         assert await result_of(pool) == "PoolTimeout"
@@ -133,20 +123,20 @@ async def test_reports_that_no_connection_was_available() -> None:
 
 
 async def test_an_expired_request_is_not_sent_later() -> None:
-    async with listening(silence, SESSION) as kratos, open_pool(kratos, max_connections=1, timeout=0.05) as pool:
+    async with RawKratos(hang, SESSION) as kratos, open_pool(kratos, max_connections=1, timeout=0.05) as pool:
         await asyncio.gather(*(result_of(pool) for _ in range(3)))
         pool._timeout = 30.0
 
         assert await result_of(pool) == 200
-        assert len(kratos.heads) == 2
+        assert len(kratos.requests) == 2
 
 
-@pytest.mark.parametrize("reply", [hang_up, break_off], ids=["without a response", "in the middle"])
+@pytest.mark.parametrize("reply", [hang_up, CUT], ids=["without a response", "in the middle"])
 async def test_does_not_retry_on_a_new_connection(reply: Any) -> None:
-    async with listening(reply) as kratos, open_pool(kratos) as pool:
+    async with RawKratos(reply) as kratos, open_pool(kratos) as pool:
         assert await result_of(pool) == "ConnectionError"
 
-        assert len(kratos.heads) == 1
+        assert len(kratos.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -154,32 +144,32 @@ async def test_does_not_retry_on_a_new_connection(reply: Any) -> None:
     [
         ([SESSION, hang_up, SESSION], 200, 3),
         ([SESSION, hang_up, hang_up], "ConnectionError", 3),
-        ([SESSION, break_off, SESSION], "ConnectionError", 2),
-        ([SESSION, then_close(b"H"), SESSION], "ConnectionError", 2),
+        ([SESSION, CUT, SESSION], "ConnectionError", 2),
+        ([SESSION, respond(b"H", then_close=True), SESSION], "ConnectionError", 2),
     ],
 )
 async def test_retries_once_if_a_reused_connection_had_no_response(
     replies: list[Any], result: int | str, requests: int
 ) -> None:
-    async with listening(*replies) as kratos, open_pool(kratos) as pool:
+    async with RawKratos(*replies) as kratos, open_pool(kratos) as pool:
         await result_of(pool)
 
         assert await result_of(pool) == result
-        assert len(kratos.heads) == requests
+        assert len(kratos.requests) == requests
 
 
 async def test_replaces_all_connections_that_the_server_closed() -> None:
     """As after a restart of Kratos: none of the requests fails."""
     restarted: list[asyncio.StreamWriter] = []
 
-    async def reply(writer: asyncio.StreamWriter) -> None:
+    async def reply(_request: RawRequest, writer: asyncio.StreamWriter) -> None:
         if writer in restarted[:3]:
             writer.close()
         else:
             restarted.append(writer)
             writer.write(SESSION)
 
-    async with listening(reply) as kratos, open_pool(kratos, max_connections=3) as pool:
+    async with RawKratos(reply) as kratos, open_pool(kratos, max_connections=3) as pool:
         await asyncio.gather(*(result_of(pool) for _ in range(3)))
 
         assert await asyncio.gather(*(result_of(pool) for _ in range(9))) == [200] * 9
@@ -214,13 +204,13 @@ async def test_bytes_that_no_request_waits_for_close_an_idle_connection(*, is_re
                 server.send(SESSION)
                 assert isinstance(await first, HTTPResponse)
                 (connection,) = pool._idle
-                server.send(http(200, b"OTHER"))
+                server.send(raw_response(b"OTHER"))
                 if is_read:
                     await until(lambda: connection not in pool._open)
 
                 second = send(pool)
                 async with accepted(listener) as other_server:
-                    other_server.send(http(200, b"SECOND"))
+                    other_server.send(raw_response(b"SECOND"))
                     result = await second
 
     assert isinstance(result, HTTPResponse)
@@ -254,7 +244,7 @@ async def test_a_connection_that_closes_at_once_is_an_error() -> None:
 
 async def test_uses_idle_connections_where_the_system_has_no_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_pool, "_new_poll", None)
-    async with listening(SESSION) as kratos, open_pool(kratos) as pool:
+    async with RawKratos(SESSION) as kratos, open_pool(kratos) as pool:
         assert [await result_of(pool), await result_of(pool)] == [200, 200]
 
         assert kratos.connections == 1
@@ -266,18 +256,21 @@ async def test_uses_idle_connections_where_the_system_has_no_poll(monkeypatch: p
         (b"SSH-2.0-OpenSSH_9.6\r\n", "InvalidResponse"),
         (b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", "InvalidResponse"),
         (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 10_000, "InvalidResponse"),
-        (http(200, b"x" * 4_097), "ResponseTooLarge"),
-        (flood, "ResponseTooLarge"),
-        (then_close(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 4_097), "ResponseTooLarge"),
-        (then_close(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{"), "ConnectionError"),
-        (then_close(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"), "ConnectionError"),
-        (then_close(b"HTTP/1.1 200 OK\r\n"), "ConnectionError"),
+        (raw_response(b"x" * 4_097), "ResponseTooLarge"),
+        (respond_without_end, "ResponseTooLarge"),
+        (respond(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 4_097, then_close=True), "ResponseTooLarge"),
+        (respond(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{", then_close=True), "ConnectionError"),
+        (
+            respond(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", then_close=True),
+            "ConnectionError",
+        ),
+        (respond(b"HTTP/1.1 200 OK\r\n", then_close=True), "ConnectionError"),
     ],
 )
 async def test_a_response_without_a_valid_end_is_an_error_and_closes_the_connection(
     reply: Any, result: str
 ) -> None:
-    async with listening(reply, SESSION) as kratos, open_pool(kratos) as pool:
+    async with RawKratos(reply, SESSION) as kratos, open_pool(kratos) as pool:
         assert await result_of(pool) == result
 
         assert await result_of(pool) == 200
@@ -294,23 +287,23 @@ async def test_each_request_fails_if_the_connection_is_refused() -> None:
 
 
 async def test_closing_ends_all_requests() -> None:
-    async with listening(silence) as kratos, open_pool(kratos, max_connections=2) as pool:
+    async with RawKratos(hang) as kratos, open_pool(kratos, max_connections=2) as pool:
         sent = [send(pool), send(pool)]
-        await until(lambda: len(kratos.heads) == 2)
+        await until(lambda: len(kratos.requests) == 2)
         waiting = send(pool)
 
         await pool.aclose()
 
         results = await asyncio.gather(*sent, waiting, send(pool))
         assert [type(result) for result in results] == [ConnectionError] * 4
-        assert len(kratos.heads) == 2
+        assert len(kratos.requests) == 2
 
 
 async def test_closing_does_not_retry() -> None:
-    async with listening(SESSION, silence) as kratos, open_pool(kratos) as pool:
+    async with RawKratos(SESSION, hang) as kratos, open_pool(kratos) as pool:
         await result_of(pool)
         second = send(pool)
-        await until(lambda: len(kratos.heads) == 2)
+        await until(lambda: len(kratos.requests) == 2)
 
         await pool.aclose()
 
@@ -318,17 +311,17 @@ async def test_closing_does_not_retry() -> None:
 
 
 async def test_closing_ends_requests_that_wait_for_a_new_connection() -> None:
-    async with listening(SESSION) as kratos, open_pool(kratos) as pool:
+    async with RawKratos(SESSION) as kratos, open_pool(kratos) as pool:
         waiting = send(pool)
 
         await pool.aclose()
 
         assert isinstance(await waiting, ConnectionError)
-        assert kratos.heads == []
+        assert kratos.requests == []
 
 
 async def test_closes_a_connection_that_opens_after_the_close() -> None:
-    async with listening(SESSION) as kratos, open_pool(kratos) as pool:
+    async with RawKratos(SESSION) as kratos, open_pool(kratos) as pool:
         waiting = send(pool)
         (connecting,) = pool._connecting
         pool._connecting.clear()  # as if its cancellation came too late
@@ -338,17 +331,17 @@ async def test_closes_a_connection_that_opens_after_the_close() -> None:
         await until(lambda: kratos.connections == 1 and kratos.open == 0 and not pool._open)
 
         assert isinstance(await waiting, ConnectionError)
-        assert kratos.heads == []
+        assert kratos.requests == []
 
 
 USER = ContextVar("user", default="nobody")
 
 
-@pytest.mark.parametrize("reply", [SESSION, silence, hang_up, flood])
+@pytest.mark.parametrize("reply", [SESSION, hang, hang_up, respond_without_end])
 async def test_results_are_delivered_outside_of_the_context_of_any_request(reply: Any) -> None:
     """A variable of one user's request must not be visible while another user's response is handled."""
     seen: list[str] = []
-    async with listening(SESSION, reply) as kratos, open_pool(kratos, timeout=0.5, max_connections=1) as pool:
+    async with RawKratos(SESSION, reply) as kratos, open_pool(kratos, timeout=0.5, max_connections=1) as pool:
         USER.set("the first user")
         done = asyncio.Event()
 
@@ -368,7 +361,9 @@ async def test_results_are_delivered_outside_of_the_context_of_any_request(reply
     assert seen == ["nobody"] * 5
 
 
-@pytest.mark.parametrize("reply", [SESSION, silence, hang_up, flood, b"ory_st_canary", http(200, b"x" * 9_999)])
+@pytest.mark.parametrize(
+    "reply", [SESSION, hang, hang_up, respond_without_end, b"ory_st_canary", raw_response(b"x" * 9_999)]
+)
 async def test_no_log_contains_a_credential(caplog: pytest.LogCaptureFixture, reply: Any) -> None:
     """Not even in the debug mode of asyncio, which logs slow callbacks with their arguments."""
     loop = asyncio.get_running_loop()
@@ -376,22 +371,22 @@ async def test_no_log_contains_a_credential(caplog: pytest.LogCaptureFixture, re
     loop.slow_callback_duration = 0.0
     try:
         with caplog.at_level(logging.DEBUG):
-            async with listening(SESSION, reply) as kratos, open_pool(kratos, timeout=0.2) as pool:
+            async with RawKratos(SESSION, reply) as kratos, open_pool(kratos, timeout=0.2) as pool:
                 await asyncio.gather(result_of(pool), result_of(pool))
                 await result_of(pool)
     finally:
         loop.set_debug(False)
 
     assert "ory_st_canary" not in caplog.text
-    assert "=anew" not in caplog.text
+    assert "=new-secret" not in caplog.text
 
 
 async def test_a_request_leaves_nothing_for_the_garbage_collector() -> None:
-    async with listening(SESSION) as kratos, open_pool(kratos) as pool:
+    async with RawKratos(SESSION) as kratos, open_pool(kratos) as pool:
         await result_of(pool)
         gc.collect()
 
         await result_of(pool)
 
         assert gc.collect() == 0
-        assert isinstance(kratos, SocketKratos)
+        assert isinstance(kratos, RawKratos)

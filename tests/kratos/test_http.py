@@ -36,8 +36,8 @@ from ory_guard.kratos.http import (
     InvalidResponse,
     PoolTimeout,
     ResponseTooLarge,
-    _tls_context,
     get_request,
+    tls_context,
 )
 from ory_guard.models.credential import Header
 
@@ -353,7 +353,7 @@ async def test_certificates_are_loaded_once_and_only_for_https(monkeypatch: pyte
 
     monkeypatch.setattr(httpx2, "create_ssl_context", recording)
     monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
-    _tls_context.cache_clear()
+    tls_context.cache_clear()
 
     http_client("http://127.0.0.1:9")
     http_client("https://127.0.0.1:9", transport=Borrowed())

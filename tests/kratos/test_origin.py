@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pool_calls import open_pool, result_of, send, until
+from pool_calls import SESSION, open_pool, result_of, send, until
 from support.certificates import make_certificate
-from support.socket_kratos import SESSION, listening
+from support.raw_kratos import RawKratos
 
 from ory_guard.kratos import origin as origin_module
 from ory_guard.kratos.origin import Origin
@@ -53,7 +53,7 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
 
 async def test_connects_over_ipv6() -> None:
     try:
-        async with listening(SESSION, host="::1") as kratos, open_pool(Origin("::1", kratos.port)) as pool:
+        async with RawKratos(SESSION, host="::1") as kratos, open_pool(Origin("::1", kratos.port)) as pool:
             assert await result_of(pool) == 200
     except OSError:
         pytest.skip("this machine has no IPv6")
@@ -61,7 +61,7 @@ async def test_connects_over_ipv6() -> None:
 
 async def test_connects_to_localhost() -> None:
     """Its first address is often `::1`, on which the server does not listen."""
-    async with listening(SESSION) as kratos, open_pool(Origin("localhost", kratos.port)) as pool:
+    async with RawKratos(SESSION) as kratos, open_pool(Origin("localhost", kratos.port)) as pool:
         assert await result_of(pool) == 200
 
 
@@ -167,7 +167,7 @@ async def test_a_cancellation_cancels_all_attempts(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("addresses", [["::1", "127.0.0.1"], ["127.0.0.1", "::1"], ["127.0.0.2", "127.0.0.1"]])
 async def test_connects_to_the_address_that_accepts(monkeypatch: pytest.MonkeyPatch, addresses: list[str]) -> None:
     resolve_to(monkeypatch, *addresses)
-    async with listening(SESSION) as kratos, open_pool(Origin("kratos.invalid", kratos.port)) as pool:
+    async with RawKratos(SESSION) as kratos, open_pool(Origin("kratos.invalid", kratos.port)) as pool:
         assert await result_of(pool) == 200
 
 
@@ -180,7 +180,7 @@ async def test_takes_address_families_in_turn(monkeypatch: pytest.MonkeyPatch) -
 
 async def test_a_cancellation_leaves_no_open_socket() -> None:
     """The warning for a socket that is collected while open would fail this test."""
-    async with listening(SESSION) as kratos:
+    async with RawKratos(SESSION) as kratos:
         for turns in range(6):
             async with open_pool(kratos) as pool:
                 sent = send(pool)
@@ -192,7 +192,7 @@ async def test_a_cancellation_leaves_no_open_socket() -> None:
 async def test_connects_to_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "kratos.sock"
     async with (
-        listening(SESSION, path=path),
+        RawKratos(SESSION, path=path),
         open_pool(Origin("kratos", 80, unix_socket=str(path))) as pool,
     ):
         assert [await result_of(pool), await result_of(pool)] == [200, 200]
@@ -201,16 +201,16 @@ async def test_connects_to_a_unix_socket(tmp_path: Path) -> None:
 async def test_verifies_the_certificate(tmp_path: Path) -> None:
     server_context, ca_file = make_certificate(tmp_path)
     tls = ssl.create_default_context(cafile=str(ca_file))
-    async with listening(SESSION, tls=server_context) as kratos:
+    async with RawKratos(SESSION, tls=server_context) as kratos:
         async with open_pool(Origin("127.0.0.1", kratos.port, tls)) as pool:
             assert [await result_of(pool) for _ in range(3)] == [200] * 3
             assert kratos.connections == 1
-        heads = len(kratos.heads)
+        heads = len(kratos.requests)
         for host, context in (("127.0.0.1", ssl.create_default_context()), ("127.0.0.2", tls)):
             async with open_pool(Origin(host, kratos.port, context)) as pool:
                 result = await result_of(pool)
                 assert result == ("SSLCertVerificationError" if host == "127.0.0.1" else "ConnectionRefusedError")
-        assert len(kratos.heads) == heads
+        assert len(kratos.requests) == heads
 
 
 async def test_the_timeout_covers_the_tls_handshake(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Any
 
-from httpx2 import AsyncBaseTransport, AsyncHTTPTransport
+from httpx2 import AsyncBaseTransport
 from support.clock import AdjustableClock
 from support.memory_store import SOON, eventually
 from support.raw_kratos import RawKratos
@@ -79,13 +79,14 @@ class Bench:
     async def is_settled(self, slots: int) -> None:
         """Wait until no check is in progress, and assert that all connections and slots are free."""
         checks = self.guard.authentication.checker
-        flights, connection = checks._single_flights.current(), checks._whoami._http._pools.current()
+        flights, pool = checks._single_flights.current(), checks._whoami._pools.current()
         await eventually(lambda: flights is None or not flights._running)
-        assert flights is None or not (flights._running or flights._joinable)
-        if connection is not None:
-            assert connection.semaphore._value == slots
-            assert isinstance(connection.transport, AsyncHTTPTransport)
-            assert "Requests: 0 active, 0 queued" in repr(connection.transport._pool)
+        assert flights is None or not (flights._running or flights._tasks or flights._joinable)
+        if pool is not None:
+            await eventually(lambda: not pool._connecting and pool._open == set(pool._idle))
+            assert not pool._queue
+            assert len(pool._open) <= slots
+            assert all(connection._exchange is None for connection in pool._open)
 
     async def heals(self) -> None:
         """Wait until both identities are authenticated again."""

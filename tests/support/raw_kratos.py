@@ -11,6 +11,7 @@ import ssl
 import struct
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Self
 
 from support.memory_store import eventually
@@ -89,9 +90,11 @@ class RawKratos:
         tls: The TLS context of an https server.
         host: The loopback address.
         port: The port, or 0 for any free port.
+        path: The path of a Unix socket to use instead of host and port.
 
     Attributes:
         url: The base URL.
+        port: The port.
         handler: The handler of every request, or None.
         requests: All requests so far.
         received: An event that is set by every request.
@@ -106,11 +109,14 @@ class RawKratos:
         tls: ssl.SSLContext | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
+        path: Path | None = None,
     ) -> None:
         self._replies = list(replies)
         self._tls = tls
         self._address = host, port
+        self._path = path
         self.url = ""
+        self.port = port
         self.responses = dict(responses or {})
         self.handler: Handler | None = None
         self.requests: list[RawRequest] = []
@@ -120,9 +126,12 @@ class RawKratos:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
+        if self._path is not None:
+            self._server = await asyncio.start_unix_server(self._serve, self._path, ssl=self._tls)
+            return self
         self._server = await asyncio.start_server(self._serve, *self._address, ssl=self._tls)
-        port: int = self._server.sockets[0].getsockname()[1]
-        self.url = f"{'http' if self._tls is None else 'https'}://127.0.0.1:{port}"
+        self.port = self._server.sockets[0].getsockname()[1]
+        self.url = f"{'http' if self._tls is None else 'https'}://127.0.0.1:{self.port}"
         return self
 
     async def __aexit__(self, *_exception: object) -> None:

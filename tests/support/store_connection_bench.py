@@ -54,7 +54,7 @@ class ConnectionBench:
         self.recoveries += 1
 
     async def _flush(self, _connection: StoreConnection) -> None:
-        """Do nothing."""
+        """There are no pending revocations."""
 
 
 async def respond() -> str:

@@ -1,0 +1,209 @@
+"""Session checks over the connection pool: a chain of callbacks without a task, which belongs to no request."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+from support.clock import AdjustableClock
+from support.guard_bench import by, request, settings_of
+from support.memory_store import eventually
+from support.raw_kratos import RawKratos, RawRequest, hang, hang_up, raw_response
+from support.scripted_kratos import SESSION_ID, TOKEN, session_body
+
+from ory_guard import Authenticated, OryGuard, Outcome, Rejected, Unavailable
+from ory_guard.events import CheckFailed, Event
+
+pytestmark = pytest.mark.anyio
+
+SESSION = raw_response(session_body(), 200, ("Set-Cookie", "ory_kratos_session=new-secret; Path=/"))
+
+
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """Run each test on both event loops: servers commonly use uvloop."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
+class Release:
+    """A handler that sends the response when the test says so."""
+
+    def __init__(self, response: bytes = SESSION) -> None:
+        self.released = asyncio.Event()
+        self._response = response
+
+    async def __call__(self, _request: RawRequest, writer: asyncio.StreamWriter) -> None:
+        """Wait, then respond."""
+        await self.released.wait()
+        writer.write(self._response)
+
+
+@asynccontextmanager
+async def warm_guard(*replies: Any, **options: Any) -> AsyncIterator[tuple[OryGuard, RawKratos]]:
+    """Return a guard with an open connection, whose Kratos gives these replies from now on."""
+    async with RawKratos(SESSION, *replies) as kratos:
+        listeners = options.pop("listeners", ())
+        settings = settings_of(**{"kratos_public_url": kratos.url, "timeout": 60, "cache_ttl": 60, **options})
+        guard = OryGuard(settings, listeners=listeners, clock=AdjustableClock())
+        await guard.authenticate(request((b"x-session-token", b"first")))
+        try:
+            yield guard, kratos
+        finally:
+            await guard.aclose()
+
+
+async def start(guard: OryGuard, kratos: RawKratos, count: int) -> list[asyncio.Task[Outcome]]:
+    """Start requests with one credential and wait until Kratos has received the call."""
+    before = len(kratos.requests)
+    tasks = [asyncio.create_task(guard.authenticate(request())) for _ in range(count)]
+    await eventually(lambda: len(kratos.requests) == before + 1)
+    return tasks
+
+
+async def test_a_check_is_not_a_task() -> None:
+    release = Release()
+    async with warm_guard(release) as (guard, kratos):
+        before = asyncio.all_tasks()
+
+        (task,) = await start(guard, kratos, 1)
+
+        assert asyncio.all_tasks() - before == {task}
+        release.released.set()
+        assert by(await task)[0] == "upstream"
+
+
+@pytest.mark.parametrize("count", [1, 500])
+async def test_the_cancellation_of_all_requests_does_not_end_the_check(count: int) -> None:
+    """The response is cached, and the connection is reused."""
+    release = Release()
+    async with warm_guard(release) as (guard, kratos):
+        tasks = await start(guard, kratos, count)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+        release.released.set()
+        await eventually(lambda: guard.stats().entries == 2)
+
+        assert by(await guard.authenticate(request()))[0] == "cache"
+        assert kratos.connections == 1
+
+
+async def test_the_cancellation_of_some_requests_does_not_affect_the_others() -> None:
+    release = Release()
+    async with warm_guard(release) as (guard, kratos):
+        tasks = await start(guard, kratos, 500)
+        for task in tasks[:499]:
+            task.cancel()
+        release.released.set()
+
+        assert isinstance(await tasks[499], Authenticated)
+        assert len(kratos.requests) == 2
+
+
+@pytest.mark.parametrize("error", [LookupError, StopIteration, RecursionError])
+async def test_an_error_in_the_callback_gives_unavailable_to_all_requests(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: type[Exception]
+) -> None:
+    """The text of the error, which may contain the credential, is not logged."""
+    release = Release()
+    async with warm_guard(release) as (guard, kratos):
+
+        def fail(*_args: object) -> None:
+            raise error(TOKEN.decode())
+
+        monkeypatch.setattr(guard.authentication.checker._parser, "parse", fail)
+        tasks = await start(guard, kratos, 20)
+        release.released.set()
+
+        assert await asyncio.gather(*tasks) == [Unavailable("protocol")] * 20
+        assert f"check.internal_error error={error.__name__}" in caplog.text
+        assert TOKEN.decode() not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        (raw_response({"error": {"code": 401}}, 401), Rejected("inactive", "x_session_token")),
+        (b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}", Unavailable("protocol")),
+        (raw_response(b" " * 300_000), Unavailable("protocol")),
+        (hang_up, Unavailable("unreachable")),
+        (hang, Unavailable("timeout")),
+    ],
+)
+async def test_each_result_of_a_call_has_its_outcome(reply: Any, outcome: Outcome) -> None:
+    async with warm_guard(reply, timeout=0.5) as (guard, _kratos):
+        assert await guard.authenticate(request()) == outcome
+
+
+async def test_a_session_that_was_revoked_during_the_check_is_checked_again() -> None:
+    release = Release()
+    async with warm_guard(release, raw_response({"error": {"code": 401}}, 401)) as (guard, kratos):
+        tasks = await start(guard, kratos, 3)
+        await guard.invalidate(session_id=SESSION_ID)
+        release.released.set()
+
+        assert await asyncio.gather(*tasks) == [Rejected("inactive", "x_session_token")] * 3
+
+
+async def test_closing_the_guard_ends_a_check_without_a_failure_of_kratos() -> None:
+    events: list[Event] = []
+    async with warm_guard(hang, listeners=[events.append]) as (guard, kratos):
+        tasks = await start(guard, kratos, 3)
+
+        await guard.aclose()
+
+        assert await asyncio.gather(*tasks) == [Unavailable("unreachable")] * 3
+        assert not [event for event in events if isinstance(event, CheckFailed)]
+
+
+async def test_a_credential_that_cannot_be_sent_does_not_leave_a_check_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with warm_guard() as (guard, kratos):
+        monkeypatch.setattr(guard.authentication._extractor, "is_valid", lambda _credential: True)
+
+        for _ in range(2):
+            outcome = await guard.authenticate(request((b"x-session-token", b"a\r\nCookie: b")))
+            assert outcome == Unavailable("protocol")
+
+        assert len(kratos.requests) == 1
+
+
+USER = ContextVar("user", default="nobody")
+
+
+@pytest.mark.parametrize("reply", [SESSION, hang, hang_up])
+async def test_listeners_do_not_see_the_variables_of_a_request(reply: Any) -> None:
+    """The result is for all requests of the credential, and the connection is for all users."""
+    seen: set[str] = set()
+
+    def listen(event: Event) -> None:
+        if event.name in ("whoami.answered", "check.failed"):
+            seen.add(USER.get())
+
+    USER.set("the first user")
+    async with warm_guard(reply, timeout=0.5, listeners=[listen]) as (guard, _kratos):
+        await asyncio.gather(guard.authenticate(request()), guard.authenticate(request()))
+
+    assert seen == {"nobody"}
+
+
+@pytest.mark.parametrize("reply", [SESSION, hang, hang_up, TOKEN, raw_response(TOKEN * 9_999)])
+async def test_no_log_contains_a_credential(caplog: pytest.LogCaptureFixture, reply: Any) -> None:
+    """Not even in the debug mode of asyncio, which logs slow callbacks with their arguments."""
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0.0
+    try:
+        with caplog.at_level(logging.DEBUG):
+            async with warm_guard(reply, timeout=0.2) as (guard, _kratos):
+                await asyncio.gather(guard.authenticate(request()), guard.authenticate(request()))
+    finally:
+        loop.set_debug(False)
+
+    assert TOKEN.decode() not in caplog.text
+    assert "new-secret" not in caplog.text
