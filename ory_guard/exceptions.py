@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     from ory_guard.client import ContinueWith
+    from ory_guard.guard import OryGuard
 
 __all__ = [
     "BrowserLocationChangeRequired",
@@ -74,6 +75,7 @@ class Refusal(OryGuardError):
         max_age: The maximum age of the login in seconds, if any.
     """
 
+    guard: "OryGuard | None" = None  # the guard that refused the request; None if the application refuses it
     code = "access_denied"
     status_code = 403
     default_reason = "You do not have access to this resource."
@@ -217,9 +219,7 @@ class KratosAPIError(OryGuardError):
         set_cookies: tuple[str, ...] = (),
     ) -> None:
         self.status_code: int = status_code
-        self.error_id = error_id
-        self.error_code = error_code
-        self.reason = reason
+        self.error_id, self.error_code, self.reason = error_id, error_code, reason
         self.redirect_browser_to = redirect_browser_to
         self.continue_with = continue_with
         self.set_cookies = set_cookies

@@ -6,6 +6,7 @@ The context has no reference to the scope: with a reference cycle, only the garb
 import logging
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from math import inf
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from ory_guard.exceptions import ConfigurationError, Refusal
@@ -73,6 +74,7 @@ class AuthContext:
         set_cookies: Kratos' `Set-Cookie` values for the response.
         websocket_accepted: Whether the websocket was accepted.
         response_started: Whether the response has started.
+        other_guards: The auth contexts of other guards that the application has called for this request.
     """
 
     # Class-level defaults: most requests never set these attributes.
@@ -94,6 +96,7 @@ class AuthContext:
     set_cookies: tuple[bytes, ...] = ()
     websocket_accepted = False
     response_started = False
+    other_guards: Mapping["OryGuard", "AuthContext"] = MappingProxyType({})
 
     def __init__(self, guard: "OryGuard", scope: Mapping[str, Any]) -> None:
         self.guard = guard

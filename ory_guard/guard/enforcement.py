@@ -128,9 +128,8 @@ class Enforcer:
         return outcome
 
     def get_context(self, scope: Mapping[str, Any]) -> AuthContext:
-        """Return the request's auth context for this guard, a new one if this guard has not authenticated it."""
-        context = get_auth_context(scope)
-        return AuthContext(self._guard, scope) if context is None or context.guard is not self._guard else context
+        """Return the auth context in a scope of this guard, or a new one."""
+        return get_auth_context(scope) or AuthContext(self._guard, scope)
 
     async def ensure_authenticated(self, scope: MutableMapping[str, Any]) -> AuthContext:
         """Return the request's auth context; authenticate the request now if the middleware did not.
@@ -163,6 +162,7 @@ class Enforcer:
 
     def deny(self, scope: Mapping[str, Any], context: AuthContext, refusal: Refusal) -> Refusal:
         """Record and report a refusal, and return it for the caller to raise."""
+        refusal.guard = self._guard
         recorded = scope.get(OUTER_KEY, context)
         if self._listeners:
             notify(self._listeners, Refused(refusal.code))

@@ -60,7 +60,8 @@ class ExplicitCredentials:
         """Return the scope to decide in: the connection's own, or a detached one for another credential.
 
         A copy of the request's scope with other headers, such as `{**scope, "headers": [...]}`, is authenticated by
-        its own headers. Headers that a middleware has replaced in the request's own scope have no effect.
+        its own headers. Headers that a middleware has replaced in the request's own scope have no effect. If the
+        middleware has another guard, this guard authenticates a copy of the scope, too.
 
         Args:
             connection: The request, the websocket or its scope.
@@ -73,9 +74,22 @@ class ExplicitCredentials:
         if outcome is not None:
             return detach_scope(scope, self._context_of(outcome, scope))
         context = get_auth_context(scope)
-        if context is None or context.guard is not self._guard or context.scope_id == id(scope):
+        if context is None:
+            return scope
+        if context.guard is not self._guard:
+            return detach_scope(scope, self._context_beside(context, scope))
+        if context.scope_id == id(scope):
             return scope
         return detach_scope(scope) if self._authenticator.differs(scope, context) else scope
+
+    def _context_beside(self, outer: AuthContext, scope: MutableMapping[str, Any]) -> AuthContext:
+        """Return the auth context of this guard for a request of another guard; a new one for other headers."""
+        context = outer.other_guards.get(self._guard)
+        if context is None or self._authenticator.differs(scope, context):
+            context = AuthContext(self._guard, scope)
+            context.path, context.root_path = outer.path, outer.root_path
+            outer.other_guards = {**outer.other_guards, self._guard: context}
+        return context
 
     def _context_of(self, outcome: Outcome, scope: MutableMapping[str, Any]) -> AuthContext:
         context = getattr(outcome, "context", None)

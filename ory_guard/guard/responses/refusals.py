@@ -62,7 +62,8 @@ def _is_htmx(scope: Mapping[str, Any]) -> bool:
 
 def refusal_response(refusal: Refusal, scope: Mapping[str, Any], context: AuthContext) -> ASGIResponse:
     """Return the response to a refused request."""
-    settings: GuardSettings = context.guard.settings
+    guard = refusal.guard or context.guard  # the application may have called another guard than the middleware's
+    settings = guard.settings
     is_page = settings.app_url is not None and is_navigation(scope)
     return_to = _return_to(scope, settings, is_page=is_page)
     target = _redirect_target(refusal, settings, return_to)
@@ -70,7 +71,7 @@ def refusal_response(refusal: Refusal, scope: Mapping[str, Any], context: AuthCo
     if isinstance(refusal, SessionCheckUnavailable):
         headers.append((b"retry-after", str(refusal.retry_after).encode()))
     if is_page and target is not None:
-        counter = record_redirect(scope, settings, return_to, context.guard.clock.time())
+        counter = record_redirect(scope, settings, return_to, guard.clock.time())
         if counter is not None:
             return ASGIResponse(
                 303, [(b"location", target.encode("ascii")), (b"set-cookie", counter), *headers], b""
