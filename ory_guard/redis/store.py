@@ -12,16 +12,15 @@ The channel `revocations` carries encrypted revocations.
 import math
 import secrets as random_secrets
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 
 from ory_guard._event_loop import LoopLocal
 from ory_guard.cache.store import StoredSession
 from ory_guard.exceptions import ConfigurationError
+from ory_guard.redis.connections import ConnectionPools
 from ory_guard.redis.encryption import DecryptionError, Encryptor
 from ory_guard.redis.pubsub import iter_messages
 from ory_guard.redis.serialization import dump_session, load_ids, load_session, load_time
@@ -86,7 +85,8 @@ class RedisSessionStore:
     `kratos_public_url` or other cookie names share no sessions. All guards should have the same `cache_ttl`.
 
     Args:
-        url: A `redis://`, `rediss://` (TLS) or `unix://` URL in the format of `from_url` of redis-py.
+        url: A `redis://` or `valkey://` URL, `rediss://` or `valkeys://` for TLS, or `unix://`, with the options of
+            `from_url` of redis-py. Files for TLS are read once, when the store is created.
         secrets: The secrets for encryption, at least 32 bytes each. The first one is used to write, all to read. To
             rotate the secret without an outage, add the new one before the old one, and remove the old one a day
             later.
@@ -104,11 +104,9 @@ class RedisSessionStore:
             raise ConfigurationError("secrets: must be a list of one or more secrets, the newest first")
         self._encryptors = tuple(Encryptor(secret) for secret in secrets)
         self._prefix = prefix
-        self._url = url
-        self._max_connections = max_connections
-        self._pool()  # raises an error for an invalid URL now
+        pools = ConnectionPools(url, max_connections)
         self._connections: LoopLocal[_Connections] = LoopLocal(
-            lambda: _Connections(self._pool()), _Connections.aclose
+            lambda: _Connections(pools.create()), _Connections.aclose
         )
 
     def __repr__(self) -> str:
@@ -225,26 +223,6 @@ class RedisSessionStore:
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the next call opens new ones."""
         await self._connections.aclose()
-
-    def _pool(self) -> BlockingConnectionPool:
-        try:
-            # The guard limits the time of each call, and retries.
-            pool = BlockingConnectionPool.from_url(
-                self._url,
-                max_connections=self._max_connections,
-                timeout=None,
-                retry=Retry(NoBackoff(), 0),
-                protocol=2,
-                driver_info=None,
-            )
-            connection = cast("Any", pool).make_connection()
-        except (TypeError, ValueError):
-            # The text of the error may contain the password.
-            raise ConfigurationError("url: must be a valid redis://, rediss:// or unix:// URL") from None
-        # Options in the URL override the arguments, and these two would change the type of the replies.
-        if connection.get_protocol() != 2 or connection.encoder.decode_responses:
-            raise ConfigurationError("url: must not contain protocol or decode_responses")
-        return pool
 
     def _name(self, kind: str, rest: str = "") -> str:
         return f"{self._prefix}:{kind}:{rest}" if rest else f"{self._prefix}:{kind}"

@@ -63,6 +63,7 @@ def test_redis_reports_configuration(options: str, expected: str, text: str, tmp
     ("url", "text"),
     [
         ("redis://:hunter2@127.0.0.1:1/0", "Redis at 127.0.0.1:1 can't be used"),
+        ("valkey://:hunter2@127.0.0.1:1/0", "Redis at 127.0.0.1:1 can't be used"),
         ("unix://:hunter2@/nowhere/redis.sock", "Redis at /nowhere/redis.sock can't be used"),
         ("http://:hunter2@127.0.0.1", "--redis-url is not a Redis URL"),
     ],

@@ -1,17 +1,22 @@
 """Sessions in a real Redis server, and the arguments of the store."""
 
 import asyncio
+import ssl
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.asgi_calls import http_scope
+from support.certificates import make_certificate
 from support.clock import AdjustableClock
 from support.guard_bench import settings_of
+from support.memory_store import eventually
+from support.ports import free_port
 from support.redis_server import REDIS_MARKS, RedisServer
-from support.redis_sessions import KEY, OLD_SECRET, SECRET, STORED, put
+from support.redis_sessions import KEY, OLD_SECRET, SECRET, STORED, Subscriber, put
 from support.scripted_kratos import SESSION_ID, TOKEN, ScriptedKratos, signed_in
 
 from ory_guard import OryGuard
@@ -149,11 +154,58 @@ def test_forked_processes_have_different_sender_names() -> None:
     assert result.stdout.strip() == "2"
 
 
+@pytest.mark.parametrize("scheme", ["redis", "valkey", "Valkey"])
+async def test_url_may_have_the_scheme_of_redis_or_valkey(redis_server: RedisServer, scheme: str) -> None:
+    """Schemes are case-insensitive (RFC 3986, section 3.1)."""
+    store = RedisSessionStore(redis_server.url.replace("redis", scheme), secrets=[SECRET])
+
+    await put(store, KEY, STORED)
+
+    assert await store.get([KEY]) is not None
+    await store.aclose()
+
+
+@pytest.mark.parametrize("scheme", ["rediss", "valkeys"])
+def test_tls_connections_share_an_ssl_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    """Also those of other event loops. It is created with the store."""
+    _, ca_file = make_certificate(tmp_path)
+    created: list[ssl.SSLContext] = []
+    create = ssl.create_default_context
+
+    def create_and_record() -> ssl.SSLContext:
+        created.append(create())
+        return created[-1]
+
+    monkeypatch.setattr(ssl, "create_default_context", create_and_record)
+    port, pem = free_port(), str(tmp_path / "server.pem")
+    options = ("--tls-port", str(port), "--tls-cert-file", pem, "--tls-key-file", pem, "--tls-auth-clients", "no")
+
+    async def use() -> None:
+        subscriber = Subscriber(store)
+        await eventually(lambda: subscriber.messages)
+        await put(store, KEY, STORED)
+        sessions = await asyncio.gather(*(store.get([KEY]) for _ in range(4)))
+        assert None not in sessions
+        await subscriber.aclose()
+        await store.aclose()
+
+    with RedisServer(*options):
+        store = RedisSessionStore(f"{scheme}://127.0.0.1:{port}?ssl_ca_certs={ca_file}", secrets=[SECRET])
+        assert len(created) == 1
+        for _ in range(2):
+            asyncio.run(use())
+
+    assert len(created) == 1
+
+
 @pytest.mark.parametrize(
     ("url", "secrets", "match"),
     [
         ("http://127.0.0.1", [SECRET], "url: must be a valid redis://"),
         ("redis://user:pass@host:port", [SECRET], "url: must be a valid redis://"),
+        ("valkey:/user:pass@host", [SECRET], "url: must be a valid redis://"),
+        ("rediss://user:pass@host?ssl_cert_reqs=maybe", [SECRET], "url: must be a valid redis://"),
+        ("valkeys://user:pass@host?ssl_ca_certs=/missing", [SECRET], "url: can't load the TLS files"),
         ("redis://127.0.0.1?max_connections=many", [SECRET], "url: must be a valid redis://"),
         ("redis://127.0.0.1?decode_responses=true", [SECRET], "url: must not contain protocol or decode_responses"),
         ("redis://127.0.0.1?protocol=3", [SECRET], "url: must not contain protocol or decode_responses"),

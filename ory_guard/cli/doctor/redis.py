@@ -21,13 +21,16 @@ async def check_redis(context: DoctorContext) -> list[Finding]:
     try:
         from redis.asyncio import Redis  # noqa: PLC0415 - an optional extra
         from redis.exceptions import RedisError  # noqa: PLC0415 - as above
+
+        from ory_guard.redis.connections import with_redis_scheme  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
         return [
             problem(f"a Redis URL was given, but {error.name} is not installed", "pip install 'ory-guard[redis]'")
         ]
     address = _address(context.redis_url)
     try:
-        client = Redis.from_url(context.redis_url, socket_timeout=context.settings.timeout, protocol=2)
+        url = with_redis_scheme(context.redis_url)
+        client = Redis.from_url(url, socket_timeout=context.settings.timeout, protocol=2)
     except ValueError:
         return [problem("--redis-url is not a Redis URL", "use the form redis://host:port/0, or rediss://")]
     try:
