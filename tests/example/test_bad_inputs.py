@@ -38,15 +38,15 @@ def url_parts(path: str, query: str = "") -> dict[str, Any]:
     return {"raw_path": quote(path).encode(), "query_string": query.encode("utf-8", "surrogatepass")}
 
 
-def redirects_to_another_origin(answer: SentResponse) -> bool:
+def redirects_to_another_origin(response: SentResponse) -> bool:
     """Return whether a response redirects to another origin."""
-    location = (answer.header(b"location") or b"").decode("latin-1")
+    location = (response.header(b"location") or b"").decode("latin-1")
     return bool(location) and urlsplit(location).netloc not in ("", urlsplit(APP_URL).netloc)
 
 
-@pytest.mark.parametrize("browser", [(), (NAVIGATE, HTML)], ids=["program", "browser"])
+@pytest.mark.parametrize("browser", [(), (NAVIGATE, HTML)], ids=["API client", "browser"])
 async def test_pages_answer_bad_requests_below_500(deployment: Deployment, browser: tuple[Any, ...]) -> None:
-    """Every bad request of the security tests, on every page, is also not redirected to another origin."""
+    """No page redirects a bad request of the security tests to another origin."""
     count = 0
     for (name, _, request), page in product(requests(), PAGES):
         if request.websocket or (name.startswith(SLOW) and page != "/me"):
@@ -54,9 +54,9 @@ async def test_pages_answer_bad_requests_below_500(deployment: Deployment, brows
         path = page if request.path == Request().path else request.path
         raw_path = quote(path).encode() if request.raw_path is None else request.raw_path
         sent = replace(request, headers=(*request.headers, *browser), path=path, raw_path=raw_path).scope()
-        answer = await call(deployment.app, **{name: value for name, value in sent.items() if name != "type"})
-        assert answer.status < 500, f"{name} on {page}: {answer.body[:300]!r}"
-        assert not redirects_to_another_origin(answer), f"{name} on {page}: {answer.headers}"
+        response = await call(deployment.app, **{name: value for name, value in sent.items() if name != "type"})
+        assert response.status < 500, f"{name} on {page}: {response.body[:300]!r}"
+        assert not redirects_to_another_origin(response), f"{name} on {page}: {response.headers}"
         count += 1
 
     assert count > 1_000
@@ -85,10 +85,10 @@ async def test_return_to_never_leaves_the_application(
 ) -> None:
     for path in ("/login", "/registration", "/recovery", "/verification", "/settings"):
         query = f"return_to={quote(return_to, safe='', errors='surrogatepass')}"
-        answer = await call(deployment.app, path, headers=(NAVIGATE, HTML), **url_parts(path, query))
-        assert answer.status == 303
-        assert not redirects_to_another_origin(answer)
-        await visitor.open((answer.header(b"location") or b"").decode("ascii"))
+        response = await call(deployment.app, path, headers=(NAVIGATE, HTML), **url_parts(path, query))
+        assert response.status == 303
+        assert not redirects_to_another_origin(response)
+        await visitor.open((response.header(b"location") or b"").decode("ascii"))
         assert {step.url.host for step in visitor.steps} == {"127.0.0.1"}
 
 
@@ -110,8 +110,8 @@ async def test_malformed_bodies_are_client_errors(visitor: Visitor, kind: str, b
     headers = {"content-type": kind, "sec-fetch-site": "same-origin"}
 
     for path in FORMS:
-        answer = await visitor.client.post(APP_URL + path, content=body, headers=headers, follow_redirects=False)
-        assert answer.status_code in (303, 400, 404, 422), f"{path}: {answer.status_code}"
+        response = await visitor.client.post(APP_URL + path, content=body, headers=headers, follow_redirects=False)
+        assert response.status_code in (303, 400, 404, 422), f"{path}: {response.status_code}"
     transfers = await visitor.client.get(f"{APP_URL}/transfer")
 
     assert "Recent transfers" not in transfers.text
@@ -122,8 +122,8 @@ async def test_cross_site_forms_are_refused(visitor: Visitor) -> None:
     headers = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
 
     for path in FORMS:
-        answer = await visitor.client.post(APP_URL + path, data={"amount": "1"}, headers=headers)
-        assert answer.status_code in (403, 422), path
+        response = await visitor.client.post(APP_URL + path, data={"amount": "1"}, headers=headers)
+        assert response.status_code in (403, 422), path
     await visitor.open("/me")
 
     assert visitor.status == 200
@@ -133,13 +133,13 @@ async def test_every_response_has_the_security_headers(visitor: Visitor) -> None
     """Pages contain neither inline scripts nor inline styles."""
     await visitor.register("ada@example.test")
     for path in (*PAGES, "/no-such-page"):
-        answer = await visitor.client.get(APP_URL + path, follow_redirects=False)
-        policy = answer.headers["content-security-policy"]
+        response = await visitor.client.get(APP_URL + path, follow_redirects=False)
+        policy = response.headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "same-origin"
-        assert "<style" not in answer.text
-        assert " style=" not in answer.text
-        assert " onclick" not in answer.text
-        assert "<script>" not in answer.text
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["referrer-policy"] == "same-origin"
+        assert "<style" not in response.text
+        assert " style=" not in response.text
+        assert " onclick" not in response.text
+        assert "<script>" not in response.text

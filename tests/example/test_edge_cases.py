@@ -1,4 +1,4 @@
-"""Edge cases: flows of other identities, ended sessions, limits, and error reports."""
+"""Edge cases: flows of other identities, ended sessions, JSON errors, and limits."""
 
 import asyncio
 import re
@@ -71,7 +71,7 @@ async def test_session_that_kratos_ended_leads_to_sign_in(visitor: Visitor, depl
 async def test_page_shows_an_error_of_kratos_and_invalidates_the_session(
     visitor: Visitor, deployment: Deployment
 ) -> None:
-    """The guard's cache still has aal1 as sufficient."""
+    """Kratos requires a second factor since the guard cached the session."""
     await visitor.register(EMAIL)
     await visitor.open("/me")
     (identity,) = deployment.fake.identities
@@ -89,8 +89,8 @@ async def test_only_other_sessions_can_be_revoked(visitor: Visitor, deployment: 
     (session,) = deployment.fake._server.store.sessions.values()
     headers = {"sec-fetch-site": "same-origin"}
     for session_id, status in ((session.id, 200), ("x", 422), (str(uuid4()), 200)):
-        answer = await visitor.client.post(f"{APP_URL}/sessions/{session_id}/revoke", headers=headers)
-        assert answer.status_code == status
+        response = await visitor.client.post(f"{APP_URL}/sessions/{session_id}/revoke", headers=headers)
+        assert response.status_code == status
 
     await visitor.open("/me")
 
@@ -112,16 +112,16 @@ async def test_api_requires_aal2_for_the_vault(deployment: Deployment) -> None:
     weak = deployment.fake.sign_in(identity).token.encode()
     refused = await call(deployment.app, "/api/vault", headers=[(b"x-session-token", weak)])
     strong = deployment.fake.sign_in(identity, aal="aal2").token.encode()
-    answer = await call(deployment.app, "/api/vault", headers=[(b"x-session-token", strong)])
+    response = await call(deployment.app, "/api/vault", headers=[(b"x-session-token", strong)])
 
     assert (refused.status, refused.error_id) == (403, "session_aal2_enrollment_required")
-    assert answer.json["documents"] == ["contract.pdf", "insurance.pdf", "certificates.pdf"]
+    assert response.json["documents"] == ["contract.pdf", "insurance.pdf", "certificates.pdf"]
 
 
 async def test_concurrent_requests_report_a_shared_call(deployment: Deployment) -> None:
     token = [(b"x-session-token", deployment.fake.sign_in(deployment.fake.add_identity()).token.encode())]
-    answers = await asyncio.gather(*(call(deployment.app, "/debug/guard", headers=token) for _ in range(3)))
-    results = sorted(answer.json["request"]["cache"] for answer in answers)
+    responses = await asyncio.gather(*(call(deployment.app, "/debug/guard", headers=token) for _ in range(3)))
+    results = sorted(response.json["request"]["cache"] for response in responses)
 
     assert results == ["miss", "shared", "shared"]
 

@@ -158,13 +158,15 @@ async def test_unavailable_kratos_neither_signs_out_nor_blocks_public_pages(
     await visitor.open("/login?flow=x")
     deployment.fake.fail(Fault.server_error(), times=100)
     deployment.wait(31)
-    answers = {path: await visitor.client.get(deployment.app_url + path) for path in ("/", "/me", "/login?flow=x")}
-    assert {path: answer.status_code for path, answer in answers.items()} == {
+    responses = {
+        path: await visitor.client.get(deployment.app_url + path) for path in ("/", "/me", "/login?flow=x")
+    }
+    assert {path: response.status_code for path, response in responses.items()} == {
         "/": 200,
         "/me": 503,
         "/login?flow=x": 503,
     }
-    assert "Sign-in is temporarily unavailable" in answers["/"].text
+    assert "Sign-in is temporarily unavailable" in responses["/"].text
     deployment.fake.faults.clear()
 
     await visitor.open("/me")

@@ -77,12 +77,12 @@ def test_command_serves_until_interrupted() -> None:
         assert started.stdout.readline().startswith(f"Serving http://127.0.0.1:{port} with an embedded Kratos")
         transport = httpx2.HTTPTransport(retries=20)
         with httpx2.Client(transport=transport, trust_env=False) as client:
-            answer = client.get(f"http://127.0.0.1:{port}/", timeout=60)
+            response = client.get(f"http://127.0.0.1:{port}/", timeout=60)
     finally:
         started.send_signal(signal.SIGINT)
         output, _ = started.communicate(timeout=60)
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert "Traceback" not in output
 
 

@@ -29,9 +29,9 @@ async def test_localhost_is_redirected_to_the_host_of_app_url(
     deployment: Deployment, path: str, query: bytes, location: str
 ) -> None:
     """The method is kept, and the URL can't inject a header."""
-    answer = await call(deployment.app, path, headers=[LOCALHOST], query_string=query)
+    response = await call(deployment.app, path, headers=[LOCALHOST], query_string=query)
 
-    assert (answer.status, answer.header(b"location")) == (307, location.encode())
+    assert (response.status, response.header(b"location")) == (307, location.encode())
 
 
 @pytest.mark.parametrize("host", [b"127.0.0.1:4455", b"localhost.evil.example", b"evil.example", b""])
