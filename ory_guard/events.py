@@ -92,7 +92,7 @@ class CheckFailed(Event):
     Attributes:
         reason: The reason of the `Unavailable` outcome.
         seconds: The time until the check failed.
-        status: The HTTP status, or None if there was no response.
+        status: The HTTP status, or None without a response.
     """
 
     name: ClassVar[str] = "check.failed"

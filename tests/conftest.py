@@ -1,7 +1,6 @@
 """Fixtures and hooks for all tests."""
 
 import gc
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
@@ -33,24 +32,13 @@ def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the lines of the tests and the number of attacks in the security tests, from all processes."""
-    reports = [report for kind in terminalreporter.stats.values() for report in kind]
-    tried: Counter[str] = Counter()
-    for report in reports:
-        if getattr(report, "when", None) == "teardown":
-            for name, value in report.user_properties:
-                if name == "line":
-                    terminalreporter.write_line(value)
-                elif name == "tried":
-                    tried.update(value)
-    if tried:
-        kinds = (terminalreporter.stats.get(kind, ()) for kind in ("failed", "error"))
-        failed = any("security" in report.nodeid for kind in kinds for report in kind)
-        ending = (
-            "see the failures above" if failed else "no unauthorized access, no lost session, no leaked credential"
-        )
-        parts = ", ".join(f"{number:,} {name}" for name, number in sorted(tried.items()))
-        terminalreporter.write_line(f"security: {parts} tried: {ending}")
+    """Print the lines of the tests from all processes."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", None) == "teardown":
+                for name, value in report.user_properties:
+                    if name == "line":
+                        terminalreporter.write_line(value)
 
 
 @pytest.fixture(autouse=True)

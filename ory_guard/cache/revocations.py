@@ -23,7 +23,7 @@ class RevocationLog:
         clock: The source of the time.
 
     Attributes:
-        last_revocation: The time of the latest revocation; minus infinity if there was none.
+        last_revocation: The time of the latest revocation; initially minus infinity.
     """
 
     def __init__(self, max_age: float, clock: Clock) -> None:

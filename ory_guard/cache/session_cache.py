@@ -30,17 +30,17 @@ class CacheEntry:
         request_time: When the request was sent, on the monotonic clock.
         fresh_until: The end of the lifetime, on the monotonic clock.
         fresh_until_wall: The end of the lifetime on the wall clock, in case the monotonic clock stops during sleep.
-        view: The outcome as `request.auth`, shared by all requests.
+        auth: The value of `request.auth` for this outcome, shared by all requests.
     """
 
     outcome: CacheableOutcome
     request_time: float
     fresh_until: float
     fresh_until_wall: float
-    view: SessionAuth = field(init=False, repr=False, compare=False)
+    auth: SessionAuth = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "view", SessionAuth(self.outcome))
+        object.__setattr__(self, "auth", SessionAuth(self.outcome))
 
 
 def _weight(_entry: CacheEntry) -> int:

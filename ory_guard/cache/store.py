@@ -98,7 +98,7 @@ class SessionStore(Protocol):
     def subscribe(self) -> AsyncGenerator[tuple[str, ...] | None, None]:
         """Yield the ids that other processes revoke.
 
-        The first value is an empty tuple, as soon as the subscription is confirmed. None stands for an invalid
+        The first value is an empty tuple, as soon as the subscription is confirmed. None means an invalid
         message: any id may have been revoked. When the connection is lost, the iterator raises an exception
         immediately, before any slow cleanup, because the guard depends on it to notice that it receives no
         revocations.

@@ -155,7 +155,7 @@ class StoreConnection:
             task.add_done_callback(self._background_calls.discard)
 
     def request_flush(self) -> None:
-        """Send the pending revocations soon, or after the next subscription if there is none now."""
+        """Send the pending revocations soon, or after the next subscription if the current one is lost."""
         if self.subscribed:
             self._flush_requested.set()
 
@@ -240,7 +240,7 @@ class StoreConnection:
                 # After a failover the address belongs to another server, and the old one may still respond.
                 await self.call(self._store.aclose)
                 if not has_reconnected:
-                    # The subscription may be at the old server, where no process publishes.
+                    # The subscription may be at the old server, which receives no messages.
                     self._on_revocations(None)
                 has_reconnected = True
                 backoff = min(2 * backoff, _MAX_PROBE_BACKOFF)

@@ -160,7 +160,7 @@ class Authenticator:
                 outcome = _new(Authenticated, (session, kind, source, now - request_time))
             if self._listeners:
                 notify(self._listeners, SessionCacheHit(key.hex()[:8], now - request_time))
-            context.auth = entry.view
+            context.auth = entry.auth
         except Exception as error:  # noqa: BLE001 - fail closed, whatever the error is
             return _internal_error(error)
         return outcome

@@ -135,7 +135,7 @@ class SessionRevalidator:
         state = self._state
         entry = self._authenticator.cache.get(key)
         if entry is not None:
-            state.update(entry.outcome, entry.view, entry.request_time)
+            state.update(entry.outcome, entry.auth, entry.request_time)
         if state.outcome is not None and state.request_time > context.request_time:
             context.request_time = context.resolved_at = state.request_time
             context.auth = state.view

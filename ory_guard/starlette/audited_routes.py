@@ -1,6 +1,5 @@
 """Find every route of an application, including those of included routers and mounted applications."""
 
-import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,7 @@ from starlette.routing import Host, Mount, Route, WebSocketRoute
 from ory_guard.guard.declarations import unwrap_partial
 from ory_guard.guard.requirements import Requirement
 from ory_guard.guard.route_check import effective_routes
-from ory_guard.starlette.middleware_layers import is_framework_code, unwrap_middleware
+from ory_guard.starlette.middleware_layers import is_framework_code, is_framework_method, unwrap_middleware
 from ory_guard.starlette.protection import SessionRequiredMiddleware
 from ory_guard.starlette.route_requirements import describe_requirement, iter_requirements, requirement_of_endpoint
 
@@ -100,7 +99,7 @@ def _iter_app(app: Any, context: _RouteContext) -> Iterator[AuditedRoute]:
     for route in effective_routes(router):
         yield from _iter_route(route, context)
     default = getattr(router, "default", None)
-    if default is not None and not (inspect.ismethod(default) and is_framework_code(default)):
+    if default is not None and not is_framework_method(default, router):
         yield from _iter_app(default, context)
 
 
@@ -140,8 +139,9 @@ def _iter_route(route: Any, context: _RouteContext) -> Iterator[AuditedRoute]:
 
 
 def _replaces_handler(kind: Any) -> bool:
-    """Return whether the class of a route replaces how its endpoint is called."""
-    return any(not is_framework_code(getattr(kind, name, kind.handle)) for name in ("handle", "get_route_handler"))
+    """Return whether a route or its class replaces how the endpoint is called."""
+    methods = (getattr(kind, name, kind.handle) for name in ("handle", "get_route_handler"))
+    return not all(is_framework_method(method, kind) for method in methods)
 
 
 def _methods_of(route: Any) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from ory_guard.guard.declarations import unwrap_partial
 from ory_guard.guard.middleware import OrySessionMiddleware
 from ory_guard.starlette.protection import SessionRequiredMiddleware
 
-__all__ = ["is_framework_code", "unwrap_middleware"]
+__all__ = ["is_framework_code", "is_framework_method", "unwrap_middleware"]
 
 _FRAMEWORKS: Final = frozenset({"starlette", "fastapi", "uvicorn"})
 _RESPONDING: Final = ("__call__", "build_middleware_stack")
@@ -92,6 +92,11 @@ def is_framework_code(call: Any) -> bool:
         return False
     # `functools.wraps` copies `__module__`, but not the globals.
     return str(function.__globals__.get("__name__", "")).partition(".")[0] in _FRAMEWORKS
+
+
+def is_framework_method(method: Any, owner: Any) -> bool:
+    """Return whether a callable is a method of an object, and Starlette or FastAPI defines it."""
+    return getattr(method, "__self__", None) is owner and is_framework_code(method)
 
 
 def _module(kind: type[Any]) -> str:

@@ -14,7 +14,7 @@ CAPACITY: Final = 10_000
 
 
 def session_of(name: str) -> Session[Any]:
-    """Return the session of a user who has no other."""
+    """Return a session whose ids contain `name`."""
     return Session.model_validate(session_body(id=f"session-{name}", identity={"id": f"identity-{name}"}))
 
 

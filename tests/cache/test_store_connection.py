@@ -44,7 +44,7 @@ async def test_tasks_run_in_an_empty_context(bench: ConnectionBench) -> None:
 
 
 async def test_revocations_and_invalid_messages_are_forwarded(bench: ConnectionBench) -> None:
-    """None stands for an invalid message."""
+    """An invalid message is forwarded as None."""
     await bench.ready()
 
     await MemoryStore(bench.memory_server).revoke(["session-1"], 0.0, 1.0)

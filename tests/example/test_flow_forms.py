@@ -66,13 +66,13 @@ def test_recorded_flows_are_rendered_completely(case: str) -> None:
     elements = Elements(render_flow(flow))
     names = {attributes.get("name") for tag in ("input", "button") for attributes in elements.of(tag)}
     ids = [attributes["id"] for _, attributes in elements.elements if "id" in attributes]
-    labelled = {attributes.get("for") for attributes in elements.of("label")}
+    labeled = {attributes.get("for") for attributes in elements.of("label")}
     fields = [field for field in elements.of("input") if field["type"] != "hidden"]
     expected = [node["attributes"] for node in FLOWS[case]["ui"]["nodes"] if offers_method(flow)]
 
     assert {attributes["name"] for attributes in expected if attributes["node_type"] == "input"} <= names
     assert len(ids) == len(set(ids))
-    assert {field["id"] for field in fields} <= labelled
+    assert {field["id"] for field in fields} <= labeled
     assert "unknown" not in render_flow(flow)
 
 

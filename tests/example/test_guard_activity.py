@@ -46,6 +46,13 @@ async def test_refusal_is_recorded_with_its_failures(visitor: Visitor) -> None:
     assert "aal: expected aal2, found aal1" in visitor.page.text
 
 
+async def test_panel_lists_the_values_of_a_failure(visitor: Visitor) -> None:
+    await visitor.register("ada@example.test")
+    await visitor.open("/members")
+
+    assert "verified: expected email, found none" in visitor.page.text
+
+
 async def test_other_browsers_do_not_see_the_activity(visitor: Visitor, deployment: Deployment) -> None:
     await visitor.register("ada@example.test")
     await visitor.open("/me")

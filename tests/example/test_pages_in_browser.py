@@ -214,6 +214,8 @@ def test_remaining_pages_pass_the_checks(window: BrowserWindow) -> None:
     window.check("error-stub")
     page.goto("/error?id=unknown")
     window.check("error-unknown")
+    page.goto("/error?error=access_denied&error_description=The+resource+owner+denied+the+request")
+    window.check("error-oauth2")
     page.goto("/outbox")
     window.check("outbox-empty")
     register(page, EMAIL)

@@ -41,8 +41,8 @@ def domains(host: str) -> list[str]:
         ("example.com.", [""]),
     ],
 )
-def test_a_cookie_is_expired_for_the_host_and_its_parents(host: str, expected: list[str]) -> None:
-    """From the host down to the registrable domain; addresses and single labels have no domain."""
+def test_cookie_is_expired_for_the_host_and_its_parent_domains(host: str, expected: list[str]) -> None:
+    """From the host to the registrable domain. IP addresses and single labels have no domain."""
     assert domains(host) == expected
 
 
@@ -57,18 +57,15 @@ def test_a_cookie_is_expired_for_the_host_and_its_parents(host: str, expected: l
         (b"__HOST-s", "https://app.example.com", True, False),
     ],
 )
-def test_a_name_with_a_prefix_gets_the_attributes_it_needs(
-    name: bytes, url: str, secure: bool, has_domains: bool
-) -> None:
-    """A browser ignores a value of `__Host-` with a domain, and of any prefix without `Secure`."""
+def test_prefixed_name_has_the_required_attributes(name: bytes, url: str, secure: bool, has_domains: bool) -> None:
+    """Browsers ignore a cookie `__Host-` with a domain, and any prefixed cookie without `Secure`."""
     values = expired_cookies([name], url)
 
     assert all(("; Secure" in value) == secure for value in values)
     assert any("Domain=" in value for value in values) == has_domains
 
 
-def test_values_are_bounded() -> None:
-    """Each name counts once; a name that is too long, which only a client can choose, not at all."""
+def test_duplicate_and_long_names_are_ignored() -> None:
     assert expired_cookies([], "https://example.com") == ()
     assert expired_cookies([NAME, NAME], "http://localhost") == (
         "ory_kratos_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax",

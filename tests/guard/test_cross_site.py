@@ -1,4 +1,4 @@
-"""A cross-site request with a session cookie is anonymous wherever an application can look."""
+"""Cross-site requests with a session cookie have no session anywhere in an application."""
 
 import asyncio
 
@@ -20,11 +20,11 @@ from ory_guard.starlette import session_required
 pytestmark = pytest.mark.anyio
 
 FOREIGN = (b"sec-fetch-site", b"cross-site")
-OURS = (b"sec-fetch-site", b"same-origin")
+OWN = (b"sec-fetch-site", b"same-origin")
 
 
-async def whose(request: Request) -> JSONResponse:
-    """Answer with each place that names the caller."""
+async def show_session(request: Request) -> JSONResponse:
+    """Respond with every place that shows the session."""
     state, session = request.state, request.state.session
     return JSONResponse(
         {
@@ -38,13 +38,13 @@ async def whose(request: Request) -> JSONResponse:
 
 
 def application(bench: Bench) -> Starlette:
-    """Return an application that looks at the session in every way, one a path."""
+    """Return an application that uses the session in a different way for each path."""
     routes = [
-        Route("/state", whose, methods=["POST", "GET"]),
-        Route("/requires", requires("authenticated")(whose), methods=["POST", "GET"]),
-        Route("/gate", session_required(whose), methods=["POST", "GET"]),
-        Route("/again", session_required(revalidate=True)(whose), methods=["POST", "GET"]),
-        Route("/exempt", session_required(whose), methods=["POST", "GET"]),
+        Route("/state", show_session, methods=["POST", "GET"]),
+        Route("/requires", requires("authenticated")(show_session), methods=["POST", "GET"]),
+        Route("/gate", session_required(show_session), methods=["POST", "GET"]),
+        Route("/again", session_required(revalidate=True)(show_session), methods=["POST", "GET"]),
+        Route("/exempt", session_required(show_session), methods=["POST", "GET"]),
     ]
     return Starlette(routes=routes, middleware=[Middleware(OrySessionMiddleware, guard=bench.guard)])
 
@@ -70,29 +70,27 @@ SIGNED_IN = {
 }
 
 
-async def test_a_cross_site_request_is_anonymous_in_state_and_user() -> None:
-    """A handler without a gate acts for nobody, and Kratos is not asked."""
+async def test_cross_site_request_has_no_session_in_state_and_user() -> None:
     bench = Bench()
 
-    answered = await send(bench, "/state", SESSION_COOKIE, FOREIGN)
+    response = await send(bench, "/state", SESSION_COOKIE, FOREIGN)
 
-    assert (answered.status, answered.json) == (200, ANONYMOUS)
+    assert (response.status, response.json) == (200, ANONYMOUS)
     assert bench.calls == 0
 
 
 @pytest.mark.parametrize("cached", [False, True], ids=["cold", "cached"])
 @pytest.mark.parametrize("path", ["/requires", "/gate", "/again", "/exempt"])
-async def test_everything_that_asks_for_a_session_refuses_a_cross_site_request(path: str, cached: bool) -> None:
-    """Starlette's own decorator and the gates alike, on exempt paths too."""
+async def test_cross_site_request_is_refused_by_every_requirement(path: str, cached: bool) -> None:
     bench = Bench(exempt_paths=("/exempt",))
     if cached:
         await send(bench, "/state", SESSION_COOKIE)
     calls = bench.calls
 
-    answered = await send(bench, path, SESSION_COOKIE, FOREIGN)
+    response = await send(bench, path, SESSION_COOKIE, FOREIGN)
 
-    assert answered.status == 403
-    assert path == "/requires" or answered.error_id == "security_csrf_violation"
+    assert response.status == 403
+    assert path == "/requires" or response.error_id == "security_csrf_violation"
     assert bench.calls == calls
 
 
@@ -100,23 +98,22 @@ async def test_everything_that_asks_for_a_session_refuses_a_cross_site_request(p
     ("method", "headers"),
     [
         ("GET", (SESSION_COOKIE, FOREIGN)),
-        ("POST", (SESSION_COOKIE, OURS)),
+        ("POST", (SESSION_COOKIE, OWN)),
         ("POST", (SESSION_COOKIE,)),
         ("POST", (SESSION_COOKIE, FOREIGN, (b"origin", APP.encode()))),
         ("POST", (SESSION_TOKEN, FOREIGN)),
         ("POST", (SESSION_TOKEN, SESSION_COOKIE, FOREIGN)),
     ],
 )
-async def test_other_requests_keep_their_session(method: str, headers: tuple[Pair, ...]) -> None:
-    """Safe methods, pages of ours, programs that are not browsers, and credentials that no page can send."""
+async def test_other_requests_have_a_session(method: str, headers: tuple[Pair, ...]) -> None:
+    """Safe methods, own pages, programs, and tokens."""
     bench = Bench(exempt_paths=("/exempt",))
     for path in ("/state", "/requires", "/gate", "/again", "/exempt"):
-        answered = await send(bench, path, *headers, method=method)
-        assert (answered.status, answered.json) == (200, SIGNED_IN), path
+        response = await send(bench, path, *headers, method=method)
+        assert (response.status, response.json) == (200, SIGNED_IN), path
 
 
-async def test_the_guard_judges_a_scope_without_middleware_too() -> None:
-    """`guard.authenticate`, `guard.require` and a watch see the outcome that a gate sees."""
+async def test_cross_site_request_without_middleware_is_rejected() -> None:
     bench = Bench()
 
     assert await bench.outcome(SESSION_COOKIE, FOREIGN, method="POST") == Rejected("origin", "cookie")
@@ -125,8 +122,8 @@ async def test_the_guard_judges_a_scope_without_middleware_too() -> None:
     assert bench.calls == 0
 
 
-async def test_a_watch_on_a_cross_site_request_ends_at_once() -> None:
-    """Even when the session is cached, and without a call."""
+async def test_watch_of_a_cross_site_request_ends_at_once() -> None:
+    """Even if the session is cached."""
     bench = Bench()
     assert isinstance(await bench.outcome(SESSION_COOKIE), Authenticated)
     watch = bench.guard.watch(Request(request(SESSION_COOKIE, FOREIGN, method="POST")))

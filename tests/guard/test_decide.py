@@ -1,4 +1,4 @@
-"""Who may pass: the order of refusals, and the table of requests from foreign pages."""
+"""Decisions: cross-site requests, and the refusal for each failed requirement."""
 
 from typing import Any
 
@@ -61,29 +61,29 @@ def site(value: bytes) -> Pair:
     return b"sec-fetch-site", value
 
 
-async def post(told: KratosResponse, *headers: Pair, method: str = "POST", **conditions: Any) -> SentResponse:
-    """Send a request to a gate whose Kratos answers so."""
-    guard = guard_of(ScriptedKratos(told), trusted_origins=("https://partner.example.org",))
+async def post(answer: KratosResponse, *headers: Pair, method: str = "POST", **conditions: Any) -> SentResponse:
+    """Send a request to an application that requires `conditions`."""
+    guard = guard_of(ScriptedKratos(answer), trusted_origins=("https://partner.example.org",))
     return await call(gated(guard, **conditions), method=method, headers=headers)
 
 
 SITES: list[tuple[str, tuple[Pair, ...], bool]] = [
     ("no browser", (), True),
     ("same-origin", (site(b"same-origin"),), True),
-    ("same-origin, whatever Origin says", (site(b"same-origin"), FOREIGN), True),
-    ("typed in", (site(b"none"),), True),
+    ("same-originand foreign Origin", (site(b"same-origin"), FOREIGN), True),
+    ("entered by the user", (site(b"none"),), True),
     ("same-site", (site(b"same-site"),), False),
-    ("same-site, ours", (site(b"same-site"), OURS), True),
+    ("same-site, own", (site(b"same-site"), OURS), True),
     ("same-site, trusted", (site(b"same-site"), PARTNER), True),
     ("cross-site", (site(b"cross-site"),), False),
     ("cross-site, trusted", (site(b"cross-site"), PARTNER), True),
     ("cross-site, foreign", (site(b"cross-site"), FOREIGN), False),
     ("cross-site, null", (site(b"cross-site"), NULL), False),
-    ("a value from the future", (site(b"same-planet"),), False),
+    ("unknown value", (site(b"same-planet"),), False),
     ("an empty value", (site(b""),), False),
     ("upper case", (site(b"Same-Origin"),), False),
     ("twice", (site(b"same-origin"), site(b"same-origin")), False),
-    ("old browser, ours", (OURS,), True),
+    ("old browser, own", (OURS,), True),
     ("old browser, trusted", (PARTNER,), True),
     ("old browser, foreign", (FOREIGN,), False),
     ("old browser, null", (NULL,), False),
@@ -96,56 +96,56 @@ SITES: list[tuple[str, tuple[Pair, ...], bool]] = [
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "get", "LINK", ""])
-@pytest.mark.parametrize(("headers", "passes"), [row[1:] for row in SITES], ids=[row[0] for row in SITES])
-async def test_unsafe_requests_with_a_cookie(headers: tuple[Pair, ...], passes: bool, method: str) -> None:
-    """A foreign page can make a browser send the cookie; it can't make it lie about the page."""
-    answered = await post(signed_in(), SESSION_COOKIE, *headers, method=method)
+@pytest.mark.parametrize(("headers", "is_accepted"), [row[1:] for row in SITES], ids=[row[0] for row in SITES])
+async def test_unsafe_request_with_cookie_is_refused_if_cross_site(
+    headers: tuple[Pair, ...], is_accepted: bool, method: str
+) -> None:
+    """A page can't forge `Sec-Fetch-Site` and `Origin`."""
+    response = await post(signed_in(), SESSION_COOKIE, *headers, method=method)
 
-    assert answered.status == (200 if passes else 403)
-    if not passes:
-        assert answered.error_id == "security_csrf_violation"
+    assert response.status == (200 if is_accepted else 403)
+    if not is_accepted:
+        assert response.error_id == "security_csrf_violation"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-async def test_safe_methods_come_from_anywhere(method: str) -> None:
-    """A link on a foreign page is a link."""
+async def test_safe_methods_are_accepted_from_any_site(method: str) -> None:
     assert (await post(signed_in(), SESSION_COOKIE, site(b"cross-site"), FOREIGN, method=method)).status == 200
 
 
 @pytest.mark.parametrize("credential", [SESSION_TOKEN, (b"authorization", b"Bearer " + TOKEN)])
-async def test_no_page_can_make_a_browser_send_a_token(credential: Pair) -> None:
-    """So requests with one are nobody else's."""
+async def test_cross_site_request_with_token_is_accepted(credential: Pair) -> None:
+    """A page of another site can't read the token."""
     assert (await post(signed_in(), credential, site(b"cross-site"), FOREIGN)).status == 200
 
 
-@pytest.mark.parametrize("told", [signed_in(), refused(401), STEP_UP, refused(500)], ids=lambda told: told.status)
+@pytest.mark.parametrize(
+    "answer", [signed_in(), refused(401), STEP_UP, refused(500)], ids=lambda answer: answer.status
+)
 @pytest.mark.parametrize("conditions", [{}, {"aal": "aal2", "organization": "o1"}, {"revalidate": True}])
-async def test_a_cross_site_request_gets_the_same_answer_for_every_cookie(
-    told: KratosResponse, conditions: Any
-) -> None:
-    """Kratos is not asked, so the answer says nothing about the session."""
-    kratos = ScriptedKratos(told)
+async def test_cross_site_response_does_not_depend_on_the_cookie(answer: KratosResponse, conditions: Any) -> None:
+    """Kratos is not called, so the response does not reveal whether the session is valid."""
+    kratos = ScriptedKratos(answer)
 
-    answered = await call(
+    response = await call(
         gated(guard_of(kratos), **conditions), method="POST", headers=[SESSION_COOKIE, site(b"cross-site")]
     )
 
-    assert (answered.status, answered.error_id) == (403, "security_csrf_violation")
+    assert (response.status, response.error_id) == (403, "security_csrf_violation")
     assert kratos.requests == []
 
 
 @pytest.mark.parametrize(
     "cookie", [COOKIE + b"; " + COOKIE + b"x", COOKIE + b"\x01"], ids=["ambiguous", "malformed"]
 )
-async def test_an_invalid_cookie_of_a_cross_site_request_is_judged_by_its_origin(cookie: bytes) -> None:
-    """The order of a sign-out: cross-site first, then what the credential is."""
+async def test_cross_site_check_precedes_the_check_of_the_cookie(cookie: bytes) -> None:
     scope = http_scope(method="POST", headers=[(b"cookie", cookie), FOREIGN])
 
     assert await guard_of(ScriptedKratos(signed_in())).authenticate(scope) == Rejected("origin", "cookie")
 
 
-async def test_the_method_counts_as_it_is_at_the_gate() -> None:
-    """A middleware in between that takes the method from a query parameter opens no way around the check."""
+async def test_cross_site_check_uses_the_current_method() -> None:
+    """A middleware may take the method from a query parameter."""
     guard = guard_of(ScriptedKratos(signed_in()))
 
     async def override_method(scope: Any, receive: Any, send: Any) -> None:
@@ -160,15 +160,14 @@ async def test_the_method_counts_as_it_is_at_the_gate() -> None:
     assert (await call(app, headers=[SESSION_COOKIE, site(b"cross-site")])).error_id == "security_csrf_violation"
 
 
-@pytest.mark.parametrize(("headers", "passes"), [row[1:] for row in SITES], ids=[row[0] for row in SITES])
-async def test_an_override_is_judged_like_a_session_of_kratos(headers: tuple[Pair, ...], passes: bool) -> None:
-    """A test that signs a browser in sees the refusal that the browser would see."""
+@pytest.mark.parametrize(("headers", "is_accepted"), [row[1:] for row in SITES], ids=[row[0] for row in SITES])
+async def test_override_is_subject_to_the_cross_site_check(headers: tuple[Pair, ...], is_accepted: bool) -> None:
     guard = guard_of(ScriptedKratos(signed_in()), trusted_origins=("https://partner.example.org",))
     scope = http_scope(method="POST", headers=[SESSION_COOKIE, *headers])
     with guard.override(Authenticated(Session.model_validate(session_body()), "cookie", "override", 0.0)):
         outcome = await guard.authenticate(scope)
 
-    assert type(outcome) is (Authenticated if passes else Rejected)
+    assert type(outcome) is (Authenticated if is_accepted else Rejected)
 
 
 OLD: dict[str, Any] = {"authenticated_at": timestamp(-3_600)}
@@ -198,44 +197,41 @@ OLD: dict[str, Any] = {"authenticated_at": timestamp(-3_600)}
         (session_body(), {"when": lambda _: False}, "requirement_not_met", ["when"]),
     ],
 )
-async def test_the_answer_is_the_first_that_can_help(
+async def test_refusal_depends_on_the_most_important_failure(
     body: Any, conditions: Any, error_id: str, failed: list[str]
 ) -> None:
-    """What no sign-in cures comes first, then the second factor, then the age; all failures are told."""
-    answered = await post(signed_in(body), SESSION_TOKEN, **conditions)
+    """Failures that a login does not resolve come first, then the second factor, then the age."""
+    response = await post(signed_in(body), SESSION_TOKEN, **conditions)
 
-    assert (answered.status, answered.error_id) == (403, error_id)
-    assert [failure["id"] for failure in answered.json["error"]["details"]["failures"]] == failed
+    assert (response.status, response.error_id) == (403, error_id)
+    assert [failure["id"] for failure in response.json["error"]["details"]["failures"]] == failed
 
 
 @pytest.mark.parametrize(
     ("required_aal", "error_id"),
     [("highest_available", "session_aal2_enrollment_required"), ("aal1", "session_aal2_required")],
 )
-async def test_what_an_aal1_session_lacks_depends_on_the_server(required_aal: str, error_id: str) -> None:
-    """Under `highest_available` whoami shows aal1 only of who has nothing enrolled; under `aal1` nobody can tell,
-    and Kratos' login asks for the factor.
-    """
+async def test_refusal_of_aal1_depends_on_required_aal_of_kratos(required_aal: str, error_id: str) -> None:
+    """Under `highest_available`, whoami returns a session at aal1 only if no second factor is enrolled."""
     guard = guard_of(ScriptedKratos(signed_in()), whoami_required_aal=required_aal)
 
-    answered = await call(gated(guard, aal="aal2"), headers=[SESSION_TOKEN])
+    response = await call(gated(guard, aal="aal2"), headers=[SESSION_TOKEN])
 
-    assert answered.error_id == error_id
+    assert response.error_id == error_id
 
 
-def test_a_repeated_header_matches_nothing_single() -> None:
-    """Joined as RFC 9110 has it, so that two values are never taken for one."""
+def test_values_of_a_repeated_header_are_joined() -> None:
+    """RFC 9110, section 5.3."""
     scope = http_scope(headers=[(b"a", b"1"), (b"b", b"2"), (b"a", b"3")])
 
     assert (header(scope, b"a"), header(scope, b"b"), header(scope, b"c")) == (b"1, 3", b"2", None)
 
 
-def test_only_named_origins_are_trusted() -> None:
-    """Without an `app_url` nothing is, and an absent header is no origin."""
-    nobody = CSRFPolicy(settings_of(app_url=None, credentials=("bearer",)))
+def test_only_configured_origins_are_trusted() -> None:
+    policy = CSRFPolicy(settings_of(app_url=None, credentials=("bearer",)))
 
-    assert not nobody.is_trusted_origin(http_scope(headers=[OURS]))
-    assert not nobody.is_trusted_origin(http_scope())
+    assert not policy.is_trusted_origin(http_scope(headers=[OURS]))
+    assert not policy.is_trusted_origin(http_scope())
     assert CSRFPolicy(settings_of()).is_trusted_origin(http_scope(headers=[OURS]))
 
 
@@ -247,15 +243,15 @@ VALUES = st.sampled_from([b"same-origin", b"none", b"cross-site", b"null", b"", 
 
 
 @given(st.lists(st.tuples(NAMES, VALUES), max_size=4))
-def test_nothing_that_a_foreign_page_causes_passes(headers: list[Pair]) -> None:
-    """A browser sends `cross-site` or a foreign `Origin` with such a request, whatever else it sends."""
-    for told in (site(b"cross-site"), FOREIGN):
-        if told[0] == b"origin":
+def test_request_of_a_foreign_page_is_always_cross_site(headers: list[Pair]) -> None:
+    """The browser sends `cross-site` or a foreign `Origin`, in addition to any other headers."""
+    for sent in (site(b"cross-site"), FOREIGN):
+        if sent[0] == b"origin":
             others = [pair for pair in headers if pair[0] == b"referer"]
         else:
             others = [pair for pair in headers if pair[0] != b"origin" or pair[1] != APP.encode()]
 
-        assert POLICY.is_cross_site(http_scope(method="POST", headers=[*others, told]))
+        assert POLICY.is_cross_site(http_scope(method="POST", headers=[*others, sent]))
 
 
 @pytest.mark.parametrize(
@@ -269,8 +265,7 @@ def test_nothing_that_a_foreign_page_causes_passes(headers: list[Pair]) -> None:
         (Unavailable("timeout", 7), SessionCheckUnavailable, None),
     ],
 )
-def test_a_refusal_says_what_was_asked_for(outcome: Any, kind: type[Refusal], aal: str | None) -> None:
-    """For applications that handle refusals themselves."""
+def test_refusal_for_each_outcome(outcome: Any, kind: type[Refusal], aal: str | None) -> None:
     refusal = refusal_for(outcome, aal="aal1")
 
     assert type(refusal) is kind
@@ -280,24 +275,23 @@ def test_a_refusal_says_what_was_asked_for(outcome: Any, kind: type[Refusal], aa
 
 
 @pytest.mark.parametrize(
-    ("asked", "kind"),
+    ("conditions", "kind"),
     [
         ({"aal": "aal2", "max_age": 60}, EnrollmentRequired),
         ({"aal": "aal1", "max_age": 60}, ReauthenticationRequired),
         ({"aal": "aal1", "max_age": 60, "organization": "acme"}, RequirementNotMet),
     ],
 )
-async def test_a_refused_session_is_told_the_whole_requirement(asked: Any, kind: type[Refusal]) -> None:
-    """Whatever failed first, level and age are those of the gate."""
+async def test_refusal_contains_the_required_level_and_age(conditions: Any, kind: type[Refusal]) -> None:
+    """They don't depend on the condition that failed."""
     guard = guard_of(ScriptedKratos(KratosResponse(200, session_body(authenticated_at=timestamp(-3_600)))))
     with pytest.raises(kind) as caught:
-        await guard.require(http_scope("/", headers=[SESSION_TOKEN]), **asked)
+        await guard.require(http_scope("/", headers=[SESSION_TOKEN]), **conditions)
 
-    assert (caught.value.aal, caught.value.max_age) == (asked["aal"], 60)
+    assert (caught.value.aal, caught.value.max_age) == (conditions["aal"], 60)
 
 
-async def test_a_stranger_is_told_the_level_that_is_asked_for() -> None:
-    """So that an application can send them to sign in with both factors at once."""
+async def test_refusal_without_session_contains_the_required_level() -> None:
     with pytest.raises(SessionRequired) as caught:
         await guard_of(ScriptedKratos()).require(http_scope("/"), aal="aal2")
 

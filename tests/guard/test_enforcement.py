@@ -1,4 +1,4 @@
-"""Requirements: asked again before a refusal that a sign-in cures, and the conditions of the application."""
+"""Enforcement: revalidation before a refusal, conditions of the application, websockets, and exempt paths."""
 
 import asyncio
 from typing import Any
@@ -46,8 +46,8 @@ pytestmark = pytest.mark.anyio
 OLD = session_body(authenticated_at=timestamp(-400))
 
 
-async def test_a_user_who_comes_back_from_the_second_factor_is_let_in() -> None:
-    """What was kept for over a second is asked for once more before a refusal, past every cache on the way."""
+async def test_session_is_revalidated_before_a_step_up_refusal() -> None:
+    """An entry that is older than a second is checked with Kratos, without intermediate caches."""
     bench = Bench(STEP_UP, signed_in(aal2_session()))
     with pytest.raises(StepUpRequired):
         await bench.guard.require(request(), aal="aal2")
@@ -59,7 +59,7 @@ async def test_a_user_who_comes_back_from_the_second_factor_is_let_in() -> None:
     assert session.authenticator_assurance_level == "aal2"
     assert scope["state"]["session"] is session
     assert scope["auth"].scopes == ("authenticated", "aal1", "aal2")
-    assert [asked.header("cache-control") for asked in bench.kratos.requests] == [None, "max-age=0"]
+    assert [sent.header("cache-control") for sent in bench.kratos.requests] == [None, "max-age=0"]
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,9 @@ async def test_a_user_who_comes_back_from_the_second_factor_is_let_in() -> None:
         (ENROLL, signed_in(aal2_session()), {}, EnrollmentRequired),
     ],
 )
-async def test_so_is_who_enrolled_or_signed_in_again(
+async def test_session_is_revalidated_before_an_enrollment_or_reauthentication_refusal(
     kept: KratosResponse, now: KratosResponse, conditions: Any, refusal: Any
 ) -> None:
-    """Every refusal that a sign-in cures is checked once more."""
     bench = Bench(kept, now)
     with pytest.raises(refusal):
         await bench.guard.require(request(), **conditions)
@@ -84,8 +83,7 @@ async def test_so_is_who_enrolled_or_signed_in_again(
     assert bench.calls == 2
 
 
-async def test_it_is_asked_again_only_once() -> None:
-    """Who still lacks the factor is refused, and the newer answer is kept."""
+async def test_session_is_revalidated_only_once() -> None:
     bench = Bench(STEP_UP)
     for _ in range(2):
         bench.clock.advance(1.5)
@@ -95,8 +93,8 @@ async def test_it_is_asked_again_only_once() -> None:
     assert bench.calls == 2
 
 
-async def test_an_answer_of_this_second_is_believed() -> None:
-    """A client that hammers a gate does not hammer Kratos."""
+async def test_session_of_the_last_second_is_not_revalidated() -> None:
+    """A client that sends many requests must not cause many calls to Kratos."""
     bench = Bench(STEP_UP)
     await bench.outcome()
     bench.clock.advance(1.0)
@@ -107,8 +105,7 @@ async def test_an_answer_of_this_second_is_believed() -> None:
     assert bench.calls == 1
 
 
-async def test_a_request_that_waited_for_the_answer_is_not_made_to_wait_again() -> None:
-    """However long Kratos took."""
+async def test_session_that_this_request_fetched_is_not_revalidated() -> None:
     bench = Bench()
 
     def slowly(_asked: KratosRequest) -> KratosResponse:
@@ -122,8 +119,7 @@ async def test_a_request_that_waited_for_the_answer_is_not_made_to_wait_again() 
     assert bench.calls == 1
 
 
-async def test_what_another_request_found_out_while_this_one_took_its_time_is_asked_again() -> None:
-    """The answer that this request once waited for is not the one that counts by now."""
+async def test_session_that_another_request_fetched_is_revalidated() -> None:
     bench = Bench(signed_in(), signed_in(), signed_in(aal2_session()))
     scope = request()
     await bench.guard.authenticate(scope)
@@ -137,8 +133,8 @@ async def test_what_another_request_found_out_while_this_one_took_its_time_is_as
     assert bench.calls == 3
 
 
-async def test_a_gate_that_is_reached_in_time_asks_nothing() -> None:
-    """Not within the longest wait for Kratos and a second, and not because somebody else was invalidated."""
+async def test_recent_outcome_is_not_refreshed() -> None:
+    """The limit is `timeout` plus a second. An invalidation of other sessions has no effect."""
     bench = Bench(cache_ttl=0, timeout=2)
     scope = request()
     await bench.guard.authenticate(scope)
@@ -153,8 +149,7 @@ async def test_a_gate_that_is_reached_in_time_asks_nothing() -> None:
 
 
 @pytest.mark.parametrize("before", [refused(401), refused(500), STEP_UP])
-async def test_a_gate_that_is_reached_late_learns_of_a_sign_in_too(before: Any) -> None:
-    """What was found at first may not be true any more, whichever way."""
+async def test_old_outcome_is_refreshed(before: Any) -> None:
     bench = Bench(before, signed_in())
     scope = request()
     await bench.guard.authenticate(scope)
@@ -163,8 +158,8 @@ async def test_a_gate_that_is_reached_late_learns_of_a_sign_in_too(before: Any) 
     assert (await bench.guard.require(scope)).id == SESSION_ID
 
 
-async def test_a_credential_is_read_once() -> None:
-    """Whatever other middlewares do with the headers meanwhile."""
+async def test_credential_is_extracted_only_once() -> None:
+    """Other middlewares may change the headers."""
     bench = Bench()
     scope = request()
     await bench.guard.authenticate(scope)
@@ -173,11 +168,10 @@ async def test_a_credential_is_read_once() -> None:
 
     await bench.guard.require(scope)
 
-    assert [asked.header("x-session-token") for asked in bench.kratos.requests] == [TOKEN.decode()] * 2
+    assert [sent.header("x-session-token") for sent in bench.kratos.requests] == [TOKEN.decode()] * 2
 
 
-async def test_what_was_kept_for_long_is_looked_up_once() -> None:
-    """Its age is not the time that the request took."""
+async def test_age_of_a_cached_session_does_not_cause_a_refresh() -> None:
     bench = Bench()
     await bench.outcome()
     bench.clock.advance(20)
@@ -187,8 +181,7 @@ async def test_what_was_kept_for_long_is_looked_up_once() -> None:
     assert bench.guard.stats().hits == 1
 
 
-async def test_what_no_sign_in_cures_is_not_asked_again() -> None:
-    """The user can't have changed it at Kratos' login."""
+async def test_session_is_not_revalidated_if_a_login_does_not_resolve_the_failure() -> None:
     bench = Bench()
     await bench.outcome()
     bench.clock.advance(1.5)
@@ -200,8 +193,7 @@ async def test_what_no_sign_in_cures_is_not_asked_again() -> None:
     assert bench.calls == 1
 
 
-async def test_the_new_answer_counts_whatever_it_is() -> None:
-    """A session that ended meanwhile is no session; a Kratos that fails meanwhile is no refusal."""
+async def test_outcome_of_the_revalidation_replaces_the_refusal() -> None:
     ended, down = Bench(signed_in(), refused(401)), Bench(signed_in(), refused(500))
     for bench in (ended, down):
         await bench.outcome()
@@ -213,18 +205,17 @@ async def test_the_new_answer_counts_whatever_it_is() -> None:
         await down.guard.require(request(), aal="aal2")
 
 
-async def test_revalidate_asks_every_time() -> None:
-    """Past the cache, past caches on the way, and past a check that is under way."""
+async def test_revalidate_calls_kratos_on_every_request() -> None:
+    """It bypasses the cache, intermediate caches, and checks that are in progress."""
     bench = Bench()
     for _ in range(3):
         assert (await bench.guard.require(request(), revalidate=True)).id == SESSION_ID
 
-    # The first request asked twice: once to find out, once because the gate wants a question of its own.
-    assert [asked.header("cache-control") for asked in bench.kratos.requests] == [None] + ["max-age=0"] * 3
+    # The first request caused two calls: one to authenticate it, one for the requirement.
+    assert [sent.header("cache-control") for sent in bench.kratos.requests] == [None] + ["max-age=0"] * 3
 
 
 async def test_revalidate_sees_a_logout_at_once() -> None:
-    """The kept session does not count, and neither does it from then on."""
     bench = Bench(signed_in(), refused(401))
     await bench.outcome()
 
@@ -233,8 +224,7 @@ async def test_revalidate_sees_a_logout_at_once() -> None:
     assert await bench.outcome() == Rejected("inactive", "x_session_token")
 
 
-async def test_revalidate_asks_nothing_about_nobody() -> None:
-    """There is nothing to ask about."""
+async def test_revalidate_does_not_call_kratos_without_credential() -> None:
     bench = Bench()
 
     with pytest.raises(SessionRequired):
@@ -242,9 +232,7 @@ async def test_revalidate_asks_nothing_about_nobody() -> None:
     assert bench.calls == 0
 
 
-async def test_when_decides_and_may_wait() -> None:
-    """A function or a coroutine function of the session; anything true passes."""
-
+async def test_when_may_be_sync_or_async() -> None:
     async def later(session: Any) -> bool:
         await asyncio.sleep(0)
         return "reader" in session.identity.metadata_public["roles"]
@@ -259,9 +247,7 @@ async def test_when_decides_and_may_wait() -> None:
         assert caught.value.failures == ({"id": "when", "expected": True, "actual": False},)
 
 
-async def test_what_when_raises_is_the_applications_own_error() -> None:
-    """And never a pass."""
-
+async def test_exception_in_when_is_raised() -> None:
     def broken(_session: Any) -> bool:
         raise LookupError("role")
 
@@ -269,14 +255,12 @@ async def test_what_when_raises_is_the_applications_own_error() -> None:
         await Bench().guard.require(request(), when=broken)
 
 
-async def test_when_is_not_asked_about_nobody() -> None:
-    """It gets a session or nothing."""
+async def test_when_is_not_called_without_session() -> None:
     with pytest.raises(SessionRequired):
-        await Bench(refused(401)).guard.require(request(), when=lambda _: pytest.fail("asked about nobody"))
+        await Bench(refused(401)).guard.require(request(), when=lambda _: pytest.fail("called without a session"))
 
 
-async def test_a_condition_without_a_meaning_is_told() -> None:
-    """Also in a call."""
+async def test_require_rejects_invalid_conditions() -> None:
     with pytest.raises(ConfigurationError, match="aal: 'aal9'"):
         await Bench().guard.require(request(), aal="aal9")  # type: ignore[arg-type] # the point of the test
 
@@ -294,20 +278,17 @@ async def test_a_condition_without_a_meaning_is_told() -> None:
         ([BEARER], None),
     ],
 )
-async def test_a_websocket_with_a_cookie_must_come_from_a_page_of_ours(
-    headers: list[Pair], outcome: Outcome | None
-) -> None:
-    """Browsers let any page open one, with the cookie; Kratos is not even asked."""
+async def test_websocket_with_cookie_needs_a_trusted_origin(headers: list[Pair], outcome: Outcome | None) -> None:
+    """Browsers let any page open a websocket, and add the cookie."""
     bench = Bench()
 
-    found = await bench.guard.authenticate(websocket_scope(headers=headers))
+    actual = await bench.guard.authenticate(websocket_scope(headers=headers))
 
-    assert isinstance(found, Authenticated) if outcome is None else found == outcome
+    assert isinstance(actual, Authenticated) if outcome is None else actual == outcome
     assert bench.calls == (1 if outcome is None else 0)
 
 
-async def test_a_session_that_is_kept_opens_no_websocket_to_a_foreign_page() -> None:
-    """The origin counts before what is known about the cookie."""
+async def test_cached_session_does_not_open_a_websocket_for_a_foreign_page() -> None:
     bench = Bench()
     await bench.outcome(SESSION_COOKIE)
     foreign = websocket_scope(headers=[SESSION_COOKIE, (b"origin", b"https://evil.test")])
@@ -315,8 +296,7 @@ async def test_a_session_that_is_kept_opens_no_websocket_to_a_foreign_page() -> 
     assert await bench.guard.authenticate(foreign) == Rejected("origin", "cookie")
 
 
-async def test_on_an_exempt_path_a_gate_still_asks() -> None:
-    """Exempt means that nothing is asked ahead, not that the door is open."""
+async def test_requirement_is_enforced_on_exempt_path() -> None:
     bench = Bench(exempt_paths=("/health",))
     scope = request(path="/health")
     check = context_of(bench.guard, scope)
@@ -329,8 +309,7 @@ async def test_on_an_exempt_path_a_gate_still_asks() -> None:
         await bench.guard.require(request((b"accept", b"*/*"), path="/health"))
 
 
-async def test_gates_on_an_exempt_path_ask_once_together() -> None:
-    """The first one's answer is the request's from then on, also where nothing is kept."""
+async def test_requirements_on_exempt_path_share_one_check() -> None:
     bench = Bench(exempt_paths=("/health",), cache_ttl=0)
     scope = request(path="/health")
 
@@ -339,8 +318,7 @@ async def test_gates_on_an_exempt_path_ask_once_together() -> None:
     assert bench.calls == 1
 
 
-async def test_a_gate_that_is_given_up_leaves_nobody_unknown() -> None:
-    """A handler that waits for a gate no longer than it likes may ask again."""
+async def test_cancelled_check_on_exempt_path_is_repeated() -> None:
     bench = Bench(exempt_paths=("/health",))
     scope = request(path="/health")
     context_of(bench.guard, scope).publish(scope, Anonymous())
@@ -356,8 +334,8 @@ async def test_a_gate_that_is_given_up_leaves_nobody_unknown() -> None:
 
 
 @pytest.mark.parametrize("exempt", [True, False])
-async def test_whoever_comes_to_a_gate_while_it_asks_gets_the_same_answer(*, exempt: bool) -> None:
-    """Several resolvers of one GraphQL query, say, or the messages of one socket and its watch."""
+async def test_concurrent_requirements_of_a_request_have_the_same_outcome(*, exempt: bool) -> None:
+    """For example, the resolvers of a GraphQL query."""
     bench = Bench(exempt_paths=("/health",) if exempt else (), cache_ttl=1)
     scope = request(path="/health")
     if exempt:
@@ -385,8 +363,7 @@ async def test_whoever_comes_to_a_gate_while_it_asks_gets_the_same_answer(*, exe
     assert isinstance(wait, float)
 
 
-async def test_what_another_guard_found_out_lets_nobody_in() -> None:
-    """Each guard believes its own Kratos alone, whoever asked first about the request."""
+async def test_outcome_of_another_guard_is_ignored() -> None:
     ours, theirs = Bench(refused(401)), Bench()
     scope = request()
     await theirs.guard.require(scope)
@@ -395,8 +372,7 @@ async def test_what_another_guard_found_out_lets_nobody_in() -> None:
         await ours.guard.require(scope)
 
 
-async def test_an_override_reaches_gates_on_exempt_paths_too() -> None:
-    """What a test puts in the place of Kratos stands everywhere that Kratos' answer would."""
+async def test_override_applies_on_exempt_path() -> None:
     bench = Bench(exempt_paths=("/health",))
     session = Session.model_validate(session_body(id="overridden"))
     scope = request(path="/health")

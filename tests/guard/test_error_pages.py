@@ -1,4 +1,4 @@
-"""The pages for people: they say what happened, and show no value."""
+"""Error pages: titles, conditions, escaping and headers."""
 
 import re
 
@@ -33,8 +33,7 @@ def page_of(refusal: Refusal) -> str:
         (RequirementNotMet(), "Access denied"),
     ],
 )
-def test_the_title_says_what_happened(refusal: Refusal, title: str) -> None:
-    """A person who reads nothing else should know whether waiting helps."""
+def test_title_depends_on_the_refusal(refusal: Refusal, title: str) -> None:
     page = page_of(refusal)
 
     assert f"<title>{title}</title>" in page
@@ -43,8 +42,7 @@ def test_the_title_says_what_happened(refusal: Refusal, title: str) -> None:
     assert "<li>" not in page
 
 
-def test_conditions_are_told_in_words_and_without_values() -> None:
-    """Which ones, and neither what was asked for nor what is there: that is the API's to know."""
+def test_page_lists_failed_conditions_without_values() -> None:
     failures = tuple(Failure(id=name, expected="acme-secret", actual="ada-secret") for name in CONDITIONS)
 
     page = page_of(RequirementNotMet(failures=failures))
@@ -53,27 +51,24 @@ def test_conditions_are_told_in_words_and_without_values() -> None:
     assert "secret" not in page
 
 
-def test_a_condition_that_nobody_knows_is_one_of_the_applications() -> None:
-    """A refusal that the application raised itself is no error."""
+def test_unknown_condition_is_described_as_one_of_the_application() -> None:
+    """The application may raise a refusal with its own failures."""
     page = page_of(RequirementNotMet(failures=(Failure(id="quota", expected=1, actual=2),)))
 
     assert "<li>a condition of this application</li>" in page
 
 
-def test_words_are_escaped() -> None:
-    """A reason may hold anything."""
+def test_reason_is_escaped() -> None:
     assert "<p>a &lt;b&gt; &amp; &quot;c&quot;</p>" in page_of(RequirementNotMet('a <b> & "c"'))
 
 
-def test_the_way_out_without_an_app_url_is_the_root() -> None:
-    """Of whatever served the page."""
+def test_home_page_without_app_url_is_the_root() -> None:
     settings = settings_of(app_url=None, credentials=("bearer",))
 
     assert b'<a href="/">' in pages.refusal_page(SessionRequired(), settings)
 
 
-def test_the_end_of_a_loop_shows_the_way_on() -> None:
-    """To try again, or to the start page."""
+def test_redirect_loop_page_links_to_login_and_home_page() -> None:
     page = pages.redirect_loop_page("https://id.example.com/login?a=b&c=d", SETTINGS).decode()
 
     assert 'href="https://id.example.com/login?a=b&amp;c=d"' in page
@@ -81,7 +76,6 @@ def test_the_end_of_a_loop_shows_the_way_on() -> None:
 
 
 def test_pages_load_nothing_and_cannot_be_framed() -> None:
-    """No script, no image, no foreign origin."""
     headers = dict(pages.HEADERS)
 
     assert headers[b"content-security-policy"] == (

@@ -1,4 +1,4 @@
-"""The error tree: codes and statuses are a contract."""
+"""Errors: codes, statuses, base classes and attributes."""
 
 import pytest
 
@@ -39,23 +39,21 @@ CONTRACT = {
 
 
 @pytest.mark.parametrize("name", CONTRACT)
-def test_codes_statuses_and_the_tree_are_stable(name: str) -> None:
-    """Callers branch on code, status and class, so none of them moves."""
+def test_code_status_and_base_class_are_stable(name: str) -> None:
+    """They are public."""
     kind = getattr(exceptions, name)
 
     assert CONTRACT[name] == (kind.code, kind.status_code, kind.__base__.__name__)
 
 
-def test_every_error_has_its_place_in_the_contract() -> None:
-    """A new error class is a change of the contract, and has to be written down here."""
+def test_every_error_is_listed() -> None:
     errors = {name for name in exceptions.__all__ if isinstance(getattr(exceptions, name), type)}
 
     assert {*CONTRACT, "KratosAPIError", "Failure"} == errors
     assert sorted(exceptions.__all__) == exceptions.__all__
 
 
-def test_a_refusal_has_a_sentence_of_its_own() -> None:
-    """Whoever raises a refusal need not word it."""
+def test_refusal_has_a_default_reason() -> None:
     assert str(SessionRequired()) == SessionRequired.default_reason
     assert str(SessionRequired("Please sign in to vote.")) == "Please sign in to vote."
 
@@ -68,15 +66,13 @@ def test_refusal_requires_nothing_by_default() -> None:
     assert SessionCheckUnavailable().retry_after == 1
 
 
-def test_a_rate_limit_says_how_long_to_wait() -> None:
-    """The seconds are there for whoever retries."""
+def test_rate_limit_has_retry_after() -> None:
     error = KratosRateLimited("Kratos answered 429", retry_after=7)
 
     assert (str(error), error.retry_after) == ("Kratos answered 429", 7)
 
 
-def test_a_refusal_of_kratos_keeps_what_was_answered() -> None:
-    """Its status is the one that was answered, not the class's."""
+def test_api_error_has_the_values_of_the_response() -> None:
     error = KratosAPIError("no", status_code=418, error_id="teapot", reason="short and stout")
 
     assert (error.status_code, error.error_id, error.reason) == (418, "teapot", "short and stout")
@@ -84,8 +80,7 @@ def test_a_refusal_of_kratos_keeps_what_was_answered() -> None:
     assert isinstance(error, OryGuardError)
 
 
-def test_a_flow_error_carries_the_way_on() -> None:
-    """The successor of a flow, and where the browser goes, are attributes."""
+def test_flow_error_has_the_next_flow_and_url() -> None:
     error = FlowError("gone", use_flow_id="f2", redirect_browser_to="https://id.example.com/x", flow={"id": "f1"})
 
     assert (error.use_flow_id, error.redirect_browser_to, error.flow) == (

@@ -1,4 +1,4 @@
-"""Where browsers are sent: always to an origin of the settings, whatever a request says."""
+"""Redirect URLs: login, enrollment, the URL of the request, and `return_to`."""
 
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -19,7 +19,7 @@ OWN_LOGIN = settings_of(login_url=f"{APP}/login?organization=o1&aal=aal1&via=a%2
 
 
 def own_url(path: str = "/", *, root_path: str = "", settings: Any = SETTINGS, **scope: Any) -> str:
-    """Return a request's own URL as browsers know it."""
+    """Return the URL of a request."""
     return request_url(settings, http_scope(path, **scope), path, root_path)
 
 
@@ -35,13 +35,11 @@ def own_url(path: str = "/", *, root_path: str = "", settings: Any = SETTINGS, *
         ),
     ],
 )
-def test_the_login_is_kratos(asked: dict[str, Any], url: str) -> None:
-    """Kratos' init endpoint, on the address that browsers reach."""
+def test_default_login_url_is_kratos(asked: dict[str, Any], url: str) -> None:
     assert login_url(SETTINGS, **asked) == url
 
 
-def test_a_login_page_keeps_its_parameters_and_the_guards_take_precedence() -> None:
-    """`organization` and `via` stay; `aal`, `refresh` and `return_to` are the guard's to set."""
+def test_login_url_keeps_other_parameters() -> None:
     parts = urlsplit(login_url(OWN_LOGIN, aal="aal2", return_to=f"{APP}/x"))
 
     assert f"{parts.scheme}://{parts.netloc}{parts.path}" == f"{APP}/login"
@@ -53,21 +51,18 @@ def test_a_login_page_keeps_its_parameters_and_the_guards_take_precedence() -> N
     }
 
 
-def test_a_login_pages_own_aal_is_dropped_even_where_the_guard_asks_for_none() -> None:
-    """What the guard appends is said by the gate alone."""
+def test_aal_of_the_login_url_is_dropped() -> None:
     assert "aal" not in parse_qs(urlsplit(login_url(OWN_LOGIN)).query)
 
 
-def test_every_parameter_of_the_guards_is_its_own() -> None:
-    """A login page that names one has it replaced or dropped; its other ones stay, empty ones too."""
+def test_parameters_of_the_guard_replace_those_of_the_login_url() -> None:
     own = settings_of(login_url=f"{APP}/login?refresh=no&return_to=https://evil.test&hint=&REFRESH=no")
 
     assert login_url(own) == f"{APP}/login?hint=&REFRESH=no"
     assert login_url(own, refresh=True) == f"{APP}/login?hint=&REFRESH=no&refresh=true"
 
 
-def test_a_second_factor_is_set_up_in_kratos_settings() -> None:
-    """Which takes `return_to` along."""
+def test_enrollment_url_is_kratos_settings_flow() -> None:
     assert enrollment_url(SETTINGS) == f"{BROWSER}/self-service/settings/browser"
     assert enrollment_url(SETTINGS, return_to=f"{APP}/v") == (
         f"{BROWSER}/self-service/settings/browser?return_to=https%3A%2F%2Fapp.example.com%2Fv"
@@ -103,37 +98,34 @@ def test_a_second_factor_is_set_up_in_kratos_settings() -> None:
         ({"path": "/a:b@c;d=e,f", "raw_path": b""}, f"{APP}/a:b@c;d=e,f"),
     ],
 )
-def test_a_request_has_one_url(scope: dict[str, Any], url: str) -> None:
-    """`app_url`, the path as it came less the mount that `app_url` holds already, and the query."""
+def test_request_url_is_app_url_path_and_query(scope: dict[str, Any], url: str) -> None:
+    """The prefix of a mount is not repeated."""
     assert own_url(**scope) == url
 
 
-def test_a_server_may_leave_out_what_is_empty() -> None:
-    """Neither `raw_path` nor `query_string` has to be there."""
+def test_request_url_without_raw_path_and_query_string() -> None:
     assert request_url(SETTINGS, {"type": "http"}, "/x", "") == f"{APP}/x"
 
 
-def test_a_path_that_is_no_text_is_still_an_address() -> None:
-    """What can't be encoded is replaced, with `raw_path` and without."""
+def test_request_url_replaces_lone_surrogates() -> None:
     for raw in (b"/%ED%A0%80", b""):
         assert request_url(SETTINGS, {"raw_path": raw}, "/\ud800", "") == f"{APP}/%3F"
 
 
-def test_an_address_is_dropped_where_it_would_be_too_long_to_carry() -> None:
-    """It is measured as it is carried, percent-encoded, and the last length that fits is taken."""
+def test_request_url_is_app_url_if_it_is_too_long() -> None:
+    """The limit applies to the percent-encoded URL."""
     fits = "/" + "x" * (6_000 - len(quote(f"{APP}/", safe="")))
 
     for longer, url in (("", f"{APP}{fits}"), ("x", APP)):
         assert own_url(fits + longer) == safe_return_to(fits + longer, SETTINGS) == url
 
 
-def test_a_prefix_of_the_apps_address_is_kept() -> None:
-    """Behind a proxy that strips the prefix, the application does not know it."""
+def test_request_url_keeps_the_prefix_of_app_url() -> None:
+    """The application does not know a prefix that a proxy strips."""
     assert own_url("/x", settings=settings_of(app_url=f"{APP}/prefix")) == f"{APP}/prefix/x"
 
 
-def test_no_header_has_a_say() -> None:
-    """Host and forwarded headers are the client's to choose."""
+def test_request_url_ignores_host_and_forwarded_headers() -> None:
     headers = [(b"host", b"evil.test"), (b"x-forwarded-host", b"evil.test"), (b"forwarded", b"host=evil.test")]
 
     assert own_url("/x", headers=headers, server=("evil.test", 80), scheme="ftp") == f"{APP}/x"
@@ -151,8 +143,9 @@ PATHS = st.text(alphabet=st.characters(codec="utf-8") | st.sampled_from("/.%?#@:
 @example(path="/@evil.test", raw=b"/@evil.test", query=b"", root="")
 @example(path="/a@evil.test", raw=None, query=b"", root="/a")
 @example(path="/a//evil.test", raw=b"/a//evil.test", query=b"", root="/a/")
-def test_return_to_is_always_on_the_apps_origin(path: str, raw: bytes | None, query: bytes, root: str) -> None:
-    """Whatever stands in the request line, the URL is ASCII, on our origin, and leads to that path."""
+def test_request_url_always_has_the_origin_of_app_url(
+    path: str, raw: bytes | None, query: bytes, root: str
+) -> None:
     url = own_url(path, raw_path=raw, query_string=query, root_path=root)
 
     assert url.isascii()
@@ -179,8 +172,7 @@ def test_return_to_is_always_on_the_apps_origin(path: str, raw: bytes | None, qu
         ("/x?next=//evil.test", f"{APP}/x?next=//evil.test"),
     ],
 )
-def test_addresses_of_the_application_are_taken(value: str, url: str) -> None:
-    """Paths from the root, and absolute URLs of the origins in the settings."""
+def test_safe_return_to_accepts_urls_of_the_application(value: str, url: str) -> None:
     assert safe_return_to(value, SETTINGS) == url
 
 
@@ -226,13 +218,13 @@ def test_addresses_of_the_application_are_taken(value: str, url: str) -> None:
         "/" + "a" * 6_000,
     ],
 )
-def test_anything_else_leads_to_the_start_page(value: str | None) -> None:
-    """Foreign origins, tricks of parsers, and Kratos' own flows, which would go round in circles."""
+def test_safe_return_to_replaces_other_urls(value: str | None) -> None:
+    """Foreign origins, ambiguous URLs, and Kratos' own flows."""
     assert safe_return_to(value, SETTINGS) == APP
 
 
-def test_the_login_page_is_no_place_to_return_to() -> None:
-    """A login that leads to the login is a loop."""
+def test_safe_return_to_replaces_the_login_page() -> None:
+    """A login that returns to the login is a loop."""
     for way in ("/login?organization=o2", "/login/", "/%6cogin", "/login#a"):
         assert safe_return_to(way, OWN_LOGIN) == APP
         assert safe_return_to(way, settings_of(login_url=f"{APP}/%6Cogin/")) == APP
@@ -246,8 +238,7 @@ def test_the_login_page_is_no_place_to_return_to() -> None:
     st.text(max_size=40)
     | st.builds("".join, st.lists(st.sampled_from([*"/\\.:@?#%[] ", "https:", "evil.test", APP, "%2e", "x"])))
 )
-def test_nothing_leads_out_of_the_configured_origins(value: str) -> None:
-    """Any text at all ends on one of our origins, in ASCII."""
+def test_safe_return_to_always_has_a_configured_origin(value: str) -> None:
     url = safe_return_to(value, SETTINGS)
 
     assert url.isascii()

@@ -89,9 +89,9 @@ ROWS: list[tuple[str, KratosResponse, dict[str, Any], dict[str, Any], str | None
         403,
         "session_aal2_required",
     ),
-    ("to enrol, by Kratos", ENROLL, {}, {}, f"{SETTINGS}?{RETURN}", 403, "session_aal2_enrollment_required"),
+    ("to enroll, by Kratos", ENROLL, {}, {}, f"{SETTINGS}?{RETURN}", 403, "session_aal2_enrollment_required"),
     (
-        "to enrol, by aal1",
+        "to enroll, by aal1",
         signed_in(),
         {"aal": "aal2"},
         {},

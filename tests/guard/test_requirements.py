@@ -1,4 +1,4 @@
-"""What a route asks of a session: every condition by itself, all of them together, and the laws between them."""
+"""Requirements: each condition, combinations, and properties."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,18 +18,17 @@ SKEW = 60.0
 
 
 def failures(requirement: Requirement, **changes: Any) -> list[Any]:
-    """Return what a session with `changes` does not meet."""
+    """Return the failures of a session with `changes`."""
     session = Session.model_validate(session_body(**changes))
     return list(evaluate(requirement, session, NOW.timestamp(), SKEW))
 
 
 def of_identity(requirement: Requirement, **identity: Any) -> list[Any]:
-    """Return what a session of such an identity does not meet."""
+    """Return the failures of a session whose identity has `changes`."""
     return failures(requirement, identity=identity)
 
 
-def test_any_session_meets_no_condition_at_all() -> None:
-    """Even one with nothing in it but an id."""
+def test_empty_requirement_is_met_by_a_minimal_session() -> None:
     assert failures(ANY_SESSION, authenticator_assurance_level=None, authenticated_at=None) == []
 
 
@@ -49,23 +48,22 @@ def test_any_session_meets_no_condition_at_all() -> None:
         ("aal1", "", False),
     ],
 )
-def test_levels(asked: Any, level: str | None, met: bool) -> None:
-    """aal2 counts for aal1; a level that nobody knows counts for nothing."""
+def test_aal_is_a_minimum(asked: Any, level: str | None, met: bool) -> None:
+    """An unknown level meets no requirement."""
     found = failures(Requirement(aal=asked), authenticator_assurance_level=level)
 
     assert found == ([] if met else [{"id": "aal", "expected": asked, "actual": level}])
 
 
-def test_age_counts_from_the_last_sign_in() -> None:
-    """Up to `max_age` seconds, and not one more."""
+def test_max_age_counts_from_the_last_login() -> None:
     assert failures(Requirement(max_age=300), authenticated_at=timestamp(-299)) == []
     assert failures(Requirement(max_age=300), authenticated_at=timestamp(-301)) == [
         {"id": "max_age", "expected": 300, "actual": 301}
     ]
 
 
-def test_age_at_aal2_counts_from_the_second_factor() -> None:
-    """A password given again moves `authenticated_at` and makes no second factor newer."""
+def test_max_age_with_aal2_counts_from_the_second_factor() -> None:
+    """A password alone changes `authenticated_at`."""
     requirement = Requirement(aal="aal2", max_age=300)
 
     assert failures(requirement, **aal2_session(password_at=-5, totp_at=-3_600)) == [
@@ -75,8 +73,7 @@ def test_age_at_aal2_counts_from_the_second_factor() -> None:
     assert failures(Requirement(max_age=300), **aal2_session(password_at=-5, totp_at=-3_600)) == []
 
 
-def test_an_aal2_session_without_an_aal2_step_is_not_fresh() -> None:
-    """What has no time has no age that could be small enough."""
+def test_max_age_is_not_met_without_the_time_of_the_second_factor() -> None:
     body = session_body(authenticator_assurance_level="aal2", authentication_methods=[step("password", "aal1", -1)])
 
     assert failures(Requirement(aal="aal2", max_age=300), **body) == [
@@ -87,8 +84,7 @@ def test_an_aal2_session_without_an_aal2_step_is_not_fresh() -> None:
 @pytest.mark.parametrize(
     ("seconds_ago", "fresh"), [(-60.1, False), (-60, True), (0, True), (300, True), (300.1, False), (None, False)]
 )
-def test_a_time_in_the_future_is_recent_only_within_the_skew(seconds_ago: float | None, fresh: bool) -> None:
-    """Clocks may differ a little; a time from next year is not fresh until next year."""
+def test_time_in_the_future_is_recent_only_within_the_clock_skew(seconds_ago: float | None, fresh: bool) -> None:
     at = None if seconds_ago is None else NOW - timedelta(seconds=seconds_ago)
 
     assert is_recent(at, 300, NOW.timestamp(), SKEW) is fresh
@@ -98,8 +94,8 @@ def test_a_time_in_the_future_is_recent_only_within_the_skew(seconds_ago: float 
     ("wanted", "met"),
     [(["password"], True), (["totp", "password"], True), (["webauthn"], False), (["Password"], False)],
 )
-def test_one_of_the_methods_suffices(wanted: list[str], met: bool) -> None:
-    """The methods of every step count."""
+def test_authentication_methods_require_one_of_the_methods(wanted: list[str], met: bool) -> None:
+    """The methods of all steps count."""
     found = failures(
         Requirement(authentication_methods=wanted), authentication_methods=[step(), {"method": None}, step("code")]
     )
@@ -129,8 +125,10 @@ ADDRESSES = [
         (False, None, True, []),
     ],
 )
-def test_a_verified_address(asked: bool | str, addresses: Any, met: bool, actual: list[str]) -> None:
-    """True takes any; a `via` takes only its own; the answer names kinds, never addresses."""
+def test_verified_requires_any_address_or_one_of_a_kind(
+    asked: bool | str, addresses: Any, met: bool, actual: list[str]
+) -> None:
+    """The failure contains kinds and no addresses."""
     found = of_identity(Requirement(verified=asked), verifiable_addresses=addresses)
 
     assert found == ([] if met else [{"id": "verified", "expected": asked, "actual": actual}])
@@ -139,8 +137,7 @@ def test_a_verified_address(asked: bool | str, addresses: Any, met: bool, actual
 @pytest.mark.parametrize(
     ("asked", "actual", "met"), [("o1", "o1", True), ("o1", "o2", False), ("o1", None, False), (None, "o2", True)]
 )
-def test_an_organization(asked: str | None, actual: str | None, met: bool) -> None:
-    """Only that very one."""
+def test_organization_requires_the_exact_id(asked: str | None, actual: str | None, met: bool) -> None:
     found = of_identity(Requirement(organization=asked), organization_id=actual)
 
     assert found == ([] if met else [{"id": "organization", "expected": asked, "actual": actual}])
@@ -148,20 +145,18 @@ def test_an_organization(asked: str | None, actual: str | None, met: bool) -> No
 
 @pytest.mark.parametrize("actual", [str(UUID(int=10)), str(UUID(int=10)).upper()])
 @pytest.mark.parametrize("asked", [UUID(int=10), str(UUID(int=10)).upper(), UUID(int=10).urn])
-def test_an_organization_is_found_by_any_spelling_of_its_id(asked: Any, actual: str) -> None:
-    """Both ids are compared in Kratos' spelling."""
+def test_organization_is_compared_in_kratos_spelling(asked: Any, actual: str) -> None:
     assert of_identity(Requirement(organization=asked), organization_id=actual) == []
 
 
 @pytest.mark.parametrize("asked", ["", " ", "a b", b"o1", 5])
-def test_an_organization_that_is_not_an_id_is_refused(asked: Any) -> None:
-    """No identity can belong to it."""
+def test_organization_must_be_an_id(asked: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^organization: .* is not an id"):
         Requirement(organization=asked)
 
 
-def test_everything_that_fails_is_reported() -> None:
-    """The caller learns all of it at once, in a fixed order, and no trait."""
+def test_evaluate_returns_all_failures() -> None:
+    """They have a fixed order and contain no traits."""
     requirement = Requirement(
         aal="aal2", max_age=60, authentication_methods=["totp"], verified="sms", organization="o1"
     )
@@ -192,8 +187,7 @@ def test_everything_that_fails_is_reported() -> None:
         ({"authentication_methods": "totp"}, "authentication_methods: 'totp' is not allowed: use a list"),
     ],
 )
-def test_a_condition_without_a_meaning_is_told_where_it_is_made(conditions: dict[str, Any], text: str) -> None:
-    """At import, not at the first request."""
+def test_requirement_rejects_invalid_conditions(conditions: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Requirement(**conditions)
 
@@ -201,7 +195,7 @@ def test_a_condition_without_a_meaning_is_told_where_it_is_made(conditions: dict
 
 
 def test_equal_conditions_are_equal_requirements() -> None:
-    """Lists and tuples of methods, integers and floats of seconds: what means the same is the same."""
+    """Lists and tuples, and integers and floats, are equal."""
     assert Requirement(authentication_methods=["totp"]) == Requirement(authentication_methods=("totp",))
     assert hash(Requirement(max_age=300)) == hash(Requirement(max_age=300.0))
     assert Requirement(authentication_methods=None) == ANY_SESSION
@@ -233,13 +227,12 @@ REQUIREMENTS = st.builds(
 
 
 def passes(requirement: Requirement, session: Session[Any]) -> bool:
-    """Tell whether a session meets a requirement now."""
+    """Return whether a session meets a requirement."""
     return not evaluate(requirement, session, NOW.timestamp(), SKEW)
 
 
 @given(SESSIONS)
-def test_who_passes_at_aal2_passes_at_aal1_and_without_a_level(session: Session[Any]) -> None:
-    """A higher level never closes a door that a lower one opens."""
+def test_session_that_meets_aal2_meets_aal1_and_no_level(session: Session[Any]) -> None:
     if passes(Requirement(aal="aal2"), session):
         assert passes(Requirement(aal="aal1"), session)
     if passes(Requirement(aal="aal1"), session):
@@ -247,17 +240,16 @@ def test_who_passes_at_aal2_passes_at_aal1_and_without_a_level(session: Session[
 
 
 @given(SESSIONS, st.sampled_from([None, "aal1", "aal2"]), st.integers(1, 900), st.integers(0, 900))
-def test_who_is_recent_enough_is_recent_enough_for_less(
+def test_session_that_meets_max_age_meets_a_greater_max_age(
     session: Session[Any], aal: Any, age: int, more: int
 ) -> None:
-    """A greater `max_age` lets in everybody whom a smaller one lets in."""
     if passes(Requirement(aal=aal, max_age=age), session):
         assert passes(Requirement(aal=aal, max_age=age + more), session)
 
 
 @given(REQUIREMENTS, SESSIONS)
 def test_conditions_are_independent(requirement: Requirement, session: Session[Any]) -> None:
-    """All of them pass together exactly where each passes alone: none hides another."""
+    """A requirement is met if and only if each of its conditions is met."""
     alone = [
         Requirement(aal=requirement.aal),
         Requirement(aal=requirement.aal, max_age=requirement.max_age),
@@ -270,6 +262,5 @@ def test_conditions_are_independent(requirement: Requirement, session: Session[A
 
 
 @given(st.datetimes(timezones=st.just(UTC)) | st.none(), st.floats(0.001, 1e9), st.floats(0, 2e9))
-def test_freshness_never_raises(at: datetime | None, max_age: float, now: float) -> None:
-    """Any time at all is fresh or not."""
+def test_is_recent_never_raises(at: datetime | None, max_age: float, now: float) -> None:
     assert is_recent(at, max_age, now, SKEW) in (True, False)

@@ -92,7 +92,7 @@ async def test_a_shared_check_shares_its_failure_too() -> None:
 
 
 async def test_a_check_knows_nothing_of_the_request_that_started_it() -> None:
-    """Its answer goes to others, too: no request id, tenant or trace of the first may colour it."""
+    """Its answer goes to others, too: no request id, tenant or trace of the first may color it."""
     tenant = contextvars.ContextVar("tenant", default="nobody's")
     seen: list[str] = []
 

@@ -109,11 +109,11 @@ def test_error_contains_field_value_and_valid_values(field: str, value: Any, all
 
 def test_error_contains_all_invalid_fields() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        GuardSettings(app_url=APP, timeout=0, colour="red")  # type: ignore[call-arg] # the point of the test
+        GuardSettings(app_url=APP, timeout=0, color="red")  # type: ignore[call-arg] # the point of the test
 
     assert "kratos_public_url is required (set ORY_GUARD_KRATOS_PUBLIC_URL)" in str(caught.value)
     assert "timeout: 0 is not allowed" in str(caught.value)
-    assert "unknown setting colour; valid settings: kratos_public_url, " in str(caught.value)
+    assert "unknown setting color; valid settings: kratos_public_url, " in str(caught.value)
     assert "kratos_browser_url:" not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""A watch ends its block when the session ends: in whatever task that is, and however a look breaks."""
+"""Watches: the block is cancelled when the session ends, in any task, and if the revalidation fails."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -17,48 +17,48 @@ EVERY = 0.01
 
 
 class Socket:
-    """A websocket as far as a watch knows it.
+    """Double of a websocket.
 
     Attributes:
         closed: The codes it was closed with.
-        fault: What closing it raises.
+        error: The exception that `close` raises.
     """
 
-    def __init__(self, fault: Exception | None = None) -> None:
+    def __init__(self, error: Exception | None = None) -> None:
         self.scope = {"type": "websocket"}
         self.closed: list[int] = []
-        self.fault = fault
+        self.error = error
 
     async def close(self, code: int) -> None:
-        """Note it."""
+        """Record the code."""
         self.closed.append(code)
-        if self.fault is not None:
-            raise self.fault
+        if self.error is not None:
+            raise self.error
 
 
-class Session:
-    """A session that goes on until it is over."""
+class SessionState:
+    """A session that ends when `over` is set."""
 
     def __init__(self) -> None:
         self.over = False
 
-    async def look(self) -> float | Refusal:
-        """Look at it."""
+    async def revalidate(self) -> float | Refusal:
+        """Return the seconds until the next call, or a refusal."""
         return SessionRequired() if self.over else EVERY
 
 
-def watch(look: Callable[[], Awaitable[float | Refusal]], socket: Socket | None = None) -> Watch:
-    """Return a watch of a socket."""
-    return Watch(socket or Socket(), look, asyncio.Event())
+def watch(revalidate: Callable[[], Awaitable[float | Refusal]], socket: Socket | None = None) -> Watch:
+    """Return a watch of a websocket."""
+    return Watch(socket or Socket(), revalidate, asyncio.Event())
 
 
 async def refuse() -> Refusal:
-    """Find that the session is over."""
+    """Return a refusal."""
     return SessionRequired()
 
 
 async def catch_one() -> asyncio.Task[Any]:
-    """Be cancelled, and go on all the same."""
+    """Cancel the current task once, and catch the cancellation."""
     task = asyncio.current_task()
     assert task is not None
     task.cancel()
@@ -68,7 +68,7 @@ async def catch_one() -> asyncio.Task[Any]:
 
 
 async def counted() -> AsyncGenerator[int, None]:
-    """Yield numbers, until nobody wants any more."""
+    """Yield numbers without end."""
     number = 0
     while True:
         yield number
@@ -77,7 +77,7 @@ async def counted() -> AsyncGenerator[int, None]:
 
 
 async def each_in_a_task(source: AsyncIterator[int]) -> AsyncIterator[int]:
-    """Wait for each item in a task of its own, as who adds heartbeats to an event stream does."""
+    """Await each item in a new task, like a wrapper that adds heartbeats to an event stream."""
     while True:
         with suppress(StopAsyncIteration):
             item = asyncio.ensure_future(anext(source))
@@ -87,10 +87,9 @@ async def each_in_a_task(source: AsyncIterator[int]) -> AsyncIterator[int]:
         return
 
 
-async def test_a_stream_whose_items_are_waited_for_in_other_tasks_ends_too() -> None:
-    """The task of the first item is long gone by then."""
-    session = Session()
-    watched = watch(session.look)
+async def test_stream_ends_if_its_items_are_awaited_in_other_tasks() -> None:
+    session = SessionState()
+    watched = watch(session.revalidate)
     seen = after_the_end = 0
     async for _ in each_in_a_task(watched.stream(counted())):
         seen += 1
@@ -100,8 +99,7 @@ async def test_a_stream_whose_items_are_waited_for_in_other_tasks_ends_too() -> 
     assert isinstance(watched.refusal, SessionRequired)
 
 
-async def test_a_stream_that_was_not_read_when_its_session_ended_gives_nothing_more() -> None:
-    """Whoever comes back for the next item in another task gets the end."""
+async def test_stream_yields_nothing_after_the_session_ended() -> None:
     watched = watch(refuse)
     stream: Any = watched.stream(counted())
     assert await asyncio.create_task(anext(stream)) == 0
@@ -110,17 +108,16 @@ async def test_a_stream_that_was_not_read_when_its_session_ended_gives_nothing_m
     assert await asyncio.create_task(anext(stream, None)) is None
 
 
-async def test_a_look_that_breaks_ends_such_a_stream_with_its_error() -> None:
-    """The application's own, which nobody would hear of otherwise."""
-    session = Session()
+async def test_error_in_revalidation_is_raised_from_the_stream() -> None:
+    session = SessionState()
 
-    async def look() -> float | Refusal:
+    async def revalidate() -> float | Refusal:
         if session.over:
             raise ZeroDivisionError
         return EVERY
 
     async def read() -> None:
-        async for number in each_in_a_task(watch(look).stream(counted())):
+        async for number in each_in_a_task(watch(revalidate).stream(counted())):
             session.over = number > 5
             assert number < 50, "items were handed out after the end"
 
@@ -128,15 +125,14 @@ async def test_a_look_that_breaks_ends_such_a_stream_with_its_error() -> None:
         await read()
 
 
-async def test_a_silent_stream_ends_in_whatever_task_it_is_waited_for() -> None:
-    """Not with the next item, which may never come."""
-    session = Session()
+async def test_stream_without_items_ends_in_another_task() -> None:
+    session = SessionState()
 
     async def one_item() -> AsyncIterator[int]:
         yield 1
         await asyncio.Event().wait()
 
-    stream: Any = watch(session.look).stream(one_item())
+    stream: Any = watch(session.revalidate).stream(one_item())
     assert await asyncio.create_task(anext(stream)) == 1
     rest = asyncio.create_task(anext(stream, None))
     await asyncio.sleep(EVERY)
@@ -145,8 +141,7 @@ async def test_a_silent_stream_ends_in_whatever_task_it_is_waited_for() -> None:
     assert await asyncio.wait_for(rest, SOON) is None
 
 
-async def test_a_stream_that_another_task_closes_takes_no_cancellation_from_it() -> None:
-    """That task was not cancelled by the watch."""
+async def test_closing_the_stream_does_not_uncancel_the_closing_task() -> None:
     watched = watch(refuse)
     stream: Any = watched.stream(counted())
     await asyncio.create_task(anext(stream))
@@ -160,10 +155,10 @@ async def test_a_stream_that_another_task_closes_takes_no_cancellation_from_it()
     assert await asyncio.create_task(close()) == 1
 
 
-async def test_a_look_that_is_cancelled_from_elsewhere_leaves_nobody_unwatched() -> None:
-    """A shared query that is given up, say: nobody knows whether the session goes on, so the block ends."""
+async def test_cancelled_revalidation_ends_the_block_with_an_error() -> None:
+    """A condition may await a query that another task cancels. Then it is unknown whether the session is valid."""
 
-    async def look() -> float:
+    async def revalidate() -> float:
         shared = asyncio.ensure_future(asyncio.Event().wait())
         shared.cancel()
         await shared
@@ -171,21 +166,21 @@ async def test_a_look_that_is_cancelled_from_elsewhere_leaves_nobody_unwatched()
 
     socket = Socket()
     with pytest.raises(RuntimeError, match="was cancelled"):
-        async with watch(look, socket):
+        async with watch(revalidate, socket):
             await asyncio.Event().wait()
 
 
-async def test_what_follows_the_block_is_never_cancelled() -> None:
-    """Where a look loses the cancellation that ends it, either."""
+async def test_code_after_the_block_is_not_cancelled() -> None:
+    """Even if the revalidation swallows its own cancellation."""
     over = False
 
-    async def look() -> float | Refusal:
+    async def revalidate() -> float | Refusal:
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
         await asyncio.sleep(0)
         return SessionRequired() if over else EVERY
 
-    async with watch(look) as watched:
+    async with watch(revalidate) as watched:
         await asyncio.sleep(EVERY)
         over = True
     for _ in range(5):
@@ -196,16 +191,15 @@ async def test_what_follows_the_block_is_never_cancelled() -> None:
     assert watched._watcher.done()
 
 
-async def test_a_look_under_way_ends_with_the_block() -> None:
-    """Nobody waits for it, and it is no fault."""
+async def test_running_revalidation_ends_with_the_block() -> None:
     looking = asyncio.Event()
 
-    async def look() -> float:
+    async def revalidate() -> float:
         looking.set()
         await asyncio.Event().wait()
         return EVERY
 
-    async with watch(look) as watched:
+    async with watch(revalidate) as watched:
         await looking.wait()
 
     assert watched._watcher is not None
@@ -213,8 +207,8 @@ async def test_a_look_under_way_ends_with_the_block() -> None:
     assert not watched._is_over
 
 
-async def test_a_cancellation_that_was_caught_before_is_no_reason_to_pass_ours_on() -> None:
-    """The block still ends, and the code after it goes on, as after `asyncio.timeout`."""
+async def test_earlier_cancellation_does_not_propagate_the_cancellation_of_the_watch() -> None:
+    """As with `asyncio.timeout`."""
 
     async def caught_one() -> str:
         task = await catch_one()
@@ -225,19 +219,19 @@ async def test_a_cancellation_that_was_caught_before_is_no_reason_to_pass_ours_o
     assert await asyncio.create_task(caught_one()) == "went on, 1 of its own"
 
 
-@pytest.mark.parametrize("fault", [RuntimeError(), OSError(), ValueError()])
-async def test_a_socket_that_can_not_be_closed_is_closed(fault: Exception) -> None:
-    """Its client went away, which servers and frameworks tell in their own ways."""
-    socket = Socket(fault)
+@pytest.mark.parametrize("error", [RuntimeError(), OSError(), ValueError()])
+async def test_error_while_closing_the_websocket_is_ignored(error: Exception) -> None:
+    """The client may have disconnected."""
+    socket = Socket(error)
     async with watch(refuse, socket):
         await asyncio.Event().wait()
     assert socket.closed == [1008]
 
 
-async def test_a_stream_that_nobody_reads_any_more_is_left_alone() -> None:
+async def test_abandoned_stream_is_ignored() -> None:
     """Its task has ended, so there is nothing to cancel."""
-    session = Session()
-    watched = watch(session.look)
+    session = SessionState()
+    watched = watch(session.revalidate)
     stream: Any = watched.stream(counted())
     await asyncio.create_task(anext(stream))
     session.over = True

@@ -1,4 +1,4 @@
-"""What open connections know together: the newest answer, and whether asking failed."""
+"""The state that open connections of a credential share."""
 
 import gc
 
@@ -12,8 +12,8 @@ SOMEBODY = Authenticated(Session.model_validate(session_body()), "cookie", "upst
 REFUSED = Rejected("inactive", "cookie")
 
 
-def test_the_newest_answer_counts() -> None:
-    """Older ones, later ones of the same moment, and what is no answer change nothing."""
+def test_newest_outcome_is_kept() -> None:
+    """Older outcomes, outcomes of the same time, failures and None are ignored."""
     state = SharedState()
     state.update(SOMEBODY, None, 5.0)
     for outcome, asked_at in ((REFUSED, 4.0), (REFUSED, 5.0), (Unavailable("timeout"), 6.0), (None, 7.0)):
@@ -24,8 +24,8 @@ def test_the_newest_answer_counts() -> None:
     assert (state.outcome, state.request_time) == (REFUSED, 5.1)
 
 
-def test_an_answer_comes_with_what_applications_see_of_it() -> None:
-    """The view that there is, or a new one."""
+def test_outcome_has_a_view() -> None:
+    """The given first, or a new first."""
     view = SessionAuth(SOMEBODY)
     state = SharedState()
     state.update(SOMEBODY, view, 1.0)
@@ -36,8 +36,7 @@ def test_an_answer_comes_with_what_applications_see_of_it() -> None:
     assert state.view.session is None
 
 
-def test_a_failure_counts_for_a_second() -> None:
-    """Until then nobody asks again, and everybody knows how long to wait."""
+def test_failure_is_recent_for_a_second() -> None:
     state = SharedState()
     assert state.recent_failure(9.0) is None
     assert state.seconds_until_retry(9.0) == 0
@@ -49,14 +48,13 @@ def test_a_failure_counts_for_a_second() -> None:
     assert state.seconds_until_retry(12.0) == 0
 
 
-def test_connections_of_one_credential_share_a_look_for_as_long_as_they_last() -> None:
-    """Others have their own, and nothing is left when the last connection is gone."""
+def test_state_is_shared_while_a_connection_holds_it() -> None:
     states = SharedStates()
-    one, same, other = states.for_key(b"a"), states.for_key(b"a"), states.for_key(b"b")
-    assert one is same
-    assert one is not other
-    one.update(SOMEBODY, None, 1.0)
+    first, same, other = states.for_key(b"a"), states.for_key(b"a"), states.for_key(b"b")
+    assert first is same
+    assert first is not other
+    first.update(SOMEBODY, None, 1.0)
 
-    del one, same
+    del first, same
     gc.collect()
     assert states.for_key(b"a").outcome is None

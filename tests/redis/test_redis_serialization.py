@@ -93,7 +93,7 @@ def test_load_session_adds_the_time_in_redis_to_the_age() -> None:
 def test_load_ids_returns_none_for_invalid_messages(
     message: dict[str, Any] | None, ids: tuple[str, ...] | None
 ) -> None:
-    """None stands for a revocation of any id."""
+    """The store yields None, because any id may have been revoked."""
     assert load_ids(message) == ids
 
 

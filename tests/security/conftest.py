@@ -1,6 +1,5 @@
 """Fixtures of the security tests."""
 
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -73,11 +72,3 @@ def server() -> Iterator[RedisServer]:
     """A Redis server for one test, which may stop or reconfigure it."""
     with RedisServer() as running:
         yield running
-
-
-@pytest.fixture
-def tried(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
-    """Count what was tried, for the sentence at the end of the run."""
-    counts: Counter[str] = Counter()
-    yield counts
-    request.node.user_properties.append(("tried", dict(counts)))

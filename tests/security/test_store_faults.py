@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import time
-from collections import Counter
 from typing import Any
 
 import pytest
@@ -30,7 +29,7 @@ from .store_bench import (
 pytestmark = REDIS_MARKS
 
 
-async def test_s13_canceled_calls_do_not_mix_up_replies(server: RedisServer, tried: Counter[str]) -> None:
+async def test_s13_canceled_calls_do_not_mix_up_replies(server: RedisServer) -> None:
     """200 calls are canceled behind a slow proxy; no later call gets the reply to another one."""
     async with started(server.url, 1) as (worker,):
         await worker.ask(b"tok-A")
@@ -46,7 +45,6 @@ async def test_s13_canceled_calls_do_not_mix_up_replies(server: RedisServer, tri
             await asyncio.sleep(0.003 * (number % 8))
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
-            tried["canceled calls of the store"] += 1
             if number % 20 == 0:
                 for name, key in keys.items():
                     stored = await store.get([key])
@@ -55,9 +53,8 @@ async def test_s13_canceled_calls_do_not_mix_up_replies(server: RedisServer, tri
         await store.aclose()
 
 
-async def test_guard_works_if_redis_is_down_at_the_start(tried: Counter[str]) -> None:
+async def test_guard_works_if_redis_is_down_at_the_start() -> None:
     """Kratos is called without a long delay, and local revocations work."""
-    tried["faults of the store"] += 1
     worker = Worker(f"redis://127.0.0.1:{free_port()}/0")
 
     assert await slowest_request(worker) < 1
@@ -69,9 +66,8 @@ async def test_guard_works_if_redis_is_down_at_the_start(tried: Counter[str]) ->
     await worker.guard.aclose()
 
 
-async def test_only_one_request_waits_for_a_suspended_redis(server: RedisServer, tried: Counter[str]) -> None:
+async def test_only_one_request_waits_for_a_suspended_redis(server: RedisServer) -> None:
     """It waits until the timeout; afterwards the guard is degraded until Redis responds again."""
-    tried["faults of the store"] += 1
     with store_timeout_of(0.5):
         async with started(server.url, 1) as (worker,):
             server.signal(signal.SIGSTOP)
@@ -87,10 +83,9 @@ async def test_only_one_request_waits_for_a_suspended_redis(server: RedisServer,
 
 
 async def test_only_one_request_waits_for_a_slow_redis(
-    server: RedisServer, monkeypatch: pytest.MonkeyPatch, tried: Counter[str]
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even when the subscription is confirmed after a while."""
-    tried["faults of the store"] += 1
     monkeypatch.setattr("ory_guard.cache.store_connection._CONNECT_TIMEOUT", SOON)
     monkeypatch.setattr("ory_guard.redis.pubsub._CONNECT_TIMEOUT", SOON)  # older clients take several round trips
     with store_timeout_of(0.5):
@@ -123,10 +118,9 @@ async def test_only_one_request_waits_for_a_slow_redis(
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 async def test_guard_works_if_redis_rejects_commands(
-    server: RedisServer, command: tuple[str, ...], *, rejects_only_writes: bool, tried: Counter[str]
+    server: RedisServer, command: tuple[str, ...], *, rejects_only_writes: bool
 ) -> None:
     """An empty, full, read-only or locked server is a miss, not an error; local revocations work."""
-    tried["faults of the store"] += 1
     async with started(server.url) as (first, second):
         await first.ask()
         await wait_until_stored(server, 1)
@@ -142,9 +136,8 @@ async def test_guard_works_if_redis_rejects_commands(
 
 
 @pytest.mark.parametrize("reply", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"*-7\r\n", b"$5\r\nab", b"\xff" * 64, b""])
-async def test_guard_works_if_the_server_is_not_redis(reply: bytes, tried: Counter[str]) -> None:
+async def test_guard_works_if_the_server_is_not_redis(reply: bytes) -> None:
     """Kratos is called."""
-    tried["faults of the store"] += 1
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(64)
@@ -162,9 +155,8 @@ async def test_guard_works_if_the_server_is_not_redis(reply: bytes, tried: Count
 
 
 @pytest.mark.parametrize("is_replica", [True, False], ids=["old server is a replica", "old server is alone"])
-async def test_guards_follow_a_failover(server: RedisServer, *, is_replica: bool, tried: Counter[str]) -> None:
+async def test_guards_follow_a_failover(server: RedisServer, *, is_replica: bool) -> None:
     """The address belongs to another server; the old one, now read-only, still responds to existing connections."""
-    tried["faults of the store"] += 1
     with store_timeout_of(), RedisServer("--replicaof", "127.0.0.1", str(server.port)) as replica:
         await eventually(lambda: "master_link_status:up" in replica.cli("INFO", "replication"))
         async with proxy_to(server.port) as proxy, started(proxy.url) as (first, second):

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -45,10 +44,9 @@ async def two_workers(url: str) -> AsyncIterator[tuple[Worker, Worker, Callable[
     ids=["full", "too few replicas", "read-only", "not permitted"],
 )
 async def test_server_that_rejects_writes_publishes_every_revocation(
-    server: RedisServer, refuse: tuple[str, ...], accept: tuple[str, ...], tried: Counter[str]
+    server: RedisServer, refuse: tuple[str, ...], accept: tuple[str, ...]
 ) -> None:
     """Each message arrives once, and each record is written when the server accepts writes again."""
-    tried["faults of the store"] += 1
     async with two_workers(server.url) as (first, second, heard):
         server.cli(*refuse)
 
@@ -64,9 +62,8 @@ async def test_server_that_rejects_writes_publishes_every_revocation(
         assert len(server.cli("KEYS", "*:revoked:*").split()) == 5
 
 
-async def test_ten_thousand_revocations_arrive_after_an_outage(server: RedisServer, tried: Counter[str]) -> None:
+async def test_ten_thousand_revocations_arrive_after_an_outage(server: RedisServer) -> None:
     """Another process that stayed connected receives each of them, and each is recorded in Redis."""
-    tried["revocations after an outage"] += 10_000
     with store_timeout_of():
         async with (
             proxy_to(server.port) as proxy,
@@ -89,9 +86,8 @@ async def test_ten_thousand_revocations_arrive_after_an_outage(server: RedisServ
             assert not second.is_degraded
 
 
-async def test_pending_revocations_arrive_after_a_restart_of_redis(tried: Counter[str]) -> None:
+async def test_pending_revocations_arrive_after_a_restart_of_redis() -> None:
     """The restarted server is empty; the caches of other processes were cleared."""
-    tried["faults of the store"] += 1
     with RedisServer() as server:
         async with two_workers(server.url) as (first, second, _):
             await first.ask()
@@ -108,11 +104,8 @@ async def test_pending_revocations_arrive_after_a_restart_of_redis(tried: Counte
             assert first.guard.stats().pending_revocations == 0
 
 
-async def test_guard_that_missed_a_revocation_while_it_was_closed_applies_it(
-    server: RedisServer, tried: Counter[str]
-) -> None:
+async def test_guard_that_missed_a_revocation_while_it_was_closed_applies_it(server: RedisServer) -> None:
     """The session is neither in its cache nor in the store."""
-    tried["faults of the store"] += 1
     async with two_workers(server.url) as (first, second, _):
         await first.ask()
         await wait_until_stored(server, 1)
@@ -124,11 +117,8 @@ async def test_guard_that_missed_a_revocation_while_it_was_closed_applies_it(
         assert await second.identify() == ("anonymous", "Rejected")
 
 
-async def test_two_thousand_concurrent_revocations_do_not_overload_the_store(
-    server: RedisServer, tried: Counter[str]
-) -> None:
+async def test_two_thousand_concurrent_revocations_do_not_overload_the_store(server: RedisServer) -> None:
     """They share batches."""
-    tried["concurrent revocations"] += 2_000
     async with two_workers(server.url) as (first, _, heard):
         started_at = time.monotonic()
         await asyncio.gather(*(first.guard.invalidate(session_id=f"session-{number}") for number in range(2_000)))
@@ -137,11 +127,8 @@ async def test_two_thousand_concurrent_revocations_do_not_overload_the_store(
         assert not first.is_degraded
 
 
-async def test_idle_process_notices_that_its_server_became_a_replica(
-    server: RedisServer, tried: Counter[str]
-) -> None:
+async def test_idle_process_notices_that_its_server_became_a_replica(server: RedisServer) -> None:
     """The old server still responds, but no process publishes there."""
-    tried["faults of the store"] += 1
     with store_timeout_of(), RedisServer() as promoted:
         async with proxy_to(server.port) as proxy, started(proxy.url, 1, cache_ttl=600) as (idle,):
             await idle.ask()

@@ -234,6 +234,7 @@ def test_custom_fallback_is_listed() -> None:
     assert uninspectable(with_default(foreign)) == [EVERYWHERE + "foreign"]
     assert uninspectable(CustomFallback([GUARDED])) == [EVERYWHERE + "CustomFallback.not_found"]
     assert uninspectable(Router([GUARDED], default=foreign)) == [EVERYWHERE + "foreign"]
+    assert uninspectable(with_default(PlainTextResponse("hello").__call__)) == [EVERYWHERE + "Response.__call__"]
     assert [route.path for route in audit_routes(with_default(Router([GUARDED])))] == ["/page", "/members"]
     assert all(route.guarded for route in audit_routes(with_default(Router([GUARDED]))))
 
@@ -315,7 +316,15 @@ class FixedResponse(Route):
         self.app = PlainTextResponse("hello")
 
 
+def with_handle_of(other: Route) -> Route:
+    """Return a protected route that calls the handler of another route."""
+    route = Route("/members", members)
+    route.handle = other.handle  # type: ignore[method-assign] # the point of the test
+    return route
+
+
 def test_route_that_replaces_its_application_is_open() -> None:
+    assert uninspectable(Router([with_handle_of(Route("/open", hello))])) == ["/members Route"]
     assert uninspectable(Router([FixedResponse("/members", members)])) == ["/members PlainTextResponse"]
 
 

@@ -54,7 +54,7 @@ class ConnectionBench:
         self.recoveries += 1
 
     async def _flush(self, _connection: StoreConnection) -> None:
-        """There are no pending revocations."""
+        """Do nothing."""
 
 
 async def respond() -> str:
