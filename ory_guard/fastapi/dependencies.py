@@ -24,7 +24,7 @@ except ModuleNotFoundError as _error:
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.fastapi.openapi import OPTIONAL_SCHEME, SCHEME, add_security_to_schema
 from ory_guard.guard.context import SCOPE_KEY, AuthContext, missing_middleware_error
-from ory_guard.guard.declarations import Gate, MustBeCalled
+from ory_guard.guard.declarations import GuardDependency, MustBeCalled
 from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.middleware import OrySessionMiddleware
 from ory_guard.guard.requirements import ANY_SESSION, AssuranceLevel, Conditions, Requirement
@@ -60,8 +60,8 @@ def _coroutine_function(call: C) -> C:
     return marked
 
 
-class _Dependency(Gate, SecurityBase):
-    """A gate that FastAPI registers as a security scheme; `install` replaces it with the accepted credentials."""
+class _Dependency(GuardDependency, SecurityBase):
+    """Registered by FastAPI as a security scheme, which `install` replaces by the accepted credentials."""
 
     def __init__(self, name: str) -> None:
         self.scheme_name: str = name
@@ -75,7 +75,7 @@ class _Dependency(Gate, SecurityBase):
             ConfigurationError: Always.
         """
         raise ConfigurationError(
-            "dependencies=[...] contains a gate itself: write dependencies=[Depends(require_session)] or "
+            "dependencies=[...] contains an item without Depends: write dependencies=[Depends(require_session)] or "
             "dependencies=[Depends(require(...))]"
         )
 
@@ -84,7 +84,7 @@ def _context_error(connection: Any) -> ConfigurationError:
     if isinstance(connection, HTTPConnection):
         return missing_middleware_error()
     return ConfigurationError(
-        f"a gate was called with {connection!r} in place of a request: write Depends(require_session) or "
+        f"a dependency was called with {connection!r} instead of a request: write Depends(require_session) or "
         "Depends(require(...)), without another call"
     )
 

@@ -1,8 +1,8 @@
 """Detect declarations that FastAPI reads differently from how they look.
 
-FastAPI calls any dependency and reads any other parameter from the request. A gate factory without its call, a gate
-class without an instance, or a parameter of type `Session` is therefore an open route. These functions recognize
-such declarations; `ory_guard.guard.route_check` applies them to an application.
+FastAPI calls any dependency and reads any other parameter from the request. `Depends(require)` without a call,
+`Depends` with a class instead of an instance, and a parameter of type `Session` therefore leave a route open. These
+functions recognize such declarations; `ory_guard.guard.route_check` applies them to an application.
 """
 
 import functools
@@ -31,12 +31,12 @@ from ory_guard.models.session import Identity, Session
 
 __all__ = [
     "FROM_APPLICATION",
-    "Gate",
+    "GuardDependency",
     "MustBeCalled",
-    "dependency_fault",
-    "is_gate_class",
+    "dependency_error",
+    "is_dependency_class",
     "is_shadowed_endpoint",
-    "parameter_fault",
+    "parameter_error",
     "record_wrapper",
     "unwrap_partial",
 ]
@@ -52,7 +52,7 @@ _EXAMPLES: Final[WeakKeyDictionary[Callable[..., Any], str]] = WeakKeyDictionary
 _WRAPPERS: Final[WeakKeyDictionary[Callable[..., Any], list["ref[Callable[..., Any]]"]]] = WeakKeyDictionary()
 
 
-class Gate:
+class GuardDependency:
     """Base class of the dependencies in `ory_guard.fastapi`."""
 
 
@@ -95,13 +95,13 @@ def _expanded(signature: inspect.Signature) -> Iterator[inspect.Parameter]:
 
 
 def _without_call(example: str) -> str:
-    return f"a dependency creates a gate and does not run it, so the route would be open: write {example}"
+    return f"the dependency does not check the session, so the route would be open: write {example}"
 
 
 FROM_APPLICATION: Final = MustBeCalled(
-    "Depends(require_session) or Depends(require(...)), or call the guard's method in a dependency of your own"
+    "Depends(require_session) or Depends(require(...)), or call the method of the guard in your own dependency"
 )
-"""Annotates the connection that a guard's method takes: FastAPI can't provide it."""
+"""Annotation of the connection in the methods of a guard, which FastAPI can't provide."""
 
 
 def unwrap_partial(call: Any) -> Any:
@@ -111,8 +111,8 @@ def unwrap_partial(call: Any) -> Any:
     return call
 
 
-def dependency_fault(call: Any, guard_type: type[Any]) -> str | None:
-    """Return why a callable is not a valid dependency, and the line as it should read; None if it is valid.
+def dependency_error(call: Any, guard_type: type[Any]) -> str | None:
+    """Return the reason why a callable is not a valid dependency, with the correct line; None if it is valid.
 
     Args:
         call: The callable that was passed to `Depends` or `Security`.
@@ -122,15 +122,15 @@ def dependency_fault(call: Any, guard_type: type[Any]) -> str | None:
     if isinstance(call, type):
         if issubclass(call, _TRUSTED_TYPES):
             return f"FastAPI fills Depends({call.__name__}) from the request: {_advice('session', call)}"
-        if is_gate_class(call):
+        if is_dependency_class(call):
             name = call.__name__
-            return f"Depends({name}) creates a gate and does not run it: write Depends({name}())"
+            return f"Depends({name}) creates an object and does not check the session: write Depends({name}())"
         return None
     if isinstance(getattr(call, "__self__", None), guard_type):
         name = call.__name__
         return (
             f"Depends(guard.{name}) passes what FastAPI reads from the request to guard.{name}(): write "
-            "Depends(require_session) or Depends(require(...)), or call it in a dependency of your own"
+            "Depends(require_session) or Depends(require(...)), or call it in your own dependency"
         )
     if inspect.isfunction(call):
         example = _EXAMPLES.get(call)
@@ -140,9 +140,12 @@ def dependency_fault(call: Any, guard_type: type[Any]) -> str | None:
     return None
 
 
-def is_gate_class(candidate: type[Any]) -> bool:
-    """Return whether the instances of a class are gates: ours, or callables with a `Requirement`, `requirement`."""
-    if issubclass(candidate, Gate):
+def is_dependency_class(candidate: type[Any]) -> bool:
+    """Return whether instances of a class are dependencies that check the session.
+
+    They are `GuardDependency` objects, or callables with an attribute `requirement`.
+    """
+    if issubclass(candidate, GuardDependency):
         return True
     bases = candidate.__mro__[:-1]
     if not any("__call__" in vars(base) for base in bases):
@@ -173,8 +176,8 @@ def _imports_this_package(kind: type[Any]) -> bool:
     return any(isinstance(origin, str) and origin.partition(".")[0] == package for origin in origins)
 
 
-def parameter_fault(field: Any) -> str | None:
-    """Return why a parameter that FastAPI reads from the request is not valid; None if it is valid.
+def parameter_error(field: Any) -> str | None:
+    """Return the reason why a parameter that FastAPI reads from the request is invalid; None if it is valid.
 
     Args:
         field: FastAPI's model field, of the path, query, headers, cookies, form or body.
@@ -184,7 +187,7 @@ def parameter_fault(field: Any) -> str | None:
     adapter = getattr(field, "_type_adapter", None) or TypeAdapter(annotation)
     found = _mentioned(info.annotation) or _created(adapter.core_schema)
     if found is None:
-        if any(isinstance(value, Gate) for value in (info.default, *info.metadata)):
+        if any(isinstance(value, GuardDependency) for value in (info.default, *info.metadata)):
             return f"FastAPI reads the parameter {field.name!r} from the request: write {field.name}=Depends(...)"
         return None
     alternatives = _alternatives(info.annotation)

@@ -104,10 +104,10 @@ class Requirement:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> NoReturn:
-        # FastAPI asks for a schema if the class of a gate is a dependency, which would leave the route open.
+        # FastAPI builds a schema if a class with this argument is a dependency, which would leave the route open.
         raise ConfigurationError(
             "a Requirement is never read from a request: write Depends(require(...)), or Depends(OwnGate(...)) "
-            "with an instance of the gate"
+            "with an instance of the class"
         )
 
 

@@ -14,7 +14,7 @@ from types import FunctionType, MemberDescriptorType, ModuleType
 from typing import Any, Final, NoReturn
 
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.guard.declarations import dependency_fault, is_shadowed_endpoint, parameter_fault, unwrap_partial
+from ory_guard.guard.declarations import dependency_error, is_shadowed_endpoint, parameter_error, unwrap_partial
 from ory_guard.guard.guard import OryGuard
 
 __all__ = ["RouteCheck", "effective_routes"]
@@ -135,10 +135,10 @@ def _route_faults(route: Any, routed: list[Any]) -> Iterator[str]:
 def _dependant_faults(dependant: Any) -> Iterator[str]:
     for kind in _PARAMETERS:
         for field in getattr(dependant, kind):
-            if fault := parameter_fault(field):
+            if fault := parameter_error(field):
                 yield fault
     for dependency in dependant.dependencies:
-        if fault := dependency_fault(dependency.call, OryGuard):
+        if fault := dependency_error(dependency.call, OryGuard):
             yield fault
         else:
             yield from _dependant_faults(dependency)

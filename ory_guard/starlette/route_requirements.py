@@ -4,34 +4,37 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from ory_guard.guard.declarations import Gate, unwrap_partial
+from ory_guard.guard.declarations import GuardDependency, unwrap_partial
 from ory_guard.guard.requirements import ANY_SESSION, Requirement
 from ory_guard.starlette.protection import get_requirement
 
 __all__ = ["describe_requirement", "iter_requirements", "requirement_of_dependency", "requirement_of_endpoint"]
 
-_GATES_MODULE: Final = "ory_guard.fastapi.dependencies"
+_DEPENDENCIES_MODULE: Final = "ory_guard.fastapi.dependencies"
 
 
 def requirement_of_dependency(call: Any) -> Requirement | None:
     """Return the requirement that a dependency enforces, or None if it has none or can't be inspected.
 
-    A class in place of a dependency only creates an instance. A subclass of a gate that replaces `__call__` may
-    skip the check.
+    A class in place of a dependency only creates an instance. A subclass of a dependency that replaces `__call__`
+    may skip the check.
     """
     call = unwrap_partial(call)
     call = getattr(call, "__func__", call)
     if inspect.isfunction(call):
         # `functools.wraps` copies attributes, so an attribute `requirement` of a function proves nothing.
         return get_requirement(call)
-    if isinstance(call, type) or (isinstance(call, Gate) and not _has_original_call(call)):
+    if isinstance(call, type) or (isinstance(call, GuardDependency) and not _has_original_call(call)):
         return None
     requirement = getattr(call, "requirement", None)
     return requirement if isinstance(requirement, Requirement) else None
 
 
-def _has_original_call(gate: Gate) -> bool:
-    return next(base for base in type(gate).__mro__ if "__call__" in vars(base)).__module__ == _GATES_MODULE
+def _has_original_call(dependency: GuardDependency) -> bool:
+    return (
+        next(base for base in type(dependency).__mro__ if "__call__" in vars(base)).__module__
+        == _DEPENDENCIES_MODULE
+    )
 
 
 def requirement_of_endpoint(endpoint: Any) -> Requirement | None:

@@ -1,4 +1,4 @@
-"""Declarations that FastAPI reads differently from how they look are refused, and their routes never run."""
+"""Declarations that FastAPI would misread are refused, and their endpoints never run."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -65,24 +65,24 @@ Build = Callable[[FastAPI, Callable[[], None]], object]
 
 
 class OwnGate:
-    """A gate of an application's own."""
+    """A dependency of the application."""
 
     requirement = Requirement(aal="aal2")
 
     async def __call__(self, request: Request) -> Session:
-        """Ask the guard."""
+        """Return a session at aal2."""
         return await GUARD.require(request, aal="aal2")
 
 
 class GateOfInit(OwnGate):
-    """A gate whose instances have the requirement."""
+    """A dependency that sets the requirement in its constructor."""
 
     def __init__(self) -> None:
         self.requirement = Requirement()
 
 
 class AnnotatedGate:
-    """A gate that only announces its requirement."""
+    """A dependency that only annotates the requirement."""
 
     requirement: Requirement
 
@@ -92,7 +92,7 @@ class AnnotatedGate:
 
 @dataclass(frozen=True)
 class DataclassGate:
-    """A gate whose requirement is an argument."""
+    """A dependency whose requirement is an argument."""
 
     requirement: Requirement = Requirement(aal="aal2")  # noqa: RUF009 - it is frozen
 
@@ -101,20 +101,20 @@ class DataclassGate:
 
 
 class SubclassedGate(SessionDependency):
-    """A gate of ours with another `__init__`."""
+    """A subclass of `SessionDependency` with its own constructor."""
 
     def __init__(self, requirement: Requirement) -> None:
         super().__init__(requirement)
 
 
 class Traits(BaseModel, frozen=True):
-    """Typed traits."""
+    """A traits model."""
 
     email: str
 
 
 class Envelope(BaseModel):
-    """A body with a session inside."""
+    """A body that contains sessions."""
 
     children: "list[Envelope]"
     items: list[Session]
@@ -122,25 +122,25 @@ class Envelope(BaseModel):
 
 @dataclass
 class Record:
-    """A dataclass with a session inside."""
+    """A dataclass that contains a session."""
 
     session: Session
 
 
 class Fields(TypedDict):
-    """A dict with a session inside."""
+    """A dict that contains a session."""
 
     session: Session
 
 
 class Pair(NamedTuple):
-    """A tuple with an identity inside."""
+    """A tuple that contains an identity."""
 
     identity: Identity
 
 
 class Subclass(Session):
-    """A session of an application's own."""
+    """A subclass of `Session`."""
 
 
 Alias = TypeAliasType("Alias", Session)
@@ -206,12 +206,12 @@ PARAMETERS: list[tuple[Any, str]] = [
 
 
 def on_route(dependency: Any) -> Build:
-    """Put a dependency on a route."""
+    """Add a route with a dependency."""
     return lambda app, run: app.post("/x", dependencies=[Depends(dependency)])(run)
 
 
 def on_router(dependency: Any) -> Build:
-    """Put a dependency on an included router."""
+    """Include a router with a dependency."""
 
     def build(app: FastAPI, run: Callable[[], None]) -> None:
         router = APIRouter()
@@ -222,7 +222,7 @@ def on_router(dependency: Any) -> Build:
 
 
 def on_parameter(dependency: Any) -> Build:
-    """Put a dependency on the parameter of another one."""
+    """Add a route with a dependency that has a dependency."""
 
     def build(app: FastAPI, run: Callable[[], None]) -> None:
         async def below(value: Annotated[Any, Depends(dependency)]) -> Any:
@@ -234,7 +234,7 @@ def on_parameter(dependency: Any) -> Build:
 
 
 def with_parameter(annotation: Any) -> Build:
-    """Give a handler a parameter of this annotation."""
+    """Add a route whose handler has a parameter with this annotation."""
 
     def build(app: FastAPI, run: Callable[[], None]) -> None:
         def handler(value: Any) -> None:
@@ -247,7 +247,7 @@ def with_parameter(annotation: Any) -> Build:
 
 
 def with_default(app: FastAPI, run: Callable[[], None]) -> None:
-    """Pass a gate as the default of a parameter."""
+    """Add a route whose handler has a dependency as the default of a parameter."""
 
     @app.post("/x")
     def handler(session: Any = require_session) -> None:
@@ -255,7 +255,7 @@ def with_default(app: FastAPI, run: Callable[[], None]) -> None:
 
 
 def decorated_above(app: FastAPI, run: Callable[[], None]) -> None:
-    """Put `session_required` above the decorator of the route."""
+    """Write `session_required` above the decorator of the route."""
 
     @session_required(aal="aal2")
     @app.post("/x")
@@ -287,7 +287,7 @@ def first_requested(build: Build, run: Callable[[], None]) -> None:
 
 
 def mounted(build: Build, run: Callable[[], None]) -> None:
-    """Send a request to an application with its middleware inside of another one, which does not start it."""
+    """Send a request to a mounted application with a middleware, which is not started by the outer one."""
     app = guarded_app()
     build(app, run)
     with TestClient(Starlette(routes=[Mount("/mounted", app)])) as client:
@@ -295,7 +295,7 @@ def mounted(build: Build, run: Callable[[], None]) -> None:
 
 
 def mounted_out_of_sight(build: Build, run: Callable[[], None]) -> None:
-    """Start an application that mounts another one in a function, behind the middleware."""
+    """Start an application that mounts another one in a function behind the middleware."""
     app, inner = guarded_app(), FastAPI()
     build(inner, run)
 
@@ -308,7 +308,7 @@ def mounted_out_of_sight(build: Build, run: Callable[[], None]) -> None:
 
 
 def added_later(build: Build, run: Callable[[], None]) -> None:
-    """Add a route to an application that is running."""
+    """Add a route while the application is running."""
     app = guarded_app()
     with TestClient(app) as client:
         assert client.get("/public").status_code == 200
@@ -317,7 +317,7 @@ def added_later(build: Build, run: Callable[[], None]) -> None:
 
 
 def included_later(build: Build, run: Callable[[], None]) -> None:
-    """Add a route to a router that an application includes and runs."""
+    """Add a route to an included router while the application is running."""
     app, router = guarded_app(), FastAPI()
     app.include_router(router.router, prefix="/included")
     with TestClient(app) as client:
@@ -331,7 +331,7 @@ USES = [started, first_requested, mounted, mounted_out_of_sight, added_later, in
 
 @pytest.fixture
 def ran() -> Iterator[list[None]]:
-    """What handlers add to when they run; none may."""
+    """Calls of handlers; there must be none."""
     calls: list[None] = []
     yield calls
     assert calls == []
@@ -340,7 +340,7 @@ def ran() -> Iterator[list[None]]:
 def refused_with(
     example: str, use: Callable[[Build, Callable[[], None]], None], build: Build, ran: list[None]
 ) -> None:
-    """Assert that a use of a declaration fails with an error that shows the line as it should read."""
+    """Assert that the use of a declaration raises an error with the correct line."""
     with pytest.raises(ConfigurationError) as caught:
         use(build, lambda: ran.append(None))
     assert example in str(caught.value)
@@ -349,19 +349,17 @@ def refused_with(
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("build", [on_route, on_router, on_parameter])
 @pytest.mark.parametrize(("dependency", "example"), DEPENDENCIES)
-def test_a_dependency_that_runs_no_gate_is_refused(
+def test_dependency_that_does_not_check_the_session_is_refused(
     dependency: Any, example: str, build: Callable[[Any], Build], use: Any, ran: list[None]
 ) -> None:
-    """A factory without its call, a class without an instance, a method, an annotation."""
+    """Factories, classes, methods and annotations."""
     refused_with(example, use, build(dependency), ran)
 
 
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize(("annotation", "example"), PARAMETERS)
-def test_a_session_that_is_read_from_the_request_is_refused(
-    annotation: Any, example: str, use: Any, ran: list[None]
-) -> None:
-    """As a parameter, in a container, in a model, in the body or anywhere else."""
+def test_parameter_with_session_is_refused(annotation: Any, example: str, use: Any, ran: list[None]) -> None:
+    """Also inside containers, models and bodies."""
     refused_with(example, use, with_parameter(annotation), ran)
 
 
@@ -370,19 +368,17 @@ def test_a_session_that_is_read_from_the_request_is_refused(
     ("build", "example"),
     [(with_default, "session=Depends(...)"), (decorated_above, "@session_required has no effect above")],
 )
-def test_a_gate_that_is_not_part_of_the_route_is_refused(
-    build: Build, example: str, use: Any, ran: list[None]
-) -> None:
-    """A gate as the default of a parameter, and a decorator that the route does not see."""
+def test_check_outside_of_the_route_is_refused(build: Build, example: str, use: Any, ran: list[None]) -> None:
+    """A dependency as a default value, and a decorator above the decorator of the route."""
     refused_with(example, use, build, ran)
 
 
-def test_a_misread_websocket_is_refused(ran: list[None]) -> None:
-    """Before it is accepted."""
+def test_misread_websocket_is_refused(ran: list[None]) -> None:
+    """The error is raised before the handshake is accepted."""
     app = guarded_app()
 
     @app.websocket("/x")
-    async def live(websocket: WebSocket, gate: Annotated[Any, Depends(OwnGate)]) -> None:
+    async def live(websocket: WebSocket, checked: Annotated[Any, Depends(OwnGate)]) -> None:
         ran.append(None)
 
     with (
@@ -393,7 +389,7 @@ def test_a_misread_websocket_is_refused(ran: list[None]) -> None:
 
 
 def test_misread_files_are_refused(tmp_path: Path) -> None:
-    """The dependencies of a router guard the files that it serves."""
+    """The dependencies of a router also apply to its static files."""
     (tmp_path / "index.html").write_text("hello")
     app = FastAPI(dependencies=[Depends(OwnGate)])
     app.frontend("/files", directory=tmp_path)
@@ -402,8 +398,8 @@ def test_misread_files_are_refused(tmp_path: Path) -> None:
         TestClient(OrySessionMiddleware(app, guard=GUARD)).get("/files/")
 
 
-def test_other_routes_go_on_working(ran: list[None]) -> None:
-    """One misread route closes itself alone, and stays closed when further routes are added."""
+def test_misread_route_does_not_affect_other_routes(ran: list[None]) -> None:
+    """It stays closed when other routes are added."""
     app = guarded_app()
     client = TestClient(app, raise_server_exceptions=False)
     on_route(OwnGate)(app, lambda: ran.append(None))
@@ -415,8 +411,8 @@ def test_other_routes_go_on_working(ran: list[None]) -> None:
     assert client.get("/more").json() == "more"
 
 
-def test_a_misread_route_stays_closed_after_a_failed_startup(ran: list[None]) -> None:
-    """A server may ignore that the application did not start."""
+def test_misread_route_stays_closed_after_a_failed_startup(ran: list[None]) -> None:
+    """A server may ignore the failure."""
     app = guarded_app()
     with_parameter(Session)(app, lambda: ran.append(None))
     with pytest.raises(ConfigurationError), TestClient(app):
@@ -426,8 +422,7 @@ def test_a_misread_route_stays_closed_after_a_failed_startup(ran: list[None]) ->
         TestClient(app).post(FORGED, json=session_body())
 
 
-def test_every_misread_route_is_named_at_startup(ran: list[None]) -> None:
-    """One error lists all of them, in the order of the routes."""
+def test_startup_error_lists_all_misread_routes(ran: list[None]) -> None:
     app = guarded_app()
     app.get("/one", dependencies=[Depends(OwnGate)])(lambda: ran.append(None))
     with_parameter(Session)(app, lambda: ran.append(None))
@@ -436,7 +431,7 @@ def test_every_misread_route_is_named_at_startup(ran: list[None]) -> None:
         pass
 
     assert str(caught.value).splitlines() == [
-        "GET /one: Depends(OwnGate) creates a gate and does not run it: write Depends(OwnGate())",
+        "GET /one: Depends(OwnGate) creates an object and does not check the session: write Depends(OwnGate())",
         FORGEABLE,
     ]
 
@@ -454,8 +449,7 @@ def test_every_misread_route_is_named_at_startup(ran: list[None]) -> None:
         (lambda: OryGuard("http://kratos.test:4433"), "OryGuard(GuardSettings(...))"),  # type: ignore[arg-type]
     ],
 )
-def test_a_mistake_in_a_call_is_refused_at_once(declare: Callable[[], Any], example: str) -> None:
-    """Where it is written, with the line as it should read."""
+def test_mistake_raises_at_its_line(declare: Callable[[], Any], example: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         declare()
     assert example in str(caught.value)
@@ -467,7 +461,7 @@ def with_dependencies(app: FastAPI, *dependencies: Any) -> None:
 
 
 def test_valid_declarations_are_not_refused() -> None:
-    """Return annotations, response models, instances of gates, and classes that are not gates."""
+    """Return annotations, response models, instances, and unrelated classes."""
 
     class Paging:
         requirement = "what a client needs"
@@ -507,27 +501,26 @@ def test_valid_declarations_are_not_refused() -> None:
 
 
 class OwnGateOf:
-    """A gate of an application's own, around a guard."""
+    """A dependency of the application for a guard."""
 
     def __init__(self, guard: OryGuard) -> None:
         self.requirement = Requirement()
         self._guard = guard
 
     async def __call__(self, request: Request) -> None:
-        """Ask the guard."""
+        """Return a session at aal2."""
         await self._guard.require(request)
 
 
 async def page(request: Request) -> str:
-    """Respond to any caller."""
+    """Respond to any request."""
     return "page"
 
 
 members_page = session_required(page)
 
 
-def test_a_function_may_be_routed_with_and_without_its_guard() -> None:
-    """`session_required(function)` leaves the function as it is; one that has its name is not shadowed."""
+def test_function_may_be_routed_with_and_without_decorator() -> None:
     app = guarded_app()
 
     async def local(request: Request) -> str:
@@ -543,8 +536,8 @@ def test_a_function_may_be_routed_with_and_without_its_guard() -> None:
         assert client.get("/members").status_code == 401
 
 
-def test_a_proxy_that_raises_does_not_stop_the_server() -> None:
-    """Closures around mounted applications may hold anything."""
+def test_proxy_that_raises_does_not_prevent_startup() -> None:
+    """A closure around a mounted application may contain any object."""
 
     class Proxy:
         def __getattr__(self, name: str) -> Any:

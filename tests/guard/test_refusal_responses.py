@@ -1,4 +1,4 @@
-"""How a refusal is answered: the table of navigations and everything else, to the header."""
+"""Responses to refused requests: redirects, pages, JSON and headers."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -49,20 +49,20 @@ OLD = session_body(authenticated_at=timestamp(-3_600))
 
 
 async def hello(request: Request) -> Response:
-    """ASGIResponse anybody."""
+    """Respond to any request."""
     return Response(request.url.path)
 
 
 async def ask(
-    told: KratosResponse,
+    answer: KratosResponse,
     *headers: Pair,
     credential: Pair | None = SESSION_COOKIE,
     method: str = "GET",
     conditions: dict[str, Any] | None = None,
     **changes: Any,
 ) -> SentResponse:
-    """Ask for `/vault?x=1` behind a gate whose Kratos answers so."""
-    guard = guard_of(ScriptedKratos(told), **changes)
+    """Request `/vault?x=1`, which requires `conditions`."""
+    guard = guard_of(ScriptedKratos(answer), **changes)
     sent = [*headers] if credential is None else [*headers, credential]
     app = gated(guard, **(conditions or {}))
     return await call(app, "/vault", method=method, headers=sent, query_string=b"x=1")
@@ -100,7 +100,7 @@ ROWS: list[tuple[str, KratosResponse, dict[str, Any], dict[str, Any], str | None
         "session_aal2_enrollment_required",
     ),
     (
-        "too long ago",
+        "old login",
         signed_in(OLD),
         {"max_age": 60},
         {},
@@ -109,7 +109,7 @@ ROWS: list[tuple[str, KratosResponse, dict[str, Any], dict[str, Any], str | None
         "session_refresh_required",
     ),
     (
-        "too long ago at aal2",
+        "old login at aal2",
         signed_in(aal2_session(-5, -3_600)),
         {"aal": "aal2", "max_age": 60},
         {},
@@ -119,63 +119,60 @@ ROWS: list[tuple[str, KratosResponse, dict[str, Any], dict[str, Any], str | None
     ),
     ("requirement", signed_in(), {"organization": "o1"}, {}, None, 403, "requirement_not_met"),
     ("kratos is down", refused(500), {}, {}, None, 503, "session_check_unavailable"),
-    ("kratos talks nonsense", KratosResponse(200, b"<html>"), {}, {}, None, 503, "session_check_unavailable"),
+    ("invalid response of Kratos", KratosResponse(200, b"<html>"), {}, {}, None, 503, "session_check_unavailable"),
     ("any other 403", refused(403, "no_idea"), {}, {}, None, 503, "session_check_unavailable"),
 ]
 TABLE = pytest.mark.parametrize(
-    ("told", "conditions", "changes", "location", "status", "error_id"),
+    ("answer", "conditions", "changes", "location", "status", "error_id"),
     [row[1:] for row in ROWS],
     ids=[row[0] for row in ROWS],
 )
 
 
 @TABLE
-async def test_a_navigation_is_led_on_or_shown_a_page(
-    *, told: KratosResponse, conditions: Any, changes: Any, location: str | None, status: int, error_id: str
+async def test_navigation_is_redirected_or_gets_an_error_page(
+    *, answer: KratosResponse, conditions: Any, changes: Any, location: str | None, status: int, error_id: str
 ) -> None:
-    """303 where a sign-in helps, to an address of the settings, and without a body; else a page."""
-    answered = await ask(told, NAVIGATE, conditions=conditions, **changes)
+    response = await ask(answer, NAVIGATE, conditions=conditions, **changes)
 
-    assert answered.header(b"cache-control") == b"no-store"
+    assert response.header(b"cache-control") == b"no-store"
     if location is not None:
-        assert (answered.status, answered.body) == (303, b"")
-        assert answered.header(b"location") == location.encode()
+        assert (response.status, response.body) == (303, b"")
+        assert response.header(b"location") == location.encode()
     else:
-        assert answered.status == status
-        assert answered.header(b"content-type") == b"text/html; charset=utf-8"
-        assert b"<h1>" in answered.body
-        assert answered.header(b"www-authenticate") is None
+        assert response.status == status
+        assert response.header(b"content-type") == b"text/html; charset=utf-8"
+        assert b"<h1>" in response.body
+        assert response.header(b"www-authenticate") is None
 
 
 @TABLE
-async def test_everything_else_gets_json_in_orys_form(
-    *, told: KratosResponse, conditions: Any, changes: Any, location: str | None, status: int, error_id: str
+async def test_other_request_gets_a_json_error(
+    *, answer: KratosResponse, conditions: Any, changes: Any, location: str | None, status: int, error_id: str
 ) -> None:
-    """Status, id, and where a browser could go; never a redirect."""
-    answered = await ask(told, conditions=conditions, **changes)
+    response = await ask(answer, conditions=conditions, **changes)
 
-    error = answered.json["error"]
-    assert (answered.status, error["id"], error["code"]) == (status, error_id, status)
-    assert answered.header(b"content-type") == b"application/json"
-    assert answered.header(b"cache-control") == b"no-store"
-    assert answered.header(b"location") is None
+    error = response.json["error"]
+    assert (response.status, error["id"], error["code"]) == (status, error_id, status)
+    assert response.header(b"content-type") == b"application/json"
+    assert response.header(b"cache-control") == b"no-store"
+    assert response.header(b"location") is None
     assert {*error} == {"id", "code", "status", "reason", "message", "details"}
     if location is None:
-        assert "redirect_browser_to" not in answered.json
+        assert "redirect_browser_to" not in response.json
         assert "redirect_browser_to" not in error["details"]
     else:
-        # What was sent can't be sent again: without a page that it came from, the way back is the start.
+        # Without a `Referer`, the browser returns to the home page.
         elsewhere = location.replace(RETURN, "return_to=https%3A%2F%2Fapp.example.com")
-        assert answered.json["redirect_browser_to"] == elsewhere
+        assert response.json["redirect_browser_to"] == elsewhere
         assert error["details"]["redirect_browser_to"] == elsewhere
 
 
-async def test_the_whole_body_of_a_refusal() -> None:
-    """To the letter, since clients read it."""
-    answered = await ask(signed_in(OLD), conditions={"max_age": 60}, credential=SESSION_TOKEN)
+async def test_json_error() -> None:
+    response = await ask(signed_in(OLD), conditions={"max_age": 60}, credential=SESSION_TOKEN)
 
     location = f"{LOGIN}?refresh=true&return_to=https%3A%2F%2Fapp.example.com"
-    assert answered.json == {
+    assert response.json == {
         "error": {
             "id": "session_refresh_required",
             "code": 403,
@@ -193,7 +190,7 @@ async def test_the_whole_body_of_a_refusal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "credential", "conditions", "challenge"),
+    ("answer", "credential", "conditions", "challenge"),
     [
         (refused(401), None, {}, 'Bearer realm="ory_guard"'),
         (refused(401), SESSION_TOKEN, {}, 'Bearer realm="ory_guard", error="invalid_token"'),
@@ -221,17 +218,17 @@ async def test_the_whole_body_of_a_refusal() -> None:
         (refused(500), SESSION_TOKEN, {}, None),
     ],
 )
-async def test_the_challenge(
-    told: KratosResponse, credential: Pair | None, conditions: Any, challenge: str | None
+async def test_www_authenticate(
+    answer: KratosResponse, credential: Pair | None, conditions: Any, challenge: str | None
 ) -> None:
-    """RFC 6750 for who is not signed in, RFC 9470 for who has to sign in better, nothing for the rest."""
-    answered = await ask(told, credential=credential, conditions=conditions)
+    """RFC 6750 without a session, RFC 9470 if another login is required."""
+    response = await ask(answer, credential=credential, conditions=conditions)
 
-    assert answered.header(b"www-authenticate") == (None if challenge is None else challenge.encode())
+    assert response.header(b"www-authenticate") == (None if challenge is None else challenge.encode())
 
 
-async def test_a_401_names_no_login_page_where_cookies_are_not_accepted() -> None:
-    """A browser that signed in would come back with what is not accepted; a step-up helps tokens, too."""
+async def test_401_has_no_redirect_if_cookies_are_not_accepted() -> None:
+    """A browser would return with a cookie that is not accepted."""
     nobody = await ask(refused(401), credential=SESSION_TOKEN, credentials=("x_session_token",))
     step_up = await ask(STEP_UP, credential=SESSION_TOKEN, credentials=("x_session_token",))
 
@@ -239,25 +236,24 @@ async def test_a_401_names_no_login_page_where_cookies_are_not_accepted() -> Non
     assert "aal=aal2" in step_up.json["redirect_browser_to"]
 
 
-async def test_without_an_app_url_nothing_is_a_navigation() -> None:
-    """There would be no way back that is not taken from the request."""
-    answered = await ask(
+async def test_no_request_is_a_navigation_without_app_url() -> None:
+    response = await ask(
         refused(401), NAVIGATE, HTML, credential=SESSION_TOKEN, app_url=None, credentials=("x_session_token",)
     )
 
-    assert (answered.status, answered.error_id) == (401, "session_inactive")
+    assert (response.status, response.error_id) == (401, "session_inactive")
 
 
 @pytest.mark.parametrize(
     ("retry_after", "sent"), [({}, b"1"), ({"retry-after": "17"}, b"17"), ({"retry-after": "3600"}, b"60")]
 )
 @pytest.mark.parametrize("headers", [(), (NAVIGATE,)], ids=["json", "page"])
-async def test_a_503_says_when_to_try_again(retry_after: dict[str, str], sent: bytes, headers: Any) -> None:
-    """What Kratos' 429 says, from 1 to 60 seconds, else 1; to people and programs alike."""
-    answered = await ask(KratosResponse(429, b"", tuple(retry_after.items())), *headers)
+async def test_503_has_retry_after(retry_after: dict[str, str], sent: bytes, headers: Any) -> None:
+    """Kratos' value, limited to 1 to 60 seconds; by default 1."""
+    response = await ask(KratosResponse(429, b"", tuple(retry_after.items())), *headers)
 
-    assert answered.status == 503
-    assert answered.header(b"retry-after") == sent
+    assert response.status == 503
+    assert response.header(b"retry-after") == sent
 
 
 @pytest.mark.parametrize(
@@ -284,8 +280,8 @@ async def test_a_503_says_when_to_try_again(retry_after: dict[str, str], sent: b
         ("GET", (HTML, (b"sec-purpose", b"prefetch")), False),
     ],
 )
-def test_what_a_navigation_is(method: str, headers: tuple[Pair, ...], navigation: bool) -> None:
-    """Fetch Metadata first; in browsers without it, by what they accept."""
+def test_is_navigation(method: str, headers: tuple[Pair, ...], navigation: bool) -> None:
+    """Fetch Metadata; in browsers without it, `Accept`."""
     assert is_navigation(http_scope(method=method, headers=headers)) is navigation
 
 
@@ -298,8 +294,7 @@ def test_what_a_navigation_is(method: str, headers: tuple[Pair, ...], navigation
         max_size=5,
     )
 )
-def test_nothing_but_http_is_ever_a_navigation(headers: list[Pair]) -> None:
-    """A websocket can't be sent elsewhere; and no header raises."""
+def test_websocket_is_not_a_navigation(headers: list[Pair]) -> None:
     assert is_navigation(http_scope(headers=headers)) in (True, False)
     assert is_navigation({"type": "websocket", "headers": headers}) is False
 
@@ -319,9 +314,9 @@ REFERERS = [
 
 
 @pytest.mark.parametrize(("referer", "return_to"), REFERERS)
-async def test_a_form_returns_to_the_page_that_it_was_on(referer: str, return_to: str) -> None:
-    """A POST can't be repeated by a redirect; its page can be opened again, if it is one of ours."""
-    answered = await ask(
+async def test_form_returns_to_its_page(referer: str, return_to: str) -> None:
+    """A redirect can't repeat a POST request."""
+    response = await ask(
         refused(401),
         NAVIGATE,
         (b"sec-fetch-site", b"same-origin"),
@@ -330,14 +325,13 @@ async def test_a_form_returns_to_the_page_that_it_was_on(referer: str, return_to
         trusted_origins=("https://partner.example.org", "http://app.example.com"),
     )
 
-    assert answered.status == 303
-    assert parse_qs(urlsplit(answered.header(b"location") or b"").query)[b"return_to"] == [return_to.encode()]
+    assert response.status == 303
+    assert parse_qs(urlsplit(response.header(b"location") or b"").query)[b"return_to"] == [return_to.encode()]
 
 
 @pytest.mark.parametrize(("page", "return_to"), REFERERS)
-async def test_htmx_is_told_by_header(page: str, return_to: str) -> None:
-    """It follows `HX-Redirect` with the whole page, and says itself where that is."""
-    answered = await ask(
+async def test_htmx_request_gets_a_redirect_header(page: str, return_to: str) -> None:
+    response = await ask(
         refused(401),
         HTMX,
         (b"hx-current-url", page.encode("latin-1")),
@@ -345,39 +339,37 @@ async def test_htmx_is_told_by_header(page: str, return_to: str) -> None:
         trusted_origins=("https://partner.example.org", "http://app.example.com"),
     )
 
-    assert answered.status == 401
-    assert parse_qs(urlsplit(answered.header(b"hx-redirect") or b"").query)[b"return_to"] == [return_to.encode()]
+    assert response.status == 401
+    assert parse_qs(urlsplit(response.header(b"hx-redirect") or b"").query)[b"return_to"] == [return_to.encode()]
 
 
-async def test_htmx_gets_no_redirect_where_none_helps() -> None:
-    """Only where a sign-in helps."""
-    answered = await ask(refused(500), HTMX)
+async def test_htmx_request_gets_no_redirect_header_for_a_503() -> None:
+    response = await ask(refused(500), HTMX)
 
-    assert (answered.status, answered.header(b"hx-redirect")) == (503, None)
+    assert (response.status, response.header(b"hx-redirect")) == (503, None)
 
 
-async def test_the_requests_own_query_adds_nothing_to_the_login() -> None:
-    """A link can't smuggle `aal`, `refresh` or an identity provider into it."""
+async def test_query_of_the_request_is_not_added_to_the_login_url() -> None:
+    """A link must not set `aal`, `refresh` or an identity provider."""
     guard = guard_of(ScriptedKratos(refused(401)), login_url=f"{APP}/login?organization=o1")
 
-    answered = await call(gated(guard), "/x", headers=[NAVIGATE], query_string=b"aal=aal2&refresh=true&via=sms")
+    response = await call(gated(guard), "/x", headers=[NAVIGATE], query_string=b"aal=aal2&refresh=true&via=sms")
 
-    query = parse_qs(urlsplit(answered.header(b"location") or b"").query)
+    query = parse_qs(urlsplit(response.header(b"location") or b"").query)
     assert query == {b"organization": [b"o1"], b"return_to": [f"{APP}/x?aal=aal2&refresh=true&via=sms".encode()]}
 
 
-async def test_kratos_own_redirect_is_never_followed() -> None:
-    """URLs are built from the settings; an answer that names another host leads nobody there."""
-    told = refused(403, "session_aal2_required", details={"redirect_browser_to": "https://evil.test/"})
-    body = {**told.body, "redirect_browser_to": "https://evil.test/"}
+async def test_redirect_in_kratos_response_is_ignored() -> None:
+    """All URLs start with an origin from the settings."""
+    answer = refused(403, "session_aal2_required", details={"redirect_browser_to": "https://evil.test/"})
+    body = {**answer.body, "redirect_browser_to": "https://evil.test/"}
 
-    answered = await ask(KratosResponse(403, body), NAVIGATE)
+    response = await ask(KratosResponse(403, body), NAVIGATE)
 
-    assert (answered.header(b"location") or b"").startswith(LOGIN.encode())
+    assert (response.header(b"location") or b"").startswith(LOGIN.encode())
 
 
-async def test_head_gets_the_headers_alone() -> None:
-    """With the length that the body would have."""
+async def test_head_request_gets_no_body() -> None:
     get, head = await ask(refused(401)), await ask(refused(401), method="HEAD")
 
     assert head.body == b""
@@ -385,7 +377,7 @@ async def test_head_gets_the_headers_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "conditions", "status", "error_id"),
+    ("answer", "conditions", "status", "error_id"),
     [
         (refused(401), {}, 401, "session_inactive"),
         (STEP_UP, {}, 403, "session_aal2_required"),
@@ -393,23 +385,22 @@ async def test_head_gets_the_headers_alone() -> None:
         (refused(500), {}, 503, "session_check_unavailable"),
     ],
 )
-async def test_a_websocket_is_refused_before_it_is_accepted(
-    told: KratosResponse, conditions: Any, status: int, error_id: str
+async def test_websocket_handshake_gets_an_http_response(
+    answer: KratosResponse, conditions: Any, status: int, error_id: str
 ) -> None:
-    """With the same status, headers and JSON; even for who would be a navigation."""
-    app = gated(guard_of(ScriptedKratos(told)), **conditions)
+    app = gated(guard_of(ScriptedKratos(answer)), **conditions)
 
     start, body = await connect(app, headers=[SESSION_TOKEN, NAVIGATE, HTML])
 
-    answered = SentResponse(start["status"], start["headers"], body["body"])
+    response = SentResponse(start["status"], start["headers"], body["body"])
     assert (start["type"], body["type"]) == ("websocket.http.response.start", "websocket.http.response.body")
-    assert (answered.status, answered.error_id) == (status, error_id)
-    assert answered.header(b"cache-control") == b"no-store"
-    assert answered.header(b"content-type") == b"application/json"
+    assert (response.status, response.error_id) == (status, error_id)
+    assert response.header(b"cache-control") == b"no-store"
+    assert response.header(b"content-type") == b"application/json"
 
 
-async def test_a_websocket_is_closed_where_the_server_knows_no_denial() -> None:
-    """The server turns that into a 403 of its own."""
+async def test_websocket_is_closed_without_the_denial_extension() -> None:
+    """The server responds with its own 403."""
     app = gated(guard_of(ScriptedKratos(refused(401))))
 
     sent = await connect(app, headers=[SESSION_TOKEN], denial=False)
@@ -417,8 +408,7 @@ async def test_a_websocket_is_closed_where_the_server_knows_no_denial() -> None:
     assert sent == [{"type": "websocket.close", "code": 1008, "reason": ""}]
 
 
-async def test_an_accepted_websocket_can_only_be_closed() -> None:
-    """After accept there is no answer any more."""
+async def test_accepted_websocket_is_closed() -> None:
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -437,26 +427,23 @@ async def test_an_accepted_websocket_can_only_be_closed() -> None:
         Refusal("No & never."),
     ],
 )
-async def test_a_refusal_of_the_applications_own_is_answered_like_ours(refusal: Refusal) -> None:
-    """Its words are escaped on the page, and its unknown condition is no error."""
+async def test_refusal_of_the_application_gets_the_same_response(refusal: Refusal) -> None:
     guard = guard_of(ScriptedKratos(signed_in()))
 
     def refuse(_session: Any) -> bool:
         raise refusal
 
     page = await call(gated(guard, when=refuse), headers=[SESSION_TOKEN, NAVIGATE])
-    told = await call(gated(guard, when=refuse), headers=[SESSION_TOKEN])
+    api = await call(gated(guard, when=refuse), headers=[SESSION_TOKEN])
 
-    assert (page.status, told.status) == (403, 403)
+    assert (page.status, api.status) == (403, 403)
     assert b"<b>" not in page.body
     assert b"<i>" not in page.body
-    assert told.json["error"]["reason"] == refusal.reason
+    assert api.json["error"]["reason"] == refusal.reason
 
 
 @pytest.mark.parametrize("handled", [Refusal, OryGuardError])
-async def test_a_handler_of_the_applications_own_wins(handled: type[Exception]) -> None:
-    """One for everything that ory_guard raises, too."""
-
+async def test_handler_of_the_application_takes_precedence(handled: type[Exception]) -> None:
     async def handle(_request: Request, _error: Exception) -> Response:
         return Response("mine", 418)
 
@@ -468,9 +455,7 @@ async def test_a_handler_of_the_applications_own_wins(handled: type[Exception]) 
     assert (await call(app, "/", headers=[SESSION_TOKEN])).status == 418
 
 
-async def test_a_refusal_of_the_applications_own_may_have_any_status() -> None:
-    """Also one that nobody registered."""
-
+async def test_refusal_of_the_application_may_have_any_status() -> None:
     class Odd(Refusal):
         code = "odd"
         status_code = 499
@@ -481,10 +466,10 @@ async def test_a_refusal_of_the_applications_own_may_have_any_status() -> None:
     async def app(_scope: Any, _receive: Any, _send: Any) -> None:
         raise Odd
 
-    answered = await call(OrySessionMiddleware(app, guard=guard), "/", headers=[SESSION_TOKEN])
-    assert (answered.status, answered.error_id) == (499, "odd")
+    response = await call(OrySessionMiddleware(app, guard=guard), "/", headers=[SESSION_TOKEN])
+    assert (response.status, response.error_id) == (499, "odd")
 
 
-async def test_an_answer_without_a_body_has_no_length() -> None:
-    """A 204 must not have one (RFC 9110, section 8.6)."""
+async def test_204_has_no_content_length() -> None:
+    """RFC 9110, section 8.6."""
     assert ASGIResponse(204, [], b"").headers == []

@@ -1,4 +1,4 @@
-"""Traits in a model of the application's own: refused if what handlers get could be changed."""
+"""Traits models are refused if their values are mutable."""
 
 import json
 import logging
@@ -68,46 +68,46 @@ class Bag(NamedTuple):
 
 
 class Typed(TypedDict):
-    """A dict at run time."""
+    """A dict at runtime."""
 
     name: str
 
 
 class Name(BaseModel):
-    """A frozen part."""
+    """A frozen model."""
 
     model_config = FROZEN
     first: str = ""
 
 
 class Loose(BaseModel):
-    """A part that is not frozen."""
+    """A model that is not frozen."""
 
     first: str = ""
 
 
 class Deep(BaseModel):
-    """A frozen part with a mutable field."""
+    """A frozen model with a mutable field."""
 
     model_config = FROZEN
     parts: tuple[dict[str, str], ...] = ()
 
 
 class Open(BaseModel):
-    """A frozen part that keeps unknown keys."""
+    """A frozen model with unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
 
 class Private(BaseModel):
-    """A frozen part with a private attribute, which can be set all the same."""
+    """A frozen model with a private attribute, which can be set."""
 
     model_config = FROZEN
     _note: str = PrivateAttr(default="")
 
 
 class Cached(BaseModel):
-    """A frozen part whose cached property is one object for all requests."""
+    """A frozen model whose cached property is shared between requests."""
 
     model_config = FROZEN
     first: str = ""
@@ -119,7 +119,7 @@ class Cached(BaseModel):
 
 
 class Lengths(BaseModel):
-    """A frozen part with a cached property that can't be changed."""
+    """A frozen model with an immutable cached property."""
 
     model_config = FROZEN
     first: str = ""
@@ -131,14 +131,14 @@ class Lengths(BaseModel):
 
 
 class Node(BaseModel):
-    """A frozen part that refers to itself."""
+    """A frozen recursive model."""
 
     model_config = FROZEN
     parent: Optional["Node"] = None
 
 
 class Page(BaseModel, Generic[ItemT]):
-    """A frozen generic part."""
+    """A frozen generic model."""
 
     model_config = FROZEN
     items: tuple[ItemT, ...] = ()
@@ -153,7 +153,7 @@ class Address:
 
 @pydantic_dataclass(frozen=True)
 class Chain:
-    """A frozen dataclass that refers to itself."""
+    """A frozen recursive dataclass."""
 
     following: Optional["Chain"] = None
 
@@ -173,7 +173,7 @@ class Listed:
 
 
 class Same:
-    """A class whose values pydantic makes of strings; they can be changed."""
+    """A mutable class that pydantic creates from strings."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -184,11 +184,11 @@ class Same:
 
 
 class Plain:
-    """A class that pydantic knows nothing about."""
+    """A class that pydantic does not support."""
 
 
 def traits_with(annotation: Any, default: Any = ...) -> type[BaseModel]:
-    """Return a frozen model with one field, of any type."""
+    """Return a frozen model with one field."""
     config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
     fields: dict[str, Any] = {"field": (annotation, default)}
     return create_model("Traits", __config__=config, **fields)
@@ -207,7 +207,6 @@ def traits_with(annotation: Any, default: Any = ...) -> type[BaseModel]:
     ids=str,
 )  # fmt: skip
 def test_immutable_annotations_are_accepted(annotation: Any) -> None:
-    """Scalars, tuples, frozen sets, frozen models and frozen dataclasses, at any depth."""
     if annotation == RootModel[str]:
         annotation = create_model("Root", __base__=RootModel[str], __cls_kwargs__={"frozen": True})
 
@@ -256,8 +255,8 @@ def test_immutable_annotations_are_accepted(annotation: Any) -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_mutable_annotations_are_refused_when_the_guard_is_made(annotation: Any, place: str, instead: str) -> None:
-    """The error names the field, the annotation and the immutable one to use."""
+def test_mutable_annotation_is_refused_when_the_guard_is_created(annotation: Any, place: str, instead: str) -> None:
+    """The error contains the field, the annotation and an immutable alternative."""
     with pytest.raises(ConfigurationError) as caught:
         guard_of(ScriptedKratos(), traits=traits_with(annotation))
 
@@ -276,21 +275,19 @@ def test_mutable_annotations_are_refused_when_the_guard_is_made(annotation: Any,
         (tuple[str, ...], Field(default=([],))),
     ],
 )
-def test_mutable_defaults_are_refused_when_the_guard_is_made(annotation: Any, default: Any) -> None:
-    """Pydantic does not hold a default against its annotation."""
+def test_mutable_default_is_refused_when_the_guard_is_created(annotation: Any, default: Any) -> None:
+    """Pydantic does not validate defaults."""
     with pytest.raises(ConfigurationError, match=r"Traits\.field: the default \(Traits\.field is a \w+\) is"):
         guard_of(ScriptedKratos(), traits=traits_with(annotation, default))
 
 
 @pytest.mark.parametrize("traits", [Loose, Open, dict, "Traits", traits_with(str)(field="x"), Typed])
-def test_only_a_frozen_model_can_hold_traits(traits: Any) -> None:
-    """The session is shared between requests."""
+def test_traits_must_be_a_frozen_model(traits: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^traits: "):
         guard_of(ScriptedKratos(), traits=traits)
 
 
-def test_the_frozen_dict_of_a_model_is_frozen_deep() -> None:
-    """It is the way to keep a part of the traits as it is."""
+def test_frozen_dict_in_a_model_is_frozen_recursively() -> None:
     traits = traits_with(FrozenDict)
     model: Any = Session.__class_getitem__(traits)
     session = model.model_validate_json(json.dumps(session_body(identity={"traits": {"field": {"a": [{"b": 1}]}}})))
@@ -315,10 +312,10 @@ def test_the_frozen_dict_of_a_model_is_frozen_deep() -> None:
         (Same, "Traits.field is a Same"),
     ],
 )
-async def test_a_mutable_value_that_no_annotation_shows_makes_no_session(
+async def test_mutable_value_of_a_validator_is_refused_in_each_session(
     annotation: Any, found: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A validator returned it; the log says where, and shows no value."""
+    """The log contains the field and no value."""
     given: dict[Any, Any] = {Name: {}, Address: {}, FrozenDict: {}, tuple[str, ...]: ["zebra"]}
     raw = given.get(getattr(annotation, "__origin__", None), "zebra")
     bench = Bench(signed_in(session_body(identity={"traits": {"field": raw}})))
@@ -331,8 +328,7 @@ async def test_a_mutable_value_that_no_annotation_shows_makes_no_session(
 
 
 @pytest.mark.anyio
-async def test_a_default_that_needs_other_fields_is_checked_when_it_is_read() -> None:
-    """Its factory can't run before there is a session."""
+async def test_default_that_depends_on_other_fields_is_checked_in_each_session() -> None:
     factory = Field(default_factory=lambda values: [values["first"]])
     traits = create_model("Traits", __config__=FROZEN, first=(str, "x"), rest=(tuple[str, ...], factory))
 
@@ -342,8 +338,7 @@ async def test_a_default_that_needs_other_fields_is_checked_when_it_is_read() ->
 
 
 @pytest.mark.anyio
-async def test_immutable_traits_reach_the_handler() -> None:
-    """With every kind of part."""
+async def test_immutable_traits_are_parsed() -> None:
     traits = create_model(
         "Traits",
         __config__=FROZEN,

@@ -1,4 +1,4 @@
-"""Ids that applications pass: UUIDs in any spelling, and other strings that could be an id."""
+"""IDs: UUIDs in any spelling, and other strings."""
 
 from typing import Any
 from uuid import UUID
@@ -18,10 +18,10 @@ SPELLINGS = {
     "canonical": str,
     "object": UUID,
     "upper case": str.upper,
-    "without hyphens": lambda one: one.replace("-", ""),
-    "in braces": lambda one: "{" + one + "}",
-    "URN": lambda one: "urn:uuid:" + one,
-    "URN in upper case": lambda one: "URN:UUID:" + one.upper(),
+    "without hyphens": lambda text: text.replace("-", ""),
+    "in braces": lambda text: "{" + text + "}",
+    "URN": lambda text: "urn:uuid:" + text,
+    "URN in upper case": lambda text: "URN:UUID:" + text.upper(),
 }
 NO_UUIDS = [
     *("", "x", SESSION_ID[:-1], SESSION_ID + "0", SESSION_ID + "\n", "{" + SESSION_ID, SESSION_ID + "}"),
@@ -35,19 +35,18 @@ NO_IDS = [
 
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
 def test_every_spelling_of_a_uuid_is_normalized(spell: Any) -> None:
-    """The result is Kratos' own spelling."""
     assert normalize_id("id", spell(SESSION_ID)) == SESSION_ID
 
 
 @pytest.mark.parametrize("text", NO_UUIDS, ids=ascii)
-def test_text_that_is_not_a_uuid_stays_as_it_is(text: str) -> None:
-    """A malformed UUID could be an id of another kind."""
+def test_other_text_is_unchanged(text: str) -> None:
+    """It may be an ID of another kind."""
     assert normalize_uuid(text) == text
 
 
 @pytest.mark.parametrize("value", NO_IDS, ids=ascii)
-async def test_invalidate_refuses_a_value_that_is_not_an_id(value: Any) -> None:
-    """No session can have it, so a call that returned would have done nothing."""
+async def test_invalidate_rejects_a_value_that_is_not_an_id(value: Any) -> None:
+    """A call without effect would look like a success."""
     bench = Bench()
     await bench.outcome()
 
@@ -62,8 +61,8 @@ async def test_invalidate_refuses_a_value_that_is_not_an_id(value: Any) -> None:
 
 @pytest.mark.parametrize("name", ["session_id", "identity_id"])
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
-async def test_invalidate_finds_the_session_by_any_spelling(name: str, spell: Any) -> None:
-    """The event names the id in Kratos' spelling."""
+async def test_invalidate_accepts_any_spelling(name: str, spell: Any) -> None:
+    """The event contains Kratos' spelling."""
     events: list[Event] = []
     bench = Bench(listeners=[events.append])
     await bench.outcome()
@@ -76,8 +75,8 @@ async def test_invalidate_finds_the_session_by_any_spelling(name: str, spell: An
     assert bench.calls == 2
 
 
-async def test_an_id_that_is_cached_in_another_spelling_is_found_as_given() -> None:
-    """A JWT's subject can be an id of the application's own."""
+async def test_invalidate_also_uses_the_given_spelling() -> None:
+    """The subject of a JWT may be an ID of the application."""
     given = IDENTITY_ID.upper()
     bench = Bench(signed_in(session_body(identity={"id": given})))
     await bench.outcome()

@@ -1,4 +1,4 @@
-"""Outcomes are values: equal, hashable where their parts are, and frozen."""
+"""Outcomes: immutability, pattern matching and representation."""
 
 from typing import Any
 
@@ -20,21 +20,19 @@ SESSION = Session.model_validate(session_body())
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_no_handler_can_change_an_outcome(outcome: Any, field: str) -> None:
-    """An outcome is shared by everybody who looks at the request."""
+def test_outcomes_are_immutable(outcome: Any, field: str) -> None:
+    """They are shared."""
     with pytest.raises(AttributeError):
         setattr(outcome, field, None)
 
 
-def test_outcomes_are_told_apart_by_match() -> None:
-    """Three answers, three meanings: an application can branch on them without a default."""
-
-    def told(outcome: Outcome) -> str:
+def test_match_distinguishes_outcomes() -> None:
+    def describe(outcome: Outcome) -> str:
         match outcome:
             case Authenticated(session=session):
                 return session.id
             case Anonymous():
-                return "nobody"
+                return "anonymous"
             case Rejected(reason=reason):
                 return reason
             case SecondFactorRequired(enrolled=enrolled):
@@ -42,13 +40,12 @@ def test_outcomes_are_told_apart_by_match() -> None:
             case Unavailable(reason=reason, retry_after=seconds):
                 return f"{reason}, {seconds}"
 
-    assert told(Authenticated(SESSION, "cookie", "cache", 1.5)) == SESSION.id
-    assert told(Anonymous()) == "nobody"
-    assert told(Rejected("malformed", "cookie")) == "malformed"
-    assert told(SecondFactorRequired("cookie", enrolled=False)) == "second factor, False"
-    assert told(Unavailable("timeout")) == "timeout, 1"
+    assert describe(Authenticated(SESSION, "cookie", "cache", 1.5)) == SESSION.id
+    assert describe(Anonymous()) == "anonymous"
+    assert describe(Rejected("malformed", "cookie")) == "malformed"
+    assert describe(SecondFactorRequired("cookie", enrolled=False)) == "second factor, False"
+    assert describe(Unavailable("timeout")) == "timeout, 1"
 
 
-def test_an_outcome_shows_no_traits() -> None:
-    """Outcomes end up in logs; what a person told Kratos does not."""
+def test_representation_contains_no_traits() -> None:
     assert "ada@example.com" not in repr(Authenticated(SESSION, "cookie", "upstream", 0.0))

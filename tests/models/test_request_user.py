@@ -1,4 +1,4 @@
-"""The outcome under Starlette's names: `request.user` and `request.auth`."""
+"""`request.user` and `request.auth`."""
 
 from typing import Any
 
@@ -21,12 +21,11 @@ from ory_guard.models import SessionAuth, SessionUser
 pytestmark = pytest.mark.anyio
 
 DOWN = Unavailable("timeout")
-SOMEBODY = Authenticated(Session.model_validate(session_body()), "cookie", "upstream", 0.0)
+AUTHENTICATED = Authenticated(Session.model_validate(session_body()), "cookie", "upstream", 0.0)
 
 
-@pytest.mark.parametrize("outcome", [SOMEBODY, Anonymous()])
-def test_the_session_of_a_user_cannot_be_changed(outcome: Any) -> None:
-    """Neither set nor deleted; `request.auth` is shared between requests, so nothing of it can be changed."""
+@pytest.mark.parametrize("outcome", [AUTHENTICATED, Anonymous()])
+def test_session_of_user_and_auth_is_immutable(outcome: Any) -> None:
     view = SessionAuth(outcome)
     user = SessionUser(view.session)
     before = (user.session, user.is_authenticated, user.identity, user.display_name)
@@ -41,8 +40,7 @@ def test_the_session_of_a_user_cannot_be_changed(outcome: Any) -> None:
             setattr(view, name, ())
 
 
-async def test_a_handler_may_put_another_user_in_the_place_of_ours() -> None:
-    """For its own request: the next one finds who is there."""
+async def test_handler_may_replace_the_user_of_its_request() -> None:
     seen = []
 
     async def app(scope: Any, _receive: Any, send: Any) -> None:
@@ -60,18 +58,16 @@ async def test_a_handler_may_put_another_user_in_the_place_of_ours() -> None:
 
 @pytest.mark.parametrize(
     "outcome",
-    [SOMEBODY, Anonymous(), Rejected("origin", "cookie"), SecondFactorRequired("cookie", enrolled=True), DOWN],
+    [AUTHENTICATED, Anonymous(), Rejected("origin", "cookie"), SecondFactorRequired("cookie", enrolled=True), DOWN],
     ids=lambda outcome: type(outcome).__name__,
 )
-def test_user_and_auth_are_true_only_for_a_session(outcome: Any) -> None:
-    """An application may write `if request.user`, or `request.auth and ...`."""
+def test_user_and_auth_are_true_only_with_a_session(outcome: Any) -> None:
     view = SessionAuth(outcome)
 
-    assert bool(view) is bool(SessionUser(view.session)) is (outcome is SOMEBODY)
+    assert bool(view) is bool(SessionUser(view.session)) is (outcome is AUTHENTICATED)
 
 
-def test_nothing_of_a_session_is_in_its_representation() -> None:
-    """It may end up in a log."""
-    view = SessionAuth(SOMEBODY)
+def test_representation_contains_no_identity() -> None:
+    view = SessionAuth(AUTHENTICATED)
 
     assert IDENTITY_ID not in f"{view!r} {SessionUser(view.session)!r}"

@@ -1,4 +1,4 @@
-"""The models: tolerant where Kratos may grow, strict where a wrong value could let somebody in."""
+"""`Session` and `Identity`: parsing, immutability and representation."""
 
 import copy
 import json
@@ -35,7 +35,7 @@ class Name(BaseModel):
 
 
 class Traits(BaseModel):
-    """Traits as an application types them."""
+    """A traits model of an application."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,14 +43,13 @@ class Traits(BaseModel):
     name: Name
 
 
-def read(body: Any) -> Session:
-    """Read a session as the guard does: from JSON."""
+def parse(body: Any) -> Session:
+    """Parse a session from JSON, as the guard does."""
     return Session.model_validate_json(body if isinstance(body, str | bytes) else json.dumps(body))
 
 
-def test_a_session_is_read_under_kratos_field_names() -> None:
-    """What Kratos sent is there, under the names that its documents use."""
-    session = read(session_body())
+def test_fields_have_kratos_names() -> None:
+    session = parse(session_body())
 
     assert session.authenticator_assurance_level == "aal1"
     assert session.expires_at == datetime(2026, 7, 1, 13, tzinfo=UTC)
@@ -61,10 +60,10 @@ def test_a_session_is_read_under_kratos_field_names() -> None:
     assert session.devices[0].ip_address == "192.0.2.1"
 
 
-def test_nulls_and_missing_parts_are_accepted() -> None:
-    """Kratos writes null for what is empty, and leaves out what it does not know."""
+def test_nulls_are_accepted() -> None:
+    """Kratos returns null for empty values."""
     nulls = dict.fromkeys(["authenticated_at", "authentication_methods", "devices", "issued_at", "tokenized"])
-    session = read(session_body(**nulls, identity={"traits": None, "verifiable_addresses": None}))
+    session = parse(session_body(**nulls, identity={"traits": None, "verifiable_addresses": None}))
 
     assert list(session.methods()) == []
     assert session.second_factor_at is None
@@ -72,24 +71,23 @@ def test_nulls_and_missing_parts_are_accepted() -> None:
     assert session.identity.verifiable_addresses is None
 
 
-def test_traits_that_are_left_out_are_empty() -> None:
-    """A handler can look into the traits without a question first."""
+def test_missing_traits_are_empty() -> None:
     body = session_body()
     del body["identity"]["traits"]
 
-    assert read(body).identity.traits == {}
+    assert parse(body).identity.traits == {}
 
 
 def test_unknown_keys_are_kept() -> None:
-    """What a newer Kratos sends is there before this package knows it."""
-    session = read(session_body(risk={"score": 3, "why": ["new device"]}))
+    """A newer Kratos may return them."""
+    session = parse(session_body(risk={"score": 3, "why": ["new device"]}))
 
     assert session.model_extra == {"risk": {"score": 3, "why": ("new device",)}}
 
 
-def test_unknown_enum_values_stay_strings_and_odd_ones_count_for_nothing() -> None:
-    """A new level or method breaks nothing; a value of the wrong kind satisfies nothing."""
-    session = read(
+def test_unknown_enum_values_are_kept_if_they_are_strings() -> None:
+    """A value of another type is None, which meets no requirement."""
+    session = parse(
         session_body(
             authenticator_assurance_level="aal3", authentication_methods=[step("palm", "aal3"), {"method": 7}]
         )
@@ -97,33 +95,31 @@ def test_unknown_enum_values_stay_strings_and_odd_ones_count_for_nothing() -> No
 
     assert session.authenticator_assurance_level == "aal3"
     assert [method.method for method in session.methods()] == ["palm", None]
-    assert read(session_body(authenticator_assurance_level=["aal2"])).authenticator_assurance_level is None
+    assert parse(session_body(authenticator_assurance_level=["aal2"])).authenticator_assurance_level is None
 
 
 @pytest.mark.parametrize("active", [1, "true", "True", None, 0, [], "yes"])
-def test_active_is_a_json_boolean_or_nonsense(active: Any) -> None:
-    """Nothing but `true` and `false` says whether a session is active."""
+def test_active_must_be_a_json_boolean(active: Any) -> None:
     with pytest.raises(ValidationError):
-        read(session_body(active=active))
+        parse(session_body(active=active))
 
 
 @pytest.mark.parametrize("name", ["id", "active", "expires_at", "identity"])
-def test_what_a_session_stands_on_must_be_there(name: str) -> None:
-    """A body with only `id` and `active` (Ory Network, restricted origins) is no session."""
+def test_required_fields(name: str) -> None:
+    """Ory Network may return only `id` and `active`."""
     body = session_body()
     del body[name]
 
     with pytest.raises(ValidationError):
-        read(body)
+        parse(body)
 
 
 @pytest.mark.parametrize("value", [7, "", None, True])
-def test_ids_are_strings_with_something_in_them(value: Any) -> None:
-    """An id that is empty or no string names nobody."""
+def test_ids_must_be_non_empty_strings(value: Any) -> None:
     with pytest.raises(ValidationError):
-        read(session_body(id=value))
+        parse(session_body(id=value))
     with pytest.raises(ValidationError):
-        read(session_body(identity={"id": value}))
+        parse(session_body(identity={"id": value}))
 
 
 @pytest.mark.parametrize(
@@ -143,42 +139,39 @@ def test_ids_are_strings_with_something_in_them(value: Any) -> None:
         None,
     ],
 )
-def test_a_time_is_rfc_3339_or_nonsense(value: Any) -> None:
-    """A number, a day without an hour or a time without a zone is not a time that Kratos writes."""
+def test_times_must_have_the_format_of_rfc_3339(value: Any) -> None:
     with pytest.raises(ValidationError):
-        read(session_body(expires_at=value))
+        parse(session_body(expires_at=value))
 
 
 @pytest.mark.parametrize(
     "value", ["2026-07-01T12:00:00Z", "2026-07-01T14:00:00.123456789+02:00", "2026-07-01t12:00:00.5z"]
 )
-def test_times_may_have_nine_fraction_digits_and_a_zone(value: str) -> None:
-    """Go writes nanoseconds; Python keeps microseconds."""
-    assert read(session_body(expires_at=value)).expires_at.replace(microsecond=0) == datetime(
+def test_times_may_have_nanoseconds_and_a_time_zone(value: str) -> None:
+    """Python truncates them to microseconds."""
+    assert parse(session_body(expires_at=value)).expires_at.replace(microsecond=0) == datetime(
         2026, 7, 1, 12, tzinfo=UTC
     )
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 400])
 @pytest.mark.parametrize("place", ['"traits": {"score": [%s]}', '"metadata_public": %s', '"unknown": {"a": %s}'])
-def test_a_number_that_json_cannot_carry_is_nonsense(number: str, place: str) -> None:
-    """Such a number would break the next serialiser it meets."""
+def test_numbers_that_json_cannot_represent_are_invalid(number: str, place: str) -> None:
+    """They could not be serialized."""
     body = json.dumps(session_body(identity={"marker": 0})).replace('"marker": 0', place % number)
 
     with pytest.raises(ValidationError):
-        read(body)
+        parse(body)
 
 
-def test_a_verified_flag_is_a_json_boolean() -> None:
-    """The string `true` verifies no address."""
+def test_verified_must_be_a_json_boolean() -> None:
     with pytest.raises(ValidationError):
-        read(session_body(identity={"verifiable_addresses": [{"verified": "true"}]}))
+        parse(session_body(identity={"verifiable_addresses": [{"verified": "true"}]}))
 
 
-def test_the_second_factors_time_is_that_of_the_newest_aal2_step() -> None:
-    """A password given again does not make the second factor newer."""
-    session = read(aal2_session(password_at=-5, totp_at=-900))
-    twice = read(session_body(authentication_methods=[step("totp", "aal2", -50), step("webauthn", "aal2", -90)]))
+def test_second_factor_at_is_the_time_of_the_newest_aal2_step() -> None:
+    session = parse(aal2_session(password_at=-5, totp_at=-900))
+    twice = parse(session_body(authentication_methods=[step("totp", "aal2", -50), step("webauthn", "aal2", -90)]))
 
     assert session.second_factor_at is not None
     assert session.second_factor_at.timestamp() == pytest.approx(
@@ -187,10 +180,9 @@ def test_the_second_factors_time_is_that_of_the_newest_aal2_step() -> None:
     assert twice.second_factor_at == datetime.fromisoformat(timestamp(-50)[:26] + "Z")
 
 
-def test_repr_shows_nothing_private() -> None:
-    """A session ends up in logs and tracebacks; traits, addresses, metadata and devices do not."""
+def test_repr_contains_no_personal_data() -> None:
     shown = repr(
-        read(session_body(tokenized="eyJ.secret", secret_extra="x1", identity={"metadata_admin": {"note": "vip"}}))
+        parse(session_body(tokenized="eyJ.secret", secret_extra="x1", identity={"metadata_admin": {"note": "vip"}}))
     )
 
     for private in ("ada@example.com", "Ada", "192.0.2.1", "reader", "eyJ.secret", "vip", "x1"):
@@ -216,9 +208,9 @@ def test_repr_shows_nothing_private() -> None:
         lambda session: setattr(session, "risk", None),
     ],
 )
-def test_a_handler_cannot_change_the_session_of_the_next_request(change: Any) -> None:
-    """Sessions are shared while they are kept, so whatever tries to change one raises."""
-    session = read(session_body(risk={"score": 3}))
+def test_session_is_immutable(change: Any) -> None:
+    """A cached session is shared between requests."""
+    session = parse(session_body(risk={"score": 3}))
     before = session.model_dump_json()
 
     with pytest.raises((TypeError, AttributeError, ValidationError)):
@@ -226,14 +218,12 @@ def test_a_handler_cannot_change_the_session_of_the_next_request(change: Any) ->
     assert session.model_dump_json() == before
 
 
-def test_the_error_of_a_frozen_dict_says_what_to_do() -> None:
-    """The way out is a copy."""
+def test_error_of_a_frozen_dict_contains_the_fix() -> None:
     with pytest.raises(TypeError, match="change a copy"):
         FrozenDict(a=1)["a"] = 2
 
 
-def test_a_frozen_dict_is_a_dict_to_read_copy_and_pickle() -> None:
-    """Serialisers, templates and caches of the application's own take it for what it is."""
+def test_frozen_dict_can_be_serialized_copied_and_pickled() -> None:
     frozen = freeze({"a": [1, {"b": 2}]})
 
     assert json.loads(json.dumps(frozen)) == {"a": [1, {"b": 2}]}
@@ -245,28 +235,24 @@ def test_a_frozen_dict_is_a_dict_to_read_copy_and_pickle() -> None:
 
 
 @given(JSON)
-def test_what_is_frozen_reads_like_what_it_was(value: Any) -> None:
-    """Freezing loses nothing: back in JSON, it is the same document."""
+def test_frozen_value_is_equal_in_json(value: Any) -> None:
     assert json.loads(json.dumps(freeze(value))) == json.loads(json.dumps(value))
 
 
 @given(traits=st.dictionaries(st.text(), JSON, max_size=4), metadata=JSON)
-def test_a_session_survives_the_round_trip_through_json(traits: dict[str, Any], metadata: Any) -> None:
-    """What was read, written and read again is equal: stores and brokers may carry sessions."""
-    session = read(session_body(identity={"traits": traits, "metadata_public": metadata}))
+def test_session_survives_a_round_trip_through_json(traits: dict[str, Any], metadata: Any) -> None:
+    session = parse(session_body(identity={"traits": traits, "metadata_public": metadata}))
 
-    assert read(session.model_dump_json()) == session
+    assert parse(session.model_dump_json()) == session
 
 
 @given(st.binary())
-def test_no_bytes_make_a_session_by_accident(body: bytes) -> None:
-    """Whatever is not a session is a validation error, and nothing worse."""
+def test_invalid_body_raises_validation_error(body: bytes) -> None:
     with pytest.raises(ValidationError):
-        read(body)
+        parse(body)
 
 
 def test_traits_can_be_typed() -> None:
-    """A model of the application's reads the traits, and says so when they don't fit."""
     session = Session[Traits].model_validate_json(json.dumps(session_body()))
 
     assert session.identity.traits == Traits(email="ada@example.com", name=Name(first="Ada"))
@@ -274,8 +260,8 @@ def test_traits_can_be_typed() -> None:
         Session[Traits].model_validate_json(json.dumps(session_body(identity={"traits": {"email": "x"}})))
 
 
-def test_sessions_can_be_made_in_tests_from_python_values() -> None:
-    """A test gives a datetime where Kratos gives text; a time without a zone is still refused."""
+def test_session_can_be_created_from_python_values() -> None:
+    """A time without a time zone is invalid."""
     identity = Identity(id="i1")
     session = Session(id="s1", active=True, expires_at=datetime(2026, 7, 1, tzinfo=UTC), identity=identity)
 
@@ -284,12 +270,11 @@ def test_sessions_can_be_made_in_tests_from_python_values() -> None:
         Session(id="s1", active=True, expires_at=datetime(2026, 7, 1), identity=identity)  # noqa: DTZ001 - the point
 
 
-def test_a_session_has_a_short_name_for_logs() -> None:
-    """The name is the same wherever the session is read, and no part of the id that Kratos' API takes."""
-    session = read(session_body())
+def test_log_id_is_stable_and_not_part_of_the_id() -> None:
+    session = parse(session_body())
 
     assert len(session.log_id) == 8
-    assert session.log_id == read(session_body()).log_id
+    assert session.log_id == parse(session_body()).log_id
     assert session.log_id not in session.id
 
 
