@@ -139,8 +139,10 @@ async def test_concurrent_revocations_share_batches(workers: tuple[Worker, Worke
     await eventually(lambda: second.guard.authentication.cache.revocations.revoked_at("session-1999") > 0)
 
 
-async def test_dropped_revocations_are_reported(workers: tuple[Worker, Worker]) -> None:
-    """By an event and a log record."""
+async def test_dropped_revocations_are_reported(
+    workers: tuple[Worker, Worker], caplog: pytest.LogCaptureFixture
+) -> None:
+    """By an event and a log record; a guard without listeners only logs."""
     first, second = workers
     for worker in workers:
         worker.store.failing.add("subscribe")
@@ -150,6 +152,7 @@ async def test_dropped_revocations_are_reported(workers: tuple[Worker, Worker]) 
         await worker.shared_cache.revoke(*(f"session-{number}" for number in range(10_002)))
 
     assert first.emitted(RevocationsDropped) == [RevocationsDropped(2)]
+    assert caplog.messages.count("revocations.dropped count=2") == 2
     assert [worker.guard.stats().pending_revocations for worker in workers] == [10_000] * 2
 
 

@@ -232,7 +232,7 @@ def test_repr_contains_no_secrets() -> None:
 
 
 def test_event_loop_may_end_without_aclose(redis_server: RedisServer) -> None:
-    """No error is errors, and all connections are closed."""
+    """No error is reported, and all connections are closed."""
     store = RedisSessionStore(redis_server.url, secrets=[SECRET])
     guard = OryGuard(settings_of(), transport=ScriptedKratos(signed_in()), clock=AdjustableClock(), store=store)
     errors: list[Any] = []
