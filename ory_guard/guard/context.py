@@ -91,7 +91,6 @@ class AuthContext:
     denied = False
     refusal: Refusal | None = None
     held: tuple[Any, ...] = ()
-    is_private = False
     requirements: tuple[Requirement, ...] = ()
     set_cookies: tuple[bytes, ...] = ()
     websocket_accepted = False
@@ -102,7 +101,8 @@ class AuthContext:
         self.guard = guard
         self.scope_id: int = id(scope)
         self.path: str = scope["path"]
-        self.root_path: str = scope.get("root_path", "")
+        self.root_path: str = scope["root_path"] if "root_path" in scope else ""  # noqa: SIM401 - half the time
+        self.is_private: bool = False
 
     def publish(self, scope: MutableMapping[str, Any], outcome: Outcome) -> None:
         """Publish the outcome of a request that no guard has authenticated before.

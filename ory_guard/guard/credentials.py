@@ -25,6 +25,8 @@ _MAX_CREDENTIAL_BYTES: Final = 8_192
 _VCHAR: Final = bytes(range(0x21, 0x7F))
 _COOKIE_OCTET: Final = bytes(octet for octet in _VCHAR if octet not in b'",;\\')
 
+_END_OF_COOKIE: Final = (b"", b";")
+
 _Parser = Callable[[bytes], Credential | InvalidCredential | None]
 
 
@@ -42,13 +44,15 @@ class CredentialExtractor:
         names = [name.encode("ascii") for name in settings.cookie_names]
         self.names: frozenset[bytes] = frozenset(name for name in names if not name.endswith(b"*"))
         patterns = [re.escape(name).replace(rb"\*", b"[^=;]*") for name in names]
+        self._name, self._name_and_equals = names[0], names[0] + b"="
         self._pairs = re.compile(rb";[ \t]*(" + b"|".join(patterns) + rb")=([^;]*)").findall
         parsers: dict[bytes, _Parser] = {}
         # In Kratos' order.
         if "x_session_token" in settings.credentials:
             parsers[b"x-session-token"] = _parse_token
         if "cookie" in settings.credentials:
-            parsers[b"cookie"] = self._parse_cookie
+            is_single = len(names) == len(self.names) == 1
+            parsers[b"cookie"] = self._parse_single_cookie if is_single else self._parse_cookie
         if "bearer" in settings.credentials:
             parsers[b"authorization"] = _parse_bearer
         self._parsers = parsers
@@ -136,6 +140,14 @@ class CredentialExtractor:
                 for cookie, padded in self._pairs(b";" + value):
                     if stripped := padded.rstrip(b" \t"):
                         yield Credential("cookie", cookie, stripped)
+
+    def _parse_single_cookie(self, header: bytes) -> Credential | InvalidCredential | None:
+        # Twice as fast as the regular expression if the header contains the only name that is accepted once.
+        before, _, after = header.partition(self._name_and_equals)
+        if self._name_and_equals in after or before.rstrip(b" \t")[-1:] not in _END_OF_COOKIE:
+            return self._parse_cookie(header)
+        value = after.partition(b";")[0].rstrip(b" \t")
+        return _new(Credential, ("cookie", self._name, value)) if value else None
 
     def _parse_cookie(self, header: bytes) -> Credential | InvalidCredential | None:
         first: Credential | None = None

@@ -16,7 +16,6 @@ from ory_guard.guard.responses.refusals import refusal_response, unavailable_ref
 from ory_guard.guard.route_check import RouteCheck
 from ory_guard.guard.send_wrapper import send_held_messages, send_with_headers, take_held_refusal
 from ory_guard.guard.settings import GuardSettings
-from ory_guard.models.outcomes import SessionAuth, SessionUser
 
 __all__ = ["GuardResolver", "OrySessionMiddleware"]
 
@@ -99,7 +98,8 @@ class OrySessionMiddleware:
         authentication = guard.authentication
         outcome = authentication.from_cache(scope, context) or await authentication.from_kratos(context)
         context.publish(scope, outcome)
-        state, wrapped_send = scope["state"], partial(send_with_headers, context, send)
+        user, auth, state = scope["user"], scope["auth"], scope["state"]
+        wrapped_send = partial(send_with_headers, context, send)
         try:
             await self._app(scope, receive, wrapped_send)
         except Exception as error:
@@ -115,15 +115,15 @@ class OrySessionMiddleware:
             await refusal_response(refusal, scope, context)(scope, receive, wrapped_send)
         try:
             if (
-                type(scope["user"]) is SessionUser
-                and type(scope["auth"]) is SessionAuth
+                scope["user"] is user
+                and scope["auth"] is auth
                 and state["session"] is state["ory_session"]
-                and state["auth"] is context.outcome
+                and state["auth"] is outcome
             ):
                 return
         except KeyError:
             pass
-        log_replaced_objects(scope)
+        log_replaced_objects(scope)  # or this guard has published a newer outcome
 
     async def _handle_unusual(self, guard: OryGuard | None, scope: Scope, receive: Receive, send: Send) -> None:
         if guard is None:
