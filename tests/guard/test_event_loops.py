@@ -175,9 +175,9 @@ def test_a_forked_process_makes_its_own() -> None:
             # Nothing of pytest may run in here: the exit status is the verdict.
             verdict = 1
             try:
-                reader = asyncio.run(kept.get())
-                fresh = reader is not parents and parents.closed_in is None
-                verdict = 0 if fresh and reader.closed_in is reader.made_in else 2
+                in_child = asyncio.run(kept.get())
+                fresh = in_child is not parents and parents.closed_in is None
+                verdict = 0 if fresh and in_child.closed_in is in_child.made_in else 2
             finally:
                 os._exit(verdict)
         _, status = os.waitpid(child, 0)

@@ -26,7 +26,7 @@ def calls_in(text: str) -> list[list[str]]:
     return [call.split() for call in re.findall(r"(?:^|[ /])ory-guard ([a-z][^|&\n]*)", shell, re.MULTILINE)]
 
 
-def test_every_call_of_ory_guard_has_real_options() -> None:
+def test_documented_commands_have_documented_options() -> None:
     """Every command and option in a shell block exists."""
     commands = get_group(app).commands
     wrong = []
@@ -39,7 +39,7 @@ def test_every_call_of_ory_guard_has_real_options() -> None:
     assert wrong == []
 
 
-def test_every_file_that_is_named_is_there() -> None:
+def test_documented_files_exist() -> None:
     """Every path of the project that a page contains exists."""
     texts = TEXTS | {name_of(file): file.read_text(encoding="utf-8") for file in FILES}
     named = {
@@ -52,7 +52,22 @@ def test_every_file_that_is_named_is_there() -> None:
     assert [f"{page}: {path}" for page, path in sorted(named) if not (ROOT / path).exists()] == []
 
 
-def test_every_block_of_json_is_json() -> None:
+def test_request_flow_names_the_classes_of_its_modules() -> None:
+    """Every class in a row of the page occurs in the module or package of that row."""
+    rows = re.findall(r"^\| (`ory_guard/.*?) \| (.*) \|$", TEXTS["docs/explanation/request-flow.md"], re.MULTILINE)
+    missing = []
+    for modules, text in rows:
+        roots = [ROOT / path for path in re.findall(r"`(ory_guard/[^`]*)`", f"{modules} {text}")]
+        files = [file for root in roots for file in ([root] if root.is_file() else root.rglob("*.py"))]
+        source = "\n".join(file.read_text(encoding="utf-8") for file in files)
+        names = re.findall(r"`([A-Z][a-z]\w*)`", text)
+        missing += [f"{modules}: {name}" for name in names if not re.search(rf"\b{name}\b", source)]
+
+    assert len(rows) > 20
+    assert missing == []
+
+
+def test_json_blocks_are_valid() -> None:
     """An ellipsis for omitted text appears only inside of strings."""
     blocks = [block for text in TEXTS.values() for block in blocks_in(text, "json")]
 
@@ -60,7 +75,7 @@ def test_every_block_of_json_is_json() -> None:
 
 
 @pytest.mark.parametrize("page", [page for page, text in TEXTS.items() if blocks_in(text, "toml")])
-def test_the_fake_takes_what_is_written_for_it(page: str, tmp_path: Path) -> None:
+def test_fake_reads_documented_configuration(page: str, tmp_path: Path) -> None:
     """The option `--config` of the fake reads Kratos' keys in TOML blocks."""
     for block in blocks_in(TEXTS[page], "toml"):
         (tmp_path / "kratos.toml").write_text(block)
