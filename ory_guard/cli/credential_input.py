@@ -11,11 +11,9 @@ from pathlib import Path
 
 from ory_guard.cli.errors import CommandFailed, ExitCode
 from ory_guard.cli.options import COOKIE_VARIABLE, TOKEN_VARIABLE
+from ory_guard.models.credential import Header
 
-__all__ = ["Header", "read_credential"]
-
-Header = tuple[bytes, bytes]
-"""A request header: its name in lower case, and its value."""
+__all__ = ["read_credential"]
 
 
 def read_credential(token_file: Path | None, cookie_file: Path | None, cookie_jar: Path | None) -> Header | None:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 
-from ory_guard.cli.credential_input import Header
 from ory_guard.cli.errors import CommandFailed, ExitCode
 from ory_guard.cli.options import COOKIE_VARIABLE, TOKEN_VARIABLE, settings_from
 from ory_guard.cli.output import print_json, print_line, spinner
@@ -11,6 +10,7 @@ from ory_guard.cli.session_output import session_lines
 from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.models import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
+from ory_guard.models.credential import Header
 
 __all__ = ["run"]
 

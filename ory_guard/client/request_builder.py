@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from ory_guard.client.operations.operation import Operation
 from ory_guard.exceptions import ConfigurationError
+from ory_guard.kratos.http import COMMON_HEADERS
 from ory_guard.models.ids import normalize_id
 
 __all__ = ["Body", "build_request"]
@@ -34,11 +35,7 @@ def build_request(
             message does not contain the value.
         TypeError: If the body is neither a model nor a mapping, or contains an object that JSON cannot represent.
     """
-    headers = [
-        (b"Accept", b"application/json"),
-        (b"Accept-Encoding", b"identity"),
-        (b"User-Agent", b"ory-guard"),
-    ]
+    headers = [*COMMON_HEADERS]
     for name in operation.headers:
         value = arguments.get(name)
         if value is not None:

@@ -15,6 +15,7 @@ import httpx2
 from ory_guard._event_loop import LoopLocal
 from ory_guard.kratos.log_filter import suppress_header_logs
 from ory_guard.kratos.urls import origin_of
+from ory_guard.models.credential import Header
 
 __all__ = [
     "COMMON_HEADERS",
@@ -22,7 +23,6 @@ __all__ = [
     "Document",
     "HTTPClient",
     "HTTPResponse",
-    "Header",
     "InvalidResponse",
     "PoolTimeout",
     "Request",
@@ -32,7 +32,6 @@ __all__ = [
     "tls_context",
 ]
 
-Header = tuple[bytes, bytes]
 Request = httpx2.Request
 Transport = httpx2.AsyncBaseTransport
 URL = httpx2.URL

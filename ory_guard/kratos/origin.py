@@ -15,7 +15,7 @@ _ATTEMPT_DELAY: Final = 0.25  # seconds; RFC 8305, section 5
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 ProtocolT = TypeVar("ProtocolT", bound=asyncio.Protocol)
-Connection = tuple[asyncio.Transport, ProtocolT]
+ConnectResult = tuple[asyncio.Transport, ProtocolT]
 
 
 class Origin(NamedTuple):
@@ -78,13 +78,13 @@ async def _resolve(host: str, port: int) -> list[str]:
 
 
 async def _try_in_turn(
-    connect_to: Callable[[str], Coroutine[Any, Any, Connection[ProtocolT]]], addresses: list[str]
-) -> Connection[ProtocolT]:
+    connect_to: Callable[[str], Coroutine[Any, Any, ConnectResult[ProtocolT]]], addresses: list[str]
+) -> ConnectResult[ProtocolT]:
     """Return a connection to the first address that accepts; each one has a head start over the next (RFC 8305).
 
     `loop.create_connection(happy_eyeballs_delay=…)` does the same, but uvloop does not have it.
     """
-    attempts: list[asyncio.Task[Connection[ProtocolT]]] = []
+    attempts: list[asyncio.Task[ConnectResult[ProtocolT]]] = []
     winner = None
     error: BaseException = OSError("the host has no address")
     remaining = iter(addresses)
@@ -109,7 +109,7 @@ async def _try_in_turn(
         await _discard([attempt for attempt in attempts if attempt is not winner])
 
 
-async def _discard(attempts: list[asyncio.Task[Connection[ProtocolT]]]) -> None:
+async def _discard(attempts: list[asyncio.Task[ConnectResult[ProtocolT]]]) -> None:
     for attempt in attempts:
         attempt.cancel()
     for result in await asyncio.gather(*attempts, return_exceptions=True):

@@ -8,7 +8,6 @@ from ory_guard.kratos.connection_pool import ConnectionPool
 from ory_guard.kratos.http import (
     COMMON_HEADERS,
     URL,
-    Header,
     HTTPClient,
     HTTPResponse,
     Transport,
@@ -16,7 +15,7 @@ from ory_guard.kratos.http import (
     tls_context,
 )
 from ory_guard.kratos.origin import Origin
-from ory_guard.models.credential import Credential
+from ory_guard.models.credential import Credential, Header
 
 __all__ = ["WhoamiClient"]
 

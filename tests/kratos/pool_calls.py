@@ -45,6 +45,6 @@ async def result_of(pool: ConnectionPool, request: bytes = REQUEST) -> int | str
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let the event loop run until the condition is true."""
+    """Run the event loop until the condition is true."""
     while not condition():  # noqa: ASYNC110 - sockets have no event for this
         await asyncio.sleep(0)

@@ -42,7 +42,7 @@ ASYNCIO_ONLY = pytest.mark.parametrize("anyio_backend", [("asyncio", {})])  # uv
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    """Let every host have these addresses, each in the family that its notation shows."""
+    """Resolve every host to these addresses, IPv4 or IPv6."""
 
     async def getaddrinfo(_loop: Any, host: Any, port: Any, **options: Any) -> Any:
         families = [socket.AF_INET6 if ":" in address else socket.AF_INET for address in addresses]

@@ -8,7 +8,6 @@ from typing import Final
 
 import typer
 
-from ory_guard.cli.credential_input import Header
 from ory_guard.cli.doctor import DoctorContext, Finding, run_checks
 from ory_guard.cli.doctor.context import Level, Probe
 from ory_guard.cli.errors import CommandFailed, ExitCode
@@ -16,6 +15,7 @@ from ory_guard.cli.options import settings_from
 from ory_guard.cli.output import print_json, print_labelled, print_line, spinner
 from ory_guard.guard.settings import ENVIRONMENT_PREFIX, GuardSettings
 from ory_guard.kratos.urls import service_url
+from ory_guard.models.credential import Header
 
 __all__ = ["make_context", "run"]
 

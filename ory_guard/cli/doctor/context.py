@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from ory_guard.cli.credential_input import Header
 from ory_guard.client.transport import make_http_client, send_request
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.http import URL, HTTPResponse, Transport, get_request
 from ory_guard.models import Clock, SystemClock
+from ory_guard.models.credential import Header
 
 __all__ = [
     "DoctorContext",

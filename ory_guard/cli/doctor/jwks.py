@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from ory_guard.cli.credential_input import Header
 from ory_guard.cli.doctor.context import (
     DoctorContext,
     Finding,
@@ -15,6 +14,7 @@ from ory_guard.cli.doctor.context import (
 )
 from ory_guard.cli.doctor.session import find_session
 from ory_guard.kratos.http import Document
+from ory_guard.models.credential import Header
 
 __all__ = ["check_jwks"]
 

@@ -3,7 +3,6 @@
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from ory_guard.cli.credential_input import Header
 from ory_guard.cli.doctor.context import (
     DoctorContext,
     Finding,
@@ -15,6 +14,7 @@ from ory_guard.cli.doctor.context import (
     skipped,
 )
 from ory_guard.kratos.http import HTTPResponse
+from ory_guard.models.credential import Header
 
 __all__ = ["check_cookie_name", "check_required_aal", "find_session"]
 
