@@ -1,4 +1,4 @@
-"""Keeps out of the reference what a reader has no use for."""
+"""Excludes internal members from the reference."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ _SHOWN = frozenset({"__call__", "__init__"})
 
 
 class QuietMembers(griffe.Extension):
-    """Drops special methods and attributes, pydantic's configuration, and what only refuses."""
+    """Removes special methods, pydantic's configuration, and methods that only raise an error."""
 
     def on_class(self, *, cls: griffe.Class, **_: Any) -> None:
-        """Look through the members of one class."""
+        """Remove the members of one class."""
         for name, member in list(cls.members.items()):
             special = name.startswith("__") and name not in _SHOWN
             refuses = isinstance(member, griffe.Attribute) and str(member.value) == "_refuse"
