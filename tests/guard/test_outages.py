@@ -74,14 +74,14 @@ async def guard_of(*replies: Any, **changes: Any) -> AsyncIterator[tuple[OryGuar
             await guard.aclose()
 
 
-def assert_unavailable(answered: SentResponse) -> None:
+def assert_unavailable(response: SentResponse) -> None:
     """Assert a 503 that does not log out the user."""
-    assert answered.status == 503
-    assert answered.error_id == "session_check_unavailable"
-    assert 1 <= int(answered.header(b"retry-after") or b"") <= 60
-    assert answered.header(b"www-authenticate") is None
-    assert answered.header(b"set-cookie") is None
-    assert "redirect_browser_to" not in answered.json
+    assert response.status == 503
+    assert response.error_id == "session_check_unavailable"
+    assert 1 <= int(response.header(b"retry-after") or b"") <= 60
+    assert response.header(b"www-authenticate") is None
+    assert response.header(b"set-cookie") is None
+    assert "redirect_browser_to" not in response.json
 
 
 @pytest.mark.parametrize("reply", FAILURES.values(), ids=FAILURES.keys())
@@ -93,9 +93,9 @@ async def test_failing_kratos_neither_authenticates_nor_logs_out(reply: Any) -> 
         page = await call(gated(guard), headers=[SESSION_COOKIE, NAVIGATE])
         assert (page.status, page.header(b"location")) == (503, None)
     async with guard_of(reply, timeout=DEADLINE) as (guard, _kratos):
-        open_to_all = await call(public(guard), headers=[SESSION_TOKEN])
-        assert (open_to_all.status, open_to_all.json["outcome"]) == (200, "Unavailable")
-        assert open_to_all.json["is_authenticated"] is False
+        public_response = await call(public(guard), headers=[SESSION_TOKEN])
+        assert (public_response.status, public_response.json["outcome"]) == (200, "Unavailable")
+        assert public_response.json["is_authenticated"] is False
 
 
 async def test_refused_connection_is_an_outage() -> None:
@@ -195,9 +195,9 @@ async def test_concurrent_requests_with_one_credential_share_one_call() -> None:
     async with guard_of(SESSION) as (guard, kratos):
         app = gated(guard)
 
-        answers = await asyncio.gather(*(call(app, headers=[SESSION_TOKEN]) for _ in range(500)))
+        responses = await asyncio.gather(*(call(app, headers=[SESSION_TOKEN]) for _ in range(500)))
 
-        assert {answered.status for answered in answers} == {200}
+        assert {response.status for response in responses} == {200}
         assert (len(kratos.requests), kratos.connections) == (1, 1)
 
 

@@ -4,18 +4,12 @@ import asyncio
 import logging
 import socket
 import ssl
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from support.certificates import make_certificate
 from support.memory_store import SOON
 from support.raw_kratos import (
     RawKratos,
@@ -367,28 +361,10 @@ async def test_certificates_are_loaded_once_and_only_for_https(monkeypatch: pyte
     assert [context.verify_mode for context in contexts] == [ssl.CERT_REQUIRED]
 
 
-def self_signed(folder: Path) -> ssl.SSLContext:
-    """Return a server's TLS context with a self-signed certificate for 127.0.0.1."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    file = folder / "server.pem"
-    file.write_bytes(pem + certificate.public_bytes(Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context
-
-
 @pytest.mark.parametrize("base_url", ["https://127.0.0.1", "http://127.0.0.1"], ids=["https", "http"])
 async def test_untrusted_server_does_not_receive_the_request(base_url: str, tmp_path: Path) -> None:
     """The certificate is verified first, also by a client that was created for http."""
-    async with RawKratos(OK, tls=self_signed(tmp_path)) as server:
+    async with RawKratos(OK, tls=make_certificate(tmp_path)[0]) as server:
         client = http_client(base_url)
 
         with pytest.raises(httpx2.ConnectError, match="certificate verify failed"):

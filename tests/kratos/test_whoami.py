@@ -1,4 +1,4 @@
-"""The whoami client: what it sends, the responses that it accepts, and its deadline; over real sockets."""
+"""Tests of the whoami client over real sockets: its request, its responses and its deadline."""
 
 import asyncio
 import logging
