@@ -24,25 +24,25 @@ class SharedState:
 
     Attributes:
         outcome: The outcome.
-        view: The `SessionAuth` of the outcome.
+        auth: The `request.auth` of the outcome.
         request_time: When the request was sent to Kratos, on the monotonic clock.
     """
 
     def __init__(self) -> None:
         self.outcome: Outcome | None = None
-        self.view: SessionAuth | None = None
+        self.auth: SessionAuth | None = None
         self.request_time: float = -inf
         self._failure: Unavailable | None = None
         self._retry_at = -inf
 
-    def update(self, outcome: Outcome | None, view: SessionAuth | None, request_time: float) -> None:
+    def update(self, outcome: Outcome | None, auth: SessionAuth | None, request_time: float) -> None:
         """Store an outcome if it is newer; ignore None and `Unavailable`."""
         if outcome is not None and not isinstance(outcome, Unavailable) and request_time > self.request_time:
             self.outcome, self.request_time = outcome, request_time
-            self.view = SessionAuth(outcome) if view is None else view
+            self.auth = SessionAuth(outcome) if auth is None else auth
 
     def record_failure(self, failure: Unavailable, now: float) -> None:
-        """Record that the session could not be checked; there is no other attempt for a second."""
+        """Record that the session could not be checked. The next attempt is due after a second."""
         self._failure, self._retry_at = failure, now + _RETRY_INTERVAL
 
     def recent_failure(self, now: float) -> Unavailable | None:
@@ -138,7 +138,7 @@ class SessionRevalidator:
             state.update(entry.outcome, entry.auth, entry.request_time)
         if state.outcome is not None and state.request_time > context.request_time:
             context.request_time = context.resolved_at = state.request_time
-            context.auth = state.view
+            context.auth = state.auth
             self._enforcer.adopt(self._scope, context, state.outcome)
         else:
             state.update(context.outcome, context.auth, context.request_time)

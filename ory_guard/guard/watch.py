@@ -105,7 +105,7 @@ class Watch:
             self._watched, self._cancelling, self._cancellations = task, task.cancelling(), 0
 
     def _uncancel(self) -> bool:
-        """Undo the watch's cancellations; return whether there was no other, as `asyncio.timeout` does."""
+        """Undo the watch's cancellations; return whether the task was cancelled by the watch only."""
         task = asyncio.current_task()
         if task is None or task is not self._watched:
             return False

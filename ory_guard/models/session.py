@@ -45,7 +45,7 @@ class _Rfc3339:
 
 
 class _TextOrNone:
-    """Replaces any value but a string by None, so that an unexpected value meets no requirement and is no error."""
+    """Replaces any value but a string by None, which does not meet any requirement."""
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
         text = core_schema.nullable_schema(core_schema.str_schema(strict=True))

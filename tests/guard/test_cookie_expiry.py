@@ -10,14 +10,16 @@ NAME = b"ory_kratos_session"
 def domains(host: str) -> list[str]:
     """Return the domains for which the cookie of an application on `host` is expired; empty for its host alone."""
     values = expired_cookies([NAME], f"https://{host}/shop")
-    found = []
+    domains = []
     for value in values:
         name, *attributes = value.split("; ")
         assert name == "ory_kratos_session="
         assert {"Max-Age=0", "Path=/", "Secure", "HttpOnly"} <= set(attributes)
-        found += [one.removeprefix("Domain=") for one in attributes if one.startswith("Domain=")] or [""]
-    assert len(found) == len(values)
-    return found
+        domains += [
+            attribute.removeprefix("Domain=") for attribute in attributes if attribute.startswith("Domain=")
+        ] or [""]
+    assert len(domains) == len(values)
+    return domains
 
 
 @pytest.mark.parametrize(

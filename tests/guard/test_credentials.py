@@ -351,15 +351,15 @@ CREDENTIALS = st.builds(Credential, st.just("cookie"), st.binary(max_size=4), st
 
 
 @pytest.mark.parametrize("expected", [(), (b"a", b"b"), (b"",)], ids=repr)
-@given(one=CREDENTIALS, other=CREDENTIALS)
+@given(first=CREDENTIALS, other=CREDENTIALS)
 def test_keys_are_equal_only_for_equal_credentials(
-    expected: tuple[bytes, ...], one: Credential, other: Credential
+    expected: tuple[bytes, ...], first: Credential, other: Credential
 ) -> None:
     """The hash separates kind, name and value, with and without expected names."""
     hasher = CredentialHasher(b"k" * 32, "http://kratos.test", expected)
 
-    assert (hasher.cache_key(one) == hasher.cache_key(other)) == (tuple(one) == tuple(other))
-    assert len(hasher.cache_key(one)) == 32
+    assert (hasher.cache_key(first) == hasher.cache_key(other)) == (tuple(first) == tuple(other))
+    assert len(hasher.cache_key(first)) == 32
 
 
 def test_expected_names_do_not_change_a_key() -> None:

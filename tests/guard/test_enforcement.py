@@ -15,6 +15,7 @@ from support.guard_bench import (
     optional_session,
     request,
 )
+from support.minting import token_of
 from support.scripted_kratos import (
     APP,
     ENROLL,
@@ -29,10 +30,12 @@ from support.scripted_kratos import (
     signed_in,
     timestamp,
 )
+from support.token_bench import KEY, TokenBench, bearer_scope
 
 from ory_guard import Anonymous, Authenticated, Outcome, Rejected, Session
 from ory_guard.exceptions import (
     ConfigurationError,
+    CsrfViolation,
     EnrollmentRequired,
     ReauthenticationRequired,
     RequirementNotMet,
@@ -40,6 +43,7 @@ from ory_guard.exceptions import (
     SessionRequired,
     StepUpRequired,
 )
+from ory_guard.guard.requirements import ANY_SESSION
 
 pytestmark = pytest.mark.anyio
 
@@ -63,7 +67,7 @@ async def test_session_is_revalidated_before_a_step_up_refusal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kept", "now", "conditions", "refusal"),
+    ("cached", "current", "conditions", "refusal"),
     [
         (signed_in(), signed_in(aal2_session()), {"aal": "aal2"}, EnrollmentRequired),
         (signed_in(OLD), signed_in(), {"max_age": 300}, ReauthenticationRequired),
@@ -71,9 +75,9 @@ async def test_session_is_revalidated_before_a_step_up_refusal() -> None:
     ],
 )
 async def test_session_is_revalidated_before_an_enrollment_or_reauthentication_refusal(
-    kept: KratosResponse, now: KratosResponse, conditions: Any, refusal: Any
+    cached: KratosResponse, current: KratosResponse, conditions: Any, refusal: Any
 ) -> None:
-    bench = Bench(kept, now)
+    bench = Bench(cached, current)
     with pytest.raises(refusal):
         await bench.guard.require(request(), **conditions)
     bench.clock.advance(1.5)
@@ -364,12 +368,12 @@ async def test_concurrent_requirements_of_a_request_have_the_same_outcome(*, exe
 
 
 async def test_outcome_of_another_guard_is_ignored() -> None:
-    ours, theirs = Bench(refused(401)), Bench()
+    bench, other = Bench(refused(401)), Bench()
     scope = request()
-    await theirs.guard.require(scope)
+    await other.guard.require(scope)
 
     with pytest.raises(SessionRequired):
-        await ours.guard.require(scope)
+        await bench.guard.require(scope)
 
 
 async def test_override_applies_on_exempt_path() -> None:
@@ -384,3 +388,22 @@ async def test_override_applies_on_exempt_path() -> None:
     assert scope["state"]["session"] is session
     assert scope["user"].is_authenticated
     assert bench.calls == 0
+
+
+async def test_any_session_is_refused_if_the_request_becomes_cross_site() -> None:
+    """A middleware may change the method after the first requirement."""
+    bench, scope = Bench(), request(SESSION_COOKIE, (b"sec-fetch-site", b"cross-site"))
+    await bench.guard.require(scope)
+    scope["method"] = "POST"
+
+    with pytest.raises(CsrfViolation):
+        await bench.guard.enforcement.require(scope, bench.guard.enforcement.get_context(scope), ANY_SESSION)
+
+
+async def test_refusal_of_a_jwt_stays_if_kratos_does_not_accept_jwts() -> None:
+    """Kratos' response to the JWT says nothing about its claims."""
+    bench = TokenBench(None, refused(401))
+
+    with pytest.raises(RequirementNotMet):
+        await bench.guard.require(bearer_scope(token_of(KEY)), aal="aal2")
+    assert bench.calls == 1

@@ -67,9 +67,9 @@ def test_refusal_requires_nothing_by_default() -> None:
 
 
 def test_rate_limit_has_retry_after() -> None:
-    error = KratosRateLimited("Kratos answered 429", retry_after=7)
+    error = KratosRateLimited("429 Too Many Requests", retry_after=7)
 
-    assert (str(error), error.retry_after) == ("Kratos answered 429", 7)
+    assert (str(error), error.retry_after) == ("429 Too Many Requests", 7)
 
 
 def test_api_error_has_the_values_of_the_response() -> None:

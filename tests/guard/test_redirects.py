@@ -24,7 +24,7 @@ def own_url(path: str = "/", *, root_path: str = "", settings: Any = SETTINGS, *
 
 
 @pytest.mark.parametrize(
-    ("asked", "url"),
+    ("arguments", "url"),
     [
         ({}, LOGIN),
         ({"return_to": f"{APP}/a?b=c&d"}, f"{LOGIN}?return_to=https%3A%2F%2Fapp.example.com%2Fa%3Fb%3Dc%26d"),
@@ -35,8 +35,8 @@ def own_url(path: str = "/", *, root_path: str = "", settings: Any = SETTINGS, *
         ),
     ],
 )
-def test_default_login_url_is_kratos(asked: dict[str, Any], url: str) -> None:
-    assert login_url(SETTINGS, **asked) == url
+def test_default_login_url_is_kratos(arguments: dict[str, Any], url: str) -> None:
+    assert login_url(SETTINGS, **arguments) == url
 
 
 def test_login_url_keeps_other_parameters() -> None:

@@ -229,10 +229,10 @@ async def test_www_authenticate(
 
 async def test_401_has_no_redirect_if_cookies_are_not_accepted() -> None:
     """A browser would return with a cookie that is not accepted."""
-    nobody = await ask(refused(401), credential=SESSION_TOKEN, credentials=("x_session_token",))
+    response = await ask(refused(401), credential=SESSION_TOKEN, credentials=("x_session_token",))
     step_up = await ask(STEP_UP, credential=SESSION_TOKEN, credentials=("x_session_token",))
 
-    assert "redirect_browser_to" not in nobody.json
+    assert "redirect_browser_to" not in response.json
     assert "aal=aal2" in step_up.json["redirect_browser_to"]
 
 

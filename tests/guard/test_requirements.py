@@ -33,7 +33,7 @@ def test_empty_requirement_is_met_by_a_minimal_session() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "level", "met"),
+    ("required", "level", "met"),
     [
         ("aal1", "aal1", True),
         ("aal1", "aal2", True),
@@ -48,11 +48,11 @@ def test_empty_requirement_is_met_by_a_minimal_session() -> None:
         ("aal1", "", False),
     ],
 )
-def test_aal_is_a_minimum(asked: Any, level: str | None, met: bool) -> None:
+def test_aal_is_a_minimum(required: Any, level: str | None, met: bool) -> None:
     """An unknown level meets no requirement."""
-    found = failures(Requirement(aal=asked), authenticator_assurance_level=level)
+    actual_failures = failures(Requirement(aal=required), authenticator_assurance_level=level)
 
-    assert found == ([] if met else [{"id": "aal", "expected": asked, "actual": level}])
+    assert actual_failures == ([] if met else [{"id": "aal", "expected": required, "actual": level}])
 
 
 def test_max_age_counts_from_the_last_login() -> None:
@@ -63,7 +63,7 @@ def test_max_age_counts_from_the_last_login() -> None:
 
 
 def test_max_age_with_aal2_counts_from_the_second_factor() -> None:
-    """A password alone changes `authenticated_at`."""
+    """A password singles changes `authenticated_at`."""
     requirement = Requirement(aal="aal2", max_age=300)
 
     assert failures(requirement, **aal2_session(password_at=-5, totp_at=-3_600)) == [
@@ -96,11 +96,11 @@ def test_time_in_the_future_is_recent_only_within_the_clock_skew(seconds_ago: fl
 )
 def test_authentication_methods_require_one_of_the_methods(wanted: list[str], met: bool) -> None:
     """The methods of all steps count."""
-    found = failures(
+    actual_failures = failures(
         Requirement(authentication_methods=wanted), authentication_methods=[step(), {"method": None}, step("code")]
     )
 
-    assert found == (
+    assert actual_failures == (
         [] if met else [{"id": "authentication_methods", "expected": wanted, "actual": ["code", "password"]}]
     )
 
@@ -113,7 +113,7 @@ ADDRESSES = [
 
 
 @pytest.mark.parametrize(
-    ("asked", "addresses", "met", "actual"),
+    ("required", "addresses", "met", "actual"),
     [
         (True, ADDRESSES, True, []),
         ("email", ADDRESSES, True, []),
@@ -126,33 +126,34 @@ ADDRESSES = [
     ],
 )
 def test_verified_requires_any_address_or_one_of_a_kind(
-    asked: bool | str, addresses: Any, met: bool, actual: list[str]
+    required: bool | str, addresses: Any, met: bool, actual: list[str]
 ) -> None:
     """The failure contains kinds and no addresses."""
-    found = of_identity(Requirement(verified=asked), verifiable_addresses=addresses)
+    actual_failures = of_identity(Requirement(verified=required), verifiable_addresses=addresses)
 
-    assert found == ([] if met else [{"id": "verified", "expected": asked, "actual": actual}])
+    assert actual_failures == ([] if met else [{"id": "verified", "expected": required, "actual": actual}])
 
 
 @pytest.mark.parametrize(
-    ("asked", "actual", "met"), [("o1", "o1", True), ("o1", "o2", False), ("o1", None, False), (None, "o2", True)]
+    ("required", "actual", "met"),
+    [("o1", "o1", True), ("o1", "o2", False), ("o1", None, False), (None, "o2", True)],
 )
-def test_organization_requires_the_exact_id(asked: str | None, actual: str | None, met: bool) -> None:
-    found = of_identity(Requirement(organization=asked), organization_id=actual)
+def test_organization_requires_the_exact_id(required: str | None, actual: str | None, met: bool) -> None:
+    actual_failures = of_identity(Requirement(organization=required), organization_id=actual)
 
-    assert found == ([] if met else [{"id": "organization", "expected": asked, "actual": actual}])
+    assert actual_failures == ([] if met else [{"id": "organization", "expected": required, "actual": actual}])
 
 
 @pytest.mark.parametrize("actual", [str(UUID(int=10)), str(UUID(int=10)).upper()])
-@pytest.mark.parametrize("asked", [UUID(int=10), str(UUID(int=10)).upper(), UUID(int=10).urn])
-def test_organization_is_compared_in_kratos_spelling(asked: Any, actual: str) -> None:
-    assert of_identity(Requirement(organization=asked), organization_id=actual) == []
+@pytest.mark.parametrize("required", [UUID(int=10), str(UUID(int=10)).upper(), UUID(int=10).urn])
+def test_organization_is_compared_in_kratos_spelling(required: Any, actual: str) -> None:
+    assert of_identity(Requirement(organization=required), organization_id=actual) == []
 
 
-@pytest.mark.parametrize("asked", ["", " ", "a b", b"o1", 5])
-def test_organization_must_be_an_id(asked: Any) -> None:
+@pytest.mark.parametrize("required", ["", " ", "a b", b"o1", 5])
+def test_organization_must_be_an_id(required: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^organization: .* is not an id"):
-        Requirement(organization=asked)
+        Requirement(organization=required)
 
 
 def test_evaluate_returns_all_failures() -> None:
@@ -161,16 +162,16 @@ def test_evaluate_returns_all_failures() -> None:
         aal="aal2", max_age=60, authentication_methods=["totp"], verified="sms", organization="o1"
     )
 
-    found = failures(requirement)
+    actual_failures = failures(requirement)
 
-    assert [failure["id"] for failure in found] == [
+    assert [failure["id"] for failure in actual_failures] == [
         "aal",
         "max_age",
         "authentication_methods",
         "verified",
         "organization",
     ]
-    assert "ada@example.com" not in str(found)
+    assert "ada@example.com" not in str(actual_failures)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +251,7 @@ def test_session_that_meets_max_age_meets_a_greater_max_age(
 @given(REQUIREMENTS, SESSIONS)
 def test_conditions_are_independent(requirement: Requirement, session: Session[Any]) -> None:
     """A requirement is met if and only if each of its conditions is met."""
-    alone = [
+    singles = [
         Requirement(aal=requirement.aal),
         Requirement(aal=requirement.aal, max_age=requirement.max_age),
         Requirement(authentication_methods=requirement.authentication_methods),
@@ -258,7 +259,7 @@ def test_conditions_are_independent(requirement: Requirement, session: Session[A
         Requirement(organization=requirement.organization),
     ]
 
-    assert passes(requirement, session) == all(passes(one, session) for one in alone)
+    assert passes(requirement, session) == all(passes(single, session) for single in singles)
 
 
 @given(st.datetimes(timezones=st.just(UTC)) | st.none(), st.floats(0.001, 1e9), st.floats(0, 2e9))

@@ -16,16 +16,18 @@ pytestmark = pytest.mark.anyio
 
 def replay(*cases: str, server: str = "default", later: float = 0) -> Any:
     """Return a guard at the time of the last of these recordings plus `later` seconds, and the request."""
-    found = [recording(case) for case in cases]
-    clock = clock_of(*found)
+    recordings = [recording(case) for case in cases]
+    clock = clock_of(*recordings)
     moved = [
-        step["completed_at"] for one in found for step in one.response["body"].get("authentication_methods", ())
+        step["completed_at"]
+        for recorded in recordings
+        for step in recorded.response["body"].get("authentication_methods", ())
     ]
     if moved:
         clock = AdjustableClock(datetime.fromisoformat(max(moved)[:19] + "+00:00"))
     clock.advance(later)
-    guard = guard_of(RecordedKratos(*found), clock, **SERVERS[server])
-    return guard, http_scope("/vault", headers=found[-1].headers())
+    guard = guard_of(RecordedKratos(*recordings), clock, **SERVERS[server])
+    return guard, http_scope("/vault", headers=recordings[-1].headers())
 
 
 async def test_identity_without_second_factor_has_to_enroll() -> None:

@@ -67,7 +67,7 @@ async def catch_one() -> asyncio.Task[Any]:
     return task
 
 
-async def counted() -> AsyncGenerator[int, None]:
+async def count() -> AsyncGenerator[int, None]:
     """Yield numbers without end."""
     number = 0
     while True:
@@ -91,7 +91,7 @@ async def test_stream_ends_if_its_items_are_awaited_in_other_tasks() -> None:
     session = SessionState()
     watched = watch(session.revalidate)
     seen = after_the_end = 0
-    async for _ in each_in_a_task(watched.stream(counted())):
+    async for _ in each_in_a_task(watched.stream(count())):
         seen += 1
         session.over = seen > 5
         after_the_end += watched.refusal is not None
@@ -99,9 +99,17 @@ async def test_stream_ends_if_its_items_are_awaited_in_other_tasks() -> None:
     assert isinstance(watched.refusal, SessionRequired)
 
 
+async def test_stream_ends_with_its_source() -> None:
+    async def finite() -> AsyncIterator[int]:
+        yield 1
+        yield 2
+
+    assert [item async for item in watch(SessionState().revalidate).stream(finite())] == [1, 2]
+
+
 async def test_stream_yields_nothing_after_the_session_ended() -> None:
     watched = watch(refuse)
-    stream: Any = watched.stream(counted())
+    stream: Any = watched.stream(count())
     assert await asyncio.create_task(anext(stream)) == 0
     await eventually(lambda: watched.refusal)
 
@@ -117,7 +125,7 @@ async def test_error_in_revalidation_is_raised_from_the_stream() -> None:
         return EVERY
 
     async def read() -> None:
-        async for number in each_in_a_task(watch(revalidate).stream(counted())):
+        async for number in each_in_a_task(watch(revalidate).stream(count())):
             session.over = number > 5
             assert number < 50, "items were handed out after the end"
 
@@ -143,7 +151,7 @@ async def test_stream_without_items_ends_in_another_task() -> None:
 
 async def test_closing_the_stream_does_not_uncancel_the_closing_task() -> None:
     watched = watch(refuse)
-    stream: Any = watched.stream(counted())
+    stream: Any = watched.stream(count())
     await asyncio.create_task(anext(stream))
     await eventually(lambda: watched.refusal)
 
@@ -232,7 +240,7 @@ async def test_abandoned_stream_is_ignored() -> None:
     """Its task has ended, so there is nothing to cancel."""
     session = SessionState()
     watched = watch(session.revalidate)
-    stream: Any = watched.stream(counted())
+    stream: Any = watched.stream(count())
     await asyncio.create_task(anext(stream))
     session.over = True
 

@@ -150,8 +150,8 @@ async def test_failed_revalidation_does_not_make_the_session_newer() -> None:
         await bench.guard.require(connection.scope)
 
 
-@pytest.mark.parametrize(("state", "kept"), [("websocket_accepted", 0), ("response_started", 0), (None, 1)])
-async def test_cookies_are_dropped_after_the_response_has_started(state: str | None, kept: int) -> None:
+@pytest.mark.parametrize(("state", "count"), [("websocket_accepted", 0), ("response_started", 0), (None, 1)])
+async def test_cookies_are_dropped_after_the_response_has_started(state: str | None, count: int) -> None:
     renewed = signed_in().with_header("set-cookie", "ory_kratos_session=renewed; Path=/")
     bench = Bench(signed_in(), renewed)
     connection = await open_connection(bench, request(SESSION_COOKIE))
@@ -160,7 +160,7 @@ async def test_cookies_are_dropped_after_the_response_has_started(state: str | N
     bench.clock.advance(EVERY)
     await connection.revalidate()
 
-    assert len(connection.scope["ory_guard"].set_cookies) == kept
+    assert len(connection.scope["ory_guard"].set_cookies) == count
 
 
 async def test_repeated_requirement_is_stored_once() -> None:
@@ -184,8 +184,8 @@ async def test_rejection_of_a_credential_ends_all_its_connections() -> None:
 
 
 async def test_connections_of_two_credentials_share_nothing() -> None:
-    theirs = signed_in(session_body(id="theirs"))
-    bench = Bench(signed_in(), theirs, refused(), theirs)
+    other = signed_in(session_body(id="other"))
+    bench = Bench(signed_in(), other, refused(), other)
     first, second = (
         await open_connection(bench),
         await open_connection(bench, request((b"x-session-token", b"another"))),
@@ -194,7 +194,7 @@ async def test_connections_of_two_credentials_share_nothing() -> None:
 
     assert isinstance(await first.revalidate(), SessionRequired)
     assert await second.revalidate() == pytest.approx(EVERY)
-    assert second.scope["state"]["session"].id == "theirs"
+    assert second.scope["state"]["session"].id == "other"
 
 
 async def test_connection_adopts_the_outcome_of_a_request() -> None:
