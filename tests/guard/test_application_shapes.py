@@ -1,4 +1,4 @@
-"""A refusal comes out right in every shape of application, whatever stands around the routes."""
+"""Refusals get the right response in every kind of application, with any middlewares around the routes."""
 
 import asyncio
 from collections.abc import Callable
@@ -29,13 +29,13 @@ Shape = Callable[[FastAPI], None]
 
 
 async def socket(websocket: WebSocket) -> None:
-    """Accept who got this far."""
+    """Accept the websocket."""
     await websocket.accept()
     await websocket.close()
 
 
 def routes_on(router: Any) -> None:
-    """Guard two routes by themselves."""
+    """Guard two routes by dependencies of their own."""
     router.add_api_route("/x", endpoint, methods=["GET"], dependencies=[Depends(require_session)])
     router.add_api_websocket_route("/ws", socket, dependencies=[Depends(require_session)])
 
@@ -46,14 +46,14 @@ def plainly(app: FastAPI) -> None:
 
 
 def in_a_router(app: FastAPI) -> None:
-    """Routes of a router that is included."""
+    """Routes of an included router."""
     router = APIRouter(prefix="")
     routes_on(router)
     app.include_router(router)
 
 
 def by_the_router(app: FastAPI) -> None:
-    """Routes of a router whose dependencies guard all of them."""
+    """Routes of a router with dependencies for all of them."""
     router = APIRouter(dependencies=[Depends(require_session)])
     router.add_api_route("/x", endpoint, methods=["GET"])
     router.add_api_websocket_route("/ws", socket)
@@ -61,14 +61,14 @@ def by_the_router(app: FastAPI) -> None:
 
 
 def in_a_mounted_application(app: FastAPI) -> None:
-    """Routes of an application that is mounted, and knows nothing of the outer one's middleware."""
+    """Routes of a mounted application without a middleware."""
     inner = FastAPI()
     routes_on(inner)
     app.mount("/", inner)
 
 
 def mounted_twice(app: FastAPI) -> None:
-    """Deeper still, and behind a middleware of the inner application."""
+    """Routes of an application that is mounted twice, with a middleware."""
     inner = FastAPI()
     in_a_mounted_application(inner)
     inner.add_middleware(BaseHTTPMiddleware, dispatch=pass_on)
@@ -76,12 +76,12 @@ def mounted_twice(app: FastAPI) -> None:
 
 
 async def pass_on(request: Request, call_next: Any) -> Any:
-    """Do what `@app.middleware("http")` functions do at least."""
+    """Do the minimum of an `@app.middleware("http")` function."""
     return await call_next(request)
 
 
 class CatchAll:
-    """Turns every error into an answer of its own, as logging and error middlewares do."""
+    """Turns every error into a response, as logging and error middlewares do."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -105,7 +105,7 @@ BETWEEN: dict[str, tuple[Any, dict[str, Any]] | None] = {
 
 
 def shaped(shape: Shape, between: str, guard: OryGuard, *, outside: bool = False) -> FastAPI:
-    """Return an application of a shape, with a middleware between ours and the routes, or around both."""
+    """Return an application with a middleware between ours and the routes, or around both."""
     app = FastAPI()
     middleware = BETWEEN[between]
     if outside:
@@ -126,8 +126,8 @@ ON_EITHER_SIDE = pytest.mark.parametrize("outside", [False, True], ids=["inside 
 @IN_EVERY_SHAPE
 @IN_BETWEEN
 @ON_EITHER_SIDE
-async def test_a_refusal_comes_out_right(shape: Shape, between: str, outside: bool) -> None:
-    """As an API call and as a navigation, in every shape, behind and in front of every middleware."""
+async def test_refusal_gets_the_right_response(shape: Shape, between: str, outside: bool) -> None:
+    """As an API call and as a navigation, in every application, behind and in front of every middleware."""
     bench = Bench(refused(401))
     app = shaped(shape, between, bench.guard, outside=outside)
 
@@ -144,8 +144,8 @@ async def test_a_refusal_comes_out_right(shape: Shape, between: str, outside: bo
 @IN_EVERY_SHAPE
 @IN_BETWEEN
 @ON_EITHER_SIDE
-async def test_a_websocket_refusal_comes_out_right(shape: Shape, between: str, outside: bool) -> None:
-    """As a denial response where the server has it, else as a close."""
+async def test_websocket_refusal_gets_the_right_response(shape: Shape, between: str, outside: bool) -> None:
+    """A denial response if the server supports it, otherwise a close."""
     app = shaped(shape, between, Bench(refused(401)).guard, outside=outside)
 
     start, _body = await connect(app, "/ws", headers=[SESSION_TOKEN])
@@ -157,8 +157,7 @@ async def test_a_websocket_refusal_comes_out_right(shape: Shape, between: str, o
 
 @IN_EVERY_SHAPE
 @IN_BETWEEN
-async def test_who_is_signed_in_passes_in_every_shape(shape: Shape, between: str) -> None:
-    """The same applications let the right ones in."""
+async def test_authenticated_request_is_allowed_in_every_application(shape: Shape, between: str) -> None:
     app = shaped(shape, between, Bench().guard)
 
     assert (await call(app, "/x", headers=[SESSION_TOKEN])).json == "in"
@@ -167,8 +166,8 @@ async def test_who_is_signed_in_passes_in_every_shape(shape: Shape, between: str
 
 
 @pytest.mark.parametrize("kind", [Refusal, SessionRequired])
-async def test_a_handler_that_the_application_registered_wins(kind: type[Refusal]) -> None:
-    """For all refusals, or for one kind."""
+async def test_exception_handler_of_the_application_wins(kind: type[Refusal]) -> None:
+    """For all refusals, or for one class."""
     app = application(Bench(refused(401)).guard)
 
     @app.exception_handler(kind)
@@ -180,8 +179,8 @@ async def test_a_handler_that_the_application_registered_wins(kind: type[Refusal
     assert (answered.status, answered.body) == (401, b"session_inactive")
 
 
-async def test_a_handler_for_http_exceptions_does_not_see_refusals() -> None:
-    """Applications replace those, and would drop `Location` and `WWW-Authenticate`."""
+async def test_handler_for_http_exceptions_does_not_handle_refusals() -> None:
+    """Applications replace it, and would drop `Location` and `WWW-Authenticate`."""
     app = application(Bench(refused(401)).guard)
 
     @app.exception_handler(401)
@@ -191,8 +190,7 @@ async def test_a_handler_for_http_exceptions_does_not_see_refusals() -> None:
     assert (await call(app, "/me", headers=[SESSION_TOKEN])).error_id == "session_inactive"
 
 
-async def test_a_refusal_of_the_applications_own_in_a_handler_is_answered() -> None:
-    """Raised behind the dependencies, it says the same."""
+async def test_refusal_that_a_handler_raises_gets_a_response() -> None:
     app = FastAPI()
     install(app, Bench().guard)
 
@@ -206,7 +204,7 @@ async def test_a_refusal_of_the_applications_own_in_a_handler_is_answered() -> N
 
 
 async def test_websockets_get_their_session() -> None:
-    """By token from anywhere, by cookie from a page of ours; public ones are open to all."""
+    """With a token from any page, with a cookie from a trusted origin; public websockets are open to all."""
     app = application(Bench().guard)
 
     for headers in ([SESSION_TOKEN], [SESSION_COOKIE, OURS]):
@@ -216,7 +214,7 @@ async def test_websockets_get_their_session() -> None:
 
 
 class Asks:
-    """A middleware that asks for a session before the application runs, and may handle the refusal itself."""
+    """A middleware that requires a session before the application runs, and may handle the refusal itself."""
 
     def __init__(self, app: Any, guard: OryGuard, then: Callable[[Refusal], None] | None = None) -> None:
         self.app, self.guard, self.then = app, guard, then
@@ -233,24 +231,24 @@ class Asks:
 
 
 def mounts(guard: OryGuard, inner: Any, depth: int = 1) -> Starlette:
-    """Return an application that mounts `inner` so deep, with our middleware around everything."""
+    """Return an application that mounts `inner` at this depth, with our middleware around everything."""
     for _ in range(depth - 1):
         inner = Starlette(routes=[Mount("/", inner)])
     return Starlette(routes=[Mount("/", inner)], middleware=[Middleware(OrySessionMiddleware, guard=guard)])
 
 
 async def home(_request: Request) -> PlainTextResponse:
-    """Answer."""
+    """Respond."""
     return PlainTextResponse("home")
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 @pytest.mark.parametrize("debug", [False, True])
 @pytest.mark.parametrize("inner", [Starlette, FastAPI])
-async def test_a_middleware_of_a_mounted_application_refuses_like_a_gate(
+async def test_refusal_by_a_middleware_of_a_mounted_application_gets_its_response(
     inner: Any, debug: bool, depth: int
 ) -> None:
-    """The mounted application makes a 500 of every exception of its middlewares; the refusal takes its place."""
+    """The mounted application makes a 500 of it, which the refusal replaces."""
     guard = Bench().guard
     mounted = inner(debug=debug, middleware=[Middleware(Asks, guard=guard)])
     mounted.add_route("/", home)
@@ -265,19 +263,19 @@ async def test_a_middleware_of_a_mounted_application_refuses_like_a_gate(
 
 
 def fail(_refusal: Refusal) -> None:
-    """Raise an error that has nothing to do with the refusal."""
+    """Raise an error that is not related to the refusal."""
     raise ValueError("a defect")
 
 
 def fail_because(refusal: Refusal) -> None:
-    """Raise an error of the application's own that names the refusal as its cause."""
+    """Raise an error whose cause is the refusal."""
     raise ValueError("a defect") from refusal
 
 
 @pytest.mark.parametrize("then", [fail, fail_because])
 @pytest.mark.parametrize("headers", [[], [(b"x-session-token", b"unknown")]], ids=["anonymous", "unknown"])
-async def test_a_defect_after_a_refusal_that_was_caught_stays_a_500(then: Any, headers: Any) -> None:
-    """The application handled the refusal, so the 500 is about the defect, and the error reaches the server."""
+async def test_defect_after_a_handled_refusal_stays_a_500(then: Any, headers: Any) -> None:
+    """The 500 is about the defect, and the error reaches the server."""
     guard = Bench(refused()).guard
     app = mounts(guard, Starlette(middleware=[Middleware(Asks, guard=guard, then=then)]))
     sent: list[Any] = []
@@ -292,8 +290,8 @@ async def test_a_defect_after_a_refusal_that_was_caught_stays_a_500(then: Any, h
 
 
 @pytest.mark.parametrize(("more", "status"), [(False, 401), (True, 500)])
-async def test_a_500_that_a_framework_makes_of_a_refusal_is_replaced(more: bool, status: int) -> None:
-    """Also when the framework raises nothing further; but not a stream, which no error handler sends."""
+async def test_500_made_of_a_refusal_is_replaced(more: bool, status: int) -> None:
+    """Even if the framework raises nothing; but not if it is streamed, which error handlers do not do."""
     guard = Bench().guard
 
     async def framework(scope: Any, _receive: Any, send: Any) -> None:
@@ -311,12 +309,12 @@ async def test_a_500_that_a_framework_makes_of_a_refusal_is_replaced(more: bool,
 
 
 async def receive_nothing() -> Any:
-    """Be a client that sends nothing."""
+    """Send nothing, like a silent client."""
     await asyncio.Event().wait()
 
 
-async def test_another_status_after_a_refusal_that_was_caught_is_the_applications_own() -> None:
-    """A page that shows something else to strangers."""
+async def test_other_status_after_a_handled_refusal_is_kept() -> None:
+    """A page may show other content to anonymous users."""
     guard = Bench().guard
     app = mounts(
         guard, Starlette(middleware=[Middleware(Asks, guard=guard, then=lambda _: None)], routes=[Route("/", home)])

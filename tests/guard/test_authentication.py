@@ -1,4 +1,4 @@
-"""Who makes a request: one credential, kept for seconds, and nothing that breaks lets anybody in."""
+"""Authentication of a request: one credential, the cache, and failures that fail closed."""
 
 import asyncio
 import gc
@@ -58,8 +58,8 @@ pytestmark = pytest.mark.anyio
         (BEARER, "bearer", ("authorization", "Bearer " + TOKEN.decode())),
     ],
 )
-async def test_a_credential_is_somebody(header: Pair, kind: str, sent: tuple[str, str]) -> None:
-    """One question with that one credential, and the session of who it is."""
+async def test_credential_is_authenticated(header: Pair, kind: str, sent: tuple[str, str]) -> None:
+    """With one call that contains only this credential."""
     bench = Bench()
 
     outcome = await bench.outcome(header, (b"cookie", b"theme=dark"), (b"user-agent", b"x"))
@@ -75,8 +75,8 @@ async def test_a_credential_is_somebody(header: Pair, kind: str, sent: tuple[str
     assert (bench.kratos.requests[0].method, bench.kratos.requests[0].url) == ("GET", f"{KRATOS}/sessions/whoami")
 
 
-async def test_of_several_credentials_only_the_first_kind_leaves() -> None:
-    """Kratos answers 500, or issues a cookie for somebody else, when it gets two."""
+async def test_only_the_first_kind_of_credential_is_sent() -> None:
+    """With two credentials, Kratos responds with 500 or renews the cookie of another user."""
     bench = Bench()
 
     await bench.outcome(BEARER, SESSION_COOKIE, SESSION_TOKEN)
@@ -84,8 +84,8 @@ async def test_of_several_credentials_only_the_first_kind_leaves() -> None:
     assert bench.kratos.requests[0].credentials() == [("x-session-token", TOKEN.decode())]
 
 
-async def test_no_credential_is_nobody_and_nobody_is_asked() -> None:
-    """Anonymous traffic costs Kratos nothing."""
+async def test_request_without_credential_is_anonymous() -> None:
+    """Kratos is not called."""
     bench = Bench()
 
     assert await bench.outcome((b"accept", b"*/*")) == Anonymous()
@@ -102,8 +102,8 @@ async def test_no_credential_is_nobody_and_nobody_is_asked() -> None:
         ([(b"cookie", b"ory_kratos_session=a; ory_kratos_session=b"), BEARER], Rejected("ambiguous", "cookie")),
     ],
 )
-async def test_what_cannot_be_sent_is_refused_without_a_question(headers: list[Pair], outcome: Outcome) -> None:
-    """It is not nobody either: the caller meant to be somebody."""
+async def test_invalid_credential_is_rejected_without_a_call(headers: list[Pair], outcome: Outcome) -> None:
+    """It is not anonymous, because the client has sent a credential."""
     bench = Bench()
 
     assert await bench.outcome(*headers) == outcome
@@ -128,13 +128,11 @@ async def test_what_cannot_be_sent_is_refused_without_a_question(headers: list[P
     ],
     ids=lambda value: getattr(value, "status", None) or type(value).__name__,
 )
-async def test_three_answers_three_meanings(told: Any, outcome: Outcome) -> None:
-    """Nobody, not enough, and not known are kept apart."""
+async def test_outcomes_distinguish_anonymous_insufficient_and_unavailable(told: Any, outcome: Outcome) -> None:
     assert await Bench(told).outcome(SESSION_COOKIE) == outcome
 
 
-async def test_a_starlette_request_is_as_good_as_a_scope() -> None:
-    """Both name the connection."""
+async def test_authenticate_accepts_a_starlette_request() -> None:
     bench = Bench()
 
     outcome = await bench.guard.authenticate(Request(request()))
@@ -143,8 +141,8 @@ async def test_a_starlette_request_is_as_good_as_a_scope() -> None:
 
 
 @pytest.mark.parametrize("root_path", ["/prefix", "", None])
-async def test_a_check_knows_the_address_as_it_was_first_seen(root_path: str | None) -> None:
-    """Mounts change it on the way to a gate; a server may leave the prefix out."""
+async def test_auth_context_keeps_the_original_path(root_path: str | None) -> None:
+    """Mounts change it; a server may omit the root path."""
     scope = request(path="/prefix/vault", root_path=root_path)
     if root_path is None:
         del scope["root_path"]
@@ -154,8 +152,8 @@ async def test_a_check_knows_the_address_as_it_was_first_seen(root_path: str | N
     assert (check.path, check.root_path) == ("/prefix/vault", root_path or "")
 
 
-async def test_the_outcome_is_found_out_once_for_a_request() -> None:
-    """Whoever asks again gets the same value, and it stands where applications read it."""
+async def test_request_is_authenticated_once() -> None:
+    """Later calls return the published outcome."""
     bench = Bench(cache_ttl=0)
     scope = request()
 
@@ -171,8 +169,8 @@ async def test_the_outcome_is_found_out_once_for_a_request() -> None:
 
 
 @pytest.mark.parametrize("level", ["aal1", "aal2", "aal3", None])
-async def test_what_stands_in_auth_is_for_coarse_checks(level: str | None) -> None:
-    """Levels that nobody knows count for a session and nothing more."""
+async def test_request_auth_has_the_scopes_of_the_session(level: str | None) -> None:
+    """An unknown assurance level only counts as authenticated."""
     scope = request()
     await Bench(signed_in(session_body(authenticator_assurance_level=level))).guard.authenticate(scope)
 
@@ -180,8 +178,8 @@ async def test_what_stands_in_auth_is_for_coarse_checks(level: str | None) -> No
     assert scope["auth"].scopes == ("authenticated", *more.get(level or "", ()))
 
 
-async def test_auth_is_silent_about_nobody_and_loud_about_not_known() -> None:
-    """A 503 must not look like a 403 to `@requires`; public pages that ask `is_authenticated` keep working."""
+async def test_request_auth_raises_if_the_session_could_not_be_checked() -> None:
+    """A 503 must not look like a 403 to `@requires`; `is_authenticated` keeps working."""
     nobody, unknown = request(), request()
     await Bench(refused(401)).guard.authenticate(nobody)
     await Bench(refused(500)).guard.authenticate(unknown)
@@ -195,8 +193,8 @@ async def test_auth_is_silent_about_nobody_and_loud_about_not_known() -> None:
         assert scope["state"]["session"] is None
 
 
-async def test_nothing_in_the_scope_refers_back_to_it() -> None:
-    """A cycle would leave every request to the garbage collector."""
+async def test_published_objects_do_not_refer_to_the_scope() -> None:
+    """With a reference cycle, only the garbage collector could free a request."""
     bench, kept = Bench(), list[weakref.ref[Any]]()
     gc.collect()
     gc.disable()
@@ -212,8 +210,8 @@ async def test_nothing_in_the_scope_refers_back_to_it() -> None:
         gc.enable()
 
 
-async def test_a_session_is_kept_and_tells_its_age() -> None:
-    """Kratos is asked once; the age counts from the question."""
+async def test_session_is_cached_with_its_age() -> None:
+    """The age counts from the call to Kratos."""
     bench = Bench()
     await bench.outcome()
 
@@ -223,8 +221,7 @@ async def test_a_session_is_kept_and_tells_its_age() -> None:
     assert bench.calls == 1
 
 
-async def test_applications_see_what_is_kept_as_they_saw_the_answer() -> None:
-    """The second request finds in its scope what the first one found."""
+async def test_cached_outcome_is_published_like_a_new_one() -> None:
     bench = Bench()
     first, second = request(), request()
     for scope in (first, second):
@@ -236,8 +233,8 @@ async def test_applications_see_what_is_kept_as_they_saw_the_answer() -> None:
     assert bench.calls == 1
 
 
-async def test_who_comes_after_an_invalidation_waits_for_no_answer_from_before() -> None:
-    """Whatever that answer is: something changed since it was asked for."""
+async def test_request_after_an_invalidation_does_not_join_an_earlier_check() -> None:
+    """The session may have changed since that check started."""
     bench = Bench(STEP_UP, signed_in())
     bench.kratos.hold()
     before = await requests(bench, 1)
@@ -249,8 +246,8 @@ async def test_who_comes_after_an_invalidation_waits_for_no_answer_from_before()
     assert isinstance(await after[0], Authenticated)
 
 
-async def test_no_answer_under_way_is_kept_when_much_ends_at_once() -> None:
-    """An invalidation does not make up for a cache that was emptied, nor the other way round."""
+async def test_running_check_is_not_cached_after_many_invalidations() -> None:
+    """An invalidation does not compensate for a cleared cache, nor the other way round."""
     bench = Bench()
     bench.kratos.hold()
     (task,) = await requests(bench, 1)
@@ -266,10 +263,8 @@ async def test_no_answer_under_way_is_kept_when_much_ends_at_once() -> None:
     ("tokens", "longest"), [(None, 2 + 30), (verifier_of(max_lifetime=600, clock_skew=10), 600 + 2 * 10)]
 )
 @pytest.mark.parametrize("later", [-0.5, 0.5])
-async def test_invalidations_are_known_for_as_long_as_an_older_answer_counts(
-    tokens: Any, longest: float, later: float
-) -> None:
-    """Of more than can be kept, those that say nothing any more go; else everybody is asked about again."""
+async def test_revocations_are_kept_as_long_as_they_matter(tokens: Any, longest: float, later: float) -> None:
+    """If there are too many, the expired ones are removed; otherwise the cache is cleared."""
     clock = AdjustableClock()
     guard = OryGuard(settings_of(timeout=2), transport=ScriptedKratos(signed_in()), clock=clock, tokens=tokens)
     guard.authentication.invalidate(*(f"session-{number}" for number in range(10_000)))
@@ -282,8 +277,8 @@ async def test_invalidations_are_known_for_as_long_as_an_older_answer_counts(
     assert guard.stats().hits == (0 if later < 0 else 1)
 
 
-async def test_after_its_ttl_a_session_is_asked_for_again() -> None:
-    """Thirty seconds at most, whatever chance took off."""
+async def test_session_is_checked_again_after_its_ttl() -> None:
+    """After at most 30 seconds, whatever the jitter."""
     bench = Bench()
     await bench.outcome()
 
@@ -305,8 +300,8 @@ async def test_after_its_ttl_a_session_is_asked_for_again() -> None:
         (STEP_UP, {}, 5),
     ],
 )
-async def test_nothing_is_kept_for_longer_than_allowed(told: KratosResponse, changes: Any, seconds: float) -> None:
-    """By the settings, by Kratos, or by the session's own end."""
+async def test_lifetime_is_limited(told: KratosResponse, changes: Any, seconds: float) -> None:
+    """By the settings, by Kratos, and by the expiry of the session."""
     bench = Bench(told, **changes)
     await bench.outcome()
 
@@ -331,8 +326,8 @@ async def test_nothing_is_kept_for_longer_than_allowed(told: KratosResponse, cha
     ],
     ids=lambda told: getattr(told, "status", type(told).__name__),
 )
-async def test_nothing_else_is_kept(told: Any) -> None:
-    """A failure says nothing about the next request: that one asks again (after a 429, as soon as it may)."""
+async def test_failures_are_not_cached(told: Any) -> None:
+    """The next request calls Kratos again, after a 429 as soon as it is allowed."""
     bench = Bench(told, signed_in())
     await bench.outcome()
     bench.clock.advance(1)
@@ -340,16 +335,16 @@ async def test_nothing_else_is_kept(told: Any) -> None:
     assert isinstance(await bench.outcome(), Authenticated)
 
 
-async def test_a_zero_ttl_asks_every_time() -> None:
-    """For those who can't wait a second for a revocation."""
+async def test_zero_ttl_disables_the_cache() -> None:
+    """For applications that need revocations at once."""
     bench = Bench(cache_ttl=0)
 
     assert [by(await bench.outcome()) for _ in range(3)] == [("upstream", 0.0)] * 3
     assert bench.calls == 3
 
 
-async def test_each_credential_has_its_own_answer() -> None:
-    """Nobody is ever served another's session, not even under the same value in another place."""
+async def test_each_credential_has_its_own_entry() -> None:
+    """Also the same value in another header or cookie."""
 
     def answer(asked: KratosRequest) -> KratosResponse:
         ((name, value),) = asked.credentials()
@@ -365,8 +360,7 @@ async def test_each_credential_has_its_own_answer() -> None:
     assert bench.calls == len(headers)
 
 
-async def test_a_session_that_ended_is_not_brought_back_by_the_cache() -> None:
-    """Once Kratos says 401, that is what is kept."""
+async def test_rejection_replaces_a_cached_session() -> None:
     bench = Bench(signed_in(), refused(401))
     await bench.outcome()
     bench.clock.advance(30)
@@ -376,8 +370,8 @@ async def test_a_session_that_ended_is_not_brought_back_by_the_cache() -> None:
     assert bench.calls == 2
 
 
-async def test_a_handler_cannot_change_what_the_next_request_gets() -> None:
-    """The kept session is shared, so it is frozen deep."""
+async def test_cached_session_is_immutable() -> None:
+    """It is shared between requests."""
     bench = Bench()
     first = await bench.outcome()
     assert isinstance(first, Authenticated)
@@ -391,7 +385,7 @@ async def test_a_handler_cannot_change_what_the_next_request_gets() -> None:
 
 
 class Broken(BaseModel):
-    """Traits whose reader has a defect."""
+    """Traits whose validation fails with a defect."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -403,8 +397,8 @@ class Broken(BaseModel):
         raise ZeroDivisionError(f"in the middle of {value}")
 
 
-async def test_a_defect_in_a_check_lets_nobody_in_and_tells_no_values(caplog: pytest.LogCaptureFixture) -> None:
-    """Not a 500, not a pass, not a logout; the log names the class alone."""
+async def test_internal_error_fails_closed_and_logs_no_values(caplog: pytest.LogCaptureFixture) -> None:
+    """It is neither a 500 nor a logout; the log contains only the class of the error."""
     guard = guard_of(ScriptedKratos(signed_in()), traits=Broken)
 
     with caplog.at_level(logging.DEBUG, "ory_guard"):
@@ -414,16 +408,16 @@ async def test_a_defect_in_a_check_lets_nobody_in_and_tells_no_values(caplog: py
     assert set(caplog.messages) == {"check.internal_error error=ZeroDivisionError"}
 
 
-async def test_headers_that_are_no_headers_are_no_credential_either(caplog: pytest.LogCaptureFixture) -> None:
-    """A server or middleware that breaks ASGI opens no door."""
+async def test_malformed_scope_headers_fail_closed(caplog: pytest.LogCaptureFixture) -> None:
+    """A server or middleware may violate ASGI."""
     scope = {**request(), "headers": [("x-session-token", "text"), None]}
 
     assert await Bench().guard.authenticate(scope) == Unavailable("protocol")
     assert caplog.messages == ["check.internal_error error=TypeError"]
 
 
-async def test_nothing_that_goes_wrong_shows_the_credential(caplog: pytest.LogCaptureFixture) -> None:
-    """Transports quote headers in their errors; logs and outcomes don't."""
+async def test_errors_do_not_contain_the_credential(caplog: pytest.LogCaptureFixture) -> None:
+    """Transports quote headers in their errors; logs and outcomes must not."""
     secret = TOKEN.decode()
     wrong = [
         OSError(secret),

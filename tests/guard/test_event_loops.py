@@ -1,4 +1,4 @@
-"""A resource for each event loop: made there, closed there, and never carried anywhere else."""
+"""Resources of an event loop: created in it, closed in it, and never used in another one."""
 
 import asyncio
 import os
@@ -11,24 +11,24 @@ from ory_guard._event_loop import LoopLocal
 
 
 class Resource:
-    """Knows the loop that made it, and the one that closed it."""
+    """Records the event loops that create and close it."""
 
     def __init__(self) -> None:
         self.made_in = asyncio.get_running_loop()
         self.closed_in: asyncio.AbstractEventLoop | None = None
 
     async def aclose(self) -> None:
-        """Note the loop."""
+        """Record the event loop."""
         self.closed_in = asyncio.get_running_loop()
 
 
 def per_loop() -> LoopLocal[Resource]:
-    """Return a `LoopLocal` of such resources; no loop runs."""
+    """Return a `LoopLocal` of such resources."""
     return LoopLocal(Resource, Resource.aclose)
 
 
-def test_a_loop_keeps_its_resource() -> None:
-    """Made on first use, and the same from then on."""
+def test_event_loop_keeps_its_resource() -> None:
+    """It is created on first use."""
     kept = per_loop()
 
     async def use() -> None:
@@ -40,8 +40,8 @@ def test_a_loop_keeps_its_resource() -> None:
     asyncio.run(use())
 
 
-def test_the_end_of_a_loop_closes_its_resource_in_it() -> None:
-    """A test client makes a loop for each request: nothing may stay open behind it."""
+def test_end_of_an_event_loop_closes_its_resource() -> None:
+    """A test client creates an event loop for each request, which must leave nothing open."""
     kept = per_loop()
 
     first, second = asyncio.run(kept.get()), asyncio.run(kept.get())
@@ -53,8 +53,8 @@ def test_the_end_of_a_loop_closes_its_resource_in_it() -> None:
 
 
 @pytest.mark.parametrize("outer_first", [True, False])
-def test_a_resource_that_closes_another_may_end_with_its_loop(*, outer_first: bool) -> None:
-    """The loop ends both at once; each is closed once, and nothing is reported."""
+def test_resources_that_close_each_other_are_closed_once(*, outer_first: bool) -> None:
+    """The event loop ends both at once."""
     closed: list[str] = []
     reported: list[dict[str, Any]] = []
 
@@ -82,8 +82,8 @@ def test_a_resource_that_closes_another_may_end_with_its_loop(*, outer_first: bo
     assert Counter(closed) == {"inner": 10, "outer": 10}
 
 
-def test_a_resource_whose_closing_was_broken_off_is_closed_later() -> None:
-    """By the next call, or else by the end of its loop."""
+def test_interrupted_close_is_repeated() -> None:
+    """By the next call, or at the end of the event loop."""
     begun: list[object] = []
     closed: list[object] = []
 
@@ -112,8 +112,7 @@ def test_a_resource_whose_closing_was_broken_off_is_closed_later() -> None:
     assert len(closed) == 2
 
 
-def test_two_loops_have_one_each() -> None:
-    """Whichever runs sees its own; closing one leaves the other's alone."""
+def test_each_event_loop_has_its_own_resource() -> None:
     kept = per_loop()
     one, other = asyncio.new_event_loop(), asyncio.new_event_loop()
     try:
@@ -133,8 +132,8 @@ def test_two_loops_have_one_each() -> None:
     assert second.closed_in is other
 
 
-def test_closing_is_not_the_end() -> None:
-    """The next use makes a new one; closing twice, or what was never made, is no error."""
+def test_resource_is_created_again_after_aclose() -> None:
+    """It is not an error to close twice, or to close nothing."""
     kept = per_loop()
 
     async def use() -> None:
@@ -150,8 +149,8 @@ def test_closing_is_not_the_end() -> None:
 
 
 @pytest.mark.parametrize("shut_down", [True, False])
-def test_loops_that_are_gone_are_forgotten(*, shut_down: bool) -> None:
-    """A process that made a thousand loops keeps one of them at most, however they were ended."""
+def test_resources_of_closed_event_loops_are_released(*, shut_down: bool) -> None:
+    """A process may create thousands of event loops."""
     kept = per_loop()
 
     for _ in range(20):
@@ -164,15 +163,15 @@ def test_loops_that_are_gone_are_forgotten(*, shut_down: bool) -> None:
     assert len(kept._kept) <= 1
 
 
-def test_a_forked_process_makes_its_own() -> None:
-    """A socket or a task of the parent is of no use to the child, and closing it would close the parent's."""
+def test_forked_process_creates_its_own_resource() -> None:
+    """It must neither use nor close a socket or a task of its parent."""
     kept = per_loop()
     loop = asyncio.new_event_loop()
     try:
         parents = loop.run_until_complete(kept.get())
         child = os.fork()
         if child == 0:
-            # Nothing of pytest may run in here: the exit status is the verdict.
+            # pytest must not run in the child, whose exit status is the result.
             verdict = 1
             try:
                 in_child = asyncio.run(kept.get())
@@ -190,8 +189,8 @@ def test_a_forked_process_makes_its_own() -> None:
         loop.close()
 
 
-def test_a_loop_that_lives_on_in_the_child_has_nothing_of_the_parents(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process counts, not the loop object: a server that forks late may go on with the same loop."""
+def test_event_loop_that_continues_after_a_fork_has_a_new_resource(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that forks late may continue with the same event loop object."""
     kept = per_loop()
     loop = asyncio.new_event_loop()
     try:

@@ -53,7 +53,7 @@ FOREIGN = (b"origin", b"https://evil.test")
 
 
 def by_token(asked: KratosRequest) -> KratosResponse:
-    """Answer for two people: one whose token is `OTHER`, and one for every other credential."""
+    """Respond with one identity for the token `OTHER`, and with another for all other credentials."""
     other = asked.header("x-session-token") == OTHER.decode()
     return signed_in(session_body(id=OTHER_ID, identity={"id": OTHER_ID}) if other else None)
 
@@ -65,12 +65,12 @@ def who(outcome: Outcome) -> str:
 
 
 def with_headers(scope: Any, *headers: Pair, **more: Any) -> Any:
-    """Return a copy of the scope as an application makes it."""
+    """Return a copy of the scope with other headers."""
     return {**scope, "headers": [*headers], **more}
 
 
 async def inside(guard: OryGuard, scope: Any, act: Any) -> dict[str, Any]:
-    """Call `act` with the scope inside of the middleware; return what is published afterwards."""
+    """Call `act` with the scope behind the middleware; return the published objects afterwards."""
     published: dict[str, Any] = {}
 
     async def app(scope: Any, _receive: Any, _send: Any) -> None:
@@ -96,8 +96,8 @@ SCOPES = [
 
 
 @pytest.mark.parametrize("scope", SCOPES, ids=["request", "exempt path", "websocket", "cross-site", "anonymous"])
-async def test_a_copy_of_the_scope_answers_for_its_own_headers(scope: Any) -> None:
-    """And nothing of the connection itself changes."""
+async def test_copy_of_the_scope_is_authenticated_by_its_own_headers(scope: Any) -> None:
+    """The request itself does not change."""
     kratos = ScriptedKratos(by_token)
     guard = guard_of(kratos, exempt_paths=("/exempt",))
 
@@ -120,8 +120,8 @@ async def test_a_copy_of_the_scope_answers_for_its_own_headers(scope: Any) -> No
     assert all(len(asked.credentials()) == 1 for asked in kratos.requests)
 
 
-async def test_on_an_exempt_path_a_copy_leaves_the_request_anonymous() -> None:
-    """A gate on the path then asks about the request's own credential."""
+async def test_copy_on_an_exempt_path_leaves_the_request_anonymous() -> None:
+    """A later requirement uses the request's own credential."""
     guard = guard_of(ScriptedKratos(by_token), exempt_paths=("/exempt",))
 
     async def act(scope: Any) -> None:
@@ -143,8 +143,8 @@ async def test_on_an_exempt_path_a_copy_leaves_the_request_anonymous() -> None:
     ],
     ids=["foreign", "two origins", "cross-site"],
 )
-async def test_a_copy_that_is_cross_site_is_refused(change: Any) -> None:
-    """The cookie is that of the request, but the copy says that another site sent it."""
+async def test_cross_site_copy_is_rejected(change: Any) -> None:
+    """It has the cookie of the request and a foreign origin."""
     guard = guard_of(ScriptedKratos(signed_in()))
 
     async def act(scope: Any) -> None:
@@ -155,8 +155,8 @@ async def test_a_copy_that_is_cross_site_is_refused(change: Any) -> None:
     assert (await inside(guard, request(SESSION_COOKIE), act))["user"].identity == IDENTITY_ID
 
 
-async def test_a_method_that_a_middleware_changed_counts_for_authenticate() -> None:
-    """As it does for gates."""
+async def test_authenticate_uses_the_current_method() -> None:
+    """Like requirements."""
     guard = guard_of(ScriptedKratos(signed_in()))
 
     async def act(scope: Any) -> None:
@@ -166,8 +166,8 @@ async def test_a_method_that_a_middleware_changed_counts_for_authenticate() -> N
     await inside(guard, request(SESSION_COOKIE, FOREIGN), act)
 
 
-async def test_a_copy_with_the_same_credentials_is_the_same_request() -> None:
-    """Middlewares and frameworks copy scopes; Kratos is asked once, and an override counts for all."""
+async def test_copy_with_the_same_credential_is_the_same_request() -> None:
+    """Middlewares and frameworks copy scopes; Kratos is called once, and an override applies to all."""
     bench = Bench()
 
     async def act(scope: Any) -> None:
@@ -181,8 +181,8 @@ async def test_a_copy_with_the_same_credentials_is_the_same_request() -> None:
     assert bench.calls == 1
 
 
-async def test_a_copy_that_outlives_its_request_still_answers_for_its_headers() -> None:
-    """The id of the request's scope may be that of another one by then."""
+async def test_copy_that_outlives_its_request_uses_its_own_headers() -> None:
+    """Python may have reused the id of the request's scope."""
     guard = guard_of(ScriptedKratos(by_token))
     kept: list[Any] = []
 
@@ -195,8 +195,8 @@ async def test_a_copy_that_outlives_its_request_still_answers_for_its_headers() 
     assert who(await guard.authenticate(kept[0])) == OTHER_ID
 
 
-async def test_the_answer_of_a_request_that_checked_another_credential_is_private() -> None:
-    """It may show what it found; and a refusal that escapes is answered as usual."""
+async def test_response_is_private_after_another_credential_was_checked() -> None:
+    """It may depend on it; an unhandled refusal gets its usual response."""
     guard = guard_of(ScriptedKratos(signed_in(), refused()))
 
     async def app(scope: Any, _receive: Any, send: Any) -> None:
@@ -234,8 +234,8 @@ async def test_the_answer_of_a_request_that_checked_another_credential_is_privat
     ],
     ids=repr,
 )
-async def test_a_token_that_cannot_be_sent_raises_nothing(token: Any, outcome: Outcome) -> None:
-    """A client may send anything; Kratos is not asked, and no handler breaks."""
+async def test_malformed_token_is_rejected(token: Any, outcome: Outcome) -> None:
+    """A client may send any value; Kratos is not called."""
     bench = Bench()
 
     assert await bench.guard.authenticate_token(token, kind="bearer") == outcome
@@ -243,8 +243,7 @@ async def test_a_token_that_cannot_be_sent_raises_nothing(token: Any, outcome: O
 
 
 @pytest.mark.parametrize(("kind", "header"), [("x_session_token", "x-session-token"), ("bearer", "authorization")])
-async def test_a_token_is_checked_like_the_header_of_its_kind(kind: Any, header: str) -> None:
-    """One call, one credential, one cache entry for both."""
+async def test_token_shares_the_cache_entry_of_its_header(kind: Any, header: str) -> None:
     bench = Bench()
 
     first = await bench.guard.authenticate_token(TOKEN.decode(), kind=kind)
@@ -265,8 +264,8 @@ async def test_a_token_is_checked_like_the_header_of_its_kind(kind: Any, header:
         (refused(500), Unavailable("unreachable")),
     ],
 )
-async def test_a_token_gets_every_outcome(told: KratosResponse, outcome: Outcome) -> None:
-    """And a gate that gets it refuses."""
+async def test_authenticate_token_returns_every_outcome(told: KratosResponse, outcome: Outcome) -> None:
+    """`require` refuses those without a session."""
     guard = Bench(told).guard
 
     found = await guard.authenticate_token("x", kind="x_session_token")
@@ -276,8 +275,7 @@ async def test_a_token_gets_every_outcome(told: KratosResponse, outcome: Outcome
         await guard.require(websocket_scope(), outcome=found)
 
 
-async def test_a_defect_in_the_lookup_of_a_token_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it is for a request."""
+async def test_internal_error_for_a_token_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
     monkeypatch.setattr(bench.guard.authentication.cache, "get", lambda _: 1 / 0)
 
@@ -285,20 +283,19 @@ async def test_a_defect_in_the_lookup_of_a_token_is_an_outage(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("kind", ["cookie", "Bearer", "", None])
-async def test_another_kind_of_token_is_an_error(kind: Any) -> None:
-    """A cookie's value would pass around the rule for cross-site requests."""
+async def test_kind_must_be_that_of_a_token(kind: Any) -> None:
+    """The value of a cookie would bypass the CSRF policy."""
     with pytest.raises(ConfigurationError, match="kind: "):
         await Bench().guard.authenticate_token("x", kind=kind)
 
 
-async def test_a_kind_that_the_settings_do_not_accept_is_an_error() -> None:
-    """A guard for cookies checks no tokens."""
+async def test_kind_must_be_accepted_by_the_settings() -> None:
     with pytest.raises(ConfigurationError, match="'bearer' is not allowed"):
         await Bench(credentials=("cookie",)).guard.authenticate_token("x", kind="bearer")
 
 
-async def test_an_override_answers_for_tokens_too() -> None:
-    """A test signs a websocket in without a token that Kratos knows."""
+async def test_override_applies_to_tokens() -> None:
+    """A test can log in a websocket without a valid token."""
     bench = Bench()
     with bench.guard.override(Session.model_validate(session_body())):
         outcome = await bench.guard.authenticate_token("x", kind="bearer")
@@ -306,8 +303,8 @@ async def test_an_override_answers_for_tokens_too() -> None:
     assert bench.calls == 0
 
 
-async def test_a_jwt_is_verified_and_kratos_is_asked_beyond_its_claims() -> None:
-    """As for a JWT in the header."""
+async def test_jwt_is_verified_and_confirmed_with_kratos() -> None:
+    """Like a JWT in a header."""
     bench = TokenBench(None, signed_in(aal2_session()))
     token = token_of(KEY)
     outcome = await bench.guard.authenticate_token(token, kind="bearer")
@@ -320,8 +317,8 @@ async def test_a_jwt_is_verified_and_kratos_is_asked_beyond_its_claims() -> None
     assert [asked.header("authorization") for asked in bench.kratos.requests] == [f"Bearer {token}"]
 
 
-async def test_a_gate_decides_on_the_outcome_that_is_passed() -> None:
-    """Not on the connection's own credential, which stays as it is."""
+async def test_require_uses_the_given_outcome() -> None:
+    """Not the connection's own credential, which does not change."""
     kratos = ScriptedKratos(by_token)
     guard = guard_of(kratos)
 
@@ -338,7 +335,7 @@ async def test_a_gate_decides_on_the_outcome_that_is_passed() -> None:
     assert len(kratos.requests) == 3
 
 
-async def test_a_gate_asks_again_before_it_refuses_a_token_for_its_level() -> None:
+async def test_require_revalidates_a_token_before_it_refuses_its_level() -> None:
     """A token keeps its value through a step-up."""
     clock = AdjustableClock()
     guard = guard_of(ScriptedKratos(signed_in(), signed_in(aal2_session())), clock)
@@ -353,8 +350,8 @@ async def test_a_gate_asks_again_before_it_refuses_a_token_for_its_level() -> No
 
 
 @pytest.mark.parametrize("outcome", ["session", "plain", "another guard", "coroutine"])
-async def test_an_outcome_that_did_not_come_from_this_guard_is_an_error(outcome: str) -> None:
-    """An outcome without its token could not be checked again, and would never end."""
+async def test_outcome_must_come_from_this_guard(outcome: str) -> None:
+    """An outcome without its token could not be revalidated."""
     guard, other = Bench().guard, Bench().guard
     plain = await guard.authenticate(request())
     given: Any = {
@@ -386,7 +383,7 @@ def first_message(guard: OryGuard, **conditions: Any) -> Any:
 
 
 @pytest.mark.parametrize(("told", "last"), [(signed_in(), 1000), (refused(), 1008)])
-async def test_a_websocket_signs_in_with_its_first_message(told: KratosResponse, last: int) -> None:
+async def test_websocket_logs_in_with_its_first_message(told: KratosResponse, last: int) -> None:
     """It was accepted before, so a refusal closes it."""
     sent = await connect(first_message(Bench(told).guard))
 
@@ -402,13 +399,13 @@ class Socket:
         self.closed: list[int] = []
 
     async def close(self, code: int) -> None:
-        """Record it."""
+        """Record the close code."""
         self.closed.append(code)
 
 
 @pytest.mark.parametrize("ending", ["revoked", "expired", "requirement"])
-async def test_a_watch_ends_with_the_session_of_the_token(ending: str) -> None:
-    """Also when it no longer meets what a gate required of the outcome."""
+async def test_watch_ends_with_the_session_of_the_token(ending: str) -> None:
+    """Also if the session no longer meets a requirement."""
     bench = Bench(signed_in(session_body(identity={"organization_id": "acme"})), refused())
     if ending == "requirement":
         bench.kratos.responses[1] = signed_in()
@@ -434,8 +431,8 @@ async def test_a_watch_ends_with_the_session_of_the_token(ending: str) -> None:
     [(Anonymous(), 1008), (Rejected("inactive", "bearer"), 1008), (Unavailable("timeout"), 1013)],
     ids=lambda value: type(value).__name__,
 )
-async def test_a_watch_of_an_outcome_without_a_session_ends_at_once(outcome: Outcome, code: int) -> None:
-    """A handler that forgets to look at the outcome leaves no socket open."""
+async def test_watch_of_an_outcome_without_a_session_ends_at_once(outcome: Outcome, code: int) -> None:
+    """A handler that ignores the outcome leaves no websocket open."""
     socket = Socket()
     async with Bench().guard.watch(socket, outcome=outcome):
         await asyncio.Event().wait()
@@ -443,8 +440,8 @@ async def test_a_watch_of_an_outcome_without_a_session_ends_at_once(outcome: Out
     assert socket.closed == [code]
 
 
-async def test_the_token_is_in_no_representation_of_its_outcome() -> None:
-    """An outcome may end up in a log."""
+async def test_outcome_does_not_contain_the_token() -> None:
+    """It may be logged."""
     outcome: Any = await Bench().guard.authenticate_token("ory_st_secret", kind="bearer")
 
     assert outcome == Authenticated(*outcome)

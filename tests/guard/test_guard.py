@@ -1,4 +1,4 @@
-"""The guard as a whole: how it is made, what it shows, and what it tells its listeners."""
+"""The guard: construction, representation, public methods, and events."""
 
 import asyncio
 from collections.abc import Iterator
@@ -40,26 +40,25 @@ class Traits(BaseModel):
 
 
 class Changeable(BaseModel):
-    """Traits that a handler could change for the next request."""
+    """Mutable traits."""
 
     email: str
 
 
-async def test_traits_can_be_typed() -> None:
-    """The application's model is what handlers get."""
+async def test_traits_model_is_used() -> None:
     guard = guard_of(ScriptedKratos(signed_in()), traits=Traits)
 
     assert (await guard.require(request())).identity.traits == Traits(email="ada@example.com")
 
 
 @pytest.mark.parametrize("traits", [Changeable, dict])
-def test_traits_that_can_be_changed_are_a_wrong_setting(traits: type[Any]) -> None:
+def test_mutable_traits_model_is_rejected(traits: type[Any]) -> None:
     """A session is shared between requests."""
     with pytest.raises(ConfigurationError, match="use a pydantic model with model_config = ConfigDict"):
         guard_of(None, traits=traits)
 
 
-async def test_a_guard_shows_where_it_asks_and_what_it_keeps() -> None:
+async def test_representation_contains_the_url_and_the_cache_size() -> None:
     """And no credential."""
     bench = Bench()
     await bench.outcome()
@@ -67,15 +66,15 @@ async def test_a_guard_shows_where_it_asks_and_what_it_keeps() -> None:
     assert repr(bench.guard) == f"<OryGuard {KRATOS} <SessionCache 1 sessions, 0 refusals>>"
 
 
-def test_a_guard_can_be_made_before_any_loop_runs() -> None:
-    """At import, as applications do, with the system's clocks."""
+def test_guard_can_be_created_before_an_event_loop_runs() -> None:
+    """At import, with the clocks of the system."""
     guard = OryGuard(guard_of(None).settings)
 
     assert asyncio.run(guard.authenticate(request((b"accept", b"*/*")))) == Anonymous()
 
 
-def test_a_login_link_returns_to_the_page_that_shows_it() -> None:
-    """Or to another page of the application; without an `app_url` there is no way back to name."""
+def test_login_url_returns_to_the_current_page() -> None:
+    """Or to another page of the application; without `app_url`, `return_to` is missing."""
     guard = guard_of(None)
     login = f"{BROWSER}/self-service/login/browser"
 
@@ -91,14 +90,14 @@ def test_a_login_link_returns_to_the_page_that_shows_it() -> None:
 
 @pytest.fixture
 def heard() -> Iterator[list[Event]]:
-    """A list for a listener to fill."""
+    """Return a list for a listener to fill."""
     heard: list[Event] = []
     yield heard
     assert TOKEN.decode() not in repr(heard)
 
 
-async def test_every_step_is_an_event(heard: list[Event]) -> None:
-    """Whoever watches sees each step by name, with a short id in the place of the credential."""
+async def test_each_step_emits_an_event(heard: list[Event]) -> None:
+    """With a short id instead of the credential."""
     bench = Bench(signed_in(), refused(500), listeners=[heard.append])
     bench.kratos.hold()
     tasks = await requests(bench, 2)
@@ -140,16 +139,14 @@ async def test_every_step_is_an_event(heard: list[Event]) -> None:
     assert len(ids.pop()) == 8
 
 
-async def test_a_listener_that_raises_changes_nothing() -> None:
-    """Watching is not deciding."""
-
+async def test_error_of_a_listener_is_ignored() -> None:
     def careless(_event: Event) -> None:
         raise RuntimeError
 
     assert isinstance(await Bench(listeners=[careless]).outcome(), Authenticated)
 
 
-# In the place of Kratos, in tests of applications.
+# Overrides, for tests of applications.
 
 
 @pytest.mark.parametrize(
@@ -162,8 +159,8 @@ async def test_a_listener_that_raises_changes_nothing() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-async def test_a_session_or_an_outcome_can_stand_in_for_kratos(given: Any, seen: str) -> None:
-    """For a block, on every request, with a credential or without; blocks can be nested."""
+async def test_override_replaces_the_outcome_of_every_request(given: Any, seen: str) -> None:
+    """With or without a credential."""
     bench = Bench(refused(401))
 
     with bench.guard.override(None), bench.guard.override(given):
@@ -176,8 +173,8 @@ async def test_a_session_or_an_outcome_can_stand_in_for_kratos(given: Any, seen:
     assert type(await bench.outcome()).__name__ == "Rejected"
 
 
-async def test_what_stands_in_within_another_block_makes_room_for_it_again() -> None:
-    """A test may sign somebody in, and out for a moment."""
+async def test_overrides_can_be_nested() -> None:
+    """A test may log in a user, and log out for a moment."""
     bench = Bench()
     session = Session.model_validate(session_body())
     with bench.guard.override(session):
@@ -188,8 +185,8 @@ async def test_what_stands_in_within_another_block_makes_room_for_it_again() -> 
     assert bench.calls == 0
 
 
-async def test_a_session_that_stands_in_says_so() -> None:
-    """A log of a test can't be mistaken for one of an application."""
+async def test_overridden_session_has_the_source_override() -> None:
+    """The log of a test can't be mistaken for that of an application."""
     bench = Bench()
     session = Session.model_validate(session_body(id="mine"))
 
@@ -199,7 +196,7 @@ async def test_a_session_that_stands_in_says_so() -> None:
     assert outcome == Authenticated(session, "x_session_token", "override", 0.0)
 
 
-async def test_numbers_tell_what_a_guard_did() -> None:
+async def test_stats_count_the_work_of_the_guard() -> None:
     """For a readiness probe or a dashboard without listeners."""
     bench = Bench(signed_in(), refused(401))
     bench.kratos.hold()
@@ -217,14 +214,12 @@ async def test_numbers_tell_what_a_guard_did() -> None:
 
 
 @pytest.mark.parametrize("every", [0, -1, float("nan")])
-def test_a_watch_needs_a_rhythm(every: float) -> None:
-    """Seconds above 0."""
+def test_watch_needs_a_positive_interval(every: float) -> None:
     with pytest.raises(ConfigurationError, match=r"every: .* is not allowed: use a number of seconds above 0"):
         guard_of(None).watch(request(), every=every)
 
 
-async def test_every_condition_of_a_gate_can_be_asked_for_by_hand() -> None:
-    """`guard.require` takes what `require` of the frameworks takes."""
+async def test_require_takes_every_condition() -> None:
     guard = guard_of(ScriptedKratos(signed_in()))
     conditions: list[dict[str, Any]] = [
         {"authentication_methods": ["webauthn"]},
@@ -237,8 +232,7 @@ async def test_every_condition_of_a_gate_can_be_asked_for_by_hand() -> None:
             await guard.require(request(), **asked)
 
 
-async def test_who_is_invalidated_is_told() -> None:
-    """Listeners hear both ids."""
+async def test_invalidate_emits_both_ids() -> None:
     heard: list[Event] = []
     guard = guard_of(ScriptedKratos(), listeners=[heard.append])
     await guard.invalidate(session_id="s", identity_id="i")

@@ -121,7 +121,7 @@ async def test_an_error_of_a_resolver_is_raised() -> None:
 
 
 async def test_a_resolver_must_not_return_a_coroutine() -> None:
-    """The coroutine is closed, so there is no warning about it."""
+    """The coroutine is closed, so Python does not warn about it."""
 
     async def select() -> None:
         """Do nothing."""

@@ -43,7 +43,7 @@ GONE = KratosResponse(204, b"", (("set-cookie", CLEARED),))
 
 
 class Kratos:
-    """Answers whoami and the operations of a logout."""
+    """Responds to whoami and to the operations of a logout."""
 
     def __init__(
         self, whoami: KratosResponse | None = None, create: KratosResponse = FLOW, submit: KratosResponse = GONE
@@ -56,7 +56,7 @@ class Kratos:
         }
 
     def __call__(self, asked: KratosRequest) -> KratosResponse:
-        """Answer."""
+        """Handle one request."""
         return self.answers[urlsplit(asked.url).path]
 
 
@@ -84,8 +84,8 @@ def paths(bench: Bench) -> list[str]:
     return [f"{asked.method} {urlsplit(asked.url).path}" for asked in bench.kratos.requests]
 
 
-async def test_a_form_is_redirected_after_the_logout() -> None:
-    """The logout takes two calls with the session cookie; Kratos' `Set-Cookie` reaches the browser."""
+async def test_form_is_redirected_after_the_logout() -> None:
+    """The logout takes two calls with the session cookie; Kratos' `Set-Cookie` is forwarded."""
     bench = Bench(Kratos())
 
     answered = await leave(bench, SESSION_COOKIE, NAVIGATE, (b"sec-fetch-site", b"same-origin"), query=b"to=/bye")
@@ -103,7 +103,7 @@ async def test_a_form_is_redirected_after_the_logout() -> None:
     assert not isinstance(await bench.outcome(SESSION_COOKIE), Authenticated)
 
 
-async def test_a_cookie_that_whoami_issued_again_is_not_sent() -> None:
+async def test_renewed_cookie_is_not_sent() -> None:
     """It would replace the cookie that Kratos clears in the same response."""
     bench = Bench(Kratos(signed_in().with_header("set-cookie", "ory_kratos_session=anew; Path=/")))
 
@@ -113,7 +113,7 @@ async def test_a_cookie_that_whoami_issued_again_is_not_sent() -> None:
 
 
 @pytest.mark.parametrize("asks", ["logout_url", "authenticate"])
-async def test_a_page_with_data_of_its_user_is_not_cached(asks: str) -> None:
+async def test_page_with_private_data_is_not_cached(asks: str) -> None:
     """The page shows a one-time URL, or the session."""
     guard = Bench(Kratos()).guard
 
@@ -125,7 +125,7 @@ async def test_a_page_with_data_of_its_user_is_not_cached(asks: str) -> None:
 
 
 @pytest.mark.parametrize("credential", [SESSION_TOKEN, BEARER])
-async def test_a_token_is_revoked(credential: tuple[bytes, bytes]) -> None:
+async def test_token_is_revoked(credential: tuple[bytes, bytes]) -> None:
     """With one call to the native logout."""
     bench = Bench(Kratos())
 
@@ -133,7 +133,7 @@ async def test_a_token_is_revoked(credential: tuple[bytes, bytes]) -> None:
     assert paths(bench) == ["GET /sessions/whoami", "DELETE /self-service/logout/api"]
 
 
-async def test_a_logout_without_a_session_succeeds() -> None:
+async def test_logout_without_a_session_succeeds() -> None:
     """Without a credential, and with a credential that Kratos does not know."""
     anonymous, gone = Bench(Kratos()), Bench(Kratos(refused(401), create=refused(401)))
 
@@ -142,8 +142,8 @@ async def test_a_logout_without_a_session_succeeds() -> None:
     assert (await leave(gone, SESSION_COOKIE)).status == 204
 
 
-async def test_a_session_without_its_second_factor_can_be_ended() -> None:
-    """Kratos lets an aal1 session sign out."""
+async def test_session_without_its_second_factor_can_be_ended() -> None:
+    """Kratos accepts the logout of an aal1 session."""
     bench = Bench(Kratos(STEP_UP))
 
     assert (await leave(bench, SESSION_COOKIE)).all(b"set-cookie")[0] == CLEARED.encode()
@@ -152,7 +152,7 @@ async def test_a_session_without_its_second_factor_can_be_ended() -> None:
     assert paths(bench).count("GET /sessions/whoami") == asked + 1
 
 
-async def test_an_override_is_not_logged_out() -> None:
+async def test_override_is_not_logged_out() -> None:
     """Within `override` the credential of the request does not count."""
     bench = Bench(Kratos())
     with bench.guard.override(None):
@@ -161,7 +161,7 @@ async def test_an_override_is_not_logged_out() -> None:
     assert paths(bench) == []
 
 
-async def test_a_cross_site_logout_is_refused() -> None:
+async def test_cross_site_logout_is_refused() -> None:
     """A GET is not accepted at all, because any page can cause one with an image."""
     bench = Bench(Kratos())
 
@@ -178,21 +178,21 @@ async def test_a_cross_site_logout_is_refused() -> None:
 
 
 @pytest.mark.parametrize("return_to", [b"", b"to=https://evil.test/", b"to=//evil.test"])
-async def test_a_return_to_of_another_site_is_ignored(return_to: bytes) -> None:
-    """The browser is sent to the start page instead."""
+async def test_return_to_of_another_site_is_ignored(return_to: bytes) -> None:
+    """The browser is redirected to the start page."""
     answered = await leave(Bench(Kratos()), SESSION_COOKIE, NAVIGATE, (b"origin", APP.encode()), query=return_to)
 
     assert (answered.status, answered.header(b"location")) == (303, APP.encode())
 
 
-async def test_a_form_is_not_redirected_without_app_url() -> None:
-    """The address to redirect to is unknown."""
+async def test_form_is_not_redirected_without_app_url() -> None:
+    """The URL of the application is unknown."""
     bench = Bench(Kratos(), app_url=None, credentials=("x_session_token",))
 
     assert (await leave(bench, SESSION_TOKEN, NAVIGATE)).status == 204
 
 
-async def test_a_logout_fails_while_kratos_fails() -> None:
+async def test_logout_fails_while_kratos_fails() -> None:
     """The response is 503, and `guard.logout` raises."""
     bench = Bench(Kratos(create=refused(500)))
 
@@ -202,21 +202,21 @@ async def test_a_logout_fails_while_kratos_fails() -> None:
 
 
 class LateKratos(ScriptedKratos):
-    """Answers whoami at once, and delivers the answer when `delivers` is set."""
+    """Responds to whoami only when `delivers` is set."""
 
     def __init__(self, *answers: Any) -> None:
         super().__init__(*answers)
         self.delivers = asyncio.Event()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Answer."""
+        """Respond like Kratos."""
         answer = await super().handle_async_request(request)
         if request.url.path == "/sessions/whoami":
             await self.delivers.wait()
         return answer
 
 
-async def test_a_check_under_way_does_not_outlast_the_logout() -> None:
+async def test_running_check_does_not_outlast_the_logout() -> None:
     """Even if the request that logs out could not be authenticated."""
     kratos = LateKratos(Kratos(refused(500)))
     guard = guard_of(kratos)
@@ -239,7 +239,7 @@ async def test_a_check_under_way_does_not_outlast_the_logout() -> None:
 
 
 @pytest.mark.parametrize("credential", [SESSION_COOKIE, SESSION_TOKEN])
-async def test_a_cached_session_does_not_outlast_the_logout(credential: tuple[bytes, bytes]) -> None:
+async def test_cached_session_does_not_outlast_the_logout(credential: tuple[bytes, bytes]) -> None:
     """Even if only another request was authenticated."""
     bench = Bench(Kratos(refused(500)))
     scope = request(credential, method="POST")
@@ -253,7 +253,7 @@ async def test_a_cached_session_does_not_outlast_the_logout(credential: tuple[by
     assert isinstance(await bench.outcome(credential), Rejected)
 
 
-async def test_a_logout_has_the_timeout_of_the_guard() -> None:
+async def test_logout_has_the_timeout_of_the_guard() -> None:
     """`timeout` applies to each call to Kratos."""
     bench = Bench(Kratos(), timeout=0.05)
     bench.kratos.hold()
@@ -266,7 +266,7 @@ async def test_a_logout_has_the_timeout_of_the_guard() -> None:
 @pytest.mark.parametrize("status", [400, 403, 404, 410, 418, 422])
 @pytest.mark.parametrize("step", ["create", "submit"])
 async def test_any_other_client_error_is_a_503(step: Any, status: int) -> None:
-    """It is not a logout, and not an error of the application: a proxy may have answered."""
+    """It is neither a logout nor an error of the application: the response may come from a proxy."""
     bench = Bench(Kratos(**{step: refused(status)}))
 
     assert (await leave(bench, SESSION_COOKIE)).status == 503
@@ -288,7 +288,7 @@ async def test_logout_url_returns_a_one_time_url() -> None:
         await Bench(Kratos(create=refused(418))).guard.logout_url(request(SESSION_COOKIE))
 
 
-async def test_a_transport_that_was_given_is_not_closed_with_the_client() -> None:
+async def test_given_transport_is_not_closed_with_the_client() -> None:
     """It belongs to the application."""
     bench = Bench(Kratos())
     await bench.guard.logout_url(request(SESSION_COOKIE))

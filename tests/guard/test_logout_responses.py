@@ -1,4 +1,4 @@
-"""What a logout answers: success only if every session has ended, whatever Kratos and the caller send."""
+"""Responses to a logout: success only if every session has ended, whatever Kratos and the client send."""
 
 import asyncio
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ class Kratos:
 
     Attributes:
         active: Session ids by cookie.
-        answers: Answers, or errors, in place of its own, by path and cookie.
+        answers: Responses or errors that replace its own, by path and cookie.
         asked: The paths and cookies of the requests for a logout.
     """
 
@@ -67,7 +67,7 @@ class Kratos:
         self.requests: list[tuple[str, str | None]] = []
 
     def __call__(self, asked: KratosRequest) -> KratosResponse:
-        """Answer one request."""
+        """Handle one request."""
         url, cookie = urlsplit(asked.url), asked.header("cookie")
         if url.path != "/sessions/whoami":
             self.requests.append((url.path, cookie))
@@ -122,7 +122,7 @@ def cookies(answered: SentResponse) -> list[str]:
     ids=["one header", "two headers", "one repeated"],
 )
 async def test_two_cookies_end_two_sessions(headers: list[Pair]) -> None:
-    """Each with a logout flow of its own; the cookie is expired once for each domain."""
+    """Each with its own logout flow; the cookie is expired once for each domain."""
     kratos = Kratos()
 
     answered = await leave(kratos, *headers)
@@ -133,8 +133,8 @@ async def test_two_cookies_end_two_sessions(headers: list[Pair]) -> None:
     assert cookies(answered) == [CLEARED, CLEARED, *EXPIRED]
 
 
-async def test_cookies_of_two_names_are_expired_by_both() -> None:
-    """A wildcard in `cookie_names` matches names that only the request knows."""
+async def test_cookies_with_two_names_are_both_expired() -> None:
+    """A wildcard in `cookie_names` matches names that only the request contains."""
     kratos = Kratos()
     kratos.active = {"ory_session_a=1": "session-1", "ory_session_b=1": "session-2"}
 
@@ -163,8 +163,8 @@ FAILURES = {
 @pytest.mark.parametrize("failing", [FIRST, SECOND])
 @pytest.mark.parametrize("step", [CREATE, SUBMIT])
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
-async def test_one_of_two_sessions_that_may_live_on_is_a_503(failing: str, step: str, failure: Any) -> None:
-    """The other one has ended, so the browser gets Kratos' `Set-Cookie`; no cookie is expired by name."""
+async def test_logout_that_may_have_left_a_session_is_a_503(failing: str, step: str, failure: Any) -> None:
+    """The other session has ended, so Kratos' `Set-Cookie` is forwarded; no cookie is expired by name."""
     kratos = Kratos({(step, failing): failure})
     other = SECOND if failing == FIRST else FIRST
 
@@ -181,8 +181,8 @@ async def test_one_of_two_sessions_that_may_live_on_is_a_503(failing: str, step:
     "failure", [refused(500), httpx2.ReadTimeout("slow"), PROXY, refused(403, "x"), refused(404)]
 )
 @pytest.mark.parametrize("path", ["/logout", "/inner/logout"])
-async def test_a_failed_logout_sets_no_cookie(credential: Pair, failure: Any, path: str) -> None:
-    """The answer is 503 in mounted applications, too."""
+async def test_failed_logout_sets_no_cookie(credential: Pair, failure: Any, path: str) -> None:
+    """The response is 503 in mounted applications, too."""
     failing = {(CREATE, COOKIE.decode()): failure, (NATIVE, None): failure}
 
     answered = await leave(Kratos(failing), credential, path=path)
@@ -205,10 +205,8 @@ async def test_a_failed_logout_sets_no_cookie(credential: Pair, failure: Any, pa
         ([(b"authorization", b"Bearer a"), (b"authorization", b"Bearer b")], "ambiguous"),
     ],
 )
-async def test_a_credential_that_cannot_be_sent_is_a_401(
-    headers: list[Pair], actual: str, navigation: tuple[Pair, ...]
-) -> None:
-    """Kratos is not called, and a form is not redirected as after a success: its sessions are alive."""
+async def test_invalid_credential_is_a_401(headers: list[Pair], actual: str, navigation: tuple[Pair, ...]) -> None:
+    """Kratos is not called, and a form is not redirected as after a success."""
     kratos = Kratos()
 
     answered = await leave(kratos, *headers, *navigation)
@@ -225,8 +223,8 @@ async def test_a_credential_that_cannot_be_sent_is_a_401(
     "cookie", [COOKIE, FIRST.encode() + b"; " + SECOND.encode(), b'ory_kratos_session="'], ids=["one", "two", "bad"]
 )
 @pytest.mark.parametrize("page", [(b"sec-fetch-site", b"cross-site"), (b"origin", b"https://evil.test")], ids=str)
-async def test_a_cross_site_logout_is_a_403(cookie: bytes, page: Pair) -> None:
-    """Before anything else is said about the cookie."""
+async def test_cross_site_logout_is_a_403(cookie: bytes, page: Pair) -> None:
+    """Before the cookie is validated."""
     kratos = Kratos()
 
     answered = await leave(kratos, (b"cookie", cookie), page)
@@ -235,7 +233,7 @@ async def test_a_cross_site_logout_is_a_403(cookie: bytes, page: Pair) -> None:
     assert (cookies(answered), kratos.requests) == ([], [])
 
 
-async def test_a_cross_site_logout_is_refused_with_any_method() -> None:
+async def test_cross_site_logout_is_refused_with_any_method() -> None:
     """`guard.logout` accepts a GET, which a page of another site can cause, and a websocket."""
     bench = Bench(Kratos())
     for scope in (
@@ -252,8 +250,8 @@ async def test_a_cross_site_logout_is_refused_with_any_method() -> None:
     assert list(set_cookies) == [CLEARED, *EXPIRED]
 
 
-async def test_a_token_beside_a_cookie_is_the_only_credential_that_is_ended() -> None:
-    """Kratos' order picks one kind; the cookie's session goes on, so the cookie stays."""
+async def test_logout_with_token_and_cookie_ends_only_the_token() -> None:
+    """Kratos' order selects one kind; the session of the cookie continues."""
     kratos = Kratos()
 
     answered = await leave(kratos, SESSION_TOKEN, SESSION_COOKIE, (b"sec-fetch-site", b"cross-site"))
@@ -263,8 +261,8 @@ async def test_a_token_beside_a_cookie_is_the_only_credential_that_is_ended() ->
 
 
 @pytest.mark.parametrize("step", [CREATE, SUBMIT])
-async def test_a_cookie_that_kratos_does_not_know_has_ended_already(step: str) -> None:
-    """Before the logout, or between its two calls; the cookie is expired all the same."""
+async def test_unknown_cookie_counts_as_ended(step: str) -> None:
+    """Before the logout, or between its two calls; the cookie is expired."""
     answered = await leave(Kratos({(step, COOKIE.decode()): UNKNOWN_COOKIE}), SESSION_COOKIE)
 
     assert (answered.status, cookies(answered)) == (204, EXPIRED)
@@ -286,14 +284,14 @@ async def test_a_cookie_that_kratos_does_not_know_has_ended_already(step: str) -
         (KratosResponse(202, b""), 503),
     ],
 )
-async def test_a_token_has_ended_only_if_kratos_says_so(answer: KratosResponse, status: int) -> None:
-    """204, or 403 with an error that has no id; any other 403 comes from something in between."""
+async def test_token_has_ended_only_if_kratos_confirms_it(answer: KratosResponse, status: int) -> None:
+    """With 204, or with 403 and an error without an id; any other 403 comes from a proxy."""
     assert (await leave(Kratos({(NATIVE, None): answer}), SESSION_TOKEN)).status == status
 
 
 @pytest.mark.parametrize("failure", [None, httpx2.ReadTimeout("slow")], ids=["ended", "timed out"])
-async def test_other_processes_forget_each_session_that_was_to_be_ended(failure: Exception | None) -> None:
-    """Also after a timeout, since Kratos may have ended the session."""
+async def test_logout_invalidates_each_session_in_other_processes(failure: Exception | None) -> None:
+    """Also after a timeout, because Kratos may have ended the session."""
     memory_server, kratos = MemoryServer(), Kratos()
     one, other = (
         OryGuard(
@@ -327,7 +325,7 @@ async def test_other_processes_forget_each_session_that_was_to_be_ended(failure:
     await other.aclose()
 
 
-async def test_a_logout_that_breaks_forgets_the_session_all_the_same() -> None:
+async def test_logout_with_an_internal_error_invalidates_the_session() -> None:
     """An unexpected error may come after Kratos has ended the session."""
     bench = Bench(Kratos())
     assert isinstance(await bench.outcome(SESSION_COOKIE), Authenticated)
@@ -341,8 +339,8 @@ async def test_a_logout_that_breaks_forgets_the_session_all_the_same() -> None:
     assert bench.calls == calls + 1
 
 
-async def test_a_cancelled_logout_forgets_the_session() -> None:
-    """The client went away, but Kratos may have received the request."""
+async def test_cancelled_logout_invalidates_the_session() -> None:
+    """Kratos may have received the request."""
     bench = Bench(Kratos())
     assert isinstance(await bench.outcome(SESSION_COOKIE), Authenticated)
     bench.kratos.hold()
@@ -364,7 +362,7 @@ class BusyKratos(ScriptedKratos):
     guard: OryGuard
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Answer one request."""
+        """Respond like Kratos."""
         if request.url.path == SUBMIT:
             assert isinstance(await self.guard.authenticate(other_request()), Authenticated)
         return await super().handle_async_request(request)
@@ -375,8 +373,8 @@ def other_request() -> dict[str, Any]:
     return request(SESSION_COOKIE)
 
 
-async def test_a_check_made_during_a_logout_does_not_outlast_it() -> None:
-    """It cached the session again after the logout had begun."""
+async def test_check_during_a_logout_does_not_outlast_it() -> None:
+    """It cached the session again after the start of the logout."""
     kratos = BusyKratos(Kratos())
     kratos.guard = guard_of(kratos)
 
@@ -385,8 +383,8 @@ async def test_a_check_made_during_a_logout_does_not_outlast_it() -> None:
     assert isinstance(await kratos.guard.authenticate(other_request()), Rejected)
 
 
-async def test_other_processes_forget_a_session_that_only_the_cache_knows() -> None:
-    """The request that logs out could not be authenticated itself."""
+async def test_logout_invalidates_a_session_that_only_the_cache_knows() -> None:
+    """The request that logs out could not be authenticated."""
     memory_server, kratos = MemoryServer(), ScriptedKratos(refused(500))
     guard = OryGuard(settings_of(), transport=kratos, clock=AdjustableClock(), store=MemoryStore(memory_server))
     scope = request(SESSION_COOKIE, method="POST")
@@ -415,8 +413,8 @@ class TokenBench:
         return await call(application(self.guard), "/logout", method="POST", headers=headers)
 
 
-async def test_a_jwt_cannot_be_logged_out() -> None:
-    """It is not sent to Kratos, whose session it can't end; the answer says which credential can."""
+async def test_jwt_cannot_be_logged_out() -> None:
+    """It is not sent to Kratos, which can't end its session; the response names the accepted credentials."""
     bench = TokenBench()
 
     answered = await bench.leave(token_of(bench.key))
@@ -429,8 +427,8 @@ async def test_a_jwt_cannot_be_logged_out() -> None:
     assert isinstance(await bench.guard.authenticate(request(token)), Authenticated), "nothing was revoked"
 
 
-async def test_a_jwt_that_is_not_accepted_is_a_401() -> None:
-    """An expired JWT does not show that its session has ended, and is not sent to Kratos either."""
+async def test_rejected_jwt_is_a_401() -> None:
+    """An expired JWT does not prove that its session has ended."""
     bench = TokenBench()
 
     answered = await bench.leave(token_of(bench.key, exp=1))
@@ -440,8 +438,7 @@ async def test_a_jwt_that_is_not_accepted_is_a_401() -> None:
     assert bench.kratos.requests == []
 
 
-async def test_a_jwt_that_cannot_be_verified_is_a_503() -> None:
-    """Without keys nothing is known about it."""
+async def test_jwt_is_a_503_without_keys() -> None:
     bench = TokenBench("https://keys.example.com/jwks.json", transport=ScriptedKratos(refused(500)))
 
     answered = await bench.leave(token_of(bench.key))
@@ -450,7 +447,7 @@ async def test_a_jwt_that_cannot_be_verified_is_a_503() -> None:
 
 
 @pytest.mark.parametrize("kind", ["cookie", "token"])
-async def test_a_logout_ends_the_session_at_the_fake(kind: str) -> None:
+async def test_logout_ends_the_session_at_the_fake(kind: str) -> None:
     """With the whole exchange, once and again."""
     fake = FakeKratos()
     transport = httpx2.ASGITransport(app=fake.app)
@@ -473,8 +470,8 @@ async def test_a_logout_ends_the_session_at_the_fake(kind: str) -> None:
     await guard.aclose()
 
 
-async def test_an_application_that_answers_a_failure_itself_sends_the_cookies_too() -> None:
-    """The middleware adds the `Set-Cookie` of the session that ended to any response."""
+async def test_response_of_the_application_to_a_failure_contains_the_cookies() -> None:
+    """The middleware adds the `Set-Cookie` of the ended session to any response."""
 
     async def leave(request: Request) -> Response:
         try:

@@ -1,4 +1,4 @@
-"""The middleware: it tells who is there, refuses nobody, and hands on what Kratos sends with an answer."""
+"""The middleware: authentication, published names, headers of responses, and the lifespan."""
 
 import asyncio
 from collections.abc import Callable
@@ -42,11 +42,11 @@ async def silent(_scope: Any, _receive: Any, _send: Any) -> None:
 
 
 def renewing() -> Any:
-    """Return Kratos' answer with a cookie that was issued anew."""
+    """Return a response of Kratos with a renewed cookie."""
     return signed_in().with_header("set-cookie", ANEW.decode())
 
 
-# --- what applications see
+# --- published names
 
 
 @pytest.mark.parametrize(
@@ -58,16 +58,16 @@ def renewing() -> Any:
         (refused(500), {"session": None, "outcome": "Unavailable", "is_authenticated": False}),
     ],
 )
-async def test_every_request_passes_and_knows_who_makes_it(told: Any, seen: dict[str, Any]) -> None:
-    """The middleware never refuses; what it found out stands in the scope."""
+async def test_middleware_authenticates_and_refuses_no_request(told: Any, seen: dict[str, Any]) -> None:
+    """The outcome is published in the scope."""
     answered = await call(public(Bench(told).guard), headers=[SESSION_TOKEN])
 
     assert answered.status == 200
     assert answered.json.items() >= seen.items()
 
 
-async def test_nobody_is_seen_too() -> None:
-    """The four places are always set."""
+async def test_middleware_publishes_the_outcome_of_an_anonymous_request() -> None:
+    """All names are always set."""
     answered = await call(public(Bench().guard))
 
     assert answered.json == {
@@ -79,16 +79,16 @@ async def test_nobody_is_seen_too() -> None:
     }
 
 
-async def test_a_websocket_passes_too() -> None:
-    """A public one stays public, even with a cookie from a foreign page."""
+async def test_middleware_passes_a_websocket_on() -> None:
+    """A public websocket stays public, even with a cookie from a foreign page."""
     sent = await connect(public(Bench().guard), headers=[SESSION_COOKIE, (b"origin", b"https://evil.test")])
 
     assert [message["type"] for message in sent] == ["websocket.accept", "websocket.send", "websocket.close"]
     assert '"outcome": "Rejected"' in sent[1]["text"]
 
 
-async def test_an_exempt_path_is_nobodys_business() -> None:
-    """Nothing is asked, for whomever; the path is matched decoded and whole."""
+async def test_exempt_path_is_not_authenticated() -> None:
+    """The decoded path must be equal to the exempt path."""
     bench = Bench(exempt_paths=("/health",))
     app = public(bench.guard)
 
@@ -97,8 +97,8 @@ async def test_an_exempt_path_is_nobodys_business() -> None:
     assert (await call(app, "/health/", headers=[SESSION_TOKEN])).json["outcome"] == "Authenticated"
 
 
-async def test_state_of_the_lifespan_is_left_alone() -> None:
-    """Servers hand each request a copy of it; ours stands beside."""
+async def test_lifespan_state_is_kept() -> None:
+    """Servers pass a copy of it to each request."""
     seen: dict[str, Any] = {}
 
     async def app(scope: Any, _receive: Any, send: Any) -> None:
@@ -111,8 +111,8 @@ async def test_state_of_the_lifespan_is_left_alone() -> None:
     assert seen["session"].id == SESSION_ID
 
 
-async def test_requests_that_share_a_state_never_share_a_session() -> None:
-    """Some servers hand one lifespan state to all requests; each request still gets a state of its own."""
+async def test_requests_that_share_a_state_do_not_share_a_session() -> None:
+    """Some servers pass the same lifespan state to all requests."""
     shared = {"pool": 7}
     seen: list[dict[str, Any]] = []
 
@@ -129,8 +129,7 @@ async def test_requests_that_share_a_state_never_share_a_session() -> None:
     assert shared == {"pool": 7}
 
 
-async def test_a_nested_middleware_of_the_same_guard_asks_nothing() -> None:
-    """It finds its own outcome, and passes on."""
+async def test_nested_middleware_of_the_same_guard_uses_the_outcome() -> None:
     bench = Bench(cache_ttl=0)
 
     answered = await call(
@@ -142,8 +141,8 @@ async def test_a_nested_middleware_of_the_same_guard_asks_nothing() -> None:
     assert bench.calls == 1
 
 
-async def test_a_nested_middleware_of_another_guard_answers_for_its_part() -> None:
-    """An admin application mounted in a shop may ask another Kratos; each gate goes by its own."""
+async def test_nested_middleware_of_another_guard_has_its_own_outcome() -> None:
+    """A mounted application may use another Kratos."""
     shop, admin = Bench(refused(401)), Bench(signed_in(session_body(id="admin")))
 
     answered = await call(OrySessionMiddleware(gated(admin.guard), guard=shop.guard), headers=[SESSION_TOKEN])
@@ -152,8 +151,8 @@ async def test_a_nested_middleware_of_another_guard_answers_for_its_part() -> No
     assert (shop.calls, admin.calls) == (1, 1)
 
 
-async def test_a_gate_without_a_middleware_finds_out_for_itself() -> None:
-    """`guard.require` needs none: plain ASGI applications may do without."""
+async def test_require_authenticates_without_the_middleware() -> None:
+    """Plain ASGI applications may use `guard.require` alone."""
     bench = Bench()
     scope = websocket_scope(headers=[SESSION_TOKEN])
 
@@ -162,17 +161,17 @@ async def test_a_gate_without_a_middleware_finds_out_for_itself() -> None:
 
 
 @pytest.mark.parametrize("scope", [{"type": "mqtt"}, {}])
-async def test_a_scope_that_nobody_knows_is_not_passed_on(scope: dict[str, Any]) -> None:
-    """Nobody could say who is there."""
+async def test_unknown_scope_type_is_rejected(scope: dict[str, Any]) -> None:
+    """Such a scope can't be authenticated."""
     with pytest.raises(RuntimeError, match="does not support ASGI scopes of type"):
         await OrySessionMiddleware(silent, guard=Bench().guard)(scope, None, None)  # type: ignore[arg-type] # unused
 
 
-# --- what the answers carry
+# --- headers of responses
 
 
-async def test_a_cookie_that_kratos_issues_anew_reaches_the_browser() -> None:
-    """Byte for byte, beside the application's own headers, and no shared cache may keep that answer."""
+async def test_renewed_cookie_is_forwarded() -> None:
+    """Unchanged, beside the application's own headers; no shared cache may store the response."""
     bench = Bench(renewing())
     app = public(bench.guard, (b"Set-Cookie", b"theme=dark"), (b"Cache-Control", b"public, max-age=600"))
 
@@ -182,8 +181,8 @@ async def test_a_cookie_that_kratos_issues_anew_reaches_the_browser() -> None:
     assert answered.header(b"cache-control") == PRIVATE
 
 
-async def test_it_reaches_all_who_waited_for_it_and_nobody_later() -> None:
-    """It never gets into the cache: a later request may be another browser's."""
+async def test_renewed_cookie_is_forwarded_to_all_waiting_requests_only() -> None:
+    """It is not cached: a later request may come from another browser."""
     bench = Bench(renewing())
     bench.kratos.hold()
     app = public(bench.guard)
@@ -199,16 +198,16 @@ async def test_it_reaches_all_who_waited_for_it_and_nobody_later() -> None:
     assert later.header(b"cache-control") is None
 
 
-async def test_a_refusal_carries_it_too() -> None:
-    """The session goes on, whatever this route thinks of it."""
+async def test_refusal_forwards_a_renewed_cookie() -> None:
+    """The session continues, even if this route requires more."""
     answered = await call(gated(Bench(renewing()).guard, organization="o1"), headers=[SESSION_COOKIE])
 
     assert (answered.status, answered.all(b"set-cookie")) == (403, [ANEW])
     assert answered.header(b"cache-control") == PRIVATE
 
 
-async def test_it_is_not_lost_when_kratos_is_asked_again() -> None:
-    """A gate that asks for itself may get no cookie, after the middleware got one."""
+async def test_renewed_cookie_survives_a_revalidation() -> None:
+    """The second response of Kratos may contain no cookie."""
     bench = Bench(renewing(), signed_in())
 
     answered = await call(gated(bench.guard, revalidate=True), headers=[SESSION_COOKIE])
@@ -217,8 +216,8 @@ async def test_it_is_not_lost_when_kratos_is_asked_again() -> None:
     assert answered.all(b"set-cookie") == [ANEW]
 
 
-async def test_a_websocket_carries_it_when_it_is_accepted() -> None:
-    """Beside the headers of the application's own."""
+async def test_accepted_websocket_forwards_a_renewed_cookie() -> None:
+    """Beside the application's own headers."""
     app = public(Bench(renewing()).guard, (b"x-own", b"1"))
 
     accept, *_ = await connect(app, headers=[SESSION_COOKIE, OURS])
@@ -226,8 +225,8 @@ async def test_a_websocket_carries_it_when_it_is_accepted() -> None:
     assert accept["headers"] == [(b"x-own", b"1"), (b"set-cookie", ANEW)]
 
 
-async def test_a_websocket_that_is_denied_carries_it_too() -> None:
-    """By the gate, or by the application itself."""
+async def test_denied_websocket_forwards_a_renewed_cookie() -> None:
+    """Denied by a requirement, or by the application itself."""
 
     async def deny(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "websocket.http.response.start", "status": 404})
@@ -242,13 +241,13 @@ async def test_a_websocket_that_is_denied_carries_it_too() -> None:
         assert (b"set-cookie", ANEW) in start["headers"]
 
 
-async def test_a_token_gets_no_cookie() -> None:
-    """The browser beside it is somebody else's."""
+async def test_token_request_gets_no_cookie() -> None:
+    """The cookie would belong to another user."""
     assert (await call(public(Bench(renewing()).guard), headers=[SESSION_TOKEN])).all(b"set-cookie") == []
 
 
-async def test_an_answer_that_a_gate_stood_before_is_private() -> None:
-    """Unless the application says otherwise: it knows better."""
+async def test_guarded_response_is_private() -> None:
+    """Unless the application sets `Cache-Control`."""
     assert (await call(gated(Bench().guard), headers=[SESSION_TOKEN])).header(b"cache-control") == PRIVATE
 
     guard = Bench().guard
@@ -261,8 +260,8 @@ async def test_an_answer_that_a_gate_stood_before_is_private() -> None:
     assert own.header(b"cache-control") == b"max-age=5"
 
 
-async def test_headers_that_can_be_read_only_once_reach_the_client() -> None:
-    """ASGI lets an application give any iterable."""
+async def test_headers_may_be_an_iterator() -> None:
+    """ASGI allows any iterable."""
     guard = Bench().guard
 
     async def app(scope: Any, _receive: Any, send: Any) -> None:
@@ -275,8 +274,8 @@ async def test_headers_that_can_be_read_only_once_reach_the_client() -> None:
     assert answered.headers == [(b"x-one", b"1"), (b"cache-control", PRIVATE)]
 
 
-async def test_an_answer_on_an_exempt_path_with_a_gate_is_private_too() -> None:
-    """The gate asked after all."""
+async def test_guarded_response_on_an_exempt_path_is_private() -> None:
+    """The requirement authenticates the request."""
     guard = Bench(exempt_paths=("/health",)).guard
 
     answered = await call(gated(guard), "/health", headers=[SESSION_TOKEN])
@@ -284,15 +283,15 @@ async def test_an_answer_on_an_exempt_path_with_a_gate_is_private_too() -> None:
     assert (answered.status, answered.header(b"cache-control")) == (200, PRIVATE)
 
 
-async def test_an_answer_that_nobody_asked_the_session_for_is_the_applications_own() -> None:
-    """Public pages stay cacheable for everybody."""
+async def test_response_without_requirement_is_unchanged() -> None:
+    """Public pages stay cacheable."""
     answered = await call(public(Bench().guard), headers=[SESSION_TOKEN])
 
     assert answered.header(b"cache-control") is None
 
 
-async def test_a_message_without_headers_is_a_message() -> None:
-    """ASGI lets an application leave them out."""
+async def test_start_message_may_have_no_headers() -> None:
+    """ASGI makes them optional."""
     guard = Bench(renewing()).guard
 
     async def app(scope: Any, _receive: Any, send: Any) -> None:
@@ -309,8 +308,8 @@ async def test_a_message_without_headers_is_a_message() -> None:
 
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])
-async def test_a_message_that_goes_to_everybody_takes_nobodys_cookie_along(kind: str) -> None:
-    """An application may send one and the same message again and again, and a middleware may keep it."""
+async def test_message_of_the_application_is_not_modified(kind: str) -> None:
+    """An application may send the same message to several clients."""
     start = {"type": "http.response.start", "status": 200, "headers": [(b"x-one", b"1")]}
     accept = {"type": "websocket.accept"}
     kept = dict(start), dict(accept)
@@ -336,7 +335,7 @@ async def test_a_message_that_goes_to_everybody_takes_nobodys_cookie_along(kind:
 
 
 def optional(guard: OryGuard, *headers: Pair) -> Application:
-    """Return an application that looks for a session and answers with `headers`."""
+    """Return an application with an optional session and the response `headers`."""
 
     async def app(scope: Any, _receive: Any, send: Any) -> None:
         await optional_session(guard, scope)
@@ -360,16 +359,16 @@ CREDENTIALS = b"Cookie, Authorization, X-Session-Token"
         ([(b"cache-control", b"no-store")], None),
     ],
 )
-async def test_the_anonymous_variant_of_an_optional_session_varies(headers: list[Pair], vary: bytes | None) -> None:
-    """A cache that keeps it must not give it to a browser that is signed in."""
+async def test_anonymous_response_with_an_optional_session_varies(headers: list[Pair], vary: bytes | None) -> None:
+    """A shared cache must not use it for a request with a credential."""
     answered = await call(optional(Bench().guard, *headers))
 
     assert answered.header(b"vary") == vary
     assert answered.header(b"cache-control") == dict(headers).get(b"cache-control")
 
 
-async def test_the_other_variant_varies_when_the_application_lets_a_cache_keep_it() -> None:
-    """Else a browser would show it after the sign-out."""
+async def test_cacheable_response_with_an_optional_session_varies() -> None:
+    """Otherwise a browser would show it after the logout."""
     kept = [(b"cache-control", b"private, max-age=60")]
 
     answered = await call(optional(Bench().guard, *kept), headers=[SESSION_TOKEN])
@@ -378,18 +377,17 @@ async def test_the_other_variant_varies_when_the_application_lets_a_cache_keep_i
     assert (await call(optional(Bench().guard), headers=[SESSION_TOKEN])).headers == [(b"cache-control", PRIVATE)]
 
 
-async def test_nothing_is_added_to_an_anonymous_answer_that_no_gate_looked_at() -> None:
-    """It is the application's own, to the byte."""
+async def test_anonymous_response_without_dependency_is_unchanged() -> None:
     headers = (b"x-one", b"1"), (b"vary", b"Accept")
 
     assert (await call(public(Bench().guard, *headers))).headers == [*headers]
 
 
-# --- what is raised through it
+# --- exceptions
 
 
 def raising(error: Exception, *, first: Callable[[Any], Any] | None = None) -> Application:
-    """Return an application behind the middleware that raises, perhaps after it began to answer."""
+    """Return an application behind the middleware that raises, optionally after the start of the response."""
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         if first is not None:
@@ -408,22 +406,21 @@ def raising(error: Exception, *, first: Callable[[Any], Any] | None = None) -> A
         (SessionCheckUnavailable(retry_after=9), b"9"),
     ],
 )
-async def test_a_failing_kratos_that_escapes_a_handler_is_a_503(error: Exception, retry_after: bytes) -> None:
-    """An application that asks Kratos itself need not catch what is not its fault."""
+async def test_unhandled_kratos_error_is_a_503(error: Exception, retry_after: bytes) -> None:
+    """An application that calls Kratos itself need not handle its outages."""
     answered = await call(raising(error), headers=[SESSION_TOKEN])
 
     assert (answered.status, answered.error_id) == (503, "session_check_unavailable")
     assert answered.header(b"retry-after") == retry_after
 
 
-async def test_an_error_of_the_applications_own_goes_through() -> None:
-    """It is none of ours."""
+async def test_application_error_is_raised() -> None:
     with pytest.raises(LookupError, match="own"):
         await call(raising(LookupError("own")), headers=[SESSION_TOKEN])
 
 
-async def test_a_refusal_after_the_answer_began_goes_through() -> None:
-    """Two answers to one request would be worse than an error."""
+async def test_refusal_after_the_start_of_the_response_is_raised() -> None:
+    """A request must not get two responses."""
 
     async def begin(send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -432,8 +429,8 @@ async def test_a_refusal_after_the_answer_began_goes_through() -> None:
         await call(raising(SessionRequired(), first=begin), headers=[SESSION_TOKEN])
 
 
-async def test_a_refusal_after_a_websocket_was_accepted_closes_it() -> None:
-    """There is no answer any more, and 1008 says that a policy was violated."""
+async def test_refusal_closes_an_accepted_websocket() -> None:
+    """The close code is 1008, policy violation."""
 
     async def accept(send: Any) -> None:
         await send({"type": "websocket.accept"})
@@ -443,13 +440,13 @@ async def test_a_refusal_after_a_websocket_was_accepted_closes_it() -> None:
     assert sent[1:] == [{"type": "websocket.close", "code": 1008, "reason": ""}]
 
 
-# --- start and stop
+# --- lifespan
 
 
-async def test_a_guard_is_closed_before_the_server_is_told_that_all_is_done(
+async def test_guard_is_closed_before_the_shutdown_completes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What comes after is cancelled; a shutdown that failed closes it as well."""
+    """The server cancels later tasks; a failed shutdown closes the guard, too."""
     for end in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
         guard, order = Bench().guard, list[str]()
         messages: list[Any] = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
@@ -475,8 +472,8 @@ async def test_a_guard_is_closed_before_the_server_is_told_that_all_is_done(
         assert order == ["lifespan.startup.complete", "closed", end]
 
 
-async def test_an_application_starts_and_stops_as_without_it() -> None:
-    """The lifespan passes through, state included."""
+async def test_lifespan_is_passed_on() -> None:
+    """With its state."""
     seen: list[str] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -504,8 +501,8 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("keywords", "text"), WRONG)
-async def test_wrong_settings_stop_the_server_with_the_message(keywords: dict[str, Any], text: str) -> None:
-    """The stack is built when the server starts, and that is when it has to fail; requests fail too."""
+async def test_invalid_settings_fail_the_startup(keywords: dict[str, Any], text: str) -> None:
+    """The server builds the middlewares at startup; requests fail, too."""
     app = OrySessionMiddleware(silent, **keywords)
     sent: list[Any] = []
 
@@ -526,8 +523,7 @@ async def test_wrong_settings_stop_the_server_with_the_message(keywords: dict[st
         assert refusal.value is caught.value
 
 
-async def test_settings_can_be_given_as_keywords() -> None:
-    """The middleware then makes a guard of its own."""
+async def test_keywords_are_settings_of_a_new_guard() -> None:
     app = OrySessionMiddleware(public(Bench().guard), kratos_public_url=KRATOS, credentials=("bearer",))
 
     assert (await call(app)).json["outcome"] == "Anonymous"

@@ -1,4 +1,4 @@
-"""Objects of other libraries at the names where the middleware publishes the outcome."""
+"""Objects of other libraries at the names that the middleware publishes."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -30,23 +30,23 @@ class DatabaseSession:
 
 
 class Setting:
-    """A middleware that sets one name of the scope or of its state on each request."""
+    """A middleware that sets one name of the scope or of its state for each request."""
 
     def __init__(self, app: Application, name: str, value: Any) -> None:
         self._app, self._name, self._value = app, name, value
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Set it."""
+        """Set the name."""
         place, _, name = self._name.rpartition(".")
         (scope.setdefault("state", {}) if place else scope)[name] = self._value
         await self._app(scope, receive, send)
 
 
 class ApiKeys(AuthenticationBackend):
-    """A backend of the application's own, which signs in one request and not another."""
+    """A backend of the application, which accepts an API key."""
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser] | None:
-        """Sign in a request with a key."""
+        """Authenticate a request with a key."""
         return (AuthCredentials(["key"]), SimpleUser("robot")) if "x-api-key" in conn.headers else None
 
 
@@ -58,10 +58,10 @@ NAMES = ["state.session", "state.ory_session", "state.auth", "user", "auth"]
 
 @pytest.mark.parametrize("send", [call, connect])
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_foreign_object_before_the_middleware_is_a_configuration_error(
+async def test_foreign_object_before_the_middleware_is_an_error(
     name: str, send: Callable[..., Awaitable[Any]]
 ) -> None:
-    """The error names the place, the type, and the way out."""
+    """The error contains the name, the type and the fix."""
     reached: list[str] = []
 
     async def app(_scope: Any, _receive: Any, _send: Any) -> None:
@@ -78,8 +78,8 @@ async def test_a_foreign_object_before_the_middleware_is_a_configuration_error(
 
 
 @pytest.mark.parametrize("headers", [[], [(b"x-api-key", b"k")]], ids=["anonymous", "signed in"])
-async def test_an_authentication_middleware_outside_is_a_configuration_error(headers: Any) -> None:
-    """On each request: else the clash would only show when the first key is used."""
+async def test_outer_authentication_middleware_is_an_error(headers: Any) -> None:
+    """For each request: otherwise the conflict would appear only with the first key."""
     app = AuthenticationMiddleware(OrySessionMiddleware(public(Bench().guard), guard=Bench().guard), ApiKeys())
 
     with pytest.raises(ConfigurationError, match=r"request\.user holds an object of starlette\.authentication\."):
@@ -87,14 +87,14 @@ async def test_an_authentication_middleware_outside_is_a_configuration_error(hea
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_none_before_the_middleware_is_not_a_clash(name: str) -> None:
-    """A placeholder holds no object of another library."""
+async def test_none_before_the_middleware_is_accepted(name: str) -> None:
+    """A placeholder is not an object of another library."""
     app = Setting(public(Bench().guard), name, None)
 
     assert (await call(app, headers=[SESSION_TOKEN])).json["session"] == SESSION_ID
 
 
-async def test_a_scope_that_was_published_before_is_not_a_clash() -> None:
+async def test_outcome_of_another_middleware_is_accepted() -> None:
     """An adapter between two middlewares may pass on standard keys and state only."""
     guard = Bench().guard
 
@@ -108,8 +108,8 @@ async def test_a_scope_that_was_published_before_is_not_a_clash() -> None:
 
 
 @pytest.mark.parametrize("name", ["session", "ory_session", "auth"])
-async def test_a_foreign_object_in_the_lifespan_state_stops_the_start(name: str) -> None:
-    """Each request would get it, so the server fails at startup with the error's text."""
+async def test_foreign_object_in_the_lifespan_state_fails_the_startup(name: str) -> None:
+    """Each request would get it."""
     guard, sent, left = Bench().guard, [], list[str]()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -140,10 +140,8 @@ async def test_a_foreign_object_in_the_lifespan_state_stops_the_start(name: str)
         (["lifespan.startup.complete"], ["lifespan.startup.complete"]),
     ],
 )
-async def test_an_application_that_has_answered_the_startup_is_not_answered_for(
-    messages: list[str], expected: list[str]
-) -> None:
-    """Starlette sends the failure itself; an error at shutdown is not one of the startup."""
+async def test_startup_failure_is_sent_once(messages: list[str], expected: list[str]) -> None:
+    """Starlette sends the failure itself; an error at shutdown is not a startup failure."""
     sent: list[str] = []
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
@@ -170,10 +168,10 @@ def _nothing_reported() -> None:
 
 @pytest.mark.usefixtures("_nothing_reported")
 @pytest.mark.parametrize("name", ["state.session", "state.ory_session", "state.auth", "user", "auth"])
-async def test_a_foreign_object_after_the_middleware_stays_and_is_logged_once(
+async def test_foreign_object_after_the_middleware_stays_and_is_logged_once(
     name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Once for each type in a process, for requests with and without a session."""
+    """Once per type and process, with and without a session."""
     seen: list[object] = []
     foreign = DatabaseSession()
 
@@ -195,8 +193,8 @@ async def test_a_foreign_object_after_the_middleware_stays_and_is_logged_once(
 
 
 @pytest.mark.usefixtures("_nothing_reported")
-async def test_an_authentication_middleware_inside_keeps_its_user(caplog: pytest.LogCaptureFixture) -> None:
-    """Its user and its credentials are the application's; the session is at `ory_session`, and gates use that."""
+async def test_inner_authentication_middleware_keeps_its_user(caplog: pytest.LogCaptureFixture) -> None:
+    """`request.user` and `request.auth` are its own; the session is at `ory_session`, which dependencies use."""
     guard = Bench().guard
 
     @session_required
@@ -227,8 +225,8 @@ async def test_an_authentication_middleware_inside_keeps_its_user(caplog: pytest
 
 
 @pytest.mark.usefixtures("_nothing_reported")
-async def test_a_gate_that_asks_again_leaves_foreign_objects_in_place() -> None:
-    """A handler that works with its database session keeps it while the outcome is replaced."""
+async def test_revalidation_keeps_foreign_objects() -> None:
+    """A handler keeps its database session while the outcome is replaced."""
     guard = Bench().guard
     state = {"session": DatabaseSession(), "auth": DatabaseSession()}
     user, auth = DatabaseSession(), DatabaseSession()
@@ -250,8 +248,7 @@ async def test_a_gate_that_asks_again_leaves_foreign_objects_in_place() -> None:
     assert found["ory_session"].id == found["gate"].id == SESSION_ID
 
 
-async def test_a_guard_without_a_middleware_leaves_foreign_objects_in_place() -> None:
-    """`guard.require` returns the session, whatever another library keeps in the scope."""
+async def test_require_without_the_middleware_keeps_foreign_objects() -> None:
     user, database = DatabaseSession(), DatabaseSession()
     shared = {"session": database}
     scope = http_scope(headers=[SESSION_TOKEN], state=shared, user=user)
@@ -263,8 +260,8 @@ async def test_a_guard_without_a_middleware_leaves_foreign_objects_in_place() ->
     assert shared == {"session": database}
 
 
-async def test_a_deleted_name_is_not_reported(caplog: pytest.LogCaptureFixture) -> None:
-    """A middleware that cleans up after itself leaves nothing to report."""
+async def test_deleted_name_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A middleware may clean up after itself."""
 
     async def app(scope: Any, _receive: Any, send: Any) -> None:
         await reply(send, None)
@@ -307,8 +304,8 @@ def _published(scope: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("token", [True, False])
-async def test_a_mounted_application_with_a_guard_works_on_its_own_scope(*, token: bool) -> None:
-    """The outer application's state, user and auth are untouched, during the inner request and after it."""
+async def test_mounted_application_with_a_guard_has_its_own_scope(*, token: bool) -> None:
+    """The outer application's state, user and auth do not change, neither during the inner request nor after it."""
     shop, staff = Bench(), Bench(signed_in(session_body(id="staff")))
     seen: list[Any] = []
 
@@ -330,7 +327,7 @@ async def test_a_mounted_application_with_a_guard_works_on_its_own_scope(*, toke
 
 
 async def test_attributes_of_the_user_last_for_one_request() -> None:
-    """Django Channels sets `_wrapped`; no other request sees it, of the same session or without one."""
+    """Django Channels sets `_wrapped`; other requests must not have it."""
     seen: list[Any] = []
 
     async def app(scope: Any, _receive: Any, send: Any) -> None:

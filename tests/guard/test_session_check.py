@@ -1,4 +1,4 @@
-"""Asked once for however many wait, not kept past an invalidation, and ended with the guard."""
+"""Session checks: shared by concurrent requests, not cached across an invalidation, ended with the guard."""
 
 import asyncio
 import contextvars
@@ -27,8 +27,7 @@ from ory_guard.exceptions import (
 pytestmark = pytest.mark.anyio
 
 
-async def test_five_hundred_requests_with_one_cold_credential_cause_one_call() -> None:
-    """And all of them get its answer."""
+async def test_concurrent_requests_with_one_credential_share_one_call() -> None:
     bench = Bench()
     bench.kratos.hold()
     tasks = await requests(bench, 500)
@@ -41,8 +40,8 @@ async def test_five_hundred_requests_with_one_cold_credential_cause_one_call() -
 
 
 @pytest.mark.parametrize("gone", [slice(0, 1), slice(0, 499), slice(3, 200)], ids=["first", "all but one", "some"])
-async def test_requests_that_go_away_change_nothing_for_the_rest(gone: slice) -> None:
-    """The check belongs to the guard, not to who happened to come first."""
+async def test_cancelled_requests_do_not_affect_the_others(gone: slice) -> None:
+    """The check belongs to the guard, not to the first request."""
     bench = Bench()
     bench.kratos.hold()
     tasks = await requests(bench, 500)
@@ -59,8 +58,8 @@ async def test_requests_that_go_away_change_nothing_for_the_rest(gone: slice) ->
     assert all(isinstance(outcome, Authenticated) for outcome in outcomes if outcome not in cancelled)
 
 
-async def test_when_all_go_away_no_task_stays_behind() -> None:
-    """The check runs to its end, its answer is kept, and then there is nothing left."""
+async def test_check_without_waiting_requests_ends() -> None:
+    """Its result is cached, and no task is left."""
     before = asyncio.all_tasks()
     bench = Bench()
     bench.kratos.hold()
@@ -79,8 +78,8 @@ async def test_when_all_go_away_no_task_stays_behind() -> None:
     assert bench.calls == 1
 
 
-async def test_a_shared_check_shares_its_failure_too() -> None:
-    """Five hundred requests of one credential are one failure, and the next request asks again."""
+async def test_failure_is_shared_by_concurrent_requests() -> None:
+    """The next request starts another check."""
     bench = Bench(OSError(), signed_in())
     bench.kratos.hold()
     tasks = await requests(bench, 500)
@@ -91,8 +90,8 @@ async def test_a_shared_check_shares_its_failure_too() -> None:
     assert bench.calls == 2
 
 
-async def test_a_check_knows_nothing_of_the_request_that_started_it() -> None:
-    """Its answer goes to others, too: no request id, tenant or trace of the first may color it."""
+async def test_check_runs_in_an_empty_context() -> None:
+    """Its result is shared, so no context variable of the first request may affect it."""
     tenant = contextvars.ContextVar("tenant", default="nobody's")
     seen: list[str] = []
 
@@ -107,8 +106,8 @@ async def test_a_check_knows_nothing_of_the_request_that_started_it() -> None:
 
 
 @pytest.mark.parametrize("ids", [{"session_id": SESSION_ID}, {"identity_id": IDENTITY_ID}])
-async def test_invalidate_ends_what_is_kept(ids: dict[str, str]) -> None:
-    """The next request asks, even within the same tick of the clock, and its answer is kept again."""
+async def test_invalidate_deletes_cached_sessions(ids: dict[str, str]) -> None:
+    """Even within the same tick of the clock; the new result is cached."""
     bench = Bench()
     await bench.outcome()
 
@@ -119,8 +118,7 @@ async def test_invalidate_ends_what_is_kept(ids: dict[str, str]) -> None:
     assert bench.calls == 2
 
 
-async def test_invalidate_leaves_other_sessions_alone() -> None:
-    """One user's logout costs the others nothing."""
+async def test_invalidate_does_not_affect_other_sessions() -> None:
     bench = Bench()
     await bench.outcome()
 
@@ -129,8 +127,8 @@ async def test_invalidate_leaves_other_sessions_alone() -> None:
     assert by(await bench.outcome()) == ("cache", 0.0)
 
 
-async def test_invalidate_drops_every_missing_second_factor() -> None:
-    """It does not say whose it is; the user may just have completed it."""
+async def test_invalidate_deletes_all_missing_second_factors() -> None:
+    """They do not name their session; the user may just have completed the second factor."""
     bench = Bench(STEP_UP, signed_in(aal2_session()))
     await bench.outcome()
 
@@ -139,8 +137,8 @@ async def test_invalidate_drops_every_missing_second_factor() -> None:
     assert isinstance(await bench.outcome(), Authenticated)
 
 
-async def test_a_check_under_way_when_invalidate_comes_is_asked_again() -> None:
-    """Nobody gets the answer to a question from before, and it is not kept."""
+async def test_running_check_is_repeated_after_an_invalidation() -> None:
+    """Its first result is neither returned nor cached."""
     bench = Bench(signed_in(), refused(401))
     bench.kratos.hold()
     before = await requests(bench, 3)
@@ -154,12 +152,12 @@ async def test_a_check_under_way_when_invalidate_comes_is_asked_again() -> None:
     assert bench.calls <= 3
 
 
-async def test_a_session_that_is_invalidated_with_every_answer_is_not_served() -> None:
-    """After a second try the guard gives up: it does not know, which is no logout."""
+async def test_check_is_aborted_after_two_invalidations() -> None:
+    """The outcome is unavailable, which does not log out the user."""
     bench = Bench()
 
     def answer(_asked: KratosRequest) -> KratosResponse:
-        # The answer is on its way, and the session is ended before it arrives.
+        # The session is invalidated before the response arrives.
         ending = bench.guard.invalidate(session_id=SESSION_ID)
         with pytest.raises(StopIteration):
             ending.send(None)
@@ -171,14 +169,14 @@ async def test_a_session_that_is_invalidated_with_every_answer_is_not_served() -
     assert bench.calls == 2
 
 
-async def test_invalidate_wants_to_know_what() -> None:
-    """An empty call is a mistake of the application, and must not end everybody's sessions."""
+async def test_invalidate_needs_an_id() -> None:
+    """A call without ids is a defect of the application, and must not end all sessions."""
     with pytest.raises(ConfigurationError, match="pass session_id or identity_id"):
         await Bench().guard.invalidate()
 
 
-async def test_aclose_ends_running_checks_and_the_next_use_opens_anew() -> None:
-    """Whoever waits is told that nobody knows; nothing is left running."""
+async def test_aclose_cancels_running_checks() -> None:
+    """Waiting requests get `Unavailable`; the next request opens new connections."""
     before = asyncio.all_tasks()
     bench = Bench()
     bench.kratos.hold()
@@ -194,8 +192,8 @@ async def test_aclose_ends_running_checks_and_the_next_use_opens_anew() -> None:
     await bench.guard.aclose()
 
 
-async def test_a_waiter_that_is_cancelled_while_the_guard_closes_is_cancelled() -> None:
-    """Its own cancellation is never taken for the end of the check."""
+async def test_cancellation_of_a_request_during_aclose_is_raised() -> None:
+    """It is not mistaken for the end of the check."""
     bench = Bench()
     bench.kratos.hold()
     (task,) = await requests(bench, 1)
@@ -208,7 +206,7 @@ async def test_a_waiter_that_is_cancelled_while_the_guard_closes_is_cancelled() 
 
 
 def test_one_guard_serves_several_event_loops() -> None:
-    """A test client makes a loop for each request; what is kept is kept across them."""
+    """A test client creates an event loop for each request; they share the cache."""
     bench = Bench(cache_ttl=10)
 
     first = asyncio.run(bench.outcome())
@@ -219,8 +217,7 @@ def test_one_guard_serves_several_event_loops() -> None:
     assert [by(outcome)[0] for outcome in (first, second, third)] == ["upstream", "cache", "upstream"]
 
 
-def test_a_loop_that_dies_with_a_check_under_way_harms_nobody() -> None:
-    """The next loop asks for itself."""
+def test_event_loop_that_ends_during_a_check_does_not_affect_others() -> None:
     bench = Bench()
     bench.kratos.hold()
 
@@ -234,8 +231,8 @@ def test_a_loop_that_dies_with_a_check_under_way_harms_nobody() -> None:
     assert isinstance(asyncio.run(bench.outcome()), Authenticated)
 
 
-def test_a_forked_process_asks_for_itself() -> None:
-    """Servers that load the application before they fork share no check and no connection."""
+def test_forked_process_starts_its_own_checks() -> None:
+    """Servers that load the application before a fork share no check and no connection."""
     bench = Bench(cache_ttl=0)
     asyncio.run(bench.outcome())
     child = os.fork()
@@ -244,15 +241,15 @@ def test_a_forked_process_asks_for_itself() -> None:
         try:
             verdict = 0 if isinstance(asyncio.run(bench.outcome()), Authenticated) and bench.calls == 2 else 2
         finally:
-            os._exit(verdict)  # nothing of pytest may run in here
+            os._exit(verdict)  # pytest must not run in the child
     _, status = os.waitpid(child, 0)
 
     assert os.waitstatus_to_exitcode(status) == 0
     assert bench.calls == 1
 
 
-def test_a_loop_that_asked_nothing_can_invalidate() -> None:
-    """A worker that only takes web hooks has no check under way."""
+def test_invalidate_works_without_a_running_check() -> None:
+    """In a worker that only receives web hooks, for example."""
     bench = Bench()
     asyncio.run(bench.outcome())
 
@@ -261,11 +258,11 @@ def test_a_loop_that_asked_nothing_can_invalidate() -> None:
     assert by(asyncio.run(bench.outcome()))[0] == "upstream"
 
 
-# While Kratos does not answer.
+# Kratos does not respond.
 
 
-async def test_a_dead_kratos_is_left_alone_for_a_moment() -> None:
-    """After five failures of several credentials nobody asks; what is kept is served, and one probe opens it."""
+async def test_open_breaker_prevents_calls() -> None:
+    """After failures of several credentials; cached sessions are used, and one probe closes it."""
     heard: list[Event] = []
     bench = Bench(signed_in(), *[OSError()] * 5, signed_in(), listeners=[heard.append])
     kept = (b"x-session-token", b"kept")
@@ -283,8 +280,8 @@ async def test_a_dead_kratos_is_left_alone_for_a_moment() -> None:
     assert changes == ["open", "half_open", "closed"]
 
 
-async def test_a_429_holds_everybody_for_as_long_as_it_says() -> None:
-    """Who is asked too often should not be asked by the next credential either."""
+async def test_429_opens_the_breaker_for_its_retry_after() -> None:
+    """For all credentials."""
     bench = Bench(KratosResponse(429, b"", (("retry-after", "7"),)), signed_in())
     assert await bench.outcome() == Unavailable("rate_limited", 7)
 

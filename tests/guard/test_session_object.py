@@ -1,4 +1,4 @@
-"""One session object for the whole request: gates that ask Kratos again replace it only when they refused it."""
+"""One session object per request: a revalidation replaces it only if the published one is refused."""
 
 from typing import Any
 
@@ -24,19 +24,19 @@ MEMBER = signed_in(session_body(identity={"organization_id": "acme"}))
 
 
 def held(scope: dict[str, Any]) -> list[Session[Any] | None]:
-    """Return the session at each place where an application finds it."""
+    """Return the session at each published name."""
     state = scope["state"]
     auth = state["auth"].session if isinstance(state["auth"], Authenticated) else None
     return [state["ory_session"], state["session"], auth, scope["user"].session, scope["auth"].session]
 
 
 def is_held(scope: dict[str, Any], session: Session[Any]) -> bool:
-    """Return whether it is this very object at each of them."""
+    """Return whether all published names have this object."""
     return all(place is session for place in held(scope))
 
 
 async def begun(*answers: KratosResponse, **changes: Any) -> tuple[Bench, dict[str, Any], Session[Any]]:
-    """Begin a request of a session that was cached a while ago; return the object that the application holds."""
+    """Start a request with a session that was cached a while ago; return the published object."""
     bench = Bench(*answers, **changes)
     await bench.outcome()
     bench.clock.advance(5)
@@ -46,8 +46,8 @@ async def begun(*answers: KratosResponse, **changes: Any) -> tuple[Bench, dict[s
     return bench, scope, session
 
 
-async def test_an_equal_session_is_the_same_object_everywhere() -> None:
-    """The gate returns it too, so a handler can't hold two."""
+async def test_equal_session_keeps_the_published_object() -> None:
+    """`require` returns it, too."""
     bench, scope, session = await begun(signed_in())
 
     assert await bench.guard.require(scope, revalidate=True) is session
@@ -59,8 +59,8 @@ async def test_an_equal_session_is_the_same_object_everywhere() -> None:
     assert bench.calls == 2
 
 
-async def test_a_changed_session_is_returned_and_the_published_object_stays() -> None:
-    """The gate decides on the newest facts, and returns them; the request keeps the object that it began with."""
+async def test_require_returns_a_changed_session_without_publishing_it() -> None:
+    """The decision uses the newest session; the request keeps its object."""
     bench, scope, session = await begun(signed_in(), RENAMED)
 
     newer = await bench.guard.require(scope, revalidate=True)
@@ -70,8 +70,8 @@ async def test_a_changed_session_is_returned_and_the_published_object_stays() ->
 
 
 @pytest.mark.parametrize("seconds", [0, 20])
-async def test_a_slow_body_keeps_the_object(seconds: float) -> None:
-    """Whether the session was invalidated meanwhile, or only got older."""
+async def test_slow_request_body_keeps_the_object(seconds: float) -> None:
+    """Whether the session was invalidated in the meantime or only became stale."""
     bench, scope, session = await begun(signed_in(), RENAMED)
     bench.clock.advance(seconds)
     if not seconds:
@@ -94,10 +94,8 @@ async def test_a_slow_body_keeps_the_object(seconds: float) -> None:
     ],
     ids=["step-up", "step-up, always asked", "another condition", "another session", "another identity"],
 )
-async def test_a_session_that_the_gate_refuses_is_replaced(
-    newer: KratosResponse, conditions: dict[str, Any]
-) -> None:
-    """Also one that turns out to be another session than the one that was published."""
+async def test_refused_session_is_replaced(newer: KratosResponse, conditions: dict[str, Any]) -> None:
+    """Also if the newer outcome is another session."""
     bench, scope, session = await begun(signed_in(), newer)
 
     returned = await bench.guard.require(scope, **conditions)
@@ -109,8 +107,8 @@ async def test_a_session_that_the_gate_refuses_is_replaced(
 @pytest.mark.parametrize(
     ("newer", "published"), [(refused(), None), (signed_in(session_body(identity={"state": "x"})), "newer")]
 )
-async def test_a_newer_outcome_that_is_refused_is_published(newer: KratosResponse, published: str | None) -> None:
-    """An application that handles the refusal itself must not go on with the older session."""
+async def test_refused_newer_outcome_is_published(newer: KratosResponse, published: str | None) -> None:
+    """An application that handles the refusal must not continue with the older session."""
     bench, scope, session = await begun(MEMBER, newer)
 
     with pytest.raises(Refusal) as caught:
@@ -121,8 +119,7 @@ async def test_a_newer_outcome_that_is_refused_is_published(newer: KratosRespons
     assert isinstance(caught.value, RequirementNotMet) is (published is not None)
 
 
-async def test_an_anonymous_request_gets_its_session_from_a_gate() -> None:
-    """On an exempt path nothing was published before."""
+async def test_require_publishes_the_session_on_an_exempt_path() -> None:
     bench = Bench(exempt_paths=("/",))
     scope = request(SESSION_TOKEN)
 
@@ -131,8 +128,8 @@ async def test_an_anonymous_request_gets_its_session_from_a_gate() -> None:
     assert is_held(scope, session)
 
 
-async def test_a_watch_keeps_an_equal_object_and_publishes_a_changed_one() -> None:
-    """A connection outlives requests, so it shows the newest facts."""
+async def test_watch_publishes_only_a_changed_session() -> None:
+    """A connection outlives requests, so it shows the newest session."""
     bench, scope, session = await begun(signed_in(), signed_in(), RENAMED)
     for equal in (True, False):
         bench.clock.advance(10)

@@ -1,4 +1,4 @@
-"""A request whose body takes its time is judged by what is true when the gate is reached."""
+"""A request with a slow body is authorized by the session at the time of the dependency."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ pytestmark = pytest.mark.anyio
 
 @pytest.mark.parametrize(("revoked", "seconds", "status"), [(True, 0, 401), (False, 40, 401), (False, 20, 200)])
 @pytest.mark.parametrize("path", ["/transfer", "/public"])
-async def test_a_session_that_ended_while_the_body_came_is_refused(
+async def test_session_that_ends_during_a_slow_body_is_refused(
     path: str, *, revoked: bool, seconds: float, status: int
 ) -> None:
-    """FastAPI reads the body before it asks for the session; a page for everybody then shows nobody's."""
+    """FastAPI reads the body before it calls dependencies; an optional session is then None."""
     clock = AdjustableClock()
     guard = guard_of(ScriptedKratos(signed_in(), refused()), clock=clock)
     app = FastAPI()
