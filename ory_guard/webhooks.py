@@ -12,7 +12,7 @@ from hmac import compare_digest
 from typing import Any, Final, Literal
 
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.guard.context import header
+from ory_guard.guard.context import header_value
 from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.responses.asgi import ASGIResponse, Receive, Scope, Send, error_body
 from ory_guard.models.ids import normalize_id
@@ -104,11 +104,11 @@ class WebhookReceiver:
 
     def _is_authenticated(self, scope: Mapping[str, Any]) -> bool:
         if self._is_basic:
-            sent = _decode_basic(header(scope, b"authorization") or b"")
+            sent = _decode_basic(header_value(scope, b"authorization") or b"")
         elif self._in_cookie:
-            sent = _cookie_value(header(scope, b"cookie") or b"", self._name)
+            sent = _cookie_value(header_value(scope, b"cookie") or b"", self._name)
         else:
-            sent = header(scope, self._name.lower().encode("ascii")) or b""
+            sent = header_value(scope, self._name.lower().encode("ascii")) or b""
         return compare_digest(sent, self._expected)
 
     async def _read(self, receive: Receive) -> bytes:

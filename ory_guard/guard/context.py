@@ -28,7 +28,7 @@ __all__ = [
     "detach_scope",
     "get_auth_context",
     "get_scope",
-    "header",
+    "header_value",
     "log_replaced_objects",
     "missing_middleware_error",
     "reject_foreign_objects",
@@ -259,7 +259,7 @@ def log_replaced_objects(scope: Mapping[str, Any]) -> None:
             )
 
 
-def header(scope: Mapping[str, Any], name: bytes) -> bytes | None:
+def header_value(scope: Mapping[str, Any], name: bytes) -> bytes | None:
     """Return the value of a request header; repeated values are joined, so that the result equals none of them."""
     values = [value for key, value in scope["headers"] if key == name]
     return b", ".join(values) if values else None

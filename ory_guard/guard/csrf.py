@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ory_guard.guard.context import header
+from ory_guard.guard.context import header_value
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.urls import origin_of
 from ory_guard.models.outcomes import Authenticated
@@ -25,7 +25,7 @@ class CSRFPolicy:
 
     def is_trusted_origin(self, scope: Mapping[str, Any]) -> bool:
         """Return whether the `Origin` of the request is trusted."""
-        return header(scope, b"origin") in self._trusted_origins
+        return header_value(scope, b"origin") in self._trusted_origins
 
     def is_cross_site(self, scope: Mapping[str, Any]) -> bool:
         """Return whether a page of an untrusted origin may have sent this request.
@@ -39,10 +39,10 @@ class CSRFPolicy:
             return not self.is_trusted_origin(scope)
         if scope["method"] in SAFE_METHODS:
             return False
-        site = header(scope, b"sec-fetch-site")
+        site = header_value(scope, b"sec-fetch-site")
         if site in (b"same-origin", b"none"):
             return False
-        if site is None and header(scope, b"origin") is None:
+        if site is None and header_value(scope, b"origin") is None:
             return False
         return not self.is_trusted_origin(scope)
 

@@ -41,7 +41,7 @@ from ory_guard.exceptions import (
     SessionRequired,
     StepUpRequired,
 )
-from ory_guard.guard.context import header
+from ory_guard.guard.context import header_value
 from ory_guard.guard.csrf import CSRFPolicy
 from ory_guard.guard.requirements import refusal_for
 
@@ -224,7 +224,11 @@ def test_values_of_a_repeated_header_are_joined() -> None:
     """RFC 9110, section 5.3."""
     scope = http_scope(headers=[(b"a", b"1"), (b"b", b"2"), (b"a", b"3")])
 
-    assert (header(scope, b"a"), header(scope, b"b"), header(scope, b"c")) == (b"1, 3", b"2", None)
+    assert (header_value(scope, b"a"), header_value(scope, b"b"), header_value(scope, b"c")) == (
+        b"1, 3",
+        b"2",
+        None,
+    )
 
 
 def test_only_configured_origins_are_trusted() -> None:

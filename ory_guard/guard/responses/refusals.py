@@ -14,7 +14,7 @@ from ory_guard.exceptions import (
     SessionRequired,
     StepUpRequired,
 )
-from ory_guard.guard.context import AuthContext, current_url, get_auth_context, header
+from ory_guard.guard.context import AuthContext, current_url, get_auth_context, header_value
 from ory_guard.guard.responses import error_pages
 from ory_guard.guard.responses.asgi import ASGIResponse, error_body
 from ory_guard.guard.responses.redirect_loop import record_redirect
@@ -41,23 +41,23 @@ _MESSAGES: Final = {
 
 def is_navigation(scope: Mapping[str, Any]) -> bool:
     """Return whether the browser will show the response as a page (Fetch Metadata; by `Accept` in old browsers)."""
-    if scope["type"] != "http" or b"prefetch" in (header(scope, b"sec-purpose") or b""):
+    if scope["type"] != "http" or b"prefetch" in (header_value(scope, b"sec-purpose") or b""):
         return False
-    mode = header(scope, b"sec-fetch-mode")
+    mode = header_value(scope, b"sec-fetch-mode")
     if mode is not None:
         return mode == b"navigate"
     if any(name.startswith(b"sec-fetch-") for name, _ in scope["headers"]):
         return False
     return (
         scope["method"] in ("GET", "HEAD")
-        and b"text/html" in (header(scope, b"accept") or b"").lower()
-        and (header(scope, b"x-requested-with") or b"").lower() != b"xmlhttprequest"
+        and b"text/html" in (header_value(scope, b"accept") or b"").lower()
+        and (header_value(scope, b"x-requested-with") or b"").lower() != b"xmlhttprequest"
         and not _is_htmx(scope)
     )
 
 
 def _is_htmx(scope: Mapping[str, Any]) -> bool:
-    return header(scope, b"hx-request") == b"true"
+    return header_value(scope, b"hx-request") == b"true"
 
 
 def refusal_response(refusal: Refusal, scope: Mapping[str, Any], context: AuthContext) -> ASGIResponse:
@@ -112,7 +112,7 @@ def _return_to(scope: Mapping[str, Any], settings: GuardSettings, *, is_page: bo
     if is_page and scope["method"] in ("GET", "HEAD"):
         return current_url(settings, scope)
     # A redirect can't repeat a request with a body, so the browser returns to the page that sent it.
-    page = header(scope, b"hx-current-url" if _is_htmx(scope) else b"referer") or b""
+    page = header_value(scope, b"hx-current-url" if _is_htmx(scope) else b"referer") or b""
     url = safe_return_to(page.decode("latin-1"), settings)
     return url if origin_of(url) == origin_of(settings.app_url) else settings.app_url
 
