@@ -93,6 +93,7 @@ class CheckFailed(Event):
         reason: The reason of the `Unavailable` outcome.
         seconds: The time until the check failed.
         status: The HTTP status, or None without a response.
+        detail: `certificate not trusted` if that is why Kratos is unreachable, else None.
     """
 
     name: ClassVar[str] = "check.failed"
@@ -100,6 +101,7 @@ class CheckFailed(Event):
     reason: str
     seconds: float
     status: int | None = None
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

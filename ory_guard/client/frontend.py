@@ -40,13 +40,21 @@ class FrontendClient(AllOperations):
         transport: A transport to use instead of the client's own connection pool, such as
             `httpx2.ASGITransport(app=...)`. The client does not close it.
         timeout: Seconds for a whole call.
+        ca_file: A PEM file with the certificate authorities that may issue Kratos' certificate. By default, the
+            file in `SSL_CERT_FILE`, or the authorities that the system trusts.
 
     Raises:
-        ConfigurationError: If `base_url` is not a valid URL, or if `timeout` is not positive.
+        ConfigurationError: If `base_url` is not a valid URL, if `timeout` is not positive, or if the certificate
+            authorities cannot be loaded.
     """
 
     def __init__(
-        self, base_url: str, *, transport: httpx2.AsyncBaseTransport | None = None, timeout: float = 5.0
+        self,
+        base_url: str,
+        *,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        timeout: float = 5.0,
+        ca_file: str | None = None,
     ) -> None:
         try:
             self._base_url = service_url(base_url)
@@ -54,7 +62,7 @@ class FrontendClient(AllOperations):
             raise ConfigurationError(f"base_url {error}") from None
         if not timeout > 0:
             raise ConfigurationError(f"timeout must be a positive number of seconds (got {timeout!r})")
-        self._http = make_http_client(self._base_url, transport, timeout=timeout)
+        self._http = make_http_client(self._base_url, transport, timeout=timeout, ca_file=ca_file)
 
     @property
     def with_response(self) -> FrontendResponses:

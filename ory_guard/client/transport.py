@@ -5,7 +5,15 @@ from typing import Final
 import httpx2
 
 from ory_guard.exceptions import KratosProtocolError, KratosTimeout, KratosUnavailable
-from ory_guard.kratos.http import HTTPClient, HTTPResponse, InvalidResponse, PoolTimeout, Request, Transport
+from ory_guard.kratos.http import (
+    HTTPClient,
+    HTTPResponse,
+    InvalidResponse,
+    PoolTimeout,
+    Request,
+    Transport,
+    describe_failure,
+)
 
 __all__ = ["make_http_client", "send_request"]
 
@@ -13,9 +21,13 @@ MAX_RESPONSE_BYTES: Final = 1_048_576
 """The maximum size of a body; the largest recorded flow has about 10,000 bytes."""
 
 
-def make_http_client(base_url: str, transport: Transport | None, *, timeout: float) -> HTTPClient:
+def make_http_client(
+    base_url: str, transport: Transport | None, *, timeout: float, ca_file: str | None = None
+) -> HTTPClient:
     """Return the HTTP client for one of Kratos' APIs; `transport` replaces its own connections."""
-    return HTTPClient(base_url, timeout=timeout, max_response_bytes=MAX_RESPONSE_BYTES, transport=transport)
+    return HTTPClient(
+        base_url, timeout=timeout, max_response_bytes=MAX_RESPONSE_BYTES, ca_file=ca_file, transport=transport
+    )
 
 
 async def send_request(http: HTTPClient, name: str, request: Request) -> HTTPResponse:
@@ -39,7 +51,7 @@ async def send_request(http: HTTPClient, name: str, request: Request) -> HTTPRes
     except InvalidResponse as error:
         raise KratosProtocolError(f"{name}: {error}") from None
     except Exception as error:  # noqa: BLE001 - a custom transport may raise anything
-        raise KratosUnavailable(f"{name}: Kratos is unreachable ({type(error).__name__})") from None
+        raise KratosUnavailable(f"{name}: Kratos is unreachable ({describe_failure(error)})") from None
     if response.is_encoded():
         raise KratosProtocolError(f"{name}: the response is encoded, although identity was requested")
     return response

@@ -107,6 +107,7 @@ def _build_whoami_client(settings: GuardSettings, transport: Transport | None) -
         timeout=settings.timeout,
         max_response_bytes=settings.max_response_bytes,
         max_concurrency=settings.max_upstream_concurrency,
+        ca_file=settings.ca_file,
         transport=transport,
     )
 

@@ -266,7 +266,9 @@ class OryGuard:
             from ory_guard.client import FrontendClient  # noqa: PLC0415 - its many models take time to import
 
             url, timeout = self.settings.kratos_public_url, self.settings.timeout
-            self._client = FrontendClient(url, transport=self._transport, timeout=timeout)
+            self._client = FrontendClient(
+                url, transport=self._transport, timeout=timeout, ca_file=self.settings.ca_file
+            )
         return self._client
 
     async def aclose(self) -> None:

@@ -16,7 +16,14 @@ from ory_guard.cache.single_flight import CHECK_ABORTED, CheckResult, InFlight, 
 from ory_guard.events import BreakerChanged, CheckFailed, CheckShared, Listeners, WhoamiAnswered, log_event, notify
 from ory_guard.guard.jwt import JWTAuthenticator
 from ory_guard.kratos.circuit_breaker import BreakerState, CircuitBreaker
-from ory_guard.kratos.http import HTTPResponse, InvalidResponse, PoolTimeout, ResponseTooLarge
+from ory_guard.kratos.http import (
+    UNTRUSTED_CERTIFICATE,
+    HTTPResponse,
+    InvalidResponse,
+    PoolTimeout,
+    ResponseTooLarge,
+    describe_failure,
+)
 from ory_guard.kratos.session_parser import ParsedSession, SessionParser
 from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.clock import Clock
@@ -129,12 +136,16 @@ class SessionChecker:
     ) -> None:
         if running.is_finished:  # the guard was closed
             return
+        result = None
         try:
             result = self._conclude(call, response).result
-        except Exception as error:  # noqa: BLE001 - a bug must not leave requests waiting
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - the event loop would log its text, and requests would wait
             _log.error("check.internal_error error=%s", type(error).__name__)
             result = CheckResult(Unavailable("protocol"), call.request_time)
-        single_flight.finish(running, result)
+        finally:
+            single_flight.finish(running, result)
 
     def is_jwt(self, credential: Credential) -> bool:
         """Return whether the credential is a JWT that this process verifies."""
@@ -173,14 +184,14 @@ class SessionChecker:
 
     def _conclude(self, call: "_Call", response: HTTPResponse | Exception) -> "_Conclusion":
         """Record, emit and cache the result of a call."""
-        key, status = call.key, None
+        key, status, detail = call.key, None, None
         if isinstance(response, Exception):
-            parsed = _failure(response)
+            parsed, detail = _failure(response)
         else:
             parsed, status = self._parser.parse(response, call.credential, call.sent_at), response.status
         result = CheckResult(parsed.outcome, call.request_time, parsed.set_cookies)
         self._record_result(key, parsed.outcome)
-        self._emit(key, result, status)
+        self._emit(key, result, status, detail)
         if isinstance(parsed.outcome, Unavailable) or self.is_jwt(call.credential):
             # Kratos does not know the claims of a JWT, so its response is not cached for it.
             return _Conclusion(result, None, b"")
@@ -219,12 +230,12 @@ class SessionChecker:
             outcome.session, result.request_time
         )
 
-    def _emit(self, key: bytes, result: CheckResult, status: int | None = None) -> None:
+    def _emit(self, key: bytes, result: CheckResult, status: int | None = None, detail: str | None = None) -> None:
         if self._listeners:
             seconds = self._clock.monotonic() - result.request_time
             name = key.hex()[:8]
             if isinstance(result.outcome, Unavailable):
-                notify(self._listeners, CheckFailed(name, result.outcome.reason, seconds, status))
+                notify(self._listeners, CheckFailed(name, result.outcome.reason, seconds, status, detail))
             else:
                 notify(self._listeners, WhoamiAnswered(name, type(result.outcome).__name__, seconds, status))
 
@@ -267,21 +278,25 @@ class _Conclusion(NamedTuple):
     body: bytes
 
 
-def _failure(error: Exception) -> ParsedSession:
-    """Return the meaning of a call without a response; the text of the error may contain the credential."""
+def _failure(error: Exception) -> tuple[ParsedSession, str | None]:
+    """Return the meaning of a call without a response, and its detail for the event.
+
+    The text of the error is not used, because it may contain the credential.
+    """
+    reason: UnavailableReason = "unreachable"
+    detail = None
     match error:
         case TimeoutError():
-            return _unavailable("timeout", "no response before the deadline")
+            reason, text = "timeout", "no response before the deadline"
         case PoolTimeout():
-            return _unavailable("overloaded", "no free connection before the deadline")
+            reason, text = "overloaded", "no free connection before the deadline"
         case ResponseTooLarge():
-            return _unavailable("protocol", "the response exceeds max_response_bytes")
+            reason, text = "protocol", "the response exceeds max_response_bytes"
         case InvalidResponse():
-            return _unavailable("protocol", str(error))
+            reason, text = "protocol", str(error)
         case _:
-            return _unavailable("unreachable", type(error).__name__)
-
-
-def _unavailable(reason: UnavailableReason, text: str) -> ParsedSession:
+            text = describe_failure(error)
+            if text.startswith(UNTRUSTED_CERTIFICATE):
+                text, detail = f"{text}; set ca_file for a private CA", UNTRUSTED_CERTIFICATE
     _log.warning("whoami.failed reason=%s: %s", reason, text)
-    return ParsedSession(Unavailable(reason))
+    return ParsedSession(Unavailable(reason)), detail

@@ -1,6 +1,7 @@
 """The settings of a guard: validated when they are created, so that an invalid value fails at startup."""
 
 import os
+import ssl
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
@@ -25,6 +26,20 @@ ENVIRONMENT_PREFIX: Final = "ORY_GUARD_"
 _LIVE_PREFIX: Final = "ORY_GUARD_LIVE_"
 # The characters of a token, and so of a cookie name (RFC 9110, section 5.6.2).
 _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+def _path_text(path: Any) -> Any:
+    return os.fspath(path) if isinstance(path, os.PathLike) else path
+
+
+def _ca_file(path: str) -> str:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except OSError as error:
+        raise ValueError(
+            f"must be a PEM file with CA certificates ({error.strerror or 'no certificate'})"
+        ) from None
+    return path
 
 
 def _cookie_name(name: str) -> str:
@@ -66,6 +81,8 @@ class GuardSettings(BaseModel):
         timeout: Deadline of one session check, including retries and waiting.
         max_response_bytes: Maximum size of a response from Kratos.
         max_upstream_concurrency: Maximum number of concurrent calls to Kratos.
+        ca_file: PEM file with the certificate authorities that may issue Kratos' certificate. By default, the file
+            in `SSL_CERT_FILE`, or the authorities that the system trusts.
         clock_skew: Maximum difference between Kratos' clock and the clock of this host.
         trusted_origins: Origins, in addition to that of `app_url`, whose pages may send unsafe requests and open
             websockets with a cookie.
@@ -99,6 +116,7 @@ class GuardSettings(BaseModel):
     timeout: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)] = 2.0
     max_response_bytes: Annotated[int, Field(ge=1_024)] = 262_144
     max_upstream_concurrency: Annotated[int, Field(ge=1)] = 64
+    ca_file: Annotated[str, BeforeValidator(_path_text), AfterValidator(_ca_file)] | None = None
     clock_skew: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 60.0
     trusted_origins: Annotated[tuple[str, ...], CommaSeparated, _each(exact_origin)] = ()
     exempt_paths: Annotated[tuple[str, ...], CommaSeparated, _each(check_path_pattern)] = ()

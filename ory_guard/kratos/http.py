@@ -5,6 +5,7 @@ one user as another; a client also follows redirects and reads proxies from the 
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable
 from functools import cache
@@ -13,12 +14,14 @@ from typing import Any, Final, NamedTuple
 import httpx2
 
 from ory_guard._event_loop import LoopLocal
+from ory_guard.exceptions import ConfigurationError
 from ory_guard.kratos.log_filter import suppress_header_logs
 from ory_guard.kratos.urls import origin_of
 from ory_guard.models.credential import Header
 
 __all__ = [
     "COMMON_HEADERS",
+    "UNTRUSTED_CERTIFICATE",
     "URL",
     "Document",
     "HTTPClient",
@@ -28,6 +31,7 @@ __all__ = [
     "Request",
     "ResponseTooLarge",
     "Transport",
+    "describe_failure",
     "get_request",
     "tls_context",
 ]
@@ -42,6 +46,7 @@ COMMON_HEADERS: Final[tuple[Header, ...]] = (
     (b"Accept-Encoding", b"identity"),
     (b"User-Agent", b"ory-guard"),
 )
+UNTRUSTED_CERTIFICATE: Final = "certificate not trusted"
 _MAX_DOCUMENT_BYTES: Final = 262_144
 
 
@@ -102,6 +107,7 @@ class HTTPClient:
         max_response_bytes: The maximum size of a body.
         max_concurrency: The maximum number of concurrent requests per event loop.
         keep_alive: Whether connections are reused.
+        ca_file: A PEM file with the certificate authorities to trust; see `tls_context`.
         transport: A transport to use instead of the client's own connection pool. The client does not close it.
 
     Attributes:
@@ -116,12 +122,13 @@ class HTTPClient:
         max_response_bytes: int,
         max_concurrency: int = 100,
         keep_alive: bool = True,
+        ca_file: str | None = None,
         transport: Transport | None = None,
     ) -> None:
         self.timeout = timeout
         self._max_response_bytes = max_response_bytes
         if transport is None:
-            open_transport = _transport_factory(base_url, max_concurrency, keep_alive=keep_alive)
+            open_transport = _transport_factory(base_url, max_concurrency, keep_alive=keep_alive, ca_file=ca_file)
             self._pools = LoopLocal(lambda: _Pool(open_transport(), max_concurrency, owned=True), _Pool.aclose)
         else:
             self._pools = LoopLocal(lambda: _Pool(transport, max_concurrency, owned=False), _Pool.aclose)
@@ -260,12 +267,14 @@ class _Trace:
         return was_sent and not is_new and not has_response
 
 
-def _transport_factory(base_url: str, max_concurrency: int, *, keep_alive: bool) -> Callable[[], Transport]:
+def _transport_factory(
+    base_url: str, max_concurrency: int, *, keep_alive: bool, ca_file: str | None
+) -> Callable[[], Transport]:
     limits = httpx2.Limits(
         max_connections=max_concurrency, max_keepalive_connections=max_concurrency if keep_alive else 0
     )
     # Without certificates, a context of PROTOCOL_TLS_CLIENT rejects every server.
-    tls = tls_context() if base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls = tls_context(ca_file) if base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     def open_transport() -> Transport:
         return httpx2.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits)
@@ -275,7 +284,37 @@ def _transport_factory(base_url: str, max_concurrency: int, *, keep_alive: bool)
     return open_transport
 
 
+def tls_context(ca_file: str | None = None) -> ssl.SSLContext:
+    """Return the TLS context for a server.
+
+    Args:
+        ca_file: A PEM file with the certificate authorities to trust. The default is the file in `SSL_CERT_FILE` or
+            the directory in `SSL_CERT_DIR`, and without these variables the authorities that the system trusts.
+
+    Raises:
+        ConfigurationError: If the certificate authorities cannot be loaded.
+    """
+    # Loading them takes tens of milliseconds.
+    return _load_tls_context(ca_file, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
 @cache
-def tls_context() -> ssl.SSLContext:
-    """Return the TLS context for servers; loading the certificates takes tens of milliseconds."""
-    return httpx2.create_ssl_context(trust_env=False)
+def _load_tls_context(ca_file: str | None, cert_file: str | None, _cert_dir: str | None) -> ssl.SSLContext:
+    try:
+        if ca_file is not None:
+            return ssl.create_default_context(cafile=ca_file)
+        return httpx2.create_ssl_context()
+    except OSError as error:
+        name = "SSL_CERT_FILE" if ca_file is None else "ca_file"
+        value = cert_file if ca_file is None else ca_file
+        raise ConfigurationError(f"{name} must be a PEM file with CA certificates (got {value!r})") from error
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return the reason why there is no response, without the text of the error, which may contain the request."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"{UNTRUSTED_CERTIFICATE} ({cause.verify_message})"
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__

@@ -30,6 +30,7 @@ class WhoamiClient:
         timeout: Seconds for one call, from waiting for a connection to the last byte of the response.
         max_response_bytes: The maximum size of a body.
         max_concurrency: The maximum number of concurrent calls per event loop.
+        ca_file: A PEM file with the certificate authorities to trust; see `tls_context`.
         transport: A transport to use instead of the connection pool. The client does not close it.
     """
 
@@ -40,6 +41,7 @@ class WhoamiClient:
         timeout: float,
         max_response_bytes: int,
         max_concurrency: int,
+        ca_file: str | None = None,
         transport: Transport | None = None,
     ) -> None:
         self._url = URL(base_url + "/sessions/whoami")
@@ -56,7 +58,7 @@ class WhoamiClient:
                 max_concurrency=max_concurrency,
                 transport=transport,
             )
-        tls = tls_context() if transport is None and base_url.startswith("https:") else None
+        tls = tls_context(ca_file) if transport is None and base_url.startswith("https:") else None
         make_pool = partial(
             ConnectionPool,
             Origin.from_url(base_url, tls),

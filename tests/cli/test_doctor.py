@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from doctor_setup import cookies, findings_of, over_sockets, run_all, setup, token
+from support.certificates import make_certificate
 from support.raw_kratos import RawKratos, hang_up
 
 from ory_guard.cli.doctor import CHECKS, Finding
@@ -96,6 +97,20 @@ def test_reach_reports_failed_tls_handshake() -> None:
 
     assert finding.level == "problem"
     assert finding.message == f"the TLS handshake with 127.0.0.1:{port} failed (WRONG_VERSION_NUMBER)"
+
+
+def test_reach_reports_untrusted_certificate(tmp_path: Path) -> None:
+    server_context, _ = make_certificate(tmp_path)
+
+    async def run() -> tuple[int, Finding]:
+        async with RawKratos(tls=server_context) as server:
+            return server.port, await reach(server.url)
+
+    port, finding = asyncio.run(run())
+
+    assert finding.level == "problem"
+    assert finding.message == f"127.0.0.1:{port}: certificate not trusted (self-signed certificate)"
+    assert finding.fix.startswith("set ORY_GUARD_CA_FILE")
 
 
 def test_reach_reports_server_that_does_not_speak_http() -> None:

@@ -104,9 +104,11 @@ async def test_the_cancellation_of_some_requests_does_not_affect_the_others() ->
         assert len(kratos.requests) == 2
 
 
-@pytest.mark.parametrize("error", [LookupError, StopIteration, RecursionError])
+@pytest.mark.parametrize(
+    "error", [LookupError, StopIteration, RecursionError, asyncio.CancelledError, GeneratorExit]
+)
 async def test_an_error_in_the_callback_gives_unavailable_to_all_requests(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: type[Exception]
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: type[BaseException]
 ) -> None:
     """The text of the error, which may contain the credential, is not logged."""
     release = Release()

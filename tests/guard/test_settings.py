@@ -35,6 +35,7 @@ def test_defaults() -> None:
         "timeout": 2.0,
         "max_response_bytes": 262_144,
         "max_upstream_concurrency": 64,
+        "ca_file": None,
         "clock_skew": 60.0,
         "trusted_origins": (),
         "exempt_paths": (),

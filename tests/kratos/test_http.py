@@ -30,8 +30,8 @@ from ory_guard.kratos.http import (
     InvalidResponse,
     PoolTimeout,
     ResponseTooLarge,
+    _load_tls_context,
     get_request,
-    tls_context,
 )
 from ory_guard.models.credential import Header
 
@@ -337,7 +337,7 @@ async def test_synchronous_transport_is_rejected() -> None:
 
 
 async def test_certificates_are_loaded_once_and_only_for_https(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loading them takes tens of milliseconds. Certificate settings of the environment are ignored."""
+    """Loading them takes tens of milliseconds."""
     contexts: list[ssl.SSLContext] = []
     create = httpx2.create_ssl_context
 
@@ -346,8 +346,7 @@ async def test_certificates_are_loaded_once_and_only_for_https(monkeypatch: pyte
         return contexts[-1]
 
     monkeypatch.setattr(httpx2, "create_ssl_context", recording)
-    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
-    tls_context.cache_clear()
+    _load_tls_context.cache_clear()
 
     http_client("http://127.0.0.1:9")
     http_client("https://127.0.0.1:9", transport=Borrowed())

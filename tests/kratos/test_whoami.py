@@ -17,7 +17,7 @@ from support.memory_store import SOON
 from support.raw_kratos import RawKratos, hang, hang_up, raw_response, respond_without_end
 from support.scripted_kratos import COOKIE, KRATOS, KratosResponse, ScriptedKratos, signed_in
 
-from ory_guard.kratos.http import PoolTimeout, ResponseTooLarge, Transport, tls_context
+from ory_guard.kratos.http import PoolTimeout, ResponseTooLarge, Transport, _load_tls_context
 from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.credential import Credential
 
@@ -291,7 +291,7 @@ async def test_loads_the_certificates_once_and_only_for_https(monkeypatch: pytes
         return loaded[-1]
 
     monkeypatch.setattr(httpx2, "create_ssl_context", counting)
-    tls_context.cache_clear()
+    _load_tls_context.cache_clear()
 
     make_client()
     assert loaded == []

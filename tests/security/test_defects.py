@@ -36,7 +36,8 @@ _AUTHENTICATION: Final[dict[str, Callable[[OryGuard], tuple[Any, str]]]] = {
     "reading the cache": lambda guard: (guard.authentication.cache, "get"),
     "the session check": lambda guard: (guard.authentication.checker, "check"),
     "the circuit breaker": lambda guard: (guard.authentication.checker.breaker, "retry_after"),
-    "the call to Kratos": lambda guard: (guard.authentication.checker._whoami, "get"),
+    "opening the connection pool": lambda guard: (guard.authentication.checker._whoami, "pool"),
+    "making the request": lambda guard: (guard.authentication.checker._whoami, "request_bytes"),
     "parsing the response": lambda guard: (guard.authentication.checker._parser, "parse"),
     "writing the cache": lambda guard: (guard.authentication.cache, "put"),
 }

@@ -49,8 +49,10 @@ def make_context(
     is_url = jwks is None or jwks.startswith(("http://", "https://"))
     return DoctorContext(
         settings=settings,
-        kratos=Probe(settings.kratos_public_url, timeout=settings.timeout),
-        admin=None if admin_url is None else Probe(_validate(admin_url), timeout=settings.timeout),
+        kratos=Probe(settings.kratos_public_url, timeout=settings.timeout, ca_file=settings.ca_file),
+        admin=None
+        if admin_url is None
+        else Probe(_validate(admin_url), timeout=settings.timeout, ca_file=settings.ca_file),
         credential=credential,
         redis_url=redis_url,
         jwks=jwks if jwks is None or is_url else Path(jwks),

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ory_guard.cli.doctor.context import DoctorContext, Finding, error_object, ok, problem, text_header
 from ory_guard.exceptions import KratosUnavailable
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http import HTTPResponse, describe_failure, tls_context
 
 __all__ = ["check_reach"]
 
@@ -61,16 +61,21 @@ async def _diagnose_connection(context: DoctorContext, error: KratosUnavailable)
     port = parts.port or (443 if secure else 80)
     try:
         async with asyncio.timeout(context.settings.timeout):
-            tls = ssl.create_default_context() if secure else None
+            tls = tls_context(context.settings.ca_file) if secure else None
             _, writer = await asyncio.open_connection(host, port, ssl=tls)
         writer.close()
     except socket.gaierror:
         return problem(f"the host name {host} can't be resolved", f"{_SETTING}, with a host name that resolves")
-    except ssl.SSLError as tls_error:
-        reason = getattr(tls_error, "verify_message", "") or tls_error.reason
+    except ssl.SSLCertVerificationError as tls_error:
         return problem(
-            f"the TLS handshake with {host}:{port} failed ({reason})",
-            "install a certificate for that name that this machine trusts, or use http:// if the port has no TLS",
+            f"{host}:{port}: {describe_failure(tls_error)}",
+            "set ORY_GUARD_CA_FILE to the PEM file of a private CA, or use a certificate for that name that this "
+            "machine trusts",
+        )
+    except ssl.SSLError as tls_error:
+        return problem(
+            f"the TLS handshake with {host}:{port} failed ({tls_error.reason})",
+            "check the TLS configuration of the server, or use http:// if the port has no TLS",
         )
     except TimeoutError:
         return problem(f"{host}:{port} does not respond", "check the firewall, and whether Kratos runs there")

@@ -77,15 +77,18 @@ class Probe:
         url: The base URL of the API.
         transport: A transport to use instead of a connection pool.
         timeout: The maximum seconds for one response.
+        ca_file: A PEM file with the certificate authorities to trust, or None for the default.
 
     Attributes:
         responses: All responses so far.
     """
 
-    def __init__(self, url: str, transport: Transport | None = None, *, timeout: float) -> None:
+    def __init__(
+        self, url: str, transport: Transport | None = None, *, timeout: float, ca_file: str | None = None
+    ) -> None:
         self.url = url
         self.responses: list[HTTPResponse] = []
-        self._http = make_http_client(url, transport, timeout=timeout)
+        self._http = make_http_client(url, transport, timeout=timeout, ca_file=ca_file)
 
     async def get(self, path: str, *headers: Header, **query: str) -> HTTPResponse:
         """Return the response to a GET request that accepts JSON.
