@@ -1,0 +1,138 @@
+"""Replays the exchanges of the release v26.2.0 against a fake."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx2
+import pyotp
+
+from ory_guard.testing import ManualClock
+from ory_guard.testing.server import csrf
+
+from .normalize import diff, diff_headers, normalize
+from .release_setup import CSRF_COOKIE, REPLACEABLE, ReleaseSetup
+from .release_story import SESSION_COOKIE, Case, recorded_cookie
+from .replay import FORM, WRONG_CODE
+
+TICK = 0.05
+
+
+class ReleaseReplay(ReleaseSetup):
+    """Sends recorded requests to a fake and compares the responses."""
+
+    async def run(self, case: Case) -> list[str]:
+        """Send a recorded request, and return the differences between the response and the recorded one."""
+        assert isinstance(self.fake.clock, ManualClock)
+        self.fake.clock.advance(TICK)
+        response = await self.respond(case)
+        return list(self._compare(case, response))
+
+    async def respond(self, case: Case) -> httpx2.Response:
+        """Prepare the state that a recorded request needs, and send the request."""
+        await self.prepare(case)
+        headers = {name: self.replaced(value) for name, value in case.headers.items() if name != "cookie"}
+        if cookies := self.cookies(case):
+            headers["cookie"] = cookies
+        content = self._content(case)
+        return await self.send(case.method, self.replaced(case.url), headers, content)
+
+    def _content(self, case: Case) -> bytes | None:
+        body = case.body
+        if isinstance(body, dict):
+            body = self._fields(case, body)
+            is_form = case.headers.get("content-type", "").startswith(FORM)
+            body = urlencode(body) if is_form else json.dumps(body)
+        elif isinstance(body, list):
+            body = json.dumps(body)
+        elif isinstance(body, str):
+            body = self._replaced_token(case, body)
+        return self.replaced(body).encode() if isinstance(body, str) else body
+
+    def _fields(self, case: Case, fields: dict[str, Any]) -> dict[str, Any]:
+        fields = dict(fields)
+        if "csrf_token" in fields:
+            fields["csrf_token"] = self._csrf_token(case, fields["csrf_token"])
+        flow_id = self.replacements.get(case.flow_id or "", "")
+        if fields.get("email"):
+            self.flow_emails[flow_id] = fields["email"].lower()
+        if fields.get("totp_code") not in {None, "", WRONG_CODE, "abc"}:
+            identity = next(entry for entry in self.fake.identities if entry.traits.get("email") == self.email)
+            fields["totp_code"] = pyotp.TOTP(identity.credentials.totp_secret or "").at(int(self.fake.clock.time()))
+        if fields.get("code") not in {None, WRONG_CODE} and "before_email" not in case.name:
+            fields["code"] = self._code(case, flow_id)
+        return fields
+
+    def _code(self, case: Case, flow_id: str) -> str:
+        recipient = self.flow_emails.get(flow_id, self.email)
+        codes = [message.code for message in self.fake.messages if message.recipient == recipient]
+        return codes[1 if "old_code" in case.name else 0]
+
+    def _csrf_token(self, case: Case, token: str) -> str:
+        """Return the token with the fake's secret in place of the recorded one."""
+        cookie = case.cookies.get(CSRF_COOKIE, "")
+        if not csrf.verify(csrf.parse_secret(cookie), token):
+            return token
+        secret = csrf.parse_secret(self.replacements.get(cookie, cookie))
+        assert secret is not None
+        return csrf.mask(secret)
+
+    def _replaced_token(self, case: Case, body: str) -> str:
+        for field in body.split("&"):
+            name, _, value = field.partition("=")
+            if name == "csrf_token":
+                plain = value.replace("%2B", "+").replace("%2F", "/").replace("%3D", "=")
+                body = body.replace(field, urlencode({name: self._csrf_token(case, plain)}))
+        return body
+
+    def _compare(self, case: Case, response: httpx2.Response) -> Iterator[str]:
+        expected = case.response
+        body: Any = response.text
+        is_left_out = re.match(r"<\d+ characters", str(expected["body"]))
+        if is_left_out or "javascript" in response.headers.get("content-type", ""):
+            body = expected["body"]
+        elif "json" in response.headers.get("content-type", "") and body:
+            body = json.loads(body)
+        if expected["status"] != response.status_code:
+            yield f"status is {response.status_code} instead of {expected['status']}"
+        headers = response.headers.multi_items()
+        yield from diff_headers(expected["headers"], headers)
+        yield from _diff_plain_headers(expected["headers"], headers)
+        yield from diff(normalize(expected["body"]), normalize(body))
+        self._learn(expected["body"], body)
+        self._learn_headers(expected["headers"], headers)
+
+    def _learn(self, recorded: Any, actual: Any) -> None:
+        if isinstance(recorded, dict) and isinstance(actual, dict):
+            for name in recorded.keys() & actual.keys():
+                self._learn(recorded[name], actual[name])
+        elif isinstance(recorded, list) and isinstance(actual, list):
+            for left, right in zip(recorded, actual, strict=False):
+                self._learn(left, right)
+        elif isinstance(recorded, str) and isinstance(actual, str):
+            pairs = zip(REPLACEABLE.findall(recorded), REPLACEABLE.findall(actual), strict=False)
+            for left, right in pairs:
+                self.replacements.setdefault(left, right)
+
+    def _learn_headers(self, recorded: list[list[str]], actual: list[tuple[str, str]]) -> None:
+        left, right = _set_cookies(recorded), _set_cookies(actual)
+        for name in left.keys() & right.keys() & {CSRF_COOKIE, SESSION_COOKIE}:
+            self.replacements[recorded_cookie(left[name])] = right[name]
+        for name in ("location", "link"):
+            self._learn(dict(recorded).get(name), dict(actual).get(name))
+
+
+def _set_cookies(headers: Any) -> dict[str, str]:
+    pairs = [value.partition(";")[0].partition("=") for name, value in headers if name == "set-cookie"]
+    return {name: value for name, _, value in pairs}
+
+
+def _diff_plain_headers(recorded: list[list[str]], actual: list[tuple[str, str]]) -> Iterator[str]:
+    left, right = (
+        {name: value for name, value in headers if name == "allow" or name.startswith("access-control-")}
+        for headers in (recorded, actual)
+    )
+    if left != right:
+        yield f"allow and CORS headers are {right} instead of {left}"
