@@ -1,7 +1,7 @@
-"""What belongs to an event loop: made on first use there, ended with it.
+"""Resources that belong to an event loop: created on first use in it, closed with it.
 
-A connection pool or a running check can't move to another loop or survive a fork, and a test client may make
-a loop for each request. So the guard keeps one resource for each running loop.
+A connection pool or a running task can't be used in another event loop or after a fork. A test client may create an
+event loop for each request.
 """
 
 import asyncio
@@ -15,70 +15,72 @@ ResourceT = TypeVar("ResourceT")
 
 
 def current_task_cancelled() -> bool:
-    """Tell whether the running task was cancelled, and not just something that it waited for."""
+    """Return whether the running task itself was cancelled, not only an awaitable in it."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 class LoopLocal(Generic[ResourceT]):
-    """Gives every running event loop a resource of its own.
+    """Provides one resource for each event loop.
 
     Args:
-        make: Makes the resource; called inside the running loop.
-        close: Ends it; called inside the same loop, when that loop shuts down or on `aclose()`.
+        create: Creates the resource; called in the running event loop.
+        close: Closes the resource; called in the same event loop, when it shuts down or by `aclose()`.
     """
 
-    def __init__(self, make: Callable[[], ResourceT], close: Callable[[ResourceT], Awaitable[None]]) -> None:
-        self._make = make
+    def __init__(self, create: Callable[[], ResourceT], close: Callable[[ResourceT], Awaitable[None]]) -> None:
+        self._create = create
         self._close = close
         self._process = os.getpid()
-        self._kept: dict[asyncio.AbstractEventLoop, tuple[ResourceT, AsyncGenerator[ResourceT, None]]] = {}
+        self._by_loop: dict[asyncio.AbstractEventLoop, tuple[ResourceT, AsyncGenerator[ResourceT, None]]] = {}
 
     async def get(self) -> ResourceT:
-        """Return the running loop's resource, made now if this is its first use."""
+        """Return the resource of the running event loop; create it on first use."""
         loop = asyncio.get_running_loop()
-        kept = self._kept.get(loop)
-        if kept is not None and self._process == os.getpid():
-            return kept[0]
-        self._forget_dead_loops()
-        life = self._live(loop)
-        resource = await anext(life)
-        self._kept[loop] = resource, life
+        entry = self._by_loop.get(loop)
+        if entry is not None and self._process == os.getpid():
+            return entry[0]
+        self._remove_unusable()
+        lifetime = self._lifetime(loop)
+        resource = await anext(lifetime)
+        self._by_loop[loop] = resource, lifetime
         return resource
 
     def current(self) -> ResourceT | None:
-        """Return the running loop's resource if it has one already."""
-        kept = self._kept.get(asyncio.get_running_loop())
-        return kept[0] if kept is not None and self._process == os.getpid() else None
+        """Return the resource of the running event loop, or None before its first use."""
+        entry = self._by_loop.get(asyncio.get_running_loop())
+        return entry[0] if entry is not None and self._process == os.getpid() else None
 
     async def aclose(self) -> None:
-        """End the running loop's resource; the next use makes a new one."""
-        kept = self._kept.pop(asyncio.get_running_loop(), None)
-        if kept is not None:
-            resource, life = kept
+        """Close the resource of the running event loop; the next use creates a new one."""
+        loop = asyncio.get_running_loop()
+        entry = self._by_loop.pop(loop, None)
+        if entry is not None:
+            resource, lifetime = entry
             try:
                 await self._close(resource)
             except BaseException:
-                self._kept.setdefault(asyncio.get_running_loop(), kept)
+                self._by_loop.setdefault(loop, entry)
                 raise
-            await life.aclose()
+            await lifetime.aclose()
 
-    def _forget_dead_loops(self) -> None:
+    def _remove_unusable(self) -> None:
         if self._process != os.getpid():
             self._process = os.getpid()
-            self._kept.clear()
-        for loop in [loop for loop in self._kept if loop.is_closed()]:
-            del self._kept[loop]
+            self._by_loop.clear()
+        for loop in [loop for loop in self._by_loop if loop.is_closed()]:
+            del self._by_loop[loop]
 
-    async def _live(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[ResourceT, None]:
-        # An event loop closes the generators that were started in it when it shuts down: the one moment at
-        # which sockets of a loop that is going away can still be closed.
-        resource = self._make()
+    async def _lifetime(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[ResourceT, None]:
+        # When an event loop shuts down, it closes the generators that were started in it. This is the last moment
+        # at which the sockets of the event loop can be closed.
+        resource = self._create()
         try:
             yield resource
         finally:
-            # All of them at once, while one resource may close another by `aclose()`: who takes it out closes it.
-            kept = self._kept.get(loop)
-            if kept is not None and kept[0] is resource:
-                del self._kept[loop]
+            # The event loop closes all generators at once, and a resource may close another one by `aclose()`.
+            # The resource is closed where its entry is removed.
+            entry = self._by_loop.get(loop)
+            if entry is not None and entry[0] is resource:
+                del self._by_loop[loop]
                 await self._close(resource)

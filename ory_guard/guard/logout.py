@@ -1,6 +1,6 @@
-"""Logout: end the session of a request at Kratos, and invalidate what is cached about it.
+"""Logout: end the session of a request at Kratos, and invalidate its cache entries.
 
-A logout succeeds only if Kratos confirmed it, or does not know the credential.
+A logout succeeds only if Kratos confirms it, or does not know the credential.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Logout"]
 
-_INVALID: Final = "No session was ended: the session cookie or token of this request is not valid."
+_INVALID: Final = "No session was ended: the session cookie or token of this request is invalid."
 _JWT: Final = "No session was ended: a JWT can't be logged out, only the session cookie or session token behind it."
 
 
@@ -39,8 +39,8 @@ class Logout:
     """Ends sessions for one guard.
 
     Args:
-        lookup: The guard's cache and session checks.
-        enforcement: Authenticates requests, and reports refusals.
+        authenticator: The authenticator of the guard.
+        enforcer: The enforcer of the guard.
         csrf: The CSRF policy of the guard.
         app_url: The application's public URL, whose cookies are expired.
         client: Returns the client for Kratos' operations.
@@ -65,7 +65,7 @@ class Logout:
         self._invalidate = invalidate
 
     async def log_out(self, scope: MutableMapping[str, Any]) -> tuple[str, ...]:
-        """End the session of each credential that the request sends.
+        """End the session of each credential of the request.
 
         Returns:
             The `Set-Cookie` values that the browser must receive.
@@ -77,18 +77,16 @@ class Logout:
             KratosUnavailable: If a session may not have ended.
         """
         context = await self._enforcer.ensure_authenticated(scope)
-        found = (
-            ()
-            if self._authenticator.override is not None
-            else self._authenticator.credentials(context.credential_headers)
-        )
-        if self._is_cross_site(scope, context, found):
+        credentials: tuple[Credential, ...] | InvalidCredential = ()
+        if self._authenticator.override is None:
+            credentials = self._authenticator.credentials(context.credential_headers)
+        if self._is_cross_site(scope, context, credentials):
             raise self._enforcer.deny(scope, context, CsrfViolation())
-        if isinstance(found, InvalidCredential):
-            raise self._enforcer.deny(scope, context, _invalid(found.reason))
-        if found and self._authenticator.checker.is_jwt(found[0]):
-            raise self._refuse_token(scope, context)
-        return await self._end_each(scope, context, found)
+        if isinstance(credentials, InvalidCredential):
+            raise self._enforcer.deny(scope, context, _invalid_credential(credentials.reason))
+        if credentials and self._authenticator.checker.is_jwt(credentials[0]):
+            raise self._refuse_jwt(scope, context)
+        return await self._end_all(scope, context, credentials)
 
     async def url(self, scope: Mapping[str, Any], return_to: str | None) -> str | None:
         """Return Kratos' one-time logout URL for this browser, or None without a cookie that Kratos knows.
@@ -98,7 +96,7 @@ class Logout:
             return_to: The page to return to, or None for Kratos' default.
 
         Raises:
-            KratosUnavailable: If Kratos can't be reached, or gives an unexpected answer.
+            KratosUnavailable: If Kratos can't be reached, or its response is unexpected.
         """
         credential = self._authenticator.credential(scope)
         if credential is None or credential.kind != "cookie":
@@ -115,24 +113,28 @@ class Logout:
         return flow.logout_url
 
     def _is_cross_site(
-        self, scope: Mapping[str, Any], context: AuthContext, found: tuple[Credential, ...] | InvalidCredential
+        self,
+        scope: Mapping[str, Any],
+        context: AuthContext,
+        credentials: tuple[Credential, ...] | InvalidCredential,
     ) -> bool:
         if isinstance(context.outcome, Rejected) and context.outcome.reason == "origin":
             return True
-        # A logout is not a safe request, whatever its method: any page can cause a GET.
-        kind = found.kind if isinstance(found, InvalidCredential) else found[0].kind if found else None
-        return kind == "cookie" and self._csrf.is_cross_site({**scope, "method": "POST"})
+        # A logout is never a safe request: any page can cause a GET.
+        first = credentials if isinstance(credentials, InvalidCredential) else next(iter(credentials), None)
+        is_cookie = first is not None and first.kind == "cookie"
+        return is_cookie and self._csrf.is_cross_site({**scope, "method": "POST"})
 
-    def _refuse_token(self, scope: Mapping[str, Any], context: AuthContext) -> Exception:
+    def _refuse_jwt(self, scope: Mapping[str, Any], context: AuthContext) -> Exception:
         if isinstance(context.outcome, Unavailable):
             register_refusal_handler(scope)
             return KratosUnavailable("logout: the JWT could not be verified")
         if not isinstance(context.outcome, Authenticated):
-            return self._enforcer.deny(scope, context, _invalid("inactive"))
+            return self._enforcer.deny(scope, context, _invalid_credential("inactive"))
         failure = Failure(id="credential", expected=["cookie", "session_token"], actual="jwt")
         return self._enforcer.deny(scope, context, RequirementNotMet(_JWT, failures=(failure,)))
 
-    async def _end_each(
+    async def _end_all(
         self, scope: MutableMapping[str, Any], context: AuthContext, credentials: tuple[Credential, ...]
     ) -> tuple[str, ...]:
         set_cookies: list[str] = []
@@ -147,7 +149,7 @@ class Logout:
                 context.set_cookies = tuple(value.encode("latin-1") for value in set_cookies)
             register_refusal_handler(scope)
             raise failure
-        context.set_cookies = ()  # whoami may have issued the cookie again whose session has ended
+        context.set_cookies = ()  # whoami may have renewed the cookie of the session that has ended
         names = (credential.name for credential in credentials if credential.kind == "cookie")
         return (*set_cookies, *expired_cookies(names, self._app_url))
 
@@ -160,7 +162,7 @@ class Logout:
         try:
             return await _end_session(self._client(), credential)
         finally:
-            # Also after a failure: Kratos may have ended the session before a timeout. The entry is discarded again
+            # After a failure, too: Kratos may have ended the session before a timeout. The entry is deleted again
             # because another request may have cached the session during the call.
             try:
                 if session_id is not None:
@@ -181,7 +183,7 @@ class Logout:
         return outcome.session.id if isinstance(outcome, Authenticated) else None
 
 
-def _invalid(reason: str) -> SessionRequired:
+def _invalid_credential(reason: str) -> SessionRequired:
     failure = Failure(id="credential", expected="valid", actual=reason)
     return SessionRequired(_INVALID, failures=(failure,), credential_sent=True)
 
@@ -191,9 +193,10 @@ def _cookie(credential: Credential) -> str:
 
 
 def _is_unknown(error: KratosAPIError | FlowError, credential: Credential) -> bool:
-    """Return whether Kratos itself says that it does not know the credential.
+    """Return whether Kratos itself does not know the credential.
 
-    A cookie gets 401, a token 403 with an error that has no id. The same status from a proxy has no such body.
+    For a cookie its status is 401, for a token 403 with an error that has no id. The response of a proxy with the
+    same status has another body.
     """
     status = HTTPStatus.UNAUTHORIZED if credential.kind == "cookie" else HTTPStatus.FORBIDDEN
     if not isinstance(error, KratosAPIError) or not error.status_code == error.error_code == status:
@@ -212,21 +215,21 @@ async def _end_session(client: "FrontendClient", credential: Credential) -> tupl
         Kratos' `Set-Cookie` values.
 
     Raises:
-        KratosUnavailable: If Kratos can't be reached, or gives an unexpected answer: the session may live on.
+        KratosUnavailable: If Kratos can't be reached, or its response is unexpected; the session may live on.
     """
     try:
         if credential.kind == "cookie":
             flow = await client.create_browser_logout_flow(cookie=_cookie(credential))
-            answer = await client.with_response.update_logout_flow(
+            response = await client.with_response.update_logout_flow(
                 token=flow.logout_token, cookie=_cookie(credential)
             )
         else:
             token = {"session_token": credential.value.decode("ascii")}
-            answer = await client.with_response.perform_native_logout(body=token)
+            response = await client.with_response.perform_native_logout(body=token)
     except (KratosAPIError, FlowError) as error:
         if _is_unknown(error, credential):
             return ()
         raise _unexpected(error) from None
-    if answer.status_code != HTTPStatus.NO_CONTENT:
-        raise KratosProtocolError(f"logout: Kratos answered {answer.status_code} in place of 204")
-    return answer.set_cookies
+    if response.status_code != HTTPStatus.NO_CONTENT:
+        raise KratosProtocolError(f"logout: Kratos responded with {response.status_code}, expected 204")
+    return response.set_cookies

@@ -160,7 +160,7 @@ def test_resources_of_closed_event_loops_are_released(*, shut_down: bool) -> Non
             loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 
-    assert len(kept._kept) <= 1
+    assert len(kept._by_loop) <= 1
 
 
 def test_forked_process_creates_its_own_resource() -> None:
