@@ -129,14 +129,14 @@ def dependency_error(call: Any, guard_type: type[Any]) -> str | None:
     if isinstance(getattr(call, "__self__", None), guard_type):
         name = call.__name__
         return (
-            f"Depends(guard.{name}) passes what FastAPI reads from the request to guard.{name}(): write "
+            f"Depends(guard.{name}) passes values from the request to guard.{name}(): write "
             "Depends(require_session) or Depends(require(...)), or call it in your own dependency"
         )
     if inspect.isfunction(call):
         example = _EXAMPLES.get(call)
         return None if example is None else _without_call(example)
-    if get_origin(call) is not None and (found := _mentioned(call)):
-        return f"an annotation with {found.__name__} is not a dependency: {_advice('session', found)}"
+    if get_origin(call) is not None and (trusted := _mentioned(call)):
+        return f"an annotation with {trusted.__name__} is not a dependency: {_advice('session', trusted)}"
     return None
 
 
@@ -185,16 +185,16 @@ def parameter_error(field: Any) -> str | None:
     info = field.field_info
     annotation: Any = Annotated[info.annotation, info]
     adapter = getattr(field, "_type_adapter", None) or TypeAdapter(annotation)
-    found = _mentioned(info.annotation) or _created(adapter.core_schema)
-    if found is None:
+    trusted = _mentioned(info.annotation) or _created(adapter.core_schema)
+    if trusted is None:
         if any(isinstance(value, GuardDependency) for value in (info.default, *info.metadata)):
             return f"FastAPI reads the parameter {field.name!r} from the request: write {field.name}=Depends(...)"
         return None
     alternatives = _alternatives(info.annotation)
-    name = field.name if alternatives <= {found, NoneType} else "session"
+    name = field.name if alternatives <= {trusted, NoneType} else "session"
     return (
-        f"FastAPI reads the parameter {field.name!r} from the request, so a client can forge its {found.__name__}: "
-        + _advice(name, found, optional=NoneType in alternatives)
+        f"FastAPI reads the parameter {field.name!r} from the request, so a client can forge its "
+        f"{trusted.__name__}: " + _advice(name, trusted, optional=NoneType in alternatives)
     )
 
 
@@ -220,7 +220,7 @@ def _advice(name: str, kind: type[Any], *, optional: bool = False) -> str:
 
 
 def _mentioned(annotation: Any) -> type[Any] | None:
-    """Return the first trusted type that an annotation names, such as in `SkipValidation[Session]`."""
+    """Return the first trusted type in an annotation, such as in `SkipValidation[Session]`."""
     stack = [annotation]
     while stack:
         node = stack.pop(0)
@@ -231,7 +231,7 @@ def _mentioned(annotation: Any) -> type[Any] | None:
 
 
 def _created(schema: Any) -> type[Any] | None:
-    """Return a trusted type that pydantic would create from input, however deep it is in other models."""
+    """Return a trusted type that pydantic would create from input, at any depth in other models."""
     stack = [schema]
     while stack:
         node = stack.pop()
@@ -263,10 +263,11 @@ def _wrapped_chain(endpoint: Any) -> Iterator[Callable[..., Any]]:
 
 
 def is_shadowed_endpoint(endpoint: Any, routed: Iterable[Any]) -> bool:
-    """Return whether a route calls an endpoint whose guarded wrapper was meant.
+    """Return whether a route calls an endpoint without its `session_required` wrapper by mistake.
 
-    `@session_required` above `@app.get(...)` routes the function and then binds its name to the wrapper. A function
-    that still has its name was routed on purpose; so was a local one whose wrapper is routed too.
+    `@session_required` above `@app.get(...)` adds a route for the function, and then binds its name to the wrapper.
+    It is not a mistake if the name is still bound to the function, or if a local function also has a route for its
+    wrapper.
 
     Args:
         endpoint: The endpoint of a route.
@@ -278,7 +279,7 @@ def is_shadowed_endpoint(endpoint: Any, routed: Iterable[Any]) -> bool:
         return False
     if "<locals>" in endpoint.__qualname__:
         return not any(wrapper() is known for wrapper in wrappers for known in routed)
-    found: Any = sys.modules.get(endpoint.__module__)
+    bound: Any = sys.modules.get(endpoint.__module__)
     for name in endpoint.__qualname__.split("."):
-        found = getattr(found, name, None)
-    return found is not endpoint
+        bound = getattr(bound, name, None)
+    return bound is not endpoint
