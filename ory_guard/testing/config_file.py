@@ -120,6 +120,7 @@ KEYS: Final[dict[str, tuple[str, Callable[[object], Any]]]] = {
     "feature_flags.cacheable_sessions": ("cacheable_sessions", _boolean),
     "feature_flags.cacheable_sessions_max_age": ("cacheable_sessions_max_age", _duration),
     "identity.default_schema_id": ("default_schema_id", _string),
+    "version": ("version", _string),
 }
 
 FIXED: Final[dict[str, object]] = {
@@ -152,7 +153,6 @@ IGNORED: Final = (
     "serve.public.port",
     "serve.public.request_log",
     "tracing",
-    "version",
 )
 """Keys and sections of a complete configuration that have no effect on the fake."""
 

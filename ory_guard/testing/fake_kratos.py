@@ -195,9 +195,9 @@ class FakeKratos:
             raise ValueError(f'state must be active or inactive, not "{state}"')
         count = len(self._server.store.identities) + 1
         email = email or (traits or {}).get("email") or f"person-{count}@example.test"
-        identity = create_identity(
-            self._server, {"email": email, **(traits or {})}, password=password, schema_id=schema_id
-        )
+        schema = self._server.schemas[schema_id or self.settings.default_schema_id]
+        complete = schema.with_nested_objects({"email": email, **(traits or {})})
+        identity = create_identity(self._server, complete, password=password, schema_id=schema_id)
         for address in identity.verifiable_addresses if verified else ():
             address.mark_verified(self._server.now())
             address.status = "completed"

@@ -126,6 +126,8 @@ class FakeKratosSettings:
         tokenizer_templates: `session.whoami.tokenizer.templates`.
         identity_schemas: Schema ids, each with its JSON Schema; by default the recorded schema.
         default_schema_id: `identity.default_schema_id`.
+        version: `version`: a Kratos release, whose documents differ in a few fields from those of the main branch;
+            empty for the main branch of 2026-07-29, which the recordings marked `server: default` show.
 
     Raises:
         ConfigurationError: If a value is invalid.
@@ -176,6 +178,7 @@ class FakeKratosSettings:
     )
     identity_schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"default": DEFAULT_SCHEMA})
     default_schema_id: str = "default"
+    version: str = ""
 
     def __post_init__(self) -> None:
         for name in ("public_url", "ui_url"):
@@ -198,6 +201,11 @@ class FakeKratosSettings:
     def _default(self, name: str, value: object) -> None:
         if not getattr(self, name):
             object.__setattr__(self, name, value)
+
+    @property
+    def is_release(self) -> bool:
+        """Whether a release is configured instead of the main branch."""
+        return bool(self.version)
 
     def provider(self, name: object) -> OidcProvider | None:
         """Return the provider with this id, or None."""

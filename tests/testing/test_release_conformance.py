@@ -18,6 +18,7 @@ def settings() -> dict[str, Any]:
     """Return the settings of `config/base.json`."""
     schema = json.loads((RELEASE / "config" / "identity.schema.json").read_text(encoding="utf-8"))
     return {
+        "version": "v26.2.0",
         "public_url": "http://127.0.0.1:44131",
         "cors_enabled": False,
         "allowed_return_urls": ("http://127.0.0.1:4455", "http://127.0.0.1:8000", "myapp://callback"),

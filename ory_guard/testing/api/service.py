@@ -60,5 +60,5 @@ class ServiceEndpoints:
         except MalformedBodyError:
             token = None
         if not request.csrf_matches(token):
-            raise csrf_violation(request)
+            raise csrf_violation(request, self._server.settings)
         return FakeResponse.not_found()

@@ -83,6 +83,10 @@ class CodeFlowEndpoints(FlowEndpoints):
     def complete(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> FakeResponse:
         """Complete the flow after a correct code."""
 
+    def code_attributes(self) -> dict[str, Any]:
+        """Return the attributes of the code field that releases omit."""
+        return {} if self.server.settings.is_release else {"autocomplete": "one-time-code"}
+
     def extra_after_sending(self) -> dict[str, Any]:
         """Return fields that are shown only directly after sending a code."""
         return {}

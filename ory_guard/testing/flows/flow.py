@@ -10,6 +10,7 @@ from ory_guard.testing.server import csrf
 from ory_guard.testing.server.request import FakeRequest, MalformedBodyError
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
+from ory_guard.testing.settings import FakeKratosSettings
 from ory_guard.testing.store.records import new_id, random_string
 from ory_guard.testing.store.sessions import Sessions
 
@@ -17,6 +18,10 @@ __all__ = ["FakeFlow", "FlowEndpoints", "InvalidFlowError"]
 
 RETENTION_AFTER_EXPIRY: Final = 86_400 * SECOND
 EXCHANGE_CODE_LENGTH: Final = 64
+_CSRF_DOCS: Final = {
+    False: "https://www.ory.com/docs/troubleshooting/csrf",
+    True: "https://www.ory.sh/kratos/docs/debug/csrf",
+}
 _PROXY_COOKIE_PREFIXES: Final = ("__cf", "_cf", "cf_")
 
 
@@ -162,7 +167,7 @@ class FlowEndpoints(ABC):
     def authorize_reader(self, request: FakeRequest, flow: FakeFlow) -> None:
         """Reject readers other than the browser that created the flow."""
         if flow.csrf_secret and (not request.has_csrf_cookie or request.csrf_secret() != flow.csrf_secret):
-            raise csrf_violation(request)
+            raise csrf_violation(request, self.server.settings)
 
     def update(self, request: FakeRequest) -> FakeResponse:
         """Submit form fields to the flow."""
@@ -222,7 +227,7 @@ class FlowEndpoints(ABC):
         """Check the anti-CSRF token of a browser flow, and that a native flow is not submitted by a browser."""
         if not flow.native:
             if not request.csrf_matches(fields.get("csrf_token")):
-                raise csrf_violation(request)
+                raise csrf_violation(request, self.server.settings)
             return
         if request.headers.get("origin"):
             raise ApiError(400, reason="Native flows must not be submitted with an Origin header.")
@@ -268,7 +273,7 @@ class FlowEndpoints(ABC):
             del flows[oldest.id]
 
 
-def csrf_violation(request: FakeRequest) -> ApiError:
+def csrf_violation(request: FakeRequest, settings: FakeKratosSettings) -> ApiError:
     """Return the error for a failed anti-CSRF check."""
     if not request.headers.get("cookie"):
         reject_reason = "The request has no Cookie header."
@@ -282,7 +287,7 @@ def csrf_violation(request: FakeRequest) -> ApiError:
         "The form was created for a different browser. Start the flow again.",
         message="the request was rejected to protect you from cross-site request forgery",
         details={
-            "docs": "https://www.ory.com/docs/troubleshooting/csrf",
+            "docs": _CSRF_DOCS[settings.is_release],
             "hint": "Check that the browser sends its cookies and that proxies forward them.",
             "reject_reason": reject_reason,
         },

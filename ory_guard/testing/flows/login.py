@@ -147,6 +147,13 @@ class LoginEndpoints(FlowEndpoints):
                 node["attributes"]["value"] = identifier
             flow.ui.add_error(4000006)
             raise InvalidFlowError(flow)
+        if identity.state != "active" and self.server.settings.is_release:
+            raise ApiError(
+                401,
+                reason="This account was disabled.",
+                message="identity is disabled",
+                details={"identity_id": identity.id},
+            )
         if identity.state != "active":
             flow.active = "password"
             flow.ui.add_error(4010011)

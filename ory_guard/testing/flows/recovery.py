@@ -64,7 +64,7 @@ class RecoveryEndpoints(CodeFlowEndpoints):
                 "text",
                 label=message(self.code_label),
                 required=True,
-                autocomplete="one-time-code",
+                **self.code_attributes(),
                 pattern="[0-9]+",
                 maxlength=6,
             )

@@ -98,7 +98,8 @@ class RegistrationEndpoints(FlowEndpoints):
             self.require_csrf(request, flow, fields)
             traits = self._validated_traits(flow, fields)
             self._check_password(flow, fields.get("password"), traits)
-            identity = create_identity(self.server, traits, password=fields["password"])
+            complete = self.server.schema.with_nested_objects(traits)
+            identity = create_identity(self.server, complete, password=fields["password"])
             return self.finish(request, flow, identity, self.sessions.completed_method("password"))
         flow.ui.add_error(4010003)
         raise InvalidFlowError(flow)
@@ -154,6 +155,9 @@ class RegistrationEndpoints(FlowEndpoints):
         if not had_field:
             ui.remove(name="password")
         if is_identifier_taken(self.server, None, traits):
+            trait = self.server.schema.identifier_trait
+            if trait and settings.is_release and (node := ui.find(trait.name)):
+                node["attributes"].pop("value", None)
             ui.add_error(4000007)
             raise InvalidFlowError(flow)
 

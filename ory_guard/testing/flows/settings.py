@@ -76,7 +76,7 @@ class SettingsEndpoints(FlowEndpoints):
 
     def _create_for(self, request: FakeRequest, kind: Literal["api", "browser"], session: Session) -> FakeFlow:
         flow = self.new_flow(request, kind)
-        flow.fields = {"organization_id": None}
+        flow.fields = {} if self.server.settings.is_release else {"organization_id": None}
         flow.internal["identity"] = session.identity
         self.fill(flow)
         return flow

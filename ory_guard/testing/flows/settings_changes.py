@@ -62,7 +62,9 @@ class SettingsChanges:
             raise InvalidFlowError(flow)
         if _changes_protected_traits(schema, identity.traits, traits) and not self._sessions.is_privileged(session):
             return Change.REAUTHENTICATION_REQUIRED
-        set_traits(self._server, identity, traits)
+        set_traits(self._server, identity, schema.with_nested_objects(traits))
+        if self._server.settings.is_release:
+            identity.state_changed_at = None
         return Change.SAVED
 
     def _password(self, flow: FakeFlow, session: Session, fields: dict[str, Any]) -> Change:

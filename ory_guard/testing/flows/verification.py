@@ -60,7 +60,7 @@ class VerificationEndpoints(CodeFlowEndpoints):
                 "text",
                 label=message(self.code_label),
                 required=True,
-                autocomplete="one-time-code",
+                **self.code_attributes(),
             ),
             submit_node("code", "code", 1070009),
         ]

@@ -98,7 +98,7 @@ class OidcCallback:
             raise InvalidFlowError(flow)
         if not self._server.schema.validate(traits, flow.ui):
             raise InvalidFlowError(flow)
-        identity = create_identity(self._server, traits)
+        identity = create_identity(self._server, self._server.schema.with_nested_objects(traits))
         identity.credentials.oidc_subjects[name] = claims["sub"]
         return identity
 

@@ -29,7 +29,7 @@ def create_identity(
     """Store a new identity with the addresses in its traits."""
     now = server.now() // 1_000 * 1_000
     schema = server.schemas[schema_id or server.settings.default_schema_id]
-    identity = Identity(schema_id=schema.id, traits=schema.with_nested_objects(traits), created_at=now)
+    identity = Identity(schema_id=schema.id, traits=dict(traits), created_at=now)
     identity.state_changed_at = server.now()
     identity.credentials.password = password
     _set_addresses(server, identity)
@@ -54,7 +54,7 @@ def set_state(server: Server, identity: Identity, state: Literal["active", "inac
 
 def set_traits(server: Server, identity: Identity, traits: Mapping[str, Any]) -> None:
     """Replace the traits of an identity. Addresses that remain keep their verification status."""
-    identity.traits = server.schema_of(identity).with_nested_objects(traits)
+    identity.traits = dict(traits)
     touch(server, identity)
     _set_addresses(server, identity)
 

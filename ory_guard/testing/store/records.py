@@ -87,7 +87,7 @@ class Identity:
     created_at: int
     id: str = field(default_factory=new_id)
     state: Literal["active", "inactive"] = "active"
-    state_changed_at: int = 0
+    state_changed_at: int | None = 0
     updated_at: int = 0
     verifiable_addresses: list[Address] = field(default_factory=list)
     recovery_addresses: list[Address] = field(default_factory=list)

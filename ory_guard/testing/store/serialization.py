@@ -21,9 +21,11 @@ def identity_document(identity: Identity, schema_url: str, *, addresses: bool = 
         "schema_id": identity.schema_id,
         "schema_url": schema_url,
         "state": identity.state,
-        "state_changed_at": timestamp(identity.state_changed_at),
-        "traits": identity.traits,
     }
+    # The releases lose the time when a settings flow saves traits.
+    if identity.state_changed_at is not None:
+        document["state_changed_at"] = timestamp(identity.state_changed_at)
+    document["traits"] = identity.traits
     if addresses and identity.verifiable_addresses:
         document["verifiable_addresses"] = [_verifiable(address) for address in identity.verifiable_addresses]
     if addresses and identity.recovery_addresses:
