@@ -29,14 +29,11 @@ from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.middleware import OrySessionMiddleware
 from ory_guard.guard.requirements import ANY_SESSION, AssuranceLevel, Conditions, Requirement
 from ory_guard.models.session import Identity, Session
-from ory_guard.starlette.audit import assert_guarded, audit_routes
 
 __all__ = [
     "CurrentIdentity",
     "CurrentSession",
     "OptionalSession",
-    "assert_guarded",
-    "audit_routes",
     "install",
     "optional_session",
     "require",
@@ -187,7 +184,8 @@ def require(**conditions: Unpack[Conditions]) -> SessionDependency:
     Equal arguments return the same object: FastAPI calls it once per request, and `dependency_overrides` finds it.
 
     Args:
-        **conditions: The arguments of `ory_guard.Requirement`. Default: any session.
+        **conditions: `aal`, `max_age`, `authentication_methods`, `verified`, `organization`, `when` and
+            `revalidate`, as for `ory_guard.Requirement`. Default: any session.
 
     Raises:
         ConfigurationError: If a condition is invalid.

@@ -50,7 +50,8 @@ def session_required(endpoint: Callable[P, Any] | None = None, /, **conditions: 
 
     Args:
         endpoint: The endpoint, if the decorator is used without parentheses.
-        **conditions: The arguments of `ory_guard.Requirement`. Default: any session.
+        **conditions: `aal`, `max_age`, `authentication_methods`, `verified`, `organization`, `when` and
+            `revalidate`, as for `ory_guard.Requirement`. Default: any session.
 
     Raises:
         ConfigurationError: If a condition is invalid, or the endpoint has no parameter `request` or `websocket`.
@@ -108,7 +109,8 @@ class SessionRequiredMiddleware:
         app: The ASGI application.
         public: Paths that don't require a session: exact decoded paths, and prefixes such as `/static/*`. A
             prefix does not match a path with a dot segment, `//`, `\`, `%`, `;` or a control character.
-        **conditions: The arguments of `ory_guard.Requirement`. Default: any session.
+        **conditions: `aal`, `max_age`, `authentication_methods`, `verified`, `organization`, `when` and
+            `revalidate`, as for `ory_guard.Requirement`. Default: any session.
 
     Attributes:
         public: The paths and prefixes that don't require a session.
