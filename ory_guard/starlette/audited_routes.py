@@ -250,7 +250,7 @@ def _could_start_with(template: str, prefix: str) -> bool:
     if parameter[0][1:-1].partition(":")[2] not in _CONVERTORS_WITHOUT_SLASH:
         return True
     remaining, rest = prefix[len(literal) :], template[parameter.end() :]
-    return any(_could_start_with(rest, remaining[length:]) for length in range(remaining.index("/") + 1))
+    return any(_could_start_with(rest, remaining[length:]) for length in range(1, remaining.index("/") + 1))
 
 
 def _name_of(endpoint: Any) -> str:

@@ -136,6 +136,7 @@ def test_middleware_protects_every_route_inside_it() -> None:
         ("/{page}", False),
         ("/{number:int}", False),
         ("/st{rest}", False),
+        ("/static{rest}/x", False),
         ("/x{rest}/x", False),
         ("/api/{path:path}", False),
     ],
