@@ -79,8 +79,13 @@ class SessionCache:
     def __repr__(self) -> str:
         return f"<SessionCache {len(self._sessions)} sessions, {len(self._refusals)} refusals>"
 
-    def get(self, key: bytes) -> CacheEntry | None:
-        """Return the entry under `key` if it is fresh and not revoked."""
+    def get(self, key: bytes, now: float | None = None) -> CacheEntry | None:
+        """Return the entry under `key` if it is fresh and not revoked.
+
+        Args:
+            key: The cache key of the credential.
+            now: The time on the monotonic clock, if the caller has read it.
+        """
         sessions = self._sessions
         try:
             entry = sessions[key] if self._records_use else _peek(sessions, key)
@@ -88,7 +93,9 @@ class SessionCache:
             if key not in self._refusals:
                 return None
             entry = self._refusals[key]
-        if self._monotonic() >= entry.fresh_until or self._time() >= entry.fresh_until_wall:
+        if (
+            self._monotonic() if now is None else now
+        ) >= entry.fresh_until or self._time() >= entry.fresh_until_wall:
             return None
         if entry.request_time <= self.revocations.last_revocation and self._is_revoked(entry):
             return None

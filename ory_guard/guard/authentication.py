@@ -145,13 +145,13 @@ class Authenticator:
             # 2. A fresh entry in the cache.
             context.credential = credential
             key = self.cache_key(credential)
-            entry = self.cache.get(key)
+            now = self._monotonic()
+            entry = self.cache.get(key, now)
             if entry is None:
                 return self._record_miss(context, key, credential)
             self.hits += 1
-            context.key = key
+            context.key, context.resolved_at = key, now
             request_time = context.request_time = entry.request_time
-            now = context.resolved_at = self._monotonic()
             outcome = entry.outcome
             if type(outcome) is Authenticated:
                 session, kind, source, _ = outcome

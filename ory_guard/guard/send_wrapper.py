@@ -81,7 +81,7 @@ def _finalize_headers(context: AuthContext, message: Message) -> Message:
         headers += [*_set_cookie_headers(context.set_cookies), _NO_STORE]
     else:
         for name, value in headers:
-            if name.lower() == b"cache-control":
+            if len(name) == 13 and name.lower() == b"cache-control":  # most names differ in length
                 if b"no-store" not in value:
                     headers = _with_vary(headers)
                 break
