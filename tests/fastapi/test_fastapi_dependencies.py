@@ -85,7 +85,7 @@ async def test_route_enforces_its_own_requirement(
 
 
 async def test_optional_session_is_none_for_cross_site_request() -> None:
-    """A gate rejects the request; with an optional session, the handler acts for an anonymous user."""
+    """A required session rejects the request; with an optional session, the handler acts for an anonymous user."""
     guard = Bench().guard
     app = FastAPI()
     install(app, guard)
@@ -140,7 +140,7 @@ async def test_session_is_checked_once_per_request() -> None:
     assert bench.calls == 1
 
 
-async def test_dependency_overrides_replace_a_gate() -> None:
+async def test_dependency_overrides_replace_a_dependency() -> None:
     app = application(Bench(refused(401)).guard)
     app.dependency_overrides[require_aal("aal2")] = lambda: None
     app.dependency_overrides[optional_session] = lambda: None

@@ -76,8 +76,8 @@ def _fastapi(guard: OryGuard) -> Application:
         return {"identity": session.identity.id}
 
     for path in (*_CONDITIONS, "/{x:path}"):
-        gate = require(**_CONDITIONS.get(path, {}))
-        app.add_api_route(path, page, dependencies=[Depends(gate)], methods=["GET", "POST"])
+        dependency = require(**_CONDITIONS.get(path, {}))
+        app.add_api_route(path, page, dependencies=[Depends(dependency)], methods=["GET", "POST"])
 
     @app.websocket("/ws")
     async def live(websocket: WebSocket, session: CurrentSession) -> None:

@@ -15,7 +15,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
-from support.audited_apps import CustomGate, foreign, hello, hello_live, members
+from support.audited_apps import CustomDependency, foreign, hello, hello_live, members
 from support.guard_bench import guard_of
 from support.scripted_kratos import ScriptedKratos
 
@@ -62,8 +62,8 @@ def responding(app: Any) -> Any:
     return wrapper
 
 
-class GateOfInit:
-    """A gate with the requirement as an instance attribute."""
+class InstanceAttribute:
+    """A dependency with the requirement as an instance attribute."""
 
     def __init__(self) -> None:
         self.requirement = Requirement()
@@ -73,7 +73,7 @@ class GateOfInit:
 
 
 class Lenient(SessionDependency):
-    """A subclass of a gate without the check."""
+    """A subclass of a dependency without the check."""
 
     async def __call__(self, connection: Any = None) -> Any:
         """Do nothing."""
@@ -88,19 +88,19 @@ class LenientIdentity(IdentityDependency):
 
 
 class Renamed(SessionDependency):
-    """A subclass of a gate that does not replace `__call__`."""
+    """A subclass of a dependency that does not replace `__call__`."""
 
 
 @pytest.mark.parametrize(
     ("dependency", "description"),
     [
-        (CustomGate(), "aal2, max age 300 s"),
-        (partial(CustomGate()), "aal2, max age 300 s"),
-        (GateOfInit(), "session"),
+        (CustomDependency(), "aal2, max age 300 s"),
+        (partial(CustomDependency()), "aal2, max age 300 s"),
+        (InstanceAttribute(), "session"),
         (Renamed(Requirement()), "session"),
-        (CustomGate, "nothing"),
-        (partial(CustomGate), "nothing"),
-        (GateOfInit, "nothing"),
+        (CustomDependency, "nothing"),
+        (partial(CustomDependency), "nothing"),
+        (InstanceAttribute, "nothing"),
         (IdentityDependency, "nothing"),
         (Lenient(Requirement()), "nothing"),
         (LenientIdentity(), "nothing"),

@@ -45,8 +45,8 @@ async def foreign(scope: Any, receive: Any, send: Any) -> None:
 members = session_required(hello)
 
 
-class CustomGate:
-    """A custom gate that declares its requirement."""
+class CustomDependency:
+    """A custom dependency that declares its requirement."""
 
     requirement = Requirement(aal="aal2", max_age=300)
 
@@ -71,7 +71,7 @@ def shop(files: Path) -> FastAPI:
 
     @app.get("/open")
     @app.get("/by-aal", dependencies=[Depends(require(aal="aal2", max_age=300))])
-    @app.get("/by-custom-gate", dependencies=[Depends(CustomGate())])
+    @app.get("/by-custom-dependency", dependencies=[Depends(CustomDependency())])
     async def page() -> str:
         return "hello"
 
@@ -137,7 +137,7 @@ def inner() -> FastAPI:
 SHOP = {
     "GET /open": "nothing",
     "GET /by-aal": "aal2, max age 300 s",
-    "GET /by-custom-gate": "aal2, max age 300 s",
+    "GET /by-custom-dependency": "aal2, max age 300 s",
     "POST /identity": "session",
     "GET /maybe": "nothing",
     "GET /below": "session",
