@@ -96,7 +96,7 @@ class ActivityLog:
 
     def on_event(self, event: Event) -> None:
         """Record an event of the guard."""
-        # The guard calls Kratos in a task of its own, outside the context of the request.
+        # The guard calls Kratos outside of the context of the request.
         if isinstance(event, WhoamiAnswered | CheckFailed):
             _store_limited(self._kratos_seconds, event.credential_id, event.seconds)
             return

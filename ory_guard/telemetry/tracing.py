@@ -1,6 +1,6 @@
 """Spans: one per request to Kratos, as a child of the first request that waits for it.
 
-Several requests share one check, which runs in a task of its own. Its span is therefore created when the check
+Several requests share one check, which runs outside of their contexts. Its span is therefore created when the check
 ends: the parent is the span of the request with the first cache miss, and the other waiting requests are linked.
 """
 

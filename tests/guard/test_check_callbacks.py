@@ -15,7 +15,9 @@ from support.raw_kratos import RawKratos, RawRequest, hang, hang_up, raw_respons
 from support.scripted_kratos import SESSION_ID, TOKEN, session_body
 
 from ory_guard import Authenticated, OryGuard, Outcome, Rejected, Unavailable
+from ory_guard.cache.single_flight import InFlight, SingleFlight
 from ory_guard.events import CheckFailed, Event
+from ory_guard.models.credential import Credential
 
 pytestmark = pytest.mark.anyio
 
@@ -124,6 +126,28 @@ async def test_an_error_in_the_callback_gives_unavailable_to_all_requests(
         assert await asyncio.gather(*tasks) == [Unavailable("protocol")] * 20
         assert f"check.internal_error error={error.__name__}" in caplog.text
         assert TOKEN.decode() not in caplog.text
+
+
+async def test_an_interrupt_in_the_callback_resolves_all_requests_and_is_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The event loop ends the process for it, and its other callbacks may still run before."""
+
+    def interrupt(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    async with warm_guard() as (guard, _kratos):
+        checker = guard.authentication.checker
+        monkeypatch.setattr(checker, "_conclude", interrupt)
+        running = InFlight(b"slot", 0.0)
+        waiting = asyncio.ensure_future(running.wait())
+        await asyncio.sleep(0)
+        call = checker._start_call(b"key", Credential("x_session_token", b"", TOKEN))
+
+        with pytest.raises(KeyboardInterrupt):
+            checker._on_response(SingleFlight(), running, call, OSError())
+
+        assert (await waiting).outcome == Unavailable("unreachable")
 
 
 @pytest.mark.parametrize(
