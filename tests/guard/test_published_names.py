@@ -249,12 +249,13 @@ async def test_revalidation_keeps_foreign_objects() -> None:
 
 
 async def test_require_without_the_middleware_keeps_foreign_objects() -> None:
-    user, database = DatabaseSession(), DatabaseSession()
+    user, auth, database = DatabaseSession(), DatabaseSession(), DatabaseSession()
     shared = {"session": database}
-    scope = http_scope(headers=[SESSION_TOKEN], state=shared, user=user)
+    scope = http_scope(headers=[SESSION_TOKEN], state=shared, user=user, auth=auth)
 
     assert (await Bench().guard.require(scope)).id == SESSION_ID
     assert scope["user"] is user
+    assert scope["auth"] is auth
     assert scope["state"]["session"] is database
     assert scope["state"]["ory_session"].id == SESSION_ID
     assert shared == {"session": database}
