@@ -9,7 +9,7 @@ from support.clock import AdjustableClock
 from support.memory_store import SOON, eventually
 from support.raw_kratos import RawKratos
 
-from ory_guard import GuardSettings, OryGuard
+from ory_guard import Authenticated, GuardSettings, OryGuard
 
 from .applications import application
 from .harness import Reply, Request, call
@@ -71,10 +71,11 @@ class Bench:
         return await call(self.application, request)
 
     async def who(self, value: str = "tok-A") -> str:
-        """Return the identity of a token, or the name and the reason of the outcome."""
-        reply = await self.get(token(value))
-        reason = getattr(reply.outcome, "reason", "")
-        return reply.identity or f"{type(reply.outcome).__name__}:{reason}"
+        """Authenticate a token, and return its identity or the name and the reason of the outcome."""
+        outcome = await self.guard.authenticate(token(value).scope())
+        if isinstance(outcome, Authenticated):
+            return outcome.session.identity.id
+        return f"{type(outcome).__name__}:{getattr(outcome, 'reason', '')}"
 
     async def is_settled(self, slots: int) -> None:
         """Wait until no check is in progress, and assert that all connections and slots are free."""
