@@ -17,7 +17,7 @@ from .release_story import Case, Facts
 CSRF_COOKIE = "csrf_token_bc21fdd23993196690235e7e721687ba8441a7e5795dc4a1a9fddc5ec6835a5d"
 ADMIN_PORT = ":44132/"
 CODE_FLOWS = ("recovery", "verification")
-NO_DASHES = "0" * 32
+NO_DASHES = re.compile(r"[0-9a-f]{32}")
 _SPELLINGS = re.compile(
     r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9A-F]{8}-[0-9A-F-]{27}|ory_\w{2}_\w{32}|\b[0-9a-f]{32}\b|ey\w{20,}[\w.-]*"
 )
@@ -183,7 +183,7 @@ class ReleaseSetup:
     def _replacement(self, match: re.Match[str]) -> str:
         """Return the replacement of an id in the spelling of the recorded one."""
         text = match[0]
-        if len(text) == len(NO_DASHES):
+        if NO_DASHES.fullmatch(text):
             return self.replacements.get(str(uuid.UUID(text)), text).replace("-", "")
         replacement = self.replacements.get(text) or self.replacements.get(text.lower())
         return text if replacement is None else replacement.upper() if text.isupper() else replacement

@@ -1,7 +1,7 @@
 """Creation and changes of identities: traits, addresses, passwords."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from ory_guard.testing.flows.ui_nodes import Ui
 from ory_guard.testing.server.state import Server
@@ -17,6 +17,9 @@ __all__ = [
     "set_traits",
     "touch",
 ]
+
+# Kratos hashes passwords with bcrypt.
+MAX_PASSWORD_BYTES: Final = 72
 
 
 def create_identity(
@@ -83,6 +86,10 @@ def add_password_error(settings: FakeKratosSettings, password: object, identifie
         return True
     if any(_similar(password.lower(), identifier.lower()) for identifier in identifiers):
         ui.add_error(4000031, at="password")
+        return True
+    size = len(password.encode(errors="replace"))
+    if size > MAX_PASSWORD_BYTES:
+        ui.add_error(4000033, {"actual_length": size, "max_length": MAX_PASSWORD_BYTES}, at="password")
         return True
     return False
 

@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import Node, Ui, input_node
+from ory_guard.testing.store.schema_errors import FORMAT_CHECKER, violations
 
 __all__ = ["IdentitySchema", "Trait"]
 
@@ -61,7 +62,7 @@ class Trait:
         kind = _INPUT_TYPES.get(self.schema.get("format", ""), "")
         kind = kind or _INPUT_TYPES.get(self.schema.get("type", ""), "text")
         value = self.value_in(traits)
-        attributes = {} if value is None else {"value": value}
+        attributes = {} if value is None or isinstance(value, list | dict) else {"value": value}
         return input_node(
             group,
             self.name,
@@ -89,7 +90,7 @@ class IdentitySchema:
         self._objects = tuple(_objects((), traits))
         self._validator = Draft202012Validator(
             {"type": "object", "properties": {"traits": traits}},
-            format_checker=Draft202012Validator.FORMAT_CHECKER,
+            format_checker=FORMAT_CHECKER,
         )
 
     @property
@@ -139,17 +140,10 @@ class IdentitySchema:
 
     def validate(self, traits: Any, ui: Ui) -> bool:
         """Add an error to each invalid form field, and return whether the traits are valid."""
-        errors: dict[str, tuple[int, dict[str, str]]] = {}
-        for problem in self._validator.iter_errors({"traits": traits}):
-            field = ".".join(str(step) for step in problem.path)
-            if problem.validator == "required" and isinstance(problem.validator_value, list):
-                missing = (name for name in problem.validator_value if name not in problem.instance)
-                errors |= {f"{field}.{name}": (4000002, {"property": name}) for name in missing}
-            else:
-                errors.setdefault(field, (4000001, {"reason": problem.message}))
-        for field, (message_id, context) in errors.items():
-            ui.add_error(message_id, context, at=field if ui.find(field) else None)
-        return not errors
+        found = list(violations(self._validator.iter_errors({"traits": traits})))
+        for field, message_id, context in found:
+            ui.add_error(message_id, context, at=field)
+        return not found
 
     def _values_marked(self, traits: Mapping[str, Any], *keys: str) -> list[str]:
         values = (trait.value_in(traits) for trait in self.traits if trait.extension(*keys))

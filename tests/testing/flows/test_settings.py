@@ -62,11 +62,12 @@ async def test_new_address_is_unverified(browser: FlowClient, ada: Identity) -> 
 @pytest.mark.parametrize(
     ("fields", "message_id"),
     [
-        ({"method": "profile", "traits": {"email": "no address"}}, 4000001),
+        ({"method": "profile", "traits": {"email": "no address"}}, 4000040),
         ({"method": "profile", "traits": {"email": "bob@example.test"}}, 4000007),
         ({"method": "profile", "traits": None}, 4000002),
         ({"method": "password", "password": ""}, 4000002),
         ({"method": "password", "password": "1234567"}, 4000032),
+        ({"method": "password", "password": "ü-" * 25}, 4000033),
         ({"method": "password", "password": PASSWORD}, 4000039),
         ({"method": "lookup_secret"}, 4010004),
         ({"method": "nonsense"}, 4010004),

@@ -71,7 +71,7 @@ async def test_submit_button_does_not_need_a_method(browser: FlowClient, name: s
     [
         ("deny", "ada@example.test", 4000001),
         ("allow", "bob@example.test", 4000027),
-        ("allow", "no address", 4000001),
+        ("allow", "no address", 4000040),
         ("allow", "eve@example.test", 4010011),
     ],
     ids=["denied", "address is taken", "invalid address", "inactive identity"],
