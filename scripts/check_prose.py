@@ -17,8 +17,8 @@ GROUPS: Final = {
     "example": ["example_app"],
     "docs": ["docs", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"],
 }
-BUDGETS: Final = {"source": 20, "tests": 60, "example": 20, "docs": 20}
-"""Phrases per 10,000 words, by group."""
+BUDGET: Final = 20
+"""Phrases per 10,000 words."""
 
 _VERBS: Final = (
     "gets|asked|asks|comes|sends|has|wants|is|was|may|can|must|signs|waits|revokes|already|still|passes|needs|"
@@ -79,8 +79,8 @@ def check_group(name: str, roots: list[str]) -> bool:
     text = "\n".join(prose_of(path) for path in files_below(roots))
     words = len(re.findall(r"[A-Za-z']+", text)) or 1
     rate = len(phrases_in(text)) * 10_000 / words
-    print(f"prose: {name}: {rate:.0f} per 10,000 words (at most {BUDGETS[name]})")
-    return rate <= BUDGETS[name]
+    print(f"prose: {name}: {rate:.0f} per 10,000 words (at most {BUDGET})")
+    return rate <= BUDGET
 
 
 def main(arguments: list[str]) -> int:
