@@ -126,6 +126,8 @@ class ConnectionPool:
         return None
 
     def _connect_if_needed(self) -> None:
+        while self._queue and self._queue[0].is_done:
+            self._queue.popleft()
         if self._is_closed or len(self._connecting) >= len(self._queue):
             return
         if len(self._open) + len(self._connecting) < self._max_connections:
@@ -144,7 +146,8 @@ class ConnectionPool:
     def _on_connected(self, task: asyncio.Task[None]) -> None:
         self._connecting.discard(task)
         error = None if task.cancelled() else task.exception()
-        exchange = None if error is None else self._next_in_queue()
+        # Each exchange has a deadline of its own, so it does not fail with an attempt that started before.
+        exchange = None if error is None or isinstance(error, TimeoutError) else self._next_in_queue()
         self._connect_if_needed()
         if exchange is not None:
             exchange.finish(error if isinstance(error, Exception) else _connection_lost())

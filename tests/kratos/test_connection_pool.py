@@ -286,6 +286,21 @@ async def test_each_request_fails_if_the_connection_is_refused() -> None:
         assert results == ["ConnectionRefusedError"] * 5
 
 
+async def test_a_request_does_not_fail_with_an_earlier_attempt_to_connect() -> None:
+    async def connect(_protocol: Callable[[], Any]) -> Any:
+        await asyncio.Event().wait()
+
+    async with RawKratos(SESSION) as kratos, open_pool(kratos, max_connections=1, timeout=0.05) as pool:
+        origin = pool._origin
+        pool._origin = SimpleNamespace(connect=connect)  # type: ignore[assignment]
+        first = send(pool)
+        await asyncio.sleep(0)
+        pool._origin, pool._timeout = origin, 30.0
+
+        assert await result_of(pool) == 200
+        assert isinstance(await first, TimeoutError)
+
+
 async def test_closing_ends_all_requests() -> None:
     async with RawKratos(hang) as kratos, open_pool(kratos, max_connections=2) as pool:
         sent = [send(pool), send(pool)]
