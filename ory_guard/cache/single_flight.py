@@ -44,7 +44,7 @@ class InFlight:
 
     def __init__(self, slot: bytes, started_at: float) -> None:
         self.slot = slot
-        self.is_finished = False
+        self.is_finished: bool = False
         self._started_at = started_at
         self._waiters: list[asyncio.Future[CheckResult]] = []
 

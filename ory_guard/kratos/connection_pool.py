@@ -41,7 +41,7 @@ class Exchange:
         self.request = request
         self._on_result: OnResult | None = on_result
         self.connection: _Connection | None = None
-        self.is_retry = False
+        self.is_retry: bool = False
         self.timer: asyncio.TimerHandle | None = None
 
     @property

@@ -71,8 +71,8 @@ class ResponseParser:
         self._length = 0
         self._body = bytearray()
         self._chunk_overhead = 0
-        self.started = False
-        self.keep_alive = True
+        self.started: bool = False
+        self.keep_alive: bool = True
 
     def feed(self, data: bytes) -> HTTPResponse | None:
         """Return the response when it is complete, or None if more bytes are needed.

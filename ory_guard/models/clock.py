@@ -1,7 +1,8 @@
 """Wall-clock and monotonic time; tests use a clock of their own."""
 
+from collections.abc import Callable
 from time import monotonic, time
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 __all__ = ["Clock", "SystemClock"]
 
@@ -21,5 +22,5 @@ class Clock(Protocol):
 class SystemClock:
     """The operating system's clocks."""
 
-    time = staticmethod(time)
-    monotonic = staticmethod(monotonic)
+    time: ClassVar[Callable[[], float]] = staticmethod(time)
+    monotonic: ClassVar[Callable[[], float]] = staticmethod(monotonic)
