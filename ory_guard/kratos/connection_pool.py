@@ -38,7 +38,7 @@ class Exchange:
     __slots__ = ("_on_result", "connection", "is_retry", "request", "timer")
 
     def __init__(self, request: bytes, on_result: OnResult) -> None:
-        self.request = request
+        self.request: bytes = request
         self._on_result: OnResult | None = on_result
         self.connection: _Connection | None = None
         self.is_retry: bool = False
