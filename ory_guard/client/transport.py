@@ -5,15 +5,8 @@ from typing import Final
 import httpx2
 
 from ory_guard.exceptions import KratosProtocolError, KratosTimeout, KratosUnavailable
-from ory_guard.kratos.http import (
-    HTTPClient,
-    HTTPResponse,
-    InvalidResponse,
-    PoolTimeout,
-    Request,
-    Transport,
-    describe_failure,
-)
+from ory_guard.kratos.failures import describe_failure
+from ory_guard.kratos.http import HTTPClient, HTTPResponse, InvalidResponse, PoolTimeout, Request, Transport
 
 __all__ = ["make_http_client", "send_request"]
 

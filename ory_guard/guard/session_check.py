@@ -16,19 +16,13 @@ from ory_guard.cache.single_flight import CHECK_ABORTED, CheckResult, InFlight, 
 from ory_guard.events import BreakerChanged, CheckFailed, CheckShared, Listeners, WhoamiAnswered, log_event, notify
 from ory_guard.guard.jwt import JWTAuthenticator
 from ory_guard.kratos.circuit_breaker import BreakerState, CircuitBreaker
-from ory_guard.kratos.http import (
-    UNTRUSTED_CERTIFICATE,
-    HTTPResponse,
-    InvalidResponse,
-    PoolTimeout,
-    ResponseTooLarge,
-    describe_failure,
-)
+from ory_guard.kratos.failures import call_failure
+from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.session_parser import ParsedSession, SessionParser
 from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
-from ory_guard.models.outcomes import Authenticated, Outcome, Unavailable, UnavailableReason
+from ory_guard.models.outcomes import Authenticated, Outcome, Unavailable
 
 __all__ = ["SessionChecker"]
 
@@ -186,7 +180,9 @@ class SessionChecker:
         """Record, emit and cache the result of a call."""
         key, status, detail = call.key, None, None
         if isinstance(response, Exception):
-            parsed, detail = _failure(response)
+            reason, text, detail = call_failure(response)
+            _log.warning("whoami.failed reason=%s: %s", reason, text)
+            parsed = ParsedSession(Unavailable(reason))
         else:
             parsed, status = self._parser.parse(response, call.credential, call.sent_at), response.status
         result = CheckResult(parsed.outcome, call.request_time, parsed.set_cookies)
@@ -276,27 +272,3 @@ class _Conclusion(NamedTuple):
     result: CheckResult
     entry: CacheEntry | None
     body: bytes
-
-
-def _failure(error: Exception) -> tuple[ParsedSession, str | None]:
-    """Return the meaning of a call without a response, and its detail for the event.
-
-    The text of the error is not used, because it may contain the credential.
-    """
-    reason: UnavailableReason = "unreachable"
-    detail = None
-    match error:
-        case TimeoutError():
-            reason, text = "timeout", "no response before the deadline"
-        case PoolTimeout():
-            reason, text = "overloaded", "no free connection before the deadline"
-        case ResponseTooLarge():
-            reason, text = "protocol", "the response exceeds max_response_bytes"
-        case InvalidResponse():
-            reason, text = "protocol", str(error)
-        case _:
-            text = describe_failure(error)
-            if text.startswith(UNTRUSTED_CERTIFICATE):
-                text, detail = f"{text}; set ca_file for a private CA", UNTRUSTED_CERTIFICATE
-    _log.warning("whoami.failed reason=%s: %s", reason, text)
-    return ParsedSession(Unavailable(reason)), detail

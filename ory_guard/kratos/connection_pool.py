@@ -13,8 +13,8 @@ from contextvars import Context
 from typing import Final, cast
 
 from ory_guard.kratos.http import HTTPResponse, PoolTimeout
+from ory_guard.kratos.http1_parser import HTTP1Parser
 from ory_guard.kratos.origin import Origin
-from ory_guard.kratos.response_parser import ResponseParser
 
 __all__ = ["ConnectionPool", "Exchange"]
 
@@ -217,7 +217,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._poll = None if _new_poll is None else _new_poll()
         self._exchange: Exchange | None = None
-        self._parser = ResponseParser(0)
+        self._parser = HTTP1Parser(0)
         self._responses = 0
 
     @property
@@ -236,7 +236,7 @@ class _Connection(asyncio.Protocol):
     def send(self, exchange: Exchange) -> None:
         self._exchange = exchange
         exchange.connection = self
-        self._parser = ResponseParser(self._pool.max_response_bytes)
+        self._parser = HTTP1Parser(self._pool.max_response_bytes)
         self._transport.write(exchange.request)
 
     def abort(self) -> None:

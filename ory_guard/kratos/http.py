@@ -16,14 +16,11 @@ import httpx2
 from ory_guard._event_loop import LoopLocal
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.kratos.log_filter import suppress_header_logs
-from ory_guard.kratos.urls import origin_of
 from ory_guard.models.credential import Header
 
 __all__ = [
     "COMMON_HEADERS",
-    "UNTRUSTED_CERTIFICATE",
     "URL",
-    "Document",
     "HTTPClient",
     "HTTPResponse",
     "InvalidResponse",
@@ -31,7 +28,6 @@ __all__ = [
     "Request",
     "ResponseTooLarge",
     "Transport",
-    "describe_failure",
     "get_request",
     "tls_context",
 ]
@@ -46,8 +42,6 @@ COMMON_HEADERS: Final[tuple[Header, ...]] = (
     (b"Accept-Encoding", b"identity"),
     (b"User-Agent", b"ory-guard"),
 )
-UNTRUSTED_CERTIFICATE: Final = "certificate not trusted"
-_MAX_DOCUMENT_BYTES: Final = 262_144
 
 
 class InvalidResponse(ValueError):
@@ -204,39 +198,6 @@ class HTTPClient:
         await self._pools.aclose()
 
 
-class Document:
-    """A small JSON document at a URL, such as a JWKS.
-
-    Args:
-        url: The absolute http(s) URL.
-        timeout: Seconds for one request.
-        transport: A transport to use instead of new connections. The document does not close it.
-
-    Raises:
-        ValueError: If `url` is not an absolute http(s) URL.
-    """
-
-    def __init__(self, url: str, *, timeout: float, transport: Transport | None = None) -> None:
-        origin_of(url)
-        self._url = URL(url)
-        self._http = HTTPClient(
-            url, timeout=timeout, max_response_bytes=_MAX_DOCUMENT_BYTES, keep_alive=False, transport=transport
-        )
-
-    async def fetch(self) -> bytes:
-        """Return the document.
-
-        Raises:
-            TimeoutError: If the response is not complete before the deadline.
-            ValueError: If the status is not 200, or if the document is too large.
-            Exception: Any error of the transport.
-        """
-        response = await self._http.send(get_request(self._url))
-        if response.status != 200:
-            raise ValueError(f"status {response.status}")
-        return response.body
-
-
 class _Pool:
     """The transport of one event loop, and the limit of its concurrent requests."""
 
@@ -308,13 +269,3 @@ def _load_tls_context(ca_file: str | None, cert_file: str | None, _cert_dir: str
         name = "SSL_CERT_FILE" if ca_file is None else "ca_file"
         value = cert_file if ca_file is None else ca_file
         raise ConfigurationError(f"{name} must be a PEM file with CA certificates (got {value!r})") from error
-
-
-def describe_failure(error: BaseException) -> str:
-    """Return the reason why there is no response, without the text of the error, which may contain the request."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"{UNTRUSTED_CERTIFICATE} ({cause.verify_message})"
-        cause = cause.__cause__ or cause.__context__
-    return type(error).__name__

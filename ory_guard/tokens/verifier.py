@@ -10,7 +10,8 @@ from joserfc.jwk import Key
 
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.jwt import VerifiedToken
-from ory_guard.kratos.http import Document, Transport
+from ory_guard.kratos.document import Document
+from ory_guard.kratos.http import Transport
 from ory_guard.models.clock import Clock
 from ory_guard.tokens.claims import ClaimsValidator
 from ory_guard.tokens.jwks import ALGORITHMS, key_matches, read_jwks

@@ -18,7 +18,7 @@ from ory_guard import Authenticated, GuardSettings, OryGuard, Unavailable
 from ory_guard.client import FrontendClient
 from ory_guard.events import CheckFailed, Event
 from ory_guard.exceptions import ConfigurationError, KratosUnavailable
-from ory_guard.kratos.http import Document
+from ory_guard.kratos.document import Document
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from ory_guard.cli.doctor.context import DoctorContext, Finding, error_object, ok, problem, text_header
 from ory_guard.exceptions import KratosUnavailable
-from ory_guard.kratos.http import HTTPResponse, describe_failure, tls_context
+from ory_guard.kratos.failures import describe_failure
+from ory_guard.kratos.http import HTTPResponse, tls_context
 
 __all__ = ["check_reach"]
 

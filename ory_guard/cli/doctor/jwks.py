@@ -13,7 +13,7 @@ from ory_guard.cli.doctor.context import (
     skipped,
 )
 from ory_guard.cli.doctor.session import find_session
-from ory_guard.kratos.http import Document
+from ory_guard.kratos.document import Document
 from ory_guard.models.credential import Header
 
 __all__ = ["check_jwks"]

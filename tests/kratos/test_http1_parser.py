@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from ory_guard.kratos.http import HTTPResponse, InvalidResponse, ResponseTooLarge
-from ory_guard.kratos.response_parser import ResponseParser
+from ory_guard.kratos.http1_parser import HTTP1Parser
 
 MAX = 64
 
@@ -33,7 +33,7 @@ COMPLETE = {
 
 def read(data: bytes, *, max_body: int = MAX) -> tuple[HTTPResponse | None, bool]:
     """Return the response, and whether the connection is reusable."""
-    parser = ResponseParser(max_body)
+    parser = HTTP1Parser(max_body)
     response = parser.feed(data)
     return response, parser.keep_alive
 
@@ -63,11 +63,11 @@ def test_reads_the_same_response_however_the_bytes_are_cut(data: bytes) -> None:
     whole = read(data)
 
     for cut in range(1, len(data)):
-        parser = ResponseParser(MAX)
+        parser = HTTP1Parser(MAX)
         assert parser.feed(data[:cut]) is None
         assert not parser.feed_eof()
         assert (parser.feed(data[cut:]), parser.keep_alive) == whole
-    parser = ResponseParser(MAX)
+    parser = HTTP1Parser(MAX)
     responses = [parser.feed(data[index : index + 1]) for index in range(len(data))]
     assert responses[:-1] == [None] * (len(data) - 1)
     assert (responses[-1], parser.keep_alive) == whole
@@ -82,7 +82,7 @@ def test_does_not_reuse_a_connection_with_more_bytes_than_the_response(data: byt
 
 
 def test_the_end_of_the_connection_ends_a_body_without_framing() -> None:
-    parser = ResponseParser(MAX)
+    parser = HTTP1Parser(MAX)
     for part in (b"HTTP/1.1 200 OK\r\n\r\n", b"by", b"e"):
         assert parser.feed(part) is None
 
@@ -184,7 +184,7 @@ MALFORMED = {
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
 @pytest.mark.parametrize("step", [1, 3, 1_000_000], ids=["each byte", "three bytes", "at once"])
 def test_refuses_malformed_responses(data: bytes, step: int) -> None:
-    parser = ResponseParser(100_000)
+    parser = HTTP1Parser(100_000)
 
     with pytest.raises(InvalidResponse):  # noqa: PT012 - any of the parts may show it
         for index in range(0, len(data), step):
@@ -226,7 +226,7 @@ def cpu_seconds(data: bytes, step: int) -> float:
     runs = []
     for _ in range(3):
         started = time.process_time()
-        parser = ResponseParser(100_000)
+        parser = HTTP1Parser(100_000)
         with suppress(InvalidResponse):
             for index in range(0, len(data), step):
                 parser.feed(data[index : index + step])

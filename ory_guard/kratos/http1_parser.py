@@ -10,7 +10,7 @@ from typing import Final
 
 from ory_guard.kratos.http import HTTPResponse, InvalidResponse, ResponseTooLarge
 
-__all__ = ["ResponseParser"]
+__all__ = ["HTTP1Parser"]
 
 _MAX_HEAD_BYTES: Final = 32_768
 _MAX_CHUNK_LINE_BYTES: Final = 256
@@ -36,7 +36,7 @@ _TRAILERS: Final = re.compile(
 _FRAMING_FIELDS: Final = frozenset({b"connection", b"content-length", b"transfer-encoding"})
 
 
-class ResponseParser:
+class HTTP1Parser:
     """Parse one response from the bytes of a connection.
 
     Args:

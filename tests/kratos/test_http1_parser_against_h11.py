@@ -11,7 +11,7 @@ import pytest
 from generated_responses import generate_response
 
 from ory_guard.kratos.http import HTTPResponse, InvalidResponse
-from ory_guard.kratos.response_parser import ResponseParser
+from ory_guard.kratos.http1_parser import HTTP1Parser
 
 LIMIT = 1_000_000
 
@@ -28,7 +28,7 @@ def read(data: bytes, cuts: list[int], *, eof: bool) -> Reading | None:
 
     Bytes or an end of the connection that follow the response make the connection unusable, as in the pool.
     """
-    parser = ResponseParser(LIMIT)
+    parser = HTTP1Parser(LIMIT)
     for start, stop in zip([0, *cuts], [*cuts, len(data)], strict=True):
         response = parser.feed(data[start:stop])
         if response is not None:
