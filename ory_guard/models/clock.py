@@ -1,8 +1,7 @@
 """Wall-clock and monotonic time; tests use a clock of their own."""
 
-from collections.abc import Callable
 from time import monotonic, time
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 __all__ = ["Clock", "SystemClock"]
 
@@ -22,5 +21,5 @@ class Clock(Protocol):
 class SystemClock:
     """The operating system's clocks."""
 
-    time: ClassVar[Callable[[], float]] = staticmethod(time)
-    monotonic: ClassVar[Callable[[], float]] = staticmethod(monotonic)
+    time: "staticmethod[[], float]" = staticmethod(time)
+    monotonic: "staticmethod[[], float]" = staticmethod(monotonic)
