@@ -62,7 +62,7 @@ async def _pool(base_url: str) -> AsyncIterator[Call]:
     client = WhoamiClient(base_url, timeout=60, max_response_bytes=65_536, max_concurrency=64)
 
     async def call(token: str) -> Any:
-        return await client.get(Credential("x_session_token", b"", token.encode()), no_cache=False)
+        return await client.get(Credential("x_session_token", b"", token.encode()), bypass_caches=False)
 
     yield call
     await client.aclose()

@@ -1,7 +1,7 @@
 """Revocations that the shared store has not confirmed yet.
 
 A revocation is *unsent* until it is sent for the first time. If the store rejects it or does not respond, it is
-*refused*: later revocations are sent before it, and it is sent again when the store has recovered.
+*deferred*: later revocations are sent before it, and it is sent again when the store has recovered.
 """
 
 from collections.abc import Sequence
@@ -36,13 +36,13 @@ class PendingRevocations:
 
     def __init__(self) -> None:
         self._unsent: dict[str, float] = {}
-        self._refused: dict[str, float] = {}
+        self._deferred: dict[str, float] = {}
 
     def __len__(self) -> int:
-        return len(self._unsent) + len(self._refused)
+        return len(self._unsent) + len(self._deferred)
 
     def __repr__(self) -> str:
-        return f"<PendingRevocations {len(self._unsent)} unsent, {len(self._refused)} refused>"
+        return f"<PendingRevocations {len(self._unsent)} unsent, {len(self._deferred)} deferred>"
 
     def add(self, ids: Sequence[str], at: float) -> int:
         """Add revocations, and return the number of older ones that were dropped.
@@ -52,12 +52,12 @@ class PendingRevocations:
             at: The time of the revocation, in seconds since the epoch.
         """
         for key in ids:
-            self._refused.pop(key, None)
+            self._deferred.pop(key, None)
             self._unsent.pop(key, None)
             self._unsent[key] = at
         dropped = max(len(self) - _MAX_PENDING, 0)
         for _ in range(dropped):
-            oldest = self._refused or self._unsent
+            oldest = self._deferred or self._unsent
             del oldest[next(iter(oldest))]
         return dropped
 
@@ -68,7 +68,7 @@ class PendingRevocations:
     def next_batch(self, oldest: float) -> RevocationBatch | None:
         """Return the next unsent revocations, or None.
 
-        The batch stays pending until `confirm` or `refuse` is called with it.
+        The batch stays pending until `confirm` or `defer` is called with it.
 
         Args:
             oldest: A time in seconds since the epoch. Earlier revocations no longer matter and are removed.
@@ -85,14 +85,14 @@ class PendingRevocations:
         """Remove a batch that the store confirmed, except for ids that were revoked again in the meantime."""
         self._take(batch)
 
-    def refuse(self, batch: RevocationBatch) -> None:
-        """Set aside a batch that the store did not confirm, until `retry_refused` is called."""
-        self._refused |= self._take(batch)
+    def defer(self, batch: RevocationBatch) -> None:
+        """Set aside a batch that the store did not confirm, until `retry_deferred` is called."""
+        self._deferred |= self._take(batch)
 
-    def retry_refused(self) -> None:
-        """Queue the refused revocations again, before the unsent ones."""
-        self._unsent = self._refused | self._unsent
-        self._refused = {}
+    def retry_deferred(self) -> None:
+        """Queue the deferred revocations again, before the unsent ones."""
+        self._unsent = self._deferred | self._unsent
+        self._deferred = {}
 
     def _remove_until(self, oldest: float) -> None:
         while self._unsent:

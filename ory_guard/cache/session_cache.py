@@ -48,12 +48,12 @@ def _weight(_entry: CacheEntry) -> int:
 
 
 class SessionCache:
-    """A bounded cache of outcomes. Refusals are separate, so that unknown tokens evict no session.
+    """A bounded cache of outcomes. Other outcomes are separate, so that unknown tokens evict no session.
 
     Not thread-safe: use one guard per thread.
 
     Args:
-        max_sessions: The maximum number of sessions, and of refusals.
+        max_sessions: The maximum number of sessions, and of other outcomes.
         max_age: The longest time in seconds from a request to the end of the lifetime of its response.
         clock: The source of the time.
 
@@ -67,17 +67,17 @@ class SessionCache:
         self._monotonic = clock.monotonic
         self._time = clock.time
         self._sessions: LRUCache[bytes, CacheEntry] = LRUCache(max_sessions, _weight)
-        self._refusals: LRUCache[bytes, CacheEntry] = LRUCache(max_sessions, _weight)
+        self._rejections: LRUCache[bytes, CacheEntry] = LRUCache(max_sessions, _weight)
         self._records_use = False
         self.revocations: RevocationLog = RevocationLog(max_age, clock)
         self.generation: int = 0
         self.max_lifetime: Callable[[], float] = lambda: inf
 
     def __len__(self) -> int:
-        return len(self._sessions) + len(self._refusals)
+        return len(self._sessions) + len(self._rejections)
 
     def __repr__(self) -> str:
-        return f"<SessionCache {len(self._sessions)} sessions, {len(self._refusals)} refusals>"
+        return f"<SessionCache {len(self._sessions)} sessions, {len(self._rejections)} rejections>"
 
     def get(self, key: bytes, now: float | None = None) -> CacheEntry | None:
         """Return the entry under `key` if it is fresh and not revoked.
@@ -90,9 +90,9 @@ class SessionCache:
         try:
             entry = sessions[key] if self._records_use else _peek(sessions, key)
         except KeyError:
-            if key not in self._refusals:
+            if key not in self._rejections:
                 return None
-            entry = self._refusals[key]
+            entry = self._rejections[key]
         if (
             self._monotonic() if now is None else now
         ) >= entry.fresh_until or self._time() >= entry.fresh_until_wall:
@@ -120,7 +120,7 @@ class SessionCache:
             entry: The entry.
             generation: The value of `generation` before the request was sent.
         """
-        cached = self._sessions.get(key) or self._refusals.get(key)
+        cached = self._sessions.get(key) or self._rejections.get(key)
         if cached is not None and cached.request_time > entry.request_time:
             return
         if generation != self.generation:
@@ -128,13 +128,13 @@ class SessionCache:
             return
         if not isinstance(entry.outcome, Authenticated):
             self._sessions.pop(key, None)
-            self._refusals[key] = entry
+            self._rejections[key] = entry
             return
         excess = entry.fresh_until - entry.request_time - self.max_lifetime()
         if excess > 0:
             fresh_until, fresh_until_wall = entry.fresh_until - excess, entry.fresh_until_wall - excess
             entry = replace(entry, fresh_until=fresh_until, fresh_until_wall=fresh_until_wall)
-        self._refusals.pop(key, None)
+        self._rejections.pop(key, None)
         self._sessions[key] = entry
         # Only evictions need the order of use, and recording it costs as much as the read itself.
         self._records_use = 2 * self._sessions.currsize > self._sessions.maxsize
@@ -142,7 +142,7 @@ class SessionCache:
     def delete(self, key: bytes) -> None:
         """Delete the entry under `key`, if there is one."""
         self._sessions.pop(key, None)
-        self._refusals.pop(key, None)
+        self._rejections.pop(key, None)
 
     def invalidate(self, *ids: str) -> None:
         """Invalidate all entries of these sessions or identities that were requested before now.
@@ -155,4 +155,4 @@ class SessionCache:
         """Delete all entries, and do not cache responses that are still on their way."""
         self.generation += 1
         self._sessions.clear()
-        self._refusals.clear()
+        self._rejections.clear()

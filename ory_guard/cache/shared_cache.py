@@ -196,7 +196,7 @@ class SharedSessionCache:
             self._store,
             self._breaker,
             flush=self._flush,
-            on_recovery=self.pending.retry_refused,
+            on_recovery=self.pending.retry_deferred,
             on_revocations=self._on_revocations,
             on_state_change=self._on_state_change,
         )
@@ -222,8 +222,8 @@ class SharedSessionCache:
         assert isinstance(entry.outcome, Authenticated)  # noqa: S101 - only sessions are stored
         session = entry.outcome.session
         at = await self._store.revoked_at([session.id, session.identity.id])
-        asked_at_wall = self._clock.time() - (self._clock.monotonic() - entry.request_time)
-        return None if at is not None and asked_at_wall <= at + self._clock_skew else entry
+        request_time_wall = self._clock.time() - (self._clock.monotonic() - entry.request_time)
+        return None if at is not None and request_time_wall <= at + self._clock_skew else entry
 
     def _load(
         self, stored: StoredSession, credential: Credential, now: float, now_wall: float
@@ -250,7 +250,7 @@ class SharedSessionCache:
                 self.pending.confirm(batch)
                 notify(self._listeners, RevocationsSent(len(batch.times)))
             else:
-                self.pending.refuse(batch)
+                self.pending.defer(batch)
             connection.report_progress()
 
     async def _send(self, batch: RevocationBatch) -> bool:

@@ -75,7 +75,7 @@ class SingleFlight:
     """The checks in progress in one event loop."""
 
     def __init__(self) -> None:
-        self._running: set[InFlight] = set()
+        self._in_flight: set[InFlight] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._joinable: dict[bytes, InFlight] = {}
 
@@ -83,47 +83,47 @@ class SingleFlight:
         """Return the check that a request with this slot may wait for, or None."""
         return self._joinable.get(slot)
 
-    def add(self, flight: InFlight, *, joinable: bool) -> None:
+    def add(self, in_flight: InFlight, *, joinable: bool) -> None:
         """Register a check, which ends with `finish`.
 
         Args:
-            flight: The check.
+            in_flight: The check.
             joinable: Whether later requests may wait for it, too.
         """
-        self._running.add(flight)
+        self._in_flight.add(in_flight)
         if joinable:
-            self._joinable[flight.slot] = flight
+            self._joinable[in_flight.slot] = in_flight
 
-    def start(self, flight: InFlight, check: Callable[[], Awaitable[CheckResult]], *, joinable: bool) -> None:
+    def start(self, in_flight: InFlight, check: Callable[[], Awaitable[CheckResult]], *, joinable: bool) -> None:
         """Run a check in a task.
 
         Args:
-            flight: The check.
+            in_flight: The check.
             check: Returns the result.
             joinable: Whether later requests may wait for it, too.
         """
-        self.add(flight, joinable=joinable)
+        self.add(in_flight, joinable=joinable)
         # An empty context: the result is shared, so the check must not see the variables of the first request. Not
         # by a task factory: an eager task could finish before the first request waits.
-        task = asyncio.Task(self._run(flight, check), loop=asyncio.get_running_loop(), context=Context())
+        task = asyncio.Task(self._run(in_flight, check), loop=asyncio.get_running_loop(), context=Context())
         self._tasks.add(task)
-        task.add_done_callback(lambda task: self._on_done(flight, task), context=Context())
+        task.add_done_callback(lambda task: self._on_done(in_flight, task), context=Context())
 
-    async def _run(self, flight: InFlight, check: Callable[[], Awaitable[CheckResult]]) -> None:
-        self.finish(flight, await check())
+    async def _run(self, in_flight: InFlight, check: Callable[[], Awaitable[CheckResult]]) -> None:
+        self.finish(in_flight, await check())
 
-    def _on_done(self, flight: InFlight, task: asyncio.Task[None]) -> None:
+    def _on_done(self, in_flight: InFlight, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
-        self.finish(flight, error if isinstance(error, Exception) else None)
+        self.finish(in_flight, error if isinstance(error, Exception) else None)
 
-    def finish(self, flight: InFlight, result: CheckResult | Exception | None) -> None:
+    def finish(self, in_flight: InFlight, result: CheckResult | Exception | None) -> None:
         """End a check; see `InFlight.resolve`."""
-        self._running.discard(flight)
+        self._in_flight.discard(in_flight)
         # Before the result: a request that joins later would wait without an end.
-        if self._joinable.get(flight.slot) is flight:
-            del self._joinable[flight.slot]
-        flight.resolve(result)
+        if self._joinable.get(in_flight.slot) is in_flight:
+            del self._joinable[in_flight.slot]
+        in_flight.resolve(result)
 
     def detach_all(self) -> None:
         """Make later requests start checks of their own."""
@@ -135,5 +135,5 @@ class SingleFlight:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for flight in list(self._running):
-            self.finish(flight, None)
+        for in_flight in list(self._in_flight):
+            self.finish(in_flight, None)

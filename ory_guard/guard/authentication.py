@@ -84,10 +84,10 @@ class Authenticator:
         keys = (secrets.token_bytes(32),) if store is None else store.hashing_keys
         hashers = [CredentialHasher(key, settings.kratos_public_url, self._extractor.names) for key in keys]
         self.cache_key: Callable[[Credential], bytes] = hashers[0].cache_key
-        max_lifetime = settings.timeout + max(settings.cache_ttl, settings.negative_ttl)
+        max_age = settings.timeout + max(settings.cache_ttl, settings.negative_ttl)
         if tokens is not None:
-            max_lifetime = max(max_lifetime, tokens.max_lifetime + 2 * tokens.clock_skew)
-        self.cache: SessionCache = SessionCache(settings.max_sessions, max_lifetime, clock)
+            max_age = max(max_age, tokens.max_lifetime + 2 * tokens.clock_skew)
+        self.cache: SessionCache = SessionCache(settings.max_sessions, max_age, clock)
         self.checker: SessionChecker = build_session_checker(
             settings,
             traits=traits,
@@ -96,7 +96,7 @@ class Authenticator:
             tokens=tokens,
             cache=self.cache,
             keys_for=lambda credential: [hasher.cache_key(credential) for hasher in hashers],
-            max_lifetime=max_lifetime,
+            max_age=max_age,
             clock=clock,
             listeners=listeners,
             on_revocation=self._on_revocation,
@@ -220,7 +220,7 @@ class Authenticator:
             notify(self._listeners, SessionCacheMiss(key.hex()[:8]))
         return None
 
-    def differs(self, scope: Mapping[str, Any], context: AuthContext) -> bool:
+    def has_other_credentials(self, scope: Mapping[str, Any], context: AuthContext) -> bool:
         """Return whether a copy of the request's scope has other credentials, or is cross-site."""
         if self.override is not None:
             return False
@@ -246,14 +246,14 @@ class Authenticator:
             return Rejected("origin", "cookie")
         return outcome
 
-    def credential(self, scope: Mapping[str, Any]) -> Credential | None:
+    def same_site_credential(self, scope: Mapping[str, Any]) -> Credential | None:
         """Return the request's credential if it is valid and the request is not cross-site."""
         credential = self._extractor.extract_valid(scope["headers"])
         if not isinstance(credential, Credential):
             return None
         return None if credential.kind == "cookie" and self._csrf.is_cross_site(scope) else credential
 
-    def credentials(self, headers: Iterable[Header]) -> tuple[Credential, ...] | InvalidCredential:
+    def all_credentials(self, headers: Iterable[Header]) -> tuple[Credential, ...] | InvalidCredential:
         """Return all credentials of the kind that counts: none, one, or two cookies that differ."""
         return self._extractor.extract_all(headers)
 
@@ -280,7 +280,7 @@ class Authenticator:
             entries=len(self.cache),
             hits=self.hits,
             misses=self.misses,
-            shared=self.checker.shared_calls,
+            shared=self.checker.joined_checks,
             upstream_calls=self.checker.upstream_calls,
             store_hits=0 if shared_cache is None else shared_cache.hits,
             degraded=is_store_down or breaker != "closed",

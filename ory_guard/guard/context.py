@@ -253,7 +253,7 @@ def log_replaced_objects(scope: Mapping[str, Any]) -> None:
         if (name, kind) not in _reported:
             _reported.add((name, kind))
             _log.warning(
-                "scope.replaced place=%s type=%s: it is not the session; gates and guard.require() don't read it",
+                "scope.replaced place=%s type=%s: it is not the session; dependencies and require() don't read it",
                 name,
                 kind,
             )

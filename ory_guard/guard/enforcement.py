@@ -78,7 +78,7 @@ class Enforcer:
         Raises:
             Refusal: If there is no session, or it does not meet the requirement.
         """
-        if context.is_exempt or self._is_stale(context):
+        if context.is_exempt or self._needs_refresh(context):
             await self._refresh(scope, context, requirement)
         context.is_private = True
         outcome = context.outcome
@@ -96,12 +96,12 @@ class Enforcer:
         if requirement.revalidate and context.key is not None:
             newer = await self._authenticator.from_kratos(context, bypass_caches=True, join=False)
             self.adopt(scope, context, newer, requirement)
-        decision = await self.decide(scope, context, requirement)
+        decision = await self.decision_for(scope, context, requirement)
         if isinstance(decision, Refusal) and is_from_jwt(context):
             decision = await self._confirm_with_kratos(scope, context, requirement, decision)
         elif isinstance(decision, _RESOLVABLE_BY_LOGIN) and self._should_revalidate(context):
             context.republish(scope, await self._authenticator.from_kratos(context, bypass_caches=True))
-            decision = await self.decide(scope, context, requirement)
+            decision = await self.decision_for(scope, context, requirement)
         if isinstance(decision, Refusal):
             raise self.deny(scope, context, decision)
         context.granted = True
@@ -112,7 +112,7 @@ class Enforcer:
     async def optional(self, scope: MutableMapping[str, Any], context: AuthContext) -> Session[Any] | None:
         """Return the session, or None for every other outcome and for a cross-site request with a cookie."""
         context.is_private = True
-        if context.is_exempt or self._is_stale(context):
+        if context.is_exempt or self._needs_refresh(context):
             await self._refresh(scope, context)
         outcome = context.outcome
         if isinstance(outcome, Authenticated) and self._csrf.allows(outcome, scope):
@@ -142,7 +142,7 @@ class Enforcer:
             await self._refresh(scope, context)
         return context
 
-    async def decide(
+    async def decision_for(
         self, scope: Mapping[str, Any], context: AuthContext, requirement: Requirement
     ) -> Session[Any] | Refusal:
         """Return the session if it meets the requirement, else the refusal; do not raise it."""
@@ -201,7 +201,7 @@ class Enforcer:
             outcome.session, context.request_time
         )
 
-    def _is_stale(self, context: AuthContext) -> bool:
+    def _needs_refresh(self, context: AuthContext) -> bool:
         # The outcome is None if another task of this request is still waiting for it, or was cancelled. A request
         # body may take long to arrive, so that the outcome may no longer be true.
         if context.outcome is None or self._monotonic() - context.resolved_at > self._max_outcome_age:
@@ -232,7 +232,7 @@ class Enforcer:
             # Kratos does not accept this JWT as a credential, which says nothing about its claims.
             return refusal
         context.republish(scope, outcome)
-        return await self.decide(scope, context, requirement)
+        return await self.decision_for(scope, context, requirement)
 
 
 def is_from_jwt(context: AuthContext) -> bool:

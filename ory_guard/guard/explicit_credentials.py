@@ -80,12 +80,12 @@ class ExplicitCredentials:
             return detach_scope(scope, self._context_beside(context, scope))
         if context.scope_id == id(scope):
             return scope
-        return detach_scope(scope) if self._authenticator.differs(scope, context) else scope
+        return detach_scope(scope) if self._authenticator.has_other_credentials(scope, context) else scope
 
     def _context_beside(self, outer: AuthContext, scope: MutableMapping[str, Any]) -> AuthContext:
         """Return the auth context of this guard for a request of another guard; a new one for other headers."""
         context = outer.other_guards.get(self._guard)
-        if context is None or self._authenticator.differs(scope, context):
+        if context is None or self._authenticator.has_other_credentials(scope, context):
             context = AuthContext(self._guard, scope)
             context.path, context.root_path = outer.path, outer.root_path
             outer.other_guards = {**outer.other_guards, self._guard: context}

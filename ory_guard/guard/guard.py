@@ -155,8 +155,9 @@ class OryGuard:
 
         `async with guard.watch(websocket, every=10): …` for websockets, and
         `StreamingResponse(guard.watch(request, every=10).stream(events()))` for event streams. What the route's
-        gates required must still be met. Connections of one session share one call to Kratos in `every` seconds;
-        `invalidate` ends them at once. While Kratos is unavailable a connection stays open for at most `cache_ttl`.
+        dependencies required must still be met. Connections of one session share one call to Kratos in `every`
+        seconds; `invalidate` ends them at once. While Kratos is unavailable a connection stays open for at most
+        `cache_ttl`.
 
         Args:
             connection: The websocket or request.

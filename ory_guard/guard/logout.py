@@ -79,7 +79,7 @@ class Logout:
         context = await self._enforcer.ensure_authenticated(scope)
         credentials: tuple[Credential, ...] | InvalidCredential = ()
         if self._authenticator.override is None:
-            credentials = self._authenticator.credentials(context.credential_headers)
+            credentials = self._authenticator.all_credentials(context.credential_headers)
         if self._is_cross_site(scope, context, credentials):
             raise self._enforcer.deny(scope, context, CsrfViolation())
         if isinstance(credentials, InvalidCredential):
@@ -98,7 +98,7 @@ class Logout:
         Raises:
             KratosUnavailable: If Kratos can't be reached, or its response is unexpected.
         """
-        credential = self._authenticator.credential(scope)
+        credential = self._authenticator.same_site_credential(scope)
         if credential is None or credential.kind != "cookie":
             return None
         context = get_auth_context(scope)

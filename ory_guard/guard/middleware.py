@@ -92,7 +92,7 @@ class OrySessionMiddleware:
             routes.close_misread_routes(scope)
         guard = self._guard or self._resolve_guard(scope)
         if guard is None or SCOPE_KEY in scope:
-            await self._handle_unusual(guard, scope, receive, send)
+            await self._handle_misdirected_or_nested(guard, scope, receive, send)
             return
         context = AuthContext(guard, scope)
         authentication = guard.authentication
@@ -125,7 +125,9 @@ class OrySessionMiddleware:
             pass
         log_replaced_objects(scope)  # or this guard has published a newer outcome
 
-    async def _handle_unusual(self, guard: OryGuard | None, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _handle_misdirected_or_nested(
+        self, guard: OryGuard | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         if guard is None:
             await MISDIRECTED_REQUEST(scope, receive, send)
         elif scope[SCOPE_KEY].guard is guard:  # authenticated by an outer middleware

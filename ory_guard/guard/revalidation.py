@@ -123,7 +123,7 @@ class SessionRevalidator:
                     return state.seconds_until_retry(self._monotonic())
             wait = self._seconds_until_due(context)
         for requirement in context.requirements or (ANY_SESSION,):
-            decision = await self._enforcer.decide(self._scope, context, requirement)
+            decision = await self._enforcer.decision_for(self._scope, context, requirement)
             if isinstance(decision, Refusal):
                 return decision
         return wait

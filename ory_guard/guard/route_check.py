@@ -1,4 +1,4 @@
-"""Refuse the routes of an application whose gates or session parameters FastAPI would misread.
+"""Refuse the routes of an application whose dependencies or session parameters FastAPI would misread.
 
 The check runs when the server starts, and on the first request after a route was added. It reads attributes only:
 neither Starlette nor FastAPI has to be installed.

@@ -49,7 +49,7 @@ class SessionChecker:
         shared_cache: The cache that processes share, or None.
         breaker: The circuit breaker in front of Kratos.
         upstream_calls: The number of calls to Kratos.
-        shared_calls: The number of requests that joined a running check.
+        joined_checks: The number of requests that joined a running check.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class SessionChecker:
             clock.monotonic, timeout + _PROBE_GRACE, self._on_breaker_change
         )
         self.upstream_calls: int = 0
-        self.shared_calls: int = 0
+        self.joined_checks: int = 0
 
     async def check(
         self, key: bytes, credential: Credential, *, bypass_caches: bool = False, join: bool = True
@@ -88,7 +88,7 @@ class SessionChecker:
             key: The cache key of the credential.
             credential: The credential.
             bypass_caches: Whether to call Kratos even for a JWT or an entry of the shared store, with
-                `Cache-Control: no-cache`.
+                `Cache-Control: max-age=0`.
             join: Whether to join a check that has started already.
         """
         for _ in range(2):  # a session that was revoked during the check is checked once more
@@ -102,33 +102,33 @@ class SessionChecker:
     ) -> CheckResult:
         single_flight = self._single_flights.current() or await self._single_flights.get()
         pool = await self._whoami.pool()
-        slot = key + b"no-cache" if bypass_caches else key
-        running = single_flight.joinable(slot) if join else None
-        if running is not None:
-            self.shared_calls += 1
+        slot = key + b"bypass" if bypass_caches else key
+        in_flight = single_flight.joinable(slot) if join else None
+        if in_flight is not None:
+            self.joined_checks += 1
             if self._listeners:
                 notify(self._listeners, CheckShared(key.hex()[:8]))
-            return await running.wait()
-        running = InFlight(slot, self._clock.monotonic())
+            return await in_flight.wait()
+        in_flight = InFlight(slot, self._clock.monotonic())
         if not bypass_caches and (self.shared_cache is not None or self.is_jwt(credential)):
-            single_flight.start(running, lambda: self._resolve(key, credential), joinable=join)
+            single_flight.start(in_flight, lambda: self._resolve(key, credential), joinable=join)
         elif (unavailable := self._breaker_result(key)) is not None:
             return unavailable
         elif pool is None or self.shared_cache is not None:
             single_flight.start(
-                running, lambda: self._call_whoami(key, credential, bypass_caches=bypass_caches), joinable=join
+                in_flight, lambda: self._call_whoami(key, credential, bypass_caches=bypass_caches), joinable=join
             )
         else:
-            request = self._whoami.request_bytes(credential, no_cache=bypass_caches)
+            request = self._whoami.request_bytes(credential, bypass_caches=bypass_caches)
             call = self._start_call(key, credential)
-            pool.send(request, partial(self._on_response, single_flight, running, call))
-            single_flight.add(running, joinable=join)
-        return await running.wait()
+            pool.send(request, partial(self._on_response, single_flight, in_flight, call))
+            single_flight.add(in_flight, joinable=join)
+        return await in_flight.wait()
 
     def _on_response(
-        self, single_flight: SingleFlight, running: InFlight, call: "_Call", response: HTTPResponse | Exception
+        self, single_flight: SingleFlight, in_flight: InFlight, call: "_Call", response: HTTPResponse | Exception
     ) -> None:
-        if running.is_finished:  # the guard was closed
+        if in_flight.is_finished:  # the guard was closed
             return
         result = None
         try:
@@ -139,7 +139,7 @@ class SessionChecker:
             _log.error("check.internal_error error=%s", type(error).__name__)
             result = CheckResult(Unavailable("protocol"), call.request_time)
         finally:
-            single_flight.finish(running, result)
+            single_flight.finish(in_flight, result)
 
     def is_jwt(self, credential: Credential) -> bool:
         """Return whether the credential is a JWT that this process verifies."""
@@ -158,7 +158,7 @@ class SessionChecker:
         call = self._start_call(key, credential)
         response: HTTPResponse | Exception
         try:
-            response = await self._whoami.get(credential, no_cache=bypass_caches)
+            response = await self._whoami.get(credential, bypass_caches=bypass_caches)
         except Exception as error:  # noqa: BLE001 - whatever fails in a call, there is no response
             response = error
         result, entry, body = self._conclude(call, response)
@@ -173,10 +173,10 @@ class SessionChecker:
 
     def _start_call(self, key: bytes, credential: Credential) -> "_Call":
         self.upstream_calls += 1
-        request_time, sent_at = self._revocations.next_request_time(), self._clock.time()
-        return _Call(key, credential, self._cache.generation, request_time, sent_at)
+        request_time, request_time_wall = self._revocations.next_request_time(), self._clock.time()
+        return _Call(key, credential, self._cache.generation, request_time, request_time_wall)
 
-    def _conclude(self, call: "_Call", response: HTTPResponse | Exception) -> "_Conclusion":
+    def _conclude(self, call: "_Call", response: HTTPResponse | Exception) -> "_CallResult":
         """Record, emit and cache the result of a call."""
         key, status, detail = call.key, None, None
         if isinstance(response, Exception):
@@ -184,20 +184,20 @@ class SessionChecker:
             _log.warning("whoami.failed reason=%s: %s", reason, text)
             parsed = ParsedSession(Unavailable(reason))
         else:
-            parsed, status = self._parser.parse(response, call.credential, call.sent_at), response.status
+            parsed, status = self._parser.parse(response, call.credential, call.request_time_wall), response.status
         result = CheckResult(parsed.outcome, call.request_time, parsed.set_cookies)
         self._record_result(key, parsed.outcome)
         self._emit(key, result, status, detail)
         if isinstance(parsed.outcome, Unavailable) or self.is_jwt(call.credential):
             # Kratos does not know the claims of a JWT, so its response is not cached for it.
-            return _Conclusion(result, None, b"")
+            return _CallResult(result, None, b"")
         if parsed.ttl <= 0:
             self._cache.delete(key)
-            return _Conclusion(result, None, b"")
+            return _CallResult(result, None, b"")
         ttl = parsed.ttl
-        entry = CacheEntry(parsed.outcome, call.request_time, call.request_time + ttl, call.sent_at + ttl)
+        entry = CacheEntry(parsed.outcome, call.request_time, call.request_time + ttl, call.request_time_wall + ttl)
         self._cache.put(key, entry, call.generation)
-        return _Conclusion(result, entry, parsed.body)
+        return _CallResult(result, entry, parsed.body)
 
     def _breaker_result(self, key: bytes) -> CheckResult | None:
         """Return `Unavailable` if the breaker does not allow a call, else None."""
@@ -263,10 +263,10 @@ class _Call(NamedTuple):
     credential: Credential
     generation: int
     request_time: float
-    sent_at: float
+    request_time_wall: float
 
 
-class _Conclusion(NamedTuple):
+class _CallResult(NamedTuple):
     """The result of a call, its cache entry if there is one, and the JSON of the session."""
 
     result: CheckResult

@@ -183,7 +183,7 @@ class ConnectionPool:
         retry = False
         if exchange is not None and not exchange.is_done:
             # A GET request may be sent again if there was no response (RFC 9110, section 9.2.2).
-            retry = connection.is_stale and not exchange.is_retry and not self._is_closed
+            retry = connection.is_safe_to_retry and not exchange.is_retry and not self._is_closed
             if retry:
                 exchange.is_retry, exchange.connection = True, None
                 self._queue.appendleft(exchange)
@@ -221,7 +221,7 @@ class _Connection(asyncio.Protocol):
         self._responses = 0
 
     @property
-    def is_stale(self) -> bool:
+    def is_safe_to_retry(self) -> bool:
         """Whether the connection was reused, and no byte of the last response arrived."""
         return self._responses > 0 and not self._parser.started
 

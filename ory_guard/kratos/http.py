@@ -123,9 +123,13 @@ class HTTPClient:
         self._max_response_bytes = max_response_bytes
         if transport is None:
             open_transport = _transport_factory(base_url, max_concurrency, keep_alive=keep_alive, ca_file=ca_file)
-            self._pools = LoopLocal(lambda: _Pool(open_transport(), max_concurrency, owned=True), _Pool.aclose)
+            self._transports = LoopLocal(
+                lambda: _LimitedTransport(open_transport(), max_concurrency, owned=True), _LimitedTransport.aclose
+            )
         else:
-            self._pools = LoopLocal(lambda: _Pool(transport, max_concurrency, owned=False), _Pool.aclose)
+            self._transports = LoopLocal(
+                lambda: _LimitedTransport(transport, max_concurrency, owned=False), _LimitedTransport.aclose
+            )
 
     async def send(self, request: Request, *, retry: bool = False) -> HTTPResponse:
         """Send a request and read the whole response.
@@ -145,13 +149,13 @@ class HTTPClient:
         acquired = False
         try:
             async with asyncio.timeout(self.timeout):
-                pool = self._pools.current() or await self._pools.get()
-                async with pool.semaphore:
+                limited = self._transports.current() or await self._transports.get()
+                async with limited.semaphore:
                     acquired = True
                     with suppress_header_logs():
                         if retry:
-                            return await self._exchange_with_retry(pool.transport, request)
-                        return await self._exchange(pool.transport, request)
+                            return await self._exchange_with_retry(limited.transport, request)
+                        return await self._exchange(limited.transport, request)
         except TimeoutError:
             if not acquired:
                 raise PoolTimeout from None
@@ -195,10 +199,10 @@ class HTTPClient:
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop. The next request opens new ones."""
-        await self._pools.aclose()
+        await self._transports.aclose()
 
 
-class _Pool:
+class _LimitedTransport:
     """The transport of one event loop, and the limit of its concurrent requests."""
 
     def __init__(self, transport: Transport, max_concurrency: int, *, owned: bool) -> None:

@@ -74,7 +74,7 @@ class WhoamiClient:
             return None
         return self._pools.current() or await self._pools.get()
 
-    def request_bytes(self, credential: Credential, *, no_cache: bool) -> bytes:
+    def request_bytes(self, credential: Credential, *, bypass_caches: bool) -> bytes:
         """Return a request for the connection pool.
 
         Raises:
@@ -83,16 +83,16 @@ class WhoamiClient:
         header = _header_lines(credential.header())
         if header.count(b"\n") > 1 or header.count(b"\r") > 1:
             raise ValueError("the credential contains a line break")
-        return b"%b%b%b\r\n" % (self._request_head, header, _header_lines(_REVALIDATE) if no_cache else b"")
+        return b"%b%b%b\r\n" % (self._request_head, header, _header_lines(_REVALIDATE) if bypass_caches else b"")
 
-    async def get(self, credential: Credential, *, no_cache: bool) -> HTTPResponse:
+    async def get(self, credential: Credential, *, bypass_caches: bool) -> HTTPResponse:
         """Return Kratos' response to a credential.
 
         A request on a reused connection that Kratos closed is sent once more, before the same deadline.
 
         Args:
             credential: The only credential that is sent.
-            no_cache: Whether caches in front of Kratos, such as the one of Ory Network, must revalidate.
+            bypass_caches: Whether caches in front of Kratos, such as the one of Ory Network, must revalidate.
 
         Raises:
             TimeoutError: If the response is not complete before the deadline.
@@ -101,11 +101,11 @@ class WhoamiClient:
             Exception: Any error of the transport. Its text may contain the credential.
         """
         if self._http is not None:
-            headers = [credential.header(), _REVALIDATE] if no_cache else [credential.header()]
+            headers = [credential.header(), _REVALIDATE] if bypass_caches else [credential.header()]
             return await self._http.send(get_request(self._url, *headers), retry=True)
         pool = self._pools.current() or await self._pools.get()
         received: asyncio.Future[HTTPResponse | Exception] = asyncio.get_running_loop().create_future()
-        pool.send(self.request_bytes(credential, no_cache=no_cache), partial(_set_result, received))
+        pool.send(self.request_bytes(credential, bypass_caches=bypass_caches), partial(_set_result, received))
         result = await received
         if isinstance(result, Exception):
             raise result

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ory_guard.cache.pending_revocations import MAX_BATCH, PendingRevocations, RevocationBatch
 
 IDS = st.lists(st.sampled_from("abcdef"), min_size=1, max_size=3, unique=True)
-STEPS = st.lists(st.one_of(IDS, st.sampled_from(["confirm", "refuse", "retry"])), max_size=40)
+STEPS = st.lists(st.one_of(IDS, st.sampled_from(["confirm", "defer", "retry"])), max_size=40)
 
 
 def next_batch(pending: PendingRevocations, oldest: float = 0.0) -> RevocationBatch:
@@ -34,18 +34,18 @@ def test_batch_is_limited_in_size_and_time() -> None:
 
 
 def test_refused_batch_does_not_delay_later_revocations() -> None:
-    """After `retry_refused` it is sent again, before later ones."""
+    """After `retry_deferred` it is sent again, before later ones."""
     pending = PendingRevocations()
     pending.add(["first"], 1.0)
     batch = next_batch(pending)
-    pending.refuse(batch)
+    pending.defer(batch)
     assert pending.next_batch(0.0) is None
     pending.add(["second"], 100.0)
 
     assert next_batch(pending).times == {"second": 100.0}
-    pending.retry_refused()
+    pending.retry_deferred()
     assert next_batch(pending) == batch
-    assert repr(pending) == "<PendingRevocations 2 unsent, 0 refused>"
+    assert repr(pending) == "<PendingRevocations 2 unsent, 0 deferred>"
 
 
 def test_confirm_keeps_ids_that_were_revoked_again() -> None:
@@ -67,11 +67,11 @@ def test_full_queue_drops_the_oldest_revocations(*, are_refused: bool) -> None:
     pending = PendingRevocations()
     assert pending.add(["oldest", "second"], 1.0) == 0
     if are_refused:
-        pending.refuse(next_batch(pending))
+        pending.defer(next_batch(pending))
 
     assert pending.add([f"session-{number}" for number in range(9_999)], 2.0) == 1
 
-    pending.retry_refused()
+    pending.retry_deferred()
     assert len(pending) == 10_000
     assert not pending.are_unsent(["oldest"], 1.0)
     assert pending.are_unsent(["second"], 1.0)
@@ -97,14 +97,14 @@ def test_every_revocation_is_pending_until_it_is_confirmed(steps: "list[list[str
             pending.add(step, float(now))
             expected |= dict.fromkeys(step, float(now))
         elif step == "retry":
-            pending.retry_refused()
+            pending.retry_deferred()
         elif (batch := pending.next_batch(-1.0)) is not None:
-            (pending.confirm if step == "confirm" else pending.refuse)(batch)
+            (pending.confirm if step == "confirm" else pending.defer)(batch)
             if step == "confirm":
                 expected = {key: at for key, at in expected.items() if key not in batch.times}
 
     sent: dict[str, float] = {}
-    pending.retry_refused()
+    pending.retry_deferred()
     while (batch := pending.next_batch(-1.0)) is not None:
         sent |= batch.times
         pending.confirm(batch)

@@ -139,7 +139,7 @@ def test_refusals_evict_no_session() -> None:
 
     assert bench.outcome(b"ada") is ADA
     assert len(bench.cache) == 4
-    assert repr(bench.cache) == "<SessionCache 1 sessions, 3 refusals>"
+    assert repr(bench.cache) == "<SessionCache 1 sessions, 3 rejections>"
 
 
 @pytest.mark.parametrize("outcome", [ADA, REFUSED], ids=lambda outcome: type(outcome).__name__)

@@ -45,7 +45,7 @@ async def test_call_above_the_concurrency_limit_times_out() -> None:
     """A call that waits for other calls has the same deadline and error."""
     transport = ScriptedTransport()
     client = FrontendClient("http://id.example", transport=transport, timeout=0.05)
-    semaphore = (await client._http._pools.get()).semaphore
+    semaphore = (await client._http._transports.get()).semaphore
     while not semaphore.locked():
         await semaphore.acquire()
 

@@ -63,7 +63,7 @@ async def test_representation_contains_the_url_and_the_cache_size() -> None:
     bench = Bench()
     await bench.outcome()
 
-    assert repr(bench.guard) == f"<OryGuard {KRATOS} <SessionCache 1 sessions, 0 refusals>>"
+    assert repr(bench.guard) == f"<OryGuard {KRATOS} <SessionCache 1 sessions, 0 rejections>>"
 
 
 def test_guard_can_be_created_before_an_event_loop_runs() -> None:

@@ -289,7 +289,7 @@ async def test_deadline_covers_the_wait_for_another_request() -> None:
     """The request is not sent."""
     transport = Borrowed()
     client = http_client("http://127.0.0.1", max_concurrency=1, timeout=0.05, transport=transport)
-    semaphore = (await client._pools.get()).semaphore
+    semaphore = (await client._transports.get()).semaphore
     await semaphore.acquire()
 
     with pytest.raises(PoolTimeout):

@@ -60,8 +60,8 @@ async def client_of(request: pytest.FixtureRequest) -> AsyncIterator[MakeClient]
 async def test_sends_one_get_request_with_one_credential(client_of: MakeClient) -> None:
     async with RawKratos(SESSION) as kratos:
         client = client_of(kratos)
-        await client.get(TOKEN, no_cache=False)
-        await client.get(SESSION_COOKIE, no_cache=True)
+        await client.get(TOKEN, bypass_caches=False)
+        await client.get(SESSION_COOKIE, bypass_caches=True)
 
         host = kratos.url.removeprefix("http://").encode()
         common = (
@@ -81,7 +81,7 @@ async def test_does_not_send_a_credential_with_a_line_break(value: bytes) -> Non
 
         for name in (b"", b"name"):
             with pytest.raises(ValueError, match="line break"):
-                await client.get(Credential("cookie" if name else "bearer", name, value), no_cache=False)
+                await client.get(Credential("cookie" if name else "bearer", name, value), bypass_caches=False)
 
         assert kratos.requests == []
         await client.aclose()
@@ -89,7 +89,7 @@ async def test_does_not_send_a_credential_with_a_line_break(value: bytes) -> Non
 
 async def test_keeps_the_path_of_the_url(client_of: MakeClient) -> None:
     async with RawKratos(SESSION) as kratos:
-        await client_of(kratos, url=f"{kratos.url}/kratos").get(TOKEN, no_cache=False)
+        await client_of(kratos, url=f"{kratos.url}/kratos").get(TOKEN, bypass_caches=False)
 
         assert kratos.requests[0].head.startswith(b"GET /kratos/sessions/whoami HTTP/1.1\r\n")
 
@@ -97,7 +97,7 @@ async def test_keeps_the_path_of_the_url(client_of: MakeClient) -> None:
 async def test_returns_the_response_as_it_is(client_of: MakeClient) -> None:
     """The status, the headers with lower-case names, and the bytes of the body."""
     async with RawKratos(raw_response(b"\xff{}", 418, ("X-Odd", "a"), ("X-ODD", "b"))) as kratos:
-        response = await client_of(kratos).get(TOKEN, no_cache=False)
+        response = await client_of(kratos).get(TOKEN, bypass_caches=False)
 
     assert (response.status, response.body) == (418, b"\xff{}")
     assert [pair for pair in response.headers if pair[0] == b"x-odd"] == [(b"x-odd", b"a"), (b"x-odd", b"b")]
@@ -107,11 +107,11 @@ async def test_reuses_connections_until_it_is_closed() -> None:
     async with RawKratos(SESSION) as kratos:
         client = make_client(kratos.url)
         for _ in range(10):
-            await client.get(TOKEN, no_cache=False)
+            await client.get(TOKEN, bypass_caches=False)
         assert kratos.connections == 1
 
         await client.aclose()
-        await client.get(TOKEN, no_cache=False)
+        await client.get(TOKEN, bypass_caches=False)
         assert kratos.connections == 2
         await client.aclose()
 
@@ -119,9 +119,9 @@ async def test_reuses_connections_until_it_is_closed() -> None:
 async def test_retries_once_if_kratos_closed_a_reused_connection(client_of: MakeClient) -> None:
     async with RawKratos(SESSION, hang_up, SESSION) as kratos:
         client = client_of(kratos)
-        await client.get(TOKEN, no_cache=False)
+        await client.get(TOKEN, bypass_caches=False)
 
-        response = await client.get(TOKEN, no_cache=False)
+        response = await client.get(TOKEN, bypass_caches=False)
 
         assert response.status == 200
         assert (kratos.connections, len(kratos.requests)) == (2, 3)
@@ -131,7 +131,7 @@ async def test_retries_once_if_kratos_closed_a_reused_connection(client_of: Make
 async def test_does_not_retry_on_a_new_connection(client_of: MakeClient, reply: Any) -> None:
     async with RawKratos(reply) as kratos:
         with pytest.raises(FAILURES):
-            await client_of(kratos).get(TOKEN, no_cache=False)
+            await client_of(kratos).get(TOKEN, bypass_caches=False)
 
         assert len(kratos.requests) == 1
 
@@ -139,10 +139,10 @@ async def test_does_not_retry_on_a_new_connection(client_of: MakeClient, reply: 
 async def test_does_not_retry_after_a_part_of_a_response(client_of: MakeClient) -> None:
     async with RawKratos(SESSION, CUT) as kratos:
         client = client_of(kratos)
-        await client.get(TOKEN, no_cache=False)
+        await client.get(TOKEN, bypass_caches=False)
 
         with pytest.raises(FAILURES):
-            await client.get(TOKEN, no_cache=False)
+            await client.get(TOKEN, bypass_caches=False)
 
         assert len(kratos.requests) == 2
 
@@ -154,7 +154,7 @@ async def test_the_deadline_covers_the_whole_call(client_of: MakeClient, reply: 
         started = asyncio.get_running_loop().time()
 
         with pytest.raises(TimeoutError):
-            await client.get(TOKEN, no_cache=False)
+            await client.get(TOKEN, bypass_caches=False)
 
         assert asyncio.get_running_loop().time() - started < SOON
 
@@ -162,14 +162,14 @@ async def test_the_deadline_covers_the_whole_call(client_of: MakeClient, reply: 
 async def test_a_canceled_call_leaves_a_usable_client(client_of: MakeClient) -> None:
     async with RawKratos(SESSION) as kratos:
         client = client_of(kratos)
-        await client.get(TOKEN, no_cache=False)
-        canceled = asyncio.create_task(client.get(TOKEN, no_cache=False))
+        await client.get(TOKEN, bypass_caches=False)
+        canceled = asyncio.create_task(client.get(TOKEN, bypass_caches=False))
         await asyncio.sleep(0)
 
         canceled.cancel()
         await asyncio.wait([canceled])
 
-        assert (await client.get(TOKEN, no_cache=False)).status == 200
+        assert (await client.get(TOKEN, bypass_caches=False)).status == 200
 
 
 async def test_a_refused_connection_is_an_error(client_of: MakeClient) -> None:
@@ -178,7 +178,7 @@ async def test_a_refused_connection_is_an_error(client_of: MakeClient) -> None:
         kratos.url = f"http://127.0.0.1:{free.getsockname()[1]}"
 
     with pytest.raises(FAILURES):
-        await client_of(kratos).get(TOKEN, no_cache=False)
+        await client_of(kratos).get(TOKEN, bypass_caches=False)
 
 
 @pytest.mark.parametrize(
@@ -187,12 +187,12 @@ async def test_a_refused_connection_is_an_error(client_of: MakeClient) -> None:
 async def test_does_not_read_a_response_beyond_the_limit(client_of: MakeClient, reply: Any) -> None:
     async with RawKratos(reply) as kratos:
         with pytest.raises(ResponseTooLarge):
-            await client_of(kratos, max_response_bytes=2_048).get(TOKEN, no_cache=False)
+            await client_of(kratos, max_response_bytes=2_048).get(TOKEN, bypass_caches=False)
 
 
 async def test_reads_a_response_of_exactly_the_limit(client_of: MakeClient) -> None:
     async with RawKratos(raw_response(b" " * 2_048)) as kratos:
-        response = await client_of(kratos, max_response_bytes=2_048).get(TOKEN, no_cache=False)
+        response = await client_of(kratos, max_response_bytes=2_048).get(TOKEN, bypass_caches=False)
 
     assert len(response.body) == 2_048
 
@@ -203,7 +203,7 @@ async def test_does_not_follow_redirects(client_of: MakeClient) -> None:
         RawKratos(raw_response(b"elsewhere")) as elsewhere,
         RawKratos(raw_response(b"", 302, ("Location", f"{elsewhere.url}/sessions/whoami"))) as kratos,
     ):
-        assert (await client_of(kratos).get(TOKEN, no_cache=False)).status == 302
+        assert (await client_of(kratos).get(TOKEN, bypass_caches=False)).status == 302
 
         assert elsewhere.connections == 0
 
@@ -212,8 +212,8 @@ async def test_does_not_store_cookies(client_of: MakeClient) -> None:
     """A shared cookie jar would log in one user as another."""
     async with RawKratos(SESSION) as kratos:
         client = client_of(kratos)
-        await client.get(SESSION_COOKIE, no_cache=False)
-        await client.get(TOKEN, no_cache=False)
+        await client.get(SESSION_COOKIE, bypass_caches=False)
+        await client.get(TOKEN, bypass_caches=False)
 
         assert b"cookie" not in kratos.requests[1].head.lower()
 
@@ -224,7 +224,7 @@ async def test_does_not_use_proxies_of_the_environment(monkeypatch: pytest.Monke
     async with RawKratos(SESSION) as kratos:
         client = make_client(kratos.url)
 
-        assert (await client.get(TOKEN, no_cache=False)).status == 200
+        assert (await client.get(TOKEN, bypass_caches=False)).status == 200
 
         await client.aclose()
 
@@ -234,11 +234,11 @@ async def test_reports_that_all_connections_were_busy() -> None:
         client = make_client(kratos.url, max_concurrency=1, timeout=0.5)
         pool = await client.pool()
         assert pool is not None
-        pool.send(client.request_bytes(TOKEN, no_cache=False), lambda _: None)
+        pool.send(client.request_bytes(TOKEN, bypass_caches=False), lambda _: None)
         pool._timeout = 0.05
 
         with pytest.raises(PoolTimeout):
-            await client.get(TOKEN, no_cache=False)
+            await client.get(TOKEN, bypass_caches=False)
 
         await client.aclose()
 
@@ -247,15 +247,15 @@ async def test_reports_that_all_slots_of_a_transport_were_busy() -> None:
     kratos = ScriptedKratos(signed_in())
     client = make_client(KRATOS, kratos, max_concurrency=1, timeout=0.05)
     assert client._http is not None
-    slots = (await client._http._pools.get()).semaphore
+    slots = (await client._http._transports.get()).semaphore
     await slots.acquire()
 
     with pytest.raises(PoolTimeout):
-        await client.get(TOKEN, no_cache=False)
+        await client.get(TOKEN, bypass_caches=False)
 
     assert kratos.requests == []
     slots.release()
-    assert (await client.get(TOKEN, no_cache=False)).status == 200
+    assert (await client.get(TOKEN, bypass_caches=False)).status == 200
 
 
 @pytest.mark.parametrize("limit", [1, 3])
@@ -263,7 +263,7 @@ async def test_makes_no_more_concurrent_calls_than_allowed(client_of: MakeClient
     async with RawKratos(SESSION) as kratos:
         client = client_of(kratos, max_concurrency=limit)
 
-        responses = await asyncio.gather(*(client.get(TOKEN, no_cache=False) for _ in range(20)))
+        responses = await asyncio.gather(*(client.get(TOKEN, bypass_caches=False) for _ in range(20)))
 
         assert {response.status for response in responses} == {200}
         assert kratos.connections <= limit
@@ -272,7 +272,7 @@ async def test_makes_no_more_concurrent_calls_than_allowed(client_of: MakeClient
 async def test_does_not_close_a_given_transport() -> None:
     kratos = ScriptedKratos(KratosResponse(200, b"{}"))
     client = make_client(KRATOS, kratos)
-    await client.get(TOKEN, no_cache=False)
+    await client.get(TOKEN, bypass_caches=False)
 
     await client.aclose()
 
@@ -299,7 +299,7 @@ async def test_loads_the_certificates_once_and_only_for_https(monkeypatch: pytes
     assert [context.verify_mode for context in loaded] == [ssl.CERT_REQUIRED]
     for _ in range(2):
         with pytest.raises(OSError, match=r"127\.0\.0\.1"):
-            await client.get(TOKEN, no_cache=False)
+            await client.get(TOKEN, bypass_caches=False)
         await client.aclose()
     assert len(loaded) == 1
 
@@ -310,7 +310,7 @@ async def test_does_not_send_the_credential_to_a_server_with_an_untrusted_certif
     server_context, _ = make_certificate(tmp_path)
     async with RawKratos(SESSION, tls=server_context) as kratos:
         with pytest.raises(FAILURES, match="certificate verify failed"):
-            await client_of(kratos).get(TOKEN, no_cache=False)
+            await client_of(kratos).get(TOKEN, bypass_caches=False)
 
         assert kratos.requests == []
 
@@ -319,7 +319,7 @@ async def test_does_not_log_credentials(client_of: MakeClient, caplog: pytest.Lo
     """Neither the one that was sent nor the one in `Set-Cookie`, at any level, with any transport."""
     async with RawKratos(SESSION) as kratos:
         with caplog.at_level(logging.DEBUG):
-            await client_of(kratos).get(SESSION_COOKIE, no_cache=False)
+            await client_of(kratos).get(SESSION_COOKIE, bypass_caches=False)
 
     assert COOKIE.decode() not in caplog.text
     assert "=new-secret" not in caplog.text

@@ -81,8 +81,8 @@ class Bench:
         """Wait until no check is in progress, and assert that all connections and slots are free."""
         checks = self.guard.authentication.checker
         flights, pool = checks._single_flights.current(), checks._whoami._pools.current()
-        await eventually(lambda: flights is None or not flights._running)
-        assert flights is None or not (flights._running or flights._tasks or flights._joinable)
+        await eventually(lambda: flights is None or not flights._in_flight)
+        assert flights is None or not (flights._in_flight or flights._tasks or flights._joinable)
         if pool is not None:
             await eventually(lambda: not pool._connecting and pool._open == set(pool._idle))
             assert not pool._queue
