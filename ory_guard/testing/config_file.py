@@ -85,6 +85,7 @@ _FLOWS: Final = ("login", "registration", "recovery", "verification", "settings"
 
 KEYS: Final[dict[str, tuple[str, Callable[[object], Any]]]] = {
     "serve.public.base_url": ("public_url", _string),
+    "serve.admin.base_url": ("admin_url", _string),
     "serve.public.cors.enabled": ("cors_enabled", _boolean),
     "serve.public.cors.allowed_origins": ("cors_allowed_origins", _strings),
     "selfservice.default_browser_return_url": ("default_return_url", _string),
@@ -144,7 +145,9 @@ IGNORED: Final = (
     "secrets",
     "selfservice.methods.link",
     "selfservice.methods.password.config.haveibeenpwned_enabled",
-    "serve.admin",
+    "serve.admin.host",
+    "serve.admin.port",
+    "serve.admin.request_log",
     *(
         f"serve.public.cors.{name}"
         for name in ("allow_credentials", "allowed_headers", "allowed_methods", "exposed_headers", "max_age")

@@ -16,6 +16,7 @@ from ory_guard.testing.oidc.provider import FakeOidcProvider
 from ory_guard.testing.request_log import RequestLog
 from ory_guard.testing.server.asgi import App, Sleep
 from ory_guard.testing.server.cors import Cors
+from ory_guard.testing.server.router import Router
 from ory_guard.testing.server.routes import admin_routes, public_routes
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.settings import FakeKratosSettings
@@ -98,10 +99,26 @@ class FakeKratos:
         self._sessions = Sessions(self._server)
         self._tokenizer = Tokenizer(self._server)
         self._provider = FakeOidcProvider(self._server)
-        routes = public_routes(self._server, self._sessions, self._tokenizer, self._provider)
-        self.app: App = App(self._server, routes, self.requests, self.faults, sleep, cors=Cors(self.settings))
-        admin = admin_routes(self._server, self._sessions)
-        self.admin_app: App = App(self._server, admin, RequestLog(), Faults(), sleep)
+        public = Router(public_routes(self._server, self._sessions, self._tokenizer, self._provider))
+        admin = Router(admin_routes(self._server, self._sessions))
+        self.app: App = App(
+            self._server,
+            public,
+            self.requests,
+            self.faults,
+            sleep,
+            cors=Cors(self.settings),
+            protects_forms=True,
+            elsewhere=lambda path: f"{self.settings.admin_url}{path}" if admin.routes_at(path) else None,
+        )
+        self.admin_app: App = App(
+            self._server,
+            admin,
+            RequestLog(),
+            Faults(),
+            sleep,
+            elsewhere=lambda path: f"{self.settings.public_url}{path}" if public.routes_at(path) else None,
+        )
 
     @classmethod
     def from_config(

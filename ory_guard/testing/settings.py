@@ -93,6 +93,7 @@ class FakeKratosSettings:
 
     Args:
         public_url: `serve.public.base_url`: the URL for browsers and services; has a path if the app is mounted.
+        admin_url: `serve.admin.base_url`: where the public API redirects paths of the admin API to.
         cors_enabled: `serve.public.cors.enabled`.
         cors_allowed_origins: `serve.public.cors.allowed_origins`; by default the origin of the UI. `*` allows all.
         ui_url: The base URL of the self-service UI; the URLs of its pages are derived from it unless they are set.
@@ -134,7 +135,8 @@ class FakeKratosSettings:
     """
 
     public_url: str = "http://127.0.0.1:4433"
-    cors_enabled: bool = True
+    admin_url: str = "http://127.0.0.1:4434"
+    cors_enabled: bool = False
     cors_allowed_origins: tuple[str, ...] = ()
     ui_url: str = "http://127.0.0.1:4455"
     default_return_url: str = ""
@@ -181,7 +183,7 @@ class FakeKratosSettings:
     version: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("public_url", "ui_url"):
+        for name in ("public_url", "admin_url", "ui_url"):
             object.__setattr__(self, name, _absolute(name, getattr(self, name)))
         for name, page in _PAGES.items():
             self._default(name, f"{self.ui_url}/{page}")

@@ -82,8 +82,12 @@ async def test_pages_do_not_link_to_a_foreign_return_to(visitor: Visitor, start:
     for flow in FLOWS:
         tail = f"/{flow}/browser" if start else f"/{flow}"
         await visitor.open(f"{start}{tail}?return_to={return_to}&after_verification_return_to={return_to}")
-        shown = hrefs(visitor.steps[-1].text)
-        assert len(shown) > 3, f"{flow}: {visitor.steps[-1].status_code}"
+        page = visitor.steps[-1]
+        if page.status_code == 400:  # Kratos responds with JSON to a browser that starts a verification
+            assert (flow, page.headers["content-type"]) == ("verification", "application/json")
+            continue
+        shown = hrefs(page.text)
+        assert len(shown) > 3, f"{flow}: {page.status_code}"
         for address in shown:
             assert urlsplit(urljoin(visitor.url, address)).netloc == urlsplit(APP_URL).netloc, address
             assert "evil.example" not in unquote(unquote(address)), address

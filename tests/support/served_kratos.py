@@ -50,9 +50,9 @@ async def serving(app: ASGIApp, *listeners: socket.socket) -> AsyncIterator[None
 
 @contextlib.asynccontextmanager
 async def served_kratos() -> AsyncIterator[ServedKratos]:
-    """Serve a fake with its default settings, those of the recorded `server: default`."""
+    """Serve a fake with the settings of the recorded `server: default`, which has CORS."""
     with listening_socket() as public, listening_socket() as admin:
-        fake = FakeKratos(public_url=_url(public))
+        fake = FakeKratos(public_url=_url(public), cors_enabled=True)
         both = by_port(fake.admin_app, admin.getsockname()[1], fake.app)
         async with serving(both, public, admin):
             yield ServedKratos(_url(public), _url(admin), fake)

@@ -126,7 +126,8 @@ def _links(value: str) -> Iterator[Any]:
     for part in value.split(",<"):
         url, _, rel = part.strip("<").partition(">")
         parts = urlsplit(url)
-        yield rel, parts.scheme, parts.netloc, parts.path, sorted(name for name, _ in parse_qsl(parts.query))
+        path = _OPAQUE.sub("…", parts.path)
+        yield rel, parts.scheme, parts.netloc, path, sorted(name for name, _ in parse_qsl(parts.query))
 
 
 def _diff_cookies(recorded: list[str], actual: list[str], leeway: int) -> Iterator[str]:

@@ -53,11 +53,18 @@ _CONCURRENT: dict[str, Any] = {
     "concurrent.registration_same_flow": _registration("race51-5d354688@example.test"),
     "concurrent.registration_other_flows": _registration("race52-5d354688@example.test"),
     "concurrent.recovery_code": {"method": "code", "code": "123456"},
-    "concurrent.native_logout": {"session_token": "ory_st_concurrentconcurrentconcurrentcon"},
+    "concurrent.native_logout": {"session_token": "ory_st_concurrentconcurrentconcurrentco"},
     "concurrent.settings_profile": {
         "method": "profile",
         "traits": {"email": "u50-5d354688@example.test", "name": {"first": "1"}},
     },
+}
+
+# URLs that the recordings truncate.
+URLS = {
+    "big.return_to_20k": (
+        f"http://127.0.0.1:44131/self-service/login/browser?return_to=http://127.0.0.1:4455/{'a' * 20_000}"
+    ),
 }
 
 # The user of the sessions of a case or a family, if no response names the user.
@@ -67,6 +74,7 @@ USERS = {
     "refresh": "u16-5d354688@example.test",
     "mix": "u18-5d354688@example.test",
     "concurrent": "u50-5d354688@example.test",
+    "settings": "u10-5d354688@example.test",
     "vtries": "u1-61273e98@example.test",
     "rtries": "u3-61273e98@example.test",
 }

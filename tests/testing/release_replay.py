@@ -100,7 +100,7 @@ class ReleaseReplay(ReleaseSetup):
         headers = response.headers.multi_items()
         yield from diff_headers(expected["headers"], headers)
         yield from _diff_plain_headers(expected["headers"], headers)
-        yield from diff(normalize(expected["body"]), normalize(body))
+        yield from diff(normalize(expected["body"]), normalize(_cut(expected["body"], body)))
         self._learn(expected["body"], body)
         self._learn_headers(expected["headers"], headers)
 
@@ -136,3 +136,12 @@ def _diff_plain_headers(recorded: list[list[str]], actual: list[tuple[str, str]]
     )
     if left != right:
         yield f"allow and CORS headers are {right} instead of {left}"
+
+
+def _cut(recorded: Any, actual: Any) -> Any:
+    """Return a body without the texts that the recordings leave out because of their length."""
+    if isinstance(recorded, dict) and isinstance(actual, dict):
+        return {name: _cut(recorded.get(name), value) for name, value in actual.items()}
+    if isinstance(recorded, list) and isinstance(actual, list) and len(recorded) == len(actual):
+        return [_cut(left, right) for left, right in zip(recorded, actual, strict=True)]
+    return recorded if re.match(r"<\d+ characters", str(recorded)) else actual

@@ -71,6 +71,11 @@ class ReleaseSetup:
             elif recorded_id in self.facts.session_emails:
                 await self._session(case, recorded_id)
         await self._prepare_identifier(case)
+        if case.name == "extend.revoked":
+            revoked = self.replacements[REPLACEABLE.findall(case.url)[0]]
+            self.fake.revoke(self.fake._server.store.sessions[revoked])
+        if case.path == "/self-service/logout/api" and case.response["status"] == 403:
+            return
         if case.credential and case.credential not in self.replacements and len(case.credential) > 20:
             await self._session(case, self.facts.sessions.get(case.credential))
         if case.flow_id and case.flow_id in self._known_flows(case) and case.flow_id not in self.replacements:
@@ -140,7 +145,8 @@ class ReleaseSetup:
     async def _flow(self, case: Case, flow_id: str) -> None:
         document = self.facts.flows.get(flow_id, {})
         name = case.path.split("/")[2]
-        kind = "browser" if CSRF_COOKIE in case.cookies or "text/html" in case.headers.get("accept", "") else "api"
+        is_csrf_error = "security_csrf_violation" in json.dumps(case.response["body"]) and case.method == "GET"
+        kind = "browser" if is_csrf_error or CSRF_COOKIE in case.cookies or "csrf_token" in case.fields else "api"
         url = urlsplit(document.get("request_url", f"/self-service/{name}/{kind}"))
         headers = {}
         if cookies := self.cookies(case):

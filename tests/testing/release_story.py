@@ -1,6 +1,7 @@
 """The recorded exchanges of the release v26.2.0, and the facts about users and sessions that they contain."""
 
 import json
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from .release_bodies import body_of
+from .release_bodies import URLS, body_of
 
 RELEASE = Path(__file__).parent.parent / "recordings" / "v26.2.0"
 SESSION_COOKIE = "ory_kratos_session"
@@ -66,7 +67,11 @@ class Case:
     @cached_property
     def flow_id(self) -> str | None:
         """The id of the flow that the request reads or submits."""
-        return self.query.get("id" if self.path.endswith("/flows") else "flow")
+        flow_id = self.query.get("id" if self.path.endswith("/flows") else "flow")
+        try:
+            return str(uuid.UUID(flow_id)) if flow_id else None
+        except ValueError:
+            return flow_id
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -130,4 +135,6 @@ def _case(raw: dict[str, Any]) -> Case:
         name.lower(): value for name, value in request.get("headers", ()) if name.lower() != "content-length"
     }
     body = body_of(raw["case"], headers, request.get("body"))
-    return Case(raw["case"], request["method"], request["url"], headers, body, raw["response"])
+    return Case(
+        raw["case"], request["method"], URLS.get(raw["case"], request["url"]), headers, body, raw["response"]
+    )

@@ -29,8 +29,9 @@ pytestmark = pytest.mark.anyio
 
 # The setup of the two recorded servers.
 SETTINGS: dict[str, dict[str, Any]] = {
-    "default": {},
+    "default": {"cors_enabled": True},
     "strict": {
+        "cors_enabled": True,
         "public_url": "http://127.0.0.1:4533",
         "whoami_required_aal": "aal1",
         "cacheable_sessions": False,

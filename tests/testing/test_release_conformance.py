@@ -20,7 +20,7 @@ def settings() -> dict[str, Any]:
     return {
         "version": "v26.2.0",
         "public_url": "http://127.0.0.1:44131",
-        "cors_enabled": False,
+        "admin_url": "http://127.0.0.1:44132",
         "allowed_return_urls": ("http://127.0.0.1:4455", "http://127.0.0.1:8000", "myapp://callback"),
         "totp_issuer": "Postern",
         "webauthn_name": "Postern",

@@ -4,7 +4,8 @@ import base64
 import binascii
 from typing import Final
 
-from ory_guard.testing.flows.flow import csrf_violation
+from ory_guard.testing.api.sessions import link_header, parse_pagination
+from ory_guard.testing.server.csrf_violation import csrf_violation
 from ory_guard.testing.server.request import FakeRequest, MalformedBodyError
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
@@ -12,6 +13,7 @@ from ory_guard.testing.store.records import new_id
 
 __all__ = ["ServiceEndpoints"]
 
+PINNED_RELEASE: Final = "v26.2.0"
 NEVER: Final = "0001-01-01T00:00:00Z"
 
 
@@ -42,8 +44,25 @@ class ServiceEndpoints:
         document = self._server.settings.identity_schemas.get(schema_id)
         document = document or self._server.settings.identity_schemas.get(encoded_id)
         if document is None:
-            raise ApiError(404, message="The schema was not found")
+            raise ApiError(404, reason=f"The identity schema {schema_id!r} was not found.")
         return FakeResponse.json(dict(document))
+
+    def list_schemas(self, request: FakeRequest) -> FakeResponse:
+        """Return one page of the identity schemas."""
+        page, size = parse_pagination(request)
+        schemas = [
+            {"id": name, "schema": schema} for name, schema in self._server.settings.identity_schemas.items()
+        ]
+        start = (max(page, 1) - 1) * size
+        headers = {
+            "x-total-count": str(len(schemas)),
+            "link": link_header("/schemas", len(schemas), page, size),
+        }
+        return FakeResponse.json(schemas[start : start + size], headers=headers)
+
+    def version(self, request: FakeRequest) -> FakeResponse:  # noqa: ARG002 - all operations take the request
+        """Return the release that the fake imitates."""
+        return FakeResponse.json({"version": self._server.settings.version or PINNED_RELEASE})
 
     def health(self, request: FakeRequest) -> FakeResponse:  # noqa: ARG002 - all operations take the request
         """Return `{"status": "ok"}`."""

@@ -10,11 +10,12 @@ from ory_guard.testing.clock import SECOND
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
+from ory_guard.testing.server.uuids import parse_uuid
 from ory_guard.testing.store.records import Session
 from ory_guard.testing.store.serialization import identity_document, session_document
 from ory_guard.testing.store.sessions import Sessions
 
-__all__ = ["DEFAULT_PAGE_SIZE", "SessionEndpoints", "link_header", "parse_pagination"]
+__all__ = ["DEFAULT_PAGE_SIZE", "SessionEndpoints", "link_header", "parse_pagination", "path_uuid"]
 
 NO_CREDENTIAL_CACHE_SECONDS: Final = 60
 DEFAULT_PAGE_SIZE: Final = 250
@@ -82,14 +83,15 @@ class SessionEndpoints:
 
     def disable_my_other_sessions(self, request: FakeRequest) -> FakeResponse:
         """`disable_my_other_sessions`: revoke the other sessions; the count includes those already revoked."""
-        others = self._other_sessions(self._require_session(request))
+        others = self._other_sessions(self._require_session(request, any_aal=True))
         for session in others:
             session.active = False
         return FakeResponse.json({"count": len(others)})
 
     def disable_my_session(self, request: FakeRequest, session_id: str) -> FakeResponse:
         """`disable_my_session`: revoke one of the other sessions. Unknown ids are accepted."""
-        current = self._require_session(request)
+        current = self._require_session(request, any_aal=True)
+        session_id = path_uuid(session_id)
         if session_id == current.id:
             raise ApiError(400, message="the current session cannot be revoked; log out instead")
         for session in self._other_sessions(current):
@@ -97,11 +99,12 @@ class SessionEndpoints:
                 session.active = False
         return FakeResponse(204, headers={"content-type": "application/json; charset=utf-8"})
 
-    def _require_session(self, request: FakeRequest) -> Session:
+    def _require_session(self, request: FakeRequest, *, any_aal: bool = False) -> Session:
         session = self._sessions.find(request)
         if session is None:
             raise ApiError(401, reason="The request has no active session.")
-        self._sessions.require_aal(session, self._server.settings.whoami_required_aal)
+        if not any_aal:
+            self._sessions.require_aal(session, self._server.settings.whoami_required_aal)
         return session
 
     def _other_sessions(self, current: Session) -> list[Session]:
@@ -112,12 +115,24 @@ class SessionEndpoints:
         return session_document(session, identity_document(session.identity, "", addresses=False))
 
 
+def path_uuid(text: str) -> str:
+    """Return an id in a path in its canonical spelling.
+
+    Raises:
+        ApiError: If it is not a UUID.
+    """
+    try:
+        return parse_uuid(text)
+    except ValueError as error:
+        raise ApiError(400, message=str(error)) from error
+
+
 def parse_pagination(request: FakeRequest) -> tuple[int, int]:
     """Return the page and its size: from `page_token` and `page_size`, or else from `page` and `per_page`."""
     query = request.query
     by_token = "page_token" in query or "page_size" in query
     size = _integer(query.get("page_size" if by_token else "per_page"), DEFAULT_PAGE_SIZE)
-    size = min(size, MAX_PAGE_SIZE) if size > 0 else DEFAULT_PAGE_SIZE
+    size = min(max(size, 1), MAX_PAGE_SIZE)
     page = _decode_page_token(query.get("page_token", "")) // size if by_token else _integer(query.get("page"), 0)
     return max(page, 0), size
 

@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Final, Literal
 from ory_guard.testing.clock import SECOND, timestamp
 from ory_guard.testing.flows.ui_nodes import Ui, csrf_node
 from ory_guard.testing.server import csrf
+from ory_guard.testing.server.csrf_violation import csrf_violation
 from ory_guard.testing.server.request import FakeRequest, MalformedBodyError
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
-from ory_guard.testing.settings import FakeKratosSettings
+from ory_guard.testing.server.uuids import canonical_uuid
 from ory_guard.testing.store.records import new_id, random_string
 from ory_guard.testing.store.sessions import Sessions
 
@@ -18,10 +19,6 @@ __all__ = ["FakeFlow", "FlowEndpoints", "InvalidFlowError"]
 
 RETENTION_AFTER_EXPIRY: Final = 86_400 * SECOND
 EXCHANGE_CODE_LENGTH: Final = 64
-_CSRF_DOCS: Final = {
-    False: "https://www.ory.com/docs/troubleshooting/csrf",
-    True: "https://www.ory.sh/kratos/docs/debug/csrf",
-}
 _PROXY_COOKIE_PREFIXES: Final = ("__cf", "_cf", "cf_")
 
 
@@ -40,6 +37,7 @@ class FakeFlow:
     ui: Ui
     state: str
     return_to: str | None = None
+    requested_return_to: str | None = None
     active: str | None = None
     csrf_secret: bytes | None = None
     fields: dict[str, Any] = field(default_factory=dict)
@@ -61,7 +59,7 @@ class FakeFlow:
             "request_url": self.request_url,
         }
         if self.return_to:
-            document["return_to"] = self.return_to
+            document["return_to"] = self.requested_return_to or self.return_to
         if self.active:
             document["active"] = self.active
         return document | {"ui": self.ui.document(), **self.fields, "state": self.state, **extra}
@@ -132,6 +130,7 @@ class FlowEndpoints(ABC):
             ui=Ui(""),
             state=self.first_state,
             return_to=self.server.return_to(request),
+            requested_return_to=request.query.get("return_to"),
         )
         flow.ui.action = f"{self.server.url(self.path)}?flow={flow.id}"
         if kind == "browser":
@@ -156,7 +155,7 @@ class FlowEndpoints(ABC):
 
     def get(self, request: FakeRequest) -> FakeResponse:
         """Return a flow to the page that renders it. Browser flows require the anti-CSRF cookie."""
-        flow = self.server.store.flows.get(request.query.get("id", ""))
+        flow = self.server.store.flows.get(canonical_uuid(request.query.get("id", "")) or "")
         if flow is None or flow.name != self.name:
             raise ApiError(404, message="The flow was not found")
         self.authorize_reader(request, flow)
@@ -171,9 +170,9 @@ class FlowEndpoints(ABC):
 
     def update(self, request: FakeRequest) -> FakeResponse:
         """Submit form fields to the flow."""
-        flow_id = request.query.get("flow")
-        if not flow_id:
-            raise ApiError(400, reason='The query parameter "flow" is missing.')
+        flow_id = canonical_uuid(request.query.get("flow", ""))
+        if flow_id is None:
+            raise ApiError(400, reason='The query parameter "flow" is missing or malformed.')
         flow = self.server.store.flows.get(flow_id)
         if flow is None or flow.name != self.name:
             raise ApiError(404, message="The flow was not found")
@@ -230,9 +229,16 @@ class FlowEndpoints(ABC):
                 raise csrf_violation(request, self.server.settings)
             return
         if request.headers.get("origin"):
-            raise ApiError(400, reason="Native flows must not be submitted with an Origin header.")
+            self._reject_browser(flow, fields, "Origin")
         if any(not name.startswith(_PROXY_COOKIE_PREFIXES) for name, _ in request.cookies):
-            raise ApiError(400, reason="Native flows must not be submitted with a Cookie header.")
+            self._reject_browser(flow, fields, "Cookie")
+
+    def _reject_browser(self, flow: FakeFlow, fields: dict[str, Any], header: str) -> None:
+        flow.ui.reset()
+        if node := flow.ui.find("identifier"):
+            node["attributes"]["value"] = fields.get("identifier", "")
+        flow.ui.add_error(4000001, {"reason": f"Native flows must not be submitted with a header {header}."})
+        raise InvalidFlowError(flow)
 
     def render(
         self,
@@ -271,24 +277,3 @@ class FlowEndpoints(ABC):
             if now < oldest.expires_at + RETENTION_AFTER_EXPIRY:
                 return
             del flows[oldest.id]
-
-
-def csrf_violation(request: FakeRequest, settings: FakeKratosSettings) -> ApiError:
-    """Return the error for a failed anti-CSRF check."""
-    if not request.headers.get("cookie"):
-        reject_reason = "The request has no Cookie header."
-    elif not request.has_csrf_cookie:
-        reject_reason = "The Cookie header contains no anti-CSRF cookie."
-    else:
-        reject_reason = "The csrf_token is missing or does not match the anti-CSRF cookie."
-    return ApiError(
-        403,
-        "security_csrf_violation",
-        "The form was created for a different browser. Start the flow again.",
-        message="the request was rejected to protect you from cross-site request forgery",
-        details={
-            "docs": _CSRF_DOCS[settings.is_release],
-            "hint": "Check that the browser sends its cookies and that proxies forward them.",
-            "reject_reason": reject_reason,
-        },
-    )

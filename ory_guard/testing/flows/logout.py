@@ -32,20 +32,24 @@ class LogoutEndpoints:
         session = self._require_session(request)
         if session.logout_token != token:
             raise ApiError(403, reason="The logout token belongs to another session.")
-        return_to = self._server.return_to(request)
         self._sessions.log_out(request, session)
         request.renew_csrf()
+        return_to = self._server.return_to(request)
         if request.prefers_json:
             return FakeResponse(204)
         return FakeResponse.redirect(request.method, return_to or self._server.settings.logout_return_url)
 
     def perform_native(self, request: FakeRequest) -> FakeResponse:
         """`perform_native_logout`: revoke the session of a token; only an unknown token is refused."""
+        if request.content_type != "application/json":
+            raise ApiError(400, reason="The request body must be JSON with the content type application/json.")
         try:
             token = request.payload().get("session_token")
         except MalformedBodyError as error:
             raise ApiError(400, reason=f"The request body is invalid: {error}.") from error
-        session = self._server.store.sessions_by_token.get(token) if isinstance(token, str) else None
+        if token is not None and not isinstance(token, str):
+            raise ApiError(400, reason="session_token must be a string.")
+        session = self._server.store.sessions_by_token.get(token) if token else None
         if session is None:
             raise ApiError(
                 403, reason="The provided Ory Session Token could not be found, is invalid, or otherwise malformed."

@@ -38,6 +38,7 @@ class RecoveryEndpoints(CodeFlowEndpoints):
                 "session_already_available",
                 "A valid session exists. Log out before recovering an account.",
                 location=self.server.return_to(request) or self.server.settings.default_return_url,
+                redirect_status=302,
             )
         return super().create(request, kind)
 

@@ -111,7 +111,7 @@ class SettingsEndpoints(FlowEndpoints):
         session = self.sessions.find(request)
         if session is None:
             reason = "The session cookie or session token is missing or invalid."
-            raise ApiError(401, reason=reason, location=self.server.settings.login_ui_url)
+            raise ApiError(401, reason=reason, location=self.server.settings.login_ui_url, redirect_status=302)
         return session
 
     def authorize_reader(self, request: FakeRequest, flow: FakeFlow) -> None:

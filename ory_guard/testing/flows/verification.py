@@ -7,7 +7,7 @@ from ory_guard.testing.flows.flow import FakeFlow
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import csrf_node, input_node, node, submit_node
 from ory_guard.testing.server.request import FakeRequest
-from ory_guard.testing.server.response import FakeResponse
+from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.store.records import Address, Identity
 
 __all__ = ["VerificationEndpoints"]
@@ -67,6 +67,14 @@ class VerificationEndpoints(CodeFlowEndpoints):
         if not flow.native:
             ui.nodes.append(csrf_node(self.csrf_token(flow)))
         ui.nodes.append(submit_node("code", email, 1070008, "email"))
+
+    def create_browser(self, request: FakeRequest) -> FakeResponse:
+        """`create_browser_verification_flow`: unlike other flows, errors are JSON for browsers, too."""
+        try:
+            return super().create_browser(request)
+        except ApiError:
+            request.json_only = True
+            raise
 
     def complete(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> FakeResponse:  # noqa: ARG002 - used by recovery
         """Mark the address as verified and show a link to continue."""

@@ -1,7 +1,6 @@
 """The ASGI applications: routing, faults, and sending responses."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -11,53 +10,21 @@ from starlette.types import Receive, Scope, Send
 from ory_guard.testing.faults import Fault, Faults
 from ory_guard.testing.request_log import RecordedRequest, RequestLog
 from ory_guard.testing.server.cors import Cors
+from ory_guard.testing.server.csrf_violation import csrf_violation
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
+from ory_guard.testing.server.router import Router, clean_path
 from ory_guard.testing.server.state import Server
 
-__all__ = ["App", "Operation", "Route", "Sleep"]
+__all__ = ["App", "Sleep"]
 
-Operation = Callable[..., FakeResponse]
 Sleep = Callable[[float], Awaitable[None]]
 
 DRIP_CHUNKS: Final = 16
 CACHE_CONTROL: Final = "private, no-cache, no-store, must-revalidate"
-ANY_METHOD: Final = "*"
-PATHS_WITHOUT_COOKIES: Final = ("/health/", "/version")
-
-
-class Route:
-    """An operation and the requests it handles.
-
-    Args:
-        method: The HTTP method; `*` for every method except DELETE.
-        path: The path. `{}` matches one segment, which is passed to the operation as an argument.
-        operation: The function that handles the request.
-        browser: Whether errors redirect browsers to the error page instead of returning JSON.
-        sets_csrf: Whether the response sets an anti-CSRF cookie if the request has none.
-    """
-
-    def __init__(
-        self,
-        method: str,
-        path: str,
-        operation: Operation,
-        *,
-        browser: bool = False,
-        sets_csrf: bool = False,
-    ) -> None:
-        self.method = method
-        self.path = path
-        self.operation = operation
-        self.browser = browser
-        self.sets_csrf = sets_csrf
-        self.pattern: re.Pattern[str] | None = (
-            re.compile(re.escape(path).replace(r"\{\}", "([^/]+)")) if "{}" in path else None
-        )
-
-    def accepts(self, method: str) -> bool:
-        """Return whether the operation handles this method."""
-        return self.method == method or (self.method == ANY_METHOD and method != "DELETE")
+PATHS_WITHOUT_COOKIES: Final = ("/health/", "/version", "/metrics/")
+PATHS_WITHOUT_CSRF: Final = (*PATHS_WITHOUT_COOKIES, "/admin/")
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 class App:
@@ -65,30 +32,32 @@ class App:
 
     Args:
         server: The shared state of the fake.
-        routes: The operations.
+        router: The operations.
         log: The log that requests are added to.
         faults: The planned faults.
         sleep: Called to wait for `seconds`.
         cors: The CORS policy; None for no CORS support.
+        protects_forms: Whether Kratos' anti-CSRF middleware is in front of the operations, as in the public API.
+        elsewhere: Returns the URL in the other API that a path without an operation is redirected to, or None.
     """
 
     def __init__(
         self,
         server: Server,
-        routes: list[Route],
+        router: Router,
         log: RequestLog,
         faults: Faults,
         sleep: Sleep = asyncio.sleep,
         *,
         cors: Cors | None = None,
+        protects_forms: bool = False,
+        elsewhere: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self._server = server
         self._cors = cors
-        self._exact: dict[str, list[Route]] = {}
-        for route in routes:
-            if route.pattern is None:
-                self._exact.setdefault(route.path, []).append(route)
-        self._patterns = [route for route in routes if route.pattern is not None]
+        self._router = router
+        self._protects_forms = protects_forms
+        self._elsewhere = elsewhere
         self._log = log
         self._faults = faults
         self._sleep = sleep
@@ -142,41 +111,57 @@ class App:
     def _respond(self, request: FakeRequest) -> FakeResponse:
         if self._cors and (preflight := self._cors.preflight(request)):
             return preflight
-        route, arguments = self._find_route(request.method, request.path)
+        rejection = self._check_csrf(request) if self._protects_forms else None
+        return self._with_shared_headers(request, rejection or self._route(request))
+
+    def _check_csrf(self, request: FakeRequest) -> FakeResponse | None:
+        """Return an error for an unsafe request to a path that requires an anti-CSRF token."""
+        routes = self._router.routes_at(request.path)
+        is_exempt = bool(routes) and not any(route.sets_csrf for route in routes)
+        if is_exempt or request.path.startswith(PATHS_WITHOUT_CSRF):
+            return None
+        had_token = request.sends_csrf_token()
+        request.csrf_secret()
+        if request.method in SAFE_METHODS or had_token:
+            return None
+        return csrf_violation(request, self._server.settings).to_response()
+
+    def _route(self, request: FakeRequest) -> FakeResponse:
+        if (cleaned := clean_path(request.path)) != request.path:
+            query = f"?{request.query_string}" if request.query_string else ""
+            return FakeResponse.redirect(request.method, f"{cleaned}{query}", 307)
+        route, arguments = self._router.find(request.method, request.path)
         if route is None:
-            return self._with_shared_headers(request, FakeResponse.not_found())
+            return self._without_route(request)
         request.json_only = not route.browser
         try:
-            response = route.operation(request, *arguments)
+            return route.operation(request, *arguments)
         except ApiError as error:
-            response = self._error_response(request, error)
-        if route.sets_csrf:
-            request.csrf_secret()
-        return self._with_shared_headers(request, response)
+            return self._error_response(request, error)
+
+    def _without_route(self, request: FakeRequest) -> FakeResponse:
+        if allowed := self._router.allowed_methods(request.path):
+            return FakeResponse.method_not_allowed(allowed)
+        if url := self._elsewhere(request.path):
+            query = f"?{request.query_string}" if request.query_string else ""
+            return FakeResponse.redirect(request.method, f"{url}{query}", 307)
+        return FakeResponse.not_found()
 
     def _with_shared_headers(self, request: FakeRequest, response: FakeResponse) -> FakeResponse:
         headers = self._cors.headers(request) if self._cors else {}
-        if not request.path.startswith(PATHS_WITHOUT_COOKIES):
+        if self._protects_forms and not request.path.startswith(PATHS_WITHOUT_COOKIES):
             headers["vary"] = ", ".join(filter(None, [headers.get("vary"), "Cookie"]))
         if request.method == "GET":
             headers["cache-control"] = CACHE_CONTROL
         response.headers = {**headers, **response.headers}
         return response
 
-    def _find_route(self, method: str, path: str) -> tuple[Route | None, tuple[str, ...]]:
-        for route in self._exact.get(path, ()):
-            if route.accepts(method):
-                return route, ()
-        for route in self._patterns:
-            match = route.pattern.fullmatch(path) if route.pattern and route.accepts(method) else None
-            if match:
-                return route, match.groups()
-        return None, ()
-
     def _error_response(self, request: FakeRequest, error: ApiError) -> FakeResponse:
         if request.prefers_json:
             return error.to_response()
-        return FakeResponse.redirect(request.method, error.location or self._server.error_page_url(error))
+        return FakeResponse.redirect(
+            request.method, error.location or self._server.error_page_url(error), error.redirect_status
+        )
 
     async def _send(self, request: FakeRequest, response: FakeResponse, fault: Fault, send: Send) -> None:
         headers = [(name.encode(), value.encode("latin-1")) for name, value in response.headers.items()]

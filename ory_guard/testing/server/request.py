@@ -2,7 +2,7 @@
 
 import json
 import math
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
@@ -11,6 +11,10 @@ from ory_guard.testing.server import csrf
 from ory_guard.testing.server.cookies import CookieJar, parse_cookies
 
 __all__ = ["FakeRequest", "MalformedBodyError"]
+
+
+FORM: Final = "application/x-www-form-urlencoded"
+MULTIPART: Final = "multipart/form-data"
 
 
 class MalformedBodyError(ValueError):
@@ -89,6 +93,10 @@ class FakeRequest:
         """
         if self.content_type == "application/json":
             return _json_object(self.body)
+        if self.content_type == MULTIPART:
+            return {}  # Kratos reads no fields from multipart forms
+        if self.content_type != FORM:
+            raise MalformedBodyError(f"the content type is {self.content_type!r}")
         try:
             fields = parse_qsl(self.body.decode(), keep_blank_values=True)
         except UnicodeDecodeError as error:
@@ -114,8 +122,15 @@ class FakeRequest:
         return self._csrf_secret
 
     def csrf_matches(self, token: object) -> bool:
-        """Return whether the token, or else the X-CSRF-Token header, matches the anti-CSRF cookie."""
-        return csrf.verify(self._csrf_secret, token or self.headers.get("x-csrf-token"))
+        """Return whether the token matches the anti-CSRF cookie."""
+        return csrf.verify(self._csrf_secret, token)
+
+    def sends_csrf_token(self) -> bool:
+        """Return whether the X-CSRF-Token header or a form field matches the anti-CSRF cookie."""
+        token: object = self.headers.get("x-csrf-token")
+        if token is None and self.content_type == FORM:
+            token = dict(reversed(parse_qsl(self.body.decode("latin-1")))).get("csrf_token")
+        return self.csrf_matches(token)
 
     def _read_csrf_cookie(self) -> bytes | None:
         values = self.cookie_values(self._jar.csrf_cookie_name)
@@ -124,7 +139,7 @@ class FakeRequest:
 
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
-        fields = json.loads(body or b"{}", parse_constant=_finite, parse_float=_finite)
+        fields = json.loads(body, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise MalformedBodyError("the body is not JSON") from error
     if not isinstance(fields, dict):
@@ -145,7 +160,7 @@ def _nest(fields: dict[str, Any], names: list[str], value: str) -> None:
         if not isinstance(inner, dict):
             return
         fields = inner
-    fields[names[-1]] = value
+    fields.setdefault(names[-1], value)
 
 
 def _media_type_preference(accept: str, kind: str) -> tuple[float, int]:
@@ -154,8 +169,8 @@ def _media_type_preference(accept: str, kind: str) -> tuple[float, int]:
     best = (0.0, 0)
     for part in accept.split(","):
         name, _, parameters = part.strip().partition(";")
-        if name.strip().lower() in ranges:
-            best = max(best, (_quality(parameters), ranges[name.strip().lower()]))
+        if name.strip() in ranges:
+            best = max(best, (_quality(parameters), ranges[name.strip()]))
     return best
 
 

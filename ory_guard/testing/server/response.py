@@ -22,6 +22,7 @@ _MESSAGES: Final = {
     404: "The resource was not found",
     409: "The resource conflicts with an existing one",
     422: "The browser must be redirected",
+    500: "The server failed",
 }
 
 
@@ -52,6 +53,13 @@ class FakeResponse:
         return response
 
     @classmethod
+    def method_not_allowed(cls, allowed: str) -> Self:
+        """Create the response of Kratos' router for a known path with another method."""
+        response = cls.text("Method Not Allowed\n", 405)
+        response.headers |= {"allow": allowed, "x-content-type-options": "nosniff"}
+        return response
+
+    @classmethod
     def redirect(cls, method: str, url: str, status: int = 303) -> Self:
         """Create a redirect; for GET requests, the body contains a link."""
         url = quote(url, safe=_PRINTABLE)
@@ -72,6 +80,7 @@ class ApiError(Exception):
         details: The object in `error.details`.
         extra: Further top-level members beside `error`.
         location: The redirect target for browsers; by default the error page.
+        redirect_status: The status of that redirect.
     """
 
     def __init__(
@@ -84,6 +93,7 @@ class ApiError(Exception):
         details: dict[str, Any] | None = None,
         extra: dict[str, Any] | None = None,
         location: str | None = None,
+        redirect_status: int = 303,
     ) -> None:
         super().__init__(reason or message)
         self.status = status
@@ -93,6 +103,7 @@ class ApiError(Exception):
         self.details = details
         self.extra: dict[str, Any] = extra or {}
         self.location = location
+        self.redirect_status = redirect_status
 
     def document(self) -> dict[str, Any]:
         """Return the `error` object."""

@@ -14,7 +14,7 @@ from ory_guard.testing.flows.webauthn import get_web_authn_java_script
 from ory_guard.testing.oidc.callback import OidcCallback
 from ory_guard.testing.oidc.provider import FakeOidcProvider
 from ory_guard.testing.oidc.redirect import OidcRedirects
-from ory_guard.testing.server.asgi import ANY_METHOD, Route
+from ory_guard.testing.server.router import ANY_METHOD, Route
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.sessions import Sessions
 from ory_guard.testing.store.tokenizer import Tokenizer
@@ -47,7 +47,6 @@ def public_routes(
     flows: list[FlowEndpoints] = [login, registration, settings, recovery, verification]
     return [
         *(route for flow in flows for route in _flow_routes(flow)),
-        Route("GET", settings.path, settings.update, browser=True),
         *_session_routes(SessionEndpoints(server, sessions, tokenizer.tokenize), oidc),
         *_logout_routes(LogoutEndpoints(server, sessions)),
         *_service_routes(ServiceEndpoints(server)),
@@ -63,6 +62,7 @@ def _flow_routes(flow: FlowEndpoints) -> list[Route]:
         Route("GET", f"{flow.path}/browser", flow.create_browser, browser=True, sets_csrf=True),
         Route("GET", f"{flow.path}/flows", flow.get, sets_csrf=True),
         Route("POST", flow.path, flow.update, browser=True),
+        Route("GET", flow.path, flow.update, browser=True),
     ]
 
 
@@ -91,6 +91,7 @@ def _service_routes(endpoints: ServiceEndpoints) -> list[Route]:
         Route("GET", "/self-service/fed-cm/parameters", endpoints.create_fedcm_flow, sets_csrf=True),
         Route("POST", "/self-service/fed-cm/token", endpoints.update_fedcm_flow, sets_csrf=True),
         Route("GET", "/.well-known/ory/webauthn.js", get_web_authn_java_script, sets_csrf=True),
+        Route("GET", "/schemas", endpoints.list_schemas, sets_csrf=True),
         Route("GET", "/schemas/{}", endpoints.get_schema),
         Route("GET", "/health/alive", endpoints.health),
         Route("GET", "/health/ready", endpoints.health),
@@ -115,6 +116,7 @@ def admin_routes(server: Server, sessions: Sessions) -> list[Route]:
         Route("PATCH", "/admin/sessions/{}/extend", admin.extend_session),
         Route("DELETE", "/admin/sessions/{}", admin.disable_session),
         Route("GET", "/admin/courier/messages", admin.list_courier_messages),
+        Route("GET", "/admin/version", service.version),
         Route("GET", "/admin/health/alive", service.health),
         Route("GET", "/admin/health/ready", service.health),
         Route("GET", "/health/alive", service.health),

@@ -8,7 +8,7 @@ from ory_guard.testing.clock import SECOND, MovableClock, nanoseconds, timestamp
 from ory_guard.testing.server.cookies import CookieJar
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError
-from ory_guard.testing.server.return_to import allowed_url
+from ory_guard.testing.server.return_to import InvalidUrlError, allowed_url
 from ory_guard.testing.settings import FakeKratosSettings
 from ory_guard.testing.store.identity_schema import IdentitySchema
 from ory_guard.testing.store.records import CourierMessage, Identity, Store, new_id, random_string
@@ -91,7 +91,10 @@ class Server:
             return None
         settings = self.settings
         allowed = (*settings.allowed_return_urls, f"{settings.public_url}/self-service")
-        url = allowed_url(requested, allowed, settings.default_return_url)
+        try:
+            url = allowed_url(requested, allowed, settings.default_return_url)
+        except InvalidUrlError as error:
+            raise ApiError(400, reason=f'The return_to URL "{requested}" is not a URL: {error}.') from error
         if url is None:
             raise ApiError(
                 400,

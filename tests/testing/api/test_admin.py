@@ -205,5 +205,8 @@ async def test_health_is_served_under_both_prefixes(admin: httpx2.AsyncClient, p
     assert (await admin.get(path)).json() == {"status": "ok"}
 
 
-async def test_public_api_has_no_admin_operations(fake: FakeKratos) -> None:
-    assert (await client_for(fake).get(f"/admin/identities/{UNKNOWN}")).status_code == 404
+async def test_public_api_redirects_to_the_admin_api(fake: FakeKratos) -> None:
+    response = await client_for(fake).get(f"/admin/identities/{UNKNOWN}?a=b")
+
+    assert response.status_code == 307
+    assert response.headers["location"] == f"http://127.0.0.1:4434/admin/identities/{UNKNOWN}?a=b"

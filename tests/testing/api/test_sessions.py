@@ -59,7 +59,8 @@ async def test_aal2_requires_both_factors(
         ({"page_size": "2", "page": "2"}, 2, ["next", "last"]),
         ({"per_page": "2", "page": "2"}, 1, ["first", "prev"]),
         ({"page_size": "nonsense"}, 3, ["first"]),
-        ({"page_size": "-1"}, 3, ["first"]),
+        ({"page_size": "-1"}, 1, ["next", "last"]),
+        ({"page_size": "0"}, 1, ["next", "last"]),
         ({"page_token": "eyJvZmZzZXQiOiIyNTAiLCJ2IjoyfQ"}, 3, ["first"]),
         ({"page_token": "AAAA"}, 3, ["first"]),
         ({"page": "99999999"}, 0, ["first"]),
@@ -69,7 +70,7 @@ async def test_aal2_requires_both_factors(
 async def test_other_sessions_are_paginated(
     fake: FakeKratos, app: FlowClient, query: dict[str, str], count: int, rels: list[str]
 ) -> None:
-    """Malformed page numbers, sizes and tokens select the defaults."""
+    """Malformed page numbers, sizes and tokens select the defaults; sizes below 1 select 1."""
     identity = fake.add_identity()
     for _ in range(3):
         fake.sign_in(identity)

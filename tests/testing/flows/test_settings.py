@@ -119,7 +119,7 @@ async def test_forged_continuity_cookie_is_ignored(browser: FlowClient) -> None:
     browser.client.cookies.set("ory_kratos_continuity", "bm90IHNlYWxlZA==")
     response = await browser.get(flow["ui"]["action"])
 
-    assert (response.status_code, message_ids(response.json())) == (400, [4010004])
+    assert (response.status_code, message_ids(response.json())) == (400, [4000001])
 
 
 async def test_authenticator_app_is_enrolled_with_a_code(

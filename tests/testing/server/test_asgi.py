@@ -28,7 +28,7 @@ def test_public_api_has_every_operation_of_the_openapi_document(fake: FakeKratos
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]
-    missing = [name for method, path, name in operations if fake.app._find_route(method, path)[0] is None]
+    missing = [name for method, path, name in operations if fake.app._router.find(method, path)[0] is None]
 
     assert (len(operations), missing) == (32, [])
 

@@ -7,12 +7,31 @@ import httpx2
 import pytest
 from support.flow_client import FlowClient, client_for
 
-from ory_guard.testing import FakeKratos
+from ory_guard.testing import FakeKratos, ManualClock
 
 pytestmark = pytest.mark.anyio
 
 UI = "http://127.0.0.1:4455"
 FOREIGN = "http://evil.test"
+
+
+@pytest.fixture
+def fake(clock: ManualClock) -> FakeKratos:
+    """A fake with CORS for the UI."""
+    return FakeKratos(clock=clock, cors_enabled=True)
+
+
+async def test_cors_is_off_unless_it_is_configured(clock: ManualClock) -> None:
+    preflight = {"origin": UI, "access-control-request-method": "POST"}
+    client = client_for(FakeKratos(clock=clock)).client
+    login = await client.options("/self-service/login", headers=preflight)
+    whoami = await client.options("/sessions/whoami", headers=preflight)
+
+    assert [(response.status_code, cors_headers(response)) for response in (login, whoami)] == [
+        (405, {}),
+        (401, {}),
+    ]
+    assert login.headers["allow"] == "GET, HEAD, POST"
 
 
 def cors_headers(response: httpx2.Response) -> dict[str, str]:
@@ -70,7 +89,7 @@ async def test_preflight_allows_the_ui_only(
 
 
 async def test_star_allows_all_origins() -> None:
-    client = client_for(FakeKratos(cors_allowed_origins=("*",))).client
+    client = client_for(FakeKratos(cors_enabled=True, cors_allowed_origins=("*",))).client
     response = await client.get("/health/ready", headers={"origin": FOREIGN})
 
     assert cors_headers(response)["allow-origin"] == FOREIGN

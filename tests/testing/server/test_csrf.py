@@ -48,12 +48,12 @@ async def test_malformed_cookie_is_replaced(fake: FakeKratos, browser: FlowClien
 
 
 @pytest.mark.usefixtures("ada")
-async def test_token_is_accepted_in_a_header(browser: FlowClient) -> None:
+async def test_token_only_in_a_header_is_rejected(browser: FlowClient) -> None:
     flow = await browser.create_flow("login")
     browser.client.headers["x-csrf-token"] = field_value(flow, "csrf_token")
     fields = {"identifier": "ada@example.test", "password": PASSWORD}
 
-    assert (await browser.submit(flow, method="password", csrf_token="", **fields)).status_code == 200
+    assert (await browser.submit(flow, method="password", csrf_token="", **fields)).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,11 @@ async def test_native_flow_rejects_headers_of_browsers(
     app.client.headers.update(headers)
 
     assert (await app.log_in(ada.traits["email"])).status_code == status
+
+
+async def test_native_registration_rejects_an_origin_header(app: FlowClient) -> None:
+    app.client.headers["origin"] = "http://evil.test"
+    flow = await app.create_flow("registration")
+    response = await app.submit(flow, method="password", password=PASSWORD, traits={"email": "eve@example.test"})
+
+    assert (response.status_code, response.json()["ui"]["messages"][0]["id"]) == (400, 4000001)
