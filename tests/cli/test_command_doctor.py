@@ -36,7 +36,7 @@ def test_exits_with_0_without_a_problem(kratos: FakeKratos) -> None:
     assert f"ok       return_to      Kratos accepts {APP} as a return URL" in lines
     assert "skipped  version        only Kratos' admin API reports the version" in lines
     assert "                        -> give --admin-url" in lines
-    assert lines[-1] == "0 problems, 0 notices, 9 ok, 5 skipped."
+    assert lines[-1] == "0 problems, 1 notice, 8 ok, 5 skipped."
 
 
 def test_exits_with_1_for_a_problem(kratos: FakeKratos) -> None:

@@ -48,7 +48,8 @@ async def _diagnose_response(context: DoctorContext, response: HTTPResponse) -> 
             f"{url} responds with {response.status}: Kratos, or a proxy in front of it, is failing",
             f"check Kratos' log, its database and {url}/health/ready",
         )
-    if response.status == 404 and (await context.kratos.get("/admin/health/alive")).status == 200:
+    # Since v26.2.0 the admin API redirects paths of the public API.
+    if response.status in {307, 404} and (await context.kratos.get("/admin/health/alive")).status == 200:
         return problem(f"{url} is Kratos' admin API", f"{_SETTING} (default port 4433)")
     return problem(
         f"{url}/sessions/whoami responds with {response.status}: not Kratos, or the path prefix is missing",

@@ -50,9 +50,8 @@ class ServiceEndpoints:
     def list_schemas(self, request: FakeRequest) -> FakeResponse:
         """Return one page of the identity schemas."""
         page, size = parse_pagination(request)
-        schemas = [
-            {"id": name, "schema": schema} for name, schema in self._server.settings.identity_schemas.items()
-        ]
+        configured = self._server.settings.identity_schemas
+        schemas = [{"id": schema_id, "schema": dict(document)} for schema_id, document in configured.items()]
         start = (max(page, 1) - 1) * size
         headers = {
             "x-total-count": str(len(schemas)),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.datastructures import Headers
@@ -16,7 +17,7 @@ from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.router import Router, clean_path
 from ory_guard.testing.server.state import Server
 
-__all__ = ["App", "Sleep"]
+__all__ = ["App", "OtherApi", "Sleep"]
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -25,6 +26,14 @@ CACHE_CONTROL: Final = "private, no-cache, no-store, must-revalidate"
 PATHS_WITHOUT_COOKIES: Final = ("/health/", "/version", "/metrics/")
 PATHS_WITHOUT_CSRF: Final = (*PATHS_WITHOUT_COOKIES, "/admin/")
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+@dataclass(frozen=True, slots=True)
+class OtherApi:
+    """The routes and the URL of the API that an application does not serve."""
+
+    router: Router
+    url: str
 
 
 class App:
@@ -37,8 +46,8 @@ class App:
         faults: The planned faults.
         sleep: Called to wait for `seconds`.
         cors: The CORS policy; None for no CORS support.
-        protects_forms: Whether Kratos' anti-CSRF middleware is in front of the operations, as in the public API.
-        elsewhere: Returns the URL in the other API that a path without an operation is redirected to, or None.
+        is_public: Whether it is the public API, which has Kratos' anti-CSRF middleware in front of the operations.
+        other: The other API; requests for its paths are redirected.
     """
 
     def __init__(
@@ -50,14 +59,14 @@ class App:
         sleep: Sleep = asyncio.sleep,
         *,
         cors: Cors | None = None,
-        protects_forms: bool = False,
-        elsewhere: Callable[[str], str | None] = lambda _: None,
+        is_public: bool = False,
+        other: OtherApi,
     ) -> None:
         self._server = server
         self._cors = cors
         self._router = router
-        self._protects_forms = protects_forms
-        self._elsewhere = elsewhere
+        self._is_public = is_public
+        self._other = other
         self._log = log
         self._faults = faults
         self._sleep = sleep
@@ -111,7 +120,7 @@ class App:
     def _respond(self, request: FakeRequest) -> FakeResponse:
         if self._cors and (preflight := self._cors.preflight(request)):
             return preflight
-        rejection = self._check_csrf(request) if self._protects_forms else None
+        rejection = self._check_csrf(request) if self._is_public else None
         return self._with_shared_headers(request, rejection or self._route(request))
 
     def _check_csrf(self, request: FakeRequest) -> FakeResponse | None:
@@ -142,14 +151,15 @@ class App:
     def _without_route(self, request: FakeRequest) -> FakeResponse:
         if allowed := self._router.allowed_methods(request.path):
             return FakeResponse.method_not_allowed(allowed)
-        if url := self._elsewhere(request.path):
+        if self._other.router.routes_at(request.path):
+            url = f"{self._other.url}{request.path}"
             query = f"?{request.query_string}" if request.query_string else ""
             return FakeResponse.redirect(request.method, f"{url}{query}", 307)
         return FakeResponse.not_found()
 
     def _with_shared_headers(self, request: FakeRequest, response: FakeResponse) -> FakeResponse:
         headers = self._cors.headers(request) if self._cors else {}
-        if self._protects_forms and not request.path.startswith(PATHS_WITHOUT_COOKIES):
+        if self._is_public and not request.path.startswith(PATHS_WITHOUT_COOKIES):
             headers["vary"] = ", ".join(filter(None, [headers.get("vary"), "Cookie"]))
         if request.method == "GET":
             headers["cache-control"] = CACHE_CONTROL

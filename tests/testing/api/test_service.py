@@ -4,6 +4,8 @@ import httpx2
 import pytest
 from support.flow_client import FlowClient, field_value
 
+from ory_guard.testing import FakeKratos
+
 pytestmark = pytest.mark.anyio
 
 
