@@ -12,7 +12,7 @@ __all__ = ["DEFAULT_SCHEMA", "FakeKratosSettings", "OidcProvider", "TokenizerTem
 
 RequiredAal = Literal["aal1", "highest_available"]
 
-METHODS: Final = frozenset({"password", "totp", "lookup_secret", "code", "profile", "webauthn", "oidc"})
+METHODS: Final = frozenset({"password", "totp", "lookup_secret", "code", "link", "profile", "webauthn", "oidc"})
 
 DEFAULT_SCHEMA: Final[Mapping[str, Any]] = MappingProxyType(
     {

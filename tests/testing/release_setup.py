@@ -161,6 +161,9 @@ class ReleaseSetup:
             headers.pop("cookie", None)
         flow = await self._create(f"{url.path}{'?' if url.query else ''}{url.query}", headers)
         self.replacements[flow_id] = flow["id"]
+        if case.name == "multi.settings.password_after_profile":
+            fields = {"method": "profile", "traits": {"email": self.email, "name": {"first": "A"}}}
+            await self.send_json(f"/self-service/settings?flow={flow['id']}", fields, **headers)
         is_code_case = "code" in case.fields or "code" in case.query
         if name in CODE_FLOWS and is_code_case and "before_email" not in case.name:
             await self._send_code(flow, headers)

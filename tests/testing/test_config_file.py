@@ -82,7 +82,7 @@ def test_file_sets_the_corresponding_settings(folder: Path) -> None:
     assert settings.session_lifespan == 720 * 3600
     assert (settings.session_after_registration, settings.verification_after_registration) == (True, False)
     assert settings.two_steps_registration is False
-    assert settings.methods == {"password", "totp", "lookup_secret", "code", "profile", "oidc"}
+    assert settings.methods == {"password", "totp", "lookup_secret", "code", "link", "profile", "oidc"}
     assert settings.oidc_providers == (OidcProvider("mini", scope=("openid",)),)
     assert settings.tokenizer_templates == {
         "short": TokenizerTemplate(0.5, {"mail": "identity.traits.email"}, {"aud": "api"})

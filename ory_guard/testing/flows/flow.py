@@ -1,10 +1,11 @@
 """Common behavior of self-service flows: creation, reading, expiry, and errors."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Literal
 
 from ory_guard.testing.clock import SECOND, timestamp
+from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
+from ory_guard.testing.flows.form_fields import decode_fields
 from ory_guard.testing.flows.ui_nodes import Ui, csrf_node
 from ory_guard.testing.server import csrf
 from ory_guard.testing.server.csrf_violation import csrf_violation
@@ -12,7 +13,9 @@ from ory_guard.testing.server.request import FakeRequest, MalformedBodyError
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.server.uuids import canonical_uuid
-from ory_guard.testing.store.records import new_id, random_string
+from ory_guard.testing.store.identity_schema import IdentitySchema
+from ory_guard.testing.store.records import random_string
+from ory_guard.testing.store.schema_errors import wrong_type
 from ory_guard.testing.store.sessions import Sessions
 
 __all__ = ["FakeFlow", "FlowEndpoints", "InvalidFlowError"]
@@ -20,61 +23,6 @@ __all__ = ["FakeFlow", "FlowEndpoints", "InvalidFlowError"]
 RETENTION_AFTER_EXPIRY: Final = 86_400 * SECOND
 EXCHANGE_CODE_LENGTH: Final = 64
 _PROXY_COOKIE_PREFIXES: Final = ("__cf", "_cf", "cf_")
-
-
-@dataclass(slots=True, eq=False)
-class FakeFlow:
-    """A self-service flow.
-
-    `fields` holds the fields of this kind of flow in its JSON document, `internal` the data that is never shown.
-    """
-
-    name: str
-    type: Literal["api", "browser"]
-    request_url: str
-    issued_at: int
-    expires_at: int
-    ui: Ui
-    state: str
-    return_to: str | None = None
-    requested_return_to: str | None = None
-    active: str | None = None
-    csrf_secret: bytes | None = None
-    fields: dict[str, Any] = field(default_factory=dict)
-    internal: dict[str, Any] = field(default_factory=dict)
-    id: str = field(default_factory=new_id)
-
-    @property
-    def native(self) -> bool:
-        """Whether the flow was created for a native app."""
-        return self.type == "api"
-
-    def document(self, **extra: Any) -> dict[str, Any]:
-        """Return the JSON document of the flow; `extra` is not stored."""
-        document: dict[str, Any] = {
-            "id": self.id,
-            "type": self.type,
-            "expires_at": timestamp(self.expires_at),
-            "issued_at": timestamp(self.issued_at),
-            "request_url": self.request_url,
-        }
-        if self.return_to:
-            document["return_to"] = self.requested_return_to or self.return_to
-        if self.active:
-            document["active"] = self.active
-        return document | {"ui": self.ui.document(), **self.fields, "state": self.state, **extra}
-
-
-class InvalidFlowError(Exception):
-    """An invalid submission. The flow is shown again, with messages in its `ui`.
-
-    Args:
-        flow: The flow to show.
-    """
-
-    def __init__(self, flow: FakeFlow) -> None:
-        super().__init__(flow.id)
-        self.flow = flow
 
 
 class FlowEndpoints(ABC):
@@ -139,6 +87,19 @@ class FlowEndpoints(ABC):
         self._delete_old_flows(now)
         self.server.store.flows[flow.id] = flow
         return flow
+
+    def identity_schema(self, request: FakeRequest) -> dict[str, str]:
+        """Return the field for the parameter `identity_schema`, if the request has it.
+
+        Raises:
+            ApiError: If there is no such schema.
+        """
+        schema_id = request.query.get("identity_schema")
+        if not schema_id:
+            return {}
+        if schema_id not in self.server.schemas:
+            raise ApiError(400, reason=f'There is no identity schema "{schema_id}".')
+        return {"identity_schema": schema_id}
 
     def add_exchange_code(self, request: FakeRequest, flow: FakeFlow) -> None:
         """Add the first code of the session token exchange, if the request asks for it."""
@@ -215,12 +176,37 @@ class FlowEndpoints(ABC):
     def fields(self, request: FakeRequest, flow: FakeFlow) -> dict[str, Any]:
         """Return the submitted fields; a malformed body shows the form again."""
         flow.ui.reset()
+        return self.read_fields(request, flow)
+
+    def read_fields(self, request: FakeRequest, flow: FakeFlow) -> dict[str, Any]:
+        """Return the submitted fields, without removing the messages of the form."""
         try:
-            return request.payload()
+            submitted = request.payload()
         except MalformedBodyError as error:
             reason = f"The form data is invalid: {error}."
             flow.ui.add_error(4000001, {"reason": reason})
             raise InvalidFlowError(flow) from error
+        is_form = request.content_type != "application/json"
+        fields = decode_fields(submitted, self.schema_of(flow), is_form=is_form)
+        payload = fields.get("transient_payload", {})
+        if not isinstance(payload, dict):
+            message_id, context = wrong_type(payload, "object")
+            flow.ui.add_error(message_id, context, at="transient_payload")
+            raise InvalidFlowError(flow)
+        return fields
+
+    def schema_of(self, flow: FakeFlow) -> IdentitySchema:  # noqa: ARG002 - used by settings
+        """Return the identity schema of the traits in the form."""
+        return self.server.schema
+
+    def require_enabled(self, method: str, methods: frozenset[str]) -> None:
+        """Check that a method is not one of `methods` that is disabled.
+
+        Raises:
+            ApiError: If it is disabled.
+        """
+        if method in methods and not self.server.settings.enabled(method):
+            raise ApiError(404, reason=f'The method "{method}" is disabled.')
 
     def require_csrf(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> None:
         """Check the anti-CSRF token of a browser flow, and that a native flow is not submitted by a browser."""

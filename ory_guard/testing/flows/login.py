@@ -1,6 +1,6 @@
 """Login: first factor, second factor, and refresh."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal, NoReturn
 
 from ory_guard.testing.clock import timestamp
 from ory_guard.testing.flows.flow import FakeFlow, FlowEndpoints, InvalidFlowError
@@ -16,6 +16,13 @@ from ory_guard.testing.store.serialization import session_document
 from ory_guard.testing.store.sessions import NO_DEVICE_ID, Sessions, device_from
 
 __all__ = ["LoginEndpoints"]
+
+# The field of each second factor, and the number of characters it must have.
+_SECOND_FACTOR_FIELDS: Final = {"totp": ("totp_code", 6), "lookup_secret": ("lookup_secret", 1)}
+LOGIN_METHODS: Final = {
+    "aal1": frozenset({"password", "oidc", "passkey"}),
+    "aal2": frozenset({"totp", "lookup_secret"}),
+}
 
 
 class LoginEndpoints(FlowEndpoints):
@@ -39,6 +46,13 @@ class LoginEndpoints(FlowEndpoints):
 
     def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> FakeFlow:
         """Create a login flow: for a first login, a refresh, or the second factor."""
+        if request.query.get("login_challenge"):
+            raise ApiError(
+                500,
+                "invalid_configuration",
+                "The parameter login_challenge requires oauth2_provider.url, which is not configured.",
+                message="Invalid configuration",
+            )
         flow = self.new_flow(request, kind)
         session = self.sessions.find(request)
         aal = request.query.get("aal") or "aal1"
@@ -48,12 +62,12 @@ class LoginEndpoints(FlowEndpoints):
         self._require_login_needed(session, aal, refresh=refresh)
         created = timestamp(flow.issued_at // 1_000 * 1_000)
         flow.fields = {
-            "organization_id": None,
+            "organization_id": request.organization_id,
             "created_at": created,
             "updated_at": created,
             "refresh": refresh,
             "requested_aal": aal,
-        }
+        } | self.identity_schema(request)
         if session is None:
             self.add_exchange_code(request, flow)
         self._fill(flow, session, aal, refresh=refresh)
@@ -77,7 +91,7 @@ class LoginEndpoints(FlowEndpoints):
         elif refresh and session is not None:
             schema = self.server.schema_of(session.identity)
             fill_refresh(flow.ui, settings, session.identity, schema)
-        else:
+        elif flow.fields["organization_id"] is None:
             fill_first_factor(flow.ui, settings, self.server.schema)
 
     def restart(self, request: FakeRequest, flow: FakeFlow) -> FakeFlow:
@@ -91,22 +105,28 @@ class LoginEndpoints(FlowEndpoints):
         session = self.sessions.find(request)
         aal = flow.fields["requested_aal"]
         if session is not None and not flow.fields["refresh"] and aal <= session.aal:
-            error = _session_already_available()
-            error.location = self.server.settings.default_return_url
-            raise error
+            self._reject_session(request, flow)
         if session is None and aal == "aal2":
             raise _aal1_required()
         self.require_not_expired(request, flow)
         fields = self.fields(request, flow)
         # The submit button of a provider sends `provider` without `method`.
         method = fields.get("method") or ("oidc" if fields.get("provider") else None)
-        if not isinstance(method, str) or not self.server.settings.enabled(method):
-            method = None
+        self.require_enabled(method or "", LOGIN_METHODS[aal])
         if aal == "aal1" and method == "oidc":
             self.require_csrf(request, flow, fields)
             return self._oidc.start(request, flow, fields.get("provider"))
         identity = self._authenticate(request, flow, fields, method, session)
         return self.finish(request, flow, identity, self.sessions.completed_method(str(method)))
+
+    def _reject_session(self, request: FakeRequest, flow: FakeFlow) -> NoReturn:
+        """Reject the submission of a client that has logged in already."""
+        error = _session_already_available()
+        if flow.native or request.prefers_json:
+            flow.ui.add_error(4000001, {"reason": error.reason})
+            raise InvalidFlowError(flow)
+        error.location = self.server.settings.default_return_url
+        raise error
 
     def _authenticate(
         self,
@@ -123,28 +143,26 @@ class LoginEndpoints(FlowEndpoints):
             verify = {"totp": verify_totp, "lookup_secret": use_lookup_secret}.get(method or "")
             if verify is not None:
                 self.require_csrf(request, flow, fields)
+                _require_second_factor_field(flow, str(method), fields)
                 message_id = verify(session.identity, fields, self.server.clock.time())
                 if message_id is not None:
-                    _reject_second_factor(flow, message_id)
+                    _reject_second_factor(flow, str(method), message_id)
                 return session.identity
         flow.ui.add_error(4010002)
         raise InvalidFlowError(flow)
 
     def _check_password(self, flow: FakeFlow, fields: dict[str, Any]) -> Identity:
-        identifier, password = fields.get("identifier"), fields.get("password")
-        missing = [
-            name
-            for name, value in (("identifier", identifier), ("password", password))
-            if not value or not isinstance(value, str)
-        ]
+        identifier = fields.get("identifier") or fields.get("password_identifier")
+        password = fields.get("password")
+        missing = [name for name, value in (("identifier", identifier), ("password", password)) if not value]
         for name in missing:
             flow.ui.add_error(4000002, {"property": name}, at=name)
         if missing:
+            _keep_identifier(flow, identifier)
             raise InvalidFlowError(flow)
         identity = self.server.find_identity(str(identifier))
         if identity is None or identity.credentials.password != password:
-            if node := flow.ui.find("identifier"):
-                node["attributes"]["value"] = identifier
+            _keep_identifier(flow, identifier)
             flow.ui.add_error(4000006)
             raise InvalidFlowError(flow)
         if identity.state != "active" and self.server.settings.is_release:
@@ -238,9 +256,25 @@ def _aal1_required() -> ApiError:
     )
 
 
-def _reject_second_factor(flow: FakeFlow, message_id: int) -> None:
-    for name in ("totp_code", "lookup_secret"):
-        if node := flow.ui.find(name):
-            node["attributes"].pop("value", None)
-    flow.ui.add_error(message_id)
+def _keep_identifier(flow: FakeFlow, identifier: str | None) -> None:
+    if identifier and (node := flow.ui.find("identifier")):
+        node["attributes"]["value"] = identifier
+
+
+def _require_second_factor_field(flow: FakeFlow, method: str, fields: dict[str, Any]) -> None:
+    """Check the field of a second factor before its value is verified."""
+    name, minimum = _SECOND_FACTOR_FIELDS[method]
+    value = fields.get(name, "")
+    if not value:
+        _reject_second_factor(flow, method, 4000002, {"property": name}, at=name)
+    if len(value) < minimum:
+        _reject_second_factor(flow, method, 4000003, {"actual_length": len(value), "min_length": minimum}, at=name)
+
+
+def _reject_second_factor(
+    flow: FakeFlow, method: str, message_id: int, context: dict[str, Any] | None = None, *, at: str | None = None
+) -> NoReturn:
+    flow.ui.add_error(message_id, context, at=at)
+    if node := flow.ui.find(_SECOND_FACTOR_FIELDS[method][0]):
+        node["attributes"].pop("value", None)
     raise InvalidFlowError(flow)

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from ory_guard.testing.flows.code_flow import CodeFlowEndpoints
-from ory_guard.testing.flows.flow import FakeFlow
+from ory_guard.testing.flows.flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.settings import SettingsEndpoints
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import input_node, submit_node
@@ -33,14 +33,75 @@ class RecoveryEndpoints(CodeFlowEndpoints):
     def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> FakeFlow:
         """Create a recovery flow; the request must not have a session."""
         if self.sessions.find(request) is not None:
-            raise ApiError(
-                400,
-                "session_already_available",
-                "A valid session exists. Log out before recovering an account.",
-                location=self.server.return_to(request) or self.server.settings.default_return_url,
-                redirect_status=302,
-            )
+            location = self.server.return_to(request) or self.server.settings.default_return_url
+            raise self._session_already_available(location)
         return super().create(request, kind)
+
+    def submit(self, request: FakeRequest, flow: FakeFlow) -> FakeResponse:
+        """`update_recovery_flow`."""
+        self.require_not_expired(request, flow)
+        if request.method == "GET":
+            flow.ui.reset()
+            flow.ui.add_error(4000001, {"reason": "Recovery flows are submitted with POST."})
+            raise InvalidFlowError(flow)
+        fields = self.fields(request, flow)
+        flow.ui.reset()
+        if flow.active == "code":
+            self._require_csrf(request, flow, fields)
+            if flow.state != "choose_method" and not fields.get("email"):
+                return self.submit_code(request, flow, fields)
+        method = fields.get("method")
+        if self.sessions.find(request) is not None:
+            raise self._session_already_available(self.server.settings.default_return_url)
+        if method == "code" and flow.active == "code":
+            if flow.state == "passed_challenge":
+                return self.replace(request, flow, "The account was already recovered.")
+            return self.submit_email(request, flow, fields)
+        if method == "link" and self.server.settings.enabled("link"):
+            return self._send_link(request, flow, fields)
+        raise self.reject_method(flow)
+
+    def _require_csrf(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> None:
+        """Check the anti-CSRF token; Kratos replaces the cookie if the token does not match."""
+        try:
+            self.require_csrf(request, flow, fields)
+        except ApiError:
+            request.renew_csrf()
+            raise
+
+    def _send_link(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> FakeResponse:
+        email = fields.get("email")
+        if not email:
+            flow.ui.add_error(4000002, {"property": "email"}, at="email")
+            raise InvalidFlowError(flow)
+        self.require_csrf(request, flow, fields)
+        node = input_node("link", "email", "email", email, message(1070007), required=True)
+        for index, old in enumerate(flow.ui.nodes):
+            if old["attributes"]["name"] == "email":
+                flow.ui.nodes[index] = node
+        if self._find_identity(email.strip().lower()) is not None:
+            self.server.send_code(email.strip().lower(), "recovery_valid", "Recover your account")
+        flow.active, flow.state = "link", "sent_email"
+        flow.ui.messages = [message(1060002)]
+        return self.render(request, flow, **self.extra_after_sending(fields))
+
+    def replace(self, request: FakeRequest, flow: FakeFlow, reason: str) -> FakeResponse:
+        """Respond with a new flow: scripts and apps get an error that names it."""
+        replacement = self.new_replacement(request, flow)
+        replacement.ui.add_error(4000001, {"reason": reason})
+        item: dict[str, Any] = {"id": replacement.id}
+        if not flow.native:
+            item["url"] = self.ui_url(replacement)
+        raise ApiError(
+            400,
+            reason=reason,
+            details={"continue_with": [{"action": "show_recovery_ui", "flow": item}]},
+            location=self.ui_url(replacement),
+        )
+
+    def _session_already_available(self, location: str) -> ApiError:
+        reason = "A valid session exists. Log out before recovering an account."
+        return ApiError(400, "session_already_available", reason, location=location, redirect_status=302)
 
     def send_code(self, flow: FakeFlow, email: str) -> None:
         """Send a code if the address belongs to an identity. The response does not reveal whether it does."""
@@ -50,9 +111,9 @@ class RecoveryEndpoints(CodeFlowEndpoints):
             self.store_code(flow, code, identity.id)
             flow.internal["email"] = email
 
-    def extra_after_sending(self) -> dict[str, Any]:
+    def extra_after_sending(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Return the payload that Kratos shows directly after sending a code."""
-        return {"transient_payload": {}}
+        return {"transient_payload": fields.get("transient_payload", {})}
 
     def show_code_form(self, flow: FakeFlow, email: str) -> None:
         """Show the form for the code, with a button to send it again."""
@@ -85,6 +146,7 @@ class RecoveryEndpoints(CodeFlowEndpoints):
         if not flow.native:
             request.renew_csrf()
             self.sessions.issue_cookie(request, session)
+        flow.ui.messages = []
         settings = self._settings.create_after_recovery(request, flow, session)
         page = self._settings.ui_url(settings)
         if not flow.native and not request.prefers_json:

@@ -1,6 +1,6 @@
 """Registration in two steps: traits, then a credential."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from ory_guard.testing.flows.flow import FakeFlow, FlowEndpoints, InvalidFlowError
 from ory_guard.testing.flows.ui_messages import message
@@ -15,6 +15,9 @@ from ory_guard.testing.store.records import FakeAuthenticationMethod, Identity
 from ory_guard.testing.store.sessions import Sessions, device_from
 
 __all__ = ["RegistrationEndpoints"]
+
+SCREENS: Final = ("credential-selection", "previous")
+REGISTRATION_METHODS: Final = frozenset({"password", "oidc", "passkey"})
 
 
 class RegistrationEndpoints(FlowEndpoints):
@@ -40,9 +43,12 @@ class RegistrationEndpoints(FlowEndpoints):
         if self.sessions.find(request) is not None:
             raise self._session_already_available(request)
         flow = self.new_flow(request, kind)
-        flow.fields = {"organization_id": None}
+        flow.fields = {"organization_id": request.organization_id} | self.identity_schema(request)
         self.add_exchange_code(request, flow)
-        self._fill(flow)
+        if request.organization_id:
+            flow.ui.nodes = []
+        else:
+            self._fill(flow)
         return flow
 
     def _session_already_available(self, request: FakeRequest) -> ApiError:
@@ -85,10 +91,15 @@ class RegistrationEndpoints(FlowEndpoints):
         # The submit button of a provider sends `provider` without `method`.
         method = fields.get("method") or ("oidc" if fields.get("provider") else None)
         if self.server.settings.two_steps_registration:
-            if fields.get("screen") == "previous":
+            screen = fields.get("screen", "")
+            if screen not in {"", *SCREENS}:
+                self._show_traits(flow, fields["traits"], hidden=None)
+                flow.ui.add_error(4000001, {"reason": f"The screen must be one of {SCREENS}."}, at="screen")
+                raise InvalidFlowError(flow)
+            if screen == "previous":
                 self.require_csrf(request, flow, fields)
                 return self._return_to_first_step(request, flow, fields)
-            if method == "profile":
+            if method == "profile" or screen:
                 self.require_csrf(request, flow, fields)
                 return self._show_second_step(request, flow, fields)
         if method == "oidc" and self.server.settings.enabled("oidc"):
@@ -98,10 +109,11 @@ class RegistrationEndpoints(FlowEndpoints):
             self.require_csrf(request, flow, fields)
             traits = self._validated_traits(flow, fields)
             self._check_password(flow, fields.get("password"), traits)
-            complete = self.server.schema.with_nested_objects(traits)
-            identity = create_identity(self.server, complete, password=fields["password"])
+            identity = create_identity(self.server, traits, password=fields["password"])
             return self.finish(request, flow, identity, self.sessions.completed_method("password"))
-        flow.ui.add_error(4010003)
+        self.require_enabled(method or "", REGISTRATION_METHODS)
+        # Without passwordless login, codes have no identifiers.
+        flow.ui.add_error(4000009 if method == "code" else 4010003)
         raise InvalidFlowError(flow)
 
     def _show_second_step(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> FakeResponse:
@@ -118,16 +130,12 @@ class RegistrationEndpoints(FlowEndpoints):
     def _return_to_first_step(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> FakeResponse:
         flow.ui.remove(group="password")
         flow.ui.remove(name="screen")
-        self._show_traits(flow, self._traits(fields), hidden=False)
+        self._show_traits(flow, fields["traits"], hidden=False)
         flow.ui.nodes.append(submit_node("profile", "profile", 1040001))
         return self.render(request, flow, status=400)
 
-    def _traits(self, fields: dict[str, Any]) -> dict[str, Any]:
-        traits = fields.get("traits")
-        return self.server.schema.coerce(traits) if isinstance(traits, dict) else {}
-
     def _validated_traits(self, flow: FakeFlow, fields: dict[str, Any]) -> dict[str, Any]:
-        traits = self._traits(fields)
+        traits: dict[str, Any] = fields["traits"]
         self._show_traits(flow, traits, hidden=None)
         if not self.server.schema.validate(traits, flow.ui):
             raise InvalidFlowError(flow)

@@ -12,11 +12,13 @@ from ory_guard.testing.server.cookies import CONTINUITY_COOKIE
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
+from ory_guard.testing.store.identity_schema import IdentitySchema
 from ory_guard.testing.store.records import Session, new_id
 from ory_guard.testing.store.sessions import Sessions
 
 __all__ = ["SettingsEndpoints"]
 
+SETTINGS_METHODS: Final = frozenset({"profile", "password", "oidc", "lookup_secret", "totp", "webauthn"})
 _BUTTONS: Final = {
     "totp_unlink": "totp",
     "lookup_secret_regenerate": "lookup_secret",
@@ -134,9 +136,12 @@ class SettingsEndpoints(FlowEndpoints):
         self.require_not_expired(request, flow)
         if session.identity is not flow.internal["identity"]:
             raise ApiError(403, "security_identity_mismatch", "The flow belongs to another identity.")
-        fields = self._resume(request, flow) or self.fields(request, flow)
+        fields = self._resume(request, flow) or self._submitted(request, flow)
         method = next((_BUTTONS[name] for name in _BUTTONS if fields.get(name)), fields.get("method"))
-        change = self._handler(method)
+        change = self._handler(flow, method)
+        # A submission of the profile keeps the messages above the form.
+        if method != "profile":
+            flow.ui.reset()
         if change is None:
             flow.ui.add_error(4010004)
             raise InvalidFlowError(flow)
@@ -152,9 +157,23 @@ class SettingsEndpoints(FlowEndpoints):
             return self.render(request, flow, transient_payload={})
         return self.saved(request, flow, session)
 
-    def _handler(self, method: object) -> Callable[[FakeFlow, Session, dict[str, Any]], Change] | None:
-        if not isinstance(method, str) or not self.server.settings.enabled(method):
+    def _submitted(self, request: FakeRequest, flow: FakeFlow) -> dict[str, Any]:
+        if request.method == "GET":
+            flow.ui.reset()
+            flow.ui.add_error(4000001, {"reason": "Settings flows are submitted with POST."})
+            raise InvalidFlowError(flow)
+        return self.read_fields(request, flow)
+
+    def schema_of(self, flow: FakeFlow) -> IdentitySchema:
+        """Return the schema of the identity."""
+        return self.server.schema_of(flow.internal["identity"])
+
+    def _handler(
+        self, flow: FakeFlow, method: str | None
+    ) -> Callable[[FakeFlow, Session, dict[str, Any]], Change] | None:
+        if method is None or (method == "webauthn" and flow.native):
             return None
+        self.require_enabled(method, SETTINGS_METHODS)
         return self._changes.handler(method)
 
     def saved(self, request: FakeRequest, flow: FakeFlow, session: Session) -> FakeResponse:
@@ -197,7 +216,6 @@ class SettingsEndpoints(FlowEndpoints):
             container = self.server.store.continuity_containers.get(values.get("continuity", ""))
             if container is not None and container["flow"] == flow.id:
                 del self.server.store.continuity_containers[values["continuity"]]
-                flow.ui.reset()
                 fields: dict[str, Any] = container["fields"]
                 return fields
         return None

@@ -6,9 +6,8 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from ory_guard.testing.flows.flow import FakeFlow, InvalidFlowError
-from ory_guard.testing.flows.settings_form import lookup_codes_node
+from ory_guard.testing.flows.settings_form import lookup_codes_node, show_traits
 from ory_guard.testing.flows.ui_nodes import submit_node
-from ory_guard.testing.server.response import ApiError
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.identities import add_password_error, is_identifier_taken, set_traits, touch
 from ory_guard.testing.store.identity_schema import IdentitySchema
@@ -51,10 +50,8 @@ class SettingsChanges:
     def _profile(self, flow: FakeFlow, session: Session, fields: dict[str, Any]) -> Change:
         identity = session.identity
         schema = self._server.schema_of(identity)
-        submitted = fields.get("traits")
-        traits = schema.coerce(submitted) if isinstance(submitted, dict) else {}
-        for trait in schema.traits:
-            flow.ui.set_node(trait.node("profile", traits))
+        traits = fields["traits"]
+        show_traits(flow.ui, traits)
         if not schema.validate(traits, flow.ui):
             raise InvalidFlowError(flow)
         if is_identifier_taken(self._server, identity, traits):
@@ -62,7 +59,7 @@ class SettingsChanges:
             raise InvalidFlowError(flow)
         if _changes_protected_traits(schema, identity.traits, traits) and not self._sessions.is_privileged(session):
             return Change.REAUTHENTICATION_REQUIRED
-        set_traits(self._server, identity, schema.with_nested_objects(traits))
+        set_traits(self._server, identity, traits)
         if self._server.settings.is_release:
             identity.state_changed_at = None
         return Change.SAVED
@@ -82,10 +79,8 @@ class SettingsChanges:
 
     def _totp(self, flow: FakeFlow, session: Session, fields: dict[str, Any]) -> Change:
         credentials = session.identity.credentials
-        if fields.get("totp_unlink"):
-            credentials.totp_secret = None
-        elif credentials.totp_secret:
-            raise ApiError(400, reason="An authenticator app is already enrolled. Remove it first.")
+        if credentials.totp_secret:
+            credentials.totp_secret = None if fields.get("totp_unlink") else credentials.totp_secret
         else:
             secret, code = flow.internal["totp_secret"], fields.get("totp_code")
             if not code:
@@ -110,7 +105,8 @@ class SettingsChanges:
             return Change.DISPLAYED
         if fields.get("lookup_secret_reveal"):
             if not credentials.lookup_codes:
-                raise ApiError(400, reason="There are no backup codes to show.")
+                flow.ui.add_error(4000001, {"reason": "There are no backup codes to show."})
+                raise InvalidFlowError(flow)
             self._show_codes(flow, credentials.lookup_codes)
             ui.nodes.append(submit_node("lookup_secret", "true", 1050016, "lookup_secret_disable"))
             ui.nodes.append(submit_node("lookup_secret", "true", 1050008, "lookup_secret_regenerate"))
@@ -118,7 +114,8 @@ class SettingsChanges:
         if fields.get("lookup_secret_confirm"):
             codes = flow.internal.pop("lookup_codes", {})
             if not codes:
-                raise ApiError(400, reason="Generate backup codes before confirming them.")
+                flow.ui.add_error(4000001, {"reason": "Generate backup codes before confirming them."})
+                raise InvalidFlowError(flow)
             credentials.lookup_codes = codes
             self._sessions.add_method(session, "lookup_secret")
         elif fields.get("lookup_secret_disable"):

@@ -4,7 +4,8 @@ import base64
 import hashlib
 import json
 import secrets
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 from urllib.parse import quote
 
 import pyotp
@@ -17,9 +18,10 @@ from ory_guard.testing.settings import FakeKratosSettings
 from ory_guard.testing.store.identity_schema import IdentitySchema
 from ory_guard.testing.store.records import Identity, new_id
 
-__all__ = ["fill_settings", "lookup_codes_node", "new_totp_secret"]
+__all__ = ["fill_settings", "lookup_codes_node", "new_totp_secret", "show_traits"]
 
 QR_SIZE = 256
+_KINDS: Final = {bool: "checkbox", int: "number", float: "number"}
 
 
 def fill_settings(
@@ -45,6 +47,35 @@ def fill_settings(
         ui.nodes += _webauthn_nodes(settings, identity)
     if settings.enabled("totp"):
         ui.nodes += _totp_nodes(settings, schema, identity, totp_secret)
+
+
+def show_traits(ui: Ui, traits: Any) -> None:
+    """Fill submitted traits into the form. As in Kratos, traits that the schema does not have get fields, too."""
+    for entry in ui.nodes:
+        if _is_trait(entry):
+            entry["attributes"].pop("value", None)
+            entry["messages"] = []
+    for name, value in _flatten(traits, "traits") if isinstance(traits, dict) else ():
+        field = ui.find(name)
+        if field is None:
+            position = 1 + max(index for index, entry in enumerate(ui.nodes) if _is_trait(entry) and entry["meta"])
+            field = input_node("profile", name, _KINDS.get(type(value), "text"))
+            ui.nodes.insert(position, field)
+        if value is not None:
+            field["attributes"]["value"] = value
+
+
+def _is_trait(entry: Node) -> bool:
+    return str(entry["attributes"].get("name", "")).startswith("traits.")
+
+
+def _flatten(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict | list):
+        members = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, inner in members:
+            yield from _flatten(inner, f"{path}.{name}")
+    else:
+        yield path, value
 
 
 def new_totp_secret() -> str:

@@ -116,7 +116,12 @@ class Ui:
         if at is None:
             self.messages.append(error)
             return
-        target = self.find(at) or self.set_node(input_node("default", at, "text"))
+        target = self.find(at)
+        if target is None:
+            target = input_node("default", at, "text")
+            groups = [node["group"] for node in self.nodes]
+            position = len(groups) - groups[::-1].index("default") if "default" in groups else len(groups)
+            self.nodes.insert(position, target)
         target["messages"].append(error)
 
 

@@ -1,9 +1,9 @@
 """Address verification by code."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from ory_guard.testing.flows.code_flow import CodeFlowEndpoints
-from ory_guard.testing.flows.flow import FakeFlow
+from ory_guard.testing.flows.flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import csrf_node, input_node, node, submit_node
 from ory_guard.testing.server.request import FakeRequest
@@ -23,13 +23,69 @@ class VerificationEndpoints(CodeFlowEndpoints):
     no_method_message: ClassVar[int] = 4010006
     code_label: ClassVar[int] = 1070011
 
-    def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> FakeFlow:
+    def create_flow(self, request: FakeRequest, kind: Literal["api", "browser"]) -> FakeFlow:
         """Create a verification flow. The anti-CSRF token comes last; native flows have none."""
-        flow = super().create(request, kind)
+        flow = super().create_flow(request, kind)
         token = flow.ui.nodes.pop(0)
         if kind == "browser":
             flow.ui.nodes.append(token)
         return flow
+
+    def submit(self, request: FakeRequest, flow: FakeFlow) -> FakeResponse:
+        """`update_verification_flow`."""
+        self.require_not_expired(request, flow)
+        if flow.active != "code":
+            raise self.reject_method(flow)
+        fields = request.query if request.method == "GET" else self.fields(request, flow)
+        method = fields.get("method") or ("code" if fields.get("code") else "")
+        if method not in {"", "code", "link"}:
+            flow.ui.add_error(4000001, {"reason": f'There is no method "{method}".'}, at="method")
+            raise InvalidFlowError(flow)
+        if method != "code":
+            self._show_email(flow, fields)
+            raise self.reject_method(flow)
+        if flow.state == "passed_challenge":
+            return self.replace(request, flow, "The address was already verified.")
+        if fields.get("code"):
+            if request.method == "GET":
+                return self._open_link(request, flow, fields["code"])
+            flow.ui.reset()
+            return self.submit_code(request, flow, fields)
+        flow.ui.reset()
+        if not fields.get("email"):
+            self._show_email(flow, fields)
+        return self.submit_email(request, flow, fields)
+
+    def _show_email(self, flow: FakeFlow, fields: dict[str, Any]) -> None:
+        """Show the field for the address in place of the button to send the code again."""
+        email = fields.get("email", "")
+        node = input_node("code", "email", "email", email, message(1070007), required=True)
+        names = [entry["attributes"]["name"] for entry in flow.ui.nodes]
+        flow.ui.nodes[names.index("email")] = node
+        flow.ui.set_node(csrf_node(self.csrf_token(flow)))
+
+    def _open_link(self, request: FakeRequest, flow: FakeFlow, code: str) -> FakeResponse:
+        """Fill the code of an emailed link into the form, and show the form to the browser that opened the link."""
+        if node := flow.ui.find("code"):
+            node["attributes"]["value"] = code
+        secret = request.renew_csrf()
+        if not flow.native:
+            flow.csrf_secret = secret
+        flow.ui.set_node(csrf_node(self.csrf_token(flow)))
+        return FakeResponse.redirect(request.method, self.ui_url(flow))
+
+    def replace(self, request: FakeRequest, flow: FakeFlow, reason: str) -> FakeResponse:
+        """Respond with a new flow: scripts and apps get an error that names it."""
+        replacement = self.new_replacement(request, flow)
+        replacement.ui.add_error(4000001, {"reason": reason})
+        raise ApiError(
+            410,
+            "self_service_flow_replaced",
+            "Continue with the new flow.",
+            message="the flow was replaced",
+            extra={"use_flow_id": replacement.id},
+            location=self.ui_url(replacement),
+        )
 
     def create_for_address(self, request: FakeRequest, source: FakeFlow, address: Address) -> FakeFlow:
         """Create a flow and send its code, as registration does."""
@@ -80,6 +136,7 @@ class VerificationEndpoints(CodeFlowEndpoints):
         """Mark the address as verified and show a link to continue."""
         address = flow.internal["address"]
         address.mark_verified(self.server.now())
+        address.status = "completed"
         location = flow.return_to or self.server.settings.verification_return_url
         title = message(1070009)
         flow.ui.action, flow.ui.method = location, "GET"

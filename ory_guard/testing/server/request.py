@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 
 from ory_guard.testing.server import csrf
 from ory_guard.testing.server.cookies import CookieJar, parse_cookies
+from ory_guard.testing.server.uuids import canonical_uuid
 
 __all__ = ["FakeRequest", "MalformedBodyError"]
 
@@ -84,6 +85,11 @@ class FakeRequest:
     def flag(self, name: str) -> bool:
         """Return whether a query parameter is true, by the rules of Go's `strconv.ParseBool`."""
         return self.query.get(name, "") in {"1", "t", "T", "true", "TRUE", "True"}
+
+    @property
+    def organization_id(self) -> str | None:
+        """The parameter `organization`, if it is a UUID."""
+        return canonical_uuid(self.query.get("organization", ""))
 
     def payload(self) -> dict[str, Any]:
         """Return the fields of the body; dotted names of form fields become nested objects.

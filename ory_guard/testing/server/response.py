@@ -81,6 +81,7 @@ class ApiError(Exception):
         extra: Further top-level members beside `error`.
         location: The redirect target for browsers; by default the error page.
         redirect_status: The status of that redirect.
+        code: The status in the body, if it differs from the status of the response.
     """
 
     def __init__(
@@ -94,9 +95,11 @@ class ApiError(Exception):
         extra: dict[str, Any] | None = None,
         location: str | None = None,
         redirect_status: int = 303,
+        code: int | None = None,
     ) -> None:
         super().__init__(reason or message)
         self.status = status
+        self.code: int = code or status
         self.id = error_id
         self.reason = reason
         self.message: str = message or _MESSAGES[status]
@@ -108,7 +111,7 @@ class ApiError(Exception):
     def document(self) -> dict[str, Any]:
         """Return the `error` object."""
         body: dict[str, Any] = {"id": self.id} if self.id else {}
-        body |= {"code": self.status, "status": _STATUS_TEXT.get(self.status) or HTTPStatus(self.status).phrase}
+        body |= {"code": self.code, "status": _STATUS_TEXT.get(self.code) or HTTPStatus(self.code).phrase}
         if self.reason:
             body["reason"] = self.reason
         if self.details:

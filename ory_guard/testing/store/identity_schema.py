@@ -89,7 +89,7 @@ class IdentitySchema:
         self.traits: tuple[Trait, ...] = tuple(_leaves((), traits))
         self._objects = tuple(_objects((), traits))
         self._validator = Draft202012Validator(
-            {"type": "object", "properties": {"traits": traits}},
+            {"type": "object", "properties": {"traits": {"type": "object", **traits}}},
             format_checker=FORMAT_CHECKER,
         )
 
@@ -129,14 +129,16 @@ class IdentitySchema:
                 target[key] = target = {**inner}
         return result
 
-    def coerce(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the traits with form values converted to the types in the schema (numbers, booleans)."""
-        traits: dict[str, Any] = {**fields}
+    def with_text_values(self, traits: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, Any]:
+        """Return the traits with the values of form fields, converted to the types in the schema.
+
+        Empty fields, and fields that the schema does not have, are left out.
+        """
+        result: dict[str, Any] = {**traits}
         for trait in self.traits:
-            text = trait.value_in(traits)
-            if isinstance(text, str):
-                _set_value(traits, trait.path, _coerce_value(text, trait.schema.get("type")))
-        return traits
+            if text := texts.get(trait.name):
+                _set_value(result, trait.path, _coerce_value(text, trait.schema.get("type")))
+        return result
 
     def validate(self, traits: Any, ui: Ui) -> bool:
         """Add an error to each invalid form field, and return whether the traits are valid."""
@@ -179,5 +181,6 @@ def _coerce_value(text: str, kind: object) -> Any:
 def _set_value(traits: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     target = traits
     for key in path[:-1]:
-        target[key] = target = {**target[key]}
+        inner = target.get(key)
+        target[key] = target = {**inner} if isinstance(inner, Mapping) else {}
     target[path[-1]] = value

@@ -11,7 +11,7 @@ from jsonschema.exceptions import ValidationError
 
 from ory_guard.testing.store.email_format import is_email
 
-__all__ = ["FORMAT_CHECKER", "Violation", "json_type", "violations", "wrong_type"]
+__all__ = ["FORMAT_CHECKER", "Violation", "email_error", "json_type", "violations", "wrong_type"]
 
 Violation = tuple[str, int, dict[str, Any]]
 """The dotted path of a value, the id of the message, and its context."""
@@ -95,13 +95,21 @@ def _type(error: ValidationError) -> tuple[int, dict[str, Any]]:
     return wrong_type(error.instance, *([allowed] if isinstance(allowed, str) else allowed))
 
 
-def _format(error: ValidationError) -> tuple[int, dict[str, Any]]:
-    # Kratos extracts the value from the text of the error, and so finds none if it is empty.
-    reason = f"{json.dumps(error.instance, ensure_ascii=False)} is not valid {json.dumps(error.validator_value)}"
+def email_error(value: str) -> tuple[int, dict[str, Any]]:
+    """Return the message for an invalid address.
+
+    Kratos extracts the value from the text of the error: it finds none if it is empty.
+    """
+    reason = f'{json.dumps(value, ensure_ascii=False)} is not valid "email"'
     match = _QUOTED_VALUE.search(reason)
-    if match is None or error.validator_value != "email":
-        return 4000001, {"reason": reason}
-    return 4000040, {"value": match[1]}
+    return (4000040, {"value": match[1]}) if match else (4000001, {"reason": reason})
+
+
+def _format(error: ValidationError) -> tuple[int, dict[str, Any]]:
+    instance: Any = error.instance
+    if error.validator_value == "email":
+        return email_error(instance)
+    return 4000001, {"reason": f'{json.dumps(instance, ensure_ascii=False)} is not valid "{error.validator_value}"'}
 
 
 def _pattern(error: ValidationError) -> tuple[int, dict[str, Any]]:

@@ -1,7 +1,9 @@
 """Recovery and verification flows, beyond the recordings."""
 
+from typing import Any
+
 import pytest
-from support.flow_client import HTML, FlowClient, client_for, message_ids, node_names
+from support.flow_client import HTML, FlowClient, client_for, field_value, message_ids, node_names
 
 from ory_guard.testing import FakeKratos, Identity, ManualClock
 
@@ -10,20 +12,25 @@ pytestmark = pytest.mark.anyio
 ADDRESS = "ada@example.test"
 
 
-@pytest.mark.parametrize("email", [None, "", 5, [ADDRESS]], ids=repr)
-async def test_address_is_required(browser: FlowClient, email: object) -> None:
-    response = await browser.submit(await browser.create_flow("recovery"), method="code", email=email)
+@pytest.mark.parametrize("flow", ["recovery", "verification"])
+@pytest.mark.parametrize(
+    ("email", "message_id"),
+    [(None, 4000002), ("", 4000002), ("nope", 4000040), (5, 4000040), ([ADDRESS], 4000040)],
+    ids=repr,
+)
+async def test_valid_address_is_required(browser: FlowClient, flow: str, email: object, message_id: int) -> None:
+    response = await browser.submit(await browser.create_flow(flow), method="code", email=email)
 
-    assert message_ids(response.json()) == [4000002]
+    assert (response.status_code, message_ids(response.json())) == (400, [message_id])
 
 
 @pytest.mark.usefixtures("ada")
-async def test_code_is_required_after_it_was_sent(browser: FlowClient) -> None:
+async def test_missing_code_is_a_wrong_code(browser: FlowClient) -> None:
     flow = await browser.create_flow("recovery")
-    await browser.submit(flow, method="code", email="Ada@Example.test ")
+    await browser.submit(flow, method="code", email="Ada@Example.test")
     response = await browser.submit(flow, method="code")
 
-    assert (response.status_code, message_ids(response.json())) == (400, [4000002])
+    assert (response.status_code, message_ids(response.json())) == (200, [4060006])
 
 
 @pytest.mark.usefixtures("ada")
@@ -38,18 +45,181 @@ async def test_response_does_not_reveal_whether_an_address_exists(fake: FakeKrat
     assert [message.recipient for message in fake.messages] == [ADDRESS]
 
 
-@pytest.mark.usefixtures("ada")
-async def test_code_works_once_and_expires(fake: FakeKratos, clock: ManualClock, browser: FlowClient) -> None:
+async def test_code_expires(clock: ManualClock) -> None:
+    fake = FakeKratos(clock=clock, code_lifespan=60)
+    fake.add_identity(ADDRESS)
+    browser = client_for(fake)
     flow = await browser.create_flow("verification")
     await browser.submit(flow, method="code", email=ADDRESS)
-    in_time = await browser.submit(flow, method="code", code=fake.messages[0].code)
-    await browser.submit(flow, method="code", email=ADDRESS)
-    clock.advance(3599)
-    fake._server.store.flows[flow["id"]].internal["code_expires_at"] = 0
-    late = await browser.submit(flow, method="code", code=fake.messages[0].code)
+    clock.advance(61)
+    response = await browser.submit(flow, method="code", code=fake.messages[0].code)
 
-    assert (in_time.json()["state"], late.json()["state"]) == ("passed_challenge", "sent_email")
-    assert message_ids(late.json()) == [4070006]
+    assert (response.json()["state"], message_ids(response.json())) == ("sent_email", [4070006])
+
+
+async def start_code(client: FlowClient, name: str) -> dict[str, Any]:
+    """Start a flow and let it send a code."""
+    flow = await client.create_flow(name)
+    await client.submit(flow, method="code", email=ADDRESS)
+    return flow
+
+
+@pytest.mark.usefixtures("ada")
+@pytest.mark.parametrize("native", [True, False], ids=["native", "browser"])
+@pytest.mark.parametrize("name", ["recovery", "verification"])
+async def test_flow_accepts_five_codes(fake: FakeKratos, name: str, native: bool) -> None:
+    client = client_for(fake, native=native)
+    flow = await start_code(client, name)
+    wrong = [(await client.submit(flow, method="code", code="x")).status_code for _ in range(5)]
+    sixth = (await client.submit(flow, method="code", code=fake.messages[0].code)).json()
+    replacement = sixth.get("use_flow_id") or sixth["error"]["details"]["continue_with"][0]["flow"]["id"]
+    new_flow = (await client.get_flow(name, replacement)).json()
+
+    assert wrong == [200] * 5
+    assert (new_flow["state"], message_ids(new_flow)) == ("choose_method", [4000001])
+    if name == "recovery":
+        assert sixth["error"]["reason"].startswith("The request was submitted too often.")
+        assert ("url" in sixth["error"]["details"]["continue_with"][0]["flow"]) is not native
+    else:
+        assert sixth["error"]["id"] == "self_service_flow_replaced"
+
+
+@pytest.mark.usefixtures("ada")
+@pytest.mark.parametrize("name", ["recovery", "verification"])
+async def test_form_with_too_many_codes_is_redirected_to_a_new_flow(browser: FlowClient, name: str) -> None:
+    flow = await start_code(browser, name)
+    pages = [(await browser.submit_form(flow, method="code", code="x")).headers["location"] for _ in range(7)]
+
+    assert pages[:5] == [f"http://127.0.0.1:4455/{name}?flow={flow['id']}"] * 5
+    assert pages[5].startswith(f"http://127.0.0.1:4455/{name}?flow=")
+    assert pages[5] != pages[0]
+
+
+@pytest.mark.usefixtures("ada")
+async def test_recovery_form_after_a_replacement_is_a_csrf_violation(browser: FlowClient) -> None:
+    flow = await start_code(browser, "recovery")
+    for _ in range(6):
+        await browser.submit_form(flow, method="code", code="x")
+    seventh = await browser.submit_form(flow, method="code", code="x")
+
+    assert seventh.headers["location"].startswith("http://127.0.0.1:4455/error?id=")
+    assert (await browser.get_flow("recovery", flow["id"])).status_code == 403
+
+
+@pytest.mark.usefixtures("ada")
+async def test_code_works_once(fake: FakeKratos, app: FlowClient) -> None:
+    flow = await start_code(app, "recovery")
+    code = fake.messages[0].code
+    first = await app.submit(flow, method="code", code=code)
+    again = await app.submit(flow, method="code", code=code)
+    app.client.cookies.clear()
+    resend = await app.submit(flow, method="code", email=ADDRESS)
+
+    assert first.json()["state"] == "passed_challenge"
+    assert again.json()["error"]["reason"].startswith("The code was already used.")
+    assert resend.json()["error"]["details"]["continue_with"][0]["action"] == "show_recovery_ui"
+
+
+@pytest.mark.usefixtures("ada")
+@pytest.mark.parametrize("fields", [{"code": "x"}, {"email": ADDRESS}], ids=str)
+async def test_passed_verification_is_replaced(
+    fake: FakeKratos, browser: FlowClient, fields: dict[str, str]
+) -> None:
+    flow = await start_code(browser, "verification")
+    await browser.submit(flow, method="code", code=fake.messages[0].code)
+    response = await browser.submit(flow, method="code", **fields)
+
+    assert (response.status_code, response.json()["error"]["id"]) == (410, "self_service_flow_replaced")
+
+
+@pytest.mark.usefixtures("ada")
+async def test_recovery_without_method_ends_the_code_method(browser: FlowClient) -> None:
+    flow = await browser.create_flow("recovery")
+    answers = [
+        (await browser.submit(flow, **fields)).json()
+        for fields in ({"email": ADDRESS}, {"method": "code", "email": ADDRESS}, {"method": "link"})
+    ]
+
+    assert [(answer["active"], message_ids(answer)) for answer in answers] == [
+        ("default", [4010005]),
+        ("default", [4010005]),
+        ("default", [4000002]),
+    ]
+
+
+@pytest.mark.usefixtures("ada")
+@pytest.mark.parametrize(("email", "sent"), [(ADDRESS, [ADDRESS]), ("unknown@example.test", [])])
+async def test_recovery_can_send_a_link(fake: FakeKratos, browser: FlowClient, email: str, sent: list[str]) -> None:
+    flow = (await browser.submit(await browser.create_flow("recovery"), method="link", email=email)).json()
+
+    assert (flow["active"], flow["state"], message_ids(flow)) == ("link", "sent_email", [1060002])
+    assert [message.recipient for message in fake.messages] == sent
+
+
+async def test_recovery_ignores_a_disabled_link_method(clock: ManualClock) -> None:
+    browser = client_for(FakeKratos(clock=clock, methods=frozenset({"password", "code"})))
+    response = await browser.submit(await browser.create_flow("recovery"), method="link", email=ADDRESS)
+
+    assert message_ids(response.json()) == [4010005]
+
+
+async def test_email_of_a_logged_in_browser_is_rejected(
+    fake: FakeKratos, browser: FlowClient, ada: Identity
+) -> None:
+    flow = await browser.create_flow("recovery")
+    browser.use(fake.sign_in(ada))
+    as_json = await browser.submit(flow, method="code", email=ADDRESS)
+    as_form = await browser.submit_form(flow, method="code", email=ADDRESS)
+
+    assert as_json.json()["error"]["id"] == "session_already_available"
+    assert as_form.headers["location"] == "http://127.0.0.1:4455/welcome"
+
+
+@pytest.mark.usefixtures("ada")
+async def test_link_of_a_recovery_email_shows_the_form(browser: FlowClient) -> None:
+    flow = await start_code(browser, "recovery")
+    response = await browser.get("/self-service/recovery", HTML, flow=flow["id"], code="123456")
+
+    assert response.headers["location"] == f"http://127.0.0.1:4455/recovery?flow={flow['id']}"
+
+
+@pytest.mark.usefixtures("ada")
+@pytest.mark.parametrize("native", [True, False], ids=["native", "browser"])
+async def test_link_of_a_verification_email_fills_in_the_code(fake: FakeKratos, native: bool) -> None:
+    flow = await start_code(client_for(fake, native=native), "verification")
+    browser = client_for(fake)
+    response = await browser.get("/self-service/verification", HTML, flow=flow["id"], code="123456")
+    form = (await browser.get_flow("verification", flow["id"])).json()
+
+    assert response.headers["location"] == f"http://127.0.0.1:4455/verification?flow={flow['id']}"
+    assert field_value(form, "code") == "123456"
+
+
+async def test_code_of_a_link_without_a_form_for_it(browser: FlowClient) -> None:
+    flow = await browser.create_flow("verification")
+    response = await browser.get("/self-service/verification", HTML, flow=flow["id"], code="123456")
+
+    assert response.status_code == 303
+
+
+@pytest.mark.usefixtures("ada")
+async def test_verification_without_method_can_not_be_continued(app: FlowClient) -> None:
+    flow = await start_code(app, "verification")
+    answers = [
+        (await app.submit(flow, **fields)).json()
+        for fields in ({"email": ADDRESS}, {"method": "code", "code": "123456"})
+    ]
+
+    assert [(answer["active"], message_ids(answer)) for answer in answers] == [
+        ("default", [1080003, 4010006]),
+        ("default", [1080003, 4010006, 4010006]),
+    ]
+
+
+async def test_verification_has_two_methods(app: FlowClient) -> None:
+    response = await app.submit(await app.create_flow("verification"), method="password", email=ADDRESS)
+
+    assert (response.status_code, message_ids(response.json())) == (400, [4000001])
 
 
 @pytest.mark.usefixtures("ada")

@@ -3,7 +3,7 @@
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from support.flow_client import PASSWORD, FlowClient, client_for, message_ids, node_names
+from support.flow_client import PASSWORD, FlowClient, client_for, field_value, message_ids, node_names
 
 from ory_guard.testing import FakeKratos, Identity, ManualClock, OidcProvider
 
@@ -58,7 +58,7 @@ async def test_submission_after_login_in_another_tab_is_redirected(browser: Flow
     as_json = await browser.submit(flow, method="password")
 
     assert as_form.headers["location"].endswith("/welcome")
-    assert as_json.json()["error"]["id"] == "session_already_available"
+    assert (as_json.status_code, message_ids(as_json.json())) == (400, [4000001])
 
 
 async def test_second_factor_requires_an_active_session(
@@ -140,7 +140,8 @@ async def test_lookup_secret_works_once(fake: FakeKratos, ada: Identity) -> None
         ("totp", {"method": "lookup_secret", "lookup_secret": "abcd1234"}, 4000014),
         ("totp", {"method": "totp", "totp_code": "not a code"}, 4000008),
         ("totp", {"method": "totp", "totp_code": "\uff11\uff12\uff13\uff14\uff15\uff16"}, 4000008),
-        ("totp", {"method": "totp"}, 4000008),
+        ("totp", {"method": "totp"}, 4000002),
+        ("totp", {"method": "totp", "totp_code": "abc"}, 4000003),
         ("lookup_secret", {"method": "lookup_secret", "lookup_secret": "zzzz"}, 4000016),
         ("lookup_secret", {"method": "totp", "totp_code": "123456"}, 4000011),
     ],
@@ -201,3 +202,56 @@ async def test_login_redirects_to_return_to(browser: FlowClient) -> None:
     response = await browser.submit_form(flow, **form)
 
     assert response.headers["location"] == "http://127.0.0.1:4455/vault?a=%C3%BC%20b"
+
+
+async def test_disabled_method_is_not_found(browser: FlowClient) -> None:
+    response = await browser.submit(await browser.create_flow("login"), method="oidc", provider="mini")
+
+    assert response.status_code == 404
+
+
+@pytest.mark.usefixtures("ada")
+async def test_failed_login_keeps_the_identifier(browser: FlowClient) -> None:
+    flow = await browser.create_flow("login")
+    response = await browser.submit(flow, method="password", identifier="ada@example.test")
+
+    assert message_ids(response.json()) == [4000002]
+    assert field_value(response.json(), "identifier") == "ada@example.test"
+
+
+@pytest.mark.usefixtures("ada")
+@pytest.mark.parametrize("payload", [{"a": [1]}, '{"a": 1}', ""], ids=str)
+async def test_fields_of_former_releases_are_accepted(app: FlowClient, payload: object) -> None:
+    fields = {"password_identifier": "ada@example.test", "password": PASSWORD, "transient_payload": payload}
+    response = await app.submit(await app.create_flow("login"), method="password", **fields)
+
+    assert response.status_code == 200
+
+
+@pytest.mark.usefixtures("ada")
+async def test_payload_that_is_not_json_is_an_error(browser: FlowClient) -> None:
+    response = await browser.submit(await browser.create_flow("login"), method="password", transient_payload="x")
+
+    assert (response.status_code, response.json()["error"]["code"]) == (400, 500)
+
+
+@pytest.mark.parametrize("flow", ["login", "registration"])
+async def test_organization_without_methods_has_an_empty_form(browser: FlowClient, flow: str) -> None:
+    organization = "7942aef0-8fde-48cb-bc04-456236edafde"
+    of_organization = await browser.create_flow(flow, organization=organization)
+    of_other = await browser.create_flow(flow, organization="nope")
+
+    assert (of_organization["organization_id"], of_other["organization_id"]) == (organization, None)
+    assert len(node_names(of_organization)) <= 1 < len(node_names(of_other))
+
+
+@pytest.mark.parametrize("flow", ["login", "registration"])
+async def test_identity_schema_can_be_chosen(browser: FlowClient, flow: str) -> None:
+    assert (await browser.create_flow(flow, identity_schema="default"))["identity_schema"] == "default"
+    assert (await browser.start(flow, identity_schema="nope")).status_code == 400
+
+
+async def test_login_challenge_needs_an_oauth2_provider(browser: FlowClient) -> None:
+    response = await browser.start("login", login_challenge="nope")
+
+    assert (response.status_code, response.json()["error"]["id"]) == (500, "invalid_configuration")

@@ -178,3 +178,58 @@ async def test_providers_come_first_in_the_form(clock: ManualClock) -> None:
     fake = FakeKratos(clock=clock, oidc_providers=(OidcProvider("mini"),))
 
     assert node_names(await client_for(fake).create_flow("registration"))[0] == "provider"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message_id"),
+    [
+        ({"method": "profile", "screen": "nope"}, 4000001),
+        ({"method": "code"}, 4000009),
+        ({"method": "nope"}, 4010003),
+        ({"screen": "credential-selection"}, 1040009),
+    ],
+    ids=str,
+)
+async def test_odd_methods_and_screens(browser: FlowClient, fields: dict[str, str], message_id: int) -> None:
+    flow = await browser.create_flow("registration")
+    response = await browser.submit(flow, traits={"email": "ada@example.test"}, **fields)
+
+    assert (response.status_code, message_ids(response.json())) == (400, [message_id])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"traits.email": "ada@example.test"},
+        {"traits": '{"email": "ada@example.test"}'},
+        {"traits": None, "traits.email": "ada@example.test", "traits.shoe": "42"},
+    ],
+    ids=str,
+)
+async def test_traits_can_be_sent_as_text(fake: FakeKratos, browser: FlowClient, fields: dict[str, Any]) -> None:
+    flow = await browser.create_flow("registration")
+    response = await browser.submit(flow, method="password", password=PASSWORD, **fields)
+
+    assert response.status_code == 200
+    assert fake.identities[0].traits == {"email": "ada@example.test", "name": {}}
+
+
+async def test_forms_ignore_unknown_traits(fake: FakeKratos, browser: FlowClient) -> None:
+    flow = await browser.create_flow("registration")
+    form = {"traits__email": "ada@example.test", "traits__shoe": "42", "traits__name__first": ""}
+    await browser.submit_form(flow, method="password", password=PASSWORD, **form)
+
+    assert fake.identities[0].traits == {"email": "ada@example.test", "name": {}}
+
+
+async def test_unknown_traits_are_rejected_in_json(browser: FlowClient) -> None:
+    flow = await browser.create_flow("registration")
+    traits = {"email": "ada@example.test", "shoe": 42, "name": ["Ada"]}
+    response = await browser.submit(flow, method="password", password=PASSWORD, traits=traits)
+    messages = {
+        node["attributes"]["name"]: [message["id"] for message in node["messages"]]
+        for node in response.json()["ui"]["nodes"]
+        if node["messages"]
+    }
+
+    assert messages == {"traits": [4000001], "traits.name": [4000026]}

@@ -73,7 +73,9 @@ async def test_new_address_is_unverified(browser: FlowClient, ada: Identity) -> 
         ({"method": "nonsense"}, 4010004),
         ({"method": ["profile"]}, 4010004),
         ({"webauthn_register": "{}"}, 4000001),
-        ({"unlink": "mini"}, 4010004),
+        ({"lookup_secret_confirm": "true"}, 4000001),
+        ({"lookup_secret_reveal": True}, 4000001),
+        ({"method": "profile", "traits": {"email": "ada@example.test"}, "transient_payload": 5}, 4000026),
     ],
     ids=str,
 )
@@ -134,7 +136,14 @@ async def test_authenticator_app_is_enrolled_with_a_code(
 
     assert message_ids(without_code.json()) == [4000002]
     assert (with_code.status_code, ada.credentials.totp_secret) == (200, secret)
-    assert second_app.status_code == 400
+    assert (second_app.status_code, ada.credentials.totp_secret) == (200, secret)
+
+
+@pytest.mark.usefixtures("ada")
+async def test_submission_to_remove_no_authenticator_app_is_rejected(browser: FlowClient) -> None:
+    response = await browser.submit(await browser.create_flow("settings"), method="totp", totp_unlink=True)
+
+    assert (response.status_code, message_ids(response.json())) == (400, [4000002])
 
 
 async def test_lookup_secrets_are_generated_revealed_and_disabled(browser: FlowClient, ada: Identity) -> None:
@@ -207,3 +216,49 @@ async def test_qr_code_does_not_require_an_account_name(clock: ManualClock) -> N
 
     assert node_by_id(flow, "totp_qr")["src"].startswith("data:image/png;base64,")
     assert field_value(flow, "csrf_token") == ""
+
+
+@pytest.mark.usefixtures("ada")
+async def test_disabled_method_is_not_found(browser: FlowClient) -> None:
+    response = await browser.submit(await browser.create_flow("settings"), unlink="mini")
+
+    assert response.status_code == 404
+
+
+async def test_security_keys_need_a_browser(fake: FakeKratos, app: FlowClient, ada: Identity) -> None:
+    app.use(fake.sign_in(ada))
+    response = await app.submit(await app.create_flow("settings"), webauthn_register="{}")
+
+    assert message_ids(response.json()) == [4010004]
+
+
+@pytest.mark.usefixtures("ada")
+async def test_odd_traits_get_fields_in_the_form(browser: FlowClient) -> None:
+    flow = await browser.create_flow("settings")
+    odd: dict[str, Any] = {"email": "ada@example.test", "name": None, "shoe": 42, "tags": ["a", True], "empty": {}}
+    response = (await browser.submit(flow, method="profile", traits=odd)).json()
+    kinds = {
+        node["attributes"]["name"]: (node["group"], node["attributes"]["type"], node["attributes"].get("value"))
+        for node in response["ui"]["nodes"]
+        if node["attributes"].get("name", "").startswith("traits") and not node["meta"]
+    }
+
+    assert kinds == {
+        "traits": ("default", "text", None),
+        "traits.tags.1": ("profile", "checkbox", True),
+        "traits.tags.0": ("profile", "text", "a"),
+        "traits.shoe": ("profile", "number", 42),
+        "traits.name": ("profile", "text", None),
+    }
+    assert message_ids(response) == [4000001, 4000026]
+
+
+@pytest.mark.usefixtures("ada")
+@pytest.mark.parametrize("traits", [7, {"email": "nope"}], ids=str)
+async def test_invalid_profile_keeps_the_message_of_a_success(browser: FlowClient, traits: object) -> None:
+    flow = await browser.create_flow("settings")
+    await browser.submit(flow, method="profile", traits={"email": "ada@example.test"})
+    response = await browser.submit(flow, method="profile", traits=traits)
+
+    assert message_ids(response.json())[0] == 1050001
+    assert len(message_ids(response.json())) == 2
