@@ -1,7 +1,7 @@
-"""The cache of one process: responses of Kratos by credential.
+"""The session cache of one process: the outcomes of calls to Kratos, by credential.
 
-The words are those of RFC 9111: an entry is fresh until its lifetime ends, and it is invalidated if its session is
-revoked. Only responses are cached, never the decision whether a request is allowed.
+The terms are those of RFC 9111: an entry is fresh until its lifetime ends, and revoking its session invalidates it.
+Only outcomes are cached, never decisions about requests.
 """
 
 from collections.abc import Callable
@@ -59,7 +59,7 @@ class SessionCache:
 
     Attributes:
         revocations: The revocations that this process knows.
-        generation: Changes when responses that are still on their way must not be cached.
+        generation: A counter. A response is cached only if it has not changed since the request was sent.
         max_lifetime: Returns the longest lifetime, in seconds, of a session that is put into the cache now.
     """
 

@@ -1,7 +1,7 @@
 """The shared session cache: sessions and revocations of other processes, from a session store.
 
-It is used after a miss in the cache of this process. Because the clocks of hosts differ, ages are measured twice,
-with the clock of the store and with the wall clock, and the older age counts.
+It is used after a miss in the cache of this process. The clocks of two hosts may disagree, so the age of a session
+is measured both with the clock of the store and with the wall clock, and the greater age is used.
 """
 
 from collections.abc import Callable, Sequence
@@ -136,7 +136,7 @@ class SharedSessionCache:
             asked_at=now_wall - (now - entry.request_time),
             fresh_until=entry.fresh_until_wall,
         )
-        # Assume that the clock of the revoking host was slow.
+        # The clock of the host that revokes a session may be slow by `clock_skew`.
         since = stored.asked_at - self._clock_skew
         key = self._keys_for(credential)[0]
         connection.run_in_background(partial(self._store.put, key, stored, unless_revoked_since=since))

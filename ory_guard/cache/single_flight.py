@@ -1,7 +1,7 @@
 """Single flight: concurrent requests with one credential share one session check.
 
-A check belongs to no request. Each request waits on a future of its own, so the cancellation of a request ends
-neither the check nor the wait of the others. A check is a chain of callbacks that calls `finish`, or a task.
+A check does not belong to a request. Each request waits on a future of its own, so the cancellation of a request
+ends neither the check nor the wait of the others. A check is a chain of callbacks that calls `finish`, or a task.
 """
 
 import asyncio
@@ -120,7 +120,7 @@ class SingleFlight:
     def finish(self, in_flight: InFlight, result: CheckResult | Exception | None) -> None:
         """End a check; see `InFlight.resolve`."""
         self._in_flight.discard(in_flight)
-        # Before the result: a request that joins later would wait without an end.
+        # Remove the slot first; a request that joined afterwards would wait forever.
         if self._joinable.get(in_flight.slot) is in_flight:
             del self._joinable[in_flight.slot]
         in_flight.resolve(result)

@@ -1,6 +1,6 @@
 """The ASGI middleware: authenticates each request, publishes the outcome, and calls the application.
 
-It refuses nothing: that is the task of dependencies. But it sends the response to a refusal that reaches it.
+It does not enforce requirements; dependencies do. It sends the response to a refusal that reaches it.
 """
 
 import inspect
@@ -186,7 +186,7 @@ class OrySessionMiddleware:
 
 def _refusal_from(error: BaseException | None, context: AuthContext) -> Refusal | None:
     if context.held and type(error) is RuntimeError:
-        # Starlette raises it from the refusal to which a mounted application has responded with a 500.
+        # Starlette raises RuntimeError from the refusal if a mounted application has already responded with a 500.
         error = error.__cause__
     if isinstance(error, KratosUnavailable):
         return unavailable_refusal(error)

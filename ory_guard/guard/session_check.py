@@ -29,7 +29,7 @@ __all__ = ["SessionChecker"]
 _log = logging.getLogger("ory_guard")
 
 _PROBE_GRACE: Final = 0.5
-"""Seconds after its deadline in which a check still ends if the event loop is busy."""
+"""Seconds that a check may take beyond its deadline if the event loop is busy."""
 
 
 class SessionChecker:

@@ -56,7 +56,7 @@ class ResponseTooLarge(InvalidResponse):
 
 
 class PoolTimeout(Exception):
-    """The deadline passed before one of the concurrent requests ended."""
+    """No connection became available before the deadline."""
 
 
 class HTTPResponse(NamedTuple):

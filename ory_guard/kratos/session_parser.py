@@ -28,7 +28,7 @@ _MAX_JITTER: Final = 0.05
 
 
 class ParsedSession(NamedTuple):
-    """The meaning of a response.
+    """A parsed response: its outcome and its lifetime.
 
     Attributes:
         outcome: The outcome, with age 0.
