@@ -151,8 +151,12 @@ class SessionCache:
         """
         self.revocations.add(*ids)
 
-    def clear(self) -> None:
-        """Delete all entries, and do not cache responses that are still on their way."""
+    def discard_pending(self) -> None:
+        """Do not cache responses to requests that were sent before now."""
         self.generation += 1
+
+    def clear(self) -> None:
+        """Delete all entries, and do not cache responses to requests that were sent before now."""
+        self.discard_pending()
         self._sessions.clear()
         self._rejections.clear()

@@ -95,7 +95,6 @@ class SharedSessionCache:
         self._last_state: bool | None = None
         self.pending: PendingRevocations = PendingRevocations()
         self.hits: int = 0
-        self._cache.max_lifetime = self._max_lifetime
 
     @property
     def degraded(self) -> bool:
@@ -178,14 +177,12 @@ class SharedSessionCache:
             return -inf
         if not budget:
             return None
-        recorded = await connection.call(partial(self._recorded, ids), budget=budget)
-        if recorded is None:
-            return None
-        (at,) = recorded
-        return -inf if at is None else self._clock.monotonic() - (self._clock.time() - at)
+        at = await connection.call(partial(self._revoked_at_wall, ids), budget=budget)
+        return None if at is None else self._clock.monotonic() - (self._clock.time() - at)
 
-    async def _recorded(self, ids: tuple[str, ...]) -> tuple[float | None]:
-        return (await self._store.revoked_at(ids),)
+    async def _revoked_at_wall(self, ids: tuple[str, ...]) -> float:
+        at = await self._store.revoked_at(ids)
+        return -inf if at is None else at
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
@@ -206,7 +203,8 @@ class SharedSessionCache:
         # From now on no revocations are received.
         self._cache.clear()
 
-    def _max_lifetime(self) -> float:
+    def max_lifetime(self) -> float:
+        """Return the longest lifetime, in seconds, of a session that is cached in this process now."""
         connection = self._connections.current()
         return inf if connection is not None and connection.ready else self._disconnected_ttl
 

@@ -14,7 +14,7 @@ from ory_guard.models.outcomes import Outcome, Unavailable
 __all__ = ["CHECK_ABORTED", "CheckResult", "InFlight", "SingleFlight"]
 
 CHECK_ABORTED: Final = Unavailable("unreachable")
-"""The outcome of requests whose check ended without a result."""
+"""The outcome of requests whose check ended without a result or whose session was revoked during it."""
 
 
 class CheckResult(NamedTuple):

@@ -260,9 +260,7 @@ class Authenticator:
     def invalidate(self, *ids: str) -> None:
         """Invalidate all entries for these sessions or identities that were requested before now."""
         self.cache.invalidate(*ids)
-        self.cache.generation += (
-            1  # the results of running checks are not cached, whichever identity they are about
-        )
+        self.cache.discard_pending()  # the identity of a running check is not known yet
         self.checker.detach_all()
 
     async def invalidate_credential(self, key: bytes, credential: Credential) -> None:

@@ -86,7 +86,7 @@ def _build_shared_cache(
     listeners: Listeners,
     on_revocation: Callable[[], None],
 ) -> SharedSessionCache:
-    return SharedSessionCache(
+    shared_cache = SharedSessionCache(
         store,
         cache=cache,
         parser=parser,
@@ -99,6 +99,8 @@ def _build_shared_cache(
         listeners=listeners,
         on_revocation=on_revocation,
     )
+    cache.max_lifetime = shared_cache.max_lifetime
+    return shared_cache
 
 
 def _build_whoami_client(settings: GuardSettings, transport: Transport | None) -> WhoamiClient:

@@ -33,7 +33,7 @@ def test_batch_is_limited_in_size_and_time() -> None:
     assert len(pending) == 0
 
 
-def test_refused_batch_does_not_delay_later_revocations() -> None:
+def test_deferred_batch_does_not_delay_later_revocations() -> None:
     """After `retry_deferred` it is sent again, before later ones."""
     pending = PendingRevocations()
     pending.add(["first"], 1.0)

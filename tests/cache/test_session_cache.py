@@ -129,7 +129,7 @@ def test_delete_removes_any_entry(bench: Bench) -> None:
     assert len(bench.cache) == 0
 
 
-def test_refusals_evict_no_session() -> None:
+def test_rejections_do_not_evict_sessions() -> None:
     """Refusals have room of their own."""
     bench = Bench(size=3)
     bench.put(b"ada", ADA)
@@ -173,12 +173,12 @@ def test_reads_are_recorded_once_the_cache_is_more_than_half_full() -> None:
     assert [key for key in keys if bench.cache.get(key) is None] == [b"a"]
 
 
-def test_put_deletes_the_entry_when_the_generation_has_changed(bench: Bench) -> None:
-    """The entry may be outdated, too: it was doubted when the request was sent."""
+def test_put_deletes_the_entry_of_a_discarded_request(bench: Bench) -> None:
+    """The cached entry may be outdated, too: it was not used when the request was sent."""
     for outcome in (ADA, REFUSED):
         bench.put(b"k", outcome)
         generation, entry = bench.cache.generation, bench.entry(BOB)
-        bench.cache.generation += 1
+        bench.cache.discard_pending()
 
         bench.cache.put(b"k", entry, generation)
 
