@@ -43,7 +43,7 @@ _AUTHENTICATION: Final[dict[str, Callable[[OryGuard], tuple[Any, str]]]] = {
 }
 _ENFORCEMENT: Final[dict[str, Callable[[OryGuard], tuple[Any, str]]]] = {
     "the CSRF check": lambda guard: (guard.enforcement._csrf, "allows"),
-    "the decision": lambda guard: (guard.enforcement, "decide"),
+    "the decision": lambda guard: (guard.enforcement, "decision_for"),
 }
 
 
