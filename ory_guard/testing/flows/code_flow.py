@@ -7,7 +7,7 @@ from ory_guard.testing.flows.flow import FakeFlow, FlowEndpoints, InvalidFlowErr
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import input_node, submit_node
 from ory_guard.testing.server.request import FakeRequest
-from ory_guard.testing.server.response import FakeResponse
+from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.store.email_format import is_email
 from ory_guard.testing.store.records import Identity
 from ory_guard.testing.store.schema_errors import email_error
@@ -48,6 +48,29 @@ class CodeFlowEndpoints(FlowEndpoints):
             flow.ui.add_error(message_id, context, at="email")
             raise InvalidFlowError(flow)
         return fields
+
+    def restart(self, request: FakeRequest, flow: FakeFlow) -> FakeFlow:
+        """Create a flow that replaces an expired one."""
+        return self.create_flow(request, flow.type)
+
+    def expired_response(self, request: FakeRequest, flow: FakeFlow) -> FakeResponse | None:
+        """Return the response to a submission of an expired flow, or None if the flow has not expired.
+
+        Raises:
+            ApiError: If browsers are redirected to the page, or apps get the error.
+        """
+        try:
+            self.require_not_expired(request, flow)
+        except ApiError as error:
+            if not request.prefers_json or not self.redirects_expired(flow, error):
+                raise
+            location = self.server.url(f"{self.path}/flows", id=error.extra["use_flow_id"])
+            return FakeResponse.redirect(request.method, location)
+        return None
+
+    def redirects_expired(self, flow: FakeFlow, error: ApiError) -> bool:  # noqa: ARG002 - used by recovery
+        """Return whether scripts and apps are redirected to the flow that replaces an expired one."""
+        return True
 
     def reject_method(self, flow: FakeFlow) -> InvalidFlowError:
         """Return the error for a submission that no method is responsible for."""

@@ -39,7 +39,8 @@ class RecoveryEndpoints(CodeFlowEndpoints):
 
     def submit(self, request: FakeRequest, flow: FakeFlow) -> FakeResponse:
         """`update_recovery_flow`."""
-        self.require_not_expired(request, flow)
+        if expired := self.expired_response(request, flow):
+            return expired
         if request.method == "GET":
             flow.ui.reset()
             flow.ui.add_error(4000001, {"reason": "Recovery flows are submitted with POST."})
@@ -60,6 +61,16 @@ class RecoveryEndpoints(CodeFlowEndpoints):
         if method == "link" and self.server.settings.enabled("link"):
             return self._send_link(request, flow, fields)
         raise self.reject_method(flow)
+
+    def expired_error_id(self, flow: FakeFlow) -> str:
+        """Return the id of the error for reading an expired flow: browser flows have none."""
+        return super().expired_error_id(flow) if flow.native else ""
+
+    def redirects_expired(self, flow: FakeFlow, error: ApiError) -> bool:
+        """Return whether the client is redirected: only scripts are, and apps get the new flow in the error."""
+        item = {"action": "show_recovery_ui", "flow": {"id": error.extra["use_flow_id"]}}
+        error.details = {"continue_with": [item]} if flow.native else None
+        return not flow.native
 
     def _require_csrf(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> None:
         """Check the anti-CSRF token; Kratos replaces the cookie if the token does not match."""

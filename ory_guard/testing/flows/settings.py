@@ -7,6 +7,7 @@ from ory_guard.testing.flows.flow import FakeFlow, FlowEndpoints, InvalidFlowErr
 from ory_guard.testing.flows.settings_changes import Change, SettingsChanges
 from ory_guard.testing.flows.settings_form import fill_settings, new_totp_secret
 from ory_guard.testing.flows.ui_messages import message
+from ory_guard.testing.flows.verification import VerificationEndpoints
 from ory_guard.testing.oidc.redirect import OidcRedirects
 from ory_guard.testing.server.cookies import CONTINUITY_COOKIE
 from ory_guard.testing.server.request import FakeRequest
@@ -38,9 +39,16 @@ class SettingsEndpoints(FlowEndpoints):
     expired_message: ClassVar[int] = 4050001
     first_state: ClassVar[str] = "show_form"
 
-    def __init__(self, server: Server, sessions: Sessions, oidc: OidcRedirects) -> None:
+    def __init__(
+        self,
+        server: Server,
+        sessions: Sessions,
+        oidc: OidcRedirects,
+        verification: VerificationEndpoints,
+    ) -> None:
         super().__init__(server, sessions)
         self._oidc = oidc
+        self._verification = verification
         self._changes = SettingsChanges(server, sessions)
 
     def create_native(self, request: FakeRequest) -> FakeResponse:
@@ -155,7 +163,18 @@ class SettingsEndpoints(FlowEndpoints):
             raise self._reauthentication(request, flow, fields)
         if result is Change.DISPLAYED:
             return self.render(request, flow, transient_payload={})
+        if method == "profile":
+            self._verify_new_addresses(request, flow, session)
         return self.saved(request, flow, session)
+
+    def _verify_new_addresses(self, request: FakeRequest, flow: FakeFlow, session: Session) -> None:
+        for address in session.identity.verifiable_addresses:
+            if address.status == "pending" and not address.verified:
+                self._verification.create_for_address(request, flow, address)
+
+    def expired_error_id(self, flow: FakeFlow) -> str:  # noqa: ARG002 - same signature for all flows
+        """Return the id of the error for reading an expired flow, which is empty."""
+        return ""
 
     def _submitted(self, request: FakeRequest, flow: FakeFlow) -> dict[str, Any]:
         if request.method == "GET":
@@ -193,7 +212,8 @@ class SettingsEndpoints(FlowEndpoints):
 
     def _reauthentication(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> ApiError:
         """Store the submitted fields until the user has logged in again, and return the error that asks for it."""
-        if not flow.native:
+        # Kratos pauses the change of a profile in native flows, too.
+        if not flow.native or fields.get("method") == "profile":
             container_id = new_id()
             self.server.store.continuity_containers = {container_id: {"flow": flow.id, "fields": fields}}
             request.set_cookies.append(self.server.jar.continuity_cookie(container_id, self.server.now()))
@@ -217,5 +237,8 @@ class SettingsEndpoints(FlowEndpoints):
             if container is not None and container["flow"] == flow.id:
                 del self.server.store.continuity_containers[values["continuity"]]
                 fields: dict[str, Any] = container["fields"]
+                # Kratos replaces the cookie twice: when it reads the fields, and when it deletes them.
+                cookies = [self.server.jar.continuity_cookie(new_id(), self.server.now()) for _ in range(2)]
+                request.set_cookies.extend(cookies)
                 return fields
         return None

@@ -72,7 +72,7 @@ class Ui:
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document; `messages` is omitted if empty."""
-        document: dict[str, Any] = {"action": self.action, "method": self.method, "nodes": self.nodes}
+        document: dict[str, Any] = {"action": self.action, "method": self.method, "nodes": self.nodes or None}
         if self.messages:
             document["messages"] = self.messages
         return document

@@ -33,7 +33,8 @@ class VerificationEndpoints(CodeFlowEndpoints):
 
     def submit(self, request: FakeRequest, flow: FakeFlow) -> FakeResponse:
         """`update_verification_flow`."""
-        self.require_not_expired(request, flow)
+        if expired := self.expired_response(request, flow):
+            return expired
         if flow.active != "code":
             raise self.reject_method(flow)
         fields = request.query if request.method == "GET" else self.fields(request, flow)
@@ -55,6 +56,14 @@ class VerificationEndpoints(CodeFlowEndpoints):
         if not fields.get("email"):
             self._show_email(flow, fields)
         return self.submit_email(request, flow, fields)
+
+    def restart(self, request: FakeRequest, flow: FakeFlow) -> FakeFlow:
+        """Create a flow that replaces an expired one, with a new anti-CSRF token."""
+        return self.new_replacement(request, flow)
+
+    def expired_error_id(self, flow: FakeFlow) -> str:  # noqa: ARG002 - same signature for all flows
+        """Return the id of the error for reading an expired flow, which is empty."""
+        return ""
 
     def _show_email(self, flow: FakeFlow, fields: dict[str, Any]) -> None:
         """Show the field for the address in place of the button to send the code again."""

@@ -33,7 +33,7 @@ def public_routes(
     verification = VerificationEndpoints(server, sessions)
     login = LoginEndpoints(server, sessions, redirects)
     registration = RegistrationEndpoints(server, sessions, redirects, verification)
-    settings = SettingsEndpoints(server, sessions, redirects)
+    settings = SettingsEndpoints(server, sessions, redirects, verification)
     recovery = RecoveryEndpoints(server, sessions, settings)
     oidc = OidcCallback(
         server,

@@ -58,8 +58,6 @@ async def test_form_without_a_method_shows_an_error(browser: FlowClient, name: s
         ("login", 600, [4010001]),
         ("registration", 600, [4040001]),
         ("settings", 3600, [4050001]),
-        ("recovery", 3600, [4060005]),
-        ("verification", 3600, [4070005]),
     ],
 )
 async def test_expired_flow_is_replaced(
@@ -78,6 +76,71 @@ async def test_expired_flow_is_replaced(
 
     assert response.status_code == 410
     assert (message_ids(replacement), replacement["request_url"]) == (messages, flow["request_url"])
+
+
+@pytest.mark.parametrize(
+    ("name", "native", "status", "message_id"),
+    [
+        ("recovery", True, 410, 4060005),
+        ("recovery", False, 303, 4060005),
+        ("verification", True, 303, 4070005),
+        ("verification", False, 303, 4070005),
+    ],
+)
+async def test_expired_code_flow_is_replaced(
+    fake: FakeKratos, name: str, native: bool, status: int, message_id: int
+) -> None:
+    """Scripts are redirected to the new flow, and so are apps in verification flows."""
+    client = client_for(fake, native=native)
+    flow = await client.create_flow(name)
+    fake.clock.advance(3600)
+    response = await client.submit(flow, method="code", email="ada@example.test")
+    location = response.headers.get("location", "")
+    if status == 410:
+        error = response.json()["error"]
+        new_id = error["details"]["continue_with"][0]["flow"]["id"]
+    else:
+        assert location.startswith(f"{fake.settings.public_url}/self-service/{name}/flows?id=")
+        new_id = location.partition("=")[2]
+    replacement = (await client.get_flow(name, new_id)).json()
+
+    assert (response.status_code, message_ids(replacement)) == (status, [message_id])
+    assert replacement["ui"]["messages"][0]["context"]["expired_at"] == flow["expires_at"]
+
+
+@pytest.mark.parametrize("name", ["recovery", "verification"])
+async def test_expired_form_is_redirected_to_the_page(fake: FakeKratos, browser: FlowClient, name: str) -> None:
+    flow = await browser.create_flow(name)
+    fake.clock.advance(3600)
+    response = await browser.submit_form(flow, method="code", email="ada@example.test")
+
+    assert response.headers["location"].startswith(f"http://127.0.0.1:4455/{name}?flow=")
+
+
+@pytest.mark.parametrize(
+    ("name", "native", "error_id"),
+    [
+        ("login", False, "self_service_flow_expired"),
+        ("recovery", True, "self_service_flow_expired"),
+        ("recovery", False, None),
+        ("verification", True, None),
+        ("settings", True, None),
+    ],
+)
+async def test_error_for_reading_an_expired_flow(
+    fake: FakeKratos, name: str, native: bool, error_id: str | None
+) -> None:
+    client = client_for(fake, native=native)
+    owner = fake.add_identity("ada@example.test")
+    if name == "settings":
+        client.use(fake.sign_in(owner))
+    flow = await client.create_flow(name)
+    fake.clock.advance(3600)
+    if name == "settings":
+        client.use(fake.sign_in(owner))
+    response = await client.get_flow(name, flow["id"])
+
+    assert (response.status_code, response.json()["error"].get("id")) == (410, error_id)
 
 
 _JSON = st.recursive(

@@ -262,3 +262,24 @@ async def test_invalid_profile_keeps_the_message_of_a_success(browser: FlowClien
 
     assert message_ids(response.json())[0] == 1050001
     assert len(message_ids(response.json())) == 2
+
+
+async def test_new_address_is_sent_a_code(fake: FakeKratos, browser: FlowClient, ada: Identity) -> None:
+    flow = await browser.create_flow("settings")
+    await browser.submit(flow, method="profile", traits={"email": "new@example.test"})
+    await browser.submit(flow, method="profile", traits={"email": "new@example.test", "name": {"first": "Ada"}})
+
+    assert [message.recipient for message in fake.messages] == ["new@example.test"]
+    assert ada.verifiable_addresses[0].status == "sent"
+
+
+@pytest.mark.parametrize(("fields", "is_paused"), [({"method": "profile"}, True), ({"method": "password"}, False)])
+async def test_native_change_that_needs_a_login(
+    fake: FakeKratos, app: FlowClient, ada: Identity, fields: dict[str, str], is_paused: bool
+) -> None:
+    app.use(fake.sign_in(ada, age=3600 * 0.9))
+    flow = await app.create_flow("settings")
+    response = await app.submit(flow, **fields, password="new-password-1", traits={"email": "new@example.test"})
+
+    assert (response.status_code, response.json()["error"]["id"]) == (403, "session_refresh_required")
+    assert ("set-cookie" in response.headers) is is_paused
