@@ -12,14 +12,14 @@ from urllib.parse import unquote, urlsplit
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.testing.settings import METHODS, OidcProvider, TokenizerTemplate
 
-__all__ = ["read_identities", "read_settings"]
+__all__ = ["parse_duration", "read_identities", "read_settings"]
 
 _UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+")
 _DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 
 
-def _duration(value: object) -> float:
+def parse_duration(value: object) -> float:
     """Convert a Go duration such as `1h30m`, or a number of seconds, to seconds."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
@@ -73,7 +73,7 @@ def _templates(value: object) -> dict[str, TokenizerTemplate]:
         raise ValueError("expected an object of templates")
     return {
         name: TokenizerTemplate(
-            _duration(template.get("ttl", "1m")),
+            parse_duration(template.get("ttl", "1m")),
             dict(template.get("claims", {})),
             dict(template.get("constants", {})),
         )
@@ -94,20 +94,20 @@ KEYS: Final[dict[str, tuple[str, Callable[[object], Any]]]] = {
     "selfservice.flows.logout.after.default_browser_return_url": ("logout_return_url", _string),
     "selfservice.flows.verification.after.default_browser_return_url": ("verification_return_url", _string),
     "selfservice.flows.settings.required_aal": ("settings_required_aal", _string),
-    "selfservice.flows.settings.privileged_session_max_age": ("privileged_session_max_age", _duration),
+    "selfservice.flows.settings.privileged_session_max_age": ("privileged_session_max_age", parse_duration),
     "selfservice.flows.registration.enable_legacy_one_step": (
         "two_steps_registration",
         lambda value: not _boolean(value),
     ),
     **{f"selfservice.flows.{flow}.ui_url": (f"{flow}_ui_url", _string) for flow in _FLOWS},
-    **{f"selfservice.flows.{flow}.lifespan": (f"{flow}_lifespan", _duration) for flow in _FLOWS},
-    "selfservice.methods.code.config.lifespan": ("code_lifespan", _duration),
+    **{f"selfservice.flows.{flow}.lifespan": (f"{flow}_lifespan", parse_duration) for flow in _FLOWS},
+    "selfservice.methods.code.config.lifespan": ("code_lifespan", parse_duration),
     "selfservice.methods.password.config.min_password_length": ("min_password_length", _integer),
     "selfservice.methods.totp.config.issuer": ("totp_issuer", _string),
     "selfservice.methods.webauthn.config.rp.display_name": ("webauthn_name", _string),
     "selfservice.methods.webauthn.config.rp.id": ("webauthn_id", _string),
     "selfservice.methods.oidc.config.providers": ("oidc_providers", _providers),
-    "session.lifespan": ("session_lifespan", _duration),
+    "session.lifespan": ("session_lifespan", parse_duration),
     "session.cookie.name": ("cookie_name", _string),
     "session.cookie.path": ("cookie_path", _string),
     "session.cookie.domain": ("cookie_domain", _string),
@@ -119,7 +119,7 @@ KEYS: Final[dict[str, tuple[str, Callable[[object], Any]]]] = {
     "cookies.same_site": ("cookie_same_site", _string),
     "cookies.secure": ("cookie_secure", _boolean),
     "feature_flags.cacheable_sessions": ("cacheable_sessions", _boolean),
-    "feature_flags.cacheable_sessions_max_age": ("cacheable_sessions_max_age", _duration),
+    "feature_flags.cacheable_sessions_max_age": ("cacheable_sessions_max_age", parse_duration),
     "identity.default_schema_id": ("default_schema_id", _string),
     "version": ("version", _string),
 }

@@ -101,7 +101,10 @@ class FakeKratos:
         self._provider = FakeOidcProvider(self._server)
         public = Router(public_routes(self._server, self._sessions, self._tokenizer, self._provider))
         admin = Router(admin_routes(self._server, self._sessions))
-        admin_api, public_api = OtherApi(admin, self.settings.admin_url), OtherApi(public, self.settings.public_url)
+        admin_api, public_api = (
+            OtherApi(admin, self.settings.admin_url, "/admin/"),
+            OtherApi(public, self.settings.public_url),
+        )
         log, cors = self.requests, Cors(self.settings)
         self.app: App = App(
             self._server, public, log, self.faults, sleep, other=admin_api, cors=cors, is_public=True

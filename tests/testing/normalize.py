@@ -34,6 +34,10 @@ _IGNORED_VALUES = frozenset(
         "integrity",
         "nonce",
         "onclick",
+        "hashed_password",
+        "recovery_code",
+        "subject",
+        "body",
     }
 )
 _OPAQUE = re.compile(

@@ -18,6 +18,8 @@ from .release_story import SESSION_COOKIE, Case, recorded_cookie
 from .replay import FORM, WRONG_CODE
 
 TICK = 0.05
+# Their entries depend on random ids, and on how many users the replay needed.
+LISTS_OF_ALL_IDENTITIES = ("admin.list", "admin.list_page0", "admin.redirect_unprefixed")
 
 
 class ReleaseReplay(ReleaseSetup):
@@ -98,6 +100,10 @@ class ReleaseReplay(ReleaseSetup):
         if expected["status"] != response.status_code:
             yield f"status is {response.status_code} instead of {expected['status']}"
         headers = response.headers.multi_items()
+        if case.name in LISTS_OF_ALL_IDENTITIES:
+            headers = [(name, value) for name, value in headers if name != "x-total-count"]
+            expected = {**expected, "headers": [pair for pair in expected["headers"] if pair[0] != "x-total-count"]}
+            expected["body"], body = _first_fields(expected["body"]), _first_fields(body)
         yield from diff_headers(expected["headers"], headers)
         yield from _diff_plain_headers(expected["headers"], headers)
         yield from diff(normalize(expected["body"]), normalize(_cut(expected["body"], body)))
@@ -136,6 +142,11 @@ def _diff_plain_headers(recorded: list[list[str]], actual: list[tuple[str, str]]
     )
     if left != right:
         yield f"allow and CORS headers are {right} instead of {left}"
+
+
+def _first_fields(entries: list[dict[str, Any]]) -> list[str]:
+    """Return the names of the fields of the first entry."""
+    return sorted(entries[0])
 
 
 def _cut(recorded: Any, actual: Any) -> Any:

@@ -71,15 +71,21 @@ class ReleaseSetup:
             elif recorded_id in self.facts.session_emails:
                 await self._session(case, recorded_id)
         await self._prepare_identifier(case)
-        if case.name == "extend.revoked":
-            revoked = self.replacements[REPLACEABLE.findall(case.url)[0]]
-            self.fake.revoke(self.fake._server.store.sessions[revoked])
+        await self._change_sessions(case)
         if case.path == "/self-service/logout/api" and case.response["status"] == 403:
             return
         if case.credential and case.credential not in self.replacements and len(case.credential) > 20:
             await self._session(case, self.facts.sessions.get(case.credential))
         if case.flow_id and case.flow_id in self._known_flows(case) and case.flow_id not in self.replacements:
             await self._flow(case, case.flow_id)
+
+    async def _change_sessions(self, case: Case) -> None:
+        if case.name == "admin.sessions.list.size2":
+            for _ in range(5):
+                self.fake.sign_in(await self.user(self.facts.emails[REPLACEABLE.findall(case.url)[0]]))
+        if case.name == "extend.revoked":
+            revoked = self.replacements[REPLACEABLE.findall(case.url)[0]]
+            self.fake.revoke(self.fake._server.store.sessions[revoked])
 
     def _known_flows(self, case: Case) -> set[str]:
         is_unknown = case.response["status"] == 404 or not REPLACEABLE.fullmatch(case.flow_id or "")

@@ -1,16 +1,17 @@
-"""A subset of Kratos' admin API: identities, sessions, and courier messages."""
+"""Identities in the admin API."""
 
-import copy
-import json
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from ory_guard.testing.api.sessions import link_header, parse_pagination
+from ory_guard.testing.api.json_patch import apply_json_patch
+from ory_guard.testing.api.keyset import NIL_UUID, keyset_page
+from ory_guard.testing.api.sessions import parse_pagination
 from ory_guard.testing.clock import timestamp
 from ory_guard.testing.flows.ui_nodes import Ui
 from ory_guard.testing.server.request import FakeRequest, MalformedBodyError
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
+from ory_guard.testing.server.uuids import canonical_uuid
 from ory_guard.testing.store.identities import (
     create_identity,
     delete_identity,
@@ -19,135 +20,159 @@ from ory_guard.testing.store.identities import (
     set_traits,
     touch,
 )
-from ory_guard.testing.store.records import CourierMessage, Identity, Session
-from ory_guard.testing.store.sessions import Sessions
+from ory_guard.testing.store.records import Identity
 
 __all__ = ["AdminEndpoints"]
 
-_PATCH_OPERATIONS: Final = frozenset({"add", "replace", "remove", "test"})
-_PATCHABLE: Final = ("state", "traits", "metadata_public", "metadata_admin", "organization_id", "external_id")
+_PATCHABLE: Final = (
+    "state",
+    "traits",
+    "schema_id",
+    "metadata_public",
+    "metadata_admin",
+    "organization_id",
+    "external_id",
+)
+_CREATABLE: Final = frozenset({*_PATCHABLE, "credentials", "verifiable_addresses", "recovery_addresses"})
+_CREDENTIAL_TYPES: Final = frozenset(
+    {"password", "oidc", "saml", "totp", "lookup_secret", "webauthn", "code", "passkey", "profile", "link_recovery"}
+)
 
 
 class AdminEndpoints:
-    """The operations of the admin API."""
+    """The operations on identities."""
 
-    def __init__(self, server: Server, sessions: Sessions) -> None:
+    def __init__(self, server: Server) -> None:
         self._server = server
-        self._sessions = sessions
 
     def create_identity(self, request: FakeRequest) -> FakeResponse:
         """`createIdentity`: add an identity, optionally with a password."""
         body = self._body(request)
-        schema_id = body.get("schema_id", self._server.settings.default_schema_id)
-        if not isinstance(schema_id, str) or schema_id not in self._server.schemas:
-            raise ApiError(400, reason=f'Unknown identity schema "{schema_id}".')
-        traits = self._validated_traits(None, schema_id, body.get("traits"))
-        identity = create_identity(self._server, traits, password=_password(body), schema_id=schema_id)
-        self._update_fields(identity, body)
-        location = f"/admin/identities/{identity.id}"
-        return FakeResponse.json(self._identity_document(identity), 201, {"location": location})
+        identity = self._create(body)
+        location = f"{self._server.settings.admin_url}/identities/{identity.id}"
+        return FakeResponse.json(self._submitted_document(identity, body), 201, {"location": location})
 
-    def get_identity(self, request: FakeRequest, identity_id: str) -> FakeResponse:  # noqa: ARG002 - all operations take the request
+    def update_identities(self, request: FakeRequest) -> FakeResponse:
+        """`batchPatchIdentities`: create several identities; each has a result of its own."""
+        entries = self._body(request).get("identities")
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise ApiError(400, reason="identities must be a list of objects.")
+        return FakeResponse.json({"identities": [self._batch_result(entry) for entry in entries]})
+
+    def _batch_result(self, entry: dict[str, Any]) -> dict[str, Any]:
+        patch_id = {"patch_id": entry["patch_id"]} if entry.get("patch_id") else {}
+        create = entry.get("create")
+        try:
+            identity = self._create(create if isinstance(create, dict) else {})
+        except ApiError as error:
+            return {"action": "error", **patch_id, "error": error.document()}
+        return {"action": "create", "identity": identity.id, **patch_id}
+
+    def get_identity(self, request: FakeRequest, identity_id: str) -> FakeResponse:
         """`getIdentity`."""
-        return FakeResponse.json(self._identity_document(self._identity(identity_id)))
+        return FakeResponse.json(self._document(self._identity(identity_id), request))
+
+    def get_identity_by_external_id(self, request: FakeRequest, external_id: str) -> FakeResponse:
+        """`getIdentityByExternalID`."""
+        for identity in self._server.store.identities.values():
+            if identity.external_id == external_id:
+                return FakeResponse.json(self._document(identity, request))
+        raise ApiError(404)
 
     def list_identities(self, request: FakeRequest) -> FakeResponse:
-        """`listIdentities`: one page of identities, or the identity with the given identifier."""
-        identities = list(self._server.store.identities.values())
-        if identifier := request.query.get("credentials_identifier"):
+        """`listIdentities`: one page of identities in the order of their ids, filtered by ids or identifier."""
+        identities = sorted(self._server.store.identities.values(), key=lambda identity: identity.id)
+        if ids := {canonical_uuid(value) for name, value in request.query_pairs if name == "ids"}:
+            identities = [identity for identity in identities if identity.id in ids]
+        identifier = request.query.get("credentials_identifier")
+        if identifier:
             owner = self._server.find_identity(identifier)
-            identities = [owner] if owner else []
-        return self._page(
-            request, "/admin/identities", [self._identity_document(identity) for identity in identities]
+            identities = [identity for identity in identities if identity is owner]
+
+        def document(identity: Identity) -> dict[str, Any]:
+            shows_credentials = identifier or "include_credential" in request.query
+            return self._document(identity, request if shows_credentials else None)
+
+        if "page" in request.query or "per_page" in request.query:
+            return _numbered_page(request, [document(identity) for identity in identities])
+        return keyset_page(
+            request,
+            "/admin/identities",
+            identities,
+            token_of=lambda identity: identity.id,
+            first=NIL_UUID,
+            document=document,
         )
 
     def patch_identity(self, request: FakeRequest, identity_id: str) -> FakeResponse:
-        """`patchIdentity`: apply a JSON Patch to state, traits or metadata."""
+        """`patchIdentity`: apply a JSON Patch to state, traits, schema or metadata; other paths are ignored."""
         identity = self._identity(identity_id)
         document = {name: getattr(identity, name) for name in _PATCHABLE}
-        changed = _apply_json_patch(document, request.body)
-        changed["traits"] = self._validated_traits(identity, identity.schema_id, changed["traits"])
-        set_traits(self._server, identity, changed["traits"])
-        self._update_fields(identity, changed)
-        return FakeResponse.json(self._identity_document(identity))
+        changed = apply_json_patch(document, request.body, denied=("/id",))
+        self._replace(identity, changed)
+        return FakeResponse.json(self._document(identity, request))
+
+    def update_identity(self, request: FakeRequest, identity_id: str) -> FakeResponse:
+        """`updateIdentity`: replace traits, metadata and external id, and schema and state if they are given."""
+        identity = self._identity(identity_id)
+        body = self._body(request)
+        fields = dict.fromkeys(("metadata_public", "metadata_admin", "external_id"))
+        self._replace(identity, {"traits": None, **fields, **body})
+        return FakeResponse.json(self._submitted_document(identity, body))
 
     def delete_identity(self, request: FakeRequest, identity_id: str) -> FakeResponse:  # noqa: ARG002 - all operations take the request
         """`deleteIdentity`: delete an identity and its sessions."""
         delete_identity(self._server, self._identity(identity_id))
         return FakeResponse(204)
 
-    def list_identity_sessions(self, request: FakeRequest, identity_id: str) -> FakeResponse:
-        """`listIdentitySessions`."""
-        sessions = self._server.store.sessions_of(self._identity(identity_id))
-        if (active := request.query.get("active")) is not None:
-            now = self._server.now()
-            sessions = [session for session in sessions if session.is_active(now) is (active == "true")]
-        documents = [self._session_document(session) for session in sessions]
-        return self._page(request, f"/admin/identities/{identity_id}/sessions", documents)
-
-    def delete_identity_sessions(self, request: FakeRequest, identity_id: str) -> FakeResponse:  # noqa: ARG002 - all operations take the request
-        """`deleteIdentitySessions`: delete all sessions of an identity; 404 if it has none."""
-        sessions = self._server.store.sessions_of(self._identity(identity_id))
-        if not sessions:
-            raise ApiError(404)
-        for session in sessions:
-            self._server.store.delete_session(session)
+    def delete_credential(self, request: FakeRequest, identity_id: str, kind: str) -> FakeResponse:  # noqa: ARG002 - all operations take the request
+        """`deleteIdentityCredentials`: remove the second factors of one type."""
+        credentials = self._identity(identity_id).credentials
+        if kind == "totp" and credentials.totp_secret:
+            credentials.totp_secret = None
+        elif kind == "lookup_secret" and credentials.lookup_codes:
+            credentials.lookup_codes.clear()
+        elif kind in {"password", "code"} or kind not in _CREDENTIAL_TYPES:
+            raise ApiError(400, reason=f"Credentials of the type {kind!r} cannot be removed.")
+        else:
+            raise ApiError(404, reason=f"The identity has no credentials of the type {kind!r}.")
         return FakeResponse(204)
 
-    def list_sessions(self, request: FakeRequest) -> FakeResponse:
-        """`listSessions`: all sessions, newest first."""
-        sessions = reversed(self._server.store.sessions.values())
-        return self._page(request, "/admin/sessions", [self._session_document(session) for session in sessions])
+    def _create(self, body: dict[str, Any]) -> Identity:
+        if unknown := sorted(body.keys() - _CREATABLE):
+            raise ApiError(400, message=f"json: unknown field {unknown[0]!r}")
+        schema_id = self._schema_id(body.get("schema_id") or self._server.settings.default_schema_id)
+        traits = self._validated_traits(None, schema_id, body.get("traits"))
+        _require_state(body.get("state", "active"))
+        identity = create_identity(self._server, traits, password=_password(body), schema_id=schema_id)
+        self._update_fields(identity, body)
+        return identity
 
-    def get_session(self, request: FakeRequest, session_id: str) -> FakeResponse:  # noqa: ARG002 - all operations take the request
-        """`getSession`."""
-        return FakeResponse.json(self._session_document(self._session(session_id)))
-
-    def extend_session(self, request: FakeRequest, session_id: str) -> FakeResponse:  # noqa: ARG002 - all operations take the request
-        """`extendSession`: set the expiry to a full lifespan from now."""
-        session = self._session(session_id)
-        self._sessions.extend(session)
-        return FakeResponse.json(self._session_document(session))
-
-    def disable_session(self, request: FakeRequest, session_id: str) -> FakeResponse:  # noqa: ARG002 - all operations take the request
-        """`disableSession`: revoke a session."""
-        self._session(session_id).active = False
-        return FakeResponse(204)
-
-    def list_courier_messages(self, request: FakeRequest) -> FakeResponse:
-        """`listCourierMessages`: newest first."""
-        messages = list(reversed(self._server.store.messages))
-        if recipient := request.query.get("recipient"):
-            messages = [message for message in messages if message.recipient == recipient]
-        if request.query.get("status", "sent") != "sent":
-            messages = []
-        return self._page(request, "/admin/courier/messages", [_message_document(message) for message in messages])
-
-    def _page(self, request: FakeRequest, path: str, entries: list[dict[str, Any]]) -> FakeResponse:
-        page, size = parse_pagination(request)
-        query = {name: value for name, value in request.query.items() if not name.endswith(("page", "page_size"))}
-        query.pop("page_token", None)
-        link = link_header(f"{path}?{urlencode(query)}" if query else path, len(entries), page, size)
-        headers = {"link": link, "x-total-count": str(len(entries))}
-        return FakeResponse.json(entries[page * size : (page + 1) * size], headers=headers)
+    def _replace(self, identity: Identity, fields: dict[str, Any]) -> None:
+        """Change an identity; nothing is changed if a value is invalid."""
+        schema_id = self._schema_id(fields.get("schema_id") or identity.schema_id)
+        traits = self._validated_traits(identity, schema_id, fields["traits"])
+        _require_state(fields.get("state") or identity.state)
+        identity.schema_id = schema_id
+        set_traits(self._server, identity, traits)
+        self._update_fields(identity, fields)
 
     def _body(self, request: FakeRequest) -> dict[str, Any]:
         try:
             return request.payload()
         except MalformedBodyError as error:
-            raise ApiError(400, reason=f"The request body is invalid: {error}.") from error
+            raise ApiError(400, message=str(error)) from error
 
     def _identity(self, identity_id: str) -> Identity:
-        identity = self._server.store.identities.get(identity_id)
+        identity = self._server.store.identities.get(canonical_uuid(identity_id) or "")
         if identity is None:
-            raise ApiError(404, message="The identity was not found")
+            raise ApiError(404)
         return identity
 
-    def _session(self, session_id: str) -> Session:
-        session = self._server.store.sessions.get(session_id)
-        if session is None:
-            raise ApiError(404, message="The session was not found")
-        return session
+    def _schema_id(self, schema_id: object) -> str:
+        if not isinstance(schema_id, str) or schema_id not in self._server.schemas:
+            raise ApiError(400, reason=f'Unknown identity schema "{schema_id}".')
+        return schema_id
 
     def _validated_traits(self, identity: Identity | None, schema_id: str, traits: Any) -> dict[str, Any]:
         ui = Ui("")
@@ -160,10 +185,7 @@ class AdminEndpoints:
         return traits
 
     def _update_fields(self, identity: Identity, fields: dict[str, Any]) -> None:
-        state = fields.get("state", identity.state)
-        if state not in ("active", "inactive"):
-            raise ApiError(400, reason=f'state must be active or inactive, not "{state}".')
-        set_state(self._server, identity, state)
+        set_state(self._server, identity, fields.get("state") or identity.state)
         for name in ("metadata_public", "metadata_admin", "organization_id", "external_id"):
             if name in fields:
                 setattr(identity, name, fields[name])
@@ -174,43 +196,71 @@ class AdminEndpoints:
                 address.status = "completed"
         touch(self._server, identity)
 
-    def _identity_document(self, identity: Identity) -> dict[str, Any]:
+    def _document(self, identity: Identity, request: FakeRequest | None) -> dict[str, Any]:
+        """Return the JSON document of an identity, with the credentials that a request includes."""
         document = self._server.identity_document(identity)
-        enrolled = identity.credentials.first_factors + identity.credentials.second_factors
-        identifiers = self._server.schema_of(identity).identifiers(identity.traits)
         document["metadata_admin"] = identity.metadata_admin
-        document["credentials"] = {
-            method: {
+        if request is None:
+            return document
+        included = {value for name, value in request.query_pairs if name == "include_credential"}
+        if unknown := sorted(included - _CREDENTIAL_TYPES):
+            raise ApiError(400, reason=f"The credential type {unknown[0]!r} does not exist.")
+        document["credentials"] = self._credentials(identity, included)
+        return document
+
+    def _submitted_document(self, identity: Identity, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the document that follows a creation or an update, which has only submitted admin metadata."""
+        document = self._server.identity_document(identity)
+        if body.get("metadata_admin") is not None:
+            document["metadata_admin"] = identity.metadata_admin
+        document["credentials"] = self._credentials(identity, set())
+        return document
+
+    def _credentials(self, identity: Identity, included: set[str]) -> dict[str, Any]:
+        identifiers = self._server.schema_of(identity).identifiers(identity.traits)
+        enrolled = identity.credentials.first_factors + identity.credentials.second_factors
+        methods = dict.fromkeys((*(["password"] if identifiers else []), *enrolled))
+        documents: dict[str, Any] = {}
+        for method in methods:
+            documents[method] = {
                 "type": method,
                 "identifiers": identifiers if method == "password" else [identity.id],
+                **({"config": _config(identity, method)} if method in included else {}),
                 "version": 0,
                 "created_at": timestamp(identity.created_at),
                 "updated_at": timestamp(identity.updated_at),
             }
-            for method in enrolled
-        }
-        return document
-
-    def _session_document(self, session: Session) -> dict[str, Any]:
-        document = self._sessions.document(session)
-        return {**document, "active": session.is_active(self._server.now())}
+        return documents
 
 
-def _message_document(message: CourierMessage) -> dict[str, Any]:
-    created = timestamp(message.created_at)
-    return {
-        "id": message.id,
-        "status": "sent",
-        "type": "email",
-        "recipient": message.recipient,
-        "body": message.body,
-        "subject": message.subject,
-        "template_type": message.template_type,
-        "channel": "email",
-        "send_count": 1,
-        "created_at": created,
-        "updated_at": created,
-    }
+def _numbered_page(request: FakeRequest, documents: list[dict[str, Any]]) -> FakeResponse:
+    """Return a page by its number, which is the older pagination; 0 and 1 are the same page."""
+    page, size = parse_pagination(request)
+    last = max(len(documents) - 1, 0) // size
+    pages = {"first": 0, "next": page + 1, "prev": page - 1, "last": last}
+    if page == 0:
+        del pages["first"], pages["prev"]
+    if page >= last:
+        pages = {name: number for name, number in pages.items() if name not in {"next", "last"}}
+    query = [pair for pair in request.query_pairs if pair[0] not in {"page", "per_page"}]
+    links = []
+    for name, number in pages.items():
+        parameters = sorted([*query, ("page", str(number)), ("per_page", str(size))])
+        links.append(f'</admin/identities?{urlencode(parameters)}>; rel="{name}"')
+    start = (max(page, 1) - 1) * size
+    headers = {"x-total-count": str(len(documents)), "link": ",".join(links)}
+    return FakeResponse.json(documents[start : start + size], headers=headers)
+
+
+def _require_state(state: object) -> None:
+    if state not in ("active", "inactive"):
+        raise ApiError(400, reason=f'state must be active or inactive, not "{state}".')
+
+
+def _config(identity: Identity, method: str) -> dict[str, Any]:
+    """Return a placeholder for the secret of a credential; the fake stores no hashes."""
+    has_password = method == "password" and identity.credentials.password is not None
+    return {"hashed_password": "$2a$08$fake"} if has_password else {}
 
 
 def _imported_verified_addresses(body: dict[str, Any]) -> set[str]:
@@ -224,47 +274,3 @@ def _password(body: dict[str, Any]) -> str | None:
     for key in ("credentials", "password", "config", "password"):
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, str) else None
-
-
-def _apply_json_patch(document: dict[str, Any], patch: bytes) -> dict[str, Any]:
-    """Return a copy of the document with a JSON Patch (RFC 6902) applied.
-
-    Only `add`, `replace`, `remove` and `test` are supported.
-
-    Raises:
-        ApiError: If the patch is malformed or cannot be applied.
-    """
-    changed = copy.deepcopy(document)
-    try:
-        operations = json.loads(patch)
-    except ValueError as error:
-        raise ApiError(400, reason="The body is not JSON.") from error
-    if not isinstance(operations, list):
-        raise ApiError(400, reason="The body must be a JSON Patch: a list of operations.")
-    for operation in operations:
-        try:
-            _apply_patch_operation(changed, operation)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ApiError(400, reason=f"The operation cannot be applied: {operation!r}.") from error
-    return changed
-
-
-def _apply_patch_operation(document: dict[str, Any], operation: dict[str, Any]) -> None:
-    name, path = operation["op"], operation["path"]
-    if name not in _PATCH_OPERATIONS:
-        raise KeyError(name)
-    *parents, last = (step.replace("~1", "/").replace("~0", "~") for step in path.lstrip("/").split("/"))
-    target: dict[str, Any] = document
-    for step in parents:
-        target = target[step]
-    if target is document and last not in document:
-        raise KeyError(last)
-    if name == "test":
-        if target[last] != operation["value"]:
-            raise KeyError(last)
-    elif name == "remove" and target is not document:
-        del target[last]
-    elif name == "replace" and last not in target:
-        raise KeyError(last)
-    else:
-        target[last] = None if name == "remove" else operation["value"]

@@ -137,7 +137,7 @@ def parse_pagination(request: FakeRequest) -> tuple[int, int]:
     return max(page, 0), size
 
 
-def link_header(path: str, total: int, page: int, size: int) -> str:
+def link_header(path: str, total: int, page: int, size: int, *, query: str = "") -> str:
     """Return the `Link` header of a list; its values for an empty list are odd, as in Kratos."""
     last = (total - 1) // size
     if total == 0:
@@ -149,7 +149,8 @@ def link_header(path: str, total: int, page: int, size: int) -> str:
         pages = {"next": 1, "last": last}
     else:
         pages = {"first": 0, "next": page + 1, "prev": page - 1, "last": last}
-    return ",".join(f'<{path}?{_pagination_query(index, size)}>; rel="{name}"' for name, index in pages.items())
+    prefix = f"{path}?{query}&" if query else f"{path}?"
+    return ",".join(f'<{prefix}{_pagination_query(index, size)}>; rel="{name}"' for name, index in pages.items())
 
 
 def _pagination_query(page: int, size: int) -> str:

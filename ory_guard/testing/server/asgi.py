@@ -30,10 +30,22 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 @dataclass(frozen=True, slots=True)
 class OtherApi:
-    """The routes and the URL of the API that an application does not serve."""
+    """The routes and the URL of the API that an application does not serve.
+
+    Attributes:
+        router: The routes.
+        url: The URL.
+        prefix: The prefix of the paths that are redirected to it.
+    """
 
     router: Router
     url: str
+    prefix: str = "/"
+
+    def redirect(self, request: FakeRequest) -> FakeResponse:
+        """Return a redirect to the same path of the API."""
+        query = f"?{request.query_string}" if request.query_string else ""
+        return FakeResponse.redirect(request.method, f"{self.url}{request.path}{query}", 307)
 
 
 class App:
@@ -139,6 +151,10 @@ class App:
         if (cleaned := clean_path(request.path)) != request.path:
             query = f"?{request.query_string}" if request.query_string else ""
             return FakeResponse.redirect(request.method, f"{cleaned}{query}", 307)
+        # A path of the other API precedes a path with a parameter, such as /sessions/whoami in the admin API.
+        is_other = request.path.startswith(self._other.prefix) and self._other.router.has_exactly(request.path)
+        if is_other and not self._router.has_exactly(request.path):
+            return self._other.redirect(request)
         route, arguments = self._router.find(request.method, request.path)
         if route is None:
             return self._without_route(request)
@@ -151,10 +167,9 @@ class App:
     def _without_route(self, request: FakeRequest) -> FakeResponse:
         if allowed := self._router.allowed_methods(request.path):
             return FakeResponse.method_not_allowed(allowed)
-        if self._other.router.routes_at(request.path):
-            url = f"{self._other.url}{request.path}"
-            query = f"?{request.query_string}" if request.query_string else ""
-            return FakeResponse.redirect(request.method, f"{url}{query}", 307)
+        other = self._other
+        if request.path.startswith(other.prefix) and other.router.routes_at(request.path):
+            return other.redirect(request)
         return FakeResponse.not_found()
 
     def _with_shared_headers(self, request: FakeRequest, response: FakeResponse) -> FakeResponse:

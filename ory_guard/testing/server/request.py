@@ -53,7 +53,8 @@ class FakeRequest:
         self.method = method
         self.path = path
         self.query_string = query_string
-        self.query: dict[str, str] = dict(reversed(parse_qsl(query_string, keep_blank_values=True)))
+        self.query_pairs: list[tuple[str, str]] = parse_qsl(query_string, keep_blank_values=True)
+        self.query: dict[str, str] = dict(reversed(self.query_pairs))
         self.headers = headers
         self.body = body
         self.client = client

@@ -77,6 +77,10 @@ class Router:
                 return route, match.groups()
         return None, ()
 
+    def has_exactly(self, path: str) -> bool:
+        """Return whether a route without parameters has this path."""
+        return path in self._exact
+
     def routes_at(self, path: str) -> list[Route]:
         """Return the routes of a path for all methods."""
         matching = [route for route in self._patterns if route.pattern.fullmatch(path)]

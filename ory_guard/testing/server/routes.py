@@ -1,6 +1,8 @@
 """The routes of the public API (the 32 operations of the OpenAPI document and more) and of the admin API."""
 
 from ory_guard.testing.api.admin import AdminEndpoints
+from ory_guard.testing.api.admin_recovery import AdminRecoveryEndpoints
+from ory_guard.testing.api.admin_sessions import AdminSessionEndpoints
 from ory_guard.testing.api.service import ServiceEndpoints
 from ory_guard.testing.api.sessions import SessionEndpoints
 from ory_guard.testing.flows.flow import FlowEndpoints
@@ -99,26 +101,59 @@ def _service_routes(endpoints: ServiceEndpoints) -> list[Route]:
 
 
 def admin_routes(server: Server, sessions: Sessions) -> list[Route]:
-    """Return the routes of the admin API."""
-    admin = AdminEndpoints(server, sessions)
-    service = ServiceEndpoints(server)
-    identities, identity = "/admin/identities", "/admin/identities/{}"
+    """Return the routes of the admin API; the prefix `/admin` is optional."""
+    routes = [
+        *_identity_routes(AdminEndpoints(server)),
+        *_admin_session_routes(AdminSessionEndpoints(server, sessions)),
+        *_recovery_routes(server, sessions),
+        *_admin_service_routes(ServiceEndpoints(server)),
+    ]
+    return [
+        *(Route(route.method, f"/admin{route.path}", route.operation) for route in routes),
+        *routes,
+    ]
+
+
+def _identity_routes(admin: AdminEndpoints) -> list[Route]:
+    identities, identity = "/identities", "/identities/{}"
     return [
         Route("GET", identities, admin.list_identities),
         Route("POST", identities, admin.create_identity),
+        Route("PATCH", identities, admin.update_identities),
         Route("GET", identity, admin.get_identity),
+        Route("PUT", identity, admin.update_identity),
         Route("PATCH", identity, admin.patch_identity),
         Route("DELETE", identity, admin.delete_identity),
-        Route("GET", f"{identity}/sessions", admin.list_identity_sessions),
-        Route("DELETE", f"{identity}/sessions", admin.delete_identity_sessions),
-        Route("GET", "/admin/sessions", admin.list_sessions),
-        Route("GET", "/admin/sessions/{}", admin.get_session),
-        Route("PATCH", "/admin/sessions/{}/extend", admin.extend_session),
-        Route("DELETE", "/admin/sessions/{}", admin.disable_session),
-        Route("GET", "/admin/courier/messages", admin.list_courier_messages),
-        Route("GET", "/admin/version", service.version),
-        Route("GET", "/admin/health/alive", service.health),
-        Route("GET", "/admin/health/ready", service.health),
+        Route("GET", f"{identities}/by/external/{{}}", admin.get_identity_by_external_id),
+        Route("DELETE", f"{identity}/credentials/{{}}", admin.delete_credential),
+    ]
+
+
+def _admin_session_routes(admin: AdminSessionEndpoints) -> list[Route]:
+    return [
+        Route("GET", "/identities/{}/sessions", admin.list_identity_sessions),
+        Route("DELETE", "/identities/{}/sessions", admin.delete_identity_sessions),
+        Route("GET", "/sessions", admin.list_sessions),
+        Route("GET", "/sessions/{}", admin.get_session),
+        Route("PATCH", "/sessions/{}/extend", admin.extend_session),
+        Route("DELETE", "/sessions/{}", admin.disable_session),
+        Route("GET", "/courier/messages", admin.list_courier_messages),
+        Route("GET", "/courier/messages/{}", admin.get_courier_message),
+    ]
+
+
+def _recovery_routes(server: Server, sessions: Sessions) -> list[Route]:
+    settings = SettingsEndpoints(server, sessions, OidcRedirects(server, FakeOidcProvider(server)))
+    recovery = AdminRecoveryEndpoints(server, RecoveryEndpoints(server, sessions, settings))
+    return [
+        Route("POST", "/recovery/code", recovery.create_recovery_code),
+        Route("POST", "/recovery/link", recovery.create_recovery_link),
+    ]
+
+
+def _admin_service_routes(service: ServiceEndpoints) -> list[Route]:
+    return [
+        Route("GET", "/version", service.version),
         Route("GET", "/health/alive", service.health),
         Route("GET", "/health/ready", service.health),
     ]

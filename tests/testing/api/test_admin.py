@@ -49,7 +49,8 @@ async def test_created_identity_can_log_in(fake: FakeKratos, admin: httpx2.Async
 async def test_identity_only_requires_traits(fake: FakeKratos, admin: httpx2.AsyncClient) -> None:
     created = await admin.post("/admin/identities", json={"traits": {"email": "ada@example.test"}})
 
-    assert (created.json()["state"], created.json()["credentials"]) == ("active", {})
+    assert created.json()["state"] == "active"
+    assert created.json()["traits"] == {"email": "ada@example.test"}
     assert (await client_for(fake).log_in("ada@example.test", "")).status_code == 400
 
 
@@ -86,7 +87,7 @@ async def test_identities_are_listed_and_filtered_by_identifier(
     ada = await admin.get("/admin/identities", params={"credentials_identifier": "ADA@example.test"})
     unknown = await admin.get("/admin/identities", params={"credentials_identifier": "x"})
 
-    assert (len(page.json()), page.headers["x-total-count"]) == (2, "3")
+    assert (len(page.json()), page.headers.get("x-total-count")) == (2, None)
     assert 'rel="next"' in page.headers["link"]
     assert [identity["traits"]["email"] for identity in ada.json()] == ["ada@example.test"]
     assert unknown.json() == []
@@ -100,8 +101,11 @@ async def test_identities_are_listed_and_filtered_by_identifier(
         ([{"op": "add", "path": "/traits/name", "value": {"first": "Ada"}}], 200),
         ([{"op": "remove", "path": "/metadata_public"}], 200),
         ([{"op": "remove", "path": "/traits/name"}], 200),
-        ([{"op": "test", "path": "/state", "value": "active"}], 200),
-        ([{"op": "test", "path": "/state", "value": "inactive"}], 400),
+        ([{"op": "replace", "path": "/none/deeper", "value": 1}], 200),
+        ([{"op": "replace", "path": "/credentials/password", "value": {}}], 200),
+        ([{"op": "add", "path": "/metadata_public/roles", "value": ["a"]}], 200),
+        ([{"op": "test", "path": "/state", "value": "active"}], 400),
+        ([{"op": "replace", "path": "/schema_id", "value": "none"}], 400),
         ([{"op": "replace", "path": "/traits/none", "value": 1}], 400),
         ([{"op": "replace", "path": "/traits/none/deeper", "value": 1}], 400),
         ([{"op": "replace", "path": "/traits/email/x", "value": 1}], 400),

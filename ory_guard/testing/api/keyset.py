@@ -1,0 +1,69 @@
+"""Keyset pagination of the admin API: pages begin after an entry, and there are no totals."""
+
+import base64
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+from urllib.parse import urlencode
+
+from ory_guard.testing.api.sessions import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
+from ory_guard.testing.server.request import FakeRequest
+from ory_guard.testing.server.response import ApiError, FakeResponse
+
+__all__ = ["NIL_UUID", "encode_token", "keyset_page"]
+
+NIL_UUID: Final = "00000000-0000-0000-0000-000000000000"
+_PAGINATION: Final = frozenset({"page", "per_page", "page_size", "page_token"})
+_INVALID: Final = "The page token is invalid. Use the tokens of the Link header."
+
+Entry = TypeVar("Entry")
+
+
+def keyset_page(
+    request: FakeRequest,
+    path: str,
+    entries: Sequence[Entry],
+    *,
+    token_of: Callable[[Entry], str],
+    first: str,
+    document: Callable[[Entry], Any],
+) -> FakeResponse:
+    """Return a page of entries with a `Link` header.
+
+    Args:
+        request: The request, with `page_size` and `page_token`.
+        path: The path of the list.
+        entries: All entries in order.
+        token_of: Returns the token of the page that begins after an entry.
+        first: The token of the first page.
+        document: Returns the JSON document of an entry.
+
+    Raises:
+        ApiError: If the token is not one of a page.
+    """
+    size = _page_size(request)
+    token = request.query.get("page_token") or first
+    tokens = [first, *(token_of(entry) for entry in entries)]
+    if token not in tokens:
+        raise ApiError(400, reason=_INVALID)
+    start = tokens.index(token)
+    page = entries[start : start + size]
+    links = [("first", first)]
+    if start + size < len(entries):
+        links.append(("next", token_of(page[-1])))
+    query = [pair for pair in request.query_pairs if pair[0] not in _PAGINATION]
+    link = ",".join(
+        f'<{path}?{urlencode(sorted([*query, ("page_size", str(size)), ("page_token", value)]))}>; rel="{name}"'
+        for name, value in links
+    )
+    return FakeResponse.json([document(entry) for entry in page], headers={"link": link})
+
+
+def encode_token(text: str) -> str:
+    """Return an opaque token."""
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _page_size(request: FakeRequest) -> int:
+    text = request.query.get("page_size", "")
+    size = int(text) if text.lstrip("-").isdecimal() else DEFAULT_PAGE_SIZE
+    return min(max(size, 1), MAX_PAGE_SIZE)

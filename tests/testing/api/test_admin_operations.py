@@ -1,0 +1,242 @@
+"""Paging, replacement, batches, recovery and credentials in the admin API."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+from support.flow_client import FlowClient, client_for
+
+from ory_guard.testing import FakeKratos
+from ory_guard.testing.api.json_patch import apply_json_patch
+from ory_guard.testing.server.response import ApiError
+from ory_guard.testing.store.records import Identity
+
+pytestmark = pytest.mark.anyio
+
+UNKNOWN = "361ca423-2310-4686-b190-40d5497c9d17"
+
+
+@pytest.fixture
+async def admin(fake: FakeKratos) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of the admin API."""
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=fake.admin_app), base_url="http://127.0.0.1:4434"
+    ) as client:
+        yield client
+
+
+def next_link(response: httpx2.Response) -> str | None:
+    """Return the link to the next page."""
+    links = [part.split(">; rel=") for part in response.headers["link"].split(",<")]
+    return next((url.strip("<") for url, rel in links if rel == '"next"'), None)
+
+
+@pytest.mark.parametrize("path", ["/admin/identities", "/identities", "/admin/sessions", "/admin/courier/messages"])
+async def test_pages_are_linked(fake: FakeKratos, admin: httpx2.AsyncClient, path: str) -> None:
+    for name in ("ada", "bob", "eve"):
+        fake.sign_in(fake.add_identity(f"{name}@example.test"))
+        browser = client_for(fake)
+        await browser.submit(await browser.create_flow("recovery"), method="code", email=f"{name}@example.test")
+    seen: list[str] = []
+    link: str | None = f"{path}?page_size=2"
+    while link:
+        response = await admin.get(link)
+        seen += [entry["id"] for entry in response.json()]
+        link = next_link(response)
+
+    assert len(seen) == len(set(seen)) == 3
+    assert (await admin.get(path, params={"page_token": "zzz"})).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "count", "rels"),
+    [
+        ({"per_page": "1", "page": "0"}, 1, ["next", "last"]),
+        ({"per_page": "2", "page": "1", "ids": ""}, 2, ["first", "prev"]),
+        ({"per_page": "1", "page": "1"}, 1, ["first", "next", "prev", "last"]),
+        ({"per_page": "5"}, 3, []),
+    ],
+    ids=str,
+)
+async def test_identities_have_numbered_pages(
+    fake: FakeKratos, admin: httpx2.AsyncClient, query: dict[str, str], count: int, rels: list[str]
+) -> None:
+    for name in ("ada", "bob", "eve"):
+        fake.add_identity(f"{name}@example.test")
+    response = await admin.get("/admin/identities", params=[pair for pair in query.items() if pair[1]])
+
+    assert (len(response.json()), response.headers["x-total-count"]) == (count, "3")
+    assert [part.split('rel="')[1].strip('"') for part in response.headers["link"].split(",<") if part] == rels
+
+
+async def test_identities_are_filtered_by_ids(fake: FakeKratos, admin: httpx2.AsyncClient, ada: Identity) -> None:
+    fake.add_identity()
+    response = await admin.get("/admin/identities", params={"ids": ada.id.upper()})
+
+    assert [entry["id"] for entry in response.json()] == [ada.id]
+    assert "credentials" not in response.json()[0]
+
+
+async def test_identity_is_found_by_its_external_id(fake: FakeKratos, admin: httpx2.AsyncClient) -> None:
+    ada = fake.add_identity()
+    ada.external_id = "ext-1"
+    found = await admin.get("/admin/identities/by/external/ext-1")
+
+    assert found.json()["id"] == ada.id
+    assert (await admin.get("/admin/identities/by/external/ext-2")).status_code == 404
+
+
+async def test_put_replaces_an_identity(fake: FakeKratos, admin: httpx2.AsyncClient) -> None:
+    ada = fake.add_identity("ada@example.test", metadata_public={"plan": "pro"}, state="inactive")
+    body = {"traits": {"email": "new@example.test"}, "metadata_admin": {"note": 1}}
+    response = await admin.put(f"/admin/identities/{ada.id}", json=body)
+    rejected = await admin.put(f"/admin/identities/{ada.id}", json={"state": "active"})
+
+    assert (ada.traits, ada.metadata_public, ada.state) == ({"email": "new@example.test"}, None, "inactive")
+    assert response.json()["metadata_admin"] == {"note": 1}
+    assert rejected.status_code == 400
+
+
+async def test_batch_has_a_result_for_each_entry(fake: FakeKratos, admin: httpx2.AsyncClient) -> None:
+    create = {"traits": {"email": "ada@example.test"}}
+    body = {"identities": [{"create": create, "patch_id": "1"}, {"create": create, "patch_id": "2"}, {}]}
+    results = (await admin.patch("/admin/identities", json=body)).json()["identities"]
+
+    assert [result["action"] for result in results] == ["create", "error", "error"]
+    assert [result.get("patch_id") for result in results] == ["1", "2", None]
+    assert results[0]["identity"] == fake.identities[0].id
+    assert (await admin.patch("/admin/identities", json={"identities": 7})).status_code == 400
+
+
+async def test_recovery_code_logs_in(fake: FakeKratos, admin: httpx2.AsyncClient, ada: Identity) -> None:
+    body = {"identity_id": ada.id, "expires_in": "10m"}
+    created = (await admin.post("/admin/recovery/code", json=body)).json()
+    flow_id = urlsplit(created["recovery_link"]).query.removeprefix("flow=")
+    browser = client_for(fake)
+    flow = (await browser.get_flow("recovery", flow_id)).json()
+    response = await browser.submit(flow, method="code", code=created["recovery_code"])
+
+    assert (flow["state"], response.json()["state"]) == ("sent_email", "passed_challenge")
+    assert (await browser.whoami()).json()["identity"]["id"] == ada.id
+    assert created["expires_at"] == "2026-01-01T00:10:00Z"
+
+
+async def test_recovery_link_has_a_token(admin: httpx2.AsyncClient, ada: Identity) -> None:
+    response = await admin.post("/admin/recovery/link", json={"identity_id": ada.id})
+
+    assert "&token=" in response.json()["recovery_link"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"identity_id": "nope"}', 404),
+        (b"{", 400),
+        (b'{"identity_id": "ID", "expires_in": "soon"}', 400),
+        (b'{"identity_id": "ID", "expires_in": "0.0001ns"}', 400),
+    ],
+)
+async def test_invalid_recovery_is_rejected(
+    admin: httpx2.AsyncClient, ada: Identity, body: bytes, status: int
+) -> None:
+    content = body.replace(b'"ID"', f'"{ada.id}"'.encode())
+    response = await admin.post(
+        "/admin/recovery/code", content=content, headers={"content-type": "application/json"}
+    )
+
+    assert response.status_code == status
+
+
+async def test_second_factors_are_removed(fake: FakeKratos, admin: httpx2.AsyncClient) -> None:
+    ada = fake.add_identity(totp=True)
+    ada.credentials.lookup_codes["abc"] = False
+    kinds = ("totp", "totp", "lookup_secret", "lookup_secret", "password", "nonsense")
+    statuses = [
+        (await admin.delete(f"/admin/identities/{ada.id}/credentials/{kind}")).status_code for kind in kinds
+    ]
+
+    assert statuses == [204, 404, 204, 404, 400, 400]
+    assert ada.credentials.second_factors == ()
+
+
+async def test_credentials_are_included_on_request(fake: FakeKratos, admin: httpx2.AsyncClient) -> None:
+    path = f"/admin/identities/{fake.add_identity(totp=True).id}"
+    plain, password, totp, unknown = [
+        await admin.get(path, params=query)
+        for query in ({}, *({"include_credential": name} for name in ("password", "totp", "none")))
+    ]
+
+    assert "config" not in plain.json()["credentials"]["password"]
+    assert password.json()["credentials"]["password"]["config"] == {"hashed_password": "$2a$08$fake"}
+    assert totp.json()["credentials"]["totp"]["config"] == {}
+    assert unknown.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("expand", "shows"),
+    [("", [False, False]), ("expand=identity", [True, False]), ("expand=Devices&expand=identity", [True, True])],
+)
+async def test_sessions_are_expanded_on_request(
+    fake: FakeKratos, admin: httpx2.AsyncClient, ada: Identity, expand: str, shows: list[bool]
+) -> None:
+    session = fake.sign_in(ada).session
+    shown = (await admin.get(f"/admin/sessions/{session.id}?{expand}")).json()
+    (listed,) = (await admin.get(f"/admin/sessions?active=true&{expand}")).json()
+
+    assert [bool(shown["identity"]), bool(shown["devices"])] == shows
+    assert [bool(listed["identity"]), bool(listed["devices"])] == shows
+    assert shown["devices"] is not None
+    assert (await admin.get("/admin/sessions", params={"expand": "nope"})).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/admin/sessions/nope", 400),
+        (f"/admin/sessions/{UNKNOWN}", 404),
+        ("/admin/identities/nope", 404),
+        ("/admin/identities/nope/sessions", 400),
+        (f"/admin/identities/{UNKNOWN}/sessions", 200),
+        ("/admin/courier/messages?status=nope", 400),
+        ("/admin/courier/messages/nope", 400),
+        (f"/admin/courier/messages/{UNKNOWN}", 404),
+        ("/sessions/whoami", 307),
+        ("/schemas/default", 307),
+        ("/admin/none", 404),
+    ],
+)
+async def test_paths_of_the_admin_api(admin: httpx2.AsyncClient, path: str, status: int) -> None:
+    assert (await admin.get(path)).status_code == status
+
+
+async def test_message_is_found_by_its_id(fake: FakeKratos, admin: httpx2.AsyncClient, app: FlowClient) -> None:
+    fake.add_identity("ada@example.test")
+    for _ in range(2):
+        await app.submit(await app.create_flow("recovery"), method="code", email="ada@example.test")
+    message = fake.messages[0]
+
+    assert (await admin.get(f"/admin/courier/messages/{message.id}")).json()["body"] == message.body
+
+
+@pytest.mark.parametrize(
+    ("patch", "expected"),
+    [
+        (b'[{"op": "add", "path": "/a/-", "value": 3}]', [1, 2, 3]),
+        (b'[{"op": "add", "path": "/a/0", "value": 0}]', [0, 1, 2]),
+        (b'[{"op": "replace", "path": "/a/1", "value": 5}]', [1, 5]),
+        (b'[{"op": "remove", "path": "/a/0"}]', [2]),
+        (b'[{"op": "remove", "path": "/a/7"}]', None),
+        (b'[{"op": "add", "path": "/a/x", "value": 1}]', None),
+        (b'[{"op": "add", "path": "/a/0/x", "value": 1}]', None),
+        (b'[{"op": "add", "path": "/a/9/x", "value": 1}]', None),
+    ],
+)
+def test_patch_changes_lists(patch: bytes, expected: Any) -> None:
+    document = {"a": [1, 2]}
+    if expected is None:
+        with pytest.raises(ApiError):
+            apply_json_patch(document, patch)
+    else:
+        assert apply_json_patch(document, patch) == {"a": expected}
