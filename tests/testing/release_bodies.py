@@ -17,7 +17,7 @@ def body_of(name: str, headers: dict[str, str], body: Any) -> Any:
         return _BODIES[name]
     if body is None and "multipart" in headers.get("content-type", ""):
         return _multipart(headers["content-type"].partition("boundary=")[2])
-    return _CONCURRENT.get(name.rpartition(".")[0], body)
+    return _CONCURRENT.get(name, _CONCURRENT.get(name.rpartition(".")[0], body))
 
 
 def _multipart(boundary: str) -> bytes:
@@ -54,9 +54,12 @@ _CONCURRENT: dict[str, Any] = {
     "concurrent.registration_other_flows": _registration("race52-5d354688@example.test"),
     "concurrent.recovery_code": {"method": "code", "code": "123456"},
     "concurrent.native_logout": {"session_token": "ory_st_concurrentconcurrentconcurrentco"},
-    "concurrent.settings_profile": {
-        "method": "profile",
-        "traits": {"email": "u50-5d354688@example.test", "name": {"first": "1"}},
+    **{
+        f"concurrent.settings_profile.{index}": {
+            "method": "profile",
+            "traits": {"email": "u50-5d354688@example.test", "name": {"first": first}},
+        }
+        for index, first in enumerate("3123")
     },
 }
 
@@ -86,4 +89,6 @@ def enroll(identity: Identity) -> None:
     if email.startswith(("u14-5d354688", "u15-5d354688")):
         identity.credentials.totp_secret = pyotp.random_base32(32)
     if email.startswith("u14-5d354688"):
-        identity.credentials.lookup_codes["0klr62j8"] = False
+        identity.credentials.lookup_codes |= dict.fromkeys(
+            ["0klr62j8", *(f"backup{n:02}" for n in range(11))], False
+        )

@@ -143,7 +143,8 @@ def _admin_session_routes(admin: AdminSessionEndpoints) -> list[Route]:
 
 
 def _recovery_routes(server: Server, sessions: Sessions) -> list[Route]:
-    settings = SettingsEndpoints(server, sessions, OidcRedirects(server, FakeOidcProvider(server)))
+    verification = VerificationEndpoints(server, sessions)
+    settings = SettingsEndpoints(server, sessions, OidcRedirects(server, FakeOidcProvider(server)), verification)
     recovery = AdminRecoveryEndpoints(server, RecoveryEndpoints(server, sessions, settings))
     return [
         Route("POST", "/recovery/code", recovery.create_recovery_code),
