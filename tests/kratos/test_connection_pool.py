@@ -123,11 +123,22 @@ async def test_reports_that_no_connection_was_available() -> None:
 
 
 async def test_an_expired_request_is_not_sent_later() -> None:
-    async with RawKratos(hang, SESSION) as kratos, open_pool(kratos, max_connections=1, timeout=0.05) as pool:
-        await asyncio.gather(*(result_of(pool) for _ in range(3)))
-        pool._timeout = 30.0
+    release = asyncio.Event()
 
-        assert await result_of(pool) == 200
+    async def reply(_request: RawRequest, writer: asyncio.StreamWriter) -> None:
+        await release.wait()
+        writer.write(SESSION)
+
+    async with RawKratos(reply) as kratos, open_pool(kratos, max_connections=1) as pool:
+        first = send(pool)
+        await until(lambda: len(kratos.requests) == 1)
+        pool._timeout = 0.01
+        assert await asyncio.gather(*(result_of(pool) for _ in range(2))) == ["PoolTimeout"] * 2
+        pool._timeout = 30.0
+        last = send(pool)
+        release.set()
+
+        assert [type(await response) for response in (first, last)] == [HTTPResponse] * 2
         assert len(kratos.requests) == 2
 
 
