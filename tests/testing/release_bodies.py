@@ -72,6 +72,7 @@ URLS = {
 
 # The user of the sessions of a case or a family, if no response names the user.
 USERS = {
+    "refresh.bad_value": "u16-5d354688@example.test",
     "multi.settings.token_of_other": "u5-5d354688@example.test",
     "aal": "u15-5d354688@example.test",
     "refresh": "u16-5d354688@example.test",

@@ -80,6 +80,8 @@ class ReleaseSetup:
             await self._flow(case, case.flow_id)
 
     async def _change_sessions(self, case: Case) -> None:
+        if case.name == "aal.delete_sessions_aal1":
+            self.fake.sign_in(await self.user(self.email))
         if case.name == "admin.sessions.list.size2":
             for _ in range(5):
                 self.fake.sign_in(await self.user(self.facts.emails[REPLACEABLE.findall(case.url)[0]]))
@@ -126,7 +128,7 @@ class ReleaseSetup:
         return identity
 
     async def _session(self, case: Case, session_id: str | None) -> None:
-        email = self.facts.credential_emails.get(case.credential or "")
+        email = USERS.get(case.name) or self.facts.credential_emails.get(case.credential or "")
         email = email or self.facts.session_emails.get(session_id or "")
         self.email = email or USERS.get(case.name) or USERS.get(case.family) or self.email or "user@example.test"
         token, cookie, session_token_id = await self._sign_in(self.email)
@@ -170,6 +172,8 @@ class ReleaseSetup:
         if case.name == "multi.settings.password_after_profile":
             fields = {"method": "profile", "traits": {"email": self.email, "name": {"first": "A"}}}
             await self.send_json(f"/self-service/settings?flow={flow['id']}", fields, **headers)
+        if name in CODE_FLOWS:
+            self.email = USERS.get(case.family, self.email)
         is_code_case = "code" in case.fields or "code" in case.query
         if name in CODE_FLOWS and is_code_case and "before_email" not in case.name:
             await self._send_code(flow, headers)

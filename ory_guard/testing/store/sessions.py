@@ -161,6 +161,7 @@ class Sessions:
 def device_from(request: FakeRequest, device_id: str | None = None) -> FakeDevice:
     """Return the client of a request as a device."""
     device = FakeDevice(request.client, request.headers.get("user-agent", ""))
+    device.location = request.headers.get("cf-ipcountry", "")
     if device_id is not None:
         device.id = device_id
     return device
