@@ -55,6 +55,9 @@ class OidcCallback:
 
     def callback(self, request: FakeRequest, name: str) -> FakeResponse:
         """Accept the provider's response and complete the flow."""
+        if self._server.settings.provider(name) is None:
+            request.json_only = True
+            raise ApiError(404, reason=f"The provider {name!r} is not configured.")
         flow = self._redirects.take_flow(request.query.get("state", ""), name)
         flow.ui.reset()
         claims = self._provider.claims(request.query.get("code", ""))

@@ -169,7 +169,7 @@ async def test_linking_requires_the_session_that_started_it(fake: FakeKratos, br
     ("path", "status"),
     [
         ("/self-service/methods/oidc/callback/mini?state=unknown&code=x", 400),
-        ("/self-service/methods/oidc/callback/other?state=unknown", 400),
+        ("/self-service/methods/oidc/callback/other?state=unknown", 404),
         ("/fake-oidc/none/auth", 404),
         ("/fake-oidc/mini/auth?redirect_uri=http://evil.test", 400),
     ],
