@@ -26,6 +26,7 @@ from ory_guard.events import (
     notify,
 )
 from ory_guard.kratos.circuit_breaker import CircuitBreaker
+from ory_guard.kratos.json_limits import measure_json
 from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
@@ -237,7 +238,8 @@ class SharedSessionCache:
             return None
         outcome = Authenticated(session, credential.kind, "store", age)
         ttl = self._parser.with_jitter(ttl)
-        return CacheEntry(outcome, now - age, now + ttl, now_wall + ttl)
+        memory_bytes = measure_json(stored.body).memory_bytes
+        return CacheEntry(outcome, now - age, now + ttl, now_wall + ttl, memory_bytes)
 
     async def _flush(self, connection: StoreConnection) -> None:
         while connection.subscribed:

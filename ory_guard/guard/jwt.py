@@ -6,7 +6,7 @@ identity is revoked, in this process or in another one.
 
 import logging
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from ory_guard.cache.session_cache import CacheEntry, SessionCache
 from ory_guard.cache.shared_cache import SharedSessionCache
@@ -22,6 +22,9 @@ from ory_guard.models.outcomes import Authenticated, CacheableOutcome, Rejected,
 __all__ = ["JWKSUnavailable", "JWTAuthenticator", "TokenVerifierProtocol", "VerifiedToken"]
 
 _log = logging.getLogger("ory_guard")
+
+_MEMORY_PER_BYTE: Final = 8
+"""The estimated memory of a session per byte of its JWT."""
 
 
 class JWKSUnavailable(Exception):
@@ -135,15 +138,23 @@ class JWTAuthenticator:
         ttl = self._parser.with_jitter(min(self._settings.cache_ttl, seconds_left))
         if is_revoked is None:
             ttl = min(ttl, self._settings.disconnected_ttl)
-        return self._remember(key, Authenticated(session, "bearer", "token", 0.0), ttl, request_time, generation)
+        outcome = Authenticated(session, "bearer", "token", 0.0)
+        memory_bytes = _MEMORY_PER_BYTE * len(credential.value)
+        return self._remember(key, outcome, ttl, request_time, generation, memory_bytes=memory_bytes)
 
     def _remember(
-        self, key: bytes, outcome: CacheableOutcome, ttl: float, request_time: float, generation: int
+        self,
+        key: bytes,
+        outcome: CacheableOutcome,
+        ttl: float,
+        request_time: float,
+        generation: int,
+        *,
+        memory_bytes: int = 0,
     ) -> CheckResult:
         if ttl > 0:
-            self._cache.put(
-                key, CacheEntry(outcome, request_time, request_time + ttl, self._clock.time() + ttl), generation
-            )
+            entry = CacheEntry(outcome, request_time, request_time + ttl, self._clock.time() + ttl, memory_bytes)
+            self._cache.put(key, entry, generation)
         if self._listeners:
             notify(self._listeners, TokenVerified(key.hex()[:8], type(outcome).__name__))
         return CheckResult(outcome, request_time)

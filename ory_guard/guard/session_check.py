@@ -6,10 +6,12 @@ the last byte of the response parses it, caches the result, and resolves the fut
 """
 
 import logging
+from collections.abc import Awaitable
 from functools import partial
 from typing import Final, NamedTuple
 
 from ory_guard._event_loop import LoopLocal
+from ory_guard.cache.protocol_failures import ProtocolFailures
 from ory_guard.cache.session_cache import CacheEntry, SessionCache
 from ory_guard.cache.shared_cache import SharedSessionCache
 from ory_guard.cache.single_flight import CHECK_ABORTED, CheckResult, InFlight, SingleFlight
@@ -22,7 +24,7 @@ from ory_guard.kratos.session_parser import ParsedSession, SessionParser
 from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
-from ory_guard.models.outcomes import Authenticated, Outcome, Unavailable
+from ory_guard.models.outcomes import Authenticated, Outcome, Unavailable, UnavailableReason
 
 __all__ = ["SessionChecker"]
 
@@ -68,6 +70,7 @@ class SessionChecker:
         self._parser = parser
         self._cache = cache
         self._revocations = cache.revocations
+        self._protocol_failures = ProtocolFailures(cache.revocations, clock)
         self.shared_cache: SharedSessionCache | None = shared_cache
         self._jwt = jwt
         self._clock = clock
@@ -87,8 +90,8 @@ class SessionChecker:
         Args:
             key: The cache key of the credential.
             credential: The credential.
-            bypass_caches: Whether to call Kratos even for a JWT or an entry of the shared store, with
-                `Cache-Control: max-age=0`.
+            bypass_caches: Whether to call Kratos even for a JWT, an entry of the shared store or a credential whose
+                last response was invalid, with `Cache-Control: max-age=0`.
             join: Whether to join a check that has started already.
         """
         for _ in range(2):  # a session that was revoked during the check is checked once more
@@ -100,6 +103,8 @@ class SessionChecker:
     async def _join_or_start(
         self, key: bytes, credential: Credential, *, bypass_caches: bool, join: bool
     ) -> CheckResult:
+        if not bypass_caches and self._protocol_failures.is_recent(key):
+            return self._unavailable(key, "protocol")
         single_flight = self._single_flights.current() or await self._single_flights.get()
         pool = await self._whoami.pool()
         slot = key + b"bypass" if bypass_caches else key
@@ -111,12 +116,16 @@ class SessionChecker:
             return await in_flight.wait()
         in_flight = InFlight(slot, self._clock.monotonic())
         if not bypass_caches and (self.shared_cache is not None or self.is_jwt(credential)):
-            single_flight.start(in_flight, lambda: self._resolve(key, credential), joinable=join)
+            single_flight.start(
+                in_flight, lambda: self._record_failure(key, self._resolve(key, credential)), joinable=join
+            )
         elif (unavailable := self._breaker_result(key)) is not None:
             return unavailable
         elif pool is None or self.shared_cache is not None:
             single_flight.start(
-                in_flight, lambda: self._call_whoami(key, credential, bypass_caches=bypass_caches), joinable=join
+                in_flight,
+                lambda: self._record_failure(key, self._call_whoami(key, credential, bypass_caches=bypass_caches)),
+                joinable=join,
             )
         else:
             request = self._whoami.request_bytes(credential, bypass_caches=bypass_caches)
@@ -139,7 +148,19 @@ class SessionChecker:
             _log.error("check.internal_error error=%s", type(error).__name__)
             result = CheckResult(Unavailable("protocol"), call.request_time)
         finally:
+            if result is not None:
+                self._protocol_failures.record(call.key, result.outcome, call.request_time)
             single_flight.finish(in_flight, result)
+
+    async def _record_failure(self, key: bytes, check: Awaitable[CheckResult]) -> CheckResult:
+        request_time = self._revocations.next_request_time()
+        try:
+            result = await check
+        except Exception:
+            self._protocol_failures.record(key, Unavailable("protocol"), request_time)
+            raise
+        self._protocol_failures.record(key, result.outcome, result.request_time)
+        return result
 
     def is_jwt(self, credential: Credential) -> bool:
         """Return whether the credential is a JWT that this process verifies."""
@@ -195,7 +216,8 @@ class SessionChecker:
             self._cache.delete(key)
             return _CallResult(result, None, b"")
         ttl = parsed.ttl
-        entry = CacheEntry(parsed.outcome, call.request_time, call.request_time + ttl, call.request_time_wall + ttl)
+        fresh_until, fresh_until_wall = call.request_time + ttl, call.request_time_wall + ttl
+        entry = CacheEntry(parsed.outcome, call.request_time, fresh_until, fresh_until_wall, parsed.memory_bytes)
         self._cache.put(key, entry, call.generation)
         return _CallResult(result, entry, parsed.body)
 
@@ -204,7 +226,10 @@ class SessionChecker:
         seconds = self.breaker.retry_after(key)
         if seconds is None:
             return None
-        result = CheckResult(Unavailable("breaker", seconds), self._clock.monotonic())
+        return self._unavailable(key, "breaker", seconds)
+
+    def _unavailable(self, key: bytes, reason: UnavailableReason, retry_after: int = 1) -> CheckResult:
+        result = CheckResult(Unavailable(reason, retry_after), self._clock.monotonic())
         self._emit(key, result)
         return result
 

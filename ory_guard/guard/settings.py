@@ -77,7 +77,7 @@ class GuardSettings(BaseModel):
         disconnected_ttl: Maximum time for which a session is cached while the shared store is unreachable, because
             revocations of other processes can't be received; 0 calls Kratos on every request. Without a store the
             setting has no effect.
-        max_sessions: Maximum number of cached sessions.
+        max_sessions: Maximum number of cached sessions; sessions over about 2 KiB are weighed separately.
         timeout: Deadline of one session check, including retries and waiting.
         max_response_bytes: Maximum size of a response from Kratos.
         max_upstream_concurrency: Maximum number of concurrent calls to Kratos.
@@ -114,7 +114,7 @@ class GuardSettings(BaseModel):
     disconnected_ttl: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 5.0
     max_sessions: Annotated[int, Field(ge=1)] = 10_000
     timeout: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)] = 2.0
-    max_response_bytes: Annotated[int, Field(ge=1_024)] = 262_144
+    max_response_bytes: Annotated[int, Field(ge=1_024)] = 65_536
     max_upstream_concurrency: Annotated[int, Field(ge=1)] = 64
     ca_file: Annotated[str, BeforeValidator(_path_text), AfterValidator(_ca_file)] | None = None
     clock_skew: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 60.0

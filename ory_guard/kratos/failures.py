@@ -32,8 +32,9 @@ def call_failure(error: Exception) -> CallFailure:
             return CallFailure("timeout", "no response before the deadline")
         case PoolTimeout():
             return CallFailure("overloaded", "no free connection before the deadline")
-        case ResponseTooLarge():
-            return CallFailure("protocol", "the response exceeds max_response_bytes")
+        case ResponseTooLarge(limit=limit, size=size):
+            text = f"the response has {size} bytes or more, and max_response_bytes is {limit}"
+            return CallFailure("protocol", text)
         case InvalidResponse():
             return CallFailure("protocol", str(error))
     text = describe_failure(error)

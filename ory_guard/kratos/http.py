@@ -49,10 +49,21 @@ class InvalidResponse(ValueError):
 
 
 class ResponseTooLarge(InvalidResponse):
-    """The body, or its `Content-Length`, is larger than the limit."""
+    """The body, or its `Content-Length`, is larger than the limit.
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"the response is larger than {limit} bytes")
+    Args:
+        limit: The limit, in bytes.
+        size: The `Content-Length`, or the number of bytes of the body that have arrived.
+
+    Attributes:
+        limit: The limit, in bytes.
+        size: The minimum size of the body, in bytes.
+    """
+
+    def __init__(self, limit: int, size: int) -> None:
+        super().__init__(f"the response is larger than {limit} bytes: it has {size} bytes or more")
+        self.limit = limit
+        self.size = size
 
 
 class PoolTimeout(Exception):
@@ -187,13 +198,13 @@ class HTTPClient:
     async def _read(self, stream: httpx2.AsyncByteStream, content_length: int) -> bytes:
         limit = self._max_response_bytes
         if content_length > limit:
-            raise ResponseTooLarge(limit)
+            raise ResponseTooLarge(limit, content_length)
         parts: list[bytes] = []
         size = 0
         async for part in stream:
             size += len(part)
             if size > limit:
-                raise ResponseTooLarge(limit)
+                raise ResponseTooLarge(limit, size)
             parts.append(part)
         return b"".join(parts)
 

@@ -143,13 +143,13 @@ class HTTP1Parser:
         elif self._length == _UNTIL_CLOSE:
             self.keep_alive = False
         elif self._length > self._max_body:
-            raise ResponseTooLarge(self._max_body)
+            raise ResponseTooLarge(self._max_body, self._length)
 
     def _read_body(self) -> HTTPResponse | None:
         size = len(self._buffer)
         if self._length == _UNTIL_CLOSE:
             if size > self._max_body:
-                raise ResponseTooLarge(self._max_body)
+                raise ResponseTooLarge(self._max_body, size)
             return None
         if size < self._length:
             return None
@@ -171,7 +171,7 @@ class HTTP1Parser:
             if size == 0:
                 return self._read_trailers(end + 2)
             if len(self._body) + size > self._max_body:
-                raise ResponseTooLarge(self._max_body)
+                raise ResponseTooLarge(self._max_body, len(self._body) + size)
             start, stop = end + 2, end + 2 + size
             if len(buffer) < stop + 2:
                 return None

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.json_limits import JSONTooComplex, measure_json
 from ory_guard.models.credential import Credential
 from ory_guard.models.frozen import refuse_mutable_model
 from ory_guard.models.outcomes import Authenticated, CacheableOutcome, Rejected, SecondFactorRequired, Unavailable
@@ -25,6 +26,7 @@ _log = logging.getLogger("ory_guard")
 
 _MAX_RETRY_AFTER: Final = 60
 _MAX_JITTER: Final = 0.05
+_MAX_LOGGED_FIELDS: Final = 10
 
 
 class ParsedSession(NamedTuple):
@@ -35,12 +37,14 @@ class ParsedSession(NamedTuple):
         ttl: The lifetime in a cache, in seconds; 0 if the outcome must not be cached.
         set_cookies: The `Set-Cookie` values of the session cookie, for the requests that share this response.
         body: The JSON of the session, empty for other outcomes.
+        memory_bytes: The estimated memory of the session, in bytes; 0 for other outcomes.
     """
 
     outcome: CacheableOutcome | Unavailable
     ttl: float = 0.0
     set_cookies: tuple[bytes, ...] = ()
     body: bytes = b""
+    memory_bytes: int = 0
 
 
 class SessionParser:
@@ -98,23 +102,26 @@ class SessionParser:
         if not response.is_json():
             return _protocol_error("the body is not plain JSON")
         try:
+            size = measure_json(response.body)
             session = self._session_model.model_validate_json(response.body)
+        except JSONTooComplex as error:
+            return _protocol_error(f"the session is too complex: {error}")
         except ValidationError as error:
-            fields = {_field_of(details) for details in error.errors(include_input=False)}
-            return _protocol_error(f"the session has invalid fields: {', '.join(sorted(fields))}")
+            return _protocol_error(f"the session has invalid fields: {_fields_of(error)}")
         seconds_left = session.expires_at.timestamp() - now
         if not self._is_active(session, seconds_left):
             return ParsedSession(Rejected("inactive", credential.kind), self._negative_ttl)
         ttl = self.with_jitter(min(self._cache_ttl, seconds_left, _allowed_ttl(response, self._cache_ttl)))
         outcome = Authenticated(session, credential.kind, "upstream", 0.0)
         set_cookies = tuple(_session_cookies(response.headers, credential))
-        return ParsedSession(outcome, max(ttl, 0.0), set_cookies, response.body)
+        return ParsedSession(outcome, max(ttl, 0.0), set_cookies, response.body, size.memory_bytes)
 
     def parse_stored(self, body: bytes, now: float) -> Session[Any] | None:
         """Return the session from a body that another process stored, or None if it is invalid or has ended."""
         try:
+            measure_json(body)
             session = self._session_model.model_validate_json(body)
-        except ValidationError:
+        except (JSONTooComplex, ValidationError):
             return None
         return session if self._is_active(session, session.expires_at.timestamp() - now) else None
 
@@ -140,6 +147,13 @@ class SessionParser:
         if error_id == "session_credential_required":
             return ParsedSession(Rejected("inactive", credential.kind), self._negative_ttl)
         return _protocol_error("the 403 has an unknown error id, or none")
+
+
+def _fields_of(error: ValidationError) -> str:
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    fields = sorted({_field_of(details) for details in errors})
+    more = len(fields) - _MAX_LOGGED_FIELDS
+    return ", ".join(fields[:_MAX_LOGGED_FIELDS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _field_of(details: ErrorDetails) -> str:

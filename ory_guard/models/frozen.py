@@ -79,6 +79,9 @@ class FrozenDict(dict[str, ValueT]):
         return core_schema.no_info_after_validator_function(freeze, core_schema.dict_schema(keys, *values))
 
 
+_EMPTY_DICT: Final[FrozenDict[Any]] = FrozenDict()
+
+
 def freeze(value: Any) -> Any:
     """Return an immutable copy of a JSON value: `FrozenDict` for dicts, tuples for lists, recursively.
 
@@ -89,7 +92,7 @@ def freeze(value: Any) -> Any:
     if kind is str or value is None or kind is bool:
         return value
     if kind is dict:
-        return FrozenDict({key: freeze(item) for key, item in value.items()})
+        return FrozenDict({key: freeze(item) for key, item in value.items()}) if value else _EMPTY_DICT
     if kind is list:
         return tuple([freeze(item) for item in value])
     if (kind is float and not math.isfinite(value)) or (kind is int and value.bit_length() > _DOUBLE_BITS):

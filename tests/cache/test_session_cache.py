@@ -1,5 +1,6 @@
 """The cache of one process."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -338,3 +339,79 @@ class CacheLaws(RuleBasedStateMachine):
 
 TestCacheLaws = CacheLaws.TestCase
 TestCacheLaws.settings = settings(max_examples=60, stateful_step_count=30)
+
+
+# Large sessions.
+
+LARGE = 20_000
+"""The estimated memory of a session that weighs 4."""
+
+
+def put_large(bench: Bench, key: bytes, memory_bytes: int = LARGE) -> None:
+    """Cache a session that takes this much memory."""
+    entry = replace(bench.entry(ADA), memory_bytes=memory_bytes)
+    bench.cache.put(key, entry, bench.cache.generation)
+
+
+def test_ordinary_sessions_weigh_one() -> None:
+    """`max_sessions` is their number."""
+    bench = Bench(size=20)
+    for number in range(30):
+        put_large(bench, b"%d" % number, memory_bytes=10_240)
+
+    assert len(bench.cache) == 20
+
+
+def test_large_sessions_weigh_as_much_as_the_ordinary_ones_in_their_place() -> None:
+    """The least recently used one is evicted."""
+    bench = Bench(size=20)
+    for number in range(5):
+        put_large(bench, b"%d" % number)
+    bench.cache.get(b"0")
+
+    put_large(bench, b"5")
+
+    assert [bench.outcome(b"%d" % number) is ADA for number in range(6)] == [True, False, True, True, True, True]
+
+
+def test_large_sessions_evict_no_ordinary_session() -> None:
+    """Users choose the size of their sessions."""
+    bench = Bench(size=20)
+    for number in range(20):
+        bench.put(b"ordinary %d" % number, BOB)
+
+    for number in range(100):
+        put_large(bench, b"large %d" % number)
+
+    assert all(bench.outcome(b"ordinary %d" % number) is BOB for number in range(20))
+    assert len(bench.cache) == 25
+
+
+def test_session_that_outweighs_the_cache_is_cached_alone() -> None:
+    bench = Bench(size=2)
+    put_large(bench, b"a")
+    put_large(bench, b"b", memory_bytes=1_000_000)
+
+    assert bench.outcome(b"a") is None
+    assert bench.outcome(b"b") is ADA
+
+
+def test_total_weight_of_large_sessions_does_not_grow_with_max_sessions() -> None:
+    """They take at most about 50 MB."""
+    bench = Bench(size=1_000_000)
+    for number in range(120):
+        put_large(bench, b"%d" % number, memory_bytes=512_000)
+
+    assert len(bench.cache) == 100
+
+
+@pytest.mark.parametrize("sizes", [(0, LARGE), (LARGE, 0), (LARGE, LARGE)])
+def test_session_that_changes_its_size_replaces_its_entry(bench: Bench, sizes: tuple[int, int]) -> None:
+    """A refusal replaces it, too."""
+    for memory_bytes in sizes:
+        put_large(bench, b"k", memory_bytes)
+        assert len(bench.cache) == 1
+
+    bench.put(b"k", REFUSED)
+    assert bench.outcome(b"k") is REFUSED
+    assert len(bench.cache) == 1

@@ -33,7 +33,7 @@ def test_defaults() -> None:
         "disconnected_ttl": 5.0,
         "max_sessions": 10_000,
         "timeout": 2.0,
-        "max_response_bytes": 262_144,
+        "max_response_bytes": 65_536,
         "max_upstream_concurrency": 64,
         "ca_file": None,
         "clock_skew": 60.0,

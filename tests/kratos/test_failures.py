@@ -37,7 +37,10 @@ UNTRUSTED = CallFailure(
     [
         (TimeoutError("secret"), CallFailure("timeout", "no response before the deadline")),
         (PoolTimeout("secret"), CallFailure("overloaded", "no free connection before the deadline")),
-        (ResponseTooLarge(5), CallFailure("protocol", "the response exceeds max_response_bytes")),
+        (
+            ResponseTooLarge(5, 6),
+            CallFailure("protocol", "the response has 6 bytes or more, and max_response_bytes is 5"),
+        ),
         (InvalidResponse("the head is malformed"), CallFailure("protocol", "the head is malformed")),
         (ConnectionResetError("secret"), CallFailure("unreachable", "ConnectionResetError")),
         (wrapped(ValueError("secret"), explicit=True), CallFailure("unreachable", "OSError")),

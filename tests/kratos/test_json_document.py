@@ -25,7 +25,7 @@ async def test_document_is_fetched_again_each_time() -> None:
     [
         (raw_response(b"", 404), "status 404"),
         (raw_response(b"", 302, ("Location", "http://127.0.0.1:1/")), "status 302"),
-        (raw_response(b" " * 262_145), "the response is larger than 262144 bytes"),
+        (raw_response(b" " * 262_145), "the response is larger than 262144 bytes: it has 262145 bytes or more"),
     ],
     ids=["404", "redirect", "large"],
 )

@@ -34,7 +34,7 @@ def make_client(url: str = KRATOS, transport: Transport | None = None, **options
     return WhoamiClient(
         url,
         transport=transport,
-        **{"timeout": 60, "max_response_bytes": 262_144, "max_concurrency": 64, **options},
+        **{"timeout": 60, "max_response_bytes": 65_536, "max_concurrency": 64, **options},
     )
 
 

@@ -1,0 +1,86 @@
+"""Limits for the JSON of a session, evaluated on its bytes before a parser creates objects.
+
+Users choose their traits, and a small JSON text can become many objects: each `{}` takes two bytes of JSON, but
+an object in memory takes up to a hundred times as much.
+"""
+
+import re
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+__all__ = ["MAX_JSON_DEPTH", "MAX_JSON_VALUES", "JSONSize", "JSONTooComplex", "measure_json"]
+
+MAX_JSON_VALUES: Final = 4_096
+"""The maximum number of values (objects, arrays, strings, numbers and literals) in the JSON of a session."""
+
+MAX_JSON_DEPTH: Final = 64
+"""The maximum depth of nested objects and arrays."""
+
+# An unterminated string extends to the end of the text, so that the search never starts again within a string.
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_STEPS: Final = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")  # +1 and -1 as signed bytes
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{[}]"))
+
+_OBJECT_BYTES: Final = 200
+_ARRAY_BYTES: Final = 64
+_VALUE_BYTES: Final = 40
+_MAX_CHARACTER_BYTES: Final = 4
+_SHORT_TEXT_BYTES: Final = 2_048
+
+
+class JSONTooComplex(ValueError):
+    """The JSON exceeds a limit. The message contains no part of it."""
+
+
+class JSONSize(NamedTuple):
+    """An upper bound for the numbers of values in a JSON text.
+
+    Attributes:
+        text_bytes: The bytes of the text; four times as many if a long string may need four bytes per character.
+        objects: The number of objects.
+        arrays: The number of arrays.
+        values: The number of all values, with the objects and arrays.
+    """
+
+    text_bytes: int
+    objects: int
+    arrays: int
+    values: int
+
+    @property
+    def memory_bytes(self) -> int:
+        """An estimate of the memory that the parsed values take, in bytes."""
+        containers = self.objects * _OBJECT_BYTES + self.arrays * _ARRAY_BYTES
+        return self.text_bytes + containers + self.values * _VALUE_BYTES
+
+
+def measure_json(body: bytes) -> JSONSize:
+    """Return the size of a JSON text, which may be malformed.
+
+    Raises:
+        JSONTooComplex: If it has more than `MAX_JSON_VALUES` values or is nested deeper than `MAX_JSON_DEPTH`.
+    """
+    # One wide character, which may be a \u escape, widens its whole string.
+    is_narrow = len(body) <= _SHORT_TEXT_BYTES or (body.isascii() and b"\\u" not in body)
+    text_bytes = len(body) if is_narrow else len(body) * _MAX_CHARACTER_BYTES
+    size = _count(body, text_bytes)
+    if size.values > MAX_JSON_VALUES or size.objects + size.arrays > MAX_JSON_DEPTH:
+        structure = _STRING.sub(b'""', body)  # brackets and commas within strings do not count
+        size = _count(structure, text_bytes)
+        if size.values > MAX_JSON_VALUES:
+            raise JSONTooComplex(f"it has {size.values} values, more than {MAX_JSON_VALUES}")
+        depth = _depth(structure)
+        if depth > MAX_JSON_DEPTH:
+            raise JSONTooComplex(f"it is nested {depth} levels deep, more than {MAX_JSON_DEPTH}")
+    return size
+
+
+def _count(text: bytes, text_bytes: int) -> JSONSize:
+    objects, arrays, empty = text.count(b"{"), text.count(b"["), text.count(b"{}") + text.count(b"[]")
+    # Each value is the first one of an object or array, follows a comma, or is the whole text.
+    return JSONSize(text_bytes, objects, arrays, objects + arrays - empty + text.count(b",") + 1)
+
+
+def _depth(structure: bytes) -> int:
+    steps = structure.translate(_STEPS, _NO_BRACKETS)
+    return max(accumulate(memoryview(steps).cast("b")), default=0)
