@@ -85,7 +85,7 @@ async def test_incomplete_response_is_unavailable(handler: Any) -> None:
     [
         (
             raw_response(b" " * (MAX_RESPONSE_BYTES + 1)),
-            "to_session: the response is larger than 1048576 bytes",
+            "to_session: the response is larger than 1048576 bytes: it has 1048577 bytes or more",
         ),
         (
             raw_response(gzip.compress(b"{}"), 200, ("Content-Encoding", "gzip")),
