@@ -408,11 +408,18 @@ async def test_no_log_contains_a_credential(caplog: pytest.LogCaptureFixture, re
 
 
 async def test_a_request_leaves_nothing_for_the_garbage_collector() -> None:
+    """An exchange or a response in a reference cycle would make each cache miss garbage."""
     async with RawKratos(SESSION) as kratos, open_pool(kratos) as pool:
         await result_of(pool)
         gc.collect()
-
-        await result_of(pool)
-
-        assert gc.collect() == 0
-        assert isinstance(kratos, RawKratos)
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            await result_of(pool)
+            gc.collect()
+            # Other parts of the process may leave garbage at the same time.
+            assert [
+                entry for entry in gc.garbage if isinstance(entry, connection_pool.Exchange | HTTPResponse)
+            ] == []
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
