@@ -1,8 +1,9 @@
 """Extraction of the credential of a request from its raw header bytes, and cache keys of credentials.
 
 The order is Kratos' (`extractToken` in its session manager): `X-Session-Token`, the session cookie, a bearer token.
-The first kind that is present counts and hides the others, even if its value is invalid. Nothing is unquoted or
-unescaped, because parsers that differ in that could disagree about the user.
+The first kind that is present counts and hides the others, even if its value is invalid. The double quotes around
+the value of a cookie are removed (RFC 6265, section 4.1.1), as Kratos does. Nothing else is unquoted or unescaped,
+because parsers that differ in that could disagree about the user.
 """
 
 import hashlib
@@ -26,6 +27,7 @@ _VCHAR: Final = bytes(range(0x21, 0x7F))
 _COOKIE_OCTET: Final = bytes(octet for octet in _VCHAR if octet not in b'",;\\')
 
 _END_OF_COOKIE: Final = (b"", b";")
+_DQUOTE: Final = ord('"')
 
 _Parser = Callable[[bytes], Credential | InvalidCredential | None]
 
@@ -138,8 +140,8 @@ class CredentialExtractor:
         for name, value in headers:
             if name == b"cookie":
                 for cookie, padded in self._pairs(b";" + value):
-                    if stripped := padded.rstrip(b" \t"):
-                        yield Credential("cookie", cookie, stripped)
+                    if bare := _unquoted(padded.rstrip(b" \t")):
+                        yield Credential("cookie", cookie, bare)
 
     def _parse_single_cookie(self, header: bytes) -> Credential | InvalidCredential | None:
         # Twice as fast as the regular expression if the header contains the only name that is accepted once.
@@ -147,18 +149,29 @@ class CredentialExtractor:
         if self._name_and_equals in after or before.rstrip(b" \t")[-1:] not in _END_OF_COOKIE:
             return self._parse_cookie(header)
         value = after.partition(b";")[0].rstrip(b" \t")
-        return _new(Credential, ("cookie", self._name, value)) if value else None
+        if not value:
+            return None
+        if value[0] == _DQUOTE:
+            return self._parse_cookie(header)
+        return _new(Credential, ("cookie", self._name, value))
 
     def _parse_cookie(self, header: bytes) -> Credential | InvalidCredential | None:
         first: Credential | None = None
         for name, padded in self._pairs(b";" + header):
             value = padded.rstrip(b" \t")
+            if value and value[0] == _DQUOTE:
+                value = _unquoted(value)
             if value:
                 credential = _new(Credential, ("cookie", name, value))
                 if first is not None and first != credential:
                     return InvalidCredential("cookie", "ambiguous")
                 first = credential
         return first
+
+
+def _unquoted(value: bytes) -> bytes:
+    """Return the value of a cookie without one pair of double quotes around it. Any other quote is invalid later."""
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == _DQUOTE else value
 
 
 def _parse_token(header: bytes) -> Credential | None:

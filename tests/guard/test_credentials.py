@@ -1,6 +1,7 @@
 """Extraction of the credential from raw headers, and cache keys."""
 
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -109,6 +110,8 @@ def test_kind_is_chosen_in_kratos_order(headers: list[Pair], kind: str) -> None:
         ([token(b""), token(b"t")], "x_session_token"),
         ([cookie(b"ory_kratos_session="), authorization(b"Bearer b")], "bearer"),
         ([cookie(b"ory_kratos_session=; ory_kratos_session=abc")], "cookie"),
+        ([cookie(b'ory_kratos_session=""'), authorization(b"Bearer b")], "bearer"),
+        ([cookie(b'ory_kratos_session=""; ory_kratos_session=abc')], "cookie"),
     ],
 )
 def test_empty_value_does_not_hide_other_credentials(headers: list[Pair], kind: str) -> None:
@@ -135,7 +138,23 @@ def test_empty_value_does_not_hide_other_credentials(headers: list[Pair], kind: 
         ),
         ([cookie(b"ory_kratos_session=a; ory_kratos_session=b; ory_kratos_session=a")], "cookie", "ambiguous"),
         ([SESSION_COOKIE, cookie(b"ory_kratos_session=b"), authorization(b"Bearer b")], "cookie", "ambiguous"),
-        ([cookie(b'ory_kratos_session="abc"'), authorization(b"Bearer b")], "cookie", "malformed"),
+        ([cookie(b'ory_kratos_session="'), authorization(b"Bearer b")], "cookie", "malformed"),
+        ([cookie(b'ory_kratos_session="abc'), authorization(b"Bearer b")], "cookie", "malformed"),
+        ([cookie(b'ory_kratos_session=abc"'), authorization(b"Bearer b")], "cookie", "malformed"),
+        ([cookie(b'ory_kratos_session=a"b')], "cookie", "malformed"),
+        ([cookie(b'ory_kratos_session="a"b"')], "cookie", "malformed"),
+        ([cookie(b'ory_kratos_session=""abc""')], "cookie", "malformed"),
+        ([cookie(b'ory_kratos_session=""""')], "cookie", "malformed"),
+        ([cookie(b'ory_kratos_session="a\\"b"')], "cookie", "malformed"),
+        ([cookie(b'ory_kratos_session=" abc"')], "cookie", "malformed"),
+        ([cookie(b'ory_kratos_session="abc "')], "cookie", "malformed"),
+        ([cookie(b'ory_kratos_session=" "')], "cookie", "malformed"),
+        ([cookie(b'ory_kratos_session= "abc"')], "cookie", "malformed"),
+        ([cookie(b'ory_kratos_session="a;b"')], "cookie", "malformed"),
+        ([cookie(b'ory_kratos_session="a,b"')], "cookie", "malformed"),
+        ([cookie(b"ory_kratos_session='abc' x")], "cookie", "malformed"),
+        ([cookie(b'ory_kratos_session="' + b"x" * 8_193 + b'"')], "cookie", "malformed"),
+        ([cookie(b'theme="a; ory_kratos_session=abc"')], "cookie", "malformed"),
         ([cookie(b"ory_kratos_session= abc"), authorization(b"Bearer b")], "cookie", "malformed"),
         ([cookie(b"ory_kratos_session=a,b")], "cookie", "malformed"),
         ([cookie(b"ory_kratos_session=a\\b")], "cookie", "malformed"),
@@ -160,11 +179,47 @@ def test_invalid_credential_hides_the_later_kinds(headers: list[Pair], kind: Cre
         [token(b"t"), token(b"t")],
         [SESSION_COOKIE, SESSION_COOKIE],
         [cookie(b"ory_kratos_session=abc; ory_kratos_session=abc")],
+        [cookie(b'ory_kratos_session="abc"; ory_kratos_session=abc')],
+        [SESSION_COOKIE, cookie(b'ory_kratos_session="abc"')],
         [authorization(b"Bearer t"), authorization(b"Bearer t")],
     ],
 )
 def test_equal_duplicates_are_one_credential(headers: list[Pair]) -> None:
     assert isinstance(EXTRACTOR.extract_valid(headers), Credential)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'ory_kratos_session="abc"',
+        b'theme=dark; ory_kratos_session="abc" \t; x=y',
+        b'theme="dark; ory_kratos_session="abc"',
+        b'theme="a; ory_kratos_session=abc; x=b"',
+    ],
+)
+@pytest.mark.parametrize("extractor", [EXTRACTOR, WILDCARD], ids=["one name", "two names"])
+def test_quotes_around_the_value_of_a_cookie_are_removed(header: bytes, extractor: CredentialExtractor) -> None:
+    """RFC 6265, section 4.1.1. They do not protect a semicolon."""
+    credential = extractor.extract_valid([cookie(header)])
+
+    assert credential == Credential("cookie", b"ory_kratos_session", b"abc")
+
+
+@pytest.mark.parametrize(
+    ("header", "value"), [(token(b'"abc"'), b'"abc"'), (authorization(b'Bearer "abc"'), b'"abc"')]
+)
+def test_quotes_in_other_headers_are_part_of_the_token(header: Pair, value: bytes) -> None:
+    credential = EXTRACTOR.extract_valid([header])
+
+    assert isinstance(credential, Credential)
+    assert credential.value == value
+
+
+@pytest.mark.parametrize("value", [b"x" * 8_192, b'"' + b"x" * 8_192 + b'"'], ids=["plain", "quoted"])
+def test_cookie_of_the_maximum_size_is_valid(value: bytes) -> None:
+    credential = EXTRACTOR.extract_valid([cookie(b"ory_kratos_session=" + value)])
+
+    assert credential == Credential("cookie", b"ory_kratos_session", b"x" * 8_192)
 
 
 def test_value_of_the_maximum_size_is_valid() -> None:
@@ -222,7 +277,7 @@ def test_wildcard_does_not_match_other_names() -> None:
 @given(
     st.lists(
         st.sampled_from(
-            [b"ory_kratos_session", b"=", b";", b" ", b"\t", b"\x0c", b"\r", b"x", b"X", b"a=b", b"abc"]
+            [b"ory_kratos_session", b"=", b";", b" ", b"\t", b"\x0c", b"\r", b'"', b"x", b"X", b"a=b", b"abc"]
         ),
         max_size=12,
     ).map(b"".join)
@@ -230,7 +285,8 @@ def test_wildcard_does_not_match_other_names() -> None:
 def test_search_finds_the_same_cookies_as_splitting(header: bytes) -> None:
     """The regular expression is faster than splitting the header at each semicolon."""
     pairs = [pair.strip(b" \t").partition(b"=") for pair in header.split(b";")]
-    values = {value for name, _, value in pairs if name == b"ory_kratos_session" and value}
+    quoted = [value for name, _, value in pairs if name == b"ory_kratos_session"]
+    values = {value[1:-1] if re.fullmatch(rb'".*"', value, re.DOTALL) else value for value in quoted} - {b""}
     credential = EXTRACTOR.extract_valid([cookie(header)])
 
     if len(values) > 1:
@@ -239,7 +295,7 @@ def test_search_finds_the_same_cookies_as_splitting(header: bytes) -> None:
         assert credential is None
     else:
         value = values.pop()
-        is_valid = not set(value) & set(b" \t\x0c\r")
+        is_valid = not set(value) & set(b' \t\x0c\r"')
         assert credential == (
             Credential("cookie", b"ory_kratos_session", value)
             if is_valid
