@@ -170,7 +170,7 @@ class CredentialExtractor:
 
 
 def _unquoted(value: bytes) -> bytes:
-    """Return the value of a cookie without one pair of double quotes around it. Any other quote is invalid later."""
+    """Return the value of a cookie without one pair of double quotes around it; other quotes are invalid."""
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] == _DQUOTE else value
 
 
