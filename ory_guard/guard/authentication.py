@@ -272,14 +272,14 @@ class Authenticator:
 
     def stats(self) -> GuardStats:
         """Return the counters of the guard."""
-        shared_cache, breaker = self.shared_cache, self.checker.breaker.state
+        shared_cache, breaker = self.shared_cache, self.checker.calls.breaker.state
         is_store_down = shared_cache is not None and shared_cache.degraded
         return GuardStats(
             entries=len(self.cache),
             hits=self.hits,
             misses=self.misses,
             shared=self.checker.joined_checks,
-            upstream_calls=self.checker.upstream_calls,
+            upstream_calls=self.checker.calls.count,
             store_hits=0 if shared_cache is None else shared_cache.hits,
             degraded=is_store_down or breaker != "closed",
             breaker=breaker,

@@ -8,23 +8,22 @@ the last byte of the response parses it, caches the result, and resolves the fut
 import logging
 from collections.abc import Awaitable
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 from ory_guard._event_loop import LoopLocal
 from ory_guard.cache.protocol_failures import ProtocolFailures
-from ory_guard.cache.session_cache import CacheEntry, SessionCache
+from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.shared_cache import SharedSessionCache
-from ory_guard.cache.single_flight import CHECK_ABORTED, CheckResult, InFlight, SingleFlight
-from ory_guard.events import BreakerChanged, CheckFailed, CheckShared, Listeners, WhoamiAnswered, log_event, notify
+from ory_guard.cache.single_flight import CheckResult, InFlight, SingleFlight
+from ory_guard.events import CheckShared, Listeners, notify
 from ory_guard.guard.jwt import JWTAuthenticator
-from ory_guard.kratos.circuit_breaker import BreakerState, CircuitBreaker
-from ory_guard.kratos.failures import call_failure
+from ory_guard.guard.whoami_calls import Call, WhoamiCalls
 from ory_guard.kratos.http import HTTPResponse
-from ory_guard.kratos.session_parser import ParsedSession, SessionParser
+from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
-from ory_guard.models.outcomes import Authenticated, Outcome, Unavailable, UnavailableReason
+from ory_guard.models.outcomes import Authenticated, Unavailable
 
 __all__ = ["SessionChecker"]
 
@@ -32,6 +31,9 @@ _log = logging.getLogger("ory_guard")
 
 _PROBE_GRACE: Final = 0.5
 """Seconds that a check may take beyond its deadline if the event loop is busy."""
+
+_REVOKED_DURING_CHECK: Final = Unavailable("unreachable")
+"""The outcome if the session was revoked during two checks in a row."""
 
 
 class SessionChecker:
@@ -49,8 +51,7 @@ class SessionChecker:
 
     Attributes:
         shared_cache: The cache that processes share, or None.
-        breaker: The circuit breaker in front of Kratos.
-        upstream_calls: The number of calls to Kratos.
+        calls: The calls to Kratos, with the circuit breaker.
         joined_checks: The number of requests that joined a running check.
     """
 
@@ -67,7 +68,6 @@ class SessionChecker:
         jwt: JWTAuthenticator | None = None,
     ) -> None:
         self._whoami = whoami
-        self._parser = parser
         self._cache = cache
         self._revocations = cache.revocations
         self._protocol_failures = ProtocolFailures(cache.revocations, clock)
@@ -76,10 +76,9 @@ class SessionChecker:
         self._clock = clock
         self._listeners = listeners
         self._single_flights: LoopLocal[SingleFlight] = LoopLocal(SingleFlight, SingleFlight.aclose)
-        self.breaker: CircuitBreaker = CircuitBreaker(
-            clock.monotonic, timeout + _PROBE_GRACE, self._on_breaker_change
+        self.calls: WhoamiCalls = WhoamiCalls(
+            parser=parser, cache=cache, max_seconds=timeout + _PROBE_GRACE, clock=clock, listeners=listeners
         )
-        self.upstream_calls: int = 0
         self.joined_checks: int = 0
 
     async def check(
@@ -98,13 +97,13 @@ class SessionChecker:
             result = await self._join_or_start(key, credential, bypass_caches=bypass_caches, join=join)
             if not self._is_revoked(result):
                 return result
-        return CheckResult(CHECK_ABORTED, self._clock.monotonic())
+        return CheckResult(_REVOKED_DURING_CHECK, self._clock.monotonic())
 
     async def _join_or_start(
         self, key: bytes, credential: Credential, *, bypass_caches: bool, join: bool
     ) -> CheckResult:
         if not bypass_caches and self._protocol_failures.is_recent(key):
-            return self._unavailable(key, "protocol")
+            return self.calls.unavailable(key, "protocol")
         single_flight = self._single_flights.current() or await self._single_flights.get()
         pool = await self._whoami.pool()
         slot = key + b"bypass" if bypass_caches else key
@@ -119,7 +118,7 @@ class SessionChecker:
             single_flight.start(
                 in_flight, lambda: self._record_failure(key, self._resolve(key, credential)), joinable=join
             )
-        elif (unavailable := self._breaker_result(key)) is not None:
+        elif (unavailable := self.calls.refusal(key)) is not None:
             return unavailable
         elif pool is None or self.shared_cache is not None:
             single_flight.start(
@@ -129,19 +128,19 @@ class SessionChecker:
             )
         else:
             request = self._whoami.request_bytes(credential, bypass_caches=bypass_caches)
-            call = self._start_call(key, credential)
+            call = self.calls.start(key, credential, is_cacheable=not self.is_jwt(credential))
             pool.send(request, partial(self._on_response, single_flight, in_flight, call))
             single_flight.add(in_flight, joinable=join)
         return await in_flight.wait()
 
     def _on_response(
-        self, single_flight: SingleFlight, in_flight: InFlight, call: "_Call", response: HTTPResponse | Exception
+        self, single_flight: SingleFlight, in_flight: InFlight, call: Call, response: HTTPResponse | Exception
     ) -> None:
         if in_flight.is_finished:  # the guard was closed
             return
         result = None
         try:
-            result = self._conclude(call, response).result
+            result = self.calls.conclude(call, response).result
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001 - the event loop would log its text, and requests would wait
@@ -167,103 +166,38 @@ class SessionChecker:
         return self._jwt is not None and self._jwt.accepts(credential)
 
     async def _resolve(self, key: bytes, credential: Credential) -> CheckResult:
-        if self._jwt is not None and self._jwt.accepts(credential):
+        if self._jwt is not None and self.is_jwt(credential):
             return await self._jwt.authenticate(key, credential)
         entry = None if self.shared_cache is None else await self.shared_cache.get(key, credential)
         if entry is not None:
             return CheckResult(entry.outcome, entry.request_time)
-        unavailable = self._breaker_result(key)
+        unavailable = self.calls.refusal(key)
         return unavailable or await self._call_whoami(key, credential, bypass_caches=False)
 
     async def _call_whoami(self, key: bytes, credential: Credential, *, bypass_caches: bool) -> CheckResult:
-        call = self._start_call(key, credential)
+        is_jwt = self.is_jwt(credential)
+        # Kratos does not know the claims of a JWT, so its response is not cached for it.
+        call = self.calls.start(key, credential, is_cacheable=not is_jwt)
         response: HTTPResponse | Exception
         try:
             response = await self._whoami.get(credential, bypass_caches=bypass_caches)
         except Exception as error:  # noqa: BLE001 - whatever fails in a call, there is no response
             response = error
-        result, entry, body = self._conclude(call, response)
+        result, entry, body = self.calls.conclude(call, response)
         if self.shared_cache is not None and not isinstance(result.outcome, Unavailable):
             if entry is not None and isinstance(result.outcome, Authenticated):
                 if self._cache.get(key) is entry:
                     await self.shared_cache.put(credential, result.outcome.session, body, entry)
-            elif bypass_caches and not self.is_jwt(credential):
+            elif bypass_caches and not is_jwt:
                 # The store was not read, so it may still hold the previous session.
                 await self.shared_cache.delete(credential)
         return result
-
-    def _start_call(self, key: bytes, credential: Credential) -> "_Call":
-        self.upstream_calls += 1
-        request_time, request_time_wall = self._revocations.next_request_time(), self._clock.time()
-        return _Call(key, credential, self._cache.generation, request_time, request_time_wall)
-
-    def _conclude(self, call: "_Call", response: HTTPResponse | Exception) -> "_CallResult":
-        """Record, emit and cache the result of a call."""
-        key, status, detail = call.key, None, None
-        if isinstance(response, Exception):
-            reason, text, detail = call_failure(response)
-            _log.warning("whoami.failed reason=%s: %s", reason, text)
-            parsed = ParsedSession(Unavailable(reason))
-        else:
-            parsed, status = self._parser.parse(response, call.credential, call.request_time_wall), response.status
-        result = CheckResult(parsed.outcome, call.request_time, parsed.set_cookies)
-        self._record_result(key, parsed.outcome)
-        self._emit(key, result, status, detail)
-        if isinstance(parsed.outcome, Unavailable) or self.is_jwt(call.credential):
-            # Kratos does not know the claims of a JWT, so its response is not cached for it.
-            return _CallResult(result, None, b"")
-        if parsed.ttl <= 0:
-            self._cache.delete(key)
-            return _CallResult(result, None, b"")
-        ttl = parsed.ttl
-        fresh_until, fresh_until_wall = call.request_time + ttl, call.request_time_wall + ttl
-        entry = CacheEntry(parsed.outcome, call.request_time, fresh_until, fresh_until_wall, parsed.memory_bytes)
-        self._cache.put(key, entry, call.generation)
-        return _CallResult(result, entry, parsed.body)
-
-    def _breaker_result(self, key: bytes) -> CheckResult | None:
-        """Return `Unavailable` if the breaker does not allow a call, else None."""
-        seconds = self.breaker.retry_after(key)
-        if seconds is None:
-            return None
-        return self._unavailable(key, "breaker", seconds)
-
-    def _unavailable(self, key: bytes, reason: UnavailableReason, retry_after: int = 1) -> CheckResult:
-        result = CheckResult(Unavailable(reason, retry_after), self._clock.monotonic())
-        self._emit(key, result)
-        return result
-
-    def _record_result(self, key: bytes, outcome: Outcome) -> None:
-        match outcome:
-            case Unavailable(reason="timeout" | "unreachable"):
-                self.breaker.record_failure(key)
-            case Unavailable(reason="rate_limited", retry_after=seconds):
-                self.breaker.open_for(seconds)
-            case Unavailable(reason="overloaded"):
-                pass  # this process has too few connections, which says nothing about Kratos
-            case _:
-                # A protocol error is a success, too: it came fast, and it may concern a single identity.
-                self.breaker.record_success(key)
 
     def _is_revoked(self, result: CheckResult) -> bool:
         outcome = result.outcome
         return isinstance(outcome, Authenticated) and self._revocations.is_revoked(
             outcome.session, result.request_time
         )
-
-    def _emit(self, key: bytes, result: CheckResult, status: int | None = None, detail: str | None = None) -> None:
-        if self._listeners:
-            seconds = self._clock.monotonic() - result.request_time
-            name = key.hex()[:8]
-            if isinstance(result.outcome, Unavailable):
-                notify(self._listeners, CheckFailed(name, result.outcome.reason, seconds, status, detail))
-            else:
-                notify(self._listeners, WhoamiAnswered(name, type(result.outcome).__name__, seconds, status))
-
-    def _on_breaker_change(self, state: BreakerState) -> None:
-        event = BreakerChanged(state)
-        log_event(event)
-        notify(self._listeners, event)
 
     def detach_all(self) -> None:
         """Make later requests of this event loop start checks of their own."""
@@ -279,21 +213,3 @@ class SessionChecker:
             await self.shared_cache.aclose()
         if self._jwt is not None:
             await self._jwt.aclose()
-
-
-class _Call(NamedTuple):
-    """A call to Kratos, with the state of the cache and of the clocks when it started."""
-
-    key: bytes
-    credential: Credential
-    generation: int
-    request_time: float
-    request_time_wall: float
-
-
-class _CallResult(NamedTuple):
-    """The result of a call, its cache entry if there is one, and the JSON of the session."""
-
-    result: CheckResult
-    entry: CacheEntry | None
-    body: bytes

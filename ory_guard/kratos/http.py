@@ -29,6 +29,7 @@ __all__ = [
     "ResponseTooLarge",
     "Transport",
     "get_request",
+    "request_headers",
     "tls_context",
 ]
 
@@ -97,10 +98,14 @@ class HTTPResponse(NamedTuple):
         return media_type == b"application/json" and not self.is_encoded()
 
 
+def request_headers(url: URL, *headers: Header) -> list[Header]:
+    """Return all headers of a request: `Host`, the common ones and `headers`."""
+    return [(b"Host", url.netloc), *COMMON_HEADERS, *headers]
+
+
 def get_request(url: URL, *headers: Header) -> Request:
     """Return a GET request for JSON. It has no headers besides the common ones and `headers`."""
-    all_headers = [(b"Host", url.netloc), *COMMON_HEADERS, *headers]
-    return Request("GET", url, headers=all_headers, stream=_EMPTY_BODY)
+    return Request("GET", url, headers=request_headers(url, *headers), stream=_EMPTY_BODY)
 
 
 class HTTPClient:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Coroutine
 from ipaddress import ip_address
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple, TypeVar
-from urllib.parse import urlsplit
+
+from ory_guard.kratos.urls import host_and_port
 
 __all__ = ["Origin"]
 
 _ATTEMPT_DELAY: Final = 0.25  # seconds; RFC 8305, section 5
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 ProtocolT = TypeVar("ProtocolT", bound=asyncio.Protocol)
 ConnectResult = tuple[asyncio.Transport, ProtocolT]
@@ -36,9 +36,8 @@ class Origin(NamedTuple):
     @classmethod
     def from_url(cls, url: str, tls: ssl.SSLContext | None) -> "Origin":
         """Return the origin of an absolute http(s) URL; `tls` is used for https only."""
-        parts = urlsplit(url)
-        is_secure = parts.scheme == "https"
-        return cls(parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme], tls if is_secure else None)
+        host, port = host_and_port(url)
+        return cls(host, port, tls if url.startswith("https:") else None)
 
     async def connect(self, protocol: Callable[[], ProtocolT]) -> ProtocolT:
         """Return a new protocol that is connected to the server.

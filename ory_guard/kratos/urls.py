@@ -3,7 +3,7 @@
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["exact_origin", "origin_of", "page_url", "service_url"]
+__all__ = ["exact_origin", "host_and_port", "origin_of", "page_url", "service_url"]
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -51,6 +51,16 @@ def page_url(url: str) -> str:
     if "#" in url:
         raise ValueError("must not have a fragment")
     return _origin(parts) + (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def host_and_port(url: str) -> tuple[str, int]:
+    """Return the host, without brackets, and the port of an absolute http(s) URL.
+
+    Raises:
+        ValueError: If `url` is not an absolute http(s) URL, or has a user name.
+    """
+    parts = _split(url)
+    return str(parts.hostname), parts.port or _DEFAULT_PORTS[parts.scheme]
 
 
 def _split(url: str) -> SplitResult:

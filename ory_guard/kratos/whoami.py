@@ -1,17 +1,18 @@
 """`GET /sessions/whoami`: one request with one credential."""
 
 import asyncio
+from collections.abc import Iterable
 from functools import partial
 
 from ory_guard._event_loop import LoopLocal
 from ory_guard.kratos.connection_pool import ConnectionPool
 from ory_guard.kratos.http import (
-    COMMON_HEADERS,
     URL,
     HTTPClient,
     HTTPResponse,
     Transport,
     get_request,
+    request_headers,
     tls_context,
 )
 from ory_guard.kratos.origin import Origin
@@ -47,7 +48,7 @@ class WhoamiClient:
         self._url = URL(base_url + "/sessions/whoami")
         self._request_head = b"GET %b HTTP/1.1\r\n%b" % (
             self._url.raw_path,
-            _header_lines((b"Host", self._url.netloc), *COMMON_HEADERS),
+            _header_lines(request_headers(self._url)),
         )
         self._http: HTTPClient | None = None
         if transport is not None:
@@ -80,10 +81,11 @@ class WhoamiClient:
         Raises:
             ValueError: If the credential contains a line break, which could add another request.
         """
-        header = _header_lines(credential.header())
-        if header.count(b"\n") > 1 or header.count(b"\r") > 1:
+        headers = _own_headers(credential, bypass_caches=bypass_caches)
+        lines = _header_lines(headers)
+        if lines.count(b"\n") > len(headers) or lines.count(b"\r") > len(headers):
             raise ValueError("the credential contains a line break")
-        return b"%b%b%b\r\n" % (self._request_head, header, _header_lines(_REVALIDATE) if bypass_caches else b"")
+        return b"%b%b\r\n" % (self._request_head, lines)
 
     async def get(self, credential: Credential, *, bypass_caches: bool) -> HTTPResponse:
         """Return Kratos' response to a credential.
@@ -101,7 +103,7 @@ class WhoamiClient:
             Exception: Any error of the transport. Its text may contain the credential.
         """
         if self._http is not None:
-            headers = [credential.header(), _REVALIDATE] if bypass_caches else [credential.header()]
+            headers = _own_headers(credential, bypass_caches=bypass_caches)
             return await self._http.send(get_request(self._url, *headers), retry=True)
         pool = self._pools.current() or await self._pools.get()
         received: asyncio.Future[HTTPResponse | Exception] = asyncio.get_running_loop().create_future()
@@ -123,5 +125,9 @@ def _set_result(received: asyncio.Future[HTTPResponse | Exception], result: HTTP
         received.set_result(result)
 
 
-def _header_lines(*headers: Header) -> bytes:
+def _own_headers(credential: Credential, *, bypass_caches: bool) -> tuple[Header, ...]:
+    return (credential.header(), _REVALIDATE) if bypass_caches else (credential.header(),)
+
+
+def _header_lines(headers: Iterable[Header]) -> bytes:
     return b"".join([b"%b: %b\r\n" % header for header in headers])

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import urlsplit
 
 from ory_guard.guard.settings import GuardSettings
+from ory_guard.kratos.urls import host_and_port
 
 __all__ = [
     "CACHE_RESULT",
@@ -40,6 +40,5 @@ STATE: Final = "ory_guard.state"
 
 def server_attributes(settings: GuardSettings, extra: Mapping[str, str]) -> dict[str, str | int]:
     """Return the address and port of a guard's Kratos, together with extra attributes."""
-    parts = urlsplit(settings.kratos_public_url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return {"server.address": str(parts.hostname), "server.port": port, **extra}
+    host, port = host_and_port(settings.kratos_public_url)
+    return {"server.address": host, "server.port": port, **extra}

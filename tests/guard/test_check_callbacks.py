@@ -119,7 +119,7 @@ async def test_an_error_in_the_callback_gives_unavailable_to_all_requests(
         def fail(*_args: object) -> None:
             raise error(TOKEN.decode())
 
-        monkeypatch.setattr(guard.authentication.checker._parser, "parse", fail)
+        monkeypatch.setattr(guard.authentication.checker.calls._parser, "parse", fail)
         tasks = await start(guard, kratos, 20)
         release.released.set()
 
@@ -138,11 +138,11 @@ async def test_an_interrupt_in_the_callback_resolves_all_requests_and_is_raised(
 
     async with warm_guard() as (guard, _kratos):
         checker = guard.authentication.checker
-        monkeypatch.setattr(checker, "_conclude", interrupt)
+        monkeypatch.setattr(checker.calls, "conclude", interrupt)
         running = InFlight(b"slot", 0.0)
         waiting = asyncio.ensure_future(running.wait())
         await asyncio.sleep(0)
-        call = checker._start_call(b"key", Credential("x_session_token", b"", TOKEN))
+        call = checker.calls.start(b"key", Credential("x_session_token", b"", TOKEN), is_cacheable=True)
 
         with pytest.raises(KeyboardInterrupt):
             checker._on_response(SingleFlight(), running, call, OSError())
