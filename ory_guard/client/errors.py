@@ -1,6 +1,7 @@
 """Map an unsuccessful response of Kratos to an exception: by `error.id` if it is known, otherwise by status."""
 
 import re
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -27,7 +28,7 @@ from ory_guard.exceptions import (
     SessionAlreadyAvailable,
 )
 from ory_guard.kratos.http import HTTPResponse
-from ory_guard.kratos.session_parser import retry_after_seconds
+from ory_guard.kratos.retry_after import retry_after_seconds
 
 __all__ = ["error_for"]
 
@@ -57,7 +58,7 @@ def error_for(operation: Operation, response: HTTPResponse) -> OryGuardError:
     """Return the exception for a response outside 200-299."""
     name, status = operation.name, response.status
     if status == 429:
-        seconds = retry_after_seconds(response.header(b"retry-after"))
+        seconds = retry_after_seconds(response.header(b"retry-after"), time.time())
         return KratosRateLimited(f"{name}: Kratos limits the request rate; wait {seconds} s", retry_after=seconds)
     if status >= 500:
         return KratosUnavailable(f"{name}: Kratos failed with status {status}")

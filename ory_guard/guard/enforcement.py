@@ -18,6 +18,7 @@ from ory_guard.guard.context import OUTER_KEY, AuthContext, get_auth_context
 from ory_guard.guard.csrf import SAFE_METHODS, CSRFPolicy
 from ory_guard.guard.requirements import ANY_SESSION, Requirement, decide, evaluate
 from ory_guard.guard.responses.refusals import register_refusal_handler
+from ory_guard.guard.revalidation_budget import RevalidationBudget
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.models.clock import Clock
 from ory_guard.models.outcomes import Authenticated, Outcome, Rejected
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Enforcer", "is_from_jwt"]
 
-_REVALIDATE_AFTER: Final = 1.0
+_MAX_HANDLING_TIME: Final = 1.0
+"""Seconds after the longest check for which a request may use its outcome."""
+
 _RESOLVABLE_BY_LOGIN: Final = (StepUpRequired, EnrollmentRequired, ReauthenticationRequired)
 
 
@@ -63,17 +66,18 @@ class Enforcer:
         self._revocations = authenticator.cache.revocations
         self._clock = clock
         self._monotonic = clock.monotonic
-        self._max_outcome_age = settings.timeout + _REVALIDATE_AFTER
+        self._max_outcome_age = settings.timeout + _MAX_HANDLING_TIME
         self._listeners = listeners
+        self._budget = RevalidationBudget(clock.monotonic)
 
     async def require(
         self, scope: MutableMapping[str, Any], context: AuthContext, requirement: Requirement
     ) -> Session[Any]:
         """Return the session if it meets the requirement.
 
-        Before the guard refuses a session for its assurance level or age, it revalidates an entry that is older
-        than a second: the user may just have returned from Kratos. A condition that the claims of a JWT do not
-        prove is checked with Kratos, too.
+        Before the guard refuses a cached session for its assurance level or age, it revalidates the session, within
+        the `RevalidationBudget`: the user may just have returned from Kratos. A condition that the claims of a JWT
+        do not prove is checked with Kratos, too.
 
         Raises:
             Refusal: If there is no session, or it does not meet the requirement.
@@ -99,8 +103,9 @@ class Enforcer:
         decision = await self.decision_for(scope, context, requirement)
         if isinstance(decision, Refusal) and is_from_jwt(context):
             decision = await self._confirm_with_kratos(scope, context, requirement, decision)
-        elif isinstance(decision, _RESOLVABLE_BY_LOGIN) and self._should_revalidate(context):
+        elif isinstance(decision, _RESOLVABLE_BY_LOGIN) and self._may_revalidate(context):
             context.republish(scope, await self._authenticator.from_kratos(context, bypass_caches=True))
+            context.from_upstream = False  # a websocket may require a session again for its next message
             decision = await self.decision_for(scope, context, requirement)
         if isinstance(decision, Refusal):
             raise self.deny(scope, context, decision)
@@ -220,9 +225,15 @@ class Enforcer:
         now, skew = self._clock.time(), self._settings.clock_skew
         return not any(evaluate(requirement, session, now, skew) for session in sessions)
 
-    def _should_revalidate(self, context: AuthContext) -> bool:
-        is_old = self._monotonic() - context.request_time > _REVALIDATE_AFTER
-        return is_old and context.key is not None and not context.from_upstream
+    def _may_revalidate(self, context: AuthContext) -> bool:
+        key = context.key
+        if key is None:
+            return False
+        if context.from_upstream:
+            self._budget.charge(key, context.request_time)
+            context.from_upstream = False
+            return False
+        return self._authenticator.checker.is_revalidating(key) or self._budget.take(key)
 
     async def _confirm_with_kratos(
         self, scope: MutableMapping[str, Any], context: AuthContext, requirement: Requirement, refusal: Refusal

@@ -32,6 +32,8 @@ _log = logging.getLogger("ory_guard")
 _PROBE_GRACE: Final = 0.5
 """Seconds that a check may take beyond its deadline if the event loop is busy."""
 
+_BYPASS: Final = b"bypass"
+
 _REVOKED_DURING_CHECK: Final = Unavailable("unreachable")
 """The outcome if the session was revoked during two checks in a row."""
 
@@ -106,7 +108,7 @@ class SessionChecker:
             return self.calls.unavailable(key, "protocol")
         single_flight = self._single_flights.current() or await self._single_flights.get()
         pool = await self._whoami.pool()
-        slot = key + b"bypass" if bypass_caches else key
+        slot = key + _BYPASS if bypass_caches else key
         in_flight = single_flight.joinable(slot) if join else None
         if in_flight is not None:
             self.joined_checks += 1
@@ -198,6 +200,11 @@ class SessionChecker:
         return isinstance(outcome, Authenticated) and self._revocations.is_revoked(
             outcome.session, result.request_time
         )
+
+    def is_revalidating(self, key: bytes) -> bool:
+        """Return whether a request may join a check of this credential that bypasses the caches."""
+        single_flight = self._single_flights.current()
+        return single_flight is not None and single_flight.joinable(key + _BYPASS) is not None
 
     def detach_all(self) -> None:
         """Make later requests of this event loop start checks of their own."""

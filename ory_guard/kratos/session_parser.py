@@ -15,16 +15,16 @@ from pydantic_core import ErrorDetails
 
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.json_limits import JSONTooComplex, measure_json
+from ory_guard.kratos.retry_after import retry_after_seconds
 from ory_guard.models.credential import Credential
 from ory_guard.models.frozen import refuse_mutable_model
 from ory_guard.models.outcomes import Authenticated, CacheableOutcome, Rejected, SecondFactorRequired, Unavailable
 from ory_guard.models.session import Session
 
-__all__ = ["ParsedSession", "SessionParser", "retry_after_seconds"]
+__all__ = ["ParsedSession", "SessionParser"]
 
 _log = logging.getLogger("ory_guard")
 
-_MAX_RETRY_AFTER: Final = 60
 _MAX_JITTER: Final = 0.05
 _MAX_LOGGED_FIELDS: Final = 10
 
@@ -81,14 +81,15 @@ class SessionParser:
         if response.status == 200:
             return self._parse_session(response, credential, now)
         if response.status == 401:
-            # A 401 of a proxy is not cached.
-            ttl = self._negative_ttl if _error_of(response).get("code") == 401 else 0.0
-            return ParsedSession(Rejected("inactive", credential.kind), ttl)
+            if _error_of(response).get("code") != 401:
+                return _protocol_error("the 401 has no error of Kratos, so it may come from a proxy")
+            return ParsedSession(Rejected("inactive", credential.kind), self._negative_ttl)
         if response.status == 403:
             return self._parse_forbidden(response, credential)
         if response.status == 429:
             _log.warning("whoami.failed reason=rate_limited: status 429")
-            return ParsedSession(Unavailable("rate_limited", retry_after_seconds(response.header(b"retry-after"))))
+            seconds = retry_after_seconds(response.header(b"retry-after"), now)
+            return ParsedSession(Unavailable("rate_limited", seconds))
         if response.status >= 500:
             _log.warning("whoami.failed reason=unreachable: status %d", response.status)
             return ParsedSession(Unavailable("unreachable"))
@@ -196,10 +197,3 @@ def _session_cookies(headers: Iterable[tuple[bytes, bytes]], credential: Credent
         for name, value in headers:
             if name == b"set-cookie" and value.startswith(credential.name + b"="):
                 yield value
-
-
-def retry_after_seconds(value: bytes | None) -> int:
-    """Return the seconds of a `Retry-After` header, limited to 1 to 60; 1 if it is missing or not a number."""
-    if value is None or not value.isdigit():
-        return 1
-    return min(max(int(value[:9]), 1), _MAX_RETRY_AFTER)

@@ -117,8 +117,15 @@ CASES: Final = (
     ),
     BadResponse(
         "401 without an error of Kratos",
-        (raw_response(b"", 401), raw_response(b"no", 401, content_type=None)),
-        (401,),
+        (
+            raw_response(b"", 401),
+            raw_response(b"no", 401, content_type=None),
+            raw_response(error_body(401), 401, content_type="text/html"),
+            raw_response(error_body(403), 401),
+            raw_response(b'{"error": {"code": "401"}}', 401),
+            raw_response(b'{"error": "unauthorized"}', 401),
+            raw_response(b'["error"]', 401),
+        ),
     ),
     BadResponse("5xx status", tuple(raw_response(error_body(n), n) for n in (500, 501, 502, 503, 504, 599))),
     BadResponse(
