@@ -7,8 +7,10 @@ listener is logged and has no other effect.
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import ClassVar, Literal
+
+from ory_guard._dataclass import dataclass, dataclass_base
 
 __all__ = [
     "BreakerChanged",
@@ -36,9 +38,11 @@ __all__ = [
 _log = logging.getLogger("ory_guard")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass_base(frozen=True)
 class Event:
     """The base class of all events; `name` is stable."""
+
+    __slots__ = ()
 
     name: ClassVar[str] = "event"
 

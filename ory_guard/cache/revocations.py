@@ -59,7 +59,7 @@ class RevocationLog:
             self._all_revoked_at = now
             self._revoked_at.clear()
 
-    def is_revoked(self, session: Session[Any], request_time: float) -> bool:
+    def is_revoked(self, session: "Session[Any]", request_time: float) -> bool:
         """Return whether the session or its identity was revoked at `request_time` or later."""
         revoked_at = self._revoked_at
         return (

@@ -123,7 +123,7 @@ class SharedSessionCache:
             notify(self._listeners, StoreHit(key.hex()[:8], self._clock.monotonic() - entry.request_time))
         return entry
 
-    async def put(self, credential: Credential, session: Session[Any], body: bytes, entry: CacheEntry) -> None:
+    async def put(self, credential: Credential, session: "Session[Any]", body: bytes, entry: CacheEntry) -> None:
         """Store a session in the background, so that other processes can use it while it is fresh."""
         connection = await self._connections.get()
         now, now_wall = self._clock.monotonic(), self._clock.time()

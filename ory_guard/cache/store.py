@@ -5,8 +5,10 @@ works with its own cache and Kratos when the store fails.
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
+
+from ory_guard._dataclass import dataclass
 
 __all__ = ["SessionStore", "StoredSession"]
 

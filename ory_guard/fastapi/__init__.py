@@ -5,6 +5,9 @@
 rejected with 401, 403 or 503, or redirected to log in. `assert_guarded(app)` finds routes without a requirement.
 """
 
+from typing import TYPE_CHECKING
+
+from ory_guard._lazy_import import lazy_import
 from ory_guard.fastapi.dependencies import (
     CurrentIdentity,
     CurrentSession,
@@ -16,7 +19,15 @@ from ory_guard.fastapi.dependencies import (
     require_fresh,
     require_session,
 )
-from ory_guard.starlette.audit import AuditedRoute, assert_guarded, audit_routes
+
+if TYPE_CHECKING:
+    from ory_guard.starlette.audit import AuditedRoute, assert_guarded, audit_routes
+else:
+    # Tests and commands use the audit, not the server.
+    __getattr__ = lazy_import(
+        __name__,
+        dict.fromkeys(["AuditedRoute", "assert_guarded", "audit_routes"], "ory_guard.starlette.audit"),
+    )
 
 __all__ = [
     "AuditedRoute",
@@ -32,3 +43,7 @@ __all__ = [
     "require_fresh",
     "require_session",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

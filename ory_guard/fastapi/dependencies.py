@@ -8,7 +8,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, MutableMapping
 from functools import lru_cache
-from typing import Annotated, Any, Final, NoReturn, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar, Unpack, cast
 
 try:
     from fastapi import Depends, FastAPI
@@ -25,10 +25,11 @@ from ory_guard.exceptions import ConfigurationError
 from ory_guard.fastapi.openapi import OPTIONAL_SCHEME, SCHEME, add_security_to_schema
 from ory_guard.guard.context import SCOPE_KEY, AuthContext, missing_middleware_error
 from ory_guard.guard.declarations import GuardDependency, MustBeCalled
-from ory_guard.guard.guard import OryGuard
-from ory_guard.guard.middleware import OrySessionMiddleware
 from ory_guard.guard.requirements import ANY_SESSION, AssuranceLevel, Conditions, Requirement
 from ory_guard.models.session import Identity, Session
+
+if TYPE_CHECKING:
+    from ory_guard.guard.guard import OryGuard
 
 __all__ = [
     "CurrentIdentity",
@@ -104,7 +105,7 @@ class SessionDependency(_Dependency):
         return f"<require {self.requirement!r}>"
 
     @_coroutine_function
-    def __call__(self, connection: HTTPConnection = _NO_CONNECTION) -> Coroutine[Any, Any, Session[Any]]:
+    def __call__(self, connection: HTTPConnection = _NO_CONNECTION) -> "Coroutine[Any, Any, Session[Any]]":
         """Return the session of the request.
 
         Raises:
@@ -132,7 +133,7 @@ class IdentityDependency(_Dependency):
         super().__init__(SCHEME)
 
     @_coroutine_function
-    def __call__(self, connection: HTTPConnection = _NO_CONNECTION) -> Coroutine[Any, Any, Identity[Any]]:
+    def __call__(self, connection: HTTPConnection = _NO_CONNECTION) -> "Coroutine[Any, Any, Identity[Any]]":
         """Return the identity of the session.
 
         Raises:
@@ -149,7 +150,7 @@ class IdentityDependency(_Dependency):
 
 async def _require_identity(
     scope: MutableMapping[str, Any], context: AuthContext, requirement: Requirement
-) -> Identity[Any]:
+) -> "Identity[Any]":
     return (await context.guard.enforcement.require(scope, context, requirement)).identity
 
 
@@ -160,7 +161,7 @@ class OptionalSessionDependency(_Dependency):
         super().__init__(OPTIONAL_SCHEME)
 
     @_coroutine_function
-    def __call__(self, connection: HTTPConnection = _NO_CONNECTION) -> Coroutine[Any, Any, Session[Any] | None]:
+    def __call__(self, connection: HTTPConnection = _NO_CONNECTION) -> "Coroutine[Any, Any, Session[Any] | None]":
         """Return the session, or None for any other outcome and for a cross-site request with a cookie.
 
         Raises:
@@ -234,7 +235,7 @@ OptionalSession = Annotated[Session | None, Depends(optional_session)]
 CurrentIdentity = Annotated[Identity, Depends(require_identity)]
 
 
-def install(app: FastAPI, guard: OryGuard) -> None:
+def install(app: FastAPI, guard: "OryGuard") -> None:
     """Add the middleware to an application, and the credentials and error responses to its OpenAPI schema.
 
     Args:
@@ -244,6 +245,10 @@ def install(app: FastAPI, guard: OryGuard) -> None:
     Raises:
         ConfigurationError: If `guard` is not an `OryGuard`.
     """
+    # Modules with routes import this one, but not the guard.
+    from ory_guard.guard.guard import OryGuard  # noqa: PLC0415
+    from ory_guard.guard.middleware import OrySessionMiddleware  # noqa: PLC0415
+
     if not isinstance(guard, OryGuard):
         raise ConfigurationError(f"install: {guard!r} is not a guard: pass an OryGuard")
     app.add_middleware(OrySessionMiddleware, guard=guard)

@@ -7,17 +7,15 @@ import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ory_guard.cache.session_cache import SessionCache
-from ory_guard.cache.shared_cache import SharedSessionCache
 from ory_guard.cache.store import SessionStore
 from ory_guard.events import GuardStats, Listeners, SessionCacheHit, SessionCacheMiss, notify
 from ory_guard.guard.composition import build_session_checker
 from ory_guard.guard.context import AuthContext
 from ory_guard.guard.credentials import CredentialExtractor, CredentialHasher
 from ory_guard.guard.csrf import SAFE_METHODS, CSRFPolicy
-from ory_guard.guard.jwt import TokenVerifierProtocol
 from ory_guard.guard.path_patterns import PathPatterns
 from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.settings import GuardSettings
@@ -26,6 +24,10 @@ from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential, CredentialKind, Header, InvalidCredential
 from ory_guard.models.outcomes import Anonymous, Authenticated, Outcome, Rejected, SessionAuth, Unavailable
 from ory_guard.models.session import Session
+
+if TYPE_CHECKING:
+    from ory_guard.cache.shared_cache import SharedSessionCache
+    from ory_guard.guard.jwt import TokenVerifierProtocol
 
 __all__ = ["ANONYMOUS", "Authenticator"]
 
@@ -72,7 +74,7 @@ class Authenticator:
         clock: Clock,
         listeners: Listeners,
         store: SessionStore | None,
-        tokens: TokenVerifierProtocol | None,
+        tokens: "TokenVerifierProtocol | None",
         on_revocation: Callable[[], None],
     ) -> None:
         self._csrf = csrf
@@ -231,7 +233,7 @@ class Authenticator:
         return credential is not None and credential.kind == "cookie" and self._csrf.is_cross_site(scope)
 
     @contextmanager
-    def overriding(self, session: Session[Any] | Outcome | None) -> Iterator[None]:
+    def overriding(self, session: "Session[Any] | Outcome | None") -> Iterator[None]:
         """Override the outcome of every request within the block."""
         if isinstance(session, Session):
             session = Authenticated(session, "x_session_token", "override", 0.0)

@@ -1,13 +1,11 @@
 """The composition of a session checker from the settings of a guard."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ory_guard.cache.session_cache import SessionCache
-from ory_guard.cache.shared_cache import SharedSessionCache
 from ory_guard.cache.store import SessionStore
 from ory_guard.events import Listeners
-from ory_guard.guard.jwt import JWTAuthenticator, TokenVerifierProtocol
 from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.http import Transport
@@ -15,6 +13,10 @@ from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
+
+if TYPE_CHECKING:
+    from ory_guard.cache.shared_cache import SharedSessionCache
+    from ory_guard.guard.jwt import JWTAuthenticator, TokenVerifierProtocol
 
 __all__ = ["build_session_checker"]
 
@@ -25,7 +27,7 @@ def build_session_checker(
     traits: type[Any] | None,
     transport: Transport | None,
     store: SessionStore | None,
-    tokens: TokenVerifierProtocol | None,
+    tokens: "TokenVerifierProtocol | None",
     cache: SessionCache,
     keys_for: Callable[[Credential], list[bytes]],
     max_age: float,
@@ -85,7 +87,9 @@ def _build_shared_cache(
     clock: Clock,
     listeners: Listeners,
     on_revocation: Callable[[], None],
-) -> SharedSessionCache:
+) -> "SharedSessionCache":
+    from ory_guard.cache.shared_cache import SharedSessionCache  # noqa: PLC0415 - few guards have a store
+
     shared_cache = SharedSessionCache(
         store,
         cache=cache,
@@ -116,14 +120,16 @@ def _build_whoami_client(settings: GuardSettings, transport: Transport | None) -
 
 def _build_jwt_authenticator(
     settings: GuardSettings,
-    tokens: TokenVerifierProtocol,
+    tokens: "TokenVerifierProtocol",
     parser: SessionParser,
-    shared_cache: SharedSessionCache | None,
+    shared_cache: "SharedSessionCache | None",
     *,
     cache: SessionCache,
     clock: Clock,
     listeners: Listeners,
-) -> JWTAuthenticator:
+) -> "JWTAuthenticator":
+    from ory_guard.guard.jwt import JWTAuthenticator  # noqa: PLC0415 - few guards have a token verifier
+
     return JWTAuthenticator(
         tokens,
         settings=settings,

@@ -72,7 +72,7 @@ class Enforcer:
 
     async def require(
         self, scope: MutableMapping[str, Any], context: AuthContext, requirement: Requirement
-    ) -> Session[Any]:
+    ) -> "Session[Any]":
         """Return the session if it meets the requirement.
 
         Before the guard refuses a cached session for its assurance level or age, it revalidates the session, within
@@ -96,7 +96,7 @@ class Enforcer:
 
     async def _require_conditions(
         self, scope: MutableMapping[str, Any], context: AuthContext, requirement: Requirement
-    ) -> Session[Any]:
+    ) -> "Session[Any]":
         if requirement.revalidate and context.key is not None:
             newer = await self._authenticator.from_kratos(context, bypass_caches=True, join=False)
             self.adopt(scope, context, newer, requirement)
@@ -114,7 +114,7 @@ class Enforcer:
             context.requirements += (requirement,)
         return decision
 
-    async def optional(self, scope: MutableMapping[str, Any], context: AuthContext) -> Session[Any] | None:
+    async def optional(self, scope: MutableMapping[str, Any], context: AuthContext) -> "Session[Any] | None":
         """Return the session, or None for every other outcome and for a cross-site request with a cookie."""
         context.is_private = True
         if context.is_exempt or self._needs_refresh(context):
@@ -149,7 +149,7 @@ class Enforcer:
 
     async def decision_for(
         self, scope: Mapping[str, Any], context: AuthContext, requirement: Requirement
-    ) -> Session[Any] | Refusal:
+    ) -> "Session[Any] | Refusal":
         """Return the session if it meets the requirement, else the refusal; do not raise it."""
         outcome = context.outcome
         assert outcome is not None  # noqa: S101 - ensure_authenticated() or _refresh() has set it
@@ -221,7 +221,7 @@ class Enforcer:
             outcome = await self._authenticator.from_kratos(context)
         self.adopt(scope, context, outcome, requirement)
 
-    def _meet(self, requirement: Requirement, *sessions: Session[Any]) -> bool:
+    def _meet(self, requirement: Requirement, *sessions: "Session[Any]") -> bool:
         now, skew = self._clock.time(), self._settings.clock_skew
         return not any(evaluate(requirement, session, now, skew) for session in sessions)
 
@@ -237,7 +237,7 @@ class Enforcer:
 
     async def _confirm_with_kratos(
         self, scope: MutableMapping[str, Any], context: AuthContext, requirement: Requirement, refusal: Refusal
-    ) -> Session[Any] | Refusal:
+    ) -> "Session[Any] | Refusal":
         outcome = await self._authenticator.from_kratos(context, bypass_caches=True)
         if isinstance(outcome, Rejected):
             # Kratos does not accept this JWT as a credential, which says nothing about its claims.

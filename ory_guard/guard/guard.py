@@ -14,7 +14,6 @@ from ory_guard.guard.csrf import CSRFPolicy
 from ory_guard.guard.declarations import FROM_APPLICATION
 from ory_guard.guard.enforcement import Enforcer
 from ory_guard.guard.explicit_credentials import ExplicitCredentials, TokenKind
-from ory_guard.guard.jwt import TokenVerifierProtocol
 from ory_guard.guard.logout import Logout
 from ory_guard.guard.requirements import AssuranceLevel, Conditions, Requirement
 from ory_guard.guard.responses.redirects import login_url, safe_return_to
@@ -28,6 +27,7 @@ from ory_guard.models.session import Session
 
 if TYPE_CHECKING:
     from ory_guard.client import FrontendClient
+    from ory_guard.guard.jwt import TokenVerifierProtocol
 
 __all__ = ["OryGuard", "get_guard"]
 
@@ -67,7 +67,7 @@ class OryGuard:
         traits: type[Any] | None = None,
         transport: Transport | None = None,
         store: SessionStore | None = None,
-        tokens: TokenVerifierProtocol | None = None,
+        tokens: "TokenVerifierProtocol | None" = None,
         clock: Clock | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
@@ -134,7 +134,7 @@ class OryGuard:
         *,
         outcome: Outcome | None = None,
         **conditions: Unpack[Conditions],
-    ) -> Session[Any]:
+    ) -> "Session[Any]":
         """Return the session if it meets every condition; for GraphQL resolvers and plain ASGI applications.
 
         Args:
@@ -248,7 +248,7 @@ class OryGuard:
     def _notify_watches(self) -> None:
         self._watches.wake()
 
-    def override(self, session: Session[Any] | Outcome | None) -> AbstractContextManager[None]:
+    def override(self, session: "Session[Any] | Outcome | None") -> AbstractContextManager[None]:
         """Return a context manager for tests: within its block, each request has this session or outcome.
 
         The middleware publishes it, so it applies to dependencies, `request.state` and `@requires`. Kratos is not

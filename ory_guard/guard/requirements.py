@@ -4,11 +4,11 @@ Every function depends on its arguments alone and runs on every request. Session
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from math import inf
 from typing import Any, Final, Literal, NoReturn, TypedDict
 
+from ory_guard._dataclass import dataclass
 from ory_guard.exceptions import (
     ConfigurationError,
     CsrfViolation,
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 AssuranceLevel = Literal["aal1", "aal2"]
-Condition = Callable[[Session[Any]], bool | Awaitable[bool]]
+Condition = Callable[["Session[Any]"], bool | Awaitable[bool]]
 
 _KNOWN_LEVELS: Final = ("aal1", "aal2")
 
@@ -127,7 +127,7 @@ def is_recent(moment: datetime | None, max_age: float, now: float, clock_skew: f
     return moment is not None and -clock_skew <= now - moment.timestamp() <= max_age
 
 
-def evaluate(requirement: Requirement, session: Session[Any], now: float, clock_skew: float) -> list[Failure]:
+def evaluate(requirement: Requirement, session: "Session[Any]", now: float, clock_skew: float) -> list[Failure]:
     """Return every condition that the session does not meet, except for `when`.
 
     Args:
@@ -149,7 +149,7 @@ def evaluate(requirement: Requirement, session: Session[Any], now: float, clock_
     return failures
 
 
-def _evaluate_identity(requirement: Requirement, session: Session[Any]) -> list[Failure]:
+def _evaluate_identity(requirement: Requirement, session: "Session[Any]") -> list[Failure]:
     failures: list[Failure] = []
     if methods := requirement.authentication_methods:
         used = sorted({step.method for step in session.methods() if step.method})
@@ -173,7 +173,7 @@ def decide(
     settings: GuardSettings,
     now: float,
     failures: Iterable[Failure] = (),
-) -> Session[Any] | Refusal:
+) -> "Session[Any] | Refusal":
     """Return the session if it meets the requirement, else the refusal; do not raise it.
 
     Args:

@@ -8,15 +8,13 @@ the last byte of the response parses it, caches the result, and resolves the fut
 import logging
 from collections.abc import Awaitable
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ory_guard._event_loop import LoopLocal
 from ory_guard.cache.protocol_failures import ProtocolFailures
 from ory_guard.cache.session_cache import SessionCache
-from ory_guard.cache.shared_cache import SharedSessionCache
 from ory_guard.cache.single_flight import CheckResult, InFlight, SingleFlight
 from ory_guard.events import CheckShared, Listeners, notify
-from ory_guard.guard.jwt import JWTAuthenticator
 from ory_guard.guard.whoami_calls import Call, WhoamiCalls
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.session_parser import SessionParser
@@ -24,6 +22,10 @@ from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
 from ory_guard.models.outcomes import Authenticated, Unavailable
+
+if TYPE_CHECKING:
+    from ory_guard.cache.shared_cache import SharedSessionCache
+    from ory_guard.guard.jwt import JWTAuthenticator
 
 __all__ = ["SessionChecker"]
 
@@ -66,8 +68,8 @@ class SessionChecker:
         timeout: float,
         clock: Clock,
         listeners: Listeners,
-        shared_cache: SharedSessionCache | None = None,
-        jwt: JWTAuthenticator | None = None,
+        shared_cache: "SharedSessionCache | None" = None,
+        jwt: "JWTAuthenticator | None" = None,
     ) -> None:
         self._whoami = whoami
         self._cache = cache

@@ -117,7 +117,7 @@ class SessionParser:
         set_cookies = tuple(_session_cookies(response.headers, credential))
         return ParsedSession(outcome, max(ttl, 0.0), set_cookies, response.body, size.memory_bytes)
 
-    def parse_stored(self, body: bytes, now: float) -> Session[Any] | None:
+    def parse_stored(self, body: bytes, now: float) -> "Session[Any] | None":
         """Return the session from a body that another process stored, or None if it is invalid or has ended."""
         try:
             measure_json(body)
@@ -126,7 +126,7 @@ class SessionParser:
             return None
         return session if self._is_active(session, session.expires_at.timestamp() - now) else None
 
-    def from_claims(self, claims: Mapping[str, Any]) -> Session[Any] | None:
+    def from_claims(self, claims: Mapping[str, Any]) -> "Session[Any] | None":
         """Return the session from a token's claims in Kratos' format, or None if they are invalid."""
         try:
             return self._session_model.model_validate(claims)
@@ -137,7 +137,7 @@ class SessionParser:
         """Return `ttl`, randomly reduced by up to 5 %, so that entries stored together do not expire together."""
         return ttl * (1 - _MAX_JITTER * self._random())
 
-    def _is_active(self, session: Session[Any], seconds_left: float) -> bool:
+    def _is_active(self, session: "Session[Any]", seconds_left: float) -> bool:
         return session.active and session.identity.state != "inactive" and seconds_left >= -self._clock_skew
 
     def _parse_forbidden(self, response: HTTPResponse, credential: Credential) -> ParsedSession:
@@ -164,7 +164,7 @@ def _field_of(details: ErrorDetails) -> str:
     return text if text.isprintable() else ascii(text)  # users may choose the keys of traits
 
 
-def _session_model(traits: type[Any]) -> type[Session[Any]]:
+def _session_model(traits: type[Any]) -> "type[Session[Any]]":
     refuse_mutable_model(traits)
     return cast("type[Session[Any]]", Session.__class_getitem__(traits))
 

@@ -4,9 +4,10 @@
 `Unavailable` describes Kratos: it is unknown whether the user is logged in.
 """
 
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from dataclasses import FrozenInstanceError
+from typing import Any, Final, Literal, NamedTuple, NoReturn
 
+from ory_guard._dataclass import dataclass
 from ory_guard.exceptions import SessionCheckUnavailable
 from ory_guard.models.credential import CredentialKind
 from ory_guard.models.session import Session
@@ -40,7 +41,7 @@ class Authenticated(NamedTuple):
         age: Seconds since the session was requested from Kratos.
     """
 
-    session: Session[Any]
+    session: "Session[Any]"
     credential: CredentialKind
     source: Source
     age: float
@@ -111,11 +112,11 @@ class SessionUser:
 
     __slots__ = ("__dict__", "__session", "__weakref__")
 
-    def __init__(self, session: Session[Any] | None) -> None:
+    def __init__(self, session: "Session[Any] | None") -> None:
         self.__session = session
 
     @property
-    def session(self) -> Session[Any] | None:
+    def session(self) -> "Session[Any] | None":
         """The session, or None."""
         return self.__session
 
@@ -139,27 +140,44 @@ class SessionUser:
 
 
 _SCOPES: Final = {"aal1": ("authenticated", "aal1"), "aal2": ("authenticated", "aal1", "aal2")}
+_NO_SCOPES: Final[tuple[str, ...]] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SessionAuth:
     """`request.auth`: the scopes for Starlette's `@requires`.
 
     It is cached with the session and shared between requests, so it is immutable.
 
+    Args:
+        outcome: The outcome of the session check.
+
     Attributes:
         session: The session, or None.
     """
 
-    _outcome: Outcome
-    _scopes: tuple[str, ...] = field(init=False, default=())
-    session: Session[Any] | None = field(init=False, default=None)
+    __slots__ = ("_outcome", "_scopes", "session")
 
-    def __post_init__(self) -> None:
-        if isinstance(self._outcome, Authenticated):
-            level = self._outcome.session.authenticator_assurance_level
-            object.__setattr__(self, "_scopes", _SCOPES.get(level or "", ("authenticated",)))
-            object.__setattr__(self, "session", self._outcome.session)
+    _outcome: Outcome
+    _scopes: tuple[str, ...]
+    session: "Session[Any] | None"
+
+    def __init__(self, outcome: Outcome) -> None:
+        session, scopes = None, _NO_SCOPES
+        if isinstance(outcome, Authenticated):
+            session = outcome.session
+            scopes = _SCOPES.get(session.authenticator_assurance_level or "", ("authenticated",))
+        object.__setattr__(self, "_outcome", outcome)
+        object.__setattr__(self, "_scopes", scopes)
+        object.__setattr__(self, "session", session)
+
+    def __setattr__(self, name: str, _value: object) -> NoReturn:
+        raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise FrozenInstanceError(f"cannot delete field {name!r}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SessionAuth, (self._outcome,)
 
     def __bool__(self) -> bool:
         return self.session is not None

@@ -5,15 +5,26 @@
 `ory_guard.OrySessionMiddleware` around the application.
 """
 
+from typing import TYPE_CHECKING
+
+from ory_guard._lazy_import import lazy_import
 from ory_guard.guard.responses.redirects import safe_return_to
 from ory_guard.guard.responses.refusals import is_navigation, refusal_handler
-from ory_guard.starlette.audit import AuditedRoute, assert_guarded, audit_routes
 from ory_guard.starlette.protection import (
     SessionRequiredMiddleware,
     get_requirement,
     logout_response,
     session_required,
 )
+
+if TYPE_CHECKING:
+    from ory_guard.starlette.audit import AuditedRoute, assert_guarded, audit_routes
+else:
+    # Tests and commands use the audit, not the server.
+    __getattr__ = lazy_import(
+        __name__,
+        dict.fromkeys(["AuditedRoute", "assert_guarded", "audit_routes"], "ory_guard.starlette.audit"),
+    )
 
 __all__ = [
     "AuditedRoute",
@@ -27,3 +38,7 @@ __all__ = [
     "safe_return_to",
     "session_required",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

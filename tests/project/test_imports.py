@@ -34,6 +34,39 @@ def test_root_imports_neither_frameworks_nor_extras() -> None:
     assert not {*HEAVY, *OTHER_PACKAGES} & {*loaded}
 
 
+def test_dependencies_import_only_their_parts() -> None:
+    """Modules with routes import neither the guard nor the audit, and no model is built that is not used."""
+    probe = (
+        "import sys, ory_guard.fastapi; from ory_guard import OryGuard, Session; "
+        "assert not Session.__subclasses__(); print(*sorted(sys.modules), sep='\\n')"
+    )
+    dependencies, application = (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+        for code in (probe.replace("OryGuard, ", ""), probe)
+    )
+
+    assert "ory_guard.guard.requirements" in dependencies
+    assert not {"ory_guard.guard.guard", "ory_guard.guard.middleware", "ory_guard.starlette"} & {*dependencies}
+    assert "ory_guard.guard.guard" in application
+    unused = {
+        "ory_guard.guard.jwt",
+        "ory_guard.cache.shared_cache",
+        "ory_guard.starlette.audit",
+        "ory_guard.client",
+    }
+    assert not unused & {*application}
+
+
+@pytest.mark.parametrize("package", ["ory_guard.fastapi", "ory_guard.starlette", "ory_guard.guard"])
+def test_lazy_names_are_listed_and_others_rejected(package: str) -> None:
+    module = importlib.import_module(package)
+
+    assert {*module.__all__} <= {*dir(module)}
+    assert all(getattr(module, name) is getattr(module, name) for name in module.__all__)
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'SessionMiddleware'"):
+        _ = module.SessionMiddleware
+
+
 def test_root_exports_sorted_names() -> None:
     """Every name can be imported more than once and is listed by `dir`."""
     assert sorted(ory_guard.__all__) == ory_guard.__all__
