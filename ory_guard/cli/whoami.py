@@ -73,7 +73,7 @@ def _error_for(
 def _reason(outcome: Anonymous | Rejected | SecondFactorRequired, settings: GuardSettings) -> str:
     match outcome:
         case Anonymous():
-            names = " or ".join(settings.cookie_names)
+            names = " or ".join((*settings.cookie_names, *settings.token_cookie_names))
             return (
                 f"No cookie is named {names}: set ORY_GUARD_COOKIE_NAMES to the name of Kratos' session cookie "
                 "(session.cookie.name in its configuration)"
@@ -81,7 +81,7 @@ def _reason(outcome: Anonymous | Rejected | SecondFactorRequired, settings: Guar
         case Rejected(reason="inactive"):
             return "Not logged in: the credential is unknown, expired or revoked, or the identity is inactive"
         case Rejected(reason="ambiguous"):
-            return "Ambiguous: two session cookies with different values"
+            return "Ambiguous: the cookies belong to two sessions, or there are more than two session cookies"
         case Rejected():
             return "Invalid credential: it contains forbidden characters or is too long"
         case SecondFactorRequired(enrolled=True):

@@ -14,6 +14,7 @@ from ory_guard.cache.store import SessionStore
 from ory_guard.events import GuardStats, Listeners, SessionCacheHit, SessionCacheMiss, notify
 from ory_guard.guard.composition import build_session_checker
 from ory_guard.guard.context import AuthContext
+from ory_guard.guard.cookie_pair import CookiePairAuthenticator
 from ory_guard.guard.credentials import CredentialExtractor, CredentialHasher
 from ory_guard.guard.csrf import SAFE_METHODS, CSRFPolicy
 from ory_guard.guard.path_patterns import PathPatterns
@@ -21,7 +22,7 @@ from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.http import Transport
 from ory_guard.models.clock import Clock
-from ory_guard.models.credential import Credential, CredentialKind, Header, InvalidCredential
+from ory_guard.models.credential import CookiePair, Credential, Header, InvalidCredential
 from ory_guard.models.outcomes import Anonymous, Authenticated, Outcome, Rejected, SessionAuth, Unavailable
 from ory_guard.models.session import Session
 
@@ -36,8 +37,6 @@ _log = logging.getLogger("ory_guard")
 ANONYMOUS: Final = Anonymous()
 _ANONYMOUS_AUTH: Final = SessionAuth(ANONYMOUS)
 _new: Final = tuple.__new__  # half the time of the constructor of a named tuple
-_TOKEN_SCOPE: Final = {"type": "http", "method": "GET", "path": "", "headers": ()}
-"""The scope of a token that did not come in a header: a cross-site page can't send it."""
 
 
 class Authenticator:
@@ -84,7 +83,8 @@ class Authenticator:
         self._exempt_paths, self._has_exempt_prefixes = self._exempt.exact, bool(self._exempt.prefixes)
         self._extractor = CredentialExtractor(settings)
         keys = (secrets.token_bytes(32),) if store is None else store.hashing_keys
-        hashers = [CredentialHasher(key, settings.kratos_public_url, self._extractor.names) for key in keys]
+        names = self._extractor.names, self._extractor.token_names
+        hashers = [CredentialHasher(key, settings.kratos_public_url, *names) for key in keys]
         self.cache_key: Callable[[Credential], bytes] = hashers[0].cache_key
         max_age = settings.timeout + max(settings.cache_ttl, settings.negative_ttl)
         if tokens is not None:
@@ -104,6 +104,9 @@ class Authenticator:
             on_revocation=self._on_revocation,
         )
         self.shared_cache: SharedSessionCache | None = self.checker.shared_cache
+        self._pairs = CookiePairAuthenticator(
+            self.cache, self.checker, self.cache_key, self._extractor.is_valid, clock
+        )
         self._notify_watches = on_revocation
         self.hits: int = 0
         self.misses: int = 0
@@ -129,8 +132,8 @@ class Authenticator:
         if self.override is not None:
             return self._overridden(scope, self.override)
         try:
-            # 1. The one credential that Kratos would read.
-            credential: Credential | InvalidCredential | None = context.credential
+            # 1. The one credential that Kratos would read, or two session cookies.
+            credential: Credential | CookiePair | InvalidCredential | None = context.credential
             if credential is None:
                 context.credential_headers, credential = self._extractor.extract(scope["headers"])
                 if credential is None:
@@ -142,8 +145,8 @@ class Authenticator:
                 and self._csrf.is_cross_site(scope)
             ):
                 return Rejected("origin", "cookie")
-            if isinstance(credential, InvalidCredential):
-                return Rejected(credential.reason, credential.kind)
+            if not isinstance(credential, Credential):
+                return self._from_pair_cache(context, credential)
             # 2. A fresh entry in the cache.
             context.credential = credential
             key = self.cache_key(credential)
@@ -167,25 +170,6 @@ class Authenticator:
             return _internal_error(error)
         return outcome
 
-    def token_from_cache(self, context: AuthContext, token: Any, kind: CredentialKind) -> Outcome | None:
-        """Return the outcome of a token that did not come in a header, or None if Kratos has to be asked.
-
-        Args:
-            context: A new auth context.
-            token: The token, which may be any value that a client can send.
-            kind: The kind of the token.
-        """
-        if self.override is not None:
-            return self.override
-        if token is None:
-            return ANONYMOUS
-        if not isinstance(token, str) or not token.isascii():
-            return Rejected("malformed", kind)
-        if not token:
-            return ANONYMOUS
-        context.credential = Credential(kind, b"", token.encode("ascii"))
-        return self.from_cache(_TOKEN_SCOPE, context, enforcing=True)
-
     async def from_kratos(self, context: AuthContext, *, bypass_caches: bool = False, join: bool = True) -> Outcome:
         """Return the outcome of a session check; a failed check is `Unavailable`.
 
@@ -199,6 +183,10 @@ class Authenticator:
             # The headers may have been changed by other middlewares since. Their credential must not be checked,
             # because the result is cached under this key.
             assert context.key is not None and context.credential is not None  # noqa: S101, PT018 - see from_cache()
+            if isinstance(context.credential, CookiePair):
+                return await self._pairs.from_kratos(
+                    context, context.credential, bypass_caches=bypass_caches, join=join
+                )
             result = await self.checker.check(
                 context.key, context.credential, bypass_caches=bypass_caches, join=join
             )
@@ -212,15 +200,32 @@ class Authenticator:
             context.set_cookies, context.is_private = result.set_cookies, True
         return outcome
 
+    def _from_pair_cache(self, context: AuthContext, credential: CookiePair | InvalidCredential) -> Outcome | None:
+        if isinstance(credential, InvalidCredential):
+            return Rejected(credential.reason, credential.kind)
+        outcome = self._pairs.from_cache(context, credential)
+        if outcome is None:
+            assert context.key is not None  # noqa: S101 - the pair has set it
+            self._count_miss(context.key)
+        elif context.key is not None:
+            self.hits += 1
+            if self._listeners:
+                age = context.resolved_at - context.request_time
+                notify(self._listeners, SessionCacheHit(context.key.hex()[:8], age))
+        return outcome
+
     def _record_miss(self, context: AuthContext, key: bytes, credential: Credential) -> Rejected | None:
         # Only valid credentials are in the cache, so a hit does not need this check.
         if not self._extractor.is_valid(credential):
             return Rejected("malformed", credential.kind)
-        self.misses += 1
+        self._count_miss(key)
         context.key = key
+        return None
+
+    def _count_miss(self, key: bytes) -> None:
+        self.misses += 1
         if self._listeners:
             notify(self._listeners, SessionCacheMiss(key.hex()[:8]))
-        return None
 
     def has_other_credentials(self, scope: Mapping[str, Any], context: AuthContext) -> bool:
         """Return whether a copy of the request's scope has other credentials, or is cross-site."""
@@ -248,15 +253,8 @@ class Authenticator:
             return Rejected("origin", "cookie")
         return outcome
 
-    def same_site_credential(self, scope: Mapping[str, Any]) -> Credential | None:
-        """Return the request's credential if it is valid and the request is not cross-site."""
-        credential = self._extractor.extract_valid(scope["headers"])
-        if not isinstance(credential, Credential):
-            return None
-        return None if credential.kind == "cookie" and self._csrf.is_cross_site(scope) else credential
-
     def all_credentials(self, headers: Iterable[Header]) -> tuple[Credential, ...] | InvalidCredential:
-        """Return all credentials of the kind that counts: none, one, or two cookies that differ."""
+        """Return all valid credentials of the kind that counts: none, one, or two cookies that differ."""
         return self._extractor.extract_all(headers)
 
     def invalidate(self, *ids: str) -> None:

@@ -13,7 +13,7 @@ from ory_guard.exceptions import ConfigurationError, Refusal
 from ory_guard.guard.requirements import Requirement
 from ory_guard.guard.responses.redirects import request_url
 from ory_guard.guard.settings import GuardSettings
-from ory_guard.models.credential import Credential, Header
+from ory_guard.models.credential import CookiePair, Credential, Header
 from ory_guard.models.outcomes import Outcome, SessionAuth, SessionUser
 from ory_guard.models.session import Session
 
@@ -59,8 +59,8 @@ class AuthContext:
         outcome: The outcome; None until the session check has ended.
         auth: The `request.auth` of the outcome if it was cached.
         credential_headers: The request's headers that can carry a credential.
-        credential: The credential, or None.
-        key: The cache key of a valid credential.
+        credential: The credential, the two session cookies, or None.
+        key: The cache key of a valid credential; for two cookies, a key of both without a cache entry.
         request_time: When Kratos was asked, on the monotonic clock.
         resolved_at: When the outcome was found, on the monotonic clock.
         from_upstream: Whether this request itself waited for Kratos.
@@ -81,7 +81,7 @@ class AuthContext:
     outcome: Outcome | None = None
     auth: SessionAuth | None = None
     credential_headers: Sequence[Header] = ()
-    credential: Credential | None = None
+    credential: Credential | CookiePair | None = None
     key: bytes | None = None
     request_time: float = 0.0
     resolved_at: float = inf

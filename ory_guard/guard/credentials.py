@@ -8,18 +8,17 @@ because parsers that differ in that could disagree about the user.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from ory_guard.guard.settings import GuardSettings
-from ory_guard.models.credential import Credential, Header, InvalidCredential
+from ory_guard.models.credential import CookiePair, Credential, Header, InvalidCredential, TokenCookie
 
 __all__ = ["CredentialExtractor", "CredentialHasher"]
 
 # The constructor of a named tuple is a Python function, which takes most of the time to create one.
 _new: Final = tuple.__new__
 
-_MAX_COOKIES: Final = 2
 _MAX_CREDENTIAL_BYTES: Final = 8_192
 
 # VCHAR of RFC 5234, and cookie-octet of RFC 6265.
@@ -29,7 +28,8 @@ _COOKIE_OCTET: Final = bytes(octet for octet in _VCHAR if octet not in b'",;\\')
 _END_OF_COOKIE: Final = (b"", b";")
 _DQUOTE: Final = ord('"')
 
-_Parser = Callable[[bytes], Credential | InvalidCredential | None]
+_Extracted = Credential | CookiePair | InvalidCredential | None
+_Parser = Callable[[bytes], _Extracted]
 
 
 class CredentialExtractor:
@@ -40,12 +40,14 @@ class CredentialExtractor:
 
     Attributes:
         names: The exact names of session cookies, without patterns.
+        token_names: The names of the application's cookies with a session token.
     """
 
     def __init__(self, settings: GuardSettings) -> None:
         names = [name.encode("ascii") for name in settings.cookie_names]
         self.names: frozenset[bytes] = frozenset(name for name in names if not name.endswith(b"*"))
-        patterns = [re.escape(name).replace(rb"\*", b"[^=;]*") for name in names]
+        self.token_names: frozenset[bytes] = frozenset(name.encode("ascii") for name in settings.token_cookie_names)
+        patterns = [re.escape(name).replace(rb"\*", b"[^=;]*") for name in [*names, *self.token_names]]
         self._name, self._name_and_equals = names[0], names[0] + b"="
         self._pairs = re.compile(rb";[ \t]*(" + b"|".join(patterns) + rb")=([^;]*)").findall
         parsers: dict[bytes, _Parser] = {}
@@ -53,14 +55,14 @@ class CredentialExtractor:
         if "x_session_token" in settings.credentials:
             parsers[b"x-session-token"] = _parse_token
         if "cookie" in settings.credentials:
-            is_single = len(names) == len(self.names) == 1
-            parsers[b"cookie"] = self._parse_single_cookie if is_single else self._parse_cookie
+            is_single = len(names) == len(self.names) == 1 and not self.token_names
+            parsers[b"cookie"] = self._parse_single_cookie if is_single else self._parse_cookies
         if "bearer" in settings.credentials:
             parsers[b"authorization"] = _parse_bearer
         self._parsers = parsers
 
-    def extract(self, headers: Iterable[Header]) -> tuple[list[Header], Credential | InvalidCredential | None]:
-        """Return the headers that can contain a credential, and the credential of the request.
+    def extract(self, headers: Iterable[Header]) -> tuple[list[Header], _Extracted]:
+        """Return the headers that can contain a credential, and the credential or the two cookies of the request.
 
         The credential is not validated. Cached credentials are valid, so a cache hit does not need `is_valid`.
 
@@ -78,39 +80,23 @@ class CredentialExtractor:
         name, value = relevant[0]
         return relevant, parsers[name](value)
 
-    def extract_valid(self, headers: Iterable[Header]) -> Credential | InvalidCredential | None:
-        """Return the credential of the request; `InvalidCredential` if it is ambiguous or malformed.
-
-        Args:
-            headers: The headers of the ASGI scope.
-        """
-        _, credential = self.extract(headers)
-        if isinstance(credential, Credential) and not self.is_valid(credential):
-            return InvalidCredential(credential.kind, "malformed")
-        return credential
-
     def extract_all(self, headers: Iterable[Header]) -> tuple[Credential, ...] | InvalidCredential:
-        """Return every credential of the kind that counts.
-
-        Two different session cookies are two credentials; more of them are ambiguous. A browser sends two if an
-        earlier login has left a cookie for another domain or path.
+        """Return every valid credential of the kind that counts.
 
         Args:
             headers: The headers of the ASGI scope.
 
         Returns:
-            Up to two credentials in the order of the request, or `InvalidCredential` if one of them is invalid.
+            No credential, one, or two cookies in the order of the request; `InvalidCredential` if none is valid, or
+            if the request is ambiguous.
         """
-        relevant, credential = self.extract(headers)
+        _, credential = self.extract(headers)
         if credential is None:
             return ()
-        candidates = dict.fromkeys(self._cookies(relevant) if credential.kind == "cookie" else [credential])
-        credentials = tuple(candidate for candidate in candidates if isinstance(candidate, Credential))
-        if len(credentials) != len(candidates) or len(credentials) > _MAX_COOKIES:
-            return InvalidCredential(credential.kind, "ambiguous")
-        if not all(map(self.is_valid, credentials)):
-            return InvalidCredential(credential.kind, "malformed")
-        return credentials
+        if isinstance(credential, InvalidCredential):
+            return credential
+        candidates = credential.cookies if isinstance(credential, CookiePair) else (credential,)
+        return tuple(filter(self.is_valid, candidates)) or InvalidCredential(credential.kind, "malformed")
 
     def is_valid(self, credential: Credential) -> bool:
         """Return whether the credential has a valid length, and no character that ends a header or a cookie."""
@@ -124,9 +110,14 @@ class CredentialExtractor:
             return len(name) <= _MAX_CREDENTIAL_BYTES and not name.translate(None, _COOKIE_OCTET)
         return True
 
-    def _extract_first(self, headers: list[Header]) -> Credential | InvalidCredential | None:
+    def _extract_first(self, headers: list[Header]) -> _Extracted:
         for name, parse in self._parsers.items():
-            values = {value for key, value in headers if key == name}
+            values = dict.fromkeys(value for key, value in headers if key == name)
+            if name == b"cookie":
+                cookies = self._parse_cookies(*values)
+                if cookies is not None:
+                    return cookies
+                continue
             credentials = {credential for value in values if (credential := parse(value)) is not None}
             if credentials:
                 first = credentials.pop()
@@ -136,37 +127,36 @@ class CredentialExtractor:
                 return first if is_only else InvalidCredential(first.kind, "ambiguous")
         return None
 
-    def _cookies(self, headers: Iterable[Header]) -> Iterator[Credential]:
-        for name, value in headers:
-            if name == b"cookie":
-                for cookie, padded in self._pairs(b";" + value):
-                    if bare := _unquoted(padded.rstrip(b" \t")):
-                        yield Credential("cookie", cookie, bare)
-
-    def _parse_single_cookie(self, header: bytes) -> Credential | InvalidCredential | None:
+    def _parse_single_cookie(self, header: bytes) -> _Extracted:
         # Twice as fast as the regular expression if the header contains the only name that is accepted once.
         before, _, after = header.partition(self._name_and_equals)
         if self._name_and_equals in after or before.rstrip(b" \t")[-1:] not in _END_OF_COOKIE:
-            return self._parse_cookie(header)
+            return self._parse_cookies(header)
         value = after.partition(b";")[0].rstrip(b" \t")
         if not value:
             return None
         if value[0] == _DQUOTE:
-            return self._parse_cookie(header)
+            return self._parse_cookies(header)
         return _new(Credential, ("cookie", self._name, value))
 
-    def _parse_cookie(self, header: bytes) -> Credential | InvalidCredential | None:
-        first: Credential | None = None
-        for name, padded in self._pairs(b";" + header):
-            value = padded.rstrip(b" \t")
-            if value and value[0] == _DQUOTE:
-                value = _unquoted(value)
-            if value:
-                credential = _new(Credential, ("cookie", name, value))
-                if first is not None and first != credential:
-                    return InvalidCredential("cookie", "ambiguous")
-                first = credential
-        return first
+    def _parse_cookies(self, *headers: bytes) -> _Extracted:
+        found: list[Credential] = []
+        for header in headers:
+            for name, padded in self._pairs(b";" + header):
+                value = padded.rstrip(b" \t")
+                if value and value[0] == _DQUOTE:
+                    value = _unquoted(value)
+                if value:
+                    credential = _new(
+                        TokenCookie if name in self.token_names else Credential, ("cookie", name, value)
+                    )
+                    if credential not in found:
+                        found.append(credential)
+                        if len(found) > 2:
+                            return InvalidCredential("cookie", "ambiguous")
+        if len(found) > 1:
+            return CookiePair("cookie", (found[0], found[1]))
+        return found[0] if found else None
 
 
 def _unquoted(value: bytes) -> bytes:
@@ -190,13 +180,20 @@ class CredentialHasher:
     Args:
         secret: The key of the hash, 16 to 64 bytes.
         base_url: Kratos' public URL: responses of one Kratos are never used for another one.
-        cookie_names: Expected names of cookies, to compute a part of the hash only once.
+        cookie_names: Expected names of session cookies, to compute a part of the hash only once.
+        token_names: The names of cookies with a session token. As they are sent to Kratos as a token, their keys
+            differ from those of session cookies that have the same name in another guard.
     """
 
-    def __init__(self, secret: bytes, base_url: str, cookie_names: Iterable[bytes] = ()) -> None:
+    def __init__(
+        self, secret: bytes, base_url: str, cookie_names: Iterable[bytes] = (), token_names: Iterable[bytes] = ()
+    ) -> None:
         self._keyed = hashlib.blake2b(_prefixed(base_url.encode()), key=secret, digest_size=32)
         self._prefix_by_kind = {kind: self._prefix(kind, b"") for kind in ("x_session_token", "bearer")}
-        self._prefix_by_cookie = {name: self._prefix("cookie", name) for name in cookie_names}
+        self._prefix_by_cookie = {
+            **{name: self._prefix("cookie", name) for name in cookie_names},
+            **{name: self._prefix("token_cookie", name) for name in token_names},
+        }
 
     def cache_key(self, credential: Credential) -> bytes:
         """Return the cache key of a credential."""

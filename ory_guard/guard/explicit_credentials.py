@@ -1,12 +1,13 @@
 """Credentials that an application passes explicitly: tokens, and copies of the scope with other headers."""
 
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.guard.authentication import Authenticator
+from ory_guard.guard.authentication import ANONYMOUS, Authenticator
 from ory_guard.guard.context import AuthContext, detach_scope, get_auth_context, get_scope
 from ory_guard.guard.settings import GuardSettings
+from ory_guard.models.credential import Credential
 from ory_guard.models.outcomes import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["ExplicitCredentials", "TokenKind", "TokenOutcome"]
 
 TokenKind = Literal["x_session_token", "bearer"]
+
+_TOKEN_SCOPE: Final = {"type": "http", "method": "GET", "path": "", "headers": ()}
+"""The scope of a token that did not come in a header: a cross-site page can't send it."""
 
 
 class TokenOutcome(Authenticated):
@@ -45,7 +49,7 @@ class ExplicitCredentials:
                 f"credentials of the guard, {self._settings.credentials!r}"
             )
         context = AuthContext(self._guard, {"path": ""})
-        outcome = self._authenticator.token_from_cache(context, token, kind)
+        outcome = self._from_cache(context, token, kind)
         if outcome is None:
             outcome = await self._authenticator.from_kratos(context)
         context.outcome = outcome
@@ -55,6 +59,19 @@ class ExplicitCredentials:
         token_outcome = TokenOutcome(*outcome)
         token_outcome.context = context
         return token_outcome
+
+    def _from_cache(self, context: AuthContext, token: Any, kind: TokenKind) -> Outcome | None:
+        """Return the outcome of a token, which may be any value, or None if Kratos has to be asked."""
+        if self._authenticator.override is not None:
+            return self._authenticator.override
+        if token is None:
+            return ANONYMOUS
+        if not isinstance(token, str) or not token.isascii():
+            return Rejected("malformed", kind)
+        if not token:
+            return ANONYMOUS
+        context.credential = Credential(kind, b"", token.encode("ascii"))
+        return self._authenticator.from_cache(_TOKEN_SCOPE, context, enforcing=True)
 
     def get_scope(self, connection: Any, outcome: Outcome | None = None) -> MutableMapping[str, Any]:
         """Return the scope to decide in: the connection's own, or a detached one for another credential.

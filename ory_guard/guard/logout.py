@@ -98,19 +98,22 @@ class Logout:
         Raises:
             KratosUnavailable: If Kratos can't be reached, or its response is unexpected.
         """
-        credential = self._authenticator.same_site_credential(scope)
-        if credential is None or credential.kind != "cookie":
+        credentials = self._authenticator.all_credentials(scope["headers"])
+        if isinstance(credentials, InvalidCredential) or self._csrf.is_cross_site(scope):
             return None
+        cookies = [credential for credential in credentials if credential.is_session_cookie]
         context = get_auth_context(scope)
-        if context is not None:
+        if cookies and context is not None:
             context.is_private = True
-        try:
-            flow = await self._client().create_browser_logout_flow(cookie=_cookie(credential), return_to=return_to)
-        except (KratosAPIError, FlowError) as error:
-            if _is_unknown(error, credential):
-                return None
-            raise _unexpected(error) from None
-        return flow.logout_url
+        for cookie in cookies:
+            try:
+                flow = await self._client().create_browser_logout_flow(cookie=_cookie(cookie), return_to=return_to)
+            except (KratosAPIError, FlowError) as error:
+                if not _is_unknown(error, cookie):
+                    raise _unexpected(error) from None
+            else:
+                return flow.logout_url
+        return None
 
     def _is_cross_site(
         self,
@@ -195,13 +198,13 @@ def _cookie(credential: Credential) -> str:
 def _is_unknown(error: KratosAPIError | FlowError, credential: Credential) -> bool:
     """Return whether Kratos itself does not know the credential.
 
-    For a cookie its status is 401, for a token 403 with an error that has no id. The response of a proxy with the
-    same status has another body.
+    For its own cookie the status is 401, for a token 403 with an error that has no id. The response of a proxy with
+    the same status has another body.
     """
-    status = HTTPStatus.UNAUTHORIZED if credential.kind == "cookie" else HTTPStatus.FORBIDDEN
+    status = HTTPStatus.UNAUTHORIZED if credential.is_session_cookie else HTTPStatus.FORBIDDEN
     if not isinstance(error, KratosAPIError) or not error.status_code == error.error_code == status:
         return False
-    return credential.kind == "cookie" or error.error_id is None
+    return credential.is_session_cookie or error.error_id is None
 
 
 def _unexpected(error: KratosAPIError | FlowError) -> KratosProtocolError:
@@ -218,7 +221,7 @@ async def _end_session(client: "FrontendClient", credential: Credential) -> tupl
         KratosUnavailable: If Kratos can't be reached, or its response is unexpected; the session may live on.
     """
     try:
-        if credential.kind == "cookie":
+        if credential.is_session_cookie:
             flow = await client.create_browser_logout_flow(cookie=_cookie(credential))
             response = await client.with_response.update_logout_flow(
                 token=flow.logout_token, cookie=_cookie(credential)

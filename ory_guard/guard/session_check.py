@@ -86,25 +86,35 @@ class SessionChecker:
         self.joined_checks: int = 0
 
     async def check(
-        self, key: bytes, credential: Credential, *, bypass_caches: bool = False, join: bool = True
+        self,
+        key: bytes,
+        credential: Credential,
+        *,
+        group: bytes | None = None,
+        bypass_caches: bool = False,
+        join: bool = True,
     ) -> CheckResult:
         """Return the result of a session check.
 
         Args:
             key: The cache key of the credential.
             credential: The credential.
+            group: A key that the two session cookies of a request share, so that the circuit breaker counts them as
+                one credential; by default the cache key.
             bypass_caches: Whether to call Kratos even for a JWT, an entry of the shared store or a credential whose
                 last response was invalid, with `Cache-Control: max-age=0`.
             join: Whether to join a check that has started already.
         """
         for _ in range(2):  # a session that was revoked during the check is checked once more
-            result = await self._join_or_start(key, credential, bypass_caches=bypass_caches, join=join)
-            if not self._is_revoked(result):
+            result = await self._join_or_start(
+                key, credential, group or key, bypass_caches=bypass_caches, join=join
+            )
+            if not self.is_revoked(result):
                 return result
         return CheckResult(_REVOKED_DURING_CHECK, self._clock.monotonic())
 
     async def _join_or_start(
-        self, key: bytes, credential: Credential, *, bypass_caches: bool, join: bool
+        self, key: bytes, credential: Credential, group: bytes, *, bypass_caches: bool, join: bool
     ) -> CheckResult:
         if not bypass_caches and self._protocol_failures.is_recent(key):
             return self.calls.unavailable(key, "protocol")
@@ -120,19 +130,21 @@ class SessionChecker:
         in_flight = InFlight(slot, self._clock.monotonic())
         if not bypass_caches and (self.shared_cache is not None or self.is_jwt(credential)):
             single_flight.start(
-                in_flight, lambda: self._record_failure(key, self._resolve(key, credential)), joinable=join
+                in_flight, lambda: self._record_failure(key, self._resolve(key, credential, group)), joinable=join
             )
-        elif (unavailable := self.calls.refusal(key)) is not None:
+        elif (unavailable := self.calls.refusal(key, group)) is not None:
             return unavailable
         elif pool is None or self.shared_cache is not None:
             single_flight.start(
                 in_flight,
-                lambda: self._record_failure(key, self._call_whoami(key, credential, bypass_caches=bypass_caches)),
+                lambda: self._record_failure(
+                    key, self._call_whoami(key, credential, group, bypass_caches=bypass_caches)
+                ),
                 joinable=join,
             )
         else:
             request = self._whoami.request_bytes(credential, bypass_caches=bypass_caches)
-            call = self.calls.start(key, credential, is_cacheable=not self.is_jwt(credential))
+            call = self.calls.start(key, credential, group, is_cacheable=not self.is_jwt(credential))
             pool.send(request, partial(self._on_response, single_flight, in_flight, call))
             single_flight.add(in_flight, joinable=join)
         return await in_flight.wait()
@@ -169,19 +181,21 @@ class SessionChecker:
         """Return whether the credential is a JWT that this process verifies."""
         return self._jwt is not None and self._jwt.accepts(credential)
 
-    async def _resolve(self, key: bytes, credential: Credential) -> CheckResult:
+    async def _resolve(self, key: bytes, credential: Credential, group: bytes) -> CheckResult:
         if self._jwt is not None and self.is_jwt(credential):
             return await self._jwt.authenticate(key, credential)
         entry = None if self.shared_cache is None else await self.shared_cache.get(key, credential)
         if entry is not None:
             return CheckResult(entry.outcome, entry.request_time)
-        unavailable = self.calls.refusal(key)
-        return unavailable or await self._call_whoami(key, credential, bypass_caches=False)
+        unavailable = self.calls.refusal(key, group)
+        return unavailable or await self._call_whoami(key, credential, group, bypass_caches=False)
 
-    async def _call_whoami(self, key: bytes, credential: Credential, *, bypass_caches: bool) -> CheckResult:
+    async def _call_whoami(
+        self, key: bytes, credential: Credential, group: bytes, *, bypass_caches: bool
+    ) -> CheckResult:
         is_jwt = self.is_jwt(credential)
         # Kratos does not know the claims of a JWT, so its response is not cached for it.
-        call = self.calls.start(key, credential, is_cacheable=not is_jwt)
+        call = self.calls.start(key, credential, group, is_cacheable=not is_jwt)
         response: HTTPResponse | Exception
         try:
             response = await self._whoami.get(credential, bypass_caches=bypass_caches)
@@ -197,7 +211,8 @@ class SessionChecker:
                 await self.shared_cache.delete(credential)
         return result
 
-    def _is_revoked(self, result: CheckResult) -> bool:
+    def is_revoked(self, result: CheckResult) -> bool:
+        """Return whether the session of a result was revoked after Kratos was asked for it."""
         outcome = result.outcome
         return isinstance(outcome, Authenticated) and self._revocations.is_revoked(
             outcome.session, result.request_time

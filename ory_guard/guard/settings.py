@@ -49,6 +49,12 @@ def _cookie_name(name: str) -> str:
     return name
 
 
+def _exact_cookie_name(name: str) -> str:
+    if not name or not set(name) <= _TOKEN - {"*"}:
+        raise ValueError("must be a cookie name, without a wildcard")
+    return name
+
+
 def _split_text(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
@@ -72,6 +78,8 @@ class GuardSettings(BaseModel):
         whoami_required_aal: Value of `session.whoami.required_aal` in the configuration of Kratos.
         credentials: Accepted kinds of credentials. The order has no effect: Kratos' order is used.
         cookie_names: Names of the session cookie. A trailing `*` matches any suffix (`ory_session_*`).
+        token_cookie_names: Names of cookies of the application that contain a session token, as with a back end for
+            a browser. They need `cookie` in `credentials`, and are subject to the same rules as session cookies.
         cache_ttl: Maximum time for which a session is cached; 0 calls Kratos on every request.
         negative_ttl: Time for which a rejected credential, or one that requires a second factor, is cached.
         disconnected_ttl: Maximum time for which a session is cached while the shared store is unreachable, because
@@ -109,6 +117,7 @@ class GuardSettings(BaseModel):
     cookie_names: Annotated[tuple[str, ...], CommaSeparated, Field(min_length=1), _each(_cookie_name)] = (
         "ory_kratos_session",
     )
+    token_cookie_names: Annotated[tuple[str, ...], CommaSeparated, _each(_exact_cookie_name)] = ()
     cache_ttl: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 30.0
     negative_ttl: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 5.0
     disconnected_ttl: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 5.0
@@ -128,6 +137,21 @@ class GuardSettings(BaseModel):
                 f"app_url is required (set {ENVIRONMENT_PREFIX}APP_URL) if credentials contains 'cookie': use the "
                 "application's public URL, such as https://app.example.com, or remove 'cookie' from credentials"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_token_cookie_names(self) -> Self:
+        if self.token_cookie_names and "cookie" not in self.credentials:
+            raise ConfigurationError(
+                f"token_cookie_names: {self.token_cookie_names!r} is not allowed without 'cookie' in credentials: "
+                f"add 'cookie' to credentials ({self.credentials!r}), or remove token_cookie_names"
+            )
+        for name in self.token_cookie_names:
+            if any(_matches(name, pattern) for pattern in self.cookie_names):
+                raise ConfigurationError(
+                    f"token_cookie_names: {name!r} is a session cookie by cookie_names {self.cookie_names!r}: use "
+                    "another name for the cookie with the token, or remove it from one of the two settings"
+                )
         return self
 
     @model_validator(mode="wrap")
@@ -164,6 +188,10 @@ class GuardSettings(BaseModel):
         fields: dict[str, Any] = dict.fromkeys(cls.model_fields, (str | None, None))
         environment = create_model("Environment", __base__=Environment, **fields)
         return cls.model_validate(environment().model_dump(exclude_none=True))
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
 def _format_errors(error: ValidationError) -> str:

@@ -24,6 +24,7 @@ class Call(NamedTuple):
 
     key: bytes
     credential: Credential
+    group: bytes
     is_cacheable: bool
     generation: int
     request_time: float
@@ -77,9 +78,9 @@ class WhoamiCalls:
         self.breaker: CircuitBreaker = CircuitBreaker(clock.monotonic, max_seconds, self._on_breaker_change)
         self.count: int = 0
 
-    def refusal(self, key: bytes) -> CheckResult | None:
+    def refusal(self, key: bytes, group: bytes) -> CheckResult | None:
         """Return `Unavailable` if Kratos must not be called for this credential now, else None."""
-        seconds = self.breaker.retry_after(key)
+        seconds = self.breaker.retry_after(group)
         return None if seconds is None else self.unavailable(key, "breaker", seconds)
 
     def unavailable(self, key: bytes, reason: UnavailableReason, retry_after: int = 1) -> CheckResult:
@@ -88,23 +89,24 @@ class WhoamiCalls:
         self._emit(key, result, None, None)
         return result
 
-    def start(self, key: bytes, credential: Credential, *, is_cacheable: bool) -> Call:
+    def start(self, key: bytes, credential: Credential, group: bytes, *, is_cacheable: bool) -> Call:
         """Record the start of a call.
 
         Args:
             key: The cache key of the credential.
             credential: The credential.
+            group: The key under which the circuit breaker counts the credential.
             is_cacheable: Whether the result is cached under the key.
         """
         self.count += 1
         request_time, request_time_wall = self._cache.revocations.next_request_time(), self._clock.time()
-        return Call(key, credential, is_cacheable, self._cache.generation, request_time, request_time_wall)
+        return Call(key, credential, group, is_cacheable, self._cache.generation, request_time, request_time_wall)
 
     def conclude(self, call: Call, response: HTTPResponse | Exception) -> CallResult:
         """Parse, record, emit and cache the result of a call."""
         parsed, status, detail = self._read(call, response)
         result = CheckResult(parsed.outcome, call.request_time, parsed.set_cookies)
-        self._record(call.key, parsed.outcome)
+        self._record(call.group, parsed.outcome)
         self._emit(call.key, result, status, detail)
         entry = self._store(call, parsed) if call.is_cacheable else None
         return CallResult(result) if entry is None else CallResult(result, entry, parsed.body)
@@ -129,17 +131,17 @@ class WhoamiCalls:
         self._cache.put(call.key, entry, call.generation)
         return entry
 
-    def _record(self, key: bytes, outcome: Outcome) -> None:
+    def _record(self, group: bytes, outcome: Outcome) -> None:
         match outcome:
             case Unavailable(reason="timeout" | "unreachable"):
-                self.breaker.record_failure(key)
+                self.breaker.record_failure(group)
             case Unavailable(reason="rate_limited", retry_after=seconds):
                 self.breaker.open_for(seconds)
             case Unavailable(reason="overloaded"):
                 pass  # this process has too few connections, which says nothing about Kratos
             case _:
                 # A protocol error is a success, too: it came fast, and it may concern a single identity.
-                self.breaker.record_success(key)
+                self.breaker.record_success(group)
 
     def _emit(self, key: bytes, result: CheckResult, status: int | None, detail: str | None) -> None:
         if self._listeners:

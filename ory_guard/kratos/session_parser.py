@@ -193,7 +193,7 @@ def _allowed_ttl(response: HTTPResponse, default: float) -> float:
 
 
 def _session_cookies(headers: Iterable[tuple[bytes, bytes]], credential: Credential) -> Iterable[bytes]:
-    if credential.kind == "cookie":
+    if credential.is_session_cookie:
         for name, value in headers:
             if name == b"set-cookie" and value.startswith(credential.name + b"="):
                 yield value

@@ -1,8 +1,8 @@
-"""The credential of a request: one kind, one value."""
+"""The credential of a request: one kind, one value; or two session cookies that differ."""
 
 from typing import Literal, NamedTuple
 
-__all__ = ["Credential", "CredentialKind", "Header", "InvalidCredential"]
+__all__ = ["CookiePair", "Credential", "CredentialKind", "Header", "InvalidCredential", "TokenCookie"]
 
 
 CredentialKind = Literal["x_session_token", "cookie", "bearer"]
@@ -21,6 +21,11 @@ class Credential(NamedTuple):
     def __repr__(self) -> str:
         return f"Credential(kind={self.kind!r})"
 
+    @property
+    def is_session_cookie(self) -> bool:
+        """Whether it is a cookie of Kratos."""
+        return self.kind == "cookie"
+
     def header(self) -> tuple[bytes, bytes]:
         """Return the header for the request to Kratos."""
         if self.kind == "cookie":
@@ -28,6 +33,37 @@ class Credential(NamedTuple):
         if self.kind == "bearer":
             return b"Authorization", b"Bearer " + self.value
         return b"X-Session-Token", self.value
+
+
+class TokenCookie(Credential):
+    """A session token in a cookie of the application: a cookie for the browser, a token for Kratos.
+
+    A cross-site page can cause a browser to send it, so its kind is `cookie`.
+    """
+
+    __slots__ = ()
+
+    @property
+    def is_session_cookie(self) -> bool:
+        """Whether it is a cookie of Kratos."""
+        return False
+
+    def header(self) -> tuple[bytes, bytes]:
+        """Return the header for the request to Kratos."""
+        return b"X-Session-Token", self.value
+
+
+class CookiePair(NamedTuple):
+    """The two session cookies of a request, which differ in the name or in the value.
+
+    A browser sends two if one was set for another domain or path, by Kratos or by a host with the same parent.
+    """
+
+    kind: Literal["cookie"]
+    cookies: tuple[Credential, Credential]
+
+    def __repr__(self) -> str:
+        return "CookiePair()"
 
 
 class InvalidCredential(NamedTuple):

@@ -58,8 +58,8 @@ class Rejected:
 
     Attributes:
         reason: `malformed` if the credential contains invalid characters or is too long; `ambiguous` if there are
-            different ones; `origin` if it is a cookie and the request is cross-site, with an unsafe method or as a
-            websocket; `inactive` if Kratos rejects it.
+            different tokens, cookies of two sessions, or more than two different cookies; `origin` for a cookie
+            if the request is cross-site, with an unsafe method or as a websocket; `inactive` if Kratos rejects it.
         credential: The kind of the credential.
     """
 

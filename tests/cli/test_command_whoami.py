@@ -115,11 +115,12 @@ def test_exits_with_1_for_a_revoked_token(kratos: FakeKratos, tmp_path: Path) ->
 
 
 def test_exits_with_1_for_different_session_cookies(kratos: FakeKratos, tmp_path: Path) -> None:
-    path = write(tmp_path, "ory_kratos_session=a; ory_kratos_session=b")
+    first, second = log_in(kratos), log_in(kratos)
+    cookies = "; ".join(f"{user.cookie_name}={user.cookie}" for user in (first, second))
 
-    result = whoami(kratos, "--cookie-file", path)
+    result = whoami(kratos, "--cookie-file", write(tmp_path, cookies))
 
-    assert (result.code, result.error) == (1, "Ambiguous: two session cookies with different values\n")
+    assert (result.code, result.error.partition(":")[0]) == (1, "Ambiguous")
 
 
 def test_does_not_print_an_invalid_credential(kratos: FakeKratos, tmp_path: Path) -> None:

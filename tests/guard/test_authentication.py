@@ -99,7 +99,10 @@ async def test_request_without_credential_is_anonymous() -> None:
         ([(b"x-session-token", "ö".encode())], Rejected("malformed", "x_session_token")),
         ([(b"cookie", b"ory_kratos_session=\x01")], Rejected("malformed", "cookie")),
         ([(b"authorization", b"Bearer " + b"x" * 9_000)], Rejected("malformed", "bearer")),
-        ([(b"cookie", b"ory_kratos_session=a; ory_kratos_session=b"), BEARER], Rejected("ambiguous", "cookie")),
+        (
+            [(b"cookie", b"ory_kratos_session=a; ory_kratos_session=b"), SESSION_COOKIE, BEARER],
+            Rejected("ambiguous", "cookie"),
+        ),
     ],
 )
 async def test_invalid_credential_is_rejected_without_a_call(headers: list[Pair], outcome: Outcome) -> None:

@@ -197,7 +197,7 @@ async def test_failed_logout_sets_no_cookie(credential: Pair, failure: Any, path
         ([(b"cookie", f"{FIRST}; {SECOND}; ory_kratos_session=third".encode())], "ambiguous"),
         ([BOTH, (b"cookie", COOKIE)], "ambiguous"),
         ([(b"cookie", b'ory_kratos_session=a"b')], "malformed"),
-        ([(b"cookie", FIRST.encode() + b'; ory_kratos_session=a"b')], "malformed"),
+        ([(b"cookie", b'ory_kratos_session=a,b; ory_kratos_session=a"b')], "malformed"),
         ([(b"cookie", b"ory_kratos_session=" + b"a" * 8_193)], "malformed"),
         ([(b"x-session-token", b"a b")], "malformed"),
         ([(b"x-session-token", b"a"), (b"x-session-token", b"b")], "ambiguous"),

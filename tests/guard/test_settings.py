@@ -28,6 +28,7 @@ def test_defaults() -> None:
         "whoami_required_aal": "highest_available",
         "credentials": ("x_session_token", "cookie", "bearer"),
         "cookie_names": ("ory_kratos_session",),
+        "token_cookie_names": (),
         "cache_ttl": 30.0,
         "negative_ttl": 5.0,
         "disconnected_ttl": 5.0,
@@ -40,6 +41,29 @@ def test_defaults() -> None:
         "trusted_origins": (),
         "exempt_paths": (),
     }
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"credentials": ("bearer",)}, r"without 'cookie' in credentials: add 'cookie' to credentials"),
+        (
+            {"token_cookie_names": ("ory_kratos_session",)},
+            "'ory_kratos_session' is a session cookie by cookie_names",
+        ),
+        ({"token_cookie_names": ("a", "app_x"), "cookie_names": ("s", "app_*")}, "'app_x' is a session cookie"),
+    ],
+)
+def test_cookies_with_tokens_are_no_session_cookies(fields: dict[str, Any], message: str) -> None:
+    """They need `cookie` among the credentials, and no name that `cookie_names` matches."""
+    with pytest.raises(ConfigurationError, match=f"token_cookie_names: .*{message}"):
+        make(**{"token_cookie_names": ("app_token",), **fields})
+
+
+def test_names_of_cookies_with_tokens_may_resemble_those_of_session_cookies() -> None:
+    names = ("app", "APP_x", "ory_kratos_session_x")
+
+    assert make(cookie_names=("app_*", "ory_kratos_session"), token_cookie_names=names).token_cookie_names == names
 
 
 def test_settings_are_immutable() -> None:
@@ -76,6 +100,10 @@ def test_settings_are_immutable() -> None:
         ("cookie_names", ("ory_*_session",), "trailing *"),
         ("cookie_names", ("ory session",), "cookie name"),
         ("cookie_names", ("",), "cookie name"),
+        ("token_cookie_names", ("app_*",), "without a wildcard"),
+        ("token_cookie_names", ("*",), "without a wildcard"),
+        ("token_cookie_names", ("app token",), "cookie name"),
+        ("token_cookie_names", ("",), "cookie name"),
         ("cache_ttl", -1, "greater than or equal to 0"),
         ("cache_ttl", float("nan"), "finite"),
         ("cache_ttl", 86_401, "less than or equal to 86400"),
@@ -221,6 +249,7 @@ class TestEnvironment:
         """Tuples are comma-separated, and names are case-insensitive."""
         monkeypatch.setenv("ORY_GUARD_CREDENTIALS", "cookie, bearer")
         monkeypatch.setenv("ORY_GUARD_COOKIE_NAMES", "acme_session")
+        monkeypatch.setenv("ORY_GUARD_TOKEN_COOKIE_NAMES", "app_token, __Host-app")
         monkeypatch.setenv("ORY_GUARD_CACHE_TTL", "1.5")
         monkeypatch.setenv("ORY_GUARD_MAX_SESSIONS", "20")
         monkeypatch.setenv("ory_guard_timeout", "3")
@@ -229,6 +258,7 @@ class TestEnvironment:
 
         assert settings.credentials == ("cookie", "bearer")
         assert settings.cookie_names == ("acme_session",)
+        assert settings.token_cookie_names == ("app_token", "__Host-app")
         assert (settings.cache_ttl, settings.max_sessions, settings.timeout) == (1.5, 20, 3)
 
     def test_empty_variable_is_unset(self, monkeypatch: pytest.MonkeyPatch) -> None:

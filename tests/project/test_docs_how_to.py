@@ -344,7 +344,9 @@ def test_troubleshooting(page: Run, fake: FakeKratos) -> None:
     app = page("docs/how-to/troubleshooting.md").app
     ada, gone = (fake.sign_in(fake.add_identity(email)) for email in ("ada@example.test", "bob@example.test"))
     fake.revoke(gone.session)
-    two = f"{ada.cookie_name}={ada.cookie}; {ada.cookie_name}=another"
+    two = "; ".join(
+        f"{user.cookie_name}={user.cookie}" for user in (ada, fake.sign_in(fake.add_identity("c@c.test")))
+    )
 
     def why(user: SignedIn | None = None, headers: dict[str, str] | None = None) -> object:
         return client_of(app, user).get("/why", headers=headers).json()

@@ -186,6 +186,27 @@ _COOKIES = (
         _cookie(b"ory_kratos_session=ck-A", b"ory_kratos_session=ck-B"),
         _cookie(b"ory_kratos_session=ck-A; ory_kratos_session=ck-B"),
         _cookie(b"ory_kratos_session=ck-B;ory_kratos_session=ck-A"),
+        calls=2,
+    ),
+    _case(
+        "three different session cookies",
+        _cookie(b"ory_kratos_session=ck-A", b"ory_kratos_session=ck-B; ory_kratos_session=ck-C"),
+        _cookie(b'ory_kratos_session=ck-A; ory_kratos_session="; ory_kratos_session=,'),
+    ),
+    _case(
+        "valid cookie and an unknown one",
+        _cookie(b"ory_kratos_session=ck-A; ory_kratos_session=unknown"),
+        _cookie(b"ory_kratos_session=unknown", b"ory_kratos_session=ck-A"),
+        status=200,
+        calls=2,
+    ),
+    _case(
+        "valid cookie and a malformed one",
+        _cookie(b'ory_kratos_session=ck-A; ory_kratos_session="ck-B'),
+        _cookie(b"ory_kratos_session=" + b"a" * 8_193, b"ory_kratos_session=ck-A"),
+        status=200,
+        calls=1,
+        sent=(COOKIE, b"ory_kratos_session=ck-A"),
     ),
     _case(
         "the same session cookie twice",
