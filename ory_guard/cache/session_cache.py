@@ -5,63 +5,30 @@ Only outcomes are cached, never decisions about requests.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from math import ceil, inf
+from dataclasses import replace
+from math import inf
 from typing import Final
 
-from cachetools import Cache, LRUCache
-
+from ory_guard.cache.entries import CacheEntry, CompactLRU, ParseAgain, is_large, large_sessions
 from ory_guard.cache.revocations import RevocationLog
 from ory_guard.models.clock import Clock
-from ory_guard.models.outcomes import Authenticated, CacheableOutcome, SecondFactorRequired, SessionAuth
+from ory_guard.models.outcomes import Authenticated, SecondFactorRequired
 
-__all__ = ["CacheEntry", "SessionCache"]
+__all__ = ["SessionCache"]
 
-_peek: Final = Cache.__getitem__
-"""Read an entry without recording the use."""
-
-_UNIT_BYTES: Final = 5_120
-_MAX_ORDINARY_BYTES: Final = 2 * _UNIT_BYTES
-"""The estimated memory up to which a session counts as one: about 2 KiB of JSON."""
-
-_MAX_LARGE_WEIGHT: Final = 10_000
-"""The maximum total weight of large sessions, about 50 MB."""
-
-
-@dataclass(frozen=True, slots=True)
-class CacheEntry:
-    """A cached outcome and its lifetime.
-
-    Attributes:
-        outcome: The outcome of the request to Kratos.
-        request_time: When the request was sent, on the monotonic clock.
-        fresh_until: The end of the lifetime, on the monotonic clock.
-        fresh_until_wall: The end of the lifetime on the wall clock, in case the monotonic clock stops during sleep.
-        memory_bytes: The estimated memory of the session, in bytes.
-        auth: The value of `request.auth` for this outcome, shared by all requests.
-    """
-
-    outcome: CacheableOutcome
-    request_time: float
-    fresh_until: float
-    fresh_until_wall: float
-    memory_bytes: int = 0
-    auth: SessionAuth = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "auth", SessionAuth(self.outcome))
-
-
-def _is_large(entry: CacheEntry) -> bool:
-    return entry.memory_bytes > _MAX_ORDINARY_BYTES
+_RECENT_FRACTION: Final = 32
+_MIN_RECENT: Final = 256
+_MAX_RECENT: Final = 2_048
+"""The number of entries that are objects: one of 32 takes a fifth of the memory of all entries."""
 
 
 class SessionCache:
     """A bounded cache of outcomes, in three parts with separate limits.
 
     Other outcomes are separate, so that unknown tokens evict no session. Large sessions are separate, so that they
-    evict no ordinary one: users choose the size of their sessions. A large session weighs as much as the ordinary
-    sessions that would fit into its memory.
+    evict no ordinary one: users choose the size of their sessions.
+
+    The recently used entries are objects, the others JSON (`ory_guard.cache.entries`).
 
     Not thread-safe: use one guard per thread.
 
@@ -70,6 +37,7 @@ class SessionCache:
             large sessions.
         max_age: The longest time in seconds from a request to the end of the lifetime of its response.
         clock: The source of the time.
+        parse: Parses the JSON of a cached session that was not used recently.
 
     Attributes:
         revocations: The revocations that this process knows.
@@ -77,17 +45,15 @@ class SessionCache:
         max_lifetime: Returns the longest lifetime, in seconds, of a session that is put into the cache now.
     """
 
-    def __init__(self, max_sessions: int, max_age: float, clock: Clock) -> None:
+    def __init__(self, max_sessions: int, max_age: float, clock: Clock, parse: ParseAgain) -> None:
         self._monotonic = clock.monotonic
         self._time = clock.time
-        max_weight = min(max_sessions, _MAX_LARGE_WEIGHT)
-        self._sessions: LRUCache[bytes, CacheEntry] = LRUCache(max_sessions)
-        self._large_sessions: LRUCache[bytes, CacheEntry] = LRUCache(
-            max_weight, lambda entry: min(ceil(entry.memory_bytes / _UNIT_BYTES), max_weight)
-        )
-        self._rejections: LRUCache[bytes, CacheEntry] = LRUCache(max_sessions)
+        max_recent = min(max(max_sessions // _RECENT_FRACTION, _MIN_RECENT), _MAX_RECENT, max_sessions)
+        self._sessions = CompactLRU(parse, max_recent, max_sessions - max_recent)
+        self._large_sessions = large_sessions(parse, max_sessions)
+        self._rejections = CompactLRU(parse, max_recent, max_sessions - max_recent)
         self._parts = self._sessions, self._large_sessions, self._rejections
-        self._records_use = False
+        self._recent = self._sessions.recent
         self.revocations: RevocationLog = RevocationLog(max_age, clock)
         self.generation: int = 0
         self.max_lifetime: Callable[[], float] = lambda: inf
@@ -106,21 +72,27 @@ class SessionCache:
             key: The cache key of the credential.
             now: The time on the monotonic clock, if the caller has read it.
         """
-        sessions = self._sessions
-        try:
-            entry = sessions[key] if self._records_use else _peek(sessions, key)
-        except KeyError:
-            found = self._large_sessions.get(key) or self._rejections.get(key)
-            if found is None:
+        if now is None:
+            now = self._monotonic()
+        entry = self._recent.get(key)
+        if entry is not None:
+            self._recent.move_to_end(key)
+        else:
+            entry = self._find(key, now)
+            if entry is None:
                 return None
-            entry = found
-        if (
-            self._monotonic() if now is None else now
-        ) >= entry.fresh_until or self._time() >= entry.fresh_until_wall:
+        if now >= entry.fresh_until or self._time() >= entry.fresh_until_wall:
             return None
         if entry.request_time <= self.revocations.last_revocation and self._is_revoked(entry):
             return None
         return entry
+
+    def _find(self, key: bytes, now: float) -> CacheEntry | None:
+        for part in self._parts:
+            entry = part.get(key, now)
+            if entry is not None:
+                return entry
+        return None
 
     def _is_revoked(self, entry: CacheEntry) -> bool:
         outcome = entry.outcome
@@ -141,8 +113,8 @@ class SessionCache:
             entry: The entry.
             generation: The value of `generation` before the request was sent.
         """
-        cached = next((part[key] for part in self._parts if key in part), None)
-        if cached is not None and cached.request_time > entry.request_time:
+        times = [part.request_time(key) for part in self._parts]
+        if any(time is not None and time > entry.request_time for time in times):
             return
         if generation != self.generation:
             self.delete(key)
@@ -154,20 +126,16 @@ class SessionCache:
         if excess > 0:
             fresh_until, fresh_until_wall = entry.fresh_until - excess, entry.fresh_until_wall - excess
             entry = replace(entry, fresh_until=fresh_until, fresh_until_wall=fresh_until_wall)
-        self._store(self._large_sessions if _is_large(entry) else self._sessions, key, entry)
-        # Only evictions need the order of use, and recording it costs as much as the read itself.
-        self._records_use = 2 * self._sessions.currsize > self._sessions.maxsize
+        self._store(self._large_sessions if is_large(entry) else self._sessions, key, entry)
 
-    def _store(self, target: LRUCache[bytes, CacheEntry], key: bytes, entry: CacheEntry) -> None:
-        for part in self._parts:
-            if part is not target:
-                part.pop(key, None)
-        target[key] = entry
+    def _store(self, target: CompactLRU, key: bytes, entry: CacheEntry) -> None:
+        self.delete(key)
+        target.put(key, entry)
 
     def delete(self, key: bytes) -> None:
         """Delete the entry under `key`, if there is one."""
         for part in self._parts:
-            part.pop(key, None)
+            part.delete(key)
 
     def invalidate(self, *ids: str) -> None:
         """Invalidate all entries of these sessions or identities that were requested before now.

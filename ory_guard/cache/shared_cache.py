@@ -11,8 +11,9 @@ from math import inf
 from typing import Any, Final
 
 from ory_guard._event_loop import LoopLocal
+from ory_guard.cache.entries import CacheEntry
 from ory_guard.cache.pending_revocations import PendingRevocations, RevocationBatch
-from ory_guard.cache.session_cache import CacheEntry, SessionCache
+from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.store import SessionStore, StoredSession
 from ory_guard.cache.store_connection import StoreConnection, run_with_deadline
 from ory_guard.events import (
@@ -26,7 +27,6 @@ from ory_guard.events import (
     notify,
 )
 from ory_guard.kratos.circuit_breaker import CircuitBreaker
-from ory_guard.kratos.json_limits import measure_json
 from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
@@ -123,12 +123,12 @@ class SharedSessionCache:
             notify(self._listeners, StoreHit(key.hex()[:8], self._clock.monotonic() - entry.request_time))
         return entry
 
-    async def put(self, credential: Credential, session: "Session[Any]", body: bytes, entry: CacheEntry) -> None:
+    async def put(self, credential: Credential, session: "Session[Any]", entry: CacheEntry) -> None:
         """Store a session in the background, so that other processes can use it while it is fresh."""
         connection = await self._connections.get()
         now, now_wall = self._clock.monotonic(), self._clock.time()
         stored = StoredSession(
-            body,
+            entry.body,
             session.id,
             session.identity.id,
             age=now - entry.request_time,
@@ -233,13 +233,12 @@ class SharedSessionCache:
             # One process calls Kratos shortly before the session becomes stale, instead of all processes
             # afterwards.
             return None
-        session = self._parser.parse_stored(stored.body, now_wall)
-        if session is None or self._cache.revocations.is_revoked(session, now - age):
+        parsed = self._parser.parse_stored(stored.body, now_wall)
+        if parsed is None or self._cache.revocations.is_revoked(parsed.session, now - age):
             return None
-        outcome = Authenticated(session, credential.kind, "store", age)
+        outcome = Authenticated(parsed.session, credential.kind, "store", age)
         ttl = self._parser.with_jitter(ttl)
-        memory_bytes = measure_json(stored.body).memory_bytes
-        return CacheEntry(outcome, now - age, now + ttl, now_wall + ttl, memory_bytes)
+        return CacheEntry(outcome, now - age, now + ttl, now_wall + ttl, parsed.body, parsed.memory_bytes)
 
     async def _flush(self, connection: StoreConnection) -> None:
         while connection.subscribed:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.store import SessionStore
 from ory_guard.events import GuardStats, Listeners, SessionCacheHit, SessionCacheMiss, notify
-from ory_guard.guard.composition import build_session_checker
+from ory_guard.guard.composition import build_parser, build_session_checker
 from ory_guard.guard.context import AuthContext
 from ory_guard.guard.cookie_pair import CookiePairAuthenticator
 from ory_guard.guard.credentials import CredentialExtractor, CredentialHasher
@@ -89,10 +89,11 @@ class Authenticator:
         max_age = settings.timeout + max(settings.cache_ttl, settings.negative_ttl)
         if tokens is not None:
             max_age = max(max_age, tokens.max_lifetime + 2 * tokens.clock_skew)
-        self.cache: SessionCache = SessionCache(settings.max_sessions, max_age, clock)
+        parser = build_parser(settings, traits)
+        self.cache: SessionCache = SessionCache(settings.max_sessions, max_age, clock, parser.parse_again)
         self.checker: SessionChecker = build_session_checker(
             settings,
-            traits=traits,
+            parser=parser,
             transport=transport,
             store=store,
             tokens=tokens,

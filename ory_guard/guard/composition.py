@@ -1,4 +1,4 @@
-"""The composition of a session checker from the settings of a guard."""
+"""The composition of a parser and a session checker from the settings of a guard."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,27 @@ if TYPE_CHECKING:
     from ory_guard.cache.shared_cache import SharedSessionCache
     from ory_guard.guard.jwt import JWTAuthenticator, TokenVerifierProtocol
 
-__all__ = ["build_session_checker"]
+__all__ = ["build_parser", "build_session_checker"]
+
+
+def build_parser(settings: GuardSettings, traits: type[Any] | None) -> SessionParser:
+    """Return the parser of a guard.
+
+    Raises:
+        ConfigurationError: If the traits model is mutable.
+    """
+    return SessionParser(
+        traits,
+        cache_ttl=settings.cache_ttl,
+        negative_ttl=settings.negative_ttl,
+        clock_skew=settings.clock_skew,
+    )
 
 
 def build_session_checker(
     settings: GuardSettings,
     *,
-    traits: type[Any] | None,
+    parser: SessionParser,
     transport: Transport | None,
     store: SessionStore | None,
     tokens: "TokenVerifierProtocol | None",
@@ -38,14 +52,8 @@ def build_session_checker(
     """Return the session checker of a guard, with its shared cache and its JWT authenticator.
 
     Raises:
-        ConfigurationError: If there are `tokens` and `bearer` is not accepted, or if the traits model is mutable.
+        ConfigurationError: If there are `tokens` and `bearer` is not accepted.
     """
-    parser = SessionParser(
-        traits,
-        cache_ttl=settings.cache_ttl,
-        negative_ttl=settings.negative_ttl,
-        clock_skew=settings.clock_skew,
-    )
     shared_cache = None
     if store is not None:
         shared_cache = _build_shared_cache(

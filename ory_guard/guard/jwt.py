@@ -6,15 +6,16 @@ identity is revoked, in this process or in another one.
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from ory_guard.cache.session_cache import CacheEntry, SessionCache
+from ory_guard.cache.entries import CacheEntry
+from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.shared_cache import SharedSessionCache
 from ory_guard.cache.single_flight import CheckResult
 from ory_guard.events import Listeners, TokenVerified, notify
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.settings import GuardSettings
-from ory_guard.kratos.session_parser import SessionParser
+from ory_guard.kratos.session_parser import SessionParser, SizedSession
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
 from ory_guard.models.outcomes import Authenticated, CacheableOutcome, Rejected, Unavailable
@@ -22,9 +23,6 @@ from ory_guard.models.outcomes import Authenticated, CacheableOutcome, Rejected,
 __all__ = ["JWKSUnavailable", "JWTAuthenticator", "TokenVerifierProtocol", "VerifiedToken"]
 
 _log = logging.getLogger("ory_guard")
-
-_MEMORY_PER_BYTE: Final = 8
-"""The estimated memory of a session per byte of its JWT."""
 
 
 class JWKSUnavailable(Exception):
@@ -130,17 +128,16 @@ class JWTAuthenticator:
         if token is None or is_revoked:
             rejected = Rejected("inactive", "bearer")
             return self._remember(key, rejected, self._settings.negative_ttl, request_time, generation)
-        session = self._parser.from_claims(token.session)
-        if session is None:
+        parsed = self._parser.from_claims(token.session)
+        if parsed is None:
             _log.error("tokens.unreadable: the traits in the claims do not fit the traits model")
             return CheckResult(Unavailable("protocol"), request_time)
         seconds_left = token.expires_at + self._verifier.clock_skew - self._clock.time()
         ttl = self._parser.with_jitter(min(self._settings.cache_ttl, seconds_left))
         if is_revoked is None:
             ttl = min(ttl, self._settings.disconnected_ttl)
-        outcome = Authenticated(session, "bearer", "token", 0.0)
-        memory_bytes = _MEMORY_PER_BYTE * len(credential.value)
-        return self._remember(key, outcome, ttl, request_time, generation, memory_bytes=memory_bytes)
+        outcome = Authenticated(parsed.session, "bearer", "token", 0.0)
+        return self._remember(key, outcome, ttl, request_time, generation, parsed=parsed)
 
     def _remember(
         self,
@@ -150,10 +147,12 @@ class JWTAuthenticator:
         request_time: float,
         generation: int,
         *,
-        memory_bytes: int = 0,
+        parsed: SizedSession | None = None,
     ) -> CheckResult:
         if ttl > 0:
-            entry = CacheEntry(outcome, request_time, request_time + ttl, self._clock.time() + ttl, memory_bytes)
+            fresh_until, fresh_until_wall = request_time + ttl, self._clock.time() + ttl
+            body, memory_bytes = (b"", 0) if parsed is None else (parsed.body, parsed.memory_bytes)
+            entry = CacheEntry(outcome, request_time, fresh_until, fresh_until_wall, body, memory_bytes)
             self._cache.put(key, entry, generation)
         if self._listeners:
             notify(self._listeners, TokenVerified(key.hex()[:8], type(outcome).__name__))

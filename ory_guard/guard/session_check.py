@@ -201,11 +201,11 @@ class SessionChecker:
             response = await self._whoami.get(credential, bypass_caches=bypass_caches)
         except Exception as error:  # noqa: BLE001 - whatever fails in a call, there is no response
             response = error
-        result, entry, body = self.calls.conclude(call, response)
+        result, entry = self.calls.conclude(call, response)
         if self.shared_cache is not None and not isinstance(result.outcome, Unavailable):
             if entry is not None and isinstance(result.outcome, Authenticated):
                 if self._cache.get(key) is entry:
-                    await self.shared_cache.put(credential, result.outcome.session, body, entry)
+                    await self.shared_cache.put(credential, result.outcome.session, entry)
             elif bypass_caches and not is_jwt:
                 # The store was not read, so it may still hold the previous session.
                 await self.shared_cache.delete(credential)

@@ -85,7 +85,7 @@ class GuardSettings(BaseModel):
         disconnected_ttl: Maximum time for which a session is cached while the shared store is unreachable, because
             revocations of other processes can't be received; 0 calls Kratos on every request. Without a store the
             setting has no effect.
-        max_sessions: Maximum number of cached sessions; sessions over about 2 KiB are weighed separately.
+        max_sessions: Maximum number of cached sessions; sessions over 2 KiB are weighed separately.
         timeout: Deadline of one session check, including retries and waiting.
         max_response_bytes: Maximum size of a response from Kratos.
         max_upstream_concurrency: Maximum number of concurrent calls to Kratos.

@@ -3,7 +3,8 @@
 import logging
 from typing import NamedTuple
 
-from ory_guard.cache.session_cache import CacheEntry, SessionCache
+from ory_guard.cache.entries import CacheEntry
+from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.single_flight import CheckResult
 from ory_guard.events import BreakerChanged, CheckFailed, Listeners, WhoamiAnswered, log_event, notify
 from ory_guard.kratos.circuit_breaker import BreakerState, CircuitBreaker
@@ -32,11 +33,10 @@ class Call(NamedTuple):
 
 
 class CallResult(NamedTuple):
-    """The result of a call, its cache entry if there is one, and the JSON of the session."""
+    """The result of a call, and its cache entry if there is one."""
 
     result: CheckResult
-    entry: CacheEntry | None = None
-    body: bytes = b""
+    entry: CacheEntry | None
 
 
 class _Reply(NamedTuple):
@@ -109,7 +109,7 @@ class WhoamiCalls:
         self._record(call.group, parsed.outcome)
         self._emit(call.key, result, status, detail)
         entry = self._store(call, parsed) if call.is_cacheable else None
-        return CallResult(result) if entry is None else CallResult(result, entry, parsed.body)
+        return CallResult(result, entry)
 
     def _read(self, call: Call, response: HTTPResponse | Exception) -> _Reply:
         if isinstance(response, Exception):
@@ -127,7 +127,8 @@ class WhoamiCalls:
             self._cache.delete(call.key)
             return None
         fresh_until, fresh_until_wall = call.request_time + ttl, call.request_time_wall + ttl
-        entry = CacheEntry(outcome, call.request_time, fresh_until, fresh_until_wall, parsed.memory_bytes)
+        body, memory_bytes = parsed.body, parsed.memory_bytes
+        entry = CacheEntry(outcome, call.request_time, fresh_until, fresh_until_wall, body, memory_bytes)
         self._cache.put(call.key, entry, call.generation)
         return entry
 

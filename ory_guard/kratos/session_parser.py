@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, to_json
 
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.json_limits import JSONTooComplex, measure_json
@@ -21,7 +21,7 @@ from ory_guard.models.frozen import refuse_mutable_model
 from ory_guard.models.outcomes import Authenticated, CacheableOutcome, Rejected, SecondFactorRequired, Unavailable
 from ory_guard.models.session import Session
 
-__all__ = ["ParsedSession", "SessionParser"]
+__all__ = ["ParsedSession", "SessionParser", "SizedSession"]
 
 _log = logging.getLogger("ory_guard")
 
@@ -45,6 +45,20 @@ class ParsedSession(NamedTuple):
     set_cookies: tuple[bytes, ...] = ()
     body: bytes = b""
     memory_bytes: int = 0
+
+
+class SizedSession(NamedTuple):
+    """A session with its JSON.
+
+    Attributes:
+        session: The session.
+        body: Its JSON.
+        memory_bytes: The estimated memory of the session, in bytes.
+    """
+
+    session: "Session[Any]"
+    body: bytes
+    memory_bytes: int
 
 
 class SessionParser:
@@ -117,21 +131,35 @@ class SessionParser:
         set_cookies = tuple(_session_cookies(response.headers, credential))
         return ParsedSession(outcome, max(ttl, 0.0), set_cookies, response.body, size.memory_bytes)
 
-    def parse_stored(self, body: bytes, now: float) -> "Session[Any] | None":
+    def parse_stored(self, body: bytes, now: float) -> SizedSession | None:
         """Return the session from a body that another process stored, or None if it is invalid or has ended."""
-        try:
-            measure_json(body)
-            session = self._session_model.model_validate_json(body)
-        except (JSONTooComplex, ValidationError):
+        parsed = self._parse_body(body)
+        if parsed is None or not self._is_active(parsed.session, parsed.session.expires_at.timestamp() - now):
             return None
-        return session if self._is_active(session, session.expires_at.timestamp() - now) else None
+        return parsed
 
-    def from_claims(self, claims: Mapping[str, Any]) -> "Session[Any] | None":
+    def from_claims(self, claims: Mapping[str, Any]) -> SizedSession | None:
         """Return the session from a token's claims in Kratos' format, or None if they are invalid."""
         try:
-            return self._session_model.model_validate(claims)
+            body = to_json(claims)
+        except ValueError:  # such as a lone surrogate
+            return None
+        return self._parse_body(body)
+
+    def parse_again(self, body: bytes) -> "Session[Any] | None":
+        """Return the session from a body that was valid before, or None if the traits model rejects it now."""
+        try:
+            return self._session_model.model_validate_json(body)
         except ValidationError:
             return None
+
+    def _parse_body(self, body: bytes) -> SizedSession | None:
+        try:
+            size = measure_json(body)
+        except JSONTooComplex:
+            return None
+        session = self.parse_again(body)
+        return None if session is None else SizedSession(session, body, size.memory_bytes)
 
     def with_jitter(self, ttl: float) -> float:
         """Return `ttl`, randomly reduced by up to 5 %, so that entries stored together do not expire together."""

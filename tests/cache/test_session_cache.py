@@ -1,65 +1,35 @@
 """The cache of one process."""
 
-from dataclasses import replace
-from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
-from support.clock import AdjustableClock
-from support.scripted_kratos import session_body
+from support.session_cache_bench import (
+    ADA,
+    BOB,
+    MAX_AGE,
+    REFUSED,
+    SECOND_FACTOR,
+    CacheBench,
+    session_of,
+)
 
-from ory_guard import Authenticated, Rejected, SecondFactorRequired, Session
-from ory_guard.cache.session_cache import CacheEntry, SessionCache
+from ory_guard import Authenticated
+from ory_guard.cache import session_cache
+from ory_guard.cache.entries import CacheEntry
 from ory_guard.models import CacheableOutcome
-
-MAX_AGE = 30.0
-
-
-def session_of(name: str) -> Session[Any]:
-    """Return a session whose ids contain `name`."""
-    return Session.model_validate(session_body(id=f"session-{name}", identity={"id": f"identity-{name}"}))
-
-
-ADA = Authenticated(session_of("ada"), "cookie", "upstream", 0.0)
-BOB = Authenticated(session_of("bob"), "cookie", "upstream", 0.0)
-REFUSED = Rejected("inactive", "cookie")
-SECOND_FACTOR = SecondFactorRequired("cookie", enrolled=True)
-
-
-class Bench:
-    """A cache and its clock."""
-
-    def __init__(self, size: int = 100) -> None:
-        self.clock = AdjustableClock()
-        self.cache = SessionCache(size, MAX_AGE, self.clock)
-
-    def entry(self, outcome: CacheableOutcome, ttl: float = MAX_AGE) -> CacheEntry:
-        """Return the response to a request that is sent now."""
-        request_time = self.cache.revocations.next_request_time()
-        return CacheEntry(outcome, request_time, request_time + ttl, self.clock.time() + ttl)
-
-    def put(self, key: bytes, outcome: CacheableOutcome, ttl: float = MAX_AGE) -> CacheEntry:
-        """Send a request and cache its response at once."""
-        entry = self.entry(outcome, ttl)
-        self.cache.put(key, entry, self.cache.generation)
-        return entry
-
-    def outcome(self, key: bytes) -> CacheableOutcome | None:
-        """Return the cached outcome."""
-        entry = self.cache.get(key)
-        return None if entry is None else entry.outcome
 
 
 @pytest.fixture
-def bench() -> Bench:
+def bench() -> CacheBench:
     """An empty cache."""
-    return Bench()
+    return CacheBench()
 
 
 @pytest.mark.parametrize("outcome", [ADA, REFUSED, SECOND_FACTOR], ids=lambda outcome: type(outcome).__name__)
-def test_entry_is_fresh_until_its_ttl_ends(bench: Bench, outcome: CacheableOutcome) -> None:
+def test_entry_is_fresh_until_its_ttl_ends(bench: CacheBench, outcome: CacheableOutcome) -> None:
     """At the end itself it is stale."""
     entry = bench.put(b"k", outcome, ttl=10)
 
@@ -70,7 +40,9 @@ def test_entry_is_fresh_until_its_ttl_ends(bench: Bench, outcome: CacheableOutco
 
 
 @pytest.mark.parametrize("outcome", [ADA, REFUSED, SECOND_FACTOR], ids=lambda outcome: type(outcome).__name__)
-def test_entry_is_stale_when_the_wall_clock_has_passed_its_end(bench: Bench, outcome: CacheableOutcome) -> None:
+def test_entry_is_stale_when_the_wall_clock_has_passed_its_end(
+    bench: CacheBench, outcome: CacheableOutcome
+) -> None:
     """The monotonic clock may have stopped while the machine slept."""
     bench.put(b"k", outcome, ttl=10)
 
@@ -79,7 +51,7 @@ def test_entry_is_stale_when_the_wall_clock_has_passed_its_end(bench: Bench, out
     assert bench.cache.get(b"k") is None
 
 
-def test_setting_the_wall_clock_back_prolongs_no_lifetime(bench: Bench) -> None:
+def test_setting_the_wall_clock_back_prolongs_no_lifetime(bench: CacheBench) -> None:
     """The lifetime also ends on the monotonic clock."""
     bench.put(b"k", ADA, ttl=10)
 
@@ -90,7 +62,7 @@ def test_setting_the_wall_clock_back_prolongs_no_lifetime(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("ttl", [MAX_AGE, 0.0], ids=["fresh", "stale"])
-def test_later_response_replaces_the_entry(bench: Bench, ttl: float) -> None:
+def test_later_response_replaces_the_entry(bench: CacheBench, ttl: float) -> None:
     """Whether the earlier entry is fresh or stale, and whether it is a session or a refusal."""
     for outcome in (ADA, REFUSED, BOB, SECOND_FACTOR):
         bench.put(b"k", outcome)
@@ -103,7 +75,7 @@ def test_later_response_replaces_the_entry(bench: Bench, ttl: float) -> None:
 @pytest.mark.parametrize(("first", "second"), [(ADA, REFUSED), (REFUSED, ADA), (ADA, BOB)])
 @pytest.mark.parametrize("initial", [None, ADA, REFUSED], ids=lambda outcome: type(outcome).__name__)
 def test_late_response_to_an_earlier_request_is_not_cached(
-    bench: Bench, initial: CacheableOutcome | None, first: CacheableOutcome, second: CacheableOutcome
+    bench: CacheBench, initial: CacheableOutcome | None, first: CacheableOutcome, second: CacheableOutcome
 ) -> None:
     """A slow response from before a logout does not bring the session back."""
     if initial is not None:
@@ -118,7 +90,7 @@ def test_late_response_to_an_earlier_request_is_not_cached(
     assert bench.outcome(b"k") is second
 
 
-def test_delete_removes_any_entry(bench: Bench) -> None:
+def test_delete_removes_any_entry(bench: CacheBench) -> None:
     """Deleting an unknown key does nothing."""
     bench.put(b"a", ADA)
     bench.put(b"b", REFUSED)
@@ -132,7 +104,7 @@ def test_delete_removes_any_entry(bench: Bench) -> None:
 
 def test_rejections_do_not_evict_sessions() -> None:
     """Refusals have room of their own."""
-    bench = Bench(size=3)
+    bench = CacheBench(size=3)
     bench.put(b"ada", ADA)
 
     for number in range(50):
@@ -147,7 +119,7 @@ def test_rejections_do_not_evict_sessions() -> None:
 @pytest.mark.parametrize("is_read", [True, False])
 def test_full_cache_evicts_the_least_recently_used_entry(outcome: CacheableOutcome, *, is_read: bool) -> None:
     """One read of a fresh entry counts as a use."""
-    bench = Bench(size=3)
+    bench = CacheBench(size=3)
     for key in (b"a", b"b", b"c"):
         bench.put(key, outcome)
     if is_read:
@@ -160,7 +132,7 @@ def test_full_cache_evicts_the_least_recently_used_entry(outcome: CacheableOutco
 
 def test_reads_are_recorded_once_the_cache_is_more_than_half_full() -> None:
     """Nothing is evicted before, so that reads need not be recorded."""
-    bench = Bench(size=4)
+    bench = CacheBench(size=4)
     keys = [b"a", b"b", b"c", b"d", b"e"]
     for key in keys[:2]:
         bench.put(key, ADA)
@@ -174,7 +146,7 @@ def test_reads_are_recorded_once_the_cache_is_more_than_half_full() -> None:
     assert [key for key in keys if bench.cache.get(key) is None] == [b"a"]
 
 
-def test_put_deletes_the_entry_of_a_discarded_request(bench: Bench) -> None:
+def test_put_deletes_the_entry_of_a_discarded_request(bench: CacheBench) -> None:
     """The cached entry may be outdated, too: it was not used when the request was sent."""
     for outcome in (ADA, REFUSED):
         bench.put(b"k", outcome)
@@ -187,7 +159,7 @@ def test_put_deletes_the_entry_of_a_discarded_request(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("revoked", ["session-ada", "identity-ada"])
-def test_invalidate_ends_the_entries_of_a_session_or_identity(bench: Bench, revoked: str) -> None:
+def test_invalidate_ends_the_entries_of_a_session_or_identity(bench: CacheBench, revoked: str) -> None:
     """Other sessions stay cached."""
     bench.put(b"ada", ADA)
     bench.put(b"bob", BOB)
@@ -198,7 +170,7 @@ def test_invalidate_ends_the_entries_of_a_session_or_identity(bench: Bench, revo
     assert (bench.outcome(b"ada"), bench.outcome(b"bob"), bench.outcome(b"refused")) == (None, BOB, REFUSED)
 
 
-def test_response_to_a_request_after_invalidate_is_cached(bench: Bench) -> None:
+def test_response_to_a_request_after_invalidate_is_cached(bench: CacheBench) -> None:
     """Even within one tick of the clock."""
     for _ in range(3):
         bench.cache.invalidate("session-ada")
@@ -210,7 +182,7 @@ def test_response_to_a_request_after_invalidate_is_cached(bench: Bench) -> None:
     assert bench.cache.get(b"ada") is None
 
 
-def test_response_to_a_request_before_invalidate_is_not_served(bench: Bench) -> None:
+def test_response_to_a_request_before_invalidate_is_not_served(bench: CacheBench) -> None:
     """Kratos may have sent it before the session ended."""
     entry = bench.entry(ADA)
 
@@ -220,7 +192,7 @@ def test_response_to_a_request_before_invalidate_is_not_served(bench: Bench) -> 
     assert bench.cache.get(b"ada") is None
 
 
-def test_invalidate_ends_every_second_factor_required(bench: Bench) -> None:
+def test_invalidate_ends_every_second_factor_required(bench: CacheBench) -> None:
     """Such an outcome does not name its session."""
     bench.put(b"k", SECOND_FACTOR)
 
@@ -229,7 +201,7 @@ def test_invalidate_ends_every_second_factor_required(bench: Bench) -> None:
     assert bench.cache.get(b"k") is None
 
 
-def test_clear_deletes_all_entries_and_rejects_responses_on_their_way(bench: Bench) -> None:
+def test_clear_deletes_all_entries_and_rejects_responses_on_their_way(bench: CacheBench) -> None:
     """Each time, so that no response of an earlier generation is cached."""
     for outcome in (ADA, REFUSED, SECOND_FACTOR):
         bench.put(b"a", outcome)
@@ -254,17 +226,18 @@ class CacheLaws(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.size = 2
-        self.bench = Bench(self.size)
+        self.bench = CacheBench(self.size)
         self.put: dict[bytes, list[CacheEntry]] = {key: [] for key in KEYS}
         self.revoked: dict[str, int] = {}
         self.step = 0
         self.requested: dict[int, int] = {}
 
-    @initialize(size=st.sampled_from([2, 100]))
-    def begin(self, size: int) -> None:
-        """Start with a small or a large cache."""
+    @initialize(size=st.sampled_from([2, 100]), recent=st.sampled_from([1, 100]))
+    def begin(self, size: int, recent: int) -> None:
+        """Start with a small or a large cache, with one or all entries as objects."""
         self.size = size
-        self.bench = Bench(size)
+        with patch.object(session_cache, "_MIN_RECENT", recent), patch.object(session_cache, "_MAX_RECENT", recent):
+            self.bench = CacheBench(size)
 
     @rule(
         target=requests,
@@ -313,12 +286,13 @@ class CacheLaws(RuleBasedStateMachine):
             entry = self.bench.cache.get(key)
             if entry is None:
                 continue
-            assert any(entry is known for known in self.put[key])
+            requested = [self.requested[id(known)] for known in self.put[key] if known == entry]
+            assert requested
             assert self.bench.clock.monotonic() < entry.fresh_until
             assert self.bench.clock.time() < entry.fresh_until_wall
             if isinstance(entry.outcome, Authenticated):
                 name = entry.outcome.session.id.removeprefix("session-")
-                assert self.revoked.get(name, 0) < self.requested[id(entry)]
+                assert self.revoked.get(name, 0) < max(requested)
 
     @invariant()
     def serves_the_response_to_the_latest_request(self) -> None:
@@ -339,79 +313,3 @@ class CacheLaws(RuleBasedStateMachine):
 
 TestCacheLaws = CacheLaws.TestCase
 TestCacheLaws.settings = settings(max_examples=60, stateful_step_count=30)
-
-
-# Large sessions.
-
-LARGE = 20_000
-"""The estimated memory of a session that weighs 4."""
-
-
-def put_large(bench: Bench, key: bytes, memory_bytes: int = LARGE) -> None:
-    """Cache a session that takes this much memory."""
-    entry = replace(bench.entry(ADA), memory_bytes=memory_bytes)
-    bench.cache.put(key, entry, bench.cache.generation)
-
-
-def test_ordinary_sessions_weigh_one() -> None:
-    """`max_sessions` is their number."""
-    bench = Bench(size=20)
-    for number in range(30):
-        put_large(bench, b"%d" % number, memory_bytes=10_240)
-
-    assert len(bench.cache) == 20
-
-
-def test_large_sessions_weigh_as_much_as_the_ordinary_ones_in_their_place() -> None:
-    """The least recently used one is evicted."""
-    bench = Bench(size=20)
-    for number in range(5):
-        put_large(bench, b"%d" % number)
-    bench.cache.get(b"0")
-
-    put_large(bench, b"5")
-
-    assert [bench.outcome(b"%d" % number) is ADA for number in range(6)] == [True, False, True, True, True, True]
-
-
-def test_large_sessions_evict_no_ordinary_session() -> None:
-    """Users choose the size of their sessions."""
-    bench = Bench(size=20)
-    for number in range(20):
-        bench.put(b"ordinary %d" % number, BOB)
-
-    for number in range(100):
-        put_large(bench, b"large %d" % number)
-
-    assert all(bench.outcome(b"ordinary %d" % number) is BOB for number in range(20))
-    assert len(bench.cache) == 25
-
-
-def test_session_that_outweighs_the_cache_is_cached_alone() -> None:
-    bench = Bench(size=2)
-    put_large(bench, b"a")
-    put_large(bench, b"b", memory_bytes=1_000_000)
-
-    assert bench.outcome(b"a") is None
-    assert bench.outcome(b"b") is ADA
-
-
-def test_total_weight_of_large_sessions_does_not_grow_with_max_sessions() -> None:
-    """They take at most about 50 MB."""
-    bench = Bench(size=1_000_000)
-    for number in range(120):
-        put_large(bench, b"%d" % number, memory_bytes=512_000)
-
-    assert len(bench.cache) == 100
-
-
-@pytest.mark.parametrize("sizes", [(0, LARGE), (LARGE, 0), (LARGE, LARGE)])
-def test_session_that_changes_its_size_replaces_its_entry(bench: Bench, sizes: tuple[int, int]) -> None:
-    """A refusal replaces it, too."""
-    for memory_bytes in sizes:
-        put_large(bench, b"k", memory_bytes)
-        assert len(bench.cache) == 1
-
-    bench.put(b"k", REFUSED)
-    assert bench.outcome(b"k") is REFUSED
-    assert len(bench.cache) == 1

@@ -270,20 +270,29 @@ def test_stored_session_is_parsed_again() -> None:
         "ended": signed_in(session_body(expires_at=timestamp(-61))).raw,
         "inactive": signed_in(session_body(active=False)).raw,
         "invalid": b"{}",
+        "complex": signed_in(session_body(identity={"traits": {"list": [0] * 4_096}})).raw,
     }
 
-    sessions = {name: parser.parse_stored(body, NOW.timestamp()) for name, body in bodies.items()}
+    parsed = {name: parser.parse_stored(body, NOW.timestamp()) for name, body in bodies.items()}
 
-    assert sessions.pop("valid") == parse(signed_in()).outcome.session  # type: ignore[union-attr] # it is Authenticated
-    assert set(sessions.values()) == {None}
+    valid, expected = parsed.pop("valid"), parse(signed_in())
+    assert valid is not None
+    assert isinstance(expected.outcome, Authenticated)
+    assert valid == (expected.outcome.session, expected.body, expected.memory_bytes)
+    assert set(parsed.values()) == {None}
 
 
 def test_claims_are_parsed_as_a_session() -> None:
     """Claims in another format are not a session."""
     parser = parser_of(settings_of())
 
-    assert getattr(parser.from_claims(session_body()), "id", None) == session_body()["id"]
-    assert parser.from_claims({"id": "s"}) is None
+    parsed = parser.from_claims(session_body(expires_at=NOW))
+
+    assert parsed is not None
+    assert (parsed.session.id, parsed.session.expires_at) == (session_body()["id"], NOW)
+    assert parser.parse_again(parsed.body) == parsed.session
+    for claims in ({"id": "s"}, session_body(claims="\ud800"), session_body(claims=float("nan"))):
+        assert parser.from_claims(claims) is None
 
 
 class Traits(BaseModel):

@@ -1,0 +1,257 @@
+"""Entries of the session cache: the recently used ones are kept as objects, the others as JSON.
+
+A parsed session takes about 9 KB in 30 objects, which every full garbage collection visits. Its JSON takes less
+than 2 KB and is not visited, but it has to be parsed when it is used again.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any, Final, Generic, cast
+
+from typing_extensions import TypeVar
+
+from ory_guard.models.credential import CredentialKind
+from ory_guard.models.outcomes import (
+    Authenticated,
+    CacheableOutcome,
+    Rejected,
+    RejectedReason,
+    SecondFactorRequired,
+    SessionAuth,
+    Source,
+)
+from ory_guard.models.session import Session
+
+__all__ = ["CacheEntry", "CompactLRU", "ParseAgain", "is_large", "large_sessions"]
+
+ParseAgain = Callable[[bytes], "Session[Any] | None"]
+"""Parses the JSON of a session that was valid before, or returns None if it no longer is."""
+
+_UNIT_BYTES: Final = 2_048
+"""The JSON of an ordinary session. Larger ones weigh as much as the ordinary ones that would fit in their place."""
+
+_MEMORY_UNIT_BYTES: Final = 5_120
+"""The same for the estimated memory of the objects."""
+
+_MAX_LARGE_WEIGHT: Final = 10_000
+"""The maximum total weight of large sessions as JSON, 20 MB."""
+
+_MAX_LARGE_RECENT: Final = 1_024
+"""The maximum total weight of large sessions as objects, 5 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """A cached outcome and its lifetime.
+
+    Attributes:
+        outcome: The outcome of the request to Kratos.
+        request_time: When the request was sent, on the monotonic clock.
+        fresh_until: The end of the lifetime, on the monotonic clock.
+        fresh_until_wall: The end of the lifetime on the wall clock, in case the monotonic clock stops during sleep.
+        body: The JSON of the session; empty for other outcomes.
+        memory_bytes: The estimated memory of the session as objects, in bytes.
+        auth: The value of `request.auth` for this outcome, shared by all requests.
+    """
+
+    outcome: CacheableOutcome
+    request_time: float
+    fresh_until: float
+    fresh_until_wall: float
+    body: bytes = field(default=b"", repr=False)
+    memory_bytes: int = 0
+    auth: SessionAuth = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "auth", SessionAuth(self.outcome))
+
+
+_CompactEntry = tuple[float, float, float, int, CredentialKind, bytes | RejectedReason | bool, Source, float]
+"""Request time, ends of the lifetime, memory, kind of the credential, content, source and age.
+
+The content is the JSON of a session, the reason of a `Rejected`, or `enrolled` of a `SecondFactorRequired`. The
+garbage collector does not track a tuple of such values. It would track a named tuple.
+"""
+
+_REQUEST_TIME: Final = 0
+_FRESH_UNTIL: Final = 1
+_CONTENT: Final = 5
+
+
+def _compact(entry: CacheEntry) -> _CompactEntry:
+    outcome = entry.outcome
+    content: bytes | RejectedReason | bool
+    source: Source = "upstream"
+    age = 0.0
+    if isinstance(outcome, Authenticated):
+        content, source, age = entry.body, outcome.source, outcome.age
+    else:
+        content = outcome.reason if isinstance(outcome, Rejected) else outcome.enrolled
+    times = entry.request_time, entry.fresh_until, entry.fresh_until_wall
+    return *times, entry.memory_bytes, outcome.credential, content, source, age
+
+
+def _expand(compact: _CompactEntry, parse: ParseAgain) -> CacheEntry | None:
+    request_time, fresh_until, fresh_until_wall, memory_bytes, kind, content, source, age = compact
+    outcome: CacheableOutcome
+    body = b""
+    if isinstance(content, bytes):
+        body, session = content, parse(content)
+        if session is None:
+            return None
+        outcome = Authenticated(session, kind, source, age)
+    elif isinstance(content, bool):
+        outcome = SecondFactorRequired(kind, content)
+    else:
+        outcome = Rejected(content, kind)
+    return CacheEntry(outcome, request_time, fresh_until, fresh_until_wall, body, memory_bytes)
+
+
+ValueT = TypeVar("ValueT")
+
+
+class _LRU(Generic[ValueT]):
+    """A mapping with a maximum total weight, which evicts the least recently used value first.
+
+    `values` is read and reordered by C functions; `cachetools.LRUCache` calls four Python functions for a read.
+
+    Attributes:
+        values: The values, the least recently used one first.
+    """
+
+    def __init__(self, max_weight: int, weigh: Callable[[ValueT], int]) -> None:
+        self.values: OrderedDict[bytes, ValueT] = OrderedDict()
+        self._weigh = weigh
+        self._max_weight = max_weight
+        self._weight = 0
+
+    def put(self, key: bytes, value: ValueT) -> list[tuple[bytes, ValueT]]:
+        """Store a value under a new key, unless it is too heavy, and return the evicted ones."""
+        weight = self._weigh(value)
+        if weight > self._max_weight:
+            return []
+        self.values[key] = value
+        self._weight += weight
+        evicted = []
+        while self._weight > self._max_weight:
+            evicted.append(self.values.popitem(last=False))
+            self._weight -= self._weigh(evicted[-1][1])
+        return evicted
+
+    def pop(self, key: bytes) -> ValueT | None:
+        """Remove and return the value under `key`, or return None."""
+        value = self.values.pop(key, None)
+        if value is not None:
+            self._weight -= self._weigh(value)
+        return value
+
+    def clear(self) -> None:
+        """Remove all values."""
+        self.values.clear()
+        self._weight = 0
+
+
+class CompactLRU:
+    """Cache entries, of which the recently used ones are kept as objects and the others in a compact form.
+
+    Args:
+        parse: Parses the JSON of a session that is used again.
+        max_recent: The maximum total weight of the entries that are kept as objects.
+        max_compact: The maximum total weight of the others.
+        weigh_recent: Returns the weight of an entry, at most `max_recent`; by default it is 1.
+        weigh_compact: Returns the weight of a compact entry; by default it is 1.
+
+    Attributes:
+        recent: The entries that are kept as objects. A caller that reads one moves it to the end.
+    """
+
+    def __init__(
+        self,
+        parse: ParseAgain,
+        max_recent: int,
+        max_compact: int,
+        *,
+        weigh_recent: Callable[[CacheEntry], int] = lambda _entry: 1,
+        weigh_compact: Callable[[_CompactEntry], int] = lambda _compact: 1,
+    ) -> None:
+        self._parse = parse
+        self._recent = _LRU(max_recent, weigh_recent)
+        self._compact = _LRU(max_compact, weigh_compact)
+        self.recent: OrderedDict[bytes, CacheEntry] = self._recent.values
+
+    def __len__(self) -> int:
+        return len(self.recent) + len(self._compact.values)
+
+    def get(self, key: bytes, now: float) -> CacheEntry | None:
+        """Return the entry under `key`; it is now the most recently used one.
+
+        Args:
+            key: The cache key of the credential.
+            now: The time on the monotonic clock. A compact entry that is stale at this time is not parsed.
+        """
+        entry = self.recent.get(key)
+        if entry is not None:
+            self.recent.move_to_end(key)
+            return entry
+        compact = self._compact.values.get(key)
+        if compact is None or now >= compact[_FRESH_UNTIL]:
+            return None
+        self._compact.pop(key)
+        entry = _expand(compact, self._parse)
+        if entry is not None:
+            self.put(key, entry)
+        return entry
+
+    def request_time(self, key: bytes) -> float | None:
+        """Return the request time of the entry under `key`, fresh or stale, or None if there is no entry."""
+        entry = self.recent.get(key)
+        if entry is not None:
+            return entry.request_time
+        compact = self._compact.values.get(key)
+        return None if compact is None else compact[_REQUEST_TIME]
+
+    def put(self, key: bytes, entry: CacheEntry) -> None:
+        """Store an entry under a new key; it is now the most recently used one."""
+        for evicted_key, evicted in self._recent.put(key, entry):
+            self._compact.put(evicted_key, _compact(evicted))
+
+    def delete(self, key: bytes) -> None:
+        """Delete the entry under `key`, if there is one."""
+        self._recent.pop(key)
+        self._compact.pop(key)
+
+    def clear(self) -> None:
+        """Delete all entries."""
+        self._recent.clear()
+        self._compact.clear()
+
+
+def is_large(entry: CacheEntry) -> bool:
+    """Return whether a session has more than 2 KiB of JSON, or takes as much memory as one that has."""
+    return len(entry.body) > _UNIT_BYTES or entry.memory_bytes > 2 * _MEMORY_UNIT_BYTES
+
+
+def large_sessions(parse: ParseAgain, max_weight: int) -> CompactLRU:
+    """Return a cache for large sessions, which are weighed by their size.
+
+    Args:
+        parse: Parses the JSON of a session that is used again.
+        max_weight: The maximum total weight of the JSON, in ordinary sessions.
+    """
+    return CompactLRU(
+        parse,
+        _MAX_LARGE_RECENT,
+        min(max_weight, _MAX_LARGE_WEIGHT),
+        weigh_recent=_memory_weight,
+        weigh_compact=_json_weight,
+    )
+
+
+def _memory_weight(entry: CacheEntry) -> int:
+    return min(ceil(entry.memory_bytes / _MEMORY_UNIT_BYTES), _MAX_LARGE_RECENT)
+
+
+def _json_weight(compact: _CompactEntry) -> int:
+    return ceil(len(cast("bytes", compact[_CONTENT])) / _UNIT_BYTES)
