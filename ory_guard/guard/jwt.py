@@ -6,7 +6,8 @@ identity is revoked, in this process or in another one.
 
 import logging
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, Protocol
 
 from ory_guard.cache.entries import CacheEntry
 from ory_guard.cache.session_cache import SessionCache
@@ -24,23 +25,43 @@ __all__ = ["JWKSUnavailable", "JWTAuthenticator", "TokenVerifierProtocol", "Veri
 
 _log = logging.getLogger("ory_guard")
 
+_SESSION_FIELDS: Final = ("authenticated_at", "authenticator_assurance_level", "authentication_methods")
+_IDENTITY_FIELDS: Final = ("traits", "metadata_public", "verifiable_addresses", "organization_id", "schema_id")
+
 
 class JWKSUnavailable(Exception):
     """There is no key to verify a JWT with."""
 
 
 class VerifiedToken(NamedTuple):
-    """The claims of a verified JWT.
+    """A verified JWT.
 
     Attributes:
-        session: The session in Kratos' JSON format, as far as the claims contain it.
+        claims: The claims; `sid` and `sub` are the IDs of the session and the identity.
         issued_at: The time of issue, in seconds since the epoch.
         expires_at: The time of expiry, in seconds since the epoch.
     """
 
-    session: Mapping[str, Any]
+    claims: Mapping[str, Any]
     issued_at: float
     expires_at: float
+
+    @property
+    def session(self) -> dict[str, Any]:
+        """The session in Kratos' JSON format.
+
+        Claims with the names of Kratos' session fields become those fields. Other fields stay unknown, and meet no
+        requirement.
+        """
+        claims = self.claims
+        identity = {"id": claims["sub"]} | {name: claims[name] for name in _IDENTITY_FIELDS if name in claims}
+        return {
+            "id": claims["sid"],
+            "active": True,
+            "expires_at": datetime.fromtimestamp(self.expires_at, UTC),
+            "identity": identity,
+            "claims": claims,
+        } | {name: claims[name] for name in _SESSION_FIELDS if name in claims}
 
 
 class TokenVerifierProtocol(Protocol):
@@ -160,7 +181,7 @@ class JWTAuthenticator:
 
     async def _is_revoked(self, token: VerifiedToken) -> bool | None:
         """Return whether the session or the identity was revoked, or None if the shared store is unavailable."""
-        ids = str(token.session["id"]), str(token.session["identity"]["id"])
+        ids = token.claims["sid"], token.claims["sub"]
         # The clocks may differ: assume that the token was issued before the revocation.
         issued_at = self._clock.monotonic() - (self._clock.time() - token.issued_at) - self._verifier.clock_skew
         revoked_at = self._revocations.revoked_at(*ids)

@@ -1,8 +1,9 @@
 """Session checks: JWT, shared store, circuit breaker, whoami; concurrent checks of one credential are one.
 
 A check does not belong to a request (`ory_guard.cache.single_flight`), so the cancellation of the request that
-started it does not affect the others. Without a shared store and a JWT it is not a task, either: the callback for
-the last byte of the response parses it, caches the result, and resolves the futures of all waiting requests.
+started it does not affect the others. Without a shared store it is not a task, either: the callback for the last
+byte of the response parses it, caches the result, and resolves the futures of all waiting requests. A JWT is then
+verified within its request.
 """
 
 import logging
@@ -118,6 +119,9 @@ class SessionChecker:
     ) -> CheckResult:
         if not bypass_caches and self._protocol_failures.is_recent(key):
             return self.calls.unavailable(key, "protocol")
+        if not bypass_caches and self.shared_cache is None and self._jwt is not None and self.is_jwt(credential):
+            # There is nothing to wait for but a refresh of the keys, which has a task of its own.
+            return await self._record_failure(key, self._jwt.authenticate(key, credential))
         single_flight = self._single_flights.current() or await self._single_flights.get()
         pool = await self._whoami.pool()
         slot = key + _BYPASS if bypass_caches else key
@@ -128,7 +132,7 @@ class SessionChecker:
                 notify(self._listeners, CheckShared(key.hex()[:8]))
             return await in_flight.wait()
         in_flight = InFlight(slot, self._clock.monotonic())
-        if not bypass_caches and (self.shared_cache is not None or self.is_jwt(credential)):
+        if not bypass_caches and self.shared_cache is not None:
             single_flight.start(
                 in_flight, lambda: self._record_failure(key, self._resolve(key, credential, group)), joinable=join
             )
@@ -144,7 +148,7 @@ class SessionChecker:
             )
         else:
             request = self._whoami.request_bytes(credential, bypass_caches=bypass_caches)
-            call = self.calls.start(key, credential, group, is_cacheable=not self.is_jwt(credential))
+            call = self.calls.start(key, credential, group, is_jwt=self.is_jwt(credential))
             pool.send(request, partial(self._on_response, single_flight, in_flight, call))
             single_flight.add(in_flight, joinable=join)
         return await in_flight.wait()
@@ -194,8 +198,7 @@ class SessionChecker:
         self, key: bytes, credential: Credential, group: bytes, *, bypass_caches: bool
     ) -> CheckResult:
         is_jwt = self.is_jwt(credential)
-        # Kratos does not know the claims of a JWT, so its response is not cached for it.
-        call = self.calls.start(key, credential, group, is_cacheable=not is_jwt)
+        call = self.calls.start(key, credential, group, is_jwt=is_jwt)
         response: HTTPResponse | Exception
         try:
             response = await self._whoami.get(credential, bypass_caches=bypass_caches)

@@ -4,6 +4,7 @@ import logging
 from typing import NamedTuple
 
 from ory_guard.cache.entries import CacheEntry
+from ory_guard.cache.jwt_refusals import JWTRefusals
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.single_flight import CheckResult
 from ory_guard.events import BreakerChanged, CheckFailed, Listeners, WhoamiAnswered, log_event, notify
@@ -26,7 +27,7 @@ class Call(NamedTuple):
     key: bytes
     credential: Credential
     group: bytes
-    is_cacheable: bool
+    is_jwt: bool
     generation: int
     request_time: float
     request_time_wall: float
@@ -59,6 +60,7 @@ class WhoamiCalls:
 
     Attributes:
         breaker: The circuit breaker in front of Kratos.
+        jwt_refusals: The JWTs that Kratos has refused.
         count: The number of calls so far.
     """
 
@@ -76,6 +78,7 @@ class WhoamiCalls:
         self._clock = clock
         self._listeners = listeners
         self.breaker: CircuitBreaker = CircuitBreaker(clock.monotonic, max_seconds, self._on_breaker_change)
+        self.jwt_refusals: JWTRefusals = JWTRefusals(cache.revocations, clock)
         self.count: int = 0
 
     def refusal(self, key: bytes, group: bytes) -> CheckResult | None:
@@ -89,18 +92,18 @@ class WhoamiCalls:
         self._emit(key, result, None, None)
         return result
 
-    def start(self, key: bytes, credential: Credential, group: bytes, *, is_cacheable: bool) -> Call:
+    def start(self, key: bytes, credential: Credential, group: bytes, *, is_jwt: bool) -> Call:
         """Record the start of a call.
 
         Args:
             key: The cache key of the credential.
             credential: The credential.
             group: The key under which the circuit breaker counts the credential.
-            is_cacheable: Whether the result is cached under the key.
+            is_jwt: Whether the credential is a JWT that this process verifies.
         """
         self.count += 1
         request_time, request_time_wall = self._cache.revocations.next_request_time(), self._clock.time()
-        return Call(key, credential, group, is_cacheable, self._cache.generation, request_time, request_time_wall)
+        return Call(key, credential, group, is_jwt, self._cache.generation, request_time, request_time_wall)
 
     def conclude(self, call: Call, response: HTTPResponse | Exception) -> CallResult:
         """Parse, record, emit and cache the result of a call."""
@@ -108,8 +111,11 @@ class WhoamiCalls:
         result = CheckResult(parsed.outcome, call.request_time, parsed.set_cookies)
         self._record(call.group, parsed.outcome)
         self._emit(call.key, result, status, detail)
-        entry = self._store(call, parsed) if call.is_cacheable else None
-        return CallResult(result, entry)
+        if call.is_jwt:
+            # Kratos does not know the claims of a JWT, so its response is not cached for it.
+            self.jwt_refusals.record(call.key, parsed.outcome, parsed.ttl, call.request_time)
+            return CallResult(result, None)
+        return CallResult(result, self._store(call, parsed))
 
     def _read(self, call: Call, response: HTTPResponse | Exception) -> _Reply:
         if isinstance(response, Exception):

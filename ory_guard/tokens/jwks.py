@@ -5,36 +5,34 @@ other purposes.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, TypeAlias
 
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, Key, RSAKey
+from joserfc.jwk import ECKey, RSAKey
+from joserfc.util import base64_to_int
 
-__all__ = ["ALGORITHMS", "KeyRing", "key_matches", "read_jwks"]
+from ory_guard.tokens.algorithms import MIN_RSA_BITS, Verify, verify_functions
 
-KeyRing: TypeAlias = Mapping[str, tuple[Key, ...]]
-"""Keys by `kid`."""
+__all__ = ["NO_USABLE_KEY", "KeyRing", "VerificationKey", "read_jwks"]
 
-ALGORITHMS: Final[Mapping[str, tuple[type[Key], str | None]]] = {
-    "ES256": (ECKey, "P-256"),
-    "ES384": (ECKey, "P-384"),
-    "ES512": (ECKey, "P-521"),
-    "RS256": (RSAKey, None),
-    "RS384": (RSAKey, None),
-    "RS512": (RSAKey, None),
-    "PS256": (RSAKey, None),
-    "PS384": (RSAKey, None),
-    "PS512": (RSAKey, None),
-}
-"""The supported algorithms, with their key type and curve (RFC 7518, section 3.1)."""
+NO_USABLE_KEY: Final = (
+    "the JWKS contains no key that can verify a token; use EC keys, or RSA keys of at least 2048 bits, each with a "
+    "kid, for signatures with an accepted algorithm"
+)
 
 _KEY_TYPES: Final[Mapping[str, type[ECKey] | type[RSAKey]]] = {"EC": ECKey, "RSA": RSAKey}
-_MIN_RSA_MODULUS_CHARS: Final = 342  # 2048 bits in base64url (RFC 7518, section 3.3)
 
 
-def read_jwks(document: bytes | Mapping[str, Any]) -> KeyRing:
-    """Return the verification keys of a JWKS.
+VerificationKey: TypeAlias = Mapping[str, Verify]
+"""A public key: the verification function of each algorithm that it may be used with."""
+
+KeyRing: TypeAlias = Mapping[str, tuple[VerificationKey, ...]]
+"""Keys by `kid`."""
+
+
+def read_jwks(document: bytes | Mapping[str, Any], algorithms: Collection[str]) -> KeyRing:
+    """Return the keys of a JWKS that can verify tokens with one of the algorithms.
 
     Raises:
         ValueError: If the document is not a JWKS, or contains a private key.
@@ -44,32 +42,36 @@ def read_jwks(document: bytes | Mapping[str, Any]) -> KeyRing:
         jwk_list = list(jwks["keys"])
     except (KeyError, TypeError, ValueError, RecursionError):
         raise ValueError('the document is not a JWKS; use a JSON object with a list of "keys"') from None
-    ring: dict[str, tuple[Key, ...]] = {}
+    ring: dict[str, tuple[VerificationKey, ...]] = {}
     for jwk in jwk_list:
-        if not isinstance(jwk, Mapping) or jwk.get("kty") not in _KEY_TYPES:
+        if not isinstance(jwk, Mapping):
+            continue
+        key_type, kid = jwk.get("kty", ""), jwk.get("kid")
+        if not isinstance(key_type, str):
+            raise ValueError(  # noqa: TRY004 - it is about the document
+                f'the "kty" of a key must be a string such as "EC" (got {key_type!r})'
+            )
+        if key_type not in _KEY_TYPES:
             continue
         if "d" in jwk:
             raise ValueError("the JWKS contains a private key; export only public keys (ory get jwk … --public)")
-        key = _import_key(jwk)
-        if key is not None:
-            ring[jwk["kid"]] = (*ring.get(jwk["kid"], ()), key)
+        functions = _verify_functions(jwk, algorithms)
+        if isinstance(kid, str) and functions:
+            ring[kid] = (*ring.get(kid, ()), functions)
     return ring
 
 
-def key_matches(key: Key, algorithm: str) -> bool:
-    """Return whether the algorithm accepts a key of this type and curve, and the key is not for another one."""
-    key_type, curve = ALGORITHMS[algorithm]
-    jwk = key.as_dict(private=False)
-    return isinstance(key, key_type) and jwk.get("crv") == curve and jwk.get("alg") in (None, algorithm)
-
-
-def _import_key(jwk: Mapping[str, Any]) -> Key | None:
-    kid = jwk.get("kid")
-    if not isinstance(kid, str) or jwk.get("use", "sig") != "sig":
-        return None
-    if jwk["kty"] == "RSA" and len(str(jwk.get("n"))) < _MIN_RSA_MODULUS_CHARS:
-        return None
+def _verify_functions(jwk: Mapping[str, Any], algorithms: Collection[str]) -> dict[str, Verify]:
+    operations = jwk.get("key_ops", ["verify"])
+    if jwk.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
+        return {}
     try:
-        return _KEY_TYPES[jwk["kty"]].import_key(dict(jwk))
+        # The length of the encoding says little, because the modulus may have leading zeros.
+        if jwk["kty"] == "RSA" and base64_to_int(jwk["n"]).bit_length() < MIN_RSA_BITS:
+            return {}
+        key = _KEY_TYPES[jwk["kty"]].import_key(dict(jwk))
+        functions = verify_functions(key.public_key)
     except (JoseError, KeyError, TypeError, ValueError):
-        return None
+        return {}
+    allowed = [name for name in algorithms if jwk.get("alg") in (None, name)]
+    return {name: functions[name] for name in allowed if name in functions}

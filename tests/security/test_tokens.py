@@ -180,8 +180,8 @@ class KeyServer(httpx2.AsyncBaseTransport):
         return httpx2.Response(self.status, content=raw)
 
 
-async def test_unknown_key_ids_cause_one_request() -> None:
-    """A thousand of them arrive within the cooldown; a valid token is accepted throughout."""
+async def test_unknown_key_ids_cause_few_requests() -> None:
+    """A thousand of them arrive in five seconds; a valid token is accepted throughout."""
     server = KeyServer(jwks_of(KEY))
     bench = Bench(URL, transport=server)
     valid = token_of(KEY)
@@ -195,7 +195,7 @@ async def test_unknown_key_ids_cause_one_request() -> None:
         if number % 100 == 0:
             assert isinstance(await bench.authenticate(valid), Authenticated)
 
-    assert server.requests == 2
+    assert server.requests == 4
     assert bench.kratos.requests == []
     await bench.guard.aclose()
 
@@ -208,7 +208,8 @@ async def test_keys_with_equal_ids_are_selected_by_algorithm() -> None:
 
 
 async def test_symmetric_key_in_a_jwks_is_ignored() -> None:
-    bench = Bench({"keys": [{"kty": "oct", "kid": "o", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"}]})
+    secret = {"kty": "oct", "kid": "o", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"}
+    bench = Bench({"keys": [secret, *jwks_of(KEY)["keys"]]})
     unsigned = raw_token({"alg": "HS256", "kid": "o"}, claims_of()).rpartition(".")[0]
     signature = hmac.new(b"secret-secret-secret-secret", unsigned.encode(), hashlib.sha256).digest()
 
@@ -274,7 +275,7 @@ async def test_keys_are_used_for_max_stale_during_an_outage() -> None:
     ids=["html", "truncated", "large", "none"],
 )
 async def test_invalid_jwks_keeps_the_known_keys(body: Any, *, keeps: bool) -> None:
-    """A valid JWKS without keys removes them."""
+    """A valid JWKS without keys removes them; tokens are unavailable until there are others."""
     server = KeyServer(jwks_of(KEY))
     bench = Bench(URL, transport=server)
     await bench.authenticate(token_of(KEY))
@@ -285,7 +286,7 @@ async def test_invalid_jwks_keeps_the_known_keys(body: Any, *, keeps: bool) -> N
     await eventually(lambda: server.requests == 2)
     outcome = await bench.authenticate(token_of(KEY, jti="two"))
 
-    assert isinstance(outcome, Authenticated if keeps else Rejected)
+    assert isinstance(outcome, Authenticated if keeps else Unavailable)
     await bench.guard.aclose()
 
 

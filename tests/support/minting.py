@@ -4,7 +4,7 @@ import base64
 import json
 from typing import Any, Final
 
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey, Key, KeySet, RSAKey
 
 from support.clock import NOW
@@ -60,4 +60,21 @@ def raw_token(header: Any, claims: Any, signature: bytes = b"") -> str:
 
 def _encoded(part: Any) -> str:
     raw = part if isinstance(part, bytes) else json.dumps(part).encode()
+    return base64url(raw)
+
+
+def signed(key: ECKey | RSAKey, header: bytes, payload: bytes) -> str:
+    """Return a token with a valid signature of any header and payload."""
+    return signed_segments(key, base64url(header), base64url(payload))
+
+
+def signed_segments(key: ECKey | RSAKey, header: str, payload: str) -> str:
+    """Return a token with a valid signature of two encoded parts."""
+    signing_input = f"{header}.{payload}"
+    algorithm = jws.JWSRegistry.algorithms[str(key.as_dict(private=False)["alg"])]
+    return f"{signing_input}.{base64url(algorithm.sign(signing_input.encode('utf-8', 'surrogatepass'), key))}"
+
+
+def base64url(raw: bytes) -> str:
+    """Return the base64url encoding without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -24,11 +24,12 @@ async def check_jwks(context: DoctorContext) -> list[Finding]:
     if context.jwks is None:
         return [skipped("no JWKS was given", "give --jwks, if your application accepts JWTs")]
     try:
-        from ory_guard.tokens.jwks import read_jwks  # noqa: PLC0415 - an optional extra
+        from ory_guard.tokens.algorithms import ALGORITHMS  # noqa: PLC0415 - an optional extra
+        from ory_guard.tokens.jwks import read_jwks  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
         return [problem(f"a JWKS was given, but {error.name} is not installed", "pip install 'ory-guard[tokens]'")]
     try:
-        keys = read_jwks(await _read(context))
+        keys = read_jwks(await _read(context), ALGORITHMS)
     except ValueError as error:
         return [problem(f"{context.jwks} can't be used: {error}", "give the public keys as a JWKS (RFC 7517)")]
     except Exception as error:  # noqa: BLE001 - a file or a server may fail in any way
@@ -55,10 +56,9 @@ async def _read(context: DoctorContext) -> bytes:
 
 
 async def _check_token(context: DoctorContext, template: str, credential: Header, keys: Any) -> Finding:
-    from joserfc import jws  # noqa: PLC0415 - an optional extra
-    from joserfc.errors import JoseError  # noqa: PLC0415 - as above
-
-    from ory_guard.tokens.jwks import ALGORITHMS, key_matches  # noqa: PLC0415 - as above
+    from ory_guard.tokens.algorithms import ALGORITHMS  # noqa: PLC0415 - an optional extra
+    from ory_guard.tokens.compact import CompactParser  # noqa: PLC0415 - as above
+    from ory_guard.tokens.verifier import is_signed_by  # noqa: PLC0415 - as above
 
     response = await context.kratos.get("/sessions/whoami", credential, tokenize_as=template)
     if lacks_second_factor(response):
@@ -72,14 +72,12 @@ async def _check_token(context: DoctorContext, template: str, credential: Header
             f"Kratos does not create a token with the template {template} (status {response.status})",
             "check session.whoami.tokenizer.templates in Kratos' configuration, and that the session is active",
         )
-    try:
-        signed = jws.extract_compact(token.encode())
-        algorithm, kid = str(signed.headers().get("alg")), signed.headers().get("kid")
-        candidates = [key for key in keys.get(kid, ()) if algorithm in ALGORITHMS and key_matches(key, algorithm)]
-        verified = any(jws.validate_compact(signed, key, [algorithm]) for key in candidates)
-    except (JoseError, ValueError, TypeError):
+    signed = CompactParser(ALGORITHMS).parse(token)
+    if signed is None:
         return problem(f"the token of the template {template} is malformed", "check the template's configuration")
-    if verified:
+    algorithm, kid = signed.header
+    candidates = [key for key in keys.get(kid, ()) if algorithm in key]
+    if is_signed_by(signed, candidates):
         return ok(f"a token of the template {template} was verified with the key {kid}")
     reason = "its signature does not match that key" if candidates else "the JWKS does not contain that key"
     return problem(
