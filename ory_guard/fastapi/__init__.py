@@ -2,7 +2,8 @@
 
 `install(app, guard)` adds the middleware. A route then declares its requirement with a parameter
 (`session: CurrentSession`) or a dependency (`Depends(require(aal="aal2"))`); a request that does not meet it is
-rejected with 401, 403 or 503, or redirected to log in. `assert_guarded(app)` finds routes without a requirement.
+rejected with 401, 403 or 503, or redirected to log in. With the route class `GuardedRoute`, this happens before the
+request body is read. `assert_guarded(app)` finds routes without a requirement.
 """
 
 from typing import TYPE_CHECKING
@@ -21,18 +22,25 @@ from ory_guard.fastapi.dependencies import (
 )
 
 if TYPE_CHECKING:
+    from ory_guard.fastapi.guarded_route import GuardedRoute
     from ory_guard.starlette.audit import AuditedRoute, assert_guarded, audit_routes
 else:
     # Tests and commands use the audit, not the server.
     __getattr__ = lazy_import(
         __name__,
-        dict.fromkeys(["AuditedRoute", "assert_guarded", "audit_routes"], "ory_guard.starlette.audit"),
+        {
+            "AuditedRoute": "ory_guard.starlette.audit",
+            "GuardedRoute": "ory_guard.fastapi.guarded_route",
+            "assert_guarded": "ory_guard.starlette.audit",
+            "audit_routes": "ory_guard.starlette.audit",
+        },
     )
 
 __all__ = [
     "AuditedRoute",
     "CurrentIdentity",
     "CurrentSession",
+    "GuardedRoute",
     "OptionalSession",
     "assert_guarded",
     "audit_routes",

@@ -71,6 +71,7 @@ class AuthContext:
         held: The held messages of a 500 response that may have been made of the refusal.
         is_private: Whether the response may depend on the credential (`Cache-Control: private`).
         requirements: The requirements that were met.
+        met_early: The requirements that were met before the request body was read, each with the outcome.
         set_cookies: Kratos' `Set-Cookie` values for the response.
         websocket_accepted: Whether the websocket was accepted.
         response_started: Whether the response has started.
@@ -92,6 +93,7 @@ class AuthContext:
     refusal: Refusal | None = None
     held: tuple[Any, ...] = ()
     requirements: tuple[Requirement, ...] = ()
+    met_early: tuple[tuple[Requirement, Outcome | None], ...] = ()
     set_cookies: tuple[bytes, ...] = ()
     websocket_accepted = False
     response_started = False

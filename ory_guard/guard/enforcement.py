@@ -95,9 +95,25 @@ class Enforcer:
                 return session
         return await self._require_conditions(scope, context, requirement)
 
+    async def require_early(
+        self, scope: MutableMapping[str, Any], context: AuthContext, requirement: Requirement
+    ) -> None:
+        """Enforce a requirement before the request body is read.
+
+        The next call of `require` with this requirement does not evaluate it again if the outcome is the same.
+
+        Raises:
+            Refusal: As for `require`.
+        """
+        await self.require(scope, context, requirement)
+        context.met_early += ((requirement, context.outcome),)
+
     async def _require_conditions(
         self, scope: MutableMapping[str, Any], context: AuthContext, requirement: Requirement
     ) -> "Session[Any]":
+        outcome = context.outcome
+        if context.met_early and isinstance(outcome, Authenticated) and _take_early(context, requirement):
+            return outcome.session
         if requirement.revalidate and context.key is not None:
             newer = await self._authenticator.from_kratos(context, bypass_caches=True, join=False)
             self.adopt(scope, context, newer, requirement)
@@ -247,6 +263,13 @@ class Enforcer:
             return refusal
         context.republish(scope, outcome)
         return await self.decision_for(scope, context, requirement)
+
+
+def _take_early(context: AuthContext, requirement: Requirement) -> bool:
+    """Return whether a requirement was met early with the current outcome; only once for each early evaluation."""
+    entries = [entry for entry in context.met_early if entry[0] is requirement]
+    context.met_early = tuple(entry for entry in context.met_early if entry[0] is not requirement)
+    return any(outcome is context.outcome for _, outcome in entries)
 
 
 def is_from_jwt(context: AuthContext) -> bool:

@@ -17,7 +17,7 @@ from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.declarations import dependency_error, is_shadowed_endpoint, parameter_error, unwrap_partial
 from ory_guard.guard.guard import OryGuard
 
-__all__ = ["RouteCheck", "effective_routes"]
+__all__ = ["MisreadRoute", "RouteCheck", "effective_routes"]
 
 _PARAMETERS: Final = ("path_params", "query_params", "header_params", "cookie_params", "body_params")
 _CONTAINERS: Final[tuple[tuple[Any, Callable[[Any], Iterable[Any]]], ...]] = (
@@ -71,8 +71,8 @@ class RouteCheck:
         for route, fault in self._faults(scope):
             text = f"{_label(route)}: {fault}"
             dependencies = route.dependant.dependencies
-            if not dependencies or not isinstance(dependencies[0].call, _Fail):
-                dependencies.insert(0, type(route.dependant)(call=_Fail(text)))
+            if not dependencies or not isinstance(dependencies[0].call, MisreadRoute):
+                dependencies.insert(0, type(route.dependant)(call=MisreadRoute(text)))
             texts.append(text)
         return texts
 
@@ -92,8 +92,8 @@ class RouteCheck:
         return faults
 
 
-class _Fail:
-    """A dependency that fails.
+class MisreadRoute:
+    """A dependency that makes a misread route fail.
 
     Args:
         text: The text of the error.

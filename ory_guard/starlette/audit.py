@@ -22,10 +22,10 @@ def audit_routes(app: Any) -> tuple[AuditedRoute, ...]:
 
     Routes that can't be inspected are reported as open: mounted files and applications of other frameworks, checks
     in the code of an endpoint, Starlette's `@requires`, decorators around `session_required`, a fallback
-    (`router.default`), a route class that replaces the handler, an endpoint class that replaces `dispatch`, a class
-    in place of a dependency, and a subclass of the dependencies of `ory_guard.fastapi` that replaces `__call__`. A
-    middleware or wrapper of any class outside of Starlette, FastAPI and ory_guard may respond by itself, so it is
-    listed as a route.
+    (`router.default`), a route class that replaces the handler (except for `GuardedRoute`), an endpoint class that
+    replaces `dispatch`, a class in place of a dependency, and a subclass of the dependencies of `ory_guard.fastapi`
+    that replaces `__call__`. A middleware or wrapper of any class outside of Starlette, FastAPI and ory_guard may
+    respond by itself, so it is listed as a route.
 
     A dependency of your own that calls `guard.require` is recognized if it is an object with an attribute
     `requirement`, the `ory_guard.Requirement` that it enforces.

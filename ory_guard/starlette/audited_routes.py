@@ -25,6 +25,7 @@ _PARAMETER: Final = re.compile(r"\{[^}]*\}")
 _CONVERTORS_WITHOUT_SLASH: Final = frozenset({"", "str", "int", "float", "uuid"})
 _HANDLERS: Final = ("get", "head", "post", "put", "patch", "delete", "options", "query")
 _NOT_INSPECTABLE: Final = "can't be inspected"
+_ROUTE_MODULE: Final = "ory_guard.fastapi.guarded_route"
 _KNOWN_ROUTES: Final = (Mount, Host, Route, WebSocketRoute)
 
 
@@ -140,8 +141,17 @@ def _iter_route(route: Any, context: _RouteContext) -> Iterator[AuditedRoute]:
 
 def _replaces_handler(kind: Any) -> bool:
     """Return whether a route or its class replaces how the endpoint is called."""
-    methods = (getattr(kind, name, kind.handle) for name in ("handle", "get_route_handler"))
-    return not all(is_framework_method(method, kind) for method in methods)
+    handler = getattr(kind, "get_route_handler", kind.handle)
+    return not (is_framework_method(kind.handle, kind) and _is_known_handler(handler, kind))
+
+
+def _is_known_handler(handler: Any, kind: Any) -> bool:
+    function = getattr(handler, "__func__", None)
+    # `GuardedRoute` enforces requirements, and then calls FastAPI's handler.
+    return is_framework_method(handler, kind) or (
+        getattr(handler, "__self__", None) is kind
+        and getattr(function, "__globals__", {}).get("__name__") == _ROUTE_MODULE
+    )
 
 
 def _methods_of(route: Any) -> tuple[str, ...]:

@@ -100,6 +100,22 @@ def test_fastapi(page: Run, fake: FakeKratos) -> None:
     assert client_of(names.typed_app, ada).get("/greeting").json() == "Good morning, Ada"
 
 
+def test_uploads(page: Run, fake: FakeKratos) -> None:
+    """Only users can upload files, and a body is not parsed for others."""
+    app = page("docs/how-to/uploads.md").app
+    ada = fake.sign_in(fake.add_identity())
+    files = {"file": ("notes.txt", b"12345")}
+
+    assert client_of(app).post("/uploads/", files=files).status_code == 401
+    assert client_of(app).post("/uploads/", content=b"no form").status_code == 401
+    assert client_of(app).put("/backup", content=b"12345").status_code == 401
+    user = client_of(app, ada)
+    owner = ada.session.identity.id
+    assert user.post("/uploads/", files=files).json() == {"owner": owner, "name": "notes.txt", "size": 5}
+    assert user.post("/uploads/", content=b"no form").status_code == 422
+    assert user.put("/backup", content=b"12345").json() == 5
+
+
 def test_custom_error_responses(page: Run) -> None:
     """The handler on the FastAPI page responds below /legacy, and uses the guard's response elsewhere."""
     names = page("docs/how-to/fastapi.md")
