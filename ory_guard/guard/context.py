@@ -61,6 +61,7 @@ class AuthContext:
         credential_headers: The request's headers that can carry a credential.
         credential: The credential, the two session cookies, or None.
         key: The cache key of a valid credential; for two cookies, a key of both without a cache entry.
+        deciding_key: The cache key of the one of two cookies that counts.
         request_time: When Kratos was asked, on the monotonic clock.
         resolved_at: When the outcome was found, on the monotonic clock.
         from_upstream: Whether this request itself waited for Kratos.
@@ -84,6 +85,7 @@ class AuthContext:
     credential_headers: Sequence[Header] = ()
     credential: Credential | CookiePair | None = None
     key: bytes | None = None
+    deciding_key: bytes | None = None
     request_time: float = 0.0
     resolved_at: float = inf
     from_upstream = False

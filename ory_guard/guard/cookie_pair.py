@@ -91,12 +91,15 @@ class CookiePairAuthenticator:
         Args:
             context: The auth context of the request.
             pair: The cookies.
-            bypass_caches: Whether to check both cookies; see `SessionChecker.check`.
+            bypass_caches: Whether to check a cookie that is in the cache, too; see `SessionChecker.check`. A cached
+                rejection is still used beside a session.
             join: Whether to join checks that have started already.
         """
         for _ in range(2):
             now = self._monotonic()
-            known = [self._known(cookie, now, bypass_caches=bypass_caches) for cookie in pair.cookies]
+            known = [self._known(cookie, now) for cookie in pair.cookies]
+            if bypass_caches:
+                known = _without_sessions(known)
             checks = [
                 self._check(context, cookie, bypass_caches=bypass_caches, join=join)
                 for cookie, checked in zip(pair.cookies, known, strict=True)
@@ -109,8 +112,8 @@ class CookiePairAuthenticator:
                 return self._decide(context, both)
         return _REVOKED_DURING_CHECK
 
-    def _known(self, cookie: Credential, now: float, *, bypass_caches: bool = False) -> _Checked | None:
-        entry = None if bypass_caches else self._cache.get(self._cache_key(cookie), now)
+    def _known(self, cookie: Credential, now: float) -> _Checked | None:
+        entry = self._cache.get(self._cache_key(cookie), now)
         if entry is not None:
             outcome = entry.outcome
             if isinstance(outcome, Authenticated):
@@ -135,9 +138,22 @@ class CookiePairAuthenticator:
         context.resolved_at = min(checked.resolved_at for checked in decisive)
         winner = decisive[0] if len(decisive) == 1 else None
         context.auth = None if winner is None else winner.auth
+        context.deciding_key = None if winner is None else self._cache_key(winner.cookie)
         if winner is not None and winner.result.set_cookies:
             context.set_cookies, context.is_private = winner.result.set_cookies, True
         return outcome
+
+
+def _without_sessions(known: list[_Checked | None]) -> list[_Checked | None]:
+    """Return the results that are used although the caches are bypassed: a rejection beside a session."""
+    outcomes = [checked and checked.result.outcome for checked in known]
+    if all(isinstance(outcome, Rejected) for outcome in outcomes):
+        return [
+            checked if outcome is _MALFORMED else None for checked, outcome in zip(known, outcomes, strict=True)
+        ]
+    return [
+        checked if isinstance(outcome, Rejected) else None for checked, outcome in zip(known, outcomes, strict=True)
+    ]
 
 
 def _combine(both: list[_Checked]) -> tuple[list[_Checked], Outcome]:

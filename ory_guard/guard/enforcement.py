@@ -243,7 +243,7 @@ class Enforcer:
         return not any(evaluate(requirement, session, now, skew) for session in sessions)
 
     def _may_revalidate(self, context: AuthContext) -> bool:
-        key = context.key
+        key = context.deciding_key or context.key
         if key is None:
             return False
         if context.from_upstream:

@@ -5,17 +5,14 @@ from typing import Any
 
 import httpx2
 import pytest
-from support.asgi_calls import http_scope, websocket_scope
-from support.clock import AdjustableClock
-from support.guard_bench import Pair, guard_of
+from support.asgi_calls import websocket_scope
+from support.cookie_pair_bench import CookiePairBench, scope_of
 from support.scripted_kratos import (
     APP,
     ENROLL,
     SESSION_ID,
     STEP_UP,
-    KratosRequest,
     KratosResponse,
-    ScriptedKratos,
     aal2_session,
     refused,
     session_body,
@@ -25,13 +22,12 @@ from support.scripted_kratos import (
 from ory_guard import (
     Anonymous,
     Authenticated,
-    OryGuard,
     Outcome,
     Rejected,
     SecondFactorRequired,
     Unavailable,
 )
-from ory_guard.events import Event, SessionCacheHit, SessionCacheMiss
+from ory_guard.events import SessionCacheHit, SessionCacheMiss
 from ory_guard.exceptions import CsrfViolation, SessionRequired
 from ory_guard.guard.context import AuthContext
 
@@ -45,50 +41,8 @@ REFUSED, DOWN = refused(401), refused(500)
 MALFORMED = "malformed"
 INACTIVE, AMBIGUOUS = Rejected("inactive", "cookie"), Rejected("ambiguous", "cookie")
 ENROLLED = SecondFactorRequired("cookie", enrolled=True)
-NAMES: dict[str, Any] = {"cookie_names": ("s", "t"), "token_cookie_names": ("token",)}
 
 Answer = KratosResponse | Exception | str
-
-
-class PairBench:
-    """A guard on a Kratos that knows cookies and tokens by their value.
-
-    Attributes:
-        answers: The response to each value.
-        asked: The values that Kratos was asked for.
-    """
-
-    def __init__(self, **answers: Answer) -> None:
-        self.answers = answers
-        self.asked: list[str] = []
-        self.clock = AdjustableClock()
-        self.kratos = ScriptedKratos(self._answer)
-        self.events: list[Event] = []
-        self.guard: OryGuard = guard_of(self.kratos, self.clock, listeners=[self.events.append], **NAMES)
-
-    def _answer(self, request: KratosRequest) -> KratosResponse:
-        ((_, credential),) = request.credentials()
-        value = credential.rpartition("=")[2]
-        self.asked.append(value)
-        answer = self.answers[value]
-        if isinstance(answer, Exception):
-            raise answer
-        assert isinstance(answer, KratosResponse), "an invalid cookie is not sent"
-        return answer
-
-    async def outcome(self, *cookies: bytes, **more: Any) -> Outcome:
-        """Return the outcome of a GET with these `Cookie` headers."""
-        return await self.guard.authenticate(scope_of(*cookies, **more))
-
-    def take_asked(self) -> list[str]:
-        """Return the values that Kratos was asked for since the last call."""
-        asked, self.asked = self.asked, []
-        return sorted(asked)
-
-
-def scope_of(*cookies: bytes, headers: tuple[Pair, ...] = (), **more: Any) -> dict[str, Any]:
-    """Return the scope of a request with these `Cookie` headers."""
-    return http_scope(headers=[*((b"cookie", value) for value in cookies), *headers], **more)
 
 
 def summary(outcome: Outcome) -> Outcome | str:
@@ -135,7 +89,7 @@ async def test_outcome_of_two_cookies(
     first: Answer, second: Answer, expected: object, cookies: tuple[str, str], reverse: bool
 ) -> None:
     """Whatever their order and their names; each is asked about alone, and invalid ones not at all."""
-    bench = PairBench(a=first, b=second)
+    bench = CookiePairBench(a=first, b=second)
     values = ["a," if first is MALFORMED else "a", "b," if second is MALFORMED else "b"]
     pairs = [f"{name}={value}".encode() for name, value in zip(cookies, values, strict=True)]
     if reverse:
@@ -154,7 +108,7 @@ async def test_outcome_of_two_cookies(
 
 @pytest.mark.parametrize("cookies", [b"s=a; s=b; s=c", b"s=a; t=a; token=a"])
 async def test_three_cookies_are_rejected_without_a_call(cookies: bytes) -> None:
-    bench = PairBench()
+    bench = CookiePairBench()
 
     assert await bench.outcome(cookies) == AMBIGUOUS
     with pytest.raises(SessionRequired) as caught:
@@ -175,7 +129,7 @@ async def test_three_cookies_are_rejected_without_a_call(cookies: bytes) -> None
 )
 async def test_cross_site_request_is_rejected_without_a_call(scope: dict[str, Any]) -> None:
     """Before the cookies are validated or looked up in the cache."""
-    bench = PairBench(a=GOOD, b=REFUSED)
+    bench = CookiePairBench(a=GOOD, b=REFUSED)
     await bench.outcome(b"s=a; s=b")
     bench.take_asked()
 
@@ -187,7 +141,7 @@ async def test_cross_site_request_is_rejected_without_a_call(scope: dict[str, An
 
 @pytest.mark.parametrize("cookies", [b"s=a; s=b", b"s=b; token=a"])
 async def test_websocket_of_the_application_is_authenticated(cookies: bytes) -> None:
-    bench = PairBench(a=GOOD, b=REFUSED)
+    bench = CookiePairBench(a=GOOD, b=REFUSED)
     scope = websocket_scope(headers=[(b"cookie", cookies), (b"origin", APP.encode())])
 
     assert summary(await bench.guard.authenticate(scope)) == SESSION_ID
@@ -195,7 +149,7 @@ async def test_websocket_of_the_application_is_authenticated(cookies: bytes) -> 
 
 async def test_header_credential_hides_both_cookies() -> None:
     """And two cookies hide a bearer token, whatever their outcome."""
-    bench = PairBench(a=REFUSED, b=REFUSED, t=GOOD)
+    bench = CookiePairBench(a=REFUSED, b=REFUSED, t=GOOD)
 
     outcome = await bench.outcome(b"s=a; s=b", headers=((b"x-session-token", b"t"),))
     assert isinstance(outcome, Authenticated)
@@ -207,7 +161,7 @@ async def test_header_credential_hides_both_cookies() -> None:
 
 async def test_each_cookie_has_a_cache_entry_of_its_own() -> None:
     """The entries are those of requests with one of the cookies; the outcome of the pair is not cached."""
-    bench = PairBench(a=GOOD, b=OTHER)
+    bench = CookiePairBench(a=GOOD, b=OTHER)
 
     assert await bench.outcome(b"s=a; s=b") == AMBIGUOUS
     assert bench.take_asked() == ["a", "b"]
@@ -220,7 +174,7 @@ async def test_each_cookie_has_a_cache_entry_of_its_own() -> None:
 
 async def test_two_cached_cookies_need_no_task() -> None:
     """They are answered like one: without a call, an await or a task, and counted as one hit."""
-    bench = PairBench(a=GOOD, b=REFUSED)
+    bench = CookiePairBench(a=GOOD, b=REFUSED)
     await bench.outcome(b"s=a; s=b")
     bench.events.clear()
     bench.clock.advance(1.0)
@@ -238,7 +192,7 @@ async def test_two_cached_cookies_need_no_task() -> None:
 
 async def test_one_uncached_cookie_is_checked_alone() -> None:
     """The request counts as one miss, and the age is that of the session that counts."""
-    bench = PairBench(a=GOOD, b=REFUSED)
+    bench = CookiePairBench(a=GOOD, b=REFUSED)
     await bench.outcome(b"s=a")
     bench.take_asked()
     bench.clock.advance(3.0)
@@ -252,7 +206,7 @@ async def test_one_uncached_cookie_is_checked_alone() -> None:
 
 
 async def test_both_cookies_are_checked_at_the_same_time() -> None:
-    bench = PairBench(a=GOOD, b=REFUSED)
+    bench = CookiePairBench(a=GOOD, b=REFUSED)
     bench.kratos.hold()
     request = asyncio.ensure_future(bench.outcome(b"s=a; s=b"))
     for _ in range(10):
@@ -265,7 +219,7 @@ async def test_both_cookies_are_checked_at_the_same_time() -> None:
 
 async def test_cancelled_request_does_not_cancel_the_checks() -> None:
     """Another request with one of the cookies waits for the same check."""
-    bench = PairBench(a=GOOD, b=REFUSED)
+    bench = CookiePairBench(a=GOOD, b=REFUSED)
     bench.kratos.hold()
     request = asyncio.ensure_future(bench.outcome(b"s=a; s=b"))
     other = asyncio.ensure_future(bench.outcome(b"s=a"))
@@ -280,7 +234,7 @@ async def test_cancelled_request_does_not_cancel_the_checks() -> None:
 
 async def test_newer_of_two_cached_sessions_counts() -> None:
     """After a step-up, the entry of the other cookie still has the old assurance level."""
-    bench = PairBench(a=GOOD, b=signed_in(aal2_session()))
+    bench = CookiePairBench(a=GOOD, b=signed_in(aal2_session()))
     await bench.outcome(b"s=a")
     bench.clock.advance(1.0)
     await bench.outcome(b"s=b")

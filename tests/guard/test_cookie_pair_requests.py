@@ -1,0 +1,254 @@
+"""Requests with two session cookies: responses, revalidation, revocation, open connections and the breaker."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from support.applications import gated, public
+from support.asgi_calls import NAVIGATE, call
+from support.cookie_pair_bench import CookiePairBench, scope_of
+from support.scripted_kratos import (
+    IDENTITY_ID,
+    SESSION_ID,
+    STEP_UP,
+    KratosResponse,
+    aal2_session,
+    refused,
+    session_body,
+    signed_in,
+)
+
+from ory_guard import Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
+from ory_guard.exceptions import EnrollmentRequired, Refusal, SessionRequired
+from ory_guard.guard.revalidation import SessionRevalidator
+
+pytestmark = pytest.mark.anyio
+
+OTHER_ID = "5a1f0c1e-2f0b-4d0e-9a55-0f6d8d1c7a99"
+GOOD, AAL2 = signed_in(), signed_in(aal2_session())
+OTHER = signed_in(session_body(id=OTHER_ID))
+REFUSED, DOWN = refused(401), refused(500)
+INACTIVE, AMBIGUOUS = Rejected("inactive", "cookie"), Rejected("ambiguous", "cookie")
+BOTH = b"s=a; s=b"
+
+
+def renewing(response: KratosResponse, *values: str) -> KratosResponse:
+    """Return a response that renews cookies."""
+    for value in values:
+        response = response.with_header("set-cookie", f"{value}; Path=/")
+    return response
+
+
+def is_about(outcome: Outcome, session_id: str) -> bool:
+    """Return whether the outcome is this session."""
+    return isinstance(outcome, Authenticated) and outcome.session.id == session_id
+
+
+@pytest.mark.parametrize(
+    ("cookies", "first", "second", "expected"),
+    [
+        (BOTH, GOOD, REFUSED, [b"s=anew-a; Path=/"]),
+        (BOTH, REFUSED, GOOD, [b"s=anew-b; Path=/"]),
+        (BOTH, GOOD, OTHER, []),
+        (BOTH, GOOD, DOWN, []),
+        (BOTH, REFUSED, REFUSED, []),
+        (b"token=b; s=a", GOOD, GOOD, [b"s=anew-a; Path=/"]),
+        (b"token=b; s=a", REFUSED, GOOD, []),
+        (b"token=a; token=b", REFUSED, GOOD, []),
+    ],
+)
+@pytest.mark.parametrize("headers", [(), (NAVIGATE,)], ids=["API", "navigation"])
+async def test_only_the_cookie_that_counts_is_renewed(
+    cookies: bytes, first: KratosResponse, second: KratosResponse, expected: list[bytes], headers: Any
+) -> None:
+    """No cookie is expired, because a 401 of Kratos is not a logout."""
+    bench = CookiePairBench(
+        a=renewing(first, "s=anew-a", "token=anew"), b=renewing(second, "s=anew-b", "token=anew")
+    )
+
+    for app in (public(bench.guard), gated(bench.guard)):
+        response = await call(app, headers=[(b"cookie", cookies), *headers])
+        found = [value for value in response.all(b"set-cookie") if not value.startswith(b"ory_guard_redirects=")]
+        assert found == (expected if bench.take_asked() else [])
+        assert response.status not in (200, 503) or b"no-store" in (
+            response.header(b"cache-control") or b"no-store"
+        )
+        bench.guard.authentication.cache.clear()
+        bench.clock.advance(60)
+
+
+@pytest.mark.parametrize(
+    ("second", "asked", "after", "expected"),
+    [
+        (REFUSED, ["a"], {}, SESSION_ID),
+        (REFUSED, ["a"], {"a": REFUSED}, INACTIVE),
+        (REFUSED, ["a"], {"a": STEP_UP}, SecondFactorRequired("cookie", enrolled=True)),
+        (GOOD, ["a", "b"], {"a": REFUSED}, SESSION_ID),
+        (GOOD, ["a", "b"], {"a": REFUSED, "b": REFUSED}, INACTIVE),
+        (GOOD, ["a", "b"], {"b": OTHER}, AMBIGUOUS),
+        (GOOD, ["a", "b"], {"b": DOWN}, Unavailable("unreachable")),
+    ],
+)
+async def test_revalidation_checks_every_cookie_that_was_good(
+    second: KratosResponse, asked: list[str], after: dict[str, KratosResponse], expected: object
+) -> None:
+    """A cached session of one cookie does not replace the session of the other one that has ended."""
+    bench = CookiePairBench(a=GOOD, b=second)
+    await bench.outcome(BOTH)
+    bench.take_asked()
+    bench.answers.update(after)
+    scope = scope_of(BOTH)
+
+    try:
+        await bench.guard.require(scope, revalidate=True)
+    except Refusal:
+        assert not isinstance(expected, str)
+    outcome = scope["state"]["auth"]
+    assert outcome.session.id == expected if isinstance(expected, str) else outcome == expected
+    assert bench.take_asked() == asked
+
+
+@pytest.mark.parametrize(("cookies", "asked"), [(BOTH, ["a", "b"]), (b's=a; s="b', ["a"])])
+async def test_revalidation_checks_both_cookies_if_both_were_rejected(cookies: bytes, asked: list[str]) -> None:
+    bench = CookiePairBench(a=REFUSED, b=REFUSED)
+    await bench.outcome(cookies)
+    bench.take_asked()
+    bench.answers["a"] = GOOD
+
+    assert (await bench.guard.require(scope_of(cookies), revalidate=True)).id == SESSION_ID
+    assert bench.take_asked() == asked
+
+
+async def test_step_up_is_accepted_at_the_first_try() -> None:
+    """Only the cookie that counts is asked about again."""
+    bench = CookiePairBench(a=GOOD, b=REFUSED)
+    await bench.outcome(BOTH)
+    bench.take_asked()
+    bench.answers["a"] = AAL2
+
+    assert (await bench.guard.require(scope_of(BOTH), aal="aal2")).authenticator_assurance_level == "aal2"
+    assert bench.take_asked() == ["a"]
+
+
+async def test_other_cookies_do_not_extend_the_budget_of_revalidations() -> None:
+    """A client can send any number of unknown cookies beside a good one."""
+    bench = CookiePairBench(a=GOOD)
+    bench.answers.update({f"b{number}": REFUSED for number in range(20)})
+    await bench.outcome(b"s=a")
+    for number in range(20):
+        with pytest.raises(EnrollmentRequired):
+            await bench.guard.require(scope_of(b"s=a; s=b%d" % number), aal="aal2")
+
+    assert len(bench.asked) == 1 + 20 + 4
+    assert bench.asked.count("a") == 5
+
+
+@pytest.mark.parametrize("ids", [{"session_id": SESSION_ID}, {"identity_id": IDENTITY_ID}], ids=list)
+async def test_invalidated_session_is_not_used(ids: dict[str, str]) -> None:
+    """Its cookie is checked again; then the other one counts."""
+    bench = CookiePairBench(a=GOOD, b=OTHER)
+    assert await bench.outcome(BOTH) == AMBIGUOUS
+    bench.answers["a"] = REFUSED
+
+    await bench.guard.invalidate(**ids)
+
+    bench.take_asked()
+    assert is_about(await bench.outcome(BOTH), OTHER_ID)
+    assert bench.take_asked() == (["a"] if "session_id" in ids else ["a", "b"])
+
+
+@pytest.mark.parametrize("cache_ttl", [30, 0])
+async def test_session_that_is_revoked_during_the_check_of_the_other_cookie_is_not_used(cache_ttl: float) -> None:
+    bench = CookiePairBench({"cache_ttl": cache_ttl}, a=GOOD, b=REFUSED)
+    await bench.outcome(b"s=a")
+    bench.kratos.hold()
+    waiting = asyncio.ensure_future(bench.outcome(BOTH))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    bench.answers["a"] = REFUSED
+    await bench.guard.invalidate(session_id=SESSION_ID)
+    bench.kratos.release()
+
+    assert await waiting == INACTIVE
+
+
+async def test_session_that_is_revoked_during_each_check_is_unavailable() -> None:
+    bench = CookiePairBench(a=GOOD, b=REFUSED)
+    is_revoked = bench.guard.authentication.checker.is_revoked
+
+    def revoked_again(result: Any) -> bool:
+        bench.guard.authentication.invalidate(SESSION_ID)
+        return is_revoked(result)
+
+    bench.guard.authentication.checker.is_revoked = revoked_again  # type: ignore[method-assign] # a race
+    assert await bench.outcome(BOTH) == Unavailable("unreachable")
+
+
+def connection(bench: CookiePairBench, scope: dict[str, Any]) -> SessionRevalidator:
+    """Return a revalidator for an open connection."""
+    return bench.guard._watches.revalidator(scope, 10.0)
+
+
+async def test_open_connection_with_two_cookies_has_a_state_of_its_own() -> None:
+    """It ends when the other cookie becomes good for another session; a connection with one cookie does not."""
+    bench = CookiePairBench(a=GOOD, b=REFUSED)
+    scopes = scope_of(BOTH), scope_of(b"s=b; s=a"), scope_of(b"s=a")
+    for scope in scopes:
+        await bench.guard.require(scope)
+    pair, same_pair, single = (connection(bench, scope) for scope in scopes)
+    bench.answers["b"] = OTHER
+    bench.clock.advance(11)
+    bench.take_asked()
+
+    assert isinstance(await pair.revalidate(), SessionRequired)
+    assert bench.take_asked() == ["a", "b"]
+    assert isinstance(await same_pair.revalidate(), SessionRequired)
+    assert await single.revalidate() == pytest.approx(10.0)
+    assert bench.take_asked() == []
+
+
+async def test_open_connection_ends_with_its_session() -> None:
+    """Also at once, when it is invalidated."""
+    bench = CookiePairBench(a=GOOD, b=REFUSED)
+    scope = scope_of(BOTH)
+    await bench.guard.require(scope)
+    watched = connection(bench, scope)
+    assert await watched.revalidate() == pytest.approx(10.0)
+    bench.answers["a"] = REFUSED
+    await bench.guard.invalidate(session_id=SESSION_ID)
+
+    assert isinstance(await watched.revalidate(), SessionRequired)
+
+
+@pytest.mark.parametrize("cookies", [BOTH, b"s=b; s=a"])
+async def test_two_cookies_count_as_one_credential_for_the_breaker(cookies: bytes) -> None:
+    """A single client that sends two cookies does not open it."""
+    bench = CookiePairBench(a=DOWN, b=DOWN, c=DOWN)
+    for number in range(10):
+        await bench.outcome(BOTH if number % 2 else cookies)
+    assert bench.guard.stats().breaker == "closed"
+
+    await bench.outcome(b"s=c")
+    assert bench.guard.stats().breaker == "open"
+
+
+async def test_copy_of_the_scope_with_one_of_the_cookies_is_authenticated_by_it() -> None:
+    bench = CookiePairBench(a=GOOD, b=OTHER)
+    scope = scope_of(BOTH)
+    assert await bench.guard.authenticate(scope) == AMBIGUOUS
+
+    one = await bench.guard.authenticate({**scope, "headers": [(b"cookie", b"s=b")]})
+
+    assert is_about(one, OTHER_ID)
+    assert scope["state"]["auth"] == AMBIGUOUS
+
+
+async def test_errors_of_a_check_fail_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = CookiePairBench(a=GOOD, b=REFUSED)
+
+    async def fail(*_: object, **__: object) -> None:
+        raise LookupError
+
+    monkeypatch.setattr(bench.guard.authentication.checker, "check", fail)
+
+    assert await bench.outcome(BOTH) == Unavailable("protocol")
