@@ -47,6 +47,8 @@ def _schemes(settings: GuardSettings) -> dict[str, dict[str, str]]:
     if "cookie" in settings.credentials:
         cookie = settings.cookie_names[0]
         schemes["ory_session_cookie"] = {"type": "apiKey", "in": "cookie", "name": cookie}
+    if settings.token_cookie_names:
+        schemes["ory_token_cookie"] = {"type": "apiKey", "in": "cookie", "name": settings.token_cookie_names[0]}
     if "x_session_token" in settings.credentials:
         schemes["ory_session_token"] = {"type": "apiKey", "in": "header", "name": "X-Session-Token"}
     if "bearer" in settings.credentials:

@@ -146,12 +146,39 @@ ROWS = [
         "none of these cookies is a session in Kratos: ory_kratos_session ->",
         credential=(b"cookie", b"ory_kratos_session=old; nothing"),
     ),
+    row(
+        "cookie_name ok",
+        "Kratos' session cookie is ory_kratos_session, as the guard expects",
+        user={},
+        credential=lambda user: (b"cookie", cookies(user)[1] + b"; ory_kratos_session=old"),
+    ),
     row("cookie_name skipped", "-> give --cookie-file"),
     row("cookie_name skipped", "-> give --cookie-file", credential=UNKNOWN_TOKEN),
     *(
         aal("ok", f"session.whoami.required_aal is {required}", required, required, credential)
         for required in (HIGHEST, "aal1")
         for credential in (token, cookies)
+    ),
+    *(
+        row(
+            "required_aal ok",
+            "session.whoami.required_aal is aal1",
+            {"whoami_required_aal": "aal1"},
+            {"whoami_required_aal": "aal1", "token_cookie_names": ("app_session",)},
+            user={"totp": True},
+            credential=lambda user, quote=quote: (
+                b"cookie",
+                b"ory_kratos_session=old; app_session=old; app_session=%b%b%b"
+                % (quote, user.token.encode(), quote),
+            ),
+        )
+        for quote in (b"", b'"')
+    ),
+    row(
+        "required_aal skipped",
+        "only with a session",
+        guard={"token_cookie_names": ("app_session",)},
+        credential=(b"cookie", b"app_session=old"),
     ),
     aal(
         "problem",

@@ -45,6 +45,14 @@ def test_protected_operations_list_credentials_and_error_responses() -> None:
     assert "security" not in by_path["/open"]
 
 
+def test_cookie_with_a_token_is_listed() -> None:
+    app = application(Bench(token_cookie_names=("app_token",)).guard)
+
+    assert operations(app)["/me"]["security"] == [ALTERNATIVES[0], {"ory_token_cookie": []}, *ALTERNATIVES[1:]]
+    schemes = app.openapi()["components"]["securitySchemes"]
+    assert schemes["ory_token_cookie"] == {"type": "apiKey", "in": "cookie", "name": "app_token"}
+
+
 @pytest.mark.parametrize(
     ("kind", "scheme"),
     [("cookie", "ory_session_cookie"), ("x_session_token", "ory_session_token"), ("bearer", "ory_session_bearer")],

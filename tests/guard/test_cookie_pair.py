@@ -6,13 +6,15 @@ from typing import Any
 import httpx2
 import pytest
 from support.asgi_calls import websocket_scope
-from support.cookie_pair_bench import CookiePairBench, scope_of
+from support.cookie_pair_bench import NAMES, CookiePairBench, scope_of
+from support.guard_bench import guard_of
 from support.scripted_kratos import (
     APP,
     ENROLL,
     SESSION_ID,
     STEP_UP,
     KratosResponse,
+    ScriptedKratos,
     aal2_session,
     refused,
     session_body,
@@ -188,6 +190,14 @@ async def test_two_cached_cookies_need_no_task() -> None:
     (hit,) = bench.events
     assert isinstance(hit, SessionCacheHit)
     assert hit.age == 1.0
+
+
+async def test_pairs_are_counted_without_a_listener() -> None:
+    guard = guard_of(ScriptedKratos(GOOD), **NAMES)
+    for _ in range(2):
+        assert isinstance(await guard.authenticate(scope_of(b"s=a; s=b")), Authenticated)
+
+    assert (guard.stats().hits, guard.stats().misses, guard.stats().upstream_calls) == (1, 1, 2)
 
 
 async def test_one_uncached_cookie_is_checked_alone() -> None:

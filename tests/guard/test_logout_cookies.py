@@ -103,11 +103,14 @@ def expired(response: SentResponse) -> list[str]:
         (b"s=gone; s=gone-too", [], ["s"]),
     ],
 )
-async def test_logout_ends_the_session_of_each_cookie(cookies: bytes, ended: list[str], names: list[str]) -> None:
+@pytest.mark.parametrize("cache_ttl", [30, 0])
+async def test_logout_ends_the_session_of_each_cookie(
+    cookies: bytes, ended: list[str], names: list[str], cache_ttl: float
+) -> None:
     """A token natively. The cookies are expired, with and without a domain; a malformed one has no session."""
     kratos = Kratos(a="id-a", b="id-b")
 
-    response = await leave(kratos, cookies)
+    response = await leave(kratos, cookies, cache_ttl=cache_ttl)
 
     assert (response.status, kratos.ended) == (204, ended)
     assert expired(response) == [name for name in names for _ in range(3)]

@@ -28,13 +28,14 @@ async def check_cookie_name(context: DoctorContext) -> list[Finding]:
     expected = context.settings.cookie_names
     sessions = await _session_cookies(context, context.credential)
     if not sessions:
+        names = dict.fromkeys(name for name, _ in _parse_cookies(context.credential))
         return [
             skipped(
-                f"none of these cookies is a session in Kratos: {', '.join(_parse_cookies(context.credential))}",
+                f"none of these cookies is a session in Kratos: {', '.join(names)}",
                 "log in, and copy the browser's cookies again",
             )
         ]
-    unexpected = [name for name in sessions if not _matches(name, expected)]
+    unexpected = [name for name, _ in sessions if not _matches(name, expected)]
     if unexpected:
         return [
             problem(
@@ -42,7 +43,7 @@ async def check_cookie_name(context: DoctorContext) -> list[Finding]:
                 f"set ORY_GUARD_COOKIE_NAMES to {unexpected[0]}",
             )
         ]
-    return [ok(f"Kratos' session cookie is {next(iter(sessions))}, as the guard expects")]
+    return [ok(f"Kratos' session cookie is {sessions[0][0]}, as the guard expects")]
 
 
 async def check_required_aal(context: DoctorContext) -> list[Finding]:
@@ -85,25 +86,36 @@ def _compare_required_aal(context: DoctorContext, actual: str) -> Finding:
 
 
 async def find_session(context: DoctorContext) -> Header | None:
-    """Return the session token, or the one cookie that is a session in Kratos; None without either."""
+    """Return the session token, or the first cookie that is a session in Kratos; None without either."""
     if context.credential is None or context.credential[0] != b"cookie":
         return context.credential
     sessions = await _session_cookies(context, context.credential)
-    return next((_cookie(name, value) for name, value in sessions.items()), None)
+    if sessions:
+        return _cookie(*sessions[0])
+    tokens = [
+        _token(value)
+        for name, value in _parse_cookies(context.credential)
+        if name in context.settings.token_cookie_names
+    ]
+    for token in tokens:
+        if await _is_session(context, token):
+            return token
+    return None
 
 
-async def _session_cookies(context: DoctorContext, credential: Header) -> dict[str, str]:
+async def _session_cookies(context: DoctorContext, credential: Header) -> list[tuple[str, str]]:
     # Kratos must not receive the other cookies of the browser.
-    candidates = {
-        name: value
-        for name, value in _parse_cookies(credential).items()
-        if "session" in name.lower() or _matches(name, context.settings.cookie_names)
-    }
-    return {name: value for name, value in candidates.items() if await _is_session(context, _cookie(name, value))}
+    candidates = [
+        (name, value)
+        for name, value in _parse_cookies(credential)
+        if ("session" in name.lower() or _matches(name, context.settings.cookie_names))
+        and name not in context.settings.token_cookie_names
+    ]
+    return [(name, value) for name, value in candidates if await _is_session(context, _cookie(name, value))]
 
 
-async def _is_session(context: DoctorContext, cookie: Header) -> bool:
-    response = await context.kratos.get("/sessions/whoami", cookie)
+async def _is_session(context: DoctorContext, credential: Header) -> bool:
+    response = await context.kratos.get("/sessions/whoami", credential)
     return response.status == 200 or lacks_second_factor(response)
 
 
@@ -111,9 +123,14 @@ def _cookie(name: str, value: str) -> Header:
     return b"cookie", f"{name}={value}".encode("ascii")
 
 
-def _parse_cookies(credential: Header) -> dict[str, str]:
+def _token(value: str) -> Header:
+    return b"x-session-token", value.strip('"').encode("ascii")
+
+
+def _parse_cookies(credential: Header) -> list[tuple[str, str]]:
+    # A browser may send two cookies with the same name.
     pairs = (part.strip().partition("=") for part in credential[1].decode("ascii").split(";"))
-    return {name: value for name, separator, value in pairs if separator}
+    return list(dict.fromkeys((name, value) for name, separator, value in pairs if separator))
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
