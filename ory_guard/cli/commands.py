@@ -81,19 +81,27 @@ def fake(
     admin_port: options.AdminPort = 4434,
     config: options.Config = None,
     seed: options.Seed = None,
+    app_url: options.ReturnUrl = None,
     dangerously_listen_on: options.Exposed = None,
 ) -> None:
     """Serve a fake Kratos for development.
 
     The fake behaves like a real Kratos, keeps all data in memory, and listens on 127.0.0.1 only. Its URLs contain
-    its port; the self-service UI is expected at http://127.0.0.1:4455. Recovery and verification codes are printed.
+    its port; the self-service UI is expected at http://127.0.0.1:4455. The codes and links of emails are printed.
     Requires the extra testing, too.
 
     Exit codes: 0 stopped; 2 usage or configuration error; 3 a port is in use.
     """
     with spinner("Loading …"):
         from ory_guard.cli.fake import run  # noqa: PLC0415 - see above
-    run(port=port, admin_port=admin_port, config=config, seed=seed, exposed=dangerously_listen_on)
+    run(
+        port=port,
+        admin_port=admin_port,
+        config=config,
+        seed=seed,
+        app_url=app_url,
+        exposed=dangerously_listen_on,
+    )
 
 
 @app.command()

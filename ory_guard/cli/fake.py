@@ -3,8 +3,10 @@
 import contextlib
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ory_guard.cli.errors import CommandFailed, ExitCode
 from ory_guard.cli.output import print_line, sanitize
@@ -12,8 +14,8 @@ from ory_guard.cli.output import print_line, sanitize
 try:
     import uvicorn
 
-    from ory_guard.testing import CourierMessage, FakeKratos
-    from ory_guard.testing.config_file import read_settings
+    from ory_guard.testing import CourierMessage, FakeKratos, FakeKratosSettings
+    from ory_guard.testing.config_file import ConfigFile, read_config
 except ModuleNotFoundError as _error:
     raise CommandFailed(
         f"ory-guard fake needs {_error.name}: install the extras with pip install 'ory-guard[cli,testing]'",
@@ -27,7 +29,15 @@ LOOPBACK: Final = "127.0.0.1"
 Application = Callable[[Any, Any, Any], Any]
 
 
-def run(*, port: int, admin_port: int, config: Path | None, seed: Path | None, exposed: str | None) -> None:
+def run(
+    *,
+    port: int,
+    admin_port: int,
+    config: Path | None,
+    seed: Path | None,
+    app_url: str | None = None,
+    exposed: str | None = None,
+) -> None:
     """Serve a fake Kratos until it is interrupted.
 
     Args:
@@ -35,6 +45,7 @@ def run(*, port: int, admin_port: int, config: Path | None, seed: Path | None, e
         admin_port: The port of the admin API; 0 selects a free port.
         config: A file with Kratos' configuration keys.
         seed: A file with a list of identities.
+        app_url: The URL of an application that flows may return to.
         exposed: The address to listen on instead of 127.0.0.1.
 
     Raises:
@@ -44,7 +55,13 @@ def run(*, port: int, admin_port: int, config: Path | None, seed: Path | None, e
     address = exposed or LOOPBACK
     with contextlib.ExitStack() as stack:
         public, admin = (stack.enter_context(_listen(address, number)) for number in (port, admin_port))
-        kratos = _make(_port(public), config, seed)
+        file = ConfigFile({}, ()) if config is None else read_config(config)
+        kratos = _make(_port(public), file.fields, app_url)
+        for path in (config, seed):
+            if path is not None:
+                kratos.seed(path)
+        for note in file.notes:
+            print_line(f"{config}: {note}", style="yellow")
         _print_banner(kratos, public, admin, exposed=exposed is not None)
         server = uvicorn.Server(
             uvicorn.Config(
@@ -90,14 +107,16 @@ def _port(server_socket: socket.socket) -> int:
     return number
 
 
-def _make(port: int, config: Path | None, seed: Path | None) -> FakeKratos:
-    fields = {} if config is None else read_settings(config)
-    fields.setdefault("public_url", f"http://{LOOPBACK}:{port}")
-    kratos = FakeKratos(**fields, on_message=_print_code)
-    for path in (config, seed):
-        if path is not None:
-            kratos.seed(path)
-    return kratos
+def _make(port: int, fields: dict[str, Any], app_url: str | None) -> FakeKratos:
+    settings = FakeKratosSettings(**{"public_url": f"http://{LOOPBACK}:{port}", **fields})
+    if app_url is not None:
+        if urlsplit(app_url).scheme not in {"http", "https"} or not urlsplit(app_url).netloc:
+            raise CommandFailed(
+                f"--app-url must be an absolute http(s) URL such as http://127.0.0.1:8000, not {app_url!r}",
+                ExitCode.USAGE,
+            )
+        settings = replace(settings, allowed_return_urls=(*settings.allowed_return_urls, app_url))
+    return FakeKratos(settings, on_message=_print_code)
 
 
 def _print_code(message: CourierMessage) -> None:
@@ -120,4 +139,4 @@ def _print_banner(kratos: FakeKratos, public: socket.socket, admin: socket.socke
         names = ", ".join(sanitize(identity.traits.get("email", identity.id)) for identity in kratos.identities)
         print_line(f"  identities  {names}")
     print_line()
-    print_line("Recovery and verification codes are printed here. Stop it with Ctrl+C.")
+    print_line("The codes and links of emails are printed here. Stop it with Ctrl+C.")

@@ -35,6 +35,7 @@ __all__ = [
     "Port",
     "Public",
     "RedisUrl",
+    "ReturnUrl",
     "Seed",
     "Target",
     "Template",
@@ -114,9 +115,12 @@ AdminPort = Annotated[
     int, typer.Option(min=0, max=65_535, metavar="PORT", help="Port of the admin API; 0 selects a free port.")
 ]
 Config = Annotated[
-    Path | None, typer.Option(metavar="PATH", help="JSON or TOML file with Kratos' configuration keys.")
+    Path | None, typer.Option(metavar="PATH", help="YAML, JSON or TOML file with Kratos' configuration.")
 ]
-Seed = Annotated[Path | None, typer.Option(metavar="PATH", help="JSON or TOML file with a list of identities.")]
+Seed = Annotated[Path | None, typer.Option(metavar="PATH", help="YAML, JSON or TOML file with identities.")]
+ReturnUrl = Annotated[
+    str | None, typer.Option("--app-url", metavar="URL", help="URL of an application that flows may return to.")
+]
 Exposed = Annotated[
     str | None,
     typer.Option(

@@ -41,17 +41,18 @@ _MODULES: Final = {
     "RecordedRequest": "request_log",
     "RequestLog": "request_log",
     "Session": "store.records",
-    "SignedIn": "fake_kratos",
+    "SignedIn": "signed_in",
     "TokenizerTemplate": "settings",
 }
 
 if TYPE_CHECKING:
     from ory_guard.testing.clock import Clock, ManualClock
-    from ory_guard.testing.fake_kratos import FakeKratos, SignedIn
+    from ory_guard.testing.fake_kratos import FakeKratos
     from ory_guard.testing.faults import Fault
     from ory_guard.testing.pytest_plugin import AsUser, OryUser
     from ory_guard.testing.request_log import RecordedRequest, RequestLog
     from ory_guard.testing.settings import FakeKratosSettings, OidcProvider, TokenizerTemplate
+    from ory_guard.testing.signed_in import SignedIn
     from ory_guard.testing.store.records import CourierMessage, Identity, Session
 else:
     # Hidden from type checkers, which would otherwise accept any name.

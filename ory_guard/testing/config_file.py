@@ -1,235 +1,136 @@
-"""Reads settings and identities from JSON or TOML files that use the keys of Kratos' configuration."""
+"""Reads settings and identities from YAML, JSON or TOML files that use the keys of Kratos' configuration."""
 
-import difflib
+import base64
 import json
-import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+import yaml
+
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.testing.settings import METHODS, OidcProvider, TokenizerTemplate
+from ory_guard.testing.config_keys import ALWAYS, FLOWS, KEYS, KRATOS_DEFAULTS, hint, is_ignored, notes
+from ory_guard.testing.config_values import parse_boolean, parse_hooks, parse_string
+from ory_guard.testing.settings import METHODS, Hook
 
-__all__ = ["parse_duration", "read_identities", "read_settings"]
+__all__ = ["ConfigFile", "read_config", "read_identities"]
 
-_UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+")
-_DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
-
-
-def parse_duration(value: object) -> float:
-    """Convert a Go duration such as `1h30m`, or a number of seconds, to seconds."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, str) or not _DURATION.fullmatch(value):
-        raise ValueError("expected a duration such as 1h, 90s or 1h30m")
-    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(value))
-
-
-def _string(value: object) -> str:
-    """Return the value if it is a string; otherwise raise TypeError."""
-    if not isinstance(value, str):
-        raise TypeError("expected a string")
-    return value
-
-
-def _boolean(value: object) -> bool:
-    """Return the value if it is a boolean; otherwise raise TypeError."""
-    if not isinstance(value, bool):
-        raise TypeError("expected true or false")
-    return value
-
-
-def _integer(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError("expected an integer")
-    return value
-
-
-def _strings(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise TypeError("expected a list of strings")
-    return tuple(_string(entry) for entry in value)
-
-
-def _providers(value: object) -> tuple[OidcProvider, ...]:
-    if not isinstance(value, list) or not all(isinstance(entry, dict) and entry.get("id") for entry in value):
-        raise ValueError("expected a list of providers, each with an id")
-    return tuple(
-        OidcProvider(
-            id=_string(entry["id"]),
-            issuer_url=entry.get("issuer_url"),
-            client_id=_string(entry.get("client_id", "kratos")),
-            scope=_strings(entry.get("scope", ["openid", "email"])),
-        )
-        for entry in value
-    )
-
-
-def _templates(value: object) -> dict[str, TokenizerTemplate]:
-    if not isinstance(value, dict) or not all(isinstance(template, dict) for template in value.values()):
-        raise ValueError("expected an object of templates")
-    return {
-        name: TokenizerTemplate(
-            parse_duration(template.get("ttl", "1m")),
-            dict(template.get("claims", {})),
-            dict(template.get("constants", {})),
-        )
-        for name, template in value.items()
-    }
-
-
-_FLOWS: Final = ("login", "registration", "recovery", "verification", "settings")
-
-KEYS: Final[dict[str, tuple[str, Callable[[object], Any]]]] = {
-    "serve.public.base_url": ("public_url", _string),
-    "serve.admin.base_url": ("admin_url", _string),
-    "serve.public.cors.enabled": ("cors_enabled", _boolean),
-    "serve.public.cors.allowed_origins": ("cors_allowed_origins", _strings),
-    "selfservice.default_browser_return_url": ("default_return_url", _string),
-    "selfservice.allowed_return_urls": ("allowed_return_urls", _strings),
-    "selfservice.flows.error.ui_url": ("error_ui_url", _string),
-    "selfservice.flows.logout.after.default_browser_return_url": ("logout_return_url", _string),
-    "selfservice.flows.verification.after.default_browser_return_url": ("verification_return_url", _string),
-    "selfservice.flows.settings.required_aal": ("settings_required_aal", _string),
-    "selfservice.flows.settings.privileged_session_max_age": ("privileged_session_max_age", parse_duration),
-    "selfservice.flows.registration.enable_legacy_one_step": (
-        "two_steps_registration",
-        lambda value: not _boolean(value),
-    ),
-    **{f"selfservice.flows.{flow}.ui_url": (f"{flow}_ui_url", _string) for flow in _FLOWS},
-    **{f"selfservice.flows.{flow}.lifespan": (f"{flow}_lifespan", parse_duration) for flow in _FLOWS},
-    "selfservice.methods.code.config.lifespan": ("code_lifespan", parse_duration),
-    "selfservice.methods.password.config.min_password_length": ("min_password_length", _integer),
-    "selfservice.methods.totp.config.issuer": ("totp_issuer", _string),
-    "selfservice.methods.webauthn.config.rp.display_name": ("webauthn_name", _string),
-    "selfservice.methods.webauthn.config.rp.id": ("webauthn_id", _string),
-    "selfservice.methods.oidc.config.providers": ("oidc_providers", _providers),
-    "session.lifespan": ("session_lifespan", parse_duration),
-    "session.cookie.name": ("cookie_name", _string),
-    "session.cookie.path": ("cookie_path", _string),
-    "session.cookie.domain": ("cookie_domain", _string),
-    "session.cookie.same_site": ("cookie_same_site", _string),
-    "session.whoami.required_aal": ("whoami_required_aal", _string),
-    "session.whoami.tokenizer.templates": ("tokenizer_templates", _templates),
-    "cookies.path": ("cookie_path", _string),
-    "cookies.domain": ("cookie_domain", _string),
-    "cookies.same_site": ("cookie_same_site", _string),
-    "cookies.secure": ("cookie_secure", _boolean),
-    "feature_flags.cacheable_sessions": ("cacheable_sessions", _boolean),
-    "feature_flags.cacheable_sessions_max_age": ("cacheable_sessions_max_age", parse_duration),
-    "identity.default_schema_id": ("default_schema_id", _string),
-    "version": ("version", _string),
+_PARSERS: Final[dict[str, Callable[[str], Any]]] = {
+    ".json": json.loads,
+    ".toml": tomllib.loads,
+    ".yaml": yaml.safe_load,
+    ".yml": yaml.safe_load,
 }
-
-FIXED: Final[dict[str, object]] = {
-    "feature_flags.use_continue_with_transitions": True,
-    "selfservice.flows.registration.enabled": True,
-    "selfservice.flows.recovery.enabled": True,
-    "selfservice.flows.recovery.use": "code",
-    "selfservice.flows.verification.enabled": True,
-    "selfservice.flows.verification.use": "code",
-}
-"""Keys for which the fake supports a single value."""
-
-IGNORED: Final = (
-    "ciphers",
-    "clients",
-    "courier",
-    "dev",
-    "dsn",
-    "hashers",
-    "log",
-    "secrets",
-    "selfservice.methods.link",
-    "selfservice.methods.password.config.haveibeenpwned_enabled",
-    "serve.admin.host",
-    "serve.admin.port",
-    "serve.admin.request_log",
-    *(
-        f"serve.public.cors.{name}"
-        for name in ("allow_credentials", "allowed_headers", "allowed_methods", "exposed_headers", "max_age")
-    ),
-    "serve.public.host",
-    "serve.public.port",
-    "serve.public.request_log",
-    "tracing",
-)
-"""Keys and sections of a complete configuration that have no effect on the fake."""
+_BASE64: Final = "base64://"
+_HOOKS: Final = frozenset({"session", "show_verification_ui", "require_verified_address"})
 
 
-def read_settings(path: Path) -> dict[str, Any]:
-    """Return the fields of `FakeKratosSettings` that a file sets.
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """The content of a configuration file.
+
+    Attributes:
+        fields: The fields of `FakeKratosSettings` that the file sets.
+        notes: What the fake does instead of each feature that it does not support; each feature once.
+    """
+
+    fields: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def read_config(path: Path) -> ConfigFile:
+    """Read the settings in a file.
+
+    Keys without effect on the fake are accepted. A complete configuration, which names a `dsn`, has Kratos'
+    defaults for all keys that it leaves out; other files have those of the fake.
 
     Args:
-        path: A `.json` or `.toml` file that uses the keys of Kratos' configuration. URLs of identity schemas
-            (`file://`) are relative to it.
+        path: A `.yaml`, `.yml`, `.json` or `.toml` file that uses the keys of Kratos' configuration. Paths of
+            identity schemas are relative to it; those of a container, which do not exist here, are searched beside
+            it.
 
     Raises:
         ConfigurationError: If the file cannot be read, or keys are unknown or values invalid; the message lists all
             of them.
     """
     document = _read(path)
-    fields: dict[str, Any] = {}
+    values = dict(_leaves("", document))
+    fields: dict[str, Any] = dict(KRATOS_DEFAULTS) if "dsn" in values else {"methods": METHODS}
     errors: list[str] = []
-    methods = set(METHODS)
-    for key, value in _leaves("", document):
-        if key == "identities" or any(f"{key}.".startswith(f"{section}.") for section in IGNORED):
-            continue
+    for key, value in values.items():
         try:
-            fields |= _field(path, key, value, methods)
-        except (TypeError, ValueError) as error:
+            _add_field(path, key, value, fields)
+        except (TypeError, ValueError, KeyError) as error:
             errors.append(f"{key} = {value!r}: {error}")
     if errors:
         raise ConfigurationError(f"{path}: {'; '.join(errors)}")
-    return {**fields, "methods": frozenset(methods)}
+    if "dsn" in values and "default_return_url" in fields:
+        fields.setdefault("logout_return_url", fields["default_return_url"])
+        fields.setdefault("allowed_return_urls", (fields["default_return_url"],))
+    return ConfigFile(fields, (*notes(values), *_notes_on_hooks(fields.get("hooks", {}))))
 
 
-def _field(path: Path, key: str, value: object, methods: set[str]) -> dict[str, Any]:
+def _add_field(path: Path, key: str, value: object, fields: dict[str, Any]) -> None:
+    flow, _, rest = key.removeprefix("selfservice.flows.").partition(".")
+    method = key.removeprefix("selfservice.methods.").removesuffix(".enabled")
     if key in KEYS:
         name, read = KEYS[key]
-        return {name: read(value)}
-    if key in FIXED:
-        if value != FIXED[key]:
-            raise ValueError(f"the fake only supports {FIXED[key]!r}")
-        return {}
-    if key == "identity.schemas":
-        return {"identity_schemas": _schemas(path, value)}
-    if key.startswith("selfservice.flows.registration.after.") and key.endswith("hooks"):
-        return _hooks(value)
-    method = key.removeprefix("selfservice.methods.").removesuffix(".enabled")
-    if method in METHODS and key == f"selfservice.methods.{method}.enabled":
-        (methods.add if _boolean(value) else methods.discard)(method)
-        return {}
-    similar = difflib.get_close_matches(key, KEYS, 1)
-    hint = f"did you mean {similar[0]}?" if similar else f"supported keys: {', '.join(KEYS)}"
-    raise ValueError(f"unknown key; {hint}")
+        fields[name] = read(value)
+    elif key in ALWAYS:
+        ALWAYS[key](value)
+    elif key == "identity.schemas":
+        fields["identity_schemas"] = _schemas(path, value)
+    elif flow in FLOWS and rest.endswith("hooks"):
+        hooks = parse_hooks(value)
+        fields["hooks"] = {**fields.get("hooks", {}), f"{flow}.{rest.removesuffix('.hooks')}": hooks}
+    elif flow in FLOWS and rest.startswith("after.") and rest.endswith("default_browser_return_url"):
+        name = ".".join([flow, *rest.split(".")[1:-1]])
+        fields["return_urls"] = {**fields.get("return_urls", {}), name: parse_string(value)}
+    elif method in METHODS and key == f"selfservice.methods.{method}.enabled":
+        others = fields["methods"] - {method}
+        fields["methods"] = others | {method} if parse_boolean(value) else others
+    elif key != "identities" and not is_ignored(key):
+        raise ValueError(f"unknown key; {hint(key)}")
 
 
-def _hooks(value: object) -> dict[str, Any]:
-    if not isinstance(value, list) or not all(isinstance(hook, dict) for hook in value):
-        raise ValueError("expected a list of hooks")
-    names = {hook.get("hook") for hook in value}
-    return {
-        "session_after_registration": "session" in names,
-        "verification_after_registration": "show_verification_ui" in names,
-    }
+def _notes_on_hooks(hooks: Mapping[str, tuple[Hook, ...]]) -> Iterator[str]:
+    names = {str(hook["hook"]): key for key, configured in hooks.items() for hook in configured}
+    for name, key in sorted(names.items()):
+        if name not in _HOOKS:
+            yield f"hook {name} (selfservice.flows.{key}) is not supported: it does not run"
 
 
 def _schemas(path: Path, value: object) -> dict[str, Mapping[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(entry, dict) and entry.get("id") for entry in value):
         raise ValueError("expected a list of schemas, each with an id and a url")
-    return {_string(entry["id"]): _schema(path, _string(entry.get("url", ""))) for entry in value}
+    return {parse_string(entry["id"]): _schema(path, parse_string(entry.get("url", ""))) for entry in value}
 
 
 def _schema(path: Path, url: str) -> Mapping[str, Any]:
+    if url.startswith(_BASE64):
+        document = json.loads(base64.b64decode(url.removeprefix(_BASE64), validate=True))
+        if not isinstance(document, dict):
+            raise ValueError("the schema must be a JSON object")
+        return document
     parts = urlsplit(url)
     name = unquote(parts.netloc + parts.path)
     if parts.scheme not in {"", "file"} or not name:
-        raise ValueError(f"the schema URL {url!r} must be a file:// URL or a path")
-    return _read(path.parent / name)
+        raise ValueError(
+            f"the schema URL {url!r} must be a file:// or base64:// URL or a path; the fake downloads none"
+        )
+    return _read(_beside(path.parent, Path(name)))
+
+
+def _beside(folder: Path, name: Path) -> Path:
+    """Return the path of a file; that of a container is searched in the folder, at last by its name alone."""
+    if not name.is_absolute() or name.exists():
+        return folder / name
+    parts = name.parts[1:]
+    candidates = [folder.joinpath(*parts[index:]) for index in range(len(parts))]
+    return next((candidate for candidate in candidates if candidate.exists()), candidates[-1])
 
 
 def read_identities(path: Path) -> list[dict[str, Any]]:
@@ -245,14 +146,12 @@ def read_identities(path: Path) -> list[dict[str, Any]]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if path.suffix not in {".json", ".toml"}:
-        raise ConfigurationError(
-            f"{path} must be a .json or .toml file (`yq -o json` converts Kratos' YAML to JSON)"
-        )
+    parse = _PARSERS.get(path.suffix)
+    if parse is None:
+        raise ConfigurationError(f"{path} must be a .yaml, .yml, .json or .toml file")
     try:
-        content = path.read_text(encoding="utf-8")
-        document = tomllib.loads(content) if path.suffix == ".toml" else json.loads(content)
-    except (OSError, ValueError) as error:
+        document = parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path} cannot be read as {path.suffix}: {error}") from error
     if not isinstance(document, dict):
         raise ConfigurationError(
@@ -266,5 +165,5 @@ def _leaves(prefix: str, document: Mapping[str, Any]) -> Iterator[tuple[str, Any
         key = f"{prefix}{name}"
         if isinstance(value, dict) and key not in KEYS:
             yield from _leaves(f"{key}.", value)
-        else:
+        elif value is not None:
             yield key, value

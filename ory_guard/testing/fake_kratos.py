@@ -1,8 +1,8 @@
 """`FakeKratos`: an in-process Kratos, with methods to set up users, sessions and failures in tests."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -10,7 +10,7 @@ import pyotp
 
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.testing.clock import SECOND, Clock, MovableClock
-from ory_guard.testing.config_file import read_identities, read_settings
+from ory_guard.testing.config_file import read_config, read_identities
 from ory_guard.testing.faults import Fault, Faults
 from ory_guard.testing.oidc.provider import FakeOidcProvider
 from ory_guard.testing.request_log import RequestLog
@@ -20,41 +20,17 @@ from ory_guard.testing.server.router import Router
 from ory_guard.testing.server.routes import admin_routes, public_routes
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.settings import FakeKratosSettings
+from ory_guard.testing.signed_in import SignedIn
 from ory_guard.testing.store.identities import create_identity, delete_identity, set_state
 from ory_guard.testing.store.records import CourierMessage, FakeAuthenticationMethod, FakeDevice, Identity, Session
 from ory_guard.testing.store.sessions import AAL_OF_METHOD, Sessions
 from ory_guard.testing.store.tokenizer import Tokenizer
 
-__all__ = ["FakeKratos", "SignedIn"]
+__all__ = ["FakeKratos"]
+
+_logger = logging.getLogger(__name__)
 
 DEFAULT_PASSWORD: Final = "correct-horse-battery-9"  # noqa: S105 - the password of fake identities
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """A session and both credentials that present it.
-
-    Args:
-        token: The session token, for `X-Session-Token` or `Authorization: Bearer`.
-        cookie: The value of the session cookie.
-        cookie_name: The name of the session cookie.
-        session: The session. Changing its times changes the response of whoami.
-    """
-
-    token: str
-    cookie: str
-    cookie_name: str
-    session: Session
-
-    @property
-    def cookies(self) -> dict[str, str]:
-        """The session cookie, in the form that HTTP clients accept."""
-        return {self.cookie_name: self.cookie}
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The session token as a request header."""
-        return {"X-Session-Token": self.token}
 
 
 class FakeKratos:
@@ -123,7 +99,7 @@ class FakeKratos:
         """Create a fake from a file that uses the keys of Kratos' configuration, with the identities listed in it.
 
         Args:
-            path: A `.json` or `.toml` file.
+            path: A `.yaml`, `.yml`, `.json` or `.toml` file. Features that the fake does not support are logged.
             clock: As in the constructor.
             on_message: As in the constructor.
             keywords: Fields of `FakeKratosSettings`; they override the file.
@@ -131,8 +107,10 @@ class FakeKratos:
         Raises:
             ConfigurationError: If the file cannot be read, or a value in it is invalid.
         """
-        fields = read_settings(Path(path)) | keywords
-        fake = cls(FakeKratosSettings(**fields), clock=clock, on_message=on_message)
+        config = read_config(Path(path))
+        for note in config.notes:
+            _logger.warning("%s: %s", path, note)
+        fake = cls(FakeKratosSettings(**config.fields | keywords), clock=clock, on_message=on_message)
         fake.seed(path)
         return fake
 
@@ -230,19 +208,24 @@ class FakeKratos:
             identity: The owner of the session. For aal2, an authenticator app is added if no second factor exists.
             aal: The authenticator assurance level of the session.
             age: The number of seconds since the methods were completed.
-            methods: The completed methods; by default `password`, and also `totp` for aal2.
+            methods: The completed methods; by default `password`, and for aal2 also `totp`, or `code` if that is
+                the only second factor.
 
         Raises:
             ValueError: If a method is not supported.
         """
-        method_names = methods or (("password", "totp") if aal == "aal2" else ("password",))
+        factors = self._sessions.second_factors(identity)
+        second_factor = "code" if factors == ("code",) else "totp"
+        method_names = methods or (("password", second_factor) if aal == "aal2" else ("password",))
         unknown = [name for name in method_names if name not in AAL_OF_METHOD]
         if unknown:
             raise ValueError(f"unknown method {unknown[0]!r}; supported: {', '.join(AAL_OF_METHOD)}")
-        if aal == "aal2" and not identity.credentials.second_factors:
+        if aal == "aal2" and not factors:
             identity.credentials.totp_secret = pyotp.random_base32(32)
         completed_at = self._server.now() - int(age * SECOND)
-        completed = [FakeAuthenticationMethod(name, AAL_OF_METHOD[name], completed_at) for name in method_names]
+        completed = [
+            FakeAuthenticationMethod(name, self._sessions.aal_of(name), completed_at) for name in method_names
+        ]
         session = self._sessions.start(identity, completed, FakeDevice("127.0.0.1:0", "test"), at=completed_at)
         set_cookie = self._server.jar.session_cookie(session.token, session.expires_at, self._server.now())
         value = set_cookie.partition(";")[0].partition("=")[2]

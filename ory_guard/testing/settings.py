@@ -2,55 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from ory_guard.exceptions import ConfigurationError
+from ory_guard.testing.default_schema import DEFAULT_SCHEMA
 
-__all__ = ["DEFAULT_SCHEMA", "FakeKratosSettings", "OidcProvider", "TokenizerTemplate"]
+__all__ = ["METHODS", "FakeKratosSettings", "Hook", "OidcProvider", "TokenizerTemplate"]
 
 RequiredAal = Literal["aal1", "highest_available"]
+Delivery = Literal["code", "link"]
+Hook = Mapping[str, Any]
+"""A hook in the form of Kratos' configuration, such as `{"hook": "session"}`."""
 
 METHODS: Final = frozenset({"password", "totp", "lookup_secret", "code", "link", "profile", "webauthn", "oidc"})
-
-DEFAULT_SCHEMA: Final[Mapping[str, Any]] = MappingProxyType(
-    {
-        "$id": "https://schemas.example.test/person.schema.json",
-        "title": "Person",
-        "type": "object",
-        "properties": {
-            "traits": {
-                "type": "object",
-                "properties": {
-                    "email": {
-                        "type": "string",
-                        "format": "email",
-                        "title": "E-Mail",
-                        "ory.sh/kratos": {
-                            "credentials": {
-                                "password": {"identifier": True},
-                                "totp": {"account_name": True},
-                            },
-                            "recovery": {"via": "email"},
-                            "verification": {"via": "email"},
-                        },
-                    },
-                    "name": {
-                        "type": "object",
-                        "properties": {
-                            "first": {"type": "string", "title": "First Name"},
-                            "last": {"type": "string", "title": "Last Name"},
-                        },
-                        "additionalProperties": False,
-                    },
-                },
-                "required": ["email"],
-                "additionalProperties": False,
-            }
-        },
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +42,14 @@ class OidcProvider:
         issuer_url: The provider's base URL for browsers; by default a path below the fake's public URL.
         client_id: The OAuth client id of Kratos.
         scope: The scopes that Kratos requests.
+        label: The name of the provider for users; by default `generic`, the kind of provider.
     """
 
     id: str
     issuer_url: str | None = None
     client_id: str = "kratos"
     scope: tuple[str, ...] = ("openid", "email")
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,15 +81,29 @@ class FakeKratosSettings:
         cacheable_sessions: `feature_flags.cacheable_sessions`.
         cacheable_sessions_max_age: `feature_flags.cacheable_sessions_max_age`.
         login_lifespan: `selfservice.flows.login.lifespan`; the same for the other flows.
+        login_style: `selfservice.flows.login.style`: whether the login asks for the identifier first.
+        registration_enabled: `selfservice.flows.registration.enabled`; the same for recovery and verification.
+        recovery_use: `selfservice.flows.recovery.use`: whether emails contain a code or a link; the same for
+            verification.
+        return_urls: `selfservice.flows.<flow>.after.default_browser_return_url`, under the name of the flow, or of
+            the flow and a method, such as `login.password`.
         methods: The enabled `selfservice.methods`.
+        code_passwordless_enabled: `selfservice.methods.code.passwordless_enabled`.
+        code_mfa_enabled: `selfservice.methods.code.mfa_enabled`.
         code_lifespan: `selfservice.methods.code.config.lifespan`.
+        code_max_submissions: `selfservice.methods.code.config.max_submissions`.
+        link_lifespan: `selfservice.methods.link.config.lifespan`.
+        hasher: `hashers.algorithm`. Only bcrypt limits the length of passwords.
         min_password_length: `selfservice.methods.password.config.min_password_length`.
         totp_issuer: `selfservice.methods.totp.config.issuer`.
         webauthn_name: `selfservice.methods.webauthn.config.rp.display_name`.
         webauthn_id: `selfservice.methods.webauthn.config.rp.id`.
         oidc_providers: `selfservice.methods.oidc.config.providers`.
-        session_after_registration: Whether the `session` hook runs after registration.
-        verification_after_registration: Whether the `show_verification_ui` hook runs after registration.
+        session_after_registration: Whether the `session` hook runs after registration; used if `hooks` has no
+            hooks there.
+        verification_after_registration: The same for the `show_verification_ui` hook.
+        hooks: The hooks of each flow under their key in `selfservice.flows`, such as `login.after.password`. Hooks
+            under `login.after` run after the methods that have no hooks of their own.
         two_steps_registration: Whether registration asks for traits and credential in two steps.
         tokenizer_templates: `session.whoami.tokenizer.templates`.
         identity_schemas: Schema ids, each with its JSON Schema; by default the recorded schema.
@@ -165,8 +146,20 @@ class FakeKratosSettings:
     recovery_lifespan: float = 3600.0
     verification_lifespan: float = 3600.0
     settings_lifespan: float = 3600.0
+    login_style: Literal["unified", "identifier_first"] = "unified"
+    registration_enabled: bool = True
+    recovery_enabled: bool = True
+    verification_enabled: bool = True
+    recovery_use: Delivery = "code"
+    verification_use: Delivery = "code"
+    return_urls: Mapping[str, str] = field(default_factory=dict)
     methods: frozenset[str] = METHODS
+    code_passwordless_enabled: bool = False
+    code_mfa_enabled: bool = False
     code_lifespan: float = 3600.0
+    code_max_submissions: int = 5
+    link_lifespan: float = 3600.0
+    hasher: Literal["bcrypt", "argon2"] = "bcrypt"
     min_password_length: int = 8
     totp_issuer: str = "Fake Kratos"
     webauthn_name: str = "Fake Kratos"
@@ -174,6 +167,7 @@ class FakeKratosSettings:
     oidc_providers: tuple[OidcProvider, ...] = ()
     session_after_registration: bool = True
     verification_after_registration: bool = True
+    hooks: Mapping[str, tuple[Hook, ...]] = field(default_factory=dict)
     two_steps_registration: bool = True
     tokenizer_templates: Mapping[str, TokenizerTemplate] = field(
         default_factory=lambda: {"jwt_basic": TokenizerTemplate(600.0, {"email": "identity.traits.email"})}
@@ -190,15 +184,31 @@ class FakeKratosSettings:
         self._default("verification_return_url", self.default_return_url)
         self._default("allowed_return_urls", (self.ui_url, "myapp://callback"))
         self._default("cors_allowed_origins", ("://".join(urlsplit(self.ui_url)[:2]),))
-        for name in ("whoami_required_aal", "settings_required_aal"):
-            _one_of(name, getattr(self, name), ("aal1", "highest_available"))
-        _one_of("cookie_same_site", self.cookie_same_site, ("Lax", "Strict", "None"))
+        for name, allowed in _CHOICES.items():
+            _one_of(name, getattr(self, name), allowed)
         _one_of("default_schema_id", self.default_schema_id, tuple(self.identity_schemas))
         for method in self.methods:
             _one_of("methods", method, tuple(sorted(METHODS)))
         for name in _DURATIONS:
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{name} must be greater than 0 seconds, not {getattr(self, name)!r}")
+
+        self._complete_hooks()
+
+    def _complete_hooks(self) -> None:
+        """Derive the hooks after registration from both booleans, or else the booleans from the hooks."""
+        fields = {
+            "session": "session_after_registration",
+            "show_verification_ui": "verification_after_registration",
+        }
+        lists = [hooks for key, hooks in self.hooks.items() if key.startswith("registration.after")]
+        if lists:
+            names = {hook.get("hook") for hooks in lists for hook in hooks}
+            for name, field_name in fields.items():
+                object.__setattr__(self, field_name, name in names)
+        else:
+            after = tuple({"hook": name} for name, field_name in fields.items() if getattr(self, field_name))
+            object.__setattr__(self, "hooks", {**self.hooks, "registration.after": after})
 
     def _default(self, name: str, value: object) -> None:
         if not getattr(self, name):
@@ -217,6 +227,19 @@ class FakeKratosSettings:
         """Return whether a method is enabled; `oidc` also requires a provider."""
         return method in self.methods and (method != "oidc" or bool(self.oidc_providers))
 
+    def hooks_after(self, flow: str, method: str) -> tuple[Hook, ...]:
+        """Return the hooks that run after a flow that was completed with a method."""
+        return self.hooks.get(f"{flow}.after.{method}") or self.hooks.get(f"{flow}.after", ())
+
+    def has_hook_after(self, flow: str, method: str, name: str) -> bool:
+        """Return whether a hook runs after a flow that was completed with a method."""
+        return any(hook.get("hook") == name for hook in self.hooks_after(flow, method))
+
+    def return_url_after(self, flow: str, method: str) -> str:
+        """Return where a browser goes after a flow without `return_to`."""
+        urls = self.return_urls
+        return urls.get(f"{flow}.{method}") or urls.get(flow) or self.default_return_url
+
 
 _PAGES: Final = {
     "default_return_url": "welcome",
@@ -229,6 +252,16 @@ _PAGES: Final = {
     "error_ui_url": "error",
 }
 
+_CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "whoami_required_aal": ("aal1", "highest_available"),
+    "settings_required_aal": ("aal1", "highest_available"),
+    "cookie_same_site": ("Lax", "Strict", "None"),
+    "login_style": ("unified", "identifier_first"),
+    "recovery_use": ("code", "link"),
+    "verification_use": ("code", "link"),
+    "hasher": ("bcrypt", "argon2"),
+}
+
 _DURATIONS: Final = (
     "session_lifespan",
     "privileged_session_max_age",
@@ -239,6 +272,7 @@ _DURATIONS: Final = (
     "verification_lifespan",
     "settings_lifespan",
     "code_lifespan",
+    "link_lifespan",
 )
 
 

@@ -109,7 +109,7 @@ def test_serves_both_apis_until_interrupted() -> None:
         f"  admin API   port {ports.admin}",
         "  UI pages    http://127.0.0.1:4455/login and others, served by your application",
         "",
-        "Recovery and verification codes are printed here. Stop it with Ctrl+C.",
+        "The codes and links of emails are printed here. Stop it with Ctrl+C.",
         "Stopped. All data has been discarded.",
     ]
 

@@ -9,7 +9,7 @@ from support.doc_pages import PAGES, ROOT, name_of
 from typer.main import get_group
 
 from ory_guard.cli.commands import app
-from ory_guard.testing.config_file import read_settings
+from ory_guard.testing.config_file import read_config
 
 TEXTS = {name_of(page): page.read_text(encoding="utf-8") for page in PAGES}
 FILES = [ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "example_app/README.md")]
@@ -80,4 +80,4 @@ def test_fake_reads_documented_configuration(page: str, tmp_path: Path) -> None:
     for block in blocks_in(TEXTS[page], "toml"):
         (tmp_path / "kratos.toml").write_text(block)
 
-        assert read_settings(tmp_path / "kratos.toml")["allowed_return_urls"]
+        assert read_config(tmp_path / "kratos.toml").fields["allowed_return_urls"]

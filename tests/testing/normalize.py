@@ -22,6 +22,7 @@ _IGNORED_VALUES = frozenset(
         "ip_address",
         "user_agent",
         "since",
+        "expired_at_unix",
         "hint",
         "reject_reason",
         "ory_session_token",

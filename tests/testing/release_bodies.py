@@ -81,7 +81,16 @@ USERS = {
     "settings": "u10-5d354688@example.test",
     "vtries": "u1-61273e98@example.test",
     "rtries": "u3-61273e98@example.test",
+    "codemfa": "u2-b1d38d1b@example.test",
+    "privileged": "u5-7a441da2@example.test",
+    "dblock": "u1-863da794@example.test",
 }
+
+# The seconds between the creation of a flow or session and the request: of a case, or of all cases of a family.
+FLOW_AGES = {"expired": 3.1}
+SESSION_AGES = {"privileged": 2.5, "lifespan.whoami_cookie_expired": 21.0}
+# The seconds before a request.
+PAUSES = {"lifespan.whoami_token_expired": 21.0}
 
 
 def enroll(identity: Identity) -> None:

@@ -11,13 +11,17 @@ import pyotp
 
 from ory_guard.testing import ManualClock
 from ory_guard.testing.server import csrf
+from ory_guard.testing.server.cookies import CONTINUITY_COOKIE
 
 from .normalize import diff, diff_headers, normalize
-from .release_setup import CSRF_COOKIE, REPLACEABLE, ReleaseSetup
-from .release_story import SESSION_COOKIE, Case, recorded_cookie
+from .release_bodies import PAUSES
+from .release_setup import REPLACEABLE, ReleaseSetup
+from .release_story import Case, recorded_cookie
 from .replay import FORM, WRONG_CODE
 
 TICK = 0.05
+# The recordings cut off longer Cookie headers.
+MAX_COOKIES = 400
 # Their entries depend on random ids, and on how many users the replay needed.
 LISTS_OF_ALL_IDENTITIES = ("admin.list", "admin.list_page0", "admin.redirect_unprefixed")
 
@@ -25,10 +29,12 @@ LISTS_OF_ALL_IDENTITIES = ("admin.list", "admin.list_page0", "admin.redirect_unp
 class ReleaseReplay(ReleaseSetup):
     """Sends recorded requests to a fake and compares the responses."""
 
+    continuity = ""
+
     async def run(self, case: Case) -> list[str]:
         """Send a recorded request, and return the differences between the response and the recorded one."""
         assert isinstance(self.fake.clock, ManualClock)
-        self.fake.clock.advance(TICK)
+        self.fake.clock.advance(PAUSES.get(case.name, TICK))
         response = await self.respond(case)
         return list(self._compare(case, response))
 
@@ -37,9 +43,14 @@ class ReleaseReplay(ReleaseSetup):
         await self.prepare(case)
         headers = {name: self.replaced(value) for name, value in case.headers.items() if name != "cookie"}
         if cookies := self.cookies(case):
-            headers["cookie"] = cookies
+            is_cut_off = len(case.headers["cookie"]) >= MAX_COOKIES
+            continuity = f"; {CONTINUITY_COOKIE}={self.continuity}" if is_cut_off and self.continuity else ""
+            headers["cookie"] = f"{cookies}{continuity}"
         content = self._content(case)
-        return await self.send(case.method, self.replaced(case.url), headers, content)
+        url = self.replaced(case.url)
+        if token := case.query.get("token"):
+            url = url.replace(token, self.replacements.get(token, token))
+        return await self.send(case.method, url, headers, content)
 
     def _content(self, case: Case) -> bytes | None:
         body = case.body
@@ -58,8 +69,11 @@ class ReleaseReplay(ReleaseSetup):
         if "csrf_token" in fields:
             fields["csrf_token"] = self._csrf_token(case, fields["csrf_token"])
         flow_id = self.replacements.get(case.flow_id or "", "")
-        if fields.get("email"):
-            self.flow_emails[flow_id] = fields["email"].lower()
+        traits = fields.get("traits")
+        email = fields.get("email") or fields.get("identifier") or fields.get("traits.email")
+        email = email or (traits.get("email") if isinstance(traits, dict) else None)
+        if email and not fields.get("code"):
+            self.flow_emails[flow_id] = str(email).lower()
         if fields.get("totp_code") not in {None, "", WRONG_CODE, "abc"}:
             identity = next(entry for entry in self.fake.identities if entry.traits.get("email") == self.email)
             fields["totp_code"] = pyotp.TOTP(identity.credentials.totp_secret or "").at(int(self.fake.clock.time()))
@@ -74,7 +88,7 @@ class ReleaseReplay(ReleaseSetup):
 
     def _csrf_token(self, case: Case, token: str) -> str:
         """Return the token with the fake's secret in place of the recorded one."""
-        cookie = case.cookies.get(CSRF_COOKIE, "")
+        cookie = case.cookies.get(self.csrf_cookie, "")
         if not csrf.verify(csrf.parse_secret(cookie), token):
             return token
         secret = csrf.parse_secret(self.replacements.get(cookie, cookie))
@@ -124,7 +138,8 @@ class ReleaseReplay(ReleaseSetup):
 
     def _learn_headers(self, recorded: list[list[str]], actual: list[tuple[str, str]]) -> None:
         left, right = _set_cookies(recorded), _set_cookies(actual)
-        for name in left.keys() & right.keys() & {CSRF_COOKIE, SESSION_COOKIE}:
+        self.continuity = right.get(CONTINUITY_COOKIE, self.continuity)
+        for name in left.keys() & right.keys():
             self.replacements[recorded_cookie(left[name])] = right[name]
         for name in ("location", "link"):
             self._learn(dict(recorded).get(name), dict(actual).get(name))

@@ -4,24 +4,29 @@ import json
 import re
 import uuid
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 
 from ory_guard.testing import FakeKratos
 from ory_guard.testing.store.records import Identity, Session
 
-from .release_bodies import PASSWORD, USERS, enroll
+from .release_bodies import FLOW_AGES, PASSWORD, SESSION_AGES, USERS, enroll
 from .release_story import Case, Facts
 
-CSRF_COOKIE = "csrf_token_bc21fdd23993196690235e7e721687ba8441a7e5795dc4a1a9fddc5ec6835a5d"
-ADMIN_PORT = ":44132/"
 CODE_FLOWS = ("recovery", "verification")
 NO_DASHES = re.compile(r"[0-9a-f]{32}")
 _SPELLINGS = re.compile(
     r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9A-F]{8}-[0-9A-F-]{27}|ory_\w{2}_\w{32}|\b[0-9a-f]{32}\b|ey\w{20,}[\w.-]*"
 )
 REPLACEABLE = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|ory_\w{2}_\w{32}")
+
+
+def redirect_of(case: Case) -> str | None:
+    """Return the URL that starts the flow of a request again, if the response names it."""
+    body = case.response["body"]
+    details = body.get("error", {}).get("details", {}) if isinstance(body, dict) else {}
+    return details.get("redirect_to") if isinstance(details, dict) else None
 
 
 class ReleaseSetup:
@@ -34,7 +39,8 @@ class ReleaseSetup:
 
     def __init__(self, fake: FakeKratos, cases: list[Case]) -> None:
         self.fake = fake
-        self.facts = Facts()
+        self.csrf_cookie = fake._server.jar.csrf_cookie_name
+        self.facts = Facts(fake.settings.public_url)
         for case in cases:
             self.facts.learn(case)
         self.replacements: dict[str, str] = {}
@@ -48,7 +54,7 @@ class ReleaseSetup:
         self, method: str, url: str, headers: dict[str, str], content: bytes | None = None
     ) -> httpx2.Response:
         """Send a request to the public or admin API."""
-        transport = self.admin if ADMIN_PORT in url else self.public
+        transport = self.admin if url.startswith(self.fake.settings.admin_url) else self.public
         request = httpx2.Request(method, url, headers=headers, content=content)
         response = await transport.handle_async_request(request)
         await response.aread()
@@ -71,6 +77,11 @@ class ReleaseSetup:
             elif recorded_id in self.facts.session_emails:
                 await self._session(case, recorded_id)
         await self._prepare_identifier(case)
+        if "token" in case.query and self.fake.messages:
+            link = self.fake.messages[0].code
+            self.replacements.setdefault(
+                case.query["token"], dict(parse_qsl(urlsplit(link).query)).get("token", "")
+            )
         await self._change_sessions(case)
         if case.path == "/self-service/logout/api" and case.response["status"] == 403:
             return
@@ -123,7 +134,8 @@ class ReleaseSetup:
             fields = {"method": "password", "password": PASSWORD, "traits": {"email": email}}
             created = await self.send_json(f"/self-service/registration?flow={flow['id']}", fields)
             identity = next(entry for entry in self.fake.identities if entry.id == created["identity"]["id"])
-            self._unused[email] = self.fake._server.store.sessions[created["session"]["id"]]
+            if session := created.get("session"):
+                self._unused[email] = self.fake._server.store.sessions[session["id"]]
             enroll(identity)
         for recorded_id, owner in self.facts.emails.items():
             if owner == email:
@@ -135,6 +147,7 @@ class ReleaseSetup:
         email = email or self.facts.session_emails.get(session_id or "")
         self.email = email or USERS.get(case.name) or USERS.get(case.family) or self.email or "user@example.test"
         token, cookie, session_token_id = await self._sign_in(self.email)
+        self.fake.clock.advance(SESSION_AGES.get(case.name, SESSION_AGES.get(case.family, 0)))
         credentials = [credential for credential, id_ in self.facts.sessions.items() if id_ == session_id]
         if case.credential and not credentials:
             credentials = [case.credential]
@@ -157,8 +170,11 @@ class ReleaseSetup:
         document = self.facts.flows.get(flow_id, {})
         name = case.path.split("/")[2]
         is_csrf_error = "security_csrf_violation" in json.dumps(case.response["body"]) and case.method == "GET"
-        kind = "browser" if is_csrf_error or CSRF_COOKIE in case.cookies or "csrf_token" in case.fields else "api"
-        url = urlsplit(document.get("request_url", f"/self-service/{name}/{kind}"))
+        kind = (
+            "browser" if is_csrf_error or self.csrf_cookie in case.cookies or "csrf_token" in case.fields else "api"
+        )
+        start = redirect_of(case) or f"/self-service/{name}/{kind}"
+        url = urlsplit(document.get("request_url", start))
         headers = {}
         if cookies := self.cookies(case):
             headers["cookie"] = cookies
@@ -166,8 +182,8 @@ class ReleaseSetup:
             headers["x-session-token"] = self.replaced(token)
         if name != "settings" and "aal=" not in url.query and "refresh=" not in url.query:
             headers.pop("x-session-token", None)
-            if CSRF_COOKIE in case.cookies:
-                headers["cookie"] = f"{CSRF_COOKIE}={self.replaced(case.cookies[CSRF_COOKIE])}"
+            if self.csrf_cookie in case.cookies:
+                headers["cookie"] = f"{self.csrf_cookie}={self.replaced(case.cookies[self.csrf_cookie])}"
         if url.path.endswith("/api") and name != "settings":
             headers.pop("cookie", None)
         flow = await self._create(f"{url.path}{'?' if url.query else ''}{url.query}", headers)
@@ -177,17 +193,23 @@ class ReleaseSetup:
             await self.send_json(f"/self-service/settings?flow={flow['id']}", fields, **headers)
         if name in CODE_FLOWS:
             self.email = USERS.get(case.family, self.email)
-        is_code_case = "code" in case.fields or "code" in case.query
-        if name in CODE_FLOWS and is_code_case and "before_email" not in case.name:
-            await self._send_code(flow, headers)
+        if case.sends_code and "before_email" not in case.name:
+            await self._send_code(case, name, flow, headers)
+        self.fake.clock.advance(FLOW_AGES.get(case.family, 0))
 
-    async def _send_code(self, flow: dict[str, Any], headers: dict[str, str]) -> None:
-        fields = {"method": "code", "email": self.email}
+    async def _send_code(self, case: Case, name: str, flow: dict[str, Any], headers: dict[str, str]) -> None:
+        """Make the flow send an email, unless that of a second factor has already sent one."""
+        if flow["state"] == "sent_email":
+            return
+        if name in CODE_FLOWS:
+            self.flow_emails[flow["id"]] = self.email
+            await self.user(self.email)
+            fields: dict[str, Any] = {"method": flow["active"], "email": self.email}
+        else:
+            fields = {field: value for field, value in case.fields.items() if field not in {"code", "csrf_token"}}
         node = next((node for node in flow["ui"]["nodes"] if node["attributes"]["name"] == "csrf_token"), None)
         if node:
             fields["csrf_token"] = node["attributes"]["value"]
-        self.flow_emails[flow["id"]] = self.email
-        await self.user(self.email)
         await self.send_json(urlsplit(flow["ui"]["action"]).path + f"?flow={flow['id']}", fields, **headers)
 
     async def _create(self, path: str, headers: dict[str, str]) -> dict[str, Any]:

@@ -74,6 +74,11 @@ class Case:
             return flow_id
 
     @property
+    def sends_code(self) -> bool:
+        """Whether the request contains a code or the token of a link, which the flow must have sent before."""
+        return "code" in self.fields or bool({"code", "token"} & self.query.keys())
+
+    @property
     def fields(self) -> dict[str, Any]:
         """The submitted fields; empty if the body is not an object or a form."""
         return self.body if isinstance(self.body, dict) else {}
@@ -84,12 +89,14 @@ class Facts:
     """Facts that responses contain about the identities, sessions and flows of the recordings.
 
     Attributes:
+        public_url: The URL of the public API.
         emails: The email address of each identity id.
         session_emails: The email address of each session id.
         sessions: The session id of each credential.
         flows: The first recorded document of each flow.
     """
 
+    public_url: str
     emails: dict[str, str] = field(default_factory=dict)
     session_emails: dict[str, str] = field(default_factory=dict)
     sessions: dict[str, str] = field(default_factory=dict)
@@ -101,7 +108,7 @@ class Facts:
         for document in _documents(case.response["body"]):
             if "traits" in document and "schema_id" in document and "id" in document:
                 self.emails.setdefault(document["id"], document["traits"].get("email"))
-                if case.credential and ":44131/" in case.url and case.response["status"] < 400:
+                if case.credential and case.url.startswith(self.public_url) and case.response["status"] < 400:
                     self.credential_emails.setdefault(case.credential, document["traits"].get("email"))
             if "ui" in document and "id" in document:
                 self.flows.setdefault(document["id"], document)
@@ -123,7 +130,7 @@ def _documents(value: Any) -> Iterator[dict[str, Any]]:
             yield from _documents(inner)
 
 
-def load_cases(name: str = "base") -> list[Case]:
+def load_cases(name: str) -> list[Case]:
     """Return the recorded exchanges of a configuration, in the order in which they were sent."""
     lines = (RELEASE / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     return [_case(json.loads(line)) for line in lines]

@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from ory_guard.testing.clock import SECOND, timestamp
-from ory_guard.testing.config_file import parse_duration
-from ory_guard.testing.flows.flow import FakeFlow
+from ory_guard.testing.config_values import parse_duration
+from ory_guard.testing.flows.fake_flow import FakeFlow
 from ory_guard.testing.flows.recovery import RecoveryEndpoints
 from ory_guard.testing.server.request import FakeRequest, MalformedBodyError
 from ory_guard.testing.server.response import ApiError, FakeResponse
@@ -26,7 +26,7 @@ class AdminRecoveryEndpoints:
 
     def create_recovery_code(self, request: FakeRequest) -> FakeResponse:
         """`createRecoveryCodeForIdentity`: return a code and the page that asks for it."""
-        identity, flow = self._new_flow(request)
+        identity, flow = self._new_flow(request, "code")
         code = random_string(CODE_LENGTH, CODE_DIGITS)
         flow.state = "sent_email"
         self._recovery.store_code(flow, code, identity.id)
@@ -39,18 +39,18 @@ class AdminRecoveryEndpoints:
 
     def create_recovery_link(self, request: FakeRequest) -> FakeResponse:
         """`createRecoveryLinkForIdentity`: return a link with a token."""
-        identity, flow = self._new_flow(request)
+        identity, flow = self._new_flow(request, "link")
         token = random_string(TOKEN_LENGTH)
         flow.internal |= {"link_token": token, "identity_id": identity.id}
         link = self._server.url(self._recovery.path, flow=flow.id, token=token)
         return FakeResponse.json({"recovery_link": link, **_expiry(flow)})
 
-    def _new_flow(self, request: FakeRequest) -> tuple[Identity, FakeFlow]:
+    def _new_flow(self, request: FakeRequest, use: str) -> tuple[Identity, FakeFlow]:
         body = self._body(request)
         identity = self._server.store.identities.get(canonical_uuid(str(body.get("identity_id"))) or "")
         if identity is None:
             raise ApiError(404)
-        flow = self._recovery.create(request, "api")
+        flow = self._recovery.create_flow(request, "api", use)
         # The link opens in any browser, so the flow is not bound to an anti-CSRF cookie.
         flow.type, flow.request_url = "browser", self._server.url(f"{self._recovery.path}/browser")
         flow.internal["skips_csrf"] = True

@@ -18,7 +18,7 @@ from ory_guard.testing.store.records import random_string
 from ory_guard.testing.store.schema_errors import wrong_type
 from ory_guard.testing.store.sessions import Sessions
 
-__all__ = ["FakeFlow", "FlowEndpoints", "InvalidFlowError"]
+__all__ = ["FlowEndpoints"]
 
 RETENTION_AFTER_EXPIRY: Final = 86_400 * SECOND
 EXCHANGE_CODE_LENGTH: Final = 64
@@ -46,8 +46,19 @@ class FlowEndpoints(ABC):
         """Return the URL of the page that shows the flow."""
         return f"{getattr(self.server.settings, f'{self.name}_ui_url')}?flow={flow.id}"
 
+    def require_flow_enabled(self) -> None:
+        """Check that the configuration enables this kind of flow.
+
+        Raises:
+            ApiError: If it is disabled.
+        """
+        if not getattr(self.server.settings, f"{self.name}_enabled", True):
+            reason = f"{self.name.capitalize()} is not allowed because it was disabled."
+            raise ApiError(400, reason=reason)
+
     def create_native(self, request: FakeRequest) -> FakeResponse:
         """Create a flow for a native app."""
+        self.require_flow_enabled()
         flow = self.create(request, "api")
         # Only the response that creates the flow contains the code.
         code = flow.internal.get("exchange_code")
@@ -55,6 +66,7 @@ class FlowEndpoints(ABC):
 
     def create_browser(self, request: FakeRequest) -> FakeResponse:
         """Create a browser flow; respond with JSON, or redirect to the page that shows it."""
+        self.require_flow_enabled()
         flow = self.create(request, "browser")
         if request.prefers_json:
             return FakeResponse.json(self.document(flow))
@@ -142,7 +154,11 @@ class FlowEndpoints(ABC):
             return self.submit(request, flow)
         except InvalidFlowError as invalid:
             redirect_status = self.invalid_redirect_status
+            self.arrange(invalid.flow)
             return self.render(request, invalid.flow, status=400, redirect_status=redirect_status)
+
+    def arrange(self, flow: FakeFlow) -> None:  # noqa: B027 - most flows keep the order
+        """Sort the nodes of a flow that is shown again because of an error."""
 
     @abstractmethod
     def submit(self, request: FakeRequest, flow: FakeFlow) -> FakeResponse:
@@ -154,19 +170,22 @@ class FlowEndpoints(ABC):
         Raises:
             ApiError: If it has: 410 with the id of a new flow.
         """
-        overdue = self.server.now() - flow.expires_at
-        if overdue < 0:
-            return
+        if self.server.now() >= flow.expires_at:
+            raise self.expired_error(request, flow, flow.expires_at)
+
+    def expired_error(self, request: FakeRequest, flow: FakeFlow, expired_at: int) -> ApiError:
+        """Create a flow that replaces one that has expired, or whose code has; return the error that names it."""
+        overdue = self.server.now() - expired_at
         replacement = self.restart(request, flow)
         replacement.request_url, replacement.return_to = flow.request_url, flow.return_to
-        context = {"expired_at": timestamp(flow.expires_at), "expired_at_unix": flow.expires_at // SECOND}
+        context = {"expired_at": timestamp(expired_at), "expired_at_unix": expired_at // SECOND}
         replacement.ui.add_error(self.expired_message, context)
-        raise ApiError(
+        return ApiError(
             410,
             "self_service_flow_expired",
             f"The flow expired {overdue / SECOND / 60:.2f} minutes ago. Continue with the new flow.",
             message="the flow has expired",
-            extra={"expired_at": timestamp(flow.expires_at), "since": overdue, "use_flow_id": replacement.id},
+            extra={"expired_at": timestamp(expired_at), "since": overdue, "use_flow_id": replacement.id},
             location=self.ui_url(replacement),
         )
 

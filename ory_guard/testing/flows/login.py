@@ -1,25 +1,27 @@
 """Login: first factor, second factor, and refresh."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final, Literal, NoReturn
 
 from ory_guard.testing.clock import timestamp
-from ory_guard.testing.flows.flow import FakeFlow, FlowEndpoints, InvalidFlowError
-from ory_guard.testing.flows.login_form import fill_first_factor, fill_refresh, fill_second_factor
+from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
+from ory_guard.testing.flows.flow import FlowEndpoints
+from ory_guard.testing.flows.login_result import LoginResult
+from ory_guard.testing.flows.node_order import LOGIN_GROUPS, LOGIN_KEYS, sort_nodes
+from ory_guard.testing.flows.submission import Submission
 from ory_guard.testing.flows.ui_messages import message
-from ory_guard.testing.oidc.redirect import OidcRedirects, browser_redirect_required
+from ory_guard.testing.flows.verification import VerificationEndpoints
+from ory_guard.testing.methods.method import Method
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.records import FakeAuthenticationMethod, Identity, Session
-from ory_guard.testing.store.second_factor import use_lookup_secret, verify_totp
-from ory_guard.testing.store.serialization import session_document
-from ory_guard.testing.store.sessions import NO_DEVICE_ID, Sessions, device_from
+from ory_guard.testing.store.sessions import Sessions
 
 __all__ = ["LoginEndpoints"]
 
-# The field of each second factor, and the number of characters it must have.
-_SECOND_FACTOR_FIELDS: Final = {"totp": ("totp_code", 6), "lookup_secret": ("lookup_secret", 1)}
-LOGIN_METHODS: Final = {
+# Kratos responds with 404 to these if they are disabled, and does not recognize others.
+_KNOWN_METHODS: Final = {
     "aal1": frozenset({"password", "oidc", "passkey"}),
     "aal2": frozenset({"totp", "lookup_secret"}),
 }
@@ -31,9 +33,12 @@ class LoginEndpoints(FlowEndpoints):
     name: ClassVar[str] = "login"
     expired_message: ClassVar[int] = 4010001
 
-    def __init__(self, server: Server, sessions: Sessions, oidc: OidcRedirects) -> None:
+    def __init__(
+        self, server: Server, sessions: Sessions, methods: Sequence[Method], verification: VerificationEndpoints
+    ) -> None:
         super().__init__(server, sessions)
-        self._oidc = oidc
+        self._methods = {method.name: method for method in methods}
+        self._result = LoginResult(server, sessions, verification)
 
     def create_browser(self, request: FakeRequest) -> FakeResponse:
         """`create_browser_login_flow`."""
@@ -70,8 +75,28 @@ class LoginEndpoints(FlowEndpoints):
         } | self.identity_schema(request)
         if session is None:
             self.add_exchange_code(request, flow)
-        self._fill(flow, session, aal, refresh=refresh)
+        self._fill(request, flow, session)
         return flow
+
+    def create_for_link(self, request: FakeRequest, source: FakeFlow) -> FakeFlow:
+        """Create the flow in which the owner of an identifier logs in, so that a provider can be linked."""
+        flow = self.new_flow(request, source.type)
+        created = timestamp(flow.issued_at // 1_000 * 1_000)
+        times = {"created_at": created, "updated_at": created}
+        flow.fields = {"organization_id": None, **times, "refresh": False, "requested_aal": "aal1"}
+        flow.request_url, flow.return_to = source.request_url, source.return_to
+        flow.requested_return_to = source.requested_return_to
+        for method in self._enabled_methods():
+            method.fill_login(flow)
+        self.arrange(flow)
+        return flow
+
+    def arrange(self, flow: FakeFlow) -> None:
+        """Sort the nodes of a flow."""
+        flow.ui.nodes = sort_nodes(flow.ui.nodes, LOGIN_GROUPS, LOGIN_KEYS)
+
+    def _enabled_methods(self) -> list[Method]:
+        return [method for method in self._methods.values() if method.is_enabled]
 
     def _require_login_needed(self, session: Session | None, aal: str, *, refresh: bool) -> None:
         if session is None:
@@ -80,19 +105,28 @@ class LoginEndpoints(FlowEndpoints):
         elif not refresh and aal <= session.aal:
             raise _session_already_available()
 
-    def _fill(self, flow: FakeFlow, session: Session | None, aal: str, *, refresh: bool) -> None:
-        settings = self.server.settings
+    def _fill(self, request: FakeRequest, flow: FakeFlow, session: Session | None) -> None:
+        refresh, aal = flow.fields["refresh"], flow.fields["requested_aal"]
+        identity = session.identity if session else None
         if refresh:
             flow.ui.messages.append(message(1010003))
         elif aal == "aal2":
             flow.ui.messages.append(message(1010004))
-        if aal == "aal2" and session is not None:
-            fill_second_factor(flow.ui, settings, session.identity)
-        elif refresh and session is not None:
-            schema = self.server.schema_of(session.identity)
-            fill_refresh(flow.ui, settings, session.identity, schema)
-        elif flow.fields["organization_id"] is None:
-            fill_first_factor(flow.ui, settings, self.server.schema)
+        if flow.fields["organization_id"] is not None and not refresh and aal == "aal1":
+            return
+        for method in self._enabled_methods():
+            if aal == "aal2" and identity is not None:
+                method.fill_second_factor(request, flow, identity)
+            elif refresh and identity is not None:
+                method.fill_refresh(flow, identity)
+            elif self.server.settings.login_style == "identifier_first":
+                method.fill_identifier_step(flow)
+            else:
+                method.fill_login(flow)
+        self.arrange(flow)
+        if aal == "aal2" and identity is not None:
+            for method in self._enabled_methods():
+                method.send_second_factor_at_once(request, flow, identity)
 
     def restart(self, request: FakeRequest, flow: FakeFlow) -> FakeFlow:
         """Create a flow with the parameters of an expired one."""
@@ -110,132 +144,40 @@ class LoginEndpoints(FlowEndpoints):
             raise _aal1_required()
         self.require_not_expired(request, flow)
         fields = self.fields(request, flow)
-        # The submit button of a provider sends `provider` without `method`.
-        method = fields.get("method") or ("oidc" if fields.get("provider") else None)
-        self.require_enabled(method or "", LOGIN_METHODS[aal])
-        if aal == "aal1" and method == "oidc":
-            self.require_csrf(request, flow, fields)
-            return self._oidc.start(request, flow, fields.get("provider"))
-        identity = self._authenticate(request, flow, fields, method, session)
-        return self.finish(request, flow, identity, self.sessions.completed_method(str(method)))
+        method = self._method(flow, fields)
+        authenticated = method.log_in(Submission(self, request, flow, fields, session))
+        if isinstance(authenticated, FakeResponse):
+            return authenticated
+        return self.finish(request, flow, authenticated, self.sessions.completed_method(method.name))
+
+    def _method(self, flow: FakeFlow, fields: dict[str, Any]) -> Method:
+        """Return the method of a submission. The buttons for providers and addresses are sent without `method`."""
+        aal = flow.fields["requested_aal"]
+        name = fields.get("method") or ("oidc" if fields.get("provider") else "")
+        if not name and fields.get("address"):
+            name = "code"
+        self.require_enabled(name, _KNOWN_METHODS[aal])
+        method = self._methods.get(name)
+        if method is None or method.login_aal != aal:
+            flow.ui.add_error(4010002)
+            raise InvalidFlowError(flow)
+        return method
 
     def _reject_session(self, request: FakeRequest, flow: FakeFlow) -> NoReturn:
         """Reject the submission of a client that has logged in already."""
         error = _session_already_available()
         if flow.native or request.prefers_json:
+            flow.ui.reset()
             flow.ui.add_error(4000001, {"reason": error.reason})
             raise InvalidFlowError(flow)
         error.location = self.server.settings.default_return_url
         raise error
 
-    def _authenticate(
-        self,
-        request: FakeRequest,
-        flow: FakeFlow,
-        fields: dict[str, Any],
-        method: str | None,
-        session: Session | None,
-    ) -> Identity:
-        if flow.fields["requested_aal"] == "aal1" and method == "password":
-            self.require_csrf(request, flow, fields)
-            return self._check_password(flow, fields)
-        if flow.fields["requested_aal"] == "aal2" and session is not None:
-            verify = {"totp": verify_totp, "lookup_secret": use_lookup_secret}.get(method or "")
-            if verify is not None:
-                self.require_csrf(request, flow, fields)
-                _require_second_factor_field(flow, str(method), fields)
-                message_id = verify(session.identity, fields, self.server.clock.time())
-                if message_id is not None:
-                    _reject_second_factor(flow, str(method), message_id)
-                return session.identity
-        flow.ui.add_error(4010002)
-        raise InvalidFlowError(flow)
-
-    def _check_password(self, flow: FakeFlow, fields: dict[str, Any]) -> Identity:
-        identifier = fields.get("identifier") or fields.get("password_identifier")
-        password = fields.get("password")
-        missing = [name for name, value in (("identifier", identifier), ("password", password)) if not value]
-        for name in missing:
-            flow.ui.add_error(4000002, {"property": name}, at=name)
-        if missing:
-            _keep_identifier(flow, identifier)
-            raise InvalidFlowError(flow)
-        identity = self.server.find_identity(str(identifier))
-        if identity is None or identity.credentials.password != password:
-            _keep_identifier(flow, identifier)
-            flow.ui.add_error(4000006)
-            raise InvalidFlowError(flow)
-        if identity.state != "active" and self.server.settings.is_release:
-            raise ApiError(
-                401,
-                reason="This account was disabled.",
-                message="identity is disabled",
-                details={"identity_id": identity.id},
-            )
-        if identity.state != "active":
-            flow.active = "password"
-            flow.ui.add_error(4010011)
-            raise InvalidFlowError(flow)
-        return identity
-
     def finish(
-        self,
-        request: FakeRequest,
-        flow: FakeFlow,
-        identity: Identity,
-        method: FakeAuthenticationMethod,
+        self, request: FakeRequest, flow: FakeFlow, identity: Identity, method: FakeAuthenticationMethod
     ) -> FakeResponse:
         """Create a session for an identity, or refresh the session that the request has."""
-        session = self.sessions.find(request)
-        if session is None or session.identity is not identity:
-            session = self.sessions.start(identity, [method], device_from(request))
-            document = self.sessions.document(session)
-            refreshed = False
-        else:
-            self.sessions.refresh(session, method)
-            document = self._refreshed_document(request, session)
-            refreshed = True
-        if flow.native:
-            return FakeResponse.json({"session_token": session.token, "session": document, "continue_with": None})
-        if not refreshed:
-            request.renew_csrf()
-        self.sessions.issue_cookie(request, session)
-        return self._finish_response(request, flow, session, document)
-
-    def _finish_response(
-        self,
-        request: FakeRequest,
-        flow: FakeFlow,
-        session: Session,
-        document: dict[str, Any],
-    ) -> FakeResponse:
-        required = self.server.settings.whoami_required_aal
-        try:
-            self.sessions.require_aal(session, required, flow.return_to)
-        except ApiError as error:
-            if not request.prefers_json:
-                return FakeResponse.redirect(request.method, str(error.location))
-            raise browser_redirect_required(str(error.location)) from error
-        location = flow.return_to or self.server.settings.default_return_url
-        if not request.prefers_json:
-            return FakeResponse.redirect(request.method, location)
-        continue_with = [{"action": "redirect_browser_to", "redirect_browser_to": location}]
-        return FakeResponse.json({"session": document, "continue_with": continue_with})
-
-    def _refreshed_document(self, request: FakeRequest, session: Session) -> dict[str, Any]:
-        """Return the document of a refreshed session, with a new `issued_at` and a device that is not stored."""
-        document = session_document(session, self.server.identity_document(session.identity))
-        device = device_from(request, NO_DEVICE_ID)
-        document["issued_at"] = document["authenticated_at"]
-        document["devices"].append(
-            {
-                "id": device.id,
-                "ip_address": device.ip_address,
-                "user_agent": device.user_agent,
-                "location": device.location,
-            }
-        )
-        return document
+        return self._result.respond(request, flow, identity, method)
 
 
 def _session_already_available() -> ApiError:
@@ -254,27 +196,3 @@ def _aal1_required() -> ApiError:
         "The second factor requires an active session.",
         message="aal2 can only be requested with an active session",
     )
-
-
-def _keep_identifier(flow: FakeFlow, identifier: str | None) -> None:
-    if identifier and (node := flow.ui.find("identifier")):
-        node["attributes"]["value"] = identifier
-
-
-def _require_second_factor_field(flow: FakeFlow, method: str, fields: dict[str, Any]) -> None:
-    """Check the field of a second factor before its value is verified."""
-    name, minimum = _SECOND_FACTOR_FIELDS[method]
-    value = fields.get(name, "")
-    if not value:
-        _reject_second_factor(flow, method, 4000002, {"property": name}, at=name)
-    if len(value) < minimum:
-        _reject_second_factor(flow, method, 4000003, {"actual_length": len(value), "min_length": minimum}, at=name)
-
-
-def _reject_second_factor(
-    flow: FakeFlow, method: str, message_id: int, context: dict[str, Any] | None = None, *, at: str | None = None
-) -> NoReturn:
-    flow.ui.add_error(message_id, context, at=at)
-    if node := flow.ui.find(_SECOND_FACTOR_FIELDS[method][0]):
-        node["attributes"].pop("value", None)
-    raise InvalidFlowError(flow)

@@ -2,21 +2,21 @@
 
 from typing import Any, ClassVar, Literal
 
-from ory_guard.testing.flows.code_flow import CodeFlowEndpoints
-from ory_guard.testing.flows.flow import FakeFlow, InvalidFlowError
+from ory_guard.testing.flows.email_flow import EmailFlowEndpoints
+from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.settings import SettingsEndpoints
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import input_node, submit_node
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
-from ory_guard.testing.store.records import Identity
+from ory_guard.testing.store.records import Identity, Session
 from ory_guard.testing.store.sessions import Sessions, device_from
 
 __all__ = ["RecoveryEndpoints"]
 
 
-class RecoveryEndpoints(CodeFlowEndpoints):
+class RecoveryEndpoints(EmailFlowEndpoints):
     """The operations of recovery flows."""
 
     name: ClassVar[str] = "recovery"
@@ -25,6 +25,9 @@ class RecoveryEndpoints(CodeFlowEndpoints):
     code_wrong_message: ClassVar[int] = 4060006
     no_method_message: ClassVar[int] = 4010005
     code_label: ClassVar[int] = 1070010
+    link_sent_message: ClassVar[int] = 1060002
+    link_wrong_message: ClassVar[int] = 4060004
+    link_template: ClassVar[tuple[str, str]] = ("recovery_valid", "Recover your account")
 
     def __init__(self, server: Server, sessions: Sessions, settings: SettingsEndpoints) -> None:
         super().__init__(server, sessions)
@@ -41,6 +44,8 @@ class RecoveryEndpoints(CodeFlowEndpoints):
         """`update_recovery_flow`."""
         if expired := self.expired_response(request, flow):
             return expired
+        if flow.active == "link" and request.query.get("token"):
+            return self.use_link(request, flow)
         if request.method == "GET":
             flow.ui.reset()
             flow.ui.add_error(4000001, {"reason": "Recovery flows are submitted with POST."})
@@ -51,15 +56,21 @@ class RecoveryEndpoints(CodeFlowEndpoints):
             self._require_csrf(request, flow, fields)
             if flow.state != "choose_method" and not fields.get("email"):
                 return self.submit_code(request, flow, fields)
-        method = fields.get("method")
         if self.sessions.find(request) is not None:
             raise self._session_already_available(self.server.settings.default_return_url)
+        return self._submit_address(request, flow, fields)
+
+    def _submit_address(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> FakeResponse:
+        """Send a code or a link to the submitted address."""
+        method, is_recovered = fields.get("method"), flow.state == "passed_challenge"
         if method == "code" and flow.active == "code":
-            if flow.state == "passed_challenge":
+            if is_recovered:
                 return self.replace(request, flow, "The account was already recovered.")
             return self.submit_email(request, flow, fields)
         if method == "link" and self.server.settings.enabled("link"):
-            return self._send_link(request, flow, fields)
+            if is_recovered:
+                return self.retry_with_link(request, flow, 4060001)
+            return self.submit_email_for_link(request, flow, fields)
         raise self.reject_method(flow)
 
     def expired_error_id(self, flow: FakeFlow) -> str:
@@ -79,22 +90,6 @@ class RecoveryEndpoints(CodeFlowEndpoints):
         except ApiError:
             request.renew_csrf()
             raise
-
-    def _send_link(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> FakeResponse:
-        email = fields.get("email")
-        if not email:
-            flow.ui.add_error(4000002, {"property": "email"}, at="email")
-            raise InvalidFlowError(flow)
-        self.require_csrf(request, flow, fields)
-        node = input_node("link", "email", "email", email, message(1070007), required=True)
-        for index, old in enumerate(flow.ui.nodes):
-            if old["attributes"]["name"] == "email":
-                flow.ui.nodes[index] = node
-        if self._find_identity(email.strip().lower()) is not None:
-            self.server.send_code(email.strip().lower(), "recovery_valid", "Recover your account")
-        flow.active, flow.state = "link", "sent_email"
-        flow.ui.messages = [message(1060002)]
-        return self.render(request, flow, **self.extra_after_sending(fields))
 
     def replace(self, request: FakeRequest, flow: FakeFlow, reason: str) -> FakeResponse:
         """Respond with a new flow: scripts and apps get an error that names it."""
@@ -116,9 +111,9 @@ class RecoveryEndpoints(CodeFlowEndpoints):
 
     def send_code(self, flow: FakeFlow, email: str) -> None:
         """Send a code if the address belongs to an identity. The response does not reveal whether it does."""
-        identity = self._find_identity(email)
+        identity = self.find_owner(email)
         if identity is not None:
-            code = self.server.send_code(email, "recovery_code_valid", "Recover your account")
+            code = self.server.send_code([email], "recovery_code_valid", "Recover your account")
             self.store_code(flow, code, identity.id)
             flow.internal["email"] = email
 
@@ -148,17 +143,7 @@ class RecoveryEndpoints(CodeFlowEndpoints):
 
     def complete(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> FakeResponse:
         """Create a session and a settings flow. The code also verifies the address."""
-        for address in identity.verifiable_addresses:
-            if address.value == flow.internal["email"] and not address.verified:
-                address.mark_verified(self.server.now())
-        session = self.sessions.start(
-            identity, [self.sessions.completed_method("code_recovery")], device_from(request)
-        )
-        if not flow.native:
-            request.renew_csrf()
-            self.sessions.issue_cookie(request, session)
-        flow.ui.messages = []
-        settings = self._settings.create_after_recovery(request, flow, session)
+        session, settings = self._recover(request, flow, identity, "code_recovery", flow.type)
         page = self._settings.ui_url(settings)
         if not flow.native and not request.prefers_json:
             return FakeResponse.redirect(request.method, page)
@@ -167,7 +152,27 @@ class RecoveryEndpoints(CodeFlowEndpoints):
             continue_with.insert(0, {"action": "set_ory_session_token", "ory_session_token": session.token})
         return self.render(request, flow, continue_with=continue_with, transient_payload={})
 
-    def _find_identity(self, email: str) -> Identity | None:
+    def complete_by_link(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> FakeResponse:
+        """Create a session and a settings flow for the browser that opened the link."""
+        _, settings = self._recover(request, flow, identity, "link_recovery", "browser")
+        return FakeResponse.redirect(request.method, self._settings.ui_url(settings))
+
+    def _recover(
+        self, request: FakeRequest, flow: FakeFlow, identity: Identity, method: str, kind: Literal["api", "browser"]
+    ) -> tuple[Session, FakeFlow]:
+        for address in identity.verifiable_addresses:
+            if address.value == flow.internal.get("email") and not address.verified:
+                address.mark_verified(self.server.now())
+                address.status = "completed" if method == "link_recovery" else address.status
+        session = self.sessions.start(identity, [self.sessions.completed_method(method)], device_from(request))
+        if kind == "browser":
+            request.renew_csrf()
+            self.sessions.issue_cookie(request, session)
+        flow.ui.messages = []
+        return session, self._settings.create_after_recovery(request, flow, session, kind)
+
+    def find_owner(self, email: str) -> Identity | None:
+        """Return the identity with a recovery address, or None."""
         for identity in self.server.store.identities.values():
             if any(address.value == email for address in identity.recovery_addresses):
                 return identity

@@ -1,14 +1,14 @@
 """Settings: profile, password, second factors, and linked providers of an identity."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final, Literal
 
-from ory_guard.testing.flows.flow import FakeFlow, FlowEndpoints, InvalidFlowError
-from ory_guard.testing.flows.settings_changes import Change, SettingsChanges
-from ory_guard.testing.flows.settings_form import fill_settings, new_totp_secret
+from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
+from ory_guard.testing.flows.flow import FlowEndpoints
+from ory_guard.testing.flows.submission import Submission
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.verification import VerificationEndpoints
-from ory_guard.testing.oidc.redirect import OidcRedirects
+from ory_guard.testing.methods.method import Change, Method
 from ory_guard.testing.server.cookies import CONTINUITY_COOKIE
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
@@ -19,17 +19,16 @@ from ory_guard.testing.store.sessions import Sessions
 
 __all__ = ["SettingsEndpoints"]
 
-SETTINGS_METHODS: Final = frozenset({"profile", "password", "oidc", "lookup_secret", "totp", "webauthn"})
-_BUTTONS: Final = {
-    "totp_unlink": "totp",
-    "lookup_secret_regenerate": "lookup_secret",
-    "lookup_secret_confirm": "lookup_secret",
-    "lookup_secret_reveal": "lookup_secret",
-    "lookup_secret_disable": "lookup_secret",
-    "link": "oidc",
-    "unlink": "oidc",
-    "webauthn_register": "webauthn",
-}
+# The order of the forms; the methods that Kratos responds to with 404 if they are disabled.
+_ORDER: Final[tuple[str, ...]] = (
+    "profile",
+    "password",
+    "oidc",
+    "lookup_secret",
+    "webauthn",
+    "passkey",
+    "totp",
+)
 
 
 class SettingsEndpoints(FlowEndpoints):
@@ -43,13 +42,13 @@ class SettingsEndpoints(FlowEndpoints):
         self,
         server: Server,
         sessions: Sessions,
-        oidc: OidcRedirects,
+        methods: Sequence[Method],
         verification: VerificationEndpoints,
     ) -> None:
         super().__init__(server, sessions)
-        self._oidc = oidc
+        by_name = {method.name: method for method in methods}
+        self._methods = {name: by_name[name] for name in _ORDER if name in by_name}
         self._verification = verification
-        self._changes = SettingsChanges(server, sessions)
 
     def create_native(self, request: FakeRequest) -> FakeResponse:
         """`create_native_settings_flow`."""
@@ -92,22 +91,16 @@ class SettingsEndpoints(FlowEndpoints):
         return flow
 
     def fill(self, flow: FakeFlow) -> None:
-        """Add the forms to a flow, with a new TOTP secret."""
-        identity = flow.internal["identity"]
-        flow.internal["totp_secret"] = new_totp_secret()
-        schema = self.server.schema_of(identity)
-        fill_settings(
-            flow.ui,
-            self.server.settings,
-            schema,
-            identity,
-            flow.internal["totp_secret"],
-            native=flow.native,
-        )
+        """Add the form of each enabled method."""
+        for method in self._methods.values():
+            if method.is_enabled:
+                method.fill_settings(flow, flow.internal["identity"])
 
-    def create_after_recovery(self, request: FakeRequest, recovery: FakeFlow, session: Session) -> FakeFlow:
+    def create_after_recovery(
+        self, request: FakeRequest, recovery: FakeFlow, session: Session, kind: Literal["api", "browser"]
+    ) -> FakeFlow:
         """Create the flow in which a recovered account sets a new password."""
-        flow = self._create_for(request, recovery.type, session)
+        flow = self._create_for(request, kind, session)
         flow.request_url = recovery.request_url
         flow.ui.messages.append(message(1060001))
         return flow
@@ -145,27 +138,26 @@ class SettingsEndpoints(FlowEndpoints):
         if session.identity is not flow.internal["identity"]:
             raise ApiError(403, "security_identity_mismatch", "The flow belongs to another identity.")
         fields = self._resume(request, flow) or self._submitted(request, flow)
-        method = next((_BUTTONS[name] for name in _BUTTONS if fields.get(name)), fields.get("method"))
-        change = self._handler(flow, method)
+        method = self._method(flow, fields)
         # A submission of the profile keeps the messages above the form.
-        if method != "profile":
+        if method is None or method.is_privileged:
             flow.ui.reset()
-        if change is None:
+        if method is None:
             flow.ui.add_error(4010004)
             raise InvalidFlowError(flow)
         self.require_csrf(request, flow, fields)
-        if method != "profile" and not self.sessions.is_privileged(session):
+        if method.is_privileged and not self.sessions.is_privileged(session):
             raise self._reauthentication(request, flow, fields)
-        if method == "oidc" and fields.get("link"):
-            return self._oidc.start(request, flow, fields["link"])
-        result = change(flow, session, fields)
+        result = method.change(Submission(self, request, flow, fields, session))
+        if isinstance(result, FakeResponse):
+            return result
         if result is Change.REAUTHENTICATION_REQUIRED:
             raise self._reauthentication(request, flow, fields)
         if result is Change.DISPLAYED:
             return self.render(request, flow, transient_payload={})
-        if method == "profile":
+        if self.server.settings.verification_enabled:
             self._verify_new_addresses(request, flow, session)
-        return self.saved(request, flow, session)
+        return self.saved(request, flow, session, method.name)
 
     def _verify_new_addresses(self, request: FakeRequest, flow: FakeFlow, session: Session) -> None:
         for address in session.identity.verifiable_addresses:
@@ -187,24 +179,31 @@ class SettingsEndpoints(FlowEndpoints):
         """Return the schema of the identity."""
         return self.server.schema_of(flow.internal["identity"])
 
-    def _handler(
-        self, flow: FakeFlow, method: str | None
-    ) -> Callable[[FakeFlow, Session, dict[str, Any]], Change] | None:
-        if method is None or (method == "webauthn" and flow.native):
-            return None
-        self.require_enabled(method, SETTINGS_METHODS)
-        return self._changes.handler(method)
+    def _method(self, flow: FakeFlow, fields: dict[str, Any]) -> Method | None:
+        """Return the method of a submission, which its buttons name without `method`."""
+        for method in self._methods.values():
+            if any(fields.get(button) for button in method.settings_buttons):
+                name = method.name
+                break
+        else:
+            name = fields.get("method", "")
+        self.require_enabled(name, frozenset(_ORDER))
+        chosen = self._methods.get(name)
+        return chosen if chosen and chosen.has_settings(flow) else None
 
-    def saved(self, request: FakeRequest, flow: FakeFlow, session: Session) -> FakeResponse:
+    def saved(self, request: FakeRequest, flow: FakeFlow, session: Session, method: str) -> FakeResponse:
         """Respond to a saved change: the flow keeps its id and gets a new form, as in Kratos."""
         updated = self._create_for(request, flow.type, session)
         flow.ui, flow.state = updated.ui, "success"
-        flow.internal["totp_secret"] = updated.internal["totp_secret"]
+        flow.internal.pop("totp_secret", None)
+        flow.internal |= updated.internal
         flow.ui.messages = [message(1050001)]
         if flow.native:
             return FakeResponse.json(self.document(flow))
         self.sessions.issue_cookie(request, session)
-        location = flow.return_to or self.ui_url(flow)
+        urls = self.server.settings.return_urls
+        configured = urls.get(f"{self.name}.{method}") or urls.get(self.name)
+        location = flow.return_to or configured or self.ui_url(flow)
         if not request.prefers_json:
             return FakeResponse.redirect(request.method, location)
         continue_with = [{"action": "redirect_browser_to", "redirect_browser_to": location}]

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ory_guard.testing.flows.ui_messages import Message, message
 
-__all__ = ["Node", "Ui", "csrf_node", "input_node", "node", "password_node", "submit_node"]
+__all__ = ["Node", "Ui", "code_node", "csrf_node", "input_node", "node", "password_node", "submit_node"]
 
 Node = dict[str, Any]
 _ABSENT: Final = object()
@@ -47,6 +47,11 @@ def csrf_node(token: str) -> Node:
 def submit_node(group: str, value: str, label: int, name: str = "method", **context: Any) -> Node:
     """Build a submit button; `label` is a message id."""
     return input_node(group, name, "submit", value, message(label, context or None))
+
+
+def code_node(label: int, **attributes: Any) -> Node:
+    """Build the field for a code that was sent; `label` is a message id."""
+    return input_node("code", "code", "text", label=message(label), required=True, **attributes)
 
 
 def password_node(autocomplete: str) -> Node:
@@ -96,6 +101,19 @@ class Ui:
         self.nodes.insert(position, new)
         return new
 
+    def upsert(self, new: Node) -> None:
+        """Replace the first node with the same name, whatever its group, or add the node."""
+        for index, old in enumerate(self.nodes):
+            if _name(old) == _name(new):
+                self.nodes[index] = new
+                return
+        self.nodes.append(new)
+
+    def set_value(self, name: str, value: Any) -> None:
+        """Set the value of the first node with this name, if there is one."""
+        if node := self.find(name):
+            node["attributes"]["value"] = value
+
     def remove(self, *, group: str | None = None, name: str | None = None) -> None:
         """Remove the nodes with this group, this name, or both."""
         self.nodes = [
@@ -125,7 +143,11 @@ class Ui:
         target["messages"].append(error)
 
 
+def _name(node: Node) -> Any:
+    return node["attributes"].get("name", node["attributes"].get("id"))
+
+
 def _identity_key(node: Node) -> tuple[str, Any, Any]:
     attributes = node["attributes"]
     value = attributes.get("value") if attributes.get("type") == "submit" else None
-    return node["group"], attributes.get("name", attributes.get("id")), value
+    return node["group"], _name(node), value

@@ -2,8 +2,8 @@
 
 from typing import Any, ClassVar, Literal
 
-from ory_guard.testing.flows.code_flow import CodeFlowEndpoints
-from ory_guard.testing.flows.flow import FakeFlow, InvalidFlowError
+from ory_guard.testing.flows.email_flow import EmailFlowEndpoints
+from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import csrf_node, input_node, node, submit_node
 from ory_guard.testing.server.request import FakeRequest
@@ -13,7 +13,7 @@ from ory_guard.testing.store.records import Address, Identity
 __all__ = ["VerificationEndpoints"]
 
 
-class VerificationEndpoints(CodeFlowEndpoints):
+class VerificationEndpoints(EmailFlowEndpoints):
     """The operations of verification flows."""
 
     name: ClassVar[str] = "verification"
@@ -22,10 +22,17 @@ class VerificationEndpoints(CodeFlowEndpoints):
     code_wrong_message: ClassVar[int] = 4070006
     no_method_message: ClassVar[int] = 4010006
     code_label: ClassVar[int] = 1070011
+    link_sent_message: ClassVar[int] = 1080001
+    link_wrong_message: ClassVar[int] = 4070001
+    link_template: ClassVar[tuple[str, str]] = ("verification_valid", "Verify your address")
 
-    def create_flow(self, request: FakeRequest, kind: Literal["api", "browser"]) -> FakeFlow:
-        """Create a verification flow. The anti-CSRF token comes last; native flows have none."""
-        flow = super().create_flow(request, kind)
+    def create_flow(
+        self, request: FakeRequest, kind: Literal["api", "browser"], use: str | None = None
+    ) -> FakeFlow:
+        """Create a verification flow. Before a code, the anti-CSRF token comes last, and native flows have none."""
+        flow = super().create_flow(request, kind, use)
+        if flow.active == "link":
+            return flow
         token = flow.ui.nodes.pop(0)
         if kind == "browser":
             flow.ui.nodes.append(token)
@@ -35,6 +42,8 @@ class VerificationEndpoints(CodeFlowEndpoints):
         """`update_verification_flow`."""
         if expired := self.expired_response(request, flow):
             return expired
+        if self.use == "link":
+            return self._submit_for_link(request, flow)
         if flow.active != "code":
             raise self.reject_method(flow)
         fields = request.query if request.method == "GET" else self.fields(request, flow)
@@ -56,6 +65,18 @@ class VerificationEndpoints(CodeFlowEndpoints):
         if not fields.get("email"):
             self._show_email(flow, fields)
         return self.submit_email(request, flow, fields)
+
+    def _submit_for_link(self, request: FakeRequest, flow: FakeFlow) -> FakeResponse:
+        if request.query.get("token"):
+            return self.use_link(request, flow)
+        fields = self.fields(request, flow)
+        flow.ui.reset()
+        if fields.get("method") != "link":
+            self.show_address(flow, fields.get("email", ""))
+            raise self.reject_method(flow)
+        if flow.state == "passed_challenge":
+            return self.retry_with_link(request, flow, 4070002)
+        return self.submit_email_for_link(request, flow, fields)
 
     def restart(self, request: FakeRequest, flow: FakeFlow) -> FakeFlow:
         """Create a flow that replaces an expired one, with a new anti-CSRF token."""
@@ -100,8 +121,25 @@ class VerificationEndpoints(CodeFlowEndpoints):
         """Create a flow and send its code, as registration does."""
         flow = self.create(request, source.type)
         flow.request_url, flow.return_to = source.request_url, source.return_to
-        self.start_challenge(flow, address.value)
+        if self.use == "link":
+            flow.state = "sent_email"
+            self.send_link(flow, address.value)
+            flow.ui.nodes.append(submit_node("code", address.value, 1070008, "email"))
+        else:
+            self.start_challenge(flow, address.value)
         return flow
+
+    def send_link(self, flow: FakeFlow, email: str) -> None:
+        """Send a link if an identity has this verifiable address."""
+        super().send_link(flow, email)
+        if match := self._find_address(email):
+            match[1].status = "sent"
+            flow.internal["address"] = match[1]
+
+    def find_owner(self, email: str) -> Identity | None:
+        """Return the identity with a verifiable address, or None."""
+        match = self._find_address(email)
+        return match[0] if match else None
 
     def send_code(self, flow: FakeFlow, email: str) -> None:
         """Send a code if an identity has this verifiable address."""
@@ -109,7 +147,7 @@ class VerificationEndpoints(CodeFlowEndpoints):
         if match is None:
             return
         identity, address = match
-        code = self.server.send_code(address.value, "verification_code_valid", "Verify your address")
+        code = self.server.send_code([address.value], "verification_code_valid", "Verify your address")
         address.status = "sent"
         self.store_code(flow, code, identity.id)
         flow.internal["address"] = address
@@ -143,6 +181,14 @@ class VerificationEndpoints(CodeFlowEndpoints):
 
     def complete(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> FakeResponse:  # noqa: ARG002 - used by recovery
         """Mark the address as verified and show a link to continue."""
+        return self._complete(request, flow, "code")
+
+    def complete_by_link(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> FakeResponse:  # noqa: ARG002 - used by recovery
+        """Mark the address as verified and show a link to continue to the browser that opened the link."""
+        request.json_only = False  # the browser may have opened the link of a native flow
+        return self._complete(request, flow, "link")
+
+    def _complete(self, request: FakeRequest, flow: FakeFlow, group: str) -> FakeResponse:
         address = flow.internal["address"]
         address.mark_verified(self.server.now())
         address.status = "completed"
@@ -151,7 +197,7 @@ class VerificationEndpoints(CodeFlowEndpoints):
         flow.ui.action, flow.ui.method = location, "GET"
         flow.ui.nodes = [
             csrf_node(self.csrf_token(flow)),
-            node("a", "code", {"href": location, "title": title, "id": "continue"}, title),
+            node("a", group, {"href": location, "title": title, "id": "continue"}, title),
         ]
         flow.ui.messages = [message(1080002)]
         return self.render(request, flow)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ory_guard.testing.flows.flow import FakeFlow, InvalidFlowError
+from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.login import LoginEndpoints
 from ory_guard.testing.flows.registration import RegistrationEndpoints
 from ory_guard.testing.flows.settings import SettingsEndpoints
@@ -89,7 +89,7 @@ class OidcCallback:
         if flow.native:
             session = self._sessions.start(identity, [method], device_from(request))
             if existing is None:
-                self._registration.start_verification(request, flow, identity)
+                self._registration.start_verification(request, flow, identity, "oidc")
             return self._redirect_to_app(request, flow, session)
         finish = self._login.finish if existing else self._registration.finish
         return finish(request, flow, identity, method)
@@ -124,7 +124,7 @@ class OidcCallback:
             raise InvalidFlowError(flow)
         identity.credentials.oidc_subjects[name] = claims["sub"]
         touch(self._server, identity)
-        return self._settings.saved(request, flow, session)
+        return self._settings.saved(request, flow, session, "oidc")
 
     def exchange_session_token(self, request: FakeRequest) -> FakeResponse:
         """`exchange_session_token`: return the session token for both codes; this can be repeated."""

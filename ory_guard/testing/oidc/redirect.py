@@ -3,7 +3,7 @@
 from typing import Final
 from urllib.parse import urlencode
 
-from ory_guard.testing.flows.flow import FakeFlow
+from ory_guard.testing.flows.fake_flow import FakeFlow
 from ory_guard.testing.oidc.provider import FakeOidcProvider
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse

@@ -51,7 +51,7 @@ class CookieJar:
         """Return an opaque, signed value. It differs on every call."""
         padded = {**values, "nonce": secrets.token_urlsafe(PADDING_BYTES)}
         payload = base64.urlsafe_b64encode(json.dumps(padded).encode())
-        signed = b"%d|%s|" % (now, payload)
+        signed = b"%d|%s|" % (now // 1_000_000_000, payload)
         return base64.urlsafe_b64encode(signed + self._mac(signed)).decode()
 
     def decode(self, value: str) -> dict[str, Any] | None:
@@ -66,10 +66,13 @@ class CookieJar:
         values: dict[str, Any] = json.loads(base64.urlsafe_b64decode(signed.split(b"|")[1]))
         return values
 
-    def decode_session(self, value: str) -> SessionCookie | None:
-        """Return the content of a session cookie, or None if it cannot be decoded."""
+    def decode_session(self, value: str, now: int) -> SessionCookie | None:
+        """Return the content of a session cookie; None if it cannot be decoded or is older than a session."""
         values = self.decode(value)
         if values is None or "session_token" not in values:
+            return None
+        issued_at = int(base64.urlsafe_b64decode(value.encode()).partition(b"|")[0])
+        if issued_at < now // 1_000_000_000 - self._settings.session_lifespan:
             return None
         return SessionCookie(values["session_token"], values["expires_at"])
 

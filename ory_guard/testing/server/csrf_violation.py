@@ -16,20 +16,20 @@ _CSRF_DOCS: Final = {
 
 def csrf_violation(request: FakeRequest, settings: FakeKratosSettings) -> ApiError:
     """Return the error for a failed anti-CSRF check."""
+    details = {
+        "docs": _CSRF_DOCS[settings.is_release],
+        "hint": "Check that the browser sends its cookies and that proxies forward them.",
+    }
     if not request.headers.get("cookie"):
-        reject_reason = "The request has no Cookie header."
+        details["reject_reason"] = "The request has no Cookie header."
     elif not request.has_csrf_cookie:
-        reject_reason = "The Cookie header contains no anti-CSRF cookie."
-    else:
-        reject_reason = "The csrf_token is missing or does not match the anti-CSRF cookie."
+        details["reject_reason"] = "The Cookie header contains no anti-CSRF cookie."
+    elif request.content_type == "application/json" or request.has_csrf_token:
+        details["reject_reason"] = "The csrf_token is missing or does not match the anti-CSRF cookie."
     return ApiError(
         403,
         "security_csrf_violation",
         "The form was created for a different browser. Start the flow again.",
         message="the request was rejected to protect you from cross-site request forgery",
-        details={
-            "docs": _CSRF_DOCS[settings.is_release],
-            "hint": "Check that the browser sends its cookies and that proxies forward them.",
-            "reject_reason": reject_reason,
-        },
+        details=details,
     )

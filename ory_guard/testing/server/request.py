@@ -134,10 +134,18 @@ class FakeRequest:
 
     def sends_csrf_token(self) -> bool:
         """Return whether the X-CSRF-Token header or a form field matches the anti-CSRF cookie."""
-        token: object = self.headers.get("x-csrf-token")
+        return self.csrf_matches(self._plain_csrf_token())
+
+    @property
+    def has_csrf_token(self) -> bool:
+        """Whether the request has an X-CSRF-Token header or an anti-CSRF token in a form field."""
+        return bool(self._plain_csrf_token())
+
+    def _plain_csrf_token(self) -> str | None:
+        token = self.headers.get("x-csrf-token")
         if token is None and self.content_type == FORM:
-            token = dict(reversed(parse_qsl(self.body.decode("latin-1")))).get("csrf_token")
-        return self.csrf_matches(token)
+            return dict(reversed(parse_qsl(self.body.decode("latin-1")))).get("csrf_token")
+        return token
 
     def _read_csrf_cookie(self) -> bytes | None:
         values = self.cookie_values(self._jar.csrf_cookie_name)

@@ -13,6 +13,15 @@ from ory_guard.testing.flows.registration import RegistrationEndpoints
 from ory_guard.testing.flows.settings import SettingsEndpoints
 from ory_guard.testing.flows.verification import VerificationEndpoints
 from ory_guard.testing.flows.webauthn import get_web_authn_java_script
+from ory_guard.testing.methods.code import CodeMethod
+from ory_guard.testing.methods.identifier_first import IdentifierFirstMethod
+from ory_guard.testing.methods.lookup_secret import LookupSecretMethod
+from ory_guard.testing.methods.method import Method
+from ory_guard.testing.methods.oidc import OidcMethod
+from ory_guard.testing.methods.password import PasswordMethod
+from ory_guard.testing.methods.profile import ProfileMethod
+from ory_guard.testing.methods.totp import TotpMethod
+from ory_guard.testing.methods.webauthn import WebAuthnMethod
 from ory_guard.testing.oidc.callback import OidcCallback
 from ory_guard.testing.oidc.provider import FakeOidcProvider
 from ory_guard.testing.oidc.redirect import OidcRedirects
@@ -32,10 +41,11 @@ def public_routes(
 ) -> list[Route]:
     """Return the routes of the public API."""
     redirects = OidcRedirects(server, provider)
+    methods = _methods(server, sessions, redirects)
     verification = VerificationEndpoints(server, sessions)
-    login = LoginEndpoints(server, sessions, redirects)
-    registration = RegistrationEndpoints(server, sessions, redirects, verification)
-    settings = SettingsEndpoints(server, sessions, redirects, verification)
+    login = LoginEndpoints(server, sessions, methods, verification)
+    registration = RegistrationEndpoints(server, sessions, methods, verification)
+    settings = SettingsEndpoints(server, sessions, methods, verification)
     recovery = RecoveryEndpoints(server, sessions, settings)
     oidc = OidcCallback(
         server,
@@ -56,6 +66,20 @@ def public_routes(
         Route("GET", "/fake-oidc/{}/auth", provider.consent_page),
         Route("POST", "/fake-oidc/{}/auth", provider.consent),
     ]
+
+
+def _methods(server: Server, sessions: Sessions, redirects: OidcRedirects) -> list[Method]:
+    """Return the methods in Kratos' order, which decides about nodes with the same name."""
+    methods: list[Method] = [
+        ProfileMethod(server, sessions),
+        PasswordMethod(server, sessions),
+        OidcMethod(server, sessions, redirects),
+        CodeMethod(server, sessions),
+        TotpMethod(server, sessions),
+        WebAuthnMethod(server, sessions),
+        LookupSecretMethod(server, sessions),
+    ]
+    return [*methods, IdentifierFirstMethod(server, sessions, methods)]
 
 
 def _flow_routes(flow: FlowEndpoints) -> list[Route]:
@@ -144,7 +168,8 @@ def _admin_session_routes(admin: AdminSessionEndpoints) -> list[Route]:
 
 def _recovery_routes(server: Server, sessions: Sessions) -> list[Route]:
     verification = VerificationEndpoints(server, sessions)
-    settings = SettingsEndpoints(server, sessions, OidcRedirects(server, FakeOidcProvider(server)), verification)
+    methods = _methods(server, sessions, OidcRedirects(server, FakeOidcProvider(server)))
+    settings = SettingsEndpoints(server, sessions, methods, verification)
     recovery = AdminRecoveryEndpoints(server, RecoveryEndpoints(server, sessions, settings))
     return [
         Route("POST", "/recovery/code", recovery.create_recovery_code),

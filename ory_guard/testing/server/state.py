@@ -112,17 +112,25 @@ class Server:
         )
         return f"{self.settings.error_ui_url}?id={error_id}"
 
-    def send_code(self, recipient: str, template_type: str, subject: str) -> str:
-        """Create an email with a new six-digit code and return the code."""
+    def send_code(self, recipients: list[str], template_type: str, subject: str) -> str:
+        """Create an email with a new six-digit code for each recipient, and return the code."""
         code = random_string(CODE_LENGTH, CODE_DIGITS)
+        for recipient in recipients:
+            self._send(recipient, template_type, subject, f"your code is:\n\n{code}", code)
+        return code
+
+    def send_link(self, recipient: str, template_type: str, subject: str, link: str) -> None:
+        """Create an email with a link."""
+        self._send(recipient, template_type, subject, f"your link is:\n\n{link}", link)
+
+    def _send(self, recipient: str, template_type: str, subject: str, text: str, code: str) -> None:
         message = CourierMessage(
             recipient=recipient,
             template_type=template_type,
             subject=subject,
-            body=f"Hello,\n\nyour code is:\n\n{code}\n",
+            body=f"Hello,\n\n{text}\n",
             created_at=self.now(),
             code=code,
         )
         self.store.messages.append(message)
         self.on_message(message)
-        return code

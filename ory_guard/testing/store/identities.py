@@ -18,7 +18,7 @@ __all__ = [
     "touch",
 ]
 
-# Kratos hashes passwords with bcrypt.
+# The limit of bcrypt.
 MAX_PASSWORD_BYTES: Final = 72
 
 
@@ -88,7 +88,7 @@ def add_password_error(settings: FakeKratosSettings, password: object, identifie
         ui.add_error(4000031, at="password")
         return True
     size = len(password.encode(errors="replace"))
-    if size > MAX_PASSWORD_BYTES:
+    if settings.hasher == "bcrypt" and size > MAX_PASSWORD_BYTES:
         ui.add_error(4000033, {"actual_length": size, "max_length": MAX_PASSWORD_BYTES}, at="password")
         return True
     return False

@@ -14,6 +14,7 @@ from ory_guard.testing.store.schema_errors import FORMAT_CHECKER, violations
 __all__ = ["IdentitySchema", "Trait"]
 
 _EXTENSION: Final = "ory.sh/kratos"
+_IDENTIFIER_METHODS: Final = ("password", "code", "webauthn", "passkey")
 _INPUT_TYPES: Final = {
     "number": "number",
     "integer": "number",
@@ -50,6 +51,10 @@ class Trait:
         for key in keys:
             value = value.get(key) if isinstance(value, Mapping) else None
         return value
+
+    def is_identifier(self, method: str) -> bool:
+        """Return whether the value is a login identifier of a method."""
+        return bool(self.extension("credentials", method, "identifier"))
 
     def value_in(self, traits: Any) -> Any:
         """Return the value of this trait, or None."""
@@ -99,8 +104,13 @@ class IdentitySchema:
         return f"/schemas/{base64.urlsafe_b64encode(self.id.encode()).decode().rstrip('=')}"
 
     def identifiers(self, traits: Mapping[str, Any]) -> list[str]:
-        """Return the login identifiers in these traits."""
-        return self._values_marked(traits, "credentials", "password", "identifier")
+        """Return the login identifiers in these traits, whichever method they are for."""
+        values = (
+            trait.value_in(traits)
+            for trait in self.traits
+            if any(trait.is_identifier(name) for name in _IDENTIFIER_METHODS)
+        )
+        return [str(value) for value in values if value]
 
     def account_name(self, traits: Mapping[str, Any]) -> str:
         """Return the account name shown by authenticator apps."""
@@ -111,11 +121,31 @@ class IdentitySchema:
         addresses = ((trait.value_in(traits), trait.extension(purpose, "via")) for trait in self.traits)
         return [(str(value).lower(), str(via)) for value, via in addresses if value and via]
 
+    def code_addresses(self, traits: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Return (value, via) of the addresses that receive codes for login and registration."""
+        values = (
+            (trait.value_in(traits), trait.extension("credentials", "code", "via") or "email")
+            for trait in self.traits
+            if trait.is_identifier("code")
+        )
+        return [(str(value).strip().lower(), str(via)) for value, via in values if value]
+
+    def trait_value(self, traits: Mapping[str, Any], path: str) -> Any:
+        """Return the value at a dotted path in the traits, or None."""
+        return next((trait.value_in(traits) for trait in self.traits if ".".join(trait.path) == path), None)
+
+    def identifier_node(self, group: str, **attributes: Any) -> Node:
+        """Build the field for the login identifier, with the title of the trait if there is only one."""
+        marked = [trait for trait in self.traits if any(trait.is_identifier(name) for name in _IDENTIFIER_METHODS)]
+        label = message(1070004)
+        if len(marked) == 1:
+            label = message(1070002, {"name": marked[0].name, "title": marked[0].title})
+        return input_node(group, "identifier", "text", "", label, required=True, **attributes)
+
     @property
     def identifier_trait(self) -> Trait | None:
         """The trait that is the login identifier, or None."""
-        identifiers = (trait for trait in self.traits if trait.extension("credentials", "password", "identifier"))
-        return next(identifiers, None)
+        return next((trait for trait in self.traits if trait.is_identifier("password")), None)
 
     def with_nested_objects(self, traits: Mapping[str, Any]) -> dict[str, Any]:
         """Return the traits with the empty objects that Kratos adds for nested groups."""

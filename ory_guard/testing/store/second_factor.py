@@ -30,7 +30,7 @@ def totp_matches(secret: str, code: object, now: float) -> bool:
     )
 
 
-def use_lookup_secret(identity: Identity, fields: dict[str, Any], now: float) -> int | None:  # noqa: ARG001 - same signature as verify_totp
+def use_lookup_secret(identity: Identity, fields: dict[str, Any]) -> int | None:
     """Consume a lookup secret. Return None if it is correct, else the id of the error message."""
     codes = identity.credentials.lookup_codes
     code = fields.get("lookup_secret")

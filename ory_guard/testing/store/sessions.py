@@ -17,7 +17,9 @@ NO_DEVICE_ID: Final = "00000000-0000-0000-0000-000000000000"
 AAL_OF_METHOD: Final = {
     "password": "aal1",
     "oidc": "aal1",
+    "code": "aal1",
     "code_recovery": "aal1",
+    "link_recovery": "aal1",
     "totp": "aal2",
     "lookup_secret": "aal2",
     "webauthn": "aal2",
@@ -78,7 +80,24 @@ class Sessions:
 
     def completed_method(self, method: str, provider: str | None = None) -> FakeAuthenticationMethod:
         """Return a record of a method that was completed now."""
-        return FakeAuthenticationMethod(method, AAL_OF_METHOD[method], self._server.now(), provider)
+        return FakeAuthenticationMethod(method, self.aal_of(method), self._server.now(), provider)
+
+    def aal_of(self, method: str) -> str:
+        """Return the authenticator assurance level of a method; that of codes depends on the configuration."""
+        settings = self._server.settings
+        is_second_factor = settings.code_mfa_enabled and not settings.code_passwordless_enabled
+        return "aal2" if method == "code" and is_second_factor else AAL_OF_METHOD[method]
+
+    def second_factors(self, identity: Identity) -> tuple[str, ...]:
+        """Return the methods with which an identity can reach aal2."""
+        factors = identity.credentials.second_factors
+        schema = self._server.schema_of(identity)
+        has_codes = self.aal_of("code") == "aal2" and schema.code_addresses(identity.traits)
+        return (*factors, "code") if has_codes else factors
+
+    def satisfies_aal(self, session: Session, required: str) -> bool:
+        """Return whether a session uses the highest AAL available to its identity, if that is required."""
+        return required == "aal1" or session.aal == "aal2" or not self.second_factors(session.identity)
 
     def refresh(self, session: Session, method: FakeAuthenticationMethod) -> None:
         """Record a refresh or step-up: update `authenticated_at` and the expiry, but not the id or the token."""
@@ -106,7 +125,7 @@ class Sessions:
         Raises:
             ApiError: If a second factor is enrolled and the session has not used it.
         """
-        if required == "aal1" or session.aal == "aal2" or not session.identity.credentials.second_factors:
+        if self.satisfies_aal(session, required):
             return
         location = self.step_up_url(return_to)
         raise ApiError(
@@ -153,7 +172,7 @@ class Sessions:
 
     def _cookie(self, request: FakeRequest) -> tuple[str, int] | None:
         for value in request.cookie_values(self._server.settings.cookie_name):
-            if cookie := self._server.jar.decode_session(value):
+            if cookie := self._server.jar.decode_session(value, self._server.now()):
                 return cookie.session_token, cookie.expires_at
         return None
 

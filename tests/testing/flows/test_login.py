@@ -110,14 +110,16 @@ async def test_reading_an_expired_flow_returns_the_url_of_a_new_one(
     }
 
 
-async def test_schema_without_identifier_has_no_login_form(clock: ManualClock) -> None:
+async def test_login_form_of_a_schema_without_identifier_has_a_general_label(clock: ManualClock) -> None:
     fake = FakeKratos(clock=clock, identity_schemas={"default": {}})
     fake.add_identity("ada@example.test", traits={"name": "Ada"})
     browser = client_for(fake)
     flow = await browser.create_flow("login")
     response = await browser.submit(flow, method="password", identifier="ada@example.test", password="x")
 
-    assert (node_names(flow), message_ids(response.json())) == (["csrf_token"], [4000006])
+    assert node_names(flow) == ["csrf_token", "identifier", "password", "method"]
+    assert flow["ui"]["nodes"][1]["meta"]["label"]["id"] == 1070004
+    assert message_ids(response.json()) == [4000006]
 
 
 async def test_lookup_secret_works_once(fake: FakeKratos, ada: Identity) -> None:

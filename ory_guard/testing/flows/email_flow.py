@@ -1,40 +1,53 @@
-"""Common behavior of recovery and verification: a one-time code is sent to an address."""
+"""Common behavior of recovery and verification: a code or a link is sent to an address."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar, Final, Literal
 
-from ory_guard.testing.flows.flow import FakeFlow, FlowEndpoints, InvalidFlowError
+from ory_guard.testing.clock import SECOND, timestamp
+from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
+from ory_guard.testing.flows.flow import FlowEndpoints
 from ory_guard.testing.flows.ui_messages import message
-from ory_guard.testing.flows.ui_nodes import input_node, submit_node
+from ory_guard.testing.flows.ui_nodes import csrf_node, input_node, submit_node
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.store.email_format import is_email
-from ory_guard.testing.store.records import Identity
+from ory_guard.testing.store.records import Identity, random_string
 from ory_guard.testing.store.schema_errors import email_error
 
-__all__ = ["CodeFlowEndpoints"]
-
-MAX_SUBMISSIONS: Final = 5
+__all__ = ["EmailFlowEndpoints"]
 
 
-class CodeFlowEndpoints(FlowEndpoints):
-    """Flows that ask for an address and then for the code sent to it."""
+TOKEN_LENGTH: Final = 32
+
+
+class EmailFlowEndpoints(FlowEndpoints):
+    """Flows that ask for an address, and then for the code that was sent to it, unless a link was sent."""
 
     code_sent_message: ClassVar[int]
     code_wrong_message: ClassVar[int]
     no_method_message: ClassVar[int]
     code_label: ClassVar[int]
+    link_sent_message: ClassVar[int]
+    link_wrong_message: ClassVar[int]
+    link_template: ClassVar[tuple[str, str]]
+
+    @property
+    def use(self) -> str:
+        """Whether new flows send a code or a link."""
+        return str(getattr(self.server.settings, f"{self.name}_use"))
 
     def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> FakeFlow:
         """Create a flow that asks for the address."""
         return self.create_flow(request, kind)
 
-    def create_flow(self, request: FakeRequest, kind: Literal["api", "browser"]) -> FakeFlow:
+    def create_flow(
+        self, request: FakeRequest, kind: Literal["api", "browser"], use: str | None = None
+    ) -> FakeFlow:
         """Create a flow that asks for the address, whether or not the request has a session."""
         flow = self.new_flow(request, kind)
-        flow.active = "code"
-        flow.ui.set_node(input_node("code", "email", "email", label=message(1070007), required=True))
-        flow.ui.set_node(submit_node("code", "code", 1070009))
+        flow.active = use or self.use
+        flow.ui.set_node(input_node(flow.active, "email", "email", label=message(1070007), required=True))
+        flow.ui.set_node(submit_node(flow.active, flow.active, 1070009))
         return flow
 
     def fields(self, request: FakeRequest, flow: FakeFlow) -> dict[str, Any]:
@@ -43,7 +56,7 @@ class CodeFlowEndpoints(FlowEndpoints):
         email = fields.get("email")
         if email and not is_email(email):
             flow.ui.reset()
-            flow.active = "code"
+            flow.active = self.use
             message_id, context = email_error(email)
             flow.ui.add_error(message_id, context, at="email")
             raise InvalidFlowError(flow)
@@ -79,9 +92,9 @@ class CodeFlowEndpoints(FlowEndpoints):
         return InvalidFlowError(flow)
 
     def submit_code(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> FakeResponse:
-        """Check a code. A flow accepts five codes, and each code once."""
+        """Check a code. A flow accepts a limited number of codes, and each code once."""
         flow.internal["submissions"] = flow.internal.get("submissions", 0) + 1
-        if flow.internal["submissions"] > MAX_SUBMISSIONS:
+        if flow.internal["submissions"] > self.server.settings.code_max_submissions:
             return self.replace(request, flow, "The request was submitted too often. Please request another code.")
         expected = flow.internal.get("code")
         code = fields.get("code")
@@ -100,11 +113,76 @@ class CodeFlowEndpoints(FlowEndpoints):
         """Send a code to an address."""
         email = fields.get("email")
         if not email:
-            flow.ui.add_error(4000002, {"property": "email"}, at="email")
-            raise InvalidFlowError(flow)
+            raise self.rejected(flow, 4000002, {"property": "email"}, at="email")
         self.require_csrf(request, flow, fields)
         self.start_challenge(flow, email)
         return self.render(request, flow, **self.extra_after_sending(fields))
+
+    def submit_email_for_link(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> FakeResponse:
+        """Send a link to an address."""
+        email = fields.get("email", "")
+        self.show_address(flow, email)
+        if not email:
+            raise self.rejected(flow, 4000002, {"property": "email"}, at="email")
+        self.require_csrf(request, flow, fields)
+        flow.active, flow.state = "link", "sent_email"
+        self.send_link(flow, email.strip().lower())
+        flow.ui.messages = [message(self.link_sent_message)]
+        return self.render(request, flow, **self.extra_after_sending(fields))
+
+    def show_address(self, flow: FakeFlow, email: str) -> None:
+        """Fill the submitted address into the form that sends links."""
+        flow.ui.upsert(csrf_node(self.csrf_token(flow)))
+        flow.ui.upsert(input_node("link", "email", "email", email, message(1070007), required=True))
+
+    def send_link(self, flow: FakeFlow, email: str) -> None:
+        """Send a link if the address is known. The response does not reveal whether it is."""
+        identity = self.find_owner(email)
+        if identity is not None:
+            token = random_string(TOKEN_LENGTH)
+            flow.internal |= {"link_token": token, "identity_id": identity.id, "email": email}
+            flow.internal["link_expires_at"] = self.server.after(self.server.settings.link_lifespan)
+            link = self.server.url(self.path, flow=flow.id, token=token)
+            self.server.send_link(email, *self.link_template, link)
+
+    def use_link(self, request: FakeRequest, flow: FakeFlow) -> FakeResponse:
+        """Complete the flow for the browser that opened a link; a link can be used once."""
+        token = request.query.get("token")
+        identity = self.server.store.identities.get(flow.internal.get("identity_id", ""))
+        if token != flow.internal.get("link_token") or identity is None:
+            return self.retry_with_link(request, flow, self.link_wrong_message)
+        del flow.internal["link_token"]
+        expired_at = flow.internal.get("link_expires_at", flow.expires_at)
+        if self.server.now() >= expired_at:
+            context = {"expired_at": timestamp(expired_at), "expired_at_unix": expired_at // SECOND}
+            return self.retry_with_link(request, flow, self.expired_message, context)
+        flow.state = "passed_challenge"
+        return self.complete_by_link(request, flow, identity)
+
+    def retry_with_link(
+        self, request: FakeRequest, flow: FakeFlow, message_id: int, context: dict[str, Any] | None = None
+    ) -> FakeResponse:
+        """Redirect the browser to a new flow that sends links."""
+        request.renew_csrf()
+        replacement = self.create_flow(request, "browser", "link")
+        replacement.return_to = flow.return_to
+        replacement.ui.add_error(message_id, context)
+        return FakeResponse.redirect(request.method, self.ui_url(replacement))
+
+    @abstractmethod
+    def find_owner(self, email: str) -> Identity | None:
+        """Return the identity with an address, or None."""
+
+    @abstractmethod
+    def complete_by_link(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> FakeResponse:
+        """Complete the flow after a link was opened."""
+
+    def rejected(
+        self, flow: FakeFlow, message_id: int, context: dict[str, Any] | None = None, *, at: str | None = None
+    ) -> InvalidFlowError:
+        """Add an error to the form, and return the exception that shows it."""
+        flow.ui.add_error(message_id, context, at=at)
+        return InvalidFlowError(flow)
 
     def new_replacement(self, request: FakeRequest, flow: FakeFlow) -> FakeFlow:
         """Return a new flow with a new anti-CSRF token."""

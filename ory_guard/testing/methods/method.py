@@ -1,0 +1,119 @@
+"""The part of a method in each flow."""
+
+from enum import Enum, auto
+from typing import ClassVar
+
+from ory_guard.testing.flows.fake_flow import FakeFlow
+from ory_guard.testing.flows.submission import Submission
+from ory_guard.testing.server.request import FakeRequest
+from ory_guard.testing.server.response import FakeResponse
+from ory_guard.testing.server.state import Server
+from ory_guard.testing.store.records import Identity
+from ory_guard.testing.store.sessions import Sessions
+
+__all__ = ["Change", "Method"]
+
+
+class Change(Enum):
+    """The result of a change in settings: saved, displayed only, or rejected until the user re-authenticates."""
+
+    SAVED = auto()
+    DISPLAYED = auto()
+    REAUTHENTICATION_REQUIRED = auto()
+
+
+class Method:
+    """An authentication method. Subclasses override the parts that the method has.
+
+    Functions named `fill_…` add the nodes of the method to a form; the flow sorts them afterwards.
+
+    Attributes:
+        name: The name of the method in Kratos.
+        settings_buttons: The names of submit buttons in settings that select the method.
+        is_privileged: Whether changes in settings require a recent login.
+    """
+
+    name: ClassVar[str]
+    settings_buttons: ClassVar[tuple[str, ...]] = ()
+    is_privileged: ClassVar[bool] = True
+
+    def __init__(self, server: Server, sessions: Sessions) -> None:
+        self.server = server
+        self.sessions = sessions
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether the configuration enables the method."""
+        return self.server.settings.enabled(self.name)
+
+    @property
+    def login_aal(self) -> str | None:
+        """The authenticator assurance level of logins with the method; None if it is not for logins."""
+        return None
+
+    def fill_login(self, flow: FakeFlow) -> None:
+        """Add the form of the first factor."""
+
+    def fill_identifier_step(self, flow: FakeFlow) -> None:
+        """Add the form of the first step, if the login asks for the identifier first."""
+
+    def fill_credentials_step(self, flow: FakeFlow, identity: Identity | None) -> bool:  # noqa: ARG002 - overridden
+        """Add the form of the second step for an identity, and return whether the identity can use the method."""
+        return False
+
+    def fill_refresh(self, flow: FakeFlow, identity: Identity) -> None:
+        """Add the form that asks an identity for a first factor again."""
+
+    def fill_second_factor(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> None:
+        """Add the form of the second factor."""
+
+    def send_login_code_at_once(
+        self,
+        submission: Submission,  # noqa: ARG002 - overridden
+        identifier: str,  # noqa: ARG002 - overridden
+        identity: Identity,  # noqa: ARG002 - overridden
+    ) -> FakeResponse | None:
+        """Send a code to an identity that has no other first factor; the response shows the form for it."""
+        return None
+
+    def send_second_factor_at_once(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> None:
+        """Send a code when the flow is created, if that is the only second factor."""
+
+    def log_in(self, submission: Submission) -> Identity | FakeResponse:
+        """Return the identity that a submission authenticates, or the response with the next step.
+
+        Raises:
+            InvalidFlowError: If the submission is invalid.
+        """
+        raise NotImplementedError
+
+    def fill_registration(self, flow: FakeFlow) -> None:
+        """Add the form for a new credential."""
+
+    def register(self, submission: Submission) -> Identity | FakeResponse:
+        """Return the new identity of a submission, or the response with the next step.
+
+        Raises:
+            InvalidFlowError: If the submission is invalid.
+        """
+        raise NotImplementedError
+
+    @property
+    def is_for_registration(self) -> bool:
+        """Whether registrations can use the method."""
+        return False
+
+    def fill_settings(self, flow: FakeFlow, identity: Identity) -> None:
+        """Add the form in settings."""
+
+    def has_settings(self, flow: FakeFlow) -> bool:  # noqa: ARG002 - overridden
+        """Return whether the method can be changed in a settings flow."""
+        return True
+
+    def change(self, submission: Submission) -> Change | FakeResponse:
+        """Change the credential of the session's identity.
+
+        Raises:
+            InvalidFlowError: If the submission is invalid.
+        """
+        raise NotImplementedError
