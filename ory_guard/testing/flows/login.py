@@ -65,31 +65,51 @@ class LoginEndpoints(FlowEndpoints):
         if aal not in {"aal1", "aal2"}:
             raise ApiError(400, reason=f'"{aal}" is not an authenticator assurance level; use aal1 or aal2.')
         self._require_login_needed(session, aal, refresh=refresh)
-        created = timestamp(flow.issued_at // 1_000 * 1_000)
-        flow.fields = {
-            "organization_id": request.organization_id,
-            "created_at": created,
-            "updated_at": created,
-            "refresh": refresh,
-            "requested_aal": aal,
-        } | self.identity_schema(request)
+        self._add_fields(flow, aal=aal, refresh=refresh, organization_id=request.organization_id)
+        flow.fields |= self.identity_schema(request)
         if session is None:
             self.add_exchange_code(request, flow)
         self._fill(request, flow, session)
         return flow
 
-    def create_for_link(self, request: FakeRequest, source: FakeFlow) -> FakeFlow:
+    def create_for_link(self, request: FakeRequest, source: FakeFlow, provider: str, identifier: str) -> FakeFlow:
         """Create the flow in which the owner of an identifier logs in, so that a provider can be linked."""
         flow = self.new_flow(request, source.type)
-        created = timestamp(flow.issued_at // 1_000 * 1_000)
-        times = {"created_at": created, "updated_at": created}
-        flow.fields = {"organization_id": None, **times, "refresh": False, "requested_aal": "aal1"}
         flow.request_url, flow.return_to = source.request_url, source.return_to
-        flow.requested_return_to = source.requested_return_to
+        flow.requested_return_to, flow.active = source.requested_return_to, "oidc"
+        self._add_fields(flow, aal="aal1", refresh=False)
         for method in self._enabled_methods():
             method.fill_login(flow)
         self.arrange(flow)
+        flow.ui.nodes = [node for node in flow.ui.nodes if node["attributes"].get("value") != provider]
+        for node in flow.ui.nodes:
+            if node["group"] == "oidc":
+                node["meta"]["label"] = message(1010018, {"provider": node["attributes"]["value"]})
+        if field := flow.ui.find("identifier"):
+            field["attributes"] |= {"type": "hidden", "value": identifier}
+        configured = self.server.settings.provider(provider)
+        page = self.server.settings.login_ui_url
+        context = {
+            "available_credential_types": [],
+            "available_providers": [],
+            "duplicateIdentifier": identifier,
+            "duplicate_identifier": identifier,
+            "newLoginUrl": page,
+            "new_login_url": page,
+            "provider": (configured and configured.label) or "generic",
+        }
+        flow.ui.messages = [message(1010016, context)]
         return flow
+
+    def _add_fields(self, flow: FakeFlow, *, aal: str, refresh: bool, organization_id: str | None = None) -> None:
+        created = timestamp(flow.issued_at // 1_000 * 1_000)
+        flow.fields = {
+            "organization_id": organization_id,
+            "created_at": created,
+            "updated_at": created,
+            "refresh": refresh,
+            "requested_aal": aal,
+        }
 
     def arrange(self, flow: FakeFlow) -> None:
         """Sort the nodes of a flow."""

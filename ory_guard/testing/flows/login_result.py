@@ -36,6 +36,10 @@ class LoginResult:
     ) -> FakeResponse:
         """Create a session for an identity, or refresh the session that the request has."""
         self._require_active(flow, identity, method.method)
+        link = flow.internal.get("link")
+        if link is not None and link["identity"] is not identity:
+            flow.ui.add_error(4010009)
+            raise InvalidFlowError(flow)
         session = self._sessions.find(request)
         if session is not None and session.identity is not identity:
             session = None
@@ -95,7 +99,7 @@ class LoginResult:
     def _link(self, flow: FakeFlow, session: Session) -> None:
         """Link the provider whose sign-in led to this login, once the session has the required level."""
         link = flow.internal.pop("link", None) or self._links.pop(session.id, None)
-        if link is None or session.identity is not link["identity"]:
+        if link is None:
             return
         if not self._sessions.satisfies_aal(session, self._server.settings.whoami_required_aal):
             self._links[session.id] = link

@@ -8,7 +8,7 @@ from ory_guard.testing.flows.flow import FlowEndpoints
 from ory_guard.testing.flows.node_order import REGISTRATION_GROUPS, registration_keys, sort_nodes
 from ory_guard.testing.flows.submission import Submission
 from ory_guard.testing.flows.ui_messages import message
-from ory_guard.testing.flows.ui_nodes import submit_node
+from ory_guard.testing.flows.ui_nodes import csrf_node, submit_node
 from ory_guard.testing.flows.verification import VerificationEndpoints
 from ory_guard.testing.methods.method import Method
 from ory_guard.testing.methods.traits import show_submitted_traits, submitted_traits
@@ -56,22 +56,24 @@ class RegistrationEndpoints(FlowEndpoints):
             self._fill(flow)
         return flow
 
-    def create_for_provider(self, source: FakeFlow) -> FakeFlow:
-        """Create the flow that asks for traits that a provider did not send."""
-        return FakeFlow(
-            name=self.name,
-            type=source.type,
-            request_url=source.request_url,
-            issued_at=source.issued_at,
-            expires_at=source.expires_at,
-            ui=source.ui,
-            state=self.first_state,
-            return_to=source.return_to,
-            requested_return_to=source.requested_return_to,
-            active="oidc",
-            csrf_secret=source.csrf_secret,
-            fields={"organization_id": None},
-        )
+    def ask_for_traits(
+        self, request: FakeRequest, source: FakeFlow, provider: str, traits: dict[str, Any]
+    ) -> FakeFlow:
+        """Return the flow that asks for traits which a provider did not send, or which are invalid."""
+        flow = source
+        if source.name != self.name:
+            flow = self.new_flow(request, source.type)
+            flow.request_url, flow.return_to = source.request_url, source.return_to
+            flow.requested_return_to = source.requested_return_to
+            flow.fields = {"organization_id": None}
+        flow.active = "oidc"
+        flow.ui.nodes = [
+            submit_node("oidc", provider, 1040003, "provider"),
+            csrf_node(self.csrf_token(flow)),
+            *(trait.node("default", traits) for trait in self.server.schema.traits),
+        ]
+        self.server.schema.validate(traits, flow.ui)
+        return flow
 
     def _session_already_available(self, request: FakeRequest) -> ApiError:
         return ApiError(

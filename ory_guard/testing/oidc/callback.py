@@ -1,17 +1,18 @@
 """Social sign-in, second part: the callback, which creates or links an identity."""
 
-from typing import Final
+from typing import Any, Final
 
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.login import LoginEndpoints
 from ory_guard.testing.flows.registration import RegistrationEndpoints
 from ory_guard.testing.flows.settings import SettingsEndpoints
+from ory_guard.testing.flows.ui_nodes import Ui
 from ory_guard.testing.oidc.provider import FakeOidcProvider
 from ory_guard.testing.oidc.redirect import OidcRedirects
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
-from ory_guard.testing.store.identities import create_identity, is_identifier_taken, touch
+from ory_guard.testing.store.identities import create_identity, touch
 from ory_guard.testing.store.records import Identity, Session, new_id, random_string
 from ory_guard.testing.store.sessions import Sessions, device_from
 
@@ -70,7 +71,7 @@ class OidcCallback:
                 return self._link(request, flow, name, claims)
             return self._sign_in(request, flow, name, claims)
         except InvalidFlowError as invalid:
-            page = getattr(self._server.settings, f"{flow.name}_ui_url")
+            page = getattr(self._server.settings, f"{invalid.flow.name}_ui_url")
             return FakeResponse.redirect(request.method, f"{page}?flow={invalid.flow.id}")
 
     def _find_identity(self, name: str, subject: str) -> Identity | None:
@@ -85,7 +86,15 @@ class OidcCallback:
         if existing is not None and existing.state != "active":
             flow.ui.add_error(4010011)
             raise InvalidFlowError(flow)
-        identity = existing or self._register(flow, name, claims)
+        if existing is None:
+            traits = self._traits(flow, claims)
+            if taken := self._server.find_owner(traits):
+                identifier, owner = taken
+                link = {"identity": owner, "provider": name, "subject": claims["sub"]}
+                return self._ask_to_link(request, flow, identifier, link)
+            identity = self._register(request, flow, name, claims["sub"], traits)
+        else:
+            identity = existing
         if flow.native:
             session = self._sessions.start(identity, [method], device_from(request))
             if existing is None:
@@ -94,16 +103,35 @@ class OidcCallback:
         finish = self._login.finish if existing else self._registration.finish
         return finish(request, flow, identity, method)
 
-    def _register(self, flow: FakeFlow, name: str, claims: dict[str, str]) -> Identity:
-        traits = {"email": claims["email"]}
-        if is_identifier_taken(self._server, None, traits):
-            flow.ui.add_error(4000027)
-            raise InvalidFlowError(flow)
-        if not self._server.schema.validate(traits, flow.ui):
-            raise InvalidFlowError(flow)
-        identity = create_identity(self._server, self._server.schema.with_nested_objects(traits))
-        identity.credentials.oidc_subjects[name] = claims["sub"]
+    def _traits(self, flow: FakeFlow, claims: dict[str, str]) -> dict[str, Any]:
+        """Return the traits of the provider, replaced and completed by those that the user entered."""
+        schema = self._server.schema
+        entered = {name: value for name, value in flow.internal.get("oidc_traits", {}).items() if value}
+        provided = {"email": claims["email"]} if claims["email"] else {}
+        return schema.with_nested_objects({**provided, **entered})
+
+    def _register(
+        self, request: FakeRequest, flow: FakeFlow, name: str, subject: str, traits: dict[str, Any]
+    ) -> Identity:
+        """Create an identity; a registration flow asks for the traits that are missing or invalid."""
+        ui = Ui("")
+        if not self._server.schema.validate(traits, ui):
+            raise InvalidFlowError(self._registration.ask_for_traits(request, flow, name, traits))
+        identity = create_identity(self._server, traits)
+        identity.credentials.oidc_subjects[name] = subject
         return identity
+
+    def _ask_to_link(
+        self, request: FakeRequest, flow: FakeFlow, identifier: str, link: dict[str, Any]
+    ) -> FakeResponse:
+        """Redirect to a login flow; a login of the identifier's owner there links the provider."""
+        login = self._login.create_for_link(request, flow, link["provider"], identifier)
+        login.internal["link"] = link
+        page = self._login.ui_url(login)
+        if flow.native:
+            return_to = flow.return_to or self._server.settings.default_return_url
+            page = f"{return_to}{'&' if '?' in return_to else '?'}flow={login.id}"
+        return FakeResponse.redirect(request.method, f"{page}&no_org_ui=true")
 
     def _redirect_to_app(self, request: FakeRequest, flow: FakeFlow, session: Session) -> FakeResponse:
         """Redirect the browser to the app with the second code of the session token exchange."""

@@ -8,7 +8,7 @@ from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.settings import OidcProvider
-from ory_guard.testing.store.records import random_string
+from ory_guard.testing.store.records import new_id, random_string
 
 __all__ = ["FakeOidcProvider"]
 
@@ -20,9 +20,9 @@ _PAGE: Final = """\
 <meta charset="utf-8">
 <title>{name}: consent</title>
 <h1>{name}</h1>
-<p><strong>{client}</strong> requests your email address. This provider is a fake: enter any address.</p>
+<p><strong>{client}</strong> requests your email address. This provider is a fake: enter any address, or none.</p>
 <form method="post" action="{action}">
-<label>Email address <input name="email" type="email" required value="user@example.test"></label>
+<label>Email address <input name="email" type="email" value="user@example.test"></label>
 <button name="consent" value="allow">Allow</button>
 <button name="consent" value="deny" formnovalidate>Deny</button>
 </form>
@@ -60,16 +60,16 @@ class FakeOidcProvider:
         self._require_provider(request, name)
         fields = dict(parse_qsl(request.body.decode(errors="replace")))
         parameters = {"state": request.query.get("state", "")}
-        if fields.get("consent") == "deny" or not fields.get("email"):
+        if fields.get("consent") == "deny":
             parameters["error"] = "access_denied"
         else:
-            parameters["code"] = self.code_for(fields["email"])
+            parameters["code"] = self.code_for(fields.get("email", ""), fields.get("subject"))
         return FakeResponse.redirect(request.method, f"{request.query['redirect_uri']}?{urlencode(parameters)}")
 
     def code_for(self, email: str, subject: str | None = None) -> str:
-        """Return an authorization code for a user; it can be used once."""
+        """Return an authorization code for a user; it can be used once. Users without address are always new."""
         code = random_string(CODE_LENGTH)
-        self._codes[code] = {"sub": subject or email, "email": email}
+        self._codes[code] = {"sub": subject or email or new_id(), "email": email}
         return code
 
     def claims(self, code: str) -> dict[str, str] | None:

@@ -1,6 +1,6 @@
 """The state that all operations of one fake share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -74,6 +74,11 @@ class Server:
             if identifier in (value.lower() for value in identifiers):
                 return identity
         return None
+
+    def find_owner(self, traits: Mapping[str, Any]) -> tuple[str, Identity] | None:
+        """Return the first login identifier in these traits that an identity has, and the identity, or None."""
+        owners = ((value, self.find_identity(value)) for value in self.schema.identifiers(traits))
+        return next(((value, owner) for value, owner in owners if owner is not None), None)
 
     def url(self, path: str, **query: str | None) -> str:
         """Return the public URL of a path; empty query parameters are left out."""
