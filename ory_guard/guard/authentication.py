@@ -5,7 +5,7 @@ Errors never propagate: each failure becomes `Unavailable`, so that a bug fails 
 
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,6 +36,7 @@ _log = logging.getLogger("ory_guard")
 
 ANONYMOUS: Final = Anonymous()
 _ANONYMOUS_AUTH: Final = SessionAuth(ANONYMOUS)
+_NO_HEADERS: Final[tuple[Header, ...]] = ()
 _new: Final = tuple.__new__  # half the time of the constructor of a named tuple
 
 
@@ -54,6 +55,7 @@ class Authenticator:
         on_revocation: Called when another process has revoked sessions.
 
     Attributes:
+        extractor: Extracts the credentials of a request.
         cache: The session cache of this process.
         checker: Checks sessions that are not in the cache.
         shared_cache: The cache that processes share, or None.
@@ -81,9 +83,9 @@ class Authenticator:
         self._listeners = listeners
         self._exempt = PathPatterns(settings.exempt_paths)
         self._exempt_paths, self._has_exempt_prefixes = self._exempt.exact, bool(self._exempt.prefixes)
-        self._extractor = CredentialExtractor(settings)
+        self.extractor: CredentialExtractor = CredentialExtractor(settings)
         keys = (secrets.token_bytes(32),) if store is None else store.hashing_keys
-        names = self._extractor.names, self._extractor.token_names
+        names = self.extractor.names, self.extractor.token_names
         hashers = [CredentialHasher(key, settings.kratos_public_url, *names) for key in keys]
         self.cache_key: Callable[[Credential], bytes] = hashers[0].cache_key
         max_age = settings.timeout + max(settings.cache_ttl, settings.negative_ttl)
@@ -105,16 +107,15 @@ class Authenticator:
             on_revocation=self._on_revocation,
         )
         self.shared_cache: SharedSessionCache | None = self.checker.shared_cache
-        self._pairs = CookiePairAuthenticator(
-            self.cache, self.checker, self.cache_key, self._extractor.is_valid, clock
-        )
+        is_valid = self.extractor.is_valid
+        self._pairs = CookiePairAuthenticator(self.cache, self.checker, self.cache_key, is_valid, clock)
         self._notify_watches = on_revocation
         self.hits: int = 0
         self.misses: int = 0
         self.override: Outcome | None = None
 
-    def from_cache(  # noqa: C901 - it runs on every request, so it is a single function
-        self, scope: Mapping[str, Any], context: AuthContext, *, enforcing: bool = False
+    def from_cache(  # noqa: C901, PLR0912 - it runs on every request, so it is a single function
+        self, scope: Mapping[str, Any], context: AuthContext, enforcing: bool = False
     ) -> Outcome | None:
         """Return the outcome if it is known without I/O, or None if Kratos has to be asked.
 
@@ -127,8 +128,7 @@ class Authenticator:
         if enforcing:
             context.is_exempt, context.from_upstream, context.outcome, context.auth = False, False, None, None
         elif context.path in self._exempt_paths or (self._has_exempt_prefixes and context.path in self._exempt):
-            context.is_exempt, context.auth = True, _ANONYMOUS_AUTH
-            context.credential_headers = scope["headers"]
+            context.is_exempt, context.auth, context.credential_headers = True, _ANONYMOUS_AUTH, scope["headers"]
             return ANONYMOUS
         if self.override is not None:
             return self._overridden(scope, self.override)
@@ -136,7 +136,12 @@ class Authenticator:
             # 1. The one credential that Kratos would read, or two session cookies.
             credential: Credential | CookiePair | InvalidCredential | None = context.credential
             if credential is None:
-                context.credential_headers, credential = self._extractor.extract(scope["headers"])
+                parsers, headers = self.extractor.parsers, _NO_HEADERS
+                for header in scope["headers"]:
+                    if header[0] in parsers:
+                        headers += (header,)
+                context.credential_headers = headers
+                credential = self.extractor.parse(headers) if headers else None
                 if credential is None:
                     context.auth = _ANONYMOUS_AUTH
                     return ANONYMOUS
@@ -150,19 +155,16 @@ class Authenticator:
                 return self._from_pair_cache(context, credential)
             # 2. A fresh entry in the cache.
             context.credential = credential
-            key = self.cache_key(credential)
-            now = self._monotonic()
+            key, now = self.cache_key(credential), self._monotonic()
             entry = self.cache.get(key, now)
             if entry is None:
                 return self._record_miss(context, key, credential)
             self.hits += 1
-            context.key, context.resolved_at = key, now
-            request_time = context.request_time = entry.request_time
-            outcome = entry.outcome
+            outcome, request_time = entry.outcome, entry.request_time
+            context.key, context.resolved_at, context.request_time = key, now, request_time
             if type(outcome) is Authenticated:
                 session, kind, source, _ = outcome
-                if source != "token":
-                    source = "cache"
+                source = source if source == "token" else "cache"
                 outcome = _new(Authenticated, (session, kind, source, now - request_time))
             if self._listeners:
                 notify(self._listeners, SessionCacheHit(key.hex()[:8], now - request_time))
@@ -217,7 +219,7 @@ class Authenticator:
 
     def _record_miss(self, context: AuthContext, key: bytes, credential: Credential) -> Rejected | None:
         # Only valid credentials are in the cache, so a hit does not need this check.
-        if not self._extractor.is_valid(credential):
+        if not self.extractor.is_valid(credential):
             return Rejected("malformed", credential.kind)
         self._count_miss(key)
         context.key = key
@@ -232,8 +234,8 @@ class Authenticator:
         """Return whether a copy of the request's scope has other credentials, or is cross-site."""
         if self.override is not None:
             return False
-        known_headers, _ = self._extractor.extract(context.credential_headers)
-        headers, credential = self._extractor.extract(scope["headers"])
+        known_headers, _ = self.extractor.extract(context.credential_headers)
+        headers, credential = self.extractor.extract(scope["headers"])
         if headers != known_headers:
             return True
         return credential is not None and credential.kind == "cookie" and self._csrf.is_cross_site(scope)
@@ -253,10 +255,6 @@ class Authenticator:
         if isinstance(outcome, Authenticated) and not self._csrf.allows(outcome, scope):
             return Rejected("origin", "cookie")
         return outcome
-
-    def all_credentials(self, headers: Iterable[Header]) -> tuple[Credential, ...] | InvalidCredential:
-        """Return all valid credentials of the kind that counts: none, one, or two cookies that differ."""
-        return self._extractor.extract_all(headers)
 
     def invalidate(self, *ids: str) -> None:
         """Invalidate all entries for these sessions or identities that were requested before now."""

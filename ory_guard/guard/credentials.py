@@ -8,7 +8,7 @@ because parsers that differ in that could disagree about the user.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from ory_guard.guard.settings import GuardSettings
@@ -41,6 +41,7 @@ class CredentialExtractor:
     Attributes:
         names: The exact names of session cookies, without patterns.
         token_names: The names of the application's cookies with a session token.
+        parsers: The names of the headers that can contain a credential, in Kratos' order, and their parsers.
     """
 
     def __init__(self, settings: GuardSettings) -> None:
@@ -59,7 +60,7 @@ class CredentialExtractor:
             parsers[b"cookie"] = self._parse_single_cookie if is_single else self._parse_cookie
         if "bearer" in settings.credentials:
             parsers[b"authorization"] = _parse_bearer
-        self._parsers = parsers
+        self.parsers: Mapping[bytes, _Parser] = parsers
 
     def extract(self, headers: Iterable[Header]) -> tuple[list[Header], _Extracted]:
         """Return the headers that can contain a credential, and the credential or the two cookies of the request.
@@ -69,16 +70,19 @@ class CredentialExtractor:
         Args:
             headers: The headers of the ASGI scope: lower-case names, raw values.
         """
-        parsers, relevant = self._parsers, []
-        for header in headers:
-            if header[0] in parsers:
-                relevant.append(header)  # noqa: PERF401 - a comprehension would be another call for each request
-        if not relevant:
-            return relevant, None
-        if len(relevant) > 1:
-            return relevant, self._extract_first(relevant)
-        name, value = relevant[0]
-        return relevant, parsers[name](value)
+        relevant = [header for header in headers if header[0] in self.parsers]
+        return relevant, self.parse(relevant) if relevant else None
+
+    def parse(self, headers: Sequence[Header]) -> _Extracted:
+        """Return the credential of a request, as `extract` does.
+
+        Args:
+            headers: The headers that can contain a credential, at least one.
+        """
+        if len(headers) > 1:
+            return self._extract_first(headers)
+        name, value = headers[0]
+        return self.parsers[name](value)
 
     def extract_all(self, headers: Iterable[Header]) -> tuple[Credential, ...] | InvalidCredential:
         """Return every valid credential of the kind that counts.
@@ -110,8 +114,8 @@ class CredentialExtractor:
             return len(name) <= _MAX_CREDENTIAL_BYTES and not name.translate(None, _COOKIE_OCTET)
         return True
 
-    def _extract_first(self, headers: list[Header]) -> _Extracted:
-        for name, parse in self._parsers.items():
+    def _extract_first(self, headers: Sequence[Header]) -> _Extracted:
+        for name, parse in self.parsers.items():
             values = dict.fromkeys(value for key, value in headers if key == name)
             if name == b"cookie":
                 cookies = self._parse_cookies(values)

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ory_guard.events import Listeners, Refused, notify
 from ory_guard.exceptions import (
@@ -125,7 +125,10 @@ class Enforcer:
             context.from_upstream = False  # a websocket may require a session again for its next message
             decision = await self.decision_for(scope, context, requirement)
         if isinstance(decision, Refusal):
-            raise self.deny(scope, context, decision)
+            try:
+                self.deny(scope, context, decision)
+            finally:
+                del decision  # its traceback refers to this frame
         context.granted = True
         if requirement not in context.requirements:  # a websocket handler may require a session for each message
             context.requirements += (requirement,)
@@ -151,7 +154,7 @@ class Enforcer:
 
     def get_context(self, scope: Mapping[str, Any]) -> AuthContext:
         """Return the auth context in a scope of this guard, or a new one."""
-        return get_auth_context(scope) or AuthContext(self._guard, scope)
+        return get_auth_context(scope) or AuthContext().start(self._guard, scope)
 
     async def ensure_authenticated(self, scope: MutableMapping[str, Any]) -> AuthContext:
         """Return the request's auth context; authenticate the request now if the middleware did not.
@@ -182,8 +185,8 @@ class Enforcer:
                     failures.append(Failure(id="when", expected=True, actual=False))
         return decide(requirement, outcome, settings=self._settings, now=self._clock.time(), failures=failures)
 
-    def deny(self, scope: Mapping[str, Any], context: AuthContext, refusal: Refusal) -> Refusal:
-        """Record and report a refusal, and return it for the caller to raise."""
+    def deny(self, scope: Mapping[str, Any], context: AuthContext, refusal: Refusal) -> NoReturn:
+        """Record, report and raise a refusal."""
         refusal.guard = self._guard
         recorded = scope.get(OUTER_KEY, context)
         if self._listeners:
@@ -191,7 +194,10 @@ class Enforcer:
         if recorded is not None:
             recorded.denied, recorded.refusal = True, refusal
             register_refusal_handler(scope)
-        return refusal
+        try:
+            raise refusal
+        finally:
+            del refusal, recorded  # the traceback refers to this frame
 
     def adopt(
         self,

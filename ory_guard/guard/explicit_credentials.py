@@ -48,7 +48,7 @@ class ExplicitCredentials:
                 f"kind: {kind!r} is not allowed: use 'x_session_token' or 'bearer', whichever is among the "
                 f"credentials of the guard, {self._settings.credentials!r}"
             )
-        context = AuthContext(self._guard, {"path": ""})
+        context = AuthContext().start(self._guard, {"path": ""})
         outcome = self._from_cache(context, token, kind)
         if outcome is None:
             outcome = await self._authenticator.from_kratos(context)
@@ -103,7 +103,7 @@ class ExplicitCredentials:
         """Return the auth context of this guard for a request of another guard; a new one for other headers."""
         context = outer.other_guards.get(self._guard)
         if context is None or self._authenticator.has_other_credentials(scope, context):
-            context = AuthContext(self._guard, scope)
+            context = AuthContext().start(self._guard, scope)
             context.path, context.root_path = outer.path, outer.root_path
             outer.other_guards = {**outer.other_guards, self._guard: context}
         return context
@@ -117,6 +117,6 @@ class ExplicitCredentials:
                 f"outcome: this {type(outcome).__name__} was not returned by authenticate_token() of this guard: "
                 "pass outcome=await guard.authenticate_token(token, kind=...)"
             )
-        context = AuthContext(self._guard, scope)
+        context = AuthContext().start(self._guard, scope)
         context.outcome = outcome
         return context

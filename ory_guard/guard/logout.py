@@ -5,7 +5,7 @@ A logout succeeds only if Kratos confirms it, or does not know the credential.
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ory_guard.exceptions import (
     CsrfViolation,
@@ -79,13 +79,13 @@ class Logout:
         context = await self._enforcer.ensure_authenticated(scope)
         credentials: tuple[Credential, ...] | InvalidCredential = ()
         if self._authenticator.override is None:
-            credentials = self._authenticator.all_credentials(context.credential_headers)
+            credentials = self._authenticator.extractor.extract_all(context.credential_headers)
         if self._is_cross_site(scope, context, credentials):
-            raise self._enforcer.deny(scope, context, CsrfViolation())
+            self._enforcer.deny(scope, context, CsrfViolation())
         if isinstance(credentials, InvalidCredential):
-            raise self._enforcer.deny(scope, context, _invalid_credential(credentials.reason))
+            self._enforcer.deny(scope, context, _invalid_credential(credentials.reason))
         if credentials and self._authenticator.checker.is_jwt(credentials[0]):
-            raise self._refuse_jwt(scope, context)
+            self._refuse_jwt(scope, context)
         return await self._end_all(scope, context, credentials)
 
     async def url(self, scope: Mapping[str, Any], return_to: str | None) -> str | None:
@@ -98,7 +98,7 @@ class Logout:
         Raises:
             KratosUnavailable: If Kratos can't be reached, or its response is unexpected.
         """
-        credentials = self._authenticator.all_credentials(scope["headers"])
+        credentials = self._authenticator.extractor.extract_all(scope["headers"])
         if isinstance(credentials, InvalidCredential) or self._csrf.is_cross_site(scope):
             return None
         cookies = [credential for credential in credentials if credential.is_session_cookie]
@@ -128,14 +128,14 @@ class Logout:
         is_cookie = first is not None and first.kind == "cookie"
         return is_cookie and self._csrf.is_cross_site({**scope, "method": "POST"})
 
-    def _refuse_jwt(self, scope: Mapping[str, Any], context: AuthContext) -> Exception:
+    def _refuse_jwt(self, scope: Mapping[str, Any], context: AuthContext) -> NoReturn:
         if isinstance(context.outcome, Unavailable):
             register_refusal_handler(scope)
-            return KratosUnavailable("logout: the JWT could not be verified")
+            raise KratosUnavailable("logout: the JWT could not be verified")
         if not isinstance(context.outcome, Authenticated):
-            return self._enforcer.deny(scope, context, _invalid_credential("inactive"))
+            self._enforcer.deny(scope, context, _invalid_credential("inactive"))
         failure = Failure(id="credential", expected=["cookie", "session_token"], actual="jwt")
-        return self._enforcer.deny(scope, context, RequirementNotMet(_JWT, failures=(failure,)))
+        self._enforcer.deny(scope, context, RequirementNotMet(_JWT, failures=(failure,)))
 
     async def _end_all(
         self, scope: MutableMapping[str, Any], context: AuthContext, credentials: tuple[Credential, ...]
@@ -178,7 +178,7 @@ class Logout:
     ) -> str | None:
         outcome, is_one_of_two = context.outcome, credential != context.credential
         if is_one_of_two or isinstance(outcome, Unavailable):
-            context = AuthContext(context.guard, scope)
+            context = AuthContext().start(context.guard, scope)
             context.credential = credential
             outcome = self._authenticator.from_cache(scope, context, enforcing=True)
             if outcome is None and is_one_of_two:

@@ -5,8 +5,7 @@ It does not enforce requirements; dependencies do. It sends the response to a re
 
 import inspect
 from collections.abc import Callable
-from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, overload
 
 from ory_guard.exceptions import ConfigurationError, KratosUnavailable, Refusal
 from ory_guard.guard.context import SCOPE_KEY, AuthContext, log_replaced_objects, reject_foreign_objects
@@ -14,8 +13,9 @@ from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.responses.asgi import ASGIApp, ASGIResponse, Message, Receive, Scope, Send, error_body
 from ory_guard.guard.responses.refusals import refusal_response, unavailable_refusal
 from ory_guard.guard.route_check import RouteCheck
-from ory_guard.guard.send_wrapper import send_held_messages, send_with_headers, take_held_refusal
+from ory_guard.guard.send_wrapper import ResponseContext, send_after_return
 from ory_guard.guard.settings import GuardSettings
+from ory_guard.models.outcomes import SessionAuth, SessionUser
 
 __all__ = ["GuardResolver", "OrySessionMiddleware"]
 
@@ -48,7 +48,15 @@ class OrySessionMiddleware:
             server does not start.
     """
 
-    def __init__(self, app: ASGIApp, /, guard: OryGuard | GuardResolver | None = None, **settings: Any) -> None:
+    @overload
+    def __init__(self, app: ASGIApp, /, guard: OryGuard | GuardResolver | None = None, **settings: Any) -> None: ...
+
+    @overload  # Litestar passes `app` by name
+    def __init__(self, *, app: ASGIApp, guard: OryGuard | GuardResolver | None = None, **settings: Any) -> None: ...
+
+    def __init__(  # type: ignore[misc] # to mypy, a setting could be named `app`
+        self, app: ASGIApp, guard: OryGuard | GuardResolver | None = None, **settings: Any
+    ) -> None:
         self._app = app
         self._routes = RouteCheck(app)
         self._guard: OryGuard | None = None
@@ -84,7 +92,8 @@ class OrySessionMiddleware:
                 at startup, FastAPI would misread a dependency or a session parameter of a route.
             RuntimeError: If the type of the scope is unknown, so that it can't be authenticated.
         """
-        if scope.get("type") not in ("http", "websocket"):
+        kind = scope["type"] if "type" in scope else None  # noqa: SIM401 - faster
+        if kind != "http" and kind != "websocket":  # noqa: PLR1714 - faster
             await self._handle_lifespan(scope, receive, send)
             return
         routes = self._routes
@@ -94,29 +103,32 @@ class OrySessionMiddleware:
         if guard is None or SCOPE_KEY in scope:
             await self._handle_misdirected_or_nested(guard, scope, receive, send)
             return
-        context = AuthContext(guard, scope)
+        context = ResponseContext().start(guard, scope)
         authentication = guard.authentication
         outcome = authentication.from_cache(scope, context) or await authentication.from_kratos(context)
-        context.publish(scope, outcome)
-        user, auth, state = scope["user"], scope["auth"], scope["state"]
-        wrapped_send = partial(send_with_headers, context, send)
+        state = context.publish(scope, outcome)
+        context.server_send = send
         try:
-            await self._app(scope, receive, wrapped_send)
-        except Exception as error:
-            refusal = _refusal_from(error, context)
-            if refusal is None or context.response_started:
-                await send_held_messages(context, send)
-                raise
-        else:
-            refusal = context.refusal and take_held_refusal(context)
-        context.scope_id = 0  # Python may reuse the id for another scope
-        if refusal is not None:
-            context.held = ()
-            await refusal_response(refusal, scope, context)(scope, receive, wrapped_send)
+            try:
+                await self._app(scope, receive, context.send)
+            except Exception as error:
+                refusal = _refusal_from(error, context)
+                if refusal is None or context.response_started:
+                    await context.send_held_messages()
+                    raise
+            else:
+                refusal = context.refusal and context.take_held_refusal()
+            context.scope_id = 0  # Python may reuse the id for another scope
+            if refusal is not None:
+                context.held, context.refusal = (), None
+                await refusal_response(refusal, scope, context)(scope, receive, context.send)
+                del refusal  # its traceback refers to this frame
+        finally:
+            context.server_send = send_after_return  # the server's `send` may refer to the scope
         try:
             if (
-                scope["user"] is user
-                and scope["auth"] is auth
+                type(scope["user"]) is SessionUser
+                and type(scope["auth"]) is SessionAuth
                 and state["session"] is state["ory_session"]
                 and state["auth"] is outcome
             ):

@@ -14,62 +14,75 @@ from ory_guard.guard.responses.redirect_loop import clear_redirect_counter, has_
 from ory_guard.models.credential import Header
 from ory_guard.models.outcomes import Anonymous
 
-__all__ = ["send_held_messages", "send_with_headers", "take_held_refusal"]
+__all__ = ["ResponseContext", "send_after_return"]
 
 _CREDENTIAL_HEADERS: Final = (b"Cookie", b"Authorization", b"X-Session-Token")
 _NO_STORE: Final = (b"cache-control", b"private, no-store")
 
 
-def send_with_headers(context: AuthContext, send: Send, message: Message) -> Awaitable[None]:
-    """Send a message of the application.
+class ResponseContext(AuthContext):
+    """The auth context of a request whose response passes through the middleware.
 
-    A plain function that returns the awaitable of the server's `send`, because it runs for every message.
-
-    Args:
-        context: The auth context of the request, which records the progress of the response.
-        send: The `send` of the server.
-        message: The message.
+    Attributes:
+        server_send: The `send` of the server, until the application returns.
     """
-    kind = message["type"]
-    if kind == "http.response.body":
-        return _hold_body(context, message, send) if context.held else send(message)
-    if kind in ("http.response.start", "websocket.http.response.start"):
-        if context.is_private:
-            if context.refusal is not None and message["status"] == 500 and kind == "http.response.start":
-                return _hold(context, message)
-            message = _finalize_headers(context, message)
-        context.response_started = True
-    elif kind == "websocket.accept":
-        context.websocket_accepted = True
-        if context.set_cookies:
-            headers = [*message.get("headers", ()), *_set_cookie_headers(context.set_cookies)]
-            message = {**message, "headers": headers}
-    return send(message)
+
+    __slots__ = ("server_send",)
+
+    server_send: Send
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Send a message of the application.
+
+        A method that returns the awaitable of the server's `send`, because it runs for every message.
+        """
+        if self.response_started or self.websocket_accepted:
+            return self.server_send(message)
+        kind = message["type"]
+        if kind == "http.response.start" or kind == "websocket.http.response.start":  # noqa: PLR1714 - faster
+            if self.is_private:
+                if self.refusal is not None and message["status"] == 500 and kind == "http.response.start":
+                    return self._hold(message)
+                message = _finalize_headers(self, message)
+            self.response_started = True
+        elif self.held and kind == "http.response.body":
+            return self._hold_body(message)
+        elif kind == "websocket.accept":
+            self.websocket_accepted = True
+            if self.set_cookies:
+                headers = [*message.get("headers", ()), *_set_cookie_headers(self.set_cookies)]
+                message = {**message, "headers": headers}
+        return self.server_send(message)
+
+    def take_held_refusal(self) -> Refusal | None:
+        """Return the refusal that a held 500 response was made of, or None without a held response."""
+        # Remove it from the context, because its traceback refers to the scope.
+        refusal, self.refusal = self.refusal, None
+        return refusal if self.held else None
+
+    async def send_held_messages(self) -> None:
+        """Send the held messages: the response is not made of a refusal."""
+        held, self.held = self.held, ()
+        for message in held:
+            is_start, self.response_started = not self.response_started, True
+            await self.server_send(_finalize_headers(self, message) if is_start and self.is_private else message)
+
+    async def _hold(self, message: Message) -> None:
+        self.held = (*self.held, message)
+
+    async def _hold_body(self, message: Message) -> None:
+        await self._hold(message)
+        if message.get("more_body"):  # a streamed response is not made of a refusal
+            await self.send_held_messages()
 
 
-def take_held_refusal(context: AuthContext) -> Refusal | None:
-    """Return the refusal that a held 500 response was made of, or None without a held response."""
-    # Remove it from the context, because its traceback refers to the scope.
-    refusal, context.refusal = context.refusal, None
-    return refusal if context.held else None
+async def send_after_return(message: Message) -> None:
+    """Reject a message that the application sends after it has returned.
 
-
-async def send_held_messages(context: AuthContext, send: Send) -> None:
-    """Send the held messages: the response is not made of a refusal."""
-    held, context.held = context.held, ()
-    for message in held:
-        is_start, context.response_started = not context.response_started, True
-        await send(_finalize_headers(context, message) if is_start and context.is_private else message)
-
-
-async def _hold(context: AuthContext, message: Message) -> None:
-    context.held = (*context.held, message)
-
-
-async def _hold_body(context: AuthContext, message: Message, send: Send) -> None:
-    await _hold(context, message)
-    if message.get("more_body"):  # a streamed response is not made of a refusal
-        await send_held_messages(context, send)
+    Raises:
+        RuntimeError: Always.
+    """
+    raise RuntimeError(f"the application has sent {message['type']!r} after it has returned")
 
 
 def _finalize_headers(context: AuthContext, message: Message) -> Message:

@@ -120,7 +120,7 @@ class SessionRequiredMiddleware:
         ConfigurationError: If a condition or a path is invalid, or `public` is a string.
     """
 
-    def __init__(self, app: ASGIApp, /, public: Collection[str] = (), **conditions: Unpack[Conditions]) -> None:
+    def __init__(self, app: ASGIApp, public: Collection[str] = (), **conditions: Unpack[Conditions]) -> None:
         if isinstance(public, str):
             raise ConfigurationError(
                 f"SessionRequiredMiddleware: public is a string: pass a list of paths, [{public!r}]"

@@ -190,7 +190,7 @@ async def test_a_credential_that_cannot_be_sent_does_not_leave_a_check_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with warm_guard() as (guard, kratos):
-        monkeypatch.setattr(guard.authentication._extractor, "is_valid", lambda _credential: True)
+        monkeypatch.setattr(guard.authentication.extractor, "is_valid", lambda _credential: True)
 
         for _ in range(2):
             outcome = await guard.authenticate(request((b"x-session-token", b"a\r\nCookie: b")))

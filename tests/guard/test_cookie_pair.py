@@ -182,7 +182,7 @@ async def test_two_cached_cookies_need_no_task() -> None:
     bench.clock.advance(1.0)
     scope = scope_of(b"s=b; s=a")
 
-    outcome = bench.guard.authentication.from_cache(scope, AuthContext(bench.guard, scope))
+    outcome = bench.guard.authentication.from_cache(scope, AuthContext().start(bench.guard, scope))
 
     assert isinstance(outcome, Authenticated)
     assert (outcome.source, outcome.age) == ("cache", 1.0)

@@ -1,13 +1,15 @@
 """The middleware: authentication, published names, headers of responses, and the lifespan."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from asgi_lifespan import LifespanManager
 from support.applications import gated, public, reply
-from support.asgi_calls import Application, call, connect, websocket_scope
+from support.asgi_calls import Application, call, connect, http_scope, websocket_scope
 from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, guard_of, optional_session
 from support.scripted_kratos import (
     APP,
@@ -440,6 +442,53 @@ async def test_refusal_closes_an_accepted_websocket() -> None:
     assert sent[1:] == [{"type": "websocket.close", "code": 1008, "reason": ""}]
 
 
+class Exchange:
+    """A request of a server whose `receive` and `send` refer to the scope, such as uvicorn's."""
+
+    def __init__(self, headers: list[Pair]) -> None:
+        self.scope = http_scope(headers=headers)
+
+    async def receive(self) -> Any:
+        """Return the body of the request."""
+        return {"type": "http.request"}
+
+    async def send(self, message: Any) -> None:
+        """Discard the message."""
+
+
+@pytest.mark.parametrize("application", [public, gated])
+@pytest.mark.parametrize("headers", [[], [SESSION_TOKEN], [SESSION_COOKIE]], ids=["anonymous", "token", "cookie"])
+async def test_request_leaves_no_reference_cycle(application: Any, headers: list[Pair]) -> None:
+    """With a reference cycle, only the garbage collector could free the request."""
+    app, references = application(Bench().guard), list[weakref.ref[Exchange]]()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(2):
+            exchange = Exchange(headers)
+            references.append(weakref.ref(exchange))
+            await app(exchange.scope, exchange.receive, exchange.send)
+            del exchange
+        await asyncio.sleep(0)
+        assert [reference() for reference in references] == [None, None]
+    finally:
+        gc.enable()
+
+
+async def test_message_after_the_return_of_the_application_is_an_error() -> None:
+    """The server has ended the request."""
+    kept: list[Any] = []
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        kept.append(send)
+        await reply(send, None)
+
+    await call(OrySessionMiddleware(app, guard=Bench().guard))
+
+    with pytest.raises(RuntimeError, match=r"sent 'http\.response\.body' after it has returned"):
+        await kept[0]({"type": "http.response.body"})
+
+
 # --- lifespan
 
 
@@ -524,6 +573,7 @@ async def test_invalid_settings_fail_the_startup(keywords: dict[str, Any], text:
 
 
 async def test_keywords_are_settings_of_a_new_guard() -> None:
-    app = OrySessionMiddleware(public(Bench().guard), kratos_public_url=KRATOS, credentials=("bearer",))
+    """The application can be passed by name, as Litestar does."""
+    app = OrySessionMiddleware(app=public(Bench().guard), kratos_public_url=KRATOS, credentials=("bearer",))
 
     assert (await call(app)).json["outcome"] == "Anonymous"

@@ -1,6 +1,7 @@
 """Misread routes are closed wherever the application keeps them, and nothing else is."""
 
 import functools
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -178,6 +179,15 @@ def test_a_misread_route_is_closed_wherever_it_is(
 
     with pytest.raises(ConfigurationError, match=r"Depends\(OwnGate\)"):
         TestClient(OrySessionMiddleware(app, guard=GUARD)).get("/x")
+
+
+def test_the_check_does_not_slow_down_an_application() -> None:
+    """Python 3.11 and 3.12 keep attributes in a slower dict after `__dict__` has been read."""
+    mounts = {"/": PlainTextResponse("hello")}
+    app = Dispatcher(mounts)
+
+    assert TestClient(OrySessionMiddleware(app, guard=GUARD)).get("/").text == "hello"
+    assert any(value is mounts for value in gc.get_referents(app))
 
 
 def test_a_route_that_can_not_be_checked_is_closed_alone() -> None:

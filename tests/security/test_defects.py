@@ -30,8 +30,8 @@ _ERRORS: Final = (
 _BASE_EXCEPTIONS: Final = (asyncio.CancelledError(), GeneratorExit(), _OtherError())
 
 _AUTHENTICATION: Final[dict[str, Callable[[OryGuard], tuple[Any, str]]]] = {
-    "extracting the credential": lambda guard: (guard.authentication._extractor, "extract"),
-    "validating the credential": lambda guard: (guard.authentication._extractor, "is_valid"),
+    "extracting the credential": lambda guard: (guard.authentication.extractor, "parse"),
+    "validating the credential": lambda guard: (guard.authentication.extractor, "is_valid"),
     "deriving the key": lambda guard: (guard.authentication, "cache_key"),
     "reading the cache": lambda guard: (guard.authentication.cache, "get"),
     "the session check": lambda guard: (guard.authentication.checker, "check"),

@@ -276,7 +276,7 @@ async def test_public_paths_are_compared_exactly() -> None:
 def test_public_must_not_be_a_string() -> None:
     """Each letter of a string would be a path, and one of them is the start page."""
     with pytest.raises(ConfigurationError, match=r"public is a string: pass a list of paths, \['/health'\]"):
-        SessionRequiredMiddleware(Starlette(), public="/health")
+        SessionRequiredMiddleware(app=Starlette(), public="/health")
 
 
 async def test_middleware_enforces_conditions() -> None:

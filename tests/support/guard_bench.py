@@ -42,7 +42,7 @@ def settings_of(**changes: Any) -> GuardSettings:
 
 def context_of(guard: OryGuard, scope: dict[str, Any]) -> AuthContext:
     """Return the auth context of a request after the look-up in the cache."""
-    context = AuthContext(guard, scope)
+    context = AuthContext().start(guard, scope)
     context.outcome = guard.authentication.from_cache(scope, context)
     return context
 
