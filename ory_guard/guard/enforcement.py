@@ -64,7 +64,7 @@ class Enforcer:
         self._authenticator = authenticator
         self._cache = authenticator.cache
         self._revocations = authenticator.cache.revocations
-        self._jwt_refusals = authenticator.checker.calls.jwt_refusals
+        self._jwt_responses = authenticator.checker.calls.jwt_responses
         self._clock = clock
         self._monotonic = clock.monotonic
         self._max_outcome_age = settings.timeout + _MAX_HANDLING_TIME
@@ -261,9 +261,9 @@ class Enforcer:
     async def _confirm_with_kratos(
         self, scope: MutableMapping[str, Any], context: AuthContext, requirement: Requirement, refusal: Refusal
     ) -> "Session[Any] | Refusal":
-        if self._jwt_refusals.is_recent(context.key, context.outcome):
-            return refusal
-        outcome = await self._authenticator.from_kratos(context, bypass_caches=True)
+        outcome = self._jwt_responses.recent(context.key, context.outcome)
+        if outcome is None:
+            outcome = await self._authenticator.from_kratos(context, bypass_caches=True)
         if isinstance(outcome, Rejected):
             # Kratos does not accept this JWT as a credential, which says nothing about its claims.
             return refusal

@@ -141,9 +141,7 @@ class SessionChecker:
         elif pool is None or self.shared_cache is not None:
             single_flight.start(
                 in_flight,
-                lambda: self._record_failure(
-                    key, self._call_whoami(key, credential, group, bypass_caches=bypass_caches)
-                ),
+                lambda: self._start_call(key, credential, group, bypass_caches=bypass_caches),
                 joinable=join,
             )
         else:
@@ -167,9 +165,15 @@ class SessionChecker:
             _log.error("check.internal_error error=%s", type(error).__name__)
             result = CheckResult(Unavailable("protocol"), call.request_time)
         finally:
-            if result is not None:
+            if result is not None and not call.is_jwt:  # see JWTResponses
                 self._protocol_failures.record(call.key, result.outcome, call.request_time)
             single_flight.finish(in_flight, result)
+
+    def _start_call(
+        self, key: bytes, credential: Credential, group: bytes, *, bypass_caches: bool
+    ) -> Awaitable[CheckResult]:
+        call = self._call_whoami(key, credential, group, bypass_caches=bypass_caches)
+        return call if self.is_jwt(credential) else self._record_failure(key, call)  # see JWTResponses
 
     async def _record_failure(self, key: bytes, check: Awaitable[CheckResult]) -> CheckResult:
         request_time = self._revocations.next_request_time()

@@ -4,7 +4,7 @@ import logging
 from typing import NamedTuple
 
 from ory_guard.cache.entries import CacheEntry
-from ory_guard.cache.jwt_refusals import JWTRefusals
+from ory_guard.cache.jwt_responses import JWTResponses
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.single_flight import CheckResult
 from ory_guard.events import BreakerChanged, CheckFailed, Listeners, WhoamiAnswered, log_event, notify
@@ -60,7 +60,7 @@ class WhoamiCalls:
 
     Attributes:
         breaker: The circuit breaker in front of Kratos.
-        jwt_refusals: The JWTs that Kratos has refused.
+        jwt_responses: The responses to JWTs that Kratos does not accept.
         count: The number of calls so far.
     """
 
@@ -78,7 +78,7 @@ class WhoamiCalls:
         self._clock = clock
         self._listeners = listeners
         self.breaker: CircuitBreaker = CircuitBreaker(clock.monotonic, max_seconds, self._on_breaker_change)
-        self.jwt_refusals: JWTRefusals = JWTRefusals(cache.revocations, clock)
+        self.jwt_responses: JWTResponses = JWTResponses(cache.revocations, clock)
         self.count: int = 0
 
     def refusal(self, key: bytes, group: bytes) -> CheckResult | None:
@@ -113,7 +113,7 @@ class WhoamiCalls:
         self._emit(call.key, result, status, detail)
         if call.is_jwt:
             # Kratos does not know the claims of a JWT, so its response is not cached for it.
-            self.jwt_refusals.record(call.key, parsed.outcome, parsed.ttl, call.request_time)
+            self.jwt_responses.record(call.key, parsed.outcome, parsed.ttl, call.request_time)
             return CallResult(result, None)
         return CallResult(result, self._store(call, parsed))
 

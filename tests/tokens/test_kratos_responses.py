@@ -1,17 +1,20 @@
-"""JWTs that Kratos has refused: its 401 is remembered apart from the session of the JWT."""
+"""JWTs that Kratos does not accept: its responses are remembered apart from the session of the JWT."""
 
 from typing import Any
 
 import pytest
+from support.guard_bench import guard_of
 from support.minting import token_of
-from support.scripted_kratos import SESSION_ID, refused, session_body, signed_in
-from support.token_bench import KEY, TokenBench, bearer_scope
+from support.raw_kratos import RawKratos, raw_response
+from support.scripted_kratos import SESSION_ID, KratosResponse, refused, session_body, signed_in
+from support.token_bench import KEY, TokenBench, bearer_scope, verifier_of
 
-from ory_guard import Authenticated
-from ory_guard.exceptions import SessionCheckUnavailable, SessionRequired, StepUpRequired
+from ory_guard import Authenticated, Rejected
+from ory_guard.exceptions import Refusal, SessionCheckUnavailable, SessionRequired, StepUpRequired
 
 pytestmark = pytest.mark.anyio
 
+REFUSED = {"error": {"code": 401, "status": "Unauthorized", "reason": "No valid session", "message": "refused"}}
 AAL2 = signed_in(session_body(authenticator_assurance_level="aal2"))
 
 
@@ -86,6 +89,50 @@ async def test_failure_is_not_remembered(failure: Any) -> None:
     assert len(bench.kratos.requests) == 3
 
 
+@pytest.mark.parametrize(
+    "response",
+    [
+        pytest.param(KratosResponse(403, b"<html>", (("content-type", "text/html"),)), id="403 of a firewall"),
+        pytest.param(KratosResponse(401, b""), id="401 without a body"),
+        pytest.param(KratosResponse(200, b"{"), id="truncated session"),
+    ],
+)
+async def test_unreadable_response_is_remembered_for_a_second(response: KratosResponse) -> None:
+    """Of the token at this requirement: other requests with the token are accepted even without a cache."""
+    bench = bench_of(response, cache_ttl=0)
+    token = aal1_token()
+    for second in (1, 2):
+        for _ in range(3):
+            with pytest.raises(SessionCheckUnavailable):
+                await require_aal2(bench, token)
+            assert isinstance(await bench.ask(token), Authenticated)
+        assert len(bench.kratos.requests) == second
+        bench.clock.advance(1)
+
+    with pytest.raises(SessionCheckUnavailable):
+        await require_aal2(bench, token, revalidate=True)
+    assert len(bench.kratos.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("response", "refusal"),
+    [(raw_response(b"<html>", 403), SessionCheckUnavailable), (raw_response(REFUSED, 401), StepUpRequired)],
+    ids=["unreadable", "401"],
+)
+async def test_responses_over_the_connection_pool_are_remembered(response: bytes, refusal: type[Refusal]) -> None:
+    token = aal1_token()
+    async with RawKratos(response) as kratos:
+        guard = guard_of(
+            None, tokens=verifier_of(), kratos_public_url=kratos.url, cache_ttl=0, whoami_required_aal="aal1"
+        )
+        for _ in range(3):
+            with pytest.raises(refusal):
+                await guard.require(bearer_scope(token), aal="aal2")
+            assert isinstance(await guard.authenticate(bearer_scope(token)), Authenticated)
+        assert len(kratos.requests) == 1
+        await guard.aclose()
+
+
 async def test_invalidated_token_is_refused_in_spite_of_the_memory() -> None:
     bench = bench_of()
     token = aal1_token()
@@ -104,9 +151,9 @@ async def test_revocation_ends_the_memory() -> None:
     scope = bearer_scope(aal1_token())
     with pytest.raises(StepUpRequired):
         await bench.guard.require(scope, aal="aal2")
-    context, refusals = scope["ory_guard"], bench.guard.authentication.checker.calls.jwt_refusals
+    context, responses = scope["ory_guard"], bench.guard.authentication.checker.calls.jwt_responses
     await bench.guard.invalidate(session_id="of-another-user")
-    assert refusals.is_recent(context.key, context.outcome)
+    assert responses.recent(context.key, context.outcome) == Rejected("inactive", "bearer")
 
     await bench.guard.invalidate(session_id=SESSION_ID)
-    assert not refusals.is_recent(context.key, context.outcome)
+    assert responses.recent(context.key, context.outcome) is None
