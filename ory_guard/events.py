@@ -21,6 +21,7 @@ __all__ = [
     "Listener",
     "Listeners",
     "Refused",
+    "RevocationLogFull",
     "RevocationsDropped",
     "RevocationsHeard",
     "RevocationsSent",
@@ -158,6 +159,18 @@ class RevocationsDropped(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RevocationLogFull(Event):
+    """This process knew a million recent revocations, and removed the `count` oldest ones early.
+
+    Sessions and JWTs from before `seconds` ago are checked again before they are accepted.
+    """
+
+    name: ClassVar[str] = "revocations.log_full"
+    count: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class StoreHit(Event):
     """The shared store had a fresh session; another process called Kratos `age` seconds ago."""
 
@@ -209,7 +222,7 @@ def notify(listeners: Iterable[Listener], event: Event) -> None:
             _log.warning("listener.failed event=%s error=%s", event.name, type(error).__name__)
 
 
-def log_event(event: BreakerChanged | RevocationsDropped | StoreChanged) -> None:
+def log_event(event: BreakerChanged | RevocationLogFull | RevocationsDropped | StoreChanged) -> None:
     """Log an event of interest to operators to the logger `ory_guard`, even if the guard has no listeners."""
     match event:
         case RevocationsDropped():

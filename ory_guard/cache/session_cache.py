@@ -41,7 +41,8 @@ class SessionCache:
 
     Attributes:
         revocations: The revocations that this process knows.
-        generation: A counter. A response is cached only if it has not changed since the request was sent.
+        generation: The number of calls of `clear`. A response is cached only if it is the same as when the request
+            was sent.
         max_lifetime: Returns the longest lifetime, in seconds, of a session that is put into the cache now.
     """
 
@@ -104,9 +105,9 @@ class SessionCache:
     def put(self, key: bytes, entry: CacheEntry, generation: int) -> None:
         """Store an entry, unless the cached one has a later request time.
 
-        If `generation` has changed since the request was sent, the cached entry is deleted instead. A revocation by
-        another process does not change it: `get` checks each entry against the revocations, so that the sessions of
-        other users stay cached however often sessions are revoked.
+        The entry is not stored if its credential was revoked, or the cache was cleared, since the request was sent.
+        The revocation of a session does not prevent that: `get` checks each entry against the revocations, so that
+        the sessions of other users stay cached however often sessions are revoked.
 
         Args:
             key: The cache key of the credential.
@@ -116,8 +117,7 @@ class SessionCache:
         times = [part.request_time(key) for part in self._parts]
         if any(time is not None and time > entry.request_time for time in times):
             return
-        if generation != self.generation:
-            self.delete(key)
+        if generation != self.generation or self.revocations.is_credential_revoked(key, entry.request_time):
             return
         if not isinstance(entry.outcome, Authenticated):
             self._store(self._rejections, key, entry)
@@ -144,12 +144,13 @@ class SessionCache:
         """
         self.revocations.add(*ids)
 
-    def discard_pending(self) -> None:
-        """Do not cache responses to requests that were sent before now."""
-        self.generation += 1
+    def invalidate_credential(self, key: bytes) -> None:
+        """Delete the entry under `key`, and do not cache responses to requests sent with it before now."""
+        self.revocations.add_credential(key)
+        self.delete(key)
 
     def clear(self) -> None:
         """Delete all entries, and do not cache responses to requests that were sent before now."""
-        self.discard_pending()
+        self.generation += 1
         for part in self._parts:
             part.clear()

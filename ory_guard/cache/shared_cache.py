@@ -57,7 +57,8 @@ class SharedSessionCache:
             are kept at least for that long, because responses that were requested before them could be used.
         clock: The source of the time.
         listeners: The listeners of the guard.
-        on_revocation: Called after a revocation by another process was applied to the cache.
+        on_revocation: Called after a revocation by another process was applied to the cache, with the revoked ids,
+            or with None if any id may have been revoked.
 
     Attributes:
         hits: The number of sessions that were found in the store.
@@ -77,7 +78,7 @@ class SharedSessionCache:
         max_age: float,
         clock: Clock,
         listeners: Listeners,
-        on_revocation: Callable[[], None],
+        on_revocation: Callable[[tuple[str, ...] | None], None],
     ) -> None:
         self._store = store
         self._keys_for = keys_for
@@ -93,6 +94,7 @@ class SharedSessionCache:
         self._breaker = CircuitBreaker(clock.monotonic, 1.0, lambda _state: None)
         self._connections: LoopLocal[StoreConnection] = LoopLocal(self._connect, self._disconnect)
         self._subscribed_since = -inf
+        self._dropped_until = -inf
         self._last_state: bool | None = None
         self.pending: PendingRevocations = PendingRevocations()
         self.hits: int = 0
@@ -114,7 +116,7 @@ class SharedSessionCache:
         if not budget:
             return None
         generation = self._cache.generation
-        entry = await connection.call(partial(self._look_up, credential), budget=budget)
+        entry = await connection.call(partial(self._look_up, key, credential), budget=budget)
         if entry is None:
             return None
         self.hits += 1
@@ -153,6 +155,7 @@ class SharedSessionCache:
         at = self._clock.time()
         dropped = self.pending.add(ids, at)
         if dropped:
+            self._dropped_until = self._clock.monotonic()
             self._emit(RevocationsDropped(dropped))
         connection = await self._connections.get()
         await connection.remaining_budget()
@@ -170,13 +173,16 @@ class SharedSessionCache:
             since: A time on the monotonic clock. Earlier revocations do not matter.
 
         Returns:
-            The time, or minus infinity if none was revoked, or None if the store did not respond.
+            The time, or minus infinity if none was revoked, or None if the store did not respond, or if both the
+            store and the log of this process lack revocations.
         """
         connection = await self._connections.get()
         budget = await connection.remaining_budget()
-        if connection.subscribed and since > self._subscribed_since:
+        is_log_complete = since > self._cache.revocations.floor
+        if connection.subscribed and since > self._subscribed_since and is_log_complete:
             return -inf
-        if not budget:
+        is_store_complete = since > self._dropped_until and not self.pending
+        if not budget or not (is_log_complete or is_store_complete):
             return None
         at = await connection.call(partial(self._revoked_at_wall, ids), budget=budget)
         return None if at is None else self._clock.monotonic() - (self._clock.time() - at)
@@ -209,12 +215,12 @@ class SharedSessionCache:
         connection = self._connections.current()
         return inf if connection is not None and connection.ready else self._disconnected_ttl
 
-    async def _look_up(self, credential: Credential) -> CacheEntry | None:
+    async def _look_up(self, key: bytes, credential: Credential) -> CacheEntry | None:
         # The time is taken before the call, so that the age includes the time of the call: a revocation during the
         # call must look later than the session.
         now, now_wall = self._clock.monotonic(), self._clock.time()
         stored = await self._store.get(self._keys_for(credential))
-        entry = None if stored is None else self._load(stored, credential, now, now_wall)
+        entry = None if stored is None else self._load(stored, key, credential, now, now_wall)
         if entry is None or entry.request_time > self._subscribed_since:
             return entry
         # It may have been revoked before this process subscribed to revocations.
@@ -225,7 +231,7 @@ class SharedSessionCache:
         return None if at is not None and request_time_wall <= at + self._clock_skew else entry
 
     def _load(
-        self, stored: StoredSession, credential: Credential, now: float, now_wall: float
+        self, stored: StoredSession, key: bytes, credential: Credential, now: float, now_wall: float
     ) -> CacheEntry | None:
         age = max(stored.age, now_wall - stored.asked_at)
         ttl = min(stored.ttl, stored.fresh_until - now_wall, self._cache_ttl - age)
@@ -233,8 +239,10 @@ class SharedSessionCache:
             # One process calls Kratos shortly before the session becomes stale, instead of all processes
             # afterwards.
             return None
-        parsed = self._parser.parse_stored(stored.body, now_wall)
-        if parsed is None or self._cache.revocations.is_revoked(parsed.session, now - age):
+        parsed, revocations = self._parser.parse_stored(stored.body, now_wall), self._cache.revocations
+        if parsed is None or revocations.is_revoked(parsed.session, now - age):
+            return None
+        if revocations.is_credential_revoked(key, now - age):
             return None
         outcome = Authenticated(parsed.session, credential.kind, "store", age)
         ttl = self._parser.with_jitter(ttl)
@@ -267,7 +275,7 @@ class SharedSessionCache:
             self._cache.clear()
         else:
             self._cache.invalidate(*ids)
-        self._on_revocation()
+        self._on_revocation(ids)
         if ids:
             notify(self._listeners, RevocationsHeard(len(ids)))
 

@@ -125,8 +125,13 @@ class SingleFlight:
             del self._joinable[in_flight.slot]
         in_flight.resolve(result)
 
+    def detach(self, *slots: bytes) -> None:
+        """Make later requests with these slots start checks of their own."""
+        for slot in slots:
+            self._joinable.pop(slot, None)
+
     def detach_all(self) -> None:
-        """Make later requests start checks of their own."""
+        """Make all later requests start checks of their own."""
         self._joinable.clear()
 
     async def aclose(self) -> None:

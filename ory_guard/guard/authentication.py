@@ -52,7 +52,8 @@ class Authenticator:
         listeners: The listeners of the guard.
         store: The store that processes share, or None.
         tokens: Verifies JWTs; None without it.
-        on_revocation: Called when another process has revoked sessions.
+        on_revocation: Called when another process has revoked sessions or identities, with their ids, or with None
+            if any may have been revoked.
 
     Attributes:
         extractor: Extracts the credentials of a request.
@@ -76,7 +77,7 @@ class Authenticator:
         listeners: Listeners,
         store: SessionStore | None,
         tokens: "TokenVerifierProtocol | None",
-        on_revocation: Callable[[], None],
+        on_revocation: Callable[[tuple[str, ...] | None], None],
     ) -> None:
         self._csrf = csrf
         self._monotonic = clock.monotonic
@@ -259,13 +260,11 @@ class Authenticator:
     def invalidate(self, *ids: str) -> None:
         """Invalidate all entries for these sessions or identities that were requested before now."""
         self.cache.invalidate(*ids)
-        self.cache.discard_pending()  # the identity of a running check is not known yet
-        self.checker.detach_all()
 
     async def invalidate_credential(self, key: bytes, credential: Credential) -> None:
-        """Invalidate everything that is known about a credential, and the results of running checks."""
-        self.invalidate()
-        self.cache.delete(key)
+        """Invalidate everything that is known about a credential, and the results of its running checks."""
+        self.cache.invalidate_credential(key)
+        self.checker.detach(key)
         if self.shared_cache is not None:
             await self.shared_cache.delete(credential)
 
@@ -286,9 +285,10 @@ class Authenticator:
             pending_revocations=0 if shared_cache is None else len(shared_cache.pending),
         )
 
-    def _on_revocation(self) -> None:
-        self.checker.detach_all()
-        self._notify_watches()
+    def _on_revocation(self, ids: tuple[str, ...] | None) -> None:
+        if ids is None:
+            self.checker.detach_all()
+        self._notify_watches(ids)
 
 
 def _internal_error(error: Exception) -> Unavailable:

@@ -1,11 +1,12 @@
 """The composition of a parser and a session checker from the settings of a guard."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.store import SessionStore
-from ory_guard.events import Listeners
+from ory_guard.events import Listeners, RevocationLogFull, log_event, notify
 from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.http import Transport
@@ -47,13 +48,14 @@ def build_session_checker(
     max_age: float,
     clock: Clock,
     listeners: Listeners,
-    on_revocation: Callable[[], None],
+    on_revocation: Callable[[tuple[str, ...] | None], None],
 ) -> SessionChecker:
     """Return the session checker of a guard, with its shared cache and its JWT authenticator.
 
     Raises:
         ConfigurationError: If there are `tokens` and `bearer` is not accepted.
     """
+    cache.revocations.on_full = partial(_report_full_log, listeners)
     shared_cache = None
     if store is not None:
         shared_cache = _build_shared_cache(
@@ -84,6 +86,12 @@ def build_session_checker(
     )
 
 
+def _report_full_log(listeners: Listeners, count: int, seconds: float) -> None:
+    event = RevocationLogFull(count, seconds)
+    log_event(event)
+    notify(listeners, event)
+
+
 def _build_shared_cache(
     settings: GuardSettings,
     store: SessionStore,
@@ -94,7 +102,7 @@ def _build_shared_cache(
     max_age: float,
     clock: Clock,
     listeners: Listeners,
-    on_revocation: Callable[[], None],
+    on_revocation: Callable[[tuple[str, ...] | None], None],
 ) -> "SharedSessionCache":
     from ory_guard.cache.shared_cache import SharedSessionCache  # noqa: PLC0415 - few guards have a store
 

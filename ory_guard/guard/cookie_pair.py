@@ -108,7 +108,7 @@ class CookiePairAuthenticator:
             new = [await checks[0]] if len(checks) == 1 else await asyncio.gather(*checks)
             both = [*filter(None, known), *new]
             # The session of one cookie may have been revoked during the check of the other one.
-            if not any(self._checker.is_revoked(checked.result) for checked in both):
+            if not any(self._is_revoked(checked) for checked in both):
                 return self._decide(context, both)
         return _REVOKED_DURING_CHECK
 
@@ -129,6 +129,9 @@ class CookiePairAuthenticator:
         )
         age = result.outcome.age if isinstance(result.outcome, Authenticated) else 0.0
         return _Checked(cookie, result, result.request_time + age, is_new=True)
+
+    def _is_revoked(self, checked: _Checked) -> bool:
+        return self._checker.is_revoked(self._cache_key(checked.cookie), checked.result)
 
     def _decide(self, context: AuthContext, both: list[_Checked]) -> Outcome:
         """Return the outcome of the request, and record what belongs to it in the context."""

@@ -223,10 +223,11 @@ class Enforcer:
         context.republish(scope, newer)
 
     def is_revoked(self, context: AuthContext) -> bool:
-        """Return whether the session was revoked after the request for it was sent to Kratos."""
-        outcome = context.outcome
-        return isinstance(outcome, Authenticated) and self._revocations.is_revoked(
-            outcome.session, context.request_time
+        """Return whether the session or its credential was revoked after the request for it was sent to Kratos."""
+        outcome, request_time = context.outcome, context.request_time
+        return isinstance(outcome, Authenticated) and (
+            self._revocations.is_revoked(outcome.session, request_time)
+            or (context.key is not None and self._revocations.is_credential_revoked(context.key, request_time))
         )
 
     def _needs_refresh(self, context: AuthContext) -> bool:
@@ -234,7 +235,7 @@ class Enforcer:
         # body may take long to arrive, so that the outcome may no longer be true.
         if context.outcome is None or self._monotonic() - context.resolved_at > self._max_outcome_age:
             return True
-        return context.request_time <= self._revocations.last_revocation and self.is_revoked(context)
+        return context.request_time <= self._revocations.last_invalidation and self.is_revoked(context)
 
     async def _refresh(
         self, scope: MutableMapping[str, Any], context: AuthContext, requirement: Requirement = ANY_SESSION

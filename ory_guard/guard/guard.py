@@ -238,15 +238,15 @@ class OryGuard:
         if not (ids := (*session, *identity)):
             raise ConfigurationError("invalidate() needs an id: pass session_id or identity_id")
         self.authentication.invalidate(*ids)
-        self._notify_watches()
+        self._notify_watches(ids)
         if self.listeners:
             first_ids = (spellings[0] if spellings else None for spellings in (session, identity))
             notify(self.listeners, SessionsInvalidated(*first_ids))
         if self.authentication.shared_cache is not None:
             await self.authentication.shared_cache.revoke(*ids)
 
-    def _notify_watches(self) -> None:
-        self._watches.wake()
+    def _notify_watches(self, ids: tuple[str, ...] | None) -> None:
+        self._watches.wake(ids)
 
     def override(self, session: "Session[Any] | Outcome | None") -> AbstractContextManager[None]:
         """Return a context manager for tests: within its block, each request has this session or outcome.

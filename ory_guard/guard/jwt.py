@@ -7,7 +7,7 @@ identity is revoked, in this process or in another one.
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from ory_guard.cache.entries import CacheEntry
 from ory_guard.cache.session_cache import SessionCache
@@ -27,6 +27,9 @@ _log = logging.getLogger("ory_guard")
 
 _SESSION_FIELDS: Final = ("authenticated_at", "authenticator_assurance_level", "authentication_methods")
 _IDENTITY_FIELDS: Final = ("traits", "metadata_public", "verifiable_addresses", "organization_id", "schema_id")
+
+_RevocationStatus = Literal["not revoked", "revoked", "incomplete", "store unavailable"]
+"""`incomplete` means that revocations since the issue of the JWT are missing from the log and from the store."""
 
 
 class JWKSUnavailable(Exception):
@@ -132,8 +135,8 @@ class JWTAuthenticator:
         """Return whether the credential has the form of a JWT; session tokens of Kratos contain no dot."""
         return credential.kind == "bearer" and b"." in credential.value
 
-    async def authenticate(self, key: bytes, credential: Credential) -> CheckResult:
-        """Return the session of a JWT without a call to Kratos.
+    async def authenticate(self, key: bytes, credential: Credential) -> CheckResult | None:
+        """Return the session of a JWT without a call to Kratos, or None if too few revocations are known for that.
 
         Args:
             key: The cache key of the credential.
@@ -145,8 +148,10 @@ class JWTAuthenticator:
         except JWKSUnavailable:
             _log.error("jwks.unavailable: there is no key, so JWTs can't be verified")
             return CheckResult(Unavailable("unreachable"), request_time)
-        is_revoked = None if token is None else await self._is_revoked(token)
-        if token is None or is_revoked:
+        status = "revoked" if token is None else await self._revocation_status(token)
+        if status == "incomplete":
+            return None
+        if token is None or status == "revoked":
             rejected = Rejected("inactive", "bearer")
             return self._remember(key, rejected, self._settings.negative_ttl, request_time, generation)
         parsed = self._parser.from_claims(token.session)
@@ -155,7 +160,7 @@ class JWTAuthenticator:
             return CheckResult(Unavailable("protocol"), request_time)
         seconds_left = token.expires_at + self._verifier.clock_skew - self._clock.time()
         ttl = self._parser.with_jitter(min(self._settings.cache_ttl, seconds_left))
-        if is_revoked is None:
+        if status == "store unavailable":
             ttl = min(ttl, self._settings.disconnected_ttl)
         outcome = Authenticated(parsed.session, "bearer", "token", 0.0)
         return self._remember(key, outcome, ttl, request_time, generation, parsed=parsed)
@@ -179,16 +184,19 @@ class JWTAuthenticator:
             notify(self._listeners, TokenVerified(key.hex()[:8], type(outcome).__name__))
         return CheckResult(outcome, request_time)
 
-    async def _is_revoked(self, token: VerifiedToken) -> bool | None:
-        """Return whether the session or the identity was revoked, or None if the shared store is unavailable."""
+    async def _revocation_status(self, token: VerifiedToken) -> _RevocationStatus:
         ids = token.claims["sid"], token.claims["sub"]
         # The clocks may differ: assume that the token was issued before the revocation.
         issued_at = self._clock.monotonic() - (self._clock.time() - token.issued_at) - self._verifier.clock_skew
-        revoked_at = self._revocations.revoked_at(*ids)
-        if revoked_at < issued_at and self._shared_cache is not None:
-            recorded = await self._shared_cache.revoked_at(*ids, since=issued_at)
-            return None if recorded is None else recorded >= issued_at
-        return revoked_at >= issued_at
+        if self._revocations.revoked_at(*ids, since=issued_at) >= issued_at:
+            return "revoked"
+        is_incomplete = issued_at <= self._revocations.floor
+        if self._shared_cache is None:
+            return "incomplete" if is_incomplete else "not revoked"
+        recorded = await self._shared_cache.revoked_at(*ids, since=issued_at)
+        if recorded is None:
+            return "incomplete" if is_incomplete else "store unavailable"
+        return "revoked" if recorded >= issued_at else "not revoked"
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""

@@ -24,7 +24,7 @@ from ory_guard.guard.enforcement import Enforcer
 from ory_guard.guard.responses.cookie_expiry import expired_cookies
 from ory_guard.guard.responses.refusals import register_refusal_handler
 from ory_guard.models.credential import Credential, InvalidCredential
-from ory_guard.models.outcomes import Authenticated, Rejected, Unavailable
+from ory_guard.models.outcomes import Authenticated, Outcome, Rejected, Unavailable
 
 if TYPE_CHECKING:
     from ory_guard.client import FrontendClient
@@ -159,23 +159,28 @@ class Logout:
     async def _end(
         self, scope: MutableMapping[str, Any], context: AuthContext, credential: Credential
     ) -> tuple[str, ...]:
-        session_id = await self._session_id(scope, context, credential)
-        key = self._authenticator.cache_key(credential)
-        self._authenticator.cache.delete(key)
+        outcome = await self._outcome(scope, context, credential)
+        set_cookies: tuple[str, ...] | None = None
         try:
-            return await _end_session(self._client(), credential)
+            set_cookies = await _end_session(self._client(), credential)
         finally:
-            # After a failure, too: Kratos may have ended the session before a timeout. The entry is deleted again
-            # because another request may have cached the session during the call.
-            try:
-                if session_id is not None:
-                    await self._invalidate(session_id=session_id)
-            finally:
-                await self._authenticator.invalidate_credential(key, credential)
+            # After a failure, too: Kratos may have ended the session before a timeout. Nothing is known about a
+            # rejected credential, and anyone can send any number of them.
+            if set_cookies is not None or not isinstance(outcome, Rejected):
+                await self._forget(outcome, credential)
+        return set_cookies or ()
 
-    async def _session_id(
+    async def _forget(self, outcome: Outcome | None, credential: Credential) -> None:
+        key = self._authenticator.cache_key(credential)
+        try:
+            if isinstance(outcome, Authenticated):
+                await self._invalidate(session_id=outcome.session.id)
+        finally:
+            await self._authenticator.invalidate_credential(key, credential)
+
+    async def _outcome(
         self, scope: MutableMapping[str, Any], context: AuthContext, credential: Credential
-    ) -> str | None:
+    ) -> Outcome | None:
         outcome, is_one_of_two = context.outcome, credential != context.credential
         if is_one_of_two or isinstance(outcome, Unavailable):
             context = AuthContext().start(context.guard, scope)
@@ -183,7 +188,7 @@ class Logout:
             outcome = self._authenticator.from_cache(scope, context, enforcing=True)
             if outcome is None and is_one_of_two:
                 outcome = await self._authenticator.from_kratos(context)
-        return outcome.session.id if isinstance(outcome, Authenticated) else None
+        return outcome
 
 
 def _invalid_credential(reason: str) -> SessionRequired:
@@ -211,11 +216,11 @@ def _unexpected(error: KratosAPIError | FlowError) -> KratosProtocolError:
     return KratosProtocolError(str(error))
 
 
-async def _end_session(client: "FrontendClient", credential: Credential) -> tuple[str, ...]:
+async def _end_session(client: "FrontendClient", credential: Credential) -> tuple[str, ...] | None:
     """End the credential's session; a credential that Kratos does not know is not an error.
 
     Returns:
-        Kratos' `Set-Cookie` values.
+        Kratos' `Set-Cookie` values, or None if Kratos does not know the credential.
 
     Raises:
         KratosUnavailable: If Kratos can't be reached, or its response is unexpected; the session may live on.
@@ -231,7 +236,7 @@ async def _end_session(client: "FrontendClient", credential: Credential) -> tupl
             response = await client.with_response.perform_native_logout(body=token)
     except (KratosAPIError, FlowError) as error:
         if _is_unknown(error, credential):
-            return ()
+            return None
         raise _unexpected(error) from None
     if response.status_code != HTTPStatus.NO_CONTENT:
         raise KratosProtocolError(f"logout: Kratos responded with {response.status_code}, expected 204")

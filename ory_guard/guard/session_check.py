@@ -9,7 +9,7 @@ verified within its request.
 import logging
 from collections.abc import Awaitable
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ory_guard._event_loop import LoopLocal
 from ory_guard.cache.protocol_failures import ProtocolFailures
@@ -22,7 +22,7 @@ from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
-from ory_guard.models.outcomes import Authenticated, Unavailable
+from ory_guard.models.outcomes import Authenticated, SecondFactorRequired, Unavailable
 
 if TYPE_CHECKING:
     from ory_guard.cache.shared_cache import SharedSessionCache
@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 
 __all__ = ["SessionChecker"]
 
+ResultT = TypeVar("ResultT", CheckResult, CheckResult | None)
+
 _log = logging.getLogger("ory_guard")
 
+_BYPASS: Final = b"bypass"
 _PROBE_GRACE: Final = 0.5
 """Seconds that a check may take beyond its deadline if the event loop is busy."""
 
-_BYPASS: Final = b"bypass"
 
 _REVOKED_DURING_CHECK: Final = Unavailable("unreachable")
 """The outcome if the session was revoked during two checks in a row."""
@@ -106,11 +108,12 @@ class SessionChecker:
                 last response was invalid, with `Cache-Control: max-age=0`.
             join: Whether to join a check that has started already.
         """
+        last_revocation = self._revocations.last_revocation
         for _ in range(2):  # a session that was revoked during the check is checked once more
             result = await self._join_or_start(
                 key, credential, group or key, bypass_caches=bypass_caches, join=join
             )
-            if not self.is_revoked(result):
+            if not self._is_outdated(key, result, last_revocation):
                 return result
         return CheckResult(_REVOKED_DURING_CHECK, self._clock.monotonic())
 
@@ -121,7 +124,9 @@ class SessionChecker:
             return self.calls.unavailable(key, "protocol")
         if not bypass_caches and self.shared_cache is None and self._jwt is not None and self.is_jwt(credential):
             # There is nothing to wait for but a refresh of the keys, which has a task of its own.
-            return await self._record_failure(key, self._jwt.authenticate(key, credential))
+            verified = await self._record_failure(key, self._jwt.authenticate(key, credential))
+            if verified is not None:
+                return verified
         single_flight = self._single_flights.current() or await self._single_flights.get()
         pool = await self._whoami.pool()
         slot = key + _BYPASS if bypass_caches else key
@@ -146,7 +151,8 @@ class SessionChecker:
             )
         else:
             request = self._whoami.request_bytes(credential, bypass_caches=bypass_caches)
-            call = self.calls.start(key, credential, group, is_jwt=self.is_jwt(credential))
+            keeps_claims = bypass_caches and self.is_jwt(credential)
+            call = self.calls.start(key, credential, group, keeps_claims=keeps_claims)
             pool.send(request, partial(self._on_response, single_flight, in_flight, call))
             single_flight.add(in_flight, joinable=join)
         return await in_flight.wait()
@@ -165,7 +171,7 @@ class SessionChecker:
             _log.error("check.internal_error error=%s", type(error).__name__)
             result = CheckResult(Unavailable("protocol"), call.request_time)
         finally:
-            if result is not None and not call.is_jwt:  # see JWTResponses
+            if result is not None and not call.keeps_claims:  # see JWTResponses
                 self._protocol_failures.record(call.key, result.outcome, call.request_time)
             single_flight.finish(in_flight, result)
 
@@ -173,16 +179,18 @@ class SessionChecker:
         self, key: bytes, credential: Credential, group: bytes, *, bypass_caches: bool
     ) -> Awaitable[CheckResult]:
         call = self._call_whoami(key, credential, group, bypass_caches=bypass_caches)
-        return call if self.is_jwt(credential) else self._record_failure(key, call)  # see JWTResponses
+        keeps_claims = bypass_caches and self.is_jwt(credential)
+        return call if keeps_claims else self._record_failure(key, call)  # see JWTResponses
 
-    async def _record_failure(self, key: bytes, check: Awaitable[CheckResult]) -> CheckResult:
+    async def _record_failure(self, key: bytes, check: Awaitable[ResultT]) -> ResultT:
         request_time = self._revocations.next_request_time()
         try:
             result = await check
         except Exception:
             self._protocol_failures.record(key, Unavailable("protocol"), request_time)
             raise
-        self._protocol_failures.record(key, result.outcome, result.request_time)
+        if result is not None:
+            self._protocol_failures.record(key, result.outcome, result.request_time)
         return result
 
     def is_jwt(self, credential: Credential) -> bool:
@@ -191,10 +199,13 @@ class SessionChecker:
 
     async def _resolve(self, key: bytes, credential: Credential, group: bytes) -> CheckResult:
         if self._jwt is not None and self.is_jwt(credential):
-            return await self._jwt.authenticate(key, credential)
-        entry = None if self.shared_cache is None else await self.shared_cache.get(key, credential)
-        if entry is not None:
-            return CheckResult(entry.outcome, entry.request_time)
+            result = await self._jwt.authenticate(key, credential)
+            if result is not None:
+                return result
+        elif self.shared_cache is not None:
+            entry = await self.shared_cache.get(key, credential)
+            if entry is not None:
+                return CheckResult(entry.outcome, entry.request_time)
         unavailable = self.calls.refusal(key, group)
         return unavailable or await self._call_whoami(key, credential, group, bypass_caches=False)
 
@@ -202,7 +213,7 @@ class SessionChecker:
         self, key: bytes, credential: Credential, group: bytes, *, bypass_caches: bool
     ) -> CheckResult:
         is_jwt = self.is_jwt(credential)
-        call = self.calls.start(key, credential, group, is_jwt=is_jwt)
+        call = self.calls.start(key, credential, group, keeps_claims=is_jwt and bypass_caches)
         response: HTTPResponse | Exception
         try:
             response = await self._whoami.get(credential, bypass_caches=bypass_caches)
@@ -211,27 +222,40 @@ class SessionChecker:
         result, entry = self.calls.conclude(call, response)
         if self.shared_cache is not None and not isinstance(result.outcome, Unavailable):
             if entry is not None and isinstance(result.outcome, Authenticated):
-                if self._cache.get(key) is entry:
+                if self._cache.get(key) is entry and not is_jwt:
                     await self.shared_cache.put(credential, result.outcome.session, entry)
             elif bypass_caches and not is_jwt:
                 # The store was not read, so it may still hold the previous session.
                 await self.shared_cache.delete(credential)
         return result
 
-    def is_revoked(self, result: CheckResult) -> bool:
-        """Return whether the session of a result was revoked after Kratos was asked for it."""
-        outcome = result.outcome
-        return isinstance(outcome, Authenticated) and self._revocations.is_revoked(
-            outcome.session, result.request_time
+    def is_revoked(self, key: bytes, result: CheckResult) -> bool:
+        """Return whether the session or the credential of a result was revoked after Kratos was asked for it."""
+        outcome, request_time = result.outcome, result.request_time
+        return isinstance(outcome, Authenticated) and (
+            self._revocations.is_revoked(outcome.session, request_time)
+            or self._revocations.is_credential_revoked(key, request_time)
         )
+
+    def _is_outdated(self, key: bytes, result: CheckResult, last_revocation: float) -> bool:
+        """Return whether a revocation may concern a result; `last_revocation` is that before the request."""
+        if isinstance(result.outcome, SecondFactorRequired):  # it does not name its session
+            return result.request_time <= last_revocation
+        return self.is_revoked(key, result)
 
     def is_revalidating(self, key: bytes) -> bool:
         """Return whether a request may join a check of this credential that bypasses the caches."""
         single_flight = self._single_flights.current()
         return single_flight is not None and single_flight.joinable(key + _BYPASS) is not None
 
+    def detach(self, key: bytes) -> None:
+        """Make later requests of this event loop with this cache key start a check of their own."""
+        single_flight = self._single_flights.current()
+        if single_flight is not None:
+            single_flight.detach(key, key + _BYPASS)
+
     def detach_all(self) -> None:
-        """Make later requests of this event loop start checks of their own."""
+        """Make all later requests of this event loop start checks of their own."""
         single_flight = self._single_flights.current()
         if single_flight is not None:
             single_flight.detach_all()

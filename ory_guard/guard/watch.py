@@ -9,15 +9,17 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, M
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
-from weakref import WeakSet
 
 from ory_guard._event_loop import current_task_cancelled
 from ory_guard.exceptions import ConfigurationError, Refusal, SessionCheckUnavailable
 from ory_guard.guard.authentication import Authenticator
+from ory_guard.guard.context import get_auth_context
 from ory_guard.guard.enforcement import Enforcer
 from ory_guard.guard.revalidation import SessionRevalidator, SharedStates
 from ory_guard.guard.settings import GuardSettings
+from ory_guard.guard.watch_index import WatchIndex
 from ory_guard.models.clock import Clock
+from ory_guard.models.outcomes import Authenticated
 
 __all__ = ["Revalidate", "Watch", "Watches"]
 
@@ -43,7 +45,7 @@ class Watch:
     Args:
         connection: The websocket or request.
         revalidate: Revalidates the session.
-        invalidated: An event that is set when sessions are invalidated, to revalidate at once.
+        invalidated: An event that is set when the session is invalidated, to revalidate at once.
 
     Attributes:
         refusal: The reason for which the body was ended, or None.
@@ -159,7 +161,7 @@ class Watches:
         self._settings = settings
         self._clock = clock
         self._states = SharedStates()
-        self._events: WeakSet[asyncio.Event] = WeakSet()
+        self._index = WatchIndex()
 
     def open(self, connection: Any, scope: MutableMapping[str, Any], interval: float) -> Watch:
         """Return a new watch.
@@ -174,9 +176,17 @@ class Watches:
         """
         if not interval > 0:
             raise ConfigurationError(f"every: {interval!r} is not allowed: use a number of seconds above 0")
-        invalidated = asyncio.Event()
-        self._events.add(invalidated)
-        return Watch(connection, self.revalidator(scope, interval).revalidate, invalidated)
+        revalidator = self.revalidator(scope, interval)
+        subscription = self._index.open(_session_ids(scope))
+
+        async def revalidate() -> float | Refusal:
+            """Revalidate the session, and watch the ids of another session that replaces it."""
+            result = await revalidator.revalidate()
+            if subscription.update(_session_ids(scope)) and not isinstance(result, Refusal):
+                return 0.0  # the new session may have been revoked before the update
+            return result
+
+        return Watch(connection, revalidate, subscription.invalidated)
 
     def revalidator(self, scope: MutableMapping[str, Any], interval: float) -> SessionRevalidator:
         """Return a revalidator for an open connection."""
@@ -190,7 +200,12 @@ class Watches:
             clock=self._clock,
         )
 
-    def wake(self) -> None:
-        """Make every watch revalidate its session now."""
-        for invalidated in list(self._events):
-            invalidated.set()
+    def wake(self, ids: tuple[str, ...] | None) -> None:
+        """Make the watches of these sessions or identities revalidate now; None stands for all watches."""
+        self._index.wake(ids)
+
+
+def _session_ids(scope: MutableMapping[str, Any]) -> tuple[str, ...]:
+    context = get_auth_context(scope)
+    outcome = None if context is None else context.outcome
+    return (outcome.session.id, outcome.session.identity.id) if isinstance(outcome, Authenticated) else ()

@@ -27,7 +27,7 @@ class Call(NamedTuple):
     key: bytes
     credential: Credential
     group: bytes
-    is_jwt: bool
+    keeps_claims: bool
     generation: int
     request_time: float
     request_time_wall: float
@@ -92,18 +92,18 @@ class WhoamiCalls:
         self._emit(key, result, None, None)
         return result
 
-    def start(self, key: bytes, credential: Credential, group: bytes, *, is_jwt: bool) -> Call:
+    def start(self, key: bytes, credential: Credential, group: bytes, *, keeps_claims: bool) -> Call:
         """Record the start of a call.
 
         Args:
             key: The cache key of the credential.
             credential: The credential.
             group: The key under which the circuit breaker counts the credential.
-            is_jwt: Whether the credential is a JWT that this process verifies.
+            keeps_claims: Whether the credential is a JWT whose verified claims remain in the cache.
         """
         self.count += 1
         request_time, request_time_wall = self._cache.revocations.next_request_time(), self._clock.time()
-        return Call(key, credential, group, is_jwt, self._cache.generation, request_time, request_time_wall)
+        return Call(key, credential, group, keeps_claims, self._cache.generation, request_time, request_time_wall)
 
     def conclude(self, call: Call, response: HTTPResponse | Exception) -> CallResult:
         """Parse, record, emit and cache the result of a call."""
@@ -111,8 +111,8 @@ class WhoamiCalls:
         result = CheckResult(parsed.outcome, call.request_time, parsed.set_cookies)
         self._record(call.group, parsed.outcome)
         self._emit(call.key, result, status, detail)
-        if call.is_jwt:
-            # Kratos does not know the claims of a JWT, so its response is not cached for it.
+        if call.keeps_claims:
+            # Kratos does not know the claims of a JWT, so its response does not replace them in the cache.
             self.jwt_responses.record(call.key, parsed.outcome, parsed.ttl, call.request_time)
             return CallResult(result, None)
         return CallResult(result, self._store(call, parsed))

@@ -8,6 +8,7 @@ from ory_guard.events import (
     BreakerChanged,
     Event,
     Refused,
+    RevocationLogFull,
     RevocationsDropped,
     RevocationsHeard,
     RevocationsSent,
@@ -21,6 +22,7 @@ __all__ = ["EventLog"]
 _INFO_EVENTS: Final = (
     BreakerChanged,
     Refused,
+    RevocationLogFull,
     RevocationsDropped,
     RevocationsHeard,
     RevocationsSent,

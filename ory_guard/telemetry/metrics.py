@@ -17,6 +17,7 @@ from ory_guard.events import (
     CheckShared,
     Event,
     Refused,
+    RevocationLogFull,
     RevocationsDropped,
     RevocationsHeard,
     RevocationsSent,
@@ -60,6 +61,11 @@ COUNTERS: Final[Mapping[type[Event], tuple[str, str, str]]] = {
         "IDs revoked by this process and confirmed by the store.",
     ),
     RevocationsDropped: ("ory_guard.revocations.dropped", "{id}", "IDs revoked by this process and never sent."),
+    RevocationLogFull: (
+        "ory_guard.revocations.removed",
+        "{id}",
+        "Revocations that this process removed while they could still matter.",
+    ),
     StoreHit: ("ory_guard.store.hits", "{hit}", "Sessions found in the shared store."),
     TokenVerified: ("ory_guard.tokens.verified", "{token}", "JWTs verified or rejected by the guard."),
 }
@@ -113,7 +119,7 @@ class GuardMetrics:
         """Record an event."""
         counter = self._counters.get(type(event))
         if counter is not None:
-            count = event.count if isinstance(event, _REVOCATIONS) else 1
+            count = event.count if isinstance(event, (*_REVOCATIONS, RevocationLogFull)) else 1
             counter.add(count, {**self._common, **_event_attributes(event)})
         if isinstance(event, BreakerChanged):
             self._breaker.set(event.state)

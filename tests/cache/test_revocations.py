@@ -1,5 +1,6 @@
 """The log of revocations of one process."""
 
+from math import inf
 from typing import Any, Final
 
 import pytest
@@ -10,7 +11,6 @@ from ory_guard import Session
 from ory_guard.cache.revocations import RevocationLog
 
 MAX_AGE: Final = 30.0
-CAPACITY: Final = 10_000
 
 
 def session_of(name: str) -> Session[Any]:
@@ -70,28 +70,112 @@ def test_revoked_at_returns_the_latest_revocation(log: RevocationLog, clock: Adj
     assert log.revoked_at("session-bob") == float("-inf")
 
 
-def test_full_log_forgets_revocations_that_no_longer_matter(log: RevocationLog, clock: AdjustableClock) -> None:
-    """Every response that was requested before them is stale."""
-    log.add(*(f"session-{number}" for number in range(CAPACITY)))
-    clock.advance(MAX_AGE + 1)
-    request_time = log.next_request_time()
-
-    log.add("session-ada")
-
-    assert len(log) == 1
-    assert log.is_revoked(ADA, request_time)
-    assert not log.is_revoked(BOB, request_time)
+def names(count: int) -> list[str]:
+    """Return the ids of other sessions."""
+    return [f"session-{number}" for number in range(count)]
 
 
-@pytest.mark.parametrize("excess", [0, 1])
-def test_log_counts_every_session_as_revoked_when_it_overflows(
-    log: RevocationLog, clock: AdjustableClock, excess: int
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch, clock: AdjustableClock) -> RevocationLog:
+    """A log of 80 older and 8 recent revocations, in buckets of 20."""
+    monkeypatch.setattr("ory_guard.cache.revocations._CAPACITY", 80)
+    monkeypatch.setattr("ory_guard.cache.revocations._MAX_RECENT", 8)
+    monkeypatch.setattr("ory_guard.cache.revocations._MOVED_AT_ONCE", 4)
+    monkeypatch.setattr("ory_guard.cache.revocation_buckets._MAX_BUCKET", 20)
+    return RevocationLog(MAX_AGE, clock)
+
+
+@pytest.mark.parametrize("revoked", ["session-ada", "identity-ada"])
+def test_older_revocations_have_the_same_effect(small: RevocationLog, clock: AdjustableClock, revoked: str) -> None:
+    """Their time is exact."""
+    before = small.next_request_time()
+    small.add(revoked)
+    after = small.next_request_time()
+    clock.advance(1)
+
+    small.add(*names(50))
+
+    assert small.is_revoked(ADA, before)
+    assert not small.is_revoked(ADA, after)
+    assert not small.is_revoked(BOB, before)
+    assert small.revoked_at("session-ada", "identity-ada") == before
+    assert small.revoked_at("session-ada", "identity-ada", since=after) == -inf
+
+
+def test_revocations_are_removed_when_no_earlier_response_can_be_in_use(
+    small: RevocationLog, clock: AdjustableClock
 ) -> None:
-    """It holds exactly 10,000 recent revocations; one more, and it fails closed."""
+    """The log stays complete."""
+    small.add(*names(50))
+    clock.advance(MAX_AGE + 0.1)
+    request_time = small.next_request_time()
+
+    small.add(*(f"identity-{number}" for number in range(9)))
+
+    assert len(small) == 9
+    assert small.floor == -inf
+    assert not small.is_revoked(BOB, request_time)
+
+
+def test_full_log_counts_requests_before_its_oldest_revocations_as_revoked(
+    small: RevocationLog, clock: AdjustableClock
+) -> None:
+    """No other request, and nothing else is removed."""
+    removed: list[tuple[int, float]] = []
+    small.on_full = lambda count, seconds: removed.append((count, seconds))
+    times = []
+    for number in range(84):
+        clock.advance(0.05)
+        times.append(small.next_request_time())
+        small.add(f"session-{number}")
+    assert (removed, small.floor) == ([], -inf)
+
+    small.add("one", "two", "three", "four", "five")
+
+    assert small.floor == times[19]
+    assert removed == [(20, small.last_revocation - times[19])]
+    assert len(small) == 69
+    assert small.is_revoked(BOB, times[19])
+    assert not small.is_revoked(BOB, times[20])
+    assert small.is_revoked(session_of("20"), times[20])
+
+
+def test_id_that_is_revoked_again_is_among_the_recent_ones(small: RevocationLog, clock: AdjustableClock) -> None:
+    """The later revocation counts."""
+    small.add("session-ada", *names(6))
+    clock.advance(1)
+    small.add("session-ada")
+    after = small.next_request_time()
+    small.add(*names(60)[6:])
+
+    assert small.revoked_at("session-ada") == clock.monotonic()
+    assert small.is_revoked(ADA, clock.monotonic())
+    assert not small.is_revoked(ADA, after)
+
+
+def test_credential_is_revoked_for_earlier_requests(log: RevocationLog) -> None:
+    """That is not the revocation of a session."""
     before = log.next_request_time()
+    log.add_credential(b"ada")
+    log.add_credential(b"ada")
 
-    log.add(*(f"session-{number}" for number in range(CAPACITY + excess)))
+    assert log.is_credential_revoked(b"ada", before)
+    assert not log.is_credential_revoked(b"ada", log.next_request_time())
+    assert not log.is_credential_revoked(b"bob", before)
+    assert log.last_revocation == -inf
+    assert log.last_invalidation == before
 
-    assert log.is_revoked(ADA, before) == bool(excess)
-    assert (log.revoked_at("session-ada") == clock.monotonic()) == bool(excess)
-    assert not log.is_revoked(ADA, log.next_request_time())
+
+def test_number_of_revoked_credentials_is_limited(
+    log: RevocationLog, clock: AdjustableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests before the oldest one count as revoked."""
+    monkeypatch.setattr("ory_guard.cache.revocations._MAX_CREDENTIALS", 3)
+    before = log.next_request_time()
+    for number in range(4):
+        log.add_credential(b"%d" % number)
+        clock.advance(1)
+
+    assert log.is_credential_revoked(b"ada", before)
+    assert not log.is_credential_revoked(b"ada", before + 0.5)
+    assert log.is_credential_revoked(b"1", before + 0.5)

@@ -146,16 +146,19 @@ def test_reads_are_recorded_once_the_cache_is_more_than_half_full() -> None:
     assert [key for key in keys if bench.cache.get(key) is None] == [b"a"]
 
 
-def test_put_deletes_the_entry_of_a_discarded_request(bench: CacheBench) -> None:
-    """The cached entry may be outdated, too: it was not used when the request was sent."""
+def test_response_to_a_request_before_invalidate_credential_is_not_cached(bench: CacheBench) -> None:
+    """Responses for other credentials are cached, and those to later requests."""
     for outcome in (ADA, REFUSED):
         bench.put(b"k", outcome)
-        generation, entry = bench.cache.generation, bench.entry(BOB)
-        bench.cache.discard_pending()
+        generation, before = bench.cache.generation, bench.entry(BOB)
 
-        bench.cache.put(b"k", entry, generation)
+        bench.cache.invalidate_credential(b"k")
+        bench.cache.put(b"k", before, generation)
+        bench.cache.put(b"other", before, generation)
 
-        assert len(bench.cache) == 0
+        assert (bench.outcome(b"k"), bench.outcome(b"other")) == (None, BOB)
+        bench.put(b"k", outcome)
+        assert bench.outcome(b"k") is outcome
 
 
 @pytest.mark.parametrize("revoked", ["session-ada", "identity-ada"])

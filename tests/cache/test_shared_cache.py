@@ -220,15 +220,22 @@ async def test_guard_works_without_a_failing_store(
     )
 
 
-async def test_revocation_by_another_process_wakes_the_watches(workers: tuple[Worker, Worker]) -> None:
-    """A WebSocket does not wait for its next revalidation."""
+async def test_revocation_by_another_process_wakes_the_watches_of_the_session(
+    workers: tuple[Worker, Worker], memory_server: MemoryServer
+) -> None:
+    """A WebSocket does not wait for its next revalidation. A lost subscription wakes all of them."""
     first, second = workers
-    await second.ask()
-    watch = second.guard.watch(request(), every=3_600)
+    scope = request()
+    await second.guard.require(scope)
+    watch = second.guard.watch(scope, every=3_600)
+    other = second.guard.watch(request(), every=3_600)
 
     await first.guard.invalidate(session_id=SESSION_ID)
 
     await eventually(watch._invalidated.is_set)
+    assert not other._invalidated.is_set()
+    memory_server.drop_subscriptions()
+    await eventually(other._invalidated.is_set)
 
 
 async def test_store_is_used_without_listeners(memory_server: MemoryServer) -> None:

@@ -59,21 +59,24 @@ async def test_check_that_was_started_before_the_revocation_is_repeated(
     assert memory_server.entries == {}
 
 
-@pytest.mark.parametrize(("where", "then"), [("locally", "upstream"), ("in another process", "cache")])
-async def test_other_sessions_under_way_are_cached_if_another_process_revokes(
-    workers: tuple[Worker, Worker], where: str, then: str
-) -> None:
-    """A local revocation prevents all of them, because it is rare. Those of many processes are frequent."""
+@pytest.mark.parametrize("where", ["locally", "in another process"])
+async def test_other_sessions_under_way_are_shared_and_cached(workers: tuple[Worker, Worker], where: str) -> None:
+    """However often users log out."""
     first, second = workers
+    await first.ask(b"another")  # connects to the store
     first.kratos.hold()
     (waiting,) = await _start_requests(first)
 
     await (first if where == "locally" else second).guard.invalidate(session_id="another", identity_id="others")
     await eventually(lambda: first.guard.authentication.cache.revocations.revoked_at("another") > 0)
+    joined = asyncio.create_task(first.ask())
+    await eventually(lambda: first.guard.stats().shared)
     first.kratos.release()
 
     assert isinstance(await waiting, Authenticated)
-    assert await first.source() == then
+    assert isinstance(await joined, Authenticated)
+    assert await first.source() == "cache"
+    assert len(first.kratos.requests) == 2
 
 
 async def test_second_factor_required_that_is_under_way_is_not_cached(workers: tuple[Worker, Worker]) -> None:

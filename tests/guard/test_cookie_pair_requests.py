@@ -176,7 +176,7 @@ async def test_session_that_is_revoked_during_the_check_of_the_other_cookie_is_n
 async def test_session_that_is_revoked_during_each_check_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = CookiePairBench(a=GOOD, b=REFUSED)
     authenticator = bench.guard.authentication
-    always_revoked = SimpleNamespace(check=authenticator.checker.check, is_revoked=lambda _: True)
+    always_revoked = SimpleNamespace(check=authenticator.checker.check, is_revoked=lambda *_: True)
     monkeypatch.setattr(authenticator._pairs, "_checker", always_revoked)
 
     assert await bench.outcome(BOTH) == Unavailable("unreachable")

@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from support.asgi_calls import NAVIGATE, SentResponse, call
-from support.guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Bench, guard_of, request
+from support.guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Bench, by, guard_of, request
+from support.memory_store import eventually
 from support.scripted_kratos import (
     APP,
     COOKIE,
@@ -21,6 +22,7 @@ from support.scripted_kratos import (
     KratosResponse,
     ScriptedKratos,
     refused,
+    session_body,
     signed_in,
 )
 
@@ -201,6 +203,15 @@ async def test_logout_fails_while_kratos_fails() -> None:
         await bench.guard.logout(request(SESSION_COOKIE))
 
 
+def _by_cookie(asked: KratosRequest) -> KratosResponse:
+    """Respond to a logout, and to whoami with 401 for a guessed cookie or token."""
+    path = urlsplit(asked.url).path
+    is_guess = "guess" in asked.credentials()[0][1]
+    if path != "/sessions/whoami":
+        return refused(401) if is_guess else Kratos()(asked)
+    return refused(401) if is_guess else signed_in(session_body(id=asked.credentials()[0][1]))
+
+
 class LateKratos(ScriptedKratos):
     """Responds to whoami only when `delivers` is set."""
 
@@ -231,11 +242,48 @@ async def test_running_check_does_not_outlast_the_logout() -> None:
     assert len(kratos.requests) == 2
 
     await guard.logout(scope)
-    kratos.delivers.set()
-    await asking
     kratos.responses = [refused(401)]
+    kratos.delivers.set()
 
+    assert await asking == Rejected("inactive", "cookie")
     assert await guard.authenticate(request(SESSION_COOKIE)) == Rejected("inactive", "cookie")
+
+
+async def test_logouts_with_unknown_cookies_record_nothing() -> None:
+    """The session of another user and the rejection of the cookie stay cached."""
+    calls = 20
+    bench = Bench(_by_cookie)
+    await bench.outcome(SESSION_COOKIE)
+    for number in range(calls):
+        guess = (b"cookie", b"ory_kratos_session=guess-%d" % number)
+        assert await bench.guard.logout(request(guess, method="POST"))
+        assert await bench.outcome(guess) == Rejected("inactive", "cookie")
+
+    assert by(await bench.outcome(SESSION_COOKIE))[0] == "cache"
+    assert bench.calls == 1 + 2 * calls
+    revocations = bench.guard.authentication.cache.revocations
+    assert (len(revocations), revocations.last_invalidation) == (0, float("-inf"))
+
+
+async def test_logout_concerns_no_other_session() -> None:
+    """A running check for another session is joined and cached."""
+    other = (b"cookie", b"ory_kratos_session=other")
+    kratos = LateKratos(_by_cookie)
+    guard = guard_of(kratos)
+    kratos.delivers.set()
+    scope = request(SESSION_COOKIE, method="POST")
+    assert isinstance(await guard.authenticate(scope), Authenticated)
+    kratos.delivers.clear()
+    running = asyncio.ensure_future(guard.authenticate(request(other)))
+    await eventually(lambda: len(kratos.requests) == 2)
+
+    await guard.logout(scope)
+    joined = asyncio.ensure_future(guard.authenticate(request(other)))
+    await eventually(lambda: guard.stats().shared == 1)
+    kratos.delivers.set()
+
+    assert by(await running)[0] == by(await joined)[0] == "upstream"
+    assert by(await guard.authenticate(request(other)))[0] == "cache"
 
 
 @pytest.mark.parametrize("credential", [SESSION_COOKIE, SESSION_TOKEN])

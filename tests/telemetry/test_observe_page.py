@@ -14,6 +14,7 @@ from support.scripted_kratos import signed_in
 from ory_guard.events import (
     CheckFailed,
     CheckShared,
+    RevocationLogFull,
     RevocationsDropped,
     RevocationsHeard,
     RevocationsSent,
@@ -46,6 +47,7 @@ async def scraped() -> str:
         SessionsInvalidated("s", None),
         RevocationsHeard(1),
         RevocationsSent(1),
+        RevocationLogFull(2, 1.0),
         RevocationsDropped(1),
         StoreHit("0a1b2c3d", 1.0),
         StoreChanged("up", ""),

@@ -14,6 +14,7 @@ from ory_guard import events
 from ory_guard.events import (
     Event,
     GuardStats,
+    RevocationLogFull,
     RevocationsDropped,
     RevocationsHeard,
     RevocationsSent,
@@ -151,6 +152,7 @@ async def test_store_and_token_events_are_counted(telemetry: InMemoryTelemetry) 
         RevocationsHeard(3),
         RevocationsSent(4),
         RevocationsDropped(5),
+        RevocationLogFull(6, 1.0),
         StoreChanged("down", "TimeoutError"),
     ):
         notify(guard.listeners, event)
@@ -158,6 +160,7 @@ async def test_store_and_token_events_are_counted(telemetry: InMemoryTelemetry) 
     assert telemetry.values("ory_guard.store.hits", "-") == {None: 1}
     assert telemetry.values("ory_guard.tokens.verified", "ory_guard.outcome") == {"Authenticated": 1}
     assert telemetry.values("ory_guard.revocations.heard", "-") == {None: 3}
+    assert telemetry.values("ory_guard.revocations.removed", "-") == {None: 6}
     assert telemetry.values("ory_guard.revocations.sent", "-") == {None: 4}
     assert telemetry.values("ory_guard.revocations.dropped", "-") == {None: 5}
     assert telemetry.values("ory_guard.store.state", "ory_guard.state") == {"up": 0, "down": 1}
