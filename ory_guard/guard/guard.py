@@ -14,6 +14,7 @@ from ory_guard.guard.csrf import CSRFPolicy
 from ory_guard.guard.declarations import FROM_APPLICATION
 from ory_guard.guard.enforcement import Enforcer
 from ory_guard.guard.explicit_credentials import ExplicitCredentials, TokenKind
+from ory_guard.guard.lazy_client import LazyClient
 from ory_guard.guard.logout import Logout
 from ory_guard.guard.requirements import AssuranceLevel, Conditions, Requirement
 from ory_guard.guard.responses.redirects import login_url, safe_return_to
@@ -72,7 +73,7 @@ class OryGuard:
         listeners: Iterable[Listener] = (),
     ) -> None:
         self.settings: GuardSettings = checked_settings(settings)
-        self._transport = transport
+        self._client = LazyClient(settings, transport)
         self.clock: Clock = clock or SystemClock()
         csrf = CSRFPolicy(settings)
         self.listeners: Listeners = Listeners(listeners)
@@ -97,10 +98,9 @@ class OryGuard:
             self.enforcement,
             csrf,
             app_url=settings.app_url,
-            client=lambda: self.client,
+            load_client=self._client.load,
             invalidate=self.invalidate,
         )
-        self._client: FrontendClient | None = None
 
     def __repr__(self) -> str:
         return f"<OryGuard {self.settings.kratos_public_url} {self.authentication.cache!r}>"
@@ -262,20 +262,16 @@ class OryGuard:
 
     @property
     def client(self) -> "FrontendClient":
-        """A client for the 32 self-service operations of the same Kratos; imported on first use."""
-        if self._client is None:
-            from ory_guard.client import FrontendClient  # noqa: PLC0415 - its many models take time to import
+        """A client for the 32 self-service operations of the same Kratos.
 
-            url, timeout = self.settings.kratos_public_url, self.settings.timeout
-            self._client = FrontendClient(
-                url, transport=self._transport, timeout=timeout, ca_file=self.settings.ca_file
-            )
-        return self._client
+        It is imported on first use, which takes tens of milliseconds. `logout` and `logout_url` import it in a
+        thread. An application that calls it in requests can read this property before the server starts.
+        """
+        return self._client.get()
 
     async def aclose(self) -> None:
         """Cancel running checks and close the connections; the next use opens new ones."""
-        if self._client is not None:
-            await self._client.aclose()
+        await self._client.aclose()
         await self.authentication.checker.aclose()
 
 

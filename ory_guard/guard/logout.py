@@ -43,7 +43,7 @@ class Logout:
         enforcer: The enforcer of the guard.
         csrf: The CSRF policy of the guard.
         app_url: The application's public URL, whose cookies are expired.
-        client: Returns the client for Kratos' operations.
+        load_client: Returns the client for Kratos' operations.
         invalidate: `OryGuard.invalidate`.
     """
 
@@ -54,14 +54,14 @@ class Logout:
         csrf: CSRFPolicy,
         *,
         app_url: str | None,
-        client: Callable[[], "FrontendClient"],
+        load_client: Callable[[], Awaitable["FrontendClient"]],
         invalidate: Callable[..., Awaitable[None]],
     ) -> None:
         self._csrf = csrf
         self._authenticator = authenticator
         self._enforcer = enforcer
         self._app_url = app_url or ""
-        self._client = client
+        self._load_client = load_client
         self._invalidate = invalidate
 
     async def log_out(self, scope: MutableMapping[str, Any]) -> tuple[str, ...]:
@@ -107,7 +107,8 @@ class Logout:
             context.is_private = True
         for cookie in cookies:
             try:
-                flow = await self._client().create_browser_logout_flow(cookie=_cookie(cookie), return_to=return_to)
+                client = await self._load_client()
+                flow = await client.create_browser_logout_flow(cookie=_cookie(cookie), return_to=return_to)
             except (KratosAPIError, FlowError) as error:
                 if not _is_unknown(error, cookie):
                     raise _unexpected(error) from None
@@ -162,7 +163,7 @@ class Logout:
         outcome = await self._outcome(scope, context, credential)
         set_cookies: tuple[str, ...] | None = None
         try:
-            set_cookies = await _end_session(self._client(), credential)
+            set_cookies = await _end_session(await self._load_client(), credential)
         finally:
             # After a failure, too: Kratos may have ended the session before a timeout. Nothing is known about a
             # rejected credential, and anyone can send any number of them.
