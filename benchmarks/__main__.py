@@ -13,7 +13,17 @@ from benchmarks.machine import run_info
 
 __all__ = ["main"]
 
-PARTS: Final = ("in_process", "through_uvicorn", "miss", "beyond", "tokens", "load", "memory", "imports")
+PARTS: Final = (
+    "in_process",
+    "through_uvicorn",
+    "miss",
+    "beyond",
+    "tokens",
+    "load",
+    "memory",
+    "session_cache",
+    "imports",
+)
 _OPTIONAL: Final = ("real_kratos",)
 _PARTS: Final = f"{', '.join(PARTS)}; with ORY_GUARD_LIVE_KRATOS also {_OPTIONAL[0]}"
 _CHARTED: Final = ("In process", "Through uvicorn")

@@ -27,6 +27,7 @@ _log = logging.getLogger("ory_guard")
 
 _MAX_JITTER: Final = 0.05
 _MAX_LOGGED_FIELDS: Final = 10
+_MAX_ERRORS: Final = 100  # the details of each take longer than its value
 
 
 class ParsedSession(NamedTuple):
@@ -179,6 +180,8 @@ class SessionParser:
 
 
 def _fields_of(error: ValidationError) -> str:
+    if error.error_count() > _MAX_ERRORS:
+        return f"{error.error_count()} errors"
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     fields = sorted({_field_of(details) for details in errors})
     more = len(fields) - _MAX_LOGGED_FIELDS

@@ -332,6 +332,15 @@ def test_log_escapes_field_names_that_users_chose(caplog: pytest.LogCaptureFixtu
     assert message.endswith(r": 'identity.traits.counts.a\nory_guard CRITICAL forged'")
 
 
+def test_log_contains_only_the_number_of_very_many_errors(caplog: pytest.LogCaptureFixture) -> None:
+    """Users choose it, and each name takes longer than the parser."""
+    body = session_body(identity={"traits": {"counts": dict.fromkeys(map(str, range(101)), "x")}})
+    with caplog.at_level(logging.ERROR, "ory_guard"):
+        parser_of(settings_of(), Counts).parse(http_response(signed_in(body)), TOKEN, NOW.timestamp())
+
+    assert caplog.messages == ["whoami.protocol_error: the session has invalid fields: 101 errors"]
+
+
 class MutableDefault(BaseModel):
     """Traits with a default that is mutable, because a tuple is declared and a list is made."""
 

@@ -38,7 +38,7 @@ def test_benchmark_command_writes_json_tables_and_a_chart(tmp_path: Path) -> Non
     assert "commit" in figures
     assert all(each["rounds"] >= 1 for section in sections for each in section["measurements"])
     ratios = [comparison for section in sections for comparison in section["comparisons"]]
-    assert len(sections) == 8
+    assert len(sections) == 9
     assert all((ratio["target"] == "") == (ratio["verdict"] == "") for ratio in ratios)
     assert all(f"{ratio['name']} / {ratio['beside']}" in output for ratio in ratios)
     tables = (tmp_path / "performance-tables.txt").read_text(encoding="utf-8")
