@@ -3,11 +3,12 @@
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, Final
 
-from fastapi import Request, Response, routing
+from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from ory_guard.guard.context import require_auth_context
 from ory_guard.guard.declarations import GuardDependency, unwrap_partial
+from ory_guard.guard.fastapi_routes import effective_route
 from ory_guard.guard.requirements import Requirement
 from ory_guard.guard.route_check import MisreadRoute
 from ory_guard.starlette.route_requirements import requirement_of_dependency, requirement_of_endpoint
@@ -39,7 +40,7 @@ class GuardedRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return a handler that enforces the requirements, and then calls FastAPI's handler."""
         handler = super().get_route_handler()
-        requirements = _EarlyRequirements(_effective_route(self))
+        requirements = _EarlyRequirements(effective_route(self))
 
         async def handle_if_allowed(request: Request) -> Response:
             """Handle one request."""
@@ -47,17 +48,6 @@ class GuardedRoute(APIRoute):
             return await handler(request)
 
         return handle_if_allowed
-
-
-def _effective_route(route: APIRoute) -> Any:
-    """Return the route with the dependencies of the routers that include it.
-
-    FastAPI calls `get_route_handler` for each inclusion, and passes the inclusion in this variable. Without the
-    variable, requirements of other routers would be enforced after the body.
-    """
-    variable = getattr(routing, "_effective_route_context_var", None)
-    context = None if variable is None else variable.get()
-    return route if context is None or context.original_route is not route else context
 
 
 class _EarlyRequirements:

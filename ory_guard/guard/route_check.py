@@ -6,7 +6,6 @@ neither Starlette nor FastAPI has to be installed.
 
 import gc
 import inspect
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -16,9 +15,10 @@ from typing import Any, Final, NoReturn
 
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.declarations import dependency_error, is_shadowed_endpoint, parameter_error, unwrap_partial
+from ory_guard.guard.fastapi_routes import effective_routes, route_lists, with_included_routers
 from ory_guard.guard.guard import OryGuard
 
-__all__ = ["MisreadRoute", "RouteCheck", "effective_routes"]
+__all__ = ["MisreadRoute", "RouteCheck"]
 
 _PARAMETERS: Final = ("path_params", "query_params", "header_params", "cookie_params", "body_params")
 _CONTAINERS: Final[tuple[tuple[Any, Callable[[Any], Iterable[Any]]], ...]] = (
@@ -64,8 +64,11 @@ class RouteCheck:
 
     def expect_replaced_lists(self) -> None:
         """Call for another check if an application assigned another list of routes to one of its routers."""
-        if [id(found) for found in _lists_of(self._routers)] != [id(known) for known in self.lists]:
+        if [id(found) for found in self._route_lists()] != [id(known) for known in self.lists]:
             self.checked = None
+
+    def _route_lists(self) -> list[list[Any]]:
+        return [found for router in self._routers for found in route_lists(router)]
 
     def _close(self, scope: Mapping[str, Any]) -> list[str]:
         texts: list[str] = []
@@ -79,7 +82,7 @@ class RouteCheck:
 
     def _faults(self, scope: Mapping[str, Any]) -> list[tuple[Any, str]]:
         outermost, self._routers = _routers(self._app, scope.get("app"))
-        self.lists = list(_lists_of(self._routers))
+        self.lists = self._route_lists()
         self.checked = [[*routes] for routes in self.lists]
         routes = [route for router in outermost for route in effective_routes(router)]
         endpoints = [getattr(route, "endpoint", None) for route in routes]
@@ -110,15 +113,6 @@ class MisreadRoute:
             ConfigurationError: Always.
         """
         raise ConfigurationError(self._text)
-
-
-def _lists_of(routers: list[Any]) -> Iterator[list[Any]]:
-    """Yield every list whose change adds a route, or has FastAPI derive the routes of an included router again."""
-    for router in routers:
-        yield router.routes
-        groups = getattr(router, "_low_priority_routes", None)  # of `app.frontend(...)`
-        if groups is not None:
-            yield from (groups, *(group.routes for group in groups))
 
 
 def _route_faults(route: Any, routed: list[Any]) -> Iterator[str]:
@@ -152,19 +146,6 @@ def _label(route: Any) -> str:
     return f"{','.join(sorted(getattr(route, 'methods', None) or ('WEBSOCKET',)))} {path}"
 
 
-def effective_routes(router: Any) -> Iterator[Any]:
-    """Yield the routes of a router; those of included routers have the prefix and dependencies of the inclusion."""
-    routing = sys.modules.get("fastapi.routing")
-    if routing is None:
-        yield from router.routes
-        return
-    yield from routing.iter_route_contexts(router.routes)
-    yield from getattr(router, "_low_priority_routes", ())
-    for route in router.routes:
-        for context in getattr(route, "effective_low_priority_routes", tuple)():
-            yield routing.RouteContext(context.original_route, context)
-
-
 def _routers(*apps: Any) -> tuple[list[Any], list[Any]]:
     """Return the routers that respond by themselves, and these with the routers that they include."""
     outermost: list[Any] = []
@@ -185,7 +166,7 @@ def _routers(*apps: Any) -> tuple[list[Any], list[Any]]:
             continue
         outermost.append(router)
         stack.append(_attribute(router, "default"))
-        for known in _with_included(router):
+        for known in with_included_routers(router):
             every.append(known)
             for route in known.routes:
                 if not hasattr(route, "dependant"):
@@ -205,14 +186,6 @@ def _added_middlewares(app: Any) -> Iterator[Any]:
     added = _attribute(app, "user_middleware")
     for middleware in added if isinstance(added, list) else ():
         yield from (_attribute(middleware, "args"), _attribute(middleware, "kwargs"))
-
-
-def _with_included(router: Any) -> list[Any]:
-    found = [router]
-    for known in found:
-        included = (getattr(route, "original_router", None) for route in known.routes)
-        found += [router for router in included if router is not None and router not in found]
-    return found
 
 
 def _wrapped(app: Any) -> list[Any]:

@@ -9,8 +9,8 @@ from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.routing import Host, Mount, Route, WebSocketRoute
 
 from ory_guard.guard.declarations import unwrap_partial
+from ory_guard.guard.fastapi_routes import effective_routes, files_prefix, original_route, starlette_route
 from ory_guard.guard.requirements import Requirement
-from ory_guard.guard.route_check import effective_routes
 from ory_guard.starlette.middleware_layers import is_framework_code, is_framework_method, unwrap_middleware
 from ory_guard.starlette.protection import SessionRequiredMiddleware
 from ory_guard.starlette.route_requirements import describe_requirement, iter_requirements, requirement_of_endpoint
@@ -118,9 +118,7 @@ def _pass_layers(
 
 
 def _iter_route(route: Any, context: _RouteContext) -> Iterator[AuditedRoute]:
-    kind = getattr(route, "original_route", route)
-    # The Starlette route as FastAPI rebuilt it for an included router; newer releases of FastAPI resolve this.
-    route = getattr(route, "starlette_route", None) or route
+    kind, route = original_route(route), starlette_route(route)
     path = getattr(route, "path", None) or ""
     if not isinstance(kind, _KNOWN_ROUTES) and getattr(route, "dependant", None) is None:
         yield _make_route(context, path or _REST, (ANYTHING,), kind, note=_NOT_INSPECTABLE)
@@ -204,9 +202,8 @@ def _is_dispatched_by_starlette(endpoint: type[Any]) -> bool:
 def _iter_files(group: Any, kind: Any, context: _RouteContext) -> Iterator[AuditedRoute]:
     # FastAPI's `app.frontend(...)`: files behind the dependencies of the router that serves them.
     requirements = tuple(iter_requirements(group.dependant, context.overrides))
-    prefix = getattr(group, "frontend_prefix", "")
     for route in kind.routes:
-        path = (prefix + route.path).rstrip("/") + _REST
+        path = (files_prefix(group) + route.path).rstrip("/") + _REST
         yield _make_route(context, path, ("GET", "HEAD"), route.app, requirements)
 
 

@@ -1,5 +1,6 @@
 """Which dependencies `GuardedRoute` enforces before the body, and what FastAPI and the audit see of it."""
 
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import fastapi
@@ -200,7 +201,7 @@ def test_audit_reports_a_subclass_that_replaces_the_handler() -> None:
 async def test_requirements_of_routers_are_enforced_after_the_body_if_fastapi_does_not_pass_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ory_guard.fastapi.guarded_route.routing", object())
+    monkeypatch.setattr("ory_guard.guard.fastapi_routes.sys", SimpleNamespace(modules={}))
     app = application(guard_of(ScriptedKratos(signed_in())))
     on_router(dependencies=GATE)(app)
     upload = Upload()
