@@ -25,7 +25,7 @@ _PARSERS: Final[dict[str, Callable[[str], Any]]] = {
     ".yml": yaml.safe_load,
 }
 _BASE64: Final = "base64://"
-_HOOKS: Final = frozenset({"session", "show_verification_ui", "require_verified_address"})
+_HOOKS: Final = frozenset({"session", "show_verification_ui", "require_verified_address", "revoke_active_sessions"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ory_guard.testing.config_values import (
     parse_boolean,
+    parse_choice,
     parse_duration,
     parse_integer,
     parse_providers,
@@ -41,7 +42,7 @@ KEYS: Final[dict[str, tuple[str, Callable[[object], Any]]]] = {
     ),
     "selfservice.flows.registration.style": (
         "two_steps_registration",
-        lambda value: {"profile_first": True, "unified": False}[parse_string(value)],
+        lambda value: parse_choice(value, {"profile_first": True, "unified": False}),
     ),
     **{f"selfservice.flows.{flow}.enabled": (f"{flow}_enabled", parse_boolean) for flow in _OPTIONAL_FLOWS},
     **{f"selfservice.flows.{flow}.ui_url": (f"{flow}_ui_url", parse_string) for flow in FLOWS},

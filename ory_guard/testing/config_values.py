@@ -8,6 +8,7 @@ from ory_guard.testing.settings import Hook, OidcProvider, TokenizerTemplate
 
 __all__ = [
     "parse_boolean",
+    "parse_choice",
     "parse_duration",
     "parse_hooks",
     "parse_integer",
@@ -43,6 +44,13 @@ def parse_boolean(value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError("expected true or false")
     return value
+
+
+def parse_choice(value: object, choices: Mapping[str, bool]) -> bool:
+    """Return the meaning of one of the names in `choices`; raise ValueError if it is something else."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"expected one of {', '.join(choices)}")
+    return choices[value]
 
 
 def parse_integer(value: object) -> int:

@@ -19,6 +19,7 @@ class Fault:
         resets: Whether the connection is reset before the body is sent.
         truncates: Whether the connection is closed after half of the body.
         drip_seconds: The time over which the body is sent, in 16 chunks.
+        locks_database: Whether Kratos cannot use its database while it handles the request.
     """
 
     seconds: float = 0.0
@@ -28,6 +29,7 @@ class Fault:
     resets: bool = False
     truncates: bool = False
     drip_seconds: float = 0.0
+    locks_database: bool = False
 
     @classmethod
     def latency(cls, seconds: float) -> Self:
@@ -50,6 +52,15 @@ class Fault:
         """Respond with a 5xx status and an HTML body, as a proxy in front of Kratos does."""
         headers = {"content-type": "text/html"}
         return cls(status=status, headers=headers, body=b"<h1>Internal error</h1>\n")
+
+    @classmethod
+    def database_locked(cls, seconds: float = 0.0) -> Self:
+        """Lock the SQLite database of Kratos: valid sessions get a 401 from whoami, and new flows a 500.
+
+        Args:
+            seconds: The time for which Kratos waits for the database; 5 to 10 seconds in the recordings.
+        """
+        return cls(seconds=seconds, locks_database=True)
 
     @classmethod
     def wrong_body(cls, body: bytes = b"<html></html>") -> Self:

@@ -103,7 +103,8 @@ class FakeKratosSettings:
             hooks there.
         verification_after_registration: The same for the `show_verification_ui` hook.
         hooks: The hooks of each flow under their key in `selfservice.flows`, such as `login.after.password`. Hooks
-            under `login.after` run after the methods that have no hooks of their own.
+            under `login.after` run after the methods that have no hooks of their own. The fake has `session`,
+            `show_verification_ui`, `require_verified_address` and `revoke_active_sessions`.
         two_steps_registration: Whether registration asks for traits and credential in two steps.
         tokenizer_templates: `session.whoami.tokenizer.templates`.
         identity_schemas: Schema ids, each with its JSON Schema; by default the recorded schema.

@@ -164,6 +164,29 @@ def test_config_file_takes_precedence_over_default_urls(tmp_path: Path) -> None:
     assert "  identities  alan@example.test\n" in result.out
 
 
+def test_config_file_of_kratos_and_url_of_an_application(tmp_path: Path) -> None:
+    """Features that the fake does not support are named; flows may return to the application."""
+    config = tmp_path / "kratos.yml"
+    config.write_text("dsn: memory\nselfservice:\n  methods:\n    passkey:\n      enabled: true\n")
+
+    def client(ports: Ports) -> Any:
+        path = "/self-service/login/api?return_to=http://127.0.0.1:8000/vault"
+        return ports.get(ports.public, path)["return_to"]
+
+    result, return_to = serve(client, "--config", config, "--app-url", "http://127.0.0.1:8000")
+
+    assert return_to == "http://127.0.0.1:8000/vault"
+    assert result.out.startswith(f"{config}: selfservice.methods.passkey.enabled is not supported: ")
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "myapp://callback", "http:///x"])
+def test_exits_with_2_for_an_invalid_url_of_an_application(url: str) -> None:
+    result = call("fake", "--port", 0, "--admin-port", 0, "--app-url", url)
+
+    assert result.code == 2
+    assert f"--app-url must be an absolute http(s) URL such as http://127.0.0.1:8000, not '{url}'" in result.error
+
+
 def test_listening_beyond_loopback_requires_dangerous_option() -> None:
     """The output contains a warning; this test uses the loopback address nevertheless."""
 

@@ -92,6 +92,16 @@ SESSION_AGES = {"privileged": 2.5, "lifespan.whoami_cookie_expired": 21.0}
 # The seconds before a request.
 PAUSES = {"lifespan.whoami_token_expired": 21.0}
 
+# The requests during which another process held the database.
+LOCKED = {
+    "dblock.whoami.token",
+    "dblock.whoami.cookie",
+    "dblock.whoami.none",
+    "dblock./self-service/login/api",
+    "dblock./self-service/login/browser",
+    "dblock./health/ready",
+}
+
 
 def enroll(identity: Identity) -> None:
     """Enroll the second factors of a recorded user."""

@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 import httpx2
 import pyotp
 
-from ory_guard.testing import ManualClock
+from ory_guard.testing import Fault, ManualClock
 from ory_guard.testing.server import csrf
 from ory_guard.testing.server.cookies import CONTINUITY_COOKIE
 
 from .normalize import diff, diff_headers, normalize
-from .release_bodies import PAUSES
+from .release_bodies import LOCKED, PAUSES
 from .release_setup import REPLACEABLE, ReleaseSetup
 from .release_story import Case, recorded_cookie
 from .replay import FORM, WRONG_CODE
@@ -41,6 +41,8 @@ class ReleaseReplay(ReleaseSetup):
     async def respond(self, case: Case) -> httpx2.Response:
         """Prepare the state that a recorded request needs, and send the request."""
         await self.prepare(case)
+        if case.name in LOCKED:
+            self.fake.fail(Fault.database_locked())
         headers = {name: self.replaced(value) for name, value in case.headers.items() if name != "cookie"}
         if cookies := self.cookies(case):
             is_cut_off = len(case.headers["cookie"]) >= MAX_COOKIES

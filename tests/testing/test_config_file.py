@@ -124,6 +124,7 @@ def test_identities_can_be_in_a_separate_file(tmp_path: Path) -> None:
             {"selfservice": {"methods": {"password": {"config": {"min_password_length": True}}}}},
             "expected an integer",
         ),
+        ({"selfservice": {"flows": {"registration": {"style": "x"}}}}, "expected one of profile_first, unified"),
         ({"selfservice": {"methods": {"magic": {"enabled": True}}}}, "unknown key"),
         ({"selfservice": {"methods": {"oidc": {"config": {"providers": [{}]}}}}}, "each with an id"),
         ({"selfservice": {"flows": {"registration": {"after": {"hooks": ["session"]}}}}}, "a list of hooks"),

@@ -78,6 +78,8 @@ class FlowEndpoints(ABC):
 
     def new_flow(self, request: FakeRequest, kind: Literal["api", "browser"]) -> FakeFlow:
         """Create and store a flow whose form only contains the anti-CSRF token."""
+        if self.server.is_database_locked:
+            raise ApiError(500, message="sqlite create: named insert: database is locked")
         now = self.server.now()
         lifespan = getattr(self.server.settings, f"{self.name}_lifespan")
         query = f"?{request.query_string}" if request.query_string else ""
@@ -150,6 +152,8 @@ class FlowEndpoints(ABC):
         if flow is None or flow.name != self.name:
             raise ApiError(404, message="The flow was not found")
         request.json_only = flow.native
+        if self.server.is_database_locked:
+            raise ApiError(400, code=500, message="database is locked")
         try:
             return self.submit(request, flow)
         except InvalidFlowError as invalid:

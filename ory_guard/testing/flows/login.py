@@ -11,7 +11,7 @@ from ory_guard.testing.flows.node_order import LOGIN_GROUPS, LOGIN_KEYS, sort_no
 from ory_guard.testing.flows.submission import Submission
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.verification import VerificationEndpoints
-from ory_guard.testing.methods.method import Method
+from ory_guard.testing.methods.method import LoginMethod, Method
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
@@ -37,7 +37,7 @@ class LoginEndpoints(FlowEndpoints):
         self, server: Server, sessions: Sessions, methods: Sequence[Method], verification: VerificationEndpoints
     ) -> None:
         super().__init__(server, sessions)
-        self._methods = {method.name: method for method in methods}
+        self._methods = {method.name: method for method in methods if isinstance(method, LoginMethod)}
         self._result = LoginResult(server, sessions, verification)
 
     def create_browser(self, request: FakeRequest) -> FakeResponse:
@@ -115,7 +115,7 @@ class LoginEndpoints(FlowEndpoints):
         """Sort the nodes of a flow."""
         flow.ui.nodes = sort_nodes(flow.ui.nodes, LOGIN_GROUPS, LOGIN_KEYS)
 
-    def _enabled_methods(self) -> list[Method]:
+    def _enabled_methods(self) -> list[LoginMethod]:
         return [method for method in self._methods.values() if method.is_enabled]
 
     def _require_login_needed(self, session: Session | None, aal: str, *, refresh: bool) -> None:
@@ -170,7 +170,7 @@ class LoginEndpoints(FlowEndpoints):
             return authenticated
         return self.finish(request, flow, authenticated, self.sessions.completed_method(method.name))
 
-    def _method(self, flow: FakeFlow, fields: dict[str, Any]) -> Method:
+    def _method(self, flow: FakeFlow, fields: dict[str, Any]) -> LoginMethod:
         """Return the method of a submission. The buttons for providers and addresses are sent without `method`."""
         aal = flow.fields["requested_aal"]
         name = fields.get("method") or ("oidc" if fields.get("provider") else "")

@@ -11,7 +11,7 @@ from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.identities import touch
 from ory_guard.testing.store.records import FakeAuthenticationMethod, Identity, Session
 from ory_guard.testing.store.serialization import session_document
-from ory_guard.testing.store.sessions import NO_DEVICE_ID, Sessions, device_from
+from ory_guard.testing.store.sessions import NO_DEVICE_ID, REVOKE_HOOK, Sessions, device_from
 
 __all__ = ["LoginResult"]
 
@@ -52,6 +52,8 @@ class LoginResult:
             self._sessions.refresh(session, method)
             document = self._refreshed_document(request, session)
         self._link(flow, session)
+        if self._server.settings.has_hook_after("login", method.method, REVOKE_HOOK):
+            self._sessions.revoke_others(session)
         if flow.native:
             if not self._sessions.satisfies_aal(session, self._server.settings.whoami_required_aal):
                 document["identity"] = None

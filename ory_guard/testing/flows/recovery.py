@@ -11,7 +11,7 @@ from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.records import Identity, Session
-from ory_guard.testing.store.sessions import Sessions, device_from
+from ory_guard.testing.store.sessions import REVOKE_HOOK, Sessions, device_from
 
 __all__ = ["RecoveryEndpoints"]
 
@@ -165,6 +165,8 @@ class RecoveryEndpoints(EmailFlowEndpoints):
                 address.mark_verified(self.server.now())
                 address.status = "completed" if method == "link_recovery" else address.status
         session = self.sessions.start(identity, [self.sessions.completed_method(method)], device_from(request))
+        if self.server.settings.has_hook_after(self.name, "", REVOKE_HOOK):
+            self.sessions.revoke_others(session)
         if kind == "browser":
             request.renew_csrf()
             self.sessions.issue_cookie(request, session)

@@ -10,7 +10,7 @@ from ory_guard.testing.flows.submission import Submission
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import csrf_node, submit_node
 from ory_guard.testing.flows.verification import VerificationEndpoints
-from ory_guard.testing.methods.method import Method
+from ory_guard.testing.methods.method import Method, RegistrationMethod
 from ory_guard.testing.methods.traits import show_submitted_traits, submitted_traits
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
@@ -40,7 +40,8 @@ class RegistrationEndpoints(FlowEndpoints):
         verification: VerificationEndpoints,
     ) -> None:
         super().__init__(server, sessions)
-        self._methods = {method.name: method for method in methods if method.is_for_registration}
+        registrations = (method for method in methods if isinstance(method, RegistrationMethod))
+        self._methods = {method.name: method for method in registrations}
         self._verification = verification
 
     def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> FakeFlow:
@@ -100,7 +101,7 @@ class RegistrationEndpoints(FlowEndpoints):
             flow.ui.set_node(submit_node("profile", "profile", 1040001))
         self.arrange(flow)
 
-    def _enabled_methods(self) -> list[Method]:
+    def _enabled_methods(self) -> list[RegistrationMethod]:
         return [method for method in self._methods.values() if method.is_enabled]
 
     def submit(self, request: FakeRequest, flow: FakeFlow) -> FakeResponse:

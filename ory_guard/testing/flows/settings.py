@@ -8,14 +8,14 @@ from ory_guard.testing.flows.flow import FlowEndpoints
 from ory_guard.testing.flows.submission import Submission
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.verification import VerificationEndpoints
-from ory_guard.testing.methods.method import Change, Method
+from ory_guard.testing.methods.method import Change, Method, SettingsMethod
 from ory_guard.testing.server.cookies import CONTINUITY_COOKIE
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.identity_schema import IdentitySchema
 from ory_guard.testing.store.records import Session, new_id
-from ory_guard.testing.store.sessions import Sessions
+from ory_guard.testing.store.sessions import REVOKE_HOOK, Sessions
 
 __all__ = ["SettingsEndpoints"]
 
@@ -46,7 +46,7 @@ class SettingsEndpoints(FlowEndpoints):
         verification: VerificationEndpoints,
     ) -> None:
         super().__init__(server, sessions)
-        by_name = {method.name: method for method in methods}
+        by_name = {method.name: method for method in methods if isinstance(method, SettingsMethod)}
         self._methods = {name: by_name[name] for name in _ORDER if name in by_name}
         self._verification = verification
 
@@ -179,7 +179,7 @@ class SettingsEndpoints(FlowEndpoints):
         """Return the schema of the identity."""
         return self.server.schema_of(flow.internal["identity"])
 
-    def _method(self, flow: FakeFlow, fields: dict[str, Any]) -> Method | None:
+    def _method(self, flow: FakeFlow, fields: dict[str, Any]) -> SettingsMethod | None:
         """Return the method of a submission, which its buttons name without `method`."""
         for method in self._methods.values():
             if any(fields.get(button) for button in method.settings_buttons):
@@ -193,6 +193,8 @@ class SettingsEndpoints(FlowEndpoints):
 
     def saved(self, request: FakeRequest, flow: FakeFlow, session: Session, method: str) -> FakeResponse:
         """Respond to a saved change: the flow keeps its id and gets a new form, as in Kratos."""
+        if self.server.settings.has_hook_after(self.name, method, REVOKE_HOOK):
+            self.sessions.revoke_others(session)
         updated = self._create_for(request, flow.type, session)
         flow.ui, flow.state = updated.ui, "success"
         flow.internal.pop("totp_secret", None)

@@ -8,7 +8,7 @@ from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import csrf_node, input_node, submit_node
 from ory_guard.testing.methods.code_form import ADDRESS_FIELDS, show_login_code_form
 from ory_guard.testing.methods.code_registration import fill_code_registration, register_with_code
-from ory_guard.testing.methods.method import Method
+from ory_guard.testing.methods.method import LoginMethod, RegistrationMethod
 from ory_guard.testing.methods.one_time_code import check_code, store_code
 from ory_guard.testing.server.csrf import mask
 from ory_guard.testing.server.request import FakeRequest
@@ -20,7 +20,7 @@ __all__ = ["CodeMethod"]
 _LOGIN_TEMPLATE: Final = "login_code_valid"
 
 
-class CodeMethod(Method):
+class CodeMethod(LoginMethod, RegistrationMethod):
     """Codes by email: either as first factor (passwordless), or as second factor."""
 
     name: ClassVar[str] = "code"
@@ -61,11 +61,6 @@ class CodeMethod(Method):
                 input_node("code", "address", "submit", value, message(1010023, {"address": value, "channel": via}))
                 for value, via in self._second_factor_addresses(request, identity)
             ]
-
-    @property
-    def is_for_registration(self) -> bool:
-        """Whether registrations can use the method."""
-        return True
 
     def fill_registration(self, flow: FakeFlow) -> None:
         """Add the button that sends a code."""

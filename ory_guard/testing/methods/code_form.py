@@ -30,8 +30,7 @@ def show_registration_code_form(flow: FakeFlow, *, has_back_button: bool) -> Non
         if node["group"] == "default" and node["attributes"].get("type") not in {None, "submit"}
     ]
     for node in kept:
-        if not node["messages"]:
-            node["attributes"]["type"] = "hidden"
+        node["attributes"]["type"] = "hidden"
     _show(flow, kept, label=1070012, sent_message=1040005)
     if has_back_button:
         flow.ui.nodes.append(submit_node("profile", "credential-selection", 1040008, "screen"))

@@ -21,7 +21,7 @@ _TEMPLATE: Final = "registration_code_valid"
 def fill_code_registration(flow: FakeFlow) -> None:
     """Add the button that sends a code, in place of the form for a code."""
     flow.ui.remove(group="code")
-    flow.ui.remove(name="screen")
+    flow.ui.nodes = [node for node in flow.ui.nodes if node["attributes"].get("value") != "credential-selection"]
     flow.ui.nodes.append(submit_node("code", "code", 1040006))
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from ory_guard.testing.flows.fake_flow import FakeFlow
 from ory_guard.testing.flows.submission import Submission
 from ory_guard.testing.flows.ui_nodes import submit_node
-from ory_guard.testing.methods.method import Method
+from ory_guard.testing.methods.method import LoginMethod
 from ory_guard.testing.server.response import FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.sessions import Sessions
@@ -14,7 +14,7 @@ from ory_guard.testing.store.sessions import Sessions
 __all__ = ["IdentifierFirstMethod"]
 
 
-class IdentifierFirstMethod(Method):
+class IdentifierFirstMethod(LoginMethod):
     """The step that asks for the identifier.
 
     Args:
@@ -25,7 +25,7 @@ class IdentifierFirstMethod(Method):
 
     name: ClassVar[str] = "identifier_first"
 
-    def __init__(self, server: Server, sessions: Sessions, methods: Sequence[Method]) -> None:
+    def __init__(self, server: Server, sessions: Sessions, methods: Sequence[LoginMethod]) -> None:
         super().__init__(server, sessions)
         self._methods = methods
 
@@ -60,7 +60,7 @@ class IdentifierFirstMethod(Method):
             if shown := method.send_login_code_at_once(submission, identifier, identity):
                 return shown
         flow.ui.remove(group="identifier_first", name="method")
-        if node := flow.ui.find("identifier"):
+        for node in flow.ui.iter_named("identifier"):
             node["attributes"]["type"] = "hidden"
         flow.active = self.name
         payload = submission.fields.get("transient_payload", {})

@@ -7,7 +7,7 @@ from ory_guard.testing.flows.fake_flow import FakeFlow
 from ory_guard.testing.flows.submission import Submission
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import Node, input_node, node, submit_node
-from ory_guard.testing.methods.method import Change, Method
+from ory_guard.testing.methods.method import Change, LoginMethod, SettingsMethod
 from ory_guard.testing.methods.second_factor import require_text, without_value
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.store.identities import touch
@@ -21,7 +21,7 @@ CODE_LENGTH: Final = 8
 _ALPHABET: Final = string.ascii_lowercase + string.digits
 
 
-class LookupSecretMethod(Method):
+class LookupSecretMethod(LoginMethod, SettingsMethod):
     """The second factor of backup codes."""
 
     name: ClassVar[str] = "lookup_secret"

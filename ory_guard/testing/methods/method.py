@@ -1,5 +1,6 @@
 """The part of a method in each flow."""
 
+from abc import ABC, abstractmethod
 from enum import Enum, auto
 from typing import ClassVar
 
@@ -11,31 +12,19 @@ from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.records import Identity
 from ory_guard.testing.store.sessions import Sessions
 
-__all__ = ["Change", "Method"]
+__all__ = ["Change", "LoginMethod", "Method", "RegistrationMethod", "SettingsMethod"]
 
 
-class Change(Enum):
-    """The result of a change in settings: saved, displayed only, or rejected until the user re-authenticates."""
+class Method(ABC):
+    """An authentication method. It derives from the classes of the flows that it is part of.
 
-    SAVED = auto()
-    DISPLAYED = auto()
-    REAUTHENTICATION_REQUIRED = auto()
-
-
-class Method:
-    """An authentication method. Subclasses override the parts that the method has.
-
-    Functions named `fill_…` add the nodes of the method to a form; the flow sorts them afterwards.
+    Functions named `fill_…` add the nodes of the method to a form; login and registration sort them afterwards.
 
     Attributes:
         name: The name of the method in Kratos.
-        settings_buttons: The names of submit buttons in settings that select the method.
-        is_privileged: Whether changes in settings require a recent login.
     """
 
     name: ClassVar[str]
-    settings_buttons: ClassVar[tuple[str, ...]] = ()
-    is_privileged: ClassVar[bool] = True
 
     def __init__(self, server: Server, sessions: Sessions) -> None:
         self.server = server
@@ -46,10 +35,14 @@ class Method:
         """Whether the configuration enables the method."""
         return self.server.settings.enabled(self.name)
 
+
+class LoginMethod(Method):
+    """A method of logins."""
+
     @property
+    @abstractmethod
     def login_aal(self) -> str | None:
-        """The authenticator assurance level of logins with the method; None if it is not for logins."""
-        return None
+        """The authenticator assurance level of logins with the method; None if the configuration has none."""
 
     def fill_login(self, flow: FakeFlow) -> None:
         """Add the form of the first factor."""
@@ -79,41 +72,62 @@ class Method:
     def send_second_factor_at_once(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> None:
         """Send a code when the flow is created, if that is the only second factor."""
 
+    @abstractmethod
     def log_in(self, submission: Submission) -> Identity | FakeResponse:
         """Return the identity that a submission authenticates, or the response with the next step.
 
         Raises:
             InvalidFlowError: If the submission is invalid.
         """
-        raise NotImplementedError
 
+
+class RegistrationMethod(Method):
+    """A method of registrations."""
+
+    @abstractmethod
     def fill_registration(self, flow: FakeFlow) -> None:
         """Add the form for a new credential."""
 
+    @abstractmethod
     def register(self, submission: Submission) -> Identity | FakeResponse:
         """Return the new identity of a submission, or the response with the next step.
 
         Raises:
             InvalidFlowError: If the submission is invalid.
         """
-        raise NotImplementedError
 
-    @property
-    def is_for_registration(self) -> bool:
-        """Whether registrations can use the method."""
-        return False
 
+class Change(Enum):
+    """The result of a change in settings: saved, displayed only, or rejected until the user re-authenticates."""
+
+    SAVED = auto()
+    DISPLAYED = auto()
+    REAUTHENTICATION_REQUIRED = auto()
+
+
+class SettingsMethod(Method):
+    """A method of settings.
+
+    Attributes:
+        settings_buttons: The names of submit buttons that select the method.
+        is_privileged: Whether all changes require a recent login.
+    """
+
+    settings_buttons: ClassVar[tuple[str, ...]] = ()
+    is_privileged: ClassVar[bool] = True
+
+    @abstractmethod
     def fill_settings(self, flow: FakeFlow, identity: Identity) -> None:
-        """Add the form in settings."""
+        """Add the form of an identity."""
 
     def has_settings(self, flow: FakeFlow) -> bool:  # noqa: ARG002 - overridden
         """Return whether the method can be changed in a settings flow."""
         return True
 
+    @abstractmethod
     def change(self, submission: Submission) -> Change | FakeResponse:
         """Change the credential of the session's identity.
 
         Raises:
             InvalidFlowError: If the submission is invalid.
         """
-        raise NotImplementedError

@@ -5,7 +5,7 @@ from typing import ClassVar
 from ory_guard.testing.flows.fake_flow import FakeFlow
 from ory_guard.testing.flows.submission import Submission
 from ory_guard.testing.flows.ui_nodes import submit_node
-from ory_guard.testing.methods.method import Change, Method
+from ory_guard.testing.methods.method import Change, LoginMethod, RegistrationMethod, SettingsMethod
 from ory_guard.testing.oidc.redirect import OidcRedirects
 from ory_guard.testing.server.response import FakeResponse
 from ory_guard.testing.server.state import Server
@@ -16,7 +16,7 @@ from ory_guard.testing.store.sessions import Sessions
 __all__ = ["OidcMethod"]
 
 
-class OidcMethod(Method):
+class OidcMethod(LoginMethod, RegistrationMethod, SettingsMethod):
     """Buttons that redirect to the configured providers."""
 
     name: ClassVar[str] = "oidc"
@@ -30,11 +30,6 @@ class OidcMethod(Method):
     def login_aal(self) -> str:
         """The level of a first factor."""
         return "aal1"
-
-    @property
-    def is_for_registration(self) -> bool:
-        """Whether registrations can use the method."""
-        return True
 
     def fill_login(self, flow: FakeFlow) -> None:
         """Add a button for each provider."""
@@ -75,8 +70,8 @@ class OidcMethod(Method):
 
     def register(self, submission: Submission) -> FakeResponse:
         """Redirect to the provider, and keep the submitted traits for the return."""
-        if "traits" in submission.fields:
-            submission.flow.internal["oidc_traits"] = submission.fields["traits"]
+        traits = submission.fields["traits"]
+        submission.flow.internal["oidc_traits"] = traits if isinstance(traits, dict) else {}
         return self.log_in(submission)
 
     def fill_settings(self, flow: FakeFlow, identity: Identity) -> None:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.submission import Submission
 from ory_guard.testing.flows.ui_nodes import input_node, password_node, submit_node
-from ory_guard.testing.methods.method import Change, Method
+from ory_guard.testing.methods.method import Change, LoginMethod, RegistrationMethod, SettingsMethod
 from ory_guard.testing.methods.traits import require_new_identifier, submitted_traits
 from ory_guard.testing.store.identities import add_password_error, create_identity, touch
 from ory_guard.testing.store.records import Identity
@@ -13,7 +13,7 @@ from ory_guard.testing.store.records import Identity
 __all__ = ["PasswordMethod"]
 
 
-class PasswordMethod(Method):
+class PasswordMethod(LoginMethod, RegistrationMethod, SettingsMethod):
     """Login, registration and settings with a password."""
 
     name: ClassVar[str] = "password"
@@ -22,11 +22,6 @@ class PasswordMethod(Method):
     def login_aal(self) -> str:
         """The level of a first factor."""
         return "aal1"
-
-    @property
-    def is_for_registration(self) -> bool:
-        """Whether registrations can use the method."""
-        return True
 
     def fill_login(self, flow: FakeFlow) -> None:
         """Add the fields for identifier and password."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.submission import Submission
 from ory_guard.testing.flows.ui_nodes import Node, Ui, input_node, submit_node
-from ory_guard.testing.methods.method import Change, Method
+from ory_guard.testing.methods.method import Change, SettingsMethod
 from ory_guard.testing.store.identities import is_identifier_taken, set_traits
 from ory_guard.testing.store.identity_schema import IdentitySchema
 from ory_guard.testing.store.records import Identity
@@ -16,7 +16,7 @@ __all__ = ["ProfileMethod"]
 _KINDS: Final = {bool: "checkbox", int: "number", float: "number"}
 
 
-class ProfileMethod(Method):
+class ProfileMethod(SettingsMethod):
     """The traits of an identity."""
 
     name: ClassVar[str] = "profile"

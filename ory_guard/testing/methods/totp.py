@@ -10,7 +10,7 @@ from ory_guard.testing.flows.fake_flow import FakeFlow
 from ory_guard.testing.flows.submission import Submission
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import input_node, node, submit_node
-from ory_guard.testing.methods.method import Change, Method
+from ory_guard.testing.methods.method import Change, LoginMethod, SettingsMethod
 from ory_guard.testing.methods.second_factor import require_text, without_value
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.store.identities import touch
@@ -24,7 +24,7 @@ QR_SIZE: Final = 256
 _FIELD: Final = "totp_code"
 
 
-class TotpMethod(Method):
+class TotpMethod(LoginMethod, SettingsMethod):
     """The second factor of an authenticator app."""
 
     name: ClassVar[str] = "totp"

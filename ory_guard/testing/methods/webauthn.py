@@ -11,14 +11,14 @@ from ory_guard.testing.flows.submission import Submission
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import input_node, node
 from ory_guard.testing.flows.webauthn import SCRIPT_INTEGRITY
-from ory_guard.testing.methods.method import Change, Method
+from ory_guard.testing.methods.method import Change, SettingsMethod
 from ory_guard.testing.settings import FakeKratosSettings
 from ory_guard.testing.store.records import Identity, new_id
 
 __all__ = ["WebAuthnMethod"]
 
 
-class WebAuthnMethod(Method):
+class WebAuthnMethod(SettingsMethod):
     """Security keys; they require a browser."""
 
     name: ClassVar[str] = "webauthn"

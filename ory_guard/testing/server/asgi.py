@@ -100,6 +100,7 @@ class App:
         if fault.status is not None:
             response = FakeResponse(fault.status, fault.body or b"", dict(fault.headers))
         else:
+            self._server.is_database_locked = fault.locks_database
             response = self._respond(request)
             response.body = response.body if fault.body is None else fault.body
         self._record(request, 0 if fault.resets else response.status)

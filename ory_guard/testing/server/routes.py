@@ -16,7 +16,7 @@ from ory_guard.testing.flows.webauthn import get_web_authn_java_script
 from ory_guard.testing.methods.code import CodeMethod
 from ory_guard.testing.methods.identifier_first import IdentifierFirstMethod
 from ory_guard.testing.methods.lookup_secret import LookupSecretMethod
-from ory_guard.testing.methods.method import Method
+from ory_guard.testing.methods.method import LoginMethod, Method
 from ory_guard.testing.methods.oidc import OidcMethod
 from ory_guard.testing.methods.password import PasswordMethod
 from ory_guard.testing.methods.profile import ProfileMethod
@@ -79,7 +79,8 @@ def _methods(server: Server, sessions: Sessions, redirects: OidcRedirects) -> li
         WebAuthnMethod(server, sessions),
         LookupSecretMethod(server, sessions),
     ]
-    return [*methods, IdentifierFirstMethod(server, sessions, methods)]
+    first_factors = [method for method in methods if isinstance(method, LoginMethod)]
+    return [*methods, IdentifierFirstMethod(server, sessions, first_factors)]
 
 
 def _flow_routes(flow: FlowEndpoints) -> list[Route]:

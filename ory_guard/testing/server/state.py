@@ -27,6 +27,9 @@ class Server:
         settings: The configuration.
         clock: The clock.
         on_message: Called with each email instead of sending it.
+
+    Attributes:
+        is_database_locked: Whether the current request cannot use the database.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Server:
         self.store: Store = Store()
         self.jar: CookieJar = CookieJar(settings)
         self.on_message = on_message
+        self.is_database_locked = False
         self.schemas: dict[str, IdentitySchema] = {
             schema_id: IdentitySchema(schema_id, document)
             for schema_id, document in settings.identity_schemas.items()

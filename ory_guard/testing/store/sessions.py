@@ -9,9 +9,10 @@ from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.records import FakeAuthenticationMethod, FakeDevice, Identity, Session
 from ory_guard.testing.store.serialization import session_document
 
-__all__ = ["AAL_OF_METHOD", "NO_DEVICE_ID", "Sessions", "device_from"]
+__all__ = ["AAL_OF_METHOD", "NO_DEVICE_ID", "REVOKE_HOOK", "Sessions", "device_from"]
 
 BEARER_PARTS: Final = 2
+REVOKE_HOOK: Final = "revoke_active_sessions"
 NO_DEVICE_ID: Final = "00000000-0000-0000-0000-000000000000"
 
 AAL_OF_METHOD: Final = {
@@ -49,6 +50,8 @@ class Sessions:
 
     def find(self, request: FakeRequest) -> Session | None:
         """Return the active session of a request, or None."""
+        if self._server.is_database_locked:
+            return None
         session = self._server.store.sessions_by_token.get(self.credential_token(request) or "")
         return session if session and session.is_active(self._server.now()) else None
 
@@ -160,6 +163,11 @@ class Sessions:
             raise ApiError(500, message="the session cookie's value is not valid")
         if cookie[1] < session.expires_at:
             self.issue_cookie(request, session)
+
+    def revoke_others(self, session: Session) -> None:
+        """Revoke the other sessions of the identity, as the hook `revoke_active_sessions` does."""
+        for other in self._server.store.sessions_of(session.identity):
+            other.active = other is session and other.active
 
     def log_out(self, request: FakeRequest, session: Session) -> None:
         """Revoke a session and remove its cookie."""

@@ -247,6 +247,15 @@ async def test_organization_without_methods_has_an_empty_form(browser: FlowClien
     assert len(of_organization["ui"]["nodes"] or ()) <= 1 < len(node_names(of_other))
 
 
+async def test_password_is_accepted_without_a_form_for_it(fake: FakeKratos, app: FlowClient) -> None:
+    fake.add_identity("ada@example.test")
+    flow = await app.create_flow("login", organization="7942aef0-8fde-48cb-bc04-456236edafde")
+    rejected = await app.submit(flow, method="password", identifier="ada@example.test", password="wrong")
+    response = await app.submit(flow, method="password", identifier="ada@example.test", password=PASSWORD)
+
+    assert (message_ids(rejected.json()), response.status_code) == ([4000006], 200)
+
+
 @pytest.mark.parametrize("flow", ["login", "registration"])
 async def test_identity_schema_can_be_chosen(browser: FlowClient, flow: str) -> None:
     assert (await browser.create_flow(flow, identity_schema="default"))["identity_schema"] == "default"
