@@ -96,20 +96,21 @@ def _frozen_dataclass(kind: type[T]) -> type[T]:
     return made  # type: ignore[no-any-return] # see above
 
 
+def _decorator(*, frozen: bool, slots: bool) -> Callable[[type[T]], type[T]]:
+    assert frozen  # noqa: S101 - no other kind is supported
+    assert slots  # noqa: S101
+    return _frozen_dataclass
+
+
+def _base_decorator(*, frozen: bool) -> Callable[[type[T]], type[T]]:
+    # Neither a frozen nor another dataclass can inherit from both kinds, so a base class without fields is neither.
+    assert frozen  # noqa: S101
+    return lambda kind: kind
+
+
 if TYPE_CHECKING:
     from dataclasses import dataclass
     from dataclasses import dataclass as dataclass_base
 else:
-
-    def dataclass(*, frozen: bool, slots: bool) -> Callable[[type[T]], type[T]]:
-        """Return the decorator for a frozen dataclass with slots, without default factories."""
-        assert frozen  # noqa: S101 - no other kind is supported
-        assert slots  # noqa: S101
-        return _frozen_dataclass
-
-    def dataclass_base(*, frozen: bool) -> Callable[[type[T]], type[T]]:  # noqa: ARG001 - for type checkers
-        """Return a decorator that leaves a base class without fields as it is.
-
-        Neither a frozen nor another dataclass can inherit from both kinds.
-        """
-        return lambda kind: kind
+    dataclass = _decorator
+    dataclass_base = _base_decorator

@@ -1,4 +1,4 @@
-"""Excludes internal members from the reference."""
+"""Excludes internal members from the reference, and describes the package's dataclasses as those of Python."""
 
 from typing import Any
 
@@ -17,3 +17,9 @@ class QuietMembers(griffe.Extension):
             refuses = isinstance(member, griffe.Attribute) and str(member.value) == "_refuse"
             if special or refuses or name == "model_config":
                 cls.del_member(name)
+
+    def on_module_members(self, *, mod: griffe.Module, **_: Any) -> None:
+        """Let griffe derive the constructors of the package's dataclasses."""
+        member = mod.members.get("dataclass")
+        if isinstance(member, griffe.Alias) and member.target_path == "ory_guard._dataclass.dataclass":
+            mod.set_member("dataclass", griffe.Alias("dataclass", "dataclasses.dataclass"))
