@@ -88,13 +88,21 @@ class AuthContext:
         *("websocket_accepted", "response_started", "other_guards"),
     )
 
+    from_upstream: bool
+    is_exempt: bool
+    is_private: bool
+    granted: bool
+    denied: bool
+    websocket_accepted: bool
+    response_started: bool
+
     def start(self, guard: "OryGuard", scope: Mapping[str, Any]) -> Self:
         """Set every attribute for a new request, and return the context.
 
         A method and not a constructor: Python 3.11 takes twice the time to call a constructor.
         """
-        self.guard = guard
-        self.scope_id = id(scope)
+        self.guard: OryGuard = guard
+        self.scope_id: int = id(scope)
         self.path: str = scope["path"]
         self.root_path: str = scope["root_path"] if "root_path" in scope else ""  # noqa: SIM401 - faster
         self.outcome: Outcome | None = None
@@ -103,8 +111,8 @@ class AuthContext:
         self.credential: Credential | CookiePair | None = None
         self.key: bytes | None = None
         self.deciding_key: bytes | None = None
-        self.request_time = 0.0
-        self.resolved_at = inf
+        self.request_time: float = 0.0
+        self.resolved_at: float = inf
         self.from_upstream = self.is_exempt = self.is_private = self.granted = self.denied = False
         self.refusal: Refusal | None = None
         self.held: tuple[Any, ...] = ()
