@@ -16,6 +16,7 @@ __all__ = [
     "BreakerChanged",
     "CheckFailed",
     "CheckShared",
+    "ClassStats",
     "Event",
     "GuardStats",
     "Listener",
@@ -99,6 +100,8 @@ class CheckFailed(Event):
         seconds: The time until the check failed.
         status: The HTTP status, or None without a response.
         detail: `certificate not trusted` if that is why Kratos is unreachable, else None.
+        sent: Whether Kratos was called.
+        known: Whether the credential was good within the last hour.
     """
 
     name: ClassVar[str] = "check.failed"
@@ -107,6 +110,8 @@ class CheckFailed(Event):
     seconds: float
     status: int | None = None
     detail: str | None = None
+    sent: bool = True
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +241,21 @@ def log_event(event: BreakerChanged | RevocationLogFull | RevocationsDropped | S
 
 
 @dataclass(frozen=True, slots=True)
+class ClassStats:
+    """The calls for one class of credentials; each class has a reserved share of `max_upstream_concurrency`.
+
+    Attributes:
+        calls: The number of calls in progress.
+        waiting: The number of calls that wait for a slot.
+        shed: The number of calls so far that got no slot.
+    """
+
+    calls: int = 0
+    waiting: int = 0
+    shed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class GuardStats:
     """The counters and the state of a guard in this process.
 
@@ -246,10 +266,14 @@ class GuardStats:
         shared: The number of requests that waited for the session check of another request.
         upstream_calls: The number of calls of Kratos.
         store_hits: The number of sessions from the shared store.
-        degraded: Whether the circuit breaker is not closed, or the shared store is down.
+        degraded: Whether the circuit breaker is not closed, the shared store is down, or `rate_limited` is True.
         breaker: The state of the circuit breaker; while it is `open`, Kratos is not called.
         store: `up`, `down`, or `none` if the guard has no shared store. Before the first request it is `up`.
         pending_revocations: The number of revocations of this process that the shared store has not confirmed yet.
+        known: The calls for credentials that were good within the last hour.
+        unknown: The calls for all other credentials.
+        known_credentials: The number of credentials that were good within the last hour.
+        rate_limited: Whether Kratos limits most sessions, so that most calls are not sent.
     """
 
     entries: int
@@ -262,3 +286,7 @@ class GuardStats:
     breaker: Literal["closed", "open", "half_open"]
     store: Literal["none", "up", "down"]
     pending_revocations: int = 0
+    known: ClassStats = ClassStats()
+    unknown: ClassStats = ClassStats()
+    known_credentials: int = 0
+    rate_limited: bool = False

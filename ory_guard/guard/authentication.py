@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.store import SessionStore
-from ory_guard.events import GuardStats, Listeners, SessionCacheHit, SessionCacheMiss, notify
+from ory_guard.events import Listeners, SessionCacheHit, SessionCacheMiss, notify
 from ory_guard.guard.composition import build_parser, build_session_checker
 from ory_guard.guard.context import AuthContext
 from ory_guard.guard.cookie_pair import CookiePairAuthenticator
@@ -260,30 +260,15 @@ class Authenticator:
     def invalidate(self, *ids: str) -> None:
         """Invalidate all entries for these sessions or identities that were requested before now."""
         self.cache.invalidate(*ids)
+        self.checker.calls.policy.known.discard_ids(*ids)
 
     async def invalidate_credential(self, key: bytes, credential: Credential) -> None:
         """Invalidate everything that is known about a credential, and the results of its running checks."""
         self.cache.invalidate_credential(key)
+        self.checker.calls.policy.known.discard(key)
         self.checker.detach(key)
         if self.shared_cache is not None:
             await self.shared_cache.delete(credential)
-
-    def stats(self) -> GuardStats:
-        """Return the counters of the guard."""
-        shared_cache, breaker = self.shared_cache, self.checker.calls.breaker.state
-        is_store_down = shared_cache is not None and shared_cache.degraded
-        return GuardStats(
-            entries=len(self.cache),
-            hits=self.hits,
-            misses=self.misses,
-            shared=self.checker.joined_checks,
-            upstream_calls=self.checker.calls.count,
-            store_hits=0 if shared_cache is None else shared_cache.hits,
-            degraded=is_store_down or breaker != "closed",
-            breaker=breaker,
-            store="none" if shared_cache is None else "down" if is_store_down else "up",
-            pending_revocations=0 if shared_cache is None else len(shared_cache.pending),
-        )
 
     def _on_revocation(self, ids: tuple[str, ...] | None) -> None:
         if ids is None:

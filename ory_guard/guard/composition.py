@@ -79,6 +79,7 @@ def build_session_checker(
         parser=parser,
         cache=cache,
         timeout=settings.timeout,
+        max_known=2 * settings.max_sessions,
         clock=clock,
         listeners=listeners,
         shared_cache=shared_cache,

@@ -19,6 +19,7 @@ from ory_guard.guard.logout import Logout
 from ory_guard.guard.requirements import AssuranceLevel, Conditions, Requirement
 from ory_guard.guard.responses.redirects import login_url, safe_return_to
 from ory_guard.guard.settings import GuardSettings, checked_settings
+from ory_guard.guard.statistics import guard_stats
 from ory_guard.guard.watch import Watch, Watches
 from ory_guard.kratos.http import Transport
 from ory_guard.models.clock import Clock, SystemClock
@@ -258,7 +259,7 @@ class OryGuard:
 
     def stats(self) -> GuardStats:
         """Return the counters of this guard."""
-        return self.authentication.stats()
+        return guard_stats(self.authentication)
 
     @property
     def client(self) -> "FrontendClient":

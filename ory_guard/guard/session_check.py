@@ -15,7 +15,8 @@ from ory_guard._event_loop import LoopLocal
 from ory_guard.cache.protocol_failures import ProtocolFailures
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.single_flight import CheckResult, InFlight, SingleFlight
-from ory_guard.events import CheckShared, Listeners, notify
+from ory_guard.events import CheckShared, ClassStats, Listeners, notify
+from ory_guard.guard.call_policy import Caller
 from ory_guard.guard.whoami_calls import Call, WhoamiCalls
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.session_parser import SessionParser
@@ -51,6 +52,7 @@ class SessionChecker:
         parser: Parses the responses.
         cache: The cache of this process.
         timeout: Seconds for one check.
+        max_known: The maximum number of known credentials.
         clock: The clocks.
         listeners: The listeners of the guard.
         shared_cache: The cache that processes share, or None.
@@ -58,7 +60,7 @@ class SessionChecker:
 
     Attributes:
         shared_cache: The cache that processes share, or None.
-        calls: The calls to Kratos, with the circuit breaker.
+        calls: The calls to Kratos, with the policy for them.
         joined_checks: The number of requests that joined a running check.
     """
 
@@ -69,6 +71,7 @@ class SessionChecker:
         parser: SessionParser,
         cache: SessionCache,
         timeout: float,
+        max_known: int,
         clock: Clock,
         listeners: Listeners,
         shared_cache: "SharedSessionCache | None" = None,
@@ -84,7 +87,12 @@ class SessionChecker:
         self._listeners = listeners
         self._single_flights: LoopLocal[SingleFlight] = LoopLocal(SingleFlight, SingleFlight.aclose)
         self.calls: WhoamiCalls = WhoamiCalls(
-            parser=parser, cache=cache, max_seconds=timeout + _PROBE_GRACE, clock=clock, listeners=listeners
+            parser=parser,
+            cache=cache,
+            max_known=max_known,
+            max_seconds=timeout + _PROBE_GRACE,
+            clock=clock,
+            listeners=listeners,
         )
         self.joined_checks: int = 0
 
@@ -102,26 +110,26 @@ class SessionChecker:
         Args:
             key: The cache key of the credential.
             credential: The credential.
-            group: A key that the two session cookies of a request share, so that the circuit breaker counts them as
-                one credential; by default the cache key.
+            group: A key that the two session cookies of a request share, so that they are one credential for the
+                circuit breaker and the rate limits; by default the cache key.
             bypass_caches: Whether to call Kratos even for a JWT, an entry of the shared store or a credential whose
                 last response was invalid, with `Cache-Control: max-age=0`.
             join: Whether to join a check that has started already.
         """
+        caller = self.calls.policy.caller(key, credential, group)
         last_revocation = self._revocations.last_revocation
         for _ in range(2):  # a session that was revoked during the check is checked once more
-            result = await self._join_or_start(
-                key, credential, group or key, bypass_caches=bypass_caches, join=join
-            )
+            result = await self._join_or_start(caller, credential, bypass_caches=bypass_caches, join=join)
             if not self._is_outdated(key, result, last_revocation):
                 return result
         return CheckResult(_REVOKED_DURING_CHECK, self._clock.monotonic())
 
     async def _join_or_start(
-        self, key: bytes, credential: Credential, group: bytes, *, bypass_caches: bool, join: bool
+        self, caller: Caller, credential: Credential, *, bypass_caches: bool, join: bool
     ) -> CheckResult:
+        key = caller.key
         if not bypass_caches and self._protocol_failures.is_recent(key):
-            return self.calls.unavailable(key, "protocol")
+            return self.calls.without_call(caller, Unavailable("protocol"))
         if not bypass_caches and self.shared_cache is None and self._jwt is not None and self.is_jwt(credential):
             # There is nothing to wait for but a refresh of the keys, which has a task of its own.
             verified = await self._record_failure(key, self._jwt.authenticate(key, credential))
@@ -139,21 +147,21 @@ class SessionChecker:
         in_flight = InFlight(slot, self._clock.monotonic())
         if not bypass_caches and self.shared_cache is not None:
             single_flight.start(
-                in_flight, lambda: self._record_failure(key, self._resolve(key, credential, group)), joinable=join
+                in_flight, lambda: self._record_failure(key, self._resolve(caller, credential)), joinable=join
             )
-        elif (unavailable := self.calls.refusal(key, group)) is not None:
-            return unavailable
+        elif (refusal := self.calls.refusal(caller)) is not None:
+            return refusal
         elif pool is None or self.shared_cache is not None:
             single_flight.start(
                 in_flight,
-                lambda: self._start_call(key, credential, group, bypass_caches=bypass_caches),
+                lambda: self._start_call(caller, credential, bypass_caches=bypass_caches),
                 joinable=join,
             )
         else:
             request = self._whoami.request_bytes(credential, bypass_caches=bypass_caches)
             keeps_claims = bypass_caches and self.is_jwt(credential)
-            call = self.calls.start(key, credential, group, keeps_claims=keeps_claims)
-            pool.send(request, partial(self._on_response, single_flight, in_flight, call))
+            call = self.calls.start(caller, credential, keeps_claims=keeps_claims)
+            pool.send(request, partial(self._on_response, single_flight, in_flight, call), caller.call_class)
             single_flight.add(in_flight, joinable=join)
         return await in_flight.wait()
 
@@ -172,15 +180,13 @@ class SessionChecker:
             result = CheckResult(Unavailable("protocol"), call.request_time)
         finally:
             if result is not None and not call.keeps_claims:  # see JWTResponses
-                self._protocol_failures.record(call.key, result.outcome, call.request_time)
+                self._protocol_failures.record(call.caller.key, result.outcome, call.request_time)
             single_flight.finish(in_flight, result)
 
-    def _start_call(
-        self, key: bytes, credential: Credential, group: bytes, *, bypass_caches: bool
-    ) -> Awaitable[CheckResult]:
-        call = self._call_whoami(key, credential, group, bypass_caches=bypass_caches)
+    def _start_call(self, caller: Caller, credential: Credential, *, bypass_caches: bool) -> Awaitable[CheckResult]:
+        call = self._call_whoami(caller, credential, bypass_caches=bypass_caches)
         keeps_claims = bypass_caches and self.is_jwt(credential)
-        return call if keeps_claims else self._record_failure(key, call)  # see JWTResponses
+        return call if keeps_claims else self._record_failure(caller.key, call)  # see JWTResponses
 
     async def _record_failure(self, key: bytes, check: Awaitable[ResultT]) -> ResultT:
         request_time = self._revocations.next_request_time()
@@ -197,7 +203,8 @@ class SessionChecker:
         """Return whether the credential is a JWT that this process verifies."""
         return self._jwt is not None and self._jwt.accepts(credential)
 
-    async def _resolve(self, key: bytes, credential: Credential, group: bytes) -> CheckResult:
+    async def _resolve(self, caller: Caller, credential: Credential) -> CheckResult:
+        key = caller.key
         if self._jwt is not None and self.is_jwt(credential):
             result = await self._jwt.authenticate(key, credential)
             if result is not None:
@@ -205,24 +212,24 @@ class SessionChecker:
         elif self.shared_cache is not None:
             entry = await self.shared_cache.get(key, credential)
             if entry is not None:
+                if isinstance(entry.outcome, Authenticated):
+                    self.calls.policy.known.add(key, entry.outcome.session)
                 return CheckResult(entry.outcome, entry.request_time)
-        unavailable = self.calls.refusal(key, group)
-        return unavailable or await self._call_whoami(key, credential, group, bypass_caches=False)
+        refusal = self.calls.refusal(caller)
+        return refusal or await self._call_whoami(caller, credential, bypass_caches=False)
 
-    async def _call_whoami(
-        self, key: bytes, credential: Credential, group: bytes, *, bypass_caches: bool
-    ) -> CheckResult:
+    async def _call_whoami(self, caller: Caller, credential: Credential, *, bypass_caches: bool) -> CheckResult:
         is_jwt = self.is_jwt(credential)
-        call = self.calls.start(key, credential, group, keeps_claims=is_jwt and bypass_caches)
+        call = self.calls.start(caller, credential, keeps_claims=is_jwt and bypass_caches)
         response: HTTPResponse | Exception
         try:
-            response = await self._whoami.get(credential, bypass_caches=bypass_caches)
+            response = await self._whoami.get(credential, bypass_caches=bypass_caches, call_class=caller.call_class)
         except Exception as error:  # noqa: BLE001 - whatever fails in a call, there is no response
             response = error
         result, entry = self.calls.conclude(call, response)
         if self.shared_cache is not None and not isinstance(result.outcome, Unavailable):
             if entry is not None and isinstance(result.outcome, Authenticated):
-                if self._cache.get(key) is entry and not is_jwt:
+                if self._cache.get(caller.key) is entry and not is_jwt:
                     await self.shared_cache.put(credential, result.outcome.session, entry)
             elif bypass_caches and not is_jwt:
                 # The store was not read, so it may still hold the previous session.
@@ -242,6 +249,11 @@ class SessionChecker:
         if isinstance(result.outcome, SecondFactorRequired):  # it does not name its session
             return result.request_time <= last_revocation
         return self.is_revoked(key, result)
+
+    def class_stats(self, *, known: bool) -> ClassStats:
+        """Return the calls for known credentials, or for all others."""
+        calls, waiting = self._whoami.load(known=known)
+        return ClassStats(calls, waiting, self.calls.policy.shed[known])
 
     def is_revalidating(self, key: bytes) -> bool:
         """Return whether a request may join a check of this credential that bypasses the caches."""

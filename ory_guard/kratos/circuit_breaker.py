@@ -1,14 +1,13 @@
 """A circuit breaker for calls to Kratos: while it is open, a request fails in microseconds, not at its deadline.
 
-It differs from the usual circuit breaker in three ways:
+It differs from the usual circuit breaker in two ways:
 
-- It opens only if the calls of at least two credentials fail, so that one identity whose calls always fail does not
+- It opens only if the calls of at least two subjects fail, so that one identity whose calls always fail does not
   block all others.
-- After a failed probe, other credentials may probe before the same credential probes again.
-- A 429 keeps it open for the time in `Retry-After`.
+- After a failed probe, other subjects may probe before the same one probes again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from math import ceil
 from typing import Final, Literal
 
@@ -17,7 +16,8 @@ __all__ = ["BreakerState", "CircuitBreaker"]
 BreakerState = Literal["closed", "open", "half_open"]
 
 _MAX_FAILURES: Final = 5
-_MIN_FAILING_KEYS: Final = 2
+_MIN_FAILING_SUBJECTS: Final = 2
+_MAX_FAILED_PROBES: Final = 64
 _COOLDOWN: Final = 0.5
 _MAX_RETRY_AFTER: Final = 60
 
@@ -48,64 +48,70 @@ class CircuitBreaker:
         self._probe_timeout = probe_timeout
         self._on_state_change = on_state_change
         self._failures = 0
-        self._failing_keys: set[bytes] = set()
-        self._probe_key: bytes | None = None
+        self._failing_subjects: set[Hashable] = set()
+        self._probe: Hashable = None
+        self._failed_probes: set[Hashable] = set()
         self._open_until = 0.0
         self.state: BreakerState = "closed"
 
     def __repr__(self) -> str:
         return f"<CircuitBreaker {self.state}, {self._failures} failures>"
 
-    def retry_after(self, key: bytes) -> int | None:
+    def retry_after(self, subject: Hashable) -> int | None:
         """Return None if a call is allowed now, otherwise the seconds to wait (1 to 60).
 
         A caller that gets None while the breaker is open is the probe and must report its result.
 
         Args:
-            key: The cache key of the credential.
+            subject: The identity or the credential that the call is about.
         """
         if self.state == "closed":
             return None
         now = self._monotonic()
         until = self._open_until
-        if self.state == "open" and key == self._probe_key:
+        if self.state == "open" and subject in self._failed_probes:
             until += _COOLDOWN
         if now < until:
             return 1 if self.state == "half_open" else min(ceil(until - now), _MAX_RETRY_AFTER)
-        self._probe_key = key
+        self._probe = subject
         self._transition("half_open", now + self._probe_timeout)
         return None
 
-    def record_success(self, key: bytes) -> None:
-        """Record a response of any status below 500, except 429."""
+    def record_success(self, subject: Hashable) -> None:
+        """Record a response of any status below 500."""
         if self.state == "closed":
             self._failures = 0
-            self._failing_keys.clear()
-        elif self.state == "half_open" and key == self._probe_key:
+            self._failing_subjects.clear()
+        elif self.state == "half_open" and subject == self._probe:
             self._transition("closed", 0.0)
 
-    def record_failure(self, key: bytes) -> None:
+    def record_failure(self, subject: Hashable) -> None:
         """Record a call without a response, or with a 5xx."""
         if self.state == "closed":
             self._failures += 1
-            if len(self._failing_keys) < _MIN_FAILING_KEYS:
-                self._failing_keys.add(key)
-            if self._failures >= _MAX_FAILURES and len(self._failing_keys) >= _MIN_FAILING_KEYS:
-                self._probe_key = None
-                self._transition("open", self._monotonic() + _COOLDOWN)
-        elif self.state == "half_open" and key == self._probe_key:
+            if len(self._failing_subjects) < _MIN_FAILING_SUBJECTS:
+                self._failing_subjects.add(subject)
+            if self._failures >= _MAX_FAILURES and len(self._failing_subjects) >= _MIN_FAILING_SUBJECTS:
+                self.open_for(_COOLDOWN)
+        elif self.state == "half_open" and subject == self._probe:
+            if len(self._failed_probes) < _MAX_FAILED_PROBES:
+                self._failed_probes.add(subject)
             self._transition("open", self._monotonic() + _COOLDOWN)
 
     def open_for(self, seconds: float) -> None:
-        """Open the breaker for at least this time, as Kratos asks for with a 429."""
+        """Open the breaker for at least this time."""
         until = self._monotonic() + seconds
-        self._probe_key = None
+        self._failed_probes.clear()
         self._transition("open", max(until, self._open_until) if self.state == "open" else until)
+
+    def close(self) -> None:
+        """Close the breaker: another breaker has seen a success."""
+        self._transition("closed", 0.0)
 
     def _transition(self, state: BreakerState, open_until: float) -> None:
         self._open_until = open_until
         self._failures = 0
-        self._failing_keys.clear()
+        self._failing_subjects.clear()
         if state != self.state:
             self.state = state
             self._on_state_change(state)

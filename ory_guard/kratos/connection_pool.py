@@ -1,65 +1,27 @@
 """A connection pool for GET requests to one origin, without a task for each request.
 
-A request is an `Exchange`: the callbacks of the event loop lead from the first byte sent to the last byte read, so
-the cancellation of a waiting task cannot reach it. Connections and timers are created in an empty
+Connections and timers are created in an empty
 `contextvars.Context`, because the callbacks of a connection run in the context that opened it, for all users.
 """
 
 import asyncio
 import select
 from collections import deque
-from collections.abc import Callable
 from contextvars import Context
 from typing import Final, cast
 
+from ory_guard.kratos.admission import UNKNOWN, Admission, CallClass
+from ory_guard.kratos.exchange import Exchange, OnResult, pool_closed
 from ory_guard.kratos.http import HTTPResponse, PoolTimeout
 from ory_guard.kratos.http1_parser import HTTP1Parser
 from ory_guard.kratos.origin import Origin
 
-__all__ = ["ConnectionPool", "Exchange"]
+__all__ = ["ConnectionPool"]
 
 # Below the 60 seconds after which common load balancers drop an idle connection, with or without a word.
 _MAX_IDLE_SECONDS: Final = 15.0
 
-Result = HTTPResponse | Exception
-OnResult = Callable[[Result], None]
-
 _new_poll: Final = getattr(select, "poll", None)  # not on Windows
-
-
-class Exchange:
-    """A request and its result.
-
-    Args:
-        request: The bytes of the request.
-        on_result: Called exactly once, with the response or the error. It must not raise.
-    """
-
-    __slots__ = ("_on_result", "connection", "is_retry", "request", "timer")
-
-    def __init__(self, request: bytes, on_result: OnResult) -> None:
-        self.request: bytes = request
-        self._on_result: OnResult | None = on_result
-        self.connection: _Connection | None = None
-        self.is_retry: bool = False
-        self.timer: asyncio.TimerHandle | None = None
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the result was delivered."""
-        return self._on_result is None
-
-    def finish(self, result: Result) -> None:
-        """Deliver the result, unless another one was delivered."""
-        on_result, self._on_result = self._on_result, None
-        if on_result is None:
-            return
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-        self.connection = None
-        self.request = b""
-        on_result(result)
 
 
 class ConnectionPool:
@@ -85,6 +47,7 @@ class ConnectionPool:
         self._loop = asyncio.get_running_loop()
         self._origin = origin
         self._timeout = timeout
+        self.admission: Final = Admission(max_connections, self._loop.time)
         self._max_connections = max_connections
         self.max_response_bytes: Final = max_response_bytes
         self.keep_alive: Final = keep_alive
@@ -95,21 +58,25 @@ class ConnectionPool:
         self._is_closed = False
         self._emptied: asyncio.Future[None] | None = None
 
-    def send(self, request: bytes, on_result: OnResult) -> Exchange:
+    def send(self, request: bytes, on_result: OnResult, call_class: CallClass = UNKNOWN) -> Exchange:
         """Start an exchange and return it; `on_result` is called later, by the event loop.
 
         The result is the response, or `TimeoutError` after `timeout` seconds, `PoolTimeout` if no connection was
         available until then, `InvalidResponse` (`ResponseTooLarge` among them) or the `OSError` of the connection.
         """
-        exchange = Exchange(request, on_result)
+        exchange = Exchange(self.admission, self._dispatch, request, on_result, call_class)
         Context().run(self._start, exchange)
         return exchange
 
     def _start(self, exchange: Exchange) -> None:
         if self._is_closed:
-            self._loop.call_soon(exchange.finish, _pool_closed())
+            self._loop.call_soon(exchange.finish, pool_closed())
             return
         exchange.timer = self._loop.call_later(self._timeout, self._expire, exchange)
+        exchange.deadline = exchange.timer.when()
+        self.admission.enter(exchange)
+
+    def _dispatch(self, exchange: Exchange) -> None:
         connection = self._take_idle()
         if connection is not None:
             connection.send(exchange)
@@ -161,8 +128,7 @@ class ConnectionPool:
 
     def _expire(self, exchange: Exchange) -> None:
         connection = exchange.connection
-        is_waiting = connection is None and not self._connecting
-        exchange.finish(PoolTimeout() if is_waiting else TimeoutError())
+        exchange.finish(PoolTimeout() if exchange.state == "waiting" else TimeoutError())
         if connection is not None:
             connection.abort()
 
@@ -207,8 +173,9 @@ class ConnectionPool:
             task.cancel()
         for connection in self._open:
             connection.abort()
+        self.admission.close()
         while (exchange := self._next_in_queue()) is not None:
-            exchange.finish(_pool_closed())
+            exchange.finish(pool_closed())
 
 
 class _Connection(asyncio.Protocol):
@@ -288,7 +255,3 @@ class _Connection(asyncio.Protocol):
 
 def _connection_lost() -> ConnectionError:
     return ConnectionError("the connection was closed before the response was complete")
-
-
-def _pool_closed() -> ConnectionError:
-    return ConnectionError("the connection pool was closed")

@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 
 from ory_guard._event_loop import LoopLocal
+from ory_guard.kratos.admission import UNKNOWN, Admission, CallClass, ClassLoad, Ticket
 from ory_guard.kratos.connection_pool import ConnectionPool
 from ory_guard.kratos.http import (
     URL,
     HTTPClient,
     HTTPResponse,
+    PoolTimeout,
+    Request,
     Transport,
     get_request,
     request_headers,
@@ -50,6 +54,7 @@ class WhoamiClient:
             self._url.raw_path,
             _header_lines(request_headers(self._url)),
         )
+        self._timeout = timeout
         self._http: HTTPClient | None = None
         if transport is not None:
             self._http = HTTPClient(
@@ -68,6 +73,7 @@ class WhoamiClient:
             max_response_bytes=max_response_bytes,
         )
         self._pools: LoopLocal[ConnectionPool] = LoopLocal(make_pool, ConnectionPool.aclose)
+        self._slots: LoopLocal[_Slots] = LoopLocal(partial(_Slots, max_concurrency), _Slots.aclose)
 
     async def pool(self) -> ConnectionPool | None:
         """Return the connection pool of the running event loop, or None if a transport is used instead."""
@@ -87,7 +93,9 @@ class WhoamiClient:
             raise ValueError("the credential contains a line break")
         return b"%b%b\r\n" % (self._request_head, lines)
 
-    async def get(self, credential: Credential, *, bypass_caches: bool) -> HTTPResponse:
+    async def get(
+        self, credential: Credential, *, bypass_caches: bool, call_class: CallClass = UNKNOWN
+    ) -> HTTPResponse:
         """Return Kratos' response to a credential.
 
         A request on a reused connection that Kratos closed is sent once more, before the same deadline.
@@ -95,6 +103,7 @@ class WhoamiClient:
         Args:
             credential: The only credential that is sent.
             bypass_caches: Whether caches in front of Kratos, such as the one of Ory Network, must revalidate.
+            call_class: The class of the call; known credentials come first if slots are scarce.
 
         Raises:
             TimeoutError: If the response is not complete before the deadline.
@@ -104,20 +113,73 @@ class WhoamiClient:
         """
         if self._http is not None:
             headers = _own_headers(credential, bypass_caches=bypass_caches)
-            return await self._http.send(get_request(self._url, *headers), retry=True)
+            return await self._send(self._http, get_request(self._url, *headers), call_class)
         pool = self._pools.current() or await self._pools.get()
         received: asyncio.Future[HTTPResponse | Exception] = asyncio.get_running_loop().create_future()
-        pool.send(self.request_bytes(credential, bypass_caches=bypass_caches), partial(_set_result, received))
+        request = self.request_bytes(credential, bypass_caches=bypass_caches)
+        pool.send(request, partial(_set_result, received), call_class)
         result = await received
         if isinstance(result, Exception):
             raise result
         return result
 
+    async def _send(self, http: HTTPClient, request: Request, call_class: CallClass) -> HTTPResponse:
+        slots = self._slots.current() or await self._slots.get()
+        call = _WaitingCall(call_class, slots.time() + self._timeout)
+        try:
+            async with asyncio.timeout(self._timeout):
+                slots.admission.enter(call)
+                await call.admitted
+                return await http.send(request, retry=True)
+        except TimeoutError:
+            if call.state != "admitted":
+                raise PoolTimeout from None
+            raise
+        finally:
+            slots.admission.leave(call)
+
+    def load(self, *, known: bool) -> ClassLoad:
+        """Return the number of calls of a class in the running event loop."""
+        slots: ConnectionPool | _Slots | None = None
+        with suppress(RuntimeError):  # there is no running event loop
+            slots = self._pools.current() or self._slots.current()
+        return ClassLoad() if slots is None else slots.admission.load(known=known)
+
     async def aclose(self) -> None:
         """Close the connections of the running event loop. The next call opens new ones."""
         await self._pools.aclose()
+        await self._slots.aclose()
         if self._http is not None:
             await self._http.aclose()
+
+
+class _WaitingCall(Ticket):
+    """A call over a transport."""
+
+    __slots__ = ("admitted",)
+
+    def __init__(self, call_class: CallClass, deadline: float) -> None:
+        super().__init__(call_class, deadline)
+        self.admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def admit(self) -> None:
+        if not self.admitted.done():  # it is if the waiting task was canceled
+            self.admitted.set_result(None)
+
+    def shed(self) -> None:
+        if not self.admitted.done():
+            self.admitted.set_exception(PoolTimeout())
+
+
+class _Slots:
+    """The slots of one event loop for calls over a transport."""
+
+    def __init__(self, max_concurrency: int) -> None:
+        self.time = asyncio.get_running_loop().time
+        self.admission = Admission(max_concurrency, self.time)
+
+    async def aclose(self) -> None:
+        self.admission.close()
 
 
 def _set_result(received: asyncio.Future[HTTPResponse | Exception], result: HTTPResponse | Exception) -> None:

@@ -8,10 +8,10 @@ from ory_guard.kratos.urls import host_and_port
 
 __all__ = [
     "CACHE_RESULT",
+    "CREDENTIAL_CLASS",
     "CREDENTIAL_ID",
     "ERROR_TYPE",
     "METHOD",
-    "NEVER_SENT",
     "OUTCOME",
     "PATH",
     "REFUSAL",
@@ -28,10 +28,8 @@ ERROR_TYPE: Final = "error.type"
 METHOD: Final = "http.request.method"
 STATUS_CODE: Final = "http.response.status_code"
 
-NEVER_SENT: Final = ("breaker", "overloaded")
-"""Reasons of failed checks without a request to Kratos."""
-
 CACHE_RESULT: Final = "ory_guard.cache.result"
+CREDENTIAL_CLASS: Final = "ory_guard.credential.class"
 CREDENTIAL_ID: Final = "ory_guard.credential.id"
 OUTCOME: Final = "ory_guard.outcome"
 REFUSAL: Final = "ory_guard.refusal"

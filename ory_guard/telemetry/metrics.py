@@ -16,6 +16,7 @@ from ory_guard.events import (
     CheckFailed,
     CheckShared,
     Event,
+    GuardStats,
     Refused,
     RevocationLogFull,
     RevocationsDropped,
@@ -32,9 +33,9 @@ from ory_guard.events import (
 from ory_guard.guard.guard import OryGuard
 from ory_guard.telemetry.attributes import (
     CACHE_RESULT,
+    CREDENTIAL_CLASS,
     ERROR_TYPE,
     METHOD,
-    NEVER_SENT,
     OUTCOME,
     REFUSAL,
     SCOPE,
@@ -76,12 +77,16 @@ GAUGES: Final[Mapping[str, tuple[str, str]]] = {
     "ory_guard.breaker.state": ("{guard}", "Guards with the circuit breaker in this state."),
     "ory_guard.store.state": ("{guard}", "Guards with the shared store in this state."),
     "ory_guard.revocations.pending": ("{id}", "IDs revoked by this process that the store has not confirmed."),
+    "ory_guard.calls.active": ("{call}", "Calls of Kratos in progress, by class of the credential."),
+    "ory_guard.calls.waiting": ("{call}", "Calls of Kratos that wait for a slot, by class of the credential."),
+    "ory_guard.credentials.known": ("{credential}", "Credentials that were good within the last hour."),
+    "ory_guard.rate_limited": ("{guard}", "Guards that hold most calls because Kratos limits most sessions."),
 }
 """The up-down counters: unit and description."""
 
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _REVOCATIONS: Final = (RevocationsHeard, RevocationsSent, RevocationsDropped)
-_CHANGES_GAUGES: Final = (WhoamiAnswered, TokenVerified, StoreHit, SessionsInvalidated, *_REVOCATIONS)
+_CHANGES_GAUGES: Final = (WhoamiAnswered, CheckFailed, TokenVerified, StoreHit, SessionsInvalidated, *_REVOCATIONS)
 
 
 class GuardMetrics:
@@ -106,11 +111,13 @@ class GuardMetrics:
         self._breaker = _StateGauge(gauges[1], ("closed", "half_open", "open"), self._common)
         self._store = _StateGauge(gauges[2], ("up", "down"), self._common)
         self._pending = _Gauge(gauges[3])
+        self._active = _ClassGauge(gauges[4], self._common)
+        self._waiting = _ClassGauge(gauges[5], self._common)
+        self._known_credentials, self._rate_limited = _Gauge(gauges[6]), _Gauge(gauges[7])
         self._sampling = False
         self._open = True
         stats = guard.stats()
-        self._entries.set(stats.entries, self._common)
-        self._pending.set(stats.pending_revocations, self._common)
+        self._set(stats)
         self._breaker.set(stats.breaker)
         if stats.store != "none":
             self._store.set(stats.store)
@@ -137,7 +144,7 @@ class GuardMetrics:
         if event.status is not None:
             attributes[STATUS_CODE] = event.status
         if isinstance(event, CheckFailed):
-            if event.reason in NEVER_SENT:
+            if not event.sent:
                 return
             attributes[ERROR_TYPE] = event.reason
         else:
@@ -147,15 +154,23 @@ class GuardMetrics:
     def _sample(self) -> None:
         self._sampling = False
         if self._open:
-            stats = self._guard.stats()
-            self._entries.set(stats.entries, self._common)
-            self._pending.set(stats.pending_revocations, self._common)
+            self._set(self._guard.stats())
+
+    def _set(self, stats: GuardStats) -> None:
+        self._entries.set(stats.entries, self._common)
+        self._pending.set(stats.pending_revocations, self._common)
+        self._active.set(stats.known.calls, stats.unknown.calls)
+        self._waiting.set(stats.known.waiting, stats.unknown.waiting)
+        self._known_credentials.set(stats.known_credentials, self._common)
+        self._rate_limited.set(int(stats.rate_limited), self._common)
 
     def close(self) -> None:
         """Remove the state of the guard from the metrics."""
         self._open = False
-        self._entries.set(0, self._common)
-        self._pending.set(0, self._common)
+        for gauge in (self._entries, self._pending, self._known_credentials, self._rate_limited):
+            gauge.set(0, self._common)
+        self._active.set(0, 0)
+        self._waiting.set(0, 0)
         self._breaker.set(None)
         self._store.set(None)
 
@@ -170,6 +185,18 @@ class _Gauge:
     def set(self, value: int, attributes: Mapping[str, Any]) -> None:
         self._counter.add(value - self._value, attributes)
         self._value = value
+
+
+class _ClassGauge:
+    """One gauge for known credentials, and one for all others."""
+
+    def __init__(self, counter: UpDownCounter, common: Mapping[str, Any]) -> None:
+        self._known, self._unknown = _Gauge(counter), _Gauge(counter)
+        self._common = common
+
+    def set(self, known: int, unknown: int) -> None:
+        self._known.set(known, {**self._common, CREDENTIAL_CLASS: "known"})
+        self._unknown.set(unknown, {**self._common, CREDENTIAL_CLASS: "unknown"})
 
 
 class _StateGauge:
@@ -193,7 +220,7 @@ def _event_attributes(event: Event) -> dict[str, str]:
         case SessionCacheMiss():
             return {CACHE_RESULT: "miss"}
         case CheckFailed(reason=reason):
-            return {ERROR_TYPE: reason}
+            return {ERROR_TYPE: reason, CREDENTIAL_CLASS: "known" if event.known else "unknown"}
         case Refused(code=code):
             return {REFUSAL: code}
         case TokenVerified(outcome=outcome):

@@ -39,7 +39,6 @@ from ory_guard.telemetry.attributes import (
     CREDENTIAL_ID,
     ERROR_TYPE,
     METHOD,
-    NEVER_SENT,
     OUTCOME,
     PATH,
     REFUSAL,
@@ -119,7 +118,7 @@ class GuardSpans:
 
     def _end(self, event: WhoamiAnswered | CheckFailed) -> None:
         waiting = self._waiting.pop(event.credential_id, None)
-        if isinstance(event, CheckFailed) and event.reason in NEVER_SENT:
+        if isinstance(event, CheckFailed) and not event.sent:
             return
         parent, *others = waiting.spans if waiting is not None else [None]
         ended = time.time_ns()

@@ -43,6 +43,7 @@ async def test_second_process_gets_the_session_from_the_store(
     assert await second.source() == "cache"
     assert (len(first.kratos.requests), len(second.kratos.requests)) == (1, 0)
     stats = second.guard.stats()
+    assert stats.known_credentials == 1  # otherwise a new process would know no credential when an attack begins
     assert (stats.store_hits, stats.upstream_calls, stats.hits, stats.misses) == (1, 0, 1, 1)
     assert second.emitted(StoreHit) == [StoreHit(next(iter(memory_server.entries)).hex()[:8], 0.0)]
 

@@ -142,7 +142,8 @@ async def test_an_interrupt_in_the_callback_resolves_all_requests_and_is_raised(
         running = InFlight(b"slot", 0.0)
         waiting = asyncio.ensure_future(running.wait())
         await asyncio.sleep(0)
-        call = checker.calls.start(b"key", Credential("x_session_token", b"", TOKEN), b"key", keeps_claims=False)
+        credential = Credential("x_session_token", b"", TOKEN)
+        call = checker.calls.start(checker.calls.policy.caller(b"key", credential), credential, keeps_claims=False)
 
         with pytest.raises(KeyboardInterrupt):
             checker._on_response(SingleFlight(), running, call, OSError())

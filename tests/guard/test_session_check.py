@@ -5,7 +5,7 @@ import contextvars
 import os
 
 import pytest
-from support.guard_bench import Bench, by, guard_of, requests
+from support.guard_bench import Bench, by, guard_of, request, requests
 from support.scripted_kratos import (
     IDENTITY_ID,
     SESSION_ID,
@@ -20,9 +20,7 @@ from support.scripted_kratos import (
 
 from ory_guard import Authenticated, Rejected, Unavailable
 from ory_guard.events import BreakerChanged, Event
-from ory_guard.exceptions import (
-    ConfigurationError,
-)
+from ory_guard.exceptions import ConfigurationError, SessionCheckUnavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -280,12 +278,18 @@ async def test_open_breaker_prevents_calls() -> None:
     assert changes == ["open", "half_open", "closed"]
 
 
-async def test_429_opens_the_breaker_for_its_retry_after() -> None:
-    """For all credentials."""
-    bench = Bench(KratosResponse(429, b"", (("retry-after", "7"),)), signed_in())
+async def test_429_holds_its_credential_for_its_retry_after() -> None:
+    """Other credentials are not affected, and `revalidate=True` does not call Kratos, either."""
+    limited = KratosResponse(429, b"", (("retry-after", "7"),))
+    bench = Bench(limited, signed_in())
     assert await bench.outcome() == Unavailable("rate_limited", 7)
 
-    assert await bench.outcome((b"x-session-token", b"other")) == Unavailable("breaker", 7)
-    bench.clock.advance(7)
-    assert isinstance(await bench.outcome(), Authenticated)
+    assert isinstance(await bench.outcome((b"x-session-token", b"other")), Authenticated)
+    bench.clock.advance(4.5)
+    assert await bench.outcome() == Unavailable("rate_limited", 3)
+    with pytest.raises(SessionCheckUnavailable):
+        await bench.guard.require(request(), revalidate=True)
     assert bench.calls == 2
+    bench.clock.advance(2.5)
+    assert isinstance(await bench.outcome(), Authenticated)
+    assert bench.calls == 3

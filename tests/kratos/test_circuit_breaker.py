@@ -57,19 +57,32 @@ SEQUENCES: dict[str, tuple[tuple[Step, ...], list[BreakerState]]] = {
         (*PROBING, (PROBE_TIMEOUT - 0.001, "ask", B, 1), (0.001, "ask", B, None), (0, "ask", C, 1)),
         ["open", "half_open"],
     ),
-    "429: stays open for the given time, then allows one probe": (
+    "each failed probe waits for twice the cooldown": (
+        (
+            *PROBING,
+            (0, "fail", A),
+            (0.5, "ask", B, None),
+            (0, "fail", B),
+            (0.5, "ask", A, 1),
+            (0, "ask", B, 1),
+            (0, "ask", C, None),
+            (0, "succeed", C),
+        ),
+        ["open", "half_open", "open", "half_open", "open", "half_open", "closed"],
+    ),
+    "open_for: stays open for the given time, then allows one probe": (
         ((0, "open_for", 7), (0, "ask", A, 7), (6.5, "ask", A, 1), (0.5, "ask", A, None), (0, "ask", B, 1)),
         ["open", "half_open"],
     ),
-    "429: a shorter time does not end a longer one": (
+    "open_for: a shorter time does not end a longer one": (
         ((0, "open_for", 30), (0, "open_for", 1), (0, "ask", A, 30)),
         ["open"],
     ),
-    "429: a probe's time replaces the probe timeout": (
-        ((0, "open_for", 7), (7, "ask", A, None), (0, "open_for", 1), (0, "ask", B, 1), (1, "ask", A, None)),
-        ["open", "half_open", "open", "half_open"],
+    "open_for: the time to wait is at most a minute": (((0, "open_for", 3_600), (0, "ask", A, 60)), ["open"]),
+    "close: allows all calls": (
+        (*OPEN, (0, "close"), (0, "ask", A, None), *FAIL_4, (0, "ask", C, None)),
+        ["open", "closed"],
     ),
-    "429: the time to wait is at most a minute": (((0, "open_for", 3_600), (0, "ask", A, 60)), ["open"]),
 }
 
 
@@ -88,6 +101,8 @@ def test_sequence_of_results(steps: tuple[Step, ...], states: list[BreakerState]
                 breaker.record_success(key)
             case "open_for", [duration]:
                 breaker.open_for(duration)
+            case "close", []:
+                breaker.close()
             case "ask", [key, expected]:
                 assert breaker.retry_after(key) == expected, f"step {number}"
             case _:
@@ -95,6 +110,20 @@ def test_sequence_of_results(steps: tuple[Step, ...], states: list[BreakerState]
 
     assert changes == states
     assert breaker.state == (states[-1] if states else "closed")
+
+
+def test_number_of_failed_probes_in_memory_is_limited() -> None:
+    clock = ManualClock()
+    breaker = CircuitBreaker(clock.monotonic, PROBE_TIMEOUT, lambda _state: None)
+    breaker.open_for(0.5)
+    for number in range(100):
+        clock.advance(1)
+        breaker.retry_after(number)
+        breaker.record_failure(number)
+    clock.advance(0.5)
+
+    assert breaker.retry_after(0) == 1
+    assert breaker.retry_after(99) is None
 
 
 def test_repr_shows_the_state() -> None:

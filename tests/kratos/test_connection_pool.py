@@ -15,6 +15,7 @@ from pool_calls import CUT, REQUEST, SESSION, SLOW, open_pool, result_of, send, 
 from support.raw_kratos import RawKratos, RawRequest, hang, hang_up, raw_response, respond, respond_without_end
 
 from ory_guard.kratos import connection_pool
+from ory_guard.kratos.exchange import Exchange
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.origin import Origin
 
@@ -55,10 +56,11 @@ async def test_reuses_a_connection_if_the_response_permits_it(reply: Any, connec
 
 
 async def test_opens_no_more_connections_than_allowed() -> None:
+    """One of the four is reserved for known credentials."""
     async with RawKratos(SESSION) as kratos, open_pool(kratos, max_connections=4) as pool:
         assert await asyncio.gather(*(result_of(pool) for _ in range(100))) == [200] * 100
 
-        assert kratos.connections == 4
+        assert kratos.connections == 3
 
 
 async def test_uses_the_last_connection_first() -> None:
@@ -180,7 +182,7 @@ async def test_replaces_all_connections_that_the_server_closed() -> None:
             restarted.append(writer)
             writer.write(SESSION)
 
-    async with RawKratos(reply) as kratos, open_pool(kratos, max_connections=3) as pool:
+    async with RawKratos(reply) as kratos, open_pool(kratos, max_connections=4) as pool:
         await asyncio.gather(*(result_of(pool) for _ in range(3)))
 
         assert await asyncio.gather(*(result_of(pool) for _ in range(9))) == [200] * 9
@@ -313,7 +315,7 @@ async def test_a_request_does_not_fail_with_an_earlier_attempt_to_connect() -> N
 
 
 async def test_closing_ends_all_requests() -> None:
-    async with RawKratos(hang) as kratos, open_pool(kratos, max_connections=2) as pool:
+    async with RawKratos(hang) as kratos, open_pool(kratos, max_connections=3) as pool:
         sent = [send(pool), send(pool)]
         await until(lambda: len(kratos.requests) == 2)
         waiting = send(pool)
@@ -417,9 +419,7 @@ async def test_a_request_leaves_nothing_for_the_garbage_collector() -> None:
             await result_of(pool)
             gc.collect()
             # Other parts of the process may leave garbage at the same time.
-            assert [
-                entry for entry in gc.garbage if isinstance(entry, connection_pool.Exchange | HTTPResponse)
-            ] == []
+            assert [entry for entry in gc.garbage if isinstance(entry, Exchange | HTTPResponse)] == []
         finally:
             gc.set_debug(0)
             gc.garbage.clear()

@@ -35,7 +35,7 @@ _AUTHENTICATION: Final[dict[str, Callable[[OryGuard], tuple[Any, str]]]] = {
     "deriving the key": lambda guard: (guard.authentication, "cache_key"),
     "reading the cache": lambda guard: (guard.authentication.cache, "get"),
     "the session check": lambda guard: (guard.authentication.checker, "check"),
-    "the circuit breaker": lambda guard: (guard.authentication.checker.calls.breaker, "retry_after"),
+    "the circuit breaker": lambda guard: (guard.authentication.checker.calls.policy, "refusal"),
     "opening the connection pool": lambda guard: (guard.authentication.checker._whoami, "pool"),
     "making the request": lambda guard: (guard.authentication.checker._whoami, "request_bytes"),
     "parsing the response": lambda guard: (guard.authentication.checker.calls._parser, "parse"),

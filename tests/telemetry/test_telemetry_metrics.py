@@ -197,7 +197,7 @@ def test_every_event_has_a_metric() -> None:
 
     assert {event.__name__ for event in Event.__subclasses__()} == {event.__name__ for event in COUNTERS} | measured
     assert {event.__name__ for event in COUNTERS} | measured <= {*events.__all__}
-    assert len(GAUGES) == 4
+    assert len(GAUGES) == 8
 
 
 async def test_stop_removes_the_listener(telemetry: InMemoryTelemetry) -> None:

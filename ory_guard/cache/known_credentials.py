@@ -1,0 +1,106 @@
+"""The credentials that were good within the last hour. Their calls come first if slots are scarce."""
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from ory_guard.models.session import Session
+
+__all__ = ["KnownCredentials"]
+
+_RETENTION: Final = 3_600.0
+_MAX_PER_IDENTITY: Final = 16
+
+
+class _Entry(NamedTuple):
+    good_at: float
+    identity: int
+    session: int
+
+
+class KnownCredentials:
+    """Remembers credentials for an hour after Kratos, or the shared store, had a session for them.
+
+    It contains only hashes: the cache keys of credentials, and Python's hashes of ids, which are keyed with random
+    bytes of the process. If it is full, the credential that was good the longest time ago is removed. One identity
+    has at most 16 credentials in it, so that an account with many sessions removes no others.
+
+    Args:
+        max_credentials: The maximum number of credentials.
+        monotonic: The monotonic clock, in seconds.
+    """
+
+    def __init__(self, max_credentials: int, monotonic: Callable[[], float]) -> None:
+        self._max_credentials = max_credentials
+        self._monotonic = monotonic
+        self._entries: dict[bytes, _Entry] = {}  # in the order of `good_at`
+        self._keys_by_id: dict[int, list[bytes]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"<KnownCredentials {len(self)} credentials>"
+
+    def add(self, key: bytes, session: "Session[Any]") -> int:
+        """Remember a credential, and return the hash of its identity.
+
+        Args:
+            key: The cache key of the credential.
+            session: Its session.
+        """
+        entry = _Entry(self._monotonic(), hash(session.identity.id), hash(session.id))
+        previous = self._entries.pop(key, None)
+        if previous is not None and previous[1:] == entry[1:]:
+            self._entries[key] = entry
+            return entry.identity
+        if previous is not None:
+            self._unlink(key, previous)
+        keys = self._keys_by_id.get(entry.identity, ())
+        if len(keys) >= _MAX_PER_IDENTITY:
+            self.discard(min(keys, key=self._good_at))
+        elif len(self._entries) >= self._max_credentials:
+            self.discard(next(iter(self._entries)))
+        self._entries[key] = entry
+        for id_hash in {entry.identity, entry.session}:
+            self._keys_by_id.setdefault(id_hash, []).append(key)
+        return entry.identity
+
+    def identity(self, key: bytes) -> int | None:
+        """Return the hash of the identity of a credential, or None if the credential is unknown.
+
+        Args:
+            key: The cache key of the credential.
+        """
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        if self._monotonic() - entry.good_at >= _RETENTION:
+            self.discard(key)
+            return None
+        return entry.identity
+
+    def discard(self, key: bytes) -> None:
+        """Remove a credential, if it is known.
+
+        Args:
+            key: The cache key of the credential.
+        """
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._unlink(key, entry)
+
+    def discard_ids(self, *ids: str) -> None:
+        """Remove all credentials of these sessions or identities."""
+        for each in ids:
+            for key in tuple(self._keys_by_id.get(hash(each), ())):
+                self.discard(key)
+
+    def _good_at(self, key: bytes) -> float:
+        return self._entries[key].good_at
+
+    def _unlink(self, key: bytes, entry: _Entry) -> None:
+        for id_hash in {entry.identity, entry.session}:
+            keys = self._keys_by_id[id_hash]
+            keys.remove(key)
+            if not keys:
+                del self._keys_by_id[id_hash]

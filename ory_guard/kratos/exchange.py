@@ -1,0 +1,91 @@
+"""A request of the connection pool and its result.
+
+Callbacks of the event loop lead from the first byte sent to the last byte read, so the cancellation of a waiting
+task cannot reach an exchange.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from ory_guard.kratos.admission import Admission, CallClass, Ticket
+from ory_guard.kratos.http import HTTPResponse, PoolTimeout
+
+__all__ = ["Exchange", "OnResult", "pool_closed"]
+
+OnResult = Callable[[HTTPResponse | Exception], None]
+
+
+class Connection(Protocol):
+    """The connection of an exchange."""
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+
+
+class Exchange(Ticket):
+    """A request and its result.
+
+    Args:
+        admission: The slots of the pool.
+        dispatch: Sends the request.
+        request: The bytes of the request.
+        on_result: Called exactly once, with the response or the error. It must not raise.
+        call_class: The class of the call.
+
+    Attributes:
+        request: The bytes of the request; empty after the result.
+        connection: The connection that the request was sent on, or None.
+        is_retry: Whether the request was sent before.
+        timer: The timer of the deadline.
+    """
+
+    __slots__ = ("_admission", "_dispatch", "_on_result", "connection", "is_retry", "request", "timer")
+
+    def __init__(
+        self,
+        admission: Admission,
+        dispatch: "Callable[[Exchange], None]",
+        request: bytes,
+        on_result: OnResult,
+        call_class: CallClass,
+    ) -> None:
+        super().__init__(call_class)
+        self._admission = admission
+        self._dispatch = dispatch
+        self.request: bytes = request
+        self._on_result: OnResult | None = on_result
+        self.connection: Connection | None = None
+        self.is_retry: bool = False
+        self.timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the result was delivered."""
+        return self._on_result is None
+
+    def admit(self) -> None:
+        """Send the request."""
+        self._dispatch(self)
+
+    def shed(self) -> None:
+        """End the exchange without a request."""
+        self.finish(pool_closed() if self._admission.is_closed else PoolTimeout())
+
+    def finish(self, result: HTTPResponse | Exception) -> None:
+        """Deliver the result, unless another one was delivered."""
+        on_result, self._on_result = self._on_result, None
+        if on_result is None:
+            return
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        self.connection = None
+        self.request = b""
+        self._admission.leave(self)
+        on_result(result)
+
+
+def pool_closed() -> ConnectionError:
+    """Return the error of an exchange whose pool was closed."""
+    return ConnectionError("the connection pool was closed")

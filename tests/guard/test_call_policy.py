@@ -1,0 +1,219 @@
+"""The policy of calls: no client closes the door for others."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from support.guard_bench import Bench
+from support.scripted_kratos import (
+    STEP_UP,
+    KratosRequest,
+    KratosResponse,
+    refused,
+    session_body,
+    signed_in,
+)
+
+from ory_guard import Authenticated, Rejected, Unavailable
+from ory_guard.events import BreakerChanged, CheckFailed
+from ory_guard.guard.call_policy import Caller
+from ory_guard.kratos.admission import UNKNOWN
+
+pytestmark = pytest.mark.anyio
+
+Pair = tuple[bytes, bytes]
+
+
+def token(value: str) -> Pair:
+    """Return the header of a session token."""
+    return b"x-session-token", value.encode()
+
+
+def user_session(request_: KratosRequest) -> KratosResponse:
+    """Return a session whose identity is the first part of the token, or 401 for other tokens."""
+    value = request_.header("x-session-token") or ""
+    if not value.startswith("user"):
+        return refused(401)
+    return signed_in(session_body(id=f"session-{value}", identity={"id": value.partition(".")[0]}))
+
+
+async def bench_of_users(*names: str, **options: Any) -> Bench:
+    """Return a guard without a cache that knows these tokens."""
+    bench = Bench(user_session, cache_ttl=0, negative_ttl=0, **options)
+    for name in names:
+        assert isinstance(await bench.outcome(token(name)), Authenticated)
+    return bench
+
+
+def fail(request_: KratosRequest) -> KratosResponse:
+    """Fail for all credentials but those of users."""
+    response = user_session(request_)
+    return refused(500) if response.status == 401 else response
+
+
+async def test_known_credentials_pass_the_breaker_that_invented_ones_opened() -> None:
+    """A token that makes a firewall fail is not an outage of Kratos."""
+    bench = await bench_of_users("user1", "user2")
+    bench.kratos.responses = [fail]
+    for number in range(5):
+        assert await bench.outcome(token(f"poison{number}")) == Unavailable("unreachable")
+
+    assert await bench.outcome(token("poison")) == Unavailable("breaker", 1)
+    assert bench.guard.stats().breaker == "open"
+    assert isinstance(await bench.outcome(token("user1")), Authenticated)
+    assert bench.guard.stats().breaker == "closed"  # Kratos answers
+
+
+async def test_failures_of_one_identity_do_not_open_the_breaker() -> None:
+    """However many sessions it has; the same holds for two cookies of a request."""
+    bench = await bench_of_users(*(f"user1.{number}" for number in range(10)), "user2")
+    bench.kratos.responses = [refused(500)]
+    for number in range(10):
+        assert await bench.outcome(token(f"user1.{number}")) == Unavailable("unreachable")
+
+    bench.kratos.responses = [user_session]
+    assert isinstance(await bench.outcome(token("user2")), Authenticated)
+
+
+async def test_failures_of_known_credentials_stop_all_calls() -> None:
+    bench = await bench_of_users("user1", "user2", "user3")
+    bench.kratos.responses = [OSError()]
+    for name in ("user1", "user2") * 3:
+        await bench.outcome(token(name))
+    calls = bench.calls
+
+    assert await bench.outcome(token("user3")) == Unavailable("breaker", 1)
+    assert await bench.outcome(token("stranger")) == Unavailable("breaker", 1)
+    assert bench.calls == calls
+    bench.clock.advance(1)
+    bench.kratos.responses = [user_session]
+    assert isinstance(await bench.outcome(token("user3")), Authenticated)
+    assert isinstance(await bench.outcome(token("stranger")), Rejected)
+    states = [event.state for event in bench.emitted(BreakerChanged) if isinstance(event, BreakerChanged)]
+    assert states[0] == "open"
+    assert states[-1] == "closed"
+
+
+@pytest.mark.parametrize(
+    ("group", "is_open"), [(b"request", False), (None, True)], ids=["two cookies of a request", "two credentials"]
+)
+def test_two_cookies_of_a_request_are_one_credential_for_the_breaker(group: bytes | None, *, is_open: bool) -> None:
+    policy = Bench().guard.authentication.checker.calls.policy
+
+    def caller(key: bytes) -> Caller:
+        return Caller(key, group or key, group or key, UNKNOWN)
+
+    for _ in range(3):
+        for key in (b"1", b"2"):
+            policy.record(caller(key), Unavailable("timeout"))
+
+    assert (policy.refusal(caller(b"3")) is not None) is is_open
+
+
+@pytest.mark.parametrize("number", [3, 300])
+async def test_429_of_three_accounts_hold_no_other_user(number: int) -> None:
+    """Each of their sessions is held for its own time."""
+    users = [f"user{name}" for name in range(4, 10)]
+    attackers = [f"user{session % 3}.{session}" for session in range(number)]
+    bench = await bench_of_users(*attackers, *users)
+
+    def limit(request_: KratosRequest) -> KratosResponse:
+        if request_.header("x-session-token") in attackers:
+            return KratosResponse(429, b"", (("retry-after", "30"),))
+        return user_session(request_)
+
+    bench.kratos.responses = [limit]
+    for name in users:
+        await bench.outcome(token(name))
+    assert {await bench.outcome(token(name)) for name in attackers} == {Unavailable("rate_limited", 30)}
+    assert {type(await bench.outcome(token(name))) for name in users} == {Authenticated}
+    assert isinstance(await bench.outcome(token("new")), Rejected)
+    assert not bench.guard.stats().rate_limited
+
+
+async def test_429_of_most_users_hold_all_but_probes() -> None:
+    users = [f"user{name}" for name in range(10)]
+    bench = await bench_of_users(*users)
+    bench.clock.advance(2)
+    bench.kratos.responses = [KratosResponse(429, b"", (("retry-after", "30"),))]
+    for name in users[:5]:
+        assert await bench.outcome(token(name)) == Unavailable("rate_limited", 30)
+    calls = bench.calls
+    assert calls == 10 + 4  # the fourth one was a probe
+
+    stats = bench.guard.stats()
+    assert (stats.rate_limited, stats.degraded, stats.breaker) == (True, True, "closed")
+    for number in range(80):
+        assert (await bench.outcome(token(f"stranger{number}"))) == Unavailable("rate_limited", 30)
+    assert bench.calls - calls == 10
+    bench.kratos.responses = [user_session]
+    bench.clock.advance(0.1)
+    assert isinstance(await bench.outcome(token("user9")), Authenticated)
+    assert isinstance(await bench.outcome(token("user8")), Authenticated)
+    assert await bench.outcome(token("user0")) == Unavailable("rate_limited", 30)
+    assert not bench.guard.stats().rate_limited
+
+
+@pytest.mark.parametrize(
+    ("end", "known"),
+    [
+        (lambda bench: bench.outcome(token("user1")), 1),
+        (lambda bench: bench.guard.invalidate(session_id="session-user1"), 0),
+        (lambda bench: bench.guard.invalidate(identity_id="user1"), 0),
+        (lambda bench: bench.guard.invalidate(identity_id="another"), 1),
+    ],
+    ids=["nothing", "its session", "its identity", "another identity"],
+)
+async def test_invalidate_makes_a_credential_unknown(end: Any, known: int) -> None:
+    bench = await bench_of_users("user1")
+
+    await end(bench)
+
+    assert bench.guard.stats().known_credentials == known
+
+
+@pytest.mark.parametrize(("response", "known"), [(refused(401), 0), (STEP_UP, 1), (refused(500), 1)])
+async def test_only_a_rejection_makes_a_credential_unknown(response: KratosResponse, known: int) -> None:
+    bench = await bench_of_users("user1")
+    bench.kratos.responses = [response]
+
+    await bench.outcome(token("user1"))
+
+    assert bench.guard.stats().known_credentials == known
+
+
+async def test_call_without_a_slot_is_counted_by_class() -> None:
+    """A credential without a slot comes first at its next try, and the event says that Kratos was not called."""
+    bench = Bench(max_upstream_concurrency=1, timeout=0.05)
+    bench.kratos.hold()
+    tasks = [asyncio.ensure_future(bench.outcome(token(f"t{number}"))) for number in range(3)]
+    await asyncio.sleep(0.01)
+    stats = bench.guard.stats()
+    assert (stats.unknown.calls, stats.unknown.waiting, stats.known.calls) == (1, 2, 0)
+
+    outcomes = await asyncio.gather(*tasks)
+
+    assert outcomes == [Unavailable("timeout"), Unavailable("overloaded"), Unavailable("overloaded")]
+    assert bench.guard.stats().unknown.shed == 2
+    failed = [event for event in bench.emitted(CheckFailed) if isinstance(event, CheckFailed)]
+    assert sorted((event.reason, event.sent, event.known) for event in failed) == [
+        ("overloaded", False, False),
+        ("overloaded", False, False),
+        ("timeout", True, False),
+    ]
+    bench.kratos.release()
+    assert isinstance(await bench.outcome(token("t1")), Authenticated)
+
+
+async def test_known_user_is_served_while_strangers_occupy_their_slots() -> None:
+    bench = await bench_of_users("user1", "user2", max_upstream_concurrency=8, timeout=5)
+    bench.kratos.hold()
+    strangers = [asyncio.ensure_future(bench.outcome(token(f"t{number}"))) for number in range(50)]
+    await asyncio.sleep(0.01)
+    users = [asyncio.ensure_future(bench.outcome(token(name))) for name in ("user1", "user2")]
+    await asyncio.sleep(0.01)
+    assert bench.calls == 2 + 6 + 2
+
+    bench.kratos.release()
+    assert {type(await user) for user in users} == {Authenticated}
+    assert {type(await stranger) for stranger in strangers} == {Rejected}

@@ -1,0 +1,189 @@
+"""Admission of calls in two classes, without sockets: each ticket records its fate."""
+
+import pytest
+from support.clock import AdjustableClock
+
+from ory_guard.kratos.admission import UNKNOWN, Admission, CallClass, ClassLoad, Ticket
+
+DEADLINE = 2.0
+
+
+class Recorded(Ticket):
+    """A ticket that records whether its call was started or shed."""
+
+    def __init__(self, call_class: CallClass, deadline: float) -> None:
+        super().__init__(call_class, deadline)
+        self.fate = ""
+
+    def admit(self) -> None:
+        """Record the start."""
+        self.fate = "admitted"
+
+    def shed(self) -> None:
+        """Record the end."""
+        self.fate = "shed"
+
+
+class Bench:
+    """Slots with a manual clock."""
+
+    def __init__(self, limit: int = 64) -> None:
+        self.clock = AdjustableClock()
+        self.admission = Admission(limit, self.clock.monotonic)
+
+    def enter(self, call_class: CallClass = UNKNOWN, count: int = 1) -> list[Recorded]:
+        """Let calls of a class enter; those of known credentials belong to different identities."""
+        tickets = [
+            Recorded(self._class_of(call_class, number), self.clock.monotonic() + DEADLINE)
+            for number in range(count)
+        ]
+        for ticket in tickets:
+            self.admission.enter(ticket)
+        return tickets
+
+    def _class_of(self, call_class: CallClass, number: int) -> CallClass:
+        return call_class if call_class.identity is None else CallClass(call_class.identity + number)
+
+
+def fates(tickets: list[Recorded]) -> dict[str, int]:
+    """Return the number of tickets by fate."""
+    found = [ticket.fate or "waiting" for ticket in tickets]
+    return {fate: found.count(fate) for fate in sorted(set(found))}
+
+
+KNOWN = CallClass(100)
+
+
+@pytest.mark.parametrize(
+    ("limit", "first", "second", "admitted_first", "admitted_second"),
+    [
+        (64, UNKNOWN, KNOWN, 48, 16),
+        (64, KNOWN, UNKNOWN, 48, 16),
+        (8, UNKNOWN, KNOWN, 6, 2),
+        (4, UNKNOWN, KNOWN, 3, 1),
+        (2, UNKNOWN, KNOWN, 1, 1),
+        (2, KNOWN, UNKNOWN, 1, 1),
+        (1, UNKNOWN, KNOWN, 1, 0),
+    ],
+)
+def test_each_class_has_a_reserved_share(
+    limit: int, first: CallClass, second: CallClass, admitted_first: int, admitted_second: int
+) -> None:
+    bench = Bench(limit)
+
+    one, other = bench.enter(first, 100), bench.enter(second, 100)
+
+    assert fates(one) == {"admitted": admitted_first, "waiting": 100 - admitted_first}
+    assert fates(other).get("admitted", 0) == admitted_second
+    assert repr(bench.admission).startswith("<Admission ClassLoad(calls=")
+
+
+def test_known_credentials_come_first_when_a_slot_is_free() -> None:
+    """Also slots that unknown credentials have used, up to the share that is reserved for these."""
+    bench = Bench(8)
+    strangers = bench.enter(UNKNOWN, 20)
+    users = bench.enter(KNOWN, 10)
+
+    for stranger in strangers[:6]:
+        bench.admission.leave(stranger)
+
+    assert fates(users) == {"admitted": 6, "waiting": 4}
+    assert fates(strangers) == {"admitted": 8, "waiting": 12}
+    assert bench.admission.load(known=True) == ClassLoad(6, 4)
+    assert bench.admission.load(known=False) == ClassLoad(2, 12)
+
+
+def test_one_identity_holds_a_few_reserved_slots() -> None:
+    """Its other calls compete with those of unknown credentials, and its slots can be used again."""
+    bench = Bench(64)
+    bench.enter(UNKNOWN, 100)
+    attacker = [ticket for _ in range(20) for ticket in bench.enter(CallClass(7))]
+
+    assert fates(attacker) == {"admitted": 2, "waiting": 18}
+    assert fates(bench.enter(KNOWN, 14)) == {"admitted": 14}
+    bench.admission.leave(attacker[0])
+    assert fates(bench.enter(CallClass(7))) == {"admitted": 1}
+
+
+def test_three_accounts_with_many_sessions_leave_reserved_slots_for_others() -> None:
+    bench = Bench(64)
+    for _ in range(100):
+        for identity in (7, 8, 9):
+            bench.enter(CallClass(identity))
+
+    assert fates(bench.enter(KNOWN, 10)) == {"admitted": 10}
+
+
+def test_unknown_credentials_of_different_flows_take_turns() -> None:
+    """The newest call of a flow comes first, because it has the most time left."""
+    bench = Bench(4)
+    flood = bench.enter(CallClass(None, "flood"), 50)
+    login = bench.enter(CallClass(None, "login"))
+
+    bench.admission.leave(flood[0])
+    assert fates(login) == {"admitted": 1}
+    bench.admission.leave(flood[1])
+    assert flood[-1].fate == "admitted"
+
+
+def test_call_with_too_little_time_is_shed() -> None:
+    """The typical duration of calls is measured, so that Kratos does no work that comes too late."""
+    bench = Bench(4)
+    for _ in range(50):
+        (ticket,) = bench.enter()
+        bench.clock.advance(1)
+        bench.admission.leave(ticket)
+    running = bench.enter(UNKNOWN, 3)
+    late = bench.enter()
+    bench.clock.advance(1.5)
+    early = bench.enter()
+
+    bench.admission.leave(running[0])
+    bench.admission.leave(running[1])
+
+    assert (fates(early), fates(late)) == ({"admitted": 1}, {"shed": 1})
+
+
+@pytest.mark.parametrize("call_class", [UNKNOWN, KNOWN], ids=["unknown", "known"])
+def test_waiting_call_leaves_the_queue(call_class: CallClass) -> None:
+    """As at its deadline; a call that leaves twice frees its slot once."""
+    bench = Bench(1)
+    running, *waiting = bench.enter(call_class, 7)
+    for ticket in waiting[:-1]:
+        bench.admission.leave(ticket)
+    assert bench.admission.load(known=call_class is KNOWN).waiting == 1
+
+    bench.admission.leave(running)
+    bench.admission.leave(running)
+
+    assert waiting[-1].fate == "admitted"
+    bench.admission.leave(waiting[-1])
+    assert bench.admission._by_identity == {}
+    assert bench.admission.load(known=False) == bench.admission.load(known=True) == ClassLoad()
+
+
+@pytest.mark.parametrize("call_class", [UNKNOWN, KNOWN], ids=["unknown", "known"])
+def test_number_of_waiting_calls_is_limited(call_class: CallClass, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ory_guard.kratos.admission._MAX_WAITING", 10)
+    bench = Bench(1)
+
+    assert fates(bench.enter(call_class, 15)) == {"admitted": 1, "shed": 4, "waiting": 10}
+
+
+def test_closing_sheds_all_waiting_calls() -> None:
+    bench = Bench(1)
+    tickets = bench.enter(UNKNOWN, 5) + bench.enter(KNOWN, 5)
+
+    bench.admission.close()
+
+    assert fates(tickets) == {"admitted": 1, "shed": 9}
+    for ticket in tickets:
+        bench.admission.leave(ticket)
+    assert bench.admission.load(known=False) == bench.admission.load(known=True) == ClassLoad()
+    assert bench.admission._by_identity == {}
+
+
+@pytest.mark.parametrize("method", ["admit", "shed"])
+def test_ticket_is_abstract(method: str) -> None:
+    with pytest.raises(NotImplementedError):
+        getattr(Ticket(UNKNOWN), method)()

@@ -1,0 +1,40 @@
+"""The order of items in a fair queue."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from ory_guard.kratos.fair_queue import FairQueue
+
+
+@pytest.mark.parametrize(
+    ("pushed", "order"),
+    [
+        ("", ""),
+        ("a1 a2 a3", "a3 a2 a1"),
+        ("a1 a2 a3 b1", "b1 a3 a2 a1"),
+        ("a1 a2 a3 b1 b2 c1", "c1 b2 a3 b1 a2 a1"),
+    ],
+    ids=["empty", "the newest first", "a new flow first", "flows take turns"],
+)
+def test_order_of_items(pushed: str, order: str) -> None:
+    queue = FairQueue[str]()
+    for item in pushed.split():
+        queue.push(item[0], item)
+
+    popped: Sequence[str] = [queue.pop() for _ in range(len(queue))]
+
+    assert " ".join(popped) == order
+    assert len(queue) == 0
+
+
+def test_item_is_removed() -> None:
+    queue = FairQueue[str]()
+    for item in ("a1", "a2", "b1"):
+        queue.push(item[0], item)
+
+    queue.remove("a", "a2")
+    queue.remove("b", "b1")
+
+    assert len(queue) == 1
+    assert queue.pop() == "a1"
