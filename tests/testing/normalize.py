@@ -23,6 +23,7 @@ _IGNORED_VALUES = frozenset(
         "user_agent",
         "since",
         "expired_at_unix",
+        "used_at_unix",
         "hint",
         "reject_reason",
         "ory_session_token",

@@ -73,6 +73,7 @@ URLS = {
 # The user of the sessions of a case or a family, if no response names the user.
 USERS = {
     "refresh.bad_value": "u16-5d354688@example.test",
+    "refresh.native_ok": "u16-5d354688@example.test",
     "multi.settings.token_of_other": "u5-5d354688@example.test",
     "aal": "u15-5d354688@example.test",
     "refresh": "u16-5d354688@example.test",
@@ -94,6 +95,7 @@ PAUSES = {"lifespan.whoami_token_expired": 21.0}
 
 # The requests during which another process held the database.
 LOCKED = {
+    "refresh.native_ok",
     "dblock.whoami.token",
     "dblock.whoami.cookie",
     "dblock.whoami.none",

@@ -173,7 +173,9 @@ class ReleaseSetup:
         kind = (
             "browser" if is_csrf_error or self.csrf_cookie in case.cookies or "csrf_token" in case.fields else "api"
         )
-        start = redirect_of(case) or f"/self-service/{name}/{kind}"
+        parameters = "?aal=aal2" if "totp_code" in case.fields else "?refresh=true"
+        is_login = name == "login" and ("totp_code" in case.fields or case.family == "refresh")
+        start = redirect_of(case) or f"/self-service/{name}/{kind}{parameters if is_login else ''}"
         url = urlsplit(document.get("request_url", start))
         headers = {}
         if cookies := self.cookies(case):
@@ -184,8 +186,9 @@ class ReleaseSetup:
             headers.pop("x-session-token", None)
             if self.csrf_cookie in case.cookies:
                 headers["cookie"] = f"{self.csrf_cookie}={self.replaced(case.cookies[self.csrf_cookie])}"
-        if url.path.endswith("/api") and name != "settings":
-            headers.pop("cookie", None)
+        if url.path.endswith("/api"):
+            sessions = self.cookies(case, leaving_out=self.csrf_cookie) if name == "settings" else ""
+            headers |= {"cookie": sessions}
         flow = await self._create(f"{url.path}{'?' if url.query else ''}{url.query}", headers)
         self.replacements[flow_id] = flow["id"]
         if case.name == "multi.settings.password_after_profile":
@@ -232,6 +235,7 @@ class ReleaseSetup:
         replacement = self.replacements.get(text) or self.replacements.get(text.lower())
         return text if replacement is None else replacement.upper() if text.isupper() else replacement
 
-    def cookies(self, case: Case) -> str:
+    def cookies(self, case: Case, leaving_out: str = "") -> str:
         """Return the Cookie header of a request, with the fake's cookies."""
-        return "; ".join(f"{name}={self.replacements.get(value, value)}" for name, value in case.cookies.items())
+        cookies = {name: value for name, value in case.cookies.items() if name != leaving_out}
+        return "; ".join(f"{name}={self.replacements.get(value, value)}" for name, value in cookies.items())

@@ -46,6 +46,8 @@ class AdminRecoveryEndpoints:
         return FakeResponse.json({"recovery_link": link, **_expiry(flow)})
 
     def _new_flow(self, request: FakeRequest, use: str) -> tuple[Identity, FakeFlow]:
+        if not self._server.settings.recovery_enabled:
+            raise ApiError(404, reason="Recovery is not allowed because it was disabled.")
         body = self._body(request)
         identity = self._server.store.identities.get(canonical_uuid(str(body.get("identity_id"))) or "")
         if identity is None:

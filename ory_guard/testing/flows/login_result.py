@@ -35,7 +35,7 @@ class LoginResult:
         self, request: FakeRequest, flow: FakeFlow, identity: Identity, method: FakeAuthenticationMethod
     ) -> FakeResponse:
         """Create a session for an identity, or refresh the session that the request has."""
-        self._require_active(flow, identity, method.method)
+        self._require_active(flow, identity)
         link = flow.internal.get("link")
         if link is not None and link["identity"] is not identity:
             flow.ui.add_error(4010009)
@@ -63,7 +63,7 @@ class LoginResult:
         self._sessions.issue_cookie(request, session)
         return self._browser_response(request, flow, session, document, method.method)
 
-    def _require_active(self, flow: FakeFlow, identity: Identity, method: str) -> None:
+    def _require_active(self, flow: FakeFlow, identity: Identity) -> None:
         if identity.state == "active":
             return
         if self._server.settings.is_release:
@@ -73,7 +73,6 @@ class LoginResult:
                 message="identity is disabled",
                 details={"identity_id": identity.id},
             )
-        flow.active = method
         flow.ui.add_error(4010011)
         raise InvalidFlowError(flow)
 

@@ -10,6 +10,7 @@ from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.verification import VerificationEndpoints
 from ory_guard.testing.methods.method import Change, Method, SettingsMethod
 from ory_guard.testing.server.cookies import CONTINUITY_COOKIE
+from ory_guard.testing.server.csrf import mask
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
@@ -87,6 +88,8 @@ class SettingsEndpoints(FlowEndpoints):
         flow = self.new_flow(request, kind)
         flow.fields = {} if self.server.settings.is_release else {"organization_id": None}
         flow.internal["identity"] = session.identity
+        if kind == "api" and request.has_csrf_cookie:
+            flow.ui.set_value("csrf_token", mask(request.csrf_secret()))
         self.fill(flow)
         return flow
 

@@ -3,9 +3,10 @@
 import string
 from typing import ClassVar, Final
 
+from ory_guard.testing.clock import SECOND, timestamp
 from ory_guard.testing.flows.fake_flow import FakeFlow
 from ory_guard.testing.flows.submission import Submission
-from ory_guard.testing.flows.ui_messages import message
+from ory_guard.testing.flows.ui_messages import Message, message
 from ory_guard.testing.flows.ui_nodes import Node, input_node, node, submit_node
 from ory_guard.testing.methods.method import Change, LoginMethod, SettingsMethod
 from ory_guard.testing.methods.second_factor import require_text, without_value
@@ -49,7 +50,7 @@ class LookupSecretMethod(LoginMethod, SettingsMethod):
         submission.require_csrf()
         require_text(submission, "lookup_secret", 1)
         identity = submission.current_session.identity
-        message_id = use_lookup_secret(identity, submission.fields)
+        message_id = use_lookup_secret(identity, submission.fields, self.server.clock.time())
         if message_id is not None:
             raise without_value(submission, "lookup_secret", message_id)
         return identity
@@ -74,7 +75,7 @@ class LookupSecretMethod(LoginMethod, SettingsMethod):
         return self._save(submission)
 
     def _regenerate(self, flow: FakeFlow) -> Change:
-        codes = {random_string(CODE_LENGTH, _ALPHABET): False for _ in range(CODES)}
+        codes = {random_string(CODE_LENGTH, _ALPHABET): 0 for _ in range(CODES)}
         flow.internal["lookup_codes"] = codes
         _show_codes(flow, codes)
         flow.ui.nodes.append(submit_node("lookup_secret", "true", 1050011, "lookup_secret_confirm"))
@@ -105,14 +106,20 @@ class LookupSecretMethod(LoginMethod, SettingsMethod):
         return Change.SAVED
 
 
-def _show_codes(flow: FakeFlow, codes: dict[str, bool]) -> None:
+def _show_codes(flow: FakeFlow, codes: dict[str, int]) -> None:
     flow.ui.remove(group="lookup_secret")
     flow.ui.nodes.append(_codes_node(codes))
 
 
-def _codes_node(codes: dict[str, bool]) -> Node:
+def _codes_node(codes: dict[str, int]) -> Node:
     """Build the node that lists codes; used ones are marked as used."""
-    items = [message(1050014) if used else message(1050009, {"secret": code}) for code, used in codes.items()]
-    text = ", ".join(code if not used else "used" for code, used in codes.items())
+    items = [
+        _used_code(used_at) if used_at else message(1050009, {"secret": code}) for code, used_at in codes.items()
+    ]
+    text = ", ".join("used" if used_at else code for code, used_at in codes.items())
     label = message(1050015, codes=text) | {"context": {"secrets": items}}
     return node("text", "lookup_secret", {"text": label, "id": "lookup_secret_codes"}, message(1050010))
+
+
+def _used_code(used_at: int) -> Message:
+    return message(1050014, {"used_at": timestamp(used_at * SECOND), "used_at_unix": used_at})

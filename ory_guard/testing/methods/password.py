@@ -59,6 +59,7 @@ class PasswordMethod(LoginMethod, RegistrationMethod, SettingsMethod):
         if identity is None or identity.credentials.password != password:
             _keep_identifier(submission.flow, identifier)
             raise submission.rejected(4000006)
+        submission.flow.active = self.name
         return identity
 
     def fill_registration(self, flow: FakeFlow) -> None:
@@ -106,7 +107,7 @@ class PasswordMethod(LoginMethod, RegistrationMethod, SettingsMethod):
 
     def _fill_password(self, flow: FakeFlow, label: int) -> None:
         flow.ui.set_node(password_node("current-password"))
-        flow.ui.set_node(submit_node("password", "password", label))
+        flow.ui.nodes.append(submit_node("password", "password", label))
 
 
 def _keep_identifier(flow: FakeFlow, identifier: str | None) -> None:

@@ -58,11 +58,14 @@ class Address:
 
 @dataclass(slots=True)
 class Credentials:
-    """The credentials of an identity. Only the fake itself reads them."""
+    """The credentials of an identity. Only the fake itself reads them.
+
+    `lookup_codes` holds each backup code and the second since 1970 in which it was used, or 0.
+    """
 
     password: str | None = None
     totp_secret: str | None = None
-    lookup_codes: dict[str, bool] = field(default_factory=dict)
+    lookup_codes: dict[str, int] = field(default_factory=dict)
     oidc_subjects: dict[str, str] = field(default_factory=dict)
 
     @property

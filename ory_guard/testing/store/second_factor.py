@@ -30,7 +30,7 @@ def totp_matches(secret: str, code: object, now: float) -> bool:
     )
 
 
-def use_lookup_secret(identity: Identity, fields: dict[str, Any]) -> int | None:
+def use_lookup_secret(identity: Identity, fields: dict[str, Any], now: float) -> int | None:
     """Consume a lookup secret. Return None if it is correct, else the id of the error message."""
     codes = identity.credentials.lookup_codes
     code = fields.get("lookup_secret")
@@ -40,5 +40,5 @@ def use_lookup_secret(identity: Identity, fields: dict[str, Any]) -> int | None:
         return 4000016
     if codes[code]:
         return 4000012
-    codes[code] = True
+    codes[code] = int(now)
     return None

@@ -157,3 +157,12 @@ async def test_link_of_the_admin_api_recovers_the_account(
     assert message_ids(await flow_of(browser, opened)) == [1060001]
     assert ada.verifiable_addresses[0].verified is False
     assert urlsplit(expired.headers["location"]).path == "/recovery"
+
+
+async def test_admin_api_recovers_no_account_if_recovery_is_disabled(clock: ManualClock) -> None:
+    fake = FakeKratos(clock=clock, recovery_enabled=False)
+    admin = FlowClient(httpx2.ASGITransport(app=fake.admin_app), fake.settings.admin_url)
+    body = {"identity_id": fake.add_identity(ADDRESS).id}
+    responses = [await admin.client.post(f"/admin/recovery/{kind}", json=body) for kind in ("code", "link")]
+
+    assert [response.status_code for response in responses] == [404, 404]
