@@ -1,6 +1,6 @@
 """Entries of the session cache: the recently used ones are kept as objects, the others as JSON.
 
-A parsed session takes about 9 KB in 30 objects, which every full garbage collection visits. Its JSON takes less
+A parsed session takes about 6 KB in 30 objects, which every full garbage collection visits. Its JSON takes less
 than 2 KB and is not visited, but it has to be parsed when it is used again.
 """
 

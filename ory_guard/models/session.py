@@ -8,14 +8,15 @@ immutable, because a cached session is shared between requests.
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
-from typing import Annotated, Any, ClassVar, Generic, Self
+from typing import Annotated, Any, ClassVar, Final, Generic, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, field_validator, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import TypeVar
 
-from ory_guard.models.frozen import FrozenDict, find_mutable, freeze
+from ory_guard.models.frozen import FrozenDict, find_mutable, freeze, refuse_change
 
 __all__ = [
     "AuthenticationMethod",
@@ -61,6 +62,26 @@ EnumText = Annotated[str | None, _TextOrNone()]
 _Strict = Field(strict=True)
 
 
+class _FieldNames(set[str]):
+    # Pydantic stores the names of its fields in each object. Most objects of a class have the same names, and
+    # separate sets would be more than a third of the memory of a session.
+
+    __slots__ = ()
+
+    add = discard = remove = pop = clear = update = refuse_change
+    difference_update = intersection_update = symmetric_difference_update = refuse_change
+    __ior__ = __iand__ = __isub__ = __ixor__ = refuse_change
+
+    def __copy__(self) -> set[str]:
+        return set(self)
+
+    def __reduce__(self) -> tuple[type[set[str]], tuple[list[str]]]:
+        return set, (list(self),)
+
+
+_shared_names: Final = lru_cache(maxsize=256)(_FieldNames)
+
+
 class KratosModel(BaseModel):
     """Immutable value in a response of Kratos, with unknown keys; its `repr` contains no personal data."""
 
@@ -70,6 +91,7 @@ class KratosModel(BaseModel):
     def _freeze(self) -> Self:
         if self.__pydantic_extra__:
             object.__setattr__(self, "__pydantic_extra__", freeze(self.__pydantic_extra__))
+        object.__setattr__(self, "__pydantic_fields_set__", _shared_names(frozenset(self.__pydantic_fields_set__)))
         return self
 
     @property

@@ -278,8 +278,23 @@ def test_log_id_is_stable_and_not_part_of_the_id() -> None:
     assert session.log_id not in session.id
 
 
+def test_sessions_share_the_names_of_set_fields() -> None:
+    """They would be more than a third of the memory of a session."""
+    first, second = parse(session_body(id="one")), parse(session_body(id="two"))
+    shared = first.__pydantic_fields_set__
+
+    assert shared is second.__pydantic_fields_set__
+    assert parse(session_body(tokenized="x")).__pydantic_fields_set__ == {*shared, "tokenized"}
+    for change in (shared.clear, shared.pop, lambda: shared.add("x"), lambda: shared.update({"x"})):
+        with pytest.raises(TypeError, match="immutable"):
+            change()
+    for copied in (copy.copy(first), copy.deepcopy(first), pickle.loads(pickle.dumps(first))):
+        assert copied == first
+        assert type(copied.__pydantic_fields_set__) is set
+
+
 def test_names_of_set_fields_are_copied() -> None:
-    """Pydantic keeps them in a mutable set, which would be shared between requests."""
+    """Pydantic keeps them in a set."""
     session = Session.model_validate(session_body())
 
     session.model_fields_set.clear()
