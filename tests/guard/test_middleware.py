@@ -3,16 +3,15 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi_lifespan import LifespanManager
 from support.applications import gated, public, reply
 from support.asgi_calls import Application, call, connect, http_scope, websocket_scope
 from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, guard_of, optional_session
 from support.scripted_kratos import (
     APP,
+    IDENTITY_ID,
     KRATOS,
     SESSION_ID,
     STEP_UP,
@@ -51,34 +50,26 @@ def renewing() -> Any:
 # --- published names
 
 
+NO_SESSION = {"session": None, "is_authenticated": False, "identity": "", "display_name": ""}
+ADA = {"session": SESSION_ID, "is_authenticated": True, "identity": IDENTITY_ID, "display_name": IDENTITY_ID}
+
+
 @pytest.mark.parametrize(
-    ("told", "seen"),
+    ("kratos_response", "headers", "published"),
     [
-        (signed_in(), {"session": SESSION_ID, "outcome": "Authenticated", "is_authenticated": True}),
-        (refused(401), {"session": None, "outcome": "Rejected", "is_authenticated": False}),
-        (STEP_UP, {"session": None, "outcome": "SecondFactorRequired", "is_authenticated": False}),
-        (refused(500), {"session": None, "outcome": "Unavailable", "is_authenticated": False}),
+        (signed_in(), [SESSION_TOKEN], {"outcome": "Authenticated", **ADA}),
+        (refused(401), [SESSION_TOKEN], {"outcome": "Rejected", **NO_SESSION}),
+        (STEP_UP, [SESSION_TOKEN], {"outcome": "SecondFactorRequired", **NO_SESSION}),
+        (refused(500), [SESSION_TOKEN], {"outcome": "Unavailable", **NO_SESSION}),
+        (signed_in(), [], {"outcome": "Anonymous", **NO_SESSION}),
     ],
 )
-async def test_middleware_authenticates_and_refuses_no_request(told: Any, seen: dict[str, Any]) -> None:
-    """The outcome is published in the scope."""
-    answered = await call(public(Bench(told).guard), headers=[SESSION_TOKEN])
+async def test_outcome_is_published_and_no_request_is_refused(
+    kratos_response: Any, headers: list[Pair], published: dict[str, Any]
+) -> None:
+    answered = await call(public(Bench(kratos_response).guard), headers=headers)
 
-    assert answered.status == 200
-    assert answered.json.items() >= seen.items()
-
-
-async def test_middleware_publishes_the_outcome_of_an_anonymous_request() -> None:
-    """All names are always set."""
-    answered = await call(public(Bench().guard))
-
-    assert answered.json == {
-        "session": None,
-        "outcome": "Anonymous",
-        "is_authenticated": False,
-        "identity": "",
-        "display_name": "",
-    }
+    assert (answered.status, answered.json) == (200, published)
 
 
 async def test_middleware_passes_a_websocket_on() -> None:
@@ -99,20 +90,6 @@ async def test_exempt_path_is_not_authenticated() -> None:
     assert (await call(app, "/health/", headers=[SESSION_TOKEN])).json["outcome"] == "Authenticated"
 
 
-async def test_lifespan_state_is_kept() -> None:
-    """Servers pass a copy of it to each request."""
-    seen: dict[str, Any] = {}
-
-    async def app(scope: Any, _receive: Any, send: Any) -> None:
-        seen.update(scope["state"])
-        await reply(send, None)
-
-    await call(OrySessionMiddleware(app, guard=Bench().guard), headers=[SESSION_TOKEN], state={"pool": 7})
-
-    assert seen["pool"] == 7
-    assert seen["session"].id == SESSION_ID
-
-
 async def test_requests_that_share_a_state_do_not_share_a_session() -> None:
     """Some servers pass the same lifespan state to all requests."""
     shared = {"pool": 7}
@@ -126,7 +103,7 @@ async def test_requests_that_share_a_state_do_not_share_a_session() -> None:
     await call(guarded, headers=[SESSION_TOKEN], state=shared)
     await call(guarded, state=shared)
 
-    assert [state["session"] is None for state in seen] == [False, True]
+    assert [state["session"] and state["session"].id for state in seen] == [SESSION_ID, None]
     assert [state["pool"] for state in seen] == [7, 7]
     assert shared == {"pool": 7}
 
@@ -248,65 +225,49 @@ async def test_token_request_gets_no_cookie() -> None:
     assert (await call(public(Bench(renewing()).guard), headers=[SESSION_TOKEN])).all(b"set-cookie") == []
 
 
-async def test_guarded_response_is_private() -> None:
-    """Unless the application sets `Cache-Control`."""
-    assert (await call(gated(Bench().guard), headers=[SESSION_TOKEN])).header(b"cache-control") == PRIVATE
-
-    guard = Bench().guard
+def requiring(guard: OryGuard, start: dict[str, Any]) -> Application:
+    """Return an application that requires a session, and then responds with this start message."""
 
     async def app(scope: Any, _receive: Any, send: Any) -> None:
         await guard.require(scope)
-        await reply(send, None, (b"Cache-Control", b"max-age=5"))
-
-    own = await call(OrySessionMiddleware(app, guard=guard), headers=[SESSION_TOKEN])
-    assert own.header(b"cache-control") == b"max-age=5"
-
-
-async def test_headers_may_be_an_iterator() -> None:
-    """ASGI allows any iterable."""
-    guard = Bench().guard
-
-    async def app(scope: Any, _receive: Any, send: Any) -> None:
-        await guard.require(scope)
-        await send({"type": "http.response.start", "status": 204, "headers": iter([(b"x-one", b"1")])})
+        await send({"type": "http.response.start", "status": 204, **start})
         await send({"type": "http.response.body"})
 
-    answered = await call(OrySessionMiddleware(app, guard=guard), headers=[SESSION_TOKEN])
+    return OrySessionMiddleware(app, guard=guard)
 
-    assert answered.headers == [(b"x-one", b"1"), (b"cache-control", PRIVATE)]
+
+@pytest.mark.parametrize(
+    ("start", "headers"),
+    [
+        ({}, [(b"cache-control", PRIVATE)]),  # ASGI makes the headers optional, and allows any iterable
+        ({"headers": iter([(b"x-one", b"1")])}, [(b"x-one", b"1"), (b"cache-control", PRIVATE)]),
+        ({"headers": [(b"Cache-Control", b"max-age=5, no-store")]}, [(b"Cache-Control", b"max-age=5, no-store")]),
+    ],
+)
+async def test_guarded_response_is_private(start: dict[str, Any], headers: list[Pair]) -> None:
+    """Unless the application sets `Cache-Control`."""
+    assert (await call(requiring(Bench().guard, start), headers=[SESSION_TOKEN])).headers == headers
+
+
+async def test_renewed_cookie_is_forwarded_if_the_start_message_has_no_headers() -> None:
+    answered = await call(requiring(Bench(renewing()).guard, {}), headers=[SESSION_COOKIE])
+
+    assert answered.headers == [(b"set-cookie", ANEW), (b"cache-control", PRIVATE)]
 
 
 async def test_guarded_response_on_an_exempt_path_is_private() -> None:
     """The requirement authenticates the request."""
-    guard = Bench(exempt_paths=("/health",)).guard
-
-    answered = await call(gated(guard), "/health", headers=[SESSION_TOKEN])
+    answered = await call(gated(Bench(exempt_paths=("/health",)).guard), "/health", headers=[SESSION_TOKEN])
 
     assert (answered.status, answered.header(b"cache-control")) == (200, PRIVATE)
 
 
-async def test_response_without_requirement_is_unchanged() -> None:
+@pytest.mark.parametrize("credential", [[], [SESSION_TOKEN]], ids=["anonymous", "token"])
+async def test_response_without_requirement_is_unchanged(credential: list[Pair]) -> None:
     """Public pages stay cacheable."""
-    answered = await call(public(Bench().guard), headers=[SESSION_TOKEN])
+    headers = [(b"x-one", b"1"), (b"vary", b"Accept")]
 
-    assert answered.header(b"cache-control") is None
-
-
-async def test_start_message_may_have_no_headers() -> None:
-    """ASGI makes them optional."""
-    guard = Bench(renewing()).guard
-
-    async def app(scope: Any, _receive: Any, send: Any) -> None:
-        await guard.require(scope)
-        await send({"type": "http.response.start", "status": 204})
-        await send({"type": "http.response.body"})
-
-    wrapped = OrySessionMiddleware(app, guard=guard)
-    first = await call(wrapped, headers=[SESSION_COOKIE])
-    second = await call(wrapped, headers=[SESSION_COOKIE])
-
-    assert first.headers == [(b"set-cookie", ANEW), (b"cache-control", PRIVATE)]
-    assert second.headers == [(b"cache-control", PRIVATE)]
+    assert (await call(public(Bench().guard, *headers), headers=credential)).headers == headers
 
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])
@@ -379,21 +340,15 @@ async def test_cacheable_response_with_an_optional_session_varies() -> None:
     assert (await call(optional(Bench().guard), headers=[SESSION_TOKEN])).headers == [(b"cache-control", PRIVATE)]
 
 
-async def test_anonymous_response_without_dependency_is_unchanged() -> None:
-    headers = (b"x-one", b"1"), (b"vary", b"Accept")
-
-    assert (await call(public(Bench().guard, *headers))).headers == [*headers]
-
-
 # --- exceptions
 
 
-def raising(error: Exception, *, first: Callable[[Any], Any] | None = None) -> Application:
-    """Return an application behind the middleware that raises, optionally after the start of the response."""
+def raising(error: Exception, *, first: Any = None) -> Application:
+    """Return an application behind the middleware that raises, optionally after a first message."""
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         if first is not None:
-            await first(send)
+            await send(first)
         raise error
 
     return OrySessionMiddleware(app, guard=Bench().guard)
@@ -416,28 +371,23 @@ async def test_unhandled_kratos_error_is_a_503(error: Exception, retry_after: by
     assert answered.header(b"retry-after") == retry_after
 
 
-async def test_application_error_is_raised() -> None:
-    with pytest.raises(LookupError, match="own"):
-        await call(raising(LookupError("own")), headers=[SESSION_TOKEN])
-
-
-async def test_refusal_after_the_start_of_the_response_is_raised() -> None:
-    """A request must not get two responses."""
-
-    async def begin(send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-
-    with pytest.raises(SessionRequired):
-        await call(raising(SessionRequired(), first=begin), headers=[SESSION_TOKEN])
+@pytest.mark.parametrize(
+    ("error", "first"),
+    [
+        (LookupError("of the application"), None),
+        # A request must not get two responses.
+        (SessionRequired(), {"type": "http.response.start", "status": 200, "headers": []}),
+    ],
+)
+async def test_error_of_the_application_is_raised(error: Exception, first: Any) -> None:
+    with pytest.raises(type(error)) as caught:
+        await call(raising(error, first=first), headers=[SESSION_TOKEN])
+    assert caught.value is error
 
 
 async def test_refusal_closes_an_accepted_websocket() -> None:
     """The close code is 1008, policy violation."""
-
-    async def accept(send: Any) -> None:
-        await send({"type": "websocket.accept"})
-
-    sent = await connect(raising(SessionRequired(), first=accept), headers=[SESSION_TOKEN])
+    sent = await connect(raising(SessionRequired(), first={"type": "websocket.accept"}), headers=[SESSION_TOKEN])
 
     assert sent[1:] == [{"type": "websocket.close", "code": 1008, "reason": ""}]
 
@@ -492,48 +442,30 @@ async def test_message_after_the_return_of_the_application_is_an_error() -> None
 # --- lifespan
 
 
-async def test_guard_is_closed_before_the_shutdown_completes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The server cancels later tasks; a failed shutdown closes the guard, too."""
-    for end in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
-        guard, order = Bench().guard, list[str]()
-        messages: list[Any] = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+@pytest.mark.parametrize("end", ["lifespan.shutdown.complete", "lifespan.shutdown.failed"])
+async def test_guard_is_closed_before_the_shutdown_ends(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application gets the messages; the server cancels later tasks."""
+    guard, order = Bench().guard, list[str]()
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
 
-        async def aclose(order: list[str] = order) -> None:
-            order.append("closed")
+    async def aclose() -> None:
+        order.append("closed")
 
-        async def app(_scope: Any, receive: Any, send: Any, end: str = end) -> None:
-            await receive()
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-            await send({"type": end})
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        for answer in ("lifespan.startup.complete", end):
+            order.append((await receive())["type"])
+            await send({"type": answer})
 
-        async def receive(messages: list[Any] = messages) -> Any:
-            return messages.pop(0)
+    async def receive() -> Any:
+        return messages.pop(0)
 
-        async def send(message: Any, order: list[str] = order) -> None:
-            order.append(message["type"])
+    async def send(message: Any) -> None:
+        order.append(message["type"])
 
-        monkeypatch.setattr(guard, "aclose", aclose)
-        await OrySessionMiddleware(app, guard=guard)({"type": "lifespan"}, receive, send)
+    monkeypatch.setattr(guard, "aclose", aclose)
+    await OrySessionMiddleware(app, guard=guard)({"type": "lifespan"}, receive, send)
 
-        assert order == ["lifespan.startup.complete", "closed", end]
-
-
-async def test_lifespan_is_passed_on() -> None:
-    """With its state."""
-    seen: list[str] = []
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        for _ in range(2):
-            message = await receive()
-            seen.append(message["type"])
-            await send({"type": message["type"] + ".complete"})
-
-    async with LifespanManager(OrySessionMiddleware(app, guard=Bench().guard)):
-        assert seen == ["lifespan.startup"]
-    assert seen == ["lifespan.startup", "lifespan.shutdown"]
+    assert order == ["lifespan.startup", "lifespan.startup.complete", "lifespan.shutdown", "closed", end]
 
 
 WRONG = [
