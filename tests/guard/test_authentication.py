@@ -1,9 +1,7 @@
 """Authentication of a request: one credential, the cache, and failures that fail closed."""
 
 import asyncio
-import gc
 import logging
-import weakref
 from typing import Any
 
 import pytest
@@ -196,23 +194,6 @@ async def test_request_auth_raises_if_the_session_could_not_be_checked() -> None
         assert scope["state"]["session"] is None
 
 
-async def test_published_objects_do_not_refer_to_the_scope() -> None:
-    """With a reference cycle, only the garbage collector could free a request."""
-    bench, kept = Bench(), list[weakref.ref[Any]]()
-    gc.collect()
-    gc.disable()
-    try:
-        for header in (SESSION_TOKEN, SESSION_COOKIE, (b"accept", b"*/*")):
-            scope = request(header)
-            await bench.guard.authenticate(scope)
-            kept.append(weakref.ref(scope["user"]))
-            del scope
-        await asyncio.sleep(0)
-        assert [reference() for reference in kept] == [None, None, None]
-    finally:
-        gc.enable()
-
-
 async def test_session_is_cached_with_its_age() -> None:
     """The age counts from the call to Kratos."""
     bench = Bench()
@@ -279,23 +260,13 @@ async def test_revocations_are_kept_as_long_as_they_matter(tokens: Any, longest:
     assert log.revoked_at("session-4095", "one-more") == clock.monotonic()
 
 
-async def test_session_is_checked_again_after_its_ttl() -> None:
-    """After at most 30 seconds, whatever the jitter."""
-    bench = Bench()
-    await bench.outcome()
-
-    bench.clock.advance(30)
-
-    assert by(await bench.outcome()) == ("upstream", 0.0)
-    assert bench.calls == 2
-
-
 @pytest.mark.parametrize(
     ("told", "changes", "seconds"),
     [
         (signed_in(ory_session_cache_for="7"), {}, 7),
         (signed_in(session_body(expires_at=timestamp(7))), {}, 7),
         (signed_in(), {"cache_ttl": 7}, 7),
+        (signed_in(), {}, 30),
         (refused(401), {}, 5),
         (refused(401).with_header("ory-session-cache-for", "60"), {}, 5),
         (refused(401), {"negative_ttl": 2}, 2),

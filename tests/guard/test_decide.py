@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.applications import gated
 from support.asgi_calls import SentResponse, call, http_scope
-from support.guard_bench import guard_of, optional_session, settings_of
+from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Pair, guard_of, optional_session, settings_of
 from support.scripted_kratos import (
     APP,
     COOKIE,
@@ -47,9 +47,6 @@ from ory_guard.guard.requirements import refusal_for
 
 pytestmark = pytest.mark.anyio
 
-Pair = tuple[bytes, bytes]
-SESSION_COOKIE = (b"cookie", COOKIE)
-SESSION_TOKEN = (b"x-session-token", TOKEN)
 OURS = (b"origin", APP.encode())
 PARTNER = (b"origin", b"https://partner.example.org")
 FOREIGN = (b"origin", b"https://evil.test")

@@ -398,19 +398,6 @@ def test_misread_files_are_refused(tmp_path: Path) -> None:
         TestClient(OrySessionMiddleware(app, guard=GUARD)).get("/files/")
 
 
-def test_misread_route_does_not_affect_other_routes(ran: list[None]) -> None:
-    """It stays closed when other routes are added."""
-    app = guarded_app()
-    client = TestClient(app, raise_server_exceptions=False)
-    on_route(OwnGate)(app, lambda: ran.append(None))
-
-    for _ in range(2):
-        assert client.get("/public").status_code == 200
-        assert client.post("/x").status_code == 500
-        app.get("/more")(lambda: "more")
-    assert client.get("/more").json() == "more"
-
-
 def test_misread_route_stays_closed_after_a_failed_startup(ran: list[None]) -> None:
     """A server may ignore the failure."""
     app = guarded_app()

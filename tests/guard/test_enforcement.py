@@ -355,15 +355,6 @@ async def test_concurrent_requirements_of_a_request_have_the_same_outcome(*, exe
     assert isinstance(wait, float)
 
 
-async def test_outcome_of_another_guard_is_ignored() -> None:
-    bench, other = Bench(refused(401)), Bench()
-    scope = request()
-    await other.guard.require(scope)
-
-    with pytest.raises(SessionRequired):
-        await bench.guard.require(scope)
-
-
 async def test_override_applies_on_exempt_path() -> None:
     bench = Bench(exempt_paths=("/health",))
     session = Session.model_validate(session_body(id="overridden"))

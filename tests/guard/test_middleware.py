@@ -17,7 +17,6 @@ from support.scripted_kratos import (
     STEP_UP,
     ScriptedKratos,
     refused,
-    session_body,
     signed_in,
 )
 
@@ -118,16 +117,6 @@ async def test_nested_middleware_of_the_same_guard_uses_the_outcome() -> None:
 
     assert answered.json["outcome"] == "Authenticated"
     assert bench.calls == 1
-
-
-async def test_nested_middleware_of_another_guard_has_its_own_outcome() -> None:
-    """A mounted application may use another Kratos."""
-    shop, admin = Bench(refused(401)), Bench(signed_in(session_body(id="admin")))
-
-    answered = await call(OrySessionMiddleware(gated(admin.guard), guard=shop.guard), headers=[SESSION_TOKEN])
-
-    assert answered.json == {"session": "admin"}
-    assert (shop.calls, admin.calls) == (1, 1)
 
 
 async def test_require_authenticates_without_the_middleware() -> None:

@@ -13,14 +13,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from support.applications import gated
 from support.asgi_calls import HTML, NAVIGATE, SentResponse, call, connect, http_scope
-from support.guard_bench import guard_of
+from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Pair, guard_of
 from support.scripted_kratos import (
     APP,
     BROWSER,
-    COOKIE,
     ENROLL,
     STEP_UP,
-    TOKEN,
     KratosResponse,
     ScriptedKratos,
     aal2_session,
@@ -38,9 +36,6 @@ from ory_guard.starlette import session_required
 
 pytestmark = pytest.mark.anyio
 
-Pair = tuple[bytes, bytes]
-SESSION_COOKIE = (b"cookie", COOKIE)
-SESSION_TOKEN = (b"x-session-token", TOKEN)
 HTMX = (b"hx-request", b"true")
 LOGIN = f"{BROWSER}/self-service/login/browser"
 SETTINGS = f"{BROWSER}/self-service/settings/browser"
@@ -404,18 +399,6 @@ async def test_websocket_is_closed_without_the_denial_extension() -> None:
     app = gated(guard_of(ScriptedKratos(refused(401))))
 
     sent = await connect(app, headers=[SESSION_TOKEN], denial=False)
-
-    assert sent == [{"type": "websocket.close", "code": 1008, "reason": ""}]
-
-
-async def test_accepted_websocket_is_closed() -> None:
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    answer = ASGIResponse(401, [], b"{}", accepted=True)
-    await answer({"type": "websocket", "extensions": {"websocket.http.response": {}}}, None, send)  # type: ignore[arg-type] # it receives nothing
 
     assert sent == [{"type": "websocket.close", "code": 1008, "reason": ""}]
 
