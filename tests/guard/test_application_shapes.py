@@ -19,7 +19,7 @@ from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench
 from support.scripted_kratos import APP, SESSION_ID, refused
 
 from ory_guard import OryGuard, OrySessionMiddleware
-from ory_guard.exceptions import Refusal, SessionRequired
+from ory_guard.exceptions import OryGuardError, Refusal, SessionRequired
 from ory_guard.fastapi import install, require_session
 
 pytestmark = pytest.mark.anyio
@@ -165,9 +165,9 @@ async def test_authenticated_request_is_allowed_in_every_application(shape: Shap
     assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
 
 
-@pytest.mark.parametrize("kind", [Refusal, SessionRequired])
-async def test_exception_handler_of_the_application_wins(kind: type[Refusal]) -> None:
-    """For all refusals, or for one class."""
+@pytest.mark.parametrize("kind", [OryGuardError, Refusal, SessionRequired])
+async def test_exception_handler_of_the_application_wins(kind: type[OryGuardError]) -> None:
+    """For all errors, for all refusals, or for one class."""
     app = application(Bench(refused(401)).guard)
 
     @app.exception_handler(kind)

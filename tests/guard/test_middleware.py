@@ -463,9 +463,11 @@ WRONG = [
     ({}, "kratos_public_url is required"),
     ({"kratos_public_url": KRATOS, "app_url": APP, "ttl": 3}, "unknown setting ttl"),
     ({"guard": "a guard"}, "guard must be an OryGuard or a plain function that returns one (got 'a guard')"),
-    (
-        {"guard": guard_of(ScriptedKratos()), "timeout": 3},
-        "was given a guard and also timeout: pass one or the other",
+    ({"guard": OryGuard}, "guard must be an OryGuard or a plain function that returns one"),
+    ({"guard": silent}, "guard must be an OryGuard or a plain function that returns one"),
+    *(
+        ({"guard": guard, "timeout": 3}, "was given a guard and also timeout: pass one or the other")
+        for guard in (guard_of(ScriptedKratos()), lambda _scope: None)
     ),
 ]
 

@@ -6,11 +6,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 from support.applications import gated
 from support.asgi_calls import HTML, NAVIGATE, SentResponse, call, connect, http_scope
 from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Pair, guard_of
@@ -29,10 +24,9 @@ from support.scripted_kratos import (
 )
 
 from ory_guard import OrySessionMiddleware
-from ory_guard.exceptions import OryGuardError, Refusal, RequirementNotMet
+from ory_guard.exceptions import Refusal, RequirementNotMet
 from ory_guard.guard.responses.asgi import ASGIResponse
 from ory_guard.guard.responses.refusals import is_navigation
-from ory_guard.starlette import session_required
 
 pytestmark = pytest.mark.anyio
 
@@ -41,11 +35,6 @@ LOGIN = f"{BROWSER}/self-service/login/browser"
 SETTINGS = f"{BROWSER}/self-service/settings/browser"
 RETURN = "return_to=https%3A%2F%2Fapp.example.com%2Fvault%3Fx%3D1"
 OLD = session_body(authenticated_at=timestamp(-3_600))
-
-
-async def hello(request: Request) -> Response:
-    """Respond to any request."""
-    return Response(request.url.path)
 
 
 async def ask(
@@ -423,19 +412,6 @@ async def test_refusal_of_the_application_gets_the_same_response(refusal: Refusa
     assert b"<b>" not in page.body
     assert b"<i>" not in page.body
     assert api.json["error"]["reason"] == refusal.reason
-
-
-@pytest.mark.parametrize("handled", [Refusal, OryGuardError])
-async def test_handler_of_the_application_takes_precedence(handled: type[Exception]) -> None:
-    async def handle(_request: Request, _error: Exception) -> Response:
-        return Response("mine", 418)
-
-    app = Starlette(
-        routes=[Route("/", session_required(hello))],
-        exception_handlers={handled: handle},
-        middleware=[Middleware(OrySessionMiddleware, guard=guard_of(ScriptedKratos(refused(401))))],
-    )
-    assert (await call(app, "/", headers=[SESSION_TOKEN])).status == 418
 
 
 async def test_refusal_of_the_application_may_have_any_status() -> None:

@@ -16,7 +16,7 @@ from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench
 from support.scripted_kratos import IDENTITY_ID, SESSION_ID, STEP_UP, aal2_session, refused, signed_in
 
 from ory_guard import OrySessionMiddleware
-from ory_guard.exceptions import ConfigurationError, SessionRequired
+from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.requirements import ANY_SESSION
 from ory_guard.starlette import SessionRequiredMiddleware, get_requirement, session_required
 
@@ -299,10 +299,3 @@ async def test_middleware_forwards_the_lifespan() -> None:
     await protected(None)({"type": "lifespan", "state": {}}, receive, send)
 
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-
-
-async def test_refusal_raised_by_an_endpoint_is_sent_as_response() -> None:
-    async def endpoint(_request: Request) -> Response:
-        raise SessionRequired
-
-    assert (await call(with_endpoint(endpoint), headers=[SESSION_TOKEN])).status == 401
