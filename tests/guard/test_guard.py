@@ -20,7 +20,16 @@ from support.scripted_kratos import (
     signed_in,
 )
 
-from ory_guard import Anonymous, Authenticated, OryGuard, SecondFactorRequired, Session, Unavailable
+from ory_guard import (
+    Anonymous,
+    Authenticated,
+    OryGuard,
+    Outcome,
+    Rejected,
+    SecondFactorRequired,
+    Session,
+    Unavailable,
+)
 from ory_guard.events import Event, SessionsInvalidated
 from ory_guard.exceptions import (
     ConfigurationError,
@@ -149,51 +158,33 @@ async def test_error_of_a_listener_is_ignored() -> None:
 # Overrides, for tests of applications.
 
 
+ADA = Session.model_validate(session_body(id="mine"))
+STEP_UP, DOWN = SecondFactorRequired("cookie", enrolled=True), Unavailable("timeout")
+
+
 @pytest.mark.parametrize(
-    ("given", "seen"),
+    ("given", "outcome"),
     [
-        (Session.model_validate(session_body(id="mine")), "Authenticated"),
-        (None, "Anonymous"),
-        (SecondFactorRequired("cookie", enrolled=True), "SecondFactorRequired"),
-        (Unavailable("timeout"), "Unavailable"),
+        (ADA, Authenticated(ADA, "x_session_token", "override", 0.0)),  # not the source of a real session
+        (None, Anonymous()),
+        (STEP_UP, STEP_UP),
+        (DOWN, DOWN),
     ],
     ids=lambda value: type(value).__name__,
 )
-async def test_override_replaces_the_outcome_of_every_request(given: Any, seen: str) -> None:
-    """With or without a credential."""
+async def test_override_replaces_the_outcome_of_every_request(given: Any, outcome: Outcome) -> None:
+    """With or without a credential; overrides can be nested."""
     bench = Bench(refused(401))
 
-    with bench.guard.override(None), bench.guard.override(given):
-        for headers in ([SESSION_TOKEN], [(b"accept", b"*/*")]):
-            assert type(await bench.outcome(*headers)).__name__ == seen
-        assert bench.calls == 0
-    with bench.guard.override(None), pytest.raises(SessionRequired):
-        await bench.guard.require(request())
-
-    assert type(await bench.outcome()).__name__ == "Rejected"
-
-
-async def test_overrides_can_be_nested() -> None:
-    """A test may log in a user, and log out for a moment."""
-    bench = Bench()
-    session = Session.model_validate(session_body())
-    with bench.guard.override(session):
-        with bench.guard.override(None):
-            assert await bench.outcome() == Anonymous()
-
-        assert isinstance(await bench.outcome(), Authenticated)
+    with bench.guard.override(None):
+        with bench.guard.override(given):
+            for headers in ([SESSION_TOKEN], [(b"accept", b"*/*")]):
+                assert await bench.outcome(*headers) == outcome
+        assert await bench.outcome() == Anonymous()
+        with pytest.raises(SessionRequired):
+            await bench.guard.require(request())
     assert bench.calls == 0
-
-
-async def test_overridden_session_has_the_source_override() -> None:
-    """The log of a test can't be mistaken for that of an application."""
-    bench = Bench()
-    session = Session.model_validate(session_body(id="mine"))
-
-    with bench.guard.override(session):
-        outcome = await bench.outcome()
-
-    assert outcome == Authenticated(session, "x_session_token", "override", 0.0)
+    assert isinstance(await bench.outcome(), Rejected)
 
 
 async def test_stats_count_the_work_of_the_guard() -> None:

@@ -32,7 +32,6 @@ from ory_guard.exceptions import (
     CsrfViolation,
     KratosProtocolError,
     KratosTimeout,
-    KratosUnavailable,
 )
 from ory_guard.starlette import logout_response
 
@@ -136,12 +135,10 @@ async def test_token_is_revoked(credential: tuple[bytes, bytes]) -> None:
 
 
 async def test_logout_without_a_session_succeeds() -> None:
-    """Without a credential, and with a credential that Kratos does not know."""
-    anonymous, gone = Bench(Kratos()), Bench(Kratos(refused(401), create=refused(401)))
+    bench = Bench(Kratos())
 
-    assert (await leave(anonymous)).status == 204
-    assert paths(anonymous) == []
-    assert (await leave(gone, SESSION_COOKIE)).status == 204
+    assert (await leave(bench)).status == 204
+    assert paths(bench) == []
 
 
 async def test_session_without_its_second_factor_can_be_ended() -> None:
@@ -192,15 +189,6 @@ async def test_form_is_not_redirected_without_app_url() -> None:
     bench = Bench(Kratos(), app_url=None, credentials=("x_session_token",))
 
     assert (await leave(bench, SESSION_TOKEN, NAVIGATE)).status == 204
-
-
-async def test_logout_fails_while_kratos_fails() -> None:
-    """The response is 503, and `guard.logout` raises."""
-    bench = Bench(Kratos(create=refused(500)))
-
-    assert (await leave(bench, SESSION_COOKIE)).status == 503
-    with pytest.raises(KratosUnavailable):
-        await bench.guard.logout(request(SESSION_COOKIE))
 
 
 def _by_cookie(asked: KratosRequest) -> KratosResponse:
