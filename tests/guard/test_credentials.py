@@ -123,8 +123,11 @@ def test_kind_is_chosen_in_kratos_order(headers: list[Pair], kind: str) -> None:
         ([cookie(b'ory_kratos_session=""; ory_kratos_session=abc')], "cookie"),
     ],
 )
-def test_empty_value_does_not_hide_other_credentials(headers: list[Pair], kind: str) -> None:
-    credential = extract(EXTRACTOR, headers)
+@pytest.mark.parametrize("extractor", [EXTRACTOR, WILDCARD], ids=["one name", "two names"])
+def test_empty_value_does_not_hide_other_credentials(
+    headers: list[Pair], kind: str, extractor: CredentialExtractor
+) -> None:
+    credential = extract(extractor, headers)
 
     assert isinstance(credential, Credential)
     assert credential.kind == kind
