@@ -277,7 +277,8 @@ def test_wildcard_matches_any_suffix() -> None:
         "cookie", b"ory_session_acme", b"abc"
     )
     assert extract(extractor, [SESSION_COOKIE]) == Credential("cookie", b"ory_kratos_session", b"abc")
-    assert extract(extractor, [cookie(b"ory_sessio=abc")]) is None
+    for header in (b"ory_sessio=abc", b"ory_session_acme=", b'ory_session_acme=""'):
+        assert extract(extractor, [cookie(header)]) is None
 
 
 def test_wildcard_does_not_match_other_names() -> None:
