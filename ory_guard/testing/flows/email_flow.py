@@ -52,7 +52,8 @@ class EmailFlowEndpoints(FlowEndpoints):
 
     def fields(self, request: FakeRequest, flow: FakeFlow) -> dict[str, Any]:
         """Return the fields of the body and of the query. An invalid address shows the form again."""
-        fields = {**self.read_fields(request, flow), **request.query}
+        submitted = {} if request.method == "GET" else self.read_fields(request, flow)
+        fields = {**submitted, **request.query}
         email = fields.get("email")
         if email and not is_email(email):
             flow.ui.reset()

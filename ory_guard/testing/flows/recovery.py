@@ -44,34 +44,44 @@ class RecoveryEndpoints(EmailFlowEndpoints):
         """`update_recovery_flow`."""
         if expired := self.expired_response(request, flow):
             return expired
-        if flow.active == "link" and request.query.get("token"):
-            return self.use_link(request, flow)
+        if flow.active != "code":
+            return self._submit_for_link(request, flow)
         if request.method == "GET":
             flow.ui.reset()
             flow.ui.add_error(4000001, {"reason": "Recovery flows are submitted with POST."})
             raise InvalidFlowError(flow)
         fields = self.fields(request, flow)
         flow.ui.reset()
-        if flow.active == "code":
-            self._require_csrf(request, flow, fields)
-            if flow.state != "choose_method" and not fields.get("email"):
-                return self.submit_code(request, flow, fields)
+        self._require_csrf(request, flow, fields)
+        if flow.state != "choose_method" and not fields.get("email"):
+            return self.submit_code(request, flow, fields)
+        self._require_no_session(request)
+        if fields.get("method") != "code":
+            return self._send_link(request, flow, fields)
+        if flow.state == "passed_challenge":
+            return self.replace(request, flow, "The account was already recovered.")
+        return self.submit_email(request, flow, fields)
+
+    def _submit_for_link(self, request: FakeRequest, flow: FakeFlow) -> FakeResponse:
+        """Process a submission to a flow that sends links, or a link that was opened."""
+        if request.query.get("token"):
+            return self.use_link(request, flow)
+        self._require_no_session(request)
+        fields = self.fields(request, flow)
+        flow.ui.reset()
+        return self._send_link(request, flow, fields)
+
+    def _send_link(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> FakeResponse:
+        if fields.get("method") != "link":
+            raise self.reject_method(flow)
+        self.require_enabled("link", frozenset({"link"}))
+        if flow.state == "passed_challenge":
+            return self.retry_with_link(request, flow, 4060001)
+        return self.submit_email_for_link(request, flow, fields)
+
+    def _require_no_session(self, request: FakeRequest) -> None:
         if self.sessions.find(request) is not None:
             raise self._session_already_available(self.server.settings.default_return_url)
-        return self._submit_address(request, flow, fields)
-
-    def _submit_address(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> FakeResponse:
-        """Send a code or a link to the submitted address."""
-        method, is_recovered = fields.get("method"), flow.state == "passed_challenge"
-        if method == "code" and flow.active == "code":
-            if is_recovered:
-                return self.replace(request, flow, "The account was already recovered.")
-            return self.submit_email(request, flow, fields)
-        if method == "link" and self.server.settings.enabled("link"):
-            if is_recovered:
-                return self.retry_with_link(request, flow, 4060001)
-            return self.submit_email_for_link(request, flow, fields)
-        raise self.reject_method(flow)
 
     def expired_error_id(self, flow: FakeFlow) -> str:
         """Return the id of the error for reading an expired flow: browser flows have none."""

@@ -42,7 +42,7 @@ class VerificationEndpoints(EmailFlowEndpoints):
         """`update_verification_flow`."""
         if expired := self.expired_response(request, flow):
             return expired
-        if self.use == "link":
+        if flow.active == "link":
             return self._submit_for_link(request, flow)
         if flow.active != "code":
             raise self.reject_method(flow)

@@ -152,7 +152,7 @@ class Session:
 
 @dataclass(slots=True)
 class CourierMessage:
-    """An email that the fake stored instead of sending it."""
+    """An email that the fake stored instead of sending it; `code` is the code or the link in it."""
 
     recipient: str
     template_type: str

@@ -125,6 +125,35 @@ async def test_response_does_not_reveal_whether_an_address_exists(
     assert (flow["state"], fake.messages) == ("sent_email", ())
 
 
+@pytest.mark.parametrize(("name", "message_id"), [("recovery", 4010005), ("verification", 4010006)])
+@pytest.mark.parametrize("fields", [{}, {"method": "code", "email": ADDRESS}], ids=["no method", "code"])
+async def test_flow_sends_no_code(browser: FlowClient, name: str, message_id: int, fields: dict[str, str]) -> None:
+    """As in Kratos, a recovery can still send a link afterwards, and a verification has to be started again."""
+    flow = await browser.create_flow(name)
+    rejected = await browser.submit(flow, **fields)
+    opened = await browser.get(flow["ui"]["action"])
+    sent = await browser.submit(flow, method="link", email=ADDRESS)
+
+    assert (rejected.status_code, message_ids(rejected.json())) == (400, [message_id])
+    assert (opened.status_code, message_ids(opened.json())[-1]) == (400, message_id)
+    assert (sent.status_code, sent.json()["state"]) == (
+        (200, "sent_email") if name == "recovery" else (400, "choose_method")
+    )
+
+
+@pytest.mark.usefixtures("ada")
+async def test_recovery_link_works_while_another_user_is_logged_in(fake: FakeKratos, browser: FlowClient) -> None:
+    await send_link(client_for(fake, native=True), "recovery")
+    flow = await browser.create_flow("recovery")
+    fake.add_identity("eve@example.test")
+    await browser.log_in("eve@example.test")
+    rejected = await browser.submit(flow, method="link", email=ADDRESS)
+    await open_link(fake, browser)
+
+    assert rejected.json()["error"]["id"] == "session_already_available"
+    assert (await browser.whoami()).json()["identity"]["traits"]["email"] == ADDRESS
+
+
 @pytest.mark.parametrize("name", ["recovery", "verification"])
 async def test_address_is_required(browser: FlowClient, name: str) -> None:
     response = await browser.submit(await browser.create_flow(name), method="link")
