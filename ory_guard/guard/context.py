@@ -147,7 +147,7 @@ class AuthContext:
         published = {"ory_session": session, "session": session, "auth": outcome}
         scope["state"] = state = {**state, **published} if state else published
         scope["user"] = user = _new(SessionUser)
-        user._session = session  # noqa: SLF001 - the constructor would take twice the time
+        user._ory_session = session  # noqa: SLF001 - the constructor would take twice the time
         scope["auth"] = auth
         scope[SCOPE_KEY] = self
         return state

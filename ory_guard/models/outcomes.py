@@ -110,25 +110,25 @@ class SessionUser:
         session: The session, or None.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_session")
+    __slots__ = ("__dict__", "__weakref__", "_ory_session")
 
     def __init__(self, session: "Session[Any] | None") -> None:
-        self._session = session
+        self._ory_session = session
 
     @property
     def session(self) -> "Session[Any] | None":
         """The session, or None."""
-        return self._session
+        return self._ory_session
 
     @property
     def is_authenticated(self) -> bool:
         """Whether there is a session."""
-        return self._session is not None
+        return self._ory_session is not None
 
     @property
     def identity(self) -> str:
         """The identity ID, or an empty string."""
-        return "" if self._session is None else self._session.identity.id
+        return "" if self._ory_session is None else self._ory_session.identity.id
 
     @property
     def display_name(self) -> str:

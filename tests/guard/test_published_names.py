@@ -334,7 +334,7 @@ async def test_attributes_of_the_user_last_for_one_request() -> None:
     async def app(scope: Any, _receive: Any, send: Any) -> None:
         user = scope["user"]
         seen.append(getattr(user, "_wrapped", None))
-        user._wrapped = user.tenant = "eu"
+        user._wrapped = user._session = user.tenant = "eu"
         del user.tenant
         seen.append((user._wrapped, user.is_authenticated, user.identity, hasattr(user, "tenant")))
         await reply(send, None)
