@@ -22,6 +22,7 @@ PARTS: Final = (
     "load",
     "memory",
     "session_cache",
+    "logouts",
     "imports",
 )
 _OPTIONAL: Final = ("real_kratos",)
