@@ -209,7 +209,8 @@ class SessionChecker:
             result = await self._jwt.authenticate(key, credential)
             if result is not None:
                 return result
-        elif self.shared_cache is not None:
+        else:
+            assert self.shared_cache is not None  # noqa: S101 - without a store, this resolves nothing but JWTs
             entry = await self.shared_cache.get(key, credential)
             if entry is not None:
                 if isinstance(entry.outcome, Authenticated):

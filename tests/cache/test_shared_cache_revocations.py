@@ -23,6 +23,7 @@ from support.worker_bench import Worker
 from ory_guard import Authenticated, Outcome, Rejected, SecondFactorRequired
 from ory_guard.cache import StoredSession
 from ory_guard.events import RevocationsHeard
+from ory_guard.models.credential import Credential
 
 pytestmark = pytest.mark.anyio
 
@@ -139,6 +140,19 @@ async def test_session_that_is_stored_after_its_revocation_is_not_used(
     memory_server.entries = late
 
     assert await second.source() == "Rejected"
+
+
+async def test_stored_session_of_a_revoked_credential_is_not_used(workers: tuple[Worker, Worker]) -> None:
+    """Its deletion may be late. A session that was requested afterwards is used."""
+    first, second = workers
+    await first.share()
+    second.store.failing = {"delete"}
+    credential = Credential("x_session_token", b"", TOKEN)
+    key = second.guard.authentication.cache_key(credential)
+
+    await second.guard.authentication.invalidate_credential(key, credential)
+
+    assert await second.source() == "upstream"
 
 
 async def test_new_process_asks_the_store_for_earlier_revocations(memory_server: MemoryServer) -> None:
