@@ -8,7 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Any, Final, Generic, cast
+from struct import Struct
+from typing import Any, Final, Generic, get_args
 
 from typing_extensions import TypeVar
 
@@ -41,6 +42,8 @@ _MAX_LARGE_WEIGHT: Final = 10_000
 _MAX_LARGE_RECENT: Final = 1_024
 """The maximum total weight of large sessions as objects, 5 MB."""
 
+_MAX_UINT32: Final = 2**32 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
@@ -68,44 +71,55 @@ class CacheEntry:
         object.__setattr__(self, "auth", SessionAuth(self.outcome))
 
 
-_CompactEntry = tuple[float, float, float, int, CredentialKind, bytes | RejectedReason | bool, Source, float]
-"""Request time, ends of the lifetime, memory, kind of the credential, content, source and age.
+_HEADER: Final = Struct("<4dI2B")
+"""A compact entry is this header and the JSON of the session, empty for other outcomes.
 
-The content is the JSON of a session, the reason of a `Rejected`, or `enrolled` of a `SecondFactorRequired`. The
-garbage collector does not track a tuple of such values. It would track a named tuple.
+The header has the request time, the ends of the lifetime, the age, the estimated memory, and the indexes of the kind
+of the credential and of the label. The label is the source of a session, the reason of a `Rejected`, or `enrolled`
+of a `SecondFactorRequired`. The garbage collector does not track bytes.
 """
 
-_REQUEST_TIME: Final = 0
-_FRESH_UNTIL: Final = 1
-_CONTENT: Final = 5
+_TIMES: Final = Struct("<2d")
+_KINDS: Final[tuple[CredentialKind, ...]] = get_args(CredentialKind)
+_SOURCES: Final[tuple[Source, ...]] = get_args(Source)
+_REASONS: Final[tuple[RejectedReason, ...]] = get_args(RejectedReason)
+_ENROLLED: Final = (False, True)
+_LABELS: Final[tuple[Source | RejectedReason | bool, ...]] = (*_SOURCES, *_REASONS, *_ENROLLED)
 
 
-def _compact(entry: CacheEntry) -> _CompactEntry:
+def _compact(entry: CacheEntry) -> bytes:
     outcome = entry.outcome
-    content: bytes | RejectedReason | bool
-    source: Source = "upstream"
+    label: Source | RejectedReason | bool
     age = 0.0
     if isinstance(outcome, Authenticated):
-        content, source, age = entry.body, outcome.source, outcome.age
+        label, age = outcome.source, outcome.age
     else:
-        content = outcome.reason if isinstance(outcome, Rejected) else outcome.enrolled
-    times = entry.request_time, entry.fresh_until, entry.fresh_until_wall
-    return *times, entry.memory_bytes, outcome.credential, content, source, age
+        label = outcome.reason if isinstance(outcome, Rejected) else outcome.enrolled
+    header = _HEADER.pack(
+        entry.request_time,
+        entry.fresh_until,
+        entry.fresh_until_wall,
+        age,
+        min(entry.memory_bytes, _MAX_UINT32),
+        _KINDS.index(outcome.credential),
+        _LABELS.index(label),
+    )
+    return header + entry.body
 
 
-def _expand(compact: _CompactEntry, parse: ParseAgain) -> CacheEntry | None:
-    request_time, fresh_until, fresh_until_wall, memory_bytes, kind, content, source, age = compact
+def _expand(compact: bytes, parse: ParseAgain) -> CacheEntry | None:
+    request_time, fresh_until, fresh_until_wall, age, memory_bytes, kind, label = _HEADER.unpack_from(compact)
+    credential, body = _KINDS[kind], compact[_HEADER.size :]
     outcome: CacheableOutcome
-    body = b""
-    if isinstance(content, bytes):
-        body, session = content, parse(content)
+    if label < len(_SOURCES):
+        session = parse(body)
         if session is None:
             return None
-        outcome = Authenticated(session, kind, source, age)
-    elif isinstance(content, bool):
-        outcome = SecondFactorRequired(kind, content)
+        outcome = Authenticated(session, credential, _SOURCES[label], age)
+    elif label < len(_SOURCES) + len(_REASONS):
+        outcome = Rejected(_REASONS[label - len(_SOURCES)], credential)
     else:
-        outcome = Rejected(content, kind)
+        outcome = SecondFactorRequired(credential, _ENROLLED[label - len(_SOURCES) - len(_REASONS)])
     return CacheEntry(outcome, request_time, fresh_until, fresh_until_wall, body, memory_bytes)
 
 
@@ -174,7 +188,7 @@ class CompactLRU:
         max_compact: int,
         *,
         weigh_recent: Callable[[CacheEntry], int] = lambda _entry: 1,
-        weigh_compact: Callable[[_CompactEntry], int] = lambda _compact: 1,
+        weigh_compact: Callable[[bytes], int] = lambda _compact: 1,
     ) -> None:
         self._parse = parse
         self._recent = _LRU(max_recent, weigh_recent)
@@ -196,7 +210,7 @@ class CompactLRU:
             self.recent.move_to_end(key)
             return entry
         compact = self._compact.values.get(key)
-        if compact is None or now >= compact[_FRESH_UNTIL]:
+        if compact is None or now >= _TIMES.unpack_from(compact)[1]:
             return None
         self._compact.pop(key)
         entry = _expand(compact, self._parse)
@@ -210,7 +224,10 @@ class CompactLRU:
         if entry is not None:
             return entry.request_time
         compact = self._compact.values.get(key)
-        return None if compact is None else compact[_REQUEST_TIME]
+        if compact is None:
+            return None
+        request_time, _ = _TIMES.unpack_from(compact)
+        return float(request_time)
 
     def put(self, key: bytes, entry: CacheEntry) -> None:
         """Store an entry under a new key; it is now the most recently used one."""
@@ -253,5 +270,5 @@ def _memory_weight(entry: CacheEntry) -> int:
     return min(ceil(entry.memory_bytes / _MEMORY_UNIT_BYTES), _MAX_LARGE_RECENT)
 
 
-def _json_weight(compact: _CompactEntry) -> int:
-    return ceil(len(cast("bytes", compact[_CONTENT])) / _UNIT_BYTES)
+def _json_weight(compact: bytes) -> int:
+    return ceil((len(compact) - _HEADER.size) / _UNIT_BYTES)

@@ -1,7 +1,7 @@
 """The credentials that were good within the last hour. Their calls come first if slots are scarce."""
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ory_guard.models.session import Session
 
@@ -11,10 +11,11 @@ _RETENTION: Final = 3_600.0
 _MAX_PER_IDENTITY: Final = 16
 
 
-class _Entry(NamedTuple):
-    good_at: float
-    identity: int
-    session: int
+_Entry = tuple[float, int, int]
+"""When the credential was good, and the hashes of its identity and its session.
+
+The garbage collector does not track tuples of such values; it would track named tuples and lists.
+"""
 
 
 class KnownCredentials:
@@ -33,7 +34,7 @@ class KnownCredentials:
         self._max_credentials = max_credentials
         self._monotonic = monotonic
         self._entries: dict[bytes, _Entry] = {}  # in the order of `good_at`
-        self._keys_by_id: dict[int, list[bytes]] = {}
+        self._keys_by_id: dict[int, bytes | tuple[bytes, ...]] = {}  # most ids have a single key
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -48,22 +49,24 @@ class KnownCredentials:
             key: The cache key of the credential.
             session: Its session.
         """
-        entry = _Entry(self._monotonic(), hash(session.identity.id), hash(session.id))
+        identity = hash(session.identity.id)
+        entry = self._monotonic(), identity, hash(session.id)
         previous = self._entries.pop(key, None)
         if previous is not None and previous[1:] == entry[1:]:
             self._entries[key] = entry
-            return entry.identity
+            return identity
         if previous is not None:
             self._unlink(key, previous)
-        keys = self._keys_by_id.get(entry.identity, ())
+        keys = self._keys(identity)
         if len(keys) >= _MAX_PER_IDENTITY:
             self.discard(min(keys, key=self._good_at))
         elif len(self._entries) >= self._max_credentials:
             self.discard(next(iter(self._entries)))
         self._entries[key] = entry
-        for id_hash in {entry.identity, entry.session}:
-            self._keys_by_id.setdefault(id_hash, []).append(key)
-        return entry.identity
+        for id_hash in set(entry[1:]):
+            keys = self._keys(id_hash)
+            self._keys_by_id[id_hash] = (*keys, key) if keys else key
+        return identity
 
     def identity(self, key: bytes) -> int | None:
         """Return the hash of the identity of a credential, or None if the credential is unknown.
@@ -74,10 +77,11 @@ class KnownCredentials:
         entry = self._entries.get(key)
         if entry is None:
             return None
-        if self._monotonic() - entry.good_at >= _RETENTION:
+        good_at, identity, _ = entry
+        if self._monotonic() - good_at >= _RETENTION:
             self.discard(key)
             return None
-        return entry.identity
+        return identity
 
     def discard(self, key: bytes) -> None:
         """Remove a credential, if it is known.
@@ -92,15 +96,20 @@ class KnownCredentials:
     def discard_ids(self, *ids: str) -> None:
         """Remove all credentials of these sessions or identities."""
         for each in ids:
-            for key in tuple(self._keys_by_id.get(hash(each), ())):
+            for key in self._keys(hash(each)):
                 self.discard(key)
 
     def _good_at(self, key: bytes) -> float:
-        return self._entries[key].good_at
+        return self._entries[key][0]
+
+    def _keys(self, id_hash: int) -> tuple[bytes, ...]:
+        keys = self._keys_by_id.get(id_hash, ())
+        return keys if isinstance(keys, tuple) else (keys,)
 
     def _unlink(self, key: bytes, entry: _Entry) -> None:
-        for id_hash in {entry.identity, entry.session}:
-            keys = self._keys_by_id[id_hash]
-            keys.remove(key)
-            if not keys:
+        for id_hash in set(entry[1:]):
+            keys = tuple(each for each in self._keys(id_hash) if each != key)
+            if keys:
+                self._keys_by_id[id_hash] = keys
+            else:
                 del self._keys_by_id[id_hash]
