@@ -74,9 +74,9 @@ class CacheEntry:
 _HEADER: Final = Struct("<4dI2B")
 """A compact entry is this header and the JSON of the session, empty for other outcomes.
 
-The header has the request time, the ends of the lifetime, the age, the estimated memory, and the indexes of the kind
-of the credential and of the label. The label is the source of a session, the reason of a `Rejected`, or `enrolled`
-of a `SecondFactorRequired`. The garbage collector does not track bytes.
+The header has the request time, the ends of the lifetime, the age, the estimated memory, and the indexes of the
+kind of the credential and of the label. The label is the source of a session, the reason of a `Rejected`, or
+`enrolled` of a `SecondFactorRequired`. The garbage collector does not track bytes.
 """
 
 _TIMES: Final = Struct("<2d")

@@ -53,7 +53,9 @@ class KnownCredentials:
         entry = self._monotonic(), identity, hash(session.id)
         previous = self._entries.pop(key, None)
         if previous is not None and previous[1:] == entry[1:]:
-            self._entries[key] = entry
+            # The same objects as in the index and in the session cache, which save 100 bytes per credential.
+            self._entries[key] = entry[0], *previous[1:]
+            self._link(key, previous)
             return identity
         if previous is not None:
             self._unlink(key, previous)
@@ -63,9 +65,7 @@ class KnownCredentials:
         elif len(self._entries) >= self._max_credentials:
             self.discard(next(iter(self._entries)))
         self._entries[key] = entry
-        for id_hash in set(entry[1:]):
-            keys = self._keys(id_hash)
-            self._keys_by_id[id_hash] = (*keys, key) if keys else key
+        self._link(key, entry)
         return identity
 
     def identity(self, key: bytes) -> int | None:
@@ -105,6 +105,11 @@ class KnownCredentials:
     def _keys(self, id_hash: int) -> tuple[bytes, ...]:
         keys = self._keys_by_id.get(id_hash, ())
         return keys if isinstance(keys, tuple) else (keys,)
+
+    def _link(self, key: bytes, entry: _Entry) -> None:
+        for id_hash in set(entry[1:]):
+            others = tuple(each for each in self._keys(id_hash) if each != key)
+            self._keys_by_id[id_hash] = (*others, key) if others else key
 
     def _unlink(self, key: bytes, entry: _Entry) -> None:
         for id_hash in set(entry[1:]):
