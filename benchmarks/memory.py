@@ -54,7 +54,7 @@ def measure(effort: Effort) -> Section:
         turns = _TURNS if sessions < effort.sessions[-1] else 1
         sizes = asyncio.run(_sizes(sessions, turns))
         measurements.append(measurement(f"{name}, each", "bytes", sizes))
-        limit = None if sessions < 16 * _RECENT_SESSIONS else 1.0
+        limit = None if sessions < 20 * _RECENT_SESSIONS else 1.0
         comparisons.append(Comparison(name, "2.2 KB each", max(sizes) / _LIMIT, min(sizes) / _LIMIT, limit))
         if turns > 1:
             growth = sizes[-1] / sizes[0]

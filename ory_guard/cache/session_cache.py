@@ -16,10 +16,10 @@ from ory_guard.models.outcomes import Authenticated, SecondFactorRequired
 
 __all__ = ["SessionCache"]
 
-_RECENT_FRACTION: Final = 16
+_RECENT_FRACTION: Final = 20
 _MIN_RECENT: Final = 256
 _MAX_RECENT: Final = 2_048
-"""The number of entries that are objects: one of 16 takes a fifth of the memory of all entries."""
+"""The number of entries that are objects: one of 20 takes a sixth of the memory of all entries."""
 
 
 class SessionCache:
