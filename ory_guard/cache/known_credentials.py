@@ -9,6 +9,7 @@ __all__ = ["KnownCredentials"]
 
 _RETENTION: Final = 3_600.0
 _MAX_PER_IDENTITY: Final = 16
+_REFRESH_AFTER: Final = 60.0
 
 
 _Entry = tuple[float, int, int]
@@ -22,8 +23,8 @@ class KnownCredentials:
     """Remembers credentials for an hour after Kratos, or the shared store, had a session for them.
 
     It contains only hashes: the cache keys of credentials, and Python's hashes of ids, which are keyed with random
-    bytes of the process. If it is full, the credential that was good the longest time ago is removed. One identity
-    has at most 16 credentials in it, so that an account with many sessions removes no others.
+    bytes of the process. If it is full, the credential that was good the longest time ago is removed. It has at
+    most 16 credentials of one identity, so that an account with many sessions removes no others.
 
     Args:
         max_credentials: The maximum number of credentials.
@@ -42,31 +43,29 @@ class KnownCredentials:
     def __repr__(self) -> str:
         return f"<KnownCredentials {len(self)} credentials>"
 
-    def add(self, key: bytes, session: "Session[Any]") -> int:
-        """Remember a credential, and return the hash of its identity.
+    def add(self, key: bytes, session: "Session[Any]") -> None:
+        """Remember a credential.
 
         Args:
             key: The cache key of the credential.
             session: Its session.
         """
-        identity = hash(session.identity.id)
-        entry = self._monotonic(), identity, hash(session.id)
-        previous = self._entries.pop(key, None)
-        if previous is not None and previous[1:] == entry[1:]:
-            # The same objects as in the index and in the session cache, which save 100 bytes per credential.
-            self._entries[key] = entry[0], *previous[1:]
-            self._link(key, previous)
-            return identity
+        now, identity, session_hash = self._monotonic(), hash(session.identity.id), hash(session.id)
+        previous = self._entries.get(key)
         if previous is not None:
-            self._unlink(key, previous)
-        keys = self._keys(identity)
-        if len(keys) >= _MAX_PER_IDENTITY:
-            self.discard(min(keys, key=self._good_at))
-        elif len(self._entries) >= self._max_credentials:
+            if previous[1:] == (identity, session_hash) and now - previous[0] < _REFRESH_AFTER:
+                return
+            self.discard(key)
+        keys = self._keys_by_id.get(identity)
+        if isinstance(keys, tuple) and len(keys) >= _MAX_PER_IDENTITY:
+            return
+        if len(self._entries) >= self._max_credentials:
             self.discard(next(iter(self._entries)))
-        self._entries[key] = entry
-        self._link(key, entry)
-        return identity
+        # The index has the same objects, and often the session cache, too, which saves 100 bytes per credential.
+        self._entries[key] = entry = now, identity, session_hash
+        for id_hash in set(entry[1:]):
+            keys = self._keys(id_hash)
+            self._keys_by_id[id_hash] = (*keys, key) if keys else key
 
     def identity(self, key: bytes) -> int | None:
         """Return the hash of the identity of a credential, or None if the credential is unknown.
@@ -99,17 +98,9 @@ class KnownCredentials:
             for key in self._keys(hash(each)):
                 self.discard(key)
 
-    def _good_at(self, key: bytes) -> float:
-        return self._entries[key][0]
-
     def _keys(self, id_hash: int) -> tuple[bytes, ...]:
         keys = self._keys_by_id.get(id_hash, ())
         return keys if isinstance(keys, tuple) else (keys,)
-
-    def _link(self, key: bytes, entry: _Entry) -> None:
-        for id_hash in set(entry[1:]):
-            others = tuple(each for each in self._keys(id_hash) if each != key)
-            self._keys_by_id[id_hash] = (*others, key) if others else key
 
     def _unlink(self, key: bytes, entry: _Entry) -> None:
         for id_hash in set(entry[1:]):

@@ -153,13 +153,13 @@ class Authenticator:
             ):
                 return Rejected("origin", "cookie")
             if not isinstance(credential, Credential):
-                return self._from_pair_cache(context, credential)
+                return self._from_pair_cache(scope, context, credential)
             # 2. A fresh entry in the cache.
             context.credential = credential
             key, now = self.cache_key(credential), self._monotonic()
             entry = self.cache.get(key, now)
             if entry is None:
-                return self._record_miss(context, key, credential)
+                return self._record_miss(scope, context, key, credential)
             self.hits += 1
             outcome, request_time = entry.outcome, entry.request_time
             context.key, context.resolved_at, context.request_time = key, now, request_time
@@ -191,8 +191,9 @@ class Authenticator:
                 return await self._pairs.from_kratos(
                     context, context.credential, bypass_caches=bypass_caches, join=join
                 )
+            client = getattr(context, "client", None)
             result = await self.checker.check(
-                context.key, context.credential, bypass_caches=bypass_caches, join=join
+                context.key, context.credential, client=client, bypass_caches=bypass_caches, join=join
             )
         except Exception as error:  # noqa: BLE001 - fail closed, whatever the error is
             return _internal_error(error)
@@ -204,11 +205,14 @@ class Authenticator:
             context.set_cookies, context.is_private = result.set_cookies, True
         return outcome
 
-    def _from_pair_cache(self, context: AuthContext, credential: CookiePair | InvalidCredential) -> Outcome | None:
+    def _from_pair_cache(
+        self, scope: Mapping[str, Any], context: AuthContext, credential: CookiePair | InvalidCredential
+    ) -> Outcome | None:
         if isinstance(credential, InvalidCredential):
             return Rejected(credential.reason, credential.kind)
         outcome = self._pairs.from_cache(context, credential)
         if outcome is None:
+            context.client = scope.get("client")
             assert context.key is not None  # noqa: S101 - the pair has set it
             self._count_miss(context.key)
         elif context.key is not None:
@@ -218,12 +222,14 @@ class Authenticator:
                 notify(self._listeners, SessionCacheHit(context.key.hex()[:8], age))
         return outcome
 
-    def _record_miss(self, context: AuthContext, key: bytes, credential: Credential) -> Rejected | None:
+    def _record_miss(
+        self, scope: Mapping[str, Any], context: AuthContext, key: bytes, credential: Credential
+    ) -> Rejected | None:
         # Only valid credentials are in the cache, so a hit does not need this check.
         if not self.extractor.is_valid(credential):
             return Rejected("malformed", credential.kind)
         self._count_miss(key)
-        context.key = key
+        context.key, context.client = key, scope.get("client")
         return None
 
     def _count_miss(self, key: bytes) -> None:

@@ -1,12 +1,11 @@
 """The policy of calls to Kratos: who may call now, and who comes first. No client can close the door for others."""
 
+from collections import deque
 from collections.abc import Callable, Hashable
-from typing import Final, NamedTuple
-
-from cachetools import LRUCache
+from typing import Final
 
 from ory_guard.cache.known_credentials import KnownCredentials
-from ory_guard.kratos.admission import CallClass
+from ory_guard.kratos.admission import Caller
 from ory_guard.kratos.circuit_breaker import BreakerState, CircuitBreaker
 from ory_guard.kratos.rate_limits import RateLimits
 from ory_guard.models.clock import Clock
@@ -15,32 +14,21 @@ from ory_guard.models.outcomes import Authenticated, Outcome, Rejected, Unavaila
 
 __all__ = ["CallPolicy", "Caller"]
 
+_new: Final = tuple.__new__  # half the time of the constructor of a named tuple
 _RETURNING: Final = "returning"
 _MAX_SHED: Final = 4_096
 _LENGTH_BITS: Final = 3
-
-
-class Caller(NamedTuple):
-    """The credential of a call, as the policy sees it.
-
-    Attributes:
-        key: The cache key of the credential.
-        subject: The identity if it is known, otherwise the credential, for the circuit breaker.
-        group: The same for all credentials of a request that has several.
-        call_class: The class of the call.
-    """
-
-    key: bytes
-    subject: Hashable
-    group: Hashable
-    call_class: CallClass
+_EVIDENCE_SECONDS: Final = 2.0
+_EVIDENCE_ANSWERS: Final = 5
+"""After five responses to known credentials in two seconds, failures of unknown ones are not an outage."""
 
 
 class CallPolicy:
     """Decides whether Kratos may be called for a credential, from the results of earlier calls.
 
     Known and unknown credentials have a circuit breaker each: invented credentials can make Kratos, or a firewall
-    in front of it, fail. While calls for known credentials fail, the others are not sent, either.
+    in front of it, fail. Their failures do not count while Kratos responds to known credentials. While calls for
+    known credentials fail, the others are not sent, either.
 
     Args:
         max_known: The maximum number of known credentials.
@@ -65,30 +53,38 @@ class CallPolicy:
     ) -> None:
         self.known: KnownCredentials = KnownCredentials(max_known, clock.monotonic)
         self.limits: RateLimits = RateLimits(clock.monotonic)
+        self._monotonic = clock.monotonic
+        self._known_answers: deque[float] = deque(maxlen=_EVIDENCE_ANSWERS)
         self._on_breaker_change = on_breaker_change
         self._known_breaker = CircuitBreaker(clock.monotonic, max_seconds, self._on_state)
         self._unknown_breaker = CircuitBreaker(clock.monotonic, max_seconds, self._on_state)
-        self._shed: LRUCache[bytes, None] = LRUCache(_MAX_SHED)
+        self._shed: dict[bytes, None] = {}
         self.shed: list[int] = [0, 0]
         self.breaker_state: BreakerState = "closed"
 
-    def caller(self, key: bytes, credential: Credential, group: bytes | None = None) -> Caller:
+    def caller(
+        self, key: bytes, credential: Credential, group: bytes | None = None, client: object = None
+    ) -> Caller:
         """Return the caller for a credential.
 
         Args:
             key: The cache key of the credential.
             credential: The credential.
             group: The same value for all credentials of one request, if it has several: they count as one.
+            client: The `client` of the scope, a host and a port, or None.
         """
         identity = self.known.identity(key)
-        if identity is not None:
-            return Caller(key, identity, group or identity, CallClass(identity))
-        flow = _RETURNING if key in self._shed else (credential.kind, len(credential.value) >> _LENGTH_BITS)
-        return Caller(key, group or key, group or key, CallClass(None, flow))
+        flow: Hashable = None
+        if identity is None:
+            host = client[0] if isinstance(client, tuple | list) and client else None
+            kind, _, value = credential
+            is_returning = key in self._shed
+            flow = _RETURNING if is_returning else (str(host), kind, len(value) >> _LENGTH_BITS)
+        return _new(Caller, (identity, flow, key, group or key))
 
     def refusal(self, caller: Caller) -> Unavailable | None:
         """Return the outcome if Kratos must not be called now, else None."""
-        identity = caller.call_class.identity
+        identity = caller.identity
         seconds = self.limits.retry_after(caller.key, identity)
         if seconds is not None:
             return Unavailable("rate_limited", seconds)
@@ -100,31 +96,55 @@ class CallPolicy:
 
     def record(self, caller: Caller, outcome: Outcome) -> None:
         """Record the result of a call."""
-        key, identity = caller.key, caller.call_class.identity
-        match outcome:
-            case Unavailable(reason="overloaded"):
-                self._shed[key] = None  # this process has too few slots, which says nothing about Kratos
-                self.shed[identity is not None] += 1
-                return
-            case Unavailable(reason="timeout" | "unreachable"):
-                self._unknown_breaker.record_failure(caller.group)
-                if identity is not None:
-                    self._known_breaker.record_failure(identity)
-                return
-            case Unavailable(reason="rate_limited", retry_after=seconds):
-                self.limits.record_limited(key, identity, caller.group, seconds)
+        if not isinstance(outcome, Unavailable):
+            self._record_answer(caller)
+            self.limits.record_answer(caller.key, caller.identity, caller.group)
+            if isinstance(outcome, Authenticated):
+                self.known.add(caller.key, outcome.session)
+            elif isinstance(outcome, Rejected):
+                self.known.discard(caller.key)
+            return
+        match outcome.reason:
+            case "overloaded":  # this process has too few slots, which says nothing about Kratos
+                self._record_shed(caller)
+            case "timeout" | "unreachable":
+                self._record_failure(caller)
+            case "rate_limited":
+                self._record_answer(caller)
+                self.limits.record_limited(caller.key, caller.identity, caller.group, outcome.retry_after)
             case _:
-                self.limits.record_answer(key, identity, caller.group)
-        # A protocol error is a success of the breaker, too: it may concern a single identity.
-        self._shed.pop(key, None)
-        self._unknown_breaker.record_success(caller.group)
-        self._known_breaker.record_success(caller.subject)
+                # A protocol error came fast, and it may concern a single identity.
+                self._record_answer(caller)
+                self.limits.record_answer(caller.key, caller.identity, caller.group)
+
+    def _record_answer(self, caller: Caller) -> None:
+        identity, _, key, group = caller
+        if self._unknown_breaker.has_failures:
+            self._unknown_breaker.record_success(group)
+        if self._known_breaker.has_failures:
+            self._known_breaker.record_success(group if identity is None else identity)
+        if self._shed:
+            self._shed.pop(key, None)
         if identity is not None:
-            self._unknown_breaker.close()
-        if isinstance(outcome, Authenticated):
-            self.known.add(key, outcome.session)
-        elif isinstance(outcome, Rejected):
-            self.known.discard(key)
+            self._known_answers.append(self._monotonic())
+            if self._unknown_breaker.state != "closed":
+                self._unknown_breaker.close()
+
+    def _record_shed(self, caller: Caller) -> None:
+        self.shed[caller.identity is not None] += 1
+        self._shed[caller.key] = None
+        if len(self._shed) > _MAX_SHED:
+            del self._shed[next(iter(self._shed))]
+
+    def _record_failure(self, caller: Caller) -> None:
+        identity = caller.identity
+        if identity is not None:
+            self._known_answers.clear()
+            self._known_breaker.record_failure(identity)
+        answers = self._known_answers
+        is_up = len(answers) == _EVIDENCE_ANSWERS and self._monotonic() - answers[0] < _EVIDENCE_SECONDS
+        if not is_up:
+            self._unknown_breaker.record_failure(caller.group)
 
     def _on_state(self, _state: BreakerState) -> None:
         states = {self._known_breaker.state, self._unknown_breaker.state}

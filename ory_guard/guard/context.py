@@ -62,6 +62,7 @@ class AuthContext:
         auth: The `request.auth` of the outcome if it was cached.
         credential_headers: The request's headers that can carry a credential.
         credential: The credential, the two session cookies, or None.
+        client: The `client` of the scope; set only if the cache has no fresh entry.
         key: The cache key of a valid credential; for two cookies, a key of both without a cache entry.
         deciding_key: The cache key of the one of two cookies that counts.
         request_time: When Kratos was asked, on the monotonic clock.
@@ -85,9 +86,10 @@ class AuthContext:
         *("guard", "scope_id", "path", "root_path", "outcome", "auth", "credential_headers", "credential"),
         *("key", "deciding_key", "request_time", "resolved_at", "from_upstream", "is_exempt", "is_private"),
         *("granted", "denied", "refusal", "held", "requirements", "met_early", "set_cookies"),
-        *("websocket_accepted", "response_started", "other_guards"),
+        *("websocket_accepted", "response_started", "other_guards", "client"),
     )
 
+    client: object
     from_upstream: bool
     is_exempt: bool
     is_private: bool

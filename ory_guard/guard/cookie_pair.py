@@ -125,7 +125,12 @@ class CookiePairAuthenticator:
         self, context: AuthContext, cookie: Credential, *, bypass_caches: bool, join: bool
     ) -> _Checked:
         result = await self._checker.check(
-            self._cache_key(cookie), cookie, group=context.key, bypass_caches=bypass_caches, join=join
+            self._cache_key(cookie),
+            cookie,
+            group=context.key,
+            client=getattr(context, "client", None),
+            bypass_caches=bypass_caches,
+            join=join,
         )
         age = result.outcome.age if isinstance(result.outcome, Authenticated) else 0.0
         return _Checked(cookie, result, result.request_time + age, is_new=True)

@@ -16,8 +16,8 @@ from ory_guard.cache.protocol_failures import ProtocolFailures
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.single_flight import CheckResult, InFlight, SingleFlight
 from ory_guard.events import CheckShared, ClassStats, Listeners, notify
-from ory_guard.guard.call_policy import Caller
 from ory_guard.guard.whoami_calls import Call, WhoamiCalls
+from ory_guard.kratos.admission import Caller
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.kratos.whoami import WhoamiClient
@@ -102,6 +102,7 @@ class SessionChecker:
         credential: Credential,
         *,
         group: bytes | None = None,
+        client: object = None,
         bypass_caches: bool = False,
         join: bool = True,
     ) -> CheckResult:
@@ -112,11 +113,12 @@ class SessionChecker:
             credential: The credential.
             group: A key that the two session cookies of a request share, so that they are one credential for the
                 circuit breaker and the rate limits; by default the cache key.
+            client: The `client` of the scope: unknown credentials of different clients take turns.
             bypass_caches: Whether to call Kratos even for a JWT, an entry of the shared store or a credential whose
                 last response was invalid, with `Cache-Control: max-age=0`.
             join: Whether to join a check that has started already.
         """
-        caller = self.calls.policy.caller(key, credential, group)
+        caller = self.calls.policy.caller(key, credential, group, client)
         last_revocation = self._revocations.last_revocation
         for _ in range(2):  # a session that was revoked during the check is checked once more
             result = await self._join_or_start(caller, credential, bypass_caches=bypass_caches, join=join)
@@ -161,7 +163,7 @@ class SessionChecker:
             request = self._whoami.request_bytes(credential, bypass_caches=bypass_caches)
             keeps_claims = bypass_caches and self.is_jwt(credential)
             call = self.calls.start(caller, credential, keeps_claims=keeps_claims)
-            pool.send(request, partial(self._on_response, single_flight, in_flight, call), caller.call_class)
+            pool.send(request, partial(self._on_response, single_flight, in_flight, call), caller)
             single_flight.add(in_flight, joinable=join)
         return await in_flight.wait()
 
@@ -224,7 +226,7 @@ class SessionChecker:
         call = self.calls.start(caller, credential, keeps_claims=is_jwt and bypass_caches)
         response: HTTPResponse | Exception
         try:
-            response = await self._whoami.get(credential, bypass_caches=bypass_caches, call_class=caller.call_class)
+            response = await self._whoami.get(credential, bypass_caches=bypass_caches, caller=caller)
         except Exception as error:  # noqa: BLE001 - whatever fails in a call, there is no response
             response = error
         result, entry = self.calls.conclude(call, response)

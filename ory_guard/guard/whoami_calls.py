@@ -8,7 +8,8 @@ from ory_guard.cache.jwt_responses import JWTResponses
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.single_flight import CheckResult
 from ory_guard.events import BreakerChanged, CheckFailed, Listeners, WhoamiAnswered, log_event, notify
-from ory_guard.guard.call_policy import Caller, CallPolicy
+from ory_guard.guard.call_policy import CallPolicy
+from ory_guard.kratos.admission import Caller
 from ory_guard.kratos.circuit_breaker import BreakerState
 from ory_guard.kratos.failures import call_failure
 from ory_guard.kratos.http import HTTPResponse
@@ -150,7 +151,7 @@ class WhoamiCalls:
         if isinstance(outcome, Unavailable):
             detail = None if reply is None else reply.detail
             sent = reply is not None and outcome.reason != "overloaded"
-            known = caller.call_class.identity is not None
+            known = caller.identity is not None
             failed = CheckFailed(name, outcome.reason, seconds, status, detail, sent=sent, known=known)
             notify(self._listeners, failed)
         else:

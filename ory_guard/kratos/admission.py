@@ -9,8 +9,9 @@ from collections.abc import Callable, Hashable
 from typing import Final, Literal, NamedTuple
 
 from ory_guard.kratos.fair_queue import FairQueue
+from ory_guard.kratos.pacing import Pace
 
-__all__ = ["UNKNOWN", "Admission", "CallClass", "ClassLoad", "Ticket"]
+__all__ = ["UNKNOWN", "Admission", "Caller", "ClassLoad", "Ticket"]
 
 _RESERVED_FRACTION: Final = 4
 """Each class has a fourth of the slots to itself."""
@@ -24,19 +25,23 @@ _MAX_WAITING: Final = 4_096
 _DURATION_WEIGHT: Final = 1 / 16
 
 
-class CallClass(NamedTuple):
-    """The class of a call.
+class Caller(NamedTuple):
+    """The credential of a call, as far as it matters for the order of calls.
 
     Attributes:
         identity: A hash of the identity of a known credential, or None for an unknown credential.
         flow: Unknown credentials of different flows take turns.
+        key: The cache key of the credential.
+        group: The same for all credentials of a request that has several.
     """
 
     identity: int | None = None
     flow: Hashable = None
+    key: bytes = b""
+    group: Hashable = None
 
 
-UNKNOWN: Final = CallClass()
+UNKNOWN: Final = Caller()
 
 
 class ClassLoad(NamedTuple):
@@ -55,17 +60,22 @@ class Ticket:
     """A call that needs a slot. Subclasses start the call, or end it without a slot.
 
     Args:
-        call_class: The class of the call.
+        caller: The credential of the call.
         deadline: The end of the call, on the clock of the event loop.
+
+    Attributes:
+        is_known: Whether the call has, or waits for, a slot for known credentials.
+        is_limited: Whether the status of the response was 429.
     """
 
-    __slots__ = ("call_class", "deadline", "is_known", "started_at", "state")
+    __slots__ = ("caller", "deadline", "is_known", "is_limited", "started_at", "state")
 
-    def __init__(self, call_class: CallClass, deadline: float = 0.0) -> None:
-        self.call_class: CallClass = call_class
+    def __init__(self, caller: Caller, deadline: float = 0.0) -> None:
+        self.caller: Caller = caller
         self.deadline: float = deadline
-        self.is_known: bool = False
         self.started_at: float = 0.0
+        self.is_known: bool = False
+        self.is_limited: bool = False
         self.state: Literal["new", "waiting", "admitted", "left"] = "new"
 
     def admit(self) -> None:
@@ -82,22 +92,36 @@ class Admission:
 
     Args:
         limit: The number of slots.
+        timeout: The longest duration of a call, waiting included, in seconds.
         time: The clock of the event loop.
+        call_later: Calls a function after some seconds.
 
     Attributes:
         is_closed: Whether `close` was called.
     """
 
-    def __init__(self, limit: int, time: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        limit: int,
+        timeout: float,
+        *,
+        time: Callable[[], float],
+        call_later: Callable[[float, Callable[[], None]], object],
+    ) -> None:
         share = max(limit // _RESERVED_FRACTION, 1) if limit > 1 else 0
         self._limit = limit
         self._class_limit = limit - share
         self._identity_limit = max(share // _IDENTITY_FRACTION, 1)
+        self._timeout = timeout
         self._time = time
+        self._call_later = call_later
+        self._is_scheduled = False
+        self._pace = Pace()
         self._known_calls = self._unknown_calls = 0
         self._by_identity: dict[int, int] = {}
         self._known_waiting: dict[Ticket, None] = {}
         self._unknown_waiting: FairQueue[Ticket] = FairQueue()
+        self._is_contended = False
         self._typical_duration = 0.0
         self.is_closed: bool = False
 
@@ -112,7 +136,7 @@ class Admission:
 
     def enter(self, ticket: Ticket) -> None:
         """Admit a call now or when a slot is free, or shed it."""
-        identity = ticket.call_class.identity
+        identity = ticket.caller[0]
         if identity is not None:
             count = self._by_identity.get(identity, 0)
             if count < self._identity_limit:
@@ -120,13 +144,17 @@ class Admission:
                 ticket.is_known = True
         if self._has_slot(known=ticket.is_known):
             self._admit(ticket)
-            return
+        else:
+            self._enqueue(ticket)
+
+    def _enqueue(self, ticket: Ticket) -> None:
         ticket.state = "waiting"
+        self._is_contended = True
         if ticket.is_known:
             self._known_waiting[ticket] = None
             is_full = len(self._known_waiting) > _MAX_WAITING
         else:
-            self._unknown_waiting.push(ticket.call_class.flow, ticket)
+            self._unknown_waiting.push(ticket.caller.flow, ticket)
             is_full = len(self._unknown_waiting) > _MAX_WAITING
         if is_full:
             self.leave(ticket)
@@ -136,16 +164,26 @@ class Admission:
         """Free the slot of a call that has ended, or remove the call from the queue."""
         state, ticket.state = ticket.state, "left"
         if state == "admitted":
-            self._on_end(ticket)
+            if ticket.is_known:
+                self._known_calls -= 1
+                self._forget_identity(ticket)
+            else:
+                self._unknown_calls -= 1
+                self._pace.record_end(ticket.deadline - self._timeout, is_limited=ticket.is_limited)
+            if self._is_contended:
+                self._admit_after(ticket)
         elif state == "waiting":
             if ticket.is_known:
                 del self._known_waiting[ticket]
+                self._forget_identity(ticket)
             else:
-                self._unknown_waiting.remove(ticket.call_class.flow, ticket)
-        if ticket.is_known and state != "left":
-            self._forget_identity(ticket)
-        if state == "admitted":
-            self._admit_waiting()
+                self._unknown_waiting.remove(ticket.caller.flow, ticket)
+
+    def _admit_after(self, ticket: Ticket) -> None:
+        if not ticket.is_known:
+            duration = self._time() - (ticket.started_at or ticket.deadline - self._timeout)
+            self._typical_duration += (duration - self._typical_duration) * _DURATION_WEIGHT
+        self._admit_waiting()
 
     def close(self) -> None:
         """Shed all waiting calls."""
@@ -159,7 +197,21 @@ class Admission:
     def _has_slot(self, *, known: bool) -> bool:
         if self._known_calls + self._unknown_calls >= self._limit:
             return False
-        return (self._known_calls if known else self._unknown_calls) < self._class_limit
+        if known:
+            return self._known_calls < self._class_limit
+        return self._unknown_calls < self._class_limit and (self._pace.rate is None or self._is_due())
+
+    def _is_due(self) -> bool:
+        """Return whether the pace allows a call for an unknown credential; if not, admit calls when it does."""
+        seconds = self._pace.seconds_until_due(self._time())
+        if seconds > 0 and not self._is_scheduled:
+            self._is_scheduled = True
+            self._call_later(seconds, self._on_due)
+        return seconds <= 0
+
+    def _on_due(self) -> None:
+        self._is_scheduled = False
+        self._admit_waiting()
 
     def _admit(self, ticket: Ticket) -> None:
         ticket.state = "admitted"
@@ -167,19 +219,13 @@ class Admission:
             self._known_calls += 1
         else:
             self._unknown_calls += 1
-            ticket.started_at = self._time()
+            if self._is_contended or self._pace.rate is not None:
+                ticket.started_at = self._time()
+                self._pace.record_start(ticket.started_at)
         ticket.admit()
 
-    def _on_end(self, ticket: Ticket) -> None:
-        if ticket.is_known:
-            self._known_calls -= 1
-        else:
-            self._unknown_calls -= 1
-            duration = self._time() - ticket.started_at
-            self._typical_duration += (duration - self._typical_duration) * _DURATION_WEIGHT
-
     def _forget_identity(self, ticket: Ticket) -> None:
-        identity = ticket.call_class.identity
+        identity = ticket.caller.identity
         assert identity is not None  # noqa: S101 - is_known
         if self._by_identity[identity] > 1:
             self._by_identity[identity] -= 1
@@ -197,6 +243,7 @@ class Admission:
                 self._take(ticket).shed()  # there is too little time left for the call
             else:
                 self._admit(ticket)
+        self._is_contended = bool(self._known_waiting or self._unknown_waiting or self._pace.rate)
 
     def _take(self, ticket: Ticket) -> Ticket:
         ticket.state = "left"

@@ -57,6 +57,11 @@ class CircuitBreaker:
     def __repr__(self) -> str:
         return f"<CircuitBreaker {self.state}, {self._failures} failures>"
 
+    @property
+    def has_failures(self) -> bool:
+        """Whether a success changes the state of the breaker."""
+        return self._failures > 0 or self.state != "closed"
+
     def retry_after(self, subject: Hashable) -> int | None:
         """Return None if a call is allowed now, otherwise the seconds to wait (1 to 60).
 

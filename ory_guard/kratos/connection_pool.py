@@ -10,7 +10,7 @@ from collections import deque
 from contextvars import Context
 from typing import Final, cast
 
-from ory_guard.kratos.admission import UNKNOWN, Admission, CallClass
+from ory_guard.kratos.admission import UNKNOWN, Admission, Caller
 from ory_guard.kratos.exchange import Exchange, OnResult, pool_closed
 from ory_guard.kratos.http import HTTPResponse, PoolTimeout
 from ory_guard.kratos.http1_parser import HTTP1Parser
@@ -47,7 +47,9 @@ class ConnectionPool:
         self._loop = asyncio.get_running_loop()
         self._origin = origin
         self._timeout = timeout
-        self.admission: Final = Admission(max_connections, self._loop.time)
+        self.admission: Final = Admission(
+            max_connections, timeout, time=self._loop.time, call_later=self._loop.call_later
+        )
         self._max_connections = max_connections
         self.max_response_bytes: Final = max_response_bytes
         self.keep_alive: Final = keep_alive
@@ -58,13 +60,13 @@ class ConnectionPool:
         self._is_closed = False
         self._emptied: asyncio.Future[None] | None = None
 
-    def send(self, request: bytes, on_result: OnResult, call_class: CallClass = UNKNOWN) -> Exchange:
+    def send(self, request: bytes, on_result: OnResult, caller: Caller = UNKNOWN) -> Exchange:
         """Start an exchange and return it; `on_result` is called later, by the event loop.
 
         The result is the response, or `TimeoutError` after `timeout` seconds, `PoolTimeout` if no connection was
         available until then, `InvalidResponse` (`ResponseTooLarge` among them) or the `OSError` of the connection.
         """
-        exchange = Exchange(self.admission, self._dispatch, request, on_result, call_class)
+        exchange = Exchange(self.admission, self._dispatch, request, on_result, caller)
         Context().run(self._start, exchange)
         return exchange
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from ory_guard.kratos.admission import Admission, CallClass, Ticket
+from ory_guard.kratos.admission import Admission, Caller, Ticket
 from ory_guard.kratos.http import HTTPResponse, PoolTimeout
 
 __all__ = ["Exchange", "OnResult", "pool_closed"]
@@ -31,7 +31,7 @@ class Exchange(Ticket):
         dispatch: Sends the request.
         request: The bytes of the request.
         on_result: Called exactly once, with the response or the error. It must not raise.
-        call_class: The class of the call.
+        caller: The credential of the call.
 
     Attributes:
         request: The bytes of the request; empty after the result.
@@ -48,9 +48,9 @@ class Exchange(Ticket):
         dispatch: "Callable[[Exchange], None]",
         request: bytes,
         on_result: OnResult,
-        call_class: CallClass,
+        caller: Caller,
     ) -> None:
-        super().__init__(call_class)
+        super().__init__(caller)
         self._admission = admission
         self._dispatch = dispatch
         self.request: bytes = request
@@ -82,6 +82,7 @@ class Exchange(Ticket):
             self.timer = None
         self.connection = None
         self.request = b""
+        self.is_limited = isinstance(result, HTTPResponse) and result.status == 429
         self._admission.leave(self)
         on_result(result)
 

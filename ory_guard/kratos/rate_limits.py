@@ -10,8 +10,6 @@ from collections.abc import Callable, Hashable
 from math import ceil, inf
 from typing import Final, NamedTuple
 
-from cachetools import LRUCache
-
 __all__ = ["RateLimits"]
 
 _log = logging.getLogger("ory_guard")
@@ -45,7 +43,7 @@ class RateLimits:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._held_until: LRUCache[bytes, float] = LRUCache(_MAX_HELD)
+        self._held_until: dict[bytes, float] = {}
         self._answers: deque[_Answer] = deque(maxlen=_MAX_ANSWERS)
         self._all_held_until = -inf
         self._limited_identities: set[int] = set()
@@ -99,6 +97,8 @@ class RateLimits:
         """
         now = self._monotonic()
         self._held_until[key] = now + seconds
+        if len(self._held_until) > _MAX_HELD:
+            del self._held_until[next(iter(self._held_until))]
         if identity is None:
             return
         self._answers.append(_Answer(now, group, identity, is_limited=True))

@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import partial
 
 from ory_guard._event_loop import LoopLocal
-from ory_guard.kratos.admission import UNKNOWN, Admission, CallClass, ClassLoad, Ticket
+from ory_guard.kratos.admission import UNKNOWN, Admission, Caller, ClassLoad, Ticket
 from ory_guard.kratos.connection_pool import ConnectionPool
 from ory_guard.kratos.http import (
     URL,
@@ -73,7 +73,7 @@ class WhoamiClient:
             max_response_bytes=max_response_bytes,
         )
         self._pools: LoopLocal[ConnectionPool] = LoopLocal(make_pool, ConnectionPool.aclose)
-        self._slots: LoopLocal[_Slots] = LoopLocal(partial(_Slots, max_concurrency), _Slots.aclose)
+        self._slots: LoopLocal[_Slots] = LoopLocal(partial(_Slots, max_concurrency, timeout), _Slots.aclose)
 
     async def pool(self) -> ConnectionPool | None:
         """Return the connection pool of the running event loop, or None if a transport is used instead."""
@@ -93,9 +93,7 @@ class WhoamiClient:
             raise ValueError("the credential contains a line break")
         return b"%b%b\r\n" % (self._request_head, lines)
 
-    async def get(
-        self, credential: Credential, *, bypass_caches: bool, call_class: CallClass = UNKNOWN
-    ) -> HTTPResponse:
+    async def get(self, credential: Credential, *, bypass_caches: bool, caller: Caller = UNKNOWN) -> HTTPResponse:
         """Return Kratos' response to a credential.
 
         A request on a reused connection that Kratos closed is sent once more, before the same deadline.
@@ -103,7 +101,7 @@ class WhoamiClient:
         Args:
             credential: The only credential that is sent.
             bypass_caches: Whether caches in front of Kratos, such as the one of Ory Network, must revalidate.
-            call_class: The class of the call; known credentials come first if slots are scarce.
+            caller: The credential of the call; known credentials come first if slots are scarce.
 
         Raises:
             TimeoutError: If the response is not complete before the deadline.
@@ -113,24 +111,26 @@ class WhoamiClient:
         """
         if self._http is not None:
             headers = _own_headers(credential, bypass_caches=bypass_caches)
-            return await self._send(self._http, get_request(self._url, *headers), call_class)
+            return await self._send(self._http, get_request(self._url, *headers), caller)
         pool = self._pools.current() or await self._pools.get()
         received: asyncio.Future[HTTPResponse | Exception] = asyncio.get_running_loop().create_future()
         request = self.request_bytes(credential, bypass_caches=bypass_caches)
-        pool.send(request, partial(_set_result, received), call_class)
+        pool.send(request, partial(_set_result, received), caller)
         result = await received
         if isinstance(result, Exception):
             raise result
         return result
 
-    async def _send(self, http: HTTPClient, request: Request, call_class: CallClass) -> HTTPResponse:
+    async def _send(self, http: HTTPClient, request: Request, caller: Caller) -> HTTPResponse:
         slots = self._slots.current() or await self._slots.get()
-        call = _WaitingCall(call_class, slots.time() + self._timeout)
+        call = _WaitingCall(caller, slots.time() + self._timeout)
         try:
             async with asyncio.timeout(self._timeout):
                 slots.admission.enter(call)
                 await call.admitted
-                return await http.send(request, retry=True)
+                response = await http.send(request, retry=True)
+                call.is_limited = response.status == 429
+                return response
         except TimeoutError:
             if call.state != "admitted":
                 raise PoolTimeout from None
@@ -158,8 +158,8 @@ class _WaitingCall(Ticket):
 
     __slots__ = ("admitted",)
 
-    def __init__(self, call_class: CallClass, deadline: float) -> None:
-        super().__init__(call_class, deadline)
+    def __init__(self, caller: Caller, deadline: float) -> None:
+        super().__init__(caller, deadline)
         self.admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def admit(self) -> None:
@@ -174,9 +174,10 @@ class _WaitingCall(Ticket):
 class _Slots:
     """The slots of one event loop for calls over a transport."""
 
-    def __init__(self, max_concurrency: int) -> None:
-        self.time = asyncio.get_running_loop().time
-        self.admission = Admission(max_concurrency, self.time)
+    def __init__(self, max_concurrency: int, timeout: float) -> None:
+        loop = asyncio.get_running_loop()
+        self.time = loop.time
+        self.admission = Admission(max_concurrency, timeout, time=loop.time, call_later=loop.call_later)
 
     async def aclose(self) -> None:
         self.admission.close()

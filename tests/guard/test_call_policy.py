@@ -16,8 +16,7 @@ from support.scripted_kratos import (
 
 from ory_guard import Authenticated, Rejected, Unavailable
 from ory_guard.events import BreakerChanged, CheckFailed
-from ory_guard.guard.call_policy import Caller
-from ory_guard.kratos.admission import UNKNOWN
+from ory_guard.kratos.admission import Caller
 
 pytestmark = pytest.mark.anyio
 
@@ -64,6 +63,20 @@ async def test_known_credentials_pass_the_breaker_that_invented_ones_opened() ->
     assert bench.guard.stats().breaker == "closed"  # Kratos answers
 
 
+async def test_failures_of_invented_credentials_do_not_count_while_kratos_responds_to_known_ones() -> None:
+    """Users who log in during the attack are unknown, too. A failure of a known credential ends this."""
+    bench = await bench_of_users(*["user1", "user2"] * 4)
+    bench.kratos.responses = [fail]
+    for number in range(20):
+        assert await bench.outcome(token(f"poison{number}")) == Unavailable("unreachable")
+    assert isinstance(await bench.outcome(token("user3")), Authenticated)
+
+    bench.kratos.responses = [refused(500)]
+    for value in ("user1", "poison1", "poison2", "poison3", "poison4"):
+        assert await bench.outcome(token(value)) == Unavailable("unreachable")
+    assert await bench.outcome(token("user4")) == Unavailable("breaker", 1)
+
+
 async def test_failures_of_one_identity_do_not_open_the_breaker() -> None:
     """However many sessions it has; the same holds for two cookies of a request."""
     bench = await bench_of_users(*(f"user1.{number}" for number in range(10)), "user2")
@@ -101,7 +114,7 @@ def test_two_cookies_of_a_request_are_one_credential_for_the_breaker(group: byte
     policy = Bench().guard.authentication.checker.calls.policy
 
     def caller(key: bytes) -> Caller:
-        return Caller(key, group or key, group or key, UNKNOWN)
+        return Caller(None, None, key, group or key)
 
     for _ in range(3):
         for key in (b"1", b"2"):
@@ -217,3 +230,29 @@ async def test_known_user_is_served_while_strangers_occupy_their_slots() -> None
     bench.kratos.release()
     assert {type(await user) for user in users} == {Authenticated}
     assert {type(await stranger) for stranger in strangers} == {Rejected}
+
+
+@pytest.mark.parametrize(
+    ("client", "is_first"),
+    [(("192.0.2.7", 1), True), (("192.0.2.1", 2), False), (None, True), ((), True)],
+    ids=["another address", "the same address", "no address", "an empty address"],
+)
+async def test_login_of_another_client_comes_before_a_flood(client: object, *, is_first: bool) -> None:
+    """Even if its credential has the same form; within one address, the newest request comes first anyway."""
+    bench = Bench(user_session, max_upstream_concurrency=2, timeout=5)
+    bench.kratos.hold()
+
+    def send(value: str, address: object) -> asyncio.Task[Any]:
+        return asyncio.ensure_future(bench.outcome(token(value), client=address))
+
+    flood = [send(f"random{number:04}", ("192.0.2.1", number)) for number in range(20)]
+    await asyncio.sleep(0.001)
+    login = send("user-newest", client)
+    await asyncio.sleep(0.001)
+    late = send("random9999", ("192.0.2.1", 1))
+    await asyncio.sleep(0.001)
+    bench.kratos.release()
+    await asyncio.gather(*flood, login, late)
+
+    order = [sent.header("x-session-token") for sent in bench.kratos.requests]
+    assert (order[1] == "user-newest") is is_first

@@ -1,9 +1,11 @@
 """Admission of calls in two classes, without sockets: each ticket records its fate."""
 
+from collections.abc import Callable
+
 import pytest
 from support.clock import AdjustableClock
 
-from ory_guard.kratos.admission import UNKNOWN, Admission, CallClass, ClassLoad, Ticket
+from ory_guard.kratos.admission import UNKNOWN, Admission, Caller, ClassLoad, Ticket
 
 DEADLINE = 2.0
 
@@ -11,8 +13,8 @@ DEADLINE = 2.0
 class Recorded(Ticket):
     """A ticket that records whether its call was started or shed."""
 
-    def __init__(self, call_class: CallClass, deadline: float) -> None:
-        super().__init__(call_class, deadline)
+    def __init__(self, caller: Caller, deadline: float) -> None:
+        super().__init__(caller, deadline)
         self.fate = ""
 
     def admit(self) -> None:
@@ -29,20 +31,25 @@ class Bench:
 
     def __init__(self, limit: int = 64) -> None:
         self.clock = AdjustableClock()
-        self.admission = Admission(limit, self.clock.monotonic)
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+        self.admission = Admission(
+            limit,
+            DEADLINE,
+            time=self.clock.monotonic,
+            call_later=lambda *timer: self.timers.append(timer),
+        )
 
-    def enter(self, call_class: CallClass = UNKNOWN, count: int = 1) -> list[Recorded]:
+    def enter(self, caller: Caller = UNKNOWN, count: int = 1) -> list[Recorded]:
         """Let calls of a class enter; those of known credentials belong to different identities."""
         tickets = [
-            Recorded(self._class_of(call_class, number), self.clock.monotonic() + DEADLINE)
-            for number in range(count)
+            Recorded(self._class_of(caller, number), self.clock.monotonic() + DEADLINE) for number in range(count)
         ]
         for ticket in tickets:
             self.admission.enter(ticket)
         return tickets
 
-    def _class_of(self, call_class: CallClass, number: int) -> CallClass:
-        return call_class if call_class.identity is None else CallClass(call_class.identity + number)
+    def _class_of(self, caller: Caller, number: int) -> Caller:
+        return caller if caller.identity is None else Caller(caller.identity + number)
 
 
 def fates(tickets: list[Recorded]) -> dict[str, int]:
@@ -51,7 +58,7 @@ def fates(tickets: list[Recorded]) -> dict[str, int]:
     return {fate: found.count(fate) for fate in sorted(set(found))}
 
 
-KNOWN = CallClass(100)
+KNOWN = Caller(100)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +74,7 @@ KNOWN = CallClass(100)
     ],
 )
 def test_each_class_has_a_reserved_share(
-    limit: int, first: CallClass, second: CallClass, admitted_first: int, admitted_second: int
+    limit: int, first: Caller, second: Caller, admitted_first: int, admitted_second: int
 ) -> None:
     bench = Bench(limit)
 
@@ -97,19 +104,19 @@ def test_one_identity_holds_a_few_reserved_slots() -> None:
     """Its other calls compete with those of unknown credentials, and its slots can be used again."""
     bench = Bench(64)
     bench.enter(UNKNOWN, 100)
-    attacker = [ticket for _ in range(20) for ticket in bench.enter(CallClass(7))]
+    attacker = [ticket for _ in range(20) for ticket in bench.enter(Caller(7))]
 
     assert fates(attacker) == {"admitted": 2, "waiting": 18}
     assert fates(bench.enter(KNOWN, 14)) == {"admitted": 14}
     bench.admission.leave(attacker[0])
-    assert fates(bench.enter(CallClass(7))) == {"admitted": 1}
+    assert fates(bench.enter(Caller(7))) == {"admitted": 1}
 
 
 def test_three_accounts_with_many_sessions_leave_reserved_slots_for_others() -> None:
     bench = Bench(64)
     for _ in range(100):
         for identity in (7, 8, 9):
-            bench.enter(CallClass(identity))
+            bench.enter(Caller(identity))
 
     assert fates(bench.enter(KNOWN, 10)) == {"admitted": 10}
 
@@ -117,8 +124,8 @@ def test_three_accounts_with_many_sessions_leave_reserved_slots_for_others() -> 
 def test_unknown_credentials_of_different_flows_take_turns() -> None:
     """The newest call of a flow comes first, because it has the most time left."""
     bench = Bench(4)
-    flood = bench.enter(CallClass(None, "flood"), 50)
-    login = bench.enter(CallClass(None, "login"))
+    flood = bench.enter(Caller(None, "flood"), 50)
+    login = bench.enter(Caller(None, "login"))
 
     bench.admission.leave(flood[0])
     assert fates(login) == {"admitted": 1}
@@ -130,9 +137,10 @@ def test_call_with_too_little_time_is_shed() -> None:
     """The typical duration of calls is measured, so that Kratos does no work that comes too late."""
     bench = Bench(4)
     for _ in range(50):
-        (ticket,) = bench.enter()
+        tickets = bench.enter(UNKNOWN, 4)  # one of them waits
         bench.clock.advance(1)
-        bench.admission.leave(ticket)
+        for ticket in tickets:
+            bench.admission.leave(ticket)
     running = bench.enter(UNKNOWN, 3)
     late = bench.enter()
     bench.clock.advance(1.5)
@@ -144,14 +152,14 @@ def test_call_with_too_little_time_is_shed() -> None:
     assert (fates(early), fates(late)) == ({"admitted": 1}, {"shed": 1})
 
 
-@pytest.mark.parametrize("call_class", [UNKNOWN, KNOWN], ids=["unknown", "known"])
-def test_waiting_call_leaves_the_queue(call_class: CallClass) -> None:
+@pytest.mark.parametrize("caller", [UNKNOWN, KNOWN], ids=["unknown", "known"])
+def test_waiting_call_leaves_the_queue(caller: Caller) -> None:
     """As at its deadline; a call that leaves twice frees its slot once."""
     bench = Bench(1)
-    running, *waiting = bench.enter(call_class, 7)
+    running, *waiting = bench.enter(caller, 7)
     for ticket in waiting[:-1]:
         bench.admission.leave(ticket)
-    assert bench.admission.load(known=call_class is KNOWN).waiting == 1
+    assert bench.admission.load(known=caller is KNOWN).waiting == 1
 
     bench.admission.leave(running)
     bench.admission.leave(running)
@@ -162,12 +170,12 @@ def test_waiting_call_leaves_the_queue(call_class: CallClass) -> None:
     assert bench.admission.load(known=False) == bench.admission.load(known=True) == ClassLoad()
 
 
-@pytest.mark.parametrize("call_class", [UNKNOWN, KNOWN], ids=["unknown", "known"])
-def test_number_of_waiting_calls_is_limited(call_class: CallClass, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("caller", [UNKNOWN, KNOWN], ids=["unknown", "known"])
+def test_number_of_waiting_calls_is_limited(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ory_guard.kratos.admission._MAX_WAITING", 10)
     bench = Bench(1)
 
-    assert fates(bench.enter(call_class, 15)) == {"admitted": 1, "shed": 4, "waiting": 10}
+    assert fates(bench.enter(caller, 15)) == {"admitted": 1, "shed": 4, "waiting": 10}
 
 
 def test_closing_sheds_all_waiting_calls() -> None:
@@ -181,6 +189,24 @@ def test_closing_sheds_all_waiting_calls() -> None:
         bench.admission.leave(ticket)
     assert bench.admission.load(known=False) == bench.admission.load(known=True) == ClassLoad()
     assert bench.admission._by_identity == {}
+
+
+def test_unknown_credentials_are_paced_after_many_429_responses() -> None:
+    """A timer admits the waiting calls; known credentials do not wait."""
+    bench = Bench()
+    for ticket in bench.enter(UNKNOWN, 40):
+        ticket.is_limited = True
+        bench.admission.leave(ticket)
+
+    strangers = bench.enter(UNKNOWN, 3)
+    assert fates(strangers) == {"waiting": 3}
+    assert fates(bench.enter(KNOWN, 10)) == {"admitted": 10}
+    ((seconds, on_due),) = bench.timers
+    assert seconds == pytest.approx(1 / 20)
+    bench.clock.advance(seconds)
+    on_due()
+    assert fates(strangers) == {"admitted": 1, "waiting": 2}
+    assert len(bench.timers) == 2
 
 
 @pytest.mark.parametrize("method", ["admit", "shed"])

@@ -1,0 +1,79 @@
+"""The pace of calls for unknown credentials."""
+
+from itertools import pairwise
+
+import pytest
+
+from ory_guard.kratos.pacing import Pace
+
+
+def record(pace: Pace, now: float, *, limited: int = 0, answered: int = 0) -> None:
+    """Record the ends of calls."""
+    for number in range(answered + limited):
+        pace.record_end(now, is_limited=number >= answered)
+
+
+@pytest.mark.parametrize(
+    ("limited", "answered", "rate"),
+    [(0, 1_000, None), (9, 0, None), (10, 0, 20), (10, 40, 28), (50, 100, 70), (10, 100, None), (20, 100, 70)],
+    ids=["none", "few", "only 429", "some", "many", "a tenth", "a fifth"],
+)
+def test_pace_is_learned_from_429_responses(limited: int, answered: int, rate: float | None) -> None:
+    """A few of them are those of single sessions."""
+    pace = Pace()
+
+    record(pace, 10.0, limited=limited, answered=answered)
+
+    assert pace.rate == (None if rate is None else pytest.approx(rate))
+
+
+def test_calls_are_spread() -> None:
+    pace = Pace()
+    record(pace, 10.0, limited=50, answered=100)
+    times = []
+    now = 10.0
+    for _ in range(70):
+        now += pace.seconds_until_due(now)
+        pace.record_start(now)
+        times.append(now)
+
+    assert times[-1] == pytest.approx(11.0)
+    assert min(later - earlier for earlier, later in pairwise(times)) > 0.01
+
+
+def test_small_burst_is_allowed_after_a_pause() -> None:
+    pace = Pace()
+    record(pace, 10.0, limited=50, answered=100)
+    burst = 0
+    while pace.seconds_until_due(20.0) == 0:
+        pace.record_start(20.0)
+        burst += 1
+
+    assert 1 < burst <= 6
+
+
+def test_rate_grows_each_second_and_is_unlimited_after_a_minute() -> None:
+    pace = Pace()
+    record(pace, 10.0, limited=50, answered=100)
+    rates = []
+    for second in range(11, 70):
+        record(pace, float(second), answered=1)
+        rates.append(pace.rate)
+
+    assert rates[1] == pytest.approx(73.5)
+    assert rates == sorted(rates, key=lambda rate: rate or 0)
+    assert repr(pace).endswith(" calls a second>")
+    record(pace, 70.0, answered=1)
+    assert repr(pace) == "<Pace unlimited>"
+    assert pace.seconds_until_due(70.0) == 0
+
+
+def test_rate_is_reduced_at_most_once_a_second() -> None:
+    pace = Pace()
+    record(pace, 10.0, limited=50, answered=100)
+    record(pace, 10.5, limited=50)
+    assert pace.rate == pytest.approx(70)
+
+    record(pace, 11.5, limited=20, answered=60)
+
+    assert pace.rate == pytest.approx(42)
