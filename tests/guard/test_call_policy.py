@@ -17,6 +17,7 @@ from support.scripted_kratos import (
 from ory_guard import Authenticated, Rejected, Unavailable
 from ory_guard.events import BreakerChanged, CheckFailed
 from ory_guard.kratos.admission import Caller
+from ory_guard.models.credential import Credential
 
 pytestmark = pytest.mark.anyio
 
@@ -256,3 +257,14 @@ async def test_login_of_another_client_comes_before_a_flood(client: object, *, i
 
     order = [sent.header("x-session-token") for sent in bench.kratos.requests]
     assert (order[1] == "user-newest") is is_first
+
+
+def test_number_of_returning_credentials_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ory_guard.guard.call_policy._MAX_SHED", 3)
+    policy = Bench().guard.authentication.checker.calls.policy
+    credential = Credential("x_session_token", b"", b"t")
+    for number in range(5):
+        policy.record(policy.caller(b"%d" % number, credential), Unavailable("overloaded"))
+
+    flows = [policy.caller(b"%d" % number, credential).flow for number in range(5)]
+    assert [flow == "returning" for flow in flows] == [False, False, True, True, True]

@@ -146,3 +146,13 @@ def test_another_response_to_a_probe_releases_all(identity: int | None) -> None:
 
     assert not bench.limits.holds_all
     assert (bench.ask("a", 0), bench.ask("b2", 1), bench.ask("user-2", 12)) == (10, None, None)
+
+
+def test_number_of_held_credentials_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The credential that has been held the longest time is forgotten, and costs one call."""
+    monkeypatch.setattr("ory_guard.kratos.rate_limits._MAX_HELD", 3)
+    bench = Bench()
+    for key in "abcd":
+        bench.limit(key)
+
+    assert [bench.ask(key) for key in "abcd"] == [None, 10, 10, 10]
