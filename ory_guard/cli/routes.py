@@ -17,6 +17,7 @@ from ory_guard.cli.output import columns, print_error, print_json, print_line
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.starlette import AuditedRoute, audit_routes
 from ory_guard.starlette.audit import open_routes, unused_labels
+from ory_guard.starlette.audited_routes import KRATOS_API
 
 __all__ = ["load", "run"]
 
@@ -73,7 +74,7 @@ def _as_dict(route: AuditedRoute, public: set[str], *, fails: bool | None) -> di
         "endpoint": route.endpoint,
         "guarded": route.guarded,
         "description": route.description,
-        "public": bool(route.labels & public),
+        "public": bool(route.labels & public) or route.note == KRATOS_API,
         "note": route.note,
     }
     return described if fails is None else {**described, "fails": fails}

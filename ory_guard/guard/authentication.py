@@ -17,7 +17,7 @@ from ory_guard.guard.context import AuthContext
 from ory_guard.guard.cookie_pair import CookiePairAuthenticator
 from ory_guard.guard.credentials import CredentialExtractor, CredentialHasher
 from ory_guard.guard.csrf import SAFE_METHODS, CSRFPolicy
-from ory_guard.guard.path_patterns import PathPatterns
+from ory_guard.guard.path_patterns import PathPatterns, paths_of_kratos
 from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.http import Transport
@@ -82,7 +82,8 @@ class Authenticator:
         self._csrf = csrf
         self._monotonic = clock.monotonic
         self._listeners = listeners
-        self._exempt = PathPatterns(settings.exempt_paths)
+        kratos = paths_of_kratos(settings.app_url, settings.kratos_browser_url)
+        self._exempt = PathPatterns((*settings.exempt_paths, *kratos))
         self._exempt_paths, self._has_exempt_prefixes = self._exempt.exact, bool(self._exempt.prefixes)
         self.extractor: CredentialExtractor = CredentialExtractor(settings)
         keys = (secrets.token_bytes(32),) if store is None else store.hashing_keys

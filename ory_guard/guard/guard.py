@@ -10,10 +10,12 @@ from ory_guard.events import GuardStats, Listener, Listeners, SessionsInvalidate
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.authentication import Authenticator
 from ory_guard.guard.context import current_url, get_scope, require_auth_context
+from ory_guard.guard.cookie_sharing import warn_if_cookies_are_not_shared
 from ory_guard.guard.csrf import CSRFPolicy
 from ory_guard.guard.declarations import FROM_APPLICATION
 from ory_guard.guard.enforcement import Enforcer
 from ory_guard.guard.explicit_credentials import ExplicitCredentials, TokenKind
+from ory_guard.guard.http_clients import HTTPClients
 from ory_guard.guard.lazy_client import LazyClient
 from ory_guard.guard.logout import Logout
 from ory_guard.guard.requirements import AssuranceLevel, Conditions, Requirement
@@ -57,6 +59,7 @@ class OryGuard:
         listeners: The listeners; `listeners.add(listener)` returns a function that removes the listener.
         authentication: Authenticates requests, for the middleware.
         enforcement: Enforces requirements, for dependencies.
+        http_clients: Opens HTTP clients for Kratos, for `ory_guard.proxy`.
 
     Raises:
         ConfigurationError: If an argument is invalid, or there are `tokens` and `bearer` is not accepted.
@@ -102,6 +105,9 @@ class OryGuard:
             load_client=self._client.load,
             invalidate=self.invalidate,
         )
+        self.http_clients: HTTPClients = HTTPClients(settings, transport)
+        if transport is None:
+            warn_if_cookies_are_not_shared(settings)
 
     def __repr__(self) -> str:
         return f"<OryGuard {self.settings.kratos_public_url} {self.authentication.cache!r}>"
@@ -273,6 +279,7 @@ class OryGuard:
     async def aclose(self) -> None:
         """Cancel running checks and close the connections; the next use opens new ones."""
         await self._client.aclose()
+        await self.http_clients.aclose()
         await self.authentication.checker.aclose()
 
 

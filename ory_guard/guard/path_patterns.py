@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import urlsplit
 
-__all__ = ["PathPatterns", "check_path_pattern"]
+__all__ = ["PathPatterns", "check_path_pattern", "paths_of_kratos"]
 
 # An application or a server may normalize such a path to one outside of the prefix.
 _AMBIGUOUS: Final = re.compile(r"//|/\.\.?(?:/|\Z)|[\\%;\x00-\x1f\x7f-\x9f]")
@@ -45,3 +46,16 @@ def check_path_pattern(pattern: str) -> str:
             "segments, //, \\, %, ; and control characters"
         )
     return pattern
+
+
+def paths_of_kratos(app_url: str | None, kratos_url: str) -> tuple[str, ...]:
+    """Return the prefixes of Kratos' paths, with and without the path of `app_url`, or nothing.
+
+    Args:
+        app_url: The public URL of the application.
+        kratos_url: The URL of Kratos for browsers. It has paths in the application only if it is below `app_url`.
+    """
+    if app_url is None or not kratos_url.startswith(f"{app_url}/"):
+        return ()
+    patterns = {f"{kratos_url[len(app_url) :]}/*", f"{urlsplit(kratos_url).path}/*"}
+    return tuple(pattern for pattern in sorted(patterns) if not _AMBIGUOUS.search(pattern))

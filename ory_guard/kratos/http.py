@@ -25,6 +25,7 @@ __all__ = [
     "HTTPResponse",
     "InvalidResponse",
     "PoolTimeout",
+    "RemoteProtocolError",
     "Request",
     "ResponseTooLarge",
     "Transport",
@@ -33,6 +34,7 @@ __all__ = [
     "tls_context",
 ]
 
+RemoteProtocolError = httpx2.RemoteProtocolError
 Request = httpx2.Request
 Transport = httpx2.AsyncBaseTransport
 URL = httpx2.URL

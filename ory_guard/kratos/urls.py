@@ -1,9 +1,10 @@
 """Validators that normalize origins and URLs to the form that browsers compare."""
 
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["exact_origin", "host_and_port", "origin_of", "page_url", "service_url"]
+__all__ = ["exact_origin", "host_and_port", "is_loopback_host", "origin_of", "page_url", "service_url"]
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -61,6 +62,14 @@ def host_and_port(url: str) -> tuple[str, int]:
     """
     parts = _split(url)
     return str(parts.hostname), parts.port or _DEFAULT_PORTS[parts.scheme]
+
+
+def is_loopback_host(host: str) -> bool:
+    """Return whether a host, without brackets, is this machine: `localhost`, a subdomain of it, or its address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _split(url: str) -> SplitResult:

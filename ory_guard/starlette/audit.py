@@ -7,7 +7,7 @@ applications. Neither calls the application.
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from ory_guard.starlette.audited_routes import AuditedRoute, iter_routes
+from ory_guard.starlette.audited_routes import KRATOS_API, AuditedRoute, iter_routes
 
 __all__ = ["AuditedRoute", "assert_guarded", "audit_routes", "open_routes", "unused_labels"]
 
@@ -37,8 +37,12 @@ def audit_routes(app: Any) -> tuple[AuditedRoute, ...]:
 
 
 def open_routes(routes: Iterable[AuditedRoute], public: Collection[str]) -> list[AuditedRoute]:
-    """Return the routes that are neither guarded nor listed in `public`."""
-    return [route for route in routes if not route.guarded and not route.labels & set(public)]
+    """Return the routes that are neither guarded nor public: listed in `public`, or a `KratosProxy`."""
+    return [
+        route
+        for route in routes
+        if not route.guarded and route.note != KRATOS_API and not route.labels & set(public)
+    ]
 
 
 def unused_labels(routes: Iterable[AuditedRoute], public: Collection[str]) -> list[str]:
@@ -54,7 +58,7 @@ def assert_guarded(app: Any, *, public: Collection[str] = ()) -> None:
         app: A FastAPI or Starlette application or a router, optionally inside middlewares.
         public: The routes that don't require a session, each as its path (`/docs`, `/items/{id}`), as method and
             path (`GET /items/{id}`, `WEBSOCKET /live`), or, if it can't be inspected, as its endpoint
-            (`shop.metrics:MetricsMiddleware`).
+            (`shop.metrics:MetricsMiddleware`). A mounted `KratosProxy` is public without being listed.
 
     Raises:
         AssertionError: If a route is open and not listed, or an item of `public` does not match an open route.

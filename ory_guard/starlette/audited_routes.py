@@ -15,7 +15,7 @@ from ory_guard.starlette.middleware_layers import is_framework_code, is_framewor
 from ory_guard.starlette.protection import SessionRequiredMiddleware
 from ory_guard.starlette.route_requirements import describe_requirement, iter_requirements, requirement_of_endpoint
 
-__all__ = ["AuditedRoute", "iter_routes"]
+__all__ = ["KRATOS_API", "AuditedRoute", "iter_routes"]
 
 WEBSOCKET: Final = "WEBSOCKET"
 ANYTHING: Final = "*"
@@ -25,6 +25,9 @@ _PARAMETER: Final = re.compile(r"\{[^}]*\}")
 _CONVERTORS_WITHOUT_SLASH: Final = frozenset({"", "str", "int", "float", "uuid"})
 _HANDLERS: Final = ("get", "head", "post", "put", "patch", "delete", "options", "query")
 _NOT_INSPECTABLE: Final = "can't be inspected"
+KRATOS_API: Final = "Kratos' public API"
+"""The note of a mounted `ory_guard.proxy.KratosProxy`, which is public: a login has no session."""
+_PROXY: Final = ("ory_guard.proxy.kratos_proxy", "KratosProxy")
 _ROUTE_MODULE: Final = "ory_guard.fastapi.guarded_route"
 _KNOWN_ROUTES: Final = (Mount, Host, Route, WebSocketRoute)
 
@@ -39,7 +42,8 @@ class AuditedRoute:
         endpoint: The endpoint, as `module:name`.
         requirements: The requirements that a session must meet; empty for an open route.
         host: The host that the route is bound to, or an empty string.
-        note: Why the route is reported as open: it can't be inspected, or a middleware has public paths here.
+        note: Why the route is reported as open: it can't be inspected, a middleware has public paths here, or it is
+            a `KratosProxy`.
     """
 
     path: str
@@ -92,7 +96,8 @@ def _iter_app(app: Any, context: _RouteContext) -> Iterator[AuditedRoute]:
     yield from in_front
     router = getattr(inner, "router", inner)
     if not hasattr(router, "routes"):
-        yield _make_route(context, _REST, (ANYTHING,), inner, note=_NOT_INSPECTABLE)
+        is_proxy = (type(inner).__module__, type(inner).__qualname__) == _PROXY
+        yield _make_route(context, _REST, (ANYTHING,), inner, note=KRATOS_API if is_proxy else _NOT_INSPECTABLE)
         return
     # FastAPI applies the overrides of the application that the router belongs to, not those of a parent.
     provider = getattr(router, "dependency_overrides_provider", None)

@@ -62,19 +62,26 @@ def http_scope(path: str = "/", *, method: str = "GET", headers: Headers = (), *
 
 
 async def call(
-    app: Application, path: str = "/", *, method: str = "GET", headers: Headers = (), **more: Any
+    app: Application,
+    path: str = "/",
+    *,
+    method: str = "GET",
+    headers: Headers = (),
+    parts: Iterable[bytes] = (b"",),
+    **more: Any,
 ) -> SentResponse:
-    """Send an HTTP request, and return the response.
+    """Send an HTTP request with the parts of its body, and return the response.
 
     Raises:
         Exception: If the application raises it.
     """
     sent: list[Mapping[str, Any]] = []
-    received: list[dict[str, Any]] = [{"type": "http.request", "body": b"", "more_body": False}]
+    received = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+    received[-1]["more_body"] = False
 
     async def receive() -> dict[str, Any]:
         if received:
-            return received.pop()
+            return received.pop(0)
         await asyncio.Event().wait()  # the client stays connected
         raise AssertionError
 

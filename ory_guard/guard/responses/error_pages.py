@@ -7,7 +7,7 @@ from typing import Final
 from ory_guard.exceptions import CsrfViolation, Refusal, SessionCheckUnavailable
 from ory_guard.guard.settings import GuardSettings
 
-__all__ = ["HEADERS", "redirect_loop_page", "refusal_page"]
+__all__ = ["HEADERS", "error_page", "redirect_loop_page", "refusal_page"]
 
 HEADERS: Final = [
     (b"content-type", b"text/html; charset=utf-8"),
@@ -59,6 +59,11 @@ def refusal_page(refusal: Refusal, settings: GuardSettings) -> bytes:
     items = "".join(f"<li>{escape(condition)}</li>" for condition in conditions)
     details = f"<p>Requirements not met:</p>\n<ul>{items}</ul>\n" if items else ""
     return _page(title, refusal.reason, details, settings.app_url or "/", "Go to the home page")
+
+
+def error_page(title: str, reason: str, settings: GuardSettings) -> bytes:
+    """Return a page with a title and a sentence, and a link to the home page."""
+    return _page(title, reason, "", settings.app_url or "/", "Go to the home page")
 
 
 def redirect_loop_page(login_url: str, settings: GuardSettings) -> bytes:
