@@ -20,7 +20,10 @@ class HTTPClients:
         self._clients: list[HTTPClient] = []
 
     def open(self, *, timeout: float, max_response_bytes: int, max_concurrency: int) -> HTTPClient:
-        """Return a new client for Kratos' public API.
+        """Return a new client for Kratos' public API, with a connection of its own for each request.
+
+        If a server, or a component in between, sends more than one response, the next request on a reused
+        connection would get a response to another user.
 
         Args:
             timeout: Seconds for a whole request.
@@ -32,6 +35,7 @@ class HTTPClients:
             timeout=timeout,
             max_response_bytes=max_response_bytes,
             max_concurrency=max_concurrency,
+            keep_alive=False,
             ca_file=self._settings.ca_file,
             transport=self._transport,
         )
@@ -39,6 +43,6 @@ class HTTPClients:
         return client
 
     async def aclose(self) -> None:
-        """Close the connections of the running event loop; the next request opens new ones."""
+        """Close the connections of the running event loop; the next request opens a new one."""
         for client in self._clients:
             await client.aclose()

@@ -180,7 +180,7 @@ class _Forwarder:
             sent.append((b"content-length", str(body.declared_size).encode()))
         request = Request(method, url, headers=sent, content=content)
         http = self._streaming_http if is_streamed else self._http
-        return await http.send(request, retry=body is None and target.change == "none")
+        return await http.send(request)
 
     def _urls(self, scope: Mapping[str, Any]) -> URLMapping:
         settings = self._settings

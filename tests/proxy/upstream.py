@@ -67,6 +67,8 @@ class Upstream:
         parts: list[bytes] = []
         while True:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                return
             parts.append(message.get("body", b""))
             if not message.get("more_body"):
                 break
