@@ -23,6 +23,7 @@ WITHOUT_EXTRA = (
     "ory_guard.client.updates",
     "ory_guard.starlette",
     "ory_guard.webhooks",
+    "ory_guard.proxy",
 )
 MODULE_OF_EXTRA = {
     "fastapi": "ory_guard.fastapi",
