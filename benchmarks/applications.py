@@ -15,9 +15,11 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from ory_guard import GuardSettings, OryGuard, OrySessionMiddleware, Session
+from benchmarks.traffic import FORWARD_AUTH_SECRET
+from ory_guard import GuardSettings, OryGuard, OrySessionMiddleware, Requirement, Session
 from ory_guard.cache import SessionStore
 from ory_guard.fastapi import install, require, require_session
+from ory_guard.forward_auth import ForwardAuth
 from ory_guard.guard.jwt import TokenVerifierProtocol
 from ory_guard.models import Clock
 
@@ -26,17 +28,21 @@ __all__ = [
     "DICT_CACHE",
     "EXEMPT",
     "FASTAPI",
+    "FORWARD_AUTH",
+    "HELLO",
     "MIDDLEWARE",
     "SESSION",
     "STEPPED_UP",
     "TRIVIAL",
     "Application",
+    "asgi_hello",
     "fastapi_bare",
     "fastapi_dict_cache",
     "fastapi_guarded",
     "fastapi_stepped_up",
     "fastapi_trivial_behind_middleware",
     "fastapi_trivial_dependency",
+    "forward_auth",
     "new_guard",
     "starlette_bare",
     "starlette_guarded",
@@ -45,6 +51,8 @@ __all__ = [
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 # The names in the tables and the chart.
+HELLO: Final = "ASGI, fixed response"
+FORWARD_AUTH: Final = "ForwardAuth"
 BARE: Final = "Starlette"
 MIDDLEWARE: Final = "Starlette, middleware"
 EXEMPT: Final = "Starlette, middleware, exempt path"
@@ -83,6 +91,24 @@ async def _endpoint(_request: StarletteRequest) -> JSONResponse:
 
 def _routes() -> list[Route]:
     return [Route("/me", _endpoint), Route("/health", _endpoint)]
+
+
+def asgi_hello() -> Application:
+    """Return an ASGI application that sends a fixed response, without a framework."""
+    start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]}
+
+    async def hello(scope: Any, _receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send(start)
+            await send({"type": "http.response.body", "body": b"hello"})
+
+    return hello
+
+
+def forward_auth(guard: OryGuard) -> Application:
+    """Return `ForwardAuth` with a few routes, for a proxy with a secret."""
+    routes = {"/": None, "/static/*": None, "/admin/*": Requirement(aal="aal2")}
+    return ForwardAuth(guard, routes=routes, secret=FORWARD_AUTH_SECRET)
 
 
 def starlette_bare() -> Application:

@@ -27,6 +27,8 @@ def _per_request(maker: str) -> Callable[[str], apps.Application]:
 
 
 APPLICATIONS: Final[dict[str, Callable[[str], apps.Application]]] = {
+    apps.HELLO: lambda _: apps.asgi_hello(),
+    apps.FORWARD_AUTH: lambda upstream: apps.forward_auth(apps.new_guard(upstream)),
     apps.BARE: lambda _: apps.starlette_bare(),
     apps.MIDDLEWARE: lambda upstream: apps.starlette_guarded(apps.new_guard(upstream)),
     apps.EXEMPT: lambda upstream: apps.starlette_guarded(apps.new_guard(upstream, exempt_paths=("/me",))),

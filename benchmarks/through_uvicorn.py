@@ -10,10 +10,21 @@ from typing import Final
 from urllib.request import Request, urlopen
 
 from benchmarks import generator
-from benchmarks.applications import BARE, DICT_CACHE, EXEMPT, FASTAPI, MIDDLEWARE, SESSION, STEPPED_UP, TRIVIAL
+from benchmarks.applications import (
+    BARE,
+    DICT_CACHE,
+    EXEMPT,
+    FASTAPI,
+    FORWARD_AUTH,
+    HELLO,
+    MIDDLEWARE,
+    SESSION,
+    STEPPED_UP,
+    TRIVIAL,
+)
 from benchmarks.report import Comparison, Effort, Measurement, Section, compare, measurement
 from benchmarks.serve import HTTPX, NEW_ORY_CLIENT, ORY_CLIENT
-from benchmarks.traffic import Headers, api_headers, browser_headers
+from benchmarks.traffic import Headers, api_headers, browser_headers, forwarded_headers
 from benchmarks.upstream import static_kratos
 
 __all__ = ["TODAY", "Load", "load_in_turn", "measure"]
@@ -34,6 +45,8 @@ class Load:
 def _loads() -> list[Load]:
     token, cookie = api_headers(), browser_headers()
     return [
+        Load(HELLO, HELLO, cookie),
+        Load(FORWARD_AUTH, FORWARD_AUTH, forwarded_headers()),
         Load(BARE, BARE, token),
         Load(f"{MIDDLEWARE}, token", MIDDLEWARE, token),
         Load(f"{MIDDLEWARE}, cookie", MIDDLEWARE, cookie),
@@ -53,6 +66,7 @@ def _loads() -> list[Load]:
 def _comparisons(found: dict[str, Measurement]) -> tuple[Comparison, ...]:
     by_token = f"{SESSION}, token"
     return (
+        compare(found, FORWARD_AUTH, HELLO, at_least=0.3),
         compare(found, f"{MIDDLEWARE}, token", BARE),
         compare(found, f"{MIDDLEWARE}, cookie", BARE),
         compare(found, f"{MIDDLEWARE}, anonymous", BARE),

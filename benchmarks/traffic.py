@@ -11,10 +11,12 @@ from uuid import UUID
 
 __all__ = [
     "COOKIE",
+    "FORWARD_AUTH_SECRET",
     "TOKEN",
     "Headers",
     "api_headers",
     "browser_headers",
+    "forwarded_headers",
     "http_scope",
     "whoami_bodies",
     "whoami_body",
@@ -24,6 +26,7 @@ Headers = list[tuple[bytes, bytes]]
 
 TOKEN: Final = b"ory_st_ivZW9aFsL0lU9MavgfaxGEjqklcAozIZ"
 COOKIE: Final = b"MTc5NTMwMDc4M3x" + b"kVzRhS2JfQ2ptTnZ4VGhfUXBZ" * 16 + b"fLk2Zz9vQ0tYb3J2"
+FORWARD_AUTH_SECRET: Final = "5e1f0c1e2f0b4d0e9a550f6d8d1c7a01"
 
 _FRACTION: Final = re.compile(rb"(?<=\.)\d+(?=Z)")
 _RECORDINGS: Final = Path(__file__).parent.parent / "tests" / "recordings"
@@ -63,6 +66,18 @@ def browser_headers(session: bytes = COOKIE) -> Headers:
         (b"accept-encoding", b"gzip, deflate, br, zstd"),
         (b"accept-language", b"de-AT,de;q=0.9,en;q=0.8"),
         (b"cookie", cookies),
+    ]
+
+
+def forwarded_headers() -> Headers:
+    """Return the headers of a sub-request of a reverse proxy for a browser's fetch."""
+    return [
+        *browser_headers(),
+        (b"x-forwarded-method", b"GET"),
+        (b"x-forwarded-uri", b"/me?page=2"),
+        (b"x-forwarded-host", b"app.example.test"),
+        (b"x-forwarded-proto", b"https"),
+        (b"x-ory-guard-secret", FORWARD_AUTH_SECRET.encode()),
     ]
 
 

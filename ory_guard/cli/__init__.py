@@ -1,6 +1,7 @@
 """The command `ory-guard` (extra `cli`).
 
-`fake` serves a fake Kratos; `doctor`, `whoami` and `routes` inspect a Kratos, a session and an application.
+`serve` checks sessions for a reverse proxy, and `fake` serves a fake Kratos. `doctor`, `whoami` and `routes`
+inspect a Kratos, a session and an application.
 """
 
 import sys

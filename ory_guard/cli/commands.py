@@ -132,6 +132,22 @@ def routes(
 
 @app.command()
 @handle_errors()
+def serve(*, config: options.ServeConfig, check: options.CheckConfig = False) -> None:
+    """Check the sessions of requests for a reverse proxy (forward auth).
+
+    For auth_request of nginx, ForwardAuth of Traefik, forward_auth of Caddy and ext_authz of Envoy. It listens on a
+    Unix socket, or on a TCP address with a shared secret. ORY_GUARD_… variables are not read.
+
+    Exit codes: 0 stopped, or with --check, the configuration is valid; 2 usage or configuration error; 3 the
+    address is in use.
+    """
+    from ory_guard.cli.serve import run  # noqa: PLC0415 - see above
+
+    run(config, check=check)
+
+
+@app.command()
+@handle_errors()
 def whoami(
     *,
     kratos_url: options.KratosUrl = options.DEFAULT_KRATOS_URL,

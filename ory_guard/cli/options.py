@@ -25,6 +25,7 @@ __all__ = [
     "AsJson",
     "BrowserUrl",
     "Check",
+    "CheckConfig",
     "Config",
     "CookieFile",
     "CookieJarFile",
@@ -37,6 +38,7 @@ __all__ = [
     "RedisUrl",
     "ReturnUrl",
     "Seed",
+    "ServeConfig",
     "Target",
     "Template",
     "TokenFile",
@@ -142,6 +144,9 @@ Public = Annotated[
     ),
 ]
 Check = Annotated[bool, typer.Option("--check", help="Exit with 1 if an open route is not named by --public.")]
+
+ServeConfig = Annotated[Path, typer.Option("--config", metavar="PATH", help="TOML file with the configuration.")]
+CheckConfig = Annotated[bool, typer.Option("--check", help="Check the configuration and exit.")]
 
 
 def settings_from(**values: str | None) -> "GuardSettings":

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
-__all__ = ["PathPatterns", "check_path_pattern", "paths_of_kratos"]
+__all__ = ["PathPatterns", "check_path_pattern", "is_ambiguous_path", "paths_of_kratos"]
 
 # An application or a server may normalize such a path to one outside of the prefix.
 _AMBIGUOUS: Final = re.compile(r"//|/\.\.?(?:/|\Z)|[\\%;\x00-\x1f\x7f-\x9f]")
@@ -29,6 +29,11 @@ class PathPatterns:
 
     def __contains__(self, path: str) -> bool:
         return path in self.exact or (path.startswith(self.prefixes) and not _AMBIGUOUS.search(path))
+
+
+def is_ambiguous_path(path: str) -> bool:
+    """Return whether a server may normalize a decoded path: dot segments, `//`, `%`, `;`, control characters …"""
+    return _AMBIGUOUS.search(path) is not None
 
 
 def check_path_pattern(pattern: str) -> str:

@@ -1,20 +1,16 @@
 """Calls of the command line, and a fake Kratos on a real socket."""
 
-import socket
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
-import uvicorn
+from support.threaded_server import served
 from typer.testing import CliRunner
 
 from ory_guard.cli.commands import app
 from ory_guard.testing import FakeKratos
 
 __all__ = ["CommandResult", "call", "served", "served_kratos"]
-
-ResultT = TypeVar("ResultT")
 
 
 class CommandResult:
@@ -40,21 +36,6 @@ def call(*arguments: object, stdin: str = "", env: Mapping[str, str] | None = No
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return CommandResult(result)
-
-
-@contextmanager
-def served(make: Callable[[str], tuple[Any, ResultT]]) -> Iterator[ResultT]:
-    """Serve an application on a free port; `make` receives its URL and returns it with the value of the block."""
-    with socket.create_server(("127.0.0.1", 0)) as server_socket:
-        app, value = make(f"http://127.0.0.1:{server_socket.getsockname()[1]}")
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [server_socket]})
-        thread.start()
-        try:
-            yield value
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 @contextmanager

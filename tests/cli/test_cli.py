@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent.parent
 REFERENCE = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
 DOCTOR = (ROOT / "docs/how-to/doctor.md").read_text(encoding="utf-8")
 TYPER = tuple(int(part) for part in importlib.metadata.version("typer").split(".")[:2])
-COMMANDS = ("doctor", "fake", "routes", "whoami")
+COMMANDS = ("doctor", "fake", "routes", "serve", "whoami")
 RUN_MAIN = "from ory_guard.cli import main; main()"
 
 

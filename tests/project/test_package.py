@@ -22,6 +22,7 @@ WITHOUT_EXTRA = (
     "ory_guard.starlette",
     "ory_guard.client.updates",
     "ory_guard.starlette",
+    "ory_guard.forward_auth",
     "ory_guard.webhooks",
     "ory_guard.proxy",
 )

@@ -1,0 +1,26 @@
+"""Serve an ASGI application in a thread, for clients that block."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import uvicorn
+
+ResultT = TypeVar("ResultT")
+
+
+@contextmanager
+def served(make: Callable[[str], tuple[Any, ResultT]]) -> Iterator[ResultT]:
+    """Serve an application on a free port; `make` receives its URL and returns it with the value of the block."""
+    with socket.create_server(("127.0.0.1", 0)) as server_socket:
+        app, value = make(f"http://127.0.0.1:{server_socket.getsockname()[1]}")
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [server_socket]})
+        thread.start()
+        try:
+            yield value
+        finally:
+            server.should_exit = True
+            thread.join()
