@@ -8,14 +8,15 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from example_app import api, demo, flow_pages, live, pages, session_pages
+from example_app import api, demo, live, pages
 from example_app.error_handlers import add_error_handlers
 from example_app.guard_activity import ActivityLog, ActivityMiddleware, GuardTimer
 from example_app.kratos_backend import EMBEDDED_PATH, Backend
 from example_app.middleware import CanonicalHost, PathMount, SecurityHeaders
-from example_app.rendering import Site, create_templates
+from example_app.rendering import TEMPLATES, Site, create_templates
 from ory_guard import OryGuard
 from ory_guard.fastapi import install
+from ory_guard.ui import FlowPages
 
 __all__ = ["create_app"]
 
@@ -34,11 +35,20 @@ def create_app(backend: Backend, *, provider_origins: Collection[str] = ()) -> F
     clock = None if fake is None else fake.clock
     guard = OryGuard(settings, transport=backend.transport, clock=clock, listeners=[activity_log.on_event])
     app = FastAPI(title="Postern", description="Example API behind ory_guard.", docs_url=None, redoc_url=None)
-    app.state.site = Site(guard, activity_log, fake, create_templates(settings))
-    for router in (pages.router, flow_pages.router, session_pages.router, live.router, api.router, api.page):
+    site = app.state.site = Site(guard, activity_log, fake, create_templates(settings))
+    for router in (pages.router, live.router, api.router, api.page):
         app.include_router(router)
     if fake is not None:
         app.include_router(demo.router)
+    flow_pages = FlowPages(
+        guard,
+        brand="Postern",
+        templates=TEMPLATES,
+        context_processors=[site.layout],
+        form_origins=provider_origins,
+    )
+    # Last, because a mount without a path handles every request that no route handles.
+    app.mount("", flow_pages, name="flow_pages")
     add_error_handlers(app)
     # From inside to outside: the middleware that is added last handles a request first.
     app.add_middleware(GuardTimer, activity_log=activity_log)

@@ -9,7 +9,7 @@ from fastapi.requests import HTTPConnection, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from example_app.rendering import get_site, kratos_url, redirect
+from example_app.rendering import get_site, redirect
 from ory_guard.exceptions import KratosAPIError, KratosRateLimited, KratosUnavailable, Refusal, RequirementNotMet
 from ory_guard.starlette import is_navigation, refusal_handler
 
@@ -62,7 +62,7 @@ async def _handle_kratos_api_error(request: Request, error: Exception) -> Respon
     if session is not None:
         await site.guard.invalidate(session_id=session.id)
     if error.status_code == 401:
-        return redirect(kratos_url(site, "login"))
+        return redirect(site.guard.login_url(request))
     return _error_page(request, _BAD_REQUEST, error.status_code)
 
 

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Depends
 from fastapi.requests import Request
 from fastapi.responses import HTMLResponse, Response
 
-from example_app.rendering import CurrentSite, redirect
+from example_app.rendering import CurrentSite, redirect, with_notice
 from example_app.transfers import parse_transfer
 from ory_guard import Session
 from ory_guard.fastapi import CurrentSession, OptionalSession, require, require_aal, require_fresh
+from ory_guard.starlette import logout_response
 
 __all__ = ["MAX_AGE", "router"]
 
@@ -70,6 +71,12 @@ async def make_transfer(request: Request, site: CurrentSite, session: RecentSess
         return _transfer_page(request, site, session, values=dict(form), errors=errors)
     site.ledger.add(session.identity.id, transfer)
     return redirect("/transfer", "transfer_sent")
+
+
+@router.post("/logout")
+async def log_out(request: Request) -> Response:
+    """Sign out this browser, including a session that lacks its second factor."""
+    return with_notice(await logout_response(request), "signed_out")
 
 
 def _transfer_page(

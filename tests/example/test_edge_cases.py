@@ -12,8 +12,9 @@ from support.asgi_calls import NAVIGATE, call
 from example_app.app import create_app
 from example_app.kratos_backend import Backend
 from example_app.transfers import Ledger, Transfer
-from example_app.user_agents import device_name
 from ory_guard import GuardSettings
+from ory_guard.ui.translations import Catalogs
+from ory_guard.ui.user_agents import device_name
 
 from .deployment import APP_URL, Deployment
 from .visitor import Visitor
@@ -88,7 +89,7 @@ async def test_only_other_sessions_can_be_revoked(visitor: Visitor, deployment: 
     await visitor.register(EMAIL)
     (session,) = deployment.fake._server.store.sessions.values()
     headers = {"sec-fetch-site": "same-origin"}
-    for session_id, status in ((session.id, 200), ("x", 422), (str(uuid4()), 200)):
+    for session_id, status in ((session.id, 200), ("x", 404), (str(uuid4()), 200)):
         response = await visitor.client.post(f"{APP_URL}/sessions/{session_id}/revoke", headers=headers)
         assert response.status_code == status
 
@@ -101,10 +102,8 @@ async def test_api_clients_get_json_errors(deployment: Deployment) -> None:
     signed_in = deployment.fake.sign_in(deployment.fake.add_identity())
     token = [(b"x-session-token", signed_in.token.encode())]
     missing = await call(deployment.app, "/nothing", headers=token)
-    wrong = await call(deployment.app, "/sessions/x/revoke", method="POST", headers=token)
 
     assert (missing.status, missing.json) == (404, {"detail": "Not Found"})
-    assert (wrong.status, wrong.json["detail"][0]["type"]) == (422, "uuid_parsing")
 
 
 async def test_api_requires_aal2_for_the_vault(deployment: Deployment) -> None:
@@ -173,4 +172,4 @@ async def test_device_name_contains_browser_and_system(deployment: Deployment, a
     signed_in = deployment.fake.sign_in(deployment.fake.add_identity())
     signed_in.session.devices[0].user_agent = agent
 
-    assert device_name(signed_in.session) == name
+    assert device_name(signed_in.session, Catalogs().for_header("")) == name

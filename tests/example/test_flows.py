@@ -55,7 +55,7 @@ async def test_registration_returns_to_the_requested_page_after_verification(any
     await any_visitor.follow("Create an account")
     await any_visitor.press("method=profile", traits__email=email)
     await any_visitor.press("method=password", password=PASSWORD)
-    assert any_visitor.page.links["Skip for now"] == "/members"
+    assert any_visitor.page.links["Skip for now"].endswith("/members")
     await any_visitor.press("method=code", code=any_visitor.deployment.code_for(email))
 
     await any_visitor.follow("Continue")

@@ -10,6 +10,7 @@ NEEDS = {
     "ory_guard.redis": ("redis", "redis"),
     "ory_guard.telemetry": ("opentelemetry", "otel"),
     "ory_guard.tokens": ("joserfc", "tokens"),
+    "ory_guard.ui": ("jinja2", "ui"),
 }
 
 

@@ -12,7 +12,7 @@ from support.guard_bench import settings_of
 import ory_guard
 
 SURFACE = Path(__file__).parent.parent / "typing"
-HEAVY = ["fastapi", "starlette", "redis", "joserfc", "typer", "pydantic_settings", "opentelemetry"]
+HEAVY = ["fastapi", "starlette", "redis", "joserfc", "typer", "pydantic_settings", "opentelemetry", "jinja2"]
 OTHER_PACKAGES = [
     "ory_guard.testing",
     "ory_guard.client",

@@ -32,6 +32,7 @@ MODULE_OF_EXTRA = {
     "tokens": "ory_guard.tokens",
     "otel": "ory_guard.telemetry",
     "testing": "ory_guard.testing",
+    "ui": "ory_guard.ui",
 }
 
 

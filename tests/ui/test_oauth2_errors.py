@@ -4,12 +4,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from example.deployment import Deployment
+from example.html_page import Page, parse
 from support.asgi_calls import HTML, NAVIGATE, call
 
-from example_app.oauth2_errors import oauth2_error
-
-from .deployment import Deployment
-from .html_page import Page, parse
+from ory_guard.ui.oauth2_errors import oauth2_error
 
 pytestmark = pytest.mark.anyio
 

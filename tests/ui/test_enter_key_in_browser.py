@@ -7,24 +7,14 @@ from urllib.parse import parse_qs
 import pytest
 from playwright.sync_api import Browser, Page, Route
 
-from example_app.flow_forms import render_flow
 from ory_guard.client.models.flows import Flow
 
-from .test_flow_forms import (
-    CODE,
-    CSRF,
-    HIDDEN_IDENTIFIER,
-    IDENTIFIER,
-    PASSWORD_METHOD,
-    RESEND_CODE,
-    SEND_CODE,
-    an_input,
-    flow_of,
-)
+from .rendered_flows import an_input, flow_of, render_flow
+from .test_forms import CODE, CSRF, HIDDEN_IDENTIFIER, IDENTIFIER, PASSWORD_METHOD, RESEND_CODE, SEND_CODE
 
 pytestmark = pytest.mark.browser
 
-SCRIPT: Final = Path(__file__).parents[2] / "example_app" / "static" / "flow_forms.js"
+SCRIPT: Final = Path(__file__).parents[2] / "ory_guard" / "ui" / "static" / "pages.js"
 
 LOGIN: Final = (CSRF, IDENTIFIER, SEND_CODE, *PASSWORD_METHOD)
 WRONG_CODE: Final = (CSRF, HIDDEN_IDENTIFIER, CODE, RESEND_CODE, SEND_CODE)
@@ -38,6 +28,7 @@ SECURITY_KEY: Final = (
 def open_flow(browser: Browser, flow: Flow, *, java_script: bool) -> tuple[Page, list[str]]:
     """Open a page with a flow, and return it with a list of the bodies that it submits."""
     page = browser.new_context(java_script_enabled=java_script).new_page()
+    page.add_init_script("window.oryWebAuthnRegistration = () => { document.title = 'called'; }")
     html = f"<!doctype html>{render_flow(flow)}<script>{SCRIPT.read_text()}</script>"
     submitted: list[str] = []
 
@@ -95,7 +86,6 @@ def test_enter_submits_the_method_of_the_field_in_a_form_with_several(browser: B
 
 def test_enter_in_the_name_of_a_security_key_calls_its_function(browser: Browser) -> None:
     page, submitted = open_flow(browser, flow_of(*SECURITY_KEY), java_script=True)
-    page.evaluate("window.oryWebAuthnRegistration = () => { document.title = 'called'; }")
     page.locator("input").fill("Key")
 
     page.keyboard.press("Enter")

@@ -1,4 +1,4 @@
-"""Errors of an OAuth2 server, which it appends to the URL of the error page."""
+"""Errors of an OAuth2 server, which it appends to the URL of the error page (RFC 6749, section 4.1.2.1)."""
 
 import re
 from collections.abc import Mapping
@@ -7,21 +7,6 @@ from typing import Final
 
 __all__ = ["OAuth2Error", "oauth2_error"]
 
-# RFC 6749, section 4.1.2.1, and OpenID Connect Core 1.0, section 3.1.2.6.
-_TEXTS: Final = {
-    "access_denied": "Access was denied.",
-    "invalid_request": "The application sent an invalid request.",
-    "unauthorized_client": "The application is not allowed to make this request.",
-    "unsupported_response_type": "The application requested an unsupported response type.",
-    "invalid_scope": "The application requested permissions that are unknown or not allowed.",
-    "server_error": "The authorization server failed. Try again later.",
-    "temporarily_unavailable": "The authorization server is temporarily unavailable. Try again later.",
-    "login_required": "You must sign in to continue.",
-    "consent_required": "You must allow the access to continue.",
-    "interaction_required": "The authorization server needs your input to continue.",
-    "account_selection_required": "You must select an account to continue.",
-}
-_UNKNOWN: Final = "The authorization server reported an error."
 _CODE: Final = re.compile(r"[a-z_]{1,40}")
 _MAX_DESCRIPTION: Final = 200
 
@@ -32,13 +17,11 @@ class OAuth2Error:
 
     Attributes:
         code: The error code, or an empty string if it is malformed.
-        text: The text of this application for the code.
         description: The server's description as plain text of at most 200 characters. Anyone can write a link with
             a description of their own, so a page must escape it and mark it as a quotation.
     """
 
     code: str
-    text: str
     description: str
 
 
@@ -48,7 +31,7 @@ def oauth2_error(query: Mapping[str, str]) -> OAuth2Error | None:
     if not code:
         return None
     description = _plain_text(query.get("error_description", ""))
-    return OAuth2Error(code if _CODE.fullmatch(code) else "", _TEXTS.get(code, _UNKNOWN), description)
+    return OAuth2Error(code if _CODE.fullmatch(code) else "", description)
 
 
 def _plain_text(text: str) -> str:

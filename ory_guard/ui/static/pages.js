@@ -1,7 +1,9 @@
 // For every page: calls the functions that Kratos' nodes name, shows passwords on request, makes Enter submit the
-// method of the focused field, and prevents a form from being submitted twice.
+// method of the focused field, prevents a form from being submitted twice, and shows times in the local time zone.
 
 "use strict";
+
+const { dataset } = document.body;
 
 // Kratos' webauthn.js defines these functions; a node can't call any other function of the page.
 const TRIGGER = /^ory[A-Z][A-Za-z]*$/;
@@ -19,11 +21,30 @@ function call(name, value) {
   window[name](options);
 }
 
-for (const button of document.querySelectorAll("[data-trigger]")) {
+const triggers = document.querySelectorAll("[data-trigger]");
+for (const button of triggers) {
   button.addEventListener("click", () => call(button.dataset.trigger, button.value));
 }
 
+function disable(button, text) {
+  button.disabled = true;
+  const message = document.createElement("p");
+  message.className = "message error";
+  message.setAttribute("role", "alert");
+  message.textContent = text;
+  button.after(message);
+}
+
 window.addEventListener("load", () => {
+  const dead = [...triggers].filter(({ dataset: { trigger } }) => typeof window[trigger] !== "function");
+  const isSupported = Boolean(window.PublicKeyCredential);
+  for (const button of dead) {
+    disable(button, isSupported ? dataset.scriptFailed : dataset.unsupported);
+  }
+  if (dead.length > 0 && isSupported && dataset.mount !== undefined) {
+    // Usually CORS: Kratos' script has an integrity attribute, so a browser loads it only with CORS.
+    fetch(`${dataset.mount}/script-failure`, { method: "POST", keepalive: true }).catch(() => {});
+  }
   for (const node of document.querySelectorAll("[data-trigger-onload]")) {
     call(node.dataset.triggerOnload, node.value);
   }
@@ -33,14 +54,14 @@ for (const wrapper of document.querySelectorAll(".secretive")) {
   const input = wrapper.querySelector("input");
   const button = document.createElement("button");
   button.type = "button";
-  button.textContent = "Show";
-  button.setAttribute("aria-label", "Show password");
+  button.textContent = dataset.show ?? "Show";
+  button.setAttribute("aria-label", dataset.showPassword ?? "Show password");
   button.setAttribute("aria-pressed", "false");
   wrapper.append(button);
   button.addEventListener("click", () => {
     const isShown = input.type === "text";
     input.type = isShown ? "password" : "text";
-    button.textContent = isShown ? "Show" : "Hide";
+    button.textContent = isShown ? (dataset.show ?? "Show") : (dataset.hide ?? "Hide");
     button.setAttribute("aria-pressed", String(!isShown));
   });
 }
@@ -51,8 +72,11 @@ document.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.isComposing || !field.matches("form.flow input[data-group]")) {
     return;
   }
-  const group = CSS.escape(field.dataset.group);
-  const button = field.form.querySelector(`button[data-group="${group}"]:enabled`);
+  if (field.dataset.group === "default") {
+    return;
+  }
+  const buttons = `button[data-group="${CSS.escape(field.dataset.group)}"]:enabled:not([name="screen"])`;
+  const button = field.form.querySelector(buttons);
   if (button) {
     event.preventDefault();
     button.click();
@@ -67,6 +91,12 @@ for (const form of document.querySelectorAll('form[method="post"]')) {
     }
     isSubmitted = true;
   });
+}
+
+const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium" });
+for (const time of document.querySelectorAll("time[datetime]")) {
+  time.title = time.textContent;
+  time.textContent = format.format(new Date(time.dateTime));
 }
 
 window.addEventListener("pageshow", (event) => {
