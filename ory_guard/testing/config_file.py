@@ -25,7 +25,9 @@ _PARSERS: Final[dict[str, Callable[[str], Any]]] = {
     ".yml": yaml.safe_load,
 }
 _BASE64: Final = "base64://"
-_HOOKS: Final = frozenset({"session", "show_verification_ui", "require_verified_address", "revoke_active_sessions"})
+_HOOKS: Final = frozenset(
+    {"session", "show_verification_ui", "require_verified_address", "revoke_active_sessions", "web_hook"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def _add_field(path: Path, key: str, value: object, fields: dict[str, Any]) -> N
     elif key == "identity.schemas":
         fields["identity_schemas"] = _schemas(path, value)
     elif flow in FLOWS and rest.endswith("hooks"):
-        hooks = parse_hooks(value)
+        hooks = tuple(_with_local_body(path, hook) for hook in parse_hooks(value))
         fields["hooks"] = {**fields.get("hooks", {}), f"{flow}.{rest.removesuffix('.hooks')}": hooks}
     elif flow in FLOWS and rest.startswith("after.") and rest.endswith("default_browser_return_url"):
         name = ".".join([flow, *rest.split(".")[1:-1]])
@@ -115,13 +117,28 @@ def _schema(path: Path, url: str) -> Mapping[str, Any]:
         if not isinstance(document, dict):
             raise ValueError("the schema must be a JSON object")
         return document
-    parts = urlsplit(url)
-    name = unquote(parts.netloc + parts.path)
-    if parts.scheme not in {"", "file"} or not name:
+    name = _local_name(url)
+    if not name:
         raise ValueError(
             f"the schema URL {url!r} must be a file:// or base64:// URL or a path; the fake downloads none"
         )
     return _read(_beside(path.parent, Path(name)))
+
+
+def _local_name(url: str) -> str:
+    """Return the path of a file:// URL or a path, and an empty string for other URLs."""
+    parts = urlsplit(url)
+    return unquote(parts.netloc + parts.path) if parts.scheme in {"", "file"} else ""
+
+
+def _with_local_body(path: Path, hook: Hook) -> Hook:
+    """Return a hook whose body, if it is a file, has its absolute path."""
+    config = hook.get("config") or {}
+    name = _local_name(str(config.get("body") or "")) if isinstance(config, dict) else ""
+    if not name:
+        return hook
+    body = _beside(path.parent, Path(name)).absolute().as_uri()
+    return {**hook, "config": {**config, "body": body}}
 
 
 def _beside(folder: Path, name: Path) -> Path:

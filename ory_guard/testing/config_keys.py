@@ -73,6 +73,7 @@ KEYS: Final[dict[str, tuple[str, Callable[[object], Any]]]] = {
     "feature_flags.cacheable_sessions_max_age": ("cacheable_sessions_max_age", parse_duration),
     "hashers.algorithm": ("hasher", parse_string),
     "identity.default_schema_id": ("default_schema_id", parse_string),
+    "clients.web_hook.header_allowlist": ("web_hook_header_allowlist", parse_strings),
     "version": ("version", parse_string),
 }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 import pyotp
+from starlette.types import ASGIApp
 
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.testing.clock import SECOND, Clock, MovableClock
@@ -261,6 +262,20 @@ class FakeKratos:
     def fail(self, fault: Fault, *, times: int = 1, path: str | None = None) -> None:
         """Apply a fault to the next `times` requests, or to the next `times` requests to `path`."""
         self.faults.add(fault, times=times, path=path)
+
+    @property
+    def web_hook_app(self) -> ASGIApp | None:
+        """The ASGI application that receives all web hooks, whatever their URL; None: they use the network."""
+        return self._server.web_hooks.app
+
+    @web_hook_app.setter
+    def web_hook_app(self, app: ASGIApp | None) -> None:
+        """Set the application."""
+        self._server.web_hooks.app = app
+
+    async def wait_for_web_hooks(self) -> None:
+        """Wait for the web hooks with `response.ignore`, which Kratos sends while it responds."""
+        await self._server.web_hooks.finish()
 
     def assert_whoami_calls(self, expected: int) -> None:
         """Check the number of whoami calls since `requests` was cleared.

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.testing.default_schema import DEFAULT_SCHEMA
+from ory_guard.testing.web_hooks.headers import HEADER_ALLOWLIST
 
 __all__ = ["METHODS", "FakeKratosSettings", "Hook", "OidcProvider", "TokenizerTemplate"]
 
@@ -104,7 +105,9 @@ class FakeKratosSettings:
         verification_after_registration: The same for the `show_verification_ui` hook.
         hooks: The hooks of each flow under their key in `selfservice.flows`, such as `login.after.password`. Hooks
             under `login.after` run after the methods that have no hooks of their own. The fake has `session`,
-            `show_verification_ui`, `require_verified_address` and `revoke_active_sessions`.
+            `show_verification_ui`, `require_verified_address`, `revoke_active_sessions` and `web_hook`.
+        web_hook_header_allowlist: `clients.web_hook.header_allowlist`: the request headers that bodies of web hooks
+            can contain.
         two_steps_registration: Whether registration asks for traits and credential in two steps.
         tokenizer_templates: `session.whoami.tokenizer.templates`.
         identity_schemas: Schema ids, each with its JSON Schema; by default the recorded schema.
@@ -169,6 +172,7 @@ class FakeKratosSettings:
     session_after_registration: bool = True
     verification_after_registration: bool = True
     hooks: Mapping[str, tuple[Hook, ...]] = field(default_factory=dict)
+    web_hook_header_allowlist: tuple[str, ...] = HEADER_ALLOWLIST
     two_steps_registration: bool = True
     tokenizer_templates: Mapping[str, TokenizerTemplate] = field(
         default_factory=lambda: {"jwt_basic": TokenizerTemplate(600.0, {"email": "identity.traits.email"})}

@@ -141,8 +141,8 @@ def test_values_of_flows_and_methods_are_read(tmp_path: Path) -> None:
             "consent page",
         ),
         (
-            {"selfservice": {"flows": {"login": {"after": {"hooks": [{"hook": "web_hook"}]}}}}},
-            "hook web_hook (selfservice.flows.login.after) is not supported",
+            {"selfservice": {"flows": {"login": {"after": {"hooks": [{"hook": "b2b_sso"}]}}}}},
+            "hook b2b_sso (selfservice.flows.login.after) is not supported",
         ),
     ],
     ids=str,

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final, Literal
 from ory_guard.testing.clock import SECOND, timestamp
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.flow import FlowEndpoints
+from ory_guard.testing.flows.flow_hooks import hook_context, hook_error, run_before_hooks
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import csrf_node, input_node, submit_node
 from ory_guard.testing.server.request import FakeRequest
@@ -13,6 +14,8 @@ from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.store.email_format import is_email
 from ory_guard.testing.store.records import Identity, random_string
 from ory_guard.testing.store.schema_errors import email_error
+from ory_guard.testing.web_hooks.responses import HookFailedError
+from ory_guard.testing.web_hooks.web_hooks import HookContext, OtherHooks
 
 __all__ = ["EmailFlowEndpoints"]
 
@@ -38,7 +41,39 @@ class EmailFlowEndpoints(FlowEndpoints):
 
     def create(self, request: FakeRequest, kind: Literal["api", "browser"]) -> FakeFlow:
         """Create a flow that asks for the address."""
-        return self.create_flow(request, kind)
+        flow = self.create_flow(request, kind)
+        try:
+            run_before_hooks(
+                self.server, request, flow, lambda: hook_context(self.server, request, self.document(flow))
+            )
+        except ApiError:
+            request.json_only = True  # unlike errors of other flows, for browsers, too
+            raise
+        return flow
+
+    def run_hooks(
+        self,
+        request: FakeRequest,
+        flow: FakeFlow,
+        identity: Identity,
+        others: OtherHooks,
+    ) -> None:
+        """Run the hooks after the flow was completed.
+
+        Raises:
+            ApiError: If a web hook fails.
+            HookRejectedError: If a receiver stops the flow.
+        """
+
+        def context() -> HookContext:
+            document = self.document(flow, transient_payload=flow.internal.get("transient_payload", {}))
+            return hook_context(self.server, request, document, self.server.identity_document(identity))
+
+        try:
+            self.server.web_hooks.after(self.name, "", context, others)
+        except HookFailedError as error:
+            request.renew_csrf()
+            raise hook_error(error, request, flow) from error
 
     def create_flow(
         self, request: FakeRequest, kind: Literal["api", "browser"], use: str | None = None

@@ -217,6 +217,7 @@ class FlowEndpoints(ABC):
             message_id, context = wrong_type(payload, "object")
             flow.ui.add_error(message_id, context, at="transient_payload")
             raise InvalidFlowError(flow)
+        flow.internal["transient_payload"] = payload
         return fields
 
     def schema_of(self, flow: FakeFlow) -> IdentitySchema:  # noqa: ARG002 - used by settings

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final, Literal, NoReturn
 from ory_guard.testing.clock import timestamp
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.flow import FlowEndpoints
+from ory_guard.testing.flows.flow_hooks import hook_context, run_before_hooks
 from ory_guard.testing.flows.login_result import LoginResult
 from ory_guard.testing.flows.node_order import LOGIN_GROUPS, LOGIN_KEYS, sort_nodes
 from ory_guard.testing.flows.submission import Submission
@@ -70,6 +71,9 @@ class LoginEndpoints(FlowEndpoints):
         if session is None:
             self.add_exchange_code(request, flow)
         self._fill(request, flow, session)
+        run_before_hooks(
+            self.server, request, flow, lambda: hook_context(self.server, request, self.document(flow))
+        )
         return flow
 
     def create_for_link(self, request: FakeRequest, source: FakeFlow, provider: str, identifier: str) -> FakeFlow:

@@ -1,8 +1,10 @@
 """The result of a login: the hooks, the session, and the response."""
 
+from dataclasses import replace
 from typing import Any
 
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
+from ory_guard.testing.flows.flow_hooks import hook_context, hook_error, show_messages
 from ory_guard.testing.flows.verification import VerificationEndpoints
 from ory_guard.testing.oidc.redirect import browser_redirect_required
 from ory_guard.testing.server.request import FakeRequest
@@ -10,8 +12,10 @@ from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.identities import touch
 from ory_guard.testing.store.records import FakeAuthenticationMethod, Identity, Session
-from ory_guard.testing.store.serialization import session_document
-from ory_guard.testing.store.sessions import NO_DEVICE_ID, REVOKE_HOOK, Sessions, device_from
+from ory_guard.testing.store.serialization import session_document, unsaved_session
+from ory_guard.testing.store.sessions import NO_DEVICE_ID, REVOKE_HOOK, Sessions, device_from, inactive_error
+from ory_guard.testing.web_hooks.responses import HookFailedError, HookRejectedError
+from ory_guard.testing.web_hooks.web_hooks import HookContext
 
 __all__ = ["LoginResult"]
 
@@ -43,17 +47,17 @@ class LoginResult:
         session = self._sessions.find(request)
         if session is not None and session.identity is not identity:
             session = None
-        if self._server.settings.has_hook_after("login", method.method, "require_verified_address"):
-            self._require_verified_address(request, flow, identity)
-        if is_new := session is None:
-            session = self._sessions.start(identity, [method], device_from(request))
+        is_new = session is None
+        session = session or self._sessions.prepare(identity, [method], device_from(request))
+        changes = self._run_hooks(request, flow, session, method)
+        if is_new:
+            self._server.store.add_session(session)
             document = self._sessions.document(session)
         else:
             self._sessions.refresh(session, method)
             document = self._refreshed_document(request, session)
+        document["identity"] |= changes
         self._link(flow, session)
-        if self._server.settings.has_hook_after("login", method.method, REVOKE_HOOK):
-            self._sessions.revoke_others(session)
         if flow.native:
             if not self._sessions.satisfies_aal(session, self._server.settings.whoami_required_aal):
                 document["identity"] = None
@@ -63,16 +67,39 @@ class LoginResult:
         self._sessions.issue_cookie(request, session)
         return self._browser_response(request, flow, session, document, method.method)
 
+    def _run_hooks(
+        self, request: FakeRequest, flow: FakeFlow, session: Session, method: FakeAuthenticationMethod
+    ) -> dict[str, Any]:
+        """Run the hooks before the session is stored, and return the changes of the identity in the response."""
+
+        def context() -> HookContext:
+            is_new = session.id not in self._server.store.sessions
+            completed = session if is_new else replace(session, methods=[*session.methods, method])
+            document = self._sessions.document(completed)
+            return hook_context(
+                self._server,
+                request,
+                flow.document(transient_payload=flow.internal.get("transient_payload", {})),
+                document["identity"],
+                unsaved_session(document) if is_new else document,
+            )
+
+        others = {
+            "require_verified_address": lambda: self._require_verified_address(request, flow, session.identity),
+            REVOKE_HOOK: lambda: self._sessions.revoke_others(session),
+        }
+        try:
+            return self._server.web_hooks.after("login", method.method, context, others)
+        except HookRejectedError as error:
+            raise show_messages(flow, error) from error
+        except HookFailedError as error:
+            raise hook_error(error, request, flow) from error
+
     def _require_active(self, flow: FakeFlow, identity: Identity) -> None:
         if identity.state == "active":
             return
         if self._server.settings.is_release:
-            raise ApiError(
-                401,
-                reason="This account was disabled.",
-                message="identity is disabled",
-                details={"identity_id": identity.id},
-            )
+            raise inactive_error(identity)
         flow.ui.add_error(4010011)
         raise InvalidFlowError(flow)
 

@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from ory_guard.testing.flows.email_flow import EmailFlowEndpoints
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
+from ory_guard.testing.flows.flow_hooks import show_messages
 from ory_guard.testing.flows.settings import SettingsEndpoints
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import input_node, submit_node
@@ -12,6 +13,7 @@ from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.records import Identity, Session
 from ory_guard.testing.store.sessions import REVOKE_HOOK, Sessions, device_from
+from ory_guard.testing.web_hooks.responses import HookRejectedError
 
 __all__ = ["RecoveryEndpoints"]
 
@@ -174,14 +176,25 @@ class RecoveryEndpoints(EmailFlowEndpoints):
             if address.value == flow.internal.get("email") and not address.verified:
                 address.mark_verified(self.server.now())
                 address.status = "completed" if method == "link_recovery" else address.status
-        session = self.sessions.start(identity, [self.sessions.completed_method(method)], device_from(request))
-        if self.server.settings.has_hook_after(self.name, "", REVOKE_HOOK):
-            self.sessions.revoke_others(session)
+        session = self.sessions.prepare(identity, [self.sessions.completed_method(method)], device_from(request))
+        try:
+            self.run_hooks(request, flow, identity, {REVOKE_HOOK: lambda: self.sessions.revoke_others(session)})
+        except HookRejectedError as error:
+            raise self._hook_rejected(request, flow, error) from error
+        self.server.store.add_session(session)
         if kind == "browser":
             request.renew_csrf()
             self.sessions.issue_cookie(request, session)
         flow.ui.messages = []
         return session, self._settings.create_after_recovery(request, flow, session, kind)
+
+    def _hook_rejected(self, request: FakeRequest, flow: FakeFlow, error: HookRejectedError) -> ApiError:
+        """Return the error for a receiver that stopped the flow; it names a new flow."""
+        replacement = self.new_replacement(request, flow)
+        show_messages(replacement, error)
+        item = {"action": "show_recovery_ui", "flow": {"id": replacement.id}}
+        location = self.ui_url(replacement)
+        return ApiError(500, message=str(error), details={"continue_with": [item]}, location=location)
 
     def find_owner(self, email: str) -> Identity | None:
         """Return the identity with a recovery address, or None."""

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final, Literal
 
-from ory_guard.testing.flows.fake_flow import FakeFlow
+from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.flow import FlowEndpoints
+from ory_guard.testing.flows.flow_hooks import hook_context, hook_error, run_before_hooks, show_messages
 from ory_guard.testing.flows.node_order import REGISTRATION_GROUPS, registration_keys, sort_nodes
 from ory_guard.testing.flows.submission import Submission
 from ory_guard.testing.flows.ui_messages import message
@@ -15,8 +16,12 @@ from ory_guard.testing.methods.traits import show_submitted_traits, submitted_tr
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
+from ory_guard.testing.store.identities import apply_changes
 from ory_guard.testing.store.records import FakeAuthenticationMethod, Identity
-from ory_guard.testing.store.sessions import Sessions, device_from
+from ory_guard.testing.store.serialization import unsaved_identity
+from ory_guard.testing.store.sessions import Sessions, device_from, inactive_error
+from ory_guard.testing.web_hooks.responses import HookFailedError, HookRejectedError
+from ory_guard.testing.web_hooks.web_hooks import HookContext
 
 __all__ = ["RegistrationEndpoints"]
 
@@ -55,6 +60,9 @@ class RegistrationEndpoints(FlowEndpoints):
             flow.ui.nodes = []
         else:
             self._fill(flow)
+        run_before_hooks(
+            self.server, request, flow, lambda: hook_context(self.server, request, self.document(flow))
+        )
         return flow
 
     def ask_for_traits(
@@ -173,9 +181,11 @@ class RegistrationEndpoints(FlowEndpoints):
     ) -> FakeResponse:
         """Run the hooks after registration and respond with the next step."""
         settings = self.server.settings
+        self._run_hooks_before_saving(request, flow, identity, method.method)
         if not flow.native:
             request.renew_csrf()
         continue_with, page = self.start_verification(request, flow, identity, method.method)
+        self._run_hooks_after_saving(request, flow, identity, method.method)
         body: dict[str, Any] = {"identity": self.server.identity_document(identity)}
         if settings.has_hook_after(self.name, method.method, "session"):
             session = self.sessions.start(identity, [method], device_from(request))
@@ -192,6 +202,49 @@ class RegistrationEndpoints(FlowEndpoints):
         if not flow.native:
             continue_with.insert(0, {"action": "redirect_browser_to", "redirect_browser_to": location})
         return FakeResponse.json({**body, "continue_with": continue_with})
+
+    def _run_hooks_before_saving(
+        self, request: FakeRequest, flow: FakeFlow, identity: Identity, method: str
+    ) -> None:
+        """Send the web hooks that can stop the registration or change the identity, which does not exist yet."""
+        hooks = self.server.web_hooks
+        if not hooks.has_hooks_before_saving(self.name, method):
+            return
+        document = unsaved_identity(self.server.identity_document(identity))
+        del self.server.store.identities[identity.id]
+        try:
+            changes = hooks.before_saving(self.name, method, lambda: self._hook_context(request, flow, document))
+        except HookRejectedError as error:
+            raise show_messages(flow, error) from error
+        except HookFailedError as error:
+            raise hook_error(error, request, flow) from error
+        traits = changes.get("traits", identity.traits)
+        if not self.server.schema.validate(traits, flow.ui):
+            raise InvalidFlowError(flow)
+        if self.server.find_owner(traits):
+            flow.ui.add_error(4000007)
+            raise InvalidFlowError(flow)
+        self.server.store.identities[identity.id] = identity
+        apply_changes(self.server, identity, changes)
+        if identity.state != "active":
+            raise inactive_error(identity)
+
+    def _run_hooks_after_saving(
+        self, request: FakeRequest, flow: FakeFlow, identity: Identity, method: str
+    ) -> None:
+        try:
+            self.server.web_hooks.after_saving(
+                self.name,
+                method,
+                lambda: self._hook_context(request, flow, self.server.identity_document(identity)),
+                {},
+            )
+        except HookFailedError as error:
+            raise hook_error(error, request, flow) from error
+
+    def _hook_context(self, request: FakeRequest, flow: FakeFlow, identity: dict[str, Any]) -> HookContext:
+        document = self.document(flow, transient_payload=flow.internal.get("transient_payload", {}))
+        return hook_context(self.server, request, document, identity)
 
     def start_verification(
         self, request: FakeRequest, flow: FakeFlow, identity: Identity, method: str

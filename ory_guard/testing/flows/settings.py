@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.flow import FlowEndpoints
+from ory_guard.testing.flows.settings_hooks import SettingsHooks
 from ory_guard.testing.flows.submission import Submission
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.verification import VerificationEndpoints
@@ -16,7 +17,7 @@ from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.identity_schema import IdentitySchema
 from ory_guard.testing.store.records import Session, new_id
-from ory_guard.testing.store.sessions import REVOKE_HOOK, Sessions
+from ory_guard.testing.store.sessions import Sessions
 
 __all__ = ["SettingsEndpoints"]
 
@@ -50,6 +51,7 @@ class SettingsEndpoints(FlowEndpoints):
         by_name = {method.name: method for method in methods if isinstance(method, SettingsMethod)}
         self._methods = {name: by_name[name] for name in _ORDER if name in by_name}
         self._verification = verification
+        self._hooks = SettingsHooks(server, sessions)
 
     def create_native(self, request: FakeRequest) -> FakeResponse:
         """`create_native_settings_flow`."""
@@ -90,6 +92,7 @@ class SettingsEndpoints(FlowEndpoints):
         flow.internal["identity"] = session.identity
         if kind == "api" and request.has_csrf_cookie:
             flow.ui.set_value("csrf_token", mask(request.csrf_secret()))
+        self._hooks.before(request, flow, session)
         self.fill(flow)
         return flow
 
@@ -151,7 +154,7 @@ class SettingsEndpoints(FlowEndpoints):
         self.require_csrf(request, flow, fields)
         if method.is_privileged and not self.sessions.is_privileged(session):
             raise self._reauthentication(request, flow, fields)
-        result = method.change(Submission(self, request, flow, fields, session))
+        result = self._hooks.change(method, Submission(self, request, flow, fields, session))
         if isinstance(result, FakeResponse):
             return result
         if result is Change.REAUTHENTICATION_REQUIRED:
@@ -196,13 +199,12 @@ class SettingsEndpoints(FlowEndpoints):
 
     def saved(self, request: FakeRequest, flow: FakeFlow, session: Session, method: str) -> FakeResponse:
         """Respond to a saved change: the flow keeps its id and gets a new form, as in Kratos."""
-        if self.server.settings.has_hook_after(self.name, method, REVOKE_HOOK):
-            self.sessions.revoke_others(session)
         updated = self._create_for(request, flow.type, session)
         flow.ui, flow.state = updated.ui, "success"
         flow.internal.pop("totp_secret", None)
         flow.internal |= updated.internal
         flow.ui.messages = [message(1050001)]
+        self._hooks.after(request, flow, session, method)
         if flow.native:
             return FakeResponse.json(self.document(flow))
         self.sessions.issue_cookie(request, session)

@@ -130,9 +130,12 @@ class Ui:
 
     def add_error(self, message_id: int, context: dict[str, Any] | None = None, *, at: str | None = None) -> None:
         """Add an error above the form, or at the node named `at`, which is created if it does not exist."""
-        error = message(message_id, context)
+        self.add_message(message(message_id, context), at=at)
+
+    def add_message(self, text: Message, *, at: str | None = None) -> None:
+        """Add a message above the form, or at the node named `at`, which is created if it does not exist."""
         if at is None:
-            self.messages.append(error)
+            self.messages.append(text)
             return
         target = self.find(at)
         if target is None:
@@ -140,7 +143,7 @@ class Ui:
             groups = [node["group"] for node in self.nodes]
             position = len(groups) - groups[::-1].index("default") if "default" in groups else len(groups)
             self.nodes.insert(position, target)
-        target["messages"].append(error)
+        target["messages"].append(text)
 
 
 def _name(node: Node) -> Any:

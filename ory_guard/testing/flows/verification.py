@@ -9,6 +9,7 @@ from ory_guard.testing.flows.ui_nodes import csrf_node, input_node, node, submit
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.store.records import Address, Identity
+from ory_guard.testing.web_hooks.responses import HookRejectedError
 
 __all__ = ["VerificationEndpoints"]
 
@@ -119,7 +120,7 @@ class VerificationEndpoints(EmailFlowEndpoints):
 
     def create_for_address(self, request: FakeRequest, source: FakeFlow, address: Address) -> FakeFlow:
         """Create a flow and send its code, as registration does."""
-        flow = self.create(request, source.type)
+        flow = self.create_flow(request, source.type)
         flow.request_url, flow.return_to = source.request_url, source.return_to
         if self.use == "link":
             flow.state = "sent_email"
@@ -179,16 +180,16 @@ class VerificationEndpoints(EmailFlowEndpoints):
             request.json_only = True
             raise
 
-    def complete(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> FakeResponse:  # noqa: ARG002 - used by recovery
+    def complete(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> FakeResponse:
         """Mark the address as verified and show a link to continue."""
-        return self._complete(request, flow, "code")
+        return self._complete(request, flow, identity, "code")
 
-    def complete_by_link(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> FakeResponse:  # noqa: ARG002 - used by recovery
+    def complete_by_link(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> FakeResponse:
         """Mark the address as verified and show a link to continue to the browser that opened the link."""
         request.json_only = False  # the browser may have opened the link of a native flow
-        return self._complete(request, flow, "link")
+        return self._complete(request, flow, identity, "link")
 
-    def _complete(self, request: FakeRequest, flow: FakeFlow, group: str) -> FakeResponse:
+    def _complete(self, request: FakeRequest, flow: FakeFlow, identity: Identity, group: str) -> FakeResponse:
         address = flow.internal["address"]
         address.mark_verified(self.server.now())
         address.status = "completed"
@@ -200,6 +201,10 @@ class VerificationEndpoints(EmailFlowEndpoints):
             node("a", group, {"href": location, "title": title, "id": "continue"}, title),
         ]
         flow.ui.messages = [message(1080002)]
+        try:
+            self.run_hooks(request, flow, identity, {})
+        except HookRejectedError as error:
+            return self.replace(request, flow, str(error))
         return self.render(request, flow)
 
     def _find_address(self, email: str) -> tuple[Identity, Address] | None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from starlette.datastructures import Headers
@@ -100,8 +101,7 @@ class App:
         if fault.status is not None:
             response = FakeResponse(fault.status, fault.body or b"", dict(fault.headers))
         else:
-            self._server.is_database_locked = fault.locks_database
-            response = self._respond(request)
+            response = await self._server.web_hooks.run(partial(self._respond, request, fault))
             response.body = response.body if fault.body is None else fault.body
         self._record(request, 0 if fault.resets else response.status)
         await self._send(request, response, fault, send)
@@ -130,7 +130,8 @@ class App:
             )
         )
 
-    def _respond(self, request: FakeRequest) -> FakeResponse:
+    def _respond(self, request: FakeRequest, fault: Fault) -> FakeResponse:
+        self._server.is_database_locked = fault.locks_database
         if self._cors and (preflight := self._cors.preflight(request)):
             return preflight
         rejection = self._check_csrf(request) if self._is_public else None

@@ -13,6 +13,7 @@ from ory_guard.testing.settings import FakeKratosSettings
 from ory_guard.testing.store.identity_schema import IdentitySchema
 from ory_guard.testing.store.records import CourierMessage, Identity, Store, new_id, random_string
 from ory_guard.testing.store.serialization import identity_document
+from ory_guard.testing.web_hooks.web_hooks import WebHooks
 
 __all__ = ["Server"]
 
@@ -44,6 +45,7 @@ class Server:
         self.jar: CookieJar = CookieJar(settings)
         self.on_message = on_message
         self.is_database_locked = False
+        self.web_hooks: WebHooks = WebHooks(settings)
         self.schemas: dict[str, IdentitySchema] = {
             schema_id: IdentitySchema(schema_id, document)
             for schema_id, document in settings.identity_schemas.items()

@@ -10,6 +10,7 @@ from ory_guard.testing.store.records import Address, Identity
 
 __all__ = [
     "add_password_error",
+    "apply_changes",
     "create_identity",
     "delete_identity",
     "is_identifier_taken",
@@ -60,6 +61,21 @@ def set_traits(server: Server, identity: Identity, traits: Mapping[str, Any]) ->
     identity.traits = dict(traits)
     touch(server, identity)
     _set_addresses(server, identity)
+
+
+def apply_changes(server: Server, identity: Identity, changes: Mapping[str, Any]) -> None:
+    """Apply the changes of an identity that a web hook returned. Addresses follow from the traits."""
+    for name in ("schema_id", "state", "metadata_public", "metadata_admin", "external_id"):
+        if name in changes:
+            setattr(identity, name, changes[name])
+    if "traits" in changes:
+        set_traits(server, identity, changes["traits"])
+    verified = {address["value"]: address for address in changes.get("verifiable_addresses", ())}
+    for address in identity.verifiable_addresses:
+        if address.value in verified:
+            address.status = verified[address.value].get("status", address.status)
+            if verified[address.value].get("verified"):
+                address.mark_verified(server.now())
 
 
 def touch(server: Server, identity: Identity) -> None:

@@ -1,11 +1,15 @@
 """JSON documents of identities and sessions, in Kratos' format."""
 
-from typing import Any
+from typing import Any, Final
 
 from ory_guard.testing.clock import timestamp
 from ory_guard.testing.store.records import Address, FakeAuthenticationMethod, FakeDevice, Identity, Session
 
-__all__ = ["identity_document", "session_document"]
+__all__ = ["NO_ID", "identity_document", "session_document", "unsaved_identity", "unsaved_session"]
+
+NO_ID: Final = "00000000-0000-0000-0000-000000000000"
+_NO_TIME: Final = "0001-01-01T00:00:00Z"
+_SET_WHEN_SAVED: Final[dict[str, str]] = {"id": NO_ID, "created_at": _NO_TIME, "updated_at": _NO_TIME}
 
 
 def identity_document(identity: Identity, schema_url: str, *, addresses: bool = True) -> dict[str, Any]:
@@ -52,6 +56,19 @@ def session_document(session: Session, identity: dict[str, Any], *, active: bool
         "identity": identity,
         "devices": [_device(device) for device in session.devices],
     }
+
+
+def unsaved_identity(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document of an identity as hooks get it before it is saved: without ids and times."""
+    lists = ("verifiable_addresses", "recovery_addresses")
+    addresses = {name: [address | _SET_WHEN_SAVED for address in document.get(name, ())] for name in lists}
+    return {**document, **addresses, **_SET_WHEN_SAVED, "schema_url": ""}
+
+
+def unsaved_session(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document of a session as hooks get it before it is saved: without ids."""
+    devices = [device | {"id": NO_ID} for device in document["devices"]]
+    return {**document, "id": NO_ID, "devices": devices}
 
 
 def _verifiable(address: Address) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.records import FakeAuthenticationMethod, FakeDevice, Identity, Session
-from ory_guard.testing.store.serialization import session_document
+from ory_guard.testing.store.serialization import NO_ID, session_document
 
-__all__ = ["AAL_OF_METHOD", "NO_DEVICE_ID", "REVOKE_HOOK", "Sessions", "device_from"]
+__all__ = ["AAL_OF_METHOD", "NO_DEVICE_ID", "REVOKE_HOOK", "Sessions", "device_from", "inactive_error"]
 
 BEARER_PARTS: Final = 2
 REVOKE_HOOK: Final = "revoke_active_sessions"
-NO_DEVICE_ID: Final = "00000000-0000-0000-0000-000000000000"
+NO_DEVICE_ID: Final = NO_ID
 
 AAL_OF_METHOD: Final = {
     "password": "aal1",
@@ -64,16 +64,25 @@ class Sessions:
         at: int | None = None,
     ) -> Session:
         """Create a session for an identity that completed these methods."""
+        return self._server.store.add_session(self.prepare(identity, methods, device, at=at))
+
+    def prepare(
+        self,
+        identity: Identity,
+        methods: list[FakeAuthenticationMethod],
+        device: FakeDevice | None = None,
+        *,
+        at: int | None = None,
+    ) -> Session:
+        """Return a new session that is not stored yet."""
         now = self._server.now() if at is None else at
-        return self._server.store.add_session(
-            Session(
-                identity=identity,
-                issued_at=now,
-                authenticated_at=now,
-                expires_at=now + self.lifespan,
-                methods=methods,
-                devices=[device] if device else [],
-            )
+        return Session(
+            identity=identity,
+            issued_at=now,
+            authenticated_at=now,
+            expires_at=now + self.lifespan,
+            methods=methods,
+            devices=[device] if device else [],
         )
 
     @property
@@ -183,6 +192,16 @@ class Sessions:
             if cookie := self._server.jar.decode_session(value, self._server.now()):
                 return cookie.session_token, cookie.expires_at
         return None
+
+
+def inactive_error(identity: Identity) -> ApiError:
+    """Return the error of a release for the login of an inactive identity."""
+    return ApiError(
+        401,
+        reason="This account was disabled.",
+        message="identity is disabled",
+        details={"identity_id": identity.id},
+    )
 
 
 def device_from(request: FakeRequest, device_id: str | None = None) -> FakeDevice:

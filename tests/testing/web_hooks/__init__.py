@@ -1,0 +1,1 @@
+"""Tests of `ory_guard.testing.web_hooks`."""
