@@ -14,6 +14,8 @@ from ory_guard.client.request_builder import Body, build_request
 from ory_guard.client.transport import make_http_client, send_request
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.json_rewriting import InvalidJSON, rewrite_urls
+from ory_guard.kratos.url_mapping import URLMapping
 from ory_guard.kratos.urls import service_url
 
 __all__ = ["FrontendClient", "FrontendResponses"]
@@ -40,12 +42,14 @@ class FrontendClient(AllOperations):
         transport: A transport to use instead of the client's own connection pool, such as
             `httpx2.ASGITransport(app=...)`. The client does not close it.
         timeout: Seconds for a whole call.
+        browser_url: Kratos' public URL for browsers, if it differs, as with `ory_guard.proxy.KratosProxy`. URLs in
+            responses that start with `base_url`, such as `ui.action`, are changed to it.
         ca_file: A PEM file with the certificate authorities that may issue Kratos' certificate. By default, the
             file in `SSL_CERT_FILE`, or the authorities that the system trusts.
 
     Raises:
-        ConfigurationError: If `base_url` is not a valid URL, if `timeout` is not positive, or if the certificate
-            authorities cannot be loaded.
+        ConfigurationError: If `base_url` or `browser_url` is not a valid URL, if `timeout` is not positive, or if
+            the certificate authorities cannot be loaded.
     """
 
     def __init__(
@@ -54,12 +58,13 @@ class FrontendClient(AllOperations):
         *,
         transport: httpx2.AsyncBaseTransport | None = None,
         timeout: float = 5.0,
+        browser_url: str | None = None,
         ca_file: str | None = None,
     ) -> None:
-        try:
-            self._base_url = service_url(base_url)
-        except ValueError as error:
-            raise ConfigurationError(f"base_url {error}") from None
+        self._base_url = _checked_url("base_url", base_url)
+        self._urls: URLMapping | None = None
+        if browser_url is not None:
+            self._urls = URLMapping(self._base_url, _checked_url("browser_url", browser_url))
         if not timeout > 0:
             raise ConfigurationError(f"timeout must be a positive number of seconds (got {timeout!r})")
         self._http = make_http_client(self._base_url, transport, timeout=timeout, ca_file=ca_file)
@@ -100,7 +105,8 @@ class FrontendClient(AllOperations):
 
     async def _send(self, operation: Operation, arguments: Mapping[str, Any], body: Body | None) -> HTTPResponse:
         request = build_request(self._base_url, operation, arguments, body)
-        return await send_request(self._http, operation.name, request)
+        response = await send_request(self._http, operation.name, request)
+        return response if self._urls is None else _with_browser_urls(response, self._urls)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the next call opens new ones."""
@@ -119,3 +125,19 @@ class FrontendClient(AllOperations):
 
     def __repr__(self) -> str:
         return f"<FrontendClient {self._base_url}>"
+
+
+def _checked_url(name: str, url: str) -> str:
+    try:
+        return service_url(url)
+    except ValueError as error:
+        raise ConfigurationError(f"{name} {error}") from None
+
+
+def _with_browser_urls(response: HTTPResponse, urls: URLMapping) -> HTTPResponse:
+    if not response.body or not response.is_json():
+        return response
+    try:
+        return response._replace(body=rewrite_urls(response.body, urls.map_url))
+    except InvalidJSON:
+        return response  # the decoder reports it

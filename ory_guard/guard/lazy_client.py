@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from ory_guard.guard.path_patterns import paths_of_kratos
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.http import Transport
 
@@ -75,9 +76,12 @@ class LazyClient:
     def _create(self) -> "FrontendClient":
         from ory_guard.client import FrontendClient  # noqa: PLC0415 - see above
 
+        # Browsers reach Kratos through a proxy, which changes the same URLs.
+        is_proxied = bool(paths_of_kratos(self._settings.app_url, self._settings.kratos_browser_url))
         return FrontendClient(
             self._settings.kratos_public_url,
             transport=self._transport,
             timeout=self._settings.timeout,
+            browser_url=self._settings.kratos_browser_url if is_proxied else None,
             ca_file=self._settings.ca_file,
         )

@@ -15,6 +15,7 @@ from ory_guard.guard.responses.asgi import ASGIResponse, Receive, Scope, Send
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.failures import call_failure
 from ory_guard.kratos.http import URL, HTTPResponse, RemoteProtocolError, Request
+from ory_guard.kratos.url_mapping import URLMapping
 from ory_guard.kratos.urls import origin_of
 from ory_guard.proxy.cookies import ProxyCookies
 from ory_guard.proxy.errors import ProxyError, error_response
@@ -23,7 +24,6 @@ from ory_guard.proxy.request_body import RequestBody
 from ory_guard.proxy.request_headers import forwarded_headers
 from ory_guard.proxy.response import ProxyResponse, browser_response, unexpected_response
 from ory_guard.proxy.routes import Target, find_target, mount_path
-from ory_guard.proxy.url_mapping import URLMapping
 
 __all__ = ["KratosProxy"]
 

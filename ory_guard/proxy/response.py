@@ -5,12 +5,12 @@ from typing import Final, NamedTuple
 
 from ory_guard.guard.responses.asgi import Scope, Send
 from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.json_rewriting import InvalidJSON, rewrite_urls
+from ory_guard.kratos.url_mapping import URLMapping
 from ory_guard.models.credential import Header
 from ory_guard.proxy.cookies import ProxyCookies
 from ory_guard.proxy.errors import ProxyError
-from ory_guard.proxy.json_rewriting import InvalidJSON, rewrite_urls
 from ory_guard.proxy.routes import Target
-from ory_guard.proxy.url_mapping import URLMapping
 
 __all__ = ["ProxyResponse", "browser_response"]
 

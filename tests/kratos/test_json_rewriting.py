@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ory_guard.proxy.json_rewriting import InvalidJSON, rewrite_urls
-from ory_guard.proxy.url_mapping import URLMapping
+from ory_guard.kratos.json_rewriting import InvalidJSON, rewrite_urls
+from ory_guard.kratos.url_mapping import URLMapping
 
-from .upstream import KRATOS, PROXY
+KRATOS, PROXY = "http://kratos.test:4433", "http://app.test/.ory"
 
 URLS = URLMapping(KRATOS, PROXY)
 OLD, NEW = f"{KRATOS}/self-service/x?flow=1&a=b", f"{PROXY}/self-service/x?flow=1&a=b"

@@ -1,4 +1,4 @@
-"""The mapping of Kratos' URLs to URLs of the proxy."""
+"""The mapping of Kratos' URLs to the URLs under which browsers reach Kratos."""
 
 import re
 from typing import Final
@@ -13,27 +13,27 @@ _DOT_SEGMENT: Final = re.compile(r"(?:\A|/)\.\.?(?:/|\Z)")
 
 
 class URLMapping:
-    """Maps URLs with the origin and the path of Kratos to the proxy, and leaves all other URLs unchanged.
+    """Maps URLs with the origin and the path of Kratos, and leaves all other URLs unchanged.
 
     Args:
         kratos_url: The base URL of Kratos.
-        proxy_url: The base URL of the proxy.
+        browser_url: The base URL of Kratos for browsers.
     """
 
-    def __init__(self, kratos_url: str, proxy_url: str) -> None:
+    def __init__(self, kratos_url: str, browser_url: str) -> None:
         self._origin = origin_of(kratos_url)
         self._base_path = urlsplit(kratos_url).path
-        self._proxy_url = proxy_url
+        self._browser_url = browser_url
 
     def map_url(self, url: str) -> str:
-        """Return the URL of the proxy for an absolute URL of Kratos; any other text unchanged."""
+        """Return the URL for browsers of an absolute URL of Kratos; any other text unchanged."""
         try:
             # It fails for a user name, such as in http://kratos@evil.example, and for characters that parsers
             # treat differently.
             origin = origin_of(url)
         except ValueError:
             return url
-        return self._with_proxy(url, url.partition("//")[2]) if origin == self._origin else url
+        return self._for_browsers(url, url.partition("//")[2]) if origin == self._origin else url
 
     def map_reference(self, reference: str) -> str:
         """Return the URL for a reference in a header of Kratos; a path from the root belongs to Kratos, too."""
@@ -47,7 +47,7 @@ class URLMapping:
             lambda match: b"<" + self.map_reference(match[1].decode("latin-1")).encode("latin-1") + b">", value
         )
 
-    def _with_proxy(self, url: str, rest: str) -> str:
+    def _for_browsers(self, url: str, rest: str) -> str:
         start = re.search(r"[/?#]", rest)
         tail = rest[start.start() :] if start else ""
         path = re.split(r"[?#]", tail, maxsplit=1)[0]
@@ -55,4 +55,4 @@ class URLMapping:
         is_below = path.startswith(self._base_path) and inner[:1] in ("", "/")
         if not is_below or _DOT_SEGMENT.search(unquote(path)):
             return url
-        return self._proxy_url + tail[len(self._base_path) :]
+        return self._browser_url + tail[len(self._base_path) :]
