@@ -16,6 +16,7 @@ from example_app.middleware import CanonicalHost, PathMount, SecurityHeaders
 from example_app.rendering import TEMPLATES, Site, create_templates
 from ory_guard import OryGuard
 from ory_guard.fastapi import install
+from ory_guard.proxy import KratosProxy
 from ory_guard.ui import FlowPages
 
 __all__ = ["create_app"]
@@ -34,12 +35,15 @@ def create_app(backend: Backend, *, provider_origins: Collection[str] = ()) -> F
     fake = backend.fake
     clock = None if fake is None else fake.clock
     guard = OryGuard(settings, transport=backend.transport, clock=clock, listeners=[activity_log.on_event])
+    proxy_path = settings.kratos_browser_url.removeprefix(settings.app_url or "")
     app = FastAPI(title="Postern", description="Example API behind ory_guard.", docs_url=None, redoc_url=None)
     site = app.state.site = Site(guard, activity_log, fake, create_templates(settings))
     for router in (pages.router, live.router, api.router, api.page):
         app.include_router(router)
     if fake is not None:
         app.include_router(demo.router)
+    elif proxy_path.startswith("/"):  # browsers reach the real Kratos below the application
+        app.mount(proxy_path, KratosProxy(guard))
     flow_pages = FlowPages(
         guard,
         brand="Postern",

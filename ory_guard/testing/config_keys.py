@@ -57,6 +57,7 @@ KEYS: Final[dict[str, tuple[str, Callable[[object], Any]]]] = {
     "selfservice.methods.webauthn.config.rp.display_name": ("webauthn_name", parse_string),
     "selfservice.methods.webauthn.config.rp.id": ("webauthn_id", parse_string),
     "selfservice.methods.oidc.config.providers": ("oidc_providers", parse_providers),
+    "selfservice.methods.oidc.config.base_redirect_uri": ("oidc_base_redirect_uri", parse_string),
     "session.lifespan": ("session_lifespan", parse_duration),
     "session.cookie.name": ("cookie_name", parse_string),
     "session.cookie.path": ("cookie_path", parse_string),
@@ -157,7 +158,6 @@ _UNSUPPORTED: Final[dict[str, str]] = {
         "codes are sent to the addresses that the schema marks with credentials.code"
     ),
     "selfservice.methods.link.config.base_url": "links have the public URL of the fake",
-    "selfservice.methods.oidc.config.base_redirect_uri": "providers redirect to the public URL of the fake",
     "selfservice.methods.passkey.enabled": "forms have no passkeys",
     "selfservice.methods.password.config.migrate_hook": "the hook is not called",
     "selfservice.methods.saml": "forms have no SAML providers",

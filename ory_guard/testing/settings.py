@@ -100,6 +100,7 @@ class FakeKratosSettings:
         webauthn_name: `selfservice.methods.webauthn.config.rp.display_name`.
         webauthn_id: `selfservice.methods.webauthn.config.rp.id`.
         oidc_providers: `selfservice.methods.oidc.config.providers`.
+        oidc_base_redirect_uri: `selfservice.methods.oidc.config.base_redirect_uri`; by default the public URL.
         session_after_registration: Whether the `session` hook runs after registration; used if `hooks` has no
             hooks there.
         verification_after_registration: The same for the `show_verification_ui` hook.
@@ -169,6 +170,7 @@ class FakeKratosSettings:
     webauthn_name: str = "Fake Kratos"
     webauthn_id: str = "localhost"
     oidc_providers: tuple[OidcProvider, ...] = ()
+    oidc_base_redirect_uri: str | None = None
     session_after_registration: bool = True
     verification_after_registration: bool = True
     hooks: Mapping[str, tuple[Hook, ...]] = field(default_factory=dict)

@@ -43,7 +43,9 @@ class FakeOidcProvider:
 
     def redirect_uri(self, name: str) -> str:
         """Return the URL of Kratos' callback."""
-        return self._server.url(f"/self-service/methods/oidc/callback/{name}")
+        path = f"/self-service/methods/oidc/callback/{name}"
+        base_url = self._server.settings.oidc_base_redirect_uri
+        return self._server.url(path) if base_url is None else base_url.rstrip("/") + path
 
     def consent_page(self, request: FakeRequest, name: str) -> FakeResponse:
         """Show the consent page."""

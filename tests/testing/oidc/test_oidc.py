@@ -182,3 +182,14 @@ async def test_unknown_provider_is_not_found(browser: FlowClient) -> None:
     response = await browser.submit(await browser.create_flow("login"), method="oidc", provider=["mini"])
 
     assert response.status_code == 404
+
+
+@pytest.mark.parametrize("base_url", ["https://app.example/.ory", "https://app.example/.ory/"])
+async def test_provider_redirects_to_the_configured_url(base_url: str) -> None:
+    """As with `base_redirect_uri` in Kratos, if browsers reach it through a proxy."""
+    fake = FakeKratos(oidc_providers=(OidcProvider("mini"),), oidc_base_redirect_uri=base_url)
+    browser = client_for(fake)
+    response = await browser.submit(await browser.create_flow("login"), method="oidc", provider="mini")
+    query = parse_qs(urlsplit(response.json()["redirect_browser_to"]).query)
+
+    assert query["redirect_uri"] == ["https://app.example/.ory/self-service/methods/oidc/callback/mini"]

@@ -1,0 +1,208 @@
+"""The example in Chromium, with Kratos on another host behind `KratosProxy`: the fake, and (`live`) a real one.
+
+The browser opens the application at 127.0.0.1, and Kratos is at `localhost`, so they share no cookie.
+"""
+
+import os
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Request, expect
+
+from example_app.app import create_app
+from example_app.kratos_backend import Backend
+from ory_guard import GuardSettings
+from ory_guard.cli.fake import by_port
+from ory_guard.testing import FakeKratos, OidcProvider
+
+from .browser_steps import button, enroll_totp, field, kratos_message, newest_code, register, sign_in, sign_out
+from .browser_window import BrowserWindow, open_window
+from .deployment import APP_URL, PASSWORD, Deployment, new_email
+
+pytestmark = pytest.mark.browser
+
+RECOVERED = 1060001
+
+
+@contextmanager
+def serve_in_thread(app: Any, *listeners: socket.socket) -> Iterator[None]:
+    """Serve an application in a thread."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": list(listeners)})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def port_of(listener: socket.socket) -> int:
+    """Return the port of a socket."""
+    return int(listener.getsockname()[1])
+
+
+def deployment_for(
+    app_url: str, public_url: str, admin_url: str, provider: str = "http://idp.localhost"
+) -> Deployment:
+    """Return the application whose browsers reach Kratos through its proxy."""
+    settings = GuardSettings(
+        kratos_public_url=public_url, kratos_browser_url=f"{app_url}/.ory", app_url=app_url, timeout=10
+    )
+    backend = Backend(settings)
+    return Deployment(create_app(backend, provider_origins=[provider]), backend, admin_url)
+
+
+@contextmanager
+def fake_behind_the_proxy() -> Iterator[Deployment]:
+    """Serve the application and a fake on another host."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as public,
+        socket.create_server(("127.0.0.1", 0)) as admin,
+        socket.create_server(("127.0.0.1", 0)) as application,
+    ):
+        app_url, public_url = f"http://127.0.0.1:{port_of(application)}", f"http://localhost:{port_of(public)}"
+        provider = f"http://idp.localhost:{port_of(public)}"
+        fake = FakeKratos(
+            public_url=public_url,
+            ui_url=app_url,
+            allowed_return_urls=(app_url,),
+            methods=frozenset({"password", "totp", "lookup_secret", "code", "profile", "oidc"}),
+            oidc_providers=(
+                OidcProvider("Harbor", issuer_url=f"{provider}/fake-oidc/Harbor", client_id="Postern"),
+            ),
+            oidc_base_redirect_uri=f"{app_url}/.ory/",
+        )
+        deployment = deployment_for(app_url, public_url, f"http://127.0.0.1:{port_of(admin)}", provider)
+        with (
+            serve_in_thread(by_port(fake.admin_app, port_of(admin), fake.app), public, admin),
+            serve_in_thread(deployment.app, application),
+        ):
+            yield deployment
+
+
+@contextmanager
+def real_behind_the_proxy() -> Iterator[Deployment]:
+    """Serve the application for the real Kratos of the environment, or skip the test."""
+    public, admin = os.environ.get("ORY_GUARD_LIVE_KRATOS"), os.environ.get("ORY_GUARD_LIVE_KRATOS_ADMIN")
+    if not public or not admin:
+        pytest.skip("set ORY_GUARD_LIVE_KRATOS and ORY_GUARD_LIVE_KRATOS_ADMIN to a Kratos' public and admin URL")
+    deployment = deployment_for(APP_URL, public, admin.rstrip("/"))
+    port = int(APP_URL.rpartition(":")[2])
+    with socket.create_server(("127.0.0.1", port)) as listener, serve_in_thread(deployment.app, listener):
+        yield deployment
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(fake_behind_the_proxy, id="fake"),
+        pytest.param(real_behind_the_proxy, id="live", marks=pytest.mark.live),
+    ]
+)
+def proxied(request: pytest.FixtureRequest) -> Iterator[Deployment]:
+    """The application and a Kratos on another host."""
+    create: Callable[[], Any] = request.param
+    with create() as deployment:
+        yield deployment
+
+
+@pytest.fixture
+def requests() -> list[str]:
+    """The URLs that the browser has requested."""
+    return []
+
+
+@pytest.fixture
+def window(browser: Browser, proxied: Deployment, requests: list[str]) -> Iterator[BrowserWindow]:
+    """A window of Chromium that records its requests."""
+
+    def record(request: Request) -> None:
+        requests.append(request.url)
+
+    with open_window(browser, proxied.app_url) as opened:
+        opened.page.context.on("request", record)
+        yield opened
+
+
+def hosts_of(requests: list[str]) -> set[str]:
+    """Return the origins of requests."""
+    return {re.sub(r"^(\w+://[^/]*).*", r"\1", url) for url in requests if url.startswith("http")}
+
+
+def test_second_factor(window: BrowserWindow, proxied: Deployment, requests: list[str]) -> None:
+    page, email = window.page, new_email()
+    register(page, email)
+    page.goto("/vault")
+    secret = enroll_totp(page, proxied)
+    expect(page.get_by_role("heading", name="Vault", exact=True)).to_be_visible()
+    sign_out(page)
+    page.goto("/vault")
+    sign_in(page, email)
+    expect(page.get_by_role("heading", name="Second factor")).to_be_visible()
+    field(page, "totp_code").fill(proxied.totp(secret))
+    button(page, "totp").click()
+
+    expect(page).to_have_url(re.compile("/vault$"))
+    assert hosts_of(requests) == {proxied.app_url}
+    assert {cookie["domain"] for cookie in page.context.cookies()} == {"127.0.0.1"}
+
+
+def test_recovery(window: BrowserWindow, proxied: Deployment, requests: list[str]) -> None:
+    page, email, new_password = window.page, new_email(), "another-lantern-in-fog-8"
+    register(page, email)
+    sign_out(page)
+    page.goto("/recovery")
+    field(page, "email").fill(email)
+    button(page, "code").click()
+    field(page, "code").fill(newest_code(window, proxied, email))
+    button(page, "code").click()
+    expect(page.get_by_role("status").locator(kratos_message(page, RECOVERED))).to_be_visible()
+    field(page, "password", "password").fill(new_password)
+    button(page, "password").click()
+    sign_out(page)
+    page.goto("/me")
+    sign_in(page, email, new_password)
+
+    expect(page).to_have_url(re.compile("/me$"))
+    assert hosts_of(requests) == {proxied.app_url}
+
+
+def test_recent_login_is_required_again(window: BrowserWindow, proxied: Deployment) -> None:
+    page, email = window.page, new_email()
+    register(page, email)
+    page.goto(f"/login?refresh=true&return_to={proxied.app_url}/me")
+    field(page, "password").fill(PASSWORD)
+    button(page, "password").click()
+
+    expect(page).to_have_url(re.compile("/me$"))
+
+
+def test_scripts_use_the_same_origin(window: BrowserWindow) -> None:
+    page = window.page
+    register(page, new_email())
+    page.goto("/me")
+    fetch = "(path) => fetch(path, {headers: {accept: 'application/json'}}).then((response) => response.status)"
+
+    assert page.evaluate(fetch, "/.ory/sessions/whoami") == 200
+    assert page.evaluate(fetch, "/.ory/admin/identities") == 404
+    assert page.evaluate("() => fetch('/.ory/sessions', {method: 'DELETE'}).then((r) => r.json())") == {"count": 0}
+
+
+@pytest.mark.parametrize("proxied", [fake_behind_the_proxy], indirect=True)
+def test_social_sign_in(window: BrowserWindow, proxied: Deployment, requests: list[str]) -> None:
+    page, email = window.page, new_email()
+    page.goto("/registration")
+    page.get_by_role("button", name="Sign up with Harbor").click()
+    page.get_by_label("Email address").fill(email)
+    page.get_by_role("button", name="Allow").click()
+    expect(page).to_have_url(re.compile(re.escape(proxied.app_url)))
+    page.goto("/me")
+
+    expect(page.get_by_text(email).first).to_be_visible()
+    assert {host.rpartition(":")[0] for host in hosts_of(requests)} == {"http://127.0.0.1", "http://idp.localhost"}
