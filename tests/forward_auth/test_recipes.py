@@ -181,6 +181,16 @@ def test_browser_is_redirected(chain: Chain, ada: SignedIn) -> None:
     assert chain.forwarded() == []
 
 
+def test_long_url_and_headers(chain: Chain) -> None:
+    """The login URL of a long address, and long headers, fit into the buffers of the proxy and the guard."""
+    padding = [f"X-Padding-{number}: {'x' * 7_000}" for number in range(3)]
+
+    answer = chain.ask(f"/page?{'a' * 5_500}", NAVIGATION, *padding)
+
+    assert answer.status == 303
+    assert "a" * 5_500 in answer.all("location")[0]
+
+
 def test_api_client_gets_a_challenge(chain: Chain) -> None:
     answer = chain.ask("/page")
 
@@ -189,16 +199,16 @@ def test_api_client_gets_a_challenge(chain: Chain) -> None:
 
 
 def test_cookies_reach_the_browser(chain: Chain, ada: SignedIn) -> None:
-    """Both cookies, and the response of the service is not cached with them; without cookies it is unchanged."""
+    """Both cookies, and no cache stores the response of the service with them."""
     plain = chain.ask("/page", cookie(ada))
     chain.fake.extend(ada.session)
     renewed = chain.ask("/page", cookie(ada, f"{LOOP}=1.1.0a0b0c0d"))
 
     names = sorted(value.partition("=")[0] for value in renewed.all("set-cookie"))
     assert names == [LOOP, ada.cookie_name]
-    assert "private, no-store" in renewed.all("cache-control")
+    assert "private, no-store" in ",".join(renewed.all("cache-control"))
     assert [name for name, _ in renewed.headers if name.startswith("x-set-cookie")] == []
-    assert (plain.all("set-cookie"), plain.all("cache-control")) == ([], ["public"])
+    assert plain.all("set-cookie") == []
 
 
 @pytest.mark.parametrize("lines", [[], [NAVIGATION]])

@@ -18,6 +18,7 @@ from ory_guard import (
     OrySessionMiddleware,
     Outcome,
     Rejected,
+    Requirement,
     SecondFactorRequired,
     Session,
     Unavailable,
@@ -33,6 +34,7 @@ from ory_guard.fastapi import (
     require_fresh,
     require_session,
 )
+from ory_guard.forward_auth import ForwardAuth
 from ory_guard.starlette import SessionRequiredMiddleware, session_required
 
 
@@ -144,6 +146,18 @@ def refusals(refusal: Refusal) -> None:
     assert_type(refusal.failures, tuple[Failure, ...])
     error: OryGuardError = SessionRequired(aal="aal2")
     assert_type(str(error), str)
+
+
+def forward_auth(guard: OryGuard) -> ForwardAuth:
+    """Create the application for a reverse proxy."""
+    return ForwardAuth(
+        guard,
+        routes={"/static/*": None, "/admin/*": Requirement(aal="aal2")},
+        secret="0123456789abcdef",
+        identity_headers={"X-User-Id": "identity.id", "X-Role": lambda session: session.identity.schema_id},
+        for_nginx=True,
+        max_age=3_600,
+    )
 
 
 def wiring(settings: GuardSettings) -> FastAPI:
