@@ -1,8 +1,7 @@
 """Events that a guard emits to its listeners, and its counters.
 
-An event identifies a credential by eight hexadecimal digits of its cache key, never by its value. A listener is a
-callable that takes an event. The guard calls it in the event loop, so it must return quickly. An exception in a
-listener is logged and has no other effect.
+An event identifies a credential by eight hexadecimal digits of its cache key, never by its value. A listener takes
+an event. It is called in the event loop, so it must return quickly; its exceptions are only logged.
 """
 
 import logging
@@ -32,6 +31,7 @@ __all__ = [
     "StoreChanged",
     "StoreHit",
     "TokenVerified",
+    "WebhookReceived",
     "WhoamiAnswered",
     "log_event",
     "notify",
@@ -200,6 +200,14 @@ class StoreChanged(Event):
     name: ClassVar[str] = "store.changed"
     state: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookReceived(Event):
+    """`WebhookReceiver` handled a request; `status` is the status of its response, 401 for a wrong key."""
+
+    name: ClassVar[str] = "webhook.received"
+    status: int
 
 
 Listener = Callable[[Event], None]

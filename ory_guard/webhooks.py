@@ -7,10 +7,12 @@ an administrator. The hook's Jsonnet builds the body: a JSON object with `identi
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from hmac import compare_digest
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
+from ory_guard.events import WebhookReceived, notify
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.context import header_value
 from ory_guard.guard.guard import OryGuard
@@ -19,7 +21,10 @@ from ory_guard.models.ids import normalize_id
 
 __all__ = ["WebhookReceiver"]
 
+_log = logging.getLogger("ory_guard")
+
 _MAX_ID_LENGTH: Final = 128
+_LOG_INTERVAL: Final = 10.0
 _IDS: Final = ("identity_id", "session_id")
 
 
@@ -30,52 +35,73 @@ class _RequestError(Exception):
         self.reason = reason
 
 
+class _RejectionLog:
+    """Logs rejected requests, at most once per status and interval."""
+
+    def __init__(self, guard: OryGuard) -> None:
+        self._clock = guard.clock
+        self._next: dict[int, float] = {}
+        self._unlogged: dict[int, int] = {}
+
+    def add(self, error: _RequestError) -> None:
+        status, now = error.status, self._clock.monotonic()
+        count = self._unlogged.get(status, 0) + 1
+        if now < self._next.get(status, now):
+            self._unlogged[status] = count
+            return
+        self._next[status] = now + _LOG_INTERVAL
+        self._unlogged[status] = 0
+        _log.warning("webhook.rejected status=%d count=%d: %s", status, count, error.reason)
+
+
 class WebhookReceiver:
     """An ASGI application that receives web hooks and invalidates the sessions that they name.
 
     Add it as a route, `Route("/hooks/kratos", receiver)`: a mount redirects a path without a trailing slash. The
     response is 204 after the invalidation in this process; processes that share its store follow within a second.
 
+    A rejected request is logged by the logger `ory_guard` as a warning without the key, at most once in ten seconds
+    for each status, and counted (`WebhookReceived`).
+
     Args:
         guard: The guard whose `invalidate` is called.
-        api_key: The key that Kratos sends with `auth.type: api_key`.
+        api_key: The key that Kratos sends with `auth.type: api_key`, or several keys, which are all accepted. To
+            rotate the key, add the new one here, then change Kratos' configuration, then remove the old one.
         api_key_name: Name of the header or cookie with the key.
         api_key_in: `header` or `cookie`.
-        basic: User and password that Kratos sends with `auth.type: basic_auth`, instead of `api_key`.
+        basic: User and password that Kratos sends with `auth.type: basic_auth`, instead of `api_key`; or several
+            pairs.
         max_body_bytes: Maximum size of a body, in bytes.
 
     Raises:
         ConfigurationError: If `guard` is not an `OryGuard`, if neither or both of `api_key` and `basic` are given,
-            if one is empty, or if the user name contains a colon.
+            if one is empty, or if a user name contains a colon.
     """
 
     def __init__(
         self,
         guard: OryGuard,
         *,
-        api_key: str | None = None,
+        api_key: str | Sequence[str] | None = None,
         api_key_name: str = "X-Webhook-Key",
         api_key_in: Literal["header", "cookie"] = "header",
-        basic: tuple[str, str] | None = None,
+        basic: tuple[str, str] | Sequence[tuple[str, str]] | None = None,
         max_body_bytes: int = 65_536,
     ) -> None:
         if not isinstance(guard, OryGuard):
             raise ConfigurationError(f"WebhookReceiver: {guard!r} is not a guard: pass an OryGuard")
         if (api_key is None) == (basic is None):
             raise ConfigurationError("WebhookReceiver needs an api_key or basic=(user, password), and not both")
-        expected = (api_key or "") if basic is None else ":".join(basic)
-        if not expected.strip(":"):
+        expected = _keys(api_key) if basic is None else _user_passes(basic)
+        if not expected or not all(key.strip(":") for key in expected):
             raise ConfigurationError("WebhookReceiver: api_key and basic must not be empty")
-        if basic is not None and ":" in basic[0]:
-            raise ConfigurationError(
-                "WebhookReceiver: the user name must not contain a colon (RFC 7617, section 2)"
-            )
         self._guard = guard
-        self._expected = expected.encode()
+        self._expected = [key.encode() for key in expected]
         self._is_basic = basic is not None
         self._name = api_key_name
         self._in_cookie = api_key_in == "cookie"
         self._max_body_bytes = max_body_bytes
+        self._rejections = _RejectionLog(guard)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request.
@@ -90,9 +116,12 @@ class WebhookReceiver:
         try:
             ids = await self._receive_ids(scope, receive)
         except _RequestError as error:
+            self._rejections.add(error)
+            self._report(error.status)
             await self._error_response(error)(scope, receive, send)
             return
         await self._guard.invalidate(**ids)
+        self._report(204)
         await ASGIResponse(204, [(b"cache-control", b"no-store")], b"")(scope, receive, send)
 
     async def _receive_ids(self, scope: Mapping[str, Any], receive: Receive) -> dict[str, str]:
@@ -109,7 +138,12 @@ class WebhookReceiver:
             sent = _cookie_value(header_value(scope, b"cookie") or b"", self._name)
         else:
             sent = header_value(scope, self._name.lower().encode("ascii")) or b""
-        return compare_digest(sent, self._expected)
+        # All keys are compared, so that the duration does not reveal which one matches.
+        return sum(compare_digest(sent, key) for key in self._expected) > 0
+
+    def _report(self, status: int) -> None:
+        if self._guard.listeners:
+            notify(self._guard.listeners, WebhookReceived(status))
 
     async def _read(self, receive: Receive) -> bytes:
         body: bytes = b""
@@ -131,6 +165,18 @@ class WebhookReceiver:
         if status == 405:
             headers.append((b"allow", b"POST"))
         return ASGIResponse(status, headers, error_body(status, reason=error.reason))
+
+
+def _keys(api_key: str | Sequence[str] | None) -> list[str]:
+    return [api_key or ""] if api_key is None or isinstance(api_key, str) else list(api_key)
+
+
+def _user_passes(basic: tuple[str, str] | Sequence[tuple[str, str]]) -> list[str]:
+    is_pair = bool(basic) and isinstance(basic[0], str)
+    pairs = cast("Sequence[tuple[str, str]]", [basic] if is_pair else basic)
+    if any(":" in user for user, _ in pairs):
+        raise ConfigurationError("WebhookReceiver: the user name must not contain a colon (RFC 7617, section 2)")
+    return [f"{user}:{password}" for user, password in pairs]
 
 
 def _decode_basic(value: bytes) -> bytes:

@@ -14,6 +14,7 @@ from ory_guard.events import (
     RevocationsSent,
     SessionsInvalidated,
     StoreChanged,
+    WebhookReceived,
 )
 
 __all__ = ["EventLog"]
@@ -28,6 +29,7 @@ _INFO_EVENTS: Final = (
     RevocationsSent,
     SessionsInvalidated,
     StoreChanged,
+    WebhookReceived,
 )
 
 
@@ -35,9 +37,9 @@ class EventLog:
     """A listener that logs each event.
 
     The message contains the name and the fields of the event. For structured logging, the record also has the name
-    as `event.name` and each field as `ory_guard.<field>`. Refusals, revocations and state changes of the circuit
-    breaker and the store are logged at INFO, all other events at DEBUG. The logger `ory_guard` has warnings for
-    failures.
+    as `event.name` and each field as `ory_guard.<field>`. Refusals, revocations, webhooks and state changes of the
+    circuit breaker and the store are logged at INFO, all other events at DEBUG. The logger `ory_guard` has warnings
+    for failures.
 
     Args:
         logger: The logger for the records.

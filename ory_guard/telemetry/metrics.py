@@ -28,6 +28,7 @@ from ory_guard.events import (
     StoreChanged,
     StoreHit,
     TokenVerified,
+    WebhookReceived,
     WhoamiAnswered,
 )
 from ory_guard.guard.guard import OryGuard
@@ -68,6 +69,7 @@ COUNTERS: Final[Mapping[type[Event], tuple[str, str, str]]] = {
         "Revocations that this process removed while they could still matter.",
     ),
     StoreHit: ("ory_guard.store.hits", "{hit}", "Sessions found in the shared store."),
+    WebhookReceived: ("ory_guard.webhooks.received", "{request}", "Webhooks from Kratos, by response status."),
     TokenVerified: ("ory_guard.tokens.verified", "{token}", "JWTs verified or rejected by the guard."),
 }
 """The counter of an event: its name, unit and description."""
@@ -213,7 +215,7 @@ class _StateGauge:
                 gauge.set(int(name == state), attributes)
 
 
-def _event_attributes(event: Event) -> dict[str, str]:
+def _event_attributes(event: Event) -> dict[str, str | int]:
     match event:
         case SessionCacheHit():
             return {CACHE_RESULT: "hit"}
@@ -223,6 +225,8 @@ def _event_attributes(event: Event) -> dict[str, str]:
             return {ERROR_TYPE: reason, CREDENTIAL_CLASS: "known" if event.known else "unknown"}
         case Refused(code=code):
             return {REFUSAL: code}
+        case WebhookReceived(status=status):
+            return {STATUS_CODE: status}
         case TokenVerified(outcome=outcome):
             return {OUTCOME: outcome}
         case _:

@@ -22,6 +22,7 @@ from ory_guard.events import (
     StoreChanged,
     StoreHit,
     TokenVerified,
+    WebhookReceived,
     notify,
 )
 from ory_guard.exceptions import Refusal
@@ -52,6 +53,7 @@ async def scraped() -> str:
         StoreHit("0a1b2c3d", 1.0),
         StoreChanged("up", ""),
         TokenVerified("0a1b2c3d", "Authenticated"),
+        WebhookReceived(401),
     ):
         notify(bench.guard.listeners, event)
     await asyncio.sleep(0)
@@ -75,6 +77,6 @@ async def test_promql_examples_use_existing_metrics(scraped: str) -> None:
     examples = "\n".join(re.findall(r"^```promql\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
     series = re.findall(r"\b((?:ory_guard|http)_\w+?)(?=[\[{]| ==)(?:\{(\w+)=)?", examples)
 
-    assert len(series) == 5
+    assert len(series) == 6
     for name, label in series:
         assert re.search(rf"^{name}\{{.*\b{label}=" if label else rf"^{name}\{{", scraped, re.MULTILINE), name

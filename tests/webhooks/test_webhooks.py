@@ -9,10 +9,11 @@ import pytest
 from fastapi import FastAPI
 from starlette.routing import Route
 from support.asgi_calls import SentResponse, connect, http_scope
+from support.clock import AdjustableClock
 from support.guard_bench import guard_of
 from support.scripted_kratos import IDENTITY_ID, SESSION_ID, ScriptedKratos, signed_in
 
-from ory_guard.events import Event, SessionsInvalidated
+from ory_guard.events import Event, SessionsInvalidated, WebhookReceived
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.fastapi import install
 from ory_guard.webhooks import WebhookReceiver
@@ -33,6 +34,11 @@ class Bench:
     def __init__(self) -> None:
         self._events: list[Event] = []
         self.guard = guard_of(ScriptedKratos(signed_in()), listeners=[self._events.append])
+
+    @property
+    def reported(self) -> list[int]:
+        """The status of each reported request."""
+        return [event.status for event in self._events if isinstance(event, WebhookReceived)]
 
     @property
     def invalidated(self) -> list[Event]:
@@ -88,7 +94,6 @@ async def test_hook_invalidates_the_ids_in_its_body(bench: Bench, body: dict[str
 
 
 async def test_receiver_is_a_route_of_an_application(bench: Bench) -> None:
-    """Kratos does not follow redirects, so the path must match exactly."""
     app = FastAPI()
     install(app, bench.guard)
     app.router.routes.append(Route("/hooks/kratos", WebhookReceiver(bench.guard, api_key=KEY)))
@@ -102,6 +107,8 @@ DEFAULT: dict[str, Any] = {"api_key": KEY}
 NAMED = DEFAULT | {"api_key_name": "X-Secret"}
 COOKIE = DEFAULT | {"api_key_name": "hook", "api_key_in": "cookie"}
 PASSWORD: dict[str, Any] = {"basic": ("kratos", "pass:word")}
+TWO_KEYS: dict[str, Any] = {"api_key": ("another-key", KEY)}
+TWO_PASSWORDS: dict[str, Any] = {"basic": [("kratos", "old"), ("kratos", "pass:word")]}
 
 
 @pytest.mark.parametrize(
@@ -112,6 +119,10 @@ PASSWORD: dict[str, Any] = {"basic": ("kratos", "pass:word")}
         (COOKIE, ((b"cookie", f"a=b; hook={KEY}".encode()),)),
         (PASSWORD, ((b"authorization", b"Basic " + BASIC),)),
         (PASSWORD, ((b"authorization", b"bAsIc " + BASIC),)),
+        (TWO_KEYS, (WITH_KEY,)),
+        (TWO_KEYS, ((b"x-webhook-key", b"another-key"),)),
+        (TWO_PASSWORDS, ((b"authorization", b"Basic " + BASIC),)),
+        (TWO_PASSWORDS, ((b"authorization", b"Basic " + base64.b64encode(b"kratos:old")),)),
     ],
     ids=str,
 )
@@ -132,6 +143,8 @@ async def test_correct_credentials_are_accepted(bench: Bench, options: dict[str,
         (DEFAULT, ((b"x_webhook_key", KEY.encode()),)),
         (DEFAULT, ((b"x-webhook-key", b"\xff" * 20),)),
         (NAMED, (WITH_KEY,)),
+        (TWO_KEYS, ((b"x-webhook-key", b"another-key," + KEY.encode()),)),
+        (TWO_KEYS, ((b"x-webhook-key", b""),)),
         *((COOKIE, ((b"cookie", value),)) for value in (b"a=b", b"hook=", b"Hook=" + KEY.encode())),
         (COOKIE, ((b"cookie", b"xhook=" + KEY.encode()),)),
         *(
@@ -195,6 +208,34 @@ async def test_only_post_requests_are_accepted(bench: Bench) -> None:
         await receiver({"type": "lifespan"}, _not_called, _not_called)
 
 
+async def test_requests_are_reported_by_status(bench: Bench) -> None:
+    receiver = WebhookReceiver(bench.guard, api_key=KEY)
+    for headers, body in (((WITH_KEY,), BODY), ((), BODY), ((WITH_KEY,), b"")):
+        await post(receiver, *headers, body=body)
+
+    assert bench.reported == [204, 401, 400]
+
+
+async def test_rejected_requests_are_logged_at_most_once_per_interval_and_status(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = AdjustableClock()
+    receiver = WebhookReceiver(guard_of(ScriptedKratos(), clock), api_key=KEY)
+    for _ in range(3):
+        await post(receiver, (b"x-webhook-key", b"wrong"))
+    await post(receiver, method="GET")
+    clock.advance(10)
+    await post(receiver)
+    await post(receiver)
+
+    assert [record.message.partition(":")[0] for record in caplog.records] == [
+        "webhook.rejected status=401 count=1",
+        "webhook.rejected status=405 count=1",
+        "webhook.rejected status=401 count=3",
+    ]
+    assert "wrong" not in caplog.text.replace("missing or wrong", "")
+
+
 async def _not_called(*_message: Any) -> Any:
     raise AssertionError
 
@@ -205,6 +246,10 @@ async def _not_called(*_message: Any) -> Any:
         ({}, "needs an api_key or basic"),
         ({"api_key": KEY, "basic": ("a", "b")}, "needs an api_key or basic"),
         ({"api_key": ""}, "must not be empty"),
+        ({"api_key": ()}, "must not be empty"),
+        ({"api_key": (KEY, "")}, "must not be empty"),
+        ({"basic": ()}, "must not be empty"),
+        ({"basic": [("a", "b"), ("c:d", "e")]}, "must not contain a colon"),
         ({"basic": ("", "")}, "must not be empty"),
         ({"basic": ("a:b", "c")}, "must not contain a colon"),
         ({"guard": object, "api_key": KEY}, "pass an OryGuard"),
