@@ -14,11 +14,11 @@ from ory_guard.proxy.routes import Target
 
 __all__ = ["ProxyResponse", "browser_response"]
 
-# Others could change the host of the application: HSTS, Alt-Svc, CORS, Clear-Site-Data, X-Accel-Redirect.
+# Others could act for the host of the application: HSTS, Alt-Svc, CORS, Clear-Site-Data, WWW-Authenticate.
 _ALLOWED: Final = frozenset(
     {
         *(b"content-type", b"content-language", b"vary", b"retry-after", b"x-total-count"),
-        *(b"www-authenticate", b"ory-error-id", b"ory-session-cache-for", b"x-kratos-authenticated-identity-id"),
+        *(b"ory-error-id", b"ory-session-cache-for", b"x-kratos-authenticated-identity-id"),
         *(b"x-request-id", b"ratelimit-limit", b"ratelimit-remaining", b"ratelimit-reset"),
         *(b"x-ratelimit-limit", b"x-ratelimit-remaining", b"x-ratelimit-reset"),
     }
@@ -94,6 +94,9 @@ def browser_response(
 def _body(response: HTTPResponse, target: Target, urls: URLMapping) -> bytes:
     if not response.body or response.status in _WITHOUT_BODY:
         return b""
+    types = [value for name, value in response.headers if name == b"content-type"]
+    if len(types) > 1:  # a browser may use another one
+        raise unexpected_response()
     if response.is_json():
         try:
             return rewrite_urls(response.body, urls.map_url)
@@ -101,7 +104,7 @@ def _body(response: HTTPResponse, target: Target, urls: URLMapping) -> bytes:
             raise unexpected_response() from None
     if response.status >= 500:
         raise _error_page(response)
-    media_type = (response.header(b"content-type") or b"").partition(b";")[0].strip().lower()
+    media_type = b"".join(types).partition(b";")[0].strip().lower()
     is_script = target.path == _SCRIPT and media_type in _SCRIPT_TYPES
     # Any other type, such as a page or an image with scripts, would have the origin of the application.
     if not is_script and media_type != b"text/plain":

@@ -131,6 +131,7 @@ DROPPED: list[Pair] = [
     (b"trailer", b"x"),
     (b"upgrade", b"h2c"),
     (b"proxy-authenticate", b"Basic"),
+    (b"www-authenticate", b"Basic"),
     (b"etag", b'"1"'),
     (b"set-cookie2", b"ory_kratos_session=1"),
 ]
@@ -173,6 +174,8 @@ FLOW = json.dumps({"ui": {"action": f"{KRATOS}/self-service/login?flow=1"}}).enc
         (Reply(200, b"alert(1)", (JAVASCRIPT,)), WHOAMI, 502, None),
         (Reply(200, b"<script>", (PAGE,)), SCRIPT, 502, None),
         (Reply(200, b"<script>", ()), WHOAMI, 502, None),
+        (Reply(200, b"{}", (JSON, PAGE)), WHOAMI, 502, None),
+        (Reply(200, b"{}", ((b"content-type", b"application/json, text/html"),)), WHOAMI, 502, None),
         (Reply(200, b"x", ((b"content-type", b"multipart/x-mixed-replace"),)), WHOAMI, 502, None),
         # not JSON
         (Reply(200, b"<script>"), WHOAMI, 502, None),
