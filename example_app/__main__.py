@@ -27,7 +27,8 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     try:
-        backend = from_environment(f"http://127.0.0.1:{arguments.port}")
+        port = arguments.port
+        backend = from_environment(f"http://127.0.0.1:{port}", f"http://localhost:{port}")
     except ConfigurationError as error:
         sys.exit(f"Invalid settings: {error}")
     kratos = "an embedded Kratos" if backend.fake else f"Kratos at {backend.settings.kratos_public_url}"

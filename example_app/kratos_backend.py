@@ -2,7 +2,9 @@
 
 import os
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -16,6 +18,7 @@ EMBEDDED_PATH: Final = "/.ory"
 """The path of the embedded Kratos on the application's origin."""
 
 _METHODS: Final = frozenset({"password", "totp", "lookup_secret", "code", "profile", "oidc"})
+_DOMAIN_METHODS: Final = frozenset({"passkey", "webauthn"})
 
 
 @dataclass(frozen=True)
@@ -40,29 +43,52 @@ def embedded(app_url: str, settings: GuardSettings | None = None) -> Backend:
     """Return a Kratos in this process; its data is lost when the process ends.
 
     Args:
-        app_url: The application's origin, such as `http://127.0.0.1:4455`.
+        app_url: The application's origin, such as `http://localhost:4455`. Passkeys and security keys require a
+            host name; they are disabled if the host is an IP address.
         settings: The guard's settings; the default has only the two URLs set.
     """
+    domain = _domain(app_url)
     fake = FakeKratos(
         public_url=app_url + EMBEDDED_PATH,
         ui_url=app_url,
         allowed_return_urls=(app_url,),
-        methods=_METHODS,
+        methods=_METHODS | _DOMAIN_METHODS if domain else _METHODS,
         totp_issuer="Postern",
+        webauthn_name="Postern",
+        webauthn_id=domain,
+        webauthn_origins=(app_url,),
+        passkey_name="Postern",
+        passkey_id=domain,
+        passkey_origins=(app_url,),
         oidc_providers=(OidcProvider("Harbor", client_id="Postern"),),
     )
     return Backend(settings or GuardSettings(kratos_public_url=app_url + EMBEDDED_PATH, app_url=app_url), fake)
 
 
-def from_environment(app_url: str) -> Backend:
+def _domain(url: str) -> str:
+    """Return the host name of a URL, or an empty string if it is an IP address."""
+    host = urlsplit(url).hostname or ""
+    try:
+        ip_address(host)
+    except ValueError:
+        return host
+    return ""
+
+
+def from_environment(app_url: str, embedded_url: str | None = None) -> Backend:
     """Return the Kratos of `ORY_GUARD_KRATOS_PUBLIC_URL`, or an embedded one if that is not set.
 
-    All other `ORY_GUARD_…` variables apply in both cases. `ORY_GUARD_APP_URL` defaults to `app_url`.
+    All other `ORY_GUARD_…` variables apply in both cases.
+
+    Args:
+        app_url: The default of `ORY_GUARD_APP_URL`.
+        embedded_url: The default of `ORY_GUARD_APP_URL` with an embedded Kratos; it is `app_url` if it is None.
 
     Raises:
         ConfigurationError: If a variable is invalid.
     """
     is_real = bool(os.environ.get(f"{ENVIRONMENT_PREFIX}KRATOS_PUBLIC_URL"))
+    app_url = app_url if is_real or embedded_url is None else embedded_url
     os.environ.setdefault(f"{ENVIRONMENT_PREFIX}APP_URL", app_url)
     os.environ.setdefault(f"{ENVIRONMENT_PREFIX}KRATOS_PUBLIC_URL", app_url + EMBEDDED_PATH)
     settings = GuardSettings.from_env()

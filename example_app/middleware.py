@@ -5,7 +5,7 @@ Requests for static files and for the embedded Kratos do not reach the guard.
 
 import secrets
 from collections.abc import Collection
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import RedirectResponse
@@ -18,15 +18,19 @@ __all__ = ["CanonicalHost", "PathMount", "SecurityHeaders"]
 
 
 class CanonicalHost:
-    """Redirects requests for `localhost` to the host of `app_url`, because cookies are set for only one host."""
+    """Redirects requests from `localhost` to the host of `app_url`, or from 127.0.0.1 to `localhost`.
+
+    Cookies are set for only one host.
+    """
 
     def __init__(self, app: ASGIApp, app_url: str) -> None:
         self._app = app
         self._origin = origin_of(app_url)
+        self._other_host = b"127.0.0.1" if urlsplit(app_url).hostname == "localhost" else b"localhost"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] == "http" and "//localhost" not in self._origin and _is_localhost(scope):
+        if scope["type"] == "http" and _host(scope) == self._other_host:
             query = scope["query_string"].decode("ascii", "replace")
             path = scope["path"] if scope["path"].startswith("/") else "/"
             url = self._origin + quote(path) + (f"?{quote(query, safe='%&=+:/?,;@')}" if query else "")
@@ -35,9 +39,9 @@ class CanonicalHost:
         await self._app(scope, receive, send)
 
 
-def _is_localhost(scope: Scope) -> bool:
-    hosts = [value for name, value in scope["headers"] if name == b"host"]
-    return len(hosts) == 1 and hosts[0].split(b":")[0].lower() == b"localhost"
+def _host(scope: Scope) -> bytes:
+    hosts: list[bytes] = [value for name, value in scope["headers"] if name == b"host"]
+    return hosts[0].split(b":")[0].lower() if len(hosts) == 1 else b""
 
 
 class PathMount:

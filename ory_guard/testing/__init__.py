@@ -23,6 +23,7 @@ __all__ = [
     "RequestLog",
     "Session",
     "SignedIn",
+    "SoftwareAuthenticator",
     "TokenizerTemplate",
 ]
 
@@ -42,10 +43,12 @@ _MODULES: Final = {
     "RequestLog": "request_log",
     "Session": "store.records",
     "SignedIn": "signed_in",
+    "SoftwareAuthenticator": "authenticator",
     "TokenizerTemplate": "settings",
 }
 
 if TYPE_CHECKING:
+    from ory_guard.testing.authenticator import SoftwareAuthenticator
     from ory_guard.testing.clock import Clock, ManualClock
     from ory_guard.testing.fake_kratos import FakeKratos
     from ory_guard.testing.faults import Fault

@@ -14,7 +14,7 @@ import yaml
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.testing.config_keys import ALWAYS, FLOWS, KEYS, KRATOS_DEFAULTS, hint, is_ignored, notes
 from ory_guard.testing.config_values import parse_boolean, parse_hooks, parse_string
-from ory_guard.testing.settings import METHODS, Hook
+from ory_guard.testing.settings import DEFAULT_METHODS, METHODS, Hook
 
 __all__ = ["ConfigFile", "read_config", "read_identities"]
 
@@ -60,7 +60,7 @@ def read_config(path: Path) -> ConfigFile:
     """
     document = _read(path)
     values = dict(_leaves("", document))
-    fields: dict[str, Any] = dict(KRATOS_DEFAULTS) if "dsn" in values else {"methods": METHODS}
+    fields: dict[str, Any] = dict(KRATOS_DEFAULTS) if "dsn" in values else {"methods": DEFAULT_METHODS}
     errors: list[str] = []
     for key, value in values.items():
         try:

@@ -56,6 +56,12 @@ KEYS: Final[dict[str, tuple[str, Callable[[object], Any]]]] = {
     "selfservice.methods.totp.config.issuer": ("totp_issuer", parse_string),
     "selfservice.methods.webauthn.config.rp.display_name": ("webauthn_name", parse_string),
     "selfservice.methods.webauthn.config.rp.id": ("webauthn_id", parse_string),
+    "selfservice.methods.webauthn.config.rp.origin": ("webauthn_origins", lambda value: (parse_string(value),)),
+    "selfservice.methods.webauthn.config.rp.origins": ("webauthn_origins", parse_strings),
+    "selfservice.methods.webauthn.config.passwordless": ("webauthn_passwordless", parse_boolean),
+    "selfservice.methods.passkey.config.rp.display_name": ("passkey_name", parse_string),
+    "selfservice.methods.passkey.config.rp.id": ("passkey_id", parse_string),
+    "selfservice.methods.passkey.config.rp.origins": ("passkey_origins", parse_strings),
     "selfservice.methods.oidc.config.providers": ("oidc_providers", parse_providers),
     "selfservice.methods.oidc.config.base_redirect_uri": ("oidc_base_redirect_uri", parse_string),
     "session.lifespan": ("session_lifespan", parse_duration),
@@ -120,12 +126,11 @@ _IGNORED: Final = (
     "profiling",
     "revision",
     "secrets",
-    "selfservice.methods.passkey.config",
     "selfservice.methods.password.config.haveibeenpwned_enabled",
     "selfservice.methods.password.config.haveibeenpwned_host",
     "selfservice.methods.password.config.ignore_network_errors",
     "selfservice.methods.password.config.max_breaches",
-    "selfservice.methods.webauthn.config.rp",
+    "selfservice.methods.webauthn.config.rp.icon",
     *(f"serve.{api}.{name}" for api in ("admin", "public") for name in _LISTENER),
     *(f"serve.public.cors.{name}" for name in _CORS),
     "session.earliest_possible_extend",
@@ -158,10 +163,8 @@ _UNSUPPORTED: Final[dict[str, str]] = {
         "codes are sent to the addresses that the schema marks with credentials.code"
     ),
     "selfservice.methods.link.config.base_url": "links have the public URL of the fake",
-    "selfservice.methods.passkey.enabled": "forms have no passkeys",
     "selfservice.methods.password.config.migrate_hook": "the hook is not called",
     "selfservice.methods.saml": "forms have no SAML providers",
-    "selfservice.methods.webauthn.config.passwordless": "security keys are shown as a second factor",
 }
 """Keys and sections that the fake does not support, each with what it does instead."""
 

@@ -23,6 +23,8 @@ DEFAULT_SCHEMA: Final[Mapping[str, Any]] = MappingProxyType(
                             "credentials": {
                                 "password": {"identifier": True},
                                 "totp": {"account_name": True},
+                                "webauthn": {"identifier": True},
+                                "passkey": {"display_name": True},
                             },
                             "recovery": {"via": "email"},
                             "verification": {"via": "email"},

@@ -209,14 +209,14 @@ class FakeKratos:
             identity: The owner of the session. For aal2, an authenticator app is added if no second factor exists.
             aal: The authenticator assurance level of the session.
             age: The number of seconds since the methods were completed.
-            methods: The completed methods; by default `password`, and for aal2 also `totp`, or `code` if that is
-                the only second factor.
+            methods: The completed methods; by default `password`, and for aal2 also the first of `totp`, `webauthn`
+                and `code` that is a second factor of the identity.
 
         Raises:
             ValueError: If a method is not supported.
         """
         factors = self._sessions.second_factors(identity)
-        second_factor = "code" if factors == ("code",) else "totp"
+        second_factor = next((name for name in ("totp", "webauthn", "code") if name in factors), "totp")
         method_names = methods or (("password", second_factor) if aal == "aal2" else ("password",))
         unknown = [name for name in method_names if name not in AAL_OF_METHOD]
         if unknown:

@@ -7,16 +7,20 @@ from urllib.parse import urlsplit
 
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.testing.default_schema import DEFAULT_SCHEMA
+from ory_guard.testing.settings_values import CHOICES, DURATIONS, PAGES, require_absolute_url, require_one_of
 from ory_guard.testing.web_hooks.headers import HEADER_ALLOWLIST
 
-__all__ = ["METHODS", "FakeKratosSettings", "Hook", "OidcProvider", "TokenizerTemplate"]
+__all__ = ["DEFAULT_METHODS", "METHODS", "FakeKratosSettings", "Hook", "OidcProvider", "TokenizerTemplate"]
 
 RequiredAal = Literal["aal1", "highest_available"]
 Delivery = Literal["code", "link"]
 Hook = Mapping[str, Any]
 """A hook in the form of Kratos' configuration, such as `{"hook": "session"}`."""
 
-METHODS: Final = frozenset({"password", "totp", "lookup_secret", "code", "link", "profile", "webauthn", "oidc"})
+METHODS: Final = frozenset(
+    {"password", "totp", "lookup_secret", "code", "link", "profile", "webauthn", "passkey", "oidc"}
+)
+DEFAULT_METHODS: Final = METHODS - {"passkey"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class FakeKratosSettings:
             verification.
         return_urls: `selfservice.flows.<flow>.after.default_browser_return_url`, under the name of the flow, or of
             the flow and a method, such as `login.password`.
-        methods: The enabled `selfservice.methods`.
+        methods: The enabled `selfservice.methods`: by default all but `passkey`.
         code_passwordless_enabled: `selfservice.methods.code.passwordless_enabled`.
         code_mfa_enabled: `selfservice.methods.code.mfa_enabled`.
         code_lifespan: `selfservice.methods.code.config.lifespan`.
@@ -98,7 +102,14 @@ class FakeKratosSettings:
         min_password_length: `selfservice.methods.password.config.min_password_length`.
         totp_issuer: `selfservice.methods.totp.config.issuer`.
         webauthn_name: `selfservice.methods.webauthn.config.rp.display_name`.
-        webauthn_id: `selfservice.methods.webauthn.config.rp.id`.
+        webauthn_id: `selfservice.methods.webauthn.config.rp.id`: the domain of the UI.
+        webauthn_origins: `selfservice.methods.webauthn.config.rp.origins`: the origins of the UI; by default the
+            domain with the scheme of `public_url`, without port.
+        webauthn_passwordless: `selfservice.methods.webauthn.config.passwordless`: whether security keys are a first
+            factor.
+        passkey_name: `selfservice.methods.passkey.config.rp.display_name`.
+        passkey_id: `selfservice.methods.passkey.config.rp.id`.
+        passkey_origins: `selfservice.methods.passkey.config.rp.origins`; by default as `webauthn_origins`.
         oidc_providers: `selfservice.methods.oidc.config.providers`.
         oidc_base_redirect_uri: `selfservice.methods.oidc.config.base_redirect_uri`; by default the public URL.
         session_after_registration: Whether the `session` hook runs after registration; used if `hooks` has no
@@ -158,7 +169,7 @@ class FakeKratosSettings:
     recovery_use: Delivery = "code"
     verification_use: Delivery = "code"
     return_urls: Mapping[str, str] = field(default_factory=dict)
-    methods: frozenset[str] = METHODS
+    methods: frozenset[str] = DEFAULT_METHODS
     code_passwordless_enabled: bool = False
     code_mfa_enabled: bool = False
     code_lifespan: float = 3600.0
@@ -169,6 +180,11 @@ class FakeKratosSettings:
     totp_issuer: str = "Fake Kratos"
     webauthn_name: str = "Fake Kratos"
     webauthn_id: str = "localhost"
+    webauthn_origins: tuple[str, ...] = ()
+    webauthn_passwordless: bool = False
+    passkey_name: str = "Fake Kratos"
+    passkey_id: str = "localhost"
+    passkey_origins: tuple[str, ...] = ()
     oidc_providers: tuple[OidcProvider, ...] = ()
     oidc_base_redirect_uri: str | None = None
     session_after_registration: bool = True
@@ -185,18 +201,22 @@ class FakeKratosSettings:
 
     def __post_init__(self) -> None:
         for name in ("public_url", "admin_url", "ui_url"):
-            object.__setattr__(self, name, _absolute(name, getattr(self, name)))
-        for name, page in _PAGES.items():
+            object.__setattr__(self, name, require_absolute_url(name, getattr(self, name)))
+        for name, page in PAGES.items():
             self._default(name, f"{self.ui_url}/{page}")
         self._default("verification_return_url", self.default_return_url)
         self._default("allowed_return_urls", (self.ui_url, "myapp://callback"))
         self._default("cors_allowed_origins", ("://".join(urlsplit(self.ui_url)[:2]),))
-        for name, allowed in _CHOICES.items():
-            _one_of(name, getattr(self, name), allowed)
-        _one_of("default_schema_id", self.default_schema_id, tuple(self.identity_schemas))
+        for method in ("webauthn", "passkey"):
+            self._default(
+                f"{method}_origins", (f"{urlsplit(self.public_url).scheme}://{getattr(self, f'{method}_id')}",)
+            )
+        for name, allowed in CHOICES.items():
+            require_one_of(name, getattr(self, name), allowed)
+        require_one_of("default_schema_id", self.default_schema_id, tuple(self.identity_schemas))
         for method in self.methods:
-            _one_of("methods", method, tuple(sorted(METHODS)))
-        for name in _DURATIONS:
+            require_one_of("methods", method, tuple(sorted(METHODS)))
+        for name in DURATIONS:
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{name} must be greater than 0 seconds, not {getattr(self, name)!r}")
 
@@ -246,50 +266,3 @@ class FakeKratosSettings:
         """Return where a browser goes after a flow without `return_to`."""
         urls = self.return_urls
         return urls.get(f"{flow}.{method}") or urls.get(flow) or self.default_return_url
-
-
-_PAGES: Final = {
-    "default_return_url": "welcome",
-    "logout_return_url": "login",
-    "login_ui_url": "login",
-    "registration_ui_url": "registration",
-    "recovery_ui_url": "recovery",
-    "verification_ui_url": "verification",
-    "settings_ui_url": "settings",
-    "error_ui_url": "error",
-}
-
-_CHOICES: Final[dict[str, tuple[str, ...]]] = {
-    "whoami_required_aal": ("aal1", "highest_available"),
-    "settings_required_aal": ("aal1", "highest_available"),
-    "cookie_same_site": ("Lax", "Strict", "None"),
-    "login_style": ("unified", "identifier_first"),
-    "recovery_use": ("code", "link"),
-    "verification_use": ("code", "link"),
-    "hasher": ("bcrypt", "argon2"),
-}
-
-_DURATIONS: Final = (
-    "session_lifespan",
-    "privileged_session_max_age",
-    "cacheable_sessions_max_age",
-    "login_lifespan",
-    "registration_lifespan",
-    "recovery_lifespan",
-    "verification_lifespan",
-    "settings_lifespan",
-    "code_lifespan",
-    "link_lifespan",
-)
-
-
-def _absolute(name: str, url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
-        raise ConfigurationError(f"{name} must be an absolute http(s) URL without query and fragment, not {url!r}")
-    return url.rstrip("/")
-
-
-def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ConfigurationError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")

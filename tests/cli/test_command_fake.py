@@ -167,7 +167,7 @@ def test_config_file_takes_precedence_over_default_urls(tmp_path: Path) -> None:
 def test_config_file_of_kratos_and_url_of_an_application(tmp_path: Path) -> None:
     """Features that the fake does not support are named; flows may return to the application."""
     config = tmp_path / "kratos.yml"
-    config.write_text("dsn: memory\nselfservice:\n  methods:\n    passkey:\n      enabled: true\n")
+    config.write_text("dsn: memory\nselfservice:\n  methods:\n    saml:\n      enabled: true\n")
 
     def client(ports: Ports) -> Any:
         path = "/self-service/login/api?return_to=http://127.0.0.1:8000/vault"
@@ -176,7 +176,7 @@ def test_config_file_of_kratos_and_url_of_an_application(tmp_path: Path) -> None
     result, return_to = serve(client, "--config", config, "--app-url", "http://127.0.0.1:8000")
 
     assert return_to == "http://127.0.0.1:8000/vault"
-    assert result.out.startswith(f"{config}: selfservice.methods.passkey.enabled is not supported: ")
+    assert result.out.startswith(f"{config}: selfservice.methods.saml is not supported: ")
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "myapp://callback", "http:///x"])

@@ -5,6 +5,7 @@ import re
 import time
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx2
@@ -17,7 +18,16 @@ from example_app.kratos_backend import Backend, embedded
 from ory_guard import GuardSettings
 from ory_guard.testing import FakeKratos
 
-__all__ = ["APP_URL", "PASSWORD", "Deployment", "embedded_deployment", "live_deployment", "new_email"]
+__all__ = [
+    "APP_URL",
+    "PASSWORD",
+    "Deployment",
+    "embedded_deployment",
+    "live_app_url",
+    "live_deployment",
+    "live_domain_deployment",
+    "new_email",
+]
 
 APP_URL: Final = "http://127.0.0.1:4455"
 PASSWORD: Final = "lanterns-over-the-quay-7"
@@ -73,13 +83,25 @@ def embedded_deployment(app_url: str = APP_URL) -> Deployment:
     return Deployment(create_app(backend), backend)
 
 
+def live_app_url() -> str:
+    """Return the URL of the application in the configuration of the real Kratos."""
+    return os.environ.get("ORY_GUARD_LIVE_APP_URL", APP_URL)
+
+
 def live_deployment() -> Deployment:
     """Return the application with the real Kratos of the environment, or skip the test."""
     public, admin = os.environ.get("ORY_GUARD_LIVE_KRATOS"), os.environ.get("ORY_GUARD_LIVE_KRATOS_ADMIN")
     if not public or not admin:
         pytest.skip("set ORY_GUARD_LIVE_KRATOS and ORY_GUARD_LIVE_KRATOS_ADMIN to a Kratos' public and admin URL")
-    backend = Backend(GuardSettings(kratos_public_url=public, app_url=APP_URL))
+    backend = Backend(GuardSettings(kratos_public_url=public, app_url=live_app_url()))
     return Deployment(create_app(backend), backend, admin.rstrip("/"))
+
+
+def live_domain_deployment() -> Deployment:
+    """Return the application with a real Kratos for the same domain, or skip the test."""
+    if urlsplit(live_app_url()).hostname != "localhost":
+        pytest.skip("set ORY_GUARD_LIVE_APP_URL to the URL of the UI in Kratos' configuration, on localhost")
+    return live_deployment()
 
 
 def new_email() -> str:

@@ -8,17 +8,22 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from .deployment import APP_URL, Deployment, embedded_deployment
+from .deployment import Deployment, embedded_deployment, live_app_url
 
 __all__ = ["serve"]
 
 
 @contextmanager
-def serve(create: Callable[..., Deployment]) -> Iterator[Deployment]:
-    """Serve the example on 127.0.0.1: on a free port, or with a real Kratos on the port in its configuration."""
-    port = 0 if create is embedded_deployment else urlsplit(APP_URL).port
+def serve(create: Callable[..., Deployment], host: str = "127.0.0.1") -> Iterator[Deployment]:
+    """Serve the example on 127.0.0.1: on a free port, or with a real Kratos on the port in its configuration.
+
+    Args:
+        create: Creates the deployment.
+        host: The name of the host in the application's URL, with an embedded Kratos.
+    """
+    port = 0 if create is embedded_deployment else urlsplit(live_app_url()).port
     with socket.create_server(("127.0.0.1", port or 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        url = f"http://{host}:{listener.getsockname()[1]}"
         deployment = create(url) if create is embedded_deployment else create()
         config = uvicorn.Config(deployment.app, log_level="error", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)

@@ -38,6 +38,22 @@ def test_kratos_is_embedded_without_a_url(monkeypatch: pytest.MonkeyPatch) -> No
     assert backend.settings.cache_ttl == 3
 
 
+@pytest.mark.parametrize(
+    ("app_url", "expected"),
+    [
+        ("http://localhost:4455", {"passkey", "webauthn"}),
+        ("https://door.example", {"passkey", "webauthn"}),
+        ("http://127.0.0.1:4455", set()),
+        ("http://[::1]:4455", set()),
+    ],
+)
+def test_embedded_kratos_has_passkeys_on_a_domain(app_url: str, expected: set[str]) -> None:
+    fake = from_environment("http://127.0.0.1:4455", app_url).fake
+
+    assert fake is not None
+    assert fake.settings.methods & {"passkey", "webauthn"} == expected
+
+
 def test_kratos_is_real_with_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORY_GUARD_KRATOS_PUBLIC_URL", "http://127.0.0.1:4433")
     monkeypatch.setenv("ORY_GUARD_KRATOS_BROWSER_URL", "http://id.example")
@@ -74,15 +90,15 @@ def test_command_serves_until_interrupted() -> None:
     started = start("--port", str(port), PYTHONUNBUFFERED="1")
     assert started.stdout is not None
     try:
-        assert started.stdout.readline().startswith(f"Serving http://127.0.0.1:{port} with an embedded Kratos")
+        assert started.stdout.readline().startswith(f"Serving http://localhost:{port} with an embedded Kratos")
         transport = httpx2.HTTPTransport(retries=20)
         with httpx2.Client(transport=transport, trust_env=False) as client:
-            response = client.get(f"http://127.0.0.1:{port}/", timeout=60)
+            response = client.get(f"http://127.0.0.1:{port}/", follow_redirects=True, timeout=60)
     finally:
         started.send_signal(signal.SIGINT)
         output, _ = started.communicate(timeout=60)
 
-    assert response.status_code == 200
+    assert (response.status_code, response.url.host) == (200, "localhost")
     assert "Traceback" not in output
 
 

@@ -39,10 +39,12 @@ async def test_other_hosts_are_not_redirected(deployment: Deployment, host: byte
     assert (await call(deployment.app, "/", headers=[(b"host", host)])).status == 200
 
 
-async def test_localhost_is_not_redirected_if_app_url_is_localhost() -> None:
+async def test_address_is_redirected_to_localhost_if_app_url_is_localhost() -> None:
     app = CanonicalHost(PlainTextResponse("app"), "http://localhost:4455")
+    redirected = await call(app, "/me", headers=[(b"host", b"127.0.0.1:4455")])
 
     assert (await call(app, "/", headers=[LOCALHOST])).body == b"app"
+    assert redirected.header(b"location") == b"http://localhost:4455/me"
 
 
 async def test_static_files_and_embedded_kratos_bypass_the_guard(deployment: Deployment) -> None:

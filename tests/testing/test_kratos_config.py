@@ -119,11 +119,46 @@ def test_values_of_flows_and_methods_are_read(tmp_path: Path) -> None:
     assert settings.has_hook_after("login", "password", "require_verified_address") is True
 
 
+def test_file_configures_passkeys_and_security_keys(tmp_path: Path) -> None:
+    rp = {"id": "app.test", "display_name": "App", "origins": ["https://app.test", "https://www.app.test"]}
+    methods = {
+        "webauthn": {
+            "enabled": True,
+            "config": {"passwordless": True, "rp": {**rp, "icon": "https://app.test/i.png"}},
+        },
+        "passkey": {"enabled": True, "config": {"rp": rp}},
+    }
+    settings = FakeKratosSettings(**read_config(write(tmp_path, selfservice={"methods": methods})).fields)
+
+    assert {"webauthn", "passkey"} <= settings.methods
+    assert settings.webauthn_passwordless is True
+    for name in ("webauthn", "passkey"):
+        values = [getattr(settings, f"{name}_{key}") for key in ("id", "name", "origins")]
+        assert values == ["app.test", "App", ("https://app.test", "https://www.app.test")]
+
+
+@pytest.mark.parametrize(
+    ("rp", "expected"),
+    [
+        ({"id": "app.test"}, ("https://app.test",)),
+        ({"id": "app.test", "origin": "https://www.app.test"}, ("https://www.app.test",)),
+    ],
+)
+def test_origins_of_security_keys_have_defaults(
+    tmp_path: Path, rp: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    path = write(
+        tmp_path,
+        serve={"public": {"base_url": "https://id.app.test"}},
+        selfservice={"methods": {"webauthn": {"config": {"rp": rp}}}},
+    )
+
+    assert FakeKratosSettings(**read_config(path).fields).webauthn_origins == expected
+
+
 @pytest.mark.parametrize(
     ("document", "note"),
     [
-        ({"selfservice": {"methods": {"passkey": {"enabled": True}}}}, "passkey"),
-        ({"selfservice": {"methods": {"webauthn": {"config": {"passwordless": True}}}}}, "second factor"),
         ({"oauth2_provider": {"url": "http://hydra.test"}}, "login_challenge"),
         ({"courier": {"templates": {"recovery": {"valid": {"email": {"subject": "x"}}}}}}, "text of the fake"),
         ({"feature_flags": {"use_continue_with_transitions": False}}, "always on"),
@@ -173,12 +208,12 @@ def test_keys_without_effect_are_accepted(tmp_path: Path) -> None:
 
 
 def test_fake_logs_what_it_does_not_support(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = write(tmp_path, selfservice={"methods": {"passkey": {"enabled": True, "config": {"rp": {"id": "x"}}}}})
+    path = write(tmp_path, oauth2_provider={"url": "http://hydra.test"})
     with caplog.at_level(logging.WARNING):
         FakeKratos.from_config(path)
 
     assert [record.getMessage() for record in caplog.records] == [
-        f"{path}: selfservice.methods.passkey.enabled is not supported: forms have no passkeys"
+        f"{path}: oauth2_provider is not supported: a login with login_challenge is an error"
     ]
 
 

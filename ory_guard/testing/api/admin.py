@@ -3,10 +3,10 @@
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from ory_guard.testing.api.credential_documents import credential_documents
 from ory_guard.testing.api.json_patch import apply_json_patch
 from ory_guard.testing.api.keyset import NIL_UUID, keyset_page
 from ory_guard.testing.api.sessions import parse_pagination
-from ory_guard.testing.clock import timestamp
 from ory_guard.testing.flows.ui_nodes import Ui
 from ory_guard.testing.server.request import FakeRequest, MalformedBodyError
 from ory_guard.testing.server.response import ApiError, FakeResponse
@@ -132,7 +132,10 @@ class AdminEndpoints:
             credentials.totp_secret = None
         elif kind == "lookup_secret" and credentials.lookup_codes:
             credentials.lookup_codes.clear()
-        elif kind in {"password", "code"} or kind not in _CREDENTIAL_TYPES:
+        elif kind == "webauthn" and credentials.webauthn.keys:
+            for key in credentials.webauthn.usable(is_passwordless=False):
+                credentials.webauthn.remove(key)
+        elif kind in {"password", "code", "passkey"} or kind not in _CREDENTIAL_TYPES:
             raise ApiError(400, reason=f"Credentials of the type {kind!r} cannot be removed.")
         else:
             raise ApiError(404, reason=f"The identity has no credentials of the type {kind!r}.")
@@ -205,7 +208,7 @@ class AdminEndpoints:
         included = {value for name, value in request.query_pairs if name == "include_credential"}
         if unknown := sorted(included - _CREDENTIAL_TYPES):
             raise ApiError(400, reason=f"The credential type {unknown[0]!r} does not exist.")
-        document["credentials"] = self._credentials(identity, included)
+        document["credentials"] = credential_documents(identity, self._server.schema_of(identity), included)
         return document
 
     def _submitted_document(self, identity: Identity, body: dict[str, Any]) -> dict[str, Any]:
@@ -213,24 +216,8 @@ class AdminEndpoints:
         document = self._server.identity_document(identity)
         if body.get("metadata_admin") is not None:
             document["metadata_admin"] = identity.metadata_admin
-        document["credentials"] = self._credentials(identity, set())
+        document["credentials"] = credential_documents(identity, self._server.schema_of(identity), set())
         return document
-
-    def _credentials(self, identity: Identity, included: set[str]) -> dict[str, Any]:
-        identifiers = self._server.schema_of(identity).identifiers(identity.traits)
-        enrolled = identity.credentials.first_factors + identity.credentials.second_factors
-        methods = dict.fromkeys((*(["password"] if identifiers else []), *enrolled))
-        documents: dict[str, Any] = {}
-        for method in methods:
-            documents[method] = {
-                "type": method,
-                "identifiers": identifiers if method == "password" else [identity.id],
-                **({"config": _config(identity, method)} if method in included else {}),
-                "version": 0,
-                "created_at": timestamp(identity.created_at),
-                "updated_at": timestamp(identity.updated_at),
-            }
-        return documents
 
 
 def _numbered_page(request: FakeRequest, documents: list[dict[str, Any]]) -> FakeResponse:
@@ -255,12 +242,6 @@ def _numbered_page(request: FakeRequest, documents: list[dict[str, Any]]) -> Fak
 def _require_state(state: object) -> None:
     if state not in ("active", "inactive"):
         raise ApiError(400, reason=f'state must be active or inactive, not "{state}".')
-
-
-def _config(identity: Identity, method: str) -> dict[str, Any]:
-    """Return a placeholder for the secret of a credential; the fake stores no hashes."""
-    has_password = method == "password" and identity.credentials.password is not None
-    return {"hashed_password": "$2a$08$fake"} if has_password else {}
 
 
 def _imported_verified_addresses(body: dict[str, Any]) -> set[str]:

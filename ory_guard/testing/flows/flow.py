@@ -154,8 +154,12 @@ class FlowEndpoints(ABC):
         request.json_only = flow.native
         if self.server.is_database_locked:
             raise ApiError(400, code=500, message="database is locked")
+        nodes, messages = list(flow.ui.nodes), flow.ui.messages
         try:
             return self.submit(request, flow)
+        except ApiError:
+            flow.ui.nodes, flow.ui.messages = nodes, messages  # an error does not change the flow
+            raise
         except InvalidFlowError as invalid:
             redirect_status = self.invalid_redirect_status
             self.arrange(invalid.flow)

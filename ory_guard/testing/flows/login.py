@@ -181,11 +181,12 @@ class LoginEndpoints(FlowEndpoints):
         if not name and fields.get("address"):
             name = "code"
         self.require_enabled(name, _KNOWN_METHODS[aal])
-        method = self._methods.get(name)
-        if method is None or method.login_aal != aal:
-            flow.ui.add_error(4010002)
-            raise InvalidFlowError(flow)
-        return method
+        for method in self._methods.values():
+            is_selected = method.name == name or any(fields.get(field) for field in method.response_fields)
+            if is_selected and method.is_enabled and method.accepts_login(flow):
+                return method
+        flow.ui.add_error(4010002)
+        raise InvalidFlowError(flow)
 
     def _reject_session(self, request: FakeRequest, flow: FakeFlow) -> NoReturn:
         """Reject the submission of a client that has logged in already."""

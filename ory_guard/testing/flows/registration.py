@@ -125,13 +125,18 @@ class RegistrationEndpoints(FlowEndpoints):
         if self.server.settings.two_steps_registration and (shown := self._change_step(submission, name)):
             return shown
         self.require_enabled(name, _KNOWN_METHODS)
-        method = self._methods.get(name)
-        if method is None or not method.is_enabled:
-            raise submission.rejected(4010003)
+        method = self._method(submission, name)
         registered = method.register(submission)
         if isinstance(registered, FakeResponse):
             return registered
-        return self.finish(request, flow, registered, self.sessions.completed_method(name))
+        return self.finish(request, flow, registered, self.sessions.completed_method(method.name))
+
+    def _method(self, submission: Submission, name: str) -> RegistrationMethod:
+        """Return the method of a submission. That of an authenticator's response is submitted without `method`."""
+        for method in self._enabled_methods():
+            if method.accepts_registration(submission, name):
+                return method
+        raise submission.rejected(4010003)
 
     def _change_step(self, submission: Submission, method: str) -> FakeResponse | None:
         """Show the other step if the submission asks for it."""
@@ -164,7 +169,7 @@ class RegistrationEndpoints(FlowEndpoints):
 
     def _show_first_step(self, submission: Submission) -> FakeResponse:
         flow = submission.flow
-        for group in ("password", "code"):
+        for group in ("password", "code", "passkey", "webauthn"):
             flow.ui.remove(group=group)
         flow.ui.remove(name="screen")
         show_submitted_traits(self.server.schema, flow, submission.fields["traits"], hidden=False)

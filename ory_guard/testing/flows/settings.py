@@ -195,7 +195,7 @@ class SettingsEndpoints(FlowEndpoints):
             name = fields.get("method", "")
         self.require_enabled(name, frozenset(_ORDER))
         chosen = self._methods.get(name)
-        return chosen if chosen and chosen.has_settings(flow) else None
+        return chosen if chosen and chosen.accepts_settings(flow, fields) else None
 
     def saved(self, request: FakeRequest, flow: FakeFlow, session: Session, method: str) -> FakeResponse:
         """Respond to a saved change: the flow keeps its id and gets a new form, as in Kratos."""

@@ -97,7 +97,7 @@ class Ui:
                 self.nodes[index] = new
                 return new
         names = [node["attributes"].get("name") for node in self.nodes]
-        position = names.index(after) + 1 if after in names else len(self.nodes)
+        position = names.index(after) + 1 if after is not None and after in names else len(self.nodes)
         self.nodes.insert(position, new)
         return new
 

@@ -15,7 +15,7 @@ __all__ = ["IdentifierFirstMethod"]
 
 
 class IdentifierFirstMethod(LoginMethod):
-    """The step that asks for the identifier.
+    """The step that asks for the identifier. As in Kratos, it is the last method and takes what others do not.
 
     Args:
         server: The shared state of the fake.
@@ -24,6 +24,7 @@ class IdentifierFirstMethod(LoginMethod):
     """
 
     name: ClassVar[str] = "identifier_first"
+    response_fields: ClassVar[tuple[str, ...]] = ("identifier",)
 
     def __init__(self, server: Server, sessions: Sessions, methods: Sequence[LoginMethod]) -> None:
         super().__init__(server, sessions)
@@ -42,7 +43,7 @@ class IdentifierFirstMethod(LoginMethod):
     def fill_identifier_step(self, flow: FakeFlow) -> None:
         """Add the field for the identifier."""
         node = self.server.schema.identifier_node("identifier_first", autocomplete="username webauthn")
-        flow.ui.set_node(node)
+        flow.ui.upsert(node)
         flow.ui.set_node(submit_node("identifier_first", "identifier_first", 1070009))
 
     def log_in(self, submission: Submission) -> FakeResponse:

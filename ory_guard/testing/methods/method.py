@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from enum import Enum, auto
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ory_guard.testing.flows.fake_flow import FakeFlow
 from ory_guard.testing.flows.submission import Submission
@@ -37,12 +37,22 @@ class Method(ABC):
 
 
 class LoginMethod(Method):
-    """A method of logins."""
+    """A method of logins.
+
+    Attributes:
+        response_fields: The names of fields that select the method, whatever `method` is.
+    """
+
+    response_fields: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abstractmethod
     def login_aal(self) -> str | None:
         """The authenticator assurance level of logins with the method; None if the configuration has none."""
+
+    def accepts_login(self, flow: FakeFlow) -> bool:
+        """Return whether a submission to a login flow can use the method."""
+        return bool(self.login_aal == flow.fields["requested_aal"])
 
     def fill_login(self, flow: FakeFlow) -> None:
         """Add the form of the first factor."""
@@ -84,6 +94,10 @@ class LoginMethod(Method):
 class RegistrationMethod(Method):
     """A method of registrations."""
 
+    def accepts_registration(self, submission: Submission, name: str) -> bool:  # noqa: ARG002 - overridden
+        """Return whether a submission uses the method, where `name` is the method that it names."""
+        return name == self.name
+
     @abstractmethod
     def fill_registration(self, flow: FakeFlow) -> None:
         """Add the form for a new credential."""
@@ -120,8 +134,8 @@ class SettingsMethod(Method):
     def fill_settings(self, flow: FakeFlow, identity: Identity) -> None:
         """Add the form of an identity."""
 
-    def has_settings(self, flow: FakeFlow) -> bool:  # noqa: ARG002 - overridden
-        """Return whether the method can be changed in a settings flow."""
+    def accepts_settings(self, flow: FakeFlow, fields: dict[str, Any]) -> bool:  # noqa: ARG002 - overridden
+        """Return whether a submission to a settings flow can use the method."""
         return True
 
     @abstractmethod

@@ -12,12 +12,12 @@ from ory_guard.testing.flows.recovery import RecoveryEndpoints
 from ory_guard.testing.flows.registration import RegistrationEndpoints
 from ory_guard.testing.flows.settings import SettingsEndpoints
 from ory_guard.testing.flows.verification import VerificationEndpoints
-from ory_guard.testing.flows.webauthn import get_web_authn_java_script
 from ory_guard.testing.methods.code import CodeMethod
 from ory_guard.testing.methods.identifier_first import IdentifierFirstMethod
 from ory_guard.testing.methods.lookup_secret import LookupSecretMethod
 from ory_guard.testing.methods.method import LoginMethod, Method
 from ory_guard.testing.methods.oidc import OidcMethod
+from ory_guard.testing.methods.passkey import PasskeyMethod
 from ory_guard.testing.methods.password import PasswordMethod
 from ory_guard.testing.methods.profile import ProfileMethod
 from ory_guard.testing.methods.totp import TotpMethod
@@ -29,6 +29,7 @@ from ory_guard.testing.server.router import ANY_METHOD, Route
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.sessions import Sessions
 from ory_guard.testing.store.tokenizer import Tokenizer
+from ory_guard.testing.webauthn.script import SCRIPT_PATH, get_web_authn_java_script
 
 __all__ = ["admin_routes", "public_routes"]
 
@@ -76,6 +77,7 @@ def _methods(server: Server, sessions: Sessions, redirects: OidcRedirects) -> li
         OidcMethod(server, sessions, redirects),
         CodeMethod(server, sessions),
         TotpMethod(server, sessions),
+        PasskeyMethod(server, sessions),
         WebAuthnMethod(server, sessions),
         LookupSecretMethod(server, sessions),
     ]
@@ -117,7 +119,7 @@ def _service_routes(endpoints: ServiceEndpoints) -> list[Route]:
         Route("GET", "/self-service/errors", endpoints.get_flow_error, sets_csrf=True),
         Route("GET", "/self-service/fed-cm/parameters", endpoints.create_fedcm_flow, sets_csrf=True),
         Route("POST", "/self-service/fed-cm/token", endpoints.update_fedcm_flow, sets_csrf=True),
-        Route("GET", "/.well-known/ory/webauthn.js", get_web_authn_java_script, sets_csrf=True),
+        Route("GET", SCRIPT_PATH, get_web_authn_java_script, sets_csrf=True),
         Route("GET", "/schemas", endpoints.list_schemas, sets_csrf=True),
         Route("GET", "/schemas/{}", endpoints.get_schema),
         Route("GET", "/health/alive", endpoints.health),

@@ -15,6 +15,7 @@ __all__ = ["IdentitySchema", "Trait"]
 
 _EXTENSION: Final = "ory.sh/kratos"
 _IDENTIFIER_METHODS: Final = ("password", "code", "webauthn", "passkey")
+_PASSKEY_NAME: Final = ("credentials", "passkey", "display_name")
 _INPUT_TYPES: Final = {
     "number": "number",
     "integer": "number",
@@ -115,6 +116,27 @@ class IdentitySchema:
     def account_name(self, traits: Mapping[str, Any]) -> str:
         """Return the account name shown by authenticator apps."""
         return next(iter(self._values_marked(traits, "credentials", "totp", "account_name")), "")
+
+    def webauthn_identifier(self, traits: Mapping[str, Any]) -> str:
+        """Return the identifier of security keys, or an empty string."""
+        return next(iter(self._values_marked(traits, "credentials", "webauthn", "identifier")), "").lower()
+
+    def passkey_name(self, traits: Mapping[str, Any]) -> str:
+        """Return the name of the user for passkeys, or an empty string."""
+        names = self._values_marked(traits, *_PASSKEY_NAME)
+        return next(iter(names), "") or self.webauthn_identifier(traits)
+
+    @property
+    def passkey_name_field(self) -> str | None:
+        """The form field with the name of the user for passkeys, or None. As in Kratos, its title finds it."""
+        titles = [
+            trait.schema["title"]
+            for trait in self.traits
+            if trait.schema.get("title") and (trait.is_identifier("webauthn") or trait.extension(*_PASSKEY_NAME))
+        ]
+        title = titles[0] if len(titles) == 1 else None
+        properties = self.document.get("properties", {}).get("traits", {}).get("properties", {})
+        return next((f"traits.{name}" for name, entry in properties.items() if entry.get("title") == title), None)
 
     def addresses(self, traits: Mapping[str, Any], purpose: str) -> list[tuple[str, str]]:
         """Return (value, via) of the addresses for `recovery` or `verification`."""

@@ -7,6 +7,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from ory_guard.testing.store.webauthn import WebAuthnCredentials
+
 __all__ = [
     "Address",
     "CourierMessage",
@@ -67,17 +69,28 @@ class Credentials:
     totp_secret: str | None = None
     lookup_codes: dict[str, int] = field(default_factory=dict)
     oidc_subjects: dict[str, str] = field(default_factory=dict)
+    webauthn: WebAuthnCredentials = field(default_factory=WebAuthnCredentials)
+    passkey: WebAuthnCredentials = field(default_factory=WebAuthnCredentials)
 
     @property
     def second_factors(self) -> tuple[str, ...]:
         """The enrolled methods that provide aal2."""
-        enrolled = {"totp": bool(self.totp_secret), "lookup_secret": bool(self.lookup_codes)}
+        enrolled = {
+            "totp": bool(self.totp_secret),
+            "lookup_secret": bool(self.lookup_codes),
+            "webauthn": bool(self.webauthn.usable(is_passwordless=False)),
+        }
         return tuple(name for name, is_enrolled in enrolled.items() if is_enrolled)
 
     @property
     def first_factors(self) -> tuple[str, ...]:
         """The enrolled methods that provide aal1."""
-        enrolled = {"password": self.password is not None, "oidc": bool(self.oidc_subjects)}
+        enrolled = {
+            "password": self.password is not None,
+            "oidc": bool(self.oidc_subjects),
+            "webauthn": bool(self.webauthn.usable(is_passwordless=True)),
+            "passkey": bool(self.passkey.keys),
+        }
         return tuple(name for name, is_enrolled in enrolled.items() if is_enrolled)
 
 

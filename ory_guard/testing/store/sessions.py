@@ -24,6 +24,7 @@ AAL_OF_METHOD: Final = {
     "totp": "aal2",
     "lookup_secret": "aal2",
     "webauthn": "aal2",
+    "passkey": "aal1",
 }
 
 
@@ -95,8 +96,10 @@ class Sessions:
         return FakeAuthenticationMethod(method, self.aal_of(method), self._server.now(), provider)
 
     def aal_of(self, method: str) -> str:
-        """Return the authenticator assurance level of a method; that of codes depends on the configuration."""
+        """Return the authenticator assurance level of a method; some depend on the configuration."""
         settings = self._server.settings
+        if method == "webauthn" and settings.webauthn_passwordless:
+            return "aal1"
         is_second_factor = settings.code_mfa_enabled and not settings.code_passwordless_enabled
         return "aal2" if method == "code" and is_second_factor else AAL_OF_METHOD[method]
 
@@ -106,6 +109,18 @@ class Sessions:
         schema = self._server.schema_of(identity)
         has_codes = self.aal_of("code") == "aal2" and schema.code_addresses(identity.traits)
         return (*factors, "code") if has_codes else factors
+
+    def count_first_factors(self, identity: Identity) -> int:
+        """Return the number of credentials with which an identity can log in."""
+        credentials = identity.credentials
+        codes = self._server.schema_of(identity).code_addresses(identity.traits)
+        return (
+            (credentials.password is not None)
+            + len(credentials.oidc_subjects)
+            + len(credentials.passkey.keys)
+            + len(credentials.webauthn.usable(is_passwordless=True))
+            + (len(codes) if self._server.settings.code_passwordless_enabled else 0)
+        )
 
     def satisfies_aal(self, session: Session, required: str) -> bool:
         """Return whether a session uses the highest AAL available to its identity, if that is required."""

@@ -72,7 +72,7 @@ async def test_new_address_is_unverified(browser: FlowClient, ada: Identity) -> 
         ({"method": "lookup_secret"}, 4010004),
         ({"method": "nonsense"}, 4010004),
         ({"method": ["profile"]}, 4010004),
-        ({"webauthn_register": "{}"}, 4000001),
+        ({"webauthn_register": "{}", "webauthn_register_displayname": "Key"}, 4000001),
         ({"lookup_secret_confirm": "true"}, 4000001),
         ({"lookup_secret_reveal": True}, 4000001),
         ({"method": "profile", "traits": {"email": "ada@example.test"}, "transient_payload": 5}, 4000026),

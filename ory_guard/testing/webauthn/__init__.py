@@ -1,0 +1,1 @@
+"""WebAuthn: the relying party, its nodes, and the script for browsers."""

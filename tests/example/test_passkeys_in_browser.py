@@ -1,0 +1,133 @@
+"""Passkeys and security keys in Chromium, with its virtual authenticators.
+
+With a real Kratos (`live`), they require CORS, and a UI on `localhost`, whose URL is `ORY_GUARD_LIVE_APP_URL`.
+"""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from .browser_steps import button, field, kratos_message, register, sign_out
+from .browser_window import BrowserWindow, open_window
+from .deployment import Deployment, embedded_deployment, live_domain_deployment, new_email
+from .server import serve
+
+pytestmark = pytest.mark.browser
+
+SAVED = 1050001
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(embedded_deployment, id="embedded"),
+        pytest.param(live_domain_deployment, id="live", marks=pytest.mark.live),
+    ]
+)
+def domain_served(request: pytest.FixtureRequest) -> Iterator[Deployment]:
+    """The application on a domain, with its embedded Kratos and with a real one."""
+    with serve(request.param, "localhost") as started:
+        yield started
+
+
+@pytest.fixture
+def domain_window(browser: Browser, domain_served: Deployment) -> Iterator[BrowserWindow]:
+    """A window of Chromium that shows the application."""
+    with open_window(browser, domain_served.app_url) as opened:
+        yield opened
+
+
+def add_authenticator(page: Page) -> None:
+    """Add a virtual authenticator to the window, which creates passkeys and keys without asking the user."""
+    session = page.context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+    }
+    session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+
+
+def trigger(page: Page, name: str) -> None:
+    page.locator(f'button[name="{name}"]').click()
+
+
+def sign_up_with_passkey(page: Page) -> None:
+    page.goto("/registration")
+    field(page, "traits.email").fill(new_email())
+    button(page, "profile").click()
+    trigger(page, "passkey_register_trigger")
+    expect(page.get_by_role("button", name="Sign out", exact=True)).to_be_visible()
+
+
+def add_security_key(page: Page, name: str) -> None:
+    field(page, "webauthn_register_displayname").fill(name)
+    trigger(page, "webauthn_register_trigger")
+
+
+def expect_signed_in(page: Page) -> None:
+    expect(page.get_by_role("button", name="Sign out", exact=True)).to_be_visible()
+
+
+def test_passkey_signs_up_and_logs_in(domain_window: BrowserWindow) -> None:
+    page = domain_window.page
+    page.add_init_script("PublicKeyCredential.isConditionalMediationAvailable = async () => false")
+    add_authenticator(page)
+    sign_up_with_passkey(page)
+    sign_out(page)
+    page.goto("/me")
+    domain_window.check("login-passkey")
+
+    trigger(page, "passkey_login_trigger")
+
+    expect(page).to_have_url(re.compile("/me$"))
+
+
+def test_suggested_passkey_logs_in_without_button(domain_window: BrowserWindow) -> None:
+    page = domain_window.page
+    add_authenticator(page)
+    sign_up_with_passkey(page)
+    sign_out(page)
+
+    page.goto("/login")
+
+    expect_signed_in(page)
+
+
+def test_security_key_is_the_second_factor_of_a_passkey(domain_window: BrowserWindow) -> None:
+    page = domain_window.page
+    add_authenticator(page)
+    sign_up_with_passkey(page)
+    page.goto("/vault")
+    expect(page.get_by_text("/vault requires a second factor, and your account does not have one.")).to_be_visible()
+    add_security_key(page, "Key on my ring")
+    expect(page.get_by_role("heading", name="Vault", exact=True)).to_be_visible()
+    sign_out(page)
+    page.goto("/login")
+    expect_signed_in(page)
+
+    page.goto("/vault")
+    expect(page.get_by_role("heading", name="Second factor")).to_be_visible()
+    domain_window.check("login-security-key")
+    trigger(page, "webauthn_login_trigger")
+
+    expect(page).to_have_url(re.compile("/vault$"))
+
+
+def test_passkey_is_added_and_removed_in_settings(domain_window: BrowserWindow) -> None:
+    page = domain_window.page
+    add_authenticator(page)
+    register(page, new_email())
+    page.goto("/settings")
+    trigger(page, "passkey_register_trigger")
+    expect(kratos_message(page, SAVED)).to_be_visible()
+    domain_window.check("settings-passkey")
+
+    trigger(page, "passkey_remove")
+
+    expect(page.locator('button[name="passkey_remove"]')).to_have_count(0)
+    expect(kratos_message(page, SAVED)).to_be_visible()

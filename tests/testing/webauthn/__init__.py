@@ -1,0 +1,1 @@
+"""Tests of passkeys and security keys."""

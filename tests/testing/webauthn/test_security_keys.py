@@ -1,0 +1,251 @@
+"""Security keys as a second factor, with the messages of Kratos v26.2.0."""
+
+from typing import Any
+
+import pytest
+from support.flow_client import PASSWORD, FlowClient, client_for, field_value, message_ids, node_names
+
+from ory_guard.testing import FakeKratos, Identity, SoftwareAuthenticator
+
+from .users import (
+    EVIL_ORIGIN,
+    MALFORMED,
+    SAVED,
+    UNKNOWN,
+    WRONG,
+    add_key,
+    authenticator,
+    changed,
+    methods_of,
+    node,
+    response_fields,
+)
+
+pytestmark = pytest.mark.anyio
+
+BOB = "bob@example.test"
+NAME = "webauthn_register_displayname"
+
+
+@pytest.fixture
+def bob(fake: FakeKratos) -> Identity:
+    return fake.add_identity(BOB)
+
+
+@pytest.fixture
+async def key(fake: FakeKratos, bob: Identity) -> SoftwareAuthenticator:
+    """The security key of Bob."""
+    client, added = client_for(fake), authenticator()
+    client.use(fake.sign_in(bob))
+    response = await add_key(client, added, "Key A")
+    assert message_ids(response.json()) == [SAVED]
+    return added
+
+
+async def second_factor(browser: FlowClient) -> dict[str, Any]:
+    """Log in with the password, and return the flow of the second factor."""
+    await browser.log_in(BOB)
+    return await browser.create_flow("login", aal="aal2")
+
+
+def signed(flow: dict[str, Any], key: SoftwareAuthenticator) -> str:
+    return key.get(field_value(flow, "webauthn_login_trigger"))
+
+
+async def test_new_key_raises_the_session_to_aal2(fake: FakeKratos, browser: FlowClient, bob: Identity) -> None:
+    browser.use(fake.sign_in(bob))
+    added = await add_key(browser, authenticator(), "Key A")
+    session = (await browser.whoami()).json()
+
+    assert node(added.json(), "webauthn_remove")["meta"]["label"]["context"]["display_name"] == "Key A"
+    assert methods_of(session) == [("password", "aal1"), ("webauthn", "aal2")]
+    assert session["authenticator_assurance_level"] == "aal2"
+
+
+async def test_key_completes_the_second_factor(browser: FlowClient, key: SoftwareAuthenticator) -> None:
+    first = await browser.log_in(BOB)
+    refused = await browser.whoami()
+    flow = await browser.create_flow("login", aal="aal2")
+    response = await browser.submit(flow, webauthn_login=signed(flow, key), identifier=BOB)
+
+    assert (first.status_code, refused.status_code) == (422, 403)
+    assert field_value(flow, "identifier") == BOB
+    assert node(flow, "webauthn_login_trigger")["attributes"]["onclickTrigger"] == "oryWebAuthnLogin"
+    assert methods_of(response.json()["session"]) == [("password", "aal1"), ("webauthn", "aal2")]
+
+
+async def test_key_refreshes_the_second_factor(browser: FlowClient, key: SoftwareAuthenticator) -> None:
+    flow = await second_factor(browser)
+    await browser.submit(flow, webauthn_login=signed(flow, key), identifier=BOB)
+    flow = await browser.create_flow("login", aal="aal2", refresh="true")
+    response = await browser.submit(flow, webauthn_login=signed(flow, key), identifier=BOB)
+
+    assert [method for method, _ in methods_of(response.json()["session"])] == ["password", "webauthn", "webauthn"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "fields", "expected"),
+    [
+        pytest.param({"origin": EVIL_ORIGIN}, {}, [WRONG], id="wrong origin"),
+        pytest.param({"user_present": False}, {}, [WRONG], id="user not present"),
+        pytest.param({}, {"userHandle": "AAAA"}, [WRONG], id="other user handle"),
+        pytest.param({}, {"signature": "AAAA"}, [WRONG], id="wrong signature"),
+        pytest.param({}, {"authenticatorData": "AAAA"}, [MALFORMED], id="short authenticator data"),
+    ],
+)
+async def test_second_factor_checks_the_key(
+    browser: FlowClient,
+    key: SoftwareAuthenticator,
+    settings: dict[str, Any],
+    fields: dict[str, Any],
+    expected: list[int],
+) -> None:
+    flow = await second_factor(browser)
+    for name, value in settings.items():
+        setattr(key, name, value)
+    submitted = changed(signed(flow, key), response_fields(**fields))
+    response = await browser.submit(flow, webauthn_login=submitted, identifier=BOB)
+
+    assert (response.status_code, message_ids(response.json())) == (400, expected)
+
+
+async def test_second_factor_of_one_flow_is_not_valid_in_another(
+    browser: FlowClient, key: SoftwareAuthenticator
+) -> None:
+    flow = await second_factor(browser)
+    submitted = signed(await browser.create_flow("login", aal="aal2"), key)
+    response = await browser.submit(flow, webauthn_login=submitted, identifier=BOB)
+
+    assert message_ids(response.json()) == [WRONG]
+
+
+async def test_key_of_another_identity_is_no_second_factor(
+    fake: FakeKratos, browser: FlowClient, key: SoftwareAuthenticator
+) -> None:
+    other, client = authenticator(), client_for(fake)
+    client.use(fake.sign_in(fake.add_identity("carol@example.test")))
+    await add_key(client, other)
+    flow = await second_factor(browser)
+    options = {"publicKey": {"rpId": "localhost", "challenge": signed_challenge(flow)}}
+    other._keys[0].is_discoverable = True
+    submitted = changed(other.get(options), response_fields(userHandle=""))
+    response = await browser.submit(flow, webauthn_login=submitted, identifier=BOB)
+
+    assert message_ids(response.json()) == [WRONG]
+
+
+def signed_challenge(flow: dict[str, Any]) -> str:
+    value: str = field_value(flow, "webauthn_login_trigger")
+    return value.partition('"challenge":"')[2].partition('"')[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"method": "webauthn"}, [4000002]),
+        ({"method": "webauthn", "identifier": BOB}, [MALFORMED]),
+        ({"webauthn_login": "nope", "identifier": BOB}, [MALFORMED]),
+    ],
+)
+@pytest.mark.usefixtures("key")
+async def test_incomplete_second_factor(browser: FlowClient, fields: dict[str, str], expected: list[int]) -> None:
+    response = await browser.submit(await second_factor(browser), **fields)
+
+    assert (response.status_code, message_ids(response.json())) == (400, expected)
+
+
+@pytest.mark.parametrize("native", [False, True])
+async def test_second_factor_is_no_first_factor(fake: FakeKratos, key: SoftwareAuthenticator, native: bool) -> None:
+    client = client_for(fake, native=native)
+    flow = await client.create_flow("login")
+    response = await client.submit(flow, method="webauthn", identifier=BOB)
+
+    assert "webauthn_login_trigger" not in node_names(flow)
+    assert message_ids(response.json()) == [4010002]
+
+
+@pytest.mark.parametrize(("fields", "status"), [({"webauthn_login": "{}"}, 400), ({}, 400)])
+@pytest.mark.usefixtures("key")
+async def test_second_factor_does_not_refresh_the_first(
+    browser: FlowClient, fields: dict[str, str], status: int
+) -> None:
+    await browser.log_in(BOB)
+    flow = await browser.create_flow("login", refresh="true")
+    response = await browser.submit(flow, method="webauthn", identifier=BOB, **fields)
+
+    assert "webauthn_login" not in node_names(flow)
+    assert response.status_code == status
+    assert message_ids(response.json()) == [MALFORMED if fields else UNKNOWN]
+
+
+async def test_apps_have_no_security_keys(fake: FakeKratos, app: FlowClient, key: SoftwareAuthenticator) -> None:
+    signed_in = fake.sign_in(fake.identities[0], aal="aal2", methods=("password", "webauthn"))
+    app.use(signed_in)
+    settings = await app.create_flow("settings")
+    refresh = await app.create_flow("login", aal="aal2", refresh="true")
+    first = await app.create_flow("login", refresh="true")
+
+    assert not [name for flow in (settings, refresh, first) for name in node_names(flow) if "webauthn" in name]
+    assert key.credential_ids
+
+
+async def test_keys_are_removed_in_settings(
+    fake: FakeKratos, browser: FlowClient, key: SoftwareAuthenticator
+) -> None:
+    browser.use(fake.sign_in(fake.identities[0], aal="aal2", methods=("password", "webauthn")))
+    await add_key(browser, key, "Key B")
+    for key_id in key.credential_ids:
+        flow = await browser.create_flow("settings")
+        response = await browser.submit(flow, webauthn_remove=key_id.hex())
+        assert message_ids(response.json()) == [SAVED]
+    client = client_for(fake)
+    logged_in = await client.log_in(BOB)
+
+    assert logged_in.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"webauthn_remove": "00"}, [MALFORMED]),
+        ({"method": "webauthn"}, [4010004]),
+        ({"webauthn_register": "nope", NAME: "Key"}, [MALFORMED]),
+        ({"webauthn_register": "nope"}, [4000002]),
+    ],
+)
+async def test_invalid_change_in_settings(
+    fake: FakeKratos, key: SoftwareAuthenticator, fields: dict[str, str], expected: list[int]
+) -> None:
+    for signed_in in (
+        fake.sign_in(fake.identities[0], aal="aal2", methods=("password", "webauthn")),
+        fake.sign_in(fake.add_identity("carol@example.test")),
+    ):
+        client = client_for(fake)
+        client.use(signed_in)
+        response = await client.submit(await client.create_flow("settings"), **fields)
+
+        assert (response.status_code, message_ids(response.json())) == (400, expected)
+
+
+async def test_challenge_of_settings_is_valid_once(fake: FakeKratos, browser: FlowClient, bob: Identity) -> None:
+    browser.use(fake.sign_in(bob))
+    flow = await browser.create_flow("settings")
+    created = authenticator().create(field_value(flow, "webauthn_register_trigger"))
+    evil = authenticator(origin=EVIL_ORIGIN).create(field_value(flow, "webauthn_register_trigger"))
+    statuses = [
+        (await browser.submit(flow, **{"webauthn_register": submitted, NAME: "Key"})).status_code
+        for submitted in (evil, created, created)
+    ]
+
+    assert statuses == [500, 200, 500]
+
+
+async def test_schema_must_have_an_identifier_for_keys() -> None:
+    email = {"type": "string", "ory.sh/kratos": {"credentials": {"password": {"identifier": True}}}}
+    schema = {"properties": {"traits": {"properties": {"email": email}}}}
+    fake = FakeKratos(identity_schemas={"default": schema})
+    client = client_for(fake)
+    client.use(fake.sign_in(fake.add_identity(BOB, password=PASSWORD)))
+    response = await add_key(client, authenticator())
+
+    assert message_ids(response.json()) == [4000009]
