@@ -124,10 +124,16 @@ class BreakerChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class Refused(Event):
-    """A dependency refused a request; `code` is the code of the refusal."""
+    """A dependency refused a request.
+
+    Attributes:
+        code: The code of the refusal.
+        reason: The reason, as in `details.reason` of the response.
+    """
 
     name: ClassVar[str] = "request.refused"
     code: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 if TYPE_CHECKING:
     from ory_guard.client import ContinueWith
     from ory_guard.guard import OryGuard
+    from ory_guard.guard.responses.refusal_reasons import RefusalReason
 
 __all__ = [
     "BrowserLocationChangeRequired",
@@ -76,6 +77,9 @@ class Refusal(OryGuardError):
     """
 
     guard: "OryGuard | None" = None  # the guard that refused the request; None if the application refuses it
+    reason_code: "RefusalReason | None" = (
+        None  # `details.reason` of the response; None if the application refuses it
+    )
     code = "access_denied"
     status_code = 403
     default_reason = "You do not have access to this resource."

@@ -7,7 +7,7 @@ from typing import Final
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.urls import host_and_port, is_loopback_host
 
-__all__ = ["warn_if_cookies_are_not_shared"]
+__all__ = ["can_share_cookies", "warn_if_cookies_are_not_shared"]
 
 _log = logging.getLogger("ory_guard")
 
@@ -16,11 +16,9 @@ _SHARED_LABELS: Final = 2  # fewer are a public suffix, for which browsers accep
 
 def warn_if_cookies_are_not_shared(settings: GuardSettings) -> None:
     """Log a warning if a browser can't send Kratos' session cookie to the application."""
-    if "cookie" not in settings.credentials or settings.app_url is None:
-        return
-    app_host = host_and_port(settings.app_url)[0]
-    kratos_host = host_and_port(settings.kratos_browser_url)[0]
-    if not _can_share_cookies(app_host, kratos_host):
+    if not can_share_cookies(settings):
+        app_host = host_and_port(str(settings.app_url))[0]
+        kratos_host = host_and_port(settings.kratos_browser_url)[0]
         is_loopback = is_loopback_host(app_host) and is_loopback_host(kratos_host)
         alternative = "use the same host name in both URLs" if is_loopback else "use hosts of one domain"
         _log.warning(
@@ -30,6 +28,14 @@ def warn_if_cookies_are_not_shared(settings: GuardSettings) -> None:
             settings.kratos_browser_url,
             alternative,
         )
+
+
+def can_share_cookies(settings: GuardSettings) -> bool:
+    """Return whether browsers can send Kratos' session cookie to the application, or no cookie is accepted."""
+    if "cookie" not in settings.credentials or settings.app_url is None:
+        return True
+    hosts = (host_and_port(url)[0] for url in (settings.app_url, settings.kratos_browser_url))
+    return _can_share_cookies(*hosts)
 
 
 def _can_share_cookies(host: str, other: str) -> bool:

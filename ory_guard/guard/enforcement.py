@@ -17,6 +17,7 @@ from ory_guard.guard.authentication import ANONYMOUS, Authenticator
 from ory_guard.guard.context import OUTER_KEY, AuthContext, get_auth_context
 from ory_guard.guard.csrf import SAFE_METHODS, CSRFPolicy
 from ory_guard.guard.requirements import ANY_SESSION, Requirement, decide, evaluate
+from ory_guard.guard.responses.refusal_reasons import refusal_reason
 from ory_guard.guard.responses.refusals import register_refusal_handler
 from ory_guard.guard.revalidation_budget import RevalidationBudget
 from ory_guard.guard.settings import GuardSettings
@@ -188,9 +189,10 @@ class Enforcer:
     def deny(self, scope: Mapping[str, Any], context: AuthContext, refusal: Refusal) -> NoReturn:
         """Record, report and raise a refusal."""
         refusal.guard = self._guard
+        refusal.reason_code = refusal_reason(refusal, context.outcome, self._settings)
         recorded = scope.get(OUTER_KEY, context)
         if self._listeners:
-            notify(self._listeners, Refused(refusal.code))
+            notify(self._listeners, Refused(refusal.code, refusal.reason_code))
         if recorded is not None:
             recorded.denied, recorded.refusal = True, refusal
             register_refusal_handler(scope)

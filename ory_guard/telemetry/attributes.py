@@ -15,6 +15,7 @@ __all__ = [
     "OUTCOME",
     "PATH",
     "REFUSAL",
+    "REFUSAL_REASON",
     "SCOPE",
     "STATE",
     "STATUS_CODE",
@@ -33,6 +34,7 @@ CREDENTIAL_CLASS: Final = "ory_guard.credential.class"
 CREDENTIAL_ID: Final = "ory_guard.credential.id"
 OUTCOME: Final = "ory_guard.outcome"
 REFUSAL: Final = "ory_guard.refusal"
+REFUSAL_REASON: Final = "ory_guard.refusal.reason"
 STATE: Final = "ory_guard.state"
 
 

@@ -39,6 +39,7 @@ from ory_guard.telemetry.attributes import (
     METHOD,
     OUTCOME,
     REFUSAL,
+    REFUSAL_REASON,
     SCOPE,
     STATE,
     STATUS_CODE,
@@ -223,8 +224,8 @@ def _event_attributes(event: Event) -> dict[str, str | int]:
             return {CACHE_RESULT: "miss"}
         case CheckFailed(reason=reason):
             return {ERROR_TYPE: reason, CREDENTIAL_CLASS: "known" if event.known else "unknown"}
-        case Refused(code=code):
-            return {REFUSAL: code}
+        case Refused(code=code, reason=reason):
+            return {REFUSAL: code, REFUSAL_REASON: reason}
         case WebhookReceived(status=status):
             return {STATUS_CODE: status}
         case TokenVerified(outcome=outcome):

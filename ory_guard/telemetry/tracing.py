@@ -42,6 +42,7 @@ from ory_guard.telemetry.attributes import (
     OUTCOME,
     PATH,
     REFUSAL,
+    REFUSAL_REASON,
     SCOPE,
     STATUS_CODE,
     server_attributes,
@@ -93,8 +94,8 @@ class GuardSpans:
                 get_current_span().set_attribute(CACHE_RESULT, "hit")
             case SessionCacheMiss(credential_id=credential_id):
                 self._wait(credential_id)
-            case Refused(code=code):
-                get_current_span().set_attribute(REFUSAL, code)
+            case Refused(code=code, reason=reason):
+                get_current_span().set_attributes({REFUSAL: code, REFUSAL_REASON: reason})
             case WhoamiAnswered() | CheckFailed():
                 self._end(event)
             case StoreHit(credential_id=credential_id) | TokenVerified(credential_id=credential_id):

@@ -1,6 +1,8 @@
 """Error pages: titles, conditions, escaping and headers."""
 
 import re
+from html import escape
+from typing import get_args
 
 import pytest
 from support.guard_bench import settings_of
@@ -15,6 +17,7 @@ from ory_guard.exceptions import (
     SessionRequired,
 )
 from ory_guard.guard.responses import error_pages as pages
+from ory_guard.guard.responses.refusal_reasons import REASON_TEXTS, RefusalReason
 
 SETTINGS = settings_of()
 CONDITIONS = ("aal", "max_age", "authentication_methods", "verified", "organization", "when")
@@ -68,8 +71,12 @@ def test_home_page_without_app_url_is_the_root() -> None:
     assert b'<a href="/">' in pages.refusal_page(SessionRequired(), settings)
 
 
-def test_redirect_loop_page_links_to_login_and_home_page() -> None:
-    page = pages.redirect_loop_page("https://id.example.com/login?a=b&c=d", SETTINGS).decode()
+@pytest.mark.parametrize("reason", get_args(RefusalReason))
+def test_redirect_loop_page_names_the_reason_and_links_to_login_and_home_page(reason: RefusalReason) -> None:
+    page = pages.redirect_loop_page("https://id.example.com/login?a=b&c=d", SETTINGS, reason).decode()
+
+    assert f"<code>{reason}</code>" in page
+    assert escape(REASON_TEXTS[reason]) in page
 
     assert 'href="https://id.example.com/login?a=b&amp;c=d"' in page
     assert f'href="{APP}"' in page

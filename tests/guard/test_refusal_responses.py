@@ -164,6 +164,7 @@ async def test_json_error() -> None:
             "reason": "This resource requires a recent login. Log in again to continue.",
             "message": "The requested action was forbidden",
             "details": {
+                "reason": "login_too_old",
                 "failures": [{"id": "max_age", "expected": 60, "actual": 3_600}],
                 "max_age": 60,
                 "redirect_browser_to": location,

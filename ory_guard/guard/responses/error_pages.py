@@ -5,6 +5,7 @@ from string import Template
 from typing import Final
 
 from ory_guard.exceptions import CsrfViolation, Refusal, SessionCheckUnavailable
+from ory_guard.guard.responses.refusal_reasons import REASON_TEXTS, RefusalReason
 from ory_guard.guard.settings import GuardSettings
 
 __all__ = ["HEADERS", "error_page", "redirect_loop_page", "refusal_page"]
@@ -66,16 +67,15 @@ def error_page(title: str, reason: str, settings: GuardSettings) -> bytes:
     return _page(title, reason, "", settings.app_url or "/", "Go to the home page")
 
 
-def redirect_loop_page(login_url: str, settings: GuardSettings) -> bytes:
-    """Return the page that ends a redirect loop, with a link to log in again."""
+def redirect_loop_page(login_url: str, settings: GuardSettings, reason: RefusalReason) -> bytes:
+    """Return the page that ends a redirect loop, with the reason and a link to log in again."""
     home = escape(settings.app_url or "/", quote=True)
-    reason = (
-        "You were redirected to log in several times but still don't have access to this page. Your browser may be "
-        "blocking cookies for this site, or the application and its login service may be configured with different "
-        "addresses."
+    text = "You were redirected to log in several times within seconds, but still don't have access to this page."
+    details = (
+        f"<p>{escape(REASON_TEXTS[reason])}</p>\n<p>Reason: <code>{reason}</code></p>\n"
+        f'<p><a href="{home}">Go to the home page</a></p>\n'
     )
-    details = f'<p><a href="{home}">Go to the home page</a></p>\n'
-    return _page("Login redirect loop", reason, details, login_url, "Log in again")
+    return _page("Login redirect loop", text, details, login_url, "Log in again")
 
 
 def _page(title: str, reason: str, details: str, link: str, link_text: str) -> bytes:

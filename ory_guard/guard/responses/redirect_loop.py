@@ -4,21 +4,44 @@ If the application and Kratos disagree (cookie domain, clocks, AAL), a browser w
 short-lived cookie counts the redirects of each page. A forged counter only affects its own browser.
 """
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from ory_guard.guard.responses.refusal_reasons import REASON_TEXTS, RefusalReason
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.models.credential import Header
 
-__all__ = ["clear_redirect_counter", "has_redirect_counter", "record_redirect"]
+__all__ = ["clear_redirect_counter", "has_redirect_counter", "log_redirect_loop", "record_redirect"]
+
+_log = logging.getLogger("ory_guard")
 
 _COOKIE: Final = b"ory_guard_redirects"
-_WINDOW: Final = 60
+_WINDOW: Final = 5_000
+"""Milliseconds within which the redirects of a loop follow each other."""
+
+_CLICK_INTERVAL: Final = 2_000
+"""Milliseconds after which a redirect for the same page is not automatic, but a click of the user."""
+
 _MAX_REDIRECTS: Final = 2
 _MAX_TRACKED_PAGES: Final = 4
-_COUNTER: Final = re.compile(rb"([0-9])\.([0-9]{1,12})\.([0-9a-f]{8})")
+_COUNTER: Final = re.compile(rb"([0-9])\.([0-9]{1,15})\.([0-9]{1,15})\.([0-9a-f]{8})")
+_LOG_INTERVAL: Final = 60.0
+_last_logged: Final[dict[RefusalReason, float]] = {}
+
+
+class _Counter(NamedTuple):
+    """The number of redirects for a page, and the times of the first and the last one in milliseconds."""
+
+    redirects: int
+    started: int
+    last: int
+
+    def is_current(self, now: int) -> bool:
+        """Return whether a redirect at `now` belongs to the same loop."""
+        return 0 <= now - self.last < _CLICK_INTERVAL and now - self.started <= _WINDOW
 
 
 def record_redirect(
@@ -33,20 +56,29 @@ def record_redirect(
         now: The wall-clock time, in seconds.
 
     Returns:
-        The `Set-Cookie` value with the new counters, or None for the third redirect within a minute: respond with
-        the error page.
+        The `Set-Cookie` value with the new counters, or None for the third redirect of a loop: respond with the
+        error page. The redirects of a loop are within five seconds, and each less than two seconds after the
+        previous one; a user who opens the page again takes longer.
     """
     page = sha256((return_to or "").encode()).hexdigest()[:8].encode()
+    milliseconds = round(now * 1_000)
     counters = _parse_counters(scope)
-    counters = {key: value for key, value in counters.items() if 0 <= now - value[1] < _WINDOW}
-    count, started = counters.pop(page, (0, int(now)))
-    if count >= _MAX_REDIRECTS:
+    counters = {key: counter for key, counter in counters.items() if counter.is_current(milliseconds)}
+    counter = counters.pop(page, _Counter(0, milliseconds, milliseconds))
+    if counter.redirects >= _MAX_REDIRECTS:
         return None
     # Each page has its own counter, because several tabs can be in a loop at the same time.
-    tracked = [(page, (count + 1, started)), *counters.items()][:_MAX_TRACKED_PAGES]
-    value = b"-".join(b"%d.%d.%s" % (count, started, page) for page, (count, started) in tracked)
-    newest = max(started for _, (_, started) in tracked)
-    return _set_cookie(settings, value, max(int(newest + _WINDOW - now), 1))
+    newest = _Counter(counter.redirects + 1, counter.started, milliseconds)
+    tracked = [(page, newest), *counters.items()][:_MAX_TRACKED_PAGES]
+    value = b"-".join(b"%d.%d.%d.%s" % (*counter, page) for page, counter in tracked)
+    return _set_cookie(settings, value, _WINDOW // 1_000)
+
+
+def log_redirect_loop(reason: RefusalReason, now: float) -> None:
+    """Log that a browser got the error page; at most once a minute for each reason, because anyone can cause it."""
+    if now - _last_logged.get(reason, -_LOG_INTERVAL) >= _LOG_INTERVAL:
+        _last_logged[reason] = now
+        _log.warning("redirect_loop reason=%s: %s", reason, REASON_TEXTS[reason])
 
 
 def has_redirect_counter(headers: Iterable[Header]) -> bool:
@@ -62,9 +94,8 @@ def clear_redirect_counter(settings: GuardSettings) -> bytes:
     return _set_cookie(settings, b"", 0)
 
 
-def _parse_counters(scope: Mapping[str, Any]) -> dict[bytes, tuple[int, int]]:
-    """Return the number of redirects and the time of the first one, by page."""
-    counters: dict[bytes, tuple[int, int]] = {}
+def _parse_counters(scope: Mapping[str, Any]) -> dict[bytes, _Counter]:
+    counters: dict[bytes, _Counter] = {}
     for name, header in scope["headers"]:
         if name != b"cookie":
             continue
@@ -73,7 +104,7 @@ def _parse_counters(scope: Mapping[str, Any]) -> dict[bytes, tuple[int, int]]:
             if key == _COOKIE:
                 for match in map(_COUNTER.fullmatch, value.split(b"-", _MAX_TRACKED_PAGES)):
                     if match is not None:
-                        counters.setdefault(match[3], (int(match[1]), int(match[2])))
+                        counters.setdefault(match[4], _Counter(int(match[1]), int(match[2]), int(match[3])))
     return counters
 
 

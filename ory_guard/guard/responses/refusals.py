@@ -17,8 +17,9 @@ from ory_guard.exceptions import (
 from ory_guard.guard.context import AuthContext, current_url, get_auth_context, header_value
 from ory_guard.guard.responses import error_pages
 from ory_guard.guard.responses.asgi import ASGIResponse, error_body
-from ory_guard.guard.responses.redirect_loop import record_redirect
+from ory_guard.guard.responses.redirect_loop import log_redirect_loop, record_redirect
 from ory_guard.guard.responses.redirects import enrollment_url, login_url, safe_return_to
+from ory_guard.guard.responses.refusal_reasons import RefusalReason, refusal_reason
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.urls import origin_of
 
@@ -64,6 +65,7 @@ def refusal_response(refusal: Refusal, scope: Mapping[str, Any], context: AuthCo
     """Return the response to a refused request."""
     guard = refusal.guard or context.guard  # the application may have called another guard than the middleware's
     settings = guard.settings
+    reason = refusal.reason_code or refusal_reason(refusal, context.outcome, settings)
     is_page = settings.app_url is not None and is_navigation(scope)
     return_to = _return_to(scope, settings, is_page=is_page)
     target = _redirect_target(refusal, settings, return_to)
@@ -77,7 +79,8 @@ def refusal_response(refusal: Refusal, scope: Mapping[str, Any], context: AuthCo
                 303, [(b"location", target.encode("ascii")), (b"set-cookie", counter), *headers], b""
             )
         headers += [(b"www-authenticate", _CHALLENGE.encode()), *error_pages.HEADERS]
-        return ASGIResponse(401, headers, error_pages.redirect_loop_page(target, settings))
+        log_redirect_loop(reason, guard.clock.monotonic())
+        return ASGIResponse(401, headers, error_pages.redirect_loop_page(target, settings, reason))
     if is_page:
         page = error_pages.refusal_page(refusal, settings)
         return ASGIResponse(refusal.status_code, [*headers, *error_pages.HEADERS], page)
@@ -86,7 +89,7 @@ def refusal_response(refusal: Refusal, scope: Mapping[str, Any], context: AuthCo
     if target is not None and _is_htmx(scope):
         headers.append((b"hx-redirect", target.encode("ascii")))
     headers.append((b"content-type", b"application/json"))
-    body = _error_body(refusal, target, settings)
+    body = _error_body(refusal, target, settings, reason)
     return ASGIResponse(refusal.status_code, headers, body, accepted=context.websocket_accepted)
 
 
@@ -134,8 +137,8 @@ def _www_authenticate(refusal: Refusal) -> str | None:
     return ", ".join(parts)
 
 
-def _error_body(refusal: Refusal, target: str | None, settings: GuardSettings) -> bytes:
-    details: dict[str, Any] = {}
+def _error_body(refusal: Refusal, target: str | None, settings: GuardSettings, reason: RefusalReason) -> bytes:
+    details: dict[str, Any] = {"reason": reason}
     if refusal.failures:
         details["failures"] = list(refusal.failures)
     if refusal.max_age is not None:
