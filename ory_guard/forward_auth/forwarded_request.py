@@ -65,7 +65,7 @@ def read_forwarded_request(headers: Iterable[Header]) -> ForwardedRequest:
             values[field] = value
         elif not is_websocket:
             is_websocket = _is_websocket_mark(name, value)
-    missing = [field for field in ("method", "URI", "host") if not values.get(field)]
+    missing = [field for field in ("method", "URI", "host") if field not in values]
     if missing:
         raise ValueError(f"the forwarded {missing[0]} is missing")
     method, uri = values["method"], values["URI"]

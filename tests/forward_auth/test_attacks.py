@@ -44,6 +44,7 @@ async def test_incomplete_or_contradictory_description_is_rejected(headers: list
         pytest.param(None, TCP, [SECRET], False, id="secret that is not configured"),
         pytest.param(None, None, [], False, id="unknown server"),
         pytest.param(None, ("guard.test", None), [], False, id="in-process client"),
+        pytest.param(None, ("/guard", 80), [], False, id="path with a port"),
         pytest.param(SECRET, TCP, [SECRET], True, id="secret"),
         pytest.param(SECRET, TCP, [], False, id="no secret"),
         pytest.param(SECRET, UNIX, [], False, id="no secret, Unix socket"),

@@ -1,14 +1,17 @@
 """Invalid arguments of `ForwardAuth` are sentences at startup."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from sub_requests import ForwardBench
+from sub_requests import NAVIGATION, ForwardBench, forwarded
 from support.guard_bench import settings_of
 
 from ory_guard import OryGuard, Requirement
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.forward_auth import ForwardAuth
+
+pytestmark = pytest.mark.anyio
 
 ANY = Requirement()
 
@@ -54,8 +57,22 @@ def test_guard_is_required() -> None:
         ForwardAuth(settings_of())  # type: ignore[arg-type] # the point of the test
 
 
-def test_first_origin_of_a_host_is_used() -> None:
-    """Two origins that differ in the scheme have the same host."""
+@pytest.mark.parametrize(
+    ("host", "status", "origin"),
+    [
+        ("app.example.com", 303, "https://app.example.com/"),
+        ("app.example.com:443", 303, "https://app.example.com/"),
+        ("app.example.com:80", 303, "http://app.example.com/"),
+        ("app.example.com:81", 303, "http://app.example.com:81/"),
+        ("app.example.com:81:80", 403, ""),
+    ],
+)
+async def test_origins_with_the_same_host(host: str, status: int, origin: str) -> None:
+    """Without a port, the host is that of `app_url`."""
     bench = ForwardBench(trusted_origins=("http://app.example.com", "http://app.example.com:81"))
 
-    assert bench.app.guard is bench.guard
+    response = await bench.ask(forwarded("/page", host=host), NAVIGATION)
+
+    location = (response.header(b"location") or b"").decode()
+    assert response.status == status
+    assert location.endswith(f"return_to={quote(origin, safe='')}page" if origin else "")
