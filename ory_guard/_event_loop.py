@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Generic, TypeVar
 
-__all__ = ["LoopLocal", "current_task_cancelled"]
+__all__ = ["LoopLocal", "current_task_cancelled", "is_asyncio"]
 
 ResourceT = TypeVar("ResourceT")
 
@@ -18,6 +18,15 @@ def current_task_cancelled() -> bool:
     """Return whether the running task itself was cancelled, not only an awaitable in it."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def is_asyncio() -> bool:
+    """Return whether an event loop of asyncio is running, and not one of trio."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class LoopLocal(Generic[ResourceT]):

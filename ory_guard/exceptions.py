@@ -1,15 +1,4 @@
-"""All errors of ory_guard. The class shows the cause: the client, Kratos, or the application.
-
-`OryGuardError` has a stable `code` and a `status_code`. Its subclasses:
-
-- `ConfigurationError`: invalid settings or set-up
-- `Refusal`: `SessionRequired` 401; `StepUpRequired`, `EnrollmentRequired`, `ReauthenticationRequired`,
-  `RequirementNotMet`, `CsrfViolation` 403; `SessionCheckUnavailable` 503
-- `KratosUnavailable` 503: `KratosTimeout`, `KratosRateLimited`, `KratosProtocolError`
-- `KratosAPIError`: any other 4xx response of Kratos
-- `FlowError`: `FlowInvalid`, `SessionAlreadyAvailable` 400; `FlowForbidden` 403; `FlowNotFound` 404;
-  `FlowExpired` 410; `BrowserLocationChangeRequired` 422
-"""
+"""All errors of ory_guard. The class shows the cause: the client, Kratos, or the application."""
 
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -77,9 +66,9 @@ class Refusal(OryGuardError):
     """
 
     guard: "OryGuard | None" = None  # the guard that refused the request; None if the application refuses it
-    reason_code: "RefusalReason | None" = (
-        None  # `details.reason` of the response; None if the application refuses it
-    )
+    reason_code: "RefusalReason | None" = None  # `details.reason` of the response; None if the application refuses
+    resource_metadata: str | None = None  # the URL of the protected resource metadata for the challenge (RFC 9728)
+    _find_redirect: Any = None  # a function that returns `redirect_browser_to` for this refusal
     code = "access_denied"
     status_code = 403
     default_reason = "You do not have access to this resource."
@@ -97,6 +86,13 @@ class Refusal(OryGuardError):
         self.aal = aal
         self.max_age = max_age
         super().__init__(self.reason)
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """`code`, `status`, `failures` and `redirect_browser_to` (a URL or None), for a GraphQL error."""
+        failures = [dict(failure) for failure in self.failures]
+        target = self._find_redirect and self._find_redirect(self)
+        return {"code": self.code, "status": self.status_code, "failures": failures, "redirect_browser_to": target}
 
 
 class SessionRequired(Refusal):

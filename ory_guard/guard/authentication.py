@@ -17,6 +17,7 @@ from ory_guard.guard.context import AuthContext
 from ory_guard.guard.cookie_pair import CookiePairAuthenticator
 from ory_guard.guard.credentials import CredentialExtractor, CredentialHasher
 from ory_guard.guard.csrf import SAFE_METHODS, CSRFPolicy
+from ory_guard.guard.event_loop import event_loop_error
 from ory_guard.guard.path_patterns import PathPatterns, paths_of_kratos
 from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.settings import GuardSettings
@@ -182,7 +183,12 @@ class Authenticator:
             context: The auth context of the request; the times and the cookies of the response are recorded there.
             bypass_caches: Whether caches between the guard and Kratos must revalidate their entry.
             join: Whether to join a session check that has started already.
+
+        Raises:
+            ConfigurationError: If it does not run in asyncio.
         """
+        if (event_loop := event_loop_error()) is not None:
+            raise event_loop
         context.auth = None
         try:
             # The headers may have been changed by other middlewares since. Their credential must not be checked,

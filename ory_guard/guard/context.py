@@ -69,9 +69,9 @@ class AuthContext:
         resolved_at: When the outcome was found, on the monotonic clock.
         from_upstream: Whether this request itself waited for Kratos.
         is_exempt: Whether the path is exempt, so that no credential was read.
-        granted: Whether a requirement was met.
+        granted: Whether a requirement was met, and none was refused afterwards.
         denied: Whether a requirement was not met.
-        refusal: The latest refusal, until the application returns.
+        refusal: The latest refusal without its traceback, which would refer to the scope.
         held: The held messages of a 500 response that may have been made of the refusal.
         is_private: Whether the response may depend on the credential (`Cache-Control: private`).
         requirements: The requirements that were met.

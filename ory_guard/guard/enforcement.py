@@ -14,11 +14,11 @@ from ory_guard.exceptions import (
     StepUpRequired,
 )
 from ory_guard.guard.authentication import ANONYMOUS, Authenticator
-from ory_guard.guard.context import OUTER_KEY, AuthContext, get_auth_context
+from ory_guard.guard.context import AuthContext, get_auth_context
 from ory_guard.guard.csrf import SAFE_METHODS, CSRFPolicy
+from ory_guard.guard.refusal_record import record_refusal
 from ory_guard.guard.requirements import ANY_SESSION, Requirement, decide, evaluate
 from ory_guard.guard.responses.refusal_reasons import refusal_reason
-from ory_guard.guard.responses.refusals import register_refusal_handler
 from ory_guard.guard.revalidation_budget import RevalidationBudget
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.models.clock import Clock
@@ -114,6 +114,7 @@ class Enforcer:
     ) -> "Session[Any]":
         outcome = context.outcome
         if context.met_early and isinstance(outcome, Authenticated) and _take_early(context, requirement):
+            context.granted = True
             return outcome.session
         if requirement.revalidate and context.key is not None:
             newer = await self._authenticator.from_kratos(context, bypass_caches=True, join=False)
@@ -142,7 +143,7 @@ class Enforcer:
             await self._refresh(scope, context)
         outcome = context.outcome
         if isinstance(outcome, Authenticated) and self._csrf.allows(outcome, scope):
-            context.granted = True
+            context.granted = context.granted or not context.denied
             return outcome.session
         return None
 
@@ -188,18 +189,18 @@ class Enforcer:
 
     def deny(self, scope: Mapping[str, Any], context: AuthContext, refusal: Refusal) -> NoReturn:
         """Record, report and raise a refusal."""
-        refusal.guard = self._guard
         refusal.reason_code = refusal_reason(refusal, context.outcome, self._settings)
-        recorded = scope.get(OUTER_KEY, context)
         if self._listeners:
             notify(self._listeners, Refused(refusal.code, refusal.reason_code))
-        if recorded is not None:
-            recorded.denied, recorded.refusal = True, refusal
-            register_refusal_handler(scope)
+        self.record(scope, context, refusal)
         try:
             raise refusal
         finally:
-            del refusal, recorded  # the traceback refers to this frame
+            del refusal  # the traceback refers to this frame
+
+    def record(self, scope: Mapping[str, Any], context: AuthContext | None, refusal: Refusal) -> None:
+        """Record a refusal, so that it becomes the response if the application does not handle it."""
+        record_refusal(self._guard, scope, context, refusal)
 
     def adopt(
         self,

@@ -9,7 +9,7 @@ from ory_guard.cache.store import SessionStore
 from ory_guard.events import GuardStats, Listener, Listeners, SessionsInvalidated, notify
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.authentication import Authenticator
-from ory_guard.guard.context import current_url, get_scope, require_auth_context
+from ory_guard.guard.context import OUTER_KEY, current_url, get_scope, require_auth_context
 from ory_guard.guard.cookie_sharing import warn_if_cookies_are_not_shared
 from ory_guard.guard.csrf import CSRFPolicy
 from ory_guard.guard.declarations import FROM_APPLICATION
@@ -155,7 +155,10 @@ class OryGuard:
         """
         scope = self._explicit.get_scope(connection, outcome)
         context = self.enforcement.get_context(scope)
-        return await self.enforcement.require(scope, context, Requirement(**conditions))
+        session = await self.enforcement.require(scope, context, Requirement(**conditions))
+        if OUTER_KEY in scope and (outer := scope[OUTER_KEY]) is not None:
+            outer.refusal = None  # an earlier refusal is not the reason of a 500 that follows
+        return session
 
     def watch(self, connection: Any, *, every: float = 30.0, outcome: Outcome | None = None) -> Watch:
         """Return a context manager that ends its block, and closes the websocket, when the session ends.
@@ -167,7 +170,7 @@ class OryGuard:
         `cache_ttl`.
 
         Args:
-            connection: The websocket or request.
+            connection: The websocket or request, or its ASGI scope.
             every: Seconds between two session checks.
             outcome: An outcome of `authenticate_token`, in place of the connection's own credential.
 

@@ -22,7 +22,7 @@ from ory_guard.guard.context import AuthContext, get_auth_context
 from ory_guard.guard.csrf import CSRFPolicy
 from ory_guard.guard.enforcement import Enforcer
 from ory_guard.guard.responses.cookie_expiry import expired_cookies
-from ory_guard.guard.responses.refusals import register_refusal_handler
+from ory_guard.guard.responses.refusals import unavailable_refusal
 from ory_guard.models.credential import Credential, InvalidCredential
 from ory_guard.models.outcomes import Authenticated, Outcome, Rejected, Unavailable
 
@@ -109,9 +109,11 @@ class Logout:
             try:
                 client = await self._load_client()
                 flow = await client.create_browser_logout_flow(cookie=_cookie(cookie), return_to=return_to)
+            except KratosUnavailable as error:
+                raise self._recorded(scope, context, error)  # noqa: B904 - it is the same error
             except (KratosAPIError, FlowError) as error:
                 if not _is_unknown(error, cookie):
-                    raise _unexpected(error) from None
+                    raise self._recorded(scope, context, _unexpected(error)) from None
             else:
                 return flow.logout_url
         return None
@@ -131,12 +133,17 @@ class Logout:
 
     def _refuse_jwt(self, scope: Mapping[str, Any], context: AuthContext) -> NoReturn:
         if isinstance(context.outcome, Unavailable):
-            register_refusal_handler(scope)
-            raise KratosUnavailable("logout: the JWT could not be verified")
+            raise self._recorded(scope, context, KratosUnavailable("logout: the JWT could not be verified"))
         if not isinstance(context.outcome, Authenticated):
             self._enforcer.deny(scope, context, _invalid_credential("inactive"))
         failure = Failure(id="credential", expected=["cookie", "session_token"], actual="jwt")
         self._enforcer.deny(scope, context, RequirementNotMet(_JWT, failures=(failure,)))
+
+    def _recorded(
+        self, scope: Mapping[str, Any], context: AuthContext | None, error: KratosUnavailable
+    ) -> KratosUnavailable:
+        self._enforcer.record(scope, context, unavailable_refusal(error))
+        return error
 
     async def _end_all(
         self, scope: MutableMapping[str, Any], context: AuthContext, credentials: tuple[Credential, ...]
@@ -151,8 +158,7 @@ class Logout:
         if failure is not None:
             if set_cookies:  # the middleware adds them to the response
                 context.set_cookies = tuple(value.encode("latin-1") for value in set_cookies)
-            register_refusal_handler(scope)
-            raise failure
+            raise self._recorded(scope, context, failure)
         context.set_cookies = ()  # whoami may have renewed the cookie of the session that has ended
         names = (credential.name for credential in credentials if credential.kind == "cookie")
         return (*set_cookies, *expired_cookies(names, self._app_url))

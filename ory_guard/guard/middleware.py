@@ -4,20 +4,25 @@ It does not enforce requirements; dependencies do. It sends the response to a re
 """
 
 import inspect
+import logging
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias, overload
 
 from ory_guard.exceptions import ConfigurationError, KratosUnavailable, Refusal
+from ory_guard.guard.authentication import Authenticator
 from ory_guard.guard.context import SCOPE_KEY, AuthContext, log_replaced_objects, reject_foreign_objects
+from ory_guard.guard.event_loop import event_loop_error
 from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.responses.asgi import ASGIApp, ASGIResponse, Message, Receive, Scope, Send, error_body
 from ory_guard.guard.responses.refusals import refusal_response, unavailable_refusal
 from ory_guard.guard.route_check import RouteCheck
 from ory_guard.guard.send_wrapper import ResponseContext, send_after_return
 from ory_guard.guard.settings import GuardSettings
-from ory_guard.models.outcomes import SessionAuth, SessionUser
+from ory_guard.models.outcomes import Outcome, SessionAuth, SessionUser
 
 __all__ = ["GuardResolver", "OrySessionMiddleware"]
+
+_log = logging.getLogger("ory_guard")
 
 GuardResolver: TypeAlias = Callable[[Scope], OryGuard | None]
 """Returns the guard for an ASGI scope, or None if no guard is configured for it."""
@@ -63,6 +68,7 @@ class OrySessionMiddleware:
         self._resolver: GuardResolver | None = None
         self._guards: set[OryGuard] = set()
         self._startup_error: ConfigurationError | None = None
+        self._expects_lifespan = True
         try:
             self._configure(guard, settings)
         except ConfigurationError as error:
@@ -105,7 +111,7 @@ class OrySessionMiddleware:
             return
         context = ResponseContext().start(guard, scope)
         authentication = guard.authentication
-        outcome = authentication.from_cache(scope, context) or await authentication.from_kratos(context)
+        outcome = authentication.from_cache(scope, context) or await self._check_session(authentication, context)
         state = context.publish(scope, outcome)
         context.server_send = send
         try:
@@ -113,16 +119,16 @@ class OrySessionMiddleware:
                 await self._app(scope, receive, context.send)
             except Exception as error:
                 refusal = _refusal_from(error, context)
-                if refusal is None or context.response_started:
+                if refusal is None or (context.response_started and not context.has_refused):
                     await context.send_held_messages()
                     raise
             else:
-                refusal = context.refusal and context.take_held_refusal()
+                refusal = context.refusal and context.held_refusal()
             context.scope_id = 0  # Python may reuse the id for another scope
             if refusal is not None:
                 context.held, context.refusal = (), None
                 await refusal_response(refusal, scope, context)(scope, receive, context.send)
-                del refusal  # its traceback refers to this frame
+                del refusal  # the traceback of a raised refusal refers to this frame
         finally:
             context.server_send = send_after_return  # the server's `send` may refer to the scope
         try:
@@ -136,6 +142,15 @@ class OrySessionMiddleware:
         except KeyError:
             pass
         log_replaced_objects(scope)  # or this guard has published a newer outcome
+
+    async def _check_session(self, authentication: Authenticator, context: AuthContext) -> Outcome:
+        if self._expects_lifespan:
+            self._expects_lifespan = False
+            _log.info(
+                "lifespan.missing: no lifespan event reached OrySessionMiddleware (the server does not send it, or "
+                "the middleware is in a mounted application): connections to Kratos are closed with the event loop"
+            )
+        return await authentication.from_kratos(context)
 
     async def _handle_misdirected_or_nested(
         self, guard: OryGuard | None, scope: Scope, receive: Receive, send: Send
@@ -164,7 +179,8 @@ class OrySessionMiddleware:
     async def _handle_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("type") != "lifespan":
             raise RuntimeError(f"ory_guard does not support ASGI scopes of type {scope.get('type')!r}")
-        error = self._startup_error or self._routes.error(scope)
+        self._expects_lifespan = False
+        error = self._startup_error or event_loop_error() or self._routes.error(scope)
         if error is not None:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(error)})

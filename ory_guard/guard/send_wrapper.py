@@ -1,7 +1,7 @@
 """The `send` of the application behind the middleware.
 
-It adds cookies and caching headers to responses that depend on the credential, and holds back 500 responses that
-may have been made of a refusal.
+It adds cookies and caching headers to responses that depend on the credential. If a framework turns a refusal into
+a 500 or closes the websocket, the response to the refusal is sent instead.
 """
 
 from collections.abc import Awaitable, Iterable
@@ -18,6 +18,7 @@ __all__ = ["ResponseContext", "send_after_return"]
 
 _CREDENTIAL_HEADERS: Final = (b"Cookie", b"Authorization", b"X-Session-Token")
 _NO_STORE: Final = (b"cache-control", b"private, no-store")
+_MAX_HELD_BYTES: Final = 1024 * 1024
 
 
 class ResponseContext(AuthContext):
@@ -25,11 +26,15 @@ class ResponseContext(AuthContext):
 
     Attributes:
         server_send: The `send` of the server, until the application returns.
+        held_bytes: The size of the held body; set only with held messages.
+        denial: The messages that refuse the websocket; set only with a refusal.
     """
 
-    __slots__ = ("server_send",)
+    __slots__ = ("denial", "held_bytes", "server_send")
 
     server_send: Send
+    held_bytes: int
+    denial: list[Message]
 
     def send(self, message: Message) -> Awaitable[None]:
         """Send a message of the application.
@@ -41,12 +46,15 @@ class ResponseContext(AuthContext):
         kind = message["type"]
         if kind == "http.response.start" or kind == "websocket.http.response.start":  # noqa: PLR1714 - faster
             if self.is_private:
-                if self.refusal is not None and message["status"] == 500 and kind == "http.response.start":
-                    return self._hold(message)
+                if self.refusal is not None and message["status"] == 500 and not self.granted:
+                    return self._hold(message) if kind == "http.response.start" else self._refuse_handshake()
                 message = _finalize_headers(self, message)
             self.response_started = True
         elif self.held and kind == "http.response.body":
-            return self._hold_body(message)
+            return self._hold(message)
+        elif kind == "websocket.close":
+            if self.refusal is not None and not self.granted:
+                return self._refuse_handshake()
         elif kind == "websocket.accept":
             self.websocket_accepted = True
             if self.set_cookies:
@@ -54,26 +62,38 @@ class ResponseContext(AuthContext):
                 message = {**message, "headers": headers}
         return self.server_send(message)
 
-    def take_held_refusal(self) -> Refusal | None:
+    def held_refusal(self) -> Refusal | None:
         """Return the refusal that a held 500 response was made of, or None without a held response."""
-        # Remove it from the context, because its traceback refers to the scope.
-        refusal, self.refusal = self.refusal, None
-        return refusal if self.held else None
+        return self.refusal if self.held else None
+
+    @property
+    def has_refused(self) -> bool:
+        """Whether a websocket was refused in place of the application, whose messages are discarded."""
+        return self.server_send is _discard
 
     async def send_held_messages(self) -> None:
-        """Send the held messages: the response is not made of a refusal."""
-        held, self.held = self.held, ()
-        for message in held:
-            is_start, self.response_started = not self.response_started, True
-            await self.server_send(_finalize_headers(self, message) if is_start and self.is_private else message)
+        """Send the held messages: the response is made of another error than the refusal."""
+        held, self.held, self.refusal = self.held, (), None
+        if held and self.held_bytes <= _MAX_HELD_BYTES:
+            for message in held:
+                await self.send(message)
 
     async def _hold(self, message: Message) -> None:
-        self.held = (*self.held, message)
+        # Until the application returns, because Starlette raises the error after it has sent the 500.
+        self.held_bytes = (self.held_bytes if self.held else 0) + len(message.get("body", b""))
+        if self.held_bytes <= _MAX_HELD_BYTES:
+            self.held = (*self.held, message)
 
-    async def _hold_body(self, message: Message) -> None:
-        await self._hold(message)
-        if message.get("more_body"):  # a streamed response is not made of a refusal
-            await self.send_held_messages()
+    async def _refuse_handshake(self) -> None:
+        # At once, because applications wait for the disconnection after they have closed a websocket.
+        self.refusal = None
+        for message in self.denial:
+            await self.send(message)
+        self.response_started, self.server_send = True, _discard
+
+
+async def _discard(_message: Message) -> None:
+    """Discard a message of the application: its websocket was refused already."""
 
 
 async def send_after_return(message: Message) -> None:

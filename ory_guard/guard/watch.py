@@ -13,9 +13,10 @@ from typing import Any, Final, Self, TypeVar
 from ory_guard._event_loop import current_task_cancelled
 from ory_guard.exceptions import ConfigurationError, Refusal, SessionCheckUnavailable
 from ory_guard.guard.authentication import Authenticator
-from ory_guard.guard.context import get_auth_context
+from ory_guard.guard.context import get_auth_context, get_scope
 from ory_guard.guard.enforcement import Enforcer
 from ory_guard.guard.revalidation import SessionRevalidator, SharedStates
+from ory_guard.guard.send_wrapper import ResponseContext
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.guard.watch_index import WatchIndex
 from ory_guard.models.clock import Clock
@@ -43,7 +44,7 @@ class Watch:
     cancelled, that error is a RuntimeError.
 
     Args:
-        connection: The websocket or request.
+        connection: The websocket or request, or its ASGI scope.
         revalidate: Revalidates the session.
         invalidated: An event that is set when the session is invalidated, to revalidate at once.
 
@@ -77,11 +78,18 @@ class Watch:
         was_cancelled_here = self._uncancel() and kind is asyncio.CancelledError
         if self._error is not None and (was_cancelled_here or kind is None):
             raise self._error from None
-        if self._connection.scope["type"] == "websocket":
+        if get_scope(self._connection)["type"] == "websocket":
             code = _TRY_AGAIN_LATER if isinstance(self.refusal, SessionCheckUnavailable) else _POLICY_VIOLATION
             with suppress(Exception):  # the websocket may be closed already
-                await self._connection.close(code)
+                await self._close(code)
         return was_cancelled_here
+
+    async def _close(self, code: int) -> None:
+        close = getattr(self._connection, "close", None)
+        if close is not None:
+            await close(code)
+        elif isinstance(context := get_auth_context(get_scope(self._connection)), ResponseContext):
+            await context.send({"type": "websocket.close", "code": code})
 
     async def stream(self, source: AsyncIterable[ItemT]) -> AsyncIterator[ItemT]:
         """Yield the items of `source` until it is exhausted or the session ends; for event streams.

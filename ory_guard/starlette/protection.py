@@ -1,6 +1,7 @@
 """A decorator for endpoints, a middleware for whole applications, and a logout response."""
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Coroutine
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar, Unpack, overload
@@ -26,6 +27,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _REQUIREMENTS: Final[WeakKeyDictionary[Callable[..., Any], Requirement]] = WeakKeyDictionary()
+
+_METADATA_URL: Final = re.compile(r"https?://[!#-\[\]-~]+")  # without a double quote and a backslash
 
 _SESSION_REQUIRED: Final = MustBeCalled("Depends(require_session), or @session_required below @app.get(...)")
 
@@ -109,6 +112,8 @@ class SessionRequiredMiddleware:
         app: The ASGI application.
         public: Paths that don't require a session: exact decoded paths, and prefixes such as `/static/*`. A
             prefix does not match a path with a dot segment, `//`, `\`, `%`, `;` or a control character.
+        resource_metadata: The URL of the protected resource metadata (RFC 9728) of an MCP server or another
+            OAuth 2.0 resource, for the `WWW-Authenticate` header of its 401 responses. Default: not sent.
         **conditions: `aal`, `max_age`, `authentication_methods`, `verified`, `organization`, `when` and
             `revalidate`, as for `ory_guard.Requirement`. Default: any session.
 
@@ -117,15 +122,28 @@ class SessionRequiredMiddleware:
         requirement: The requirement for every other path.
 
     Raises:
-        ConfigurationError: If a condition or a path is invalid, or `public` is a string.
+        ConfigurationError: If a condition, a path or the URL is invalid, or `public` is a string.
     """
 
-    def __init__(self, app: ASGIApp, public: Collection[str] = (), **conditions: Unpack[Conditions]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        public: Collection[str] = (),
+        *,
+        resource_metadata: str | None = None,
+        **conditions: Unpack[Conditions],
+    ) -> None:
         if isinstance(public, str):
             raise ConfigurationError(
                 f"SessionRequiredMiddleware: public is a string: pass a list of paths, [{public!r}]"
             )
+        if resource_metadata is not None and not _METADATA_URL.fullmatch(resource_metadata):
+            raise ConfigurationError(
+                f"SessionRequiredMiddleware: resource_metadata: {resource_metadata!r} is not allowed: use an "
+                "absolute URL with http or https, percent-encoded"
+            )
         self._app = app
+        self._resource_metadata = resource_metadata
         self.public: frozenset[str] = frozenset(public)
         try:
             self._public_paths = PathPatterns(public)
@@ -144,6 +162,7 @@ class SessionRequiredMiddleware:
                 context = require_auth_context(scope)
                 await context.guard.enforcement.require(scope, context, self.requirement)
             except Refusal as refusal:
+                refusal.resource_metadata = self._resource_metadata
                 await (await refusal_handler(HTTPConnection(scope), refusal))(scope, receive, send)
                 return
         await self._app(scope, receive, send)

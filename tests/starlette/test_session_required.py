@@ -286,6 +286,29 @@ async def test_middleware_enforces_conditions() -> None:
     assert (await call(protected(None), "/me", headers=[SESSION_COOKIE])).status == 200
 
 
+METADATA = "https://api.example.com/.well-known/oauth-protected-resource/mcp"
+
+
+@pytest.mark.parametrize("metadata", [None, METADATA])
+async def test_challenge_names_the_resource_metadata(metadata: str | None) -> None:
+    """RFC 9728, section 5.1: an MCP client finds its authorization server there."""
+    required = Middleware(SessionRequiredMiddleware, resource_metadata=metadata)
+    app = Starlette(middleware=[Middleware(OrySessionMiddleware, guard=Bench().guard), required])
+
+    answered = await call(app, headers=[(b"sec-fetch-mode", b"cors")])
+
+    parameter = f', resource_metadata="{metadata}"' if metadata else ""
+    assert (answered.header(b"www-authenticate") or b"").decode() == f'Bearer realm="ory_guard"{parameter}'
+
+
+@pytest.mark.parametrize(
+    "url", ["", "/metadata", "ftp://x", METADATA + '"', METADATA + "\\", METADATA + "\r\nx: y", METADATA + "é"]
+)
+def test_invalid_resource_metadata_is_rejected(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"resource_metadata: .* is not allowed"):
+        SessionRequiredMiddleware(Starlette(), resource_metadata=url)
+
+
 async def test_middleware_forwards_the_lifespan() -> None:
     sent: list[Any] = []
     messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]

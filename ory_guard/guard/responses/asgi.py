@@ -1,7 +1,7 @@
 """ASGI: type aliases, a complete response, and the JSON body of an error."""
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -37,16 +37,22 @@ class ASGIResponse:
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Send the response; close the websocket if its server can't send a response to the handshake."""
+        for message in self.messages(scope):
+            await send(message)
+
+    def messages(self, scope: Mapping[str, Any]) -> list[Message]:
+        """Return the messages of the response."""
         if scope["type"] == "http":
             start = "http.response"
         elif not self._accepted and "websocket.http.response" in (scope.get("extensions") or {}):
             start = "websocket.http.response"
         else:
-            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": ""})
-            return
-        await send({"type": f"{start}.start", "status": self.status_code, "headers": self.headers})
+            return [{"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": ""}]
         body = b"" if scope.get("method") == "HEAD" else self.body
-        await send({"type": f"{start}.body", "body": body})
+        return [
+            {"type": f"{start}.start", "status": self.status_code, "headers": self.headers},
+            {"type": f"{start}.body", "body": body},
+        ]
 
 
 def error_body(

@@ -24,6 +24,7 @@ from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.urls import origin_of
 
 __all__ = [
+    "find_redirect",
     "is_navigation",
     "refusal_handler",
     "refusal_response",
@@ -31,6 +32,7 @@ __all__ = [
     "unavailable_handler",
     "unavailable_refusal",
 ]
+
 
 _CHALLENGE: Final = 'Bearer realm="ory_guard"'
 _MESSAGES: Final = {
@@ -66,8 +68,7 @@ def refusal_response(refusal: Refusal, scope: Mapping[str, Any], context: AuthCo
     guard = refusal.guard or context.guard  # the application may have called another guard than the middleware's
     settings = guard.settings
     reason = refusal.reason_code or refusal_reason(refusal, context.outcome, settings)
-    is_page = settings.app_url is not None and is_navigation(scope)
-    return_to = _return_to(scope, settings, is_page=is_page)
+    is_page, return_to = _return_to(scope, settings)
     target = _redirect_target(refusal, settings, return_to)
     headers = [(b"cache-control", b"no-store")]
     if isinstance(refusal, SessionCheckUnavailable):
@@ -109,20 +110,35 @@ def _redirect_target(refusal: Refusal, settings: GuardSettings, return_to: str |
             return None
 
 
-def _return_to(scope: Mapping[str, Any], settings: GuardSettings, *, is_page: bool) -> str | None:
+def find_redirect(scope: Mapping[str, Any], settings: GuardSettings, refusal: Refusal) -> str | None:
+    """Return `redirect_browser_to` for a refused request: the URL of a login that can meet the requirement."""
+    target = _redirect_target(refusal, settings, _return_to(scope, settings)[1])
+    return target if _includes_redirect(refusal, settings) else None
+
+
+def _includes_redirect(refusal: Refusal, settings: GuardSettings) -> bool:
+    return refusal.status_code != 401 or "cookie" in settings.credentials
+
+
+def _return_to(scope: Mapping[str, Any], settings: GuardSettings) -> tuple[bool, str | None]:
+    """Return whether the response is a page, and the URL to return to after a login."""
     if settings.app_url is None:
-        return None
+        return False, None
+    is_page = is_navigation(scope)
     if is_page and scope["method"] in ("GET", "HEAD"):
-        return current_url(settings, scope)
+        return True, current_url(settings, scope)
     # A redirect can't repeat a request with a body, so the browser returns to the page that sent it.
     page = header_value(scope, b"hx-current-url" if _is_htmx(scope) else b"referer") or b""
     url = safe_return_to(page.decode("latin-1"), settings)
-    return url if origin_of(url) == origin_of(settings.app_url) else settings.app_url
+    return is_page, url if origin_of(url) == origin_of(settings.app_url) else settings.app_url
 
 
 def _www_authenticate(refusal: Refusal) -> str | None:
     # RFC 6750, section 3.1: no error code if no credential was sent. RFC 9470, section 3: the level and the age.
+    # RFC 9728, section 5.1: the metadata of the resource.
     parts = [_CHALLENGE]
+    if refusal.resource_metadata is not None:
+        parts.append(f'resource_metadata="{refusal.resource_metadata}"')
     if isinstance(refusal, SessionRequired):
         if refusal.credential_sent:
             parts.append('error="invalid_token"')
@@ -143,7 +159,7 @@ def _error_body(refusal: Refusal, target: str | None, settings: GuardSettings, r
         details["failures"] = list(refusal.failures)
     if refusal.max_age is not None:
         details["max_age"] = refusal.max_age
-    include_redirect = target is not None and (refusal.status_code != 401 or "cookie" in settings.credentials)
+    include_redirect = target is not None and _includes_redirect(refusal, settings)
     if include_redirect:
         details["redirect_browser_to"] = target
     return error_body(

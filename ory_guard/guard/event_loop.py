@@ -1,0 +1,16 @@
+"""The event loop that the guard supports."""
+
+from ory_guard._event_loop import is_asyncio
+from ory_guard.exceptions import ConfigurationError
+
+__all__ = ["event_loop_error"]
+
+
+def event_loop_error() -> ConfigurationError | None:
+    """Return the error for another event loop than asyncio's, or None in asyncio."""
+    if is_asyncio():
+        return None
+    return ConfigurationError(
+        "ory_guard is asyncio only, and another event loop is running, such as trio's: run the server with asyncio "
+        "(Hypercorn: --worker-class asyncio), and asynchronous tests with anyio's backend 'asyncio'"
+    )

@@ -1,0 +1,282 @@
+"""A refusal that a framework turns into a 500, or into the close of a websocket, gets its own response."""
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import httpx2
+import pytest
+from support.asgi_calls import NAVIGATE, call, connect, http_scope
+from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench
+from support.scripted_kratos import refused
+
+from ory_guard import OryGuard, OrySessionMiddleware
+from ory_guard.exceptions import KratosUnavailable, OryGuardError, Refusal, SessionRequired, StepUpRequired
+
+pytestmark = pytest.mark.anyio
+
+Handler = Callable[[OryGuard, Any], Awaitable[Any]]
+
+ORIGIN = (b"origin", b"https://app.example.com")
+
+
+async def respond(send: Any, status: int, body: bytes = b"of the framework", parts: int = 1) -> None:
+    """Send a response with a body in parts."""
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
+    for part in range(parts):
+        await send({"type": "http.response.body", "body": body, "more_body": part + 1 < parts})
+
+
+def framework(guard: OryGuard, handler: Handler, *, status: int = 500, size: int = 1, parts: int = 1) -> Any:
+    """Return an application of a framework that turns each error of a handler into a response."""
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        try:
+            await handler(guard, scope)
+        except OryGuardError:
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1011})
+            else:
+                await respond(send, status, b"a" * size, parts)
+            return
+        await respond(send, 200)
+
+    return OrySessionMiddleware(app, guard=guard)
+
+
+async def require(guard: OryGuard, scope: Any) -> None:
+    """Require a session."""
+    await guard.require(scope)
+
+
+@pytest.mark.parametrize("size", [1, 2 * 1024 * 1024])
+@pytest.mark.parametrize("parts", [1, 3])
+async def test_500_made_of_a_refusal_is_replaced(parts: int, size: int) -> None:
+    """Even if the framework raises nothing, and sends the body in parts; nothing of the body is sent."""
+    app = framework(Bench().guard, require, parts=parts, size=size)
+
+    api, page = await call(app), await call(app, headers=[NAVIGATE])
+
+    assert (api.status, api.error_id) == (401, "session_inactive")
+    assert (page.status, page.body) == (303, b"")
+    assert (await call(app, headers=[SESSION_TOKEN])).status == 200
+
+
+@pytest.mark.parametrize("status", [200, 401, 418, 502])
+async def test_other_status_of_the_application_is_kept(status: int) -> None:
+    answered = await call(framework(Bench().guard, require, status=status))
+
+    assert (answered.status, answered.body) == (status, b"a")
+
+
+async def fail_after_a_met_requirement(guard: OryGuard, scope: Any) -> None:
+    """Handle the refusal of one requirement, meet another one, and fail."""
+    with pytest.raises(StepUpRequired):
+        await guard.require(scope, aal="aal2")
+    await guard.require(scope)
+    raise OryGuardError("a defect")
+
+
+async def fail_after_a_met_token(guard: OryGuard, scope: Any) -> None:
+    """Handle the refusal of the request, require the session of a token in the body, and fail."""
+    with pytest.raises(SessionRequired):
+        await guard.require(scope)
+    outcome = await guard.authenticate_token("ory_st_other", kind="bearer")
+    await guard.require(scope, outcome=outcome)
+    raise OryGuardError("a defect")
+
+
+@pytest.mark.parametrize(
+    ("handler", "headers"), [(fail_after_a_met_requirement, [SESSION_TOKEN]), (fail_after_a_met_token, [])]
+)
+async def test_requirement_that_is_met_afterwards_clears_the_refusal(handler: Handler, headers: Any) -> None:
+    """The 500 is about the defect."""
+    guard = Bench(whoami_required_aal="aal1").guard
+
+    answered = await call(framework(guard, handler), headers=headers)
+
+    assert (answered.status, answered.body) == (500, b"a")
+
+
+async def test_optional_session_does_not_clear_the_refusal() -> None:
+    """The error page of the framework may show the name of the user."""
+
+    async def handler(guard: OryGuard, scope: Any) -> None:
+        try:
+            await guard.require(scope, aal="aal2")
+        finally:
+            await guard.enforcement.optional(scope, guard.enforcement.get_context(scope))
+
+    answered = await call(framework(Bench(whoami_required_aal="aal1").guard, handler), headers=[SESSION_TOKEN])
+
+    assert answered.error_id == "session_aal2_required"
+
+
+async def test_refusal_is_answered_once() -> None:
+    """Whatever the application sends after its 500."""
+    guard = Bench().guard
+
+    async def twice(scope: Any, _receive: Any, send: Any) -> None:
+        with pytest.raises(Refusal):
+            await guard.require(scope)
+        await respond(send, 500)
+        await respond(send, 500)
+
+    assert (await call(OrySessionMiddleware(twice, guard=guard))).status == 401
+
+
+@pytest.mark.parametrize("size", [1, 2 * 1024 * 1024])
+async def test_defect_that_is_raised_after_the_500_keeps_it(size: int) -> None:
+    """The server makes the 500 if the body was too large to be kept."""
+    guard, sent = Bench().guard, list[Any]()
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        with pytest.raises(Refusal):
+            await guard.require(scope)
+        await respond(send, 500, b"a" * size, parts=2)
+        raise ValueError("a defect")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with pytest.raises(ValueError, match="a defect"):
+        await OrySessionMiddleware(app, guard=guard)(http_scope(), None, send)  # type: ignore[arg-type]
+
+    assert [message.get("status") for message in sent] == ([500, None, None] if size == 1 else [])
+
+
+@pytest.mark.parametrize("url_only", [False, True])
+async def test_failed_logout_is_a_503(url_only: bool) -> None:
+    """A framework catches `KratosUnavailable`, too."""
+    guard = Bench(httpx2.ConnectError("refused")).guard
+
+    async def handler(guard: OryGuard, scope: Any) -> None:
+        await (guard.logout_url(scope) if url_only else guard.logout(scope))
+
+    answered = await call(
+        framework(guard, handler), method="GET" if url_only else "POST", headers=[SESSION_COOKIE, ORIGIN]
+    )
+
+    assert (answered.status, answered.error_id) == (503, "session_check_unavailable")
+    assert answered.header(b"retry-after") == b"1"
+
+
+async def test_failed_logout_url_without_the_middleware_raises() -> None:
+    guard = Bench(httpx2.ConnectError("refused")).guard
+
+    with pytest.raises(KratosUnavailable):
+        await guard.logout_url(http_scope(headers=[SESSION_COOKIE]))
+
+
+# --- websockets
+
+
+def closing(guard: OryGuard, *messages: dict[str, Any], then: type[Exception] | None = None) -> Any:
+    """Return an application that handles a refusal by these messages, and may raise an error."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        with pytest.raises(Refusal):
+            await guard.require(scope)
+        for message in messages:
+            await send(message)
+        if then is not None:
+            raise then("a defect")
+
+    return OrySessionMiddleware(app, guard=guard)
+
+
+CLOSE = {"type": "websocket.close", "code": 1011}
+DENIAL_500 = (
+    {"type": "websocket.http.response.start", "status": 500, "headers": []},
+    {"type": "websocket.http.response.body", "body": b"of the framework"},
+)
+TEAPOT = ({**DENIAL_500[0], "status": 418}, DENIAL_500[1])
+
+
+@pytest.mark.parametrize("messages", [(CLOSE,), (CLOSE, CLOSE), DENIAL_500], ids=["close", "twice", "denial"])
+async def test_close_of_an_unaccepted_websocket_is_replaced(messages: Any) -> None:
+    """By the denial response if the server supports it, otherwise by a close that names the policy."""
+    app = closing(Bench().guard, *messages)
+
+    start, body = await connect(app)
+    (close,) = await connect(app, denial=False)
+
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", 401)
+    assert b"session_inactive" in body["body"]
+    assert (close["type"], close["code"]) == ("websocket.close", 1008)
+
+
+@pytest.mark.parametrize("messages", [TEAPOT, ({"type": "websocket.accept"}, CLOSE)], ids=["denial", "accepted"])
+async def test_other_answer_to_a_handshake_is_kept(messages: Any) -> None:
+    sent = await connect(closing(Bench().guard, *messages))
+
+    assert [(one["type"], one.get("status")) for one in sent] == [
+        (one["type"], one.get("status")) for one in messages
+    ]
+
+
+async def test_websocket_that_the_application_refuses_without_a_requirement_is_closed() -> None:
+    """With the code of the application."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(CLOSE)
+
+    assert await connect(OrySessionMiddleware(app, guard=Bench().guard)) == [CLOSE]
+
+
+async def test_refusal_that_is_raised_after_the_close_is_answered_once() -> None:
+    """Some frameworks close the websocket and raise the error again."""
+    guard = Bench().guard
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await guard.require(scope)
+        except Refusal:
+            await send(CLOSE)
+            raise
+
+    sent = await connect(OrySessionMiddleware(app, guard=guard))
+
+    assert [message.get("status") for message in sent] == [401, None]
+
+
+async def test_defect_after_the_close_reaches_the_server() -> None:
+    with pytest.raises(ValueError, match="a defect"):
+        await connect(closing(Bench().guard, CLOSE, then=ValueError))
+
+
+# --- memory
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_refused_request_leaves_no_reference_cycle(kind: str) -> None:
+    """The refusal that the middleware keeps has no traceback, whose frames refer to the scope."""
+
+    class Marker:
+        """An object in the scope."""
+
+    guard, markers = Bench(refused(401)).guard, list[weakref.ref[Marker]]()
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        scope["marker"] = marker = Marker()
+        markers.append(weakref.ref(marker))
+        with suppress(Refusal):
+            await guard.require(scope)
+        if kind == "http":
+            await respond(send, 500)
+        else:
+            await send(CLOSE)
+
+    wrapped = OrySessionMiddleware(app, guard=guard)
+    gc.collect()
+    gc.disable()
+    try:
+        await (call(wrapped) if kind == "http" else connect(wrapped))
+        await asyncio.sleep(0)
+        assert markers[0]() is None
+    finally:
+        gc.enable()

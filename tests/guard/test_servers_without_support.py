@@ -1,0 +1,71 @@
+"""Servers that the guard does not support fully: without asyncio, and without lifespan events."""
+
+import logging
+from typing import Any
+
+import pytest
+from support.applications import gated
+from support.asgi_calls import call
+from support.guard_bench import SESSION_TOKEN, Bench, request
+
+from ory_guard import OrySessionMiddleware
+from ory_guard.exceptions import ConfigurationError
+
+
+def run_without_asyncio(coroutine: Any) -> Any:
+    """Run a coroutine that never has to wait, outside of an event loop of asyncio."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError("the coroutine waits")
+
+
+def test_startup_fails_in_another_event_loop() -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with pytest.raises(ConfigurationError, match="asyncio only") as caught:
+        run_without_asyncio(gated(Bench().guard)({"type": "lifespan"}, receive, send))
+
+    assert sent == [{"type": "lifespan.startup.failed", "message": str(caught.value)}]
+
+
+def test_session_check_fails_in_another_event_loop() -> None:
+    """With the cause, and not with an outcome that looks like an outage."""
+    with pytest.raises(ConfigurationError, match="asyncio only"):
+        run_without_asyncio(Bench().guard.authenticate(request(SESSION_TOKEN)))
+
+
+@pytest.mark.anyio
+async def test_missing_lifespan_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """At the first session check, because before it there is nothing to close."""
+    app = gated(Bench().guard)
+
+    with caplog.at_level(logging.INFO, "ory_guard"):
+        await call(app)
+        assert caplog.messages == []
+        for _ in range(3):
+            await call(app, headers=[SESSION_TOKEN])
+
+    assert [text.split(":")[0] for text in caplog.messages] == ["lifespan.missing"]
+
+
+@pytest.mark.anyio
+async def test_lifespan_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 204})
+
+    wrapped = OrySessionMiddleware(app, guard=Bench().guard)
+
+    with caplog.at_level(logging.INFO, "ory_guard"):
+        await wrapped({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
+        await call(wrapped, headers=[SESSION_TOKEN])
+
+    assert caplog.messages == []
