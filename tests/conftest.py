@@ -9,6 +9,7 @@ from support.in_memory_telemetry import InMemoryTelemetry
 from support.memory_store import SOON, MemoryServer
 from support.redis_server import RedisServer
 from support.redis_sessions import SECRET
+from support.store_limits import fixed_store_limit
 from support.worker_bench import Worker
 
 from ory_guard.redis import RedisSessionStore
@@ -43,12 +44,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(autouse=True)
 def store_timeout() -> Iterator[Callable[[float], None]]:
-    """Set the timeout of store calls: by default so long that no slow machine exceeds it."""
-    with pytest.MonkeyPatch.context() as patch:
-
-        def set_to(seconds: float) -> None:
-            patch.setattr("ory_guard.cache.store_connection.CALL_TIMEOUT", seconds)
-
+    """Set the limit of store calls: by default so long that no slow machine exceeds it."""
+    with fixed_store_limit() as set_to:
         set_to(SOON)
         yield set_to
 

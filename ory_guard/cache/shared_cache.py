@@ -1,21 +1,24 @@
 """The shared session cache: sessions and revocations of other processes, from a session store.
 
-It is used after a miss in the cache of this process. The clocks of two hosts may disagree, so the age of a session
-is measured both with the clock of the store and with the wall clock, and the greater age is used.
+It is used after a miss in the cache of this process.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from ory_guard._event_loop import LoopLocal
 from ory_guard.cache.entries import CacheEntry
 from ory_guard.cache.pending_revocations import PendingRevocations, RevocationBatch
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.store import SessionStore, StoredSession
-from ory_guard.cache.store_connection import StoreConnection, run_with_deadline
+from ory_guard.cache.store_connection import StoreConnection
+from ory_guard.cache.store_latency import run_with_deadline
+from ory_guard.cache.store_state import StoreState
+from ory_guard.cache.stored_entries import Lookup, StoredEntries
 from ory_guard.events import (
     Listeners,
     RevocationsDropped,
@@ -30,14 +33,16 @@ from ory_guard.kratos.circuit_breaker import CircuitBreaker
 from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
-from ory_guard.models.outcomes import Authenticated
 from ory_guard.models.session import Session
 
 __all__ = ["SharedSessionCache"]
 
+OnEntry: TypeAlias = Callable[[CacheEntry | None], None]
+
+_log = logging.getLogger("ory_guard")
+
 _REVOKE_TIMEOUT: Final = 1.0
 _MIN_TTL: Final = 0.001
-_REFRESH_AHEAD_FRACTION: Final = 0.05
 # Other processes may verify JWTs, which live longer than cached sessions.
 _MIN_REVOCATION_TTL: Final = 900.0
 
@@ -85,8 +90,10 @@ class SharedSessionCache:
         self._cache_ttl = cache_ttl
         self._disconnected_ttl = disconnected_ttl
         self._clock_skew = clock_skew
-        self._parser = parser
         self._cache = cache
+        self._entries = StoredEntries(
+            parser, cache.revocations, cache_ttl=cache_ttl, clock_skew=clock_skew, clock=clock
+        )
         self._clock = clock
         self._revocation_ttl = max(max_age, _MIN_REVOCATION_TTL)
         self._on_revocation = on_revocation
@@ -95,14 +102,44 @@ class SharedSessionCache:
         self._connections: LoopLocal[StoreConnection] = LoopLocal(self._connect, self._disconnect)
         self._subscribed_since = -inf
         self._dropped_until = -inf
-        self._last_state: bool | None = None
+        self._state = StoreState(self._emit)
         self.pending: PendingRevocations = PendingRevocations()
         self.hits: int = 0
 
     @property
     def degraded(self) -> bool:
         """Whether the store is known to be unavailable."""
-        return self._last_state is False
+        return self._state.ready is False
+
+    def look_up(self, key: bytes, credential: Credential, on_entry: OnEntry) -> bool:
+        """Start a lookup without a task, if the store is ready and supports it.
+
+        Args:
+            key: The cache key of the credential.
+            credential: The credential.
+            on_entry: Called by the event loop, later and exactly once, with the result of `get`. It must not raise.
+
+        Returns:
+            Whether the lookup has started. Otherwise call `get`.
+        """
+        connection = self._connections.current()
+        if connection is None or not connection.ready or self._cache_ttl <= 0:
+            return False
+        lookup, generation = self._entries.begin(key, credential), self._cache.generation
+        return connection.calls.look_up(
+            self._keys_for(credential), partial(self._on_stored, lookup, generation, on_entry)
+        )
+
+    def _on_stored(self, lookup: Lookup, generation: int, on_entry: OnEntry, stored: StoredSession | None) -> None:
+        entry = None
+        try:
+            loaded = None if stored is None else self._entries.load(lookup, stored)
+            if loaded is not None and loaded.revoked_at is not None:
+                entry = loaded.entry
+                self._keep(lookup.key, entry, generation)
+        except Exception as error:  # noqa: BLE001 - Kratos is called instead
+            _log.error("check.internal_error error=%s", type(error).__name__)
+        on_entry(entry)
 
     async def get(self, key: bytes, credential: Credential) -> CacheEntry | None:
         """Return the stored session of a credential, and put it into the cache of this process.
@@ -116,28 +153,35 @@ class SharedSessionCache:
         if not budget:
             return None
         generation = self._cache.generation
-        entry = await connection.call(partial(self._look_up, key, credential), budget=budget)
-        if entry is None:
+        entry = await connection.calls.call(partial(self._get, key, credential), budget=budget)
+        if entry is not None:
+            self._keep(key, entry, generation)
+        return entry
+
+    async def _get(self, key: bytes, credential: Credential) -> CacheEntry | None:
+        lookup = self._entries.begin(key, credential)
+        stored = await self._store.get(self._keys_for(credential))
+        loaded = None if stored is None else self._entries.load(lookup, stored)
+        if loaded is None:
             return None
+        entry, session, at = loaded
+        if at is None and entry.request_time <= self._subscribed_since:
+            # It may have been revoked before this process subscribed to revocations.
+            at = await self._revoked_at_wall((session.id, session.identity.id))
+            if self._entries.is_revoked(entry.request_time, at):
+                return None
+        return entry
+
+    def _keep(self, key: bytes, entry: CacheEntry, generation: int) -> None:
         self.hits += 1
         self._cache.put(key, entry, generation)
         if self._listeners:
             notify(self._listeners, StoreHit(key.hex()[:8], self._clock.monotonic() - entry.request_time))
-        return entry
 
     async def put(self, credential: Credential, session: "Session[Any]", entry: CacheEntry) -> None:
         """Store a session in the background, so that other processes can use it while it is fresh."""
         connection = await self._connections.get()
-        now, now_wall = self._clock.monotonic(), self._clock.time()
-        stored = StoredSession(
-            entry.body,
-            session.id,
-            session.identity.id,
-            age=now - entry.request_time,
-            ttl=entry.fresh_until - now,
-            asked_at=now_wall - (now - entry.request_time),
-            fresh_until=entry.fresh_until_wall,
-        )
+        stored = self._entries.dump(session, entry)
         # The clock of the host that revokes a session may be slow by `clock_skew`.
         since = stored.asked_at - self._clock_skew
         key = self._keys_for(credential)[0]
@@ -184,7 +228,7 @@ class SharedSessionCache:
         is_store_complete = since > self._dropped_until and not self.pending
         if not budget or not (is_log_complete or is_store_complete):
             return None
-        at = await connection.call(partial(self._revoked_at_wall, ids), budget=budget)
+        at = await connection.calls.call(partial(self._revoked_at_wall, ids), budget=budget)
         return None if at is None else self._clock.monotonic() - (self._clock.time() - at)
 
     async def _revoked_at_wall(self, ids: tuple[str, ...]) -> float:
@@ -215,45 +259,12 @@ class SharedSessionCache:
         connection = self._connections.current()
         return inf if connection is not None and connection.ready else self._disconnected_ttl
 
-    async def _look_up(self, key: bytes, credential: Credential) -> CacheEntry | None:
-        # The time is taken before the call, so that the age includes the time of the call: a revocation during the
-        # call must look later than the session.
-        now, now_wall = self._clock.monotonic(), self._clock.time()
-        stored = await self._store.get(self._keys_for(credential))
-        entry = None if stored is None else self._load(stored, key, credential, now, now_wall)
-        if entry is None or entry.request_time > self._subscribed_since:
-            return entry
-        # It may have been revoked before this process subscribed to revocations.
-        assert isinstance(entry.outcome, Authenticated)  # noqa: S101 - only sessions are stored
-        session = entry.outcome.session
-        at = await self._store.revoked_at([session.id, session.identity.id])
-        request_time_wall = self._clock.time() - (self._clock.monotonic() - entry.request_time)
-        return None if at is not None and request_time_wall <= at + self._clock_skew else entry
-
-    def _load(
-        self, stored: StoredSession, key: bytes, credential: Credential, now: float, now_wall: float
-    ) -> CacheEntry | None:
-        age = max(stored.age, now_wall - stored.asked_at)
-        ttl = min(stored.ttl, stored.fresh_until - now_wall, self._cache_ttl - age)
-        if ttl <= _REFRESH_AHEAD_FRACTION * (age + ttl):
-            # One process calls Kratos shortly before the session becomes stale, instead of all processes
-            # afterwards.
-            return None
-        parsed, revocations = self._parser.parse_stored(stored.body, now_wall), self._cache.revocations
-        if parsed is None or revocations.is_revoked(parsed.session, now - age):
-            return None
-        if revocations.is_credential_revoked(key, now - age):
-            return None
-        outcome = Authenticated(parsed.session, credential.kind, "store", age)
-        ttl = self._parser.with_jitter(ttl)
-        return CacheEntry(outcome, now - age, now + ttl, now_wall + ttl, parsed.body, parsed.memory_bytes)
-
     async def _flush(self, connection: StoreConnection) -> None:
         while connection.subscribed:
             batch = self.pending.next_batch(self._clock.time() - self._revocation_ttl)
             if batch is None:
                 return
-            if await connection.call(partial(self._send, batch), budget=_REVOKE_TIMEOUT):
+            if await connection.calls.run(_REVOKE_TIMEOUT, partial(self._send, batch)):
                 self.pending.confirm(batch)
                 notify(self._listeners, RevocationsSent(len(batch.times)))
             else:
@@ -280,9 +291,8 @@ class SharedSessionCache:
             notify(self._listeners, RevocationsHeard(len(ids)))
 
     def _on_state_change(self, ready: bool, reason: str) -> None:
-        if ready != self._last_state:
-            self._last_state = ready
-            self._emit(StoreChanged("up" if ready else "down", reason))
+        if ready != self._state.ready:
+            self._state.change(StoreChanged("up" if ready else "down", reason))
 
     def _emit(self, event: RevocationsDropped | StoreChanged) -> None:
         log_event(event)

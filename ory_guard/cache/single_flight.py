@@ -94,15 +94,13 @@ class SingleFlight:
         if joinable:
             self._joinable[in_flight.slot] = in_flight
 
-    def start(self, in_flight: InFlight, check: Callable[[], Awaitable[CheckResult]], *, joinable: bool) -> None:
+    def run(self, in_flight: InFlight, check: Callable[[], Awaitable[CheckResult]]) -> None:
         """Run a check in a task.
 
         Args:
-            in_flight: The check.
+            in_flight: The check, which is registered.
             check: Returns the result.
-            joinable: Whether later requests may wait for it, too.
         """
-        self.add(in_flight, joinable=joinable)
         # An empty context: the result is shared, so the check must not see the variables of the first request. Not
         # by a task factory: an eager task could finish before the first request waits.
         task = asyncio.Task(self._run(in_flight, check), loop=asyncio.get_running_loop(), context=Context())

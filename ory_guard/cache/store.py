@@ -4,13 +4,13 @@ A store is an optimization. The guard limits the time of each call and treats an
 works with its own cache and Kratos when the store fails.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import field
-from typing import Protocol
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from ory_guard._dataclass import dataclass
 
-__all__ = ["SessionStore", "StoredSession"]
+__all__ = ["LimitedSessionStore", "OnLookUp", "SessionStore", "StoredSession"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,11 @@ class StoredSession:
         ttl: Seconds until the session becomes stale.
         asked_at: When the request to Kratos was sent, in seconds since the epoch.
         fresh_until: When the session becomes stale, in seconds since the epoch.
+        revoked_at: The time of the latest revocation of the session or its identity that the store knew when it
+            read the session, in seconds since the epoch; minus infinity if there was none. None if the store did
+            not look; the guard then calls `SessionStore.revoked_at` if it needs to know. `put` ignores it.
+        memory_bytes: The estimated memory of the parsed session in bytes, as the guard has passed it to `put`. With
+            0 the guard examines the body again.
     """
 
     body: bytes = field(repr=False)
@@ -38,6 +43,8 @@ class StoredSession:
     ttl: float
     asked_at: float
     fresh_until: float
+    revoked_at: float | None = None
+    memory_bytes: int = 0
 
 
 class SessionStore(Protocol):
@@ -109,4 +116,33 @@ class SessionStore(Protocol):
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
+        ...
+
+
+OnLookUp: TypeAlias = Callable[["StoredSession | Exception | None", float], None]
+
+
+@runtime_checkable
+class LimitedSessionStore(SessionStore, Protocol):
+    """A session store whose lookups need neither a task nor a timer of the guard.
+
+    Attributes:
+        timeout: The longest time that a request waits for the store, in seconds. The guard uses a shorter limit if
+            the store is fast.
+    """
+
+    timeout: float
+
+    def look_up(self, keys: Sequence[bytes], seconds: float, on_result: OnLookUp) -> None:
+        """Find the session under the first of `keys` that has one, and pass it to `on_result`.
+
+        The result is the session, None, `TimeoutError` if the store does not respond within the limit, or another
+        exception. `StoredSession.revoked_at` is not None.
+
+        Args:
+            keys: The hashes of a credential, one for each of `hashing_keys`.
+            seconds: The limit of the time. The time in which the event loop is busy does not count.
+            on_result: Called exactly once, later and by the event loop, with the result and the latency in seconds.
+                It does not raise.
+        """
         ...

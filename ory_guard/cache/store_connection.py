@@ -1,9 +1,9 @@
 """The connection of one event loop to the shared store: subscription, deadlines and recovery.
 
-Requests use the store only while the subscription is confirmed and the circuit breaker is closed. The first call
-that fails or takes too long opens the breaker. A background task then probes the store, so that no other request
-waits for it. Another one sends the pending revocations: after each new one, when the subscription is confirmed, and
-when the store has recovered.
+Requests use the store only while the subscription is confirmed and the circuit breaker is closed. A call that fails
+opens the breaker, and so does the third one in a row that takes too long. A background task then probes the store,
+so that no other request waits for it. Another one sends the pending revocations: after each new one, when the
+subscription is confirmed, and when the store has recovered.
 """
 
 import asyncio
@@ -13,19 +13,15 @@ from contextlib import aclosing
 from contextvars import Context
 from functools import partial
 from secrets import token_bytes
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final
 
 from ory_guard._event_loop import current_task_cancelled
 from ory_guard.cache.store import SessionStore, StoredSession
+from ory_guard.cache.store_calls import Call, StoreCalls
+from ory_guard.cache.store_latency import run_with_deadline
 from ory_guard.kratos.circuit_breaker import CircuitBreaker
 
-__all__ = ["StoreConnection", "run_with_deadline"]
-
-ResultT = TypeVar("ResultT")
-Call: TypeAlias = Callable[[], Coroutine[Any, Any, ResultT]]
-
-CALL_TIMEOUT: Final = 0.05
-"""Seconds that a request waits for the store before it continues without it."""
+__all__ = ["StoreConnection"]
 
 _MIN_TIMEOUT: Final = 0.005
 _CONNECT_TIMEOUT: Final = 1.0
@@ -43,36 +39,6 @@ _PROBE_INTERVAL: Final = 2.0
 _MAX_BACKGROUND_CALLS: Final = 256
 
 
-async def run_with_deadline(seconds: float, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """Return the result of `work`, or cancel it at the deadline.
-
-    A deadline that the event loop notices late, because it was busy, does not prove that `work` is slow: it is
-    extended once.
-
-    Raises:
-        TimeoutError: If `work` does not finish within `seconds`, or was canceled by something that it awaited.
-    """
-    # Not `asyncio.timeout`: redis-py can lose the cancellation on Python 3.11, and the deadline would not hold.
-    loop = asyncio.get_running_loop()
-    task = loop.create_task(work)
-    started = loop.time()
-    try:
-        await asyncio.wait({task}, timeout=seconds)
-        if not task.done() and loop.time() - started > 1.5 * seconds:
-            await asyncio.wait({task}, timeout=seconds)
-        if not task.done() or task.cancelled():
-            raise TimeoutError
-        return task.result()
-    finally:
-        task.add_done_callback(_retrieve_exception)
-        task.cancel()
-
-
-def _retrieve_exception(task: "asyncio.Task[Any]") -> None:
-    if not task.cancelled():
-        task.exception()
-
-
 class StoreConnection:
     """Keeps one event loop connected to the store.
 
@@ -86,6 +52,7 @@ class StoreConnection:
         on_state_change: Called with `ready`, after it may have changed, and the reason.
 
     Attributes:
+        calls: The calls of the store.
         subscribed: Whether the subscription is confirmed.
     """
 
@@ -100,6 +67,7 @@ class StoreConnection:
         on_state_change: Callable[[bool, str], None],
     ) -> None:
         self._store = store
+        self.calls: StoreCalls = StoreCalls(store, self._trip)
         self._breaker = breaker
         self._flush = flush
         self._on_recovery = on_recovery
@@ -127,11 +95,11 @@ class StoreConnection:
 
         The first request waits for the connection and spends part of its budget.
         """
-        budget = CALL_TIMEOUT
+        budget = self.calls.limit
         if not self._first_attempt.is_set():
             started = asyncio.get_running_loop().time()
             try:
-                await run_with_deadline(CALL_TIMEOUT, self._first_attempt.wait())
+                await run_with_deadline(budget, self._first_attempt.wait())
             except TimeoutError:
                 # Only one request waits. The store is probed before the next one uses it.
                 self._first_attempt.set()
@@ -139,18 +107,12 @@ class StoreConnection:
             budget = max(budget - (asyncio.get_running_loop().time() - started), _MIN_TIMEOUT)
         return budget if self.ready else 0.0
 
-    async def call(self, call: Call[ResultT], *, budget: float | None = None) -> ResultT | None:
-        """Return the result of a call of the store, or None if it fails or takes longer than `budget` seconds."""
-        try:
-            return await run_with_deadline(CALL_TIMEOUT if budget is None else budget, call())
-        except Exception as error:  # noqa: BLE001 - a store may raise anything
-            self._trip(type(error).__name__)
-            return None
-
     def run_in_background(self, call: Call[None]) -> None:
         """Start a call of the store; it is dropped if the store is not ready or too many calls are running."""
         if self.ready and len(self._background_calls) < _MAX_BACKGROUND_CALLS:
-            task = asyncio.get_running_loop().create_task(self.call(call), context=Context())
+            task = asyncio.get_running_loop().create_task(
+                self.calls.call(call, in_background=True), context=Context()
+            )
             self._background_calls.add(task)
             task.add_done_callback(self._background_calls.discard)
 
@@ -176,8 +138,9 @@ class StoreConnection:
                 task.cancel()
             await asyncio.wait(tasks, timeout=_CLOSE_TIMEOUT / 2)
         self.subscribed = False
+        self.calls.close()
         self.report_progress()
-        await self.call(self._store.aclose, budget=_CLOSE_TIMEOUT)
+        await self.calls.run(_CLOSE_TIMEOUT, self._store.aclose)
 
     async def _subscription_loop(self) -> None:
         backoff = _INITIAL_BACKOFF
@@ -230,15 +193,15 @@ class StoreConnection:
             if self._breaker.state == "closed":
                 backoff = _INITIAL_BACKOFF
                 if self.ready and loop.time() - probed_at >= _PROBE_INTERVAL:
-                    if not await self.call(partial(self._probe, key), budget=_CONNECT_TIMEOUT):
+                    if not await self.calls.run(_CONNECT_TIMEOUT, partial(self._probe, key)):
                         self._trip("probe failed")
                     probed_at = loop.time()
                 continue
             if not self.subscribed or self._breaker.retry_after(key) is not None:
                 continue
-            if not await self.call(partial(self._probe, key)):
+            if not await self.calls.run(_CONNECT_TIMEOUT, partial(self._probe, key)):
                 # After a failover the address belongs to another server, and the old one may still respond.
-                await self.call(self._store.aclose)
+                await self.calls.run(_CLOSE_TIMEOUT, self._store.aclose)
                 if not has_reconnected:
                     # The subscription may be at the old server, which receives no messages.
                     self._on_revocations(None)

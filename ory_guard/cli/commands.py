@@ -46,6 +46,7 @@ def doctor(
     cookie_file: options.CookieFile = None,
     cookie_jar: options.CookieJarFile = None,
     redis_url: options.RedisUrl = None,
+    redis_prefix: options.RedisPrefix = "ory_guard",
     jwks: options.Jwks = None,
     tokenize_as: options.Template = None,
     as_json: options.AsJson = False,
@@ -67,6 +68,7 @@ def doctor(
         admin_url=admin_url,
         credential=read_credential(token_file, cookie_file, cookie_jar),
         redis_url=redis_url,
+        redis_prefix=redis_prefix,
         jwks=jwks,
         template=tokenize_as,
     )

@@ -35,6 +35,7 @@ __all__ = [
     "KratosUrl",
     "Port",
     "Public",
+    "RedisPrefix",
     "RedisUrl",
     "ReturnUrl",
     "Seed",
@@ -82,6 +83,7 @@ AdminUrl = Annotated[
 RedisUrl = Annotated[
     str | None, typer.Option(metavar="URL", envvar="REDIS_URL", help="URL of the Redis that all processes share.")
 ]
+RedisPrefix = Annotated[str, typer.Option(metavar="NAME", help="Prefix of the keys in Redis.")]
 Jwks = Annotated[str | None, typer.Option(metavar="PATH|URL", help="JWKS with the public keys that verify tokens.")]
 Template = Annotated[
     str | None, typer.Option(metavar="NAME", help="Tokenizer template to test with --jwks and a session.")

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ory_guard._event_loop import LoopLocal
+from ory_guard.cache.entries import CacheEntry
 from ory_guard.cache.protocol_failures import ProtocolFailures
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.single_flight import CheckResult, InFlight, SingleFlight
@@ -148,17 +149,16 @@ class SessionChecker:
             return await in_flight.wait()
         in_flight = InFlight(slot, self._clock.monotonic())
         if not bypass_caches and self.shared_cache is not None:
-            single_flight.start(
-                in_flight, lambda: self._record_failure(key, self._resolve(caller, credential)), joinable=join
-            )
+            on_entry = partial(self._on_entry, single_flight, in_flight, caller, credential)
+            is_started = not self.is_jwt(credential) and self.shared_cache.look_up(key, credential, on_entry)
+            single_flight.add(in_flight, joinable=join)
+            if not is_started:
+                single_flight.run(in_flight, lambda: self._record_failure(key, self._resolve(caller, credential)))
         elif (refusal := self.calls.refusal(caller)) is not None:
             return refusal
         elif pool is None or self.shared_cache is not None:
-            single_flight.start(
-                in_flight,
-                lambda: self._start_call(caller, credential, bypass_caches=bypass_caches),
-                joinable=join,
-            )
+            single_flight.add(in_flight, joinable=join)
+            single_flight.run(in_flight, lambda: self._start_call(caller, credential, bypass_caches=bypass_caches))
         else:
             request = self._whoami.request_bytes(credential, bypass_caches=bypass_caches)
             keeps_claims = bypass_caches and self.is_jwt(credential)
@@ -215,9 +215,38 @@ class SessionChecker:
             assert self.shared_cache is not None  # noqa: S101 - without a store, this resolves nothing but JWTs
             entry = await self.shared_cache.get(key, credential)
             if entry is not None:
-                if isinstance(entry.outcome, Authenticated):
-                    self.calls.policy.known.add(key, entry.outcome.session)
-                return CheckResult(entry.outcome, entry.request_time)
+                return self._found(key, entry)
+        return await self._resolve_by_call(caller, credential)
+
+    def _on_entry(
+        self,
+        single_flight: SingleFlight,
+        in_flight: InFlight,
+        caller: Caller,
+        credential: Credential,
+        entry: CacheEntry | None,
+    ) -> None:
+        if in_flight.is_finished:  # the guard was closed
+            return
+        key = caller.key
+        if entry is None:
+            single_flight.run(
+                in_flight, lambda: self._record_failure(key, self._resolve_by_call(caller, credential))
+            )
+            return
+        result = None
+        try:
+            result = self._found(key, entry)
+            self._protocol_failures.record(key, result.outcome, result.request_time)
+        finally:
+            single_flight.finish(in_flight, result)
+
+    def _found(self, key: bytes, entry: CacheEntry) -> CheckResult:
+        if isinstance(entry.outcome, Authenticated):
+            self.calls.policy.known.add(key, entry.outcome.session)
+        return CheckResult(entry.outcome, entry.request_time)
+
+    async def _resolve_by_call(self, caller: Caller, credential: Credential) -> CheckResult:
         refusal = self.calls.refusal(caller)
         return refusal or await self._call_whoami(caller, credential, bypass_caches=False)
 

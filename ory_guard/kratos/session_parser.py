@@ -132,9 +132,19 @@ class SessionParser:
         set_cookies = tuple(_session_cookies(response.headers, credential))
         return ParsedSession(outcome, max(ttl, 0.0), set_cookies, response.body, size.memory_bytes)
 
-    def parse_stored(self, body: bytes, now: float) -> SizedSession | None:
-        """Return the session from a body that another process stored, or None if it is invalid or has ended."""
-        parsed = self._parse_body(body)
+    def parse_stored(self, body: bytes, now: float, memory_bytes: int = 0) -> SizedSession | None:
+        """Return the session from a body that another process stored, or None if it is invalid or has ended.
+
+        Args:
+            body: The body.
+            now: The time in seconds since the epoch.
+            memory_bytes: The estimate of the process that stored the body and limited its size, or 0.
+        """
+        if memory_bytes > 0:
+            session = self.parse_again(body)
+            parsed = None if session is None else SizedSession(session, body, memory_bytes)
+        else:
+            parsed = self._parse_body(body)
         if parsed is None or not self._is_active(parsed.session, parsed.session.expires_at.timestamp() - now):
             return None
         return parsed

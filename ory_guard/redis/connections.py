@@ -1,4 +1,4 @@
-"""Connection pools for one Redis URL."""
+"""Connections to the server of a Redis URL."""
 
 from typing import Any, Final, cast
 
@@ -7,9 +7,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from ory_guard.cache.store_latency import ResponsiveClock
 from ory_guard.exceptions import ConfigurationError
+from ory_guard.kratos.origin import Origin
+from ory_guard.redis.pipeline import PipelinedConnection
+from ory_guard.redis.resp import encode_command
 
-__all__ = ["ConnectionPools", "with_redis_scheme"]
+__all__ = ["RedisServerURL", "with_redis_scheme"]
 
 _ALIASES: Final = {"valkey": "redis", "valkeys": "rediss"}
 
@@ -32,8 +36,8 @@ class _ConnectionPool(BlockingConnectionPool):
         return connection
 
 
-class ConnectionPools:
-    """Creates a connection pool for each event loop.
+class RedisServerURL:
+    """A URL of one Redis server, and the connections to it.
 
     Args:
         url: A `redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://` URL.
@@ -48,7 +52,7 @@ class ConnectionPools:
         self._max_connections = max_connections
         self._ssl_context: Any = None
         try:
-            connection = self.create().make_connection()
+            connection = self.create_pool().make_connection()
         except (RedisError, TypeError, ValueError):
             # The text of the error may contain the password.
             raise ConfigurationError(
@@ -58,13 +62,17 @@ class ConnectionPools:
         if connection.get_protocol() != 2 or connection.encoder.decode_responses:
             raise ConfigurationError("url: must not contain protocol or decode_responses")
         self._ssl_context = getattr(connection, "ssl_context", None)
+        tls = None
         if self._ssl_context is not None:
             try:
-                self._ssl_context.get()  # loads the files now, and not during the first request
+                tls = self._ssl_context.get()  # loads the files now, and not during the first request
             except OSError as error:
                 raise ConfigurationError(f"url: can't load the TLS files ({type(error).__name__})") from None
+        self._parameters = connection
+        host, port = getattr(connection, "host", ""), int(getattr(connection, "port", 0))
+        self._origin = Origin(host, port, tls, getattr(connection, "path", None))
 
-    def create(self) -> _ConnectionPool:
+    def create_pool(self) -> _ConnectionPool:
         """Return a new connection pool."""
         # The guard limits the time of each call, and retries.
         pool = _ConnectionPool.from_url(
@@ -77,3 +85,37 @@ class ConnectionPools:
         )
         pool.shared_ssl_context = self._ssl_context
         return pool
+
+    async def open(self, clock: ResponsiveClock, *commands: bytes) -> PipelinedConnection:
+        """Return a new connection that is authenticated and has sent these encoded commands successfully.
+
+        Args:
+            clock: The clock for the commands.
+            *commands: The commands.
+
+        Raises:
+            OSError: If the server does not accept the connection.
+            RedisError: If the server rejects the credentials or a command.
+        """
+        connection = await self._origin.connect(PipelinedConnection)
+        try:
+            for command in (*await self._handshake(), *commands):
+                await connection.request(command, clock)
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
+
+    async def _handshake(self) -> list[bytes]:
+        parameters = self._parameters
+        credentials: tuple[str, ...] = tuple(filter(None, (parameters.username, parameters.password)))
+        if parameters.credential_provider is not None:
+            credentials = await parameters.credential_provider.get_credentials_async()
+        commands: list[bytes] = []
+        if credentials:
+            commands.append(encode_command(b"AUTH", *(each.encode() for each in credentials)))
+        if parameters.client_name:
+            commands.append(encode_command(b"CLIENT", b"SETNAME", parameters.client_name.encode()))
+        if parameters.db:
+            commands.append(encode_command(b"SELECT", b"%d" % int(parameters.db)))
+        return commands

@@ -1,26 +1,28 @@
-"""Encryption of the values in Redis: JSON, encrypted with AES-GCM.
+"""Encryption of the values in Redis with AES-GCM.
 
-Each name has its own key, derived from the secret. A value is therefore invalid under any other name, and no key
-encrypts so many values that two random nonces could be equal (NIST SP 800-38D, section 8.3).
+Each value has a key of its own, derived from the secret, the name of the value and a random salt. A value is
+therefore invalid under any other name. NIST SP 800-38D, section 8.3, permits at most 2^32 values with random nonces
+under one key. No key reaches that: it encrypts a single value, unless two salts of 128 bits are equal.
 """
 
 import hashlib
-import json
 import os
-from typing import Any, Final
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ory_guard.exceptions import ConfigurationError
 
 __all__ = ["DecryptionError", "Encryptor"]
 
 _MIN_SECRET_BYTES: Final = 32
+_SALT_BYTES: Final = 16
 _NONCE_BYTES: Final = 12
-_SALT: Final = b"ory_guard.redis 1"
+_OVERHEAD: Final = _SALT_BYTES + _NONCE_BYTES
+_HKDF_SALT: Final = b"ory_guard.redis 2"
 
 
 class DecryptionError(Exception):
@@ -56,28 +58,33 @@ class Encryptor:
         data = name.encode("utf-8", "surrogatepass")
         return hashlib.blake2b(data, key=self._name_key, digest_size=16).hexdigest()
 
-    def encrypt(self, name: str, value: dict[str, Any]) -> bytes:
-        """Return `value` encrypted for this name."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher(name).encrypt(nonce, json.dumps(value).encode(), None)
+    def encrypt(self, name: bytes, text: bytes, associated_data: bytes = b"") -> bytes:
+        """Return `text` encrypted for this name.
 
-    def decrypt(self, name: str, data: bytes) -> dict[str, Any]:
-        """Return the value that was encrypted for this name.
+        Args:
+            name: The name of the value.
+            text: The text.
+            associated_data: Data that is authenticated with the text, but not encrypted, and not returned.
+        """
+        random = os.urandom(_OVERHEAD)
+        salt, nonce = random[:_SALT_BYTES], random[_SALT_BYTES:]
+        return random + self._cipher(name, salt).encrypt(nonce, text, associated_data)
+
+    def decrypt(self, name: bytes, data: bytes, associated_data: bytes = b"") -> bytes:
+        """Return the text that was encrypted for this name, with the same associated data.
 
         Raises:
             DecryptionError: If `data` was not encrypted with this secret for this name.
         """
+        salt, nonce = data[:_SALT_BYTES], data[_SALT_BYTES:_OVERHEAD]
         try:
-            value = json.loads(self._cipher(name).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], None))
+            return self._cipher(name, salt).decrypt(nonce, data[_OVERHEAD:], associated_data)
         except (InvalidTag, ValueError) as error:
             raise DecryptionError(type(error).__name__) from None
-        if not isinstance(value, dict):
-            raise DecryptionError("not a JSON object")
-        return value
 
-    def _cipher(self, name: str) -> AESGCM:
-        return AESGCM(HKDFExpand(SHA256(), 32, name.encode()).derive(self._value_key))
+    def _cipher(self, name: bytes, salt: bytes) -> AESGCM:
+        return AESGCM(hashlib.blake2b(name, key=self._value_key, salt=salt, digest_size=32).digest())
 
 
 def _derive_key(secret: bytes, purpose: bytes) -> bytes:
-    return HKDF(SHA256(), 32, _SALT, purpose).derive(secret)
+    return HKDF(SHA256(), 32, _HKDF_SALT, purpose).derive(secret)

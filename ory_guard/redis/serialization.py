@@ -1,49 +1,102 @@
-"""The JSON format of the values in Redis. Values are validated when they are read."""
+"""The format of the values in Redis. Values are validated when they are read.
 
+A session is stored as a header and encrypted content. The header is readable, so that the lookup finds the
+revocations that concern the session in the same round trip: the number of hashes, and the hashes of the session id
+and the identity id under each secret. It is authenticated with the content.
+"""
+
+import json
 import math
-from typing import Any
+from collections.abc import Sequence
+from struct import Struct, error
+from typing import Any, Final
 
 from ory_guard.cache.store import StoredSession
+from ory_guard.redis.encryption import DecryptionError, Encryptor
 
-__all__ = ["dump_session", "load_ids", "load_session", "load_time"]
+__all__ = ["decrypt_session", "dump_message", "encrypt_session", "load_ids", "load_message", "load_time"]
 
-
-def dump_session(stored: StoredSession, key: bytes) -> dict[str, Any]:
-    """Return a session and its key as JSON.
-
-    Raises:
-        ValueError: If the body of the session is not UTF-8.
-    """
-    return {
-        "key": key.hex(),
-        "session": stored.body.decode(),
-        "session_id": stored.session_id,
-        "identity_id": stored.identity_id,
-        "age": stored.age,
-        "ttl": stored.ttl,
-        "asked_at": stored.asked_at,
-        "fresh_until": stored.fresh_until,
-    }
+_HASH_BYTES: Final = 32
+_MAX_UINT: Final = (1 << 32) - 1
+_TIMES: Final = Struct("!4dIHH")
+"""The age, the ttl, `asked_at`, `fresh_until`, the memory, the lengths of the ids; the ids, the body."""
 
 
-def load_session(value: dict[str, Any], key: bytes, redis_ttl: float) -> StoredSession | None:
-    """Return a session with its current age, or None if the value is invalid or belongs to another key.
+def encrypt_session(encryptor: Encryptor, name: bytes, stored: StoredSession, id_hashes: Sequence[str]) -> bytes:
+    """Return the value of a session.
 
     Args:
-        value: The decrypted value.
-        key: The key of the session.
-        redis_ttl: Seconds until Redis deletes the value. The rest of its lifetime has passed on Redis' clock.
+        encryptor: Encrypts the session.
+        name: The name of its key.
+        stored: The session.
+        id_hashes: The hashes of its ids.
+
+    Raises:
+        ValueError: If an id has more than 65,535 bytes.
     """
+    header = bytes([len(id_hashes)]) + "".join(id_hashes).encode()
+    session_id, identity_id = (
+        id_.encode("utf-8", "surrogatepass") for id_ in (stored.session_id, stored.identity_id)
+    )
+    times = stored.age, stored.ttl, stored.asked_at, stored.fresh_until, min(stored.memory_bytes, _MAX_UINT)
     try:
-        if value["key"] != key.hex():
-            return None
-        times = {name: _number(value[name]) for name in ("age", "ttl", "asked_at", "fresh_until")}
-        body, session_id, identity_id = value["session"], value["session_id"], value["identity_id"]
-        times["age"] += max(times["ttl"] - redis_ttl, 0.0)
-        times["ttl"] = min(times["ttl"], redis_ttl)
-        return StoredSession(body.encode(), str(session_id), str(identity_id), **times)
-    except (AttributeError, KeyError, TypeError, ValueError):
+        start = _TIMES.pack(*times, len(session_id), len(identity_id))
+    except error as cause:
+        raise ValueError("session: the id is too long") from cause
+    return header + encryptor.encrypt(name, start + session_id + identity_id + stored.body, header)
+
+
+def decrypt_session(
+    encryptor: Encryptor, name: bytes, value: bytes, redis_ttl: float, revoked_at: float
+) -> StoredSession | None:
+    """Return a session with its current age, or None if the value is invalid or belongs to another name.
+
+    Args:
+        encryptor: Decrypts the session.
+        name: The name of its key.
+        value: The value.
+        redis_ttl: Seconds until Redis deletes the value. The rest of its lifetime has passed on Redis' clock.
+        revoked_at: The time of the latest revocation of its ids, in seconds since the epoch.
+    """
+    header_end = 1 + value[0] * _HASH_BYTES if value else 0
+    try:
+        text = encryptor.decrypt(name, value[header_end:], value[:header_end])
+        age, ttl, asked_at, fresh_until, memory_bytes, id_length, length = _TIMES.unpack_from(text)
+    except (DecryptionError, error):
         return None
+    ids_end = _TIMES.size + id_length + length
+    try:
+        session_id = text[_TIMES.size : _TIMES.size + id_length].decode("utf-8", "surrogatepass")
+        identity_id = text[_TIMES.size + id_length : ids_end].decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return None
+    if not math.isfinite(age + ttl + asked_at + fresh_until):
+        return None
+    return StoredSession(
+        text[ids_end:],
+        session_id,
+        identity_id,
+        age=age + max(ttl - redis_ttl, 0.0),
+        ttl=min(ttl, redis_ttl),
+        asked_at=asked_at,
+        fresh_until=fresh_until,
+        revoked_at=revoked_at,
+        memory_bytes=memory_bytes,
+    )
+
+
+def dump_message(sender: str, ids: Sequence[str]) -> bytes:
+    """Return a revocation message."""
+    return json.dumps({"from": sender, "ids": list(ids)}).encode()
+
+
+def load_message(text: bytes) -> dict[str, Any] | None:
+    """Return a revocation message, or None if it is invalid."""
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) else None
 
 
 def load_ids(message: dict[str, Any] | None) -> tuple[str, ...] | None:
@@ -57,12 +110,7 @@ def load_ids(message: dict[str, Any] | None) -> tuple[str, ...] | None:
 def load_time(value: bytes | str) -> float:
     """Return a time in seconds since the epoch, or infinity if the value is invalid."""
     try:
-        return _number(float(value))
+        time = float(value)
     except ValueError:
         return math.inf
-
-
-def _number(value: Any) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value):
-        raise ValueError
-    return float(value)
+    return time if math.isfinite(time) else math.inf

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Sequence
+from typing import Any
 
 import pytest
 from support.guard_bench import Bench
@@ -181,7 +182,7 @@ async def test_closing_a_guard_keeps_the_pending_revocations(
     ids=str,
 )
 async def test_session_is_cached_for_disconnected_ttl_without_a_subscription(
-    memory_server: MemoryServer, settings: dict[str, float], seconds: int
+    memory_server: MemoryServer, settings: dict[str, Any], seconds: int
 ) -> None:
     """But at most for `cache_ttl`. A reconnect clears the cache; later entries have their usual lifetime."""
     worker = Worker(memory_server, **settings)

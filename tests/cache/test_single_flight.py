@@ -33,7 +33,8 @@ def start(
 ) -> InFlight:
     """Start a check."""
     flight = InFlight(b"slot", 1.0)
-    single_flight.start(flight, check, joinable=joinable)
+    single_flight.add(flight, joinable=joinable)
+    single_flight.run(flight, check)
     return flight
 
 

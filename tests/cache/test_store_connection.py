@@ -1,10 +1,9 @@
 """The store connection: subscription, background calls and recovery."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextvars import ContextVar
 from functools import partial
-from typing import Any
 
 import pytest
 from support.memory_store import MemoryStore, eventually
@@ -110,23 +109,34 @@ async def test_subscription_that_ends_without_an_error_is_lost(
     assert not connection.ready
 
 
-@pytest.mark.parametrize(
-    ("call", "reason"), [(fail, "ConnectionError"), (hang, "TimeoutError")], ids=["fail", "hang"]
-)
-async def test_failed_call_opens_the_breaker(
-    bench: ConnectionBench,
-    call: Callable[[], Coroutine[Any, Any, str]],
-    reason: str,
-    store_timeout: Callable[[float], None],
-) -> None:
-    """A call that exceeds its budget fails, too. The caller gets None."""
+async def test_failed_call_opens_the_breaker(bench: ConnectionBench) -> None:
+    """The caller gets None."""
     connection = await bench.ready()
-    store_timeout(0.05)
 
-    assert await connection.call(call) is None
+    assert await connection.calls.call(fail) is None
 
     assert not connection.ready
-    assert bench.changes[-1] == (False, reason)
+    assert bench.changes[-1] == (False, "ConnectionError")
+
+
+async def test_third_slow_call_in_a_row_opens_the_breaker(
+    bench: ConnectionBench, store_timeout: Callable[[float], None]
+) -> None:
+    """Calls that wait at the same time count as one. A successful call starts a new row."""
+    connection = await bench.ready()
+    store_timeout(0.02)
+
+    for _ in range(2):
+        for _ in range(2):
+            assert await asyncio.gather(*(connection.calls.call(hang) for _ in range(8))) == [None] * 8
+        assert await connection.calls.call(respond) == "response"
+    assert connection.ready
+    for _ in range(3):
+        assert connection.ready
+        assert await connection.calls.call(hang) is None
+
+    assert not connection.ready
+    assert bench.changes[-1] == (False, "TimeoutError")
 
 
 async def test_failed_store_is_probed_before_requests_use_it(
@@ -141,8 +151,8 @@ async def test_failed_store_is_probed_before_requests_use_it(
 
     monkeypatch.setattr(bench.breaker, "retry_after", retry_after)
     connection = await bench.ready()
-    assert await connection.call(respond) == "response"
-    await connection.call(fail)
+    assert await connection.calls.call(respond) == "response"
+    await connection.calls.call(fail)
     await eventually(lambda: waits)
     assert set(waits) == {1}
     bench.store.loses_writes = True
@@ -166,7 +176,7 @@ async def test_failed_store_is_probed_before_requests_use_it(
 async def test_subscription_stays_when_the_first_probe_succeeds(bench: ConnectionBench) -> None:
     """The cache is not cleared because of one slow call."""
     connection = await bench.ready()
-    await connection.call(fail)
+    await connection.calls.call(fail)
     bench.clock.advance(1)
 
     await eventually(lambda: connection.ready and bench.recoveries == 2)
@@ -203,7 +213,7 @@ async def test_subscription_that_is_lost_during_a_probe_is_renewed(
     """Only once."""
     connection = await bench.ready()
     bench.store.loses_writes = True
-    await connection.call(fail)
+    await connection.calls.call(fail)
     bench.clock.advance(1)
     await eventually(lambda: bench.store.closed)
     bench.store.loses_writes = False

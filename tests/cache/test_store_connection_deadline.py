@@ -7,7 +7,7 @@ import pytest
 from support.memory_store import SOON
 from support.store_connection_bench import fail, respond
 
-from ory_guard.cache.store_connection import run_with_deadline
+from ory_guard.cache.store_latency import run_with_deadline
 
 pytestmark = pytest.mark.anyio
 

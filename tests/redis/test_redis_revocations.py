@@ -16,6 +16,7 @@ from support.scripted_kratos import IDENTITY_ID, SESSION_ID
 from ory_guard.redis import RedisSessionStore
 from ory_guard.redis.encryption import Encryptor
 from ory_guard.redis.pubsub import iter_messages
+from ory_guard.redis.serialization import dump_message
 
 pytestmark = REDIS_MARKS
 
@@ -64,11 +65,11 @@ async def test_invalid_message_is_yielded_as_none(
     await eventually(lambda: subscriber.messages)
 
     redis_server.cli("PUBLISH", "ory_guard:revocations", "garbage")
-    forged = Encryptor(OLD_SECRET).encrypt("ory_guard:revocations", {"from": "x", "ids": ["s"]})
-    connections = await redis_store._connections.get()
-    await connections.client.publish("ory_guard:revocations", forged)
-    invalid = Encryptor(SECRET).encrypt("ory_guard:revocations", {"from": "x", "ids": [5]})
-    await connections.client.publish("ory_guard:revocations", invalid)
+    forged = Encryptor(OLD_SECRET).encrypt(b"ory_guard:revocations", dump_message("x", ["s"]))
+    node = await redis_store._nodes.get()
+    await node.client.publish("ory_guard:revocations", forged)
+    invalid = Encryptor(SECRET).encrypt(b"ory_guard:revocations", b'{"from": "x", "ids": [5]}')
+    await node.client.publish("ory_guard:revocations", invalid)
 
     await eventually(lambda: len(subscriber.messages) == 4)
     assert subscriber.messages == [(), None, None, None]

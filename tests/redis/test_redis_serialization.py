@@ -1,49 +1,71 @@
 """Encryption and validation of the values in Redis."""
 
-from typing import Any
+from dataclasses import replace
+from math import inf, nan
+from struct import pack
+from typing import Any, Final
 
 import pytest
-from support.redis_sessions import KEY, OLD_SECRET, SECRET, STORED
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from support.redis_sessions import OLD_SECRET, SECRET, STORED
 from support.scripted_kratos import SESSION_ID
 
 from ory_guard.redis.encryption import DecryptionError, Encryptor
-from ory_guard.redis.serialization import dump_session, load_ids, load_session, load_time
+from ory_guard.redis.serialization import decrypt_session, encrypt_session, load_ids, load_message, load_time
+
+NAME: Final = b"ory_guard:session:00"
 
 
 def encrypted(text: bytes) -> bytes:
-    """Return `text` encrypted for "name"."""
-    nonce = b"n" * 12
-    return nonce + Encryptor(SECRET)._cipher("name").encrypt(nonce, text, None)
+    """Return a value without ids whose content is `text`."""
+    return b"\0" + Encryptor(SECRET).encrypt(NAME, text, b"\0")
 
 
-def test_decrypt_returns_the_encrypted_value() -> None:
-    """Each encryption has its own nonce."""
+def test_decrypt_returns_the_encrypted_text() -> None:
+    """Each encryption has its own salt and nonce."""
     encryptor = Encryptor(SECRET)
-    data = encryptor.encrypt("name", {"a": 1})
+    data = encryptor.encrypt(NAME, b"text", b"header")
 
-    assert encryptor.decrypt("name", data) == {"a": 1}
-    assert encryptor.encrypt("name", {"a": 1}) != data
+    assert encryptor.decrypt(NAME, data, b"header") == b"text"
+    assert encryptor.encrypt(NAME, b"text", b"header") != data
 
 
 @pytest.mark.parametrize(
-    ("secret", "name", "change"),
+    ("secret", "name", "header", "change"),
     [
-        (SECRET, "other name", lambda data: data),
-        (OLD_SECRET, "name", lambda data: data),
-        (SECRET, "name", lambda data: data[:-1] + bytes([data[-1] ^ 1])),
-        (SECRET, "name", lambda data: data[:20]),
-        (SECRET, "name", lambda _data: b""),
-        (SECRET, "name", lambda _data: encrypted(b"[1]")),
-        (SECRET, "name", lambda _data: encrypted(b"{")),
+        pytest.param(SECRET, b"other", b"header", lambda data: data, id="other name"),
+        pytest.param(OLD_SECRET, NAME, b"header", lambda data: data, id="other secret"),
+        pytest.param(SECRET, NAME, b"", lambda data: data, id="other header"),
+        pytest.param(SECRET, NAME, b"header", lambda data: bytes([data[0] ^ 1]) + data[1:], id="other salt"),
+        pytest.param(SECRET, NAME, b"header", lambda data: data[:-1] + bytes([data[-1] ^ 1]), id="changed byte"),
+        pytest.param(SECRET, NAME, b"header", lambda data: data[:40], id="truncated"),
+        pytest.param(SECRET, NAME, b"header", lambda _data: b"", id="empty"),
     ],
-    ids=["other name", "other secret", "changed byte", "truncated", "empty", "not an object", "not JSON"],
 )
-def test_decrypt_rejects_data_that_was_not_encrypted_for_this_name(secret: str, name: str, change: Any) -> None:
-    """With this secret, and as a JSON object."""
-    data = Encryptor(SECRET).encrypt("name", {"a": 1})
+def test_decrypt_rejects_data_that_was_not_encrypted_for_this_name(
+    secret: str, name: bytes, header: bytes, change: Any
+) -> None:
+    data = Encryptor(SECRET).encrypt(NAME, b"text", b"header")
 
     with pytest.raises(DecryptionError):
-        Encryptor(secret).decrypt(name, change(data))
+        Encryptor(secret).decrypt(name, change(data), header)
+
+
+def test_each_value_has_its_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same name, too: no key comes near the limit for random nonces (NIST SP 800-38D, section 8.3)."""
+    keys: list[bytes] = []
+
+    def cipher(key: bytes) -> AESGCM:
+        keys.append(key)
+        return AESGCM(key)
+
+    monkeypatch.setattr("ory_guard.redis.encryption.AESGCM", cipher)
+    for secret in (SECRET, OLD_SECRET):
+        for name in (NAME, NAME, b"other"):
+            Encryptor(secret).encrypt(name, b"text")
+
+    assert len(set(keys)) == len(keys) == 6
+    assert {len(key) for key in keys} == {32}
 
 
 def test_keys_are_derived_from_the_secret() -> None:
@@ -55,34 +77,42 @@ def test_keys_are_derived_from_the_secret() -> None:
     assert SESSION_ID not in Encryptor(SECRET).hash_name(SESSION_ID)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"key": "00"},
-        {"key": None},
-        {"session": 5},
-        {"age": "0"},
-        {"ttl": True},
-        {"asked_at": float("nan")},
-        {"fresh_until": None},
-    ],
-    ids=str,
-)
-def test_load_session_rejects_invalid_values(change: dict[str, Any]) -> None:
-    """Also those of another key, and an empty object."""
-    value = dump_session(STORED, KEY)
-    assert load_session(value, KEY, 29.5) == STORED
-
-    assert load_session(value | change, KEY, 29.5) is None
-    assert load_session({}, KEY, 29.5) is None
-
-
-def test_load_session_adds_the_time_in_redis_to_the_age() -> None:
+@pytest.mark.parametrize("hashes", [[], ["0" * 32, "f" * 32]], ids=["no hash", "two hashes"])
+def test_decrypt_session_adds_the_time_in_redis_to_the_age(hashes: list[str]) -> None:
     """It follows from the TTL that remains in Redis."""
-    stored = load_session(dump_session(STORED, KEY), KEY, 9.5)
+    stored = replace(STORED, session_id="\udcff", memory_bytes=2**40)
+    value = encrypt_session(Encryptor(SECRET), NAME, stored, hashes)
 
-    assert stored is not None
-    assert (stored.age, stored.ttl) == (20.5, 9.5)
+    loaded = decrypt_session(Encryptor(SECRET), NAME, value, 9.5, 7.0)
+
+    assert value[1 : 1 + 32 * len(hashes)] == "".join(hashes).encode()
+    assert loaded == replace(stored, age=20.5, ttl=9.5, revoked_at=7.0, memory_bytes=2**32 - 1)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\xff", id="only a header"),
+        pytest.param(encrypted(b""), id="no content"),
+        pytest.param(encrypted(pack("!4dIHH", 0, 1, nan, 0, 0, 0, 0)), id="not a number"),
+        pytest.param(encrypted(pack("!4dIHH", 0, inf, 0, 0, 0, 0, 0)), id="infinite"),
+        pytest.param(encrypted(pack("!4dIHH", 0, 1, 0, 0, 0, 1, 0) + b"\xff"), id="not UTF-8"),
+    ],
+)
+def test_decrypt_session_rejects_invalid_values(value: bytes) -> None:
+    assert decrypt_session(Encryptor(SECRET), NAME, value, 1.0, -inf) is None
+
+
+def test_encrypt_session_rejects_long_ids() -> None:
+    """Kratos' ids have 36 characters."""
+    with pytest.raises(ValueError, match="the id is too long"):
+        encrypt_session(Encryptor(SECRET), NAME, replace(STORED, session_id="x" * 65_536), [])
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b"\xff"])
+def test_load_message_returns_none_for_invalid_messages(text: bytes) -> None:
+    assert load_message(text) is None
 
 
 @pytest.mark.parametrize(

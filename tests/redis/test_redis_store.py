@@ -5,6 +5,7 @@ import ssl
 import subprocess
 import sys
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ async def test_session_can_be_read_by_another_process(
     assert stored is not None
     assert 0 < stored.ttl <= 29.5
     assert stored.age + stored.ttl == pytest.approx(30.0)
-    assert replace(stored, age=0.5, ttl=29.5) == STORED
+    assert replace(stored, age=0.5, ttl=29.5) == replace(STORED, revoked_at=-inf)
 
 
 async def test_every_key_expires(redis_server: RedisServer, redis_store: RedisSessionStore) -> None:
@@ -138,7 +139,7 @@ def test_forked_processes_have_different_sender_names() -> None:
         "from ory_guard.redis import RedisSessionStore\n"
         "store = RedisSessionStore('redis://127.0.0.1:1', secrets=['x' * 32])\n"
         "async def name():\n"
-        "    return (await store._connections.get()).sender\n"
+        "    return (await store._nodes.get()).sender\n"
         "loop = asyncio.new_event_loop()\n"
         "names = {loop.run_until_complete(name())}\n"
         "read, write = os.pipe()\n"
@@ -209,8 +210,8 @@ def test_tls_connections_share_an_ssl_context(tmp_path: Path, monkeypatch: pytes
         ("redis://127.0.0.1?max_connections=many", [SECRET], "url: must be a valid redis://"),
         ("redis://127.0.0.1?decode_responses=true", [SECRET], "url: must not contain protocol or decode_responses"),
         ("redis://127.0.0.1?protocol=3", [SECRET], "url: must not contain protocol or decode_responses"),
-        ("redis://127.0.0.1", [], "secrets: must be a list"),
-        ("redis://127.0.0.1", SECRET, "secrets: must be a list"),
+        ("redis://127.0.0.1", [], "secrets: must be a list of one to 8"),
+        ("redis://127.0.0.1", SECRET, "secrets: must be a list of one to 8"),
         ("redis://127.0.0.1", ["short"], "secrets: a secret must have at least 32 bytes"),
     ],
 )

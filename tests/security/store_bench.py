@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import pytest
 from support.guard_bench import settings_of
 from support.memory_store import SOON, eventually
 from support.redis_server import RedisServer
 from support.scripted_kratos import KratosRequest, KratosResponse, ScriptedKratos, refused, session_body, signed_in
+from support.store_limits import fixed_store_limit
 
 from ory_guard import Authenticated, OryGuard, Outcome
 from ory_guard.redis import RedisSessionStore
@@ -38,8 +38,8 @@ def respond(asked: KratosRequest) -> KratosResponse:
 @contextmanager
 def store_timeout_of(seconds: float = 2.0) -> Iterator[None]:
     """Let guards wait longer for Redis, which may be late on a busy machine."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ory_guard.cache.store_connection.CALL_TIMEOUT", seconds)
+    with fixed_store_limit() as set_to:
+        set_to(seconds)
         yield
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 
 from ory_guard.cache import StoredSession
+from ory_guard.cache.store import OnLookUp
 
 SOON = 30.0
 """Seconds until a test that waits for an event fails; no slow machine needs that long."""
@@ -136,3 +137,31 @@ class MemoryStore:
         """Count the call."""
         self.closed += 1
         await self._record("aclose")
+
+
+class LimitedMemoryStore(MemoryStore):
+    """A store in memory whose lookups need neither a task nor a timer.
+
+    Attributes:
+        timeout: The longest time that a request waits for the store.
+        error: The result of the next lookups, or None.
+        looks_for_revocations: Whether a lookup returns the time of the latest revocation.
+    """
+
+    def __init__(self, memory_server: MemoryServer, *, hashing_keys: tuple[bytes, ...] = (b"k" * 32,)) -> None:
+        super().__init__(memory_server, hashing_keys=hashing_keys)
+        self.timeout = SOON
+        self.error: Exception | None = None
+        self.looks_for_revocations = True
+
+    def look_up(self, keys: Sequence[bytes], seconds: float, on_result: OnLookUp) -> None:
+        """Find the session under the first of these keys that has one."""
+        self.calls.append("look_up")
+        assert seconds > 0
+        result: StoredSession | Exception | None = self.error
+        stored = next((self.memory_server.entries[key] for key in keys if key in self.memory_server.entries), None)
+        if self.error is None and stored is not None:
+            revoked = self.memory_server.revoked
+            at = max(revoked.get(stored.session_id, -inf), revoked.get(stored.identity_id, -inf))
+            result = replace(stored, revoked_at=at) if self.looks_for_revocations else stored
+        asyncio.get_running_loop().call_soon(on_result, result, 0.001)

@@ -12,9 +12,15 @@ from support.scripted_kratos import TOKEN, ScriptedReply
 class Worker(Bench):
     """A worker process: a guard with its own clock and a store in a shared `MemoryServer`."""
 
-    def __init__(self, memory_server: MemoryServer, *responses: ScriptedReply, **options: Any) -> None:
+    def __init__(
+        self,
+        memory_server: MemoryServer,
+        *responses: ScriptedReply,
+        store_type: type[MemoryStore] = MemoryStore,
+        **options: Any,
+    ) -> None:
         self.memory_server = memory_server
-        self.store = MemoryStore(memory_server)
+        self.store = store_type(memory_server)
         super().__init__(*responses, store=self.store, **options)
 
     async def ask(self, value: bytes = TOKEN, *, name: bytes = b"x-session-token") -> Outcome:

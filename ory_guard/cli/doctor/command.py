@@ -32,6 +32,7 @@ def make_context(
     admin_url: str | None = None,
     credential: Header | None = None,
     redis_url: str | None = None,
+    redis_prefix: str = "ory_guard",
     jwks: str | None = None,
     template: str | None = None,
 ) -> DoctorContext:
@@ -55,6 +56,7 @@ def make_context(
         else Probe(_validate(admin_url), timeout=settings.timeout, ca_file=settings.ca_file),
         credential=credential,
         redis_url=redis_url,
+        redis_prefix=redis_prefix,
         jwks=jwks if jwks is None or is_url else Path(jwks),
         template=template,
     )

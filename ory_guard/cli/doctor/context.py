@@ -116,6 +116,7 @@ class DoctorContext:
         admin: Kratos' admin API, or None if its URL was not given.
         credential: A user's session token or browser cookies, or None.
         redis_url: The URL of the shared store, or None.
+        redis_prefix: The prefix of the keys in the shared store.
         jwks: The file or URL of the keys that verify tokens, or None.
         template: The tokenizer template of the tokens, or None.
         clock: The clock to compare with Kratos'.
@@ -127,6 +128,7 @@ class DoctorContext:
     admin: Probe | None = None
     credential: Header | None = None
     redis_url: str | None = None
+    redis_prefix: str = "ory_guard"
     jwks: str | Path | None = None
     template: str | None = None
     clock: Clock = field(default_factory=SystemClock)

@@ -1,0 +1,196 @@
+"""A Redis server as one event loop uses it: commands, scripts and the connections.
+
+`Node.look_up` is the command of the requests, over one shared connection. Everything else uses redis-py.
+"""
+
+import asyncio
+import hashlib
+import secrets as random_secrets
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import count
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+from ory_guard.cache.store_latency import ResponsiveClock
+from ory_guard.redis.connections import RedisServerURL
+from ory_guard.redis.pipeline import Pipeline
+from ory_guard.redis.resp import MAX_VALUE_BYTES, ProtocolError, Reply, encode_command
+
+__all__ = ["Found", "Node", "OnFound"]
+
+_MAX_SESSIONS_PER_ID: Final = 256
+_HASH_CHARACTERS: Final = 32
+_MAX_MARKERS: Final = 16
+
+# The reply starts with the number of the command, so that it can't be taken for the reply to another one. A value
+# starts with the names of the revocations that concern it (`ory_guard.redis.serialization`).
+_LOOK_UP: Final = f"""
+for at, name in ipairs(KEYS) do
+  local value = redis.pcall('GET', name)
+  if type(value) == 'string' and #value <= {MAX_VALUE_BYTES} then
+    local found = {{tonumber(ARGV[1]), at - 1, value, redis.call('PTTL', name)}}
+    for marker = 1, math.min(string.byte(value, 1) or 0, {_MAX_MARKERS}) do
+      local start = 2 + (marker - 1) * {_HASH_CHARACTERS}
+      local hash = string.sub(value, start, start + {_HASH_CHARACTERS - 1})
+      local revoked = redis.pcall('GET', ARGV[2] .. hash)
+      if revoked then
+        found[#found + 1] = type(revoked) == 'string' and revoked or '?'
+      end
+    end
+    return found
+  end
+  if type(value) == 'table' and not string.find(value.err, 'WRONGTYPE', 1, true) then
+    return value
+  end
+end
+return {{tonumber(ARGV[1])}}
+"""
+
+# The keys are: the session, the lists of its session id and its identity id, and the revocations of both.
+_LISTS: Final = 2
+_PUT: Final = f"""
+local name, value, ttl, ends, since = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+for at = {_LISTS + 2}, #KEYS do
+  local revoked = redis.pcall('GET', KEYS[at])
+  if revoked and (tonumber(revoked) or math.huge) >= since then
+    return
+  end
+end
+redis.call('SET', name, value, 'PX', ttl)
+for at = 2, {_LISTS + 1} do
+  redis.call('ZADD', KEYS[at], ends, name)
+  redis.call('ZREMRANGEBYRANK', KEYS[at], 0, -{_MAX_SESSIONS_PER_ID + 1})
+  if redis.call('PTTL', KEYS[at]) < ttl then
+    redis.call('PEXPIRE', KEYS[at], ttl)
+  end
+end
+"""
+
+_LOOK_UP_SHA: Final = hashlib.sha1(_LOOK_UP.encode(), usedforsecurity=False).hexdigest().encode()
+_LOAD_SCRIPT: Final = encode_command(b"SCRIPT", b"LOAD", _LOOK_UP.encode())
+
+
+class Found(NamedTuple):
+    """The reply to a lookup.
+
+    Attributes:
+        position: The position of the name that has the value.
+        value: The value.
+        ttl: Seconds until Redis deletes the value; negative if it does not.
+        revoked_at: The times of the revocations that concern the value, as they are in Redis.
+    """
+
+    position: int
+    value: bytes
+    ttl: float
+    revoked_at: list[bytes]
+
+
+OnFound: TypeAlias = Callable[[Found | Exception | None, float], None]
+
+
+class _Lookup:
+    """A lookup and its reply."""
+
+    __slots__ = ("_number", "_on_result", "_pipeline", "_request", "_seconds", "_was_loaded")
+
+    def __init__(self, pipeline: Pipeline, request: bytes, seconds: float, number: int, on_result: OnFound) -> None:
+        self._pipeline = pipeline
+        self._request = request
+        self._seconds = seconds
+        self._number = number
+        self._on_result = on_result
+        self._was_loaded = False
+
+    def on_reply(self, reply: Reply | Exception, latency: float) -> None:
+        if isinstance(reply, NoScriptError) and not self._was_loaded:
+            # The server was restarted or replaced, or its scripts were deleted.
+            self._was_loaded = True
+            self._pipeline.send(_LOAD_SCRIPT, self._seconds, lambda _reply, _latency: None)
+            self._pipeline.send(self._request, self._seconds, self.on_reply)
+        elif isinstance(reply, Exception):
+            self._on_result(reply, latency)
+        else:
+            found = _parse(reply, self._number)
+            if isinstance(found, ProtocolError):
+                self._pipeline.reset()
+            self._on_result(found, latency)
+
+
+def _parse(reply: Reply, number: int) -> Found | ProtocolError | None:
+    match reply:
+        case [int(first), *rest] if first == number:
+            match rest:
+                case []:
+                    return None
+                case [int(position), bytes(value), int(milliseconds), *revoked_at]:
+                    times = [each if isinstance(each, bytes) else b"" for each in revoked_at]
+                    return Found(position, value, milliseconds / 1_000, times)
+    return ProtocolError("the reply is not that of the lookup")
+
+
+class Node:
+    """The connections of one event loop to one Redis server.
+
+    Args:
+        server: The URL of the server.
+
+    Attributes:
+        client: The client of redis-py.
+        sender: Identifies messages of this process and event loop, which it does not need to receive itself.
+        subscribers: The number of subscriptions.
+    """
+
+    def __init__(self, server: RedisServerURL) -> None:
+        self._pool: Any = server.create_pool()
+        self.client: Redis = Redis(connection_pool=self._pool)
+        self.put: Any = self.client.register_script(_PUT)
+        self.sender: str = random_secrets.token_hex(8)
+        self.subscribers: int = 0
+        self._clock = ResponsiveClock()
+        # The script is loaded with the connection, so that the first lookup takes one round trip, too.
+        self._pipeline = Pipeline(partial(server.open, self._clock, _LOAD_SCRIPT), self._clock)
+        self._numbers = count(1)
+
+    async def warm(self) -> None:
+        """Open a connection for lookups and one for other commands, so that no request waits for a TLS handshake.
+
+        Raises:
+            OSError: If the server does not accept the connections.
+            RedisError: If the server rejects the credentials or a command.
+            TimeoutError: If the server does not respond.
+        """
+        await asyncio.gather(self._pipeline.connect(), self.client.ping())
+
+    def make_connection(self) -> Any:
+        """Return a new redis-py connection for a subscription."""
+        return self._pool.make_connection()
+
+    def look_up(self, names: Sequence[bytes], revocations: bytes, seconds: float, on_result: OnFound) -> None:
+        """Find the value under the first of these names that has one.
+
+        The result is the value, None, `TimeoutError` if there is no reply within the limit, or the error of the
+        connection or the server.
+
+        Args:
+            names: The names of the keys.
+            revocations: The prefix of the names of revocations.
+            seconds: The limit of the time.
+            on_result: Called by the event loop, later and exactly once, with the result and the latency in seconds.
+                It must not raise.
+        """
+        number = next(self._numbers)
+        keys_and_arguments = (*names, b"%d" % number, revocations)
+        request = encode_command(b"EVALSHA", _LOOK_UP_SHA, b"%d" % len(names), *keys_and_arguments)
+        lookup = _Lookup(self._pipeline, request, seconds, number, on_result)
+        self._pipeline.send(request, seconds, lookup.on_reply)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        self._clock.close()
+        await self._pipeline.aclose()
+        await self.client.aclose(close_connection_pool=True)
+        await self._pool.disconnect()

@@ -1,0 +1,244 @@
+"""A connection to a Redis server that all lookups of an event loop share.
+
+Commands are sent without waiting for earlier replies, and replies belong to commands by their order alone.
+Therefore a canceled command, or one whose deadline has passed, keeps its place in the queue, and its reply is
+discarded. After a reply that can't be assigned, the connection is closed, and all waiting commands fail. (redis-py
+once returned the reply to a canceled command to the next caller, another user: CVE-2023-28858.)
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextvars import Context
+from math import inf
+from typing import Any, Final, TypeAlias, cast
+
+from ory_guard.cache.store_latency import ResponsiveClock
+from ory_guard.redis.resp import ProtocolError, Reply, ReplyParser
+
+__all__ = ["Command", "Pipeline", "PipelinedConnection", "resolver"]
+
+_CONNECT_TIMEOUT: Final = 1.0
+_MAX_AGE: Final = 1.0
+"""Seconds without a reply to a command after which its connection is replaced."""
+
+Result: TypeAlias = Reply | Exception
+OnResult: TypeAlias = Callable[[Result, float], None]
+
+
+class Command:
+    """A command and its result.
+
+    Args:
+        on_result: Called exactly once, with the reply or the error, and with the latency in seconds. The delays of
+            the event loop are not part of the latency. It must not raise.
+        clock: The clock for the deadline.
+        seconds: The limit of the time.
+    """
+
+    __slots__ = ("_clock", "_on_result", "_started_at", "expires_at")
+
+    def __init__(self, on_result: OnResult, clock: ResponsiveClock, seconds: float) -> None:
+        self._on_result: OnResult | None = on_result
+        self._clock = clock
+        self.expires_at: float
+        self._started_at = clock.add(self, seconds)
+
+    @property
+    def age(self) -> float:
+        """The time since the command was sent, in seconds."""
+        return self._clock.now() - self._started_at
+
+    def finish(self, result: Result) -> None:
+        """Deliver the result, unless another one was delivered."""
+        on_result, self._on_result = self._on_result, None
+        if on_result is not None:
+            self._clock.discard(self)
+            on_result(result, self.age)
+
+    def expire(self) -> None:
+        """Deliver a `TimeoutError`. The command keeps its place in the queue of the connection."""
+        self.finish(TimeoutError())
+
+
+def resolver(future: "asyncio.Future[Any]") -> Callable[[object, float], None]:
+    """Return a callback that resolves a future with a result or an error, unless the future was canceled."""
+
+    def resolve(result: object, _latency: float) -> None:
+        if future.done():
+            return
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+
+    return resolve
+
+
+class PipelinedConnection(asyncio.Protocol):
+    """One connection with a queue of commands.
+
+    Attributes:
+        closed: Resolved when the connection is closed.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._parser = ReplyParser()
+        self._commands: deque[Command] = deque()
+        self.closed: asyncio.Future[None] = self._loop.create_future()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether commands can be sent."""
+        return not self._transport.is_closing()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a command has been waiting for longer than a second."""
+        return bool(self._commands) and self._commands[0].age > _MAX_AGE
+
+    def send(self, request: bytes, command: Command) -> None:
+        """Send the bytes of a command, which its reply finishes."""
+        self._commands.append(command)
+        # A transport may register a callback here, which must not keep the context of a request.
+        Context().run(self._transport.write, request)
+
+    async def request(self, request: bytes, clock: ResponsiveClock) -> Reply:
+        """Send the bytes of a command, and return the reply.
+
+        Raises:
+            OSError: If the connection is lost.
+            RedisError: If the server rejects the command, or sends an invalid reply.
+        """
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        self.send(request, Command(resolver(future), clock, inf))
+        return await future
+
+    def abort(self) -> None:
+        """Close the connection immediately; all waiting commands fail."""
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)  # the class is another one in uvloop
+
+    def data_received(self, data: bytes) -> None:
+        """Finish the commands whose replies are complete, in their order."""
+        if not self.is_usable:
+            return
+        try:
+            replies = self._parser.feed(data)
+        except ProtocolError as error:
+            self._fail(error)
+            return
+        if len(replies) > len(self._commands):
+            self._fail(ProtocolError("no command is waiting for a reply"))
+            return
+        for reply in replies:
+            if not self.is_usable:  # the reply before was not that of its command
+                return
+            self._commands.popleft().finish(reply)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail all waiting commands."""
+        self._fail(ConnectionError("the connection was closed before the reply") if exc is None else exc)
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    def _fail(self, error: Exception) -> None:
+        self._transport.abort()
+        while self._commands:
+            self._commands.popleft().finish(error)
+
+
+class Pipeline:
+    """Sends commands over one connection of the running event loop; opens it on first use, and after a failure.
+
+    Args:
+        open_connection: Opens a connection to the server, and authenticates it.
+        clock: The clock for the deadlines.
+    """
+
+    def __init__(
+        self, open_connection: Callable[[], Awaitable[PipelinedConnection]], clock: ResponsiveClock
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._open_connection = open_connection
+        self._clock = clock
+        self._connection: PipelinedConnection | None = None
+        self._connecting: asyncio.Task[PipelinedConnection] | None = None
+        self._queue: list[tuple[bytes, Command]] = []
+        self._is_closed = False
+
+    async def connect(self) -> None:
+        """Open the connection, unless it is open.
+
+        Raises:
+            OSError: If the server does not accept the connection.
+            RedisError: If the server rejects the credentials.
+            TimeoutError: If the server does not respond within a second.
+        """
+        if self._connection is None or not self._connection.is_usable:
+            await asyncio.shield(self._connect())
+
+    def send(self, request: bytes, seconds: float, on_result: OnResult) -> None:
+        """Send a command; `on_result` is called later, by the event loop.
+
+        The result is the reply, `TimeoutError` if there is none within the limit, the `OSError` of the connection,
+        or the `RedisError` of the server.
+
+        Args:
+            request: The encoded command.
+            seconds: The limit of the time, including that for opening the connection.
+            on_result: See `Command`.
+        """
+        command = Command(on_result, self._clock, seconds)
+        connection = self._connection
+        if connection is not None and connection.is_stuck:
+            connection.abort()
+        if connection is not None and connection.is_usable:
+            connection.send(request, command)
+        elif self._is_closed:
+            self._loop.call_soon(command.finish, ConnectionError("the store was closed"), context=Context())
+        else:
+            self._queue.append((request, command))
+            self._connect()
+
+    def reset(self) -> None:
+        """Close the connection, because a reply was not that of its command. The next command opens a new one."""
+        if self._connection is not None:
+            self._connection.abort()
+
+    async def aclose(self) -> None:
+        """Close the connection. Waiting commands fail."""
+        self._is_closed = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
+        if self._connection is not None:
+            self._connection.abort()
+            await self._connection.closed
+
+    def _connect(self) -> "asyncio.Task[PipelinedConnection]":
+        if self._connecting is None:
+            # Not by a task factory of the application: it could run the task in the context of the request.
+            self._connecting = asyncio.Task(self._open(), loop=self._loop, context=Context())
+            self._connecting.add_done_callback(self._on_connected, context=Context())
+        return self._connecting
+
+    async def _open(self) -> PipelinedConnection:
+        async with asyncio.timeout(_CONNECT_TIMEOUT):
+            return await self._open_connection()
+
+    def _on_connected(self, task: "asyncio.Task[PipelinedConnection]") -> None:
+        self._connecting = None
+        queue, self._queue = self._queue, []
+        error = ConnectionError("the store was closed") if task.cancelled() else task.exception()
+        connection = self._connection = None if error is not None else task.result()
+        for request, command in queue:
+            if connection is not None:
+                connection.send(request, command)
+            else:
+                command.finish(error if isinstance(error, Exception) else ConnectionError())
