@@ -20,7 +20,7 @@ from workers.kratos import CountingKratos
 
 from ory_guard.cache import StoredSession
 from ory_guard.redis import RedisSessionStore
-from ory_guard.redis.store import _GET, _PUT
+from ory_guard.redis.node import _LOOK_UP, _PUT
 
 __all__ = ["main"]
 
@@ -149,9 +149,10 @@ def main() -> None:
     with RedisServer() as redis:
         for line in asyncio.run(_cost(redis)):
             print(f"- {line}")
-        names, values = [f"{kind}:__rand_int__" for kind in "sabcd"], ("x" * 2_000, "30000", "9", "0")
+        names, values = [f"{kind}:__rand_int__" for kind in "sabcd"], ("\2" + "0" * 2_000, "30000", "9", "0")
         print(f"- maximum of puts in one Redis: {_max_rate(redis, _PUT, '5', *names, *values)} per second")
-        print(f"- maximum of lookups in one Redis: {_max_rate(redis, _GET, '1', names[0])} per second")
+        lookups = _max_rate(redis, _LOOK_UP, "1", names[0], "1", "r:")
+        print(f"- maximum of lookups in one Redis: {lookups} per second")
 
 
 if __name__ == "__main__":

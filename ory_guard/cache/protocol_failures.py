@@ -1,14 +1,18 @@
 """Credentials whose last response from Kratos was invalid, so that not each of their requests calls Kratos."""
 
-from typing import Final
+from collections.abc import Awaitable
+from typing import Final, TypeVar
 
 from cachetools import LRUCache
 
 from ory_guard.cache.revocations import RevocationLog
+from ory_guard.cache.single_flight import CheckResult
 from ory_guard.models.clock import Clock
 from ory_guard.models.outcomes import Outcome, Unavailable
 
 __all__ = ["ProtocolFailures"]
+
+ResultT = TypeVar("ResultT", CheckResult, CheckResult | None)
 
 _RETENTION: Final = 1.0
 _MAX_FAILURES: Final = 4_096
@@ -26,6 +30,23 @@ class ProtocolFailures:
         self._revocations = revocations
         self._monotonic = clock.monotonic
         self._failures: LRUCache[bytes, tuple[float, float]] = LRUCache(_MAX_FAILURES)
+
+    async def observe(self, key: bytes, check: Awaitable[ResultT]) -> ResultT:
+        """Return the result of a session check, and record it.
+
+        Args:
+            key: The cache key of the credential.
+            check: The check. If it raises an exception, that counts as `Unavailable("protocol")`.
+        """
+        request_time = self._revocations.next_request_time()
+        try:
+            result = await check
+        except Exception:
+            self.record(key, Unavailable("protocol"), request_time)
+            raise
+        if result is not None:
+            self.record(key, result.outcome, result.request_time)
+        return result
 
     def record(self, key: bytes, outcome: Outcome, request_time: float) -> None:
         """Record the outcome of a session check. An outcome of another kind replaces a remembered failure.

@@ -1,15 +1,15 @@
 """Session checks: JWT, shared store, circuit breaker, whoami; concurrent checks of one credential are one.
 
 A check does not belong to a request (`ory_guard.cache.single_flight`), so the cancellation of the request that
-started it does not affect the others. Without a shared store it is not a task, either: the callback for the last
-byte of the response parses it, caches the result, and resolves the futures of all waiting requests. A JWT is then
-verified within its request.
+started it does not affect the others. A call without a shared store is not a task, and neither is a lookup in
+Redis: the callback for the last byte of the response parses it, caches the result, and resolves the futures of all
+waiting requests. Without a store, a JWT is verified within its request.
 """
 
 import logging
 from collections.abc import Awaitable
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from ory_guard._event_loop import LoopLocal
 from ory_guard.cache.entries import CacheEntry
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from ory_guard.guard.jwt import JWTAuthenticator
 
 __all__ = ["SessionChecker"]
-
-ResultT = TypeVar("ResultT", CheckResult, CheckResult | None)
 
 _log = logging.getLogger("ory_guard")
 
@@ -135,7 +133,7 @@ class SessionChecker:
             return self.calls.without_call(caller, Unavailable("protocol"))
         if not bypass_caches and self.shared_cache is None and self._jwt is not None and self.is_jwt(credential):
             # There is nothing to wait for but a refresh of the keys, which has a task of its own.
-            verified = await self._record_failure(key, self._jwt.authenticate(key, credential))
+            verified = await self._protocol_failures.observe(key, self._jwt.authenticate(key, credential))
             if verified is not None:
                 return verified
         single_flight = self._single_flights.current() or await self._single_flights.get()
@@ -153,7 +151,8 @@ class SessionChecker:
             is_started = not self.is_jwt(credential) and self.shared_cache.look_up(key, credential, on_entry)
             single_flight.add(in_flight, joinable=join)
             if not is_started:
-                single_flight.run(in_flight, lambda: self._record_failure(key, self._resolve(caller, credential)))
+                observe = self._protocol_failures.observe
+                single_flight.run(in_flight, lambda: observe(key, self._resolve(caller, credential)))
         elif (refusal := self.calls.refusal(caller)) is not None:
             return refusal
         elif pool is None or self.shared_cache is not None:
@@ -188,18 +187,7 @@ class SessionChecker:
     def _start_call(self, caller: Caller, credential: Credential, *, bypass_caches: bool) -> Awaitable[CheckResult]:
         call = self._call_whoami(caller, credential, bypass_caches=bypass_caches)
         keeps_claims = bypass_caches and self.is_jwt(credential)
-        return call if keeps_claims else self._record_failure(caller.key, call)  # see JWTResponses
-
-    async def _record_failure(self, key: bytes, check: Awaitable[ResultT]) -> ResultT:
-        request_time = self._revocations.next_request_time()
-        try:
-            result = await check
-        except Exception:
-            self._protocol_failures.record(key, Unavailable("protocol"), request_time)
-            raise
-        if result is not None:
-            self._protocol_failures.record(key, result.outcome, result.request_time)
-        return result
+        return call if keeps_claims else self._protocol_failures.observe(caller.key, call)  # see JWTResponses
 
     def is_jwt(self, credential: Credential) -> bool:
         """Return whether the credential is a JWT that this process verifies."""
@@ -228,22 +216,20 @@ class SessionChecker:
     ) -> None:
         if in_flight.is_finished:  # the guard was closed
             return
-        key = caller.key
         if entry is None:
-            single_flight.run(
-                in_flight, lambda: self._record_failure(key, self._resolve_by_call(caller, credential))
-            )
+            observe = self._protocol_failures.observe
+            single_flight.run(in_flight, lambda: observe(caller.key, self._resolve_by_call(caller, credential)))
             return
         result = None
         try:
-            result = self._found(key, entry)
-            self._protocol_failures.record(key, result.outcome, result.request_time)
+            result = self._found(caller.key, entry)
         finally:
             single_flight.finish(in_flight, result)
 
     def _found(self, key: bytes, entry: CacheEntry) -> CheckResult:
         if isinstance(entry.outcome, Authenticated):
             self.calls.policy.known.add(key, entry.outcome.session)
+        self._protocol_failures.record(key, entry.outcome, entry.request_time)
         return CheckResult(entry.outcome, entry.request_time)
 
     async def _resolve_by_call(self, caller: Caller, credential: Credential) -> CheckResult:
