@@ -1,13 +1,6 @@
-"""Events that a guard emits to its listeners, and its counters.
+"""The events that a guard emits to its listeners."""
 
-An event identifies a credential by eight hexadecimal digits of its cache key, never by its value. A listener takes
-an event. It is called in the event loop, so it must return quickly; its exceptions are only logged.
-"""
-
-import logging
-from collections.abc import Callable, Iterable
-from dataclasses import fields
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from ory_guard._dataclass import dataclass, dataclass_base
 
@@ -15,11 +8,7 @@ __all__ = [
     "BreakerChanged",
     "CheckFailed",
     "CheckShared",
-    "ClassStats",
     "Event",
-    "GuardStats",
-    "Listener",
-    "Listeners",
     "Refused",
     "RevocationLogFull",
     "RevocationsDropped",
@@ -33,11 +22,7 @@ __all__ = [
     "TokenVerified",
     "WebhookReceived",
     "WhoamiAnswered",
-    "log_event",
-    "notify",
 ]
-
-_log = logging.getLogger("ory_guard")
 
 
 @dataclass_base(frozen=True)
@@ -214,93 +199,3 @@ class WebhookReceived(Event):
 
     name: ClassVar[str] = "webhook.received"
     status: int
-
-
-Listener = Callable[[Event], None]
-
-
-class Listeners(list[Listener]):
-    """The listeners of a guard. A list, so that the test for any listener costs next to nothing."""
-
-    def add(self, listener: Listener) -> Callable[[], None]:
-        """Add a listener, and return a function that removes it."""
-        self.append(listener)
-
-        def remove() -> None:
-            self[:] = [other for other in self if other is not listener]
-
-        return remove
-
-
-def notify(listeners: Iterable[Listener], event: Event) -> None:
-    """Call every listener with `event`. Exceptions of listeners are logged."""
-    for listener in tuple(listeners):  # a listener may add or remove one
-        try:
-            listener(event)
-        except Exception as error:  # noqa: BLE001 - a listener must not affect the request
-            _log.warning("listener.failed event=%s error=%s", event.name, type(error).__name__)
-
-
-def log_event(event: BreakerChanged | RevocationLogFull | RevocationsDropped | StoreChanged) -> None:
-    """Log an event of interest to operators to the logger `ory_guard`, even if the guard has no listeners."""
-    match event:
-        case RevocationsDropped():
-            level = logging.ERROR
-        case BreakerChanged(state="closed") | StoreChanged(state="up"):
-            level = logging.INFO
-        case _:
-            level = logging.WARNING
-    values = " ".join(f"{field.name}={getattr(event, field.name)}" for field in fields(event))
-    _log.log(level, "%s %s", event.name, values)
-
-
-@dataclass(frozen=True, slots=True)
-class ClassStats:
-    """The calls for one class of credentials; each class has a reserved share of `max_upstream_concurrency`.
-
-    Attributes:
-        calls: The number of calls in progress.
-        waiting: The number of calls that wait for a slot.
-        shed: The number of calls so far that got no slot.
-    """
-
-    calls: int = 0
-    waiting: int = 0
-    shed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class GuardStats:
-    """The counters and the state of a guard in this process.
-
-    Attributes:
-        entries: The number of entries in the session cache, fresh or stale.
-        hits: The number of requests with a fresh entry in the session cache.
-        misses: The number of requests without one.
-        shared: The number of requests that waited for the session check of another request.
-        upstream_calls: The number of calls of Kratos.
-        store_hits: The number of sessions from the shared store.
-        degraded: Whether the circuit breaker is not closed, the shared store is down, or `rate_limited` is True.
-        breaker: The state of the circuit breaker; while it is `open`, Kratos is not called.
-        store: `up`, `down`, or `none` if the guard has no shared store. Before the first request it is `up`.
-        pending_revocations: The number of revocations of this process that the shared store has not confirmed yet.
-        known: The calls for credentials that were good within the last hour.
-        unknown: The calls for all other credentials.
-        known_credentials: The number of credentials that were good within the last hour.
-        rate_limited: Whether Kratos limits most sessions, so that most calls are not sent.
-    """
-
-    entries: int
-    hits: int
-    misses: int
-    shared: int
-    upstream_calls: int
-    store_hits: int
-    degraded: bool
-    breaker: Literal["closed", "open", "half_open"]
-    store: Literal["none", "up", "down"]
-    pending_revocations: int = 0
-    known: ClassStats = ClassStats()
-    unknown: ClassStats = ClassStats()
-    known_credentials: int = 0
-    rate_limited: bool = False
