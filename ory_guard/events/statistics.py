@@ -44,6 +44,8 @@ class GuardStats:
         unknown: The calls for all other credentials.
         known_credentials: The number of credentials that were good within the last hour.
         rate_limited: Whether Kratos limits most sessions, so that most calls are not sent.
+        refusals: The number of refused requests.
+        anonymous_refusals: The number of refused requests without a credential.
     """
 
     entries: int
@@ -60,3 +62,5 @@ class GuardStats:
     unknown: ClassStats = ClassStats()
     known_credentials: int = 0
     rate_limited: bool = False
+    refusals: int = 0
+    anonymous_refusals: int = 0

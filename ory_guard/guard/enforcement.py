@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from ory_guard.events import Listeners, Refused, notify
+from ory_guard.events import Listeners
 from ory_guard.exceptions import (
     CsrfViolation,
     EnrollmentRequired,
@@ -17,8 +17,8 @@ from ory_guard.guard.authentication import ANONYMOUS, Authenticator
 from ory_guard.guard.context import AuthContext, get_auth_context
 from ory_guard.guard.csrf import SAFE_METHODS, CSRFPolicy
 from ory_guard.guard.refusal_record import record_refusal
+from ory_guard.guard.refusal_reporter import RefusalReporter
 from ory_guard.guard.requirements import ANY_SESSION, Requirement, decide, evaluate
-from ory_guard.guard.responses.refusal_reasons import refusal_reason
 from ory_guard.guard.revalidation_budget import RevalidationBudget
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.models.clock import Clock
@@ -46,6 +46,9 @@ class Enforcer:
         authenticator: The authenticator of the guard.
         clock: The clocks.
         listeners: The listeners of the guard.
+
+    Attributes:
+        reporter: Reports the refusals.
     """
 
     def __init__(
@@ -69,7 +72,7 @@ class Enforcer:
         self._clock = clock
         self._monotonic = clock.monotonic
         self._max_outcome_age = settings.timeout + _MAX_HANDLING_TIME
-        self._listeners = listeners
+        self.reporter: RefusalReporter = RefusalReporter(settings, clock, listeners)
         self._budget = RevalidationBudget(clock.monotonic)
 
     async def require(
@@ -189,9 +192,7 @@ class Enforcer:
 
     def deny(self, scope: Mapping[str, Any], context: AuthContext, refusal: Refusal) -> NoReturn:
         """Record, report and raise a refusal."""
-        refusal.reason_code = refusal_reason(refusal, context.outcome, self._settings)
-        if self._listeners:
-            notify(self._listeners, Refused(refusal.code, refusal.reason_code))
+        self.reporter.report_refusal(refusal, context)
         self.record(scope, context, refusal)
         try:
             raise refusal

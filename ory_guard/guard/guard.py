@@ -268,7 +268,7 @@ class OryGuard:
 
     def stats(self) -> GuardStats:
         """Return the counters of this guard."""
-        return guard_stats(self.authentication)
+        return guard_stats(self.authentication, self.enforcement.reporter)
 
     @property
     def client(self) -> "FrontendClient":

@@ -2,11 +2,12 @@
 
 from ory_guard.events import GuardStats
 from ory_guard.guard.authentication import Authenticator
+from ory_guard.guard.refusal_reporter import RefusalReporter
 
 __all__ = ["guard_stats"]
 
 
-def guard_stats(authenticator: Authenticator) -> GuardStats:
+def guard_stats(authenticator: Authenticator, reporter: RefusalReporter) -> GuardStats:
     """Return the counters of a guard."""
     shared_cache, checker = authenticator.shared_cache, authenticator.checker
     policy = checker.calls.policy
@@ -27,4 +28,6 @@ def guard_stats(authenticator: Authenticator) -> GuardStats:
         unknown=checker.class_stats(known=False),
         known_credentials=len(policy.known),
         rate_limited=is_limited,
+        refusals=reporter.refusals,
+        anonymous_refusals=reporter.anonymous_refusals,
     )

@@ -7,7 +7,6 @@ from typing import Any, Final
 from ory_guard.events import (
     BreakerChanged,
     Event,
-    Refused,
     RevocationLogFull,
     RevocationsDropped,
     RevocationsHeard,
@@ -22,7 +21,6 @@ __all__ = ["EventLog"]
 # Events of every request are logged at DEBUG, the others at INFO.
 _INFO_EVENTS: Final = (
     BreakerChanged,
-    Refused,
     RevocationLogFull,
     RevocationsDropped,
     RevocationsHeard,
@@ -37,9 +35,9 @@ class EventLog:
     """A listener that logs each event.
 
     The message contains the name and the fields of the event. For structured logging, the record also has the name
-    as `event.name` and each field as `ory_guard.<field>`. Refusals, revocations, webhooks and state changes of the
-    circuit breaker and the store are logged at INFO, all other events at DEBUG. The logger `ory_guard` has warnings
-    for failures.
+    as `event.name` and each field as `ory_guard.<field>`. Revocations, webhooks and state changes of the circuit
+    breaker and the store are logged at INFO, all other events at DEBUG. The logger `ory_guard` has warnings for
+    failures and, in limited numbers, refusals at INFO.
 
     Args:
         logger: The logger for the records.

@@ -33,6 +33,7 @@ NAMES = {
     "StoreChanged": "store.changed",
     "StoreHit": "store.hit",
     "TokenVerified": "token.verified",
+    "WebhookReceived": "webhook.received",
     "WhoamiAnswered": "whoami.answered",
 }
 

@@ -4,19 +4,15 @@ If the application and Kratos disagree (cookie domain, clocks, AAL), a browser w
 short-lived cookie counts the redirects of each page. A forged counter only affects its own browser.
 """
 
-import logging
 import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-from ory_guard.guard.responses.refusal_reasons import REASON_TEXTS, RefusalReason
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.models.credential import Header
 
-__all__ = ["clear_redirect_counter", "has_redirect_counter", "log_redirect_loop", "record_redirect"]
-
-_log = logging.getLogger("ory_guard")
+__all__ = ["clear_redirect_counter", "has_redirect_counter", "record_redirect"]
 
 _COOKIE: Final = b"ory_guard_redirects"
 _WINDOW: Final = 5_000
@@ -28,8 +24,6 @@ _CLICK_INTERVAL: Final = 2_000
 _MAX_REDIRECTS: Final = 2
 _MAX_TRACKED_PAGES: Final = 4
 _COUNTER: Final = re.compile(rb"([0-9])\.([0-9]{1,15})\.([0-9]{1,15})\.([0-9a-f]{8})")
-_LOG_INTERVAL: Final = 60.0
-_last_logged: Final[dict[RefusalReason, float]] = {}
 
 
 class _Counter(NamedTuple):
@@ -72,13 +66,6 @@ def record_redirect(
     tracked = [(page, newest), *counters.items()][:_MAX_TRACKED_PAGES]
     value = b"-".join(b"%d.%d.%d.%s" % (*counter, page) for page, counter in tracked)
     return _set_cookie(settings, value, _WINDOW // 1_000)
-
-
-def log_redirect_loop(reason: RefusalReason, now: float) -> None:
-    """Log that a browser got the error page; at most once a minute for each reason, because anyone can cause it."""
-    if now - _last_logged.get(reason, -_LOG_INTERVAL) >= _LOG_INTERVAL:
-        _last_logged[reason] = now
-        _log.warning("redirect_loop reason=%s: %s", reason, REASON_TEXTS[reason])
 
 
 def has_redirect_counter(headers: Iterable[Header]) -> bool:

@@ -17,7 +17,7 @@ from ory_guard.exceptions import (
 from ory_guard.guard.context import AuthContext, current_url, get_auth_context, header_value
 from ory_guard.guard.responses import error_pages
 from ory_guard.guard.responses.asgi import ASGIResponse, error_body
-from ory_guard.guard.responses.redirect_loop import log_redirect_loop, record_redirect
+from ory_guard.guard.responses.redirect_loop import record_redirect
 from ory_guard.guard.responses.redirects import enrollment_url, login_url, safe_return_to
 from ory_guard.guard.responses.refusal_reasons import RefusalReason, refusal_reason
 from ory_guard.guard.settings import GuardSettings
@@ -80,7 +80,7 @@ def refusal_response(refusal: Refusal, scope: Mapping[str, Any], context: AuthCo
                 303, [(b"location", target.encode("ascii")), (b"set-cookie", counter), *headers], b""
             )
         headers += [(b"www-authenticate", _CHALLENGE.encode()), *error_pages.HEADERS]
-        log_redirect_loop(reason, guard.clock.monotonic())
+        guard.enforcement.reporter.report_redirect_loop(reason)
         return ASGIResponse(401, headers, error_pages.redirect_loop_page(target, settings, reason))
     if is_page:
         page = error_pages.refusal_page(refusal, settings)
