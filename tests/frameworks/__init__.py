@@ -1,0 +1,1 @@
+"""Small applications in other ASGI frameworks, with one table of requests for all."""
