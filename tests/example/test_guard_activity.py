@@ -30,7 +30,7 @@ async def test_first_request_is_a_miss_and_the_next_is_a_hit(visitor: Visitor, d
     miss = activity["previous"][0]
 
     assert (activity["request"]["cache"], activity["request"]["credential"]) == ("hit", "cookie")
-    assert 7 <= activity["request"]["age"] < 8
+    assert 7 <= activity["request"]["age"] < 30  # the clock also runs during the requests
     assert (miss["path"], miss["cache"], miss["outcome"], miss["status"]) == ("/me", "miss", "Authenticated", 200)
     assert 0 < miss["kratos_us"] <= miss["guard_us"]
 
