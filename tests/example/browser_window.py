@@ -102,7 +102,7 @@ def open_window(browser: Browser, base_url: str) -> Iterator[BrowserWindow]:
     context = browser.new_context(
         base_url=base_url, reduced_motion="reduce", viewport={"width": 1280, "height": 800}
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(20_000)
     window = BrowserWindow(context.new_page())
     yield window
     console_errors = window.console_errors

@@ -1,6 +1,5 @@
 """The application with its Kratos, its clock and its emails."""
 
-import os
 import re
 import time
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import httpx2
 import pyotp
 import pytest
 from fastapi import FastAPI
+from support.live_kratos import live_kratos
 
 from example_app.app import create_app
 from example_app.kratos_backend import Backend, embedded
@@ -20,16 +20,19 @@ from ory_guard.testing import FakeKratos
 
 __all__ = [
     "APP_URL",
+    "LIVE_TIMEOUT",
     "PASSWORD",
     "Deployment",
     "embedded_deployment",
-    "live_app_url",
     "live_deployment",
     "live_domain_deployment",
     "new_email",
 ]
 
 APP_URL: Final = "http://127.0.0.1:4455"
+LIVE_TIMEOUT: Final = 20.0
+"""A real Kratos hashes passwords on a machine that also runs the tests and a browser."""
+
 PASSWORD: Final = "lanterns-over-the-quay-7"
 
 
@@ -83,24 +86,18 @@ def embedded_deployment(app_url: str = APP_URL) -> Deployment:
     return Deployment(create_app(backend), backend)
 
 
-def live_app_url() -> str:
-    """Return the URL of the application in the configuration of the real Kratos."""
-    return os.environ.get("ORY_GUARD_LIVE_APP_URL", APP_URL)
-
-
 def live_deployment() -> Deployment:
     """Return the application with the real Kratos of the environment, or skip the test."""
-    public, admin = os.environ.get("ORY_GUARD_LIVE_KRATOS"), os.environ.get("ORY_GUARD_LIVE_KRATOS_ADMIN")
-    if not public or not admin:
-        pytest.skip("set ORY_GUARD_LIVE_KRATOS and ORY_GUARD_LIVE_KRATOS_ADMIN to a Kratos' public and admin URL")
-    backend = Backend(GuardSettings(kratos_public_url=public, app_url=live_app_url()))
-    return Deployment(create_app(backend), backend, admin.rstrip("/"))
+    real = live_kratos()
+    real.require_two_steps()
+    backend = Backend(GuardSettings(kratos_public_url=real.public, app_url=real.ui_url, timeout=LIVE_TIMEOUT))
+    return Deployment(create_app(backend), backend, real.admin)
 
 
 def live_domain_deployment() -> Deployment:
     """Return the application with a real Kratos for the same domain, or skip the test."""
-    if urlsplit(live_app_url()).hostname != "localhost":
-        pytest.skip("set ORY_GUARD_LIVE_APP_URL to the URL of the UI in Kratos' configuration, on localhost")
+    if urlsplit(live_kratos().ui_url).hostname != "localhost":
+        pytest.skip("the pages in Kratos' configuration are not on localhost")
     return live_deployment()
 
 

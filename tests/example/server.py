@@ -4,11 +4,11 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import uvicorn
+from support.live_kratos import live_kratos
 
-from .deployment import Deployment, embedded_deployment, live_app_url
+from .deployment import Deployment, embedded_deployment
 
 __all__ = ["serve"]
 
@@ -21,8 +21,8 @@ def serve(create: Callable[..., Deployment], host: str = "127.0.0.1") -> Iterato
         create: Creates the deployment.
         host: The name of the host in the application's URL, with an embedded Kratos.
     """
-    port = 0 if create is embedded_deployment else urlsplit(live_app_url()).port
-    with socket.create_server(("127.0.0.1", port or 0)) as listener:
+    port = 0 if create is embedded_deployment else live_kratos().port
+    with socket.create_server(("127.0.0.1", port)) as listener:
         url = f"http://{host}:{listener.getsockname()[1]}"
         deployment = create(url) if create is embedded_deployment else create()
         config = uvicorn.Config(deployment.app, log_level="error", timeout_graceful_shutdown=1)

@@ -1,6 +1,6 @@
 """Passkeys and security keys in Chromium, with its virtual authenticators.
 
-With a real Kratos (`live`), they require CORS, and a UI on `localhost`, whose URL is `ORY_GUARD_LIVE_APP_URL`.
+With a real Kratos (`live`), they require CORS, and pages on `localhost` in its configuration.
 """
 
 import re

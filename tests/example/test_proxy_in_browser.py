@@ -3,7 +3,6 @@
 The browser opens the application at 127.0.0.1, and Kratos is at `localhost`, so they share no cookie.
 """
 
-import os
 import re
 import socket
 import threading
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Request, expect
+from support.live_kratos import live_kratos
 
 from example_app.app import create_app
 from example_app.kratos_backend import Backend
@@ -23,7 +23,7 @@ from ory_guard.testing import FakeKratos, OidcProvider
 
 from .browser_steps import button, enroll_totp, field, kratos_message, newest_code, register, sign_in, sign_out
 from .browser_window import BrowserWindow, open_window
-from .deployment import APP_URL, PASSWORD, Deployment, new_email
+from .deployment import LIVE_TIMEOUT, PASSWORD, Deployment, new_email
 
 pytestmark = pytest.mark.browser
 
@@ -53,7 +53,7 @@ def deployment_for(
 ) -> Deployment:
     """Return the application whose browsers reach Kratos through its proxy."""
     settings = GuardSettings(
-        kratos_public_url=public_url, kratos_browser_url=f"{app_url}/.ory", app_url=app_url, timeout=10
+        kratos_public_url=public_url, kratos_browser_url=f"{app_url}/.ory", app_url=app_url, timeout=LIVE_TIMEOUT
     )
     backend = Backend(settings)
     return Deployment(create_app(backend, provider_origins=[provider]), backend, admin_url)
@@ -90,12 +90,10 @@ def fake_behind_the_proxy() -> Iterator[Deployment]:
 @contextmanager
 def real_behind_the_proxy() -> Iterator[Deployment]:
     """Serve the application for the real Kratos of the environment, or skip the test."""
-    public, admin = os.environ.get("ORY_GUARD_LIVE_KRATOS"), os.environ.get("ORY_GUARD_LIVE_KRATOS_ADMIN")
-    if not public or not admin:
-        pytest.skip("set ORY_GUARD_LIVE_KRATOS and ORY_GUARD_LIVE_KRATOS_ADMIN to a Kratos' public and admin URL")
-    deployment = deployment_for(APP_URL, public, admin.rstrip("/"))
-    port = int(APP_URL.rpartition(":")[2])
-    with socket.create_server(("127.0.0.1", port)) as listener, serve_in_thread(deployment.app, listener):
+    real = live_kratos()
+    real.require_two_steps()
+    deployment = deployment_for(real.ui_url, real.public, real.admin)
+    with socket.create_server(("127.0.0.1", real.port)) as listener, serve_in_thread(deployment.app, listener):
         yield deployment
 
 

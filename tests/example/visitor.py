@@ -8,7 +8,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
-from .deployment import PASSWORD, Deployment
+from .deployment import LIVE_TIMEOUT, PASSWORD, Deployment
 from .html_page import Button, Form, Page, parse
 
 __all__ = ["Visitor"]
@@ -38,6 +38,7 @@ class Visitor:
             headers={"user-agent": "Visitor", "accept": "text/html", "sec-fetch-mode": "navigate"},
             follow_redirects=True,
             trust_env=False,
+            timeout=LIVE_TIMEOUT,
         )
         self.page = Page()
         self.status = 0

@@ -22,7 +22,8 @@ class FlowClient:
 
     def __init__(self, transport: httpx2.AsyncBaseTransport, public_url: str, *, native: bool = False) -> None:
         self.kind: Literal["api", "browser"] = "api" if native else "browser"
-        self.client = httpx2.AsyncClient(transport=transport, base_url=public_url)
+        # A real Kratos on a busy machine needs seconds to hash a password.
+        self.client = httpx2.AsyncClient(transport=transport, base_url=public_url, timeout=30.0)
 
     def use(self, signed_in: SignedIn) -> None:
         """Present a session: browsers send its cookie, apps its token."""

@@ -2,19 +2,17 @@
 
 import asyncio
 import contextlib
-import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
-import pytest
 
 from ory_guard.testing import FakeKratos, ManualClock
+from support.live_kratos import NEWEST, Version, live_kratos
 from support.served_kratos import served_kratos
 
-PUBLIC, ADMIN = "ORY_GUARD_LIVE_KRATOS", "ORY_GUARD_LIVE_KRATOS_ADMIN"
 IN_PROCESS_ADMIN = "http://127.0.0.1:4434"
 
 
@@ -28,6 +26,9 @@ class KratosServer:
         transport: The transport to both APIs.
         time: Returns the number of seconds since 1970 on the server.
         wait: Waits until a number of seconds has passed on the server.
+        ui_url: The origin of the pages.
+        version: The release.
+        is_real: Whether it is a real Kratos.
     """
 
     public: str
@@ -35,6 +36,9 @@ class KratosServer:
     transport: httpx2.AsyncBaseTransport
     time: Callable[[], float]
     wait: Callable[[float], Awaitable[None]]
+    ui_url: str = "http://127.0.0.1:4455"
+    version: Version = NEWEST
+    is_real: bool = False
 
 
 class FakeTransport(httpx2.AsyncBaseTransport):
@@ -67,12 +71,19 @@ async def on_sockets() -> AsyncIterator[KratosServer]:
 
 @contextlib.asynccontextmanager
 async def live() -> AsyncIterator[KratosServer]:
-    """Provide the real Kratos named by the environment, or skip the test."""
-    public, admin = os.environ.get(PUBLIC, "").rstrip("/"), os.environ.get(ADMIN, "").rstrip("/")
-    if not public or not admin:
-        pytest.skip(f"set {PUBLIC} and {ADMIN} to the public and admin URL of a Kratos")
+    """Provide the real Kratos of the environment, or skip the test."""
+    real = live_kratos()
     async with httpx2.AsyncHTTPTransport(trust_env=False) as transport:
-        yield KratosServer(public, admin, transport, time.time, asyncio.sleep)
+        yield KratosServer(
+            real.public,
+            real.admin,
+            transport,
+            time.time,
+            asyncio.sleep,
+            real.ui_url,
+            real.version,
+            is_real=True,
+        )
 
 
 def _advance(fake: FakeKratos) -> Callable[[float], Awaitable[None]]:

@@ -7,6 +7,8 @@ from http.cookies import Morsel, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from support.live_kratos import NEWEST, Version
+
 from .recorded_story import RecordedExchange
 
 COMPARED_HEADERS = ("ory-error-id", "ory-session-cache-for", "x-total-count", "cache-control", "vary")
@@ -62,6 +64,21 @@ def normalize(value: Any, key: str = "") -> Any:
     if "://" in value and not value.startswith("<"):
         return normalize_url(value)
     return _OPAQUE.sub("…", value)
+
+
+def sort_nodes(value: Any) -> Any:
+    """Return a normalized body with the nodes of its form in a fixed order; releases order them differently."""
+    if isinstance(value, dict):
+        value = {name: sort_nodes(inner) for name, inner in value.items()}
+        if isinstance(value.get("nodes"), list):
+            value["nodes"] = sorted(value["nodes"], key=_node_key)
+    return value
+
+
+def _node_key(node: dict[str, Any]) -> tuple[str, ...]:
+    attributes = node["attributes"]
+    value = attributes.get("value") if attributes.get("type") == "submit" else ""
+    return str(attributes.get("name") or attributes.get("id")), str(value), node["group"]
 
 
 def normalize_url(url: str) -> tuple[str, str, str, tuple[str, ...]]:
@@ -166,14 +183,18 @@ class KnownDifference:
         reason: The cause of the difference.
         exchanges: A pattern for cases or operations.
         differences: A pattern for differences.
+        before: The release that no longer has the difference.
     """
 
     reason: str
     exchanges: str
     differences: str
+    before: Version = (*NEWEST, 1)
 
-    def covers(self, recorded: RecordedExchange, difference: str) -> bool:
-        """Return whether a difference is a known one."""
+    def covers(self, recorded: RecordedExchange, difference: str, version: Version) -> bool:
+        """Return whether a difference of a release is a known one."""
+        if version >= self.before:
+            return False
         names = (recorded.case, recorded.operation)
         is_affected = any(re.fullmatch(self.exchanges, name) for name in names)
         return is_affected and bool(re.fullmatch(self.differences, difference))
@@ -198,12 +219,12 @@ KNOWN_DIFFERENCES = (
     KnownDifference(
         "the release omits the autocomplete attribute of code fields",
         r"(update|get)_(recovery|verification)_flow",
-        r"body\.ui\.nodes\[1\]\.attributes\.autocomplete is missing",
+        r"body\.ui\.nodes\[\d+\]\.attributes\.autocomplete is missing",
     ),
     KnownDifference(
         "the release does not repeat an address that is already registered",
         r"registration\.native\.submit\.duplicate",
-        r"body\.ui\.nodes\[1\]\.attributes\.value is missing",
+        r"body\.ui\.nodes\[\d+\]\.attributes\.value is missing",
     ),
     KnownDifference(
         "the URL of Ory's CSRF documentation changed",
@@ -220,9 +241,38 @@ KNOWN_DIFFERENCES = (
         r".*",
         r"body\.ui\.nodes\[\d+\]\.meta\.label\.context\.title .*",
     ),
+    KnownDifference(
+        "labels have no name in their context",
+        r".*",
+        r"body\.ui\.nodes\[\d+\]\.meta\.label\.context(\.name)? is missing",
+        before=(25, 4, 0),
+    ),
+    KnownDifference(
+        "the second step of registration has no fields for missing traits",
+        r"registration\.two_step\..*",
+        r"body\.(ui|transient_payload).*",
+        before=(25, 4, 0),
+    ),
+    KnownDifference(
+        "an aal1 session of an identity with two factors can list its sessions",
+        r"sessions\.list\.aal2_required",
+        r".*",
+        before=(25, 4, 0),
+    ),
+    KnownDifference(
+        "errors do not tell whether credentials are missing",
+        r".*",
+        r"body\.CredentialsMissing is missing",
+        before=(25, 4, 0),
+    ),
 )
 
 
-def is_unknown_difference(recorded: RecordedExchange, difference: str) -> bool:
-    """Return whether a difference is not a known one."""
-    return not any(known.covers(recorded, difference) for known in KNOWN_DIFFERENCES)
+def is_unknown_difference(recorded: RecordedExchange, difference: str, version: Version = NEWEST) -> bool:
+    """Return whether a difference of a release is not a known one."""
+    return not any(known.covers(recorded, difference, version) for known in KNOWN_DIFFERENCES)
+
+
+def is_advisory(difference: str) -> bool:
+    """Return whether a difference is only reported: releases differ in headers that no client depends on."""
+    return difference.startswith(("cache-control is ", "ory-error-id is "))

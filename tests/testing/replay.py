@@ -16,13 +16,14 @@ from support.typed_calls import arguments_of, bodies_of, is_typed_call
 from ory_guard.client import FrontendClient
 from ory_guard.exceptions import OryGuardError
 
-from .normalize import MAX_AGE_LEEWAY, diff, diff_headers, normalize
+from .normalize import MAX_AGE_LEEWAY, diff, diff_headers, normalize, sort_nodes
 from .recorded_story import RecordedExchange
 from .users import Users
 
 WRONG_CODE = "000000"
 FORM = "application/x-www-form-urlencoded"
-RECORDED_URL = "http://127.0.0.1:4433"
+RECORDED_URL, RECORDED_UI_URL = "http://127.0.0.1:4433", "http://127.0.0.1:4455"
+SAME_ORDER_SINCE = (25, 4, 0)
 # A real Kratos needs a few seconds to hash a password.
 CALL_TIMEOUT = 30.0
 _REPLACEABLE = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|ory_\w{2}_\w{32}|[\w+/-]{43,}={0,2}")
@@ -69,7 +70,11 @@ class Replay:
             response, problems = await call_with_client(self.server, exchange)
         else:
             response, problems = await self._send_as_recorded(exchange), []
+        self.received(recorded, exchange, response)
         return [*problems, *self._compare(recorded, response)]
+
+    def received(self, recorded: RecordedExchange, sent: RecordedExchange, response: httpx2.Response) -> None:
+        """Process a response; `sent` is the recorded exchange with the request that was sent."""
 
     async def _request(self, recorded: RecordedExchange) -> dict[str, Any]:
         request = recorded.request
@@ -114,7 +119,10 @@ class Replay:
             self.provider_url = body["redirect_browser_to"]
         headers = response.headers.multi_items()
         yield from diff_headers(expected["headers"], headers, self._leeway)
-        yield from diff(normalize(expected["body"]), normalize(body))
+        bodies = normalize(expected["body"]), normalize(body)
+        if self.server.version < SAME_ORDER_SINCE:
+            bodies = sort_nodes(bodies[0]), sort_nodes(bodies[1])
+        yield from diff(*bodies)
         self._learn(expected["body"], body)
         self._learn_headers(expected["headers"], headers)
 
@@ -203,8 +211,8 @@ async def _send(server: KratosServer, request: httpx2.Request) -> httpx2.Respons
 async def rewrite_for(server: KratosServer) -> Callable[[str], str]:
     """Return a function that adapts the text of the recordings to a server.
 
-    It replaces the URL, the name of the anti-CSRF cookie, which depends on the URL, and the email addresses: a real
-    Kratos still has the identities of earlier runs.
+    It replaces the URLs, the name of the anti-CSRF cookie, which depends on the URL, and the email addresses: a
+    real Kratos still has the identities of earlier runs.
     """
     url = f"{server.public}/self-service/login/browser"
     response = await _send(server, httpx2.Request("GET", url, headers={"accept": "application/json"}))
@@ -212,7 +220,8 @@ async def rewrite_for(server: KratosServer) -> Callable[[str], str]:
     address = f"-{secrets.randbelow(10**10):010d}@example.test"
 
     def rewrite(text: str) -> str:
-        text = _CSRF_COOKIE.sub(csrf_cookie, text.replace(RECORDED_URL, server.public))
+        text = text.replace(RECORDED_URL, server.public).replace(RECORDED_UI_URL, server.ui_url)
+        text = _CSRF_COOKIE.sub(csrf_cookie, text)
         return _RECORDED_ADDRESS.sub(address, text)
 
     return rewrite

@@ -1,0 +1,46 @@
+"""The script that records the exchanges of a Kratos."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+import record
+from support.kratos_servers import in_process
+
+from .recorded_story import load
+
+EXPECTED = {exchange.case for exchange in load() if exchange.server == "default"}
+
+
+def recorded(**settings: Any) -> tuple[record.Recorder, dict[str, list[str]]]:
+    """Record the exchanges of a fake."""
+    return anyio.run(record.record, in_process(cors_enabled=True, **settings))
+
+
+def test_script_records_every_exchange_and_reports_no_difference(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorder, differences = recorded()
+    record.write(recorder, tmp_path)
+
+    written = [json.loads(line) for path in tmp_path.glob("*.jsonl") for line in path.read_text().splitlines()]
+    assert {exchange["case"] for exchange in written} == differences.keys() == EXPECTED
+    assert record.report(differences) == 0
+    assert "202 of 202 exchanges are alike" in capsys.readouterr().out
+
+
+def test_script_reports_a_difference(capsys: pytest.CaptureFixture[str]) -> None:
+    _, differences = recorded(cacheable_sessions=False)
+    differences["whoami.none"] = ["cache-control is None instead of ['no-store']"]
+
+    assert record.report(differences) == sum(
+        any("ory-session-cache-for" in line for line in lines) for lines in differences.values()
+    )
+    assert "whoami.cookie\n    ory-session-cache-for is None instead of" in capsys.readouterr().out
+
+
+def test_script_leaves_out_long_texts() -> None:
+    assert record.recorded_body(httpx2.Response(200, text="x" * 5_000)) == "<5000 characters>"
