@@ -142,10 +142,10 @@ class _LRU(Generic[ValueT]):
         self._weight = 0
 
     def put(self, key: bytes, value: ValueT) -> list[tuple[bytes, ValueT]]:
-        """Store a value under a new key, unless it is too heavy, and return the evicted ones."""
+        """Store a value under a new key, and return the evicted ones, or the value itself if it is too heavy."""
         weight = self._weigh(value)
         if weight > self._max_weight:
-            return []
+            return [(key, value)]
         self.values[key] = value
         self._weight += weight
         evicted = []
@@ -179,6 +179,7 @@ class CompactLRU:
 
     Attributes:
         recent: The entries that are kept as objects. A caller that reads one moves it to the end.
+        evictions: The number of entries that were evicted while they were fresh.
     """
 
     def __init__(
@@ -194,6 +195,7 @@ class CompactLRU:
         self._recent = _LRU(max_recent, weigh_recent)
         self._compact = _LRU(max_compact, weigh_compact)
         self.recent: OrderedDict[bytes, CacheEntry] = self._recent.values
+        self.evictions: int = 0
 
     def __len__(self) -> int:
         return len(self.recent) + len(self._compact.values)
@@ -231,8 +233,9 @@ class CompactLRU:
 
     def put(self, key: bytes, entry: CacheEntry) -> None:
         """Store an entry under a new key; it is now the most recently used one."""
-        for evicted_key, evicted in self._recent.put(key, entry):
-            self._compact.put(evicted_key, _compact(evicted))
+        for moved_key, moved in self._recent.put(key, entry):
+            for _, evicted in self._compact.put(moved_key, _compact(moved)):
+                self.evictions += _TIMES.unpack_from(evicted)[1] > entry.request_time
 
     def delete(self, key: bytes) -> None:
         """Delete the entry under `key`, if there is one."""

@@ -66,6 +66,11 @@ class SessionCache:
         sessions, large_sessions, rejections = map(len, self._parts)
         return f"<SessionCache {sessions + large_sessions} sessions, {rejections} rejections>"
 
+    @property
+    def evictions(self) -> int:
+        """The number of entries that were evicted while they were fresh."""
+        return sum(part.evictions for part in self._parts)
+
     def get(self, key: bytes, now: float | None = None) -> CacheEntry | None:
         """Return the entry under `key` if it is fresh and not revoked.
 
@@ -149,8 +154,14 @@ class SessionCache:
         self.revocations.add_credential(key)
         self.delete(key)
 
-    def clear(self) -> None:
-        """Delete all entries, and do not cache responses to requests that were sent before now."""
+    def clear(self) -> int:
+        """Delete all entries, and do not cache responses to requests that were sent before now.
+
+        Returns:
+            The number of deleted entries.
+        """
+        count = len(self)
         self.generation += 1
         for part in self._parts:
             part.clear()
+        return count

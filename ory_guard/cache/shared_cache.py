@@ -14,7 +14,7 @@ from ory_guard._event_loop import LoopLocal
 from ory_guard.cache.entries import CacheEntry
 from ory_guard.cache.pending_revocations import PendingRevocations, RevocationBatch
 from ory_guard.cache.session_cache import SessionCache
-from ory_guard.cache.store import SessionStore, StoredSession
+from ory_guard.cache.store import RevokedIds, SessionStore, StoredSession
 from ory_guard.cache.store_connection import StoreConnection
 from ory_guard.cache.store_latency import run_with_deadline
 from ory_guard.cache.store_state import StoreState
@@ -24,6 +24,7 @@ from ory_guard.events import (
     RevocationsDropped,
     RevocationsHeard,
     RevocationsSent,
+    SessionCacheCleared,
     StoreChanged,
     StoreHit,
     log_event,
@@ -153,7 +154,7 @@ class SharedSessionCache:
         if not budget:
             return None
         generation = self._cache.generation
-        entry = await connection.calls.call(partial(self._get, key, credential), budget=budget)
+        entry = await connection.calls.call("get", partial(self._get, key, credential), budget=budget)
         if entry is not None:
             self._keep(key, entry, generation)
         return entry
@@ -185,11 +186,12 @@ class SharedSessionCache:
         # The clock of the host that revokes a session may be slow by `clock_skew`.
         since = stored.asked_at - self._clock_skew
         key = self._keys_for(credential)[0]
-        connection.run_in_background(partial(self._store.put, key, stored, unless_revoked_since=since))
+        connection.run_in_background("put", partial(self._store.put, key, stored, unless_revoked_since=since))
 
     async def delete(self, credential: Credential) -> None:
         """Delete the session of a credential from the store in the background."""
-        (await self._connections.get()).run_in_background(partial(self._store.delete, self._keys_for(credential)))
+        call = partial(self._store.delete, self._keys_for(credential))
+        (await self._connections.get()).run_in_background("delete", call)
 
     async def revoke(self, *ids: str) -> None:
         """Delete the sessions of these ids from the store, and publish the revocation to all other processes.
@@ -197,8 +199,7 @@ class SharedSessionCache:
         Waits for at most a second. If the store is not available by then, the revocation is sent when it is.
         """
         at = self._clock.time()
-        dropped = self.pending.add(ids, at)
-        if dropped:
+        if dropped := self.pending.add(ids, at):
             self._dropped_until = self._clock.monotonic()
             self._emit(RevocationsDropped(dropped))
         connection = await self._connections.get()
@@ -228,7 +229,7 @@ class SharedSessionCache:
         is_store_complete = since > self._dropped_until and not self.pending
         if not budget or not (is_log_complete or is_store_complete):
             return None
-        at = await connection.calls.call(partial(self._revoked_at_wall, ids), budget=budget)
+        at = await connection.calls.call("revoked_at", partial(self._revoked_at_wall, ids), budget=budget)
         return None if at is None else self._clock.monotonic() - (self._clock.time() - at)
 
     async def _revoked_at_wall(self, ids: tuple[str, ...]) -> float:
@@ -243,10 +244,11 @@ class SharedSessionCache:
         return StoreConnection(
             self._store,
             self._breaker,
+            listeners=self._listeners,
             flush=self._flush,
             on_recovery=self.pending.retry_deferred,
             on_revocations=self._on_revocations,
-            on_state_change=self._on_state_change,
+            on_state_change=self._state.set_ready,
         )
 
     async def _disconnect(self, connection: StoreConnection) -> None:
@@ -264,7 +266,7 @@ class SharedSessionCache:
             batch = self.pending.next_batch(self._clock.time() - self._revocation_ttl)
             if batch is None:
                 return
-            if await connection.calls.run(_REVOKE_TIMEOUT, partial(self._send, batch)):
+            if await connection.calls.run("revoke", _REVOKE_TIMEOUT, partial(self._send, batch)):
                 self.pending.confirm(batch)
                 notify(self._listeners, RevocationsSent(len(batch.times)))
             else:
@@ -283,16 +285,15 @@ class SharedSessionCache:
     def _on_revocations(self, ids: tuple[str, ...] | None) -> None:
         if ids is None:
             self._subscribed_since = self._clock.monotonic()
-            self._cache.clear()
+            if count := self._cache.clear():
+                notify(self._listeners, SessionCacheCleared(count))
         else:
             self._cache.invalidate(*ids)
         self._on_revocation(ids)
         if ids:
-            notify(self._listeners, RevocationsHeard(len(ids)))
-
-    def _on_state_change(self, ready: bool, reason: str) -> None:
-        if ready != self._state.ready:
-            self._state.change(StoreChanged("up" if ready else "down", reason))
+            at = ids.at if isinstance(ids, RevokedIds) else None
+            delay = None if at is None else max(self._clock.time() - at, 0.0)
+            notify(self._listeners, RevocationsHeard(len(ids), delay))
 
     def _emit(self, event: RevocationsDropped | StoreChanged) -> None:
         log_event(event)

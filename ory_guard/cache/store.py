@@ -4,13 +4,13 @@ A store is an optimization. The guard limits the time of each call and treats an
 works with its own cache and Kratos when the store fails.
 """
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import field
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 from ory_guard._dataclass import dataclass
 
-__all__ = ["LimitedSessionStore", "OnLookUp", "SessionStore", "StoredSession"]
+__all__ = ["LimitedSessionStore", "OnLookUp", "RevokedIds", "SessionStore", "StoredSession"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,26 @@ class StoredSession:
     fresh_until: float
     revoked_at: float | None = None
     memory_bytes: int = 0
+
+
+class RevokedIds(tuple[str, ...]):  # noqa: SLOT001 - a tuple with attributes can't have slots
+    """The ids in a revocation message, and the time of their revocation.
+
+    Args:
+        ids: The ids.
+        at: The time in seconds since the epoch, or None if the message does not contain it.
+
+    Attributes:
+        at: The time in seconds since the epoch, or None. The guard measures the delay of revocations with it.
+    """
+
+    at: float | None
+
+    def __new__(cls, ids: Iterable[str], at: float | None) -> Self:
+        """Create the tuple with its time."""
+        self = super().__new__(cls, ids)
+        self.at = at
+        return self
 
 
 class SessionStore(Protocol):
@@ -107,10 +127,10 @@ class SessionStore(Protocol):
     def subscribe(self) -> AsyncGenerator[tuple[str, ...] | None, None]:
         """Yield the ids that other processes revoke.
 
-        The first value is an empty tuple, as soon as the subscription is confirmed. None means an invalid
-        message: any id may have been revoked. When the connection is lost, the iterator raises an exception
-        immediately, before any slow cleanup, because the guard depends on it to notice that it receives no
-        revocations.
+        The first value is an empty tuple, as soon as the subscription is confirmed. A `RevokedIds` also has the
+        time of the revocation. None means an invalid message: any id may have been revoked. When the connection is
+        lost, the iterator raises an exception immediately, before any slow cleanup, because the guard depends on it
+        to notice that it receives no revocations.
         """
         ...
 

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from math import inf
+from time import monotonic
 from typing import Any, Final, TypeAlias, TypeVar
 
 from ory_guard.cache.store import LimitedSessionStore, SessionStore, StoredSession
 from ory_guard.cache.store_latency import LatencyLimit, ResponsiveClock, run_with_deadline
+from ory_guard.events import Listeners, StoreCalled, notify
 
 __all__ = ["Call", "StoreCalls"]
 
@@ -27,11 +29,13 @@ class StoreCalls:
     Args:
         store: The store.
         on_failure: Called with the reason.
+        listeners: The listeners of the guard, which receive an event for each call.
     """
 
-    def __init__(self, store: SessionStore, on_failure: Callable[[str], None]) -> None:
+    def __init__(self, store: SessionStore, on_failure: Callable[[str], None], listeners: Listeners) -> None:
         self._store = store if isinstance(store, LimitedSessionStore) else None
         self._on_failure = on_failure
+        self._listeners = listeners
         self._limit = LatencyLimit(_MAX_SECONDS if self._store is None else self._store.timeout)
         self._clock = ResponsiveClock()
         self._started = 0
@@ -62,6 +66,7 @@ class StoreCalls:
     def _on_result(
         self, number: int, on_stored: OnStored, result: StoredSession | Exception | None, seconds: float
     ) -> None:
+        self._report("get", seconds, result if isinstance(result, Exception) else None)
         if isinstance(result, Exception):
             self._record_failure(number, result, seconds)
             on_stored(None)
@@ -70,11 +75,12 @@ class StoreCalls:
             on_stored(result)
 
     async def call(
-        self, call: Call[ResultT], *, budget: float | None = None, in_background: bool = False
+        self, operation: str, call: Call[ResultT], *, budget: float | None = None, in_background: bool = False
     ) -> ResultT | None:
         """Return the result of a call, or None if it fails or takes too long.
 
         Args:
+            operation: The name of the called method, for events.
             call: Calls the store.
             budget: The limit in seconds, if it is not `limit`.
             in_background: Whether no request waits for the call. Its success does not end a row of slow calls.
@@ -85,24 +91,37 @@ class StoreCalls:
         try:
             result = await run_with_deadline(seconds, call())
         except Exception as error:  # noqa: BLE001 - a store may raise anything
-            self._record_failure(number, error, self._clock.now() - started)
+            seconds = self._clock.now() - started
+            self._report(operation, seconds, error)
+            self._record_failure(number, error, seconds)
             return None
         finally:
             self._clock.discard(measured)
-        self._record_success(self._clock.now() - started, in_background=in_background)
+        seconds = self._clock.now() - started
+        self._report(operation, seconds, None)
+        self._record_success(seconds, in_background=in_background)
         return result
 
-    async def run(self, seconds: float, call: Call[ResultT]) -> ResultT | None:
+    async def run(self, operation: str, seconds: float, call: Call[ResultT]) -> ResultT | None:
         """Return the result of a call that no request waits for, or None if it fails or takes longer."""
+        started = monotonic()
         try:
-            return await run_with_deadline(seconds, call())
+            result = await run_with_deadline(seconds, call())
         except Exception as error:  # noqa: BLE001 - a store may raise anything
+            self._report(operation, monotonic() - started, error)
             self._on_failure(type(error).__name__)
             return None
+        self._report(operation, monotonic() - started, None)
+        return result
 
     def close(self) -> None:
         """Stop the clock."""
         self._clock.close()
+
+    def _report(self, operation: str, seconds: float, error: Exception | None) -> None:
+        if self._listeners:
+            reason = None if error is None else type(error).__name__
+            notify(self._listeners, StoreCalled(operation, seconds, reason))
 
     def _record_success(self, seconds: float, *, in_background: bool = False) -> None:
         self._limit.record(seconds)

@@ -19,6 +19,7 @@ from ory_guard._event_loop import current_task_cancelled
 from ory_guard.cache.store import SessionStore, StoredSession
 from ory_guard.cache.store_calls import Call, StoreCalls
 from ory_guard.cache.store_latency import run_with_deadline
+from ory_guard.events import Listeners
 from ory_guard.kratos.circuit_breaker import CircuitBreaker
 
 __all__ = ["StoreConnection"]
@@ -45,6 +46,7 @@ class StoreConnection:
     Args:
         store: The store.
         breaker: The circuit breaker of the store.
+        listeners: The listeners of the guard.
         flush: Sends the pending revocations; called with this connection after `request_flush`.
         on_recovery: Called when the store has recovered, before the pending revocations are sent.
         on_revocations: Called with the ids that other processes revoked, or with None if any id may have been
@@ -61,13 +63,14 @@ class StoreConnection:
         store: SessionStore,
         breaker: CircuitBreaker,
         *,
+        listeners: Listeners,
         flush: Callable[["StoreConnection"], Coroutine[Any, Any, None]],
         on_recovery: Callable[[], None],
         on_revocations: Callable[[tuple[str, ...] | None], None],
         on_state_change: Callable[[bool, str], None],
     ) -> None:
         self._store = store
-        self.calls: StoreCalls = StoreCalls(store, self._trip)
+        self.calls: StoreCalls = StoreCalls(store, self._trip, listeners)
         self._breaker = breaker
         self._flush = flush
         self._on_recovery = on_recovery
@@ -107,11 +110,11 @@ class StoreConnection:
             budget = max(budget - (asyncio.get_running_loop().time() - started), _MIN_TIMEOUT)
         return budget if self.ready else 0.0
 
-    def run_in_background(self, call: Call[None]) -> None:
+    def run_in_background(self, operation: str, call: Call[None]) -> None:
         """Start a call of the store; it is dropped if the store is not ready or too many calls are running."""
         if self.ready and len(self._background_calls) < _MAX_BACKGROUND_CALLS:
             task = asyncio.get_running_loop().create_task(
-                self.calls.call(call, in_background=True), context=Context()
+                self.calls.call(operation, call, in_background=True), context=Context()
             )
             self._background_calls.add(task)
             task.add_done_callback(self._background_calls.discard)
@@ -140,7 +143,7 @@ class StoreConnection:
         self.subscribed = False
         self.calls.close()
         self.report_progress()
-        await self.calls.run(_CLOSE_TIMEOUT, self._store.aclose)
+        await self.calls.run("close", _CLOSE_TIMEOUT, self._store.aclose)
 
     async def _subscription_loop(self) -> None:
         backoff = _INITIAL_BACKOFF
@@ -193,15 +196,15 @@ class StoreConnection:
             if self._breaker.state == "closed":
                 backoff = _INITIAL_BACKOFF
                 if self.ready and loop.time() - probed_at >= _PROBE_INTERVAL:
-                    if not await self.calls.run(_CONNECT_TIMEOUT, partial(self._probe, key)):
+                    if not await self.calls.run("probe", _CONNECT_TIMEOUT, partial(self._probe, key)):
                         self._trip("probe failed")
                     probed_at = loop.time()
                 continue
             if not self.subscribed or self._breaker.retry_after(key) is not None:
                 continue
-            if not await self.calls.run(_CONNECT_TIMEOUT, partial(self._probe, key)):
+            if not await self.calls.run("probe", _CONNECT_TIMEOUT, partial(self._probe, key)):
                 # After a failover the address belongs to another server, and the old one may still respond.
-                await self.calls.run(_CLOSE_TIMEOUT, self._store.aclose)
+                await self.calls.run("close", _CLOSE_TIMEOUT, self._store.aclose)
                 if not has_reconnected:
                     # The subscription may be at the old server, which receives no messages.
                     self._on_revocations(None)

@@ -35,6 +35,11 @@ class StoreState:
         self._timer_loop: asyncio.AbstractEventLoop | None = None
         self.ready: bool | None = None
 
+    def set_ready(self, ready: bool, reason: str) -> None:
+        """Emit an event if the state has changed."""
+        if ready != self.ready:
+            self.change(StoreChanged("up" if ready else "down", reason))
+
     def change(self, event: StoreChanged) -> None:
         """Emit an event now, or at the end of the interval."""
         self._latest = event

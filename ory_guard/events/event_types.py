@@ -14,9 +14,11 @@ __all__ = [
     "RevocationsDropped",
     "RevocationsHeard",
     "RevocationsSent",
+    "SessionCacheCleared",
     "SessionCacheHit",
     "SessionCacheMiss",
     "SessionsInvalidated",
+    "StoreCalled",
     "StoreChanged",
     "StoreHit",
     "TokenVerified",
@@ -49,6 +51,18 @@ class SessionCacheMiss(Event):
 
     name: ClassVar[str] = "session_cache.miss"
     credential_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCacheCleared(Event):
+    """The session cache was cleared, because revocations by other processes may have been missed.
+
+    Attributes:
+        count: The number of entries that were deleted.
+    """
+
+    name: ClassVar[str] = "session_cache.cleared"
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +146,17 @@ class SessionsInvalidated(Event):
 
 @dataclass(frozen=True, slots=True)
 class RevocationsHeard(Event):
-    """Another process revoked `count` sessions or identities."""
+    """Another process revoked `count` sessions or identities.
+
+    Attributes:
+        count: The number of ids.
+        seconds: The time from the revocation until this process received it, on the wall clocks of both processes;
+            None if the message does not contain the time.
+    """
 
     name: ClassVar[str] = "revocations.heard"
     count: int
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +194,23 @@ class StoreHit(Event):
     name: ClassVar[str] = "store.hit"
     credential_id: str
     age: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCalled(Event):
+    """A call of the shared store ended.
+
+    Attributes:
+        operation: The method of `SessionStore`: `get`, `put`, `delete`, `revoke` or `revoked_at`; `probe` for the
+            test of an available store, or `close`.
+        seconds: The duration of the call.
+        error: The class name of the exception, `TimeoutError` after the time limit, or None.
+    """
+
+    name: ClassVar[str] = "store.called"
+    operation: str
+    seconds: float
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

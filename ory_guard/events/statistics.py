@@ -46,6 +46,7 @@ class GuardStats:
         rate_limited: Whether Kratos limits most sessions, so that most calls are not sent.
         refusals: The number of refused requests.
         anonymous_refusals: The number of refused requests without a credential.
+        evictions: The number of entries that a full session cache evicted while they were fresh.
     """
 
     entries: int
@@ -64,3 +65,4 @@ class GuardStats:
     rate_limited: bool = False
     refusals: int = 0
     anonymous_refusals: int = 0
+    evictions: int = 0

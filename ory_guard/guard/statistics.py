@@ -30,4 +30,5 @@ def guard_stats(authenticator: Authenticator, reporter: RefusalReporter) -> Guar
         rate_limited=is_limited,
         refusals=reporter.refusals,
         anonymous_refusals=reporter.anonymous_refusals,
+        evictions=authenticator.cache.evictions,
     )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from struct import Struct, error
 from typing import Any, Final
 
-from ory_guard.cache.store import StoredSession
+from ory_guard.cache.store import RevokedIds, StoredSession
 from ory_guard.redis.encryption import DecryptionError, Encryptor
 
 __all__ = ["decrypt_session", "dump_message", "encrypt_session", "load_ids", "load_message", "load_time"]
@@ -85,9 +85,9 @@ def decrypt_session(
     )
 
 
-def dump_message(sender: str, ids: Sequence[str]) -> bytes:
-    """Return a revocation message."""
-    return json.dumps({"from": sender, "ids": list(ids)}).encode()
+def dump_message(sender: str, ids: Sequence[str], at: float) -> bytes:
+    """Return a message about ids that were revoked at a time in seconds since the epoch."""
+    return json.dumps({"from": sender, "ids": list(ids), "at": at}).encode()
 
 
 def load_message(text: bytes) -> dict[str, Any] | None:
@@ -99,12 +99,13 @@ def load_message(text: bytes) -> dict[str, Any] | None:
     return message if isinstance(message, dict) else None
 
 
-def load_ids(message: dict[str, Any] | None) -> tuple[str, ...] | None:
+def load_ids(message: dict[str, Any] | None) -> RevokedIds | None:
     """Return the ids in a revocation message, or None if the message is invalid."""
     ids = None if message is None else message.get("ids")
     if not isinstance(ids, list) or not all(isinstance(key, str) for key in ids):
         return None
-    return tuple(ids)
+    at = message.get("at") if message is not None else None
+    return RevokedIds(ids, at if isinstance(at, float) and math.isfinite(at) else None)
 
 
 def load_time(value: bytes | str) -> float:

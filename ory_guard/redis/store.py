@@ -173,7 +173,7 @@ class RedisSessionStore:
         lists = [self._name("of", hashed) for hashed in hashes]
         milliseconds = max(math.ceil(ttl * 1_000), 1)
         channel = self._name("revocations")
-        message = self._encryptors[0].encrypt(channel.encode(), dump_message(node.sender, ids))
+        message = self._encryptors[0].encrypt(channel.encode(), dump_message(node.sender, ids, at))
         # The record is first: a process that misses the message finds the record, and no session is stored after
         # it. It is not a transaction, because the server would reject that as a whole.
         async with node.client.pipeline(transaction=False) as pipe:

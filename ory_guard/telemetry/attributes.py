@@ -19,6 +19,7 @@ __all__ = [
     "SCOPE",
     "STATE",
     "STATUS_CODE",
+    "STORE_OPERATION",
     "server_attributes",
 ]
 
@@ -36,6 +37,7 @@ OUTCOME: Final = "ory_guard.outcome"
 REFUSAL: Final = "ory_guard.refusal"
 REFUSAL_REASON: Final = "ory_guard.refusal.reason"
 STATE: Final = "ory_guard.state"
+STORE_OPERATION: Final = "ory_guard.store.operation"
 
 
 def server_attributes(settings: GuardSettings, extra: Mapping[str, str]) -> dict[str, str | int]:

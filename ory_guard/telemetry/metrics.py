@@ -1,4 +1,4 @@
-"""Metrics: counters of events, the duration of requests to Kratos, and the state of the guard.
+"""Metrics: counters of events, durations, and the state of the guard.
 
 The state is updated in the event loop of the guard, with up-down counters. Observable gauges would read it from the
 thread of an exporter, and a guard is not thread-safe.
@@ -22,9 +22,11 @@ from ory_guard.events import (
     RevocationsDropped,
     RevocationsHeard,
     RevocationsSent,
+    SessionCacheCleared,
     SessionCacheHit,
     SessionCacheMiss,
     SessionsInvalidated,
+    StoreCalled,
     StoreChanged,
     StoreHit,
     TokenVerified,
@@ -43,16 +45,20 @@ from ory_guard.telemetry.attributes import (
     SCOPE,
     STATE,
     STATUS_CODE,
+    STORE_OPERATION,
     server_attributes,
 )
 
-__all__ = ["COUNTERS", "DURATION", "GAUGES", "GuardMetrics"]
-
-DURATION: Final = "http.client.request.duration"
+__all__ = ["COUNTERS", "EVICTIONS", "GAUGES", "HISTOGRAMS", "GuardMetrics"]
 
 COUNTERS: Final[Mapping[type[Event], tuple[str, str, str]]] = {
     SessionCacheHit: ("ory_guard.session_cache.lookups", "{lookup}", "Lookups in the session cache."),
     SessionCacheMiss: ("ory_guard.session_cache.lookups", "{lookup}", "Lookups in the session cache."),
+    SessionCacheCleared: (
+        "ory_guard.session_cache.cleared",
+        "{call}",
+        "Times that the session cache was emptied because revocations may have been missed.",
+    ),
     CheckShared: ("ory_guard.checks.shared", "{request}", "Requests that joined the check of another request."),
     CheckFailed: ("ory_guard.checks.failed", "{check}", "Session checks without a result."),
     Refused: ("ory_guard.requests.refused", "{request}", "Requests that did not meet a requirement."),
@@ -75,6 +81,23 @@ COUNTERS: Final[Mapping[type[Event], tuple[str, str, str]]] = {
 }
 """The counter of an event: its name, unit and description."""
 
+EVICTIONS: Final = (
+    "ory_guard.session_cache.evictions",
+    "{entry}",
+    "Entries that a full session cache evicted while they were fresh.",
+)
+"""The counter of evictions, which have no event."""
+
+HISTOGRAMS: Final[Mapping[type[Event], tuple[str, str]]] = {
+    WhoamiAnswered: ("http.client.request.duration", "Duration of requests to Kratos."),
+    StoreCalled: ("ory_guard.store.operation.duration", "Duration of calls of the shared store."),
+    RevocationsHeard: (
+        "ory_guard.revocations.delay",
+        "Time from a revocation by another process until this process received it.",
+    ),
+}
+"""The histogram of an event, in seconds: its name and description."""
+
 GAUGES: Final[Mapping[str, tuple[str, str]]] = {
     "ory_guard.session_cache.entries": ("{entry}", "Entries in the session cache."),
     "ory_guard.breaker.state": ("{guard}", "Guards with the circuit breaker in this state."),
@@ -87,9 +110,34 @@ GAUGES: Final[Mapping[str, tuple[str, str]]] = {
 }
 """The up-down counters: unit and description."""
 
-_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_BUCKETS: Final = (
+    0.0001,
+    0.00025,
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)
 _REVOCATIONS: Final = (RevocationsHeard, RevocationsSent, RevocationsDropped)
-_CHANGES_GAUGES: Final = (WhoamiAnswered, CheckFailed, TokenVerified, StoreHit, SessionsInvalidated, *_REVOCATIONS)
+_CHANGES_GAUGES: Final = (
+    WhoamiAnswered,
+    CheckFailed,
+    TokenVerified,
+    StoreHit,
+    SessionsInvalidated,
+    SessionCacheCleared,
+    *_REVOCATIONS,
+)
 
 
 class GuardMetrics:
@@ -106,8 +154,10 @@ class GuardMetrics:
         self._guard = guard
         self._common = server_attributes(guard.settings, attributes)
         self._counters = {event: meter.create_counter(*arguments) for event, arguments in COUNTERS.items()}
-        self._duration = meter.create_histogram(
-            DURATION, "s", "Duration of requests to Kratos.", explicit_bucket_boundaries_advisory=_BUCKETS
+        self._evictions = meter.create_counter(*EVICTIONS)
+        self._whoami, self._store_calls, self._delay = (
+            meter.create_histogram(name, "s", description, explicit_bucket_boundaries_advisory=_BUCKETS)
+            for name, description in HISTOGRAMS.values()
         )
         gauges = [meter.create_up_down_counter(name, *arguments) for name, arguments in GAUGES.items()]
         self._entries = _Gauge(gauges[0])
@@ -120,6 +170,7 @@ class GuardMetrics:
         self._sampling = False
         self._open = True
         stats = guard.stats()
+        self._evicted = stats.evictions
         self._set(stats)
         self._breaker.set(stats.breaker)
         if stats.store != "none":
@@ -137,6 +188,11 @@ class GuardMetrics:
             self._store.set(event.state)
         elif isinstance(event, WhoamiAnswered | CheckFailed):
             self._measure(event)
+        elif isinstance(event, StoreCalled):
+            failed = {} if event.error is None else {ERROR_TYPE: event.error}
+            self._store_calls.record(event.seconds, {**self._common, STORE_OPERATION: event.operation, **failed})
+        elif isinstance(event, RevocationsHeard) and event.seconds is not None:
+            self._delay.record(event.seconds, self._common)
         if isinstance(event, _CHANGES_GAUGES) and not self._sampling:
             # The cache and the pending revocations change right after the event.
             self._sampling = True
@@ -152,7 +208,7 @@ class GuardMetrics:
             attributes[ERROR_TYPE] = event.reason
         else:
             attributes[OUTCOME] = event.outcome
-        self._duration.record(event.seconds, attributes)
+        self._whoami.record(event.seconds, attributes)
 
     def _sample(self) -> None:
         self._sampling = False
@@ -160,6 +216,9 @@ class GuardMetrics:
             self._set(self._guard.stats())
 
     def _set(self, stats: GuardStats) -> None:
+        if stats.evictions > self._evicted:
+            self._evictions.add(stats.evictions - self._evicted, self._common)
+            self._evicted = stats.evictions
         self._entries.set(stats.entries, self._common)
         self._pending.set(stats.pending_revocations, self._common)
         self._active.set(stats.known.calls, stats.unknown.calls)

@@ -266,3 +266,24 @@ def test_representation_contains_no_json() -> None:
     entry = CacheEntry(ADA, 0.0, 0.0, 0.0, b"secret")
 
     assert "secret" not in repr(entry)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "number", "evictions"),
+    [
+        pytest.param(0.0, 10, 0, id="room for all"),
+        pytest.param(0.0, 12, 2, id="fresh"),
+        pytest.param(MAX_AGE, 12, 0, id="stale"),
+    ],
+)
+def test_evictions_of_fresh_entries_are_counted(
+    bench: CacheBench, seconds: float, number: int, evictions: int
+) -> None:
+    """The eviction of a stale entry costs no call of Kratos."""
+    for each in range(number):
+        if each == 10:
+            bench.clock.advance(seconds)
+        bench.put(b"%d" % each, ADA)
+
+    assert bench.cache.evictions == evictions
+    assert len(bench.cache) == 10

@@ -5,7 +5,7 @@ from support.memory_store import MemoryServer, eventually
 from support.scripted_kratos import SESSION_ID
 from support.worker_bench import Worker
 
-from ory_guard.events import RevocationsHeard
+from ory_guard.events import RevocationsHeard, SessionCacheCleared
 
 pytestmark = pytest.mark.anyio
 
@@ -82,6 +82,7 @@ async def test_lost_subscription_clears_the_cache(
     memory_server.drop_subscriptions()
     await eventually(lambda: first.guard.stats().degraded)
     assert first.guard.stats().entries == 0
+    assert first.emitted(SessionCacheCleared) == [SessionCacheCleared(1)]
 
     await first.ask()
     assert first.guard.stats().entries == 1

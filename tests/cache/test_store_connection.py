@@ -37,7 +37,7 @@ async def test_tasks_run_in_an_empty_context(bench: ConnectionBench) -> None:
     async def call() -> None:
         seen.append(variable.get())
 
-    connection.run_in_background(call)
+    connection.run_in_background("put", call)
     await eventually(lambda: len(seen) == 2)
     assert seen == ["default", "default"]
 
@@ -113,7 +113,7 @@ async def test_failed_call_opens_the_breaker(bench: ConnectionBench) -> None:
     """The caller gets None."""
     connection = await bench.ready()
 
-    assert await connection.calls.call(fail) is None
+    assert await connection.calls.call("get", fail) is None
 
     assert not connection.ready
     assert bench.changes[-1] == (False, "ConnectionError")
@@ -128,12 +128,12 @@ async def test_third_slow_call_in_a_row_opens_the_breaker(
 
     for _ in range(2):
         for _ in range(2):
-            assert await asyncio.gather(*(connection.calls.call(hang) for _ in range(8))) == [None] * 8
-        assert await connection.calls.call(respond) == "response"
+            assert await asyncio.gather(*(connection.calls.call("get", hang) for _ in range(8))) == [None] * 8
+        assert await connection.calls.call("get", respond) == "response"
     assert connection.ready
     for _ in range(3):
         assert connection.ready
-        assert await connection.calls.call(hang) is None
+        assert await connection.calls.call("get", hang) is None
 
     assert not connection.ready
     assert bench.changes[-1] == (False, "TimeoutError")
@@ -151,8 +151,8 @@ async def test_failed_store_is_probed_before_requests_use_it(
 
     monkeypatch.setattr(bench.breaker, "retry_after", retry_after)
     connection = await bench.ready()
-    assert await connection.calls.call(respond) == "response"
-    await connection.calls.call(fail)
+    assert await connection.calls.call("get", respond) == "response"
+    await connection.calls.call("get", fail)
     await eventually(lambda: waits)
     assert set(waits) == {1}
     bench.store.loses_writes = True
@@ -176,7 +176,7 @@ async def test_failed_store_is_probed_before_requests_use_it(
 async def test_subscription_stays_when_the_first_probe_succeeds(bench: ConnectionBench) -> None:
     """The cache is not cleared because of one slow call."""
     connection = await bench.ready()
-    await connection.calls.call(fail)
+    await connection.calls.call("get", fail)
     bench.clock.advance(1)
 
     await eventually(lambda: connection.ready and bench.recoveries == 2)
@@ -213,7 +213,7 @@ async def test_subscription_that_is_lost_during_a_probe_is_renewed(
     """Only once."""
     connection = await bench.ready()
     bench.store.loses_writes = True
-    await connection.calls.call(fail)
+    await connection.calls.call("get", fail)
     bench.clock.advance(1)
     await eventually(lambda: bench.store.closed)
     bench.store.loses_writes = False
@@ -240,10 +240,10 @@ async def test_background_calls_are_limited(bench: ConnectionBench) -> None:
     async def call(number: int) -> None:
         done.append(number)
 
-    connection.run_in_background(partial(call, 0))
+    connection.run_in_background("put", partial(call, 0))
     await connection.remaining_budget()
     for number in range(1, 400):
-        connection.run_in_background(partial(call, number))
+        connection.run_in_background("put", partial(call, number))
     assert done == [], "the request does not wait for them"
     await eventually(lambda: len(done) == 256)
 
@@ -258,7 +258,7 @@ async def test_aclose_ends_all_tasks_and_closes_the_store(bench: ConnectionBench
     async def call() -> None:
         await asyncio.Event().wait()
 
-    connection.run_in_background(call)
+    connection.run_in_background("put", call)
     await connection.aclose()
 
     assert asyncio.all_tasks() == before

@@ -13,6 +13,7 @@ from support.redis_server import REDIS_MARKS, RedisServer
 from support.redis_sessions import KEY, OLD_SECRET, SECRET, STORED, Subscriber, put
 from support.scripted_kratos import IDENTITY_ID, SESSION_ID
 
+from ory_guard.cache import RevokedIds
 from ory_guard.redis import RedisSessionStore
 from ory_guard.redis.encryption import Encryptor
 from ory_guard.redis.pubsub import iter_messages
@@ -52,6 +53,8 @@ async def test_revocation_is_published_to_other_processes(
     await eventually(lambda: len(first.messages) == len(second.messages) == 2)
 
     assert first.messages == [(), (SESSION_ID, IDENTITY_ID)]
+    assert isinstance(first.messages[1], RevokedIds)
+    assert first.messages[1].at == 1_000.0
     assert second.messages == [(), ("another",)]
     await first.aclose()
     await second.aclose()
@@ -65,7 +68,7 @@ async def test_invalid_message_is_yielded_as_none(
     await eventually(lambda: subscriber.messages)
 
     redis_server.cli("PUBLISH", "ory_guard:revocations", "garbage")
-    forged = Encryptor(OLD_SECRET).encrypt(b"ory_guard:revocations", dump_message("x", ["s"]))
+    forged = Encryptor(OLD_SECRET).encrypt(b"ory_guard:revocations", dump_message("x", ["s"], 0.0))
     node = await redis_store._nodes.get()
     await node.client.publish("ory_guard:revocations", forged)
     invalid = Encryptor(SECRET).encrypt(b"ory_guard:revocations", b'{"from": "x", "ids": [5]}')

@@ -116,6 +116,17 @@ def test_load_message_returns_none_for_invalid_messages(text: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("at", "expected"), [(5.5, 5.5), (None, None), ("5", None), (inf, None), (True, None)], ids=str
+)
+def test_load_ids_returns_the_time_of_the_revocation(at: object, expected: float | None) -> None:
+    """A message without a valid time is accepted: the time is only measured."""
+    loaded = load_ids({"ids": ["a"], "at": at})
+
+    assert loaded is not None
+    assert (tuple(loaded), loaded.at) == (("a",), expected)
+
+
+@pytest.mark.parametrize(
     ("message", "ids"),
     [({"ids": ["a", "b"]}, ("a", "b")), (None, None), ({}, None), ({"ids": "ab"}, None), ({"ids": [1]}, None)],
     ids=str,

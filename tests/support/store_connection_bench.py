@@ -3,6 +3,7 @@
 import asyncio
 
 from ory_guard.cache.store_connection import StoreConnection
+from ory_guard.events import Event, Listeners
 from ory_guard.kratos.circuit_breaker import CircuitBreaker
 from support.clock import AdjustableClock
 from support.memory_store import MemoryServer, MemoryStore
@@ -14,6 +15,8 @@ class ConnectionBench:
     Attributes:
         revocations: The arguments of `on_revocations`.
         changes: The arguments of `on_state_change`.
+        events: The events of the connection.
+        listeners: The listeners.
         recoveries: The number of calls of `on_recovery`.
     """
 
@@ -25,6 +28,8 @@ class ConnectionBench:
         self.revocations: list[tuple[str, ...] | None] = []
         self.changes: list[tuple[bool, str]] = []
         self.recoveries = 0
+        self.events: list[Event] = []
+        self.listeners = Listeners([self.events.append])
         self._connection: StoreConnection | None = None
 
     def connect(self) -> StoreConnection:
@@ -32,6 +37,7 @@ class ConnectionBench:
         self._connection = StoreConnection(
             self.store,
             self.breaker,
+            listeners=self.listeners,
             flush=self._flush,
             on_recovery=self._on_recovery,
             on_revocations=self.revocations.append,

@@ -18,7 +18,9 @@ from ory_guard.events import (
     RevocationsDropped,
     RevocationsHeard,
     RevocationsSent,
+    SessionCacheCleared,
     SessionsInvalidated,
+    StoreCalled,
     StoreChanged,
     StoreHit,
     TokenVerified,
@@ -27,7 +29,7 @@ from ory_guard.events import (
 )
 from ory_guard.exceptions import Refusal
 from ory_guard.telemetry import instrument
-from ory_guard.telemetry.metrics import COUNTERS, DURATION, GAUGES
+from ory_guard.telemetry.metrics import COUNTERS, EVICTIONS, GAUGES, HISTOGRAMS
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/observe.md").read_text(encoding="utf-8")
 
@@ -35,18 +37,21 @@ PAGE = (Path(__file__).parents[2] / "docs/how-to/observe.md").read_text(encoding
 @pytest.fixture
 async def scraped() -> str:
     """Return the scraped metrics after every event."""
-    bench = Bench(signed_in())
+    bench = Bench(signed_in(), max_sessions=1)
     provider = MeterProvider([PrometheusMetricReader()])
     instrument(bench.guard, meter_provider=provider)
     await bench.outcome()
     await bench.outcome()
+    await bench.outcome((b"x-session-token", b"ory_st_other"))
     with pytest.raises(Refusal):
         await bench.guard.require({**request(), "headers": []})
     for event in (
         CheckShared("0a1b2c3d"),
         CheckFailed("0a1b2c3d", "timeout", 2.0),
         SessionsInvalidated("s", None),
-        RevocationsHeard(1),
+        RevocationsHeard(1, 0.1),
+        SessionCacheCleared(1),
+        StoreCalled("get", 0.1, "TimeoutError"),
         RevocationsSent(1),
         RevocationLogFull(2, 1.0),
         RevocationsDropped(1),
@@ -67,7 +72,8 @@ async def test_table_has_every_metric_with_both_names(scraped: str) -> None:
     """Each metric has a row, and the Prometheus name of the row is scraped."""
     rows = dict(re.findall(r"^\| `([\w.]+)` \| `(\w+)` \|", PAGE, re.MULTILINE))
 
-    assert set(rows) == {name for name, _, _ in COUNTERS.values()} | {*GAUGES, DURATION}
+    measured = {name for name, *_ in [*COUNTERS.values(), *HISTOGRAMS.values(), EVICTIONS]}
+    assert set(rows) == measured | {*GAUGES}
     assert [name for name in rows.values() if f"# TYPE {name} " not in scraped] == []
 
 
