@@ -119,23 +119,22 @@ class SessionCache:
             entry: The entry.
             generation: The value of `generation` before the request was sent.
         """
-        times = [part.request_time(key) for part in self._parts]
-        if any(time is not None and time > entry.request_time for time in times):
-            return
         if generation != self.generation or self.revocations.is_credential_revoked(key, entry.request_time):
             return
+        for part in self._parts:
+            previous = part.request_time(key)
+            if previous is not None:
+                if previous > entry.request_time:
+                    return
+                part.delete(key)
         if not isinstance(entry.outcome, Authenticated):
-            self._store(self._rejections, key, entry)
+            self._rejections.put(key, entry)
             return
         excess = entry.fresh_until - entry.request_time - self.max_lifetime()
         if excess > 0:
             fresh_until, fresh_until_wall = entry.fresh_until - excess, entry.fresh_until_wall - excess
             entry = replace(entry, fresh_until=fresh_until, fresh_until_wall=fresh_until_wall)
-        self._store(self._large_sessions if is_large(entry) else self._sessions, key, entry)
-
-    def _store(self, target: CompactLRU, key: bytes, entry: CacheEntry) -> None:
-        self.delete(key)
-        target.put(key, entry)
+        (self._large_sessions if is_large(entry) else self._sessions).put(key, entry)
 
     def delete(self, key: bytes) -> None:
         """Delete the entry under `key`, if there is one."""

@@ -42,21 +42,18 @@ class InFlight:
         is_finished: Whether the waiting requests have a result.
     """
 
+    is_finished: bool = False
+
     def __init__(self, slot: bytes, started_at: float) -> None:
         self.slot = slot
-        self.is_finished: bool = False
         self._started_at = started_at
         self._waiters: list[asyncio.Future[CheckResult]] = []
 
-    async def wait(self) -> CheckResult:
-        """Wait for the result.
-
-        Raises:
-            Exception: The error that ended the check.
-        """
+    def wait(self) -> asyncio.Future[CheckResult]:
+        """Return a future for the result, or for the error that ended the check."""
         waiter: asyncio.Future[CheckResult] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
-        return await waiter
+        return waiter
 
     def resolve(self, result: CheckResult | Exception | None) -> None:
         """Give the result, or the error, to each waiting request; None stands for a canceled check."""

@@ -159,11 +159,14 @@ class AuthContext:
 
         Without the middleware, this publishes the first outcome, too.
         """
-        auth = SessionAuth(outcome) if self.auth is None else self.auth
-        self.outcome = outcome
         state = scope.get("state") or {}
         if SCOPE_KEY not in scope:
+            if "user" not in scope and "auth" not in scope and _STATE_NAMES.isdisjoint(state):
+                self.publish(scope, outcome)
+                return
             state = {**state}  # see publish()
+        auth = SessionAuth(outcome) if self.auth is None else self.auth
+        self.outcome = outcome
         scope["state"] = state
         published = {"ory_session": auth.session, "session": auth.session, "auth": outcome}
         state.update(

@@ -18,6 +18,9 @@ from ory_guard.kratos.origin import Origin
 
 __all__ = ["ConnectionPool"]
 
+_MAX_CONNECTS_PER_TURN: Final = 8
+"""The number of connections that one turn of the event loop may begin to open, so that no turn becomes long."""
+
 # Below the 60 seconds after which common load balancers drop an idle connection, with or without a word.
 _MAX_IDLE_SECONDS: Final = 15.0
 
@@ -56,7 +59,10 @@ class ConnectionPool:
         self._idle: dict[_Connection, float] = {}  # when each became idle; the last one is used first
         self._open: set[_Connection] = set()
         self._connecting: set[asyncio.Task[None]] = set()
+        self._connects_in_turn = 0
         self._queue: deque[Exchange] = deque()
+        self._deadlines: deque[Exchange] = deque()  # all exchanges have the same timeout, so one timer is enough
+        self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._emptied: asyncio.Future[None] | None = None
 
@@ -74,9 +80,22 @@ class ConnectionPool:
         if self._is_closed:
             self._loop.call_soon(exchange.finish, pool_closed())
             return
-        exchange.timer = self._loop.call_later(self._timeout, self._expire, exchange)
-        exchange.deadline = exchange.timer.when()
+        deadlines = self._deadlines
+        while deadlines and deadlines[0].is_done:
+            deadlines.popleft()
+        exchange.deadline = self._loop.time() + self._timeout
+        deadlines.append(exchange)
+        if self._timer is None:
+            self._timer = self._loop.call_at(exchange.deadline, self._on_deadline)
         self.admission.enter(exchange)
+
+    def _on_deadline(self) -> None:
+        self._timer = None
+        deadlines, now = self._deadlines, self._loop.time()
+        while deadlines and (deadlines[0].is_done or deadlines[0].deadline <= now):
+            self._expire(deadlines.popleft())
+        if deadlines:
+            self._timer = self._loop.call_at(deadlines[0].deadline, self._on_deadline)
 
     def _dispatch(self, exchange: Exchange) -> None:
         connection = self._take_idle()
@@ -95,15 +114,25 @@ class ConnectionPool:
         return None
 
     def _connect_if_needed(self) -> None:
-        while self._queue and self._queue[0].is_done:
-            self._queue.popleft()
-        if self._is_closed or len(self._connecting) >= len(self._queue):
-            return
-        if len(self._open) + len(self._connecting) < self._max_connections:
+        while self._needs_connection() and self._connects_in_turn < _MAX_CONNECTS_PER_TURN:
+            if self._connects_in_turn == 0:
+                self._loop.call_soon(self._on_next_turn, context=Context())
+            self._connects_in_turn += 1
             # Not by a task factory of the application: it could run the task at once, or in another context.
             task = asyncio.Task(self._connect(), loop=self._loop, context=Context())
             self._connecting.add(task)
             task.add_done_callback(self._on_connected, context=Context())
+
+    def _needs_connection(self) -> bool:
+        while self._queue and self._queue[0].is_done:
+            self._queue.popleft()
+        if self._is_closed or len(self._connecting) >= len(self._queue):
+            return False
+        return len(self._open) + len(self._connecting) < self._max_connections
+
+    def _on_next_turn(self) -> None:
+        self._connects_in_turn = 0
+        self._connect_if_needed()
 
     async def _connect(self) -> None:
         async with asyncio.timeout(self._timeout):
@@ -171,6 +200,8 @@ class ConnectionPool:
 
     def _close(self) -> None:
         self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
         for task in self._connecting:
             task.cancel()
         for connection in self._open:

@@ -4,9 +4,8 @@ Callbacks of the event loop lead from the first byte sent to the last byte read,
 task cannot reach an exchange.
 """
 
-import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from ory_guard.kratos.admission import Admission, Caller, Ticket
 from ory_guard.kratos.http import HTTPResponse, PoolTimeout
@@ -14,6 +13,8 @@ from ory_guard.kratos.http import HTTPResponse, PoolTimeout
 __all__ = ["Exchange", "OnResult", "pool_closed"]
 
 OnResult = Callable[[HTTPResponse | Exception], None]
+
+_TOO_MANY_REQUESTS: Final = 429
 
 
 class Connection(Protocol):
@@ -37,10 +38,12 @@ class Exchange(Ticket):
         request: The bytes of the request; empty after the result.
         connection: The connection that the request was sent on, or None.
         is_retry: Whether the request was sent before.
-        timer: The timer of the deadline.
+        is_done: Whether the result was delivered.
     """
 
-    __slots__ = ("_admission", "_dispatch", "_on_result", "connection", "is_retry", "request", "timer")
+    is_retry: bool = False
+    is_done: bool = False
+    connection: Connection | None = None
 
     def __init__(
         self,
@@ -50,19 +53,11 @@ class Exchange(Ticket):
         on_result: OnResult,
         caller: Caller,
     ) -> None:
-        super().__init__(caller)
+        self.caller = caller
         self._admission = admission
         self._dispatch = dispatch
         self.request: bytes = request
-        self._on_result: OnResult | None = on_result
-        self.connection: Connection | None = None
-        self.is_retry: bool = False
-        self.timer: asyncio.TimerHandle | None = None
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the result was delivered."""
-        return self._on_result is None
+        self._on_result: OnResult = on_result
 
     def admit(self) -> None:
         """Send the request."""
@@ -74,15 +69,15 @@ class Exchange(Ticket):
 
     def finish(self, result: HTTPResponse | Exception) -> None:
         """Deliver the result, unless another one was delivered."""
-        on_result, self._on_result = self._on_result, None
-        if on_result is None:
+        if self.is_done:
             return
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
+        self.is_done = True
+        on_result = self._on_result
+        del self._on_result  # the pool keeps the exchange until its deadline
         self.connection = None
         self.request = b""
-        self.is_limited = isinstance(result, HTTPResponse) and result.status == 429
+        if isinstance(result, HTTPResponse) and result[0] == _TOO_MANY_REQUESTS:
+            self.is_limited = True
         self._admission.leave(self)
         on_result(result)
 

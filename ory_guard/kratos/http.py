@@ -89,10 +89,10 @@ class HTTPResponse(NamedTuple):
 
     def is_encoded(self) -> bool:
         """Return whether the body has a content encoding, such as gzip."""
-        return any(
-            name == b"content-encoding" and value.strip().lower() not in (b"", b"identity")
-            for name, value in self.headers
-        )
+        for name, value in self.headers:
+            if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+                return True
+        return False
 
     def is_json(self) -> bool:
         """Return whether the content type is JSON, without a content encoding."""

@@ -53,13 +53,15 @@ class Origin(NamedTuple):
             )
             return connected
 
-        # Not over a socket that is already connected: uvloop closes its descriptor twice if the task is canceled.
-        _, connected = await _try_in_turn(
-            lambda address: loop.create_connection(
-                protocol, address, self.port, ssl=tls, server_hostname=server_hostname
-            ),
-            await _resolve(self.host, self.port),
-        )
+        def connect_to(address: str) -> Coroutine[Any, Any, ConnectResult[ProtocolT]]:
+            # Not over a connected socket: uvloop closes its descriptor twice if the task is canceled.
+            return loop.create_connection(protocol, address, self.port, ssl=tls, server_hostname=server_hostname)
+
+        addresses = await _resolve(self.host, self.port)
+        if len(addresses) == 1:  # the usual case, without a task for each attempt
+            _, connected = await connect_to(addresses[0])
+        else:
+            _, connected = await _try_in_turn(connect_to, addresses)
         return connected
 
 

@@ -114,34 +114,38 @@ async def test_the_timeout_covers_the_whole_exchange(reply: Any) -> None:
 
 
 async def test_reports_that_no_connection_was_available() -> None:
-    async with RawKratos(hang) as kratos, open_pool(kratos, max_connections=1) as pool:
-        first = send(pool)
-        await until(lambda: len(kratos.requests) == 1)
-        pool._timeout = 0.01
+    """The first request times out; the second one waits for its connection until then."""
+    async with RawKratos(hang) as kratos, open_pool(kratos, max_connections=1, timeout=0.05) as pool:
+        results = await asyncio.gather(result_of(pool), result_of(pool))
 
-        assert await result_of(pool) == "PoolTimeout"
-
-        assert not first.done()
+        assert results == ["TimeoutError", "PoolTimeout"]
 
 
 async def test_an_expired_request_is_not_sent_later() -> None:
-    release = asyncio.Event()
-
-    async def reply(_request: RawRequest, writer: asyncio.StreamWriter) -> None:
-        await release.wait()
-        writer.write(SESSION)
-
-    async with RawKratos(reply) as kratos, open_pool(kratos, max_connections=1) as pool:
-        first = send(pool)
-        await until(lambda: len(kratos.requests) == 1)
-        pool._timeout = 0.01
-        assert await asyncio.gather(*(result_of(pool) for _ in range(2))) == ["PoolTimeout"] * 2
+    async with RawKratos(hang, SESSION) as kratos, open_pool(kratos, max_connections=1, timeout=0.05) as pool:
+        first, *waiting = [send(pool) for _ in range(3)]
+        results = [type(await response).__name__ for response in (first, *waiting)]
+        assert results == ["TimeoutError", "PoolTimeout", "PoolTimeout"]
         pool._timeout = 30.0
-        last = send(pool)
-        release.set()
 
-        assert [type(await response) for response in (first, last)] == [HTTPResponse] * 2
+        assert await result_of(pool) == 200
         assert len(kratos.requests) == 2
+
+
+async def test_each_request_has_a_deadline_of_its_own() -> None:
+    """Requests that start later end later, although all share one timer."""
+    loop = asyncio.get_running_loop()
+    async with RawKratos(hang) as kratos, open_pool(kratos, timeout=0.05) as pool:
+        started, ended = [], []
+        for _ in range(3):
+            started.append(loop.time())
+            send(pool).add_done_callback(lambda _: ended.append(loop.time()))
+            await asyncio.sleep(0.01)
+        await until(lambda: len(ended) == 3)
+
+        assert all(0.049 <= end - start for start, end in zip(started, ended, strict=True))
+        assert pool._timer is None
+        assert not pool._deadlines
 
 
 @pytest.mark.parametrize("reply", [hang_up, CUT], ids=["without a response", "in the middle"])

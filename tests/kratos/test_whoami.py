@@ -232,11 +232,10 @@ async def test_does_not_use_proxies_of_the_environment(monkeypatch: pytest.Monke
 
 async def test_reports_that_all_connections_were_busy() -> None:
     async with RawKratos(hang) as kratos:
-        client = make_client(kratos.url, max_concurrency=1, timeout=0.5)
+        client = make_client(kratos.url, max_concurrency=1, timeout=0.05)
         pool = await client.pool()
         assert pool is not None
         pool.send(client.request_bytes(TOKEN, bypass_caches=False), lambda _: None)
-        pool._timeout = 0.05
 
         with pytest.raises(PoolTimeout):
             await client.get(TOKEN, bypass_caches=False)
