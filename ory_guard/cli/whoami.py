@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Final
 
 from ory_guard.cli.errors import CommandFailed, ExitCode
 from ory_guard.cli.options import COOKIE_VARIABLE, TOKEN_VARIABLE, settings_from
@@ -9,10 +10,14 @@ from ory_guard.cli.output import print_json, print_line, spinner
 from ory_guard.cli.session_output import session_lines
 from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.settings import GuardSettings
+from ory_guard.kratos.urls import unix_socket_of
 from ory_guard.models import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
 from ory_guard.models.credential import Header
 
 __all__ = ["run"]
+
+_UNUSED_URL: Final = "http://localhost"
+"""The URLs for browsers, which are required, if Kratos has only a Unix socket."""
 
 
 def run(kratos_url: str, credential: Header | None, *, as_json: bool) -> None:
@@ -33,7 +38,12 @@ def run(kratos_url: str, credential: Header | None, *, as_json: bool) -> None:
             f"{TOKEN_VARIABLE} or {COOKIE_VARIABLE}",
             ExitCode.USAGE,
         )
-    settings = settings_from(kratos_public_url=kratos_url, app_url=kratos_url)
+    is_unix = unix_socket_of(kratos_url) is not None
+    settings = settings_from(
+        kratos_public_url=kratos_url,
+        kratos_browser_url=_UNUSED_URL if is_unix else None,
+        app_url=_UNUSED_URL if is_unix else kratos_url,
+    )
     _print(_outcome(settings, credential), settings, as_json=as_json)
 
 

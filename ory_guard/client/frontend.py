@@ -1,6 +1,6 @@
 """`FrontendClient`: the 32 operations over one connection pool."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from ory_guard.exceptions import ConfigurationError
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.json_rewriting import InvalidJSON, rewrite_urls
 from ory_guard.kratos.url_mapping import URLMapping
-from ory_guard.kratos.urls import service_url
+from ory_guard.kratos.urls import http_url, kratos_url, service_url
 
 __all__ = ["FrontendClient", "FrontendResponses"]
 
@@ -61,10 +61,11 @@ class FrontendClient(AllOperations):
         browser_url: str | None = None,
         ca_file: str | None = None,
     ) -> None:
-        self._base_url = _checked_url("base_url", base_url)
+        self._base_url = _checked_url("base_url", base_url, kratos_url)
         self._urls: URLMapping | None = None
         if browser_url is not None:
-            self._urls = URLMapping(self._base_url, _checked_url("browser_url", browser_url))
+            browser_url = _checked_url("browser_url", browser_url, service_url)
+            self._urls = URLMapping(http_url(self._base_url), browser_url)
         if not timeout > 0:
             raise ConfigurationError(f"timeout must be a positive number of seconds (got {timeout!r})")
         self._http = make_http_client(self._base_url, transport, timeout=timeout, ca_file=ca_file)
@@ -104,7 +105,7 @@ class FrontendClient(AllOperations):
                 return
 
     async def _send(self, operation: Operation, arguments: Mapping[str, Any], body: Body | None) -> HTTPResponse:
-        request = build_request(self._base_url, operation, arguments, body)
+        request = build_request(http_url(self._base_url), operation, arguments, body)
         response = await send_request(self._http, operation.name, request)
         return response if self._urls is None else _with_browser_urls(response, self._urls)
 
@@ -127,9 +128,9 @@ class FrontendClient(AllOperations):
         return f"<FrontendClient {self._base_url}>"
 
 
-def _checked_url(name: str, url: str) -> str:
+def _checked_url(name: str, url: str, validate: Callable[[str], str]) -> str:
     try:
-        return service_url(url)
+        return validate(url)
     except ValueError as error:
         raise ConfigurationError(f"{name} {error}") from None
 

@@ -18,7 +18,7 @@ from pydantic import (
 
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.path_patterns import check_path_pattern
-from ory_guard.kratos.urls import exact_origin, page_url, service_url
+from ory_guard.kratos.urls import exact_origin, kratos_url, page_url, service_url, unix_socket_of
 
 __all__ = ["ENVIRONMENT_PREFIX", "GuardSettings", "checked_settings"]
 
@@ -70,7 +70,8 @@ class GuardSettings(BaseModel):
     r"""The settings of a guard: frozen and validated; times are in seconds, sizes in bytes.
 
     Args:
-        kratos_public_url: URL of Kratos' public API for this service.
+        kratos_public_url: URL of Kratos' public API for this service; for a Unix socket, `http+unix://` and its
+            path with `%2F` for each slash.
         kratos_browser_url: URL of Kratos' public API for browsers. Default: `kratos_public_url`.
         app_url: Public URL of the application, with its path prefix; required if `credentials` contains `cookie`.
             Every `return_to` starts with it. The `Host` of a request is not used.
@@ -104,7 +105,7 @@ class GuardSettings(BaseModel):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
-    kratos_public_url: Annotated[str, AfterValidator(service_url)]
+    kratos_public_url: Annotated[str, AfterValidator(kratos_url)]
     kratos_browser_url: Annotated[str, AfterValidator(service_url)] = Field(
         default_factory=lambda values: str(values.get("kratos_public_url"))
     )
@@ -136,6 +137,16 @@ class GuardSettings(BaseModel):
             raise ConfigurationError(
                 f"app_url is required (set {ENVIRONMENT_PREFIX}APP_URL) if credentials contains 'cookie': use the "
                 "application's public URL, such as https://app.example.com, or remove 'cookie' from credentials"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _require_browser_url(self) -> Self:
+        if unix_socket_of(self.kratos_browser_url) is not None:
+            raise ConfigurationError(
+                f"kratos_browser_url is required (set {ENVIRONMENT_PREFIX}KRATOS_BROWSER_URL) if kratos_public_url "
+                f"is a Unix socket ({self.kratos_public_url!r}): use the URL of Kratos' public API for browsers, "
+                "such as https://auth.example.com"
             )
         return self
 

@@ -16,6 +16,7 @@ import httpx2
 from ory_guard._event_loop import LoopLocal
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.kratos.log_filter import suppress_header_logs
+from ory_guard.kratos.urls import unix_socket_of
 from ory_guard.models.credential import Header
 
 __all__ = [
@@ -259,8 +260,10 @@ def _transport_factory(
     # Without certificates, a context of PROTOCOL_TLS_CLIENT rejects every server.
     tls = tls_context(ca_file) if base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
+    unix_socket = unix_socket_of(base_url)
+
     def open_transport() -> Transport:
-        return httpx2.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits)
+        return httpx2.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits, uds=unix_socket)
 
     # The first transport imports the rest of httpx2, which takes 0.1 s: here, not in the first request.
     open_transport()

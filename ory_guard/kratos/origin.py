@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple, TypeVar
 
-from ory_guard.kratos.urls import host_and_port
+from ory_guard.kratos.urls import host_and_port, http_url, unix_socket_of
 
 __all__ = ["Origin"]
 
@@ -35,9 +35,9 @@ class Origin(NamedTuple):
 
     @classmethod
     def from_url(cls, url: str, tls: ssl.SSLContext | None) -> "Origin":
-        """Return the origin of an absolute http(s) URL; `tls` is used for https only."""
-        host, port = host_and_port(url)
-        return cls(host, port, tls if url.startswith("https:") else None)
+        """Return the origin of a `kratos_url`; `tls` is used for https only."""
+        host, port = host_and_port(http_url(url))
+        return cls(host, port, tls if url.startswith("https:") else None, unix_socket_of(url))
 
     async def connect(self, protocol: Callable[[], ProtocolT]) -> ProtocolT:
         """Return a new protocol that is connected to the server.

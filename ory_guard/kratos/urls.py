@@ -2,9 +2,22 @@
 
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-__all__ = ["exact_origin", "host_and_port", "is_loopback_host", "origin_of", "page_url", "service_url"]
+__all__ = [
+    "exact_origin",
+    "host_and_port",
+    "http_url",
+    "is_loopback_host",
+    "kratos_url",
+    "origin_of",
+    "page_url",
+    "service_url",
+    "unix_socket_of",
+]
+
+_UNIX: Final = "http+unix://"
+_UNIX_EXAMPLE: Final = "http+unix://%2Frun%2Fkratos.sock"
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -42,6 +55,41 @@ def service_url(url: str) -> str:
     return _origin(parts) + parts.path.rstrip("/")
 
 
+def kratos_url(url: str) -> str:
+    """Return the normalized form of the URL of one of Kratos' APIs.
+
+    It is a `service_url`, or `http+unix://` and the percent-encoded path of a Unix socket, as in Docker's clients.
+
+    Raises:
+        ValueError: If it is neither of these.
+    """
+    if not url.lower().startswith(("unix:", "http+unix:", "https+unix:")):
+        return service_url(url)
+    _check_characters(url)
+    if "?" in url or "#" in url:
+        raise ValueError("must not have a query or a fragment")
+    host, slash, prefix = url[len(_UNIX) :].partition("/")
+    path = unquote(host)
+    if not url.lower().startswith(_UNIX) or not path.startswith("/") or "\0" in path:
+        raise ValueError(
+            f"must be http+unix:// and the absolute path of a socket, with %2F for each slash: {_UNIX_EXAMPLE}"
+        )
+    return _UNIX + quote(path, safe="") + (slash + prefix).rstrip("/")
+
+
+def unix_socket_of(url: str) -> str | None:
+    """Return the path of the Unix socket of a `kratos_url`, or None for another URL."""
+    return unquote(url[len(_UNIX) :].partition("/")[0]) if url.startswith(_UNIX) else None
+
+
+def http_url(url: str) -> str:
+    """Return the URL for requests to a `kratos_url`; the host of a Unix socket is `localhost`."""
+    if not url.startswith(_UNIX):
+        return url
+    _, slash, prefix = url[len(_UNIX) :].partition("/")
+    return f"http://localhost{slash}{prefix}"
+
+
 def page_url(url: str) -> str:
     """Return the normalized form of a page's URL, which may have a query.
 
@@ -72,9 +120,13 @@ def is_loopback_host(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _split(url: str) -> SplitResult:
+def _check_characters(url: str) -> None:
     if not url.isascii() or any(character <= " " or character in '\\"<>^`{|}\x7f' for character in url):
         raise ValueError("must be written in ASCII, without spaces, control characters or backslashes")
+
+
+def _split(url: str) -> SplitResult:
+    _check_characters(url)
     parts = urlsplit(url)
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise ValueError("must be an absolute http:// or https:// URL with a host")

@@ -20,6 +20,7 @@ from ory_guard.kratos.http import (
     tls_context,
 )
 from ory_guard.kratos.origin import Origin
+from ory_guard.kratos.urls import http_url
 from ory_guard.models.credential import Credential, Header
 
 __all__ = ["WhoamiClient"]
@@ -49,7 +50,7 @@ class WhoamiClient:
         ca_file: str | None = None,
         transport: Transport | None = None,
     ) -> None:
-        self._url = URL(base_url + "/sessions/whoami")
+        self._url = URL(http_url(base_url) + "/sessions/whoami")
         self._request_head = b"GET %b HTTP/1.1\r\n%b" % (
             self._url.raw_path,
             _header_lines(request_headers(self._url)),

@@ -16,7 +16,7 @@ from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.failures import call_failure
 from ory_guard.kratos.http import URL, HTTPResponse, RemoteProtocolError, Request
 from ory_guard.kratos.url_mapping import URLMapping
-from ory_guard.kratos.urls import origin_of
+from ory_guard.kratos.urls import http_url, origin_of
 from ory_guard.proxy.cookies import ProxyCookies
 from ory_guard.proxy.errors import ProxyError, error_response
 from ory_guard.proxy.invalidation import SessionChanges
@@ -123,7 +123,7 @@ class _Forwarder:
         self._cookies = ProxyCookies(settings, cookies)
         self._csrf = CSRFPolicy(settings)
         self._timeout = timeout or settings.timeout
-        self._base_url = URL(settings.kratos_public_url)
+        self._base_url = URL(http_url(settings.kratos_public_url))
         concurrency = settings.max_upstream_concurrency
         self._http = guard.http_clients.open(
             timeout=self._timeout, max_response_bytes=_MAX_RESPONSE_BYTES, max_concurrency=concurrency
@@ -187,7 +187,7 @@ class _Forwarder:
         proxy_url = settings.kratos_browser_url
         if not self._is_mounted:
             proxy_url = f"{settings.app_url}{mount_path(scope)}"
-        return URLMapping(settings.kratos_public_url, proxy_url)
+        return URLMapping(http_url(settings.kratos_public_url), proxy_url)
 
 
 def _has_browser_url(settings: GuardSettings) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ory_guard.guard.settings import GuardSettings
-from ory_guard.kratos.urls import host_and_port
+from ory_guard.kratos.urls import host_and_port, unix_socket_of
 
 __all__ = [
     "CACHE_RESULT",
@@ -41,6 +41,9 @@ STORE_OPERATION: Final = "ory_guard.store.operation"
 
 
 def server_attributes(settings: GuardSettings, extra: Mapping[str, str]) -> dict[str, str | int]:
-    """Return the address and port of a guard's Kratos, together with extra attributes."""
+    """Return the address of a guard's Kratos, its port unless it is a Unix socket, and extra attributes."""
+    unix_socket = unix_socket_of(settings.kratos_public_url)
+    if unix_socket is not None:
+        return {"server.address": unix_socket, **extra}
     host, port = host_and_port(settings.kratos_public_url)
     return {"server.address": host, "server.port": port, **extra}

@@ -38,11 +38,11 @@ def start(
     return flight
 
 
-async def waiting(flight: InFlight) -> asyncio.Task[CheckResult]:
+async def waiting(flight: InFlight) -> asyncio.Future[CheckResult]:
     """Return a request that waits for the check already."""
-    task = asyncio.ensure_future(flight.wait())
+    request = flight.wait()
     await asyncio.sleep(0)
-    return task
+    return request
 
 
 async def test_all_waiting_requests_get_the_result_of_one_run() -> None:

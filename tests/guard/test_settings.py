@@ -79,6 +79,8 @@ def test_settings_are_immutable() -> None:
         ("kratos_public_url", "ftp://kratos", "absolute http:// or https:// URL"),
         ("kratos_public_url", "http:///x", "with a host"),
         ("kratos_public_url", "http://kratos?x=1", "query or a fragment"),
+        ("kratos_public_url", "http+unix:///run/kratos.sock", "http+unix://%2Frun%2Fkratos.sock"),
+        ("kratos_browser_url", "http+unix://%2Frun%2Fkratos.sock", "absolute http:// or https:// URL"),
         ("kratos_public_url", "http://kratos?", "query or a fragment"),
         ("kratos_public_url", "http://kratos#x", "query or a fragment"),
         ("kratos_public_url", "http://kratos:99999", "out of range"),

@@ -116,7 +116,7 @@ async def test_the_timeout_covers_the_whole_exchange(reply: Any) -> None:
 async def test_reports_that_no_connection_was_available() -> None:
     """The first request times out; the second one waits for its connection until then."""
     async with RawKratos(hang) as kratos, open_pool(kratos, max_connections=1, timeout=0.05) as pool:
-        results = await asyncio.gather(result_of(pool), result_of(pool))
+        results = await asyncio.gather(*(result_of(pool) for _ in range(2)))
 
         assert results == ["TimeoutError", "PoolTimeout"]
 
@@ -143,7 +143,7 @@ async def test_each_request_has_a_deadline_of_its_own() -> None:
             await asyncio.sleep(0.01)
         await until(lambda: len(ended) == 3)
 
-        assert all(0.049 <= end - start for start, end in zip(started, ended, strict=True))
+        assert all(end - start >= 0.049 for start, end in zip(started, ended, strict=True))
         assert pool._timer is None
         assert not pool._deadlines
 

@@ -5,9 +5,21 @@ from collections.abc import Callable
 
 import pytest
 
-from ory_guard.kratos.urls import exact_origin, origin_of, page_url, service_url
+from ory_guard.kratos.urls import (
+    exact_origin,
+    http_url,
+    kratos_url,
+    origin_of,
+    page_url,
+    service_url,
+    unix_socket_of,
+)
 
-VALIDATORS = (origin_of, exact_origin, service_url, page_url)
+VALIDATORS = (origin_of, exact_origin, service_url, page_url, kratos_url)
+NOT_A_SOCKET = (
+    "must be http+unix:// and the absolute path of a socket, with %2F for each slash: "
+    "http+unix://%2Frun%2Fkratos.sock"
+)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +38,13 @@ VALIDATORS = (origin_of, exact_origin, service_url, page_url)
             "https://app.example.com/login?organization=o1",
         ),
         (page_url, "https://app.example.com", "https://app.example.com/"),
+        (kratos_url, "HTTP://Kratos:80/", "http://kratos"),
+        (kratos_url, "HTTP+Unix://%2Frun%2fKratos.sock/", "http+unix://%2Frun%2FKratos.sock"),
+        (
+            kratos_url,
+            "http+unix://%2Frun%2Fk%20%C3%A4:@.sock/auth/",
+            "http+unix://%2Frun%2Fk%20%C3%A4%3A%40.sock/auth",
+        ),
         (page_url, "https://app.example.com?a=b", "https://app.example.com/?a=b"),
     ],
 )
@@ -76,3 +95,37 @@ def test_component_that_is_not_allowed_is_rejected(validate: Callable[[str], str
     """Origins, service URLs and page URLs allow different components."""
     with pytest.raises(ValueError, match=f"^{message}$"):
         validate(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("unix:/run/kratos.sock", NOT_A_SOCKET),
+        ("http+unix:///run/kratos.sock", NOT_A_SOCKET),
+        ("http+unix:/run/kratos.sock", NOT_A_SOCKET),
+        ("http+unix://run%2Fkratos.sock", NOT_A_SOCKET),
+        ("http+unix://%2Frun%00", NOT_A_SOCKET),
+        ("http+unix://", NOT_A_SOCKET),
+        ("https+unix://%2Frun%2Fkratos.sock", NOT_A_SOCKET),
+        ("http+unix://%2Frun?x", "must not have a query or a fragment"),
+        ("http+unix://%2Frun/a?x", "must not have a query or a fragment"),
+        ("http+unix://%2Frun/a#x", "must not have a query or a fragment"),
+        ("http+unix://%2Fru n", "must be written in ASCII, without spaces, control characters or backslashes"),
+    ],
+)
+def test_invalid_unix_socket_is_rejected(url: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        kratos_url(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "requested"),
+    [
+        ("http+unix://%2Frun%2Fkratos.sock", "/run/kratos.sock", "http://localhost"),
+        ("http+unix://%2Frun%2Fk%20a.sock/auth", "/run/k a.sock", "http://localhost/auth"),
+        ("https://kratos:4433/auth", None, "https://kratos:4433/auth"),
+    ],
+)
+def test_reads_the_socket_and_the_http_url(url: str, path: str | None, requested: str) -> None:
+    assert unix_socket_of(url) == path
+    assert http_url(url) == requested

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import quote
 
 from support.memory_store import eventually
 
@@ -128,6 +129,7 @@ class RawKratos:
     async def __aenter__(self) -> Self:
         if self._path is not None:
             self._server = await asyncio.start_unix_server(self._serve, self._path, ssl=self._tls)
+            self.url = f"http+unix://{quote(str(self._path), safe='')}"
             return self
         self._server = await asyncio.start_server(self._serve, *self._address, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]

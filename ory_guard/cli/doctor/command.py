@@ -14,7 +14,7 @@ from ory_guard.cli.errors import CommandFailed, ExitCode
 from ory_guard.cli.options import settings_from
 from ory_guard.cli.output import print_json, print_labelled, print_line, spinner
 from ory_guard.guard.settings import ENVIRONMENT_PREFIX, GuardSettings
-from ory_guard.kratos.urls import service_url
+from ory_guard.kratos.urls import kratos_url
 from ory_guard.models.credential import Header
 
 __all__ = ["make_context", "run"]
@@ -89,7 +89,7 @@ def _report(settings: GuardSettings, findings: list[Finding], *, as_json: bool) 
 
 def _validate(admin_url: str) -> str:
     try:
-        return service_url(admin_url)
+        return kratos_url(admin_url)
     except ValueError as error:
         raise CommandFailed(f"--admin-url {error}", ExitCode.USAGE) from None
 

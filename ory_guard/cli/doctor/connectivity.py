@@ -10,6 +10,7 @@ from ory_guard.cli.doctor.context import DoctorContext, Finding, error_object, o
 from ory_guard.exceptions import KratosUnavailable
 from ory_guard.kratos.failures import describe_failure
 from ory_guard.kratos.http import HTTPResponse, tls_context
+from ory_guard.kratos.urls import unix_socket_of
 
 __all__ = ["check_reach"]
 
@@ -58,6 +59,9 @@ async def _diagnose_response(context: DoctorContext, response: HTTPResponse) -> 
 
 
 async def _diagnose_connection(context: DoctorContext, error: KratosUnavailable) -> Finding:
+    unix_socket = unix_socket_of(context.kratos.url)
+    if unix_socket is not None:
+        return await _diagnose_unix_socket(unix_socket, error)
     parts = urlsplit(context.kratos.url)
     host, secure = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
@@ -90,3 +94,24 @@ async def _diagnose_connection(context: DoctorContext, error: KratosUnavailable)
         f"{host}:{port} accepts TCP connections but does not speak HTTP: {error}",
         "check Kratos' log, and whether the URL should start with http:// or https://",
     )
+
+
+async def _diagnose_unix_socket(path: str, error: KratosUnavailable) -> Finding:
+    try:
+        _, writer = await asyncio.open_unix_connection(path)
+        writer.close()
+    except FileNotFoundError:
+        return problem(
+            f"there is no socket {path}",
+            f"start Kratos with serve.public.host unix:{path}, and mount the folder of the socket in a container",
+        )
+    except PermissionError:
+        return problem(
+            f"this user must not connect to the socket {path}",
+            "set serve.public.socket (owner, group, mode) in Kratos' configuration",
+        )
+    except OSError:
+        return problem(
+            f"no process listens on the socket {path}", "start Kratos, or correct the path of the socket"
+        )
+    return problem(f"the socket {path} accepts connections, but not HTTP: {error}", "check Kratos' log")

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from ory_guard.client.transport import make_http_client, send_request
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.http import URL, HTTPResponse, Transport, get_request
+from ory_guard.kratos.urls import http_url
 from ory_guard.models import Clock, SystemClock
 from ory_guard.models.credential import Header
 
@@ -96,7 +97,8 @@ class Probe:
         Raises:
             KratosUnavailable: If no response is received.
         """
-        url = URL(self.url + path, params=query) if query else URL(self.url + path)
+        target = http_url(self.url) + path
+        url = URL(target, params=query) if query else URL(target)
         response = await send_request(self._http, path, get_request(url, *headers))
         self.responses.append(response)
         return response
