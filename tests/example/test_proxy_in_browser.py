@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
@@ -148,7 +149,7 @@ def test_second_factor(window: BrowserWindow, proxied: Deployment, requests: lis
 
     expect(page).to_have_url(re.compile("/vault$"))
     assert hosts_of(requests) == {proxied.app_url}
-    assert {cookie["domain"] for cookie in page.context.cookies()} == {"127.0.0.1"}
+    assert {cookie["domain"] for cookie in page.context.cookies()} == {urlsplit(proxied.app_url).hostname}
 
 
 def test_recovery(window: BrowserWindow, proxied: Deployment, requests: list[str]) -> None:
