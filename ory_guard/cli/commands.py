@@ -84,13 +84,14 @@ def fake(
     config: options.Config = None,
     seed: options.Seed = None,
     app_url: options.ReturnUrl = None,
+    ui_url: options.UiUrl = None,
     dangerously_listen_on: options.Exposed = None,
 ) -> None:
     """Serve a fake Kratos for development.
 
     The fake behaves like a real Kratos, keeps all data in memory, and listens on 127.0.0.1 only. Its URLs contain
-    its port; the self-service UI is expected at http://127.0.0.1:4455. The codes and links of emails are printed.
-    Requires the extra testing, too.
+    its port. With --app-url it also serves login pages; otherwise they are expected at --ui-url, by default
+    http://127.0.0.1:4455. The codes and links of emails are printed. Requires the extras testing and ui, too.
 
     Exit codes: 0 stopped; 2 usage or configuration error; 3 a port is in use.
     """
@@ -102,6 +103,7 @@ def fake(
         config=config,
         seed=seed,
         app_url=app_url,
+        ui_url=ui_url,
         exposed=dangerously_listen_on,
     )
 

@@ -14,6 +14,7 @@ from ory_guard.cli.output import print_line, sanitize
 try:
     import uvicorn
 
+    from ory_guard.cli.fake_pages import PAGES_PATH, add_pages, can_serve_pages
     from ory_guard.testing import CourierMessage, FakeKratos, FakeKratosSettings
     from ory_guard.testing.config_file import ConfigFile, read_config
 except ModuleNotFoundError as _error:
@@ -36,9 +37,10 @@ def run(
     config: Path | None,
     seed: Path | None,
     app_url: str | None = None,
+    ui_url: str | None = None,
     exposed: str | None = None,
 ) -> None:
-    """Serve a fake Kratos until it is interrupted.
+    """Serve a fake Kratos until it is interrupted, with login pages if only the URL of an application is given.
 
     Args:
         port: The port of the public API; 0 selects a free port.
@@ -46,6 +48,7 @@ def run(
         config: A file with Kratos' configuration keys.
         seed: A file with a list of identities.
         app_url: The URL of an application that flows may return to.
+        ui_url: The URL of login pages, such as the mount of `FlowPages` in the application.
         exposed: The address to listen on instead of 127.0.0.1.
 
     Raises:
@@ -56,16 +59,23 @@ def run(
     with contextlib.ExitStack() as stack:
         public, admin = (stack.enter_context(_listen(address, number)) for number in (port, admin_port))
         file = ConfigFile({}, ()) if config is None else read_config(config)
-        kratos = _make(_port(public), file.fields, app_url)
+        fields = dict(file.fields)
+        if ui_url is not None:
+            fields["ui_url"] = _absolute(ui_url, "--ui-url")
+        pages_url = None if app_url is None else _pages_url(_port(public), fields)
+        kratos = _make(_port(public), fields, app_url, pages_url)
         for path in (config, seed):
             if path is not None:
                 kratos.seed(path)
         for note in file.notes:
             print_line(f"{config}: {note}", style="yellow")
-        _print_banner(kratos, public, admin, exposed=exposed is not None)
+        _print_banner(kratos, public, admin, exposed=exposed is not None, has_pages=pages_url is not None)
+        application: Application = kratos.app
+        if app_url is not None and pages_url is not None:
+            application = add_pages(kratos, _port(public), app_url)
         server = uvicorn.Server(
             uvicorn.Config(
-                by_port(kratos.admin_app, _port(admin), kratos.app),
+                by_port(kratos.admin_app, _port(admin), application),
                 lifespan="off",
                 log_level="warning",
                 server_header=False,
@@ -107,16 +117,31 @@ def _port(server_socket: socket.socket) -> int:
     return number
 
 
-def _make(port: int, fields: dict[str, Any], app_url: str | None) -> FakeKratos:
-    settings = FakeKratosSettings(**{"public_url": f"http://{LOOPBACK}:{port}", **fields})
+def _make(port: int, fields: dict[str, Any], app_url: str | None, pages_url: str | None) -> FakeKratos:
+    given = {"public_url": f"http://{LOOPBACK}:{port}", **fields}
+    if pages_url is not None:
+        given["ui_url"] = pages_url
     if app_url is not None:
-        if urlsplit(app_url).scheme not in {"http", "https"} or not urlsplit(app_url).netloc:
-            raise CommandFailed(
-                f"--app-url must be an absolute http(s) URL such as http://127.0.0.1:8000, not {app_url!r}",
-                ExitCode.USAGE,
-            )
+        given.setdefault("default_return_url", _absolute(app_url, "--app-url"))
+    settings = FakeKratosSettings(**given)
+    if app_url is not None:
         settings = replace(settings, allowed_return_urls=(*settings.allowed_return_urls, app_url))
     return FakeKratos(settings, on_message=_print_code)
+
+
+def _pages_url(port: int, fields: dict[str, Any]) -> str | None:
+    """Return the URL of the login pages of this command, or None if the configuration names others."""
+    if any(name.endswith("ui_url") for name in fields) or not can_serve_pages():
+        return None
+    return str(fields.get("public_url", f"http://{LOOPBACK}:{port}")).rstrip("/") + PAGES_PATH
+
+
+def _absolute(url: str, option: str) -> str:
+    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc:
+        raise CommandFailed(
+            f"{option} must be an absolute http(s) URL such as http://127.0.0.1:8000, not {url!r}", ExitCode.USAGE
+        )
+    return url
 
 
 def _print_code(message: CourierMessage) -> None:
@@ -124,7 +149,9 @@ def _print_code(message: CourierMessage) -> None:
     print_line(f"{template} for {message.recipient}: {message.code}")
 
 
-def _print_banner(kratos: FakeKratos, public: socket.socket, admin: socket.socket, *, exposed: bool) -> None:
+def _print_banner(
+    kratos: FakeKratos, public: socket.socket, admin: socket.socket, *, exposed: bool, has_pages: bool
+) -> None:
     print_line(
         "This is a fake Kratos for development, never for production. It keeps all data in memory,", style="bold"
     )
@@ -134,7 +161,8 @@ def _print_banner(kratos: FakeKratos, public: socket.socket, admin: socket.socke
     print_line()
     print_line(f"  public API  {kratos.settings.public_url} (port {_port(public)})")
     print_line(f"  admin API   port {_port(admin)}")
-    print_line(f"  UI pages    {kratos.settings.login_ui_url} and others, served by your application")
+    server = "this command" if has_pages else "your application"
+    print_line(f"  UI pages    {kratos.settings.login_ui_url} and others, served by {server}")
     if kratos.identities:
         names = ", ".join(sanitize(identity.traits.get("email", identity.id)) for identity in kratos.identities)
         print_line(f"  identities  {names}")

@@ -43,6 +43,7 @@ __all__ = [
     "Target",
     "Template",
     "TokenFile",
+    "UiUrl",
     "Version",
     "settings_from",
 ]
@@ -123,7 +124,11 @@ Config = Annotated[
 ]
 Seed = Annotated[Path | None, typer.Option(metavar="PATH", help="YAML, JSON or TOML file with identities.")]
 ReturnUrl = Annotated[
-    str | None, typer.Option("--app-url", metavar="URL", help="URL of an application that flows may return to.")
+    str | None, typer.Option("--app-url", metavar="URL", help="URL of an application that flows return to.")
+]
+UiUrl = Annotated[
+    str | None,
+    typer.Option("--ui-url", metavar="URL", help="URL of login pages, such as the mount of FlowPages."),
 ]
 Exposed = Annotated[
     str | None,

@@ -20,6 +20,7 @@ from ory_guard.exceptions import (
     KratosRateLimited,
     KratosUnavailable,
 )
+from ory_guard.guard.context import SCOPE_KEY
 from ory_guard.guard.csrf import CSRFPolicy
 from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.middleware import OrySessionMiddleware
@@ -33,13 +34,14 @@ from ory_guard.ui.flow_pages import show_flow, start_login
 from ory_guard.ui.rendering import Templates, create_environment, template_folders
 from ory_guard.ui.site import ContextProcessor, Site
 from ory_guard.ui.translations import Catalogs, Translations
-from ory_guard.ui.urls import FLOWS
+from ory_guard.ui.urls import FLOWS, server_root_path
 
 __all__ = ["FlowPages"]
 
 _log = logging.getLogger("ory_guard")
 
 _Endpoint = Callable[[Site, Request], Awaitable[Response]]
+_ROOT_PATH_KEY: Final = "ory_guard.ui.root_path"
 _REPORT_INTERVAL: Final = 60.0
 """Seconds between two log records about a script that browsers can't load."""
 
@@ -101,14 +103,25 @@ class FlowPages:
         self._policy = ContentSecurityPolicy(settings, _checked_origins(form_origins))
         self._csrf = CSRFPolicy(settings)
         self._next_report = 0.0
-        self._app = OrySessionMiddleware(Router(self._routes()), guard=guard)
+        self._router = Router(self._routes())
+        self._app = OrySessionMiddleware(self._route_request, guard=guard)
 
     def __repr__(self) -> str:
         return f"<FlowPages {self._site.brand!r}>"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
+        """Handle one connection, inside of the guard's middleware or without it."""
+        if scope["type"] == "http" and SCOPE_KEY not in scope:
+            # The guard does not see the mount, so that it belongs to the path of the request.
+            root_path = scope.get("root_path", "")
+            outer = server_root_path(self._site.settings, root_path)
+            scope = {**scope, "root_path": outer, _ROOT_PATH_KEY: root_path}
         await self._app(scope, receive, send)
+
+    async def _route_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if _ROOT_PATH_KEY in scope:
+            scope["root_path"] = scope[_ROOT_PATH_KEY]
+        await self._router(scope, receive, send)
 
     def _routes(self) -> list[Route]:
         routes = [self._route("/", start_login)]

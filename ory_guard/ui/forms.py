@@ -61,6 +61,11 @@ class Form:
         names = [_name(node) for node in self.nodes if _is_submit(node)]
         return names == [_BACK]
 
+    @property
+    def is_visible(self) -> bool:
+        """Whether the form has anything but hidden inputs and scripts."""
+        return any(not _is_hidden(node) and node.attributes.node_type != "script" for node in self.nodes)
+
     def field_id(self, name: str) -> str:
         """Return the HTML id of a field."""
         return re.sub(r"[^A-Za-z0-9_-]+", "-", f"{self.group}-{name}")

@@ -135,10 +135,15 @@ def _render_flow(
         forms.sort(key=lambda form: form.group != first)
         sections = [(group, _with_primary(group_forms)) for group, group_forms in sections_of(forms)]
     else:
-        forms.sort(key=lambda form: (form.is_back_button, form.group in PROVIDERS, form.first_field is None))
+        forms.sort(key=_priority)
         sections = [("", _with_primary(forms))]
     macros: Any = context.environment.get_template("nodes.html").make_module(_macro_variables(context))
     return Markup(macros.flow(flow, sections, titles))  # noqa: S704 - escaped by the template
+
+
+def _priority(form: Form) -> tuple[bool, ...]:
+    """Return the sort key of a form on a page without headings: methods with fields first."""
+    return not form.is_visible, form.is_back_button, form.group in PROVIDERS, form.first_field is None
 
 
 def _with_primary(forms: Sequence[Form]) -> list[tuple[Form, Any]]:

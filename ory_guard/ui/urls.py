@@ -2,16 +2,24 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from ory_guard.client.models.flows import Flow
 from ory_guard.client.operations.table import OPERATIONS
-from ory_guard.guard.context import get_auth_context
+from ory_guard.guard.context import require_auth_context
 from ory_guard.guard.responses.redirects import safe_return_to
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.urls import origin_of
 
-__all__ = ["carried_parameters", "flow_url", "is_kratos_url", "mount_url", "safe_destination", "safe_url"]
+__all__ = [
+    "carried_parameters",
+    "flow_url",
+    "is_kratos_url",
+    "mount_url",
+    "safe_destination",
+    "safe_url",
+    "server_root_path",
+]
 
 FLOWS: Final = ("login", "registration", "recovery", "verification", "settings")
 _RETURN_PARAMETERS: Final = frozenset({"return_to", "after_verification_return_to"})
@@ -19,10 +27,20 @@ _CARRIED: Final = ("login_challenge", "identity_schema", "organization", "via")
 _MAX_PARAMETER: Final = 4_096
 
 
+def server_root_path(settings: GuardSettings, root_path: str) -> str:
+    """Return the part of a root path that `app_url` contains already; the rest is the mount of the pages."""
+    prefix = unquote(urlsplit(str(settings.app_url)).path)
+    return prefix if f"{root_path}/".startswith(f"{prefix}/") else ""
+
+
 def mount_url(settings: GuardSettings, scope: Mapping[str, Any]) -> str:
-    """Return the public URL of the pages: `app_url` and the path at which they are mounted."""
-    context = get_auth_context(scope)
-    outer = "" if context is None else context.root_path.rstrip("/")
+    """Return the public URL of the pages: `app_url` and the path at which they are mounted.
+
+    Args:
+        settings: The guard's settings, with `app_url`.
+        scope: The ASGI scope inside of the mount and of the guard's middleware.
+    """
+    outer = require_auth_context(scope).root_path.rstrip("/")
     root_path = str(scope.get("root_path", "")).rstrip("/")
     inner = root_path.removeprefix(outer) if f"{root_path}/".startswith(f"{outer}/") else root_path
     return str(settings.app_url) + quote(inner)
