@@ -14,7 +14,7 @@ from ory_guard.client.models.ui_nodes import UiText
 __all__ = ["Catalogs", "Translations", "Translator"]
 
 Translations = Mapping[str, Mapping[int | str, str]]
-"""By language, such as `fr`: texts by message id, such as 1070001, and by the name of a text of the pages."""
+"""By language, such as `nl`: texts by message id, such as 1070001, and by the name of a text of the pages."""
 
 _DEFAULT: Final = "en"
 _SHIPPED: Final = ("en", "de")

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from ory_guard import GuardSettings
-from ory_guard.cli.doctor import CHECKS, DoctorContext, Finding, run_checks
+from ory_guard.cli.doctor import CHECKS, PAGES, DoctorContext, Finding, run_checks
 from ory_guard.cli.doctor.context import Probe
 from ory_guard.testing import FakeKratos, SignedIn
 
@@ -110,7 +110,7 @@ def assert_finding(expected: str, texts: str, arguments: tuple[Any, ...], keywor
 
 async def findings_of(check: str, context: DoctorContext) -> list[Finding]:
     """Run one check and close its connections."""
-    run = next(each.run for each in CHECKS if each.name == check)
+    run = next(each.run for each in (*CHECKS, PAGES) if each.name == check)
     try:
         return [*await run(context)]
     finally:

@@ -44,6 +44,23 @@ class Ports:
         """Return the JSON of a response."""
         return self._send(port, "GET", path, None, headers)
 
+    def location(self, path: str) -> str:
+        """Return the URL that a browser is redirected to."""
+        return self._exchange(path)[0]
+
+    def page(self, path: str) -> str:
+        """Return the text of a page."""
+        return self._exchange(path)[1]
+
+    def _exchange(self, path: str) -> tuple[str, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.public, timeout=60)
+        try:
+            connection.request("GET", path, headers={"accept": "text/html"})
+            response = connection.getresponse()
+            return response.headers.get("location", ""), response.read().decode()
+        finally:
+            connection.close()
+
     def post(self, port: int, path: str, body: Any) -> Any:
         """Return the JSON of the response to a JSON body."""
         return self._send(port, "POST", path, json.dumps(body), {"content-type": "application/json"})
@@ -112,6 +129,41 @@ def test_serves_both_apis_until_interrupted() -> None:
         "The codes and links of emails are printed here. Stop it with Ctrl+C.",
         "Stopped. All data has been discarded.",
     ]
+
+
+def test_serves_login_pages_for_an_application() -> None:
+    """Kratos' flows lead to the pages, and from there to the application."""
+
+    def client(ports: Ports) -> Any:
+        flow = ports.location("/self-service/login/browser")
+        page = ports.page(flow.removeprefix(f"http://127.0.0.1:{ports.public}"))
+        return ports, flow, page, ports.page("/ui/assets/pages.css"), ports.page("/health/alive")
+
+    result, (ports, flow, page, style, alive) = serve(client, "--app-url", "http://127.0.0.1:8000")
+
+    assert flow.startswith(f"http://127.0.0.1:{ports.public}/ui/login?flow=")
+    assert "started in a different browser" in page
+    assert 'href="http://127.0.0.1:8000"' in page
+    assert "--accent" in style
+    assert "ok" in alive
+    assert (
+        f"  UI pages    http://127.0.0.1:{ports.public}/ui/login and others, served by this command" in result.out
+    )
+
+
+@pytest.mark.parametrize("has_extra", [True, False])
+def test_flows_lead_to_the_pages_of_the_application(has_extra: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not has_extra:
+        monkeypatch.setitem(sys.modules, "ory_guard.ui", None)
+    pages = ("--ui-url", "http://127.0.0.1:8000/auth") if has_extra else ()
+
+    result, location = serve(
+        lambda ports: ports.location("/self-service/login/browser"), "--app-url", "http://127.0.0.1:8000", *pages
+    )
+
+    expected = "http://127.0.0.1:8000/auth" if has_extra else "http://127.0.0.1:4455"
+    assert location.startswith(f"{expected}/login?flow=")
+    assert f"  UI pages    {expected}/login and others, served by your application" in result.out
 
 
 def test_prints_recovery_and_verification_codes_with_address() -> None:

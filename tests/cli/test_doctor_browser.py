@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from doctor_setup import APP, Proxy, adding, assert_finding, replacing, row
+from doctor_setup import APP, Proxy, adding, assert_finding, replacing, row, run_all, setup
 from starlette.middleware.cors import CORSMiddleware
 
 AT, ELSEWHERE, EXAMPLE = "http://127.0.0.1:4433", "https://id.example.com", "https://app.example.com"
 LOGIN = "/self-service/login/browser"
+MOUNTED = {"ui_url": f"{APP}/auth"}
 ANY_ORIGIN = {"access-control-allow-origin": "https://doctor.invalid", "access-control-allow-credentials": "true"}
 
 
@@ -43,6 +44,15 @@ ROWS = [
     *(
         row(f"{check} skipped", "-> give --app-url", guard={"app_url": None, "credentials": ("bearer",)})
         for check in ("return_to", "cors", "same_site", "cookie_domain")
+    ),
+    row("pages ok", f"lead to the pages at {APP}/auth", MOUNTED, {"login_url": f"{APP}/auth"}),
+    row("pages ok", f"lead to the pages at {APP}/auth", MOUNTED, {"login_url": f"{APP}/auth/login?organization=o"}),
+    row("pages ok", "lead to the pages", MOUNTED | {"registration_enabled": False}, {"login_url": f"{APP}/auth"}),
+    row(
+        "pages problem",
+        f"recovery flow leads to {APP}/recovery … -> set selfservice.flows.recovery.ui_url to {APP}/auth/recovery",
+        MOUNTED | {"recovery_ui_url": f"{APP}/recovery"},
+        {"login_url": f"{APP}/auth"},
     ),
     row("cors notice", f"scripts of {APP} can't call Kratos", {"cors_enabled": False}),
     row("cors ok", "the application and Kratos have the same origin", {"public_url": f"{APP}/.ory"}),
@@ -90,3 +100,10 @@ ROWS = [
 @pytest.mark.parametrize(("expected", "texts", "arguments", "keywords"), ROWS)
 def test_check_reports_finding(expected: str, texts: str, arguments: Any, keywords: Any) -> None:
     assert_finding(expected, texts, arguments, keywords)
+
+
+@pytest.mark.parametrize("login_url", [None, f"{APP}/auth"])
+def test_pages_are_checked_only_with_a_login_url(login_url: str | None) -> None:
+    findings = run_all(setup(MOUNTED, {"login_url": login_url}))
+
+    assert ("pages" in findings) is (login_url is not None)

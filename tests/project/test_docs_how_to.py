@@ -375,3 +375,13 @@ def test_troubleshooting(page: Run, fake: FakeKratos) -> None:
     assert why(headers={"X-Session-Token": "with a space"}) == "Rejected x_session_token: malformed"
     fake.fail(Fault.server_error(), times=10)
     assert why(fake.sign_in(fake.add_identity("eve@example.test"))) == "Unavailable: unreachable"
+
+
+def test_login_pages(page: Run) -> None:
+    """The page of the guard's `login_url` starts a flow at Kratos."""
+    client = client_of(page("docs/how-to/login-pages.md").app)
+
+    response = client.get("/auth/login", params={"return_to": f"{APP}/me"})
+
+    assert response.status_code == 303
+    assert query_of(response.headers["location"]) == {"return_to": [f"{APP}/me"]}

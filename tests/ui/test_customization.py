@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
         ("de-AT,en;q=0.5", "de", "Anmelden"),
         ("en;q=0.4,de;q=0.9", "de", "Anmelden"),
         ("de;q=0,en", "en", "Sign in"),
-        ("fr", "fr", "Connexion"),
+        ("nl", "nl", "Inloggen"),
         ("it,*;q=0.1", "en", "Sign in"),
         ("de;q=x", "en", "Sign in"),
         ("de;level=1", "en", "Sign in"),
@@ -33,13 +33,13 @@ pytestmark = pytest.mark.anyio
     ],
 )
 async def test_language_is_that_of_the_browser(accepted: str, language: str, title: str) -> None:
-    mounted = Mounted(translations={"fr": {"title.login": "Connexion", 1070001: "Mot de passe"}})
+    mounted = Mounted(translations={"nl": {"title.login": "Inloggen", 1070001: "Wachtwoord"}})
 
     response = await mounted.get("/login", headers={"accept-language": accepted})
 
     assert parse(response.text).title == f"{title} · 127.0.0.1"
     assert f'<html lang="{language}">' in response.text
-    password = {"de": "Passwort", "fr": "Mot de passe", "en": "Password"}[language]
+    password = {"de": "Passwort", "nl": "Wachtwoord", "en": "Password"}[language]
     assert f">{password}</label>" in response.text
 
 

@@ -13,12 +13,13 @@ from ory_guard.cli.doctor.connectivity import check_reach
 from ory_guard.cli.doctor.context import DoctorContext, Finding, problem, skipped
 from ory_guard.cli.doctor.cookies import check_cookie_domain, check_same_site
 from ory_guard.cli.doctor.jwks import check_jwks
+from ory_guard.cli.doctor.pages import check_pages
 from ory_guard.cli.doctor.redis import check_redis
 from ory_guard.cli.doctor.server import check_caching, check_clock, check_rate_limit, check_version
 from ory_guard.cli.doctor.session import check_cookie_name, check_required_aal
 from ory_guard.exceptions import KratosUnavailable
 
-__all__ = ["CHECKS", "Check", "DoctorContext", "Finding", "run_checks"]
+__all__ = ["CHECKS", "PAGES", "Check", "DoctorContext", "Finding", "run_checks"]
 
 
 class Check(NamedTuple):
@@ -53,10 +54,14 @@ CHECKS: Final = (
 )
 
 
+PAGES: Final = Check("pages", check_pages)
+"""The check of the login pages, for a guard with a `login_url`."""
+
+
 async def run_checks(context: DoctorContext) -> AsyncIterator[Finding]:
     """Run all checks, and yield each finding when it is made."""
     reachable = True
-    for check in CHECKS:
+    for check in CHECKS if context.settings.login_url is None else (*CHECKS, PAGES):
         context.on_progress(check.name)
         if check.needs_kratos and not reachable:
             yield replace(skipped("Kratos is unreachable"), check=check.name)

@@ -103,6 +103,18 @@ class Probe:
         self.responses.append(response)
         return response
 
+    async def navigate(self, path: str) -> HTTPResponse:
+        """Return the response to a GET request of a browser without cookies.
+
+        Raises:
+            KratosUnavailable: If no response is received.
+        """
+        request = get_request(URL(self.url + path))
+        request.headers["accept"] = "text/html"
+        response = await send_request(self._http, path, request)
+        self.responses.append(response)
+        return response
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
