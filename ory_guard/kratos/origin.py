@@ -54,6 +54,7 @@ class Origin(NamedTuple):
             return connected
 
         def connect_to(address: str) -> Coroutine[Any, Any, ConnectResult[ProtocolT]]:
+            """Return the coroutine that connects to an address."""
             # Not over a connected socket: uvloop closes its descriptor twice if the task is canceled.
             return loop.create_connection(protocol, address, self.port, ssl=tls, server_hostname=server_hostname)
 

@@ -216,6 +216,7 @@ def test_step_up_from_a_form(page: Run, fake: FakeKratos) -> None:
         "reason": "This resource requires a recent login. Log in again to continue.",
         "message": "The requested action was forbidden",
         "details": {
+            "reason": "login_too_old",
             "failures": [{"id": "max_age", "expected": 300, "actual": 901}],
             "max_age": 300,
             "redirect_browser_to": sent.headers["location"],
