@@ -79,9 +79,9 @@ async def _read_flow(site: Site, request: Request, name: str, flow_id: str) -> F
     except FlowForbidden as forbidden:
         return await _forbidden(site, request, name, forbidden)
     except KratosAPIError as error:
-        if error.status_code == 401:
-            return site.redirect(request, site.start_url("login", {"return_to": site.page_url(request, name)}))
-        return _restart(site, request, name, "gone")
+        if error.status_code != 401:
+            raise  # a new flow would have the same result
+        return site.redirect(request, site.start_url("login", {"return_to": site.page_url(request, name)}))
 
 
 async def _forbidden(site: Site, request: Request, name: str, forbidden: FlowForbidden) -> Response:

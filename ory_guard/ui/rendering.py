@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
@@ -104,6 +104,7 @@ def time_text(moment: datetime | None) -> Markup | None:
     """Return a `<time>` element in UTC, which the script converts to local time, or None without a time."""
     if moment is None:
         return None
+    moment = moment.astimezone(UTC)
     return Markup('<time datetime="{}">{} UTC</time>').format(
         f"{moment:%Y-%m-%dT%H:%M:%SZ}", f"{moment:%Y-%m-%d %H:%M:%S}"
     )
