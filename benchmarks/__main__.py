@@ -16,7 +16,9 @@ __all__ = ["main"]
 PARTS: Final = (
     "in_process",
     "through_uvicorn",
+    "uncached",
     "miss",
+    "storm",
     "beyond",
     "tokens",
     "load",

@@ -9,17 +9,30 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from math import ceil
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Final
 
 from benchmarks.traffic import Headers
 
-__all__ = ["NAME", "rate"]
+__all__ = ["NAME", "ROTATING_TOKEN", "rate"]
 
 _WRK: Final = shutil.which("wrk")
 NAME: Final = "wrk" if _WRK else "the generator in benchmarks/ (wrk is not installed)"
 _CONNECTIONS: Final = 16
+ROTATING_TOKEN: Final = b"ory_st_{number}"
+"""The value of `X-Session-Token` for a different token in each request, or at least in each connection."""
+
+_ROTATION: Final = """
+local number = 0
+request = function()
+  number = (number + 1) % 1024
+  wrk.headers["x-session-token"] = string.format("ory_st_%032d", number)
+  return wrk.format()
+end
+"""
 
 
 def rate(port: int, path: str, headers: Headers, seconds: float) -> float:
@@ -33,7 +46,13 @@ def rate(port: int, path: str, headers: Headers, seconds: float) -> float:
     arguments = [argument for name, value in headers for argument in ("-H", f"{name.decode()}: {value.decode()}")]
     options = ["-t1", f"-c{_CONNECTIONS}", f"-d{ceil(seconds)}s"]
     url = f"http://127.0.0.1:{port}{path}"
-    report = subprocess.run([_WRK, *options, *arguments, url], capture_output=True, text=True, check=True).stdout
+    with NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(_ROTATION)
+        script.flush()
+        if any(value == ROTATING_TOKEN for _, value in headers):
+            options += ["-s", script.name]
+        command = [_WRK, *options, *arguments, url]
+        report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     match = re.search(r"Requests/sec: +([0-9.]+)", report)
     if match is None or "Non-2xx" in report:
         raise RuntimeError(f"a response does not have status 200:\n{report}")
@@ -76,10 +95,11 @@ class _Connection(asyncio.Protocol):
 
 async def _generate(port: int, seconds: float, connections: int, request: bytes) -> int:
     loop = asyncio.get_running_loop()
-    opened = [
-        (await loop.create_connection(lambda: _Connection(request), "127.0.0.1", port))[1]
-        for _ in range(connections)
-    ]
+    opened = []
+    for number in range(connections):
+        own_request = request.replace(b"{number}", b"%032d" % number)
+        _, connection = await loop.create_connection(partial(_Connection, own_request), "127.0.0.1", port)
+        opened.append(connection)
     await asyncio.sleep(seconds)
     return sum(connection.responses for connection in opened)
 

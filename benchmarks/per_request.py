@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
+import aiohttp
 import httpx
 import ory_client
 from fastapi import Depends, FastAPI, HTTPException, Request
 
 from benchmarks.applications import Application
 
-__all__ = ["with_httpx", "with_new_ory_client", "with_ory_client"]
+__all__ = ["with_aiohttp", "with_httpx", "with_new_ory_client", "with_ory_client"]
 
 Ask = Callable[[ory_client.ApiClient], ory_client.Session]
 
@@ -64,6 +65,29 @@ def with_httpx(upstream: str) -> Application:
             raise HTTPException(401)
         session: dict[str, Any] = response.json()
         return session
+
+    @app.get("/me")
+    async def me(session: Annotated[dict[str, Any], Depends(current_session)]) -> dict[str, str]:
+        return {"id": session["identity"]["id"]}
+
+    return app
+
+
+def with_aiohttp(upstream: str) -> Application:
+    """Return FastAPI with a dependency that uses one shared `aiohttp.ClientSession`."""
+    app = FastAPI()
+    sessions: list[aiohttp.ClientSession] = []  # it is created in the event loop of the server
+
+    async def current_session(request: Request) -> dict[str, Any]:
+        if not sessions:
+            sessions.append(aiohttp.ClientSession(upstream))
+        kinds = ("x-session-token", "cookie")
+        headers = {name: value for name in kinds if (value := request.headers.get(name))}
+        async with sessions[0].get("/sessions/whoami", headers=headers) as response:
+            if response.status != 200:
+                raise HTTPException(401)
+            session: dict[str, Any] = await response.json()
+            return session
 
     @app.get("/me")
     async def me(session: Annotated[dict[str, Any], Depends(current_session)]) -> dict[str, str]:

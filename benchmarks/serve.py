@@ -10,8 +10,10 @@ import uvicorn
 
 from benchmarks import applications as apps
 
-__all__ = ["APPLICATIONS", "HTTPX", "NEW_ORY_CLIENT", "ORY_CLIENT"]
+__all__ = ["AIOHTTP", "APPLICATIONS", "HTTPX", "NEW_ORY_CLIENT", "ORY_CLIENT", "UNCACHED"]
 
+UNCACHED: Final = "FastAPI, Depends(require_session), cache_ttl=0"
+AIOHTTP: Final = "FastAPI, aiohttp in every request"
 HTTPX: Final = "FastAPI, httpx in every request"
 ORY_CLIENT: Final = "FastAPI, ory-client in every request"
 NEW_ORY_CLIENT: Final = "FastAPI, a new ory-client in every request"
@@ -37,6 +39,8 @@ APPLICATIONS: Final[dict[str, Callable[[str], apps.Application]]] = {
     apps.DICT_CACHE: apps.fastapi_dict_cache,
     apps.SESSION: lambda upstream: apps.fastapi_guarded(apps.new_guard(upstream)),
     apps.STEPPED_UP: lambda upstream: apps.fastapi_stepped_up(apps.new_guard(upstream)),
+    UNCACHED: lambda upstream: apps.fastapi_guarded(apps.new_guard(upstream, cache_ttl=0)),
+    AIOHTTP: _per_request("with_aiohttp"),
     HTTPX: _per_request("with_httpx"),
     ORY_CLIENT: _per_request("with_ory_client"),
     NEW_ORY_CLIENT: _per_request("with_new_ory_client"),

@@ -23,13 +23,13 @@ from benchmarks.applications import (
     TRIVIAL,
 )
 from benchmarks.report import Comparison, Effort, Measurement, Section, compare, measurement
-from benchmarks.serve import HTTPX, NEW_ORY_CLIENT, ORY_CLIENT
+from benchmarks.serve import AIOHTTP, HTTPX, NEW_ORY_CLIENT, ORY_CLIENT
 from benchmarks.traffic import Headers, api_headers, browser_headers, forwarded_headers
 from benchmarks.upstream import static_kratos
 
 __all__ = ["TODAY", "Load", "load_in_turn", "measure"]
 
-TODAY: Final = (HTTPX, ORY_CLIENT, NEW_ORY_CLIENT)
+TODAY: Final = (HTTPX, ORY_CLIENT, NEW_ORY_CLIENT, AIOHTTP)
 _ROUNDS: Final = 20
 
 
@@ -78,6 +78,7 @@ def _comparisons(found: dict[str, Measurement]) -> tuple[Comparison, ...]:
         compare(found, by_token, HTTPX),
         compare(found, by_token, ORY_CLIENT),
         compare(found, by_token, NEW_ORY_CLIENT, at_least=15),
+        compare(found, by_token, AIOHTTP),
     )
 
 
