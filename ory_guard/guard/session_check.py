@@ -38,7 +38,6 @@ _BYPASS: Final = b"bypass"
 _PROBE_GRACE: Final = 0.5
 """Seconds that a check may take beyond its deadline if the event loop is busy."""
 
-
 _REVOKED_DURING_CHECK: Final = Unavailable("unreachable")
 """The outcome if the session was revoked during two checks in a row."""
 
@@ -151,13 +150,12 @@ class SessionChecker:
             is_started = not self.is_jwt(credential) and self.shared_cache.look_up(key, credential, on_entry)
             single_flight.add(in_flight, joinable=join)
             if not is_started:
-                observe = self._protocol_failures.observe
-                single_flight.run(in_flight, lambda: observe(key, self._resolve(caller, credential)))
+                single_flight.run(in_flight, partial(self._start_resolving, caller, credential))
         elif (refusal := self.calls.refusal(caller)) is not None:
             return refusal
         elif pool is None or self.shared_cache is not None:
             single_flight.add(in_flight, joinable=join)
-            single_flight.run(in_flight, lambda: self._start_call(caller, credential, bypass_caches=bypass_caches))
+            single_flight.run(in_flight, partial(self._start_call, caller, credential, bypass_caches=bypass_caches))
         else:
             request = self._whoami.request_bytes(credential, bypass_caches=bypass_caches)
             keeps_claims = bypass_caches and self.is_jwt(credential)
@@ -165,6 +163,9 @@ class SessionChecker:
             pool.send(request, partial(self._on_response, single_flight, in_flight, call), caller)
             single_flight.add(in_flight, joinable=join)
         return await in_flight.wait()
+
+    def _start_resolving(self, caller: Caller, credential: Credential) -> Awaitable[CheckResult]:
+        return self._protocol_failures.observe(caller.key, self._resolve(caller, credential))
 
     def _on_response(
         self, single_flight: SingleFlight, in_flight: InFlight, call: Call, response: HTTPResponse | Exception

@@ -63,6 +63,7 @@ class ConnectionPool:
         self._queue: deque[Exchange] = deque()
         self._deadlines: deque[Exchange] = deque()  # all exchanges have the same timeout, so one timer is enough
         self._timer: asyncio.TimerHandle | None = None
+        self._send_admitted = self._dispatch  # one bound method for all exchanges
         self._is_closed = False
         self._emptied: asyncio.Future[None] | None = None
 
@@ -72,7 +73,7 @@ class ConnectionPool:
         The result is the response, or `TimeoutError` after `timeout` seconds, `PoolTimeout` if no connection was
         available until then, `InvalidResponse` (`ResponseTooLarge` among them) or the `OSError` of the connection.
         """
-        exchange = Exchange(self.admission, self._dispatch, request, on_result, caller)
+        exchange = Exchange(self.admission, self._send_admitted, request, on_result, caller)
         Context().run(self._start, exchange)
         return exchange
 

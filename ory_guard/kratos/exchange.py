@@ -29,7 +29,7 @@ class Exchange(Ticket):
 
     Args:
         admission: The slots of the pool.
-        dispatch: Sends the request.
+        dispatch: Sends the request; the same object for all requests of a pool.
         request: The bytes of the request.
         on_result: Called exactly once, with the response or the error. It must not raise.
         caller: The credential of the call.
