@@ -6,10 +6,12 @@ event loop for each request.
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextvars import Context
 from typing import Generic, TypeVar
 
-__all__ = ["LoopLocal", "current_task_cancelled", "is_asyncio"]
+__all__ = ["LoopLocal", "TurnLimit", "current_task_cancelled", "is_asyncio"]
 
 ResourceT = TypeVar("ResourceT")
 
@@ -93,3 +95,37 @@ class LoopLocal(Generic[ResourceT]):
             if entry is not None and entry[0] is resource:
                 del self._by_loop[loop]
                 await self._close(resource)
+
+
+class TurnLimit:
+    """Limits the number of calls of functions in one turn of the running event loop, so that no turn becomes long.
+
+    Args:
+        limit: The maximum number of calls.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._limit = limit
+        self._taken = 0
+        self._deferred: deque[Callable[[], None]] = deque()
+
+    def take(self) -> bool:
+        """Return whether the caller may call its function now; if not, it must pass the function to `defer`."""
+        if self._taken >= self._limit:
+            return False
+        self._taken += 1
+        if self._taken == self._limit:  # a callback for each turn would cost more
+            self._loop.call_soon(self._on_next_turn, context=Context())
+        return True
+
+    def defer(self, function: Callable[[], None]) -> None:
+        """Call a function in a later turn, in the order of the calls of `defer`. It must not raise."""
+        self._deferred.append(function)
+
+    def _on_next_turn(self) -> None:
+        self._taken = min(len(self._deferred), self._limit)
+        if self._taken == self._limit:
+            self._loop.call_soon(self._on_next_turn, context=Context())
+        for _ in range(self._taken):
+            self._deferred.popleft()()

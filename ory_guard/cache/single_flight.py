@@ -9,9 +9,12 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Final, NamedTuple
 
+from ory_guard._event_loop import TurnLimit
 from ory_guard.models.outcomes import Outcome, Unavailable
 
 __all__ = ["CHECK_ABORTED", "CheckResult", "InFlight", "SingleFlight"]
+
+_MAX_STARTS_PER_TURN: Final = 64
 
 CHECK_ABORTED: Final = Unavailable("unreachable")
 """The outcome of requests whose check ended without a result or whose session was revoked during it."""
@@ -39,6 +42,7 @@ class InFlight:
         started_at: The time of the start, on the monotonic clock.
 
     Attributes:
+        started_at: The time of the start.
         is_finished: Whether the waiting requests have a result.
     """
 
@@ -46,7 +50,7 @@ class InFlight:
 
     def __init__(self, slot: bytes, started_at: float) -> None:
         self.slot = slot
-        self._started_at = started_at
+        self.started_at: float = started_at
         self._waiters: list[asyncio.Future[CheckResult]] = []
 
     def wait(self) -> asyncio.Future[CheckResult]:
@@ -65,13 +69,18 @@ class InFlight:
             if isinstance(result, Exception):
                 waiter.set_exception(result)
             else:
-                waiter.set_result(result or CheckResult(CHECK_ABORTED, self._started_at))
+                waiter.set_result(result or CheckResult(CHECK_ABORTED, self.started_at))
 
 
 class SingleFlight:
-    """The checks in progress in one event loop."""
+    """The checks in progress in one event loop.
+
+    Attributes:
+        turns: Limits the number of calls that start in one turn of the event loop.
+    """
 
     def __init__(self) -> None:
+        self.turns: TurnLimit = TurnLimit(_MAX_STARTS_PER_TURN)
         self._in_flight: set[InFlight] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._joinable: dict[bytes, InFlight] = {}

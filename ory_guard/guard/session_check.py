@@ -6,7 +6,6 @@ Redis: the callback for the last byte of the response parses it, caches the resu
 waiting requests. Without a store, a JWT is verified within its request.
 """
 
-import logging
 from collections.abc import Awaitable
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -17,7 +16,8 @@ from ory_guard.cache.protocol_failures import ProtocolFailures
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.single_flight import CheckResult, InFlight, SingleFlight
 from ory_guard.events import CheckShared, ClassStats, Listeners, notify
-from ory_guard.guard.whoami_calls import Call, WhoamiCalls
+from ory_guard.guard.pooled_calls import PendingCall, PooledCalls
+from ory_guard.guard.whoami_calls import WhoamiCalls
 from ory_guard.kratos.admission import Caller
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.session_parser import SessionParser
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from ory_guard.guard.jwt import JWTAuthenticator
 
 __all__ = ["SessionChecker"]
-
-_log = logging.getLogger("ory_guard")
 
 _BYPASS: Final = b"bypass"
 _PROBE_GRACE: Final = 0.5
@@ -92,6 +90,7 @@ class SessionChecker:
             clock=clock,
             listeners=listeners,
         )
+        self._pooled_calls = PooledCalls(whoami, self.calls, self._protocol_failures)
         self.joined_checks: int = 0
 
     async def check(
@@ -157,33 +156,17 @@ class SessionChecker:
             single_flight.add(in_flight, joinable=join)
             single_flight.run(in_flight, partial(self._start_call, caller, credential, bypass_caches=bypass_caches))
         else:
-            request = self._whoami.request_bytes(credential, bypass_caches=bypass_caches)
-            keeps_claims = bypass_caches and self.is_jwt(credential)
-            call = self.calls.start(caller, credential, keeps_claims=keeps_claims)
-            pool.send(request, partial(self._on_response, single_flight, in_flight, call), caller)
             single_flight.add(in_flight, joinable=join)
+            result = in_flight.wait()  # before the start, because a call may end at once
+            keeps_claims = bypass_caches and self.is_jwt(credential)
+            self._pooled_calls.start(
+                PendingCall(pool, single_flight, in_flight, caller, credential, bypass_caches, keeps_claims)
+            )
+            return await result
         return await in_flight.wait()
 
     def _start_resolving(self, caller: Caller, credential: Credential) -> Awaitable[CheckResult]:
         return self._protocol_failures.observe(caller.key, self._resolve(caller, credential))
-
-    def _on_response(
-        self, single_flight: SingleFlight, in_flight: InFlight, call: Call, response: HTTPResponse | Exception
-    ) -> None:
-        if in_flight.is_finished:  # the guard was closed
-            return
-        result = None
-        try:
-            result = self.calls.conclude(call, response).result
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # noqa: BLE001 - the event loop would log its text, and requests would wait
-            _log.error("check.internal_error error=%s", type(error).__name__)
-            result = CheckResult(Unavailable("protocol"), call.request_time)
-        finally:
-            if result is not None and not call.keeps_claims:  # see JWTResponses
-                self._protocol_failures.record(call.caller.key, result.outcome, call.request_time)
-            single_flight.finish(in_flight, result)
 
     def _start_call(self, caller: Caller, credential: Credential, *, bypass_caches: bool) -> Awaitable[CheckResult]:
         call = self._call_whoami(caller, credential, bypass_caches=bypass_caches)

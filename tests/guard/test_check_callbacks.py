@@ -146,7 +146,7 @@ async def test_an_interrupt_in_the_callback_resolves_all_requests_and_is_raised(
         call = checker.calls.start(checker.calls.policy.caller(b"key", credential), credential, keeps_claims=False)
 
         with pytest.raises(KeyboardInterrupt):
-            checker._on_response(SingleFlight(), running, call, OSError())
+            checker._pooled_calls._on_response(SingleFlight(), running, call, OSError())
 
         assert (await waiting).outcome == Unavailable("unreachable")
 
