@@ -211,8 +211,8 @@ class SessionChecker:
             single_flight.finish(in_flight, result)
 
     def _found(self, key: bytes, entry: CacheEntry) -> CheckResult:
-        if isinstance(entry.outcome, Authenticated):
-            self.calls.policy.known.add(key, entry.outcome.session)
+        assert isinstance(entry.outcome, Authenticated)  # noqa: S101 - only sessions are stored
+        self.calls.policy.known.add(key, entry.outcome.session)
         self._protocol_failures.record(key, entry.outcome, entry.request_time)
         return CheckResult(entry.outcome, entry.request_time)
 

@@ -99,18 +99,16 @@ class RedisServerURL:
         """
         connection = await self._origin.connect(PipelinedConnection)
         try:
-            for command in (*await self._handshake(), *commands):
+            for command in (*self._handshake(), *commands):
                 await connection.request(command, clock)
         except BaseException:
             connection.abort()
             raise
         return connection
 
-    async def _handshake(self) -> list[bytes]:
+    def _handshake(self) -> list[bytes]:
         parameters = self._parameters
-        credentials: tuple[str, ...] = tuple(filter(None, (parameters.username, parameters.password)))
-        if parameters.credential_provider is not None:
-            credentials = await parameters.credential_provider.get_credentials_async()
+        credentials = list(filter(None, (parameters.username, parameters.password)))
         commands: list[bytes] = []
         if credentials:
             commands.append(encode_command(b"AUTH", *(each.encode() for each in credentials)))

@@ -79,7 +79,7 @@ class PipelinedConnection(asyncio.Protocol):
     """One connection with a queue of commands.
 
     Attributes:
-        closed: Resolved when the connection is closed.
+        closed: Set when the connection is closed.
     """
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class PipelinedConnection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._parser = ReplyParser()
         self._commands: deque[Command] = deque()
-        self.closed: asyncio.Future[None] = self._loop.create_future()
+        self.closed: asyncio.Event = asyncio.Event()
 
     @property
     def is_usable(self) -> bool:
@@ -126,8 +126,6 @@ class PipelinedConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Finish the commands whose replies are complete, in their order."""
-        if not self.is_usable:
-            return
         try:
             replies = self._parser.feed(data)
         except ProtocolError as error:
@@ -144,8 +142,7 @@ class PipelinedConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail all waiting commands."""
         self._fail(ConnectionError("the connection was closed before the reply") if exc is None else exc)
-        if not self.closed.done():
-            self.closed.set_result(None)
+        self.closed.set()
 
     def _fail(self, error: Exception) -> None:
         self._transport.abort()
@@ -219,7 +216,7 @@ class Pipeline:
             await asyncio.gather(self._connecting, return_exceptions=True)
         if self._connection is not None:
             self._connection.abort()
-            await self._connection.closed
+            await self._connection.closed.wait()
 
     def _connect(self) -> "asyncio.Task[PipelinedConnection]":
         if self._connecting is None:

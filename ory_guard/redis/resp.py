@@ -25,6 +25,8 @@ Reply: TypeAlias = bytes | int | RedisError | list["Reply"] | None
 MAX_VALUE_BYTES: Final = 1 << 20
 """The largest string in a reply, in bytes."""
 
+_SIMPLE_STRING, _ERROR, _INTEGER, _STRING, _ARRAY = b"+-:$*"
+
 _MAX_ARRAY: Final = 64
 _MAX_DEPTH: Final = 1
 _MAX_LINE: Final = 4_096
@@ -82,18 +84,18 @@ def _parse(buffer: bytes, start: int, depth: int) -> tuple[Reply, int] | None:
         if len(buffer) - start >= _MAX_LINE:
             raise ProtocolError("a line is too long")
         return None
-    kind, line, end = buffer[start : start + 1], buffer[start + 1 : line_end], line_end + 2
-    if kind == b"$":
+    kind, line, end = buffer[start], buffer[start + 1 : line_end], line_end + 2
+    if kind == _STRING:
         length = _length(line, MAX_VALUE_BYTES)
         return (None, end) if length is None else _parse_string(buffer, end, length)
-    if kind == b":":
+    if kind == _INTEGER:
         return _integer(line), end
-    if kind == b"*" and depth <= _MAX_DEPTH:
+    if kind == _ARRAY and depth <= _MAX_DEPTH:
         length = _length(line, _MAX_ARRAY)
         return (None, end) if length is None else _parse_array(buffer, end, length, depth + 1)
-    if kind not in {b"+", b"-"} or b"\r" in line or b"\n" in line:
+    if kind not in (_SIMPLE_STRING, _ERROR) or b"\r" in line or b"\n" in line:
         raise ProtocolError("the type of a reply is unknown")
-    return (line if kind == b"+" else _error(line)), end
+    return (line if kind == _SIMPLE_STRING else _error(line)), end
 
 
 def _parse_string(buffer: bytes, start: int, length: int) -> tuple[bytes, int] | None:

@@ -11,6 +11,7 @@ The channel `revocations` carries encrypted revocations.
 
 import asyncio
 import math
+from binascii import hexlify
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final
 
@@ -125,7 +126,7 @@ class RedisSessionStore:
         if not 0 <= found.position < min(len(names), len(self._encryptors)):
             return None
         encryptor, name = self._encryptors[found.position], names[found.position]
-        revoked_at = max(map(load_time, found.revoked_at), default=-math.inf)
+        revoked_at = max(map(load_time, found.revoked_at)) if found.revoked_at else -math.inf
         return decrypt_session(encryptor, name, found.value, found.ttl, revoked_at)
 
     async def put(self, key: bytes, stored: StoredSession, *, unless_revoked_since: float) -> None:
@@ -228,7 +229,7 @@ class RedisSessionStore:
         await self._nodes.aclose()
 
     def _session_name(self, key: bytes) -> bytes:
-        return self._session_prefix + key.hex().encode()
+        return self._session_prefix + hexlify(key)
 
     def _name(self, kind: str, rest: str = "") -> str:
         return f"{self._prefix}:{kind}:{rest}" if rest else f"{self._prefix}:{kind}"

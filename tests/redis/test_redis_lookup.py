@@ -222,6 +222,17 @@ async def test_value_of_an_unknown_key_is_ignored(position: int) -> None:
         await store.aclose()
 
 
+async def test_failure_of_the_decryption_is_the_result(
+    redis_store: RedisSessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller would wait for ever otherwise."""
+    await put(redis_store, KEY, STORED)
+    monkeypatch.setattr("ory_guard.redis.store.decrypt_session", lambda *_: dict[str, int]()["missing"])
+
+    with pytest.raises(KeyError):
+        await redis_store.get([KEY])
+
+
 async def test_missing_script_is_loaded_once() -> None:
     """A server that does not keep it causes an error, not a loop."""
     async with scripted_redis() as redis:

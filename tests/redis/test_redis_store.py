@@ -224,6 +224,12 @@ def test_invalid_arguments_raise_an_error(url: str, secrets: Any, match: str) ->
     assert "short" not in str(caught.value)
 
 
+@pytest.mark.parametrize("timeout", [0, -1, 61, float("nan")])
+def test_timeout_must_be_positive(timeout: float) -> None:
+    with pytest.raises(ConfigurationError, match="timeout: must be positive and at most"):
+        RedisSessionStore("redis://127.0.0.1", secrets=[SECRET], timeout=timeout)
+
+
 def test_repr_contains_no_secrets() -> None:
     """Neither the password nor a secret; the `repr` of a session does not contain its body."""
     store = RedisSessionStore("redis://user:password@127.0.0.1", secrets=[SECRET])
