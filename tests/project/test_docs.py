@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.doc_pages import PAGES, ROOT, blocks_of, name_of, run_page
+from support.doc_pages import NEEDS_FRAMEWORKS, PAGES, ROOT, blocks_of, name_of, run_page
 
 from ory_guard import GuardSettings, events, exceptions
 from ory_guard.testing import FakeKratos
@@ -43,7 +43,10 @@ def public_names() -> Iterator[str]:
         yield from (f"{module}.{name}" for name in importlib.import_module(module).__all__)
 
 
-@pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
+RUN_HERE = [page for page in WITH_CODE if name_of(page) not in NEEDS_FRAMEWORKS]  # the others: tests/frameworks
+
+
+@pytest.mark.parametrize("page", RUN_HERE, ids=name_of)
 def test_the_code_on_a_page_runs(page: Path, tmp_path: Path) -> None:
     """The Python blocks of the README and of each page run, in order."""
     run_page(page, tmp_path, FakeKratos(allowed_return_urls=("http://127.0.0.1:8000",)))

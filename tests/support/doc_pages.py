@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -26,6 +27,12 @@ from ory_guard.testing import FakeKratos
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+NEEDS_FRAMEWORKS = {
+    f"docs/how-to/{name}.md"
+    for name in ("aws-lambda", "frameworks", "graphql", "mounted-applications", "socket-io")
+}
+"""The pages whose code imports packages of the group `frameworks`."""
 
 _BLOCK = re.compile(r'^( *)```python(?: title="([^"]+)")?\n(.*?)^\1```$', re.MULTILINE | re.DOTALL)
 _ENVIRONMENT = {
@@ -76,7 +83,8 @@ def run_page(page: str | Path, folder: Path, fake: FakeKratos, *, tests: bool = 
     Raises:
         Exception: If a block raises it.
     """
-    names: dict[str, Any] = {"__name__": "page"}
+    page_module = sys.modules["page"] = ModuleType("page")  # frameworks look for the types of annotations there
+    names: dict[str, Any] = page_module.__dict__
     files = [block for block in blocks_of(ROOT / page) if block.title is not None]
     for file in files:
         (folder / str(file.title)).write_text(file.code)
