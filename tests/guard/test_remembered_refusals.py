@@ -171,6 +171,24 @@ async def test_failed_logout_url_without_the_middleware_raises() -> None:
         await guard.logout_url(http_scope(headers=[SESSION_COOKIE]))
 
 
+async def test_message_of_an_extension_before_the_response_is_forwarded() -> None:
+    """Such as the early hints that a server sends before the response."""
+    guard, sent = Bench().guard, list[Any]()
+    hint = {"type": "http.response.early_hint", "links": [b"</style.css>; rel=preload"]}
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send(hint)
+        await respond(send, 200)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await OrySessionMiddleware(app, guard=guard)(http_scope(), None, send)  # type: ignore[arg-type]
+
+    assert sent[0] == hint
+    assert sent[1]["status"] == 200
+
+
 # --- websockets
 
 
