@@ -2,14 +2,11 @@
 
 import json
 import re
-from pathlib import Path
 
-import pytest
 from support.doc_pages import PAGES, ROOT, name_of
 from typer.main import get_group
 
 from ory_guard.cli.commands import app
-from ory_guard.testing.config_file import read_config
 
 TEXTS = {name_of(page): page.read_text(encoding="utf-8") for page in PAGES}
 FILES = [ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "example_app/README.md")]
@@ -72,15 +69,3 @@ def test_json_blocks_are_valid() -> None:
     blocks = [block for text in TEXTS.values() for block in blocks_in(text, "json")]
 
     assert len([json.loads(block) for block in blocks]) >= 3
-
-
-KRATOS_FILE = 'toml(?! title="forward-auth)'  # the configuration of another command
-
-
-@pytest.mark.parametrize("page", [page for page, text in TEXTS.items() if blocks_in(text, KRATOS_FILE)])
-def test_fake_reads_documented_configuration(page: str, tmp_path: Path) -> None:
-    """The option `--config` of the fake reads Kratos' keys in TOML blocks."""
-    for block in blocks_in(TEXTS[page], KRATOS_FILE):
-        (tmp_path / "kratos.toml").write_text(block)
-
-        assert read_config(tmp_path / "kratos.toml").fields["allowed_return_urls"]
