@@ -17,6 +17,7 @@ from support.scripted_kratos import SESSION_ID, TOKEN, session_body
 from ory_guard import Authenticated, OryGuard, Outcome, Rejected, Unavailable
 from ory_guard.cache.single_flight import InFlight, SingleFlight
 from ory_guard.events import CheckFailed, Event
+from ory_guard.guard.pooled_calls import PendingCall
 from ory_guard.models.credential import Credential
 
 pytestmark = pytest.mark.anyio
@@ -147,6 +148,28 @@ async def test_an_interrupt_in_the_callback_resolves_all_requests_and_is_raised(
 
         with pytest.raises(KeyboardInterrupt):
             checker._pooled_calls._on_response(SingleFlight(), running, call, OSError())
+
+        assert (await waiting).outcome == Unavailable("unreachable")
+
+
+async def test_an_interrupt_before_a_call_is_sent_resolves_all_requests_and_is_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(*_args: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    async with warm_guard() as (guard, _kratos):
+        checker = guard.authentication.checker
+        pool = await checker._whoami.pool()
+        assert pool is not None
+        monkeypatch.setattr(checker.calls, "start", interrupt)
+        flights, running = SingleFlight(), InFlight(b"slot", 0.0)
+        waiting = running.wait()
+        credential = Credential("x_session_token", b"", TOKEN)
+        caller = checker.calls.policy.caller(b"key", credential)
+
+        with pytest.raises(KeyboardInterrupt):
+            checker._pooled_calls.start(PendingCall(pool, flights, running, caller, credential, False, False))
 
         assert (await waiting).outcome == Unavailable("unreachable")
 

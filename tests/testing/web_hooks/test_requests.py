@@ -136,6 +136,7 @@ async def test_ignored_response_has_no_effect(planned: Any, caplog: pytest.LogCa
     assert (await start_login(fake)).status_code == 200
     await fake.wait_for_web_hooks()
 
+    assert fake.web_hook_app is receiver
     assert receiver.paths[0] == "login"
     assert ("failed" in caplog.text) is (planned[0] >= 400)
 
