@@ -128,9 +128,8 @@ class ForwardAuth:
 
     def _is_trusted(self, scope: Scope) -> bool:
         if self._secret is None:
-            server = scope.get(
-                "server"
-            )  # for a Unix socket, its path and None; in-process clients send a host name
+            # For a Unix socket, its path and None. Without a name, as in uvicorn before 0.41, it is not trusted.
+            server = scope.get("server")
             return server is not None and server[1] is None and server[0].startswith("/")
         values = [value for name, value in scope["headers"] if name == _SECRET_HEADER]
         return len(values) == 1 and hmac.compare_digest(values[0], self._secret)
