@@ -21,6 +21,7 @@ __all__ = ["Command", "Pipeline", "PipelinedConnection", "resolver"]
 _CONNECT_TIMEOUT: Final = 1.0
 _MAX_AGE: Final = 1.0
 """Seconds without a reply to a command after which its connection is replaced."""
+_CLOSED: Final = "the store was closed"
 
 Result: TypeAlias = Reply | Exception
 OnResult: TypeAlias = Callable[[Result, float], None]
@@ -165,7 +166,7 @@ class Pipeline:
         self._open_connection = open_connection
         self._clock = clock
         self._connection: PipelinedConnection | None = None
-        self._connecting: asyncio.Task[PipelinedConnection] | None = None
+        self._connecting: asyncio.Task[None] | None = None
         self._queue: list[tuple[bytes, Command]] = []
         self._is_closed = False
 
@@ -173,10 +174,12 @@ class Pipeline:
         """Open the connection, unless it is open.
 
         Raises:
-            OSError: If the server does not accept the connection.
+            OSError: If the server does not accept the connection, or if the pipeline is closed.
             RedisError: If the server rejects the credentials.
             TimeoutError: If the server does not respond within a second.
         """
+        if self._is_closed:
+            raise ConnectionError(_CLOSED)
         if self._connection is None or not self._connection.is_usable:
             await asyncio.shield(self._connect())
 
@@ -198,7 +201,7 @@ class Pipeline:
         if connection is not None and connection.is_usable:
             connection.send(request, command)
         elif self._is_closed:
-            self._loop.call_soon(command.finish, ConnectionError("the store was closed"), context=Context())
+            self._loop.call_soon(command.finish, ConnectionError(_CLOSED), context=Context())
         else:
             self._queue.append((request, command))
             self._connect()
@@ -218,24 +221,24 @@ class Pipeline:
             self._connection.abort()
             await self._connection.closed.wait()
 
-    def _connect(self) -> "asyncio.Task[PipelinedConnection]":
+    def _connect(self) -> "asyncio.Task[None]":
         if self._connecting is None:
             # Not by a task factory of the application: it could run the task in the context of the request.
             self._connecting = asyncio.Task(self._open(), loop=self._loop, context=Context())
             self._connecting.add_done_callback(self._on_connected, context=Context())
         return self._connecting
 
-    async def _open(self) -> PipelinedConnection:
+    async def _open(self) -> None:
+        # Set here, and not by the callback: `aclose` can run between the two, and must close the connection.
         async with asyncio.timeout(_CONNECT_TIMEOUT):
-            return await self._open_connection()
+            self._connection = await self._open_connection()
 
-    def _on_connected(self, task: "asyncio.Task[PipelinedConnection]") -> None:
+    def _on_connected(self, task: "asyncio.Task[None]") -> None:
         self._connecting = None
         queue, self._queue = self._queue, []
-        error = ConnectionError("the store was closed") if task.cancelled() else task.exception()
-        connection = self._connection = None if error is not None else task.result()
+        error = ConnectionError(_CLOSED) if task.cancelled() else task.exception()
         for request, command in queue:
-            if connection is not None:
-                connection.send(request, command)
+            if error is None and self._connection is not None and self._connection.is_usable:
+                self._connection.send(request, command)
             else:
                 command.finish(error if isinstance(error, Exception) else ConnectionError())

@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 from support.memory_store import eventually
 from support.scripted_redis import ScriptedRedis, scripted_redis
 
+from ory_guard.redis.pipeline import PipelinedConnection
 from ory_guard.redis.resp import ProtocolError
 
 pytestmark = pytest.mark.anyio
@@ -192,6 +193,34 @@ async def test_aclose_ends_all_commands(when: str) -> None:
 
         assert all(isinstance(error, ConnectionError) for error in await ended(*waiting))
         assert [type(error) for error in await ended(redis.send(b"GET", b"b"))] == [ConnectionError]
+
+
+async def test_aclose_as_soon_as_the_connection_is_open() -> None:
+    """The connection is closed, although no command has used it."""
+    async with scripted_redis() as redis:
+        closing: list[asyncio.Task[None]] = []
+        opened: list[PipelinedConnection] = []
+
+        def close(connection: PipelinedConnection) -> None:
+            opened.append(connection)
+            closing.append(asyncio.create_task(redis.pipeline.aclose()))
+
+        redis.on_open = close
+        (error,) = await ended(redis.send(b"GET", b"a"))
+        await closing[0]
+
+        assert isinstance(error, ConnectionError)
+        assert not opened[0].is_usable
+        with pytest.raises(ConnectionError, match="the store was closed"):
+            await redis.pipeline.connect()
+
+
+async def test_connection_lost_as_soon_as_it_is_open() -> None:
+    """The waiting command fails at once, and not at its deadline."""
+    async with scripted_redis() as redis:
+        redis.on_open = PipelinedConnection.abort
+
+        assert [type(error) for error in await ended(redis.send(b"GET", b"a"))] == [ConnectionError]
 
 
 async def test_callbacks_do_not_see_the_context_of_another_request() -> None:

@@ -1,7 +1,7 @@
 """A Redis server whose replies a test sends itself."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from ory_guard.cache.store_latency import ResponsiveClock
@@ -55,6 +55,7 @@ class ScriptedRedis:
         port: The port of the server.
         pipeline: The pipeline.
         fails: Whether new connections of the pipeline fail.
+        on_open: Called with a new connection of the pipeline, before the pipeline uses it.
     """
 
     def __init__(self, port: int) -> None:
@@ -62,12 +63,15 @@ class ScriptedRedis:
         self._origin = Origin("127.0.0.1", port)
         self.clients: list[ScriptedClient] = []
         self.fails = False
+        self.on_open: Callable[[PipelinedConnection], object] = lambda _connection: None
         self.pipeline = Pipeline(self._open, ResponsiveClock())
 
     async def _open(self) -> PipelinedConnection:
         if self.fails:
             raise ConnectionRefusedError
-        return await self._origin.connect(PipelinedConnection)
+        connection = await self._origin.connect(PipelinedConnection)
+        self.on_open(connection)
+        return connection
 
     def send(self, *arguments: bytes, seconds: float = 60.0) -> "asyncio.Future[Reply]":
         """Send a command, and return a future for the reply."""
