@@ -56,8 +56,8 @@ class KnownCredentials:
             if previous[1:] == (identity, session_hash) and now - previous[0] < _REFRESH_AFTER:
                 return
             self.discard(key)
-        keys = self._keys_by_id.get(identity)
-        if isinstance(keys, tuple) and len(keys) >= _MAX_PER_IDENTITY:
+        keys = self._keys(identity)
+        if len(keys) >= _MAX_PER_IDENTITY and None not in [self.identity(each) for each in keys]:
             return
         if len(self._entries) >= self._max_credentials:
             self.discard(next(iter(self._entries)))

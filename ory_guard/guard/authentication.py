@@ -286,6 +286,8 @@ class Authenticator:
     def _on_revocation(self, ids: tuple[str, ...] | None) -> None:
         if ids is None:
             self.checker.detach_all()
+        else:
+            self.checker.calls.policy.known.discard_ids(*ids)
         self._notify_watches(ids)
 
 

@@ -85,7 +85,7 @@ class CallPolicy:
     def refusal(self, caller: Caller) -> Unavailable | None:
         """Return the outcome if Kratos must not be called now, else None."""
         identity = caller.identity
-        seconds = self.limits.retry_after(caller.key, identity)
+        seconds = self.limits.retry_after(caller.key, identity, caller.group)
         if seconds is not None:
             return Unavailable("rate_limited", seconds)
         if identity is None:
@@ -140,11 +140,11 @@ class CallPolicy:
         identity = caller.identity
         if identity is not None:
             self._known_answers.clear()
-            self._known_breaker.record_failure(identity)
+            self._known_breaker.record_failure(identity, caller.group)
         answers = self._known_answers
         is_up = len(answers) == _EVIDENCE_ANSWERS and self._monotonic() - answers[0] < _EVIDENCE_SECONDS
         if not is_up:
-            self._unknown_breaker.record_failure(caller.group)
+            self._unknown_breaker.record_failure(caller.group, caller.group)
 
     def _on_state(self, _state: BreakerState) -> None:
         states = {self._known_breaker.state, self._unknown_breaker.state}

@@ -229,9 +229,10 @@ class Enforcer:
     def is_revoked(self, context: AuthContext) -> bool:
         """Return whether the session or its credential was revoked after the request for it was sent to Kratos."""
         outcome, request_time = context.outcome, context.request_time
+        key = context.deciding_key or context.key
         return isinstance(outcome, Authenticated) and (
             self._revocations.is_revoked(outcome.session, request_time)
-            or (context.key is not None and self._revocations.is_credential_revoked(context.key, request_time))
+            or (key is not None and self._revocations.is_credential_revoked(key, request_time))
         )
 
     def _needs_refresh(self, context: AuthContext) -> bool:

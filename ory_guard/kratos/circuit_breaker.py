@@ -2,8 +2,8 @@
 
 It differs from the usual circuit breaker in two ways:
 
-- It opens only if the calls of at least two subjects fail, so that one identity whose calls always fail does not
-  block all others.
+- It opens only if the calls of at least two subjects fail, in at least two requests, so that one identity whose
+  calls always fail does not block all others.
 - After a failed probe, other subjects may probe before the same one probes again.
 """
 
@@ -16,7 +16,7 @@ __all__ = ["BreakerState", "CircuitBreaker"]
 BreakerState = Literal["closed", "open", "half_open"]
 
 _MAX_FAILURES: Final = 5
-_MIN_FAILING_SUBJECTS: Final = 2
+_MIN_FAILING: Final = 2
 _MAX_FAILED_PROBES: Final = 64
 _COOLDOWN: Final = 0.5
 _MAX_RETRY_AFTER: Final = 60
@@ -49,6 +49,7 @@ class CircuitBreaker:
         self._on_state_change = on_state_change
         self._failures = 0
         self._failing_subjects: set[Hashable] = set()
+        self._failing_groups: set[Hashable] = set()
         self._probe: Hashable = None
         self._failed_probes: set[Hashable] = set()
         self._open_until = 0.0
@@ -85,18 +86,24 @@ class CircuitBreaker:
     def record_success(self, subject: Hashable) -> None:
         """Record a response of any status below 500."""
         if self.state == "closed":
-            self._failures = 0
-            self._failing_subjects.clear()
+            self._clear_failures()
         elif self.state == "half_open" and subject == self._probe:
             self._transition("closed", 0.0)
 
-    def record_failure(self, subject: Hashable) -> None:
-        """Record a call without a response, or with a 5xx."""
+    def record_failure(self, subject: Hashable, group: Hashable) -> None:
+        """Record a call without a response, or with a 5xx.
+
+        Args:
+            subject: The identity or the credential that the call is about.
+            group: The same for all credentials of a request: they count as one.
+        """
         if self.state == "closed":
             self._failures += 1
-            if len(self._failing_subjects) < _MIN_FAILING_SUBJECTS:
-                self._failing_subjects.add(subject)
-            if self._failures >= _MAX_FAILURES and len(self._failing_subjects) >= _MIN_FAILING_SUBJECTS:
+            failing = self._failing_subjects, self._failing_groups
+            for names, name in zip(failing, (subject, group), strict=True):
+                if len(names) < _MIN_FAILING:
+                    names.add(name)
+            if self._failures >= _MAX_FAILURES and all(len(names) >= _MIN_FAILING for names in failing):
                 self.open_for(_COOLDOWN)
         elif self.state == "half_open" and subject == self._probe:
             if len(self._failed_probes) < _MAX_FAILED_PROBES:
@@ -115,8 +122,12 @@ class CircuitBreaker:
 
     def _transition(self, state: BreakerState, open_until: float) -> None:
         self._open_until = open_until
-        self._failures = 0
-        self._failing_subjects.clear()
+        self._clear_failures()
         if state != self.state:
             self.state = state
             self._on_state_change(state)
+
+    def _clear_failures(self) -> None:
+        self._failures = 0
+        self._failing_subjects.clear()
+        self._failing_groups.clear()

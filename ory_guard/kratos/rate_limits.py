@@ -43,7 +43,7 @@ class RateLimits:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._held_until: dict[bytes, float] = {}
+        self._held_until: dict[Hashable, float] = {}
         self._answers: deque[_Answer] = deque(maxlen=_MAX_ANSWERS)
         self._all_held_until = -inf
         self._limited_identities: set[int] = set()
@@ -55,17 +55,18 @@ class RateLimits:
         """Whether all credentials are held."""
         return self._monotonic() < self._all_held_until
 
-    def retry_after(self, key: bytes, identity: int | None) -> int | None:
+    def retry_after(self, key: bytes, identity: int | None, group: Hashable) -> int | None:
         """Return None if a call is allowed now, otherwise the seconds to wait.
 
         Args:
             key: The cache key of the credential.
             identity: The hash of the identity of a known credential, or None.
+            group: The same for all credentials of a request: a 429 for one of them holds all.
         """
         if not self._held_until:
             return None
         now = self._monotonic()
-        until = self._held_until.get(key, -inf)
+        until = max(self._held_until.get(key, -inf), self._held_until.get(group, -inf))
         if now >= until:
             until = self._all_held_until
             if now >= until or self._is_probe(identity, now):
@@ -96,8 +97,8 @@ class RateLimits:
             seconds: The seconds in `Retry-After`.
         """
         now = self._monotonic()
-        self._held_until[key] = now + seconds
-        if len(self._held_until) > _MAX_HELD:
+        self._held_until[key] = self._held_until[group] = now + seconds
+        while len(self._held_until) > _MAX_HELD:
             del self._held_until[next(iter(self._held_until))]
         if identity is None:
             return

@@ -126,6 +126,19 @@ def test_one_identity_has_a_limited_number_of_credentials() -> None:
     assert bench.is_known(b"a999")
 
 
+def test_expired_credentials_do_not_count() -> None:
+    """An identity whose clients log in again and again is not unknown because of its old sessions."""
+    bench = Bench()
+    for number in range(16):
+        bench.known.add(b"old%d" % number, session(f"old{number}"))
+    bench.clock.advance(HOUR)
+
+    bench.known.add(b"new", session("new"))
+
+    assert bench.is_known(b"new")
+    assert len(bench.known) == 1
+
+
 def test_only_hashes_are_stored() -> None:
     bench = Bench()
     bench.known.add(b"k", session("session-id", "identity-id"))

@@ -9,7 +9,7 @@ import pytest
 from support.guard_bench import Bench
 from support.memory_store import MemoryServer, MemoryStore, eventually
 from support.minting import token_of
-from support.scripted_kratos import SESSION_ID, refused, signed_in
+from support.scripted_kratos import IDENTITY_ID, SESSION_ID, refused, signed_in
 from support.token_bench import KEY, TokenBench
 from support.worker_bench import Worker
 
@@ -257,3 +257,21 @@ async def test_jwt_is_checked_again_after_disconnected_ttl_if_the_store_did_not_
 
     assert type(await bench.ask(token)).__name__ == "Rejected"
     await bench.guard.aclose()
+
+
+@pytest.mark.parametrize(
+    ("by", "left"),
+    [({"session_id": SESSION_ID}, 0), ({"identity_id": IDENTITY_ID}, 0), ({"identity_id": "another"}, 1)],
+    ids=str,
+)
+async def test_revocation_by_another_process_makes_credentials_unknown(
+    workers: tuple[Worker, Worker], by: dict[str, str], left: int
+) -> None:
+    first, second = workers
+    await first.ask()
+    assert first.guard.stats().known_credentials == 1
+
+    await second.guard.invalidate(**by)
+    await eventually(lambda: first.guard.authentication.cache.revocations.revoked_at(*by.values()) > 0)
+
+    assert first.guard.stats().known_credentials == left

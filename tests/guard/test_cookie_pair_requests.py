@@ -22,6 +22,7 @@ from support.scripted_kratos import (
 from ory_guard import Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
 from ory_guard.exceptions import EnrollmentRequired, Refusal, SessionRequired
 from ory_guard.guard.revalidation import SessionRevalidator
+from ory_guard.models.credential import Credential
 
 pytestmark = pytest.mark.anyio
 
@@ -118,6 +119,46 @@ async def test_revalidation_checks_both_cookies_if_both_were_rejected(cookies: b
 
     assert (await bench.guard.require(scope_of(cookies), revalidate=True)).id == SESSION_ID
     assert bench.take_asked() == asked
+
+
+async def test_429_of_one_cookie_holds_requests_with_both() -> None:
+    """A request with the other one alone is not held."""
+    bench = CookiePairBench({"cache_ttl": 0}, a=refused(429).with_header("retry-after", "30"), b=GOOD)
+
+    for _ in range(3):
+        assert await bench.outcome(BOTH) == Unavailable("rate_limited", 30)
+    assert bench.take_asked() == ["a", "b"]
+    assert is_about(await bench.outcome(b"s=b"), SESSION_ID)
+    assert await bench.outcome(b"s=a") == Unavailable("rate_limited", 30)
+    assert bench.take_asked() == ["b"]
+
+
+async def test_failures_of_two_known_cookies_of_a_request_do_not_open_the_breaker() -> None:
+    """They are one credential, even if they belong to two identities."""
+    other = signed_in(session_body(id=OTHER_ID, identity={"id": "c3b7f0de-93a4-4c0e-8e6b-64d0c5a0b799"}))
+    bench = CookiePairBench({"cache_ttl": 0}, a=GOOD, b=other, c=GOOD)
+    assert await bench.outcome(BOTH) == AMBIGUOUS
+    bench.answers |= {"a": DOWN, "b": DOWN}
+
+    for _ in range(5):
+        assert await bench.outcome(BOTH) == Unavailable("unreachable")
+
+    assert bench.guard.stats().breaker == "closed"
+    assert is_about(await bench.outcome(b"s=c"), SESSION_ID)
+
+
+async def test_revoked_cookie_ends_a_request_with_both() -> None:
+    """As after a logout whose session is unknown, because Kratos could not be asked for it."""
+    bench = CookiePairBench(a=GOOD, b=REFUSED)
+    scope = scope_of(BOTH)
+    await bench.guard.require(scope)
+    bench.answers["a"] = REFUSED
+    cookie, authentication = Credential("cookie", b"s", b"a"), bench.guard.authentication
+
+    await authentication.invalidate_credential(authentication.cache_key(cookie), cookie)
+
+    with pytest.raises(SessionRequired):
+        await bench.guard.require(scope)
 
 
 async def test_step_up_is_accepted_at_the_first_try() -> None:

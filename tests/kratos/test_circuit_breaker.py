@@ -11,7 +11,9 @@ A, B, C = b"a", b"b", b"c"
 PROBE_TIMEOUT = 2.0
 
 Step = tuple[Any, ...]
-"""The seconds to wait, the action (`fail`, `succeed`, `open_for`, `ask`), its argument, and the result of `ask`."""
+"""The seconds to wait, the action (`fail`, `succeed`, `open_for`, `ask`), its argument, and the result of `ask`.
+
+A failure may name its request, too."""
 
 FAIL_4: tuple[Step, ...] = ((0, "fail", A), (0, "fail", B), (0, "fail", A), (0, "fail", B))
 OPEN: tuple[Step, ...] = (*FAIL_4, (0, "fail", A))
@@ -24,6 +26,19 @@ SEQUENCES: dict[str, tuple[tuple[Step, ...], list[BreakerState]]] = {
     ),
     "does not open for failures of one credential": (
         (*[(0, "fail", A)] * 1_000, (0, "ask", A, None), (0, "ask", B, None)),
+        [],
+    ),
+    "opens for failures of two requests, not of two credentials in one": (
+        (
+            *[(0, "fail", A, "request"), (0, "fail", B, "request")] * 10,
+            (0, "ask", C, None),
+            (0, "fail", A),
+            (0, "ask", C, 1),
+        ),
+        ["open"],
+    ),
+    "does not open for failures of one credential in many requests": (
+        (*[(0, "fail", A, number) for number in range(10)], (0, "ask", C, None)),
         [],
     ),
     "a success resets the number of failures": ((*FAIL_4, (0, "succeed", C), *FAIL_4, (0, "ask", C, None)), []),
@@ -95,8 +110,8 @@ def test_sequence_of_results(steps: tuple[Step, ...], states: list[BreakerState]
     for number, (seconds, action, *arguments) in enumerate(steps):
         clock.advance(seconds)
         match action, arguments:
-            case "fail", [key]:
-                breaker.record_failure(key)
+            case "fail", [key, *group]:
+                breaker.record_failure(key, group[0] if group else key)
             case "succeed", [key]:
                 breaker.record_success(key)
             case "open_for", [duration]:
@@ -119,7 +134,7 @@ def test_number_of_failed_probes_in_memory_is_limited() -> None:
     for number in range(100):
         clock.advance(1)
         breaker.retry_after(number)
-        breaker.record_failure(number)
+        breaker.record_failure(number, number)
     clock.advance(0.5)
 
     assert breaker.retry_after(0) == 1
@@ -129,6 +144,6 @@ def test_number_of_failed_probes_in_memory_is_limited() -> None:
 def test_repr_shows_the_state() -> None:
     """State and failures are visible in a log."""
     breaker = CircuitBreaker(ManualClock().monotonic, PROBE_TIMEOUT, lambda _state: None)
-    breaker.record_failure(A)
+    breaker.record_failure(A, A)
 
     assert repr(breaker) == "<CircuitBreaker closed, 1 failures>"

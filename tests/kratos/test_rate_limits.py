@@ -15,15 +15,15 @@ class Bench:
 
     def limit(self, key: str, identity: int | None = None, seconds: int = 10, group: str | None = None) -> None:
         """Record a 429."""
-        self.limits.record_limited(key.encode(), identity, group or key, seconds)
+        self.limits.record_limited(key.encode(), identity, (group or key).encode(), seconds)
 
-    def answer(self, key: str, identity: int | None = None) -> None:
+    def answer(self, key: str, identity: int | None = None, group: str | None = None) -> None:
         """Record another response."""
-        self.limits.record_answer(key.encode(), identity, key)
+        self.limits.record_answer(key.encode(), identity, (group or key).encode())
 
-    def ask(self, key: str, identity: int | None = None) -> int | None:
+    def ask(self, key: str, identity: int | None = None, group: str | None = None) -> int | None:
         """Return the seconds to wait."""
-        return self.limits.retry_after(key.encode(), identity)
+        return self.limits.retry_after(key.encode(), identity, (group or key).encode())
 
 
 def test_429_holds_its_credential_only() -> None:
@@ -109,6 +109,17 @@ def test_two_credentials_of_a_request_count_as_one() -> None:
         bench.limit(f"second-{number}", 10 + number, group=f"request-{number}")
 
     assert not bench.limits.holds_all
+
+
+def test_429_of_one_credential_of_a_request_holds_both() -> None:
+    """The other one is not held in requests of its own, and its response does not end the hold."""
+    bench = Bench()
+    bench.limit("first", group="request")
+    bench.answer("second", group="request")
+
+    assert (bench.ask("first"), bench.ask("second", group="request"), bench.ask("second")) == (10, 10, None)
+    bench.clock.advance(10)
+    assert bench.ask("second", group="request") is None
 
 
 def hold_all(bench: Bench) -> None:
