@@ -35,7 +35,7 @@ for at, name in ipairs(KEYS) do
     for marker = 1, math.min(string.byte(value, 1) or 0, {_MAX_MARKERS}) do
       local start = 2 + (marker - 1) * {_HASH_CHARACTERS}
       local hash = string.sub(value, start, start + {_HASH_CHARACTERS - 1})
-      local revoked = redis.pcall('GET', ARGV[2] .. hash)
+      local revoked = redis.pcall('GET', ARGV[2] .. hash .. '}}')
       if revoked then
         found[#found + 1] = type(revoked) == 'string' and revoked or '?'
       end

@@ -1,10 +1,11 @@
 """Sessions and revocations in Redis.
 
-All keys start with the prefix and expire:
+All keys start with the prefix and expire. The braces are hash tags: in a cluster, keys with the same tag are on the
+same node.
 
-- `session:<hash of the credential>`: an encrypted session.
-- `of:<hash of an id>`: the keys of the sessions of an id, for their deletion.
-- `revoked:<hash of an id>`: the time of the revocation of an id.
+- `session:{<hash of the credential>}`: an encrypted session.
+- `of:{<hash of an id>}`: the keys of the sessions of an id, for their deletion.
+- `revoked:{<hash of an id>}`: the time of the revocation of an id.
 
 The channel `revocations` carries encrypted revocations.
 """
@@ -82,8 +83,8 @@ class RedisSessionStore:
         self.timeout: float = timeout
         self._encryptors = tuple(Encryptor(secret) for secret in secrets)
         self._prefix = prefix
-        self._session_prefix = self._name("session").encode() + b":"
-        self._revocation_prefix = self._name("revoked").encode() + b":"
+        self._session_prefix = self._name("session").encode() + b":{"
+        self._revocation_prefix = self._name("revoked").encode() + b":{"
         server = RedisServerURL(url, max_connections)
         self._nodes: LoopLocal[Node] = LoopLocal(lambda: Node(server), Node.aclose)
 
@@ -229,10 +230,10 @@ class RedisSessionStore:
         await self._nodes.aclose()
 
     def _session_name(self, key: bytes) -> bytes:
-        return self._session_prefix + hexlify(key)
+        return b"%b%b}" % (self._session_prefix, hexlify(key))
 
     def _name(self, kind: str, rest: str = "") -> str:
-        return f"{self._prefix}:{kind}:{rest}" if rest else f"{self._prefix}:{kind}"
+        return f"{self._prefix}:{kind}:{{{rest}}}" if rest else f"{self._prefix}:{kind}"
 
     def _hashed_names(self, kind: str, ids: Sequence[str]) -> list[str]:
         return [self._name(kind, encryptor.hash_name(key)) for key in ids for encryptor in self._encryptors]

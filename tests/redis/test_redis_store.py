@@ -81,7 +81,7 @@ async def test_list_of_the_sessions_of_an_id_is_limited(
     )
     members = redis_server.cli("ZRANGE", name, "0", "-1").split()
     assert len(members) == 256
-    assert members[0].endswith(f"{44:x}")
+    assert members[0].endswith(f"{44:x}}}")
 
 
 async def test_secret_can_be_rotated_without_an_outage(
