@@ -1,4 +1,4 @@
-"""`FrontendClient`: the 32 operations over one connection pool."""
+"""`FrontendClient`: the 32 operations."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
@@ -33,13 +33,14 @@ class FrontendClient(AllOperations):
 
     The client stores no cookies, follows no redirects and ignores proxies in the environment. Pass a browser's
     cookies with each call (`cookie=`), and forward `Response.set_cookies`, or the `set_cookies` of an error, to the
-    browser. One client serves any number of users, tasks and event loops of a thread.
+    browser. One client serves any number of users, tasks and event loops of a thread. Each call opens a connection
+    of its own, so that no bytes that follow a response become the response to another user.
 
     An operation or parameter that a release of Kratos from v1.0 on added is described with that release.
 
     Args:
         base_url: Kratos' public URL, with a path prefix if it has one.
-        transport: A transport to use instead of the client's own connection pool, such as
+        transport: A transport to use instead of the client's own connections, such as
             `httpx2.ASGITransport(app=...)`. The client does not close it.
         timeout: Seconds for a whole call.
         browser_url: Kratos' public URL for browsers, if it differs, as with `ory_guard.proxy.KratosProxy`. URLs in

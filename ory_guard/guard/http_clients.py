@@ -20,10 +20,7 @@ class HTTPClients:
         self._clients: list[HTTPClient] = []
 
     def open(self, *, timeout: float, max_response_bytes: int, max_concurrency: int) -> HTTPClient:
-        """Return a new client for Kratos' public API, with a connection of its own for each request.
-
-        If a server, or a component in between, sends more than one response, the next request on a reused
-        connection would get a response to another user.
+        """Return a new client for Kratos' public API.
 
         Args:
             timeout: Seconds for a whole request.
@@ -35,7 +32,6 @@ class HTTPClients:
             timeout=timeout,
             max_response_bytes=max_response_bytes,
             max_concurrency=max_concurrency,
-            keep_alive=False,
             ca_file=self._settings.ca_file,
             transport=self._transport,
         )

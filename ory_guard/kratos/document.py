@@ -25,9 +25,7 @@ class Document:
     def __init__(self, url: str, *, timeout: float, transport: Transport | None = None) -> None:
         origin_of(url)
         self._url = URL(url)
-        self._http = HTTPClient(
-            url, timeout=timeout, max_response_bytes=_MAX_DOCUMENT_BYTES, keep_alive=False, transport=transport
-        )
+        self._http = HTTPClient(url, timeout=timeout, max_response_bytes=_MAX_DOCUMENT_BYTES, transport=transport)
 
     async def fetch(self) -> bytes:
         """Return the document.

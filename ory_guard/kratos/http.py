@@ -112,16 +112,15 @@ def get_request(url: URL, *headers: Header) -> Request:
 
 
 class HTTPClient:
-    """Sends requests to one server.
+    """Sends requests to one server, each on a connection of its own.
 
     Args:
         base_url: The URL of the server. Certificates are loaded only if it starts with `https:`.
         timeout: Seconds for a whole request, from waiting for a connection to the last byte of the response.
         max_response_bytes: The maximum size of a body.
         max_concurrency: The maximum number of concurrent requests per event loop.
-        keep_alive: Whether connections are reused.
         ca_file: A PEM file with the certificate authorities to trust; see `tls_context`.
-        transport: A transport to use instead of the client's own connection pool. The client does not close it.
+        transport: A transport to use instead of the client's own connections. The client does not close it.
 
     Attributes:
         timeout: Seconds for a whole request.
@@ -134,14 +133,13 @@ class HTTPClient:
         timeout: float,
         max_response_bytes: int,
         max_concurrency: int = 100,
-        keep_alive: bool = True,
         ca_file: str | None = None,
         transport: Transport | None = None,
     ) -> None:
         self.timeout = timeout
         self._max_response_bytes = max_response_bytes
         if transport is None:
-            open_transport = _transport_factory(base_url, max_concurrency, keep_alive=keep_alive, ca_file=ca_file)
+            open_transport = _transport_factory(base_url, max_concurrency, ca_file=ca_file)
             self._transports = LoopLocal(
                 lambda: _LimitedTransport(open_transport(), max_concurrency, owned=True), _LimitedTransport.aclose
             )
@@ -251,12 +249,9 @@ class _Trace:
         return was_sent and not is_new and not has_response
 
 
-def _transport_factory(
-    base_url: str, max_concurrency: int, *, keep_alive: bool, ca_file: str | None
-) -> Callable[[], Transport]:
-    limits = httpx2.Limits(
-        max_connections=max_concurrency, max_keepalive_connections=max_concurrency if keep_alive else 0
-    )
+def _transport_factory(base_url: str, max_concurrency: int, *, ca_file: str | None) -> Callable[[], Transport]:
+    # On a reused connection, httpx2 would read bytes after a response as the next one, which is another user's.
+    limits = httpx2.Limits(max_connections=max_concurrency, max_keepalive_connections=0)
     # Without certificates, a context of PROTOCOL_TLS_CLIENT rejects every server.
     tls = tls_context(ca_file) if base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
