@@ -247,4 +247,5 @@ async def _end_session(client: "FrontendClient", credential: Credential) -> tupl
         raise _unexpected(error) from None
     if response.status_code != HTTPStatus.NO_CONTENT:
         raise KratosProtocolError(f"logout: Kratos responded with {response.status_code}, expected 204")
-    return response.set_cookies
+    # The response to a token sets no cookie of the browser.
+    return response.set_cookies if credential.is_session_cookie else ()

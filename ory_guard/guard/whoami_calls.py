@@ -12,7 +12,7 @@ from ory_guard.guard.call_policy import CallPolicy
 from ory_guard.kratos.admission import Caller
 from ory_guard.kratos.circuit_breaker import BreakerState
 from ory_guard.kratos.failures import call_failure
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http import HTTPResponse, ResponseTooLarge
 from ory_guard.kratos.session_parser import ParsedSession, SessionParser
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
@@ -123,6 +123,8 @@ class WhoamiCalls:
         return CallResult(result, self._store(call, parsed))
 
     def _read(self, call: Call, response: HTTPResponse | Exception) -> _Reply:
+        if isinstance(response, ResponseTooLarge) and _is_status_enough(response.head.status):
+            response = response.head
         if isinstance(response, Exception):
             reason, text, detail = call_failure(response)
             _log.warning("whoami.failed reason=%s: %s", reason, text)
@@ -161,3 +163,8 @@ class WhoamiCalls:
         event = BreakerChanged(state)
         log_event(event)
         notify(self._listeners, event)
+
+
+def _is_status_enough(status: int) -> bool:
+    """Return whether the body does not matter: a large page does not hide an outage or a rate limit."""
+    return status == 429 or status >= 500

@@ -58,16 +58,17 @@ class ResponseTooLarge(InvalidResponse):
     Args:
         limit: The limit, in bytes.
         size: The `Content-Length`, or the number of bytes of the body that have arrived.
+        head: The response without its body.
 
     Attributes:
         limit: The limit, in bytes.
         size: The minimum size of the body, in bytes.
+        head: The response without its body.
     """
 
-    def __init__(self, limit: int, size: int) -> None:
+    def __init__(self, limit: int, size: int, head: "HTTPResponse") -> None:
         super().__init__(f"the response is larger than {limit} bytes: it has {size} bytes or more")
-        self.limit = limit
-        self.size = size
+        self.limit, self.size, self.head = limit, size, head
 
 
 class PoolTimeout(Exception):
@@ -197,20 +198,21 @@ class HTTPClient:
             headers = [(name.lower(), value) for name, value in response.headers.raw]
             # `response.headers` would decode all headers to find one.
             content_length = int(dict(headers).get(b"content-length", 0))
-            return HTTPResponse(response.status_code, headers, await self._read(stream, content_length))
+            head = HTTPResponse(response.status_code, headers, b"")
+            return head._replace(body=await self._read(stream, content_length, head))
         finally:
             await stream.aclose()
 
-    async def _read(self, stream: httpx2.AsyncByteStream, content_length: int) -> bytes:
+    async def _read(self, stream: httpx2.AsyncByteStream, content_length: int, head: HTTPResponse) -> bytes:
         limit = self._max_response_bytes
         if content_length > limit:
-            raise ResponseTooLarge(limit, content_length)
+            raise ResponseTooLarge(limit, content_length, head)
         parts: list[bytes] = []
         size = 0
         async for part in stream:
             size += len(part)
             if size > limit:
-                raise ResponseTooLarge(limit, size)
+                raise ResponseTooLarge(limit, size, head)
             parts.append(part)
         return b"".join(parts)
 

@@ -143,13 +143,13 @@ class HTTP1Parser:
         elif self._length == _UNTIL_CLOSE:
             self.keep_alive = False
         elif self._length > self._max_body:
-            raise ResponseTooLarge(self._max_body, self._length)
+            raise self._too_large(self._length)
 
     def _read_body(self) -> HTTPResponse | None:
         size = len(self._buffer)
         if self._length == _UNTIL_CLOSE:
             if size > self._max_body:
-                raise ResponseTooLarge(self._max_body, size)
+                raise self._too_large(size)
             return None
         if size < self._length:
             return None
@@ -171,7 +171,7 @@ class HTTP1Parser:
             if size == 0:
                 return self._read_trailers(end + 2)
             if len(self._body) + size > self._max_body:
-                raise ResponseTooLarge(self._max_body, len(self._body) + size)
+                raise self._too_large(len(self._body) + size)
             start, stop = end + 2, end + 2 + size
             if len(buffer) < stop + 2:
                 return None
@@ -197,6 +197,9 @@ class HTTP1Parser:
         if _TRAILERS.fullmatch(self._buffer, start, end) is None:
             raise InvalidResponse("the trailers are malformed")
         return self._complete(bytes(self._body), end)
+
+    def _too_large(self, size: int) -> ResponseTooLarge:
+        return ResponseTooLarge(self._max_body, size, HTTPResponse(self._status, self._headers or [], b""))
 
     def _complete(self, body: bytes, end: int) -> HTTPResponse:
         assert self._headers is not None  # noqa: S101 - the head is complete

@@ -130,6 +130,15 @@ async def test_attributes_of_an_expired_cookie_with_a_token(app_url: str, name: 
     assert response.all(b"set-cookie") == [expected]
 
 
+async def test_set_cookie_of_a_native_logout_is_not_forwarded() -> None:
+    kratos = Kratos(a="id-a")
+    kratos.responses[NATIVE] = KratosResponse(204, b"").with_header("set-cookie", "s=other; Path=/")
+
+    response = await leave(kratos, b"token=a", app_url="https://localhost")
+
+    assert response.all(b"set-cookie") == [b"token=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax"]
+
+
 async def test_unknown_token_in_a_cookie_is_a_logout() -> None:
     """Kratos responds with 403 to an unknown token, and with 401 to an unknown cookie."""
     kratos = Kratos()

@@ -3,12 +3,15 @@
 import logging
 from typing import Any
 
+import httpx2
 import pytest
 from pydantic import BaseModel, ConfigDict, model_validator
+from security.bench import settings_for
 from support.guard_bench import Bench, request
+from support.raw_kratos import RawKratos, raw_response
 from support.scripted_kratos import KratosResponse, session_body, signed_in
 
-from ory_guard import Authenticated, Unavailable
+from ory_guard import Authenticated, OryGuard, Unavailable
 from ory_guard.exceptions import SessionCheckUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +44,25 @@ async def test_other_failures_are_not_remembered(failure: Any) -> None:
     await bench.outcome()
 
     assert isinstance(await bench.outcome(), Authenticated)
+
+
+@pytest.mark.parametrize("is_pooled", [True, False], ids=["pool", "transport"])
+@pytest.mark.parametrize(
+    ("status", "outcome", "calls"),
+    [(502, Unavailable("unreachable"), 2), (429, Unavailable("rate_limited", 9), 1), (403, FAILURE, 1)],
+)
+async def test_size_of_an_error_page_does_not_hide_an_outage_or_a_rate_limit(
+    status: int, outcome: Unavailable, calls: int, *, is_pooled: bool
+) -> None:
+    page = b" " * 70_000
+    async with RawKratos(raw_response(page, status, ("Retry-After", "9"))) as kratos:
+        transport = None if is_pooled else httpx2.AsyncHTTPTransport()
+        guard = OryGuard(settings_for(kratos), transport=transport)
+
+        assert [await guard.authenticate(request()) for _ in range(2)] == [outcome] * 2
+
+        assert len(kratos.requests) == calls
+        await guard.aclose()
 
 
 async def test_invalidate_bypasses_the_failure() -> None:

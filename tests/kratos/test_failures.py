@@ -5,7 +5,7 @@ import ssl
 import pytest
 
 from ory_guard.kratos.failures import CallFailure, call_failure, describe_failure
-from ory_guard.kratos.http import InvalidResponse, PoolTimeout, ResponseTooLarge
+from ory_guard.kratos.http import HTTPResponse, InvalidResponse, PoolTimeout, ResponseTooLarge
 
 
 def certificate_error() -> ssl.SSLCertVerificationError:
@@ -38,7 +38,7 @@ UNTRUSTED = CallFailure(
         (TimeoutError("secret"), CallFailure("timeout", "no response before the deadline")),
         (PoolTimeout("secret"), CallFailure("overloaded", "no free connection before the deadline")),
         (
-            ResponseTooLarge(5, 6),
+            ResponseTooLarge(5, 6, HTTPResponse(200, [], b"")),
             CallFailure("protocol", "the response has 6 bytes or more, and max_response_bytes is 5"),
         ),
         (InvalidResponse("the head is malformed"), CallFailure("protocol", "the head is malformed")),
