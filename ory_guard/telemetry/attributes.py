@@ -20,6 +20,7 @@ __all__ = [
     "STATE",
     "STATUS_CODE",
     "STORE_OPERATION",
+    "URL_TEMPLATE",
     "server_attributes",
 ]
 
@@ -29,6 +30,7 @@ PATH: Final = "/sessions/whoami"
 ERROR_TYPE: Final = "error.type"
 METHOD: Final = "http.request.method"
 STATUS_CODE: Final = "http.response.status_code"
+URL_TEMPLATE: Final = "url.template"
 
 CACHE_RESULT: Final = "ory_guard.cache.result"
 CREDENTIAL_CLASS: Final = "ory_guard.credential.class"

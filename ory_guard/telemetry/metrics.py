@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-from opentelemetry.metrics import MeterProvider, UpDownCounter, get_meter
+from opentelemetry.metrics import MeterProvider, get_meter
 
 from ory_guard import __version__
 from ory_guard.events import (
@@ -40,14 +40,16 @@ from ory_guard.telemetry.attributes import (
     ERROR_TYPE,
     METHOD,
     OUTCOME,
+    PATH,
     REFUSAL,
     REFUSAL_REASON,
     SCOPE,
-    STATE,
     STATUS_CODE,
     STORE_OPERATION,
+    URL_TEMPLATE,
     server_attributes,
 )
+from ory_guard.telemetry.gauges import ClassGauge, Gauge, StateGauge
 
 __all__ = ["COUNTERS", "EVICTIONS", "GAUGES", "HISTOGRAMS", "GuardMetrics"]
 
@@ -128,6 +130,7 @@ _BUCKETS: Final = (
     5.0,
     10.0,
 )
+_WITH_ATTRIBUTES: Final = (SessionCacheHit, SessionCacheMiss, CheckFailed, Refused, WebhookReceived, TokenVerified)
 _REVOCATIONS: Final = (RevocationsHeard, RevocationsSent, RevocationsDropped)
 _CHANGES_GAUGES: Final = (
     WhoamiAnswered,
@@ -160,15 +163,20 @@ class GuardMetrics:
             for name, description in HISTOGRAMS.values()
         )
         gauges = [meter.create_up_down_counter(name, *arguments) for name, arguments in GAUGES.items()]
-        self._entries = _Gauge(gauges[0])
-        self._breaker = _StateGauge(gauges[1], ("closed", "half_open", "open"), self._common)
-        self._store = _StateGauge(gauges[2], ("up", "down"), self._common)
-        self._pending = _Gauge(gauges[3])
-        self._active = _ClassGauge(gauges[4], self._common)
-        self._waiting = _ClassGauge(gauges[5], self._common)
-        self._known_credentials, self._rate_limited = _Gauge(gauges[6]), _Gauge(gauges[7])
+        self._entries = Gauge(gauges[0])
+        self._breaker = StateGauge(gauges[1], ("closed", "half_open", "open"), self._common)
+        self._store = StateGauge(gauges[2], ("up", "down"), self._common)
+        self._pending = Gauge(gauges[3])
+        self._active = ClassGauge(gauges[4], self._common)
+        self._waiting = ClassGauge(gauges[5], self._common)
+        self._known_credentials, self._rate_limited = Gauge(gauges[6]), Gauge(gauges[7])
         self._sampling = False
         self._open = True
+        for event, counter in self._counters.items():
+            if event not in _WITH_ATTRIBUTES:
+                # Prometheus calculates no increase from a series that begins with its first event.
+                counter.add(0, self._common)
+        self._evictions.add(0, self._common)
         stats = guard.stats()
         self._evicted = stats.evictions
         self._set(stats)
@@ -199,7 +207,7 @@ class GuardMetrics:
             asyncio.get_running_loop().call_soon(self._sample)
 
     def _measure(self, event: WhoamiAnswered | CheckFailed) -> None:
-        attributes: dict[str, Any] = {**self._common, METHOD: "GET"}
+        attributes: dict[str, Any] = {**self._common, METHOD: "GET", URL_TEMPLATE: PATH}
         if event.status is not None:
             attributes[STATUS_CODE] = event.status
         if isinstance(event, CheckFailed):
@@ -235,44 +243,6 @@ class GuardMetrics:
         self._waiting.set(0, 0)
         self._breaker.set(None)
         self._store.set(None)
-
-
-class _Gauge:
-    """An up-down counter that is set to values."""
-
-    def __init__(self, counter: UpDownCounter) -> None:
-        self._counter = counter
-        self._value = 0
-
-    def set(self, value: int, attributes: Mapping[str, Any]) -> None:
-        self._counter.add(value - self._value, attributes)
-        self._value = value
-
-
-class _ClassGauge:
-    """One gauge for known credentials, and one for all others."""
-
-    def __init__(self, counter: UpDownCounter, common: Mapping[str, Any]) -> None:
-        self._known, self._unknown = _Gauge(counter), _Gauge(counter)
-        self._common = common
-
-    def set(self, known: int, unknown: int) -> None:
-        self._known.set(known, {**self._common, CREDENTIAL_CLASS: "known"})
-        self._unknown.set(unknown, {**self._common, CREDENTIAL_CLASS: "unknown"})
-
-
-class _StateGauge:
-    """One gauge per state: 1 for the current state, 0 for the others; without data before the first state."""
-
-    def __init__(self, counter: UpDownCounter, states: tuple[str, ...], common: Mapping[str, Any]) -> None:
-        self._gauges = {state: (_Gauge(counter), {**common, STATE: state}) for state in states}
-        self._known = False
-
-    def set(self, state: str | None) -> None:
-        self._known = self._known or state is not None
-        for name, (gauge, attributes) in self._gauges.items():
-            if self._known:
-                gauge.set(int(name == state), attributes)
 
 
 def _event_attributes(event: Event) -> dict[str, str | int]:

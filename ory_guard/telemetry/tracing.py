@@ -45,6 +45,7 @@ from ory_guard.telemetry.attributes import (
     REFUSAL_REASON,
     SCOPE,
     STATUS_CODE,
+    URL_TEMPLATE,
     server_attributes,
 )
 
@@ -82,7 +83,7 @@ class GuardSpans:
             **server_attributes(guard.settings, attributes),
             METHOD: "GET",
             "url.full": guard.settings.kratos_public_url + PATH,
-            "url.template": PATH,
+            URL_TEMPLATE: PATH,
         }
         self._max_wait = guard.settings.timeout + _MARGIN_SECONDS
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()

@@ -38,6 +38,23 @@ async def test_evictions_are_counted_from_the_start_of_the_reporting(telemetry: 
     assert telemetry.values("ory_guard.session_cache.evictions", "-") == {None: 3}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ory_guard.revocations.dropped",
+        "ory_guard.revocations.removed",
+        "ory_guard.session_cache.cleared",
+        "ory_guard.session_cache.evictions",
+        "ory_guard.store.hits",
+    ],
+)
+async def test_counter_without_attributes_starts_at_zero(telemetry: InMemoryTelemetry, name: str) -> None:
+    """The increase of the first event is visible: a rule with `increase()` can only see it from a known value."""
+    telemetry.instrument(Bench().guard)
+
+    assert [(attributes, point.value) for attributes, point in telemetry.points(name)] == [(SERVER, 0)]
+
+
 async def test_store_and_token_events_are_counted(telemetry: InMemoryTelemetry) -> None:
     """Revocations are counted per ID, and the store state is a gauge."""
     guard = Bench().guard
