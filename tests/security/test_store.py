@@ -107,7 +107,7 @@ async def test_s11_guards_with_another_kratos_or_cookie_share_no_session(
 async def test_redis_contains_no_readable_data(server: RedisServer) -> None:
     """No credential, email address, trait or id is in keys, values, messages or commands."""
     monitor = await asyncio.create_subprocess_exec(
-        "redis-cli", "-p", str(server.port), "MONITOR", stdout=asyncio.subprocess.PIPE
+        "redis-cli", "-p", str(server.port), "MONITOR", stdout=asyncio.subprocess.PIPE, limit=1024 * 1024
     )
     assert monitor.stdout is not None
     await monitor.stdout.readline()
@@ -122,9 +122,12 @@ async def test_redis_contains_no_readable_data(server: RedisServer) -> None:
         dump += [server.cli("GET", name) for name in names if ":session:" in name]
         await first.guard.invalidate(session_id="session-of-bob", identity_id="identity-of-bob")
         dump += [server.cli("--scan")]
+    server.cli("ECHO", "end of the test")
+    # The monitor may print a command later than Redis runs it.
+    commands = await monitor.stdout.readuntil(b"end of the test")
     monitor.terminate()
-    rest, _ = await monitor.communicate()
-    dump.append(rest.decode("utf-8", "backslashreplace"))
+    await monitor.communicate()
+    dump.append(commands.decode("utf-8", "backslashreplace"))
 
     text = "\n".join(dump).lower()
     assert "publish" in text

@@ -5,12 +5,19 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from ory_guard.cli.fake import by_port
 from ory_guard.testing import FakeKratos
+
+KEEP_ALIVE: Final = 3_600
+"""Seconds after which a server of a test closes an idle connection.
+
+With uvicorn's five seconds, the server may close a connection while a client on a busy machine uses it again.
+"""
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,8 @@ def listening_socket() -> socket.socket:
 @contextlib.asynccontextmanager
 async def serving(app: ASGIApp, *listeners: socket.socket) -> AsyncIterator[None]:
     """Serve an application on listening sockets."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+    config = uvicorn.Config(app, log_level="critical", lifespan="off", timeout_keep_alive=KEEP_ALIVE)
+    server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=list(listeners)))
     try:
         yield

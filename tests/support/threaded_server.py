@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import uvicorn
 
+from support.served_kratos import KEEP_ALIVE
+
 ResultT = TypeVar("ResultT")
 
 
@@ -16,7 +18,8 @@ def served(make: Callable[[str], tuple[Any, ResultT]]) -> Iterator[ResultT]:
     """Serve an application on a free port; `make` receives its URL and returns it with the value of the block."""
     with socket.create_server(("127.0.0.1", 0)) as server_socket:
         app, value = make(f"http://127.0.0.1:{server_socket.getsockname()[1]}")
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+        config = uvicorn.Config(app, log_level="error", lifespan="off", timeout_keep_alive=KEEP_ALIVE)
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [server_socket]})
         thread.start()
         try:
