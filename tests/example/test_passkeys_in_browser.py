@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
-from .browser_steps import button, field, kratos_message, register, sign_out
+from .authenticator import add_authenticator, add_security_key, expect_signed_in, sign_up_with_passkey, trigger
+from .browser_steps import kratos_message, register, sign_out
 from .browser_window import BrowserWindow, open_window
 from .deployment import Deployment, embedded_deployment, live_domain_deployment, new_email
 from .server import serve
@@ -36,41 +37,6 @@ def domain_window(browser: Browser, domain_served: Deployment) -> Iterator[Brows
     """A window of Chromium that shows the application."""
     with open_window(browser, domain_served.app_url) as opened:
         yield opened
-
-
-def add_authenticator(page: Page) -> None:
-    """Add a virtual authenticator to the window, which creates passkeys and keys without asking the user."""
-    session = page.context.new_cdp_session(page)
-    session.send("WebAuthn.enable")
-    options = {
-        "protocol": "ctap2",
-        "transport": "internal",
-        "hasResidentKey": True,
-        "hasUserVerification": True,
-        "isUserVerified": True,
-    }
-    session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
-
-
-def trigger(page: Page, name: str) -> None:
-    page.locator(f'button[name="{name}"]').click()
-
-
-def sign_up_with_passkey(page: Page) -> None:
-    page.goto("/registration")
-    field(page, "traits.email").fill(new_email())
-    button(page, "profile").click()
-    trigger(page, "passkey_register_trigger")
-    expect(page.get_by_role("button", name="Sign out", exact=True)).to_be_visible()
-
-
-def add_security_key(page: Page, name: str) -> None:
-    field(page, "webauthn_register_displayname").fill(name)
-    trigger(page, "webauthn_register_trigger")
-
-
-def expect_signed_in(page: Page) -> None:
-    expect(page.get_by_role("button", name="Sign out", exact=True)).to_be_visible()
 
 
 def test_passkey_signs_up_and_logs_in(domain_window: BrowserWindow) -> None:

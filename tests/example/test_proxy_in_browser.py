@@ -1,13 +1,14 @@
 """The example in Chromium, with Kratos on another host behind `KratosProxy`: the fake, and (`live`) a real one.
 
-The browser opens the application at 127.0.0.1, and Kratos is at `localhost`, so they share no cookie.
+The browser opens the application at 127.0.0.1, and Kratos is at `localhost`, so they share no cookie. For passkeys
+it is the reverse, because browsers accept no address as a relying party.
 """
 
 import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from ory_guard import GuardSettings
 from ory_guard.cli.fake import by_port
 from ory_guard.testing import FakeKratos, OidcProvider
 
+from .authenticator import add_authenticator, add_security_key, expect_signed_in, sign_up_with_passkey, trigger
 from .browser_steps import button, enroll_totp, field, kratos_message, newest_code, register, sign_in, sign_out
 from .browser_window import BrowserWindow, open_window
 from .deployment import LIVE_TIMEOUT, PASSWORD, Deployment, new_email
@@ -61,24 +63,32 @@ def deployment_for(
 
 
 @contextmanager
-def fake_behind_the_proxy() -> Iterator[Deployment]:
+def fake_behind_the_proxy(host: str = "127.0.0.1", kratos_host: str = "localhost") -> Iterator[Deployment]:
     """Serve the application and a fake on another host."""
     with (
         socket.create_server(("127.0.0.1", 0)) as public,
         socket.create_server(("127.0.0.1", 0)) as admin,
         socket.create_server(("127.0.0.1", 0)) as application,
     ):
-        app_url, public_url = f"http://127.0.0.1:{port_of(application)}", f"http://localhost:{port_of(public)}"
+        app_url, public_url = f"http://{host}:{port_of(application)}", f"http://{kratos_host}:{port_of(public)}"
         provider = f"http://idp.localhost:{port_of(public)}"
         fake = FakeKratos(
             public_url=public_url,
             ui_url=app_url,
             allowed_return_urls=(app_url,),
-            methods=frozenset({"password", "totp", "lookup_secret", "code", "profile", "oidc"}),
+            methods=frozenset(
+                {"password", "totp", "lookup_secret", "code", "profile", "oidc", "passkey", "webauthn"}
+            ),
             oidc_providers=(
                 OidcProvider("Harbor", issuer_url=f"{provider}/fake-oidc/Harbor", client_id="Postern"),
             ),
             oidc_base_redirect_uri=f"{app_url}/.ory/",
+            webauthn_name="Postern",
+            webauthn_id=host,
+            webauthn_origins=(app_url,),
+            passkey_name="Postern",
+            passkey_id=host,
+            passkey_origins=(app_url,),
         )
         deployment = deployment_for(app_url, public_url, f"http://127.0.0.1:{port_of(admin)}", provider)
         with (
@@ -86,6 +96,11 @@ def fake_behind_the_proxy() -> Iterator[Deployment]:
             serve_in_thread(deployment.app, application),
         ):
             yield deployment
+
+
+def fake_for_passkeys() -> AbstractContextManager[Deployment]:
+    """Serve the application on a domain, and a fake on another host."""
+    return fake_behind_the_proxy("localhost", "127.0.0.1")
 
 
 @contextmanager
@@ -96,6 +111,13 @@ def real_behind_the_proxy() -> Iterator[Deployment]:
     deployment = deployment_for(real.ui_url, real.public, real.admin)
     with socket.create_server(("127.0.0.1", real.port)) as listener, serve_in_thread(deployment.app, listener):
         yield deployment
+
+
+def real_for_passkeys() -> AbstractContextManager[Deployment]:
+    """Serve the application for a real Kratos whose pages are on a domain, or skip the test."""
+    if urlsplit(live_kratos().ui_url).hostname != "localhost":
+        pytest.skip("the pages in Kratos' configuration are not on localhost")
+    return real_behind_the_proxy()
 
 
 @pytest.fixture(
@@ -205,3 +227,33 @@ def test_social_sign_in(window: BrowserWindow, proxied: Deployment, requests: li
 
     expect(page.get_by_text(email).first).to_be_visible()
     assert {host.rpartition(":")[0] for host in hosts_of(requests)} == {"http://127.0.0.1", "http://idp.localhost"}
+
+
+@pytest.mark.parametrize(
+    "proxied",
+    [
+        pytest.param(fake_for_passkeys, id="fake"),
+        pytest.param(real_for_passkeys, id="live", marks=pytest.mark.live),
+    ],
+    indirect=True,
+)
+def test_passkey_and_security_key(window: BrowserWindow, proxied: Deployment, requests: list[str]) -> None:
+    """Both need Kratos' script, which pages load through the proxy."""
+    page = window.page
+    page.add_init_script("PublicKeyCredential.isConditionalMediationAvailable = async () => false")
+    add_authenticator(page)
+    sign_up_with_passkey(page)
+    page.goto("/vault")
+    add_security_key(page, "Key on my ring")
+    expect(page.get_by_role("heading", name="Vault", exact=True)).to_be_visible()
+    sign_out(page)
+    page.goto("/login")
+    trigger(page, "passkey_login_trigger")
+    expect_signed_in(page)
+    page.goto("/vault")
+    trigger(page, "webauthn_login_trigger")
+
+    expect(page).to_have_url(re.compile("/vault$"))
+    assert f"{proxied.app_url}/.ory/.well-known/ory/webauthn.js" in {url.partition("?")[0] for url in requests}
+    assert hosts_of(requests) == {proxied.app_url}
+    assert {cookie["domain"] for cookie in page.context.cookies()} == {"localhost"}
