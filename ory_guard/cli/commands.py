@@ -22,7 +22,6 @@ app: typer.Typer = typer.Typer(
     help="Command-line tools for ory_guard and Ory Kratos.",
     epilog="Exit codes: 0 success; 1 check failed; 2 usage or configuration error; 3 operation failed.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

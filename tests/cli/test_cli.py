@@ -90,6 +90,19 @@ def test_package_installs_the_command() -> None:
     assert command.load() is main
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("d", ["doctor"]), ("", [*COMMANDS]), ("routes --fac", ["--factory"]), ("whoami --token", ["--token-file"])],
+)
+def test_shell_completion_offers_commands_and_options(words: str, expected: list[str]) -> None:
+    line = f"ory-guard {words}"
+    environment = {"_ORY_GUARD_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": f"{line.count(' ')}"}
+
+    result = call(env=environment)
+
+    assert (result.code, sorted(result.out.split())) == (0, expected)
+
+
 def test_main_runs_the_arguments_of_the_process(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
