@@ -1,8 +1,8 @@
 """Connections to the server of a Redis URL."""
 
-from typing import Any, Final, cast
+from typing import Any, cast
 
-from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -12,16 +12,10 @@ from ory_guard.exceptions import ConfigurationError
 from ory_guard.kratos.origin import Origin
 from ory_guard.redis.pipeline import PipelinedConnection
 from ory_guard.redis.resp import encode_command
+from ory_guard.redis.sentinel import Sentinels
+from ory_guard.redis.urls import Address, parse_redis_url
 
-__all__ = ["RedisServerURL", "with_redis_scheme"]
-
-_ALIASES: Final = {"valkey": "redis", "valkeys": "rediss"}
-
-
-def with_redis_scheme(url: str) -> str:
-    """Return a `valkey://` or `valkeys://` URL with the scheme that redis-py accepts; other URLs are unchanged."""
-    scheme, separator, rest = url.partition("://")
-    return _ALIASES.get(scheme.lower(), scheme) + separator + rest
+__all__ = ["RedisServerURL"]
 
 
 class _ConnectionPool(BlockingConnectionPool):
@@ -37,18 +31,23 @@ class _ConnectionPool(BlockingConnectionPool):
 
 
 class RedisServerURL:
-    """A URL of one Redis server, and the connections to it.
+    """A URL of Redis, and the connections to its servers.
 
     Args:
-        url: A `redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://` URL.
+        url: A URL; see `ory_guard.redis.urls`.
         max_connections: The maximum number of connections of a pool.
+
+    Attributes:
+        sentinels: The sentinels that know the address of the server, or None.
 
     Raises:
         ConfigurationError: If the URL is invalid, or if its TLS files can't be loaded.
     """
 
     def __init__(self, url: str, max_connections: int) -> None:
-        self._url = with_redis_scheme(url)
+        self._parts = parse_redis_url(url)
+        if self._parts.topology == "cluster":
+            raise ConfigurationError("url: a cluster is not supported; use a single server or redis+sentinel://")
         self._max_connections = max_connections
         self._ssl_context: Any = None
         try:
@@ -56,7 +55,8 @@ class RedisServerURL:
         except (RedisError, TypeError, ValueError):
             # The text of the error may contain the password.
             raise ConfigurationError(
-                "url: must be a valid redis://, rediss://, valkey://, valkeys:// or unix:// URL"
+                "url: must be a valid redis:// URL, but its port, database or an option is invalid; write for "
+                "example redis://user:password@host:6379/0, with options of redis-py after a question mark"
             ) from None
         # Options in the URL override the arguments, and these two would change the type of the replies.
         if connection.get_protocol() != 2 or connection.encoder.decode_responses:
@@ -71,33 +71,59 @@ class RedisServerURL:
         self._parameters = connection
         host, port = getattr(connection, "host", ""), int(getattr(connection, "port", 0))
         self._origin = Origin(host, port, tls, getattr(connection, "path", None))
+        self.sentinels: Sentinels | None = None
+        if self._parts.topology == "sentinel":
+            self.sentinels = Sentinels(self._parts.addresses, self._parts.service, self._connect_to_sentinel)
 
-    def create_pool(self) -> _ConnectionPool:
-        """Return a new connection pool."""
+    def create_pool(self, address: Address | None = None) -> _ConnectionPool:
+        """Return a new connection pool.
+
+        Args:
+            address: The address of the server, or None for that in the URL.
+        """
         # The guard limits the time of each call, and retries.
         pool = _ConnectionPool.from_url(
-            self._url,
+            self._parts.url,
             max_connections=self._max_connections,
             timeout=None,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
             driver_info=None,
         )
+        if address is not None:
+            pool.connection_kwargs["host"], pool.connection_kwargs["port"] = address
         pool.shared_ssl_context = self._ssl_context
         return pool
 
-    async def open(self, clock: ResponsiveClock, *commands: bytes) -> PipelinedConnection:
+    def _connect_to_sentinel(self, address: Address) -> Any:
+        pool = self.create_pool(address)
+        username, password = self._parts.sentinel_username, self._parts.sentinel_password
+        pool.connection_kwargs |= {"username": username, "password": password, "db": 0, "client_name": None}
+        return pool.make_connection()
+
+    async def create_client(self) -> Redis:
+        """Return a new client of the server, which the sentinels name if there are any.
+
+        Raises:
+            OSError: If no sentinel knows the server.
+        """
+        address = None if self.sentinels is None else await self.sentinels.find_primary()
+        return Redis.from_pool(self.create_pool(address))
+
+    async def open(self, clock: ResponsiveClock, address: Address | None, *commands: bytes) -> PipelinedConnection:
         """Return a new connection that is authenticated and has sent these encoded commands successfully.
 
         Args:
             clock: The clock for the commands.
+            address: The address of the server, or None for that in the URL.
             *commands: The commands.
 
         Raises:
             OSError: If the server does not accept the connection.
             RedisError: If the server rejects the credentials or a command.
         """
-        connection = await self._origin.connect(PipelinedConnection)
+        origin = self._origin if address is None else self._origin._replace(host=address[0], port=address[1])
+        connection = await origin.connect(PipelinedConnection)
         try:
             for command in (*self._handshake(), *commands):
                 await connection.request(command, clock)

@@ -7,7 +7,6 @@ import asyncio
 import hashlib
 import secrets as random_secrets
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import count
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -16,8 +15,9 @@ from redis.exceptions import NoScriptError
 
 from ory_guard.cache.store_latency import ResponsiveClock
 from ory_guard.redis.connections import RedisServerURL
-from ory_guard.redis.pipeline import Pipeline
+from ory_guard.redis.pipeline import Pipeline, PipelinedConnection
 from ory_guard.redis.resp import MAX_VALUE_BYTES, ProtocolError, Reply, encode_command
+from ory_guard.redis.urls import Address
 
 __all__ = ["Found", "Node", "OnFound"]
 
@@ -145,15 +145,43 @@ class Node:
     """
 
     def __init__(self, server: RedisServerURL) -> None:
-        self._pool: Any = server.create_pool()
-        self.client: Redis = Redis(connection_pool=self._pool)
-        self.put: Any = self.client.register_script(_PUT)
+        self._server = server
+        self._address: Address | None = None
+        self._create_client()
         self.sender: str = random_secrets.token_hex(8)
         self.subscribers: int = 0
         self._clock = ResponsiveClock()
         # The script is loaded with the connection, so that the first lookup takes one round trip, too.
-        self._pipeline = Pipeline(partial(server.open, self._clock, _LOAD_SCRIPT), self._clock)
+        self._pipeline = Pipeline(self._open, self._clock)
         self._numbers = count(1)
+
+    def _create_client(self) -> None:
+        self._pool: Any = self._server.create_pool(self._address)
+        self.client: Redis = Redis(connection_pool=self._pool)
+        self.put: Any = self.client.register_script(_PUT)
+
+    async def locate(self, *, again: bool = False) -> None:
+        """Ask the sentinels for the address of the server, unless it is known.
+
+        Args:
+            again: Whether to ask even if it is known. If it has changed, all connections are closed.
+
+        Raises:
+            OSError: If the sentinels do not know it.
+        """
+        if self._server.sentinels is None or (self._address is not None and not again):
+            return
+        address = await self._server.sentinels.find_primary()
+        if address != self._address:
+            self._address = address
+            previous = self._pool
+            self._create_client()
+            self._pipeline.reset()
+            await previous.disconnect()
+
+    async def _open(self) -> PipelinedConnection:
+        await self.locate()
+        return await self._server.open(self._clock, self._address, _LOAD_SCRIPT)
 
     async def warm(self) -> None:
         """Open a connection for lookups and one for other commands, so that no request waits for a TLS handshake.

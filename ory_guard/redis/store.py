@@ -51,7 +51,9 @@ class RedisSessionStore:
 
     Args:
         url: A `redis://` or `valkey://` URL, `rediss://` or `valkeys://` for TLS, or `unix://`, with the options of
-            `from_url` of redis-py. Files for TLS are read once, when the store is created.
+            `from_url` of redis-py. For a primary that sentinels monitor, `redis+sentinel://host:port,host:port/service`
+            or `rediss+sentinel://`, with the options `sentinel_username` and `sentinel_password` if the sentinels
+            require them. Files for TLS are read once, when the store is created.
         secrets: The secrets for encryption, at least 32 bytes each. The first one is used to write, all to read. To
             rotate the secret without an outage, add the new one before the old one, and remove the old one a day
             later.
@@ -98,7 +100,7 @@ class RedisSessionStore:
 
     async def get(self, keys: Sequence[bytes]) -> StoredSession | None:
         """Return the session under the first of `keys` that has one, or None if it has an invalid value."""
-        node = await self._nodes.get()
+        node = await self._located_node()
         future: asyncio.Future[StoredSession | None] = asyncio.get_running_loop().create_future()
         self._look_up(node, keys, math.inf, resolver(future))
         return await future
@@ -135,7 +137,7 @@ class RedisSessionStore:
 
         A session that is larger than a mebibyte when it is encrypted is not stored.
         """
-        node = await self._nodes.get()
+        node = await self._located_node()
         name = self._session_name(key)
         ttl = max(math.ceil(stored.ttl * 1_000), 1)
         ids = (stored.session_id, stored.identity_id)
@@ -151,7 +153,7 @@ class RedisSessionStore:
 
     async def delete(self, keys: Sequence[bytes]) -> None:
         """Delete the sessions under these keys."""
-        node = await self._nodes.get()
+        node = await self._located_node()
         await node.client.delete(*map(self._session_name, keys))
 
     async def revoke(self, ids: Sequence[str], at: float, ttl: float) -> None:
@@ -163,7 +165,7 @@ class RedisSessionStore:
         Raises:
             RedisError: If the server rejected a command. The messages are published anyway if it accepts them.
         """
-        node = await self._nodes.get()
+        node = await self._located_node()
         errors: list[Exception] = []
         for start in range(0, len(ids), _MAX_IDS_PER_MESSAGE):
             errors += await self._revoke(node, ids[start : start + _MAX_IDS_PER_MESSAGE], at, ttl)
@@ -199,7 +201,7 @@ class RedisSessionStore:
 
     async def revoked_at(self, ids: Sequence[str]) -> float | None:
         """Return the time of the latest revocation of any of these ids, infinity if it is invalid, or None."""
-        node = await self._nodes.get()
+        node = await self._located_node()
         values = await node.client.mget(self._hashed_names("revoked", ids))
         times = [load_time(value) for value in values if value is not None]
         return max(times, default=None)
@@ -207,6 +209,7 @@ class RedisSessionStore:
     async def subscribe(self) -> AsyncGenerator[tuple[str, ...] | None, None]:
         """Yield the ids that other processes revoke; see `SessionStore`."""
         node = await self._nodes.get()
+        await node.locate(again=True)
         channel = self._name("revocations")
         messages = iter_messages(node.make_connection(), channel)
         node.subscribers += 1
@@ -228,6 +231,11 @@ class RedisSessionStore:
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the next call opens new ones."""
         await self._nodes.aclose()
+
+    async def _located_node(self) -> Node:
+        node = await self._nodes.get()
+        await node.locate()
+        return node
 
     def _session_name(self, key: bytes) -> bytes:
         return b"%b%b}" % (self._session_prefix, hexlify(key))

@@ -38,6 +38,18 @@ class RedisServer:
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
 
+    @classmethod
+    def at(cls, port: int) -> Self:
+        """Return a server that another object has started."""
+        self = cls()
+        self.port = port
+        return self
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server was started, and not killed."""
+        return self._process is not None
+
     @property
     def url(self) -> str:
         """The URL for clients."""

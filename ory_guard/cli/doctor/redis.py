@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import aclosing, suppress
 from math import inf
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 from ory_guard.cache import StoredSession
@@ -35,6 +35,7 @@ _ROLES: Final[dict[bytes, tuple[str, str]]] = {
 }
 _DENIED_IN_SCRIPT: Final = "The user executing the script can't run this command"
 _TTL: Final = 5.0
+_MAX_CONNECTIONS: Final = 4
 
 
 async def check_redis(context: DoctorContext) -> list[Finding]:
@@ -46,7 +47,7 @@ async def check_redis(context: DoctorContext) -> list[Finding]:
         from redis.exceptions import RedisError  # noqa: PLC0415 - as above
 
         from ory_guard.redis import RedisSessionStore  # noqa: PLC0415 - as above
-        from ory_guard.redis.connections import with_redis_scheme  # noqa: PLC0415 - as above
+        from ory_guard.redis.connections import RedisServerURL  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
         return [
             problem(f"a Redis URL was given, but {error.name} is not installed", "pip install 'ory-guard[redis]'")
@@ -56,15 +57,17 @@ async def check_redis(context: DoctorContext) -> list[Finding]:
         stores = [
             RedisSessionStore(context.redis_url, secrets=[secret], prefix=prefix) for secret in [token_hex(32)] * 2
         ]
-    except ConfigurationError:
-        return [problem("--redis-url is not a Redis URL", "use the form redis://host:port/0, or rediss://")]
+        server = RedisServerURL(context.redis_url, _MAX_CONNECTIONS)
+    except ConfigurationError as error:
+        return [problem("--redis-url is not a Redis URL", str(error).removeprefix("url: "))]
     address = _address(context.redis_url)
     redis = f"Redis at {address}"
-    url = with_redis_scheme(context.redis_url)
-    client: Any = Redis.from_url(url, socket_timeout=context.settings.timeout, protocol=2)
+    client: Redis | None = None
     try:
-        # Permissions do not apply to HELLO.
-        hello = await client.execute_command("HELLO", 2)
+        async with asyncio.timeout(context.settings.timeout):
+            client = await server.create_client()
+            # Permissions do not apply to HELLO.
+            hello = await cast("Any", client).execute_command("HELLO", 2)
         facts = dict(zip(hello[::2], hello[1::2], strict=True))
         for fact in (facts.get(b"mode"), facts.get(b"role")):
             if fact in _ROLES:
@@ -79,7 +82,8 @@ async def check_redis(context: DoctorContext) -> list[Finding]:
     finally:
         for store in stores:
             await store.aclose()
-        await client.aclose()
+        if client is not None:
+            await client.aclose()
 
 
 class _Lost(Exception):
@@ -154,4 +158,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _address(url: str) -> str:
     """Return the host and port, or the socket, of a Redis URL, without the password."""
     parts = urlsplit(url)
+    hosts = parts.netloc.rpartition("@")[2]
+    if "+" in parts.scheme:
+        return hosts
     return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
