@@ -4,7 +4,7 @@ from typing import Final
 
 import httpx2
 
-from ory_guard.exceptions import KratosProtocolError, KratosTimeout, KratosUnavailable
+from ory_guard.exceptions import ConfigurationError, KratosProtocolError, KratosTimeout, KratosUnavailable
 from ory_guard.kratos.failures import describe_failure
 from ory_guard.kratos.http import HTTPClient, HTTPResponse, InvalidResponse, PoolTimeout, Request, Transport
 
@@ -35,6 +35,7 @@ async def send_request(http: HTTPClient, name: str, request: Request) -> HTTPRes
         KratosTimeout: If the response is not complete before the deadline.
         KratosUnavailable: If the connection cannot be opened, or is closed early.
         KratosProtocolError: If the response is too large, or has a content encoding.
+        ConfigurationError: If it does not run in asyncio.
     """
     # Messages and tracebacks of the library may contain the request, so they are dropped: `from None`.
     try:
@@ -43,6 +44,8 @@ async def send_request(http: HTTPClient, name: str, request: Request) -> HTTPRes
         raise KratosTimeout(f"{name}: no response from Kratos within {http.timeout:g} s") from None
     except InvalidResponse as error:
         raise KratosProtocolError(f"{name}: {error}") from None
+    except ConfigurationError:
+        raise
     except Exception as error:  # noqa: BLE001 - a custom transport may raise anything
         raise KratosUnavailable(f"{name}: Kratos is unreachable ({describe_failure(error)})") from None
     if response.is_encoded():

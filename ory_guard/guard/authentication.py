@@ -17,10 +17,10 @@ from ory_guard.guard.context import AuthContext
 from ory_guard.guard.cookie_pair import CookiePairAuthenticator
 from ory_guard.guard.credentials import CredentialExtractor, CredentialHasher
 from ory_guard.guard.csrf import SAFE_METHODS, CSRFPolicy
-from ory_guard.guard.event_loop import event_loop_error
 from ory_guard.guard.path_patterns import PathPatterns, paths_of_kratos
 from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.settings import GuardSettings
+from ory_guard.kratos.event_loop import require_asyncio
 from ory_guard.kratos.http import Transport
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import CookiePair, Credential, Header, InvalidCredential
@@ -187,8 +187,7 @@ class Authenticator:
         Raises:
             ConfigurationError: If it does not run in asyncio.
         """
-        if (event_loop := event_loop_error()) is not None:
-            raise event_loop
+        require_asyncio()
         context.auth = None
         try:
             # The headers may have been changed by other middlewares since. Their credential must not be checked,

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 from uuid import UUID
 
+from ory_guard._event_loop import is_asyncio
 from ory_guard.cache.store import SessionStore
 from ory_guard.events import GuardStats, Listener, Listeners, SessionsInvalidated, notify
 from ory_guard.exceptions import ConfigurationError
@@ -281,6 +282,8 @@ class OryGuard:
 
     async def aclose(self) -> None:
         """Cancel running checks and close the connections; the next use opens new ones."""
+        if not is_asyncio():
+            return  # nothing can be open: the guard does not work in other event loops
         await self._client.aclose()
         await self.http_clients.aclose()
         await self.authentication.checker.aclose()

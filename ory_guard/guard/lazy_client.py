@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ory_guard.guard.path_patterns import paths_of_kratos
 from ory_guard.guard.settings import GuardSettings
+from ory_guard.kratos.event_loop import require_asyncio
 from ory_guard.kratos.http import Transport
 
 if TYPE_CHECKING:
@@ -44,8 +45,10 @@ class LazyClient:
         the others. After a failure, the next call tries again.
 
         Raises:
+            ConfigurationError: If it does not run in asyncio.
             Exception: If the import fails.
         """
+        require_asyncio()
         if self._client is not None:
             return self._client
         if self._loading is None or self._loading.done():

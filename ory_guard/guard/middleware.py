@@ -11,13 +11,13 @@ from typing import Any, Final, TypeAlias, overload
 from ory_guard.exceptions import ConfigurationError, KratosUnavailable, Refusal
 from ory_guard.guard.authentication import Authenticator
 from ory_guard.guard.context import SCOPE_KEY, AuthContext, log_replaced_objects, reject_foreign_objects
-from ory_guard.guard.event_loop import event_loop_error
 from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.responses.asgi import ASGIApp, ASGIResponse, Message, Receive, Scope, Send, error_body
 from ory_guard.guard.responses.refusals import refusal_response, unavailable_refusal
 from ory_guard.guard.route_check import RouteCheck
 from ory_guard.guard.send_wrapper import ResponseContext, send_after_return
 from ory_guard.guard.settings import GuardSettings
+from ory_guard.kratos.event_loop import event_loop_error
 from ory_guard.models.outcomes import Outcome, SessionAuth, SessionUser
 
 __all__ = ["GuardResolver", "OrySessionMiddleware"]
@@ -216,6 +216,16 @@ def _refusal_from(error: BaseException | None, context: AuthContext) -> Refusal 
     if context.held and type(error) is RuntimeError:
         # Starlette raises RuntimeError from the refusal if a mounted application has already responded with a 500.
         error = error.__cause__
+    if isinstance(error, BaseExceptionGroup):
+        # A task group raises a group; another error in it is a defect.
+        refusals, others = error.split((Refusal, KratosUnavailable))
+        error = None if others or refusals is None else _first_of(refusals)
     if isinstance(error, KratosUnavailable):
         return unavailable_refusal(error)
     return error if isinstance(error, Refusal) else None
+
+
+def _first_of(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -46,11 +46,11 @@ class ResponseContext(AuthContext):
         kind = message["type"]
         if kind == "http.response.start" or kind == "websocket.http.response.start":  # noqa: PLR1714 - faster
             if self.is_private:
-                if self.refusal is not None and message["status"] == 500 and not self.granted:
+                if self.refusal is not None and (self.held or (message["status"] == 500 and not self.granted)):
                     return self._hold(message) if kind == "http.response.start" else self._refuse_handshake()
                 message = _finalize_headers(self, message)
             self.response_started = True
-        elif self.held and kind == "http.response.body":
+        elif self.held:  # the body, also as a file, and trailers
             return self._hold(message)
         elif kind == "websocket.close":
             if self.refusal is not None and not self.granted:
@@ -78,11 +78,12 @@ class ResponseContext(AuthContext):
             for message in held:
                 await self.send(message)
 
-    async def _hold(self, message: Message) -> None:
+    def _hold(self, message: Message) -> Awaitable[None]:
         # Until the application returns, because Starlette raises the error after it has sent the 500.
         self.held_bytes = (self.held_bytes if self.held else 0) + len(message.get("body", b""))
         if self.held_bytes <= _MAX_HELD_BYTES:
             self.held = (*self.held, message)
+        return _discard(message)
 
     async def _refuse_handshake(self) -> None:
         # At once, because applications wait for the disconnection after they have closed a websocket.
@@ -93,7 +94,7 @@ class ResponseContext(AuthContext):
 
 
 async def _discard(_message: Message) -> None:
-    """Discard a message of the application: its websocket was refused already."""
+    """Discard a message of the application: it is held, or its websocket was refused already."""
 
 
 async def send_after_return(message: Message) -> None:

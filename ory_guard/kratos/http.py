@@ -15,6 +15,7 @@ import httpx2
 
 from ory_guard._event_loop import LoopLocal
 from ory_guard.exceptions import ConfigurationError
+from ory_guard.kratos.event_loop import require_asyncio
 from ory_guard.kratos.log_filter import suppress_header_logs
 from ory_guard.kratos.urls import unix_socket_of
 from ory_guard.models.credential import Header
@@ -162,8 +163,10 @@ class HTTPClient:
             PoolTimeout: If the deadline passes while `max_concurrency` other requests are in progress.
             ResponseTooLarge: If the body is larger than `max_response_bytes`.
             InvalidResponse: If the transport is not asynchronous.
+            ConfigurationError: If it does not run in asyncio.
             Exception: Any error of the transport. Its text may contain the request.
         """
+        require_asyncio()
         acquired = False
         try:
             async with asyncio.timeout(self.timeout):

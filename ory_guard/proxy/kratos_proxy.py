@@ -13,6 +13,7 @@ from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.middleware import MISDIRECTED_REQUEST, GuardResolver
 from ory_guard.guard.responses.asgi import ASGIResponse, Receive, Scope, Send
 from ory_guard.guard.settings import GuardSettings
+from ory_guard.kratos.event_loop import require_asyncio
 from ory_guard.kratos.failures import call_failure
 from ory_guard.kratos.http import URL, HTTPResponse, RemoteProtocolError, Request
 from ory_guard.kratos.url_mapping import URLMapping
@@ -142,6 +143,7 @@ class _Forwarder:
             ProxyError: If there is no response of Kratos.
         """
         target = find_target(scope)
+        require_asyncio()
         headers, credentials = forwarded_headers(scope, self._settings, guard.authentication, self._cookies)
         is_cookie = bool(credentials) and credentials[0].kind == "cookie"
         # Kratos checks a token for forms, but relies on CORS for this method.

@@ -1,4 +1,4 @@
-"""A refusal that a framework turns into a 500, or into the close of a websocket, gets its own response."""
+"""A refusal that a framework turns into a 500 gets its own response."""
 
 import asyncio
 import gc
@@ -128,6 +128,65 @@ async def test_refusal_is_answered_once() -> None:
     assert (await call(OrySessionMiddleware(twice, guard=guard))).status == 401
 
 
+TRAILERS = {"type": "http.response.trailers", "headers": [], "more_trailers": False}
+FILE = {"type": "http.response.pathsend", "path": "/srv/500.html"}
+START_200 = {"type": "http.response.start", "status": 200, "headers": []}
+
+
+@pytest.mark.parametrize("message", [TRAILERS, FILE, START_200], ids=["trailers", "file", "start"])
+async def test_no_message_after_the_500_is_sent(message: Any) -> None:
+    """Not only the body is dropped."""
+    guard, sent = Bench().guard, list[Any]()
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        with pytest.raises(Refusal):
+            await guard.require(scope)
+        await asyncio.gather(send({**START_200, "status": 500}), send(message))
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await OrySessionMiddleware(app, guard=guard)(http_scope(), None, send)  # type: ignore[arg-type]
+
+    assert [(one["type"], one.get("status")) for one in sent] == [
+        ("http.response.start", 401),
+        ("http.response.body", None),
+    ]
+
+
+def in_task_group(guard: OryGuard, defect: Exception | None, *, responds: bool) -> Any:
+    """Return an application whose handler requires a session in a task group, next to a task that may fail."""
+
+    async def fail() -> None:
+        if defect is not None:
+            raise defect
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        try:
+            async with asyncio.TaskGroup() as outer, asyncio.TaskGroup() as inner:
+                inner.create_task(require(guard, scope))
+                outer.create_task(fail())
+        except ExceptionGroup:
+            if responds:
+                await respond(send, 500)
+            raise
+
+    return OrySessionMiddleware(app, guard=guard)
+
+
+@pytest.mark.parametrize("responds", [True, False])
+async def test_refusal_in_a_task_group_is_answered(responds: bool) -> None:
+    answered = await call(in_task_group(Bench().guard, None, responds=responds))
+
+    assert (answered.status, answered.error_id) == (401, "session_inactive")
+
+
+@pytest.mark.parametrize("responds", [True, False])
+async def test_defect_beside_a_refusal_in_a_task_group_reaches_the_server(responds: bool) -> None:
+    with pytest.raises(ExceptionGroup):
+        await call(in_task_group(Bench().guard, ValueError("a defect"), responds=responds))
+
+
 @pytest.mark.parametrize("size", [1, 2 * 1024 * 1024])
 async def test_defect_that_is_raised_after_the_500_keeps_it(size: int) -> None:
     """The server makes the 500 if the body was too large to be kept."""
@@ -189,85 +248,7 @@ async def test_message_of_an_extension_before_the_response_is_forwarded() -> Non
     assert sent[1]["status"] == 200
 
 
-# --- websockets
-
-
-def closing(guard: OryGuard, *messages: dict[str, Any], then: type[Exception] | None = None) -> Any:
-    """Return an application that handles a refusal by these messages, and may raise an error."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await receive()
-        with pytest.raises(Refusal):
-            await guard.require(scope)
-        for message in messages:
-            await send(message)
-        if then is not None:
-            raise then("a defect")
-
-    return OrySessionMiddleware(app, guard=guard)
-
-
 CLOSE = {"type": "websocket.close", "code": 1011}
-DENIAL_500 = (
-    {"type": "websocket.http.response.start", "status": 500, "headers": []},
-    {"type": "websocket.http.response.body", "body": b"of the framework"},
-)
-TEAPOT = ({**DENIAL_500[0], "status": 418}, DENIAL_500[1])
-
-
-@pytest.mark.parametrize("messages", [(CLOSE,), (CLOSE, CLOSE), DENIAL_500], ids=["close", "twice", "denial"])
-async def test_close_of_an_unaccepted_websocket_is_replaced(messages: Any) -> None:
-    """By the denial response if the server supports it, otherwise by a close that names the policy."""
-    app = closing(Bench().guard, *messages)
-
-    start, body = await connect(app)
-    (close,) = await connect(app, denial=False)
-
-    assert (start["type"], start["status"]) == ("websocket.http.response.start", 401)
-    assert b"session_inactive" in body["body"]
-    assert (close["type"], close["code"]) == ("websocket.close", 1008)
-
-
-@pytest.mark.parametrize("messages", [TEAPOT, ({"type": "websocket.accept"}, CLOSE)], ids=["denial", "accepted"])
-async def test_other_answer_to_a_handshake_is_kept(messages: Any) -> None:
-    sent = await connect(closing(Bench().guard, *messages))
-
-    assert [(one["type"], one.get("status")) for one in sent] == [
-        (one["type"], one.get("status")) for one in messages
-    ]
-
-
-async def test_websocket_that_the_application_refuses_without_a_requirement_is_closed() -> None:
-    """With the code of the application."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send(CLOSE)
-
-    assert await connect(OrySessionMiddleware(app, guard=Bench().guard)) == [CLOSE]
-
-
-async def test_refusal_that_is_raised_after_the_close_is_answered_once() -> None:
-    """Some frameworks close the websocket and raise the error again."""
-    guard = Bench().guard
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        try:
-            await guard.require(scope)
-        except Refusal:
-            await send(CLOSE)
-            raise
-
-    sent = await connect(OrySessionMiddleware(app, guard=guard))
-
-    assert [message.get("status") for message in sent] == [401, None]
-
-
-async def test_defect_after_the_close_reaches_the_server() -> None:
-    with pytest.raises(ValueError, match="a defect"):
-        await connect(closing(Bench().guard, CLOSE, then=ValueError))
-
-
-# --- memory
 
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])

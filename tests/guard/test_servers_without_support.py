@@ -1,15 +1,17 @@
 """Servers that the guard does not support fully: without asyncio, and without lifespan events."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from support.applications import gated
-from support.asgi_calls import call
-from support.guard_bench import SESSION_TOKEN, Bench, request
+from support.asgi_calls import call, http_scope
+from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, request
 
-from ory_guard import OrySessionMiddleware
+from ory_guard import OryGuard, OrySessionMiddleware
 from ory_guard.exceptions import ConfigurationError
+from ory_guard.proxy import KratosProxy
 
 
 def run_without_asyncio(coroutine: Any) -> Any:
@@ -36,10 +38,37 @@ def test_startup_fails_in_another_event_loop() -> None:
     assert sent == [{"type": "lifespan.startup.failed", "message": str(caught.value)}]
 
 
-def test_session_check_fails_in_another_event_loop() -> None:
-    """With the cause, and not with an outcome that looks like an outage."""
+async def watch(guard: OryGuard) -> None:
+    """Watch the session of a request."""
+    async with guard.watch(request(SESSION_TOKEN), every=60):
+        pass
+
+
+async def proxy(guard: OryGuard) -> None:
+    """Forward a request to Kratos."""
+    await KratosProxy(guard)(http_scope("/sessions/whoami"), None, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda guard: guard.authenticate(request(SESSION_TOKEN)),
+        lambda guard: guard.logout_url(request(SESSION_COOKIE)),
+        lambda guard: guard.client.to_session(x_session_token="ory_st_some"),
+        watch,
+        proxy,
+    ],
+    ids=["authenticate", "logout_url", "client", "watch", "proxy"],
+)
+def test_use_fails_in_another_event_loop(use: Callable[[OryGuard], Any]) -> None:
+    """With the cause, and not with an error that looks like an outage."""
     with pytest.raises(ConfigurationError, match="asyncio only"):
-        run_without_asyncio(Bench().guard.authenticate(request(SESSION_TOKEN)))
+        run_without_asyncio(use(Bench().guard))
+
+
+def test_guard_that_was_not_used_is_closed_in_another_event_loop() -> None:
+    """A shutdown after the failed startup hides nothing."""
+    run_without_asyncio(Bench().guard.aclose())
 
 
 @pytest.mark.anyio

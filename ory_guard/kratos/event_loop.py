@@ -3,7 +3,7 @@
 from ory_guard._event_loop import is_asyncio
 from ory_guard.exceptions import ConfigurationError
 
-__all__ = ["event_loop_error"]
+__all__ = ["event_loop_error", "require_asyncio"]
 
 
 def event_loop_error() -> ConfigurationError | None:
@@ -14,3 +14,14 @@ def event_loop_error() -> ConfigurationError | None:
         "ory_guard is asyncio only, and another event loop is running, such as trio's: run the server with asyncio "
         "(Hypercorn: --worker-class asyncio), and asynchronous tests with anyio's backend 'asyncio'"
     )
+
+
+def require_asyncio() -> None:
+    """Check that an event loop of asyncio is running.
+
+    Raises:
+        ConfigurationError: If another event loop is running.
+    """
+    error = event_loop_error()
+    if error is not None:
+        raise error
