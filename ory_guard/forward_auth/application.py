@@ -55,6 +55,7 @@ class ForwardAuth:
         guard: The guard. It is closed when the application shuts down.
         routes: The requirement for each exact decoded path, and for each prefix such as `/admin/*`; None if a
             session is not required. An exact path comes before a prefix, and a long prefix before a short one.
+            The requirement of `/a` also applies to `/a/`, and that of `/a/*` to `/a`, unless that path has a route.
         secret: The secret that the proxy sends in `X-Ory-Guard-Secret`: at least 16 printable ASCII characters,
             without spaces. Default: only Unix sockets are trusted.
         identity_headers: The headers of a 200 response that name the user: for each name a path in the session,

@@ -19,7 +19,8 @@ _ENCODED_SEPARATOR: Final = re.compile(rb"%(?:2[ef]|5c)", re.IGNORECASE)
 class RouteTable:
     """The requirements of the routes of a service.
 
-    An exact path is selected before a prefix, and a long prefix before a short one.
+    An exact path is selected before a prefix, and a long prefix before a short one. Many services serve one page
+    with and without a trailing slash, so the requirement of `/a` applies to `/a/`, and that of `/a/*` to `/a`.
 
     Args:
         routes: The requirement for each exact decoded path and each prefix such as `/admin/*`; None if a session is
@@ -44,6 +45,20 @@ class RouteTable:
             if requirement not in (None, *self._strictest):
                 self._strictest += requirements
         self._prefixes = sorted(prefixes.items(), key=lambda item: len(item[0]), reverse=True)
+        self._exact |= self._other_spellings()
+
+    def _other_spellings(self) -> dict[str, tuple[Requirement, ...]]:
+        """Return the rules of paths that differ in a trailing slash from a route with a requirement."""
+        rules: dict[str, tuple[Requirement, ...]] = {}
+        for path, requirements in [*self._exact.items(), *self._prefixes]:
+            other = path.removesuffix("/") or path if path.endswith("/") else f"{path}/"
+            if requirements and other not in self._exact:
+                own = rules.get(other) or self._by_prefix(other)
+                rules[other] = (*own, *(rule for rule in requirements if rule not in own))
+        return rules
+
+    def _by_prefix(self, path: str) -> tuple[Requirement, ...]:
+        return next((rule for prefix, rule in self._prefixes if path.startswith(prefix)), self._default)
 
     def resolve(self, request: ForwardedRequest) -> tuple[str, tuple[Requirement, ...]]:
         """Return the decoded path and the requirements that a session must meet; none for a public path."""
@@ -60,9 +75,7 @@ class RouteTable:
             ):
                 return path, self._strictest
         requirements = self._exact.get(path)
-        if requirements is None:
-            requirements = next((rule for prefix, rule in self._prefixes if path.startswith(prefix)), self._default)
-        return path, requirements
+        return path, self._by_prefix(path) if requirements is None else requirements
 
 
 def _checked(routes: Any) -> Mapping[str, Requirement | None]:

@@ -10,6 +10,8 @@ from sub_requests import HOST, NAVIGATION, SECRET, SIGNED_IN, TCP, UNIX, Forward
 from support.asgi_calls import connect
 from support.scripted_kratos import APP, refused
 
+from ory_guard import Requirement
+
 pytestmark = pytest.mark.anyio
 
 FOREIGN = (b"origin", b"https://evil.test")
@@ -102,12 +104,52 @@ async def test_ambiguous_path_must_meet_all_requirements(uri: bytes) -> None:
         ("/publicity", 401, 200),
         ("/PUBLIC/a", 401, 200),
         ("/unlisted", 401, 200),
+        ("/public/private", 401, 200),
+        ("/admin", 401, 403),
         ("/admin/users", 401, 403),
         ("/%61dmin/users", 401, 403),
     ],
 )
 async def test_rule_is_that_of_the_decoded_path(uri: str, anonymous: int, signed_in: int) -> None:
     bench = ForwardBench()
+
+    assert (await bench.ask(forwarded(uri))).status == anonymous
+    assert (await bench.ask(forwarded(uri), SIGNED_IN)).status == signed_in
+
+
+@pytest.mark.parametrize(
+    ("uri", "anonymous", "signed_in"),
+    [
+        ("/exact", 401, 403),
+        ("/exact/", 401, 403),
+        ("/exact/a", 401, 200),
+        ("/prefix", 401, 403),
+        ("/prefix/", 401, 403),
+        ("/prefix-a", 401, 200),
+        ("/listed", 200, 200),
+        ("/listed/", 401, 403),
+        ("/open/exact", 401, 403),
+        ("/open/exact/", 401, 403),
+        ("/open/exact/a", 200, 200),
+        ("/open/", 200, 200),
+        ("/open", 401, 200),
+        ("/public", 200, 200),
+        ("/public/", 401, 200),
+    ],
+)
+async def test_rule_also_applies_with_or_without_a_trailing_slash(uri: str, anonymous: int, signed_in: int) -> None:
+    """Services such as Express serve one page for both. A path that has a rule of its own keeps it."""
+    strict = Requirement(aal="aal2")
+    routes = {
+        "/exact": strict,
+        "/prefix/*": strict,
+        "/listed": None,
+        "/listed/*": strict,
+        "/open/*": None,
+        "/open/exact": strict,
+        "/public": None,
+    }
+    bench = ForwardBench(app={"routes": routes})
 
     assert (await bench.ask(forwarded(uri))).status == anonymous
     assert (await bench.ask(forwarded(uri), SIGNED_IN)).status == signed_in
