@@ -3,22 +3,24 @@
 It is used after a miss in the cache of this process.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from math import inf
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from ory_guard._event_loop import LoopLocal
 from ory_guard.cache.entries import CacheEntry
+from ory_guard.cache.lease_store import LeasingSessionStore
+from ory_guard.cache.leases import HeldLease, Leases
 from ory_guard.cache.pending_revocations import PendingRevocations, RevocationBatch
 from ory_guard.cache.session_cache import SessionCache
-from ory_guard.cache.store import RevokedIds, SessionStore, StoredSession
+from ory_guard.cache.store import RevokedIds, SessionStore
 from ory_guard.cache.store_connection import StoreConnection
 from ory_guard.cache.store_latency import run_with_deadline
+from ory_guard.cache.store_lookups import OnLookUpResult, StoreLookups, StoreResult
 from ory_guard.cache.store_state import StoreState
-from ory_guard.cache.stored_entries import Lookup, StoredEntries
+from ory_guard.cache.stored_entries import StoredEntries
 from ory_guard.events import (
     Listeners,
     RevocationsDropped,
@@ -26,7 +28,6 @@ from ory_guard.events import (
     RevocationsSent,
     SessionCacheCleared,
     StoreChanged,
-    StoreHit,
     log_event,
     notify,
 )
@@ -37,10 +38,6 @@ from ory_guard.models.credential import Credential
 from ory_guard.models.session import Session
 
 __all__ = ["SharedSessionCache"]
-
-OnEntry: TypeAlias = Callable[[CacheEntry | None], None]
-
-_log = logging.getLogger("ory_guard")
 
 _REVOKE_TIMEOUT: Final = 1.0
 _MIN_TTL: Final = 0.001
@@ -63,11 +60,11 @@ class SharedSessionCache:
             are kept at least for that long, because responses that were requested before them could be used.
         clock: The source of the time.
         listeners: The listeners of the guard.
+        max_wait: The longest time that a lookup waits for the result of another process, in seconds.
         on_revocation: Called after a revocation by another process was applied to the cache, with the revoked ids,
             or with None if any id may have been revoked.
 
     Attributes:
-        hits: The number of sessions that were found in the store.
         pending: The revocations that the store has not confirmed.
     """
 
@@ -84,6 +81,7 @@ class SharedSessionCache:
         max_age: float,
         clock: Clock,
         listeners: Listeners,
+        max_wait: float,
         on_revocation: Callable[[tuple[str, ...] | None], None],
     ) -> None:
         self._store = store
@@ -95,6 +93,9 @@ class SharedSessionCache:
         self._entries = StoredEntries(
             parser, cache.revocations, cache_ttl=cache_ttl, clock_skew=clock_skew, clock=clock
         )
+        self._lookups = StoreLookups(
+            cache, self._entries, keys_for=keys_for, max_wait=max_wait, clock=clock, listeners=listeners
+        )
         self._clock = clock
         self._revocation_ttl = max(max_age, _MIN_REVOCATION_TTL)
         self._on_revocation = on_revocation
@@ -105,20 +106,24 @@ class SharedSessionCache:
         self._dropped_until = -inf
         self._state = StoreState(self._emit)
         self.pending: PendingRevocations = PendingRevocations()
-        self.hits: int = 0
+
+    @property
+    def hits(self) -> int:
+        """The number of sessions that were found in the store."""
+        return self._lookups.hits
 
     @property
     def degraded(self) -> bool:
         """Whether the store is known to be unavailable."""
         return self._state.ready is False
 
-    def look_up(self, key: bytes, credential: Credential, on_entry: OnEntry) -> bool:
+    def look_up(self, key: bytes, credential: Credential, on_result: OnLookUpResult) -> bool:
         """Start a lookup without a task, if the store is ready and supports it.
 
         Args:
             key: The cache key of the credential.
             credential: The credential.
-            on_entry: Called by the event loop, later and exactly once, with the result of `get`. It must not raise.
+            on_result: Called later by the event loop, exactly once, with the result of `get`. It must not raise.
 
         Returns:
             Whether the lookup has started. Otherwise call `get`.
@@ -126,38 +131,28 @@ class SharedSessionCache:
         connection = self._connections.current()
         if connection is None or not connection.ready or self._cache_ttl <= 0:
             return False
-        lookup, generation = self._entries.begin(key, credential), self._cache.generation
-        return connection.calls.look_up(
-            self._keys_for(credential), partial(self._on_stored, lookup, generation, on_entry)
-        )
+        return self._lookups.start(connection, key, credential, on_result)
 
-    def _on_stored(self, lookup: Lookup, generation: int, on_entry: OnEntry, stored: StoredSession | None) -> None:
-        entry = None
-        try:
-            loaded = None if stored is None else self._entries.load(lookup, stored)
-            if loaded is not None and loaded.revoked_at is not None:
-                entry = loaded.entry
-                self._keep(lookup.key, entry, generation)
-        except Exception as error:  # noqa: BLE001 - Kratos is called instead
-            _log.error("check.internal_error error=%s", type(error).__name__)
-        on_entry(entry)
-
-    async def get(self, key: bytes, credential: Credential) -> CacheEntry | None:
+    async def get(self, key: bytes, credential: Credential, *, is_leased: bool = True) -> StoreResult:
         """Return the stored session of a credential, and put it into the cache of this process.
 
         Args:
             key: The cache key of the credential.
             credential: The credential.
+            is_leased: Whether the caller calls Kratos if there is no session. Otherwise it gets no lease.
         """
         connection = await self._connections.get()
         budget = 0.0 if self._cache_ttl <= 0 else await connection.remaining_budget()
         if not budget:
-            return None
+            return StoreResult(None)
+        call = connection, key, credential
+        if (result := await self._lookups.run(*call, seconds=budget, is_leased=is_leased)) is not None:
+            return result
         generation = self._cache.generation
         entry = await connection.calls.call("get", partial(self._get, key, credential), budget=budget)
         if entry is not None:
-            self._keep(key, entry, generation)
-        return entry
+            self._lookups.keep(key, entry, generation)
+        return StoreResult(entry)
 
     async def _get(self, key: bytes, credential: Credential) -> CacheEntry | None:
         lookup = self._entries.begin(key, credential)
@@ -173,20 +168,21 @@ class SharedSessionCache:
                 return None
         return entry
 
-    def _keep(self, key: bytes, entry: CacheEntry, generation: int) -> None:
-        self.hits += 1
-        self._cache.put(key, entry, generation)
-        if self._listeners:
-            notify(self._listeners, StoreHit(key.hex()[:8], self._clock.monotonic() - entry.request_time))
+    async def put(
+        self, credential: Credential, session: "Session[Any]", entry: CacheEntry, lease: HeldLease | None
+    ) -> None:
+        """Store a session in the background, so that other processes can use it while it is fresh.
 
-    async def put(self, credential: Credential, session: "Session[Any]", entry: CacheEntry) -> None:
-        """Store a session in the background, so that other processes can use it while it is fresh."""
+        If that starts, it ends the lease.
+        """
         connection = await self._connections.get()
         stored = self._entries.dump(session, entry)
         # The clock of the host that revokes a session may be slow by `clock_skew`.
         since = stored.asked_at - self._clock_skew
         key = self._keys_for(credential)[0]
-        connection.run_in_background("put", partial(self._store.put, key, stored, unless_revoked_since=since))
+        call = partial(self._store.put, key, stored, unless_revoked_since=since)
+        if connection.run_in_background("put", call) and lease is not None:
+            lease.leave_to_put()
 
     async def delete(self, credential: Credential) -> None:
         """Delete the session of a credential from the store in the background."""
@@ -241,14 +237,16 @@ class SharedSessionCache:
         await self._connections.aclose()
 
     def _connect(self) -> StoreConnection:
+        store = self._store
         return StoreConnection(
-            self._store,
+            store,
             self._breaker,
             listeners=self._listeners,
             flush=self._flush,
             on_recovery=self.pending.retry_deferred,
             on_revocations=self._on_revocations,
             on_state_change=self._state.set_ready,
+            leases=Leases(store, self._clock.monotonic) if isinstance(store, LeasingSessionStore) else None,
         )
 
     async def _disconnect(self, connection: StoreConnection) -> None:

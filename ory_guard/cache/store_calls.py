@@ -6,6 +6,7 @@ from math import inf
 from time import monotonic
 from typing import Any, Final, TypeAlias, TypeVar
 
+from ory_guard.cache.lease_store import Lease, LeasingSessionStore
 from ory_guard.cache.store import LimitedSessionStore, SessionStore, StoredSession
 from ory_guard.cache.store_latency import LatencyLimit, ResponsiveClock, run_with_deadline
 from ory_guard.events import Listeners, StoreCalled, notify
@@ -14,7 +15,7 @@ __all__ = ["Call", "StoreCalls"]
 
 ResultT = TypeVar("ResultT")
 Call: TypeAlias = Callable[[], Coroutine[Any, Any, ResultT]]
-OnStored: TypeAlias = Callable[[StoredSession | None], None]
+OnStored: TypeAlias = Callable[[StoredSession | Lease | None], None]
 
 _MAX_SECONDS: Final = 0.5
 _MAX_SLOW_CALLS: Final = 3
@@ -34,6 +35,7 @@ class StoreCalls:
 
     def __init__(self, store: SessionStore, on_failure: Callable[[str], None], listeners: Listeners) -> None:
         self._store = store if isinstance(store, LimitedSessionStore) else None
+        self._leasing = store if isinstance(store, LeasingSessionStore) else None
         self._on_failure = on_failure
         self._listeners = listeners
         self._limit = LatencyLimit(_MAX_SECONDS if self._store is None else self._store.timeout)
@@ -47,12 +49,16 @@ class StoreCalls:
         """The limit of a call that a request waits for, in seconds."""
         return self._limit.seconds
 
-    def look_up(self, keys: Sequence[bytes], on_stored: OnStored) -> bool:
-        """Pass the session under the first of `keys` that has one to `on_stored`, or None.
+    def look_up(
+        self, keys: Sequence[bytes], on_stored: OnStored, *, token: bytes | None = None, seconds: float = inf
+    ) -> bool:
+        """Pass the session under the first of `keys` that has one to `on_stored`, or its lease, or None.
 
         Args:
             keys: The hashes of a credential.
             on_stored: Called later, by the event loop.
+            token: See `LeasingSessionStore.look_up_or_lease`.
+            seconds: The limit of the call, if it is less than `limit`.
 
         Returns:
             Whether `on_stored` will be called. Otherwise the store has no such method; call `get` instead.
@@ -60,11 +66,16 @@ class StoreCalls:
         if self._store is None:
             return False
         self._started += 1
-        self._store.look_up(keys, self._limit.seconds, partial(self._on_result, self._started, on_stored))
+        seconds = min(seconds, self._limit.seconds)
+        on_result = partial(self._on_result, self._started, on_stored)
+        if self._leasing is not None:
+            self._leasing.look_up_or_lease(keys, token, seconds, on_result)
+        else:
+            self._store.look_up(keys, seconds, on_result)
         return True
 
     def _on_result(
-        self, number: int, on_stored: OnStored, result: StoredSession | Exception | None, seconds: float
+        self, number: int, on_stored: OnStored, result: StoredSession | Lease | Exception | None, seconds: float
     ) -> None:
         self._report("get", seconds, result if isinstance(result, Exception) else None)
         if isinstance(result, Exception):

@@ -16,6 +16,7 @@ from secrets import token_bytes
 from typing import Any, Final
 
 from ory_guard._event_loop import current_task_cancelled
+from ory_guard.cache.leases import Leases
 from ory_guard.cache.store import SessionStore, StoredSession
 from ory_guard.cache.store_calls import Call, StoreCalls
 from ory_guard.cache.store_latency import run_with_deadline
@@ -52,9 +53,11 @@ class StoreConnection:
         on_revocations: Called with the ids that other processes revoked, or with None if any id may have been
             revoked.
         on_state_change: Called with `ready`, after it may have changed, and the reason.
+        leases: The leases of the event loop, or None if the store has none. They end with the connection.
 
     Attributes:
         calls: The calls of the store.
+        leases: The leases.
         subscribed: Whether the subscription is confirmed.
     """
 
@@ -68,8 +71,10 @@ class StoreConnection:
         on_recovery: Callable[[], None],
         on_revocations: Callable[[tuple[str, ...] | None], None],
         on_state_change: Callable[[bool, str], None],
+        leases: Leases | None = None,
     ) -> None:
         self._store = store
+        self.leases: Leases | None = leases
         self.calls: StoreCalls = StoreCalls(store, self._trip, listeners)
         self._breaker = breaker
         self._flush = flush
@@ -110,14 +115,20 @@ class StoreConnection:
             budget = max(budget - (asyncio.get_running_loop().time() - started), _MIN_TIMEOUT)
         return budget if self.ready else 0.0
 
-    def run_in_background(self, operation: str, call: Call[None]) -> None:
-        """Start a call of the store; it is dropped if the store is not ready or too many calls are running."""
-        if self.ready and len(self._background_calls) < _MAX_BACKGROUND_CALLS:
-            task = asyncio.get_running_loop().create_task(
-                self.calls.call(operation, call, in_background=True), context=Context()
-            )
-            self._background_calls.add(task)
-            task.add_done_callback(self._background_calls.discard)
+    def run_in_background(self, operation: str, call: Call[None]) -> bool:
+        """Start a call of the store, unless the store is not ready or too many calls are running.
+
+        Returns:
+            Whether the call has started.
+        """
+        if not self.ready or len(self._background_calls) >= _MAX_BACKGROUND_CALLS:
+            return False
+        task = asyncio.get_running_loop().create_task(
+            self.calls.call(operation, call, in_background=True), context=Context()
+        )
+        self._background_calls.add(task)
+        task.add_done_callback(self._background_calls.discard)
+        return True
 
     def request_flush(self) -> None:
         """Send the pending revocations soon, or after the next subscription if the current one is lost."""
@@ -135,6 +146,8 @@ class StoreConnection:
 
     async def aclose(self) -> None:
         """End the subscription and all calls. A store that can't be closed delays this by at most two seconds."""
+        if self.leases is not None:
+            self.leases.close()
         tasks = [*self._tasks, *self._background_calls]
         for _ in range(2):  # a store can lose a cancellation, as `asyncio.wait_for` of Python 3.11 does
             for task in tasks:

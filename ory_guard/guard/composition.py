@@ -118,6 +118,7 @@ def _build_shared_cache(
         max_age=max_age,
         clock=clock,
         listeners=listeners,
+        max_wait=settings.timeout / 2,
         on_revocation=on_revocation,
     )
     cache.max_lifetime = shared_cache.max_lifetime

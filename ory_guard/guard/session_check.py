@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from ory_guard._event_loop import LoopLocal
 from ory_guard.cache.entries import CacheEntry
+from ory_guard.cache.leases import HeldLease
 from ory_guard.cache.protocol_failures import ProtocolFailures
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.single_flight import CheckResult, InFlight, SingleFlight
@@ -28,6 +29,7 @@ from ory_guard.models.outcomes import Authenticated, SecondFactorRequired, Unava
 
 if TYPE_CHECKING:
     from ory_guard.cache.shared_cache import SharedSessionCache
+    from ory_guard.cache.store_lookups import StoreResult
     from ory_guard.guard.jwt import JWTAuthenticator
 
 __all__ = ["SessionChecker"]
@@ -145,8 +147,8 @@ class SessionChecker:
             return await in_flight.wait()
         in_flight = InFlight(slot, self._clock.monotonic())
         if not bypass_caches and self.shared_cache is not None:
-            on_entry = partial(self._on_entry, single_flight, in_flight, caller, credential)
-            is_started = not self.is_jwt(credential) and self.shared_cache.look_up(key, credential, on_entry)
+            on_result = partial(self._on_store_result, single_flight, in_flight, caller, credential)
+            is_started = not self.is_jwt(credential) and self.shared_cache.look_up(key, credential, on_result)
             single_flight.add(in_flight, joinable=join)
             if not is_started:
                 single_flight.run(in_flight, partial(self._start_resolving, caller, credential))
@@ -178,31 +180,33 @@ class SessionChecker:
         return self._jwt is not None and self._jwt.accepts(credential)
 
     async def _resolve(self, caller: Caller, credential: Credential) -> CheckResult:
-        key = caller.key
+        key, lease = caller.key, None
         if self._jwt is not None and self.is_jwt(credential):
             result = await self._jwt.authenticate(key, credential)
             if result is not None:
                 return result
         else:
             assert self.shared_cache is not None  # noqa: S101 - without a store, this resolves nothing but JWTs
-            entry = await self.shared_cache.get(key, credential)
+            entry, lease = await self.shared_cache.get(key, credential)
             if entry is not None:
                 return self._found(key, entry)
-        return await self._resolve_by_call(caller, credential)
+        return await self._resolve_by_call(caller, credential, lease)
 
-    def _on_entry(
+    def _on_store_result(
         self,
         single_flight: SingleFlight,
         in_flight: InFlight,
         caller: Caller,
         credential: Credential,
-        entry: CacheEntry | None,
+        found: "StoreResult",
     ) -> None:
-        if in_flight.is_finished:  # the guard was closed
+        entry, lease = found
+        if in_flight.is_finished:  # the guard was closed, which ends the lease
             return
         if entry is None:
             observe = self._protocol_failures.observe
-            single_flight.run(in_flight, lambda: observe(caller.key, self._resolve_by_call(caller, credential)))
+            call = partial(self._resolve_by_call, caller, credential, lease)
+            single_flight.run(in_flight, lambda: observe(caller.key, call()))
             return
         result = None
         try:
@@ -216,11 +220,19 @@ class SessionChecker:
         self._protocol_failures.record(key, entry.outcome, entry.request_time)
         return CheckResult(entry.outcome, entry.request_time)
 
-    async def _resolve_by_call(self, caller: Caller, credential: Credential) -> CheckResult:
-        refusal = self.calls.refusal(caller)
-        return refusal or await self._call_whoami(caller, credential, bypass_caches=False)
+    async def _resolve_by_call(
+        self, caller: Caller, credential: Credential, lease: HeldLease | None
+    ) -> CheckResult:
+        try:
+            refusal = self.calls.refusal(caller)
+            return refusal or await self._call_whoami(caller, credential, bypass_caches=False, lease=lease)
+        finally:
+            if lease is not None:
+                lease.release()
 
-    async def _call_whoami(self, caller: Caller, credential: Credential, *, bypass_caches: bool) -> CheckResult:
+    async def _call_whoami(
+        self, caller: Caller, credential: Credential, *, bypass_caches: bool, lease: HeldLease | None = None
+    ) -> CheckResult:
         is_jwt = self.is_jwt(credential)
         call = self.calls.start(caller, credential, keeps_claims=is_jwt and bypass_caches)
         response: HTTPResponse | Exception
@@ -232,7 +244,7 @@ class SessionChecker:
         if self.shared_cache is not None and not isinstance(result.outcome, Unavailable):
             if entry is not None and isinstance(result.outcome, Authenticated):
                 if self._cache.get(caller.key) is entry and not is_jwt:
-                    await self.shared_cache.put(credential, result.outcome.session, entry)
+                    await self.shared_cache.put(credential, result.outcome.session, entry, lease)
             elif bypass_caches and not is_jwt:
                 # The store was not read, so it may still hold the previous session.
                 await self.shared_cache.delete(credential)

@@ -73,7 +73,7 @@ class SessionChanges:
             key = self._authenticator.cache_key(credential)
             entry = self._authenticator.cache.get(key)
             if entry is None and shared_cache is not None:
-                entry = await shared_cache.get(key, credential)
+                entry = (await shared_cache.get(key, credential, is_leased=False)).entry
             if entry is not None:
                 known[credential] = entry.outcome.session if isinstance(entry.outcome, Authenticated) else None
         sessions = tuple(session for session in known.values() if session is not None)

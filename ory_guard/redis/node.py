@@ -13,22 +13,29 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
+from ory_guard.cache.lease_store import LEASE_SECONDS
 from ory_guard.cache.store_latency import ResponsiveClock
 from ory_guard.redis.connections import RedisServerURL
 from ory_guard.redis.pipeline import Pipeline, PipelinedConnection
 from ory_guard.redis.resp import MAX_VALUE_BYTES, ProtocolError, Reply, encode_command
 from ory_guard.redis.urls import Address
 
-__all__ = ["Found", "Node", "OnFound"]
+__all__ = ["Found", "FoundLease", "Node", "OnFound"]
 
 _MAX_SESSIONS_PER_ID: Final = 256
 _HASH_CHARACTERS: Final = 32
 _MAX_MARKERS: Final = 16
+_LEASE_MILLISECONDS: Final = round(LEASE_SECONDS * 1_000)
 
 # The reply starts with the number of the command, so that it can't be taken for the reply to another one. A value
 # starts with the names of the revocations that concern it (`ory_guard.redis.serialization`).
+#
+# With a third argument, the last key is that of the lease, which is returned if there is no session. If there is no
+# lease either, it is created with the argument as its value, unless that is empty or the server accepts no writes.
 _LOOK_UP: Final = f"""
-for at, name in ipairs(KEYS) do
+local lease = ARGV[3] and KEYS[#KEYS]
+for at = 1, #KEYS - (lease and 1 or 0) do
+  local name = KEYS[at]
   local value = redis.pcall('GET', name)
   if type(value) == 'string' and #value <= {MAX_VALUE_BYTES} then
     local found = {{tonumber(ARGV[1]), at - 1, value, redis.call('PTTL', name)}}
@@ -46,21 +53,36 @@ for at, name in ipairs(KEYS) do
     return value
   end
 end
+if lease then
+  if ARGV[3] ~= '' then
+    redis.pcall('SET', lease, ARGV[3], 'NX', 'PX', {_LEASE_MILLISECONDS})
+  end
+  local held = redis.pcall('GET', lease)
+  if type(held) == 'string' then
+    return {{tonumber(ARGV[1]), held, redis.call('PTTL', lease)}}
+  end
+end
 return {{tonumber(ARGV[1])}}
 """
 
-# The keys are: the session, the lists of its session id and its identity id, and the revocations of both.
+# The keys are: the session, its lease, the lists of its session id and identity id, and the revocations of both.
+# The lease is deleted last, because a server that is full rejects only the first write of a script.
 _LISTS: Final = 2
 _PUT: Final = f"""
 local name, value, ttl, ends, since = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-for at = {_LISTS + 2}, #KEYS do
+for at = {_LISTS + 3}, #KEYS do
   local revoked = redis.pcall('GET', KEYS[at])
   if revoked and (tonumber(revoked) or math.huge) >= since then
+    redis.call('DEL', KEYS[2])
     return
   end
 end
-redis.call('SET', name, value, 'PX', ttl)
-for at = 2, {_LISTS + 1} do
+local stored = redis.pcall('SET', name, value, 'PX', ttl)
+redis.call('DEL', KEYS[2])
+if stored.err then
+  return stored
+end
+for at = 3, {_LISTS + 2} do
   redis.call('ZADD', KEYS[at], ends, name)
   redis.call('ZREMRANGEBYRANK', KEYS[at], 0, -{_MAX_SESSIONS_PER_ID + 1})
   if redis.call('PTTL', KEYS[at]) < ttl then
@@ -74,7 +96,7 @@ _LOAD_SCRIPT: Final = encode_command(b"SCRIPT", b"LOAD", _LOOK_UP.encode())
 
 
 class Found(NamedTuple):
-    """The reply to a lookup.
+    """The session in the reply to a lookup.
 
     Attributes:
         position: The position of the name that has the value.
@@ -89,7 +111,19 @@ class Found(NamedTuple):
     revoked_at: list[bytes]
 
 
-OnFound: TypeAlias = Callable[[Found | Exception | None, float], None]
+class FoundLease(NamedTuple):
+    """The lease in the reply to a lookup.
+
+    Attributes:
+        value: The value.
+        ttl: Seconds until Redis deletes the lease; negative if it does not.
+    """
+
+    value: bytes
+    ttl: float
+
+
+OnFound: TypeAlias = Callable[[Found | FoundLease | Exception | None, float], None]
 
 
 class _Lookup:
@@ -120,7 +154,7 @@ class _Lookup:
             self._on_result(found, latency)
 
 
-def _parse(reply: Reply, number: int) -> Found | ProtocolError | None:
+def _parse(reply: Reply, number: int) -> Found | FoundLease | ProtocolError | None:
     match reply:
         case [int(first), *rest] if first == number:
             match rest:
@@ -129,6 +163,8 @@ def _parse(reply: Reply, number: int) -> Found | ProtocolError | None:
                 case [int(position), bytes(value), int(milliseconds), *revoked_at]:
                     times = [each if isinstance(each, bytes) else b"" for each in revoked_at]
                     return Found(position, value, milliseconds / 1_000, times)
+                case [bytes(value), int(milliseconds)]:
+                    return FoundLease(value, milliseconds / 1_000)
     return ProtocolError("the reply is not that of the lookup")
 
 
@@ -197,11 +233,18 @@ class Node:
         """Return a new redis-py connection for a subscription."""
         return self._pool.make_connection()
 
-    def look_up(self, names: Sequence[bytes], revocations: bytes, seconds: float, on_result: OnFound) -> None:
+    def look_up(
+        self,
+        names: Sequence[bytes],
+        revocations: bytes,
+        seconds: float,
+        on_result: OnFound,
+        lease: tuple[bytes, bytes] | None = None,
+    ) -> None:
         """Find the value under the first of these names that has one.
 
-        The result is the value, None, `TimeoutError` if there is no reply within the limit, or the error of the
-        connection or the server.
+        The result is the value, the lease, None, `TimeoutError` if there is no reply within the limit, or the
+        error of the connection or the server.
 
         Args:
             names: The names of the keys.
@@ -209,12 +252,30 @@ class Node:
             seconds: The limit of the time.
             on_result: Called by the event loop, later and exactly once, with the result and the latency in seconds.
                 It must not raise.
+            lease: The name of the lease, and the value with which it is created if there is none, or an empty one
+                to create none. None to look for no lease.
         """
         number = next(self._numbers)
-        keys_and_arguments = (*names, b"%d" % number, revocations)
-        request = encode_command(b"EVALSHA", _LOOK_UP_SHA, b"%d" % len(names), *keys_and_arguments)
+        arguments: tuple[bytes, ...] = (b"%d" % number, revocations)
+        if lease is not None:
+            names, arguments = (*names, lease[0]), (*arguments, lease[1])
+        request = encode_command(b"EVALSHA", _LOOK_UP_SHA, b"%d" % len(names), *names, *arguments)
         lookup = _Lookup(self._pipeline, request, seconds, number, on_result)
         self._pipeline.send(request, seconds, lookup.on_reply)
+
+    def extend_lease(self, name: bytes, value: bytes) -> None:
+        """Extend the lease with this name, and set its value, unless there is none.
+
+        It may belong to another process by now. Nothing depends on that: both calls are in progress.
+        """
+        self._send(b"SET", name, value, b"XX", b"PX", b"%d" % _LEASE_MILLISECONDS)
+
+    def release_lease(self, name: bytes) -> None:
+        """Delete the lease with this name."""
+        self._send(b"DEL", name)
+
+    def _send(self, *arguments: bytes) -> None:
+        self._pipeline.send(encode_command(*arguments), LEASE_SECONDS, lambda _reply, _latency: None)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -4,6 +4,7 @@ All keys start with the prefix and expire. The braces are hash tags: in a cluste
 same node.
 
 - `session:{<hash of the credential>}`: an encrypted session.
+- `lease:{<hash of the credential>}`: a random token of the process that calls Kratos, and the age of the lease.
 - `of:{<hash of an id>}`: the keys of the sessions of an id, for their deletion.
 - `revoked:{<hash of an id>}`: the time of the revocation of an id.
 
@@ -19,11 +20,13 @@ from typing import Any, Final
 from redis.exceptions import ResponseError
 
 from ory_guard._event_loop import LoopLocal
+from ory_guard.cache.lease_store import OnLookUpOrLease
 from ory_guard.cache.store import OnLookUp, StoredSession
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.redis.connections import RedisServerURL
 from ory_guard.redis.encryption import DecryptionError, Encryptor
-from ory_guard.redis.node import Found, Node
+from ory_guard.redis.leases import dump_lease, load_lease
+from ory_guard.redis.node import Found, FoundLease, Node
 from ory_guard.redis.pipeline import resolver
 from ory_guard.redis.pubsub import iter_messages
 from ory_guard.redis.resp import MAX_VALUE_BYTES
@@ -86,6 +89,7 @@ class RedisSessionStore:
         self._encryptors = tuple(Encryptor(secret) for secret in secrets)
         self._prefix = prefix
         self._session_prefix = self._name("session").encode() + b":{"
+        self._lease_prefix = self._name("lease").encode() + b":{"
         self._revocation_prefix = self._name("revoked").encode() + b":{"
         server = RedisServerURL(url, max_connections)
         self._nodes: LoopLocal[Node] = LoopLocal(lambda: Node(server), Node.aclose)
@@ -113,17 +117,53 @@ class RedisSessionStore:
         else:
             self._look_up(node, keys, seconds, on_result)
 
-    def _look_up(self, node: Node, keys: Sequence[bytes], seconds: float, on_result: OnLookUp) -> None:
+    def look_up_or_lease(
+        self, keys: Sequence[bytes], token: bytes | None, seconds: float, on_result: OnLookUpOrLease
+    ) -> None:
+        """Find the session under the first of `keys` that has one, or its lease; see `LeasingSessionStore`."""
+        node = self._nodes.current()
+        if node is None:
+            asyncio.get_running_loop().call_soon(on_result, ConnectionError("the store is not connected"), 0.0)
+            return
+
+        def on_found(found: Found | FoundLease | Exception | None, latency: float) -> None:
+            if isinstance(found, FoundLease):
+                on_result(load_lease(*found, token), latency)
+            else:
+                on_result(self._load(names, found), latency)
+
         names = [self._session_name(key) for key in keys]
+        lease = self._lease_name(keys[0]), b"" if token is None else dump_lease(token, 0.0)
+        node.look_up(names, self._revocation_prefix, seconds, on_found, lease)
 
-        def on_found(found: Found | Exception | None, latency: float) -> None:
-            try:
-                result = self._decrypt_session(names, found) if isinstance(found, Found) else found
-            except Exception as error:  # noqa: BLE001 - whatever fails, the caller needs a result
-                result = error
-            on_result(result, latency)
+    def extend_lease(self, key: bytes, token: bytes, age: float) -> None:
+        """Extend a lease; see `LeasingSessionStore`."""
+        node = self._nodes.current()
+        if node is not None:
+            node.extend_lease(self._lease_name(key), dump_lease(token, age))
 
+    def release_lease(self, key: bytes) -> None:
+        """Delete a lease; see `LeasingSessionStore`."""
+        node = self._nodes.current()
+        if node is not None:
+            node.release_lease(self._lease_name(key))
+
+    def _look_up(self, node: Node, keys: Sequence[bytes], seconds: float, on_result: OnLookUp) -> None:
+        def on_found(found: Found | FoundLease | Exception | None, latency: float) -> None:
+            on_result(self._load(names, found), latency)
+
+        names = [self._session_name(key) for key in keys]
         node.look_up(names, self._revocation_prefix, seconds, on_found)
+
+    def _load(
+        self, names: Sequence[bytes], found: Found | FoundLease | Exception | None
+    ) -> StoredSession | Exception | None:
+        if not isinstance(found, Found):
+            return found if isinstance(found, Exception) else None
+        try:
+            return self._decrypt_session(names, found)
+        except Exception as error:  # noqa: BLE001 - whatever fails, the caller needs a result
+            return error
 
     def _decrypt_session(self, names: Sequence[bytes], found: Found) -> StoredSession | None:
         if not 0 <= found.position < min(len(names), len(self._encryptors)):
@@ -138,7 +178,7 @@ class RedisSessionStore:
         A session that is larger than a mebibyte when it is encrypted is not stored.
         """
         node = await self._located_node()
-        name = self._session_name(key)
+        name, lease = self._session_name(key), self._lease_name(key)
         ttl = max(math.ceil(stored.ttl * 1_000), 1)
         ids = (stored.session_id, stored.identity_id)
         hashes = [encryptor.hash_name(id_) for encryptor in self._encryptors for id_ in ids]
@@ -146,10 +186,11 @@ class RedisSessionStore:
         revocations = [self._name("revoked", hashed) for hashed in hashes]
         value = encrypt_session(self._encryptors[0], name, stored, hashes)
         if len(value) > MAX_VALUE_BYTES:
+            node.release_lease(lease)
             return
         end = round(stored.fresh_until * 1_000)
         arguments = (value, ttl, end, repr(unless_revoked_since))
-        await node.put(keys=[name, *lists, *revocations], args=arguments)
+        await node.put(keys=[name, lease, *lists, *revocations], args=arguments)
 
     async def delete(self, keys: Sequence[bytes]) -> None:
         """Delete the sessions under these keys."""
@@ -239,6 +280,9 @@ class RedisSessionStore:
 
     def _session_name(self, key: bytes) -> bytes:
         return b"%b%b}" % (self._session_prefix, hexlify(key))
+
+    def _lease_name(self, key: bytes) -> bytes:
+        return b"%b%b}" % (self._lease_prefix, hexlify(key))
 
     def _name(self, kind: str, rest: str = "") -> str:
         return f"{self._prefix}:{kind}:{{{rest}}}" if rest else f"{self._prefix}:{kind}"

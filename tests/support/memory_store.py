@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 
 from ory_guard.cache import StoredSession
+from ory_guard.cache.lease_store import Lease, OnLookUpOrLease
 from ory_guard.cache.store import OnLookUp
 
 SOON = 30.0
@@ -31,6 +32,7 @@ class MemoryServer:
         revocation_ttls: The `ttl` of the revocation of each id.
         subscribers: The queues of the subscribers.
         aging: Seconds that pass on the clock of the server between a `put` and a `get`.
+        leases: The token and the age of the lease of each key. They do not expire.
     """
 
     entries: dict[bytes, StoredSession] = field(default_factory=dict)
@@ -38,6 +40,7 @@ class MemoryServer:
     revocation_ttls: dict[str, float] = field(default_factory=dict)
     subscribers: list[asyncio.Queue[tuple[str, ...] | Exception | None]] = field(default_factory=list)
     aging: float = 0.0
+    leases: dict[bytes, tuple[bytes, float]] = field(default_factory=dict)
 
     def drop_subscriptions(self) -> None:
         """Disconnect all subscribers."""
@@ -165,3 +168,38 @@ class LimitedMemoryStore(MemoryStore):
             at = max(revoked.get(stored.session_id, -inf), revoked.get(stored.identity_id, -inf))
             result = replace(stored, revoked_at=at) if self.looks_for_revocations else stored
         asyncio.get_running_loop().call_soon(on_result, result, 0.001)
+
+
+class LeasingMemoryStore(LimitedMemoryStore):
+    """A store in memory with leases."""
+
+    async def put(self, key: bytes, stored: StoredSession, *, unless_revoked_since: float) -> None:
+        """Store a session unless it was revoked, and end its lease."""
+        await super().put(key, stored, unless_revoked_since=unless_revoked_since)
+        self.memory_server.leases.pop(key, None)
+
+    def look_up_or_lease(
+        self, keys: Sequence[bytes], token: bytes | None, seconds: float, on_result: OnLookUpOrLease
+    ) -> None:
+        """Find a session or its lease."""
+
+        def on_stored(found: StoredSession | Exception | None, latency: float) -> None:
+            on_result(self._lease(keys[0], token) if found is None else found, latency)
+
+        self.look_up(keys, seconds, on_stored)
+
+    def _lease(self, key: bytes, token: bytes | None) -> Lease | None:
+        leases = self.memory_server.leases
+        if token is not None:
+            leases.setdefault(key, (token, 0.0))
+        return Lease(leases[key][0] == token, leases[key][1]) if key in leases else None
+
+    def extend_lease(self, key: bytes, token: bytes, age: float) -> None:
+        """Set the age of a lease."""
+        self.calls.append("extend_lease")
+        self.memory_server.leases[key] = token, age
+
+    def release_lease(self, key: bytes) -> None:
+        """End a lease."""
+        self.calls.append("release_lease")
+        del self.memory_server.leases[key]

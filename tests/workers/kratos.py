@@ -16,12 +16,14 @@ class CountingKratos:
     Attributes:
         sessions: The active sessions: session ID by token.
         calls: The number of whoami calls.
+        delay: Seconds until a response is sent.
         url: The URL.
     """
 
     def __init__(self) -> None:
         self.sessions: dict[str, str] = {}
         self.calls = 0
+        self.delay = 0.0
         self.url = ""
         self._server: asyncio.Server | None = None
 
@@ -67,7 +69,11 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         *heads, self._received = (self._received + data).split(b"\r\n\r\n")
         for head in heads:
-            self._transport.write(self._kratos.respond(head))
+            response = self._kratos.respond(head)
+            if self._kratos.delay:
+                asyncio.get_running_loop().call_later(self._kratos.delay, self._transport.write, response)
+            else:
+                self._transport.write(response)
 
 
 def _session(session_id: str) -> bytes:

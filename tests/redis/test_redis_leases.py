@@ -1,0 +1,202 @@
+"""Leases in a real Redis server."""
+
+import asyncio
+import re
+import time
+from dataclasses import replace
+from math import inf
+from typing import Any
+
+import pytest
+from redis.exceptions import ResponseError
+from support.memory_store import SOON, eventually
+from support.redis_server import REDIS_MARKS, RedisServer
+from support.redis_sessions import KEY, SECRET, STORED, put
+
+from ory_guard.cache import StoredSession
+from ory_guard.cache.lease_store import LEASE_SECONDS, Lease, LeasingSessionStore
+from ory_guard.redis import RedisSessionStore
+from ory_guard.redis.leases import dump_lease, load_lease
+
+pytestmark = REDIS_MARKS
+
+NAME = f"ory_guard:lease:{{{KEY.hex()}}}"
+
+Found = StoredSession | Lease | Exception | None
+
+
+def lease(age: float = 0.0, *, is_own: bool) -> Lease:
+    """Return a lease whose age is equal to others that are a little older or younger."""
+    approximate_age: Any = pytest.approx(age, abs=LEASE_SECONDS)
+    return Lease(is_own, approximate_age)
+
+
+async def look_up(store: RedisSessionStore, token: bytes | None) -> Found:
+    """Return the session or its lease."""
+    found: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+    store.look_up_or_lease([KEY], token, SOON, lambda result, _: found.set_result(result))
+    return await found
+
+
+@pytest.fixture
+async def stores(redis_store: RedisSessionStore, other_redis_store: RedisSessionStore) -> list[RedisSessionStore]:
+    """The connected stores of two processes, in an empty server."""
+    both = [redis_store, other_redis_store]
+    for store in both:
+        assert await store.get([KEY]) is None
+    return both
+
+
+async def test_first_lookup_gets_the_lease(stores: list[RedisSessionStore]) -> None:
+    first, second = stores
+    assert isinstance(first, LeasingSessionStore)
+    assert await look_up(second, None) is None
+    assert await look_up(first, b"first") == lease(is_own=True)
+    assert await look_up(second, b"second") == lease(is_own=False)
+    assert await look_up(second, None) == lease(is_own=False)
+    assert await look_up(first, b"first") == lease(is_own=True), "a repeated command"
+
+
+async def test_lookup_with_a_lease_is_one_command(
+    stores: list[RedisSessionStore], redis_server: RedisServer
+) -> None:
+    redis_server.cli("CONFIG", "RESETSTAT")
+    await look_up(stores[0], b"first")
+
+    counts = dict(re.findall(r"cmdstat_(\S+):calls=(\d+)", redis_server.cli("INFO", "commandstats")))
+    assert counts["evalsha"] == "1"
+    assert counts.keys() == {"evalsha", "get", "set", "pttl", "config|resetstat"}
+
+
+async def test_lease_of_a_process_that_has_ended_expires(
+    stores: list[RedisSessionStore], redis_server: RedisServer
+) -> None:
+    started = time.monotonic()
+    await look_up(stores[0], b"first")
+    assert 0 < int(redis_server.cli("PTTL", NAME)) <= LEASE_SECONDS * 1_000
+    await eventually(lambda: redis_server.cli("EXISTS", NAME) == "0\n")
+
+    assert time.monotonic() - started >= LEASE_SECONDS - 0.001
+    assert await look_up(stores[1], b"second") == lease(is_own=True)
+
+
+async def test_extended_lease_has_the_age_of_the_holder(
+    stores: list[RedisSessionStore], redis_server: RedisServer
+) -> None:
+    first, second = stores
+    await look_up(first, b"first")
+    redis_server.cli("PEXPIRE", NAME, "100000")
+    first.extend_lease(KEY, b"first", 7.5)
+    assert await look_up(first, None) == lease(7.5, is_own=False)
+    assert int(redis_server.cli("PTTL", NAME)) <= LEASE_SECONDS * 1_000
+
+    first.release_lease(KEY)
+    assert await look_up(first, None) is None
+    first.extend_lease(KEY, b"first", 8.0)
+    assert await look_up(second, None) is None, "a lease that has ended is not restored"
+
+
+@pytest.mark.parametrize(
+    ("stored", "since", "is_found"),
+    [
+        (STORED, 0.0, True),
+        (STORED, -inf, False),
+        (replace(STORED, body=b"x" * (1 << 20)), 0.0, False),
+    ],
+    ids=["stored", "revoked", "too large"],
+)
+async def test_put_ends_the_lease(
+    stores: list[RedisSessionStore], stored: StoredSession, since: float, *, is_found: bool
+) -> None:
+    """Whether or not the session is stored."""
+    first, second = stores
+    if since < 0:
+        await second.revoke([STORED.session_id], 1_000.0, 60.0)
+    await look_up(first, b"first")
+    await put(first, KEY, stored, since=since)
+
+    found = await look_up(first, b"first")
+    assert isinstance(found, StoredSession) == is_found
+    assert is_found or found == lease(is_own=True)
+
+
+async def test_rejected_put_ends_the_lease(stores: list[RedisSessionStore], redis_server: RedisServer) -> None:
+    """The server has become full during the call."""
+    await look_up(stores[0], b"first")
+    redis_server.cli("CONFIG", "SET", "maxmemory", "1")
+    try:
+        with pytest.raises(ResponseError, match="maxmemory"):
+            await put(stores[0], KEY, STORED)
+    finally:
+        redis_server.cli("CONFIG", "SET", "maxmemory", "0")
+
+    assert await look_up(stores[0], None) is None
+
+
+async def test_name_of_the_lease_is_a_hash(stores: list[RedisSessionStore], redis_server: RedisServer) -> None:
+    """It has the hash tag of the session, so that both are on the same node of a cluster."""
+    await put(stores[0], b"k" * 32, STORED)
+    await look_up(stores[0], b"first")
+    names = redis_server.cli("KEYS", "*").split()
+
+    assert NAME in names
+    assert {name.replace(":session:", ":lease:") for name in names if ":session:" in name} == {
+        f"ory_guard:lease:{{{(b'k' * 32).hex()}}}"
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "default"),
+    [("maxmemory", "1", "0"), ("min-replicas-to-write", "1", "0")],
+    ids=["full", "too few replicas"],
+)
+async def test_server_without_writes_grants_no_lease(
+    stores: list[RedisSessionStore], redis_server: RedisServer, setting: str, value: str, default: str
+) -> None:
+    """The lookup does not fail."""
+    await put(stores[0], b"k" * 32, STORED)
+    redis_server.cli("CONFIG", "SET", setting, value)
+    try:
+        assert await look_up(stores[0], b"first") is None
+    finally:
+        redis_server.cli("CONFIG", "SET", setting, default)
+
+
+@pytest.mark.parametrize(
+    "command", [("SET", NAME, "something"), ("SET", NAME, "0:other"), ("RPUSH", NAME, "a list")], ids=str
+)
+async def test_no_process_waits_for_an_invalid_lease(
+    stores: list[RedisSessionStore], redis_server: RedisServer, command: tuple[str, ...]
+) -> None:
+    """Such as one that does not expire."""
+    redis_server.cli(*command)
+
+    assert await look_up(stores[0], b"first") in (None, Lease(False, inf))
+
+
+async def test_store_that_is_not_connected_grants_no_lease(redis_server: RedisServer) -> None:
+    store = RedisSessionStore(redis_server.url, secrets=[SECRET])
+    store.extend_lease(KEY, b"first", 0.0)
+    store.release_lease(KEY)
+
+    assert isinstance(await look_up(store, b"first"), ConnectionError)
+
+
+@pytest.mark.parametrize(
+    ("value", "ttl", "age"),
+    [
+        (dump_lease(b"holder", 0.0), 0.15, 0.05),
+        (dump_lease(b"holder", 20.25), 0.0, 20.45),
+        (dump_lease(b"holder", 0.0), 0.3, inf),
+        (dump_lease(b"holder", 0.0), -0.001, inf),
+        (b"1234567890:holder", 0.1, inf),
+        (b"-1:holder", 0.1, inf),
+        (b"", 0.1, inf),
+    ],
+    ids=str,
+)
+def test_age_is_that_of_the_value_and_the_time_in_redis(value: bytes, ttl: float, age: float) -> None:
+    loaded = load_lease(value, ttl, b"another")
+
+    assert loaded.age == pytest.approx(age)
+    assert not loaded.is_own

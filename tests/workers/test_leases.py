@@ -1,0 +1,104 @@
+"""Eight workers with one Redis, which call Kratos once for a session that all of them miss."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+from support.redis_server import BINARY, SKIP_REASON, RedisServer
+
+from .fleet import Connection, Fleet
+from .kratos import CountingKratos
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.redis,
+    pytest.mark.workers,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(BINARY is None, reason=SKIP_REASON),
+]
+
+Say = Callable[[str], None]
+
+WORKERS = 8
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    """A Redis server."""
+    with RedisServer() as running:
+        yield running
+
+
+@pytest.fixture
+async def kratos() -> AsyncIterator[CountingKratos]:
+    """A Kratos that responds after 20 ms."""
+    async with CountingKratos() as running:
+        running.delay = 0.02
+        yield running
+
+
+async def connect(fleet: Fleet, each: int, kratos: CountingKratos) -> list[list[Connection]]:
+    """Return some connections to each worker, after all workers have used Redis."""
+    pools = [await fleet.connections() for _ in range(each)]
+    by_worker = [sorted(pool, key=lambda connection: connection.worker) for pool in pools]
+    for connection in by_worker[0]:
+        token, _ = kratos.sign_in(10_000_000 + connection.worker)
+        assert (await connection.get("/me", token))[0] == 200
+    kratos.calls = 0
+    return [list(connections) for connections in zip(*by_worker, strict=True)]
+
+
+async def get_sessions(requests: list[tuple[Connection, str]], kratos: CountingKratos) -> None:
+    """Send requests at the same time, in order on each connection, and check the responses."""
+    queues: dict[Connection, list[str]] = {}
+    for connection, token in requests:
+        queues.setdefault(connection, []).append(token)
+
+    async def send(connection: Connection, tokens: list[str]) -> None:
+        for token in tokens:
+            status, body = await connection.get("/me", token)
+            assert (status, body.get("session")) == (200, kratos.sessions[token])
+
+    await asyncio.gather(*(send(connection, tokens) for connection, tokens in queues.items()))
+
+
+async def test_new_session_is_requested_once(redis: RedisServer, kratos: CountingKratos, say: Say) -> None:
+    """Five hundred requests of one session at the same time."""
+    token, _ = kratos.sign_in(1)
+    async with Fleet(WORKERS, kratos.url, redis.url, cache_ttl=300) as fleet:
+        workers = await connect(fleet, 8, kratos)
+        connections = [connection for pool in zip(*workers, strict=True) for connection in pool]
+        await get_sessions([(connections[number % 64], token) for number in range(500)], kratos)
+
+    say(f"500 requests of one new session over {WORKERS} workers: {kratos.calls} whoami calls")
+    assert 1 <= kratos.calls <= 2
+
+
+async def test_page_bursts_cause_one_call_per_session(redis: RedisServer, kratos: CountingKratos, say: Say) -> None:
+    """Each session loads eight things at the same time, from any workers."""
+    chance = random.Random(8)
+    sessions = 200
+    tokens = [kratos.sign_in(number)[0] for number in range(sessions)]
+    async with Fleet(WORKERS, kratos.url, redis.url, cache_ttl=300) as fleet:
+        workers = await connect(fleet, 8, kratos)
+        for token in tokens:
+            chosen = [chance.randrange(WORKERS) for _ in range(8)]
+            await get_sessions([(workers[worker][at], token) for at, worker in enumerate(chosen)], kratos)
+
+    say(f"{sessions} pages of 8 requests over {WORKERS} workers: {kratos.calls / sessions:.2f} whoami calls each")
+    assert kratos.calls <= 1.2 * sessions
+
+
+async def test_busy_workers_call_once_per_session(redis: RedisServer, kratos: CountingKratos, say: Say) -> None:
+    """Three hundred sessions with eight requests each, on 64 connections without a pause."""
+    chance = random.Random(8)
+    tokens = [kratos.sign_in(number)[0] for number in range(300)]
+    async with Fleet(WORKERS, kratos.url, redis.url, cache_ttl=300) as fleet:
+        workers = await connect(fleet, 8, kratos)
+        connections = [connection for pool in workers for connection in pool]
+        requests = [(chance.choice(connections), token) for token in tokens for _ in range(8)]
+        await get_sessions(requests, kratos)
+
+    say(f"300 sessions with 8 requests each over {WORKERS} busy workers: {kratos.calls} whoami calls")
+    assert kratos.calls <= 330
