@@ -74,7 +74,8 @@ async def _guard(base_url: str) -> AsyncIterator[Call]:
     guard = new_guard(base_url, clock=clock, cache_ttl=30.0)
 
     async def call(token: str) -> Any:
-        if token == _TOKENS[0]:
+        # Twice in a cycle: a call that starts before one of them may be cached with the time after it.
+        if token in (_TOKENS[0], _TOKENS[len(_TOKENS) // 2]):
             clock.shift(31.0)
         outcome = await guard.authenticate(http_scope(api_headers(token.encode()), "/me"))
         if not isinstance(outcome, Authenticated) or outcome.source != "upstream":
