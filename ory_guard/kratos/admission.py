@@ -6,6 +6,7 @@ to known credentials first. Within the unknown class, flows take turns (`FairQue
 """
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Final, Literal, NamedTuple
 
 from ory_guard.kratos.fair_queue import FairQueue
@@ -23,6 +24,9 @@ _MAX_WAITING: Final = 4_096
 """The maximum number of waiting calls of each class."""
 
 _DURATION_WEIGHT: Final = 1 / 16
+
+_RETRY_DELAY: Final = 1.0
+"""Seconds until a limited call of a known credential is sent again; most rate limits count the calls of a second."""
 
 
 class Caller(NamedTuple):
@@ -66,6 +70,7 @@ class Ticket:
     Attributes:
         is_known: Whether the call has, or waits for, a slot for known credentials.
         is_limited: Whether the status of the response was 429.
+        was_limited: Whether the call is sent again after a 429.
     """
 
     # Class attributes, because a constructor that sets all of them takes twice the time.
@@ -73,6 +78,7 @@ class Ticket:
     started_at: float = 0.0
     is_known: bool = False
     is_limited: bool = False
+    was_limited: bool = False
     state: Literal["new", "waiting", "admitted", "left"] = "new"
 
     def __init__(self, caller: Caller, deadline: float = 0.0) -> None:
@@ -122,6 +128,7 @@ class Admission:
         self._by_identity: dict[int, int] = {}
         self._known_waiting: dict[Ticket, None] = {}
         self._unknown_waiting: FairQueue[Ticket] = FairQueue()
+        self._limited: dict[Ticket, None] = {}
         self._is_contended = False
         self._typical_duration = 0.0
         self.is_closed: bool = False
@@ -179,6 +186,8 @@ class Admission:
                 self._forget_identity(ticket)
             else:
                 self._unknown_waiting.remove(ticket.caller.flow, ticket)
+        else:
+            self._limited.pop(ticket, None)
 
     def _admit_after(self, ticket: Ticket) -> None:
         if not ticket.is_known:
@@ -186,9 +195,32 @@ class Admission:
             self._typical_duration += (duration - self._typical_duration) * _DURATION_WEIGHT
         self._admit_waiting()
 
+    def retry_later(self, ticket: Ticket) -> bool:
+        """Free the slot of a call that got a 429, and admit the call once more within a second; return whether.
+
+        This is done for known credentials while calls for unknown ones get 429 responses, too: then these have used
+        up a limit that all calls share, and the call is not the cause.
+        """
+        now = self._time()
+        if ticket.caller.identity is None or ticket.was_limited or not self._pace.is_limited(now):
+            return False
+        self.leave(ticket)
+        ticket.state, ticket.is_known, ticket.is_limited, ticket.was_limited = "new", False, False, True
+        self._limited[ticket] = None
+        self._call_later(min(_RETRY_DELAY, (ticket.deadline - now) / 2), partial(self._retry, ticket))
+        return True
+
+    def _retry(self, ticket: Ticket) -> None:
+        if ticket in self._limited:
+            del self._limited[ticket]
+            self.enter(ticket)
+
     def close(self) -> None:
         """Shed all waiting calls."""
         self.is_closed = True
+        for ticket in self._limited:
+            ticket.shed()
+        self._limited.clear()
         for ticket in self._known_waiting:
             self._take(ticket).shed()
         self._known_waiting.clear()

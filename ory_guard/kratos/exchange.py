@@ -68,16 +68,19 @@ class Exchange(Ticket):
         self.finish(pool_closed() if self._admission.is_closed else PoolTimeout())
 
     def finish(self, result: HTTPResponse | Exception) -> None:
-        """Deliver the result, unless another one was delivered."""
+        """Deliver the result, unless another one was delivered, or the request is sent again after a 429."""
         if self.is_done:
             return
+        if isinstance(result, HTTPResponse) and result[0] == _TOO_MANY_REQUESTS:
+            self.is_limited = True
+            if self._admission.retry_later(self):
+                self.connection = None
+                return
         self.is_done = True
         on_result = self._on_result
         del self._on_result  # the pool keeps the exchange until its deadline
         self.connection = None
         self.request = b""
-        if isinstance(result, HTTPResponse) and result[0] == _TOO_MANY_REQUESTS:
-            self.is_limited = True
         self._admission.leave(self)
         on_result(result)
 

@@ -10,6 +10,7 @@ __all__ = ["Pace"]
 
 _WINDOW: Final = 1.0
 _MIN_LIMITED: Final = 10
+_FEW_LIMITED: Final = 3
 _MIN_LIMITED_SHARE: Final = 0.2
 _MIN_RATE: Final = 20.0
 _DECREASE: Final = 0.7
@@ -37,6 +38,10 @@ class Pace:
 
     def __repr__(self) -> str:
         return f"<Pace {'unlimited' if self.rate is None else f'{self.rate:.0f} calls a second'}>"
+
+    def is_limited(self, now: float) -> bool:
+        """Return whether the rate is limited, or at least three responses of the last second were 429."""
+        return self.rate is not None or (self._limited >= _FEW_LIMITED and now - self._window_start < _WINDOW)
 
     def seconds_until_due(self, now: float) -> float:
         """Return the seconds until the next call; 0 if it may be sent now."""

@@ -128,10 +128,13 @@ class WhoamiClient:
         try:
             async with asyncio.timeout(self._timeout):
                 slots.admission.enter(call)
-                await call.admitted
-                response = await http.send(request, retry=True)
-                call.is_limited = response.status == 429
-                return response
+                while True:
+                    await call.admitted
+                    response = await http.send(request, retry=True)
+                    call.is_limited = response.status == 429
+                    call.admitted = asyncio.get_running_loop().create_future()
+                    if not call.is_limited or not slots.admission.retry_later(call):
+                        return response
         except TimeoutError:
             if call.state != "admitted":
                 raise PoolTimeout from None

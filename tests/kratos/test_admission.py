@@ -213,3 +213,48 @@ def test_unknown_credentials_are_paced_after_many_429_responses() -> None:
 def test_ticket_is_abstract(method: str) -> None:
     with pytest.raises(NotImplementedError):
         getattr(Ticket(UNKNOWN), method)()
+
+
+@pytest.mark.parametrize(
+    ("caller", "limited", "seconds"),
+    [(KNOWN, 3, 1.0), (KNOWN, 2, None), (UNKNOWN, 3, None)],
+    ids=["known", "few others", "unknown"],
+)
+def test_a_limited_call_of_a_known_credential_is_repeated_if_unknown_ones_use_up_the_limit(
+    caller: Caller, limited: int, seconds: float | None
+) -> None:
+    """Once, in the middle of the time that is left, but not later than after a second."""
+    bench = Bench()
+    for stranger in bench.enter(UNKNOWN, limited):
+        stranger.is_limited = True
+        bench.admission.leave(stranger)
+    (call,) = bench.enter(caller)
+
+    assert bench.admission.retry_later(call) is (seconds is not None)
+    assert [timer[0] for timer in bench.timers] == ([] if seconds is None else [seconds])
+    for _, retry in bench.timers:
+        call.fate = ""
+        assert bench.admission.load(known=True) == ClassLoad()
+        retry()
+        assert call.fate == "admitted"
+        assert bench.admission.load(known=True) == ClassLoad(1)
+        assert not bench.admission.retry_later(call)
+
+
+@pytest.mark.parametrize("end", ["close", "leave"])
+def test_a_limited_call_that_has_ended_is_not_repeated(end: str) -> None:
+    bench = Bench()
+    for stranger in bench.enter(UNKNOWN, 3):
+        stranger.is_limited = True
+        bench.admission.leave(stranger)
+    (call,) = bench.enter(KNOWN)
+    assert bench.admission.retry_later(call)
+    if end == "close":
+        bench.admission.close()
+    else:
+        bench.admission.leave(call)
+    fate, call.fate = call.fate, ""
+    bench.timers[0][1]()
+
+    assert (fate, call.fate) == ("shed" if end == "close" else "admitted", "")
+    assert bench.admission.load(known=True) == ClassLoad()

@@ -17,7 +17,7 @@ from support.memory_store import SOON
 from support.raw_kratos import RawKratos, hang, hang_up, raw_response, respond_without_end
 from support.scripted_kratos import COOKIE, KRATOS, KratosResponse, ScriptedKratos, signed_in
 
-from ory_guard.kratos.admission import UNKNOWN
+from ory_guard.kratos.admission import UNKNOWN, Caller
 from ory_guard.kratos.http import PoolTimeout, ResponseTooLarge, Transport, _load_tls_context
 from ory_guard.kratos.whoami import WhoamiClient, _WaitingCall
 from ory_guard.models.credential import Credential
@@ -158,6 +158,24 @@ async def test_the_deadline_covers_the_whole_call(client_of: MakeClient, reply: 
             await client.get(TOKEN, bypass_caches=False)
 
         assert asyncio.get_running_loop().time() - started < SOON
+
+
+async def test_a_429_during_a_burst_of_unknown_credentials_is_not_the_result_for_a_known_one(
+    client_of: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The known credential is sent once more. Without a burst, its 429 is the result."""
+    monkeypatch.setattr("ory_guard.kratos.admission._RETRY_DELAY", 0.0)
+    limited, known = raw_response(b"", 429), Caller(identity=1, key=b"known")
+    async with RawKratos(*[limited] * 5, SESSION, limited) as kratos:
+        client = client_of(kratos)
+
+        async def status(caller: Caller) -> int:
+            return (await client.get(TOKEN, bypass_caches=False, caller=caller)).status
+
+        assert await status(known) == 429
+        assert [await status(UNKNOWN) for _ in range(3)] == [429] * 3
+        assert await status(known) == 200
+        assert [await status(UNKNOWN), len(kratos.requests)] == [429, 7]
 
 
 async def test_a_canceled_call_leaves_a_usable_client(client_of: MakeClient) -> None:
