@@ -26,7 +26,7 @@ _MAX_WAITING: Final = 4_096
 _DURATION_WEIGHT: Final = 1 / 16
 
 _RETRY_DELAY: Final = 1.0
-"""Seconds until a limited call of a known credential is sent again; most rate limits count the calls of a second."""
+"""Seconds until a limited call of a known credential is sent again; most limits count the calls of a second."""
 
 
 class Caller(NamedTuple):
