@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -112,17 +113,36 @@ class Fleet:
 
     async def connections(self) -> list[Connection]:
         """Return a connection to each worker, after all of them have responded."""
-        deadline = time.monotonic() + _START_TIMEOUT
         by_worker: dict[int, Connection] = {}
-        while len(by_worker) < self._number:
-            assert time.monotonic() < deadline, f"only {len(by_worker)} of {self._number} workers responded"
+        async for connection in self._responding():
+            if connection.worker in by_worker:
+                await connection.close()
+            by_worker.setdefault(connection.worker, connection)
+            if len(by_worker) == self._number:
+                break
+        return list(by_worker.values())
+
+    async def replacement(self, running: Collection[int], number: int) -> list[Connection]:
+        """Return connections to the worker that was started after these ones."""
+        found: list[Connection] = []
+        async for connection in self._responding():
+            if connection.worker in running:
+                await connection.close()
+            else:
+                found.append(connection)
+            if len(found) == number:
+                break
+        return found
+
+    async def _responding(self) -> AsyncIterator[Connection]:
+        """Yield new connections, until too much time has passed."""
+        deadline = time.monotonic() + _START_TIMEOUT
+        while time.monotonic() < deadline:
             connection = self.connection()
             try:
                 await connection.get("/stats")
             except (OSError, asyncio.IncompleteReadError):
                 await asyncio.sleep(0.05)
                 continue
-            if connection.worker in by_worker:
-                await connection.close()
-            by_worker.setdefault(connection.worker, connection)
-        return list(by_worker.values())
+            yield connection
+        raise AssertionError(f"too few of {self._number} workers responded")
