@@ -80,7 +80,9 @@ def test_lease_is_extended_with_its_age_while_it_is_held(bench: LeaseBench) -> N
 
 
 @pytest.mark.parametrize(
-    ("end", "calls"), [(HeldLease.release, ["release_lease"]), (HeldLease.leave_to_put, [])], ids=str
+    ("end", "calls"),
+    [(HeldLease.release, ["release_lease"]), (HeldLease.leave_to_put, [])],
+    ids=["release", "leave_to_put"],
 )
 def test_lease_that_has_ended_is_not_extended(
     bench: LeaseBench, end: Callable[[HeldLease], None], calls: list[str]
