@@ -16,7 +16,7 @@ from ory_guard.exceptions import ConfigurationError
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.json_rewriting import InvalidJSON, rewrite_urls
 from ory_guard.kratos.url_mapping import URLMapping
-from ory_guard.kratos.urls import http_url, kratos_url, service_url
+from ory_guard.kratos.urls import http_url, public_api_url, service_url
 
 __all__ = ["FrontendClient", "FrontendResponses"]
 
@@ -62,7 +62,7 @@ class FrontendClient(AllOperations):
         browser_url: str | None = None,
         ca_file: str | None = None,
     ) -> None:
-        self._base_url = _checked_url("base_url", base_url, kratos_url)
+        self._base_url = _checked_url("base_url", base_url, public_api_url)
         self._urls: URLMapping | None = None
         if browser_url is not None:
             browser_url = _checked_url("browser_url", browser_url, service_url)

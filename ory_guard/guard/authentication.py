@@ -25,7 +25,6 @@ from ory_guard.kratos.http import Transport
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import CookiePair, Credential, Header, InvalidCredential
 from ory_guard.models.outcomes import Anonymous, Authenticated, Outcome, Rejected, SessionAuth, Unavailable
-from ory_guard.models.session import Session
 
 if TYPE_CHECKING:
     from ory_guard.cache.shared_cache import SharedSessionCache
@@ -254,11 +253,9 @@ class Authenticator:
         return credential is not None and credential.kind == "cookie" and self._csrf.is_cross_site(scope)
 
     @contextmanager
-    def overriding(self, session: "Session[Any] | Outcome | None") -> Iterator[None]:
+    def overriding(self, outcome: Outcome) -> Iterator[None]:
         """Override the outcome of every request within the block."""
-        if isinstance(session, Session):
-            session = Authenticated(session, "x_session_token", "override", 0.0)
-        previous, self.override = self.override, session or ANONYMOUS
+        previous, self.override = self.override, outcome
         try:
             yield
         finally:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ory_guard.exceptions import CsrfViolation
 from ory_guard.guard.context import header_value
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.urls import origin_of
@@ -12,6 +13,11 @@ __all__ = ["SAFE_METHODS", "CSRFPolicy"]
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing, in exactly this spelling; browsers never send TRACE, so it is not safe here."""
+
+_WEBSOCKET_ORIGIN: Final = (
+    "A WebSocket with a session cookie must have the header Origin with the origin of this application. Browsers "
+    "send it; another client must set it, or send a session token instead of the cookie."
+)
 
 
 class CSRFPolicy:
@@ -52,3 +58,8 @@ class CSRFPolicy:
         The middleware checks the request as it arrived. Another middleware may have changed the method since.
         """
         return outcome.credential != "cookie" or not self.is_cross_site(scope)
+
+    def violation(self, scope: Mapping[str, Any]) -> CsrfViolation:
+        """Return the refusal of a cross-site request."""
+        is_websocket = scope["type"] != "http"
+        return CsrfViolation(_WEBSOCKET_ORIGIN if is_websocket and header_value(scope, b"origin") is None else None)

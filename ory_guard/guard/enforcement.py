@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ory_guard.events import Listeners
 from ory_guard.exceptions import (
-    CsrfViolation,
     EnrollmentRequired,
     Failure,
     ReauthenticationRequired,
@@ -181,13 +180,15 @@ class Enforcer:
         failures: list[Failure] = []
         if isinstance(outcome, Authenticated):
             if not self._csrf.allows(outcome, scope):
-                return CsrfViolation()
+                return self._csrf.violation(scope)
             if requirement.when is not None:
                 is_met = requirement.when(outcome.session)
                 if inspect.isawaitable(is_met):
                     is_met = await is_met
                 if not is_met:
                     failures.append(Failure(id="when", expected=True, actual=False))
+        elif isinstance(outcome, Rejected) and outcome.reason == "origin":
+            return self._csrf.violation(scope)
         return decide(requirement, outcome, settings=self._settings, now=self._clock.time(), failures=failures)
 
     def deny(self, scope: Mapping[str, Any], context: AuthContext, refusal: Refusal) -> NoReturn:

@@ -9,6 +9,7 @@ from ory_guard._event_loop import is_asyncio
 from ory_guard.cache.store import SessionStore
 from ory_guard.events import GuardStats, Listener, Listeners, SessionsInvalidated, notify
 from ory_guard.exceptions import ConfigurationError
+from ory_guard.guard.arguments import check_arguments, checked_override
 from ory_guard.guard.authentication import Authenticator
 from ory_guard.guard.context import OUTER_KEY, current_url, get_scope, require_auth_context
 from ory_guard.guard.cookie_sharing import warn_if_cookies_are_not_shared
@@ -78,6 +79,7 @@ class OryGuard:
         listeners: Iterable[Listener] = (),
     ) -> None:
         self.settings: GuardSettings = checked_settings(settings)
+        check_arguments(settings, transport=transport, store=store, tokens=tokens, clock=clock, listeners=listeners)
         self._client = LazyClient(settings, transport)
         self.clock: Clock = clock or SystemClock()
         csrf = CSRFPolicy(settings)
@@ -264,8 +266,11 @@ class OryGuard:
 
         The middleware publishes it, so it applies to dependencies, `request.state` and `@requires`. Kratos is not
         called.
+
+        Raises:
+            ConfigurationError: If it is something else, such as a session of `ory_guard.testing`.
         """
-        return self.authentication.overriding(session)
+        return self.authentication.overriding(checked_override(session))
 
     def stats(self) -> GuardStats:
         """Return the counters of this guard."""

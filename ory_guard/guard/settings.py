@@ -18,7 +18,7 @@ from pydantic import (
 
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.path_patterns import check_path_pattern
-from ory_guard.kratos.urls import exact_origin, kratos_url, page_url, service_url, unix_socket_of
+from ory_guard.kratos.urls import base_url, exact_origin, page_url, public_api_url, service_url, unix_socket_of
 
 __all__ = ["ENVIRONMENT_PREFIX", "GuardSettings", "checked_settings"]
 
@@ -105,8 +105,8 @@ class GuardSettings(BaseModel):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
-    kratos_public_url: Annotated[str, AfterValidator(kratos_url)]
-    kratos_browser_url: Annotated[str, AfterValidator(service_url)] = Field(
+    kratos_public_url: Annotated[str, AfterValidator(public_api_url)]
+    kratos_browser_url: Annotated[str, AfterValidator(service_url), AfterValidator(base_url)] = Field(
         default_factory=lambda values: str(values.get("kratos_public_url"))
     )
     app_url: Annotated[str, AfterValidator(service_url)] | None = None

@@ -25,6 +25,7 @@ __all__ = ["ParsedSession", "SessionParser", "SizedSession"]
 
 _log = logging.getLogger("ory_guard")
 
+_FIX: Final = "set kratos_public_url to the URL of Kratos' public API (default port 4433), and run ory-guard doctor"
 _MAX_JITTER: Final = 0.05
 _MAX_LOGGED_FIELDS: Final = 10
 _MAX_ERRORS: Final = 100  # the details of each take longer than its value
@@ -97,7 +98,7 @@ class SessionParser:
             return self._parse_session(response, credential, now)
         if response.status == 401:
             if _error_of(response).get("code") != 401:
-                return _protocol_error("the 401 has no error of Kratos, so it may come from a proxy")
+                return _protocol_error(f"the 401 has no error of Kratos, so it may come from a proxy; {_FIX}")
             return ParsedSession(Rejected("inactive", credential.kind), self._negative_ttl)
         if response.status == 403:
             return self._parse_forbidden(response, credential)
@@ -109,21 +110,23 @@ class SessionParser:
             _log.warning("whoami.failed reason=unreachable: status %d", response.status)
             return ParsedSession(Unavailable("unreachable"))
         _log.error(
-            "whoami.unexpected status=%d: kratos_public_url does not look like Kratos' public API",
+            "whoami.unexpected status=%d: the response is not from Kratos' public API%s; %s",
             response.status,
+            _server_of(response),
+            _FIX,
         )
         return ParsedSession(Unavailable("protocol"))
 
     def _parse_session(self, response: HTTPResponse, credential: Credential, now: float) -> ParsedSession:
         if not response.is_json():
-            return _protocol_error("the body is not plain JSON")
+            return _protocol_error(f"the body is not plain JSON{_server_of(response)}; {_FIX}")
         try:
             size = measure_json(response.body)
             session = self._session_model.model_validate_json(response.body)
         except JSONTooComplex as error:
             return _protocol_error(f"the session is too complex: {error}")
         except ValidationError as error:
-            return _protocol_error(f"the session has invalid fields: {_fields_of(error)}")
+            return _protocol_error(_description_of(error))
         seconds_left = session.expires_at.timestamp() - now
         if not self._is_active(session, seconds_left):
             return ParsedSession(Rejected("inactive", credential.kind), self._negative_ttl)
@@ -186,16 +189,19 @@ class SessionParser:
             return ParsedSession(SecondFactorRequired(credential.kind, enrolled), self._negative_ttl)
         if error_id == "session_credential_required":
             return ParsedSession(Rejected("inactive", credential.kind), self._negative_ttl)
-        return _protocol_error("the 403 has an unknown error id, or none")
+        return _protocol_error(f"the 403 has an unknown error id, or none, so it may come from a proxy; {_FIX}")
 
 
-def _fields_of(error: ValidationError) -> str:
+def _description_of(error: ValidationError) -> str:
     if error.error_count() > _MAX_ERRORS:
-        return f"{error.error_count()} errors"
+        return f"the session has invalid fields: {error.error_count()} errors"
     errors = error.errors(include_url=False, include_context=False, include_input=False)
+    if any(details["loc"] in ((), ("id",)) and details["type"] != "mutable" for details in errors):
+        return f"the body is not a session of Kratos; {_FIX}"
     fields = sorted({_field_of(details) for details in errors})
     more = len(fields) - _MAX_LOGGED_FIELDS
-    return ", ".join(fields[:_MAX_LOGGED_FIELDS]) + (f" and {more} more" if more > 0 else "")
+    listed = ", ".join(fields[:_MAX_LOGGED_FIELDS])
+    return f"the session has invalid fields: {listed}{f' and {more} more' if more > 0 else ''}"
 
 
 def _field_of(details: ErrorDetails) -> str:
@@ -213,6 +219,15 @@ def _session_model(traits: type[Any]) -> "type[Session[Any]]":
 def _protocol_error(message: str) -> ParsedSession:
     _log.error("whoami.protocol_error: %s", message)
     return ParsedSession(Unavailable("protocol"))
+
+
+def _server_of(response: HTTPResponse) -> str:
+    """Return the likely sender of a response that is not from Kratos' public API, or an empty text."""
+    if (response.header(b"content-type") or b"").lower().startswith(b"text/html"):
+        return " but an HTML page, such as that of a website or a proxy"
+    if response.status == 307:  # since v26.2.0
+        return " but probably from its admin API"
+    return ""
 
 
 def _error_of(response: HTTPResponse) -> dict[str, Any]:

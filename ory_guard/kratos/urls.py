@@ -1,10 +1,12 @@
 """Validators that normalize origins and URLs to the form that browsers compare."""
 
+import re
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 __all__ = [
+    "base_url",
     "exact_origin",
     "host_and_port",
     "http_url",
@@ -12,6 +14,7 @@ __all__ = [
     "kratos_url",
     "origin_of",
     "page_url",
+    "public_api_url",
     "service_url",
     "unix_socket_of",
 ]
@@ -20,6 +23,10 @@ _UNIX: Final = "http+unix://"
 _UNIX_EXAMPLE: Final = "http+unix://%2Frun%2Fkratos.sock"
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_ENDPOINT: Final = re.compile(
+    r"/(?:sessions(?:/whoami)?|self-service(?:/.*)?|schemas(?:/.*)?|health/(?:alive|ready)|\.well-known/.*)$"
+)
+_ADMIN_API: Final = re.compile(r"/admin(?:/(?:identities|sessions|recovery|courier|health|version)(?:/.*)?)?$")
 
 
 def origin_of(url: str) -> str:
@@ -77,6 +84,29 @@ def kratos_url(url: str) -> str:
     return _UNIX + quote(path, safe="") + (slash + prefix).rstrip("/")
 
 
+def base_url(url: str) -> str:
+    """Return the URL of Kratos, which may have the path prefix of a proxy.
+
+    Raises:
+        ValueError: If the URL ends with the path of an endpoint.
+    """
+    if (endpoint := _ENDPOINT.search(url)) is not None:
+        raise ValueError(f"must not contain the path of an endpoint: use {url.removesuffix(endpoint[0])}")
+    return url
+
+
+def public_api_url(url: str) -> str:
+    """Return the normalized form of the URL of Kratos' public API: a `kratos_url` without the path of an endpoint.
+
+    Raises:
+        ValueError: If it is another URL, such as that of the admin API.
+    """
+    url = base_url(kratos_url(url))
+    if _ADMIN_API.search(url) is not None:
+        raise ValueError("is a URL of Kratos' admin API: use the URL of its public API (default port 4433)")
+    return url
+
+
 def unix_socket_of(url: str) -> str | None:
     """Return the path of the Unix socket of a `kratos_url`, or None for another URL."""
     return unquote(url[len(_UNIX) :].partition("/")[0]) if url.startswith(_UNIX) else None
@@ -125,7 +155,27 @@ def _check_characters(url: str) -> None:
         raise ValueError("must be written in ASCII, without spaces, control characters or backslashes")
 
 
+def _check_host(url: str) -> None:
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:  # such as a letter that contains a slash in its normal form
+        return
+    if not host.isascii():
+        raise ValueError(f"must be written in ASCII: use the host in Punycode, {_punycode_hint(host)}")
+
+
+def _punycode_hint(host: str) -> str:
+    try:
+        encoded = host.encode("idna")
+        if encoded.decode("idna") == host:  # IDNA 2003 replaces some letters, such as ß
+            return encoded.decode("ascii")
+    except UnicodeError:
+        pass
+    return "such as xn--bcher-kva.example for bücher.example"
+
+
 def _split(url: str) -> SplitResult:
+    _check_host(url)
     _check_characters(url)
     parts = urlsplit(url)
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:

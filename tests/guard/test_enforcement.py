@@ -280,6 +280,23 @@ async def test_websocket_with_cookie_needs_a_trusted_origin(headers: list[Pair],
     assert bench.calls == (1 if outcome is None else 0)
 
 
+@pytest.mark.parametrize(
+    ("headers", "starts"),
+    [
+        ([], "A WebSocket with a session cookie must have the header Origin"),
+        ([(b"origin", b"null")], "This request"),
+    ],
+)
+async def test_refused_websocket_names_the_missing_origin(headers: list[Pair], starts: str) -> None:
+    """Clients that are not browsers do not send it, and the user may be logged in."""
+    scope = websocket_scope(headers=[SESSION_COOKIE, *headers])
+
+    with pytest.raises(CsrfViolation) as caught:
+        await Bench().guard.require(scope)
+
+    assert str(caught.value).startswith(starts)
+
+
 async def test_cached_session_does_not_open_a_websocket_for_a_foreign_page() -> None:
     bench = Bench()
     await bench.outcome(SESSION_COOKIE)

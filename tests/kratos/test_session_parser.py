@@ -369,14 +369,47 @@ def test_failures_of_kratos_are_logged(status: int, reason: str, caplog: pytest.
     assert caplog.messages == [f"whoami.failed reason={reason}: status {status}"]
 
 
-def test_unexpected_status_is_logged_with_a_hint(caplog: pytest.LogCaptureFixture) -> None:
+HINT = "set kratos_public_url to the URL of Kratos' public API (default port 4433), and run ory-guard doctor"
+HTML_PAGE = "but an HTML page, such as that of a website or a proxy"
+HTML = (("content-type", "text/html; charset=utf-8"),)
+
+
+@pytest.mark.parametrize(
+    ("response", "message"),
+    [
+        (refused(404), "unexpected status=404: the response is not from Kratos' public API"),
+        (
+            KratosResponse(404, b"<html>", headers=HTML),
+            f"unexpected status=404: the response is not from Kratos' public API {HTML_PAGE}",
+        ),
+        (
+            KratosResponse(307, b""),
+            "unexpected status=307: the response is not from Kratos' public API but probably from its admin API",
+        ),
+        (
+            KratosResponse(200, b"<html>", headers=HTML),
+            f"protocol_error: the body is not plain JSON {HTML_PAGE}",
+        ),
+        (KratosResponse(200, {"hello": "world"}), "protocol_error: the body is not a session of Kratos"),
+        (KratosResponse(200, []), "protocol_error: the body is not a session of Kratos"),
+        (
+            KratosResponse(401, {"detail": "Not authenticated"}),
+            "protocol_error: the 401 has no error of Kratos, so it may come from a proxy",
+        ),
+        (
+            KratosResponse(403, {"message": "blocked"}),
+            "protocol_error: the 403 has an unknown error id, or none, so it may come from a proxy",
+        ),
+    ],
+)
+def test_response_of_another_server_is_logged_with_a_hint(
+    response: KratosResponse, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """The usual cause is a wrong `kratos_public_url`."""
     with caplog.at_level(logging.ERROR, "ory_guard"):
-        parse(refused(404))
+        parse(response)
 
-    assert caplog.messages == [
-        "whoami.unexpected status=404: kratos_public_url does not look like Kratos' public API"
-    ]
+    assert caplog.messages == [f"whoami.{message}; {HINT}"]
 
 
 def test_an_answers_first_header_counts() -> None:

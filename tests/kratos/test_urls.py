@@ -11,11 +11,13 @@ from ory_guard.kratos.urls import (
     kratos_url,
     origin_of,
     page_url,
+    public_api_url,
     service_url,
     unix_socket_of,
 )
 
-VALIDATORS = (origin_of, exact_origin, service_url, page_url, kratos_url)
+VALIDATORS = (origin_of, exact_origin, service_url, page_url, kratos_url, public_api_url)
+EXAMPLE_HOST = "such as xn--bcher-kva.example for bücher.example"
 NOT_A_SOCKET = (
     "must be http+unix:// and the absolute path of a socket, with %2F for each slash: "
     "http+unix://%2Frun%2Fkratos.sock"
@@ -69,7 +71,15 @@ def test_url_is_normalized(validate: Callable[[str], str], url: str, normalized:
         ("http://kra tos", "must be written in ASCII, without spaces, control characters or backslashes"),
         ("http://kratos\\evil", "must be written in ASCII, without spaces, control characters or backslashes"),
         ("http://kratos\n", "must be written in ASCII, without spaces, control characters or backslashes"),
-        ("http://krätos", "must be written in ASCII, without spaces, control characters or backslashes"),
+        ("http://kratos/ä", "must be written in ASCII, without spaces, control characters or backslashes"),
+        ("http://krätos", "must be written in ASCII: use the host in Punycode, xn--krtos-hra"),
+        (
+            "https://Bücher.example:443/x",
+            "must be written in ASCII: use the host in Punycode, xn--bcher-kva.example",
+        ),
+        ("http://faß.example", f"must be written in ASCII: use the host in Punycode, {EXAMPLE_HOST}"),
+        ("http://ä..example", f"must be written in ASCII: use the host in Punycode, {EXAMPLE_HOST}"),
+        ("http://a℀b", "must be written in ASCII, without spaces, control characters or backslashes"),
         ("http://kratos:99999", "Port out of range 0-65535"),
         ("http://[::1", "Invalid IPv6 URL"),
     ],
@@ -116,6 +126,38 @@ def test_component_that_is_not_allowed_is_rejected(validate: Callable[[str], str
 def test_invalid_unix_socket_is_rejected(url: str, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         kratos_url(url)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (path, "must not contain the path of an endpoint: use {base}")
+        for path in (
+            "/sessions/whoami",
+            "/sessions/whoami/",
+            "/sessions",
+            "/self-service",
+            "/self-service/login/browser",
+            "/schemas/default",
+            "/health/ready",
+            "/.well-known/ory/webauthn.js",
+        )
+    ]
+    + [
+        (path, "is a URL of Kratos' admin API: use the URL of its public API (default port 4433)")
+        for path in ("/admin", "/admin/", "/admin/identities", "/admin/sessions/x/extend")
+    ]
+    + [(path, None) for path in ("", "/", "/kratos", "/admin/kratos", "/mysessions", "/administration")],
+)
+@pytest.mark.parametrize("base", ["http://kratos:4433", "https://example.com/.ory", "http+unix://%2Frun%2Fk.sock"])
+def test_public_api_url_is_not_that_of_an_endpoint_or_the_admin_api(
+    base: str, path: str, message: str | None
+) -> None:
+    if message is None:
+        assert public_api_url(base + path) == (base + path).rstrip("/")
+    else:
+        with pytest.raises(ValueError, match=f"^{re.escape(message.format(base=base))}$"):
+            public_api_url(base + path)
 
 
 @pytest.mark.parametrize(
