@@ -143,14 +143,30 @@ async def test_gradio_function_has_the_session(user: SignedIn, run: Run) -> None
     assert f"Ada is {user.session.identity.id}" in body
 
 
-async def test_graphql_example_has_extensions(user: SignedIn, run: Run) -> None:
-    app = run("graphql")["app"]
+@pytest.mark.parametrize("name", ["app", "ariadne_app"])
+async def test_graphql_example_has_extensions_and_logs_no_refusal(
+    name: str, user: SignedIn, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    page = run("graphql")
 
-    _, refused = await send_json(app, "/", {"query": "{ me }"})
-    _, answered = await send_json(app, "/", {"query": "{ me }"}, token(user))
+    _, refused = await send_json(page[name], "/", {"query": "{ me }"})
+    _, answered = await send_json(page[name], "/", {"query": "{ me }"}, token(user))
 
     assert json.loads(refused)["errors"][0]["extensions"]["code"] == "session_inactive"
     assert json.loads(answered)["data"] == {"me": user.session.identity.id}
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+@pytest.mark.parametrize("name", ["app", "ariadne_app"])
+async def test_graphql_example_logs_a_defect(
+    name: str, run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = run("graphql")
+    monkeypatch.setitem(page, "guard", None)
+
+    await send_json(page[name], "/", {"query": "{ me }"})
+
+    assert "NoneType" in caplog.text
 
 
 async def test_background_job_gets_ids(user: SignedIn, run: Run) -> None:

@@ -6,9 +6,10 @@ import pytest
 import socketio
 from support.asgi_calls import call, http_scope
 
-from frameworks.requests_table import FOREIGN, OURS, World
+from frameworks.requests_table import FOREIGN, OURS, World, open_websocket
 from ory_guard import OrySessionMiddleware
 from ory_guard.exceptions import Refusal
+from ory_guard.starlette import SessionRequiredMiddleware
 
 pytestmark = [pytest.mark.anyio, pytest.mark.frameworks]
 
@@ -79,3 +80,17 @@ async def test_polling_from_a_foreign_origin_depends_on_a_setting(world: World, 
     answered = await call(app, "/socket.io/", headers=[HOST, world.cookie, FOREIGN], **POLL)
 
     assert answered.status == status
+
+
+async def test_session_required_middleware_refuses_a_foreign_origin(world: World) -> None:
+    """Even if Socket.IO accepts all origins: a connection by polling needs a POST request."""
+    app, connected = build(world, cors_allowed_origins="*")
+    protected = OrySessionMiddleware(SessionRequiredMiddleware(app), guard=world.guard)
+
+    await poll(protected, world.cookie, FOREIGN)
+    handshake = await open_websocket(protected, "/socket.io/", [HOST, world.cookie, FOREIGN], denial=True)
+
+    assert connected == []
+    assert handshake[0]["status"] == 403
+    await poll(protected, world.cookie, OURS)
+    assert connected == [world.user.session.identity.id]
