@@ -1,5 +1,6 @@
 """The application: routes, guard and middleware."""
 
+import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -30,10 +31,10 @@ def create_app(backend: Backend, *, provider_origins: Collection[str] = ()) -> F
         provider_origins: The origins of the sign-in providers of a real Kratos, such as
             `https://accounts.google.com`.
     """
-    activity_log = ActivityLog()
     settings = backend.settings
     fake = backend.fake
     clock = None if fake is None else fake.clock
+    activity_log = ActivityLog(clock.time if clock else time.time)
     guard = OryGuard(settings, transport=backend.transport, clock=clock, listeners=[activity_log.on_event])
     proxy_path = settings.kratos_browser_url.removeprefix(settings.app_url or "")
     app = FastAPI(title="Postern", description="Example API behind ory_guard.", docs_url=None, redoc_url=None)

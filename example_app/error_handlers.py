@@ -36,7 +36,7 @@ async def _handle_refusal(connection: HTTPConnection, refusal: Exception) -> Any
     """Respond as the guard does, except for a missing verification, which has a page of its own."""
     assert isinstance(refusal, Refusal)  # noqa: S101 - it is registered for this class
     site = get_site(connection)
-    site.activity_log.record_refusal(refusal)
+    site.activity_log.record_refusal(refusal.code, refusal.failures)
     is_unverified = any(failure["id"] == "verified" for failure in refusal.failures)
     if isinstance(refusal, RequirementNotMet) and is_unverified and is_navigation(connection.scope):
         request = Request(connection.scope)

@@ -1,16 +1,19 @@
 """The guard's activity for each request: the panel on every page, and `/debug/guard`.
 
-The data comes from the guard's events; two middlewares around the guard measure its time. Credentials, traits and
-query strings are not recorded.
+The data comes from the guard's events and from `request.state.auth`; two middlewares around the guard measure its
+time. Credentials, traits and query strings are not recorded.
 """
 
 import re
 import secrets
 import time
 from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,52 +27,107 @@ from ory_guard.events import (
     SessionCacheMiss,
     WhoamiAnswered,
 )
-from ory_guard.exceptions import Failure, Refusal
-from ory_guard.models import Authenticated, Outcome
+from ory_guard.exceptions import Failure
+from ory_guard.models import Authenticated, Outcome, Rejected, Unavailable
 
-__all__ = ["ActivityLog", "ActivityMiddleware", "GuardTimer", "RequestActivity"]
+__all__ = ["ActivityLog", "ActivityMiddleware", "GuardTimer", "RequestActivity", "Step"]
 
 _COOKIE: Final = "postern_browser_id"
 _BROWSER_ID: Final = re.compile(rb"(?:^|;\s*)" + _COOKIE.encode() + rb"=([0-9a-f]{32})(?:;|$)")
+_FILES: Final = "/assets/"
+"""The style sheets and the script of the login pages, which would fill the list of earlier requests."""
+
 _MAX_BROWSERS: Final = 1_000
 _MAX_REQUESTS: Final = 6
 """Requests per browser."""
 
 
-@dataclass
+@dataclass(frozen=True)
+class Step:
+    """A step of a request.
+
+    Attributes:
+        part: The part that handled the request: the name of a step in the panel.
+        text: What it did.
+        seconds: How long it took.
+        is_failure: Whether it refused the request, or failed.
+    """
+
+    part: Literal["Browser", "Guard", "Cache", "Kratos", "Requirement", "Response"]
+    text: str
+    seconds: float | None = None
+    is_failure: bool = False
+
+
+@dataclass(eq=False)
 class RequestActivity:
     """The guard's activity for one request.
 
     Attributes:
         method: The HTTP method.
         path: The path, without the query.
-        started: When the request started, by `time.perf_counter()`.
+        arrived_at: The wall-clock time of the request's arrival, in seconds since the epoch.
+        started: The same moment by `time.perf_counter()`.
         guard_seconds: How long the authentication took.
-        kratos_seconds: How long Kratos took to respond, or None if it was not called.
+        lookups: What the guard did to find the session: the steps of the cache and of Kratos.
         credential_id: Eight hex digits that identify the credential.
         cache_result: `hit`, `miss` or `shared`, or None without a credential.
         outcome: The outcome of the authentication.
+        requirement: The requirement of the page, as in its code.
         refusal_code: The code of the refusal, or None if the request was not refused.
         failures: The requirements that were not met.
+        decided: When the requirement was met or refused, by `time.perf_counter()`.
         status: The status of the response.
+        total_seconds: The time until the response started.
     """
 
     method: str
     path: str
+    arrived_at: float
     started: float = field(default_factory=time.perf_counter)
     guard_seconds: float = 0.0
-    kratos_seconds: float | None = None
+    lookups: list[Step] = field(default_factory=list)
     credential_id: str | None = None
     cache_result: str | None = None
     outcome: Outcome | None = None
+    requirement: str | None = None
     refusal_code: str | None = None
     failures: tuple[Failure, ...] = ()
+    decided: float | None = None
     status: int = 0
+    total_seconds: float = 0.0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the request arrived."""
+        return time.perf_counter() - self.started
+
+    @property
+    def steps(self) -> list[Step]:
+        """The steps of the request, in the order of the panel."""
+        outcome = self.outcome
+        reason = getattr(outcome, "reason", None)
+        credential = getattr(outcome, "credential", None)
+        arrival = datetime.fromtimestamp(self.arrived_at, UTC)
+        guard = type(outcome).__name__
+        guard += f" ({reason})" if reason else f", by {credential}" if credential else ""
+        steps = [
+            Step("Browser", f"{self.method} {self.path} at {arrival:%H:%M:%S} UTC"),
+            Step("Guard", guard, self.guard_seconds, isinstance(outcome, Rejected | Unavailable)),
+            *(self.lookups or [Step("Cache", "not asked: no credential that could be checked")]),
+        ]
+        if self.requirement or self.refusal_code:
+            result = f"refused: {self.refusal_code}" if self.refusal_code else "met"
+            text = f"{self.requirement}: {result}" if self.requirement else result
+            after_guard = None if self.decided is None else self.decided - self.started - self.guard_seconds
+            steps.append(Step("Requirement", text, after_guard, self.refusal_code is not None))
+        response = str(self.status) if self.status else "this page"
+        return [*steps, Step("Response", response, self.total_seconds or self.elapsed)]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON of `/debug/guard`, with times in microseconds and the age in seconds."""
         outcome = self.outcome
-        kratos_seconds = self.kratos_seconds
+        calls = [step.seconds for step in self.lookups if step.part == "Kratos" and step.seconds is not None]
         return {
             "method": self.method,
             "path": self.path,
@@ -82,57 +140,91 @@ class RequestActivity:
             "refusal": self.refusal_code,
             "failures": list(self.failures),
             "guard_us": round(self.guard_seconds * 1e6),
-            "kratos_us": None if kratos_seconds is None else round(kratos_seconds * 1e6),
+            "kratos_us": round(sum(calls) * 1e6) if calls else None,
         }
 
 
 class ActivityLog:
-    """Records the guard's events for the current request, and stores the latest requests of each browser."""
+    """Records the guard's events for the current request, and stores the latest requests of each browser.
 
-    def __init__(self) -> None:
+    Args:
+        now: Returns the wall-clock time, in seconds since the epoch.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
         self._current: ContextVar[RequestActivity | None] = ContextVar("activity", default=None)
-        self._kratos_seconds: OrderedDict[str, float] = OrderedDict()
+        self._running: dict[str, list[RequestActivity]] = {}
         self._by_browser: OrderedDict[str, deque[RequestActivity]] = OrderedDict()
 
     def on_event(self, event: Event) -> None:
         """Record an event of the guard."""
-        # The guard calls Kratos outside of the context of the request.
-        if isinstance(event, WhoamiAnswered | CheckFailed):
-            _store_limited(self._kratos_seconds, event.credential_id, event.seconds)
-            return
+        match event:
+            # The guard calls Kratos outside of the context of the request.
+            case WhoamiAnswered():
+                text = f"whoami: {event.outcome}, status {event.status}"
+                self._record_call(event.credential_id, Step("Kratos", text, event.seconds))
+            case CheckFailed():
+                text = f"{'whoami failed' if event.sent else 'not called'}: {event.reason}"
+                self._record_call(event.credential_id, Step("Kratos", text, event.seconds, is_failure=True))
+            case SessionCacheHit():
+                self._record_lookup("hit", f"hit, {event.age:.1f} s old", event.credential_id)
+            case SessionCacheMiss():
+                self._record_lookup("miss", "miss", event.credential_id)
+            case CheckShared():
+                self._record_lookup("shared", "shares the call of another request", event.credential_id)
+            case Refused():
+                self.record_refusal(event.code)
+
+    def _record_call(self, credential_id: str, step: Step) -> None:
+        for activity in self._running.get(credential_id, ()):
+            activity.lookups.append(step)
+
+    def _record_lookup(self, result: str, text: str, credential_id: str) -> None:
         activity = self._current.get()
         if activity is None:
             return
-        match event:
-            case SessionCacheHit(credential_id=credential_id):
-                activity.cache_result, activity.credential_id = "hit", credential_id
-            case SessionCacheMiss(credential_id=credential_id):
-                activity.cache_result, activity.credential_id = "miss", credential_id
-            case CheckShared():
-                activity.cache_result = "shared"
-            case Refused(code=code):
-                activity.refusal_code = code
+        activity.lookups.append(Step("Cache", text, activity.elapsed))
+        activity.cache_result = result
+        if activity.credential_id is None:
+            activity.credential_id = credential_id
+            self._running.setdefault(credential_id, []).append(activity)
 
-    def record_refusal(self, refusal: Refusal) -> None:
+    def record_refusal(self, code: str, failures: tuple[Failure, ...] = ()) -> None:
         """Record the refusal of the current request."""
         activity = self._current.get()
         if activity is not None:
-            activity.refusal_code, activity.failures = refusal.code, refusal.failures
+            activity.refusal_code, activity.failures = code, failures or activity.failures
+            activity.decided = activity.decided or time.perf_counter()
 
-    def begin(self, scope: Scope) -> RequestActivity:
-        """Start recording a request."""
-        activity = RequestActivity(scope["method"], scope["path"])
-        self._current.set(activity)
-        return activity
+    def record_requirement(self, requirement: str | None) -> None:
+        """Record the requirement of the current page, which is met or already refused."""
+        activity = self._current.get()
+        if activity is not None and requirement is not None:
+            activity.requirement = requirement
+            activity.decided = activity.decided or time.perf_counter()
+
+    @contextmanager
+    def record(self, scope: Scope) -> Iterator[RequestActivity]:
+        """Record a request until the block ends."""
+        activity = RequestActivity(scope["method"], scope["path"], self._now())
+        token = self._current.set(activity)
+        try:
+            yield activity
+        finally:
+            self._current.reset(token)
+            if activity.credential_id is not None:
+                running = self._running[activity.credential_id]
+                running.remove(activity)
+                if not running:
+                    del self._running[activity.credential_id]
 
     def record_outcome(self, outcome: Outcome) -> None:
         """Record the outcome of the authentication and its duration."""
         activity = self._current.get()
         if activity is not None:
-            activity.guard_seconds = time.perf_counter() - activity.started
+            activity.guard_seconds = activity.elapsed
             activity.outcome = outcome
-            if activity.cache_result in ("miss", "shared"):
-                activity.kratos_seconds = self._kratos_seconds.get(activity.credential_id or "")
 
     def store(self, browser_id: str, activity: RequestActivity) -> None:
         """Store a request for the next pages of the same browser."""
@@ -158,16 +250,21 @@ class ActivityMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"].startswith(_FILES):
             await self._app(scope, receive, send)
             return
         known_id = _browser_id(scope)
+        with self._activity_log.record(scope) as activity:
+            await self._app(scope, receive, self._storing(send, scope, activity, known_id))
+
+    def _storing(self, send: Send, scope: Scope, activity: RequestActivity, known_id: str | None) -> Send:
+        """Return a `send` that stores the activity when the response starts."""
         browser_id = known_id or secrets.token_hex(16)
-        activity = self._activity_log.begin(scope)
 
         async def send_and_store(message: Message) -> None:
             if message["type"] == "http.response.start":
                 activity.status = message["status"]
+                activity.total_seconds = activity.elapsed
                 activity.outcome = scope["state"].get("auth", activity.outcome)
                 self._activity_log.store(browser_id, activity)
                 if known_id is None:
@@ -175,7 +272,7 @@ class ActivityMiddleware:
                     MutableHeaders(scope=message).append("set-cookie", cookie)
             await send(message)
 
-        await self._app(scope, receive, send_and_store)
+        return send_and_store
 
 
 class GuardTimer:

@@ -79,6 +79,7 @@ class Site:
         """Return a page, with the notice that a previous response stored in a cookie."""
         notice = request.cookies.get(_NOTICE_COOKIE, "")
         notices = {"notice": NOTICES.get(notice), "notice_id": notice}
+        self.activity_log.record_requirement((context or {}).get("requirement"))
         variables = {**self.layout(request), **notices, **(context or {})}
         response = self.templates.TemplateResponse(request, template, variables, status_code=status_code)
         if notice:
@@ -88,6 +89,8 @@ class Site:
     def layout(self, request: Request) -> dict[str, Any]:
         """Return the variables of the layout, which the pages of the flows share."""
         session: Session | None = request.state.ory_session
+        if request.url.path == "/sessions":
+            self.activity_log.record_requirement("guard.require(request)")
         return {
             "session": session,
             "user_name": display_name(session) if session else None,
@@ -98,7 +101,6 @@ class Site:
             "nonce": request.state.csp_nonce,
             "activity": self.activity_log.current(),
             "previous_requests": self.activity_log.previous(request.scope),
-            "requirement": "guard.require(request)" if request.url.path == "/sessions" else None,
         }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from support.asgi_calls import call
 
+from example_app.guard_activity import RequestActivity
 from ory_guard.testing import Fault
 
 from .deployment import Deployment
@@ -53,6 +54,37 @@ async def test_panel_lists_the_values_of_a_failure(visitor: Visitor) -> None:
     assert "verified: expected email, found none" in visitor.page.text
 
 
+def steps_of(activity: RequestActivity) -> list[tuple[str, str]]:
+    return [(step.part, step.text.partition(" at ")[0]) for step in activity.steps]
+
+
+async def test_steps_show_the_way_of_each_request(visitor: Visitor, deployment: Deployment) -> None:
+    await visitor.register("ada@example.test")
+    deployment.wait(31)
+    for path in ("/me", "/me", "/vault"):
+        await visitor.open(path)
+    log = deployment.app.state.site.activity_log
+    (recent,) = log._by_browser.values()
+    pages = {f"{each.path} {each.cache_result}": each for each in recent}
+
+    assert steps_of(pages["/me miss"]) == [
+        ("Browser", "GET /me"),
+        ("Guard", "Authenticated, by cookie"),
+        ("Cache", "miss"),
+        ("Kratos", "whoami: Authenticated, status 200"),
+        ("Requirement", "CurrentSession: met"),
+        ("Response", "200"),
+    ]
+    assert steps_of(pages["/me hit"])[2:4] == [("Cache", "hit, 0.0 s old"), ("Requirement", "CurrentSession: met")]
+    refused = pages["/vault hit"]
+    assert ("Requirement", "refused: session_aal2_enrollment_required") in steps_of(refused)
+    assert ("Response", "303") in steps_of(refused)
+    for step in refused.steps[1:]:
+        assert step.seconds is not None
+        assert step.seconds > 0
+    assert log._running == {}
+
+
 async def test_other_browsers_do_not_see_the_activity(visitor: Visitor, deployment: Deployment) -> None:
     await visitor.register("ada@example.test")
     await visitor.open("/me")
@@ -90,3 +122,6 @@ async def test_failed_check_is_unavailable_not_anonymous(visitor: Visitor, deplo
     activity = await debug(visitor)
 
     assert (activity["request"]["outcome"], activity["request"]["reason"]) == ("Unavailable", "unreachable")
+    await visitor.open("/")
+    assert "Kratos" in visitor.page.text
+    assert "whoami failed: unreachable" in visitor.page.text
