@@ -85,14 +85,18 @@ class AsUser:
         *,
         present: Literal["cookie", "token"] = "cookie",
         user: "SignedIn | None" = None,
+        origin: str | None = None,
         **properties: Any,
     ) -> ClientT:
         """Add a session to a test client and return the client.
+
+        With a cookie, a `TestClient` opens websockets with the header `Origin`, as a browser does.
 
         Args:
             client: A Starlette `TestClient` or an httpx2 client.
             present: Whether to send the session as the session cookie or as `X-Session-Token`.
             user: The session to use; a new user by default.
+            origin: The `Origin` of websockets; by default the origin of the client's `base_url`.
             properties: Arguments of `ory_user` for the new user.
         """
         signed_in = user or self._ory_user(**properties)
@@ -100,7 +104,23 @@ class AsUser:
             client.headers.update(signed_in.headers)
         else:
             client.cookies.set(signed_in.cookie_name, signed_in.cookie)
+            if hasattr(client, "websocket_connect"):
+                _send_origin(client, origin)
         return client
+
+
+def _send_origin(client: Any, origin: str | None) -> None:
+    """Send `Origin` when a client opens a websocket, unless the client or the call has this header."""
+    connect = type(client).websocket_connect
+    default = origin or str(client.base_url.copy_with(raw_path=b"/")).rstrip("/")
+
+    def websocket_connect(url: str, *arguments: Any, **options: Any) -> Any:
+        headers = dict(options.pop("headers", None) or {})
+        if not any(name.lower() == "origin" for name in (*headers, *client.headers)):
+            headers["origin"] = default
+        return connect(client, url, *arguments, headers=headers, **options)
+
+    client.websocket_connect = websocket_connect
 
 
 @pytest.fixture
@@ -110,11 +130,19 @@ def fake_kratos_settings() -> "FakeKratosSettings | None":
 
 
 @pytest.fixture
-def fake_kratos(fake_kratos_settings: "FakeKratosSettings | None") -> "FakeKratos":
-    """A fake Kratos for this test."""
+def fake_kratos(request: pytest.FixtureRequest, fake_kratos_settings: "FakeKratosSettings | None") -> "FakeKratos":
+    """A fake Kratos for this test; the trio backend of an anyio test is skipped."""
+    _skip_trio(request)
     from ory_guard.testing import FakeKratos  # noqa: PLC0415 - a plugin is loaded before coverage begins
 
     return FakeKratos(fake_kratos_settings)
+
+
+def _skip_trio(request: pytest.FixtureRequest) -> None:
+    if "anyio_backend" in request.fixturenames:
+        backend = request.getfixturevalue("anyio_backend")
+        if "trio" in (backend, backend[0]):  # a name, or a name and options
+            pytest.skip("ory_guard supports asyncio only: return 'asyncio' from the fixture anyio_backend")
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ APP = """
     import pytest
     from starlette.applications import Starlette
     from starlette.responses import JSONResponse
-    from starlette.routing import Route
+    from starlette.routing import Route, WebSocketRoute
 
     from ory_guard import GuardSettings, OryGuard, OrySessionMiddleware
+    from ory_guard.starlette import session_required
 
     pytest_plugins = ["ory_guard.testing.pytest_plugin"]
 
@@ -22,11 +23,17 @@ APP = """
         aal, email = session.authenticator_assurance_level, session.identity.traits["email"]
         return JSONResponse({"aal": aal, "email": email})
 
+    @session_required
+    async def live(websocket):
+        await websocket.accept()
+        await websocket.send_text(websocket.state.ory_session.identity.traits["email"])
+        await websocket.close()
+
     @pytest.fixture
     def app(fake_kratos):
         settings = GuardSettings(kratos_public_url="http://127.0.0.1:4433", app_url="http://testserver")
         guard = OryGuard(settings, transport=httpx2.ASGITransport(app=fake_kratos.app))
-        app = Starlette(routes=[Route("/me", me)])
+        app = Starlette(routes=[Route("/me", me), WebSocketRoute("/live", live)])
         app.add_middleware(OrySessionMiddleware, guard=guard)
         return app
 """
@@ -86,6 +93,65 @@ def test_as_user_accepts_a_session_of_ory_user(inner: pytest.Pytester) -> None:
         """
     )
     run(inner, 1)
+
+
+def test_as_user_opens_websockets_with_the_origin_of_the_client(inner: pytest.Pytester) -> None:
+    """An `Origin` of the call, of the client or of `as_user` takes precedence; a token does not need one."""
+    inner.makepyfile(
+        """
+        import pytest
+        from starlette.testclient import TestClient, WebSocketDenialResponse
+
+        OTHER = {"Origin": "https://evil.test"}
+
+        @pytest.mark.parametrize(
+            ("client", "user", "call", "accepted"),
+            [
+                ({}, {}, {}, True),
+                ({"base_url": "http://testserver/x"}, {}, {}, True),
+                ({}, {"present": "token"}, {}, True),
+                ({}, {}, {"headers": {"x-other": "1"}, "subprotocols": ["chat"]}, True),
+                ({"base_url": "http://other"}, {"origin": "http://testserver"}, {}, True),
+                ({"base_url": "http://other"}, {}, {"headers": [("origin", "http://testserver")]}, True),
+                ({"base_url": "http://other"}, {}, {}, False),
+                ({}, {}, {"headers": OTHER}, False),
+                ({"headers": OTHER}, {}, {}, False),
+            ],
+        )
+        def test_live(app, as_user, client, user, call, accepted):
+            logged_in = as_user(as_user(TestClient(app, **client), **user), email="ada@example.test", **user)
+            if accepted:
+                with logged_in.websocket_connect("/live", **call) as websocket:
+                    assert websocket.receive_text() == "ada@example.test"
+            else:
+                with pytest.raises(WebSocketDenialResponse), logged_in.websocket_connect("/live", **call):
+                    pass
+        """
+    )
+    run(inner, 9)
+
+
+@pytest.mark.parametrize("trio", ["'trio'", "('trio', {'strict_exception_groups': False})"])
+def test_trio_backend_is_skipped_with_a_reason(inner: pytest.Pytester, trio: str) -> None:
+    inner.makepyfile(
+        f"""
+        import pytest
+
+        @pytest.fixture(params=["asyncio", ("asyncio", {{"use_uvloop": False}}), {trio}])
+        def anyio_backend(request):
+            return request.param
+
+        @pytest.mark.anyio
+        async def test_me(app):
+            pass
+        """
+    )
+    result = inner.runpytest_inprocess("-q", "-rs")
+
+    result.assert_outcomes(passed=2, skipped=1)
+    result.stdout.fnmatch_lines(
+        ["*ory_guard supports asyncio only: return 'asyncio' from the fixture anyio_backend"]
+    )
 
 
 def test_fake_kratos_settings_can_be_overridden(inner: pytest.Pytester) -> None:
