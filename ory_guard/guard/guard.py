@@ -264,8 +264,7 @@ class OryGuard:
     def override(self, session: "Session[Any] | Outcome | None") -> AbstractContextManager[None]:
         """Return a context manager for tests: within its block, each request has this session or outcome.
 
-        The middleware publishes it, so it applies to dependencies, `request.state` and `@requires`. Kratos is not
-        called.
+        It applies to dependencies, `request.state` and `@requires`. Kratos is not called.
 
         Raises:
             ConfigurationError: If it is something else, such as a session of `ory_guard.testing`.
