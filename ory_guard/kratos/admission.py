@@ -177,7 +177,7 @@ class Admission:
                 self._forget_identity(ticket)
             else:
                 self._unknown_calls -= 1
-                self._pace.record_end(ticket.deadline - self._timeout, is_limited=ticket.is_limited)
+                self._pace.record_end(self._time(), is_limited=ticket.is_limited)
             if self._is_contended:
                 self._admit_after(ticket)
         elif state == "waiting":
