@@ -11,19 +11,20 @@ __all__ = ["Pace"]
 _WINDOW: Final = 1.0
 _MIN_LIMITED: Final = 10
 _FEW_LIMITED: Final = 3
-_MIN_LIMITED_SHARE: Final = 0.2
+_MIN_LIMITED_SHARE: Final = 0.05
 _MIN_RATE: Final = 20.0
-_DECREASE: Final = 0.7
-_INCREASE: Final = 1.05
+_DECREASE: Final = 0.5
+_INCREASE: Final = 1.02
 _RELEASE_AFTER: Final = 60.0
 _BURST: Final = 4
 
 
 class Pace:
-    """Limits the rate of calls after at least ten 429 responses in a second, a fifth of all.
+    """Limits the rate of calls after ten 429 responses in a second that are at least 5 % of the other responses.
 
-    The rate is then 70 % of the calls of that second with another response, and at least 20 calls a second. It
-    grows by 5 % in each second with fewer 429 responses, and is unlimited after a minute.
+    The rate is then half of the calls of that second with another response, and at least 20 calls a second. Each
+    second with a 429 halves it again, because users whose calls get a 429 are held for its `Retry-After`. It grows
+    by 2 % in each second without one, and is unlimited after a minute without one.
 
     Attributes:
         rate: The number of calls a second, or None if it is unlimited.
@@ -66,15 +67,20 @@ class Pace:
             self._answered += 1
             return
         self._limited += 1
-        is_new = now - self._reduced_at >= _WINDOW or self.rate is None
-        if is_new and self._limited >= max(_MIN_LIMITED, _MIN_LIMITED_SHARE * self._answered):
-            self.rate = max(_DECREASE * self._answered, _MIN_RATE)
-            self._reduced_at, self._next_at = now, now + 1 / self.rate
+        if self.rate is None:
+            if self._limited >= max(_MIN_LIMITED, _MIN_LIMITED_SHARE * self._answered):
+                self._reduce(self._answered, now)
+        elif now - self._reduced_at >= _WINDOW:
+            self._reduce(self.rate, now)
+
+    def _reduce(self, rate: float, now: float) -> None:
+        self.rate = max(_DECREASE * rate, _MIN_RATE)
+        self._reduced_at, self._next_at = now, now + 1 / self.rate
 
     def _start_window(self, now: float) -> None:
         if self.rate is not None:
             if now - self._reduced_at >= _RELEASE_AFTER:
                 self.rate = None
-            elif self._limited < _MIN_LIMITED:
+            elif self._limited == 0:
                 self.rate *= _INCREASE
         self._window_start, self._limited, self._answered = now, 0, 0
