@@ -18,7 +18,7 @@ from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.store import StoredSession
 from ory_guard.cache.store_connection import StoreConnection
 from ory_guard.cache.stored_entries import StoredEntries
-from ory_guard.events import Listeners, StoreHit, notify
+from ory_guard.events import Listeners, StoreHit, StoreWaited, notify
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
 
@@ -124,6 +124,12 @@ class StoreLookups:
         if self._listeners:
             notify(self._listeners, StoreHit(key.hex()[:8], self._clock.monotonic() - entry.request_time))
 
+    def report_wait(self, key: bytes, started_at: float, *, found: bool) -> None:
+        """Emit the end of a wait for another process, which started at this time on the monotonic clock."""
+        if self._listeners:
+            seconds = self._clock.monotonic() - started_at
+            notify(self._listeners, StoreWaited(key.hex()[:8], seconds, found))
+
 
 class _PendingLookup:
     """A lookup, which looks again while it waits for another process."""
@@ -179,15 +185,20 @@ class _PendingLookup:
                 result = StoreResult(loaded.entry)
         except Exception as error:  # noqa: BLE001 - Kratos is called instead
             _log.error("check.internal_error error=%s", type(error).__name__)
+        self._finish(result)
+
+    def _finish(self, result: StoreResult) -> None:
+        if self._attempt:
+            self._lookups.report_wait(self._lookup.key, self._started_at, found=result.entry is not None)
         self._on_result(result)
 
     def _on_lease(self, lease: Lease) -> None:
         leases, token = self._connection.leases, self._token
         assert leases is not None  # noqa: S101 - other stores return no leases
         if lease.is_own and token is not None:
-            self._on_result(StoreResult(None, leases.hold(self._keys[0], token, self._lookup.now)))
+            self._finish(StoreResult(None, leases.hold(self._keys[0], token, self._lookup.now)))
         elif not (self._may_wait(lease) and leases.wait(self._attempt, self._look_again)):
-            self._on_result(_NOT_FOUND)
+            self._finish(_NOT_FOUND)
 
     def _may_wait(self, lease: Lease) -> bool:
         now = self._lookup.now
@@ -196,8 +207,8 @@ class _PendingLookup:
 
     def _look_again(self) -> None:
         is_started = False
+        self._attempt += 1
         if self._connection.ready:
-            self._attempt += 1
             self._token = None  # if the holder has released its lease, this process calls Kratos without one
             self._lookup = self._lookups.entries.begin(self._lookup.key, self._lookup.credential)
             self._generation = self._lookups.cache.generation
@@ -206,7 +217,7 @@ class _PendingLookup:
             except Exception as error:  # noqa: BLE001 - Kratos is called instead
                 _log.error("check.internal_error error=%s", type(error).__name__)
         if not is_started:
-            self._on_result(_NOT_FOUND)
+            self._finish(_NOT_FOUND)
 
 
 def _set_result(future: "asyncio.Future[StoreResult]", result: StoreResult) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "StoreCalled",
     "StoreChanged",
     "StoreHit",
+    "StoreWaited",
     "TokenVerified",
     "WebhookReceived",
     "WhoamiAnswered",
@@ -194,6 +195,16 @@ class StoreHit(Event):
     name: ClassVar[str] = "store.hit"
     credential_id: str
     age: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoreWaited(Event):
+    """A session check waited for `seconds` for another process to store the session; `found` is whether it did."""
+
+    name: ClassVar[str] = "store.waited"
+    credential_id: str
+    seconds: float
+    found: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from ory_guard.events import (
     StoreCalled,
     StoreChanged,
     StoreHit,
+    StoreWaited,
     TokenVerified,
     WebhookReceived,
     WhoamiAnswered,
@@ -97,6 +98,10 @@ HISTOGRAMS: Final[Mapping[type[Event], tuple[str, str]]] = {
         "ory_guard.revocations.delay",
         "Time from a revocation by another process until this process received it.",
     ),
+    StoreWaited: (
+        "ory_guard.store.wait.duration",
+        "Time that a session check waited for another process to store the session.",
+    ),
 }
 """The histogram of an event, in seconds: its name and description."""
 
@@ -158,7 +163,7 @@ class GuardMetrics:
         self._common = server_attributes(guard.settings, attributes)
         self._counters = {event: meter.create_counter(*arguments) for event, arguments in COUNTERS.items()}
         self._evictions = meter.create_counter(*EVICTIONS)
-        self._whoami, self._store_calls, self._delay = (
+        self._whoami, self._store_calls, self._delay, self._store_waits = (
             meter.create_histogram(name, "s", description, explicit_bucket_boundaries_advisory=_BUCKETS)
             for name, description in HISTOGRAMS.values()
         )
@@ -199,6 +204,9 @@ class GuardMetrics:
         elif isinstance(event, StoreCalled):
             failed = {} if event.error is None else {ERROR_TYPE: event.error}
             self._store_calls.record(event.seconds, {**self._common, STORE_OPERATION: event.operation, **failed})
+        elif isinstance(event, StoreWaited):
+            result = "hit" if event.found else "miss"
+            self._store_waits.record(event.seconds, {**self._common, CACHE_RESULT: result})
         elif isinstance(event, RevocationsHeard) and event.seconds is not None:
             self._delay.record(event.seconds, self._common)
         if isinstance(event, _CHANGES_GAUGES) and not self._sampling:

@@ -13,6 +13,7 @@ from support.scripted_kratos import TOKEN, ScriptedReply, aal2_session, refused,
 from support.worker_bench import Worker
 
 from ory_guard import Rejected
+from ory_guard.events import StoreWaited
 from ory_guard.exceptions import ReauthenticationRequired, Refusal
 from ory_guard.models.credential import Credential
 
@@ -71,10 +72,14 @@ async def test_other_worker_waits_for_the_session(leasing: Workers) -> None:
     holder, other = leasing
     first = await hold(holder)
     second = await other.waiting()
+    other.clock.advance(0.5)
     holder.kratos.release()
 
     assert (await first, await second) == ("upstream", "store")
     assert (holder.calls, other.calls) == (1, 0)
+    ((key, _),) = holder.memory_server.entries.items()
+    assert other.emitted(StoreWaited) == [StoreWaited(key.hex()[:8], 0.5, found=True)]
+    assert holder.emitted(StoreWaited) == []
     assert holder.memory_server.leases == {}
     assert await other.source() == "cache"
 
@@ -104,6 +109,7 @@ async def test_result_that_is_not_stored_ends_the_lease(leasing: Workers, reply:
 
     assert await second == "upstream"
     assert "release_lease" in holder.store.calls
+    assert [event.found for event in other.emitted(StoreWaited) if isinstance(event, StoreWaited)] == [False]
     await first
 
 

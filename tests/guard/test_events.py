@@ -34,6 +34,7 @@ NAMES = {
     "StoreCalled": "store.called",
     "StoreChanged": "store.changed",
     "StoreHit": "store.hit",
+    "StoreWaited": "store.waited",
     "TokenVerified": "token.verified",
     "WebhookReceived": "webhook.received",
     "WhoamiAnswered": "whoami.answered",

@@ -37,6 +37,7 @@ async def scrape() -> str:
         events.RevocationLogFull(2, 1.0),
         events.RevocationsDropped(1),
         events.StoreHit("0a1b2c3d", 1.0),
+        events.StoreWaited("0a1b2c3d", 0.02, found=True),
         events.StoreChanged("up", ""),
         events.TokenVerified("0a1b2c3d", "Authenticated"),
         events.WebhookReceived(401),

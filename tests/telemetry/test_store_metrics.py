@@ -16,6 +16,7 @@ from ory_guard.events import (
     StoreCalled,
     StoreChanged,
     StoreHit,
+    StoreWaited,
     TokenVerified,
     notify,
 )
@@ -62,6 +63,8 @@ async def test_store_and_token_events_are_counted(telemetry: InMemoryTelemetry) 
     assert telemetry.points("ory_guard.store.state") == []
     for event in (
         StoreHit("0a1b2c3d", 1.0),
+        StoreWaited("0a1b2c3d", 0.5, found=True),
+        StoreWaited("0a1b2c3d", 2.0, found=False),
         TokenVerified("0a1b2c3d", "Authenticated"),
         RevocationsHeard(3),
         RevocationsHeard(2, 0.25),
@@ -79,6 +82,11 @@ async def test_store_and_token_events_are_counted(telemetry: InMemoryTelemetry) 
     assert telemetry.values("ory_guard.tokens.verified", "ory_guard.outcome") == {"Authenticated": 1}
     assert telemetry.values("ory_guard.revocations.heard", "-") == {None: 5}
     assert [point.sum for _, point in telemetry.points("ory_guard.revocations.delay")] == [0.25]
+    waits = telemetry.points("ory_guard.store.wait.duration")
+    assert [(attributes["ory_guard.cache.result"], point.sum) for attributes, point in waits] == [
+        ("hit", 0.5),
+        ("miss", 2.0),
+    ]
     assert telemetry.values("ory_guard.session_cache.cleared", "-") == {None: 1}
     assert [
         (attributes | {"seconds": point.sum})
