@@ -7,7 +7,6 @@ store. A holder extends its lease while the call is in progress, so the lease of
 import asyncio
 from collections.abc import Callable
 from contextvars import Context
-from functools import partial
 from itertools import count, islice
 from secrets import token_bytes
 from typing import Final, Protocol
@@ -85,10 +84,7 @@ class Leases:
     ) -> None:
         self._store = store
         self._monotonic = monotonic
-        # An empty context: timers must not keep the variables of a request.
-        self._call_later: CallLater = call_later or partial(
-            asyncio.get_running_loop().call_later, context=Context()
-        )
+        self._call_later: CallLater = call_later or _call_later
         self._prefix = token_bytes(_TOKEN_BYTES).hex().encode()
         self._numbers = count(1)
         self._held: dict[HeldLease, None] = {}
@@ -165,3 +161,8 @@ class Leases:
         for run, timer in list(self._waits.items()):
             timer.cancel()
             run()
+
+
+def _call_later(seconds: float, callback: Callable[[], None]) -> Timer:
+    # An empty context: the timer must not keep the variables of a request.
+    return asyncio.get_running_loop().call_later(seconds, callback, context=Context())

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import nullcontext
+from contextvars import ContextVar
 from math import inf
 from typing import Any
 
@@ -18,6 +19,8 @@ from ory_guard.exceptions import ReauthenticationRequired, Refusal
 from ory_guard.models.credential import Credential
 
 pytestmark = pytest.mark.anyio
+
+USER: ContextVar[str] = ContextVar("USER", default="none")
 
 
 class LeasingWorker(Worker):
@@ -301,3 +304,17 @@ async def test_lookup_without_a_call_to_kratos_neither_waits_nor_gets_a_lease(
     assert len(memory_server.leases) == 1
     holder.kratos.release()
     await first
+
+
+async def test_wait_does_not_keep_the_variables_of_the_request(leasing: Workers) -> None:
+    """Listeners are called by a timer, whose context is that of no request."""
+    holder, other = leasing
+    first = await hold(holder)
+    seen: list[str] = []
+    other.guard.listeners.add(lambda event: seen.append(USER.get()) if isinstance(event, StoreWaited) else None)
+    USER.set("the user of the request")
+    second = await other.waiting()
+    holder.kratos.release()
+    await asyncio.gather(first, second)
+
+    assert seen == ["none"]
