@@ -8,6 +8,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, MutableMapping
 from functools import lru_cache
+from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar, Unpack, cast
 
 try:
@@ -26,7 +27,7 @@ from ory_guard.fastapi.openapi import OPTIONAL_SCHEME, SCHEME, add_security_to_s
 from ory_guard.guard.context import SCOPE_KEY, AuthContext, missing_middleware_error
 from ory_guard.guard.declarations import GuardDependency, MustBeCalled
 from ory_guard.guard.requirements import ANY_SESSION, AssuranceLevel, Conditions, Requirement
-from ory_guard.models.session import Identity, Session
+from ory_guard.models.session import Identity, Session, TraitsT
 
 if TYPE_CHECKING:
     from ory_guard.guard.guard import OryGuard
@@ -230,9 +231,17 @@ optional_session: OptionalSessionDependency = OptionalSessionDependency()
 require_identity: IdentityDependency = IdentityDependency()
 """The dependency that requires any session and returns its identity."""
 
-CurrentSession = Annotated[Session, Depends(require_session)]
-OptionalSession = Annotated[Session | None, Depends(optional_session)]
-CurrentIdentity = Annotated[Identity, Depends(require_identity)]
+if TYPE_CHECKING:
+    _Session = Session[TraitsT]
+    _Identity = Identity[TraitsT]
+else:
+    # Pydantic returns the class itself for `Session[TraitsT]`, which has no parameter to replace.
+    _Session = GenericAlias(Session, (TraitsT,))
+    _Identity = GenericAlias(Identity, (TraitsT,))
+
+CurrentSession = Annotated[_Session[TraitsT], Depends(require_session)]
+OptionalSession = Annotated[_Session[TraitsT] | None, Depends(optional_session)]
+CurrentIdentity = Annotated[_Identity[TraitsT], Depends(require_identity)]
 
 
 def install(app: FastAPI, guard: "OryGuard") -> None:

@@ -204,7 +204,7 @@ def _alternatives(annotation: Any) -> set[Any]:
         return _alternatives(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
         return set().union(*map(_alternatives, get_args(annotation)))
-    return {annotation}
+    return {get_origin(annotation) or annotation}
 
 
 def _advice(name: str, kind: type[Any], *, optional: bool = False) -> str:
@@ -224,8 +224,9 @@ def _mentioned(annotation: Any) -> type[Any] | None:
     stack = [annotation]
     while stack:
         node = stack.pop(0)
-        if isinstance(node, type) and issubclass(node, _TRUSTED_TYPES):
-            return node
+        kind = get_origin(node) or node  # `CurrentSession` contains an alias of `Session`
+        if isinstance(kind, type) and issubclass(kind, _TRUSTED_TYPES):
+            return kind
         stack += node if isinstance(node, list) else get_args(node)
     return None
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Annotated, Any, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Unpack
 from uuid import UUID
+
+from typing_extensions import TypeVar
 
 from ory_guard._event_loop import is_asyncio
 from ory_guard.cache.store import SessionStore
@@ -38,9 +40,10 @@ if TYPE_CHECKING:
 __all__ = ["OryGuard", "get_guard"]
 
 _Id = str | UUID
+TraitsT = TypeVar("TraitsT", default=Any)
 
 
-class OryGuard:
+class OryGuard(Generic[TraitsT]):
     """Authenticates requests with Kratos and enforces requirements.
 
     One guard serves one application in one thread. It can be created before an event loop runs.
@@ -71,7 +74,7 @@ class OryGuard:
         self,
         settings: GuardSettings,
         *,
-        traits: type[Any] | None = None,
+        traits: type[TraitsT] | None = None,
         transport: Transport | None = None,
         store: SessionStore | None = None,
         tokens: "TokenVerifierProtocol | None" = None,
@@ -100,14 +103,8 @@ class OryGuard:
         )
         self._watches = Watches(self.enforcement, self.authentication, settings, self.clock)
         self._explicit = ExplicitCredentials(self, settings, self.authentication)
-        self._logout = Logout(
-            self.authentication,
-            self.enforcement,
-            csrf,
-            app_url=settings.app_url,
-            load_client=self._client.load,
-            invalidate=self.invalidate,
-        )
+        parts = (self.authentication, self.enforcement, csrf, settings.app_url)
+        self._logout = Logout(*parts, load_client=self._client.load, invalidate=self.invalidate)
         self.http_clients: HTTPClients = HTTPClients(settings, transport)
         if transport is None:
             warn_if_cookies_are_not_shared(settings)
@@ -144,7 +141,7 @@ class OryGuard:
         *,
         outcome: Outcome | None = None,
         **conditions: Unpack[Conditions],
-    ) -> "Session[Any]":
+    ) -> "Session[TraitsT]":
         """Return the session if it meets every condition; for GraphQL resolvers and plain ASGI applications.
 
         Args:
@@ -158,7 +155,7 @@ class OryGuard:
         """
         scope = self._explicit.get_scope(connection, outcome)
         context = self.enforcement.get_context(scope)
-        session = await self.enforcement.require(scope, context, Requirement(**conditions))
+        session: Session[TraitsT] = await self.enforcement.require(scope, context, Requirement(**conditions))
         if OUTER_KEY in scope and (outer := scope[OUTER_KEY]) is not None:
             outer.refusal = None  # an earlier refusal is not the reason of a 500 that follows
         return session
@@ -261,7 +258,7 @@ class OryGuard:
     def _notify_watches(self, ids: tuple[str, ...] | None) -> None:
         self._watches.wake(ids)
 
-    def override(self, session: "Session[Any] | Outcome | None") -> AbstractContextManager[None]:
+    def override(self, session: "Session[TraitsT] | Outcome | None") -> AbstractContextManager[None]:
         """Return a context manager for tests: within its block, each request has this session or outcome.
 
         It applies to dependencies, `request.state` and `@requires`. Kratos is not called.

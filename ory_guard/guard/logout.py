@@ -52,8 +52,8 @@ class Logout:
         authenticator: Authenticator,
         enforcer: Enforcer,
         csrf: CSRFPolicy,
-        *,
         app_url: str | None,
+        *,
         load_client: Callable[[], Awaitable["FrontendClient"]],
         invalidate: Callable[..., Awaitable[None]],
     ) -> None:

@@ -2,8 +2,8 @@
 
 import os
 import ssl
-from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +23,7 @@ from ory_guard.kratos.urls import base_url, exact_origin, page_url, public_api_u
 __all__ = ["ENVIRONMENT_PREFIX", "GuardSettings", "checked_settings"]
 
 ENVIRONMENT_PREFIX: Final = "ORY_GUARD_"
+_Credential = Literal["x_session_token", "cookie", "bearer"]
 _LIVE_PREFIX: Final = "ORY_GUARD_LIVE_"
 # The characters of a token, and so of a cookie name (RFC 9110, section 5.6.2).
 _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -112,9 +113,11 @@ class GuardSettings(BaseModel):
     app_url: Annotated[str, AfterValidator(service_url)] | None = None
     login_url: Annotated[str, AfterValidator(page_url)] | None = None
     whoami_required_aal: Literal["highest_available", "aal1"] = "highest_available"
-    credentials: Annotated[
-        tuple[Literal["x_session_token", "cookie", "bearer"], ...], CommaSeparated, Field(min_length=1)
-    ] = ("x_session_token", "cookie", "bearer")
+    credentials: Annotated[tuple[_Credential, ...], CommaSeparated, Field(min_length=1)] = (
+        "x_session_token",
+        "cookie",
+        "bearer",
+    )
     cookie_names: Annotated[tuple[str, ...], CommaSeparated, Field(min_length=1), _each(_cookie_name)] = (
         "ory_kratos_session",
     )
@@ -130,6 +133,32 @@ class GuardSettings(BaseModel):
     clock_skew: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 60.0
     trusted_origins: Annotated[tuple[str, ...], CommaSeparated, _each(exact_origin)] = ()
     exempt_paths: Annotated[tuple[str, ...], CommaSeparated, _each(check_path_pattern)] = ()
+
+    if TYPE_CHECKING:
+        # The tuples accept any sequence, and `ca_file` a path; type checkers would infer the types of the fields.
+        def __init__(
+            self,
+            *,
+            kratos_public_url: str,
+            kratos_browser_url: str = ...,
+            app_url: str | None = ...,
+            login_url: str | None = ...,
+            whoami_required_aal: Literal["highest_available", "aal1"] = ...,
+            credentials: Sequence[_Credential] = ...,
+            cookie_names: Sequence[str] = ...,
+            token_cookie_names: Sequence[str] = ...,
+            cache_ttl: float = ...,
+            negative_ttl: float = ...,
+            disconnected_ttl: float = ...,
+            max_sessions: int = ...,
+            timeout: float = ...,
+            max_response_bytes: int = ...,
+            max_upstream_concurrency: int = ...,
+            ca_file: str | os.PathLike[str] | None = ...,
+            clock_skew: float = ...,
+            trusted_origins: Sequence[str] = ...,
+            exempt_paths: Sequence[str] = ...,
+        ) -> None: ...
 
     @model_validator(mode="after")
     def _require_app_url(self) -> Self:

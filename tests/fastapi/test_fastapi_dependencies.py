@@ -191,6 +191,9 @@ class Traits(BaseModel):
 
 
 TypedSession = Annotated[Session[Traits], Depends(require_session)]
+TypedCurrentSession = CurrentSession[Traits]
+TypedOptionalSession = OptionalSession[Traits]
+TypedCurrentIdentity = CurrentIdentity[Traits]
 
 
 async def test_handler_receives_typed_traits() -> None:
@@ -198,7 +201,13 @@ async def test_handler_receives_typed_traits() -> None:
     install(app, guard_of(ScriptedKratos(signed_in()), traits=Traits))
 
     @app.get("/")
-    async def email(session: TypedSession) -> str:
-        return session.identity.traits.email
+    async def emails(
+        session: TypedSession,
+        current: TypedCurrentSession,
+        optional: TypedOptionalSession,
+        identity: TypedCurrentIdentity,
+    ) -> set[str]:
+        assert optional is not None
+        return {value.traits.email for value in (session.identity, current.identity, optional.identity, identity)}
 
-    assert (await call(app, headers=[SESSION_TOKEN])).json == "ada@example.com"
+    assert (await call(app, headers=[SESSION_TOKEN])).json == ["ada@example.com"]

@@ -1,5 +1,7 @@
 """`GuardSettings`: defaults, validation, normalization and environment variables."""
 
+import ast
+import inspect
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from pydantic import ValidationError
 
 from ory_guard import GuardSettings
 from ory_guard.exceptions import ConfigurationError
+from ory_guard.guard import settings
 
 KRATOS = "http://127.0.0.1:4433"
 APP = "https://app.example.com"
@@ -41,6 +44,20 @@ def test_defaults() -> None:
         "trusted_origins": (),
         "exempt_paths": (),
     }
+
+
+def test_declared_signature_has_the_settings() -> None:
+    """Type checkers read it; it can't be compared at run time, when pydantic makes another one."""
+    tree = ast.parse(inspect.getsource(settings))
+    (declared,) = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "__init__")
+    required = [
+        argument.arg
+        for argument, default in zip(declared.args.kwonlyargs, declared.args.kw_defaults, strict=True)
+        if default is None
+    ]
+
+    assert [argument.arg for argument in declared.args.kwonlyargs] == list(GuardSettings.model_fields)
+    assert required == [name for name, field in GuardSettings.model_fields.items() if field.is_required()]
 
 
 @pytest.mark.parametrize(

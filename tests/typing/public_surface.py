@@ -1,6 +1,7 @@
 """Static types of the public names: checked by mypy, and imported by a test."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from pathlib import Path
 from typing import Annotated, Any, assert_type
 from uuid import UUID
 
@@ -47,10 +48,14 @@ class Traits(BaseModel):
 
 
 async def handler(
+    *,
     session: CurrentSession,
     optional: OptionalSession,
     identity: CurrentIdentity,
     typed: Annotated[Session[Traits], Depends(require_session)],
+    current: CurrentSession[Traits],
+    maybe: OptionalSession[Traits],
+    person: CurrentIdentity[Traits],
 ) -> None:
     """Check the injected dependencies."""
     assert_type(session, Session[Mapping[str, Any]])
@@ -59,7 +64,38 @@ async def handler(
     assert_type(session.identity.traits, Mapping[str, Any])
     assert_type(typed.identity.traits, Traits)
     assert_type(typed.identity.traits.email, str)
+    assert_type(current, Session[Traits])
+    assert_type(maybe, Session[Traits] | None)
+    assert_type(person, Identity[Traits])
     assert_type(session.authenticator_assurance_level, str | None)
+
+
+async def typed_guard(settings: GuardSettings, request: Request, session: Session[Traits], other: Session) -> None:
+    """Check a guard with a traits model, and that it is accepted as any guard."""
+    guard = OryGuard(settings, traits=Traits)
+    assert_type(guard, OryGuard[Traits])
+    assert_type(await guard.require(request, aal="aal2"), Session[Traits])
+    with guard.override(session), guard.override(Anonymous()), guard.override(None):
+        pass
+    guard.override("ada")  # type: ignore[arg-type] # not a session
+    guard.override(other)  # type: ignore[arg-type] # other traits
+    any_guard: OryGuard = guard
+    assert_type(await any_guard.require(request), Session[Any])
+    assert_type(await OryGuard(settings).require(request), Session[Any])
+
+
+def sequences() -> None:
+    """Pass each kind of sequence to a setting that is a tuple."""
+    settings = GuardSettings(
+        kratos_public_url="http://127.0.0.1:4433",
+        app_url="http://127.0.0.1:8000",
+        credentials=["cookie"],
+        cookie_names=("ory_kratos_session", "ory_session_*"),
+        trusted_origins=["https://admin.example.com"],
+        ca_file=Path("ca.pem"),
+    )
+    assert_type(settings.cookie_names, tuple[str, ...])
+    assert_type(settings.ca_file, str | None)
 
 
 async def outcomes(guard: OryGuard, request: Request) -> None:
