@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.doc_pages import NEEDS_FRAMEWORKS, PAGES, ROOT, blocks_of, name_of, run_page
+from support.doc_pages import CHAINLIT, NEEDS_FRAMEWORKS, PAGES, ROOT, blocks_of, name_of, run_page
 
 from ory_guard import GuardSettings, events, exceptions
 from ory_guard.testing import FakeKratos
@@ -43,7 +43,8 @@ def public_names() -> Iterator[str]:
         yield from (f"{module}.{name}" for name in importlib.import_module(module).__all__)
 
 
-RUN_HERE = [page for page in WITH_CODE if name_of(page) not in NEEDS_FRAMEWORKS]  # the others: tests/frameworks
+RUN_IN_FRAMEWORKS = {*NEEDS_FRAMEWORKS, CHAINLIT}
+RUN_HERE = [page for page in WITH_CODE if name_of(page) not in RUN_IN_FRAMEWORKS]
 
 
 @pytest.mark.parametrize("page", RUN_HERE, ids=name_of)

@@ -34,6 +34,9 @@ NEEDS_FRAMEWORKS = {
 }
 """The pages whose code imports packages of the group `frameworks`."""
 
+CHAINLIT = "docs/how-to/chainlit.md"
+"""The page whose code imports Chainlit, which can't be installed beside the group `frameworks`."""
+
 _BLOCK = re.compile(r'^( *)```python(?: title="([^"]+)")?\n(.*?)^\1```$', re.MULTILINE | re.DOTALL)
 _ENVIRONMENT = {
     "ORY_GUARD_KRATOS_PUBLIC_URL": "http://127.0.0.1:4433",
