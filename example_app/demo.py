@@ -1,4 +1,8 @@
-"""Pages that only the demo has: the emails of the embedded Kratos, and the guard's activity as JSON."""
+"""What only the demo has: the emails and the clock of the embedded Kratos, and the guard's activity as JSON.
+
+The forms require a session. A session cookie in a cross-site POST is not accepted, so pages of other sites can't
+submit them.
+"""
 
 from typing import Any, Final
 
@@ -6,7 +10,9 @@ from fastapi import APIRouter
 from fastapi.requests import Request
 from fastapi.responses import HTMLResponse, Response
 
-from example_app.rendering import CurrentSite
+from example_app.rendering import MAX_AGE, CurrentSite, redirect
+from ory_guard.fastapi import CurrentSession
+from ory_guard.starlette import safe_return_to
 
 __all__ = ["router"]
 
@@ -20,6 +26,21 @@ async def outbox(request: Request, site: CurrentSite) -> Response:
     """Show the newest emails; the embedded Kratos does not send them."""
     messages = site.fake.messages[:_MAX_MESSAGES] if site.fake else ()
     return site.page(request, "outbox.html", {"messages": messages})
+
+
+@router.post("/demo/clock")
+async def advance_clock(request: Request, site: CurrentSite, _session: CurrentSession) -> Response:
+    """Advance the clock of the guard and of the embedded Kratos by a minute."""
+    if site.fake is not None:
+        site.fake.clock.advance(MAX_AGE)
+    return await _back(request, site)
+
+
+async def _back(request: Request, site: CurrentSite) -> Response:
+    """Return to the page with the form."""
+    async with request.form(max_files=0, max_fields=2) as form:
+        path = str(form.get("return_to") or "/")
+    return redirect(safe_return_to(path, site.guard.settings))
 
 
 @router.get("/debug/guard")

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from ory_guard import GuardSettings
+from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.settings import ENVIRONMENT_PREFIX
 from ory_guard.testing import FakeKratos, OidcProvider
 
@@ -28,10 +29,22 @@ class Backend:
     Attributes:
         settings: The guard's settings.
         fake: The embedded Kratos, or None for a real one.
+
+    Raises:
+        ConfigurationError: If Kratos is embedded and other machines can reach the application. The emails and
+            the clock of an embedded Kratos are public.
     """
 
     settings: GuardSettings
     fake: FakeKratos | None = None
+
+    def __post_init__(self) -> None:
+        app_url = self.settings.app_url or ""
+        if self.fake is not None and not _is_loopback(app_url):
+            raise ConfigurationError(
+                f"app_url: {app_url!r} is not a loopback address, but the embedded Kratos is only for a demo: "
+                "set ORY_GUARD_KRATOS_PUBLIC_URL to a real Kratos, or ORY_GUARD_APP_URL to http://localhost:4455"
+            )
 
     @property
     def transport(self) -> httpx2.AsyncBaseTransport | None:
@@ -75,6 +88,14 @@ def _domain(url: str) -> str:
     return ""
 
 
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 def from_environment(app_url: str, embedded_url: str | None = None) -> Backend:
     """Return the Kratos of `ORY_GUARD_KRATOS_PUBLIC_URL`, or an embedded one if that is not set.
 
@@ -85,7 +106,8 @@ def from_environment(app_url: str, embedded_url: str | None = None) -> Backend:
         embedded_url: The default of `ORY_GUARD_APP_URL` with an embedded Kratos; it is `app_url` if it is None.
 
     Raises:
-        ConfigurationError: If a variable is invalid.
+        ConfigurationError: If a variable is invalid, or `ORY_GUARD_APP_URL` is not a loopback address without a
+            Kratos URL.
     """
     is_real = bool(os.environ.get(f"{ENVIRONMENT_PREFIX}KRATOS_PUBLIC_URL"))
     app_url = app_url if is_real or embedded_url is None else embedded_url

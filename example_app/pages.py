@@ -1,23 +1,20 @@
 """The pages of the product, each with its requirement as a dependency in the signature."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from fastapi.requests import Request
 from fastapi.responses import HTMLResponse, Response
 
-from example_app.rendering import CurrentSite, redirect, with_notice
+from example_app.rendering import MAX_AGE, CurrentSite, redirect, with_notice
 from example_app.transfers import parse_transfer
 from ory_guard import Session
 from ory_guard.fastapi import CurrentSession, OptionalSession, require, require_aal, require_fresh
 from ory_guard.starlette import logout_response
 
-__all__ = ["MAX_AGE", "router"]
+__all__ = ["router"]
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
-
-MAX_AGE: Final = 60
-"""The greatest age in seconds of a sign-in that may send money."""
 
 StrongSession = Annotated[Session, Depends(require_aal("aal2"))]
 RecentSession = Annotated[Session, Depends(require_fresh(MAX_AGE))]

@@ -16,6 +16,7 @@ from ory_guard import GuardSettings, OryGuard, SecondFactorRequired, Session, Un
 from ory_guard.testing import FakeKratos
 
 __all__ = [
+    "MAX_AGE",
     "TEMPLATES",
     "CurrentSite",
     "Site",
@@ -37,6 +38,9 @@ NAVIGATION: Final = (
     ("/live", "Live"),
     ("/api", "API"),
 )
+MAX_AGE: Final = 60
+"""The greatest age in seconds of a sign-in that may send money."""
+
 NOTICES: Final = {"signed_out": "You are signed out.", "transfer_sent": "The transfer was sent."}
 _NOTICE_COOKIE: Final = "postern_notice"
 
@@ -100,8 +104,16 @@ class Site:
             "demo": self.fake is not None,
             "nonce": request.state.csp_nonce,
             "activity": self.activity_log.current(),
+            "max_age": MAX_AGE,
+            "recent_seconds": self._recent_seconds(session),
             "previous_requests": self.activity_log.previous(request.scope),
         }
+
+    def _recent_seconds(self, session: Session | None) -> int | None:
+        """Return the seconds for which `require_fresh(MAX_AGE)` is met, or None without a session."""
+        if session is None or session.authenticated_at is None:
+            return None
+        return max(0, int(session.authenticated_at.timestamp() + MAX_AGE - self.guard.clock.time()))
 
 
 def get_site(connection: HTTPConnection) -> Site:

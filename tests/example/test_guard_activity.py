@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.asgi_calls import call
 
-from example_app.guard_activity import RequestActivity
+from example_app.request_activity import RequestActivity
 from ory_guard.testing import Fault
 
 from .deployment import Deployment

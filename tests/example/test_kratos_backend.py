@@ -42,7 +42,7 @@ def test_kratos_is_embedded_without_a_url(monkeypatch: pytest.MonkeyPatch) -> No
     ("app_url", "expected"),
     [
         ("http://localhost:4455", {"passkey", "webauthn"}),
-        ("https://door.example", {"passkey", "webauthn"}),
+        ("https://door.localhost", {"passkey", "webauthn"}),
         ("http://127.0.0.1:4455", set()),
         ("http://[::1]:4455", set()),
     ],
@@ -64,6 +64,19 @@ def test_kratos_is_real_with_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
     assert backend.transport is None
     assert backend.settings.kratos_browser_url == "http://id.example"
     assert backend.settings.app_url == "http://app.example"
+
+
+@pytest.mark.parametrize(
+    "app_url",
+    ["https://door.example", "http://localhost.example", "http://10.0.0.1:4455", "http://0.0.0.0:4455"],
+)
+def test_embedded_kratos_refuses_an_address_that_is_not_loopback(
+    monkeypatch: pytest.MonkeyPatch, app_url: str
+) -> None:
+    monkeypatch.setenv("ORY_GUARD_APP_URL", app_url)
+
+    with pytest.raises(ConfigurationError, match=r"is not a loopback address.*ORY_GUARD_KRATOS_PUBLIC_URL"):
+        from_environment(APP_URL)
 
 
 def test_unknown_setting_raises_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,82 @@
+"""Tests of the demo's forms: they need a session, refuse pages of other sites, and only exist with the fake."""
+
+import re
+
+import pytest
+from asgi_lifespan import LifespanManager
+
+from example_app.app import create_app
+from example_app.kratos_backend import Backend
+from ory_guard import GuardSettings
+
+from .deployment import APP_URL, Deployment
+from .visitor import Visitor
+
+pytestmark = pytest.mark.anyio
+
+CLOCK = "Advance the clock by a minute"
+FORMS = ["/demo/clock"]
+EMAIL = "ada@example.test"
+
+
+async def test_clock_ends_the_recent_sign_in(visitor: Visitor, deployment: Deployment) -> None:
+    await visitor.register(EMAIL)
+    await visitor.open("/me")
+    assert re.search(r"Recent for (60|59|5\d) s", visitor.page.text)
+    before = deployment.fake.clock.time()
+
+    await visitor.press(CLOCK)
+
+    assert visitor.path == "/me"
+    assert 60 <= deployment.fake.clock.time() - before < 90
+    assert "No longer recent" in visitor.page.text
+    await visitor.open("/transfer")
+    assert visitor.page.title == "Sign-in confirmation · Postern"
+
+
+async def test_form_returns_only_to_the_application(visitor: Visitor) -> None:
+    await visitor.register(EMAIL)
+    await visitor.open("/me")
+    response = await visitor.client.post(
+        f"{APP_URL}/demo/clock", data={"return_to": "https://evil.example/"}, follow_redirects=False
+    )
+
+    assert (response.status_code, response.headers["location"]) == (303, APP_URL)
+
+
+@pytest.mark.parametrize("path", FORMS)
+async def test_form_of_another_site_is_refused(visitor: Visitor, deployment: Deployment, path: str) -> None:
+    await visitor.register(EMAIL)
+    before, activity = deployment.fake.clock.time(), repr(deployment.fake)
+
+    for headers in (
+        {"origin": "https://evil.example", "sec-fetch-site": "cross-site"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:9999", "sec-fetch-site": "same-site"},
+    ):
+        response = await visitor.client.post(APP_URL + path, headers=headers, follow_redirects=False)
+        assert response.status_code == 403
+
+    assert deployment.fake.clock.time() - before < 50
+    assert repr(deployment.fake) == activity
+
+
+@pytest.mark.parametrize("path", FORMS)
+async def test_form_requires_a_session(visitor: Visitor, deployment: Deployment, path: str) -> None:
+    before = deployment.fake.clock.time()
+    response = await visitor.client.post(APP_URL + path, follow_redirects=False)
+
+    assert response.status_code == 303
+    assert "/self-service/login/browser" in response.headers["location"]
+    assert deployment.fake.clock.time() - before < 50
+
+
+@pytest.mark.parametrize("path", ["/outbox", "/debug/guard", *FORMS])
+async def test_demo_does_not_exist_with_a_real_kratos(path: str) -> None:
+    app = create_app(Backend(GuardSettings(kratos_public_url="http://127.0.0.1:9", app_url=APP_URL)))
+    async with LifespanManager(app):
+        deployment = Deployment(app, Backend(app.state.site.guard.settings))
+        async with Visitor(deployment) as visitor:
+            responses = [await visitor.client.request(method, APP_URL + path) for method in ("GET", "POST")]
+
+    assert {response.status_code for response in responses} <= {404, 405}
