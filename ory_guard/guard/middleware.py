@@ -90,7 +90,7 @@ class OrySessionMiddleware:
                 f"guard must be an OryGuard or a plain function that returns one (got {guard!r})"
             )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Handle one connection.
 
         Raises:

@@ -10,7 +10,6 @@ from weakref import WeakKeyDictionary
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ory_guard.exceptions import ConfigurationError, Refusal
 from ory_guard.guard.context import require_auth_context
@@ -18,6 +17,7 @@ from ory_guard.guard.declarations import MustBeCalled, record_wrapper
 from ory_guard.guard.guard import get_guard
 from ory_guard.guard.path_patterns import PathPatterns
 from ory_guard.guard.requirements import ANY_SESSION, Conditions, Requirement
+from ory_guard.guard.responses.asgi import ASGIApp
 from ory_guard.guard.responses.redirects import safe_return_to
 from ory_guard.guard.responses.refusals import is_navigation, refusal_handler
 
@@ -151,7 +151,7 @@ class SessionRequiredMiddleware:
             raise ConfigurationError(f"SessionRequiredMiddleware: public: {error}") from None
         self.requirement: Requirement = Requirement(**conditions) if conditions else ANY_SESSION
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Forward the request if its session meets the requirement; otherwise send the refusal.
 
         Raises:

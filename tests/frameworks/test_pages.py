@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from asgi_lifespan import LifespanManager
 from support.asgi_calls import NAVIGATE, Application, call, http_scope
-from support.doc_pages import NEEDS_FRAMEWORKS, run_page
+from support.doc_pages import NEEDS_FRAMEWORKS, ROOT, run_page
+from support.typed_examples import check_with_mypy, write_examples
 
 from frameworks.requests_table import OURS
 from ory_guard.testing import FakeKratos, SignedIn
@@ -59,6 +60,14 @@ def user(fake: FakeKratos) -> SignedIn:
 @pytest.mark.parametrize("page", sorted(NEEDS_FRAMEWORKS))
 def test_the_code_on_a_page_runs(page: str, run: Run) -> None:
     assert run(Path(page).stem)["guard"]
+
+
+@pytest.mark.timeout(600)
+def test_examples_pass_mypy(tmp_path: Path) -> None:
+    """Django, Datasette, FastHTML and Socket.IO are not typed."""
+    write_examples((ROOT / page for page in sorted(NEEDS_FRAMEWORKS)), tmp_path)
+
+    check_with_mypy(tmp_path, "ignore_missing_imports = True", "disallow_untyped_decorators = False")
 
 
 def token(user: SignedIn) -> tuple[bytes, bytes]:

@@ -132,7 +132,7 @@ async def test_require_authenticates_without_the_middleware() -> None:
 async def test_unknown_scope_type_is_rejected(scope: dict[str, Any]) -> None:
     """Such a scope can't be authenticated."""
     with pytest.raises(RuntimeError, match="does not support ASGI scopes of type"):
-        await OrySessionMiddleware(silent, guard=Bench().guard)(scope, None, None)  # type: ignore[arg-type] # unused
+        await OrySessionMiddleware(silent, guard=Bench().guard)(scope, None, None)
 
 
 # --- headers of responses

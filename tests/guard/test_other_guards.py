@@ -112,6 +112,6 @@ async def test_another_guard_watches_its_own_requirements() -> None:
         refusals.append(type(watch.refusal))
 
     scope = websocket_scope(headers=[SESSION_TOKEN])
-    await OrySessionMiddleware(app, guard=Bench().guard)(scope, None, None)  # type: ignore[arg-type] # unused
+    await OrySessionMiddleware(app, guard=Bench().guard)(scope, None, None)
 
     assert refusals == [EnrollmentRequired]

@@ -153,7 +153,7 @@ async def test_startup_failure_is_sent_once(messages: list[str], expected: list[
         sent.append(message["type"])
 
     with pytest.raises(ConfigurationError, match="own"):
-        await OrySessionMiddleware(app, guard=Bench().guard)({"type": "lifespan"}, None, send)  # type: ignore[arg-type]
+        await OrySessionMiddleware(app, guard=Bench().guard)({"type": "lifespan"}, None, send)
 
     assert sent == expected
 

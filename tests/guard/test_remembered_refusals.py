@@ -146,7 +146,7 @@ async def test_no_message_after_the_500_is_sent(message: Any) -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await OrySessionMiddleware(app, guard=guard)(http_scope(), None, send)  # type: ignore[arg-type]
+    await OrySessionMiddleware(app, guard=guard)(http_scope(), None, send)
 
     assert [(one["type"], one.get("status")) for one in sent] == [
         ("http.response.start", 401),
@@ -202,7 +202,7 @@ async def test_defect_that_is_raised_after_the_500_keeps_it(size: int) -> None:
         sent.append(message)
 
     with pytest.raises(ValueError, match="a defect"):
-        await OrySessionMiddleware(app, guard=guard)(http_scope(), None, send)  # type: ignore[arg-type]
+        await OrySessionMiddleware(app, guard=guard)(http_scope(), None, send)
 
     assert [message.get("status") for message in sent] == ([500, None, None] if size == 1 else [])
 
@@ -242,7 +242,7 @@ async def test_message_of_an_extension_before_the_response_is_forwarded() -> Non
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await OrySessionMiddleware(app, guard=guard)(http_scope(), None, send)  # type: ignore[arg-type]
+    await OrySessionMiddleware(app, guard=guard)(http_scope(), None, send)
 
     assert sent[0] == hint
     assert sent[1]["status"] == 200

@@ -94,7 +94,7 @@ async def test_lifespan_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     wrapped = OrySessionMiddleware(app, guard=Bench().guard)
 
     with caplog.at_level(logging.INFO, "ory_guard"):
-        await wrapped({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
+        await wrapped({"type": "lifespan"}, None, None)
         await call(wrapped, headers=[SESSION_TOKEN])
 
     assert caplog.messages == []
