@@ -16,6 +16,8 @@ MAX_BATCH: Final = 1_000
 _MAX_PENDING: Final = 10_000
 # Small compared to `clock_skew`; an outage of 15 minutes results in at most 180 batches.
 _MAX_SPAN: Final = 5.0
+_REPEATED_SECONDS: Final = 60.0
+"""The time of the confirmed revocations that are kept, up to the last one: replicas lag by less."""
 
 
 class RevocationBatch(NamedTuple):
@@ -37,6 +39,7 @@ class PendingRevocations:
     def __init__(self) -> None:
         self._unsent: dict[str, float] = {}
         self._deferred: dict[str, float] = {}
+        self._confirmed: dict[str, float] = {}
 
     def __len__(self) -> int:
         return len(self._unsent) + len(self._deferred)
@@ -83,7 +86,15 @@ class PendingRevocations:
 
     def confirm(self, batch: RevocationBatch) -> None:
         """Remove a batch that the store confirmed, except for ids that were revoked again in the meantime."""
-        self._take(batch)
+        taken = self._take(batch)
+        for key in taken:
+            self._confirmed.pop(key, None)
+        self._confirmed |= taken
+        while self._confirmed and (
+            len(self._confirmed) > _MAX_PENDING
+            or next(iter(self._confirmed.values())) < batch.at - _REPEATED_SECONDS
+        ):
+            del self._confirmed[next(iter(self._confirmed))]
 
     def defer(self, batch: RevocationBatch) -> None:
         """Set aside a batch that the store did not confirm, until `retry_deferred` is called."""
@@ -93,6 +104,11 @@ class PendingRevocations:
         """Queue the deferred revocations again, before the unsent ones."""
         self._unsent = self._deferred | self._unsent
         self._deferred = {}
+
+    def repeat_confirmed(self) -> None:
+        """Queue the revocations again that were confirmed last: after a failover, the store may have lost them."""
+        self._deferred = self._confirmed | self._deferred
+        self._confirmed = {}
 
     def _remove_until(self, oldest: float) -> None:
         while self._unsent:

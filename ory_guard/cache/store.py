@@ -6,11 +6,20 @@ works with its own cache and Kratos when the store fails.
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import field
-from typing import Protocol, Self, TypeAlias, runtime_checkable
+from math import inf
+from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
 
 from ory_guard._dataclass import dataclass
 
-__all__ = ["LimitedSessionStore", "OnLookUp", "RevokedIds", "SessionStore", "StoredSession"]
+__all__ = [
+    "LimitedSessionStore",
+    "OnLookUp",
+    "ResumableSessionStore",
+    "RevocationPosition",
+    "RevokedIds",
+    "SessionStore",
+    "StoredSession",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +145,38 @@ class SessionStore(Protocol):
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
+        ...
+
+
+class RevocationPosition:
+    """The last revocation message that a subscriber has received from a store.
+
+    Attributes:
+        value: The position in the messages, for the store only. None before the first message, and after messages
+            may have been missed.
+        heard_at: The time on the clock of the event loop until which no message was missed.
+    """
+
+    __slots__ = ("heard_at", "value")
+
+    def __init__(self) -> None:
+        self.value: Any = None
+        self.heard_at: float = -inf
+
+
+@runtime_checkable
+class ResumableSessionStore(SessionStore, Protocol):
+    """A session store that knows the revocations that a subscriber missed while it was disconnected."""
+
+    def resume(self, position: RevocationPosition) -> AsyncGenerator[tuple[str, ...] | None, None]:
+        """Yield the ids that other processes revoke; see `subscribe`.
+
+        If the store knows everything that was revoked after `position`, the first value is a `RevokedIds` with
+        these ids, which may be empty. Otherwise it is an empty tuple.
+
+        Args:
+            position: That of an earlier subscription of this event loop, or a new one. The store updates it.
+        """
         ...
 
 

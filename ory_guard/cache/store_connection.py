@@ -12,11 +12,13 @@ from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from contextvars import Context
 from functools import partial
+from math import inf
 from secrets import token_bytes
 from typing import Any, Final
 
 from ory_guard._event_loop import current_task_cancelled
 from ory_guard.cache.leases import Leases
+from ory_guard.cache.revocation_gap import RevocationGap
 from ory_guard.cache.store import SessionStore, StoredSession
 from ory_guard.cache.store_calls import Call, StoreCalls
 from ory_guard.cache.store_latency import run_with_deadline
@@ -49,7 +51,10 @@ class StoreConnection:
         breaker: The circuit breaker of the store.
         listeners: The listeners of the guard.
         flush: Sends the pending revocations; called with this connection after `request_flush`.
+        disconnected_ttl: The longest time in seconds for which cached sessions are used while no revocations can be
+            received.
         on_recovery: Called when the store has recovered, before the pending revocations are sent.
+        on_gap: Called when the store may have lost revocations.
         on_revocations: Called with the ids that other processes revoked, or with None if any id may have been
             revoked.
         on_state_change: Called with `ready`, after it may have changed, and the reason.
@@ -68,7 +73,9 @@ class StoreConnection:
         *,
         listeners: Listeners,
         flush: Callable[["StoreConnection"], Coroutine[Any, Any, None]],
+        disconnected_ttl: float,
         on_recovery: Callable[[], None],
+        on_gap: Callable[[], None],
         on_revocations: Callable[[tuple[str, ...] | None], None],
         on_state_change: Callable[[bool, str], None],
         leases: Leases | None = None,
@@ -79,7 +86,9 @@ class StoreConnection:
         self._breaker = breaker
         self._flush = flush
         self._on_recovery = on_recovery
+        self._on_gap = on_gap
         self._on_revocations = on_revocations
+        self._gap = RevocationGap(store, disconnected_ttl, on_revocations)
         self._on_state_change = on_state_change
         self._first_attempt = asyncio.Event()
         self._flush_requested = asyncio.Event()
@@ -154,6 +163,7 @@ class StoreConnection:
                 task.cancel()
             await asyncio.wait(tasks, timeout=_CLOSE_TIMEOUT / 2)
         self.subscribed = False
+        self._gap.end()
         self.calls.close()
         self.report_progress()
         await self.calls.run("close", _CLOSE_TIMEOUT, self._store.aclose)
@@ -163,12 +173,11 @@ class StoreConnection:
         while True:
             try:
                 async with (
-                    aclosing(self._store.subscribe()) as messages,
+                    aclosing(self._gap.subscribe()) as messages,
                     asyncio.timeout(_CONNECT_TIMEOUT) as self._subscription_timeout,
                 ):
-                    await anext(messages)
-                    # Revocations may have been missed until now.
-                    self._on_revocations(None)
+                    if not self._gap.close(await anext(messages)):
+                        self._on_gap()
                     self.subscribed = True
                     self._subscription_timeout.reschedule(None)
                     backoff = _INITIAL_BACKOFF
@@ -181,7 +190,7 @@ class StoreConnection:
                     return
                 reason = type(error).__name__
             if self.subscribed:
-                self._on_revocations(None)
+                self._gap.open(self._gap.heard_at)
             self._end_subscription(reason)
             # Jitter, so that the workers of all hosts do not reconnect at the same time.
             await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
@@ -203,13 +212,16 @@ class StoreConnection:
         key = token_bytes(32)
         backoff = _INITIAL_BACKOFF
         has_reconnected = False
-        probed_at = loop.time()
+        probed_at, confirmed_at = loop.time(), -inf
         while True:
             await asyncio.sleep(backoff)
             if self._breaker.state == "closed":
                 backoff = _INITIAL_BACKOFF
                 if self.ready and loop.time() - probed_at >= _PROBE_INTERVAL:
-                    if not await self.calls.run("probe", _CONNECT_TIMEOUT, partial(self._probe, key)):
+                    started = loop.time()
+                    if await self.calls.run("probe", _CONNECT_TIMEOUT, partial(self._probe, key)):
+                        confirmed_at = started
+                    else:
                         self._trip("probe failed")
                     probed_at = loop.time()
                 continue
@@ -220,7 +232,7 @@ class StoreConnection:
                 await self.calls.run("close", _CLOSE_TIMEOUT, self._store.aclose)
                 if not has_reconnected:
                     # The subscription may be at the old server, which receives no messages.
-                    self._on_revocations(None)
+                    self._gap.open(confirmed_at)
                 has_reconnected = True
                 backoff = min(2 * backoff, _MAX_PROBE_BACKOFF)
                 continue
@@ -254,7 +266,6 @@ class StoreConnection:
     def _resubscribe(self) -> None:
         # Other processes may publish at another server than the one of the subscription.
         if self.subscribed:
-            self._on_revocations(None)
             self._end_subscription("")
             self._subscription_timeout.reschedule(asyncio.get_running_loop().time())
 

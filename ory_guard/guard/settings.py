@@ -84,9 +84,9 @@ class GuardSettings(BaseModel):
             a browser. They need `cookie` in `credentials`, and are subject to the same rules as session cookies.
         cache_ttl: Maximum time for which a session is cached; 0 calls Kratos on every request.
         negative_ttl: Time for which a rejected credential, or one that requires a second factor, is cached.
-        disconnected_ttl: Maximum time for which a session is cached while the shared store is unreachable, because
-            revocations of other processes can't be received; 0 calls Kratos on every request. Without a store the
-            setting has no effect.
+        disconnected_ttl: Maximum time for which a cached session is used while the shared store is unreachable,
+            because revocations of other processes can't be received; 0 calls Kratos on every request. Without a
+            store the setting has no effect.
         max_sessions: Maximum number of cached sessions; sessions over 2 KiB are weighed separately.
         timeout: Deadline of one session check, including retries and waiting.
         max_response_bytes: Maximum size of a response from Kratos.

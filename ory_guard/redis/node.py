@@ -6,7 +6,7 @@
 import asyncio
 import hashlib
 import secrets as random_secrets
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from itertools import count
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -17,7 +17,9 @@ from ory_guard.cache.lease_store import LEASE_SECONDS
 from ory_guard.cache.store_latency import ResponsiveClock
 from ory_guard.redis.connections import RedisServerURL
 from ory_guard.redis.pipeline import Pipeline, PipelinedConnection
+from ory_guard.redis.pubsub import Received, StreamPosition, iter_messages
 from ory_guard.redis.resp import MAX_VALUE_BYTES, ProtocolError, Reply, encode_command
+from ory_guard.redis.revocation_stream import Announcer, Stream
 from ory_guard.redis.urls import Address
 
 __all__ = ["Found", "FoundLease", "Node", "OnFound"]
@@ -195,6 +197,7 @@ class Node:
         self._pool: Any = self._server.create_pool(self._address)
         self.client: Redis = Redis(connection_pool=self._pool)
         self.put: Any = self.client.register_script(_PUT)
+        self.announcer: Announcer = Announcer(self.client)
 
     async def locate(self, *, again: bool = False) -> None:
         """Ask the sentinels for the address of the server, unless it is known.
@@ -211,6 +214,7 @@ class Node:
         if address != self._address:
             self._address = address
             previous = self._pool
+            await self.announcer.aclose()
             self._create_client()
             self._pipeline.reset()
             await previous.disconnect()
@@ -229,9 +233,9 @@ class Node:
         """
         await asyncio.gather(self._pipeline.connect(), self.client.ping())
 
-    def make_connection(self) -> Any:
-        """Return a new redis-py connection for a subscription."""
-        return self._pool.make_connection()
+    def subscribe(self, stream: Stream, position: StreamPosition | None) -> AsyncGenerator[Received, None]:
+        """Yield the messages of a stream after a position; see `iter_messages`."""
+        return iter_messages(self._pool.make_connection(), self._pool.make_connection(), stream, position)
 
     def look_up(
         self,
@@ -280,6 +284,7 @@ class Node:
     async def aclose(self) -> None:
         """Close all connections."""
         self._clock.close()
+        await self.announcer.aclose()
         await self._pipeline.aclose()
         await self.client.aclose(close_connection_pool=True)
         await self._pool.disconnect()

@@ -1,60 +1,211 @@
-"""A Redis subscription that reports the loss of its connection.
+"""A subscription to a stream of revocation messages, which reports each gap and the loss of its connections.
 
-`PubSub` of redis-py reconnects by itself and does not report missed messages. This module uses one connection,
-sends a PING when it is idle for a second, and raises an exception as soon as the connection is lost.
+`PubSub` of redis-py reconnects by itself and does not report missed messages. This module uses two connections: one
+for the channel, and one that reads the stream once a second. The second one proves that no message was missed.
 """
 
 import asyncio
+import hashlib
+import re
 from collections.abc import AsyncGenerator
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeAlias
 
-__all__ = ["iter_messages"]
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 
-_HEARTBEAT: Final = 1.0
+from ory_guard.redis.revocation_stream import ANNOUNCE, Stream, parse_announcement
+
+__all__ = ["Received", "StreamPosition", "iter_messages"]
+
+_CHECK_INTERVAL: Final = 1.0
+_CHECKS_PER_PING: Final = 5
 _CONNECT_TIMEOUT: Final = 1.0
+_PAGE: Final = 1_000
+_NOT_WRITABLE: Final = (OutOfMemoryError, ReadOnlyError)
+_NOT_WRITABLE_CODES: Final = ("NOREPLICAS", "MISCONF")
+_ANNOUNCE_SHA: Final = hashlib.sha1(ANNOUNCE.encode(), usedforsecurity=False).hexdigest()
+_REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)\r?$", re.MULTILINE)
+"""It changes when the server restarts, and when another server becomes the primary."""
+
+StreamPosition: TypeAlias = tuple[str, int]
+"""The replication id of the server, and the number of the last received message."""
 
 
-async def iter_messages(connection: Any, channel: str) -> AsyncGenerator[bytes | None, None]:
-    """Yield None when the subscription is confirmed, and then each message.
+class Received(NamedTuple):
+    """Messages, in their order.
+
+    Attributes:
+        texts: The messages, or None if some were missed.
+        position: The position after them.
+        heard_at: A time on the clock of the event loop until which no message was missed.
+    """
+
+    texts: list[bytes] | None
+    position: StreamPosition
+    heard_at: float
+
+
+class _StreamReader:
+    """Reads a stream.
 
     Args:
-        connection: A redis-py connection that has no other user. It is closed at the end.
-        channel: The name of the channel.
+        connection: A redis-py connection that has no other user.
+        stream: The stream.
+    """
+
+    def __init__(self, connection: Any, stream: Stream) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._server_id = ""
+        self._number = 0
+        self._heard_at = -inf
+
+    def received(self, texts: list[bytes] | None) -> Received:
+        """Return messages with the current position. The first entry of a stream is empty, and is not a message."""
+        texts = None if texts is None else list(filter(None, texts))
+        return Received(texts, (self._server_id, self._number), self._heard_at)
+
+    async def open(self, position: StreamPosition | None) -> Received:
+        """Return the messages after a position.
+
+        Args:
+            position: The position, or None to receive later messages only.
+        """
+        if position is not None:
+            self._number = position[1]
+            received = await self.read()
+            # After the messages: another server would not have the id.
+            await self._skip_to(self._number)
+            if self._server_id == position[0]:
+                return received._replace(position=(self._server_id, self._number))
+        await self._skip_to(None)
+        return self.received(None)
+
+    async def read(self) -> Received:
+        """Return the messages after the current position."""
+        started = asyncio.get_running_loop().time()
+        texts: list[bytes] = []
+        while True:
+            start, name = self._number, self._stream.name
+            (entries,) = await self._call(("XRANGE", name, f"{start}-0", "+", "COUNT", _PAGE))
+            if isinstance(entries, ResponseError) and "WRONGTYPE" in str(entries):
+                entries = []  # a new stream replaces it
+            entries = _checked(entries)
+            numbers = [int(name.partition(b"-")[0]) for name, _ in entries]
+            if not numbers and start == 0:  # the server rejects the first entry
+                self._heard_at = started
+                return self.received([])
+            if not numbers or not start <= numbers[0] <= start + 1:
+                await self._skip_to(None)
+                return self.received(None)
+            texts += [fields[1] for number, (_, fields) in zip(numbers, entries, strict=True) if number > start]
+            self._number = numbers[-1]
+            if len(entries) < _PAGE:
+                self._heard_at = started
+                return self.received(texts)
+
+    async def _skip_to(self, number: int | None) -> None:
+        """Identify the server, and move to a number, or to the last entry; create the stream if there is none."""
+        started, stream = asyncio.get_running_loop().time(), self._stream
+        _, created, entries, facts = await self._call(
+            ("SCRIPT", "LOAD", ANNOUNCE),
+            ("EVALSHA", _ANNOUNCE_SHA, 2, stream.name, stream.state, "", stream.publish),
+            ("XREVRANGE", stream.name, "+", "-", "COUNT", 1),
+            ("INFO", "replication"),
+        )
+        if not isinstance(created, _NOT_WRITABLE) and not str(created).startswith(_NOT_WRITABLE_CODES):
+            _checked(created)
+        found = _REPLICATION_ID.search(_checked(facts))
+        self._server_id = found[1].decode() if found else ""
+        if number is None:
+            self._heard_at = started
+            self._number = int(entries[0][0].partition(b"-")[0]) if _checked(entries) else 0
+
+    async def receive(self, data: bytes) -> Received:
+        """Return the messages in an announcement that were not received before."""
+        announcement = parse_announcement(data)
+        if announcement is None:
+            return self.received(None)
+        first, texts = announcement
+        if first == 0:
+            return self.received(texts)
+        if first > self._number + 1:
+            return await self.read()
+        new = texts[self._number + 1 - first :]
+        self._number += len(new)
+        return self.received(new)
+
+    async def _call(self, *commands: tuple[Any, ...]) -> list[Any]:
+        """Return the reply to each command, or the error."""
+        async with asyncio.timeout(_CONNECT_TIMEOUT):
+            await self._connection.send_packed_command(self._connection.pack_commands(commands))
+            replies: list[Any] = []
+            for _ in commands:
+                try:
+                    replies.append(await _read(self._connection))
+                except ResponseError as error:
+                    replies.append(error)
+            return replies
+
+
+def _checked(reply: Any) -> Any:
+    """Return a reply, unless it is an error."""
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+async def iter_messages(
+    subscriber: Any, reader_connection: Any, stream: Stream, position: StreamPosition | None
+) -> AsyncGenerator[Received, None]:
+    """Yield the messages after a position when the subscription is confirmed, and then each message.
+
+    Args:
+        subscriber: A redis-py connection for the channel. Like the other one it has no other user, and is closed at
+            the end.
+        reader_connection: A redis-py connection for the stream.
+        stream: The stream.
+        position: The position, or None to receive later messages only.
 
     Raises:
-        ConnectionError: If the connection is lost.
+        ConnectionError: If a connection is lost.
         TimeoutError: If the server does not respond.
+        RedisError: If the server rejects a command.
     """
     # Each wait below has its own timeout. redis-py uses `wait_for`, which can lose a cancellation on Python 3.11.
-    connection.socket_timeout = None
+    subscriber.socket_timeout = reader_connection.socket_timeout = None
     pending_read: asyncio.Task[Any] | None = None
+    reader = _StreamReader(reader_connection, stream)
+    time = asyncio.get_running_loop().time
     try:
         async with asyncio.timeout(_CONNECT_TIMEOUT):
-            await connection.connect()
-            await connection.send_command("SUBSCRIBE", channel)
-            await connection.read_response(timeout=inf)
-        yield None
-        is_ping_sent = False
+            await asyncio.gather(subscriber.connect(), reader_connection.connect())
+            await subscriber.send_command(stream.subscribe, stream.name)
+            await _read(subscriber)
+        yield await reader.open(position)
+        checked_at, checks, is_ping_sent = time(), 0, False
         while True:
             # A read that times out is continued, not canceled: canceling it could lose half a message.
-            pending_read = pending_read or asyncio.create_task(_read(connection))
-            done, _ = await asyncio.wait({pending_read}, timeout=_HEARTBEAT)
+            pending_read = pending_read or asyncio.create_task(_read(subscriber))
+            done, _ = await asyncio.wait({pending_read}, timeout=max(checked_at + _CHECK_INTERVAL - time(), 0))
             if done:
                 kind, *_, payload = pending_read.result()
                 pending_read, is_ping_sent = None, False
-                if kind == b"message":
-                    yield payload
-            elif is_ping_sent:
-                raise TimeoutError
-            else:
-                is_ping_sent = True
-                await connection.send_command("PING")
+                if kind in {b"message", b"smessage"}:
+                    yield await reader.receive(payload)
+            if time() - checked_at >= _CHECK_INTERVAL:
+                checked_at, checks = time(), checks + 1
+                if checks % _CHECKS_PER_PING == 0:
+                    if is_ping_sent:
+                        raise TimeoutError
+                    is_ping_sent = True
+                    await subscriber.send_command("PING")
+                yield await reader.read()
     finally:
         if pending_read is not None:
             pending_read.cancel()
             await asyncio.gather(pending_read, return_exceptions=True)
-        await connection.disconnect(nowait=True)
+        await asyncio.gather(subscriber.disconnect(nowait=True), reader_connection.disconnect(nowait=True))
 
 
 async def _read(connection: Any) -> Any:

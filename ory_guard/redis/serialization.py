@@ -14,7 +14,16 @@ from typing import Any, Final
 from ory_guard.cache.store import RevokedIds, StoredSession
 from ory_guard.redis.encryption import DecryptionError, Encryptor
 
-__all__ = ["decrypt_session", "dump_message", "encrypt_session", "load_ids", "load_message", "load_time"]
+__all__ = [
+    "decrypt_messages",
+    "decrypt_session",
+    "dump_message",
+    "encrypt_session",
+    "load_ids",
+    "load_message",
+    "load_missed_ids",
+    "load_time",
+]
 
 _HASH_BYTES: Final = 32
 _MAX_UINT: Final = (1 << 32) - 1
@@ -106,6 +115,30 @@ def load_ids(message: dict[str, Any] | None) -> RevokedIds | None:
         return None
     at = message.get("at") if message is not None else None
     return RevokedIds(ids, at if isinstance(at, float) and math.isfinite(at) else None)
+
+
+def decrypt_messages(
+    encryptors: Sequence[Encryptor], name: bytes, messages: Sequence[bytes]
+) -> list[dict[str, Any] | None]:
+    """Return revocation messages that one of the encryptors decrypts for this name, or None for an invalid one."""
+    return [_decrypt_message(encryptors, name, message) for message in messages]
+
+
+def _decrypt_message(encryptors: Sequence[Encryptor], name: bytes, message: bytes) -> dict[str, Any] | None:
+    for encryptor in encryptors:
+        try:
+            return load_message(encryptor.decrypt(name, message))
+        except DecryptionError:
+            continue
+    return None
+
+
+def load_missed_ids(messages: Sequence[dict[str, Any] | None] | None) -> tuple[str, ...]:
+    """Return a `RevokedIds` with the ids in messages, or an empty tuple if the messages are unknown or invalid."""
+    missed = [None] if messages is None else [load_ids(message) for message in messages]
+    if None in missed:
+        return ()
+    return RevokedIds([id_ for ids in missed if ids is not None for id_ in ids], None)
 
 
 def load_time(value: bytes | str) -> float:

@@ -8,36 +8,41 @@ same node.
 - `of:{<hash of an id>}`: the keys of the sessions of an id, for their deletion.
 - `revoked:{<hash of an id>}`: the time of the revocation of an id.
 
-The channel `revocations` carries encrypted revocations.
+- `revocations:{0}`: a stream of encrypted revocations. The channel with the same name announces them.
+- `announced:{0}`: the last announcement.
 """
 
 import asyncio
 import math
 from binascii import hexlify
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, Final
+from contextlib import aclosing
+from functools import partial
+from typing import Final
 
 from redis.exceptions import ResponseError
 
 from ory_guard._event_loop import LoopLocal
 from ory_guard.cache.lease_store import OnLookUpOrLease
-from ory_guard.cache.store import OnLookUp, StoredSession
+from ory_guard.cache.store import OnLookUp, RevocationPosition, StoredSession
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.redis.connections import RedisServerURL
-from ory_guard.redis.encryption import DecryptionError, Encryptor
+from ory_guard.redis.encryption import Encryptor
 from ory_guard.redis.leases import dump_lease, load_lease
 from ory_guard.redis.node import Found, FoundLease, Node
 from ory_guard.redis.pipeline import resolver
-from ory_guard.redis.pubsub import iter_messages
 from ory_guard.redis.resp import MAX_VALUE_BYTES
+from ory_guard.redis.revocation_stream import Stream
 from ory_guard.redis.serialization import (
+    decrypt_messages,
     decrypt_session,
     dump_message,
     encrypt_session,
     load_ids,
-    load_message,
+    load_missed_ids,
     load_time,
 )
+from ory_guard.redis.session_lists import delete_lists
 
 __all__ = ["RedisSessionStore"]
 
@@ -91,6 +96,7 @@ class RedisSessionStore:
         self._session_prefix = self._name("session").encode() + b":{"
         self._lease_prefix = self._name("lease").encode() + b":{"
         self._revocation_prefix = self._name("revoked").encode() + b":{"
+        self._stream = Stream(self._name("revocations", "0"), self._name("announced", "0"))
         server = RedisServerURL(url, max_connections)
         self._nodes: LoopLocal[Node] = LoopLocal(lambda: Node(server), Node.aclose)
 
@@ -217,28 +223,20 @@ class RedisSessionStore:
         hashes = [encryptor.hash_name(key) for key in ids for encryptor in self._encryptors]
         lists = [self._name("of", hashed) for hashed in hashes]
         milliseconds = max(math.ceil(ttl * 1_000), 1)
-        channel = self._name("revocations")
-        message = self._encryptors[0].encrypt(channel.encode(), dump_message(node.sender, ids, at))
+        text = dump_message(node.sender, ids, at)
+        message = self._encryptors[0].encrypt(self._stream.name.encode(), text)
         # The record is first: a process that misses the message finds the record, and no session is stored after
         # it. It is not a transaction, because the server would reject that as a whole.
         async with node.client.pipeline(transaction=False) as pipe:
             for hashed in hashes:
                 pipe.set(self._name("revoked", hashed), repr(at), px=milliseconds)
-            pipe.publish(channel, message)
-            for name in lists:
-                pipe.zrange(name, 0, -1)
             replies = await pipe.execute(raise_on_error=False)
-        members = dict(zip(lists, replies[-len(lists) :], strict=True))
         errors = [reply for reply in replies if isinstance(reply, Exception)]
-        sessions = [name for names in members.values() if isinstance(names, list) for name in names]
-        # A key of another type is deleted, too, so that the next attempt succeeds.
-        obsolete = [name for name, names in members.items() if names]
-        if obsolete:
-            try:
-                await node.client.delete(*obsolete, *sessions)
-            except ResponseError as error:
-                errors.append(error)
-        return errors
+        try:
+            await node.announcer.add(self._stream, message)
+        except ResponseError as error:
+            errors.append(error)
+        return errors + await delete_lists(node.client, lists)
 
     async def revoked_at(self, ids: Sequence[str]) -> float | None:
         """Return the time of the latest revocation of any of these ids, infinity if it is invalid, or None."""
@@ -249,25 +247,33 @@ class RedisSessionStore:
 
     async def subscribe(self) -> AsyncGenerator[tuple[str, ...] | None, None]:
         """Yield the ids that other processes revoke; see `SessionStore`."""
+        async with aclosing(self.resume(RevocationPosition())) as messages:
+            async for ids in messages:
+                yield ids
+
+    async def resume(self, position: RevocationPosition) -> AsyncGenerator[tuple[str, ...] | None, None]:
+        """Yield the ids that other processes revoke; see `ResumableSessionStore`."""
         node = await self._nodes.get()
         await node.locate(again=True)
-        channel = self._name("revocations")
-        messages = iter_messages(node.make_connection(), channel)
+        decrypt = partial(decrypt_messages, self._encryptors, self._stream.name.encode())
         node.subscribers += 1
         try:
-            async for message in messages:
-                if message is None:
-                    # The guard uses the store as soon as it is subscribed.
-                    await node.warm()
-                    yield ()
-                    continue
-                value = self._decrypt_message(channel, message)
-                # Two guards with the same store receive the messages of each other.
-                if value is None or value.get("from") != node.sender or node.subscribers > 1:
-                    yield load_ids(value)
+            async with aclosing(node.subscribe(self._stream, position.value)) as messages:
+                first = await anext(messages)
+                # The guard uses the store as soon as it is subscribed.
+                await node.warm()
+                yield load_missed_ids(None if first.texts is None else decrypt(first.texts))
+                position.value, position.heard_at = first.position, first.heard_at
+                async for received in messages:
+                    for value in decrypt(received.texts or ()):
+                        # Two guards with the same store receive the messages of each other.
+                        if value is None or value.get("from") != node.sender or node.subscribers > 1:
+                            yield load_ids(value)
+                    if received.texts is None:
+                        yield None
+                    position.value, position.heard_at = received.position, received.heard_at
         finally:
             node.subscribers -= 1
-            await messages.aclose()
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the next call opens new ones."""
@@ -289,11 +295,3 @@ class RedisSessionStore:
 
     def _hashed_names(self, kind: str, ids: Sequence[str]) -> list[str]:
         return [self._name(kind, encryptor.hash_name(key)) for key in ids for encryptor in self._encryptors]
-
-    def _decrypt_message(self, channel: str, message: bytes) -> dict[str, Any] | None:
-        for encryptor in self._encryptors:
-            try:
-                return load_message(encryptor.decrypt(channel.encode(), message))
-            except DecryptionError:
-                continue
-        return None

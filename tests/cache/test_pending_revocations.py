@@ -109,3 +109,30 @@ def test_every_revocation_is_pending_until_it_is_confirmed(steps: "list[list[str
         sent |= batch.times
         pending.confirm(batch)
     assert sent == expected
+
+
+def test_confirmed_revocations_are_repeated_after_a_gap() -> None:
+    """Those of the last minute, once, with their times, unless the id was revoked again."""
+    pending = PendingRevocations()
+    for key, at in (("old", 0.0), ("a", 100.0), ("b", 150.0), ("a", 159.0)):
+        pending.add([key], at)
+        pending.confirm(next_batch(pending, oldest=-1.0))
+    pending.add(["b"], 160.0)
+    pending.repeat_confirmed()
+    pending.retry_deferred()
+
+    batch = next_batch(pending)
+    assert batch.times == {"a": 159.0, "b": 160.0}
+    pending.confirm(batch)
+    assert len(pending) == 0
+
+
+def test_confirmed_revocations_are_limited() -> None:
+    """To 10,000."""
+    pending = PendingRevocations()
+    for number in range(12):
+        pending.add([f"{number}-{index}" for index in range(1_000)], 1.0)
+        pending.confirm(next_batch(pending))
+    pending.repeat_confirmed()
+
+    assert len(pending) == 10_000

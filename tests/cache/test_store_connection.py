@@ -170,7 +170,7 @@ async def test_failed_store_is_probed_before_requests_use_it(
     assert bench.recoveries == 2
     assert bench.memory_server.entries == {}
     assert bench.store.calls.count("subscribe") == 2, "the subscription may be at another server"
-    assert bench.revocations == [None, None, None, None]
+    assert bench.revocations == [None, None, None]
 
 
 async def test_subscription_stays_when_the_first_probe_succeeds(bench: ConnectionBench) -> None:

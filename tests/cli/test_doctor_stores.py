@@ -71,7 +71,7 @@ def test_redis_reports_version_and_latency(redis: RedisServer) -> None:
         ("--cluster-enabled yes --cluster-port {port}", "redis problem", "is a cluster"),
         ("--replicaof 127.0.0.1 {port}", "redis problem", "is a replica"),
         ("--maxmemory 1 --maxmemory-policy noeviction", "redis problem", "is full"),
-        ("--user default on nopass ~* &* +@all -publish", "redis problem", "'publish' command"),
+        ("--user default on nopass ~* &* +@all -publish", "redis problem", "executing the script can't run"),
     ],
     ids=["noeviction", "cluster", "replica", "full", "permission"],
 )

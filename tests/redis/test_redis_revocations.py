@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -17,6 +16,7 @@ from ory_guard.cache import RevokedIds
 from ory_guard.redis import RedisSessionStore
 from ory_guard.redis.encryption import Encryptor
 from ory_guard.redis.pubsub import iter_messages
+from ory_guard.redis.revocation_stream import Stream
 from ory_guard.redis.serialization import dump_message
 
 pytestmark = REDIS_MARKS
@@ -67,15 +67,17 @@ async def test_invalid_message_is_yielded_as_none(
     subscriber = Subscriber(redis_store)
     await eventually(lambda: subscriber.messages)
 
-    redis_server.cli("PUBLISH", "ory_guard:revocations", "garbage")
-    forged = Encryptor(OLD_SECRET).encrypt(b"ory_guard:revocations", dump_message("x", ["s"], 0.0))
+    channel = b"ory_guard:revocations:{0}"
+    forged = Encryptor(OLD_SECRET).encrypt(channel, dump_message("x", ["s"], 0.0))
+    invalid = Encryptor(SECRET).encrypt(channel, b'{"from": "x", "ids": [5]}')
+    announcements = [b"garbage", b"x 1\nt", b"1\n", b"1 2\nt"]
+    announcements += [b"0 %d\n%b" % (len(text), text) for text in (forged, invalid)]
     node = await redis_store._nodes.get()
-    await node.client.publish("ory_guard:revocations", forged)
-    invalid = Encryptor(SECRET).encrypt(b"ory_guard:revocations", b'{"from": "x", "ids": [5]}')
-    await node.client.publish("ory_guard:revocations", invalid)
+    for announcement in announcements:
+        await node.client.publish(channel.decode(), announcement)
 
-    await eventually(lambda: len(subscriber.messages) == 4)
-    assert subscriber.messages == [(), None, None, None]
+    await eventually(lambda: len(subscriber.messages) == 7)
+    assert subscriber.messages == [(), *[None] * 6]
     await subscriber.aclose()
 
 
@@ -104,12 +106,12 @@ async def test_lost_subscription_raises_an_exception() -> None:
 async def test_canceled_subscription_ends(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, iterations: int
 ) -> None:
-    """In whatever iteration of the event loop: while it connects, subscribes or sends a PING."""
-    monkeypatch.setattr("ory_guard.redis.pubsub._HEARTBEAT", 0.0)
-    connection = Connection(port=redis_server.port, protocol=2)
+    """In whatever iteration of the event loop: while it connects, subscribes or reads the stream."""
+    monkeypatch.setattr("ory_guard.redis.pubsub._CHECK_INTERVAL", 0.0)
+    connection, reader = (Connection(port=redis_server.port, protocol=2) for _ in range(2))
 
     async def receive() -> None:
-        async for _ in iter_messages(connection, "channel"):
+        async for _ in iter_messages(connection, reader, Stream("stream", "state"), None):
             pass
 
     receiving = asyncio.create_task(receive())
@@ -121,50 +123,6 @@ async def test_canceled_subscription_ends(
     await asyncio.gather(receiving, return_exceptions=True)
 
     assert receiving.cancelled() == cancelled, "unless it has raised an exception before"
-
-
-class ScriptedConnection:
-    """A connection to an idle server that responds to each PING at once.
-
-    Attributes:
-        pings: The number of PINGs.
-    """
-
-    def __init__(self) -> None:
-        self.pings = 0
-        self._replies: asyncio.Queue[list[bytes]] = asyncio.Queue()
-
-    async def connect(self) -> None:
-        """Connect."""
-
-    async def send_command(self, command: str, *_arguments: str) -> None:
-        """Reply to SUBSCRIBE and to each PING; publish a message after the third PING."""
-        kind = b"subscribe" if command == "SUBSCRIBE" else b"pong"
-        self.pings += command == "PING"
-        self._replies.put_nowait([kind, b"channel", b""])
-        if self.pings == 3:
-            self._replies.put_nowait([b"message", b"channel", b"text"])
-
-    async def read_response(self, *, timeout: float) -> list[bytes]:  # noqa: ASYNC109 - as in redis-py
-        """Return the next reply."""
-        assert timeout > 0
-        return await self._replies.get()
-
-    async def disconnect(self, *, nowait: bool) -> None:
-        """Disconnect."""
-        assert nowait
-
-
-async def test_idle_subscription_is_kept_by_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replies to PING are not yielded."""
-    monkeypatch.setattr("ory_guard.redis.pubsub._HEARTBEAT", 0.01)
-    connection = ScriptedConnection()
-
-    async with aclosing(iter_messages(connection, "channel")) as messages:
-        assert await anext(messages) is None
-        assert await anext(messages) == b"text"
-
-    assert connection.pings == 3
 
 
 @pytest.mark.parametrize("id_", [SESSION_ID, IDENTITY_ID])

@@ -39,7 +39,9 @@ class ConnectionBench:
             self.breaker,
             listeners=self.listeners,
             flush=self._flush,
+            disconnected_ttl=5.0,
             on_recovery=self._on_recovery,
+            on_gap=lambda: None,
             on_revocations=self.revocations.append,
             on_state_change=lambda ready, reason: self.changes.append((ready, reason)),
         )

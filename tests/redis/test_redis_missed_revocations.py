@@ -1,0 +1,203 @@
+"""The revocations that a subscriber missed while it was disconnected from a real Redis server."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from redis.asyncio import Connection
+from support.memory_store import eventually
+from support.redis_server import REDIS_MARKS, RedisServer
+from support.redis_sessions import SECRET, Subscriber
+
+from ory_guard.cache.store import RevocationPosition, RevokedIds
+from ory_guard.redis import RedisSessionStore
+from ory_guard.redis.pubsub import Received, iter_messages
+from ory_guard.redis.revocation_stream import Stream
+
+pytestmark = REDIS_MARKS
+
+STREAM = "ory_guard:revocations:{0}"
+STATE = "ory_guard:announced:{0}"
+
+
+@pytest.fixture(autouse=True)
+def _frequent_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read the stream often."""
+    monkeypatch.setattr("ory_guard.redis.pubsub._CHECK_INTERVAL", 0.01)
+    monkeypatch.setattr("ory_guard.redis.pubsub._CHECKS_PER_PING", 1)
+
+
+async def first_of(store: RedisSessionStore, position: RevocationPosition) -> tuple[str, ...] | None:
+    """Resume at a position, wait for the first value and for a later position, and end the subscription."""
+    async with aclosing(store.resume(position)) as messages:
+        first = await anext(messages)
+        previous = position.heard_at
+        receiving = asyncio.ensure_future(anext(messages))
+        await eventually(lambda: position.heard_at > previous)
+        receiving.cancel()
+        await asyncio.gather(receiving, return_exceptions=True)
+    return first
+
+
+async def revoke(store: RedisSessionStore, *ids: str) -> None:
+    """Revoke ids, each with a call of its own."""
+    for id_ in ids:
+        await store.revoke([id_], 1_000.0, 60.0)
+
+
+@pytest.mark.parametrize("missed", [(), ("a",), tuple("abcdefgh")], ids=len)
+@pytest.mark.parametrize("page", [1, 3, 1_000])
+async def test_missed_revocations_are_the_first_value(
+    redis_store: RedisSessionStore,
+    other_redis_store: RedisSessionStore,
+    monkeypatch: pytest.MonkeyPatch,
+    missed: tuple[str, ...],
+    page: int,
+) -> None:
+    """Once; also if the server had no revocations before."""
+    monkeypatch.setattr("ory_guard.redis.pubsub._PAGE", page + 1)
+    position = RevocationPosition()
+    first = await first_of(redis_store, position)
+    assert (first, isinstance(first, RevokedIds)) == ((), False)
+
+    await revoke(other_redis_store, *missed)
+    first = await first_of(redis_store, position)
+    assert (first, isinstance(first, RevokedIds)) == (missed, True)
+
+    first = await first_of(redis_store, position)
+    assert (first, isinstance(first, RevokedIds)) == ((), True)
+
+
+async def test_unknown_gap_is_an_empty_tuple(
+    redis_server: RedisServer, redis_store: RedisSessionStore, other_redis_store: RedisSessionStore
+) -> None:
+    """The server lost its data, was trimmed, was replaced, or has a message that can't be decrypted."""
+    with RedisServer("--replicaof", "127.0.0.1", str(redis_server.port)) as other:
+        await eventually(lambda: "master_link_status:up" in other.cli("INFO", "replication"))
+        replacement = RedisSessionStore(other.url, secrets=[SECRET])
+
+        async def fail_over() -> None:
+            await revoke(redis_store, "replicated")
+            await eventually(lambda: "replicated" and other.cli("XLEN", STREAM) == redis_server.cli("XLEN", STREAM))
+            other.cli("REPLICAOF", "NO", "ONE")
+
+        changes: list[tuple[Callable[[], object], RedisSessionStore]] = [
+            (lambda: redis_server.cli("FLUSHALL"), redis_store),
+            (lambda: redis_server.cli("XTRIM", STREAM, "MAXLEN", "0"), redis_store),
+            (lambda: redis_server.cli("XTRIM", STREAM, "MAXLEN", "1"), redis_store),
+            (lambda: redis_server.cli("SET", STREAM, "x"), redis_store),
+            (lambda: redis_server.cli("EVAL", ADD_GARBAGE, "1", STREAM), redis_store),
+            (fail_over, replacement),
+        ]
+        for change, store in changes:
+            position = RevocationPosition()
+            await first_of(redis_store, position)
+            await revoke(other_redis_store, "a", "b")
+            result = change()
+            if asyncio.iscoroutine(result):
+                await result
+
+            first = await first_of(store, position)
+            assert (first, isinstance(first, RevokedIds)) == ((), False)
+
+            first = await first_of(store, position)
+            assert (first, isinstance(first, RevokedIds)) == ((), True)
+        await replacement.aclose()
+
+
+ADD_GARBAGE = """
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][1]
+return redis.call('XADD', KEYS[1], string.format('%.0f-0', tonumber(string.match(last, '^%d+')) + 1), 'm', 'x')
+"""
+
+
+async def test_gap_during_a_subscription(redis_server: RedisServer, redis_store: RedisSessionStore) -> None:
+    """Missed announcements are read from the stream. If that is lost, any id may have been revoked."""
+    other = RedisSessionStore(redis_server.url, secrets=[SECRET])
+    subscriber = Subscriber(redis_store)
+    await eventually(lambda: subscriber.messages)
+    # A process that ends has not announced its message.
+    redis_server.cli("EVAL", OPEN_WINDOW, "2", STREAM, STATE)
+    await revoke(other, "a")
+    await other.aclose()
+    assert redis_server.cli("GET", STATE).split()[0] != newest(redis_server)
+    await eventually(lambda: subscriber.messages == [(), ("a",)])
+
+    redis_server.cli("FLUSHALL")
+    await eventually(lambda: subscriber.messages[2:] == [None])
+    await revoke(other, "b")
+    await eventually(lambda: subscriber.messages[3:] == [("b",)])
+    await subscriber.aclose()
+    await other.aclose()
+
+
+OPEN_WINDOW = """
+local last = string.match(redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][1], '^%d+')
+local time = redis.call('TIME')
+local ends = time[1] * 1000 + math.floor(time[2] / 1000) + 400
+return redis.call('SET', KEYS[2], last .. ' ' .. string.format('%.0f', ends))
+"""
+
+
+def newest(server: RedisServer) -> str:
+    """Return the number of the last message."""
+    return server.cli("XREVRANGE", STREAM, "+", "-", "COUNT", "1").split("-")[0]
+
+
+async def test_server_without_a_stream_that_rejects_writes() -> None:
+    """No gap is reported as long as nothing can be added."""
+    with RedisServer("--replicaof", "127.0.0.1", "1") as server:
+        store = RedisSessionStore(server.url, secrets=[SECRET])
+        position = RevocationPosition()
+        await first_of(store, position)
+
+        first = await first_of(store, position)
+        assert (first, isinstance(first, RevokedIds)) == ((), True)
+        await store.aclose()
+
+
+async def receive_all(messages: AsyncGenerator[Received, None]) -> None:
+    """Receive messages until an error."""
+    async for _ in messages:
+        pass
+
+
+async def test_channel_that_does_not_respond(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an error, although the stream can be read."""
+    subscriber, reader = (Connection(port=redis_server.port, protocol=2) for _ in range(2))
+    send = subscriber.send_command
+
+    async def send_unless_ping(command: str, *arguments: str, **options: Any) -> None:
+        if command != "PING":
+            await send(command, *arguments, **options)
+
+    monkeypatch.setattr(subscriber, "send_command", send_unless_ping)
+
+    messages = iter_messages(subscriber, reader, Stream(STREAM, STATE), None)
+    with pytest.raises(TimeoutError):
+        await receive_all(messages)
+
+
+async def test_revocations_within_a_window_are_announced_together(
+    redis_server: RedisServer, redis_store: RedisSessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In their order, without a check of the stream."""
+    monkeypatch.setattr("ory_guard.redis.pubsub._CHECK_INTERVAL", 60.0)
+    other = RedisSessionStore(redis_server.url, secrets=[SECRET])
+    subscribers = [Subscriber(redis_store) for _ in range(60)]
+    await eventually(lambda: all(each.messages for each in subscribers))
+    published = int(redis_server.cli("EVAL", PUBLISHED, "0"))
+    ids = [f"id-{number}" for number in range(100)]
+    await asyncio.gather(*(revoke(other, id_) for id_ in ids))
+
+    await eventually(lambda: all(len(each.messages) == 101 for each in subscribers))
+    assert sorted(str(each) for each in subscribers[0].messages[1:]) == sorted(str((id_,)) for id_ in ids)
+    assert int(redis_server.cli("EVAL", PUBLISHED, "0")) - published < 50
+    for each in subscribers:
+        await each.aclose()
+    await other.aclose()
+
+
+PUBLISHED = "return tonumber(string.match(redis.call('INFO', 'commandstats'), 'cmdstat_publish:calls=(%d+)') or 0)"
