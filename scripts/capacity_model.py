@@ -17,6 +17,10 @@ PAGE_SECONDS: Final = 0.03
 WHOAMI_SECONDS: Final = 0.006
 """The duration of a lookup in the store, a whoami call and a put."""
 
+WAIT_SECONDS: Final = 0.004
+WAIT_FACTOR: Final = 1.5
+"""The time between two lookups of a worker that waits for a lease, and its growth."""
+
 MEAN_LIFETIME: Final = 0.975
 """The mean lifetime of an entry, as a part of `cache_ttl`: up to 5 % are removed at random."""
 
@@ -24,9 +28,10 @@ EXPONENT: Final = 0.8
 MAX_RATE: Final = 0.5
 JWT_SECONDS: Final = 600.0
 MEGABYTES_PER_SESSION: Final = 0.002
-GIGABYTES_IN_REDIS: Final = 4.4e-6
-DESIGNS: Final = ("local", "store", "JWT")
-REVOCATION: Final = {"local": "{ttl:.0f} s", "store": "≤ 1 s", "JWT": "10 min"}
+GIGABYTES_IN_REDIS: Final = 4.1e-6
+DESIGNS: Final = ("local", "store", "store + lease", "JWT")
+STORES: Final = ("store", "store + lease")
+REVOCATION: Final = {"local": "{ttl:.0f} s", "store": "≤ 1 s", "store + lease": "≤ 1 s", "JWT": "10 min"}
 
 
 class Fleet(NamedTuple):
@@ -84,7 +89,8 @@ def calculate(fleet: Fleet, design: str) -> Load:
     reached = 1 - (1 - 1 / workers) ** PAGE_REQUESTS
     window = WHOAMI_SECONDS / PAGE_SECONDS
     # Requests of the same page that reach other workers before the first result is stored.
-    calls = 1 + (workers - 1) * (1 - (1 - window / workers) ** (PAGE_REQUESTS - 1))
+    others = (workers - 1) * (1 - (1 - window / workers) ** (PAGE_REQUESTS - 1))
+    repeated = sum(1 - wait / WHOAMI_SECONDS for wait in _waits())
     whoami = lookups = cached = stored = 0.0
     for number, rate in rates(fleet):
         if design == "JWT":
@@ -95,13 +101,25 @@ def calculate(fleet: Fleet, design: str) -> Load:
         else:
             cycle = lifetime + 1 / rate
             visited = workers * (1 - (1 - reached) * exp(-rate * reached * lifetime))
-            whoami += number * calls / cycle
-            lookups += number * visited / cycle
+            if design == "store":
+                whoami += number * (1 + others) / cycle
+                lookups += number * visited / cycle
+            else:
+                whoami += number / cycle
+                lookups += number * (visited + others * repeated) / cycle
             # A worker that is reached first by a later page keeps the session for the rest of the lifetime.
             later = (1 - exp(-rate * reached * lifetime)) / (rate * reached)
             cached += number * (lifetime - (1 - reached) * later) / cycle
             stored += number * lifetime / cycle
-    return Load(whoami, lookups, whoami if design == "store" else 0.0, cached, stored)
+    return Load(whoami, lookups, whoami if design in STORES else 0.0, cached, stored)
+
+
+def _waits() -> Iterator[float]:
+    """Yield the seconds from the first lookup to each repeated one, while the call of the other worker may last."""
+    wait, delay = 0.0, WAIT_SECONDS
+    while wait < WHOAMI_SECONDS:
+        yield wait
+        wait, delay = wait + delay, delay * WAIT_FACTOR
 
 
 def simulate(fleet: Fleet, design: str, *, seconds: float, seed: int = 1) -> Load:
@@ -128,7 +146,10 @@ def _simulate_session(
         if now < fresh_until.get(worker, 0.0):
             continue
         lookups += 1
-        if design == "local" or not shared_from <= now < shared_until:
+        if design == "store + lease" and now < shared_from:
+            lookups += sum(now + wait < shared_from for wait in _waits())
+            fresh_until[worker] = shared_until
+        elif design == "local" or not shared_from <= now < shared_until:
             whoami += 1
             end = now + fleet.ttl * chance.uniform(0.95, 1.0)
             fresh_until[worker] = end
@@ -140,7 +161,7 @@ def _simulate_session(
         cached += fresh_until[worker] - now
     if design == "local":
         return whoami, 0, 0, cached, 0.0
-    return whoami, lookups, whoami if design == "store" else 0, cached, stored
+    return whoami, lookups, whoami if design in STORES else 0, cached, stored
 
 
 def _requests(workers: int, rate: float, seconds: float, chance: random.Random) -> Iterator[tuple[float, int]]:
@@ -177,8 +198,8 @@ def table() -> Iterator[str]:
                 f"{fleet.ttl:.0f} s",
                 design,
                 _rounded(load.whoami),
-                _rounded(load.lookups + load.puts) if design == "store" else "",
-                f"{load.stored * GIGABYTES_IN_REDIS:.2f} GB" if design == "store" else "",
+                _rounded(load.lookups + load.puts) if design in STORES else "",
+                f"{load.stored * GIGABYTES_IN_REDIS:.2f} GB" if design in STORES else "",
                 _rounded(load.cached) if design != "JWT" else "",
                 f"{load.cached * MEGABYTES_PER_SESSION:.0f} MB" if design != "JWT" else "",
                 REVOCATION[design].format(ttl=fleet.ttl),
