@@ -36,6 +36,31 @@ async def advance_clock(request: Request, site: CurrentSite, _session: CurrentSe
     return await _back(request, site)
 
 
+@router.post("/demo/other-browser")
+async def open_in_other_browser(request: Request, site: CurrentSite, session: CurrentSession) -> Response:
+    """Open `/me` in another browser of the same account, which signs in if it has no active session."""
+    browser = site.other_browsers.get(session)
+    if site.fake is not None and (browser is None or not browser.signed_in.session.active):
+        browser = site.other_browsers.sign_in(session, site.fake)
+    if browser is not None:
+        await browser.open_page(request, site.activity_log, str(site.guard.settings.app_url))
+    return await _back(request, site)
+
+
+@router.post("/demo/other-browser/revoke")
+async def revoke_other_browser(request: Request, site: CurrentSite, session: CurrentSession) -> Response:
+    """Revoke the session of the other browser as `/sessions` does, and open `/me` there."""
+    browser = site.other_browsers.get(session)
+    if browser is not None:
+        session_id, settings = browser.signed_in.session.id, site.guard.settings
+        name = settings.cookie_names[0]
+        cookie = f"{name}={request.cookies.get(name, '')}"
+        await site.guard.client.disable_my_session(id=session_id, cookie=cookie)
+        await site.guard.invalidate(session_id=session_id)
+        await browser.open_page(request, site.activity_log, str(settings.app_url))
+    return await _back(request, site)
+
+
 async def _back(request: Request, site: CurrentSite) -> Response:
     """Return to the page with the form."""
     async with request.form(max_files=0, max_fields=2) as form:

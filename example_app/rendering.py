@@ -11,6 +11,7 @@ from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from example_app.guard_activity import ActivityLog
+from example_app.other_browser import OtherBrowsers
 from example_app.transfers import Ledger
 from ory_guard import GuardSettings, OryGuard, SecondFactorRequired, Session, Unavailable
 from ory_guard.testing import FakeKratos
@@ -69,6 +70,7 @@ class Site:
         fake: The embedded Kratos, or None for a real one.
         templates: The templates.
         ledger: The transfers of the demo bank.
+        other_browsers: The second browsers of the demo.
     """
 
     guard: OryGuard
@@ -76,6 +78,7 @@ class Site:
     fake: FakeKratos | None
     templates: Jinja2Templates
     ledger: Ledger = field(default_factory=Ledger)
+    other_browsers: OtherBrowsers = field(default_factory=OtherBrowsers)
 
     def page(
         self, request: Request, template: str, context: dict[str, Any] | None = None, *, status_code: int = 200
@@ -106,6 +109,7 @@ class Site:
             "activity": self.activity_log.current(),
             "max_age": MAX_AGE,
             "recent_seconds": self._recent_seconds(session),
+            "other_browser": self.other_browsers.get(session) if session else None,
             "previous_requests": self.activity_log.previous(request.scope),
         }
 

@@ -15,7 +15,7 @@ from .visitor import Visitor
 pytestmark = pytest.mark.anyio
 
 CLOCK = "Advance the clock by a minute"
-FORMS = ["/demo/clock"]
+FORMS = ["/demo/clock", "/demo/other-browser", "/demo/other-browser/revoke"]
 EMAIL = "ada@example.test"
 
 
@@ -32,6 +32,41 @@ async def test_clock_ends_the_recent_sign_in(visitor: Visitor, deployment: Deplo
     assert "No longer recent" in visitor.page.text
     await visitor.open("/transfer")
     assert visitor.page.title == "Sign-in confirmation · Postern"
+
+
+async def test_revocation_ends_the_session_of_the_other_browser(visitor: Visitor, deployment: Deployment) -> None:
+    await visitor.register(EMAIL)
+    await visitor.open("/me")
+    await visitor.press("Sign in there")
+    assert "Ada is signed in there too." in visitor.page.text
+    await visitor.press("Open /me there again")
+    browsers = deployment.app.state.site.other_browsers
+    (browser,) = browsers._by_identity.values()
+    assert (browser.activity.cache_result, browser.activity.status) == ("hit", 200)
+
+    await visitor.press("Revoke session")
+
+    assert (visitor.path, visitor.status) == ("/me", 200)
+    assert "Ada is signed out there." in visitor.page.text
+    assert (browser.activity.outcome.reason, browser.activity.status) == ("inactive", 303)
+    await visitor.press("Sign in there")
+    assert "Ada is signed in there too." in visitor.page.text
+    assert browser.browser_id not in visitor.page.text
+    assert browser.signed_in.cookie not in visitor.page.text
+
+
+async def test_other_accounts_do_not_see_the_other_browser(visitor: Visitor, deployment: Deployment) -> None:
+    await visitor.register(EMAIL)
+    await visitor.open("/me")
+    await visitor.press("Sign in there")
+    async with Visitor(deployment) as stranger:
+        await stranger.register("grace@example.test")
+        await stranger.open("/me")
+        assert "signed in there" not in stranger.page.text
+        await stranger.client.post(f"{APP_URL}/demo/other-browser/revoke")
+
+    await visitor.press("Open /me there again")
+    assert "Ada is signed in there too." in visitor.page.text
 
 
 async def test_form_returns_only_to_the_application(visitor: Visitor) -> None:

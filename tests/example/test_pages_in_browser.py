@@ -153,6 +153,23 @@ def test_panel_and_json_show_the_activity_of_the_guard(window: BrowserWindow) ->
     assert not [value for value in cookies if value in text]
 
 
+def test_demo_shows_freshness_and_revocation(window: BrowserWindow) -> None:
+    page = window.page
+    register(page, EMAIL)
+    page.goto("/me")
+    countdown = page.get_by_role("timer")
+    text = countdown.inner_text()
+    expect(countdown).not_to_have_text(text)
+    page.get_by_role("button", name="Advance the clock by a minute").click()
+    expect(countdown).to_have_text("No longer recent")
+    page.get_by_role("button", name="Sign in there").click()
+    expect(page.get_by_text("Ada is signed in there too.")).to_be_visible()
+    window.check("demo-other-browser")
+    page.get_by_role("button", name="Revoke session").click()
+    expect(page.get_by_text("Ada is signed out there.")).to_be_visible()
+    window.check("demo-revoked")
+
+
 def test_provider_signs_up_and_is_linked(window: BrowserWindow) -> None:
     page = window.page
     page.goto("/registration")
