@@ -39,6 +39,22 @@ NAVIGATION: Final = (
     ("/live", "Live"),
     ("/api", "API"),
 )
+REPOSITORY: Final = "https://github.com/ory-guard/ory_guard/blob/main"
+_FLOW_GUIDE: Final = ("docs/how-to/login-pages.md", "ory_guard/ui/flow_pages.py")
+GUIDES: Final = {
+    "/": ("docs/how-to/fastapi.md", "example_app/pages.py"),
+    "/welcome": ("docs/how-to/login-pages.md", "example_app/pages.py"),
+    "/me": ("docs/reference/session.md", "example_app/pages.py"),
+    "/vault": ("docs/how-to/step-up.md", "example_app/pages.py"),
+    "/transfer": ("docs/explanation/aal-and-freshness.md", "example_app/pages.py"),
+    "/members": ("docs/reference/fastapi.md", "example_app/pages.py"),
+    "/sessions": ("docs/how-to/signing-out.md", "ory_guard/ui/session_pages.py"),
+    "/live": ("docs/how-to/websockets-and-streams.md", "example_app/live.py"),
+    "/api": ("docs/how-to/fastapi.md", "example_app/api.py"),
+    "/outbox": ("docs/how-to/testing.md", "example_app/demo.py"),
+}
+"""The documentation and the source of each page; all others are pages of flows."""
+
 MAX_AGE: Final = 60
 """The greatest age in seconds of a sign-in that may send money."""
 
@@ -107,6 +123,7 @@ class Site:
             "demo": self.fake is not None,
             "nonce": request.state.csp_nonce,
             "activity": self.activity_log.current(),
+            "guide": [f"{REPOSITORY}/{file}" for file in GUIDES.get(request.url.path, _FLOW_GUIDE)],
             "max_age": MAX_AGE,
             "recent_seconds": self._recent_seconds(session),
             "other_browser": self.other_browsers.get(session) if session else None,

@@ -4,9 +4,11 @@ import re
 
 import pytest
 from asgi_lifespan import LifespanManager
+from support.doc_pages import ROOT
 
 from example_app.app import create_app
 from example_app.kratos_backend import Backend
+from example_app.rendering import GUIDES, REPOSITORY
 from ory_guard import GuardSettings
 
 from .deployment import APP_URL, Deployment
@@ -77,6 +79,15 @@ async def test_form_returns_only_to_the_application(visitor: Visitor) -> None:
     )
 
     assert (response.status_code, response.headers["location"]) == (303, APP_URL)
+
+
+async def test_each_page_links_to_its_documentation_and_source(visitor: Visitor) -> None:
+    await visitor.register(EMAIL)
+    for path in (*GUIDES, "/settings"):
+        await visitor.open(path)
+        for text in ("Documentation", "Source code"):
+            file = visitor.page.links[text].removeprefix(f"{REPOSITORY}/")
+            assert (ROOT / file).is_file(), file
 
 
 @pytest.mark.parametrize("path", FORMS)
