@@ -37,6 +37,9 @@ async def test_session_is_stored_at_the_primary(sentinel: RedisServer, redis_ser
         store = RedisSessionStore(url_of(sentinel), secrets=[SECRET])
         await store.get([KEY])
         await put(store, KEY, STORED)
+        subscriber = Subscriber(store)
+        await eventually(lambda: subscriber.messages)
+        await subscriber.aclose()
         assert await store.get([KEY]) is not None
         assert "{" + KEY.hex() + "}" in redis_server.cli("KEYS", "*:session:*")
         await store.aclose()

@@ -213,6 +213,7 @@ def test_tls_connections_share_an_ssl_context(tmp_path: Path, monkeypatch: pytes
         ("redis://127.0.0.1?max_connections=many", [SECRET], "url: must be a valid redis://"),
         ("redis://127.0.0.1?decode_responses=true", [SECRET], "url: must not contain protocol or decode_responses"),
         ("redis://127.0.0.1?protocol=3", [SECRET], "url: must not contain protocol or decode_responses"),
+        ("redis+cluster://user:pass@host", [SECRET], "url: a cluster is not supported; use a single server or"),
         ("redis://127.0.0.1", [], "secrets: must be a list of one to 8"),
         ("redis://127.0.0.1", SECRET, "secrets: must be a list of one to 8"),
         ("redis://127.0.0.1", ["short"], "secrets: a secret must have at least 32 bytes"),
