@@ -26,7 +26,10 @@ _MAX_WAITING: Final = 4_096
 _DURATION_WEIGHT: Final = 1 / 16
 
 _RETRY_DELAY: Final = 1.0
-"""Seconds until a limited call of a known credential is sent again; most limits count the calls of a second."""
+"""Seconds until a limited call is sent again; most limits count the calls of a second."""
+
+_MAX_RETRIES: Final = 1_024
+"""The maximum number of limited calls of unknown credentials that are sent again."""
 
 
 class Caller(NamedTuple):
@@ -129,6 +132,7 @@ class Admission:
         self._known_waiting: dict[Ticket, None] = {}
         self._unknown_waiting: FairQueue[Ticket] = FairQueue()
         self._limited: dict[Ticket, None] = {}
+        self._is_known_answered = False
         self._is_contended = False
         self._typical_duration = 0.0
         self.is_closed: bool = False
@@ -174,6 +178,7 @@ class Admission:
         if state == "admitted":
             if ticket.is_known:
                 self._known_calls -= 1
+                self._is_known_answered = not ticket.is_limited
                 self._forget_identity(ticket)
             else:
                 self._unknown_calls -= 1
@@ -196,13 +201,17 @@ class Admission:
         self._admit_waiting()
 
     def retry_later(self, ticket: Ticket) -> bool:
-        """Free the slot of a call that got a 429, and admit the call once more within a second; return whether.
+        """Return whether a call that got a 429 will be admitted once more, within a second; if so, free its slot.
 
-        This is done for known credentials while calls for unknown ones get 429 responses, too: then these have used
-        up a limit that all calls share, and the call is not the cause.
+        This is done while calls for unknown credentials get 429 responses: these have used up a limit that all calls
+        share, so the 429 says nothing about a single credential. For unknown credentials, it is done only if the last
+        call for a known one got another response.
         """
         now = self._time()
-        if ticket.caller.identity is None or ticket.was_limited or not self._pace.is_limited(now):
+        if ticket.was_limited or not self._pace.is_limited(now):
+            return False
+        can_retry = self._is_known_answered and len(self._limited) < _MAX_RETRIES
+        if ticket.caller.identity is None and not can_retry:
             return False
         self.leave(ticket)
         ticket.state, ticket.is_known, ticket.is_limited, ticket.was_limited = "new", False, False, True

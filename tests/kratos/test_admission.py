@@ -216,29 +216,52 @@ def test_ticket_is_abstract(method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("caller", "limited", "seconds"),
-    [(KNOWN, 3, 1.0), (KNOWN, 2, None), (UNKNOWN, 3, None)],
-    ids=["known", "few others", "unknown"],
+    ("caller", "limited", "known", "seconds"),
+    [
+        (KNOWN, 3, 429, 1.0),
+        (KNOWN, 2, 200, None),
+        (UNKNOWN, 3, 200, 1.0),
+        (UNKNOWN, 3, 429, None),
+        (UNKNOWN, 3, None, None),
+        (UNKNOWN, 2, 200, None),
+    ],
 )
-def test_a_limited_call_of_a_known_credential_is_repeated_if_unknown_ones_use_up_the_limit(
-    caller: Caller, limited: int, seconds: float | None
+def test_a_limited_call_is_repeated_if_unknown_credentials_use_up_the_limit(
+    caller: Caller, limited: int, known: int | None, seconds: float | None
 ) -> None:
     """Once, in the middle of the time that is left, but not later than after a second."""
     bench = Bench()
     for stranger in bench.enter(UNKNOWN, limited):
         stranger.is_limited = True
         bench.admission.leave(stranger)
+    for user in bench.enter(KNOWN, known is not None):
+        user.is_limited = known == 429
+        bench.admission.leave(user)
     (call,) = bench.enter(caller)
 
     assert bench.admission.retry_later(call) is (seconds is not None)
     assert [timer[0] for timer in bench.timers] == ([] if seconds is None else [seconds])
     for _, retry in bench.timers:
         call.fate = ""
-        assert bench.admission.load(known=True) == ClassLoad()
+        assert bench.admission.load(known=caller is KNOWN) == ClassLoad()
         retry()
         assert call.fate == "admitted"
-        assert bench.admission.load(known=True) == ClassLoad(1)
+        assert bench.admission.load(known=caller is KNOWN) == ClassLoad(1)
         assert not bench.admission.retry_later(call)
+
+
+def test_limited_calls_of_invented_credentials_are_not_all_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of known credentials are."""
+    monkeypatch.setattr("ory_guard.kratos.admission._MAX_RETRIES", 2)
+    bench = Bench()
+    strangers, users = bench.enter(UNKNOWN, 9), bench.enter(KNOWN, 4)
+    bench.admission.leave(users.pop())
+    for stranger in strangers[:3]:
+        stranger.is_limited = True
+        bench.admission.leave(stranger)
+
+    assert [bench.admission.retry_later(ticket) for ticket in strangers[3:6]] == [True, True, False]
+    assert [bench.admission.retry_later(ticket) for ticket in users] == [True] * 3
 
 
 @pytest.mark.parametrize("end", ["close", "leave"])
