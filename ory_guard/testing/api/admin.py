@@ -102,6 +102,7 @@ class AdminEndpoints:
             token_of=lambda identity: identity.id,
             first=NIL_UUID,
             document=document,
+            max_size=500,
         )
 
     def patch_identity(self, request: FakeRequest, identity_id: str) -> FakeResponse:

@@ -68,6 +68,7 @@ class AdminSessionEndpoints:
             token_of=lambda session: encode_token(f"id={session.id}/created_at={timestamp(session.issued_at)}"),
             first=_FIRST_SESSIONS,
             document=lambda session: self._document(session, expanded, addresses=False, devices=None),
+            max_size=1000,
         )
 
     def get_session(self, request: FakeRequest, session_id: str) -> FakeResponse:
@@ -101,6 +102,8 @@ class AdminSessionEndpoints:
             token_of=lambda message: encode_token(f"id={message.id}"),
             first=_FIRST_MESSAGES,
             document=_message_document,
+            default_size=10,
+            max_size=500,
         )
 
     def get_courier_message(self, request: FakeRequest, message_id: str) -> FakeResponse:  # noqa: ARG002 - all operations take the request

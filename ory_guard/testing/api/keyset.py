@@ -1,11 +1,11 @@
 """Keyset pagination of the admin API: pages begin after an entry, and there are no totals."""
 
 import base64
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
-from ory_guard.testing.api.sessions import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 
@@ -26,6 +26,8 @@ def keyset_page(
     token_of: Callable[[Entry], str],
     first: str,
     document: Callable[[Entry], Any],
+    default_size: int = 250,
+    max_size: int,
 ) -> FakeResponse:
     """Return a page of entries with a `Link` header.
 
@@ -36,11 +38,13 @@ def keyset_page(
         token_of: Returns the token of the page that begins after an entry.
         first: The token of the first page.
         document: Returns the JSON document of an entry.
+        default_size: The number of entries of a page if the request asks for none, or for less than one.
+        max_size: The highest number of entries of a page.
 
     Raises:
-        ApiError: If the token is not one of a page.
+        ApiError: If the size is not a number, or the token is not one of a page.
     """
-    size = _page_size(request)
+    size = _page_size(request, default_size, max_size)
     token = request.query.get("page_token") or first
     tokens = [first, *(token_of(entry) for entry in entries)]
     if token not in tokens:
@@ -63,7 +67,9 @@ def encode_token(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _page_size(request: FakeRequest) -> int:
+def _page_size(request: FakeRequest, default: int, maximum: int) -> int:
     text = request.query.get("page_size", "")
-    size = int(text) if text.lstrip("-").isdecimal() else DEFAULT_PAGE_SIZE
-    return min(max(size, 1), MAX_PAGE_SIZE)
+    if text and not re.fullmatch("[+-]?[0-9]+", text):
+        raise ApiError(400, reason="page_size must be an integer.")
+    size = int(text or 0)
+    return min(size, maximum) if size > 0 else default

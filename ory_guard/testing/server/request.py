@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -16,6 +18,7 @@ __all__ = ["FakeRequest", "MalformedBodyError"]
 
 FORM: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
+_QUALITY: Final = re.compile(r"q=([01](?:\.[0-9]*)?)")
 
 
 class MalformedBodyError(ValueError):
@@ -181,20 +184,15 @@ def _nest(fields: dict[str, Any], names: list[str], value: str) -> None:
 def _media_type_preference(accept: str, kind: str) -> tuple[float, int]:
     """Return the quality of a media type and how specific its range is; on a tie, HTML is preferred."""
     ranges = {kind: 2, f"{kind.partition('/')[0]}/*": 1, "*/*": 0}
-    best = (0.0, 0)
+    found = ((quality, ranges[name]) for name, quality in _media_ranges(accept) if name in ranges)
+    return max(found, default=(0.0, 0))
+
+
+def _media_ranges(accept: str) -> Iterator[tuple[str, float]]:
+    """Yield media ranges with their quality. Kratos stops reading at a range with another parameter than `q`."""
     for part in accept.split(","):
         name, _, parameters = part.strip().partition(";")
-        if name.strip() in ranges:
-            best = max(best, (_quality(parameters), ranges[name.strip()]))
-    return best
-
-
-def _quality(parameters: str) -> float:
-    for parameter in parameters.split(";"):
-        key, _, value = parameter.strip().partition("=")
-        if key == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
-    return 1.0
+        match = _QUALITY.match(parameters.strip())
+        if ";" in part and match is None:
+            return
+        yield name.strip(), float(match[1]) if match else 1.0

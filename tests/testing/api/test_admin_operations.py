@@ -240,3 +240,21 @@ def test_patch_changes_lists(patch: bytes, expected: Any) -> None:
             apply_json_patch(document, patch)
     else:
         assert apply_json_patch(document, patch) == {"a": expected}
+
+
+@pytest.mark.parametrize(
+    ("path", "default", "maximum"),
+    [("identities", 250, 500), ("sessions", 250, 1000), ("courier/messages", 10, 500)],
+)
+async def test_page_sizes_of_admin_lists(admin: httpx2.AsyncClient, path: str, default: int, maximum: int) -> None:
+    sizes = {"": default, "0": default, "-1": default, "+3": 3, "501": min(501, maximum), "1001": maximum}
+    links = {
+        size: (await admin.get(f"/admin/{path}", params={"page_size": size})).headers["link"] for size in sizes
+    }
+
+    assert [size for size, expected in sizes.items() if f"page_size={expected}&" not in links[size]] == []
+
+
+@pytest.mark.parametrize("path", ["identities", "sessions", "courier/messages"])
+async def test_page_size_of_admin_lists_is_a_number(admin: httpx2.AsyncClient, path: str) -> None:
+    assert (await admin.get(f"/admin/{path}", params={"page_size": "x"})).status_code == 400

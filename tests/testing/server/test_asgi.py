@@ -94,12 +94,17 @@ async def test_app_reads_a_body_sent_in_chunks(fake: FakeKratos, app: FlowClient
         ("application/json, text/plain, */*", True),
         ("text/html, application/json;q=0.9", False),
         ("text/html;q=0.5, application/json", True),
-        ("text/html;level=1;q=nonsense, application/json;q=0.1", True),
+        ("application/json; q=0.9", True),
         ("application/json, text/html", False),
+        ("application/json, text/html;level=1", True),
+        ("application/json; charset=utf-8", False),
+        ("application/json;q=nonsense", False),
+        ("text/html;level=1;q=0.5, application/json", False),
+        ("text/html;level=1;q=nonsense, application/json;q=0.1", False),
     ],
 )
 async def test_accept_header_selects_json_or_redirect(browser: FlowClient, accept: str, is_json: bool) -> None:
-    """HTML is the default, and is preferred on a tie."""
+    """HTML is the default, and is preferred on a tie; reading ends at a range with other parameters than `q`."""
     assert (await browser.start("login", accept)).status_code == (200 if is_json else 303)
 
 
