@@ -203,9 +203,9 @@ class Admission:
     def retry_later(self, ticket: Ticket) -> bool:
         """Return whether a call that got a 429 will be admitted once more, within a second; if so, free its slot.
 
-        This is done while calls for unknown credentials get 429 responses: these have used up a limit that all calls
-        share, so the 429 says nothing about a single credential. For unknown credentials, it is done only if the last
-        call for a known one got another response.
+        This is done while calls for unknown credentials get 429 responses: these have used up a limit that all
+        calls share, so the 429 says nothing about a single credential. For unknown credentials, it is done only if
+        the last call for a known one got another response.
         """
         now = self._time()
         if ticket.was_limited or not self._pace.is_limited(now):
