@@ -4,12 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.doc_pages import NEEDS_FRAMEWORKS, PAGES, blocks_of, name_of
+from support.doc_pages import CHAINLIT, NEEDS_FRAMEWORKS, PAGES, blocks_of, name_of
 from support.typed_examples import check, check_with_mypy, write_examples
 
 pytestmark = [pytest.mark.package, pytest.mark.timeout(600)]
 
-CHECKED = [page for page in PAGES if blocks_of(page) and name_of(page) not in NEEDS_FRAMEWORKS]
+ELSEWHERE = {*NEEDS_FRAMEWORKS, CHAINLIT}  # tests/frameworks
+CHECKED = [page for page in PAGES if blocks_of(page) and name_of(page) not in ELSEWHERE]
 
 
 @pytest.fixture(scope="module")
