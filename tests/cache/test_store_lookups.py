@@ -14,7 +14,7 @@ from support.scripted_kratos import TOKEN, ScriptedReply, aal2_session, refused,
 from support.worker_bench import Worker
 
 from ory_guard import Rejected
-from ory_guard.events import StoreWaited
+from ory_guard.events import StoreChanged, StoreWaited
 from ory_guard.exceptions import ReauthenticationRequired, Refusal
 from ory_guard.models.credential import Credential
 
@@ -32,9 +32,10 @@ class LeasingWorker(Worker):
         super().__init__(memory_server, *responses, store_type=LeasingMemoryStore, **options)
 
     async def connect(self) -> None:
-        """Connect the worker to the store."""
+        """Connect the worker to the store, and wait for its subscription, which counts as an invalidation."""
         responses, self.kratos.responses = self.kratos.responses, [refused()]
         assert await self.ask(b"unknown-to-all") == Rejected("inactive", "x_session_token")
+        await eventually(lambda: self.emitted(StoreChanged))
         self.kratos.responses = responses
         self.kratos.requests.clear()
         self.store.calls.clear()
