@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.guard_bench import request
-from support.memory_store import LeasingMemoryStore, MemoryServer, eventually
+from support.memory_store import SOON, LeasingMemoryStore, MemoryServer, eventually
 from support.scripted_kratos import TOKEN, ScriptedReply, aal2_session, refused, signed_in
 from support.worker_bench import Worker
 
@@ -263,8 +263,11 @@ async def test_revalidation_neither_waits_nor_gets_a_lease(
     await first
 
 
-async def test_first_check_of_a_process_gets_the_lease_or_waits(memory_server: MemoryServer) -> None:
-    """When the connection to the store is open."""
+async def test_first_check_of_a_process_gets_the_lease_or_waits(
+    memory_server: MemoryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the connection to the store is open, which the check awaits for longer here, however slow the machine is."""
+    monkeypatch.setattr("ory_guard.cache.store_latency._INITIAL_LIMIT", SOON)
     workers = [LeasingWorker(memory_server) for _ in range(3)]
     holder, other, closed = workers
     first = await hold(holder)
