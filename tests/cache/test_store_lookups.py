@@ -266,7 +266,7 @@ async def test_revalidation_neither_waits_nor_gets_a_lease(
 async def test_first_check_of_a_process_gets_the_lease_or_waits(
     memory_server: MemoryServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the connection to the store is open, which the check awaits for longer here, however slow the machine is."""
+    """When the connection to the store is open, which the check awaits for longer here."""
     monkeypatch.setattr("ory_guard.cache.store_latency._INITIAL_LIMIT", SOON)
     workers = [LeasingWorker(memory_server) for _ in range(3)]
     holder, other, closed = workers
