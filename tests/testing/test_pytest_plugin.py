@@ -86,6 +86,9 @@ def test_as_user_accepts_a_session_of_ory_user(inner: pytest.Pytester) -> None:
             async def get_me():
                 transport = httpx2.ASGITransport(app=app)
                 async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
+                    with_cookie = await as_user(client, user=ada).get("/me")
+                    assert with_cookie.json()["email"] == "ada@example.test"
+                    client.cookies.clear()
                     return await as_user(client, user=ada, present="token").get("/me")
 
             assert ada.session.identity.verifiable_addresses[0].verified is False
