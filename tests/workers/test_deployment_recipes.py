@@ -64,13 +64,6 @@ def kratos() -> Iterator[HoldableKratos]:
         yield holdable
 
 
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    """A Redis server."""
-    with RedisServer() as running:
-        yield running
-
-
 def identities(server: ShopServer, user: SignedIn) -> set[str]:
     """Return the bodies of the responses of every worker to a user."""
     return {reply.body for reply in server.from_each_worker("/me", user.token, 200)}

@@ -8,7 +8,7 @@ import signal
 import statistics
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -30,20 +30,6 @@ Say = Callable[[str], None]
 
 WORKERS = 4
 BOUND = 1.0
-
-
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    """A Redis server."""
-    with RedisServer() as running:
-        yield running
-
-
-@pytest.fixture
-async def kratos() -> AsyncIterator[CountingKratos]:
-    """A Kratos that counts calls."""
-    async with CountingKratos() as running:
-        yield running
 
 
 async def test_revocation_reaches_all_workers_within_a_second(

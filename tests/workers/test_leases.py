@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from support.redis_server import BINARY, SKIP_REASON, RedisServer
@@ -26,18 +26,10 @@ WORKERS = 8
 
 
 @pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    """A Redis server."""
-    with RedisServer() as running:
-        yield running
-
-
-@pytest.fixture
-async def kratos() -> AsyncIterator[CountingKratos]:
+def kratos(kratos: CountingKratos) -> CountingKratos:
     """A Kratos that responds after 20 ms."""
-    async with CountingKratos() as running:
-        running.delay = 0.02
-        yield running
+    kratos.delay = 0.02
+    return kratos
 
 
 async def connect(fleet: Fleet, each: int, kratos: CountingKratos) -> list[list[Connection]]:
