@@ -132,9 +132,9 @@ class WhoamiClient:
                     await call.admitted
                     response = await http.send(request, retry=True)
                     call.is_limited = response.status == 429
-                    call.admitted = asyncio.get_running_loop().create_future()
                     if not call.is_limited or not slots.admission.retry_later(call):
                         return response
+                    call.admitted = asyncio.get_running_loop().create_future()
         except TimeoutError:
             if call.state != "admitted":
                 raise PoolTimeout from None
