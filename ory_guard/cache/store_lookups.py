@@ -5,7 +5,6 @@ It does not wait if the lease was granted before the latest revocation: the resp
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from functools import partial
 from math import inf
@@ -19,12 +18,11 @@ from ory_guard.cache.store import StoredSession
 from ory_guard.cache.store_connection import StoreConnection
 from ory_guard.cache.stored_entries import StoredEntries
 from ory_guard.events import Listeners, StoreHit, StoreWaited, notify
+from ory_guard.kratos.failures import internal_error
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
 
 __all__ = ["OnLookUpResult", "StoreLookups", "StoreResult"]
-
-_log = logging.getLogger("ory_guard")
 
 
 class StoreResult(NamedTuple):
@@ -184,7 +182,7 @@ class _PendingLookup:
                 self._lookups.keep(self._lookup.key, loaded.entry, self._generation)
                 result = StoreResult(loaded.entry)
         except Exception as error:  # noqa: BLE001 - Kratos is called instead
-            _log.error("check.internal_error error=%s", type(error).__name__)
+            internal_error(error)
         self._finish(result)
 
     def _finish(self, result: StoreResult) -> None:
@@ -215,7 +213,7 @@ class _PendingLookup:
             try:
                 is_started = self.start()
             except Exception as error:  # noqa: BLE001 - Kratos is called instead
-                _log.error("check.internal_error error=%s", type(error).__name__)
+                internal_error(error)
         if not is_started:
             self._finish(_NOT_FOUND)
 

@@ -3,7 +3,6 @@
 Errors never propagate: each failure becomes `Unavailable`, so that a bug fails closed.
 """
 
-import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,10 +20,11 @@ from ory_guard.guard.path_patterns import PathPatterns, paths_of_kratos
 from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.event_loop import require_asyncio
+from ory_guard.kratos.failures import internal_error
 from ory_guard.kratos.http import Transport
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import CookiePair, Credential, Header, InvalidCredential
-from ory_guard.models.outcomes import Anonymous, Authenticated, Outcome, Rejected, SessionAuth, Unavailable
+from ory_guard.models.outcomes import Anonymous, Authenticated, Outcome, Rejected, SessionAuth
 
 if TYPE_CHECKING:
     from ory_guard.cache.shared_cache import SharedSessionCache
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ANONYMOUS", "Authenticator"]
 
-_log = logging.getLogger("ory_guard")
 
 ANONYMOUS: Final = Anonymous()
 _ANONYMOUS_AUTH: Final = SessionAuth(ANONYMOUS)
@@ -172,7 +171,7 @@ class Authenticator:
                 notify(self._listeners, SessionCacheHit(key.hex()[:8], now - request_time))
             context.auth = entry.auth
         except Exception as error:  # noqa: BLE001 - fail closed, whatever the error is
-            return _internal_error(error)
+            return internal_error(error)
         return outcome
 
     async def from_kratos(self, context: AuthContext, *, bypass_caches: bool = False, join: bool = True) -> Outcome:
@@ -201,7 +200,7 @@ class Authenticator:
                 context.key, context.credential, client=client, bypass_caches=bypass_caches, join=join
             )
         except Exception as error:  # noqa: BLE001 - fail closed, whatever the error is
-            return _internal_error(error)
+            return internal_error(error)
         outcome = result.outcome
         context.request_time = result.request_time
         context.resolved_at = result.request_time + (outcome.age if isinstance(outcome, Authenticated) else 0.0)
@@ -285,9 +284,3 @@ class Authenticator:
         else:
             self.checker.calls.policy.known.discard_ids(*ids)
         self._notify_watches(ids)
-
-
-def _internal_error(error: Exception) -> Unavailable:
-    # Only the class, because the text of an error from a parser or a transport may contain the credential.
-    _log.error("check.internal_error error=%s", type(error).__name__)
-    return Unavailable("protocol")

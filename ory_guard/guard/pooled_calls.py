@@ -4,7 +4,6 @@ The callback for the last byte of the response parses it, caches the result, and
 requests.
 """
 
-import logging
 from functools import partial
 from typing import NamedTuple
 
@@ -13,14 +12,12 @@ from ory_guard.cache.single_flight import CheckResult, InFlight, SingleFlight
 from ory_guard.guard.whoami_calls import Call, WhoamiCalls
 from ory_guard.kratos.admission import Caller
 from ory_guard.kratos.connection_pool import ConnectionPool
+from ory_guard.kratos.failures import internal_error
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.credential import Credential
-from ory_guard.models.outcomes import Unavailable
 
 __all__ = ["PendingCall", "PooledCalls"]
-
-_log = logging.getLogger("ory_guard")
 
 
 class PendingCall(NamedTuple):
@@ -80,7 +77,7 @@ class PooledCalls:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001 - the event loop would log its text, and requests would wait
-            result = _internal_error(error, in_flight.started_at)
+            result = CheckResult(internal_error(error), in_flight.started_at)
         finally:
             if not is_sent:
                 single_flight.finish(in_flight, result)
@@ -96,14 +93,8 @@ class PooledCalls:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001 - the event loop would log its text, and requests would wait
-            result = _internal_error(error, call.request_time)
+            result = CheckResult(internal_error(error), call.request_time)
         finally:
             if result is not None and not call.keeps_claims:  # see JWTResponses
                 self._protocol_failures.record(call.caller.key, result.outcome, call.request_time)
             single_flight.finish(in_flight, result)
-
-
-def _internal_error(error: BaseException, request_time: float) -> CheckResult:
-    # Only the class, because the text of an error from a parser may contain the credential.
-    _log.error("check.internal_error error=%s", type(error).__name__)
-    return CheckResult(Unavailable("protocol"), request_time)

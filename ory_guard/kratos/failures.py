@@ -1,12 +1,15 @@
 """The reasons for a missing response. The text of an error is not used, because it may contain the credential."""
 
+import logging
 import ssl
 from typing import Final, NamedTuple
 
 from ory_guard.kratos.http import InvalidResponse, PoolTimeout, ResponseTooLarge
-from ory_guard.models.outcomes import UnavailableReason
+from ory_guard.models.outcomes import Unavailable, UnavailableReason
 
-__all__ = ["CallFailure", "call_failure", "describe_failure"]
+__all__ = ["CallFailure", "call_failure", "describe_failure", "internal_error"]
+
+_log = logging.getLogger("ory_guard")
 
 _UNTRUSTED_CERTIFICATE: Final = "certificate not trusted"
 
@@ -51,3 +54,9 @@ def describe_failure(error: BaseException) -> str:
             return f"{_UNTRUSTED_CERTIFICATE} ({cause.verify_message})"
         cause = cause.__cause__ or cause.__context__
     return type(error).__name__
+
+
+def internal_error(error: BaseException) -> Unavailable:
+    """Log an error that the guard does not expect, and return the outcome of the check."""
+    _log.error("check.internal_error error=%s", type(error).__name__)
+    return Unavailable("protocol")
