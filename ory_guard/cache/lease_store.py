@@ -44,7 +44,7 @@ class LeasingSessionStore(LimitedSessionStore, Protocol):
 
         Args:
             keys: The hashes of a credential, one for each of `hashing_keys`. The lease belongs to the first one.
-            token: Identifies the holder: if there is no lease, this lookup gets it. None to get none.
+            token: Identifies the holder if this lookup gets the lease. None for a lookup that must not get it.
             seconds: The limit of the time; see `look_up`.
             on_result: See `look_up`.
         """

@@ -1,7 +1,7 @@
 """The time in which no revocations are received, and the cached sessions in it.
 
 A session is used for at most `disconnected_ttl` after revocations could last be received. If the store then knows
-what was revoked in between, only the revoked sessions are discarded, otherwise all.
+the revocations in between, only these sessions are discarded, otherwise all.
 """
 
 import asyncio

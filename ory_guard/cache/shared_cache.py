@@ -139,7 +139,7 @@ class SharedSessionCache:
         Args:
             key: The cache key of the credential.
             credential: The credential.
-            is_leased: Whether the caller calls Kratos if there is no session. Otherwise it gets no lease.
+            is_leased: Whether the lookup may get a lease, because the caller calls Kratos for a missing session.
         """
         connection = await self._connections.get()
         budget = 0.0 if self._cache_ttl <= 0 else await connection.remaining_budget()

@@ -1,4 +1,4 @@
-"""Checks of the arguments of a guard, so that a mistake is reported where it is made."""
+"""Checks of the arguments of a guard, so that mistakes are reported when the guard is created."""
 
 import logging
 from typing import Any, Final

@@ -26,7 +26,7 @@ class PendingCall(NamedTuple):
     Attributes:
         pool: The connection pool.
         single_flight: The checks of this event loop.
-        in_flight: The check, which is registered, and which a request waits for.
+        in_flight: The registered check.
         caller: The credential, as the policy sees it.
         credential: The credential.
         bypass_caches: Whether caches in front of Kratos must revalidate.

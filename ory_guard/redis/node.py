@@ -268,7 +268,7 @@ class Node:
         self._pipeline.send(request, seconds, lookup.on_reply)
 
     def extend_lease(self, name: bytes, value: bytes) -> None:
-        """Extend the lease with this name, and set its value, unless there is none.
+        """Extend the lease with this name, if it exists, and set its value.
 
         It may belong to another process by now. Nothing depends on that: both calls are in progress.
         """

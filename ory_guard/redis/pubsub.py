@@ -105,7 +105,7 @@ class _StreamReader:
                 return self.received(texts)
 
     async def _skip_to(self, number: int | None) -> None:
-        """Identify the server, and move to a number, or to the last entry; create the stream if there is none."""
+        """Identify the server, and move to a number, or to the last entry; create a missing stream."""
         started, stream = asyncio.get_running_loop().time(), self._stream
         _, created, entries, facts = await self._call(
             ("SCRIPT", "LOAD", ANNOUNCE),

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 class ResumableMemoryStore(MemoryStore):
-    """A store that knows what was missed since `position`."""
+    """A store that knows the revocations that were missed since `position`."""
 
     position: RevocationPosition
 
