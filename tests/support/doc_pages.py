@@ -27,6 +27,9 @@ from ory_guard.testing import FakeKratos
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PUBLIC_MODULES = re.findall(
+    r"^- `(ory_guard[a-z_.]*)`", (ROOT / "docs" / "deprecation.md").read_text(encoding="utf-8"), re.MULTILINE
+)
 
 NEEDS_FRAMEWORKS = {
     f"docs/how-to/{name}.md"

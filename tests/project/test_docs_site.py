@@ -1,0 +1,148 @@
+"""The navigation of the documentation is complete; the built site has a search and loads nothing from elsewhere."""
+
+import importlib
+import re
+import subprocess
+import sys
+import threading
+import zlib
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from example.browser_window import CHROMIUM, chromium
+from playwright.sync_api import Page
+from support.doc_pages import PAGES, PUBLIC_MODULES, ROOT
+
+DOCS = ROOT / "docs"
+MKDOCS: dict[str, Any] = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+SEARCHES = [
+    ("social sign in", "how-to/login-pages.html"),
+    ("Kubernetes", "how-to/deployment-recipes.html"),
+    ("step-up", "how-to/step-up.html"),
+    ("Redis", "how-to/several-workers.html"),
+]
+
+
+def entries_of(navigation: Any) -> Iterator[str]:
+    """Yield the paths in a part of the navigation."""
+    if isinstance(navigation, str):
+        yield navigation
+    else:
+        parts = navigation.values() if isinstance(navigation, dict) else navigation
+        for part in parts:
+            yield from entries_of(part)
+
+
+def test_every_page_is_in_the_navigation_once() -> None:
+    """Zensical reports neither missing pages nor missing entries."""
+    pages = [str(page.relative_to(DOCS)) for page in PAGES if page.is_relative_to(DOCS)]
+
+    assert sorted(entries_of(MKDOCS["nav"])) == sorted(pages)
+
+
+def test_every_how_to_page_is_in_the_list_of_its_group() -> None:
+    """The index lists the groups of the navigation, and their pages in the same order."""
+    (groups,) = (part["How-to guides"][1:] for part in MKDOCS["nav"] if "How-to guides" in part)
+    text = (DOCS / "how-to/index.md").read_text(encoding="utf-8")
+    _, *parts = re.split(r"^## (.*)$", text, flags=re.MULTILINE)
+    listed = [
+        (name, re.findall(r"^- \[[^]]+\]\(([^)]+)\)", body, re.MULTILINE))
+        for name, body in zip(parts[::2], parts[1::2], strict=True)
+    ]
+
+    expected = [
+        (name, [path.removeprefix("how-to/") for path in entries_of(pages)])
+        for [(name, pages)] in map(dict.items, groups)
+    ]
+    assert listed == expected
+
+
+def test_pages_have_no_absolute_links() -> None:
+    """An absolute path does not work in a site below a path, and Zensical does not report it."""
+    links = re.compile(r"\]\((/[^)]*)\)")
+
+    assert [page.name for page in PAGES if links.search(page.read_text(encoding="utf-8"))] == []
+
+
+def test_pages_have_edit_links_and_neighbors() -> None:
+    assert {"content.action.edit", "navigation.footer"} <= set(MKDOCS["theme"]["features"])
+    assert MKDOCS["edit_uri"] == "edit/main/docs/"
+
+
+@pytest.fixture(scope="module")
+def site() -> Path:
+    """The documentation, built in `site` with warnings as errors."""
+    command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return ROOT / "site"
+
+
+@pytest.mark.docs
+def test_every_public_name_is_in_the_reference(site: Path) -> None:
+    """The built site has a heading for each name of each public module."""
+    inventory = (site / "objects.inv").read_bytes().split(b"\n", 4)[4]
+    headings = {line.split(" ")[0] for line in zlib.decompress(inventory).decode().splitlines()}
+    names = [f"{module}.{name}" for module in PUBLIC_MODULES for name in importlib.import_module(module).__all__]
+
+    assert [name for name in names if name not in headings] == []
+
+
+@pytest.mark.docs
+def test_html_loads_nothing_from_elsewhere(site: Path) -> None:
+    """Pages load scripts, styles, fonts and images from their own host only."""
+    loaded = re.compile(
+        r'(?:<script[^>]+src|<img[^>]+src|<link[^>]+rel="(?:stylesheet|icon|preconnect)"[^>]+href)="(?:https?:)?//'
+    )
+
+    assert [page.name for page in site.rglob("*.html") if loaded.search(page.read_text())] == []
+
+
+@pytest.fixture
+def window(site: Path) -> Iterator[Page]:
+    """A window of a browser on the home page."""
+    if not CHROMIUM.exists():
+        pytest.skip("needs the Debian package chromium")
+    handler = partial(SimpleHTTPRequestHandler, directory=site)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, chromium() as browser:
+        threading.Thread(target=server.serve_forever).start()
+        page = browser.new_page(base_url=f"http://127.0.0.1:{server.server_port}")
+        page.goto("/index.html")
+        yield page
+        server.shutdown()
+
+
+@pytest.mark.docs
+def test_scripts_request_nothing_from_elsewhere(window: Page) -> None:
+    """The theme does not call the API of the repository's host for the numbers of stars."""
+    requested: list[str] = []
+    window.on("request", lambda request: requested.append(request.url))
+
+    for name in ("index", "how-to/fastapi", "explanation/request-flow"):
+        window.goto(f"/{name}.html", wait_until="networkidle")
+
+    assert len(requested) > 3
+    assert {urlsplit(url).hostname for url in requested} == {"127.0.0.1"}
+
+
+@pytest.mark.docs
+def test_search_finds_pages(window: Page) -> None:
+    """The page is among the first three results."""
+    missing = []
+    for query, page in SEARCHES:
+        window.goto("/index.html")
+        window.keyboard.press("/")
+        window.get_by_role("combobox").fill(query)
+        results = window.get_by_role("listbox").get_by_role("option")
+        results.first.wait_for()
+        found = [str(link.get_attribute("href")) for link in results.all()[:3]]
+        if not any(page in link for link in found):
+            missing.append((query, found))
+
+    assert missing == []
