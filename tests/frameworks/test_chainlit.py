@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import socketio
 from support.asgi_calls import NAVIGATE, call
 from support.doc_pages import CHAINLIT, ROOT, run_page
 from support.served_kratos import listening_socket, serving
+from support.typed_examples import check_with_pyright, write_examples
 
 from frameworks.requests_table import FOREIGN, OURS
 from ory_guard.testing import FakeKratos, SignedIn
@@ -40,6 +42,13 @@ def user(page: dict[str, Any]) -> SignedIn:
 def cookie(user: SignedIn) -> tuple[bytes, bytes]:
     """Return the header with the session cookie."""
     return (b"cookie", f"{user.cookie_name}={user.cookie}".encode())
+
+
+@pytest.mark.timeout(600)
+def test_example_passes_pyright(tmp_path: Path) -> None:
+    write_examples([ROOT / CHAINLIT], tmp_path)
+
+    check_with_pyright(tmp_path)
 
 
 async def test_chat_requires_a_session(page: dict[str, Any], user: SignedIn) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from asgi_lifespan import LifespanManager
 from support.asgi_calls import NAVIGATE, Application, call, http_scope
-from support.doc_pages import CHAINLIT, NEEDS_FRAMEWORKS, ROOT, run_page
-from support.typed_examples import check_with_mypy, write_examples
+from support.doc_pages import CHECKED_ELSEWHERE, NEEDS_FRAMEWORKS, ROOT, run_page
+from support.typed_examples import check_with_mypy, check_with_pyright, write_examples
 
 from frameworks.requests_table import OURS
 from ory_guard.testing import FakeKratos, SignedIn
@@ -65,9 +65,17 @@ def test_the_code_on_a_page_runs(page: str, run: Run) -> None:
 @pytest.mark.timeout(600)
 def test_examples_pass_mypy(tmp_path: Path) -> None:
     """Django, Datasette, FastHTML and Socket.IO are not typed, and Chainlit is not installed."""
-    write_examples((ROOT / page for page in sorted({*NEEDS_FRAMEWORKS, CHAINLIT})), tmp_path)
+    write_examples(map(ROOT.joinpath, CHECKED_ELSEWHERE), tmp_path)
 
     check_with_mypy(tmp_path, "ignore_missing_imports = True", "disallow_untyped_decorators = False")
+
+
+@pytest.mark.timeout(600)
+def test_examples_pass_pyright(tmp_path: Path) -> None:
+    """The example for Chainlit has a test of its own."""
+    write_examples(map(ROOT.joinpath, NEEDS_FRAMEWORKS), tmp_path)
+
+    check_with_pyright(tmp_path)
 
 
 def token(user: SignedIn) -> tuple[bytes, bytes]:

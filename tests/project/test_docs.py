@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.doc_pages import CHAINLIT, NEEDS_FRAMEWORKS, PAGES, PUBLIC_MODULES, ROOT, blocks_of, name_of, run_page
+from support.doc_pages import CHECKED_ELSEWHERE, PAGES, PUBLIC_MODULES, ROOT, blocks_of, name_of, run_page
 
 from ory_guard import GuardSettings, events, exceptions
 from ory_guard.testing import FakeKratos
@@ -32,8 +32,21 @@ def sections_of(page: Path) -> dict[str, str]:
     return {heading.strip("`"): text for heading, text in zip(parts[::2], parts[1::2], strict=True)}
 
 
-RUN_IN_FRAMEWORKS = {*NEEDS_FRAMEWORKS, CHAINLIT}
-RUN_HERE = [page for page in WITH_CODE if name_of(page) not in RUN_IN_FRAMEWORKS]
+RUN_HERE = [page for page in WITH_CODE if name_of(page) not in CHECKED_ELSEWHERE]
+
+
+def test_every_python_block_is_found() -> None:
+    """A fence that the tests do not read as Python, such as one with other options, is an error."""
+    fences = {
+        name_of(page): len(re.findall(r"^ *(?:```|~~~) *py", page.read_text(), re.MULTILINE)) for page in PAGES
+    }
+
+    assert fences == {name_of(page): len(blocks_of(page)) for page in PAGES}
+
+
+def test_pages_that_are_checked_elsewhere_have_code_and_a_test() -> None:
+    assert set(CHECKED_ELSEWHERE) <= {name_of(page) for page in WITH_CODE}
+    assert [test for test in CHECKED_ELSEWHERE.values() if not (ROOT / test).is_file()] == []
 
 
 @pytest.mark.parametrize("page", RUN_HERE, ids=name_of)

@@ -1,8 +1,15 @@
-"""Commands, options, files and Kratos keys in the documentation exist."""
+"""Commands, options, extras and files in the documentation exist, and a test reads the blocks of each language."""
 
 import json
 import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
 
+import pytest
+import rjsonnet
+import yaml
 from support.doc_pages import PAGES, ROOT, name_of
 from typer.main import get_group
 
@@ -10,6 +17,29 @@ from ory_guard.cli.commands import app
 
 TEXTS = {name_of(page): page.read_text(encoding="utf-8") for page in PAGES}
 FILES = [ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "example_app/README.md")]
+
+THIS = "tests/project/test_docs_facts.py"
+READERS = {
+    "caddyfile": "tests/forward_auth/proxy_chain.py",
+    "dockerfile": "tests/support/deployment_recipes.py",
+    "ini": "tests/support/deployment_recipes.py",
+    "js": "tests/project/test_docs_scripts.py",
+    "json": THIS,
+    "jsonnet": THIS,
+    "nginx": THIS,
+    "promql": "tests/telemetry/test_observe_page.py",
+    "python": "tests/project/test_docs.py",
+    "sh": THIS,
+    "toml": THIS,
+    "yaml": THIS,
+}
+"""The test that reads the blocks of each language."""
+UNREAD = {
+    "diff": "a change of code whose lines are on the same page as Python",
+    "markdown": "an entry of the changelog",
+    "text": "output, headers and log lines",
+}
+"""The languages whose blocks no test has to read, and the reason."""
 
 
 def blocks_in(text: str, language: str) -> list[str]:
@@ -34,6 +64,21 @@ def test_documented_commands_have_documented_options() -> None:
 
     assert len(calls) >= 8
     assert wrong == []
+
+
+def test_documented_extras_exist() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    named = {
+        (page, extra)
+        for page, text in TEXTS.items()
+        for names in re.findall(r"(?:ory-guard|checkout)\[([a-z,]+)\]", text)
+        for extra in names.split(",")
+    }
+
+    assert len(named) > 10
+    assert [f"{page}: {extra}" for page, extra in sorted(named) if extra not in extras] == []
 
 
 def test_documented_files_exist() -> None:
@@ -64,8 +109,54 @@ def test_request_flow_names_the_classes_of_its_modules() -> None:
     assert missing == []
 
 
-def test_json_blocks_are_valid() -> None:
-    """An ellipsis for omitted text appears only inside of strings."""
-    blocks = [block for text in TEXTS.values() for block in blocks_in(text, "json")]
+def test_a_test_reads_the_blocks_of_each_language() -> None:
+    """Each block has a language, and its closing fence does not."""
+    fences = [line for text in TEXTS.values() for line in re.findall(r"^ *```(\w*)", text, re.MULTILINE)]
+    opened, closed = fences[::2], fences[1::2]
 
-    assert len([json.loads(block) for block in blocks]) >= 3
+    assert set(closed) == {""}
+    assert set(opened) <= READERS.keys() | UNREAD.keys()
+    assert [reader for reader in READERS.values() if not (ROOT / reader).is_file()] == []
+
+
+def blocks(language: str) -> list[str]:
+    """Return the blocks of all pages in a language."""
+    return [block for text in TEXTS.values() for block in blocks_in(text, language)]
+
+
+def test_data_blocks_are_valid() -> None:
+    """An ellipsis for omitted text appears only inside of strings."""
+    assert len([json.loads(block) for block in blocks("json")]) >= 3
+    assert len([tomllib.loads(block) for block in blocks("toml")]) >= 1
+    assert len([list(yaml.safe_load_all(block)) for block in blocks("yaml")]) >= 10
+
+
+def test_claims_mapper_sets_the_audience() -> None:
+    session = {
+        "authenticator_assurance_level": "aal1",
+        "authenticated_at": "-",
+        "identity": {"traits": {"email": "-"}},
+    }
+    (mapper,) = blocks("jsonnet")
+
+    claims = json.loads(
+        rjsonnet.evaluate_snippet("orders.jsonnet", mapper, ext_codes={"session": json.dumps(session)})
+    )
+
+    assert claims["claims"]["aud"] == "https://orders.example.com"
+
+
+@pytest.mark.edge
+def test_nginx_accepts_the_locations(tmp_path: Path) -> None:
+    """The complete configuration for forward auth has tests of its own."""
+    nginx = shutil.which("nginx")
+    if nginx is None:
+        pytest.skip("needs the Debian package nginx-light")
+    (block,) = blocks_in(TEXTS["docs/how-to/behind-a-proxy.md"], "nginx")
+    server = block.replace("server {", f"server {{ listen unix:{tmp_path}/nginx.sock;")
+    (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/pid; events {{}} http {{ access_log off; {server} }}")
+
+    command = [nginx, "-t", "-q", "-e", "stderr", "-c", str(tmp_path / "nginx.conf")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr

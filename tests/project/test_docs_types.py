@@ -1,16 +1,14 @@
 """The examples in the documentation pass mypy in strict mode, without plugins, and pyright."""
 
-import sys
 from pathlib import Path
 
 import pytest
-from support.doc_pages import CHAINLIT, NEEDS_FRAMEWORKS, PAGES, blocks_of, name_of
-from support.typed_examples import check, check_with_mypy, write_examples
+from support.doc_pages import CHECKED_ELSEWHERE, PAGES, blocks_of, name_of
+from support.typed_examples import check_with_mypy, check_with_pyright, write_examples
 
 pytestmark = [pytest.mark.package, pytest.mark.timeout(600)]
 
-ELSEWHERE = {*NEEDS_FRAMEWORKS, CHAINLIT}  # tests/frameworks
-CHECKED = [page for page in PAGES if blocks_of(page) and name_of(page) not in ELSEWHERE]
+CHECKED = [page for page in PAGES if blocks_of(page) and name_of(page) not in CHECKED_ELSEWHERE]
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +31,4 @@ def test_examples_pass_mypy(examples: Path) -> None:
 
 
 def test_examples_pass_pyright(examples: Path) -> None:
-    pyright = str(Path(sys.executable).with_name("pyright"))
-
-    check(pyright, "--pythonpath", sys.executable, str(examples), folder=examples)
+    check_with_pyright(examples)

@@ -40,6 +40,15 @@ NEEDS_FRAMEWORKS = {
 CHAINLIT = "docs/how-to/chainlit.md"
 """The page whose code imports Chainlit, which can't be installed beside the group `frameworks`."""
 
+CHECKED_ELSEWHERE = {
+    **dict.fromkeys(NEEDS_FRAMEWORKS, "tests/frameworks/test_pages.py"),
+    CHAINLIT: "tests/frameworks/test_chainlit.py",
+}
+"""The pages whose code needs other packages than those for development, and the tests that run and type-check it.
+
+For all other pages, these are `tests/project/test_docs.py` and `tests/project/test_docs_types.py`.
+"""
+
 _BLOCK = re.compile(r'^( *)```python(?: title="([^"]+)")?\n(.*?)^\1```$', re.MULTILINE | re.DOTALL)
 _ENVIRONMENT = {
     "ORY_GUARD_KRATOS_PUBLIC_URL": "http://127.0.0.1:4433",

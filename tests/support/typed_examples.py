@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support.doc_pages import blocks_of, name_of
 
-__all__ = ["check", "check_with_mypy", "write_examples"]
+__all__ = ["check_with_mypy", "check_with_pyright", "write_examples"]
 
 
 def write_examples(pages: Iterable[Path], root: Path) -> None:
@@ -24,7 +24,12 @@ def write_examples(pages: Iterable[Path], root: Path) -> None:
                 (folder / block.title).write_text(block.code)
 
 
-def check(*command: str, folder: Path) -> None:
+def check_with_pyright(root: Path) -> None:
+    """Run pyright of this environment; the modules of a page are found in its folder."""
+    _check(str(Path(sys.executable).with_name("pyright")), "--pythonpath", sys.executable, str(root), folder=root)
+
+
+def _check(*command: str, folder: Path) -> None:
     """Run a type checker; its findings fail the test."""
     environment = {**os.environ, "MYPYPATH": ""}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
@@ -39,7 +44,7 @@ def check_with_mypy(root: Path, *options: str) -> None:
     config = ("--config-file", str(root / "mypy.ini"), "--cache-dir", str(root.with_name("mypy_cache")))
     command = (sys.executable, "-m", "mypy", *config)
 
-    check(*command, *(str(folder / f"{folder.name}.py") for folder in simple), folder=root)
+    _check(*command, *(str(folder / f"{folder.name}.py") for folder in simple), folder=root)
     for folder in folders:
         if folder not in simple:
-            check(*command, ".", folder=folder)
+            _check(*command, ".", folder=folder)
