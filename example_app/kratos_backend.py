@@ -11,7 +11,7 @@ import httpx2
 from ory_guard import GuardSettings
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.settings import ENVIRONMENT_PREFIX
-from ory_guard.testing import FakeKratos, OidcProvider
+from ory_guard.testing import Clock, FakeKratos, OidcProvider
 
 __all__ = ["EMBEDDED_PATH", "Backend", "embedded", "from_environment"]
 
@@ -62,6 +62,7 @@ def embedded(app_url: str, settings: GuardSettings | None = None) -> Backend:
     """
     domain = _domain(app_url)
     fake = FakeKratos(
+        totp_clock=Clock(),  # a real authenticator app does not notice that the demo's clock is advanced
         public_url=app_url + EMBEDDED_PATH,
         ui_url=app_url,
         allowed_return_urls=(app_url,),

@@ -121,6 +121,7 @@ class Site:
             "unavailable": isinstance(request.state.auth, Unavailable),
             "navigation": NAVIGATION,
             "demo": self.fake is not None,
+            "has_passkeys": self.fake is not None and "passkey" in self.fake.settings.methods,
             "nonce": request.state.csp_nonce,
             "activity": self.activity_log.current(),
             "guide": [f"{REPOSITORY}/{file}" for file in GUIDES.get(request.url.path, _FLOW_GUIDE)],

@@ -1,4 +1,4 @@
-// Counts down the seconds for which the sign-in is recent.
+// Counts down the seconds for which the sign-in is recent, and starts a sign-in with a passkey for `/login#passkey`.
 
 "use strict";
 
@@ -12,4 +12,11 @@ if (countdown) {
       clearInterval(timer);
     }
   }, 1000);
+}
+
+if (location.hash === "#passkey") {
+  window.addEventListener("load", () => {
+    history.replaceState(null, "", location.pathname + location.search); // a reload does not ask again
+    document.querySelector('button[name="passkey_login_trigger"]:enabled')?.click();
+  });
 }

@@ -42,6 +42,8 @@ class FakeKratos:
     Args:
         settings: The configuration. If it is None, it is built from `keywords`.
         clock: The clock of the fake. By default the system clock, which `clock.advance` can move forward.
+        totp_clock: The clock for codes of authenticator apps, such as `Clock()` for users with a real app, which
+            does not notice `clock.advance`. Default: `clock`.
         sleep: Called to wait when a fault delays a response.
         on_message: Called with each email that Kratos would send.
         keywords: Fields of `FakeKratosSettings`.
@@ -64,6 +66,7 @@ class FakeKratos:
         settings: FakeKratosSettings | None = None,
         *,
         clock: MovableClock | None = None,
+        totp_clock: MovableClock | None = None,
         sleep: Sleep = asyncio.sleep,
         on_message: Callable[[CourierMessage], None] = lambda _: None,
         **keywords: Any,
@@ -72,7 +75,7 @@ class FakeKratos:
         self.clock: MovableClock = clock or Clock()
         self.requests: RequestLog = RequestLog()
         self.faults: Faults = Faults()
-        self._server = Server(self.settings, self.clock, on_message)
+        self._server = Server(self.settings, self.clock, on_message, totp_clock)
         self._sessions = Sessions(self._server)
         self._tokenizer = Tokenizer(self._server)
         self._provider = FakeOidcProvider(self._server)
@@ -241,7 +244,7 @@ class FakeKratos:
         secret = identity.credentials.totp_secret
         if secret is None:
             raise ValueError(f"identity {identity.id} has no authenticator app; add it with totp=True")
-        return pyotp.TOTP(secret).at(int(self.clock.time()))
+        return pyotp.TOTP(secret).at(int(self._server.totp_clock.time()))
 
     def extend(self, session: Session) -> None:
         """Extend a session by its full lifespan, as the admin API does; whoami then issues a new cookie."""

@@ -24,6 +24,10 @@ __all__ = [
 FLOWS: Final = ("login", "registration", "recovery", "verification", "settings")
 _RETURN_PARAMETERS: Final = frozenset({"return_to", "after_verification_return_to"})
 _CARRIED: Final = ("login_challenge", "identity_schema", "organization", "via")
+_CARRYING: Final = ("login", "registration", "recovery")
+"""The flows whose pages link to each other. Kratos keeps the query of each in `request_url`, also parameters that
+this flow does not use."""
+
 _MAX_PARAMETER: Final = 4_096
 
 
@@ -48,7 +52,7 @@ def mount_url(settings: GuardSettings, scope: Mapping[str, Any]) -> str:
 
 def flow_url(settings: GuardSettings, flow: str, parameters: Mapping[str, str | None]) -> str:
     """Return the URL at which Kratos starts a flow, without unknown parameters and unsafe return URLs."""
-    known = OPERATIONS[f"create_browser_{flow}_flow"].query
+    known = {*OPERATIONS[f"create_browser_{flow}_flow"].query, *(_CARRIED if flow in _CARRYING else ())}
     query = {
         name: safe_url(settings, value) if name in _RETURN_PARAMETERS else value
         for name, value in parameters.items()

@@ -36,6 +36,22 @@ async def test_clock_ends_the_recent_sign_in(visitor: Visitor, deployment: Deplo
     assert visitor.page.title == "Sign-in confirmation · Postern"
 
 
+async def test_real_authenticator_app_works_after_the_clock_was_advanced(visitor: Visitor) -> None:
+    await visitor.register(EMAIL)
+    await visitor.press(CLOCK)
+    await visitor.open("/vault")
+    secret = await visitor.enroll_totp()
+    assert visitor.page.title == "Vault · Postern"
+    await visitor.press(CLOCK)
+    await visitor.press("Sign out")
+    await visitor.open("/vault")
+    await visitor.sign_in(EMAIL)
+
+    await visitor.press("method=totp", totp_code=visitor.deployment.totp(secret))
+
+    assert visitor.page.title == "Vault · Postern"
+
+
 async def test_revocation_ends_the_session_of_the_other_browser(visitor: Visitor, deployment: Deployment) -> None:
     await visitor.register(EMAIL)
     await visitor.open("/me")

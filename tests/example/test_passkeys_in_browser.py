@@ -53,6 +53,24 @@ def test_passkey_signs_up_and_logs_in(domain_window: BrowserWindow) -> None:
     expect(page).to_have_url(re.compile("/me$"))
 
 
+@pytest.mark.parametrize("domain_served", [embedded_deployment], indirect=True, ids=["embedded"])
+def test_home_page_of_the_demo_offers_passkeys(domain_window: BrowserWindow) -> None:
+    page = domain_window.page
+    page.add_init_script("PublicKeyCredential.isConditionalMediationAvailable = async () => false")
+    add_authenticator(page)
+    register(page, new_email())
+    page.goto("/")
+    page.get_by_role("link", name="Add a passkey").click()
+    trigger(page, "passkey_register_trigger")
+    expect(kratos_message(page, SAVED)).to_be_visible()
+    sign_out(page)
+    domain_window.check("home-passkey")
+
+    page.get_by_role("link", name="Sign in with a passkey").click()
+
+    expect_signed_in(page)
+
+
 def test_suggested_passkey_logs_in_without_button(domain_window: BrowserWindow) -> None:
     page = domain_window.page
     add_authenticator(page)

@@ -38,6 +38,17 @@ def test_totp_code_requires_an_authenticator_app(fake: FakeKratos, ada: Identity
         fake.totp_code(ada)
 
 
+def test_totp_codes_follow_their_own_clock() -> None:
+    clock = ManualClock()
+    fake = FakeKratos(clock=clock, totp_clock=ManualClock())
+    ada = fake.add_identity(totp=True)
+    code = fake.totp_code(ada)
+
+    clock.advance(3_600)
+
+    assert fake.totp_code(ada) == code
+
+
 def test_add_identity_does_not_validate_traits(fake: FakeKratos) -> None:
     identity = fake.add_identity(organization_id="acme", traits={"name": "not an object"})
 

@@ -1,9 +1,10 @@
 """`FlowPages` at a mount: URLs, headers, cookies, languages, and templates of the application."""
 
+import json
 import logging
 import re
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 from asgi_lifespan import LifespanManager
@@ -20,6 +21,7 @@ from .rendered_flows import Elements
 
 pytestmark = pytest.mark.anyio
 
+LOGIN_FLOWS = f"{KRATOS_URL}/self-service/login/flows?id="
 MOUNTS = [
     pytest.param({}, id="mount"),
     pytest.param({"mount": "/a/b"}, id="deep mount"),
@@ -141,20 +143,45 @@ async def test_start_keeps_known_parameters_and_drops_foreign_return_urls() -> N
     }
 
 
-async def test_links_to_other_flows_carry_the_parameters() -> None:
+@pytest.mark.parametrize(
+    "links",
+    [
+        ["Create an account"],
+        ["Forgot your password?"],
+        ["Create an account", "Sign in"],
+        ["Forgot your password?", "Sign in"],
+        ["Forgot your password?", "Sign in", "Create an account", "Sign in", "Forgot your password?"],
+    ],
+    ids=" > ".join,
+)
+async def test_links_between_flows_carry_the_parameters(links: list[str]) -> None:
     mounted = Mounted()
-    return_to = f"{APP_URL}/vault"
-    response = await mounted.get(f"/login?organization=o&identity_schema=default&return_to={quote(return_to)}")
-
-    links = parse(response.text).links
-    query = parse_qs(urlsplit(links["Create an account"]).query)
-
-    assert query == {
-        "organization": ["o"],
+    parameters = {
         "identity_schema": ["default"],
-        "return_to": [return_to],
-        "after_verification_return_to": [return_to],
+        "organization": ["o"],
+        "via": ["email"],
+        "return_to": [f"{APP_URL}/vault"],
     }
+    response = await mounted.get(f"/login?{urlencode(parameters, doseq=True)}")
+    for link in links[:-1]:
+        response = await mounted.client.get(parse(response.text).links[link])
+
+    query = parse_qs(urlsplit(parse(response.text).links[links[-1]]).query)
+
+    assert {name: value for name, value in query.items() if name != "after_verification_return_to"} == parameters
+
+
+async def test_links_between_flows_carry_the_login_challenge() -> None:
+    """The fake has no OAuth2 server, so that it starts a recovery with a challenge, but no login."""
+    mounted = Mounted()
+    recovery = parse((await mounted.get("/recovery?login_challenge=c")).text)
+    address = str((await mounted.get("/login")).url)
+    flow = (await mounted.client.get(address.replace(f"{mounted.mount_url}/login?flow=", LOGIN_FLOWS))).json()
+    mounted.fake.fail(Fault(body=json.dumps({**flow, "oauth2_login_challenge": "c"}).encode()))
+    login = parse((await mounted.client.get(address)).text)
+
+    for link in (recovery.links["Sign in"], login.links["Create an account"], login.links["Forgot your password?"]):
+        assert parse_qs(urlsplit(link).query)["login_challenge"] == ["c"]
 
 
 async def test_conflicting_cookies_can_be_deleted() -> None:

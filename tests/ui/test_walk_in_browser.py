@@ -2,12 +2,13 @@
 
 The fake has no CORS. For a real Kratos, set its `ui_url`s to a mount, such as http://127.0.0.1:8055/auth/login, and
 `ORY_GUARD_LIVE_KRATOS` and `ORY_GUARD_LIVE_KRATOS_ADMIN`; its configuration may have any `login.style`, and needs
-passwords, one-time codes for logins, and authenticator apps.
+passwords, one-time codes for logins, and authenticator apps. The test of security keys and passkeys requires
+`serve.public.cors.enabled: false` and security keys; for passkeys, too, set the URLs to `localhost`.
 """
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 from uuid import uuid4
@@ -21,8 +22,9 @@ from .walked_site import WalkedSite, fake_site, live_site
 
 pytestmark = pytest.mark.browser
 
-PASSWORD = "lanterns-over-the-quay-7"
+PASSWORD, NEW_PASSWORD = "lanterns-over-the-quay-7", "another-lantern-in-fog-8"
 WRONG_LOGIN_CODE, WRONG_VERIFICATION_CODE, VERIFIED, WRONG_TOTP = 4010008, 4070006, 1080002, 4000008
+WRONG_RECOVERY_CODE, RECOVERED, SAVED = 4060006, 1060001, 1050001
 SCHEMA = json.loads((ROOT / "example_app" / "kratos" / "identity.schema.json").read_text(encoding="utf-8"))
 SCHEMA["properties"]["traits"]["properties"]["email"]["ory.sh/kratos"]["credentials"]["code"] = {
     "identifier": True,
@@ -71,9 +73,29 @@ def open_login(page: Page, site: WalkedSite, email: str) -> None:
 
 
 def log_in(page: Page, site: WalkedSite, email: str) -> None:
-    """Log in with the password for the protected page."""
+    """Log in with the new password for the protected page."""
     open_login(page, site, email)
-    enter(page, "password", PASSWORD)
+    enter(page, "password", NEW_PASSWORD)
+
+
+def recover(page: Page, site: WalkedSite, email: str, check: Callable[[str], None]) -> None:
+    """Recover the account, and set a new password."""
+    page.goto(f"{site.mount_url}/login")
+    page.get_by_role("link", name="Forgot your password?").click()
+    check("recovery")
+    enter(page, "email", email)
+    enter(page, "code", "000000")
+    expect(message(page, WRONG_RECOVERY_CODE)).to_be_visible()
+    check("recovery-code")
+    enter(page, "code", site.codes(email)[0])
+    expect(message(page, RECOVERED)).to_be_visible()
+    check("settings-after-recovery")
+    enter(page, "password", NEW_PASSWORD)
+    expect(message(page, SAVED)).to_be_visible()
+    enter(page, "traits.name.first", "Augusta")
+    expect(message(page, SAVED)).to_be_visible()
+    expect(field(page, "traits.name.first")).to_have_value("Augusta")
+    sign_out(page, site)
 
 
 def sign_out(page: Page, site: WalkedSite) -> None:
@@ -121,6 +143,7 @@ def test_account_from_registration_to_the_second_factor(
     enter(page, "code", site.codes(email)[0])
     expect(page.get_by_text("/vault requires a second factor, and your account does not have one.")).to_be_visible()
     sign_out(page, site)
+    recover(page, site, email, check)
 
     sent = len(site.codes(email))
     log_in(page, site, email)
@@ -144,21 +167,38 @@ def test_account_from_registration_to_the_second_factor(
     context.close()
 
 
-def test_security_key_without_cors_is_explained(browser: Browser, caplog: pytest.LogCaptureFixture) -> None:
-    with fake_site() as site:
-        page = browser.new_page()
-        page.goto(f"{site.app_url}/vault")
-        page.get_by_role("link", name="Create an account").click()
-        enter(page, "traits.email", "ada@example.test")
-        enter(page, "password", PASSWORD)
-        expect(page.get_by_role("heading", name="Email verification")).to_be_visible()
-        page.goto(f"{site.mount_url}/settings")
+@pytest.mark.parametrize(
+    "site",
+    [
+        pytest.param(fake_site, id="fake"),
+        pytest.param(live_site, id="live", marks=pytest.mark.live),
+    ],
+    indirect=True,
+)
+def test_buttons_that_need_cors_are_explained_without_it(
+    browser: Browser, site: WalkedSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.require_no_cors()
+    page, email = browser.new_page(), f"ada-{uuid4().hex[:12]}@example.test"
+    page.goto(f"{site.app_url}/vault")
+    expect_explained_buttons(page)
+    page.get_by_role("link", name="Create an account").click()
+    enter(page, "traits.email", email)
+    expect_explained_buttons(page)
+    enter(page, "password", PASSWORD)
+    expect(page.get_by_role("heading", name="Email verification")).to_be_visible()
 
-        with page.expect_response("**/script-failure"):
-            page.reload()
+    page.goto(f"{site.mount_url}/settings")
 
-        button = page.locator('button[data-trigger="oryWebAuthnRegistration"]')
+    expect(page.locator("#webauthn button[data-trigger]")).to_have_count(1)
+    expect_explained_buttons(page)
+    assert any("ui.script_failed" in record.getMessage() for record in caplog.records)
+    page.close()
+
+
+def expect_explained_buttons(page: Page) -> None:
+    """Expect that each button that calls Kratos' script is disabled and has a message."""
+    page.wait_for_load_state("load")
+    for button in page.locator("button[data-trigger]").all():
         expect(button).to_be_disabled()
-        expect(page.locator("#webauthn").get_by_role("alert")).to_contain_text("unavailable at the moment")
-        assert any("ui.script_failed" in record.getMessage() for record in caplog.records)
-        page.close()
+        expect(button.locator("~ [role=alert]")).to_contain_text("unavailable at the moment")

@@ -57,6 +57,13 @@ class WalkedSite:
         now = time.time() if self.fake is None else self.fake.clock.time()
         return pyotp.TOTP(secret).at(int(now + ahead))
 
+    def require_no_cors(self) -> None:
+        """Skip the test if the pages may load scripts of Kratos."""
+        if self.fake is None:
+            script = f"{os.environ['ORY_GUARD_LIVE_KRATOS']}/.well-known/ory/webauthn.js"
+            if "access-control-allow-origin" in httpx2.get(script, headers={"origin": self.app_url}).headers:
+                pytest.skip("this Kratos has serve.public.cors")
+
     def wait(self) -> None:
         """Let the time pass after which a redirect is a click."""
         if self.fake is None:

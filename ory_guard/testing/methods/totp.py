@@ -46,7 +46,7 @@ class TotpMethod(LoginMethod, SettingsMethod):
         submission.require_csrf()
         require_text(submission, _FIELD, CODE_LENGTH)
         identity = submission.current_session.identity
-        message_id = verify_totp(identity, submission.fields, self.server.clock.time())
+        message_id = verify_totp(identity, submission.fields, self.server.totp_clock.time())
         if message_id is not None:
             raise without_value(submission, _FIELD, message_id)
         return identity
@@ -86,7 +86,7 @@ class TotpMethod(LoginMethod, SettingsMethod):
             secret, code = submission.flow.internal["totp_secret"], fields.get(_FIELD)
             if not code:
                 raise submission.rejected(4000002, {"property": _FIELD}, at=_FIELD)
-            if not totp_matches(secret, code, self.server.clock.time()):
+            if not totp_matches(secret, code, self.server.totp_clock.time()):
                 raise submission.rejected(4000008, at=_FIELD)
             credentials.totp_secret = secret
             self.sessions.add_method(session, "totp")

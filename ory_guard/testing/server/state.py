@@ -28,6 +28,7 @@ class Server:
         settings: The configuration.
         clock: The clock.
         on_message: Called with each email instead of sending it.
+        totp_clock: The clock for codes of authenticator apps. Default: `clock`.
 
     Attributes:
         is_database_locked: Whether the current request cannot use the database.
@@ -38,9 +39,11 @@ class Server:
         settings: FakeKratosSettings,
         clock: MovableClock,
         on_message: Callable[[CourierMessage], None] = lambda _: None,
+        totp_clock: MovableClock | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
+        self.totp_clock = totp_clock or clock
         self.store: Store = Store()
         self.jar: CookieJar = CookieJar(settings)
         self.on_message = on_message
