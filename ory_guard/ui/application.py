@@ -103,7 +103,7 @@ class FlowPages:
         self._policy = ContentSecurityPolicy(settings, _checked_origins(form_origins))
         self._csrf = CSRFPolicy(settings)
         self._next_report = 0.0
-        self._router = Router(self._routes())
+        self._router = Router(self._routes(), redirect_slashes=False)  # such a redirect would go to the `Host`
         self._app = OrySessionMiddleware(self._route_request, guard=guard)
 
     def __repr__(self) -> str:
@@ -124,16 +124,18 @@ class FlowPages:
         await self._router(scope, receive, send)
 
     def _routes(self) -> list[Route]:
-        routes = [self._route("/", start_login)]
-        routes += [self._route(f"/{name}", partial(_show_flow, name=name)) for name in FLOWS]
+        pages: dict[str, _Endpoint] = {f"/{name}": partial(_show_flow, name=name) for name in FLOWS}
+        pages |= {
+            "/error": show_error,
+            "/sessions": session_pages.show_sessions,
+            "/cookies": session_pages.show_cookies,
+        }
         return [
-            *routes,
-            self._route("/error", show_error),
-            self._route("/sessions", session_pages.show_sessions),
+            self._route("/", start_login),
+            *(self._route(path + slash, page) for path, page in pages.items() for slash in ("", "/")),
             self._route("/sessions/others/revoke", session_pages.revoke_other_sessions, "POST"),
             self._route("/sessions/{session_id:uuid}/revoke", session_pages.revoke_session, "POST"),
             self._route("/logout", session_pages.log_out, "POST"),
-            self._route("/cookies", session_pages.show_cookies),
             self._route("/cookies", session_pages.delete_cookies, "POST"),
             self._route("/script-failure", self._report_script_failure, "POST"),
             Route("/assets/{name}", self._send_asset, methods=["GET"]),

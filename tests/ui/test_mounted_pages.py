@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 import pytest
 from asgi_lifespan import LifespanManager
 from example.html_page import parse
+from support.asgi_calls import HTML, NAVIGATE, call
 from support.guard_bench import settings_of
 from support.scripted_kratos import ScriptedKratos
 
@@ -72,6 +73,20 @@ async def test_login_url_of_the_guard_can_be_the_mount(login_url: str) -> None:
     assert str(response.url).startswith(f"{mounted.mount_url}/login?flow=")
     assert str(response.history[0].headers["location"]).startswith(APP_URL + login_url)
     assert "You will then continue to /vault" in parse(response.text).text
+
+
+@pytest.mark.parametrize("path", ["/login/", "/registration/", "/error/", "/sessions/", "/cookies/", "/x/"])
+async def test_no_redirect_goes_to_the_host_of_the_request(path: str) -> None:
+    """A page has the same response with a trailing slash, whatever the host and the query are."""
+    mounted = Mounted()
+
+    async def response(path: str) -> tuple[int, str]:
+        headers = [(b"host", b"evil.example"), NAVIGATE, HTML]
+        sent = await call(mounted.app, f"/auth{path}", headers=headers, query_string=b"flow=x&\x8d")
+        return sent.status, str(sent.header(b"location")).partition("return_to")[0]
+
+    assert "evil" not in (await response(path))[1]
+    assert await response(path) == await response(path.rstrip("/"))
 
 
 async def test_pages_are_private_and_have_a_strict_policy() -> None:
