@@ -204,8 +204,10 @@ def require_aal(aal: AssuranceLevel) -> SessionDependency:
         aal: Minimum assurance level, `aal1` or `aal2`.
 
     Raises:
-        ConfigurationError: If `aal` is invalid.
+        ConfigurationError: If `aal` is invalid or None.
     """
+    if aal is None:  # such as a setting without a value: any session would meet the requirement
+        raise ConfigurationError("require_aal: aal must not be None: use 'aal1' or 'aal2'")
     return require(aal=aal)
 
 
@@ -217,8 +219,10 @@ def require_fresh(max_age: float) -> SessionDependency:
         max_age: Maximum age of the login, in seconds.
 
     Raises:
-        ConfigurationError: If `max_age` is invalid.
+        ConfigurationError: If `max_age` is invalid or None.
     """
+    if max_age is None:
+        raise ConfigurationError("require_fresh: max_age must not be None: use a number of seconds above 0")
     return require(max_age=max_age)
 
 

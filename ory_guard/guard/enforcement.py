@@ -1,6 +1,5 @@
 """Enforcement of requirements: a session or a refusal for each request, with at most one revalidation."""
 
-import inspect
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -17,7 +16,7 @@ from ory_guard.guard.context import AuthContext, get_auth_context
 from ory_guard.guard.csrf import SAFE_METHODS, CSRFPolicy
 from ory_guard.guard.refusal_record import record_refusal
 from ory_guard.guard.refusal_reporter import RefusalReporter
-from ory_guard.guard.requirements import ANY_SESSION, Requirement, decide, evaluate
+from ory_guard.guard.requirements import ANY_SESSION, Requirement, decide, evaluate, is_condition_met
 from ory_guard.guard.revalidation_budget import RevalidationBudget
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.models.clock import Clock
@@ -181,12 +180,8 @@ class Enforcer:
         if isinstance(outcome, Authenticated):
             if not self._csrf.allows(outcome, scope):
                 return self._csrf.violation(scope)
-            if requirement.when is not None:
-                is_met = requirement.when(outcome.session)
-                if inspect.isawaitable(is_met):
-                    is_met = await is_met
-                if not is_met:
-                    failures.append(Failure(id="when", expected=True, actual=False))
+            if requirement.when is not None and not await is_condition_met(requirement.when, outcome.session):
+                failures.append(Failure(id="when", expected=True, actual=False))
         elif isinstance(outcome, Rejected) and outcome.reason == "origin":
             return self._csrf.violation(scope)
         return decide(requirement, outcome, settings=self._settings, now=self._clock.time(), failures=failures)

@@ -3,7 +3,8 @@
 Every function depends on its arguments alone and runs on every request. Sessions are cached, decisions are not.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from math import inf
 from typing import Any, Final, Literal, NoReturn, TypedDict
@@ -41,6 +42,7 @@ __all__ = [
     "Requirement",
     "decide",
     "evaluate",
+    "is_condition_met",
     "is_recent",
     "refusal_for",
 ]
@@ -70,11 +72,11 @@ class Requirement:
     Args:
         aal: Minimum assurance level, `aal1` or `aal2`.
         max_age: Maximum age of the login, in seconds; with `aal="aal2"`, that of the second factor.
-        authentication_methods: Methods of which the login used at least one.
+        authentication_methods: Methods of which the login used at least one; not empty.
         verified: True to require any verified address, or the `via` of the required one (`"email"`).
         organization: Required `organization_id` of the identity; a UUID in any spelling.
         when: Function of the application, `Session -> bool`, sync or async. If it raises an exception, the request
-            fails with that exception.
+            fails with that exception; if it returns a function or a generator, with a `ConfigurationError`.
         revalidate: Call Kratos on every request instead of using the cached session.
 
     Raises:
@@ -94,13 +96,21 @@ class Requirement:
             raise ConfigurationError(f"aal: {self.aal!r} is not allowed: use 'aal1' or 'aal2'")
         if self.max_age is not None and not _is_duration(self.max_age):
             raise ConfigurationError(f"max_age: {self.max_age!r} is not allowed: use a number of seconds above 0")
-        if isinstance(self.authentication_methods, str):
+        if self.authentication_methods is not None:
+            object.__setattr__(self, "authentication_methods", _checked_methods(self.authentication_methods))
+        if not _is_verified_condition(self.verified):
             raise ConfigurationError(
-                f"authentication_methods: {self.authentication_methods!r} is not allowed: use a list of methods"
+                f"verified: {self.verified!r} is not allowed: use True, or the `via` of an address, such as 'email'"
             )
-        object.__setattr__(self, "authentication_methods", tuple(self.authentication_methods or ()))
         if self.organization is not None:
             object.__setattr__(self, "organization", normalize_id("organization", self.organization))
+        if self.when is not None and not _is_function(self.when):
+            raise ConfigurationError(
+                f"when: {self.when!r} is not allowed: use a function that takes the session and returns a bool, or "
+                "an instance of the class"
+            )
+        if not isinstance(self.revalidate, bool):
+            raise ConfigurationError(f"revalidate: {self.revalidate!r} is not allowed: use True or False")
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> NoReturn:
@@ -112,11 +122,45 @@ class Requirement:
 
 
 def _is_duration(seconds: object) -> bool:
-    return isinstance(seconds, int | float) and 0 < seconds < inf
+    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < inf
+
+
+def _is_verified_condition(value: object) -> bool:
+    return isinstance(value, bool) or (isinstance(value, str) and value != "")
+
+
+def _is_function(condition: object) -> bool:
+    return callable(condition) and not isinstance(condition, type)  # an instance of a class is always true
+
+
+def _checked_methods(methods: object) -> tuple[str, ...]:
+    names = () if isinstance(methods, str) or not isinstance(methods, Iterable) else tuple(methods)
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ConfigurationError(
+            f"authentication_methods: {methods!r} is not allowed: use a list of methods, such as ['totp']"
+        )
+    return names
 
 
 ANY_SESSION: Final = Requirement()
 """The requirement that any session meets."""
+
+
+async def is_condition_met(condition: Condition, session: "Session[Any]") -> bool:
+    """Return the result of a condition of the application (`when`).
+
+    Raises:
+        ConfigurationError: If the result is a function or a generator, which Python considers true.
+    """
+    result: Any = condition(session)
+    if inspect.isawaitable(result):
+        result = await result
+    if callable(result) or isinstance(result, Iterator | AsyncIterator):
+        raise ConfigurationError(
+            f"when: {condition!r} returned a {type(result).__name__}, expected True or False: if it is a function "
+            "that returns the condition, call it, such as when=has_role('editor')"
+        )
+    return bool(result)
 
 
 def is_recent(moment: datetime | None, max_age: float, now: float, clock_skew: float) -> bool:

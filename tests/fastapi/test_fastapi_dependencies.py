@@ -117,6 +117,13 @@ def test_equal_arguments_return_the_same_dependency() -> None:
     assert require(aal="aal1") is not require(aal="aal2")
 
 
+@pytest.mark.parametrize("gate", [require_aal, require_fresh])
+def test_value_that_is_none_is_not_the_absence_of_a_requirement(gate: Any) -> None:
+    """Such as the value of a setting that is not set: any session would meet the requirement."""
+    with pytest.raises(ConfigurationError, match="must not be None: use"):
+        gate(None)
+
+
 def test_repr_contains_the_requirement() -> None:
     assert repr(require(aal="aal2")).startswith("<require Requirement(aal='aal2', max_age=None")
 

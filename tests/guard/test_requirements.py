@@ -1,5 +1,6 @@
 """Requirements: each condition, combinations, and properties."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ from support.scripted_kratos import aal2_session, session_body, step, timestamp
 
 from ory_guard import Session
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.guard.requirements import ANY_SESSION, Requirement, evaluate, is_recent
+from ory_guard.guard.requirements import ANY_SESSION, Requirement, evaluate, is_condition_met, is_recent
 
 SKEW = 60.0
 
@@ -185,7 +186,21 @@ def test_evaluate_returns_all_failures() -> None:
         ({"max_age": float("inf")}, "max_age: inf is not allowed"),
         ({"max_age": "300"}, "max_age: '300' is not allowed"),
         ({"max_age": timedelta(seconds=3)}, "is not allowed: use a number of seconds above 0"),
+        ({"max_age": True}, "max_age: True is not allowed"),
         ({"authentication_methods": "totp"}, "authentication_methods: 'totp' is not allowed: use a list"),
+        (
+            {"authentication_methods": []},
+            "authentication_methods: [] is not allowed: use a list of methods, such as",
+        ),
+        ({"authentication_methods": ()}, "authentication_methods: () is not allowed"),
+        ({"authentication_methods": ["totp", ""]}, "authentication_methods: ['totp', ''] is not allowed"),
+        ({"authentication_methods": 5}, "authentication_methods: 5 is not allowed"),
+        ({"verified": 0}, "verified: 0 is not allowed: use True, or the `via` of an address, such as 'email'"),
+        ({"verified": None}, "verified: None is not allowed"),
+        ({"verified": ""}, "verified: '' is not allowed"),
+        ({"when": True}, "when: True is not allowed: use a function that takes the session and returns a bool"),
+        ({"when": bool}, "when: <class 'bool'> is not allowed"),
+        ({"revalidate": "no"}, "revalidate: 'no' is not allowed: use True or False"),
     ],
 )
 def test_requirement_rejects_invalid_conditions(conditions: dict[str, Any], text: str) -> None:
@@ -193,6 +208,29 @@ def test_requirement_rejects_invalid_conditions(conditions: dict[str, Any], text
         Requirement(**conditions)
 
     assert text in str(caught.value)
+
+
+async def _generate(*_: object) -> Any:
+    yield False
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "condition",
+    [
+        pytest.param(lambda role: lambda _session: role == "editor", id="function that returns the condition"),
+        pytest.param(lambda session: (name == "editor" for name in session.devices), id="generator"),
+        pytest.param(_generate, id="asynchronous generator"),
+    ],
+)
+async def test_condition_that_returns_no_truth_value_is_an_error(condition: Any) -> None:
+    """Python considers such an object true, so that every session would meet the requirement."""
+    with pytest.raises(ConfigurationError, match=r"returned a \w+, expected True or False: if it is a function"):
+        await is_condition_met(condition, Session.model_validate(session_body()))
+
+
+def test_copy_of_a_requirement_has_the_same_conditions() -> None:
+    assert dataclasses.replace(Requirement(aal="aal1"), aal="aal2") == Requirement(aal="aal2")
 
 
 def test_equal_conditions_are_equal_requirements() -> None:
@@ -221,7 +259,8 @@ REQUIREMENTS = st.builds(
     Requirement,
     aal=st.sampled_from([None, "aal1", "aal2"]),
     max_age=st.none() | st.integers(1, 900),
-    authentication_methods=st.lists(st.sampled_from(["password", "totp"]), max_size=2, unique=True),
+    authentication_methods=st.none()
+    | st.lists(st.sampled_from(["password", "totp"]), min_size=1, max_size=2, unique=True),
     verified=st.sampled_from([False, True, "email", "sms"]),
     organization=st.sampled_from([None, "o1"]),
 )
