@@ -63,7 +63,8 @@ class Ports:
 
     def post(self, port: int, path: str, body: Any) -> Any:
         """Return the JSON of the response to a JSON body."""
-        return self._send(port, "POST", path, json.dumps(body), {"content-type": "application/json"})
+        headers = {"content-type": "application/json", "accept": "application/json"}
+        return self._send(port, "POST", path, json.dumps(body), headers)
 
     def _send(self, port: int, method: str, path: str, body: str | None, headers: dict[str, str]) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)

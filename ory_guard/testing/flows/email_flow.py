@@ -13,7 +13,7 @@ from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.store.email_format import is_email
 from ory_guard.testing.store.records import Identity, random_string
-from ory_guard.testing.store.schema_errors import email_error
+from ory_guard.testing.store.schema_errors import format_error
 from ory_guard.testing.web_hooks.responses import HookFailedError
 from ory_guard.testing.web_hooks.web_hooks import HookContext, OtherHooks
 
@@ -93,10 +93,14 @@ class EmailFlowEndpoints(FlowEndpoints):
         if email and not is_email(email):
             flow.ui.reset()
             flow.active = self.use
-            message_id, context = email_error(email)
+            message_id, context = format_error(email)
             flow.ui.add_error(message_id, context, at="email")
             raise InvalidFlowError(flow)
         return fields
+
+    def show_rejected(self, flow: FakeFlow, fields: dict[str, Any]) -> None:  # noqa: ARG002 - same signature for all flows
+        """Add the field for the payload at the end."""
+        flow.ui.set_node(input_node("default", "transient_payload", "text"))
 
     def restart(self, request: FakeRequest, flow: FakeFlow) -> FakeFlow:
         """Create a flow that replaces an expired one."""

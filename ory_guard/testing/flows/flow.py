@@ -5,11 +5,11 @@ from typing import Any, ClassVar, Final, Literal
 
 from ory_guard.testing.clock import SECOND, timestamp
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
-from ory_guard.testing.flows.form_fields import decode_fields
+from ory_guard.testing.flows.form_fields import submitted_fields
 from ory_guard.testing.flows.ui_nodes import Ui, csrf_node
 from ory_guard.testing.server import csrf
 from ory_guard.testing.server.csrf_violation import csrf_violation
-from ory_guard.testing.server.request import FakeRequest, MalformedBodyError
+from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.server.uuids import canonical_uuid
@@ -208,34 +208,22 @@ class FlowEndpoints(ABC):
 
     def read_fields(self, request: FakeRequest, flow: FakeFlow) -> dict[str, Any]:
         """Return the submitted fields, without removing the messages of the form."""
-        try:
-            submitted = request.payload()
-        except MalformedBodyError as error:
-            reason = f"The form data is invalid: {error}."
-            flow.ui.add_error(4000001, {"reason": reason})
-            raise InvalidFlowError(flow) from error
-        is_form = request.content_type != "application/json"
-        fields = decode_fields(submitted, self.schema_of(flow), is_form=is_form)
-        payload = fields.get("transient_payload", {})
+        fields = submitted_fields(request, flow, self.schema_of(flow))
+        payload = fields.setdefault("transient_payload", {})
         if not isinstance(payload, dict):
+            self.show_rejected(flow, fields)
             message_id, context = wrong_type(payload, "object")
             flow.ui.add_error(message_id, context, at="transient_payload")
             raise InvalidFlowError(flow)
         flow.internal["transient_payload"] = payload
         return fields
 
-    def schema_of(self, flow: FakeFlow) -> IdentitySchema:  # noqa: ARG002 - used by settings
-        """Return the identity schema of the traits in the form."""
-        return self.server.schema
+    def show_rejected(self, flow: FakeFlow, fields: dict[str, Any]) -> None:  # noqa: B027 - settings show nothing
+        """Fill the fields of a submission whose `transient_payload` is not an object into the form."""
 
-    def require_enabled(self, method: str, methods: frozenset[str]) -> None:
-        """Check that a method is not one of `methods` that is disabled.
-
-        Raises:
-            ApiError: If it is disabled.
-        """
-        if method in methods and not self.server.settings.enabled(method):
-            raise ApiError(404, reason=f'The method "{method}" is disabled.')
+    def schema_of(self, flow: FakeFlow) -> IdentitySchema | None:  # noqa: ARG002 - used by registration and settings
+        """Return the identity schema of the traits in the form, or None if it has no traits."""
+        return None
 
     def require_csrf(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> None:
         """Check the anti-CSRF token of a browser flow, and that a native flow is not submitted by a browser."""
@@ -267,9 +255,13 @@ class FlowEndpoints(ABC):
         """Show a flow after a submission, with a new anti-CSRF token; `extra` is not stored."""
         if node := flow.ui.find("csrf_token"):
             node["attributes"]["value"] = self.csrf_token(flow)
-        if request.prefers_json:
+        if self.responds_with_json(request, status):
             return FakeResponse.json(self.document(flow, **extra), status)
         return FakeResponse.redirect(request.method, self.ui_url(flow), redirect_status)
+
+    def responds_with_json(self, request: FakeRequest, status: int) -> bool:  # noqa: ARG002 - used by verification
+        """Return whether a submission is answered with JSON instead of a redirect to the page."""
+        return request.prefers_json
 
     def expired_error_id(self, flow: FakeFlow) -> str:  # noqa: ARG002 - used by subclasses
         """Return the id of the error for reading an expired flow; Kratos leaves it out for some flows."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
+from ory_guard.testing.flows.unexpected_error import unexpected_error
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError
 from ory_guard.testing.server.state import Server
@@ -13,8 +14,6 @@ from ory_guard.testing.web_hooks.web_hooks import HookContext
 __all__ = ["hook_context", "hook_error", "run_before_hooks", "show_messages"]
 
 Phase = Literal["before", "after"]
-# Kratos responds to native clients, and after these flows to scripts, too, with 400 and the code 500.
-_FLOWS_WITH_500: tuple[str, ...] = ("login", "registration")
 
 
 def hook_context(
@@ -49,12 +48,9 @@ def hook_error(
     """Return the error for a hook that failed."""
     if isinstance(error, HookFailedError) and error.status != 500:
         return ApiError(error.status, reason=error.reason, message=str(error))
-    if phase == "before":
-        is_400 = flow.native and flow.name == "login"
-    else:
-        is_400 = flow.native or flow.name not in _FLOWS_WITH_500
-    status = 400 if is_400 and (request.prefers_json or flow.native) else 500
-    return ApiError(status, code=500, message=str(error))
+    if phase == "before" and not (flow.native and flow.name == "login"):
+        return ApiError(500, message=str(error))
+    return unexpected_error(request, flow, str(error))
 
 
 def show_messages(flow: FakeFlow, error: HookRejectedError) -> InvalidFlowError:

@@ -1,7 +1,7 @@
 """Login: first factor, second factor, and refresh."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Final, Literal, NoReturn
+from typing import Any, ClassVar, Literal, NoReturn
 
 from ory_guard.testing.clock import timestamp
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
@@ -20,12 +20,6 @@ from ory_guard.testing.store.records import FakeAuthenticationMethod, Identity, 
 from ory_guard.testing.store.sessions import Sessions
 
 __all__ = ["LoginEndpoints"]
-
-# Kratos responds with 404 to these if they are disabled, and does not recognize others.
-_KNOWN_METHODS: Final = {
-    "aal1": frozenset({"password", "oidc", "passkey"}),
-    "aal2": frozenset({"totp", "lookup_secret"}),
-}
 
 
 class LoginEndpoints(FlowEndpoints):
@@ -167,26 +161,29 @@ class LoginEndpoints(FlowEndpoints):
         if session is None and aal == "aal2":
             raise _aal1_required()
         self.require_not_expired(request, flow)
-        fields = self.fields(request, flow)
-        method = self._method(flow, fields)
-        authenticated = method.log_in(Submission(self, request, flow, fields, session))
+        submission = Submission(self, request, flow, self.fields(request, flow), session)
+        method = self._method(submission)
+        authenticated = method.log_in(submission)
         if isinstance(authenticated, FakeResponse):
             return authenticated
         return self.finish(request, flow, authenticated, self.sessions.completed_method(method.name))
 
-    def _method(self, flow: FakeFlow, fields: dict[str, Any]) -> LoginMethod:
-        """Return the method of a submission. The buttons for providers and addresses are sent without `method`."""
-        aal = flow.fields["requested_aal"]
-        name = fields.get("method") or ("oidc" if fields.get("provider") else "")
-        if not name and fields.get("address"):
-            name = "code"
-        self.require_enabled(name, _KNOWN_METHODS[aal])
+    def show_rejected(self, flow: FakeFlow, fields: dict[str, Any]) -> None:
+        """Fill the identifier into the form."""
+        flow.ui.set_value("identifier", fields.get("identifier", ""))
+
+    def _method(self, submission: Submission) -> LoginMethod:
+        """Return the method of a submission. Some buttons are sent without `method`."""
+        flow, fields = submission.flow, submission.fields
+        name = str(fields.get("method", ""))
         for method in self._methods.values():
-            is_selected = method.name == name or any(fields.get(field) for field in method.response_fields)
-            if is_selected and method.is_enabled and method.accepts_login(flow):
+            if not method.selects_login(fields, name):
+                continue
+            method.require_login_fields(submission)
+            if method.accepts_login(flow):
+                method.require_enabled()
                 return method
-        flow.ui.add_error(4010002)
-        raise InvalidFlowError(flow)
+        raise submission.rejected(4010002)
 
     def _reject_session(self, request: FakeRequest, flow: FakeFlow) -> NoReturn:
         """Reject the submission of a client that has logged in already."""

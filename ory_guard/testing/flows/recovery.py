@@ -9,7 +9,7 @@ from ory_guard.testing.flows.settings import SettingsEndpoints
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import input_node, submit_node
 from ory_guard.testing.server.request import FakeRequest
-from ory_guard.testing.server.response import ApiError, FakeResponse
+from ory_guard.testing.server.response import ApiError, FakeResponse, method_disabled
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.records import Identity, Session
 from ory_guard.testing.store.sessions import REVOKE_HOOK, Sessions, device_from
@@ -76,7 +76,8 @@ class RecoveryEndpoints(EmailFlowEndpoints):
     def _send_link(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> FakeResponse:
         if fields.get("method") != "link":
             raise self.reject_method(flow)
-        self.require_enabled("link", frozenset({"link"}))
+        if not self.server.settings.enabled("link"):
+            raise method_disabled("link")
         if flow.state == "passed_challenge":
             return self.retry_with_link(request, flow, 4060001)
         return self.submit_email_for_link(request, flow, fields)
@@ -105,6 +106,7 @@ class RecoveryEndpoints(EmailFlowEndpoints):
 
     def replace(self, request: FakeRequest, flow: FakeFlow, reason: str) -> FakeResponse:
         """Respond with a new flow: scripts and apps get an error that names it."""
+        request.json_only = False
         replacement = self.new_replacement(request, flow)
         replacement.ui.add_error(4000001, {"reason": reason})
         item: dict[str, Any] = {"id": replacement.id}

@@ -17,6 +17,7 @@ from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.identities import apply_changes
+from ory_guard.testing.store.identity_schema import IdentitySchema
 from ory_guard.testing.store.records import FakeAuthenticationMethod, Identity
 from ory_guard.testing.store.serialization import unsaved_identity
 from ory_guard.testing.store.sessions import Sessions, device_from, inactive_error
@@ -26,8 +27,6 @@ from ory_guard.testing.web_hooks.web_hooks import HookContext
 __all__ = ["RegistrationEndpoints"]
 
 SCREENS: Final = ("credential-selection", "previous")
-# Kratos responds with 404 to these if they are disabled, and does not recognize others.
-_KNOWN_METHODS: Final = frozenset({"password", "oidc", "passkey"})
 
 
 class RegistrationEndpoints(FlowEndpoints):
@@ -79,7 +78,7 @@ class RegistrationEndpoints(FlowEndpoints):
         flow.ui.nodes = [
             submit_node("oidc", provider, 1040003, "provider"),
             csrf_node(self.csrf_token(flow)),
-            *(trait.node("default", traits) for trait in self.server.schema.traits),
+            *(trait.node("default", traits) for trait in self.server.schema.fields),
         ]
         self.server.schema.validate(traits, flow.ui)
         return flow
@@ -99,7 +98,7 @@ class RegistrationEndpoints(FlowEndpoints):
         flow.ui.nodes = sort_nodes(flow.ui.nodes, REGISTRATION_GROUPS, keys)
 
     def _fill(self, flow: FakeFlow) -> None:
-        for trait in self.server.schema.traits:
+        for trait in sorted(self.server.schema.fields, key=lambda trait: trait.name):
             flow.ui.set_node(trait.node("default", {}))
         is_first_step = self.server.settings.two_steps_registration
         for method in self._enabled_methods():
@@ -120,11 +119,9 @@ class RegistrationEndpoints(FlowEndpoints):
             raise error
         self.require_not_expired(request, flow)
         submission = Submission(self, request, flow, self.fields(request, flow))
-        # The submit button of a provider sends `provider` without `method`.
-        name = submission.fields.get("method") or ("oidc" if submission.fields.get("provider") else "")
+        name = str(submission.fields.get("method", ""))
         if self.server.settings.two_steps_registration and (shown := self._change_step(submission, name)):
             return shown
-        self.require_enabled(name, _KNOWN_METHODS)
         method = self._method(submission, name)
         registered = method.register(submission)
         if isinstance(registered, FakeResponse):
@@ -133,10 +130,23 @@ class RegistrationEndpoints(FlowEndpoints):
 
     def _method(self, submission: Submission, name: str) -> RegistrationMethod:
         """Return the method of a submission. That of an authenticator's response is submitted without `method`."""
-        for method in self._enabled_methods():
+        for method in self._methods.values():
             if method.accepts_registration(submission, name):
+                method.require_enabled()
                 return method
+        nodes = list(submission.flow.ui.nodes)
+        submitted_traits(self.server.schema, submission)  # Kratos reports invalid traits first
+        submission.flow.ui.nodes = nodes
         raise submission.rejected(4010003)
+
+    def schema_of(self, flow: FakeFlow) -> IdentitySchema:  # noqa: ARG002 - the same for all flows
+        """Return the identity schema of new identities."""
+        return self.server.schema
+
+    def show_rejected(self, flow: FakeFlow, fields: dict[str, Any]) -> None:
+        """Fill the traits into the form, with their errors."""
+        show_submitted_traits(self.server.schema, flow, fields["traits"])
+        self.server.schema.validate(fields["traits"], flow.ui)
 
     def _change_step(self, submission: Submission, method: str) -> FakeResponse | None:
         """Show the other step if the submission asks for it."""

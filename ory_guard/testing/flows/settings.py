@@ -21,7 +21,7 @@ from ory_guard.testing.store.sessions import Sessions
 
 __all__ = ["SettingsEndpoints"]
 
-# The order of the forms; the methods that Kratos responds to with 404 if they are disabled.
+# The order of the forms.
 _ORDER: Final[tuple[str, ...]] = (
     "profile",
     "password",
@@ -135,8 +135,13 @@ class SettingsEndpoints(FlowEndpoints):
         required = self.server.settings.settings_required_aal
         self.sessions.require_aal(session, required, self.ui_url(flow))
 
+    def update(self, request: FakeRequest) -> FakeResponse:
+        """`update_settings_flow`: Kratos requires a session before it looks for the flow."""
+        self._require_session(request)
+        return super().update(request)
+
     def submit(self, request: FakeRequest, flow: FakeFlow) -> FakeResponse:
-        """`update_settings_flow`."""
+        """Process a submission to a settings flow."""
         session = self._require_session(request)
         current_url = f"{self.server.url(request.path)}?{request.query_string}"
         self.sessions.require_aal(session, self.server.settings.settings_required_aal, current_url)
@@ -188,14 +193,12 @@ class SettingsEndpoints(FlowEndpoints):
     def _method(self, flow: FakeFlow, fields: dict[str, Any]) -> SettingsMethod | None:
         """Return the method of a submission, which its buttons name without `method`."""
         for method in self._methods.values():
-            if any(fields.get(button) for button in method.settings_buttons):
-                name = method.name
-                break
-        else:
-            name = fields.get("method", "")
-        self.require_enabled(name, frozenset(_ORDER))
-        chosen = self._methods.get(name)
-        return chosen if chosen and chosen.accepts_settings(flow, fields) else None
+            is_pressed = any(fields.get(button) for button in method.settings_buttons)
+            is_named = method.name == fields.get("method") and not method.needs_button
+            if (is_pressed or is_named) and method.accepts_settings(flow):
+                method.require_enabled()
+                return method
+        return None
 
     def saved(self, request: FakeRequest, flow: FakeFlow, session: Session, method: str) -> FakeResponse:
         """Respond to a saved change: the flow keeps its id and gets a new form, as in Kratos."""

@@ -110,6 +110,7 @@ _TEXTS: Final[dict[int, str]] = {
     4000037: "There is no account with this identifier, or it has no way to sign in.",
     4000039: "The new password must differ from the current one.",
     4000040: "This email address is not valid: {value}",
+    4000041: "This phone number is not valid: {value}",
     4010001: "The sign-in expired. Please start again.",
     4010002: "No sign-in method matches the submitted form. Please complete the form.",
     4010003: "No sign-up method matches the submitted form. Please complete the form.",

@@ -1,5 +1,6 @@
 """Address verification by code."""
 
+from http import HTTPStatus
 from typing import Any, ClassVar, Literal
 
 from ory_guard.testing.flows.email_flow import EmailFlowEndpoints
@@ -107,6 +108,7 @@ class VerificationEndpoints(EmailFlowEndpoints):
 
     def replace(self, request: FakeRequest, flow: FakeFlow, reason: str) -> FakeResponse:
         """Respond with a new flow: scripts and apps get an error that names it."""
+        request.json_only = False
         replacement = self.new_replacement(request, flow)
         replacement.ui.add_error(4000001, {"reason": reason})
         raise ApiError(
@@ -171,6 +173,10 @@ class VerificationEndpoints(EmailFlowEndpoints):
         if not flow.native:
             ui.nodes.append(csrf_node(self.csrf_token(flow)))
         ui.nodes.append(submit_node("code", email, 1070008, "email"))
+
+    def responds_with_json(self, request: FakeRequest, status: int) -> bool:
+        """Return whether a submission is answered with JSON: without errors, only by the Accept header."""
+        return request.accepts_json if status == HTTPStatus.OK else super().responds_with_json(request, status)
 
     def create_browser(self, request: FakeRequest) -> FakeResponse:
         """`create_browser_verification_flow`: unlike other flows, errors are JSON for browsers, too."""

@@ -1,6 +1,6 @@
 """The method `code`: login and registration with a code that is sent to an address, and codes as second factor."""
 
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.submission import Submission
@@ -24,6 +24,10 @@ class CodeMethod(LoginMethod, RegistrationMethod):
     """Codes by email: either as first factor (passwordless), or as second factor."""
 
     name: ClassVar[str] = "code"
+
+    def selects_login(self, fields: dict[str, Any], name: str) -> bool:
+        """Return whether a submission names the method, or is that of a button with an address."""
+        return name == self.name or (not name and bool(fields.get("address")))
 
     @property
     def login_aal(self) -> str | None:

@@ -62,7 +62,7 @@ def _verify(server: Server, submission: Submission) -> Identity:
     if not server.schema.validate(traits, flow.ui):
         raise InvalidFlowError(flow)
     _addresses(server, submission, traits)
-    submitted = {trait.name: trait.value_in(traits) for trait in server.schema.traits}
+    submitted = {trait.name: trait.value_in(traits) for trait in server.schema.fields}
     if any(value is not None and value != _shown_value(flow, name) for name, value in submitted.items()):
         raise submission.rejected(4000036)
     check_code(submission, 4040003)

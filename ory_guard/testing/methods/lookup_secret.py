@@ -47,8 +47,8 @@ class LookupSecretMethod(LoginMethod, SettingsMethod):
 
     def log_in(self, submission: Submission) -> Identity:
         """Use one of the codes of the session's identity."""
-        submission.require_csrf()
         require_text(submission, "lookup_secret", 1)
+        submission.require_csrf()
         identity = submission.current_session.identity
         message_id = use_lookup_secret(identity, submission.fields, self.server.clock.time())
         if message_id is not None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from ory_guard.testing.flows.fake_flow import FakeFlow
 from ory_guard.testing.flows.submission import Submission
 from ory_guard.testing.server.request import FakeRequest
-from ory_guard.testing.server.response import FakeResponse
+from ory_guard.testing.server.response import FakeResponse, method_disabled
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.records import Identity
 from ory_guard.testing.store.sessions import Sessions
@@ -35,6 +35,15 @@ class Method(ABC):
         """Whether the configuration enables the method."""
         return self.server.settings.enabled(self.name)
 
+    def require_enabled(self) -> None:
+        """Check that the configuration enables the method.
+
+        Raises:
+            ApiError: If it is disabled.
+        """
+        if not self.is_enabled:
+            raise method_disabled(self.name)
+
 
 class LoginMethod(Method):
     """A method of logins.
@@ -49,6 +58,18 @@ class LoginMethod(Method):
     @abstractmethod
     def login_aal(self) -> str | None:
         """The authenticator assurance level of logins with the method; None if the configuration has none."""
+
+    def selects_login(self, fields: dict[str, Any], name: str) -> bool:
+        """Return whether a submission selects the method, where `name` is the method that it names."""
+        return name == self.name or any(fields.get(field) for field in self.response_fields)
+
+    def require_login_fields(self, submission: Submission) -> None:
+        """Check what Kratos requires whatever the level of the flow is.
+
+        Raises:
+            InvalidFlowError: If a field is missing.
+            ApiError: If the method is disabled.
+        """
 
     def accepts_login(self, flow: FakeFlow) -> bool:
         """Return whether a submission to a login flow can use the method."""
@@ -124,17 +145,19 @@ class SettingsMethod(Method):
 
     Attributes:
         settings_buttons: The names of submit buttons that select the method.
+        needs_button: Whether `method` alone does not select the method.
         is_privileged: Whether all changes require a recent login.
     """
 
     settings_buttons: ClassVar[tuple[str, ...]] = ()
+    needs_button: ClassVar[bool] = False
     is_privileged: ClassVar[bool] = True
 
     @abstractmethod
     def fill_settings(self, flow: FakeFlow, identity: Identity) -> None:
         """Add the form of an identity."""
 
-    def accepts_settings(self, flow: FakeFlow, fields: dict[str, Any]) -> bool:  # noqa: ARG002 - overridden
+    def accepts_settings(self, flow: FakeFlow) -> bool:  # noqa: ARG002 - overridden
         """Return whether a submission to a settings flow can use the method."""
         return True
 

@@ -1,6 +1,6 @@
 """The method `oidc`: social sign-in. The callback of the providers is in `ory_guard.testing.oidc`."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ory_guard.testing.flows.fake_flow import FakeFlow
 from ory_guard.testing.flows.submission import Submission
@@ -21,10 +21,19 @@ class OidcMethod(LoginMethod, RegistrationMethod, SettingsMethod):
 
     name: ClassVar[str] = "oidc"
     settings_buttons: ClassVar[tuple[str, ...]] = ("link", "unlink")
+    needs_button: ClassVar[bool] = True
 
     def __init__(self, server: Server, sessions: Sessions, redirects: OidcRedirects) -> None:
         super().__init__(server, sessions)
         self._redirects = redirects
+
+    def selects_login(self, fields: dict[str, Any], name: str) -> bool:
+        """Return whether a submission names a provider, and no other method."""
+        return name.lower() in {"", self.name} and bool(fields.get("provider"))
+
+    def accepts_registration(self, submission: Submission, name: str) -> bool:
+        """Return whether a submission names a provider, and no other method."""
+        return self.selects_login(submission.fields, name)
 
     @property
     def login_aal(self) -> str:

@@ -1,6 +1,6 @@
 """The method `passkey`: login, registration and settings with discoverable credentials."""
 
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from ory_guard.testing.flows.fake_flow import FakeFlow
 from ory_guard.testing.flows.submission import Submission
@@ -11,7 +11,7 @@ from ory_guard.testing.methods.authenticator_method import (
     log_in_at_page,
 )
 from ory_guard.testing.methods.method import Change, LoginMethod, RegistrationMethod, SettingsMethod
-from ory_guard.testing.methods.traits import show_submitted_traits, submitted_traits
+from ory_guard.testing.methods.traits import submitted_traits
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.store.identities import create_identity, is_identifier_taken, touch
 from ory_guard.testing.store.records import Identity, random_string
@@ -35,6 +35,7 @@ class PasskeyMethod(AuthenticatorMethod, LoginMethod, RegistrationMethod, Settin
 
     name: ClassVar[str] = "passkey"
     settings_buttons: ClassVar[tuple[str, ...]] = ("passkey_settings_register", "passkey_remove")
+    needs_button: ClassVar[bool] = True
     response_fields: ClassVar[tuple[str, ...]] = ("passkey_login",)
 
     @property
@@ -84,6 +85,10 @@ class PasskeyMethod(AuthenticatorMethod, LoginMethod, RegistrationMethod, Settin
         name = self.server.schema_of(identity).passkey_name(identity.traits)
         flow.ui.set_node(input_node("default", "identifier", "hidden", name))
 
+    def require_login_fields(self, submission: Submission) -> None:  # noqa: ARG002 - same signature for all methods
+        """Check that the method is enabled."""
+        self.require_enabled()
+
     def log_in(self, submission: Submission) -> Identity | FakeResponse:
         """Return the identity whose passkey signed the challenge of the flow."""
         submission.require_csrf()
@@ -119,8 +124,14 @@ class PasskeyMethod(AuthenticatorMethod, LoginMethod, RegistrationMethod, Settin
 
     def fill_registration(self, flow: FakeFlow) -> None:
         """Add the button, and the data for the script. A flow keeps its first challenge."""
-        options = flow.internal.get(_OPTIONS)
-        if options is None:
+        flow.ui.upsert(data_node("passkey_create_data", value=self._creation_options(flow)))
+        flow.ui.upsert(passkey_trigger(flow, "passkey_register_trigger", "oryPasskeyRegistration", 1040007))
+        self._add_script(flow)
+        flow.ui.upsert(data_node("passkey_register"))
+
+    def _creation_options(self, flow: FakeFlow) -> str:
+        """Return the data for the script of a registration, whose challenge is created once."""
+        if _OPTIONS not in flow.internal:
             ceremony, creation = self.relying_party.start_registration(random_string(_HANDLE_LENGTH).encode())
             self.start(flow, ceremony)
             field = self.server.schema.passkey_name_field
@@ -128,12 +139,8 @@ class PasskeyMethod(AuthenticatorMethod, LoginMethod, RegistrationMethod, Settin
                 raise ApiError(
                     500, reason="The identity schema must mark one titled trait with passkey.display_name."
                 )
-            data = {"credentialOptions": creation, "displayNameFieldName": field}
-            options = flow.internal[_OPTIONS] = to_json(data)
-        flow.ui.upsert(data_node("passkey_create_data", value=options))
-        flow.ui.upsert(passkey_trigger(flow, "passkey_register_trigger", "oryPasskeyRegistration", 1040007))
-        self._add_script(flow)
-        flow.ui.upsert(data_node("passkey_register"))
+            flow.internal[_OPTIONS] = to_json({"credentialOptions": creation, "displayNameFieldName": field})
+        return str(flow.internal[_OPTIONS])
 
     def accepts_registration(self, submission: Submission, name: str) -> bool:  # noqa: ARG002 - for other methods
         """Return whether a passkey was submitted. Some clients submit `true` instead of nothing."""
@@ -141,13 +148,13 @@ class PasskeyMethod(AuthenticatorMethod, LoginMethod, RegistrationMethod, Settin
 
     def register(self, submission: Submission) -> Identity:
         """Create an identity with the submitted traits and passkey."""
-        submission.require_csrf()
         ui = submission.flow.ui
         nodes = list(ui.nodes)
-        show_submitted_traits(self.server.schema, submission.flow, submission.fields["traits"])
+        traits = submitted_traits(self.server.schema, submission)
+        submission.require_csrf()
+        self._creation_options(submission.flow)
         ceremony = self.ceremony(submission.flow)
         key = self.created_credential(submission, submission.fields["passkey_register"])
-        traits = submitted_traits(self.server.schema, submission)
         if is_identifier_taken(self.server, None, traits):
             ui.nodes = nodes  # as in Kratos, the form keeps its values
             raise submission.rejected(4000007)
@@ -171,10 +178,6 @@ class PasskeyMethod(AuthenticatorMethod, LoginMethod, RegistrationMethod, Settin
         flow.ui.upsert(passkey_trigger(flow, "passkey_register_trigger", function, 1050019, value=""))
         flow.ui.upsert(data_node("passkey_settings_register"))
         flow.ui.upsert(data_node("passkey_create_data", value=to_json(options)))
-
-    def accepts_settings(self, flow: FakeFlow, fields: dict[str, Any]) -> bool:  # noqa: ARG002 - same for all flows
-        """Return whether one of the buttons was submitted."""
-        return any(fields.get(button) for button in self.settings_buttons)
 
     def change(self, submission: Submission) -> Change:
         """Remove a passkey, or add one."""

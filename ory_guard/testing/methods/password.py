@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.submission import Submission
-from ory_guard.testing.flows.ui_nodes import input_node, password_node, submit_node
+from ory_guard.testing.flows.ui_nodes import Ui, input_node, password_node, submit_node
 from ory_guard.testing.methods.method import Change, LoginMethod, RegistrationMethod, SettingsMethod
 from ory_guard.testing.methods.traits import require_new_identifier, submitted_traits
 from ory_guard.testing.store.identities import add_password_error, create_identity, touch
@@ -45,7 +45,6 @@ class PasswordMethod(LoginMethod, RegistrationMethod, SettingsMethod):
 
     def log_in(self, submission: Submission) -> Identity:
         """Return the identity with the submitted identifier and password."""
-        submission.require_csrf()
         fields = submission.fields
         identifier = fields.get("identifier") or fields.get("password_identifier")
         password = fields.get("password")
@@ -55,6 +54,7 @@ class PasswordMethod(LoginMethod, RegistrationMethod, SettingsMethod):
         if missing:
             _keep_identifier(submission.flow, identifier)
             raise InvalidFlowError(submission.flow)
+        submission.require_csrf()
         identity = self.server.find_identity(str(identifier))
         if identity is None or identity.credentials.password != password:
             _keep_identifier(submission.flow, identifier)
@@ -70,23 +70,33 @@ class PasswordMethod(LoginMethod, RegistrationMethod, SettingsMethod):
 
     def register(self, submission: Submission) -> Identity:
         """Create an identity with the submitted traits and password."""
-        submission.require_csrf()
-        traits = submitted_traits(self.server.schema, submission)
         password = submission.fields.get("password")
+        if not password:
+            self._add_field(submission.flow.ui)
+            submission.flow.ui.add_error(4000002, {"property": "password"}, at="password")
+        traits = submitted_traits(self.server.schema, submission)
+        if not password:
+            raise InvalidFlowError(submission.flow)
+        submission.require_csrf()
         self._check_new_password(submission, password, traits)
         return create_identity(self.server, traits, password=password)
 
     def _check_new_password(self, submission: Submission, password: object, traits: dict[str, Any]) -> None:
         ui, schema = submission.flow.ui, self.server.schema
-        had_field = ui.find("password") is not None
-        if not had_field:
-            trait = schema.identifier_trait
-            ui.set_node(input_node("default", "password", "text"), after=trait.name if trait else None)
+        had_field = self._add_field(ui)
         if add_password_error(self.server.settings, password, schema.identifiers(traits), ui):
             raise InvalidFlowError(submission.flow)
         if not had_field:
             ui.remove(name="password")
         require_new_identifier(self.server, submission, traits)
+
+    def _add_field(self, ui: Ui) -> bool:
+        """Add a field for the error of a password in the first step, and return whether the form had one."""
+        had_field = ui.find("password") is not None
+        if not had_field:
+            trait = self.server.schema.identifier_trait
+            ui.set_node(input_node("default", "password", "text"), after=trait.name if trait else None)
+        return had_field
 
     def fill_settings(self, flow: FakeFlow, identity: Identity) -> None:  # noqa: ARG002 - same for all identities
         """Add the field for a new password."""

@@ -25,7 +25,7 @@ class ProfileMethod(SettingsMethod):
     def fill_settings(self, flow: FakeFlow, identity: Identity) -> None:
         """Add a field for each trait."""
         schema = self.server.schema_of(identity)
-        flow.ui.nodes += [trait.node("profile", identity.traits) for trait in schema.traits]
+        flow.ui.nodes += [trait.node("profile", identity.traits) for trait in schema.fields]
         flow.ui.nodes.append(submit_node("profile", "profile", 1070003))
 
     def change(self, submission: Submission) -> Change:
@@ -66,11 +66,18 @@ def _show_traits(ui: Ui, traits: Any) -> None:
     for name, value in _flatten(traits, "traits") if isinstance(traits, dict) else ():
         field = ui.find(name)
         if field is None:
-            position = 1 + max(index for index, entry in enumerate(ui.nodes) if _is_trait(entry) and entry["meta"])
+            position = _position(ui, name)
             field = input_node("profile", name, _KINDS.get(type(value), "text"))
             ui.nodes.insert(position, field)
         if value is not None:
             field["attributes"]["value"] = value
+
+
+def _position(ui: Ui, name: str) -> int:
+    """Return the place of a new field: after the trait whose name it extends, or else after all traits."""
+    traits = [(index, entry) for index, entry in enumerate(ui.nodes) if _is_trait(entry) and entry["meta"]]
+    extended = [index for index, entry in traits if name.startswith(entry["attributes"]["name"])]
+    return 1 + max(extended or [index for index, _ in traits])
 
 
 def _is_trait(entry: Node) -> bool:

@@ -43,8 +43,8 @@ class TotpMethod(LoginMethod, SettingsMethod):
 
     def log_in(self, submission: Submission) -> Identity:
         """Verify the code of the session's identity."""
-        submission.require_csrf()
         require_text(submission, _FIELD, CODE_LENGTH)
+        submission.require_csrf()
         identity = submission.current_session.identity
         message_id = verify_totp(identity, submission.fields, self.server.totp_clock.time())
         if message_id is not None:

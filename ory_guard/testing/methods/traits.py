@@ -28,12 +28,13 @@ def show_submitted_traits(
     schema: IdentitySchema, flow: FakeFlow, traits: dict[str, Any], *, hidden: bool | None = None
 ) -> None:
     """Fill the submitted traits into the form; with `hidden=None`, fields keep their visibility."""
-    for trait in schema.traits:
+    for trait in schema.fields:
         for old in list(flow.ui.iter_named(trait.name)):
             is_hidden = old["attributes"]["type"] == "hidden" if hidden is None else hidden
             new = trait.node("default", traits, hidden=is_hidden)
             if "value" not in new["attributes"] and "value" in old["attributes"]:
                 new["attributes"]["value"] = old["attributes"]["value"]
+            new["messages"] = old["messages"]
             flow.ui.set_node(new)
 
 

@@ -33,6 +33,7 @@ class WebAuthnMethod(AuthenticatorMethod, LoginMethod, RegistrationMethod, Setti
 
     name: ClassVar[str] = "webauthn"
     settings_buttons: ClassVar[tuple[str, ...]] = ("webauthn_register", "webauthn_remove")
+    needs_button: ClassVar[bool] = True
     response_fields: ClassVar[tuple[str, ...]] = ("webauthn_login",)
 
     @property
@@ -51,6 +52,14 @@ class WebAuthnMethod(AuthenticatorMethod, LoginMethod, RegistrationMethod, Setti
         settings = self.server.settings
         origins = settings.webauthn_origins
         return RelyingParty(settings.webauthn_id, settings.webauthn_name, origins, 120_000, _SELECTION)
+
+    def require_login_fields(self, submission: Submission) -> None:
+        """Check that the submission of a browser has an identifier, and that the method is enabled."""
+        if submission.flow.native:
+            return
+        if not submission.fields.get("identifier"):
+            raise submission.rejected(4000002, {"property": "identifier"}, at="identifier")
+        self.require_enabled()
 
     def accepts_login(self, flow: FakeFlow) -> bool:
         """Return whether the flow is that of a browser, for the level of keys or the refresh of a first factor."""
@@ -103,8 +112,6 @@ class WebAuthnMethod(AuthenticatorMethod, LoginMethod, RegistrationMethod, Setti
         """Show the button for the keys of an identity, or verify the response of a key."""
         flow, fields = submission.flow, submission.fields
         identifier, submitted = fields.get("identifier", ""), fields.get("webauthn_login", "")
-        if not identifier:
-            raise submission.rejected(4000002, {"property": "identifier"}, at="identifier")
         submission.require_csrf()
         if flow.fields["requested_aal"] == "aal2":
             return self._verify(submission, submission.current_session.identity, submitted)
@@ -184,9 +191,9 @@ class WebAuthnMethod(AuthenticatorMethod, LoginMethod, RegistrationMethod, Setti
         self.start(flow, ceremony)
         flow.ui.nodes += self._registration_nodes(1050012, options)
 
-    def accepts_settings(self, flow: FakeFlow, fields: dict[str, Any]) -> bool:
-        """Return whether the flow is that of a browser, and one of the buttons was submitted."""
-        return not flow.native and any(fields.get(button) for button in self.settings_buttons)
+    def accepts_settings(self, flow: FakeFlow) -> bool:
+        """Return whether the flow is that of a browser."""
+        return not flow.native
 
     def change(self, submission: Submission) -> Change:
         """Add a key, or remove one."""

@@ -108,7 +108,8 @@ class OidcCallback:
         schema = self._server.schema
         entered = {name: value for name, value in flow.internal.get("oidc_traits", {}).items() if value}
         provided = {"email": claims["email"]} if claims["email"] else {}
-        return schema.with_nested_objects({**provided, **entered})
+        complete: dict[str, Any] = schema.with_nested_objects({**provided, **entered})
+        return complete
 
     def _register(
         self, request: FakeRequest, flow: FakeFlow, name: str, subject: str, traits: dict[str, Any]

@@ -5,12 +5,12 @@ import math
 import re
 from collections.abc import Iterator
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
 
 from ory_guard.testing.server import csrf
 from ory_guard.testing.server.cookies import CookieJar, parse_cookies
+from ory_guard.testing.server.query_string import parse_query
 from ory_guard.testing.server.uuids import canonical_uuid
 
 __all__ = ["FakeRequest", "MalformedBodyError"]
@@ -56,7 +56,7 @@ class FakeRequest:
         self.method = method
         self.path = path
         self.query_string = query_string
-        self.query_pairs: list[tuple[str, str]] = parse_qsl(query_string, keep_blank_values=True)
+        self.query_pairs: list[tuple[str, str]] = parse_query(query_string)
         self.query: dict[str, str] = dict(reversed(self.query_pairs))
         self.headers = headers
         self.body = body
@@ -77,8 +77,11 @@ class FakeRequest:
     @property
     def prefers_json(self) -> bool:
         """Whether the client prefers JSON to HTML: by its Accept header, or because it sent JSON."""
-        if self.json_only or self.content_type == "application/json":
-            return True
+        return self.json_only or self.headers.get("content-type") == "application/json" or self.accepts_json
+
+    @property
+    def accepts_json(self) -> bool:
+        """Whether the Accept header prefers JSON to HTML."""
         accept = self.headers.get("accept", "")
         return _media_type_preference(accept, "application/json") > _media_type_preference(accept, "text/html")
 
@@ -95,26 +98,34 @@ class FakeRequest:
         """The parameter `organization`, if it is a UUID."""
         return canonical_uuid(self.query.get("organization", ""))
 
-    def payload(self) -> dict[str, Any]:
-        """Return the fields of the body; dotted names of form fields become nested objects.
+    def submitted(self) -> list[tuple[str, Any]]:
+        """Return the names and values of the body in order; a form can repeat names.
 
         Raises:
             MalformedBodyError: If the body is neither a JSON object nor form fields.
         """
         if self.content_type == "application/json":
-            return _json_object(self.body)
+            return list(_json_object(self.body).items())
         if self.content_type == MULTIPART:
-            return {}  # Kratos reads no fields from multipart forms
+            return []  # Kratos reads no fields from multipart forms
         if self.content_type != FORM:
             raise MalformedBodyError(f"the content type is {self.content_type!r}")
+        if not self.body:
+            raise MalformedBodyError("the body is empty")
+        pairs: list[tuple[str, Any]] = []
         try:
-            fields = parse_qsl(self.body.decode(), keep_blank_values=True)
-        except UnicodeDecodeError as error:
-            raise MalformedBodyError("the form is not UTF-8") from error
-        nested: dict[str, Any] = {}
-        for name, value in fields:
-            _nest(nested, name.split("."), value)
-        return nested
+            pairs.extend(parse_query(self.body.decode(errors="replace"), strict=True))
+        except ValueError as error:
+            raise MalformedBodyError(str(error)) from error
+        return pairs
+
+    def payload(self) -> dict[str, Any]:
+        """Return the fields of the body; the first value of a repeated form field counts.
+
+        Raises:
+            MalformedBodyError: If the body is neither a JSON object nor form fields.
+        """
+        return dict(reversed(self.submitted()))
 
     @property
     def has_csrf_cookie(self) -> bool:
@@ -147,7 +158,7 @@ class FakeRequest:
     def _plain_csrf_token(self) -> str | None:
         token = self.headers.get("x-csrf-token")
         if token is None and self.content_type == FORM:
-            return dict(reversed(parse_qsl(self.body.decode("latin-1")))).get("csrf_token")
+            return dict(reversed(parse_query(self.body.decode("latin-1")))).get("csrf_token")
         return token
 
     def _read_csrf_cookie(self) -> bytes | None:
@@ -156,8 +167,9 @@ class FakeRequest:
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
+    """Return the first JSON value of a body; like Kratos, without reading what follows it."""
     try:
-        fields = json.loads(body, parse_constant=_finite, parse_float=_finite)
+        fields, _ = _DECODER.raw_decode(body.decode(errors="replace").lstrip(" \t\r\n"))
     except (ValueError, RecursionError) as error:
         raise MalformedBodyError("the body is not JSON") from error
     if not isinstance(fields, dict):
@@ -172,13 +184,7 @@ def _finite(text: str) -> float:
     return number
 
 
-def _nest(fields: dict[str, Any], names: list[str], value: str) -> None:
-    for name in names[:-1]:
-        inner = fields.setdefault(name, {})
-        if not isinstance(inner, dict):
-            return
-        fields = inner
-    fields.setdefault(names[-1], value)
+_DECODER: Final = json.JSONDecoder(parse_constant=_finite, parse_float=_finite)
 
 
 def _media_type_preference(accept: str, kind: str) -> tuple[float, int]:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any, Final, Self
 from urllib.parse import quote
 
-__all__ = ["ApiError", "FakeResponse"]
+__all__ = ["ApiError", "FakeResponse", "method_disabled"]
 
 _PRINTABLE: Final = "".join(chr(code) for code in range(0x21, 0x7F))
 
@@ -123,6 +123,11 @@ class ApiError(Exception):
         body = {"error": self.document(), **self.extra}
         headers = {"content-type": "application/json", "ory-error-id": self.id}
         return FakeResponse(self.status, _encode(body), headers)
+
+
+def method_disabled(name: str) -> ApiError:
+    """Return the error for a method that the configuration does not enable."""
+    return ApiError(404, reason=f'The method "{name}" is disabled.')
 
 
 def _encode(body: Any) -> bytes:

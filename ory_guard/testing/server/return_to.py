@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["InvalidUrlError", "allowed_url"]
+__all__ = ["InvalidUrlError", "allowed_url", "require_url"]
 
 _SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 _HOST: Final = re.compile(
@@ -31,7 +31,7 @@ def allowed_url(url: str, allowed: Iterable[str], default: str) -> str | None:
     Raises:
         InvalidUrlError: If the text is not a URL.
     """
-    _require_url(url)
+    require_url(url)
     try:
         parts, fallback = urlsplit(url), urlsplit(default)
         completed = parts._replace(scheme=parts.scheme or fallback.scheme, netloc=parts.netloc or fallback.netloc)
@@ -43,8 +43,12 @@ def allowed_url(url: str, allowed: Iterable[str], default: str) -> str | None:
     return url if parts.scheme and parts.netloc else completed.geturl()
 
 
-def _require_url(url: str) -> None:
-    """Check a URL by the rules of Go's `url.Parse`, which are stricter than those of `urlsplit`."""
+def require_url(url: str) -> None:
+    """Check a URL by the rules of Go's `url.Parse`, which are stricter than those of `urlsplit`.
+
+    Raises:
+        InvalidUrlError: If it is not a URL.
+    """
     if any(character < " " or character == "\x7f" for character in url):
         raise InvalidUrlError("it contains a control character")
     without_fragment, _, fragment = url.partition("#")

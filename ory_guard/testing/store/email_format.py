@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-__all__ = ["is_email"]
+__all__ = ["is_email", "is_host_name"]
 
 MAX_BYTES: Final = 254
 MAX_LOCAL_BYTES: Final = 64
@@ -16,20 +16,19 @@ _LOCAL_PART: Final = re.compile(rf"[ \t]*(?:{_ATOM}(?:\.{_ATOM})*|{_QUOTED})")
 _LABEL: Final = re.compile(r"[A-Za-z0-9-]{0,62}[A-Za-z0-9]")
 
 
-def is_email(value: object) -> bool:
-    """Return whether a value is an address that Kratos accepts; other types than strings have no format."""
-    if not isinstance(value, str):
-        return True
+def is_email(value: str) -> bool:
+    """Return whether a text is an address that Kratos accepts."""
     local, separator, host = value.rpartition("@")
     return (
         bool(separator)
         and len(value.encode(errors="replace")) <= MAX_BYTES
         and len(local.encode(errors="replace")) <= MAX_LOCAL_BYTES
-        and _is_host_name(host)
+        and is_host_name(host)
         and _LOCAL_PART.fullmatch(local) is not None
     )
 
 
-def _is_host_name(host: str) -> bool:
+def is_host_name(host: str) -> bool:
+    """Return whether a text is a host name by RFC 1123."""
     is_short = len(host) <= MAX_HOST_BYTES
     return is_short and not host.startswith("-") and all(_LABEL.fullmatch(label) for label in host.split("."))

@@ -9,13 +9,16 @@ from jsonschema import Draft202012Validator
 
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import Node, Ui, input_node
-from ory_guard.testing.store.schema_errors import FORMAT_CHECKER, violations
+from ory_guard.testing.store.form_values import field_type, has_path, item_type, set_path
+from ory_guard.testing.store.formats import FORMAT_CHECKER
+from ory_guard.testing.store.schema_errors import violations
 
 __all__ = ["IdentitySchema", "Trait"]
 
 _EXTENSION: Final = "ory.sh/kratos"
 _IDENTIFIER_METHODS: Final = ("password", "code", "webauthn", "passkey")
 _PASSKEY_NAME: Final = ("credentials", "passkey", "display_name")
+_COMPLETED_TYPES: Final = frozenset({"email", "url", "tel"})
 _INPUT_TYPES: Final = {
     "number": "number",
     "integer": "number",
@@ -43,8 +46,13 @@ class Trait:
 
     @property
     def title(self) -> str:
-        """The label of the form field: the title in the schema, or else the trait's name."""
-        return str(self.schema.get("title", self.path[-1]))
+        """The label of the form field; empty if the schema has no title."""
+        return str(self.schema.get("title", ""))
+
+    @property
+    def has_field(self) -> bool:
+        """Whether forms have a field for it."""
+        return field_type(self.schema) not in {None, "object"} and item_type(self.schema) not in {"object", "array"}
 
     def extension(self, *keys: str) -> Any:
         """Return the value at these keys of Ory's schema extension, or None."""
@@ -65,17 +73,18 @@ class Trait:
 
     def node(self, group: str, traits: Mapping[str, Any], *, hidden: bool = False) -> Node:
         """Build the form field, filled in from `traits`."""
-        kind = _INPUT_TYPES.get(self.schema.get("format", ""), "")
-        kind = kind or _INPUT_TYPES.get(self.schema.get("type", ""), "text")
+        format_name = str(self.schema.get("format", ""))
+        kind = _INPUT_TYPES.get(format_name) or _INPUT_TYPES.get(field_type(self.schema) or "", "text")
         value = self.value_in(traits)
         attributes = {} if value is None or isinstance(value, list | dict) else {"value": value}
         return input_node(
             group,
             self.name,
             "hidden" if hidden else kind,
-            label=message(1070002, {"name": self.name, "title": self.title}),
+            label=message(1070002, {"name": self.name, "title": self.title}) if self.title else None,
             required=self.required or None,
-            autocomplete="email" if kind == "email" else None,
+            pattern=self.schema.get("pattern"),
+            autocomplete=kind if kind in _COMPLETED_TYPES else None,
             **attributes,
         )
 
@@ -93,6 +102,7 @@ class IdentitySchema:
         self.document = document
         traits = document.get("properties", {}).get("traits", {})
         self.traits: tuple[Trait, ...] = tuple(_leaves((), traits))
+        self.fields: tuple[Trait, ...] = tuple(trait for trait in self.traits if trait.has_field)
         self._objects = tuple(_objects((), traits))
         self._validator = Draft202012Validator(
             {"type": "object", "properties": {"traits": {"type": "object", **traits}}},
@@ -169,28 +179,24 @@ class IdentitySchema:
         """The trait that is the login identifier, or None."""
         return next((trait for trait in self.traits if trait.is_identifier("password")), None)
 
-    def with_nested_objects(self, traits: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the traits with the empty objects that Kratos adds for nested groups."""
-        result: dict[str, Any] = {**traits}
-        for path in self._objects:
-            target = result
-            for key in path:
-                inner = target.setdefault(key, {})
-                if not isinstance(inner, Mapping):
-                    break
-                target[key] = target = {**inner}
-        return result
+    @property
+    def objects(self) -> tuple[tuple[str, ...], ...]:
+        """The paths of the objects in the form fields, `traits` first."""
+        return (("traits",), *(("traits", *path) for path in self._objects))
 
-    def with_text_values(self, traits: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, Any]:
-        """Return the traits with the values of form fields, converted to the types in the schema.
+    def with_nested_objects(self, traits: Any) -> Any:
+        """Return the traits with the empty objects that Kratos adds for nested groups.
 
-        Empty fields, and fields that the schema does not have, are left out.
+        Raises:
+            InvalidFieldError: If the traits are an array, or contain one in place of an object with groups.
         """
-        result: dict[str, Any] = {**traits}
-        for trait in self.traits:
-            if text := texts.get(trait.name):
-                _set_value(result, trait.path, _coerce_value(text, trait.schema.get("type")))
-        return result
+        document: dict[str, Any] = {"traits": traits}
+        # As in Kratos, arrays of objects get an object, too, so that they are invalid if they are missing.
+        arrays = [trait.path for trait in self.traits if item_type(trait.schema) in {"object", "array"}]
+        for path in sorted({*self._objects, *arrays}):
+            if not has_path(document, ("traits", *path)):
+                set_path(document, ("traits", *path), {})
+        return document["traits"]
 
     def validate(self, traits: Any, ui: Ui) -> bool:
         """Add an error to each invalid form field, and return whether the traits are valid."""
@@ -214,25 +220,6 @@ def _leaves(path: tuple[str, ...], schema: Mapping[str, Any]) -> Iterator[Trait]
 
 def _objects(path: tuple[str, ...], schema: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for name, inner in schema.get("properties", {}).items():
-        if "properties" in inner:
+        if inner.get("type") == "object" or "properties" in inner:
             yield (*path, name)
             yield from _objects((*path, name), inner)
-
-
-def _coerce_value(text: str, kind: object) -> Any:
-    if kind == "boolean":
-        return {"true": True, "on": True, "1": True, "false": False, "": False}.get(text.lower(), text)
-    if kind in {"number", "integer"}:
-        try:
-            return int(text) if kind == "integer" else float(text)
-        except ValueError:
-            return text
-    return text
-
-
-def _set_value(traits: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    target = traits
-    for key in path[:-1]:
-        inner = target.get(key)
-        target[key] = target = {**inner} if isinstance(inner, Mapping) else {}
-    target[path[-1]] = value

@@ -230,13 +230,6 @@ async def test_fields_of_former_releases_are_accepted(app: FlowClient, payload: 
     assert response.status_code == 200
 
 
-@pytest.mark.usefixtures("ada")
-async def test_payload_that_is_not_json_is_an_error(browser: FlowClient) -> None:
-    response = await browser.submit(await browser.create_flow("login"), method="password", transient_payload="x")
-
-    assert (response.status_code, response.json()["error"]["code"]) == (400, 500)
-
-
 @pytest.mark.parametrize("flow", ["login", "registration"])
 async def test_organization_without_methods_has_an_empty_form(browser: FlowClient, flow: str) -> None:
     organization = "7942aef0-8fde-48cb-bc04-456236edafde"

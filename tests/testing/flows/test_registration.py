@@ -3,7 +3,6 @@
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx2
 import pytest
 from support.flow_client import HTML, FlowClient, client_for, field_value, message_ids, node_names
 
@@ -14,21 +13,6 @@ pytestmark = pytest.mark.anyio
 PASSWORD = "a-long-enough-one"
 TRAITS = {"email": "ada@example.test"}
 AFTER = "http://127.0.0.1:4455/after"
-SCHEMA = {
-    "properties": {
-        "traits": {
-            "type": "object",
-            "properties": {
-                "user": {"type": "string", "ory.sh/kratos": {"credentials": {"password": {"identifier": True}}}},
-                "age": {"type": "integer", "title": "Age"},
-                "height": {"type": "number"},
-                "terms": {"type": "boolean"},
-                "site": {"type": "string", "format": "uri"},
-            },
-            "required": ["user", "age"],
-        }
-    }
-}
 
 
 async def test_second_step_shows_a_weak_password_at_its_field(browser: FlowClient) -> None:
@@ -52,6 +36,13 @@ async def test_unacceptable_password_has_a_specific_error(
     response = await browser.submit(flow, method="password", password=password, traits=TRAITS)
 
     assert message_ids(response.json()) == [message_id]
+
+
+async def test_missing_password_and_missing_traits_are_shown_together(browser: FlowClient) -> None:
+    response = await browser.submit(await browser.create_flow("registration"), method="password")
+
+    assert (response.status_code, message_ids(response.json())) == (400, [4000002, 4000002])
+    assert node_names(response.json())[1:3] == ["traits.email", "password"]
 
 
 async def test_first_step_shows_missing_traits(browser: FlowClient) -> None:
@@ -122,56 +113,6 @@ async def test_verification_flow_uses_the_new_csrf_cookie(fake: FakeKratos, brow
 
     assert response.json()["state"] == "passed_challenge"
     assert (await browser.whoami()).json()["identity"]["verifiable_addresses"][0]["verified"] is True
-
-
-async def register_with_schema(fake: FakeKratos, **traits: str) -> httpx2.Response:
-    """Submit an HTML form with the traits of SCHEMA."""
-    browser = client_for(fake)
-    flow = await browser.create_flow("registration")
-    form = {"method": "password", "password": PASSWORD, "traits__user": "ada", "traits__age": "36"}
-    return await browser.submit_form(flow, **form | traits)
-
-
-@pytest.fixture
-def schema_fake(clock: ManualClock) -> FakeKratos:
-    """A fake that uses SCHEMA."""
-    return FakeKratos(clock=clock, identity_schemas={"default": SCHEMA}, two_steps_registration=False)
-
-
-@pytest.mark.parametrize(
-    ("fields", "traits"),
-    [
-        ({"traits__terms": "on", "traits__height": "1.7"}, {"terms": True, "height": 1.7}),
-        ({"traits__user__first": "Ada"}, {}),
-    ],
-    ids=["types", "field below a string"],
-)
-async def test_form_values_are_converted_to_the_types_of_the_schema(
-    schema_fake: FakeKratos, fields: dict[str, str], traits: dict[str, Any]
-) -> None:
-    await register_with_schema(schema_fake, **fields)
-
-    assert schema_fake.identities[0].traits == {"user": "ada", "age": 36, **traits}
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [{"traits__age": "old"}, {"traits__height": "tall"}, {"traits__terms": "maybe"}],
-    ids=str,
-)
-async def test_values_that_cannot_be_converted_are_rejected(
-    schema_fake: FakeKratos, fields: dict[str, str]
-) -> None:
-    response = await register_with_schema(schema_fake, **fields)
-
-    assert (response.status_code, schema_fake.identities) == (302, ())
-
-
-async def test_input_types_follow_the_schema(schema_fake: FakeKratos) -> None:
-    flow = await client_for(schema_fake).create_flow("registration")
-    types = [node["attributes"]["type"] for node in flow["ui"]["nodes"]]
-
-    assert types == ["hidden", "text", "password", "number", "number", "checkbox", "url", "submit"]
 
 
 async def test_providers_come_first_in_the_form(clock: ManualClock) -> None:

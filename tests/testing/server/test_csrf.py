@@ -7,6 +7,8 @@ from ory_guard.testing import FakeKratos, Identity
 
 pytestmark = pytest.mark.anyio
 
+LOGIN = {"method": "password", "identifier": "ada@example.test", "password": PASSWORD}
+
 
 async def test_flow_cannot_be_read_by_another_browser(fake: FakeKratos, browser: FlowClient) -> None:
     flow = await browser.create_flow("login")
@@ -25,7 +27,7 @@ async def test_form_without_its_cookie_is_rejected(browser: FlowClient, cookie: 
     flow = await browser.create_flow("login")
     browser.client.cookies.clear()
     browser.client.headers["cookie"] = cookie
-    response = await browser.submit(flow, method="password")
+    response = await browser.submit(flow, **LOGIN)
 
     assert response.status_code == 403
     assert reason in response.json()["error"]["details"]["reject_reason"]
@@ -34,7 +36,7 @@ async def test_form_without_its_cookie_is_rejected(browser: FlowClient, cookie: 
 @pytest.mark.parametrize("token", ["AAAA", "not base64!", "A" * 88, 7, ["x"]], ids=repr)
 async def test_form_with_a_wrong_token_is_rejected(browser: FlowClient, token: object) -> None:
     flow = await browser.create_flow("login")
-    response = await browser.submit(flow, method="password", csrf_token=token)
+    response = await browser.submit(flow, **LOGIN, csrf_token=token)
 
     assert response.json()["error"]["id"] == "security_csrf_violation"
 
