@@ -20,7 +20,8 @@ from workers.kratos import CountingKratos
 
 from ory_guard.cache import StoredSession
 from ory_guard.redis import RedisSessionStore
-from ory_guard.redis.node import _LOOK_UP, _PUT
+from ory_guard.redis.node import _LOOK_UP
+from ory_guard.redis.scripts import PUT
 
 __all__ = ["main"]
 
@@ -150,7 +151,7 @@ def main() -> None:
         for line in asyncio.run(_cost(redis)):
             print(f"- {line}")
         names, values = [f"{kind}:__rand_int__" for kind in "sabcd"], ("\2" + "0" * 2_000, "30000", "9", "0")
-        print(f"- maximum of puts in one Redis: {_max_rate(redis, _PUT, '5', *names, *values)} per second")
+        print(f"- maximum of puts in one Redis: {_max_rate(redis, PUT, '5', *names, *values)} per second")
         lookups = _max_rate(redis, _LOOK_UP, "1", names[0], "1", "r:")
         print(f"- maximum of lookups in one Redis: {lookups} per second")
 

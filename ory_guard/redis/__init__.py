@@ -1,7 +1,4 @@
-"""A session store in Redis or Valkey (extra `redis`).
-
-It requires a single node, because its Lua scripts use several keys, which may be on different nodes of a cluster.
-"""
+"""A session store in Redis or Valkey (extra `redis`): a single server, Sentinel, or a cluster."""
 
 try:
     from ory_guard.redis.store import RedisSessionStore

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from ory_guard.cache.store_latency import ResponsiveClock
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.kratos.origin import Origin
+from ory_guard.redis.discovery import first_response
 from ory_guard.redis.pipeline import PipelinedConnection
 from ory_guard.redis.resp import encode_command
 from ory_guard.redis.sentinel import Sentinels
@@ -38,6 +39,8 @@ class RedisServerURL:
         max_connections: The maximum number of connections of a pool.
 
     Attributes:
+        is_cluster: Whether the URL is that of a cluster.
+        addresses: The addresses of the sentinels, or of some servers of the cluster; otherwise empty.
         sentinels: The sentinels that know the address of the server, or None.
 
     Raises:
@@ -46,8 +49,8 @@ class RedisServerURL:
 
     def __init__(self, url: str, max_connections: int) -> None:
         self._parts = parse_redis_url(url)
-        if self._parts.topology == "cluster":
-            raise ConfigurationError("url: a cluster is not supported; use a single server or redis+sentinel://")
+        self.is_cluster: bool = self._parts.topology == "cluster"
+        self.addresses: tuple[Address, ...] = self._parts.addresses
         self._max_connections = max_connections
         self._ssl_context: Any = None
         try:
@@ -102,13 +105,27 @@ class RedisServerURL:
         return pool.make_connection()
 
     async def create_client(self) -> Redis:
-        """Return a new client of the server, which the sentinels name if there are any.
+        """Return a new client of the server, which the sentinels name if there are any, or of one in the cluster.
 
         Raises:
-            OSError: If no sentinel knows the server.
+            OSError: If no sentinel knows the server, or if no server of the cluster is reachable.
         """
-        address = None if self.sentinels is None else await self.sentinels.find_primary()
+        address = None
+        if self.sentinels is not None:
+            address = await self.sentinels.find_primary()
+        elif self.is_cluster:
+            address = await first_response([self._try(each) for each in self.addresses])
+            if address is None:
+                raise ConnectionError("no server of the cluster is reachable")
         return Redis.from_pool(self.create_pool(address))
+
+    async def _try(self, address: Address) -> Address:
+        connection = self.create_pool(address).make_connection()
+        try:
+            await connection.connect()
+            return address
+        finally:
+            await connection.disconnect(nowait=True)
 
     async def open(self, clock: ResponsiveClock, address: Address | None, *commands: bytes) -> PipelinedConnection:
         """Return a new connection that is authenticated and has sent these encoded commands successfully.

@@ -6,7 +6,7 @@
 import asyncio
 import hashlib
 import secrets as random_secrets
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from itertools import count
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -20,11 +20,12 @@ from ory_guard.redis.pipeline import Pipeline, PipelinedConnection
 from ory_guard.redis.pubsub import Received, StreamPosition, iter_messages
 from ory_guard.redis.resp import MAX_VALUE_BYTES, ProtocolError, Reply, encode_command
 from ory_guard.redis.revocation_stream import Announcer, Stream
+from ory_guard.redis.scripts import PUT, RECORD_REVOCATIONS
+from ory_guard.redis.shards import Shard
 from ory_guard.redis.urls import Address
 
 __all__ = ["Found", "FoundLease", "Node", "OnFound"]
 
-_MAX_SESSIONS_PER_ID: Final = 256
 _HASH_CHARACTERS: Final = 32
 _MAX_MARKERS: Final = 16
 _LEASE_MILLISECONDS: Final = round(LEASE_SECONDS * 1_000)
@@ -44,7 +45,7 @@ for at = 1, #KEYS - (lease and 1 or 0) do
     for marker = 1, math.min(string.byte(value, 1) or 0, {_MAX_MARKERS}) do
       local start = 2 + (marker - 1) * {_HASH_CHARACTERS}
       local hash = string.sub(value, start, start + {_HASH_CHARACTERS - 1})
-      local revoked = redis.pcall('GET', ARGV[2] .. hash .. '}}')
+      local revoked = redis.pcall('GET', ARGV[2] .. hash)
       if revoked then
         found[#found + 1] = type(revoked) == 'string' and revoked or '?'
       end
@@ -65,32 +66,6 @@ if lease then
   end
 end
 return {{tonumber(ARGV[1])}}
-"""
-
-# The keys are: the session, its lease, the lists of its session id and identity id, and the revocations of both.
-# The lease is deleted last, because a server that is full rejects only the first write of a script.
-_LISTS: Final = 2
-_PUT: Final = f"""
-local name, value, ttl, ends, since = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-for at = {_LISTS + 3}, #KEYS do
-  local revoked = redis.pcall('GET', KEYS[at])
-  if revoked and (tonumber(revoked) or math.huge) >= since then
-    redis.call('DEL', KEYS[2])
-    return
-  end
-end
-local stored = redis.pcall('SET', name, value, 'PX', ttl)
-redis.call('DEL', KEYS[2])
-if stored.err then
-  return stored
-end
-for at = 3, {_LISTS + 2} do
-  redis.call('ZADD', KEYS[at], ends, name)
-  redis.call('ZREMRANGEBYRANK', KEYS[at], 0, -{_MAX_SESSIONS_PER_ID + 1})
-  if redis.call('PTTL', KEYS[at]) < ttl then
-    redis.call('PEXPIRE', KEYS[at], ttl)
-  end
-end
 """
 
 _LOOK_UP_SHA: Final = hashlib.sha1(_LOOK_UP.encode(), usedforsecurity=False).hexdigest().encode()
@@ -175,6 +150,7 @@ class Node:
 
     Args:
         server: The URL of the server.
+        address: The address of the server, or None for that in the URL, or that which the sentinels name.
 
     Attributes:
         client: The client of redis-py.
@@ -182,9 +158,9 @@ class Node:
         subscribers: The number of subscriptions.
     """
 
-    def __init__(self, server: RedisServerURL) -> None:
+    def __init__(self, server: RedisServerURL, address: Address | None = None) -> None:
         self._server = server
-        self._address: Address | None = None
+        self._address = address
         self._create_client()
         self.sender: str = random_secrets.token_hex(8)
         self.subscribers: int = 0
@@ -196,7 +172,8 @@ class Node:
     def _create_client(self) -> None:
         self._pool: Any = self._server.create_pool(self._address)
         self.client: Redis = Redis(connection_pool=self._pool)
-        self.put: Any = self.client.register_script(_PUT)
+        self.put: Any = self.client.register_script(PUT)
+        self.record_revocations: Any = self.client.register_script(RECORD_REVOCATIONS)
         self.announcer: Announcer = Announcer(self.client)
 
     async def locate(self, *, again: bool = False) -> None:
@@ -233,9 +210,19 @@ class Node:
         """
         await asyncio.gather(self._pipeline.connect(), self.client.ping())
 
-    def subscribe(self, stream: Stream, position: StreamPosition | None) -> AsyncGenerator[Received, None]:
-        """Yield the messages of a stream after a position; see `iter_messages`."""
-        return iter_messages(self._pool.make_connection(), self._pool.make_connection(), stream, position)
+    def find_node(self, _shard: Shard) -> "Node":
+        """Return this node, which has all shards."""
+        return self
+
+    def redirects(self, _error: Exception) -> bool:
+        """Return False, because there is no other server."""
+        return False
+
+    def subscribe(
+        self, streams: Sequence[Stream], positions: Mapping[str, StreamPosition]
+    ) -> AsyncGenerator[Received, None]:
+        """Yield the messages of streams after their positions; see `iter_messages`."""
+        return iter_messages(self._pool.make_connection(), self._pool.make_connection(), streams, positions)
 
     def look_up(
         self,

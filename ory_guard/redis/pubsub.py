@@ -1,13 +1,13 @@
-"""A subscription to a stream of revocation messages, which reports each gap and the loss of its connections.
+"""A subscription to streams of revocation messages, which reports each gap and the loss of its connections.
 
 `PubSub` of redis-py reconnects by itself and does not report missed messages. This module uses two connections: one
-for the channel, and one that reads the stream once a second. The second one proves that no message was missed.
+for the channels, and one that reads the streams once a second. The second one proves that no message was missed.
 """
 
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from math import inf
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -27,19 +27,25 @@ _ANNOUNCE_SHA: Final = hashlib.sha1(ANNOUNCE.encode(), usedforsecurity=False).he
 _REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)\r?$", re.MULTILINE)
 """It changes when the server restarts, and when another server becomes the primary."""
 
+_MESSAGES: Final = (b"message", b"smessage")
+_MOVED: Final = b"sunsubscribe"
+"""A server of a cluster sends it when the slot of a channel moves to another one."""
+
 StreamPosition: TypeAlias = tuple[str, int]
 """The replication id of the server, and the number of the last received message."""
 
 
 class Received(NamedTuple):
-    """Messages, in their order.
+    """Messages of a stream, in their order.
 
     Attributes:
+        stream: The name of the stream.
         texts: The messages, or None if some were missed.
         position: The position after them.
         heard_at: A time on the clock of the event loop until which no message was missed.
     """
 
+    stream: str
     texts: list[bytes] | None
     position: StreamPosition
     heard_at: float
@@ -63,7 +69,7 @@ class _StreamReader:
     def received(self, texts: list[bytes] | None) -> Received:
         """Return messages with the current position. The first entry of a stream is empty, and is not a message."""
         texts = None if texts is None else list(filter(None, texts))
-        return Received(texts, (self._server_id, self._number), self._heard_at)
+        return Received(self._stream.name, texts, (self._server_id, self._number), self._heard_at)
 
     async def open(self, position: StreamPosition | None) -> Received:
         """Return the messages after a position.
@@ -155,57 +161,113 @@ def _checked(reply: Any) -> Any:
     return reply
 
 
-async def iter_messages(
-    subscriber: Any, reader_connection: Any, stream: Stream, position: StreamPosition | None
-) -> AsyncGenerator[Received, None]:
-    """Yield the messages after a position when the subscription is confirmed, and then each message.
+class _Subscriber:
+    """A subscription to channels.
 
     Args:
-        subscriber: A redis-py connection for the channel. Like the other one it has no other user, and is closed at
+        connection: A redis-py connection that has no other user.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._early: list[Any] = []
+        self._pending: asyncio.Task[Any] | None = None
+        self._is_ping_sent = False
+
+    async def open(self, streams: Sequence[Stream]) -> None:
+        """Connect, and subscribe to the channels of these streams."""
+        await self._connection.connect()
+        for stream in streams:  # one command for each, because their slots differ in a cluster
+            await self._connection.send_command(stream.subscribe, stream.name)
+        confirmed = 0
+        while confirmed < len(streams):
+            reply = await _read(self._connection)
+            if reply[0] in _MESSAGES:
+                self._early.append(reply)
+            else:
+                confirmed += 1
+
+    async def receive(self, seconds: float) -> tuple[bytes, bytes] | None:
+        """Return the next message with the name of its channel, or None if there is none within the time.
+
+        Raises:
+            ConnectionError: If another server of the cluster has the channel now.
+        """
+        if self._early:
+            _, channel, payload = self._early.pop(0)
+            return channel, payload
+        # A read that times out is continued, not canceled: canceling it could lose half a message.
+        self._pending = self._pending or asyncio.create_task(_read(self._connection))
+        done, _ = await asyncio.wait({self._pending}, timeout=max(seconds, 0))
+        if not done:
+            return None
+        kind, channel, *payload = self._pending.result()
+        self._pending, self._is_ping_sent = None, False
+        if kind == _MOVED:
+            raise ConnectionError("another server has the channel")
+        return (channel, payload[0]) if kind in _MESSAGES else None
+
+    async def ping(self) -> None:
+        """Send a ping.
+
+        Raises:
+            TimeoutError: If nothing was received since the last one.
+        """
+        if self._is_ping_sent:
+            raise TimeoutError
+        self._is_ping_sent = True
+        await self._connection.send_command("PING")
+
+    async def cancel(self) -> None:
+        """Cancel the pending read."""
+        if self._pending is not None:
+            self._pending.cancel()
+            await asyncio.gather(self._pending, return_exceptions=True)
+
+
+async def iter_messages(
+    channels: Any, reader_connection: Any, streams: Sequence[Stream], positions: Mapping[str, StreamPosition]
+) -> AsyncGenerator[Received, None]:
+    """Yield the messages after a position of each stream when the subscription is confirmed, and then each message.
+
+    Args:
+        channels: A redis-py connection for the channels. Like the other one it has no other user, and is closed at
             the end.
-        reader_connection: A redis-py connection for the stream.
-        stream: The stream.
-        position: The position, or None to receive later messages only.
+        reader_connection: A redis-py connection for the streams.
+        streams: The streams, which are on the same server.
+        positions: The positions by the names of the streams. Of a stream without one, only later messages are
+            received.
 
     Raises:
-        ConnectionError: If a connection is lost.
+        ConnectionError: If a connection is lost, or if another server of the cluster has a stream now.
         TimeoutError: If the server does not respond.
         RedisError: If the server rejects a command.
     """
     # Each wait below has its own timeout. redis-py uses `wait_for`, which can lose a cancellation on Python 3.11.
-    subscriber.socket_timeout = reader_connection.socket_timeout = None
-    pending_read: asyncio.Task[Any] | None = None
-    reader = _StreamReader(reader_connection, stream)
+    channels.socket_timeout = reader_connection.socket_timeout = None
+    subscriber = _Subscriber(channels)
+    readers = {stream.name.encode(): _StreamReader(reader_connection, stream) for stream in streams}
     time = asyncio.get_running_loop().time
     try:
         async with asyncio.timeout(_CONNECT_TIMEOUT):
-            await asyncio.gather(subscriber.connect(), reader_connection.connect())
-            await subscriber.send_command(stream.subscribe, stream.name)
-            await _read(subscriber)
-        yield await reader.open(position)
-        checked_at, checks, is_ping_sent = time(), 0, False
+            await subscriber.open(streams)
+            await reader_connection.connect()
+        for stream, reader in zip(streams, readers.values(), strict=True):
+            yield await reader.open(positions.get(stream.name))
+        checked_at, checks = time(), 0
         while True:
-            # A read that times out is continued, not canceled: canceling it could lose half a message.
-            pending_read = pending_read or asyncio.create_task(_read(subscriber))
-            done, _ = await asyncio.wait({pending_read}, timeout=max(checked_at + _CHECK_INTERVAL - time(), 0))
-            if done:
-                kind, *_, payload = pending_read.result()
-                pending_read, is_ping_sent = None, False
-                if kind in {b"message", b"smessage"}:
-                    yield await reader.receive(payload)
+            message = await subscriber.receive(checked_at + _CHECK_INTERVAL - time())
+            if message is not None:
+                yield await readers[message[0]].receive(message[1])
             if time() - checked_at >= _CHECK_INTERVAL:
                 checked_at, checks = time(), checks + 1
                 if checks % _CHECKS_PER_PING == 0:
-                    if is_ping_sent:
-                        raise TimeoutError
-                    is_ping_sent = True
-                    await subscriber.send_command("PING")
-                yield await reader.read()
+                    await subscriber.ping()
+                for reader in readers.values():
+                    yield await reader.read()
     finally:
-        if pending_read is not None:
-            pending_read.cancel()
-            await asyncio.gather(pending_read, return_exceptions=True)
-        await asyncio.gather(subscriber.disconnect(nowait=True), reader_connection.disconnect(nowait=True))
+        await subscriber.cancel()
+        await asyncio.gather(channels.disconnect(nowait=True), reader_connection.disconnect(nowait=True))
 
 
 async def _read(connection: Any) -> Any:

@@ -15,9 +15,10 @@ from redis.exceptions import (
     ReadOnlyError,
     RedisError,
     ResponseError,
+    TryAgainError,
 )
 
-__all__ = ["MAX_VALUE_BYTES", "ProtocolError", "Reply", "ReplyParser", "encode_command"]
+__all__ = ["MAX_VALUE_BYTES", "ProtocolError", "Reply", "ReplyParser", "SlotMovedError", "encode_command"]
 
 Reply: TypeAlias = bytes | int | RedisError | list["Reply"] | None
 """A reply; an error reply is an exception that the parser does not raise."""
@@ -32,19 +33,27 @@ _MAX_DEPTH: Final = 1
 _MAX_LINE: Final = 4_096
 _MAX_DIGITS: Final = 19
 
+
+class ProtocolError(RedisError):
+    """The server sent something that is not a RESP2 reply, or a reply that no command is waiting for."""
+
+
+class SlotMovedError(ResponseError):
+    """Another server of the cluster has the slot of the key."""
+
+
 _ERRORS: Final[dict[str, type[RedisError]]] = {
+    "ASK": TryAgainError,  # both mean that the slot is being moved
     "CLUSTERDOWN": ClusterDownError,
     "LOADING": BusyLoadingError,
+    "MOVED": SlotMovedError,
     "NOAUTH": AuthenticationError,
     "NOPERM": NoPermissionError,
     "NOSCRIPT": NoScriptError,
     "READONLY": ReadOnlyError,
+    "TRYAGAIN": TryAgainError,
     "WRONGPASS": AuthenticationError,
 }
-
-
-class ProtocolError(RedisError):
-    """The server sent something that is not a RESP2 reply, or a reply that no command is waiting for."""
 
 
 def encode_command(*arguments: bytes) -> bytes:

@@ -11,7 +11,6 @@ the numbers of a stream that was lost are not used again.
 """
 
 import asyncio
-from contextlib import suppress
 from contextvars import Context
 from typing import Any, Final, NamedTuple
 
@@ -144,6 +143,7 @@ class Announcer:
     def __init__(self, client: Redis) -> None:
         self._script: Any = client.register_script(ANNOUNCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._due: dict[str, int] = {}
 
     async def add(self, stream: Stream, text: bytes) -> None:
         """Add a message to a stream, and announce it now or soon.
@@ -153,18 +153,24 @@ class Announcer:
             RedisError: If the server rejects the message. It is announced anyway if the server permits that.
         """
         milliseconds = await self._run(stream, text)
-        if milliseconds > 0 and stream.name not in self._tasks:
-            task = asyncio.Task(
-                self._announce(stream, milliseconds), loop=asyncio.get_running_loop(), context=Context()
-            )
-            self._tasks[stream.name] = task
-            task.add_done_callback(lambda _task: self._tasks.pop(stream.name, None), context=Context())
+        if milliseconds > 0:
+            # Also if a task is running: the reply to its last command may be older than this one.
+            self._due[stream.name] = milliseconds
+            if stream.name not in self._tasks:
+                loop = asyncio.get_running_loop()
+                self._tasks[stream.name] = asyncio.Task(self._announce(stream), loop=loop, context=Context())
 
-    async def _announce(self, stream: Stream, milliseconds: int) -> None:
-        with suppress(OSError, RedisError):  # the subscribers find the messages in the stream
-            while milliseconds > 0:
+    async def _announce(self, stream: Stream) -> None:
+        try:
+            while milliseconds := self._due.pop(stream.name, 0):
                 await asyncio.sleep(milliseconds / 1_000)
                 milliseconds = await self._run(stream, b"")
+                if milliseconds > 0:
+                    self._due[stream.name] = milliseconds
+        except (OSError, RedisError):
+            pass  # the subscribers find the messages in the stream
+        finally:
+            del self._tasks[stream.name]
 
     async def _run(self, stream: Stream, text: bytes) -> int:
         return int(await self._script(keys=[stream.name, stream.state], args=[text, stream.publish]))

@@ -1,17 +1,12 @@
 """The address of the primary that Redis Sentinel monitors."""
 
-import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
-from redis.exceptions import RedisError
-
+from ory_guard.redis.discovery import first_response
 from ory_guard.redis.urls import Address
 
 __all__ = ["Sentinels"]
-
-_TIMEOUT: Final = 1.0
 
 
 class Sentinels:
@@ -40,19 +35,10 @@ class Sentinels:
             ConnectionError: If no sentinel knows the primary.
             TimeoutError: If no sentinel responds within a second.
         """
-        tasks = [asyncio.create_task(self._ask(address)) for address in self._addresses]
-        try:
-            async with asyncio.timeout(_TIMEOUT):
-                for task in asyncio.as_completed(tasks):
-                    with suppress(OSError, RedisError):
-                        primary = await task
-                        if primary is not None:
-                            return primary
-        finally:
-            for each in tasks:
-                each.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        raise ConnectionError("no sentinel knows the primary of the service")
+        address = await first_response([self._ask(address) for address in self._addresses])
+        if address is None:
+            raise ConnectionError("no sentinel knows the primary of the service")
+        return address
 
     async def _ask(self, address: Address) -> Address | None:
         connection = self._make_connection(address)

@@ -133,9 +133,9 @@ def _decrypt_message(encryptors: Sequence[Encryptor], name: bytes, message: byte
     return None
 
 
-def load_missed_ids(messages: Sequence[dict[str, Any] | None] | None) -> tuple[str, ...]:
-    """Return a `RevokedIds` with the ids in messages, or an empty tuple if the messages are unknown or invalid."""
-    missed = [None] if messages is None else [load_ids(message) for message in messages]
+def load_missed_ids(messages: Sequence[dict[str, Any] | None]) -> tuple[str, ...]:
+    """Return a `RevokedIds` with the ids in messages, or an empty tuple if one of them is unknown or invalid."""
+    missed = [load_ids(message) for message in messages]
     if None in missed:
         return ()
     return RevokedIds([id_ for ids in missed if ids is not None for id_ in ids], None)

@@ -13,7 +13,7 @@ from support.guard_bench import settings_of
 from support.memory_store import eventually
 from support.redis_server import REDIS_MARKS
 from support.redis_sessions import SECRET
-from support.redis_topologies import Deployment, sentinel_deployment
+from support.redis_topologies import Deployment, cluster_deployment, sentinel_deployment
 from support.scripted_kratos import KratosRequest, KratosResponse, ScriptedKratos, refused, session_body, signed_in
 
 from ory_guard import Authenticated, OryGuard
@@ -81,7 +81,7 @@ class Processes:
         await eventually(lambda: all(guard.stats().store == "up" for guard in self.guards))
 
 
-@pytest.fixture(params=[sentinel_deployment])
+@pytest.fixture(params=[sentinel_deployment, cluster_deployment])
 def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
     """Each deployment with failover."""
     start: Callable[[Path], AbstractContextManager[Deployment]] = request.param

@@ -20,7 +20,7 @@ from ory_guard.redis.leases import dump_lease, load_lease
 
 pytestmark = REDIS_MARKS
 
-NAME = f"ory_guard:lease:{{{KEY.hex()}}}"
+NAME = f"ory_guard:lease:{{0}}:{KEY.hex()}"
 
 Found = StoredSession | Lease | Exception | None
 
@@ -141,7 +141,7 @@ async def test_name_of_the_lease_is_a_hash(stores: list[RedisSessionStore], redi
 
     assert NAME in names
     assert {name.replace(":session:", ":lease:") for name in names if ":session:" in name} == {
-        f"ory_guard:lease:{{{(b'k' * 32).hex()}}}"
+        f"ory_guard:lease:{{0}}:{(b'k' * 32).hex()}"
     }
 
 

@@ -89,7 +89,7 @@ async def test_lookup_returns_the_time_of_the_revocation(
     assert found is not None
     assert found.revoked_at == -inf
 
-    redis_server.cli(command[0], f"ory_guard:revoked:{{{Encryptor(secret).hash_name(id_)}}}", command[1])
+    redis_server.cli(command[0], f"ory_guard:revoked:{{0}}:{Encryptor(secret).hash_name(id_)}", command[1])
     found = await store.get([KEY])
 
     assert found is not None
@@ -144,8 +144,8 @@ async def test_large_session_is_not_stored(redis_server: RedisServer, redis_stor
     await put(redis_store, KEY, replace(STORED, body=b" " * (1 << 20)))
     assert redis_server.cli("KEYS", "*") == "\n"
 
-    redis_server.cli("SET", f"ory_guard:session:{{{KEY.hex()}}}", "x" * 100)
-    redis_server.cli("SETRANGE", f"ory_guard:session:{{{KEY.hex()}}}", str(1 << 20), "x")
+    redis_server.cli("SET", f"ory_guard:session:{{0}}:{KEY.hex()}", "x" * 100)
+    redis_server.cli("SETRANGE", f"ory_guard:session:{{0}}:{KEY.hex()}", str(1 << 20), "x")
     assert await redis_store.get([KEY]) is None
 
 

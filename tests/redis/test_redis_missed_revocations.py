@@ -14,7 +14,7 @@ from support.redis_sessions import SECRET, Subscriber
 from ory_guard.cache.store import RevocationPosition, RevokedIds
 from ory_guard.redis import RedisSessionStore
 from ory_guard.redis.pubsub import Received, iter_messages
-from ory_guard.redis.revocation_stream import Stream
+from ory_guard.redis.revocation_stream import Announcer, Stream
 
 pytestmark = REDIS_MARKS
 
@@ -175,7 +175,7 @@ async def test_channel_that_does_not_respond(redis_server: RedisServer, monkeypa
 
     monkeypatch.setattr(subscriber, "send_command", send_unless_ping)
 
-    messages = iter_messages(subscriber, reader, Stream(STREAM, STATE), None)
+    messages = iter_messages(subscriber, reader, [Stream(STREAM, STATE)], {})
     with pytest.raises(TimeoutError):
         await receive_all(messages)
 
@@ -201,3 +201,45 @@ async def test_revocations_within_a_window_are_announced_together(
 
 
 PUBLISHED = "return tonumber(string.match(redis.call('INFO', 'commandstats'), 'cmdstat_publish:calls=(%d+)') or 0)"
+
+
+class ScriptedReplies:
+    """A client whose script gets the replies that a test sets."""
+
+    def __init__(self) -> None:
+        self.replies: list[asyncio.Future[int]] = []
+
+    def register_script(self, _script: str) -> Callable[..., asyncio.Future[int]]:
+        """Return a function that returns the next reply."""
+
+        def run(**_arguments: object) -> asyncio.Future[int]:
+            self.replies.append(asyncio.get_running_loop().create_future())
+            return self.replies[-1]
+
+        return run
+
+
+async def test_message_that_is_added_at_the_end_of_the_last_announcement_is_announced() -> None:
+    """The reply that nothing is left may be older than the message, and be read after it was added."""
+    client: Any = ScriptedReplies()
+    announcer = Announcer(client)
+    stream = Stream("stream", "state")
+    first = asyncio.ensure_future(announcer.add(stream, b"first"))
+    await eventually(lambda: len(client.replies) == 1)
+    client.replies[0].set_result(1)
+    await eventually(lambda: len(client.replies) == 2)
+    second = asyncio.ensure_future(announcer.add(stream, b"second"))
+    await eventually(lambda: len(client.replies) == 3)
+
+    client.replies[2].set_result(1)
+    client.replies[1].set_result(0)
+
+    await eventually(lambda: len(client.replies) == 4)
+    await asyncio.gather(first, second)
+    client.replies[3].set_exception(ConnectionError())  # the subscribers find the message in the stream
+    third = asyncio.ensure_future(announcer.add(stream, b"third"))
+    await eventually(lambda: len(client.replies) == 5)
+    client.replies[4].set_result(1)
+    await eventually(lambda: len(client.replies) == 6)
+    await third
+    await announcer.aclose()

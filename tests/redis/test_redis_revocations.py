@@ -15,6 +15,7 @@ from support.scripted_kratos import IDENTITY_ID, SESSION_ID
 from ory_guard.cache import RevokedIds
 from ory_guard.redis import RedisSessionStore
 from ory_guard.redis.encryption import Encryptor
+from ory_guard.redis.node import Node
 from ory_guard.redis.pubsub import iter_messages
 from ory_guard.redis.revocation_stream import Stream
 from ory_guard.redis.serialization import dump_message
@@ -39,6 +40,30 @@ async def test_revoke_deletes_the_sessions_of_an_id_and_records_the_time(
     assert await redis_store.get([b"3" * 32]) is not None
     assert await redis_store.revoked_at([SESSION_ID, IDENTITY_ID]) == 1_234.5
     assert await redis_store.revoked_at(["another"]) is None
+
+
+@pytest.mark.parametrize(
+    ("known", "seconds", "recorded"),
+    [
+        ("2000.5", 10, 2_000.5),
+        ("2000.5", 100, 2_000.5),
+        ("500", 100, 1_000.0),
+        ("garbage", 100, 1_000.0),
+        ("nan", 100, 1_000.0),
+    ],
+)
+async def test_later_revocation_is_kept(
+    redis_server: RedisServer, redis_store: RedisSessionStore, known: str, seconds: int, recorded: float
+) -> None:
+    """A revocation can be repeated after a later one. A later one is kept for the longer time of both."""
+    name = f"ory_guard:revoked:{{0}}:{Encryptor(SECRET).hash_name(SESSION_ID)}"
+    redis_server.cli("SET", name, known, "EX", str(seconds))
+
+    await redis_store.revoke([SESSION_ID], 1_000.0, 60.0)
+
+    assert await redis_store.revoked_at([SESSION_ID]) == recorded
+    expected = max(seconds, 60) if recorded > 1_000.0 else 60
+    assert int(redis_server.cli("TTL", name)) == pytest.approx(expected, abs=5)
 
 
 async def test_revocation_is_published_to_other_processes(
@@ -72,7 +97,8 @@ async def test_invalid_message_is_yielded_as_none(
     invalid = Encryptor(SECRET).encrypt(channel, b'{"from": "x", "ids": [5]}')
     announcements = [b"garbage", b"x 1\nt", b"1\n", b"1 2\nt"]
     announcements += [b"0 %d\n%b" % (len(text), text) for text in (forged, invalid)]
-    node = await redis_store._nodes.get()
+    node = await redis_store._deployment.get()
+    assert isinstance(node, Node)
     for announcement in announcements:
         await node.client.publish(channel.decode(), announcement)
 
@@ -111,7 +137,7 @@ async def test_canceled_subscription_ends(
     connection, reader = (Connection(port=redis_server.port, protocol=2) for _ in range(2))
 
     async def receive() -> None:
-        async for _ in iter_messages(connection, reader, Stream("stream", "state"), None):
+        async for _ in iter_messages(connection, reader, [Stream("stream", "state")], {}):
             pass
 
     receiving = asyncio.create_task(receive())
@@ -211,3 +237,32 @@ async def test_server_that_rejects_writes_publishes_revocations(command: tuple[s
         await subscriber.aclose()
         await store.aclose()
         await other.aclose()
+
+
+async def test_message_before_the_last_confirmation_is_received(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server of a cluster also reports that it no longer has a channel, which ends the subscription."""
+    streams = [Stream("first", "1"), Stream("second", "2")]
+    channels, reader = (Connection(port=redis_server.port, protocol=2) for _ in range(2))
+    replies = [
+        [b"ssubscribe", b"first", 1],
+        [b"smessage", b"first", b"0 4\ntext"],
+        [b"ssubscribe", b"second", 2],
+        [b"pong", b""],
+        [b"sunsubscribe", b"second", 1],
+    ]
+
+    async def read(**_options: object) -> object:
+        return replies.pop(0)
+
+    monkeypatch.setattr(channels, "read_response", read)
+    monkeypatch.setattr(channels, "on_connect", read)
+    replies.insert(0, [])
+    messages = iter_messages(channels, reader, streams, {})
+
+    received = [await anext(messages) for _ in range(3)]
+    with pytest.raises(ConnectionError, match="another server has the channel"):
+        await anext(messages)
+    texts = [(each.stream, each.texts) for each in received]
+    assert texts == [("first", None), ("second", None), ("first", [b"text"])]

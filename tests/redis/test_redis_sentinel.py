@@ -40,7 +40,7 @@ async def test_session_is_stored_at_the_primary(sentinel: RedisServer, redis_ser
     await eventually(lambda: subscriber.messages)
     await subscriber.aclose()
     assert await store.get([KEY]) is not None
-    assert "{" + KEY.hex() + "}" in redis_server.cli("KEYS", "*:session:*")
+    assert ":{0}:" + KEY.hex() in redis_server.cli("KEYS", "*:session:*")
     await store.aclose()
 
 

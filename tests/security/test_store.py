@@ -10,6 +10,7 @@ from support.redis_server import REDIS_MARKS, RedisServer
 from support.scripted_kratos import refused
 
 from ory_guard import Authenticated, Rejected
+from ory_guard.redis.node import Node
 
 from .harness import Request
 from .store_bench import ALICE, BOB, SECRET, Worker, slowest_request, started, wait_until_stored
@@ -35,7 +36,9 @@ async def test_s09_invalid_values_in_redis_are_ignored(server: RedisServer, kind
         await first.ask(b"tok-A")
         await first.ask(b"tok-B")
         await wait_until_stored(server, 2)
-        client = (await first.store._nodes.get()).client
+        node = await first.store._deployment.get()
+        assert isinstance(node, Node)
+        client = node.client
         names = [name async for name in client.scan_iter("*:session:*")]
         values: dict[Any, Any] = {name: await client.get(name) for name in names}
         encryptor = first.store._encryptors[0]

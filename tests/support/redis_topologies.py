@@ -10,11 +10,21 @@ from typing import Final
 from support.ports import free_port
 from support.redis_server import BINARY, SKIP_REASON, RedisServer
 
-__all__ = ["SERVICE", "Deployment", "run_sentinel", "sentinel_deployment"]
+__all__ = [
+    "SERVICE",
+    "Deployment",
+    "SlotMove",
+    "cluster_deployment",
+    "cluster_of_one",
+    "run_sentinel",
+    "sentinel_deployment",
+]
 
 SERVICE: Final = "sessions"
 _TIMEOUT: Final = 60.0
 _DOWN_AFTER_MS: Final = 1_000
+_PRIMARIES: Final = 3
+_SLOTS: Final = 16_384
 
 
 class Deployment:
@@ -56,6 +66,72 @@ def sentinel_deployment(folder: Path) -> Iterator[Deployment]:
         yield Deployment(f"redis+sentinel://{addresses}/{SERVICE}", [primary, *replicas])
 
 
+@contextmanager
+def cluster_deployment(folder: Path, replicas: int = 1, *options: str) -> Iterator[Deployment]:
+    """Run a cluster of three primaries with replicas, which notices a failure after a second.
+
+    Args:
+        folder: A folder for its files.
+        replicas: The number of replicas of each primary.
+        *options: Further command-line arguments of the servers.
+    """
+    with ExitStack() as stack:
+        servers = []
+        for number in range(_PRIMARIES * (1 + replicas)):
+            own = folder / str(number)
+            own.mkdir()
+            servers.append(stack.enter_context(RedisServer(*_cluster_options(own), *options)))
+        _create_cluster(servers)
+        addresses = ",".join(f"127.0.0.1:{each.port}" for each in servers)
+        yield Deployment(f"redis+cluster://{addresses}", servers)
+
+
+@contextmanager
+def cluster_of_one(folder: Path, *options: str) -> Iterator[RedisServer]:
+    """Run a cluster of one server, which starts faster, and does not know its own address."""
+    with RedisServer(*_cluster_options(folder), *options) as server:
+        server.cli("CLUSTER", "ADDSLOTSRANGE", "0", str(_SLOTS - 1))
+        _wait_until(lambda: "cluster_state:ok" in server.cli("CLUSTER", "INFO"), "the cluster")
+        yield server
+
+
+def _cluster_options(folder: Path) -> tuple[str, ...]:
+    names = ("--cluster-enabled", "--cluster-port", "--cluster-node-timeout", "--dir")
+    values = ("yes", str(free_port()), str(_DOWN_AFTER_MS), str(folder))
+    return tuple(text for pair in zip(names, values, strict=True) for text in pair)
+
+
+def _create_cluster(servers: list[RedisServer]) -> None:
+    """Join servers to a cluster. The first three become its primaries, with equal ranges of slots."""
+    first, *others = servers
+    bounds = [_SLOTS * number // _PRIMARIES for number in range(_PRIMARIES + 1)]
+    for epoch, (server, start, end) in enumerate(zip(servers, bounds, bounds[1:], strict=False), 1):
+        server.cli("CLUSTER", "SET-CONFIG-EPOCH", str(epoch))
+        server.cli("CLUSTER", "ADDSLOTSRANGE", str(start), str(end - 1))
+    bus_port = first.cli("CONFIG", "GET", "cluster-port").split()[1]
+    for server in others:
+        server.cli("CLUSTER", "MEET", "127.0.0.1", str(first.port), bus_port)
+    known = f"cluster_known_nodes:{len(servers)}"
+    for server in servers:
+        _wait_until(lambda each=server: known in each.cli("CLUSTER", "INFO"), "the cluster")  # type: ignore[misc]
+    for number, server in enumerate(servers[_PRIMARIES:]):
+        server.cli("CLUSTER", "REPLICATE", servers[number % _PRIMARIES].cli("CLUSTER", "MYID").strip())
+        _wait_until(lambda each=server: _is_synchronized(each), "a replica")  # type: ignore[misc]
+    for server in servers:
+        _wait_until(lambda each=server: _is_complete(each, len(servers)), "the cluster")  # type: ignore[misc]
+
+
+def _is_synchronized(replica: RedisServer) -> bool:
+    return "master_link_status:up" in replica.cli("INFO", "replication")
+
+
+def _is_complete(server: RedisServer, number: int) -> bool:
+    """Return whether a server considers the cluster usable, and knows which servers are replicas."""
+    nodes = server.cli("CLUSTER", "NODES")
+    replicas = nodes.count(" slave ") + nodes.count(",slave ")
+    return "cluster_state:ok" in server.cli("CLUSTER", "INFO") and replicas == number - _PRIMARIES
+
+
 def _facts(sentinel: RedisServer) -> dict[str, str]:
     try:
         facts = sentinel.cli("SENTINEL", "MASTER", SERVICE).split()
@@ -91,3 +167,35 @@ def run_sentinel(folder: Path, number: int, primary: int, quorum: int = 1) -> It
     finally:
         process.kill()
         process.wait()
+
+
+class SlotMove:
+    """The move of a slot from the primary that has it to another one.
+
+    Args:
+        primaries: The primaries of a cluster.
+        slot: The slot.
+        key: A key in the slot.
+    """
+
+    def __init__(self, primaries: list[RedisServer], slot: int, key: str) -> None:
+        self._slot = str(slot)
+        owners = [each for each in primaries if "MOVED" not in each.cli("GET", key)]
+        (self.source,) = owners
+        self.target = next(each for each in primaries if each is not self.source)
+        self._others = [each for each in primaries if each not in {self.source, self.target}]
+
+    def begin(self) -> None:
+        """Begin to move it: from now on, new keys are at the target."""
+        source, target = (each.cli("CLUSTER", "MYID").strip() for each in (self.source, self.target))
+        self.target.cli("CLUSTER", "SETSLOT", self._slot, "IMPORTING", source)
+        self.source.cli("CLUSTER", "SETSLOT", self._slot, "MIGRATING", target)
+
+    def finish(self) -> None:
+        """Move all keys, and the slot."""
+        keys = self.source.cli("CLUSTER", "GETKEYSINSLOT", self._slot, "1000").split()
+        if keys:
+            self.source.cli("MIGRATE", "127.0.0.1", str(self.target.port), "", "0", "5000", "KEYS", *keys)
+        target = self.target.cli("CLUSTER", "MYID").strip()
+        for server in (self.target, self.source, *self._others):
+            server.cli("CLUSTER", "SETSLOT", self._slot, "NODE", target)

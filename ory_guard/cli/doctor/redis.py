@@ -28,12 +28,13 @@ _PERMISSIONS: Final = (
 )
 _REPLICA: Final = "use the address of the primary", "is a replica, which accepts no writes"
 _ROLES: Final[dict[bytes, tuple[str, str]]] = {
-    b"cluster": ("use a single node, or one with replicas", "is a cluster, where keys may be on different nodes"),
+    b"cluster": ("write redis+cluster:// (rediss+cluster:// with TLS) in the URL", "is a cluster"),
     b"sentinel": ("use the address of the primary that it monitors", "is a sentinel, which stores nothing"),
     b"replica": _REPLICA,
     b"slave": _REPLICA,
 }
 _DENIED_IN_SCRIPT: Final = "The user executing the script can't run this command"
+_MIN_CLUSTER_VERSION: Final = 7
 _TTL: Final = 5.0
 _MAX_CONNECTIONS: Final = 4
 
@@ -69,13 +70,16 @@ async def check_redis(context: DoctorContext) -> list[Finding]:
             # Permissions do not apply to HELLO.
             hello = await cast("Any", client).execute_command("HELLO", 2)
         facts = dict(zip(hello[::2], hello[1::2], strict=True))
-        for fact in (facts.get(b"mode"), facts.get(b"role")):
-            if fact in _ROLES:
-                fix, what = _ROLES[fact]
-                return [problem(f"{redis} {what}", fix)]
+        version = facts.get(b"version", b"").decode()
+        if server.is_cluster:
+            unsuitable = _judge_cluster(facts.get(b"mode"), version)
+        else:
+            unsuitable = _ROLES.get(facts.get(b"mode", b"")) or _ROLES.get(facts.get(b"role", b""))
+        if unsuitable is not None:
+            fix, what = unsuitable
+            return [problem(f"{redis} {what}", fix)]
         async with asyncio.timeout(context.settings.timeout):
             seconds = await _use(context, *stores)
-        version = facts.get(b"version", b"").decode()
         return [await _judge(client, f"Redis {version} at {address} responds", seconds, stores[0].timeout)]
     except (RedisError, OSError, _Lost) as error:
         return [_explain(error, redis)]
@@ -84,6 +88,15 @@ async def check_redis(context: DoctorContext) -> list[Finding]:
             await store.aclose()
         if client is not None:
             await client.aclose()
+
+
+def _judge_cluster(mode: bytes | None, version: str) -> tuple[str, str] | None:
+    """Return the fix and the problem of a server that the URL says is part of a cluster, or None."""
+    if mode != b"cluster":
+        return "write redis:// or redis+sentinel:// in the URL", "is not part of a cluster"
+    if int(version.partition(".")[0]) < _MIN_CLUSTER_VERSION:
+        return "use Redis 7 or newer", f"has version {version}, which has no sharded channels"
+    return None
 
 
 class _Lost(Exception):
