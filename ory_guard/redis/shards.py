@@ -35,7 +35,15 @@ class Shard:
         stream: The stream of revocation messages.
     """
 
-    __slots__ = ("_lease_prefix", "_list_prefix", "_session_prefix", "revocation_prefix", "slot", "stream")
+    __slots__ = (
+        "_lease_prefix",
+        "_list_prefix",
+        "_revocation_prefix",
+        "_session_prefix",
+        "revocation_prefix",
+        "slot",
+        "stream",
+    )
 
     def __init__(self, prefix: str, tag: str, *, is_in_cluster: bool) -> None:
         braced = f"{{{tag}}}"
@@ -43,7 +51,8 @@ class Shard:
         self._session_prefix = f"{prefix}:session:{braced}:".encode()
         self._lease_prefix = f"{prefix}:lease:{braced}:".encode()
         self._list_prefix = f"{prefix}:of:{braced}:"
-        self.revocation_prefix: str = f"{prefix}:revoked:{braced}:"
+        self._revocation_prefix = f"{prefix}:revoked:{braced}:"
+        self.revocation_prefix: bytes = self._revocation_prefix.encode()
         commands = ("SPUBLISH", "SSUBSCRIBE") if is_in_cluster else ("PUBLISH", "SUBSCRIBE")
         self.stream: Stream = Stream(f"{prefix}:revocations:{braced}", f"{prefix}:announced:{braced}", *commands)
 
@@ -61,7 +70,7 @@ class Shard:
 
     def revocation_name(self, id_hash: str) -> str:
         """Return the name of the revocation of an id."""
-        return self.revocation_prefix + id_hash
+        return self._revocation_prefix + id_hash
 
 
 def create_shards(prefix: str, *, is_in_cluster: bool) -> tuple[Shard, ...]:

@@ -163,7 +163,7 @@ class RedisSessionStore:
 
         names = [shard.session_name(key) for key in keys]
         named_lease = None if lease is None else (shard.lease_name(keys[0]), lease)
-        node.look_up(names, shard.revocation_prefix.encode(), seconds, on_found, named_lease)
+        node.look_up(names, shard.revocation_prefix, seconds, on_found, named_lease)
 
     def _load(self, position: int, names: Sequence[bytes], found: Found) -> StoredSession | Exception | None:
         try:
