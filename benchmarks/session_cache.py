@@ -92,9 +92,17 @@ def _parsed_sessions(sessions: int, rounds: int) -> Measurement:
 
 
 def _with_traits(traits: Any) -> bytes:
+    return _with_identity(traits=traits)
+
+
+def _with_identity(**values: Any) -> bytes:
     session = json.loads(whoami_body())
-    session["identity"]["traits"] = traits
+    session["identity"] |= values
     return json.dumps(session, separators=(",", ":")).encode()
+
+
+def _with(**values: Any) -> bytes:
+    return json.dumps(json.loads(whoami_body()) | values, separators=(",", ":")).encode()
 
 
 async def _greedy_bytes(body: bytes, sessions: int) -> float:
@@ -117,6 +125,13 @@ _HOSTILE: Final = {
     "2,000 objects with a number": _with_traits({"x": [{"": 0}] * 2_000}),
     "4,000 keys": _with_traits({str(number): {} for number in range(4_000)}),
     "4,000 nulls": _with_traits({"x": [None] * 4_000}),
+    "4,000 empty devices": _with(devices=[{}] * 4_000),
+    "4,000 empty login steps": _with(authentication_methods=[{}] * 4_000),
+    "800 almost empty login steps": _with(
+        authentication_methods=[dict.fromkeys(("method", "aal", "completed_at", "x"))] * 800
+    ),
+    "4,000 empty addresses": _with_identity(verifiable_addresses=[{}] * 4_000),
+    "4,000 invalid addresses": _with_identity(recovery_addresses=[None] * 4_000),
     "one long text": _with_traits({"x": "a" * 60_000}),
     "brackets in a text": _with_traits({"x": "{[," * 20_000}),
     "30,000 levels": whoami_body().replace(b'"traits":{', b'"traits":{"x":%b,' % (b"[" * 30_000 + b"]" * 30_000)),

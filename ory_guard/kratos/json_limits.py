@@ -5,15 +5,33 @@ an object in memory takes up to a hundred times as much.
 """
 
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-__all__ = ["MAX_JSON_DEPTH", "MAX_JSON_VALUES", "JSONSize", "JSONTooComplex", "measure_json"]
+from pydantic_core import from_json
+
+from ory_guard.models.session import AuthenticationMethod, Device, KratosModel, RecoveryAddress, VerifiableAddress
+
+__all__ = ["MAX_JSON_DEPTH", "MAX_JSON_VALUES", "JSONSize", "JSONTooComplex", "measure_session"]
 
 MAX_JSON_VALUES: Final = 4_096
 """The maximum number of values (objects, arrays, strings, numbers and literals) in the JSON of a session."""
 
 MAX_JSON_DEPTH: Final = 64
 """The maximum depth of nested objects and arrays."""
+
+_MAX_SMALL_ITEMS: Final = 32
+"""The maximum number of addresses, devices and login steps with fewer than `_MIN_FIELDS` known fields."""
+
+_MIN_FIELDS: Final = 3
+"""The number of known fields that each of them has in a response of Kratos, at least."""
+
+_ItemModels = dict[str, type[KratosModel]]
+
+_SESSION_ITEMS: Final[_ItemModels] = {"authentication_methods": AuthenticationMethod, "devices": Device}
+_IDENTITY_ITEMS: Final[_ItemModels] = {
+    "recovery_addresses": RecoveryAddress,
+    "verifiable_addresses": VerifiableAddress,
+}
 
 _STEPS: Final = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")  # +1 and -1 as signed bytes
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{[}]"))
@@ -51,12 +69,42 @@ class JSONSize(NamedTuple):
         return self.text_bytes + containers + self.values * _VALUE_BYTES
 
 
-def measure_json(body: bytes) -> JSONSize:
-    """Return the size of a JSON text, which may be malformed.
+def measure_session(body: bytes) -> JSONSize:
+    """Return the size of the JSON of a session, which may be malformed.
 
     Raises:
-        JSONTooComplex: If it has more than `MAX_JSON_VALUES` values or is nested deeper than `MAX_JSON_DEPTH`.
+        JSONTooComplex: If it has more than `MAX_JSON_VALUES` values, is nested deeper than `MAX_JSON_DEPTH`, or has
+            more than 32 addresses, devices and login steps that are almost empty.
     """
+    size = _measure(body)
+    # Each of them becomes a model, which takes twenty times as long as the value `{}`.
+    if size.objects > _MAX_SMALL_ITEMS and (small_items := _count_small_items(body)) > _MAX_SMALL_ITEMS:
+        raise JSONTooComplex(
+            f"it has {small_items} addresses, devices and login steps with fewer than {_MIN_FIELDS} known fields, "
+            f"more than {_MAX_SMALL_ITEMS}"
+        )
+    return size
+
+
+def _count_small_items(body: bytes) -> int:
+    try:
+        session = from_json(body)
+    except ValueError:
+        return 0  # the parser creates no model, either
+    identity = session.get("identity") if isinstance(session, dict) else None
+    return _count_small_in(session, _SESSION_ITEMS) + _count_small_in(identity, _IDENTITY_ITEMS)
+
+
+def _count_small_in(value: Any, lists: _ItemModels) -> int:
+    number = 0
+    for name, model in lists.items() if isinstance(value, dict) else ():
+        items, fields = value.get(name), model.model_fields.keys()
+        for item in items if isinstance(items, list) else ():
+            number += isinstance(item, dict) and len(fields & item.keys()) < _MIN_FIELDS
+    return number
+
+
+def _measure(body: bytes) -> JSONSize:
     # One wide character, which may be a \u escape, widens its whole string.
     has_escapes = b"\\" in body
     is_narrow = len(body) <= _SHORT_TEXT_BYTES or (body.isascii() and not (has_escapes and b"\\u" in body))

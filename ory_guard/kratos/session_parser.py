@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails, to_json
 
 from ory_guard.kratos.http import HTTPResponse
-from ory_guard.kratos.json_limits import JSONTooComplex, measure_json
+from ory_guard.kratos.json_limits import JSONTooComplex, measure_session
 from ory_guard.kratos.retry_after import retry_after_seconds
 from ory_guard.models.credential import Credential
 from ory_guard.models.frozen import refuse_mutable_model
@@ -121,7 +121,7 @@ class SessionParser:
         if not response.is_json():
             return _protocol_error(f"the body is not plain JSON{_server_of(response)}; {_FIX}")
         try:
-            size = measure_json(response.body)
+            size = measure_session(response.body)
             session = self._session_model.model_validate_json(response.body)
         except JSONTooComplex as error:
             return _protocol_error(f"the session is too complex: {error}")
@@ -169,7 +169,7 @@ class SessionParser:
 
     def _parse_body(self, body: bytes) -> SizedSession | None:
         try:
-            size = measure_json(body)
+            size = measure_session(body)
         except JSONTooComplex:
             return None
         session = self.parse_again(body)

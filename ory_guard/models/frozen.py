@@ -92,9 +92,15 @@ def freeze(value: Any) -> Any:
     if kind is str or value is None or kind is bool:
         return value
     if kind is dict:
-        return FrozenDict({key: freeze(item) for key, item in value.items()}) if value else _EMPTY_DICT
+        if not value:
+            return _EMPTY_DICT
+        frozen = value.copy()
+        for key, item in value.items():
+            if type(item) is not str and item is not None:
+                frozen[key] = freeze(item)
+        return FrozenDict(frozen)
     if kind is list:
-        return tuple([freeze(item) for item in value])
+        return tuple([item if type(item) is str else freeze(item) for item in value])
     if (kind is float and not math.isfinite(value)) or (kind is int and value.bit_length() > _DOUBLE_BITS):
         raise ValueError("a number is not finite")
     return value

@@ -179,8 +179,8 @@ class Identity(KratosModel, Generic[TraitsT]):
     state: EnumText = None
     state_changed_at: Timestamp | None = None
     traits: TraitsT = Field(default_factory=FrozenDict, repr=False, validate_default=True)
-    verifiable_addresses: tuple[VerifiableAddress, ...] | None = Field(default=None, repr=False)
-    recovery_addresses: tuple[RecoveryAddress, ...] | None = Field(default=None, repr=False)
+    verifiable_addresses: tuple[VerifiableAddress, ...] | None = Field(default=None, repr=False, fail_fast=True)
+    recovery_addresses: tuple[RecoveryAddress, ...] | None = Field(default=None, repr=False, fail_fast=True)
     metadata_public: Any = Field(default=None, repr=False)
     organization_id: str | None = None
     created_at: Timestamp | None = None
@@ -222,10 +222,10 @@ class Session(KratosModel, Generic[TraitsT]):
     expires_at: Timestamp
     authenticated_at: Timestamp | None = None
     authenticator_assurance_level: EnumText = None
-    authentication_methods: tuple[AuthenticationMethod, ...] | None = None
+    authentication_methods: tuple[AuthenticationMethod, ...] | None = Field(default=None, fail_fast=True)
     issued_at: Timestamp | None = None
     identity: Identity[TraitsT]
-    devices: tuple[Device, ...] | None = Field(default=None, repr=False)
+    devices: tuple[Device, ...] | None = Field(default=None, repr=False, fail_fast=True)
     tokenized: str | None = Field(default=None, repr=False)
 
     @property

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ory_guard.kratos.json_limits import MAX_JSON_DEPTH, MAX_JSON_VALUES, JSONTooComplex, measure_json
+from ory_guard.kratos.json_limits import MAX_JSON_DEPTH, MAX_JSON_VALUES, JSONTooComplex, measure_session
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text('{}[],:"\\aä'),
@@ -23,7 +23,7 @@ def number_of_values(value: Any) -> int:
 
 @given(JSON)
 def test_size_is_an_upper_bound(value: Any) -> None:
-    size = measure_json(json.dumps(value, ensure_ascii=False).encode())
+    size = measure_session(json.dumps(value, ensure_ascii=False).encode())
 
     assert size.values >= number_of_values(value)
 
@@ -48,7 +48,7 @@ def nested(depth: int) -> bytes:
 )
 def test_json_within_the_limits_is_measured(body: bytes) -> None:
     """Brackets and commas in strings do not count if there are many of them."""
-    assert 1 <= measure_json(body).values <= MAX_JSON_VALUES
+    assert 1 <= measure_session(body).values <= MAX_JSON_VALUES
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_json_within_the_limits_is_measured(body: bytes) -> None:
 def test_json_beyond_a_limit_is_refused(body: bytes, message: str) -> None:
     """Malformed JSON, too: a parser creates objects until it finds the error."""
     with pytest.raises(JSONTooComplex, match=message):
-        measure_json(body)
+        measure_session(body)
 
 
 @pytest.mark.parametrize(
@@ -75,10 +75,10 @@ def test_json_beyond_a_limit_is_refused(body: bytes, message: str) -> None:
 )
 def test_wide_characters_count_four_times_in_a_long_text(text: str, factor: int) -> None:
     for body in (json.dumps(text), json.dumps(text, ensure_ascii=False)):
-        assert measure_json(body.encode()).text_bytes == factor * len(body.encode())
+        assert measure_session(body.encode()).text_bytes == factor * len(body.encode())
 
 
 def test_memory_grows_with_the_objects() -> None:
-    small, large = (measure_json(b"[" + b"{}," * number + b"{}]").memory_bytes for number in (100, 1_000))
+    small, large = (measure_session(b"[" + b"{}," * number + b"{}]").memory_bytes for number in (100, 1_000))
 
     assert large > 9 * small
