@@ -92,7 +92,7 @@ class Authenticator:
         max_age = settings.timeout + max(settings.cache_ttl, settings.negative_ttl)
         if tokens is not None:
             max_age = max(max_age, tokens.max_lifetime + 2 * tokens.clock_skew)
-        parser = build_parser(settings, traits)
+        parser = build_parser(settings, traits, clock)
         self.cache: SessionCache = SessionCache(settings.max_sessions, max_age, clock, parser.parse_again)
         self.checker: SessionChecker = build_session_checker(
             settings,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.store import SessionStore
 from ory_guard.events import Listeners, RevocationLogFull, log_event, notify
+from ory_guard.events.limited_log import LimitedLog
 from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.http import Transport
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["build_parser", "build_session_checker"]
 
 
-def build_parser(settings: GuardSettings, traits: type[Any] | None) -> SessionParser:
+def build_parser(settings: GuardSettings, traits: type[Any] | None, clock: Clock) -> SessionParser:
     """Return the parser of a guard.
 
     Raises:
@@ -33,6 +34,7 @@ def build_parser(settings: GuardSettings, traits: type[Any] | None) -> SessionPa
         cache_ttl=settings.cache_ttl,
         negative_ttl=settings.negative_ttl,
         clock_skew=settings.clock_skew,
+        log=LimitedLog(clock.monotonic),
     )
 
 

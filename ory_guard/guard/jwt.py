@@ -23,7 +23,6 @@ from ory_guard.models.outcomes import Authenticated, CacheableOutcome, Rejected,
 
 __all__ = ["JWKSUnavailable", "JWTAuthenticator", "TokenVerifierProtocol", "VerifiedToken"]
 
-_log = logging.getLogger("ory_guard")
 
 _SESSION_FIELDS: Final = ("authenticated_at", "authenticator_assurance_level", "authentication_methods")
 _IDENTITY_FIELDS: Final = ("traits", "metadata_public", "verifiable_addresses", "organization_id", "schema_id")
@@ -146,7 +145,9 @@ class JWTAuthenticator:
         try:
             token = await self._verifier.verify(credential.value.decode("ascii"), self._clock)
         except JWKSUnavailable:
-            _log.error("jwks.unavailable: there is no key, so JWTs can't be verified")
+            self._parser.log.write(
+                logging.ERROR, "jwks", "jwks.unavailable: there is no key, so JWTs can't be verified"
+            )
             return CheckResult(Unavailable("unreachable"), request_time)
         status = "revoked" if token is None else await self._revocation_status(token)
         if status == "incomplete":
@@ -156,7 +157,8 @@ class JWTAuthenticator:
             return self._remember(key, rejected, self._settings.negative_ttl, request_time, generation)
         parsed = self._parser.from_claims(token.session)
         if parsed is None:
-            _log.error("tokens.unreadable: the traits in the claims do not fit the traits model")
+            text = "tokens.unreadable: the traits in the claims do not fit the traits model"
+            self._parser.log.write(logging.ERROR, "claims", text)
             return CheckResult(Unavailable("protocol"), request_time)
         seconds_left = token.expires_at + self._verifier.clock_skew - self._clock.time()
         ttl = self._parser.with_jitter(min(self._settings.cache_ttl, seconds_left))

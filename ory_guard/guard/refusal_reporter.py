@@ -4,6 +4,7 @@ import logging
 from typing import Any, Final
 
 from ory_guard.events import Listeners, Refused, notify
+from ory_guard.events.limited_log import LimitedLog
 from ory_guard.exceptions import Refusal
 from ory_guard.guard.context import AuthContext
 from ory_guard.guard.responses.refusal_reasons import RefusalReason, refusal_reason
@@ -14,12 +15,6 @@ from ory_guard.models.outcomes import Anonymous, Authenticated, Unavailable
 __all__ = ["RefusalReporter"]
 
 _log = logging.getLogger("ory_guard")
-
-_BURST: Final = 10
-"""The number of records of one kind that are logged without a pause."""
-
-_INTERVAL: Final = 10.0
-"""Seconds between two records of one kind after a burst."""
 
 _ANONYMOUS: Final[tuple[RefusalReason, ...]] = ("no_credential", "cookies_not_shared")
 
@@ -42,9 +37,8 @@ class RefusalReporter:
 
     def __init__(self, settings: GuardSettings, clock: Clock, listeners: Listeners) -> None:
         self._settings = settings
-        self._monotonic = clock.monotonic
+        self._limits = LimitedLog(clock.monotonic)
         self._listeners = listeners
-        self._limits: dict[tuple[str, RefusalReason], _RecordLimit] = {}
         self.refusals: int = 0
         self.anonymous_refusals: int = 0
 
@@ -57,41 +51,13 @@ class RefusalReporter:
         if self._listeners:
             notify(self._listeners, Refused(refusal.code, reason))
         level = logging.DEBUG if is_anonymous else logging.INFO
-        if _log.isEnabledFor(level) and (count := self._take(Refused.name, reason)):
+        if count := self._limits.take(level, (Refused.name, reason)):
             _write(level, Refused.name, code=refusal.code, reason=reason, **_details(refusal, context), count=count)
 
     def report_redirect_loop(self, reason: RefusalReason) -> None:
         """Report that a browser got the page that ends a redirect loop."""
-        if _log.isEnabledFor(logging.INFO) and (count := self._take("redirect_loop", reason)):
+        if count := self._limits.take(logging.INFO, ("redirect_loop", reason)):
             _write(logging.INFO, "redirect_loop", reason=reason, count=count)
-
-    def _take(self, name: str, reason: RefusalReason) -> int:
-        limit = self._limits.get((name, reason))
-        if limit is None:
-            limit = self._limits[name, reason] = _RecordLimit(self._monotonic())
-        return limit.take(self._monotonic())
-
-
-class _RecordLimit:
-    """A token bucket for the records of one kind."""
-
-    __slots__ = ("_count", "_tokens", "_updated")
-
-    def __init__(self, now: float) -> None:
-        self._tokens = float(_BURST)
-        self._updated = now
-        self._count = 0
-
-    def take(self, now: float) -> int:
-        """Return the number of events since the last record, or 0 if this event must not be logged."""
-        self._tokens = min(_BURST, self._tokens + (now - self._updated) / _INTERVAL)
-        self._updated = now
-        self._count += 1
-        if self._tokens < 1:
-            return 0
-        self._tokens -= 1
-        count, self._count = self._count, 0
-        return count
 
 
 def _details(refusal: Refusal, context: AuthContext) -> dict[str, Any]:

@@ -20,8 +20,6 @@ from ory_guard.models.outcomes import Unavailable
 
 __all__ = ["Call", "CallResult", "WhoamiCalls"]
 
-_log = logging.getLogger("ory_guard")
-
 
 class Call(NamedTuple):
     """A call to Kratos, with the state of the cache and of the clocks when it started."""
@@ -127,7 +125,7 @@ class WhoamiCalls:
             response = response.head
         if isinstance(response, Exception):
             reason, text, detail = call_failure(response)
-            _log.warning("whoami.failed reason=%s: %s", reason, text)
+            self._parser.log.write(logging.WARNING, reason, "whoami.failed reason=%s: %s", reason, text)
             return _Reply(ParsedSession(Unavailable(reason)), detail=detail)
         parsed = self._parser.parse(response, call.credential, call.request_time_wall)
         return _Reply(parsed, response.status)
@@ -161,7 +159,8 @@ class WhoamiCalls:
 
     def _on_breaker_change(self, state: BreakerState) -> None:
         event = BreakerChanged(state)
-        log_event(event)
+        if self._parser.log.take(logging.WARNING, event):
+            log_event(event)
         notify(self._listeners, event)
 
 

@@ -7,12 +7,14 @@ for Kratos becomes `Unavailable`: it neither authenticates nor logs out a user.
 import json
 import logging
 import random
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, to_json
 
+from ory_guard.events.limited_log import LimitedLog
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.json_limits import JSONTooComplex, measure_session
 from ory_guard.kratos.retry_after import retry_after_seconds
@@ -22,8 +24,6 @@ from ory_guard.models.outcomes import Authenticated, CacheableOutcome, Rejected,
 from ory_guard.models.session import Session
 
 __all__ = ["ParsedSession", "SessionParser", "SizedSession"]
-
-_log = logging.getLogger("ory_guard")
 
 _FIX: Final = "set kratos_public_url to the URL of Kratos' public API (default port 4433), and run ory-guard doctor"
 _MAX_JITTER: Final = 0.05
@@ -72,6 +72,10 @@ class SessionParser:
         negative_ttl: The lifetime of a rejected credential, in seconds.
         clock_skew: The tolerated difference between Kratos' clock and the clock of this host, in seconds.
         random: Returns a random number from 0 to 1 for the jitter of a lifetime.
+        log: The log of failed checks; by default, with the monotonic clock of the system.
+
+    Attributes:
+        log: The log of failed checks.
 
     Raises:
         ConfigurationError: If `traits` is a mutable model.
@@ -85,11 +89,13 @@ class SessionParser:
         negative_ttl: float,
         clock_skew: float,
         random: Callable[[], float] = random.random,
+        log: LimitedLog | None = None,
     ) -> None:
         self._cache_ttl = cache_ttl
         self._negative_ttl = negative_ttl
         self._clock_skew = clock_skew
         self._random = random
+        self.log: LimitedLog = log or LimitedLog(time.monotonic)
         self._session_model: type[Session[Any]] = Session if traits is None else _session_model(traits)
 
     def parse(self, response: HTTPResponse, credential: Credential, now: float) -> ParsedSession:
@@ -98,18 +104,20 @@ class SessionParser:
             return self._parse_session(response, credential, now)
         if response.status == 401:
             if _error_of(response).get("code") != 401:
-                return _protocol_error(f"the 401 has no error of Kratos, so it may come from a proxy; {_FIX}")
+                return self._protocol_error(f"the 401 has no error of Kratos, so it may come from a proxy; {_FIX}")
             return ParsedSession(Rejected("inactive", credential.kind), self._negative_ttl)
         if response.status == 403:
             return self._parse_forbidden(response, credential)
         if response.status == 429:
-            _log.warning("whoami.failed reason=rate_limited: status 429")
+            self.log.write(logging.WARNING, "429", "whoami.failed reason=rate_limited: status 429")
             seconds = retry_after_seconds(response.header(b"retry-after"), now)
             return ParsedSession(Unavailable("rate_limited", seconds))
         if response.status >= 500:
-            _log.warning("whoami.failed reason=unreachable: status %d", response.status)
+            self.log.write(logging.WARNING, "5xx", "whoami.failed reason=unreachable: status %d", response.status)
             return ParsedSession(Unavailable("unreachable"))
-        _log.error(
+        self.log.write(
+            logging.ERROR,
+            "unexpected",
             "whoami.unexpected status=%d: the response is not from Kratos' public API%s; %s",
             response.status,
             _server_of(response),
@@ -119,14 +127,14 @@ class SessionParser:
 
     def _parse_session(self, response: HTTPResponse, credential: Credential, now: float) -> ParsedSession:
         if not response.is_json():
-            return _protocol_error(f"the body is not plain JSON{_server_of(response)}; {_FIX}")
+            return self._protocol_error(f"the body is not plain JSON{_server_of(response)}; {_FIX}")
         try:
             size = measure_session(response.body)
             session = self._session_model.model_validate_json(response.body)
         except JSONTooComplex as error:
-            return _protocol_error(f"the session is too complex: {error}")
+            return self._protocol_error(f"the session is too complex: {error}")
         except ValidationError as error:
-            return _protocol_error(_description_of(error))
+            return self._protocol_error(_description_of(error))
         seconds_left = session.expires_at.timestamp() - now
         if not self._is_active(session, seconds_left):
             return ParsedSession(Rejected("inactive", credential.kind), self._negative_ttl)
@@ -189,7 +197,14 @@ class SessionParser:
             return ParsedSession(SecondFactorRequired(credential.kind, enrolled), self._negative_ttl)
         if error_id == "session_credential_required":
             return ParsedSession(Rejected("inactive", credential.kind), self._negative_ttl)
-        return _protocol_error(f"the 403 has an unknown error id, or none, so it may come from a proxy; {_FIX}")
+        return self._protocol_error(
+            f"the 403 has an unknown error id, or none, so it may come from a proxy; {_FIX}"
+        )
+
+    def _protocol_error(self, message: str) -> ParsedSession:
+        kind = message.partition(":")[0]  # users may choose the keys of traits, which follow
+        self.log.write(logging.ERROR, kind, "whoami.protocol_error: %s", message)
+        return ParsedSession(Unavailable("protocol"))
 
 
 def _description_of(error: ValidationError) -> str:
@@ -214,11 +229,6 @@ def _field_of(details: ErrorDetails) -> str:
 def _session_model(traits: type[Any]) -> "type[Session[Any]]":
     refuse_mutable_model(traits)
     return cast("type[Session[Any]]", Session.__class_getitem__(traits))
-
-
-def _protocol_error(message: str) -> ParsedSession:
-    _log.error("whoami.protocol_error: %s", message)
-    return ParsedSession(Unavailable("protocol"))
 
 
 def _server_of(response: HTTPResponse) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from ory_guard.events.limited_log import LimitedLog
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.csrf import CSRFPolicy
 from ory_guard.guard.guard import OryGuard
@@ -123,6 +124,7 @@ class _Forwarder:
         self._is_mounted = _has_browser_url(settings)
         self._cookies = ProxyCookies(settings, cookies)
         self._csrf = CSRFPolicy(settings)
+        self._log = LimitedLog(guard.clock.monotonic)
         self._timeout = timeout or settings.timeout
         self._base_url = URL(http_url(settings.kratos_public_url))
         concurrency = settings.max_upstream_concurrency
@@ -160,7 +162,7 @@ class _Forwarder:
         except ProxyError:
             raise
         except Exception as error:  # noqa: BLE001 - a custom transport may raise anything
-            raise _failure(error, body) from None
+            raise _failure(error, body, self._log) from None
         finally:
             # Also if there is no response, or the client has left: Kratos may have processed the request.
             if change is not None:
@@ -205,14 +207,14 @@ def _has_browser_url(settings: GuardSettings) -> bool:
     return False
 
 
-def _failure(error: Exception, body: RequestBody | None) -> ProxyError:
+def _failure(error: Exception, body: RequestBody | None, log: LimitedLog) -> ProxyError:
     """Return the response to a failure; the log gets the class of the error, the client gets less."""
     if body is not None and body.error is not None:
         return body.error
     if body is not None and not body.is_complete and isinstance(error, TimeoutError):
         return ProxyError(408, "request_timeout", "The body of the request did not arrive in time.")
     failure = call_failure(error)
-    _log.warning("proxy.failed reason=%s: %s", failure.reason, failure.text)
+    log.write(logging.WARNING, failure.reason, "proxy.failed reason=%s: %s", failure.reason, failure.text)
     if failure.reason == "timeout":
         return ProxyError(504, "kratos_timeout", "The identity server did not respond in time.")
     if failure.reason == "protocol" or isinstance(error, RemoteProtocolError):

@@ -19,7 +19,7 @@ from ory_guard.events import (
 
 __all__ = ["EventLog"]
 
-# Events of every request are logged at DEBUG, the others at INFO.
+# Events that any client can cause are logged at DEBUG, the others at INFO.
 _INFO_EVENTS: Final = (
     BreakerChanged,
     RevocationLogFull,
@@ -37,9 +37,9 @@ class EventLog:
     """A listener that logs each event.
 
     The message contains the name and the fields of the event. For structured logging, the record also has the name
-    as `event.name` and each field as `ory_guard.<field>`. Revocations, webhooks and state changes of the circuit
-    breaker and the store are logged at INFO, all other events at DEBUG. The logger `ory_guard` has warnings for
-    failures and, in limited numbers, refusals at INFO.
+    as `event.name` and each field as `ory_guard.<field>`. Revocations, accepted webhooks and state changes of the
+    circuit breaker and the store are logged at INFO, all other events at DEBUG. The logger `ory_guard` has, in
+    limited numbers, warnings for failures and refusals at INFO.
 
     Args:
         logger: The logger for the records.
@@ -50,7 +50,8 @@ class EventLog:
 
     def __call__(self, event: Event) -> None:
         """Log an event if its level is enabled."""
-        level = logging.INFO if isinstance(event, _INFO_EVENTS) else logging.DEBUG
+        is_rejected = isinstance(event, WebhookReceived) and event.status >= 400
+        level = logging.INFO if isinstance(event, _INFO_EVENTS) and not is_rejected else logging.DEBUG
         if self._logger.isEnabledFor(level):
             values: dict[str, Any] = {field.name: getattr(event, field.name) for field in fields(event)}
             text = " ".join(f"{name}={_escape(value)}" for name, value in values.items())

@@ -16,6 +16,7 @@ from ory_guard.events import (
     SessionCacheHit,
     SessionsInvalidated,
     StoreChanged,
+    WebhookReceived,
 )
 from ory_guard.telemetry import EventLog, instrument
 
@@ -49,6 +50,7 @@ async def test_every_event_is_logged(caplog: pytest.LogCaptureFixture) -> None:
         RevocationsHeard(2),
         RevocationsSent(2),
         RevocationsDropped(2),
+        WebhookReceived(204),
     ],
     ids=lambda event: event.name,
 )
@@ -65,6 +67,7 @@ def test_events_of_every_request_are_debug(caplog: pytest.LogCaptureFixture) -> 
     with caplog.at_level(logging.INFO, "ory_guard.events"):
         EventLog(LOGGER)(SessionCacheHit("0a1b2c3d", 0.5))
         EventLog(LOGGER)(Refused("session_inactive"))  # the guard logs it at INFO itself
+        EventLog(LOGGER)(WebhookReceived(401))  # the receiver logs it itself, in limited numbers
     assert caplog.records == []
 
     with caplog.at_level(logging.DEBUG, "ory_guard.events"):
