@@ -37,11 +37,12 @@ RUN_HERE = [page for page in WITH_CODE if name_of(page) not in CHECKED_ELSEWHERE
 
 def test_every_python_block_is_found() -> None:
     """A fence that the tests do not read as Python, such as one with other options, is an error."""
-    fences = {
-        name_of(page): len(re.findall(r"^ *(?:```|~~~) *py", page.read_text(), re.MULTILINE)) for page in PAGES
-    }
+    fence = re.compile(r"^ *(?:```|~~~) *(py|diff)", re.MULTILINE)
+    fences = {name_of(page): fence.findall(page.read_text()) for page in PAGES}
 
-    assert fences == {name_of(page): len(blocks_of(page)) for page in PAGES}
+    assert {page: len(found) + found.count("diff") for page, found in fences.items()} == {
+        name_of(page): len(blocks_of(page)) for page in PAGES
+    }
 
 
 def test_pages_that_are_checked_elsewhere_have_code_and_a_test() -> None:

@@ -21,6 +21,7 @@ FILES = [ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "example_app
 THIS = "tests/project/test_docs_facts.py"
 READERS = {
     "caddyfile": "tests/forward_auth/proxy_chain.py",
+    "diff": "tests/project/test_docs.py",
     "dockerfile": "tests/support/deployment_recipes.py",
     "ini": "tests/support/deployment_recipes.py",
     "js": "tests/project/test_docs_scripts.py",
@@ -35,7 +36,6 @@ READERS = {
 }
 """The test that reads the blocks of each language."""
 UNREAD = {
-    "diff": "a change of code whose lines are on the same page as Python",
     "markdown": "an entry of the changelog",
     "text": "output, headers and log lines",
 }

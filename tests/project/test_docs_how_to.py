@@ -2,56 +2,17 @@
 
 import asyncio
 import re
-from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
-from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 from support.asgi_calls import http_scope
-from support.doc_pages import asking, run_page
+from support.doc_clients import APP, NAVIGATE, Run, client_of, error_of, query_of
+from support.doc_pages import asking
 
 from ory_guard.testing import FakeKratos, Fault, SignedIn
-
-APP = "http://127.0.0.1:8000"
-NAVIGATE = {"Sec-Fetch-Mode": "navigate"}
-
-Run = Callable[[str], SimpleNamespace]
-
-
-@pytest.fixture
-def fake() -> FakeKratos:
-    """The Kratos of the examples."""
-    return FakeKratos(allowed_return_urls=(APP,), login_ui_url=f"{APP}/login")
-
-
-@pytest.fixture
-def page(fake: FakeKratos, tmp_path: Path) -> Run:
-    """Run a page and return the names that its blocks define."""
-    return lambda name: SimpleNamespace(**run_page(name, tmp_path, fake, tests=False))
-
-
-def client_of(app: Any, user: SignedIn | None = None, *, base_url: str = APP, **options: Any) -> TestClient:
-    """Return a client for an example, which does not follow redirects and sends the user's cookie."""
-    client = TestClient(app, base_url=base_url, follow_redirects=False, **options)
-    if user is not None:
-        client.cookies.set(user.cookie_name, user.cookie)
-    return client
-
-
-def query_of(url: str) -> dict[str, list[str]]:
-    """Return the query parameters of an address."""
-    return parse_qs(urlsplit(url).query)
-
-
-def error_of(answer: httpx2.Response) -> Any:
-    """Return the `error.id` of an answer."""
-    return answer.json()["error"]["id"]
 
 
 def test_readme(page: Run, fake: FakeKratos) -> None:

@@ -26,6 +26,14 @@ SEARCHES = [
     ("Kubernetes", "how-to/deployment-recipes.html"),
     ("step-up", "how-to/step-up.html"),
     ("Redis", "how-to/several-workers.html"),
+    ("SPA", "how-to/spa.html"),
+    ("HTMX", "how-to/htmx.html"),
+    ("GraphQL", "how-to/graphql.html"),
+    ("API key", "how-to/api-keys.html"),
+    ("private CA", "how-to/private-ca.html"),
+    ("multi-tenant", "how-to/many-hosts.html"),
+    ("celery", "how-to/background-jobs.html"),
+    ("ory-client", "how-to/migrating.html"),
 ]
 
 

@@ -1,7 +1,8 @@
 """Run the Python blocks of a documentation page with a fake Kratos.
 
 Every block fenced as `python` runs, in the order of the page and in one namespace. A block with a title is a file:
-it is written to an empty folder and imported, or passed to pytest if it is named like a test.
+it is written to an empty folder and imported, or passed to pytest if it is named like a test. A block fenced as
+`diff` with the title `x.py` is two files: `before_x.py` and `after_x.py`.
 """
 
 import importlib
@@ -50,6 +51,7 @@ For all other pages, these are `tests/project/test_docs.py` and `tests/project/t
 """
 
 _BLOCK = re.compile(r'^( *)```python(?: title="([^"]+)")?\n(.*?)^\1```$', re.MULTILINE | re.DOTALL)
+_DIFF = re.compile(r'^```diff title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 _ENVIRONMENT = {
     "ORY_GUARD_KRATOS_PUBLIC_URL": "http://127.0.0.1:4433",
     "ORY_GUARD_APP_URL": "http://127.0.0.1:8000",
@@ -77,13 +79,20 @@ def name_of(page: Path) -> str:
 
 
 def blocks_of(page: Path) -> list[Block]:
-    """Return the Python blocks of a page, in order."""
+    """Return the Python blocks of a page, in order, and the two files of each diff."""
     text = page.read_text(encoding="utf-8")
-    found = []
-    for match in _BLOCK.finditer(text):
-        line = text.count("\n", 0, match.start()) + 1
-        found.append(Block(f"{name_of(page)}:{line}", match[2], textwrap.dedent(match[3])))
+    blocks = _BLOCK.finditer(text)
+    found = [Block(_place(page, text, match), match[2], textwrap.dedent(match[3])) for match in blocks]
+    for match in _DIFF.finditer(text):
+        lines = match[2].splitlines(keepends=True)
+        for sign, version in (("-", "before"), ("+", "after")):
+            code = "".join(line[1:] for line in lines if line[0] in (sign, " "))
+            found.append(Block(_place(page, text, match), f"{version}_{match[1]}", code))
     return found
+
+
+def _place(page: Path, text: str, match: re.Match[str]) -> str:
+    return f"{name_of(page)}:{text.count(chr(10), 0, match.start()) + 1}"
 
 
 def run_page(page: str | Path, folder: Path, fake: FakeKratos, *, tests: bool = True) -> dict[str, Any]:
