@@ -179,6 +179,7 @@ class CompactLRU:
 
     Attributes:
         recent: The entries that are kept as objects. A caller that reads one moves it to the end.
+        compact: The others.
         evictions: The number of entries that were evicted while they were fresh.
     """
 
@@ -195,6 +196,7 @@ class CompactLRU:
         self._recent = _LRU(max_recent, weigh_recent)
         self._compact = _LRU(max_compact, weigh_compact)
         self.recent: OrderedDict[bytes, CacheEntry] = self._recent.values
+        self.compact: OrderedDict[bytes, bytes] = self._compact.values
         self.evictions: int = 0
 
     def __len__(self) -> int:
@@ -220,15 +222,16 @@ class CompactLRU:
             self.put(key, entry)
         return entry
 
-    def request_time(self, key: bytes) -> float | None:
-        """Return the request time of the entry under `key`, fresh or stale, or None if there is no entry."""
+    def request_time(self, key: bytes) -> float:
+        """Return the request time of the entry under `key`, which may be stale.
+
+        Raises:
+            KeyError: If there is no entry.
+        """
         entry = self.recent.get(key)
         if entry is not None:
             return entry.request_time
-        compact = self._compact.values.get(key)
-        if compact is None:
-            return None
-        request_time, _ = _TIMES.unpack_from(compact)
+        request_time, _ = _TIMES.unpack_from(self.compact[key])
         return float(request_time)
 
     def put(self, key: bytes, entry: CacheEntry) -> None:

@@ -3,8 +3,6 @@
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
-from cachetools import LRUCache
-
 from ory_guard.cache.revocations import RevocationLog
 from ory_guard.cache.single_flight import CheckResult
 from ory_guard.models.clock import Clock
@@ -29,7 +27,7 @@ class ProtocolFailures:
     def __init__(self, revocations: RevocationLog, clock: Clock) -> None:
         self._revocations = revocations
         self._monotonic = clock.monotonic
-        self._failures: LRUCache[bytes, tuple[float, float]] = LRUCache(_MAX_FAILURES)
+        self._failures: dict[bytes, tuple[float, float]] = {}  # the latest ones are last
 
     async def observe(self, key: bytes, check: Awaitable[ResultT]) -> ResultT:
         """Return the result of a session check, and record it.
@@ -57,8 +55,11 @@ class ProtocolFailures:
             request_time: The time of the request to Kratos, on the monotonic clock.
         """
         if isinstance(outcome, Unavailable) and outcome.reason == "protocol":
+            self._failures.pop(key, None)
             self._failures[key] = request_time, self._monotonic() + _RETENTION
-        else:
+            if len(self._failures) > _MAX_FAILURES:
+                del self._failures[next(iter(self._failures))]
+        elif self._failures:
             self._failures.pop(key, None)
 
     def is_recent(self, key: bytes) -> bool:

@@ -95,9 +95,10 @@ class SessionCache:
 
     def _find(self, key: bytes, now: float) -> CacheEntry | None:
         for part in self._parts:
-            entry = part.get(key, now)
-            if entry is not None:
-                return entry
+            if key in part.recent or key in part.compact:
+                entry = part.get(key, now)
+                if entry is not None:
+                    return entry
         return None
 
     def _is_revoked(self, entry: CacheEntry) -> bool:
@@ -119,12 +120,14 @@ class SessionCache:
             entry: The entry.
             generation: The value of `generation` before the request was sent.
         """
-        if generation != self.generation or self.revocations.is_credential_revoked(key, entry.request_time):
+        revocations, request_time = self.revocations, entry.request_time
+        if generation != self.generation or (
+            request_time <= revocations.last_invalidation and revocations.is_credential_revoked(key, request_time)
+        ):
             return
         for part in self._parts:
-            previous = part.request_time(key)
-            if previous is not None:
-                if previous > entry.request_time:
+            if key in part.recent or key in part.compact:
+                if part.request_time(key) > request_time:
                     return
                 part.delete(key)
         if not isinstance(entry.outcome, Authenticated):

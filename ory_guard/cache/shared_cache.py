@@ -52,7 +52,7 @@ class SharedSessionCache:
         store: The store.
         cache: The cache of this process.
         parser: Parses stored sessions.
-        keys_for: Returns the hashes of a credential, one for each of the `hashing_keys` of the store.
+        cache_keys: Return the cache key, and the hashes of a credential under the other `hashing_keys`.
         cache_ttl: The longest lifetime of a session, in seconds.
         disconnected_ttl: The longest lifetime of an entry while no revocations can be received, in seconds.
         clock_skew: The largest difference between the clocks of two hosts, in seconds.
@@ -74,7 +74,7 @@ class SharedSessionCache:
         *,
         cache: SessionCache,
         parser: SessionParser,
-        keys_for: Callable[[Credential], list[bytes]],
+        cache_keys: Sequence[Callable[[Credential], bytes]],
         cache_ttl: float,
         disconnected_ttl: float,
         clock_skew: float,
@@ -85,7 +85,7 @@ class SharedSessionCache:
         on_revocation: Callable[[tuple[str, ...] | None], None],
     ) -> None:
         self._store = store
-        self._keys_for = keys_for
+        self._cache_keys = cache_keys
         self._cache_ttl = cache_ttl
         self._disconnected_ttl = disconnected_ttl
         self._clock_skew = clock_skew
@@ -94,7 +94,7 @@ class SharedSessionCache:
             parser, cache.revocations, cache_ttl=cache_ttl, clock_skew=clock_skew, clock=clock
         )
         self._lookups = StoreLookups(
-            cache, self._entries, keys_for=keys_for, max_wait=max_wait, clock=clock, listeners=listeners
+            cache, self._entries, cache_keys=cache_keys, max_wait=max_wait, clock=clock, listeners=listeners
         )
         self._clock = clock
         self._revocation_ttl = max(max_age, _MIN_REVOCATION_TTL)
@@ -156,13 +156,13 @@ class SharedSessionCache:
 
     async def _get(self, key: bytes, credential: Credential) -> CacheEntry | None:
         lookup = self._entries.begin(key, credential)
-        stored = await self._store.get(self._keys_for(credential))
-        loaded = None if stored is None else self._entries.load(lookup, stored)
-        if loaded is None:
+        stored = await self._store.get([cache_key(credential) for cache_key in self._cache_keys])
+        entry = None if stored is None else self._entries.load(lookup, stored)
+        if stored is None or entry is None:
             return None
-        entry, session, at = loaded
-        if at is None and entry.request_time <= self._subscribed_since:
+        if stored.revoked_at is None and entry.request_time <= self._subscribed_since:
             # It may have been revoked before this process subscribed to revocations.
+            session: Session[Any] = entry.outcome.session  # type: ignore[union-attr] # only sessions are stored
             at = await self._revoked_at_wall((session.id, session.identity.id))
             if self._entries.is_revoked(entry.request_time, at):
                 return None
@@ -179,14 +179,14 @@ class SharedSessionCache:
         stored = self._entries.dump(session, entry)
         # The clock of the host that revokes a session may be slow by `clock_skew`.
         since = stored.asked_at - self._clock_skew
-        key = self._keys_for(credential)[0]
+        key = self._cache_keys[0](credential)
         call = partial(self._store.put, key, stored, unless_revoked_since=since)
         if connection.run_in_background("put", call) and lease is not None:
             lease.leave_to_put()
 
     async def delete(self, credential: Credential) -> None:
         """Delete the session of a credential from the store in the background."""
-        call = partial(self._store.delete, self._keys_for(credential))
+        call = partial(self._store.delete, [cache_key(credential) for cache_key in self._cache_keys])
         (await self._connections.get()).run_in_background("delete", call)
 
     async def revoke(self, *ids: str) -> None:

@@ -77,12 +77,14 @@ class StoreCalls:
     def _on_result(
         self, number: int, on_stored: OnStored, result: StoredSession | Lease | Exception | None, seconds: float
     ) -> None:
-        self._report("get", seconds, result if isinstance(result, Exception) else None)
+        if self._listeners:
+            self._report("get", seconds, result if isinstance(result, Exception) else None)
         if isinstance(result, Exception):
             self._record_failure(number, result, seconds)
             on_stored(None)
         else:
-            self._record_success(seconds)
+            self._limit.record(seconds)
+            self._slow = 0
             on_stored(result)
 
     async def call(

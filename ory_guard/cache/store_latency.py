@@ -6,8 +6,9 @@ are those of a `ResponsiveClock`.
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextvars import Context
+from time import monotonic
 from typing import Any, Final, Protocol, TypeVar
 
 __all__ = ["Expiring", "LatencyLimit", "ResponsiveClock", "run_with_deadline"]
@@ -41,10 +42,14 @@ class ResponsiveClock:
 
     While a deadline is pending, the clock ticks every 5 ms. If the event loop is busy, the next tick is late, and
     the whole delay counts as one tick. All deadlines share one timer.
+
+    Args:
+        time: Returns the time, in seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, time: Callable[[], float] = monotonic) -> None:
         self._loop = asyncio.get_running_loop()
+        self._time = time
         self._elapsed = 0.0
         self._ticked_at = 0.0
         self._pending: dict[Expiring, None] = {}
@@ -52,7 +57,7 @@ class ResponsiveClock:
 
     def now(self) -> float:
         """Return the time in seconds, from an arbitrary start. It stops while no deadline is pending."""
-        return self._elapsed + min(self._loop.time() - self._ticked_at, TICK)
+        return self._elapsed + min(self._time() - self._ticked_at, TICK)
 
     def add(self, item: Expiring, seconds: float) -> float:
         """Set the deadline of an item, which expires then unless it is discarded, and return the current time."""
@@ -64,9 +69,10 @@ class ResponsiveClock:
         self._pending[item] = None
         return now
 
-    def discard(self, item: Expiring) -> None:
-        """Discard an item; it may have expired."""
+    def discard(self, item: Expiring) -> float:
+        """Discard an item, which may have expired, and return the current time."""
         self._pending.pop(item, None)
+        return self._elapsed + min(self._time() - self._ticked_at, TICK)
 
     def close(self) -> None:
         """Discard all items."""
@@ -76,7 +82,7 @@ class ResponsiveClock:
             self._timer = None
 
     def _advance(self) -> None:
-        self._elapsed, self._ticked_at = self.now(), self._loop.time()
+        self._elapsed, self._ticked_at = self.now(), self._time()
 
     def _schedule(self) -> None:
         self._timer = self._loop.call_later(TICK, self._tick, context=Context())

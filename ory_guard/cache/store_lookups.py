@@ -5,7 +5,7 @@ It does not wait if the lease was granted before the latest revocation: the resp
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import inf
 from typing import Final, NamedTuple, TypeAlias
@@ -40,6 +40,7 @@ class StoreResult(NamedTuple):
 OnLookUpResult: TypeAlias = Callable[[StoreResult], None]
 
 _NOT_FOUND: Final = StoreResult(None)
+_new: Final = tuple.__new__  # half the time of the constructor of a named tuple
 
 
 class StoreLookups:
@@ -48,7 +49,8 @@ class StoreLookups:
     Args:
         cache: The cache of this process.
         entries: Converts stored sessions.
-        keys_for: Returns the hashes of a credential, one for each of the `hashing_keys` of the store.
+        cache_keys: Functions that return a hash of a credential, one for each of the `hashing_keys` of the store.
+            The first one returns the cache key.
         max_wait: The longest time that a lookup waits for other processes, in seconds.
         clock: The source of the time.
         listeners: The listeners of the guard.
@@ -62,14 +64,14 @@ class StoreLookups:
         cache: SessionCache,
         entries: StoredEntries,
         *,
-        keys_for: Callable[[Credential], list[bytes]],
+        cache_keys: Sequence[Callable[[Credential], bytes]],
         max_wait: float,
         clock: Clock,
         listeners: Listeners,
     ) -> None:
         self.cache: SessionCache = cache
         self.entries: StoredEntries = entries
-        self.keys_for: Callable[[Credential], list[bytes]] = keys_for
+        self.further_keys: Sequence[Callable[[Credential], bytes]] = cache_keys[1:]
         self.max_wait: float = max_wait
         self._clock = clock
         self._listeners = listeners
@@ -98,7 +100,8 @@ class StoreLookups:
         Returns:
             Whether the lookup has started.
         """
-        return _PendingLookup(self, connection, key, credential, on_result, is_leased=is_leased).start(seconds)
+        pending = _PendingLookup(self, connection, key, credential, on_result, is_leased=is_leased)
+        return connection.calls.look_up(pending.keys, pending.on_stored, token=pending.token, seconds=seconds)
 
     async def run(
         self, connection: StoreConnection, key: bytes, credential: Credential, *, seconds: float, is_leased: bool
@@ -130,19 +133,24 @@ class StoreLookups:
 
 
 class _PendingLookup:
-    """A lookup, which looks again while it waits for another process."""
+    """A lookup, which looks again while it waits for another process.
+
+    Attributes:
+        keys: The hashes of the credential, one for each of the `hashing_keys` of the store.
+        token: Identifies the holder if the lookup gets the lease. None if it must not get it.
+    """
 
     __slots__ = (
         "_attempt",
         "_connection",
         "_generation",
-        "_keys",
         "_lookup",
         "_lookups",
         "_max_wait",
         "_on_result",
         "_started_at",
-        "_token",
+        "keys",
+        "token",
     )
 
     def __init__(
@@ -158,29 +166,29 @@ class _PendingLookup:
         self._lookups = lookups
         self._connection = connection
         self._on_result = on_result
-        self._keys = lookups.keys_for(credential)
+        self.keys = [key]
+        if lookups.further_keys:
+            self.keys += [cache_key(credential) for cache_key in lookups.further_keys]
         self._lookup = lookups.entries.begin(key, credential)
         self._generation = lookups.cache.generation
         self._started_at = self._lookup.now
         self._max_wait = lookups.max_wait if is_leased else 0.0
         leases = connection.leases
-        self._token = leases.new_token() if leases is not None and is_leased else None
+        self.token = leases.new_token() if leases is not None and is_leased else None
         self._attempt = 0
 
-    def start(self, seconds: float = inf) -> bool:
-        """Call the store, and return whether it supports that."""
-        return self._connection.calls.look_up(self._keys, self._on_stored, token=self._token, seconds=seconds)
-
-    def _on_stored(self, stored: StoredSession | Lease | None) -> None:
+    def on_stored(self, stored: StoredSession | Lease | None) -> None:
+        """Continue with a session, a lease, or None."""
         if isinstance(stored, Lease):
             self._on_lease(stored)
             return
         result = _NOT_FOUND
         try:
-            loaded = None if stored is None else self._lookups.entries.load(self._lookup, stored)
-            if loaded is not None and loaded.revoked_at is not None:
-                self._lookups.keep(self._lookup.key, loaded.entry, self._generation)
-                result = StoreResult(loaded.entry)
+            if stored is not None and stored.revoked_at is not None:
+                entry = self._lookups.entries.load(self._lookup, stored)
+                if entry is not None:
+                    self._lookups.keep(self._lookup[0], entry, self._generation)
+                    result = _new(StoreResult, (entry, None))
         except Exception as error:  # noqa: BLE001 - Kratos is called instead
             internal_error(error)
         self._finish(result)
@@ -191,10 +199,10 @@ class _PendingLookup:
         self._on_result(result)
 
     def _on_lease(self, lease: Lease) -> None:
-        leases, token = self._connection.leases, self._token
+        leases, token = self._connection.leases, self.token
         assert leases is not None  # noqa: S101 - other stores return no leases
         if lease.is_own and token is not None:
-            self._finish(StoreResult(None, leases.hold(self._keys[0], token, self._lookup.now)))
+            self._finish(StoreResult(None, leases.hold(self.keys[0], token, self._lookup.now)))
         elif not (self._may_wait(lease) and leases.wait(self._attempt, self._look_again)):
             self._finish(_NOT_FOUND)
 
@@ -207,11 +215,11 @@ class _PendingLookup:
         is_started = False
         self._attempt += 1
         if self._connection.ready:
-            self._token = None  # if the holder has released its lease, this process calls Kratos without one
+            self.token = None  # if the holder has released its lease, this process calls Kratos without one
             self._lookup = self._lookups.entries.begin(self._lookup.key, self._lookup.credential)
             self._generation = self._lookups.cache.generation
             try:
-                is_started = self.start()
+                is_started = self._connection.calls.look_up(self.keys, self.on_stored)
             except Exception as error:  # noqa: BLE001 - Kratos is called instead
                 internal_error(error)
         if not is_started:

@@ -16,7 +16,7 @@ from ory_guard.models.credential import Credential
 from ory_guard.models.outcomes import Authenticated
 from ory_guard.models.session import Session
 
-__all__ = ["LoadedEntry", "Lookup", "StoredEntries"]
+__all__ = ["Lookup", "StoredEntries"]
 
 _REFRESH_AHEAD_FRACTION: Final = 0.05
 
@@ -38,18 +38,7 @@ class Lookup(NamedTuple):
     now_wall: float
 
 
-class LoadedEntry(NamedTuple):
-    """A cache entry from the store.
-
-    Attributes:
-        entry: The entry.
-        session: Its session.
-        revoked_at: See `StoredSession`.
-    """
-
-    entry: CacheEntry
-    session: "Session[Any]"
-    revoked_at: float | None
+_new: Final = tuple.__new__  # half the time of the constructor of a named tuple
 
 
 class StoredEntries:
@@ -76,13 +65,14 @@ class StoredEntries:
         self._revocations = revocations
         self._cache_ttl = cache_ttl
         self._clock_skew = clock_skew
-        self._clock = clock
+        self._monotonic = clock.monotonic
+        self._time = clock.time
 
     def begin(self, key: bytes, credential: Credential) -> Lookup:
         """Return a lookup that starts now."""
-        return Lookup(key, credential, self._clock.monotonic(), self._clock.time())
+        return _new(Lookup, (key, credential, self._monotonic(), self._time()))
 
-    def load(self, lookup: Lookup, stored: StoredSession) -> LoadedEntry | None:
+    def load(self, lookup: Lookup, stored: StoredSession) -> CacheEntry | None:
         """Return the entry for a stored session, unless it is invalid, has ended, or is known to be revoked."""
         key, credential, now, now_wall = lookup
         age = max(stored.age, now_wall - stored.asked_at)
@@ -92,18 +82,20 @@ class StoredEntries:
             # afterwards.
             return None
         request_time, at = now - age, stored.revoked_at
-        if at is not None and self.is_revoked(request_time, at):
+        if at is not None and at != -inf and self.is_revoked(request_time, at):
             return None
         parsed = self._parser.parse_stored(stored.body, now_wall, stored.memory_bytes)
         if parsed is None:
             return None
-        session, revocations = parsed.session, self._revocations
-        if revocations.is_revoked(session, request_time) or revocations.is_credential_revoked(key, request_time):
+        session, body, memory_bytes = parsed
+        revocations = self._revocations
+        if request_time <= revocations.last_invalidation and (
+            revocations.is_revoked(session, request_time) or revocations.is_credential_revoked(key, request_time)
+        ):
             return None
-        outcome = Authenticated(session, credential.kind, "store", age)
+        outcome = _new(Authenticated, (session, credential[0], "store", age))
         ttl = self._parser.with_jitter(ttl)
-        entry = CacheEntry(outcome, request_time, now + ttl, now_wall + ttl, parsed.body, parsed.memory_bytes)
-        return LoadedEntry(entry, session, at)
+        return CacheEntry(outcome, request_time, now + ttl, now_wall + ttl, body, memory_bytes)
 
     def is_revoked(self, request_time: float, at: float) -> bool:
         """Return whether a session was, or may have been, revoked by a revocation on another host.
@@ -114,12 +106,12 @@ class StoredEntries:
         """
         if at == -inf:
             return False
-        request_time_wall = self._clock.time() - (self._clock.monotonic() - request_time)
+        request_time_wall = self._time() - (self._monotonic() - request_time)
         return request_time_wall <= at + self._clock_skew
 
     def dump(self, session: "Session[Any]", entry: CacheEntry) -> StoredSession:
         """Return the session of a cache entry for the store."""
-        now, now_wall = self._clock.monotonic(), self._clock.time()
+        now, now_wall = self._monotonic(), self._time()
         return StoredSession(
             entry.body,
             session.id,

@@ -101,7 +101,7 @@ class Authenticator:
             store=store,
             tokens=tokens,
             cache=self.cache,
-            keys_for=lambda credential: [hasher.cache_key(credential) for hasher in hashers],
+            cache_keys=[hasher.cache_key for hasher in hashers],
             max_age=max_age,
             clock=clock,
             listeners=listeners,

@@ -1,6 +1,6 @@
 """The composition of a parser and a session checker from the settings of a guard."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,7 @@ def build_session_checker(
     store: SessionStore | None,
     tokens: "TokenVerifierProtocol | None",
     cache: SessionCache,
-    keys_for: Callable[[Credential], list[bytes]],
+    cache_keys: Sequence[Callable[[Credential], bytes]],
     max_age: float,
     clock: Clock,
     listeners: Listeners,
@@ -65,7 +65,7 @@ def build_session_checker(
             store,
             cache=cache,
             parser=parser,
-            keys_for=keys_for,
+            cache_keys=cache_keys,
             max_age=max_age,
             clock=clock,
             listeners=listeners,
@@ -101,7 +101,7 @@ def _build_shared_cache(
     *,
     cache: SessionCache,
     parser: SessionParser,
-    keys_for: Callable[[Credential], list[bytes]],
+    cache_keys: Sequence[Callable[[Credential], bytes]],
     max_age: float,
     clock: Clock,
     listeners: Listeners,
@@ -113,7 +113,7 @@ def _build_shared_cache(
         store,
         cache=cache,
         parser=parser,
-        keys_for=keys_for,
+        cache_keys=cache_keys,
         cache_ttl=settings.cache_ttl,
         disconnected_ttl=settings.disconnected_ttl,
         clock_skew=settings.clock_skew,

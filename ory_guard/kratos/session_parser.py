@@ -27,6 +27,7 @@ __all__ = ["ParsedSession", "SessionParser", "SizedSession"]
 
 _FIX: Final = "set kratos_public_url to the URL of Kratos' public API (default port 4433), and run ory-guard doctor"
 _MAX_JITTER: Final = 0.05
+_new: Final = tuple.__new__  # half the time of the constructor of a named tuple
 _MAX_LOGGED_FIELDS: Final = 10
 _MAX_ERRORS: Final = 100  # the details of each take longer than its value
 
@@ -153,10 +154,10 @@ class SessionParser:
         """
         if memory_bytes > 0:
             session = self.parse_again(body)
-            parsed = None if session is None else SizedSession(session, body, memory_bytes)
+            parsed = None if session is None else _new(SizedSession, (session, body, memory_bytes))
         else:
             parsed = self._parse_body(body)
-        if parsed is None or not self._is_active(parsed.session, parsed.session.expires_at.timestamp() - now):
+        if parsed is None or not self._is_active(parsed[0], parsed[0].expires_at.timestamp() - now):
             return None
         return parsed
 

@@ -5,8 +5,8 @@ therefore invalid under any other name. NIST SP 800-38D, section 8.3, permits at
 under one key. No key reaches that: it encrypts a single value, unless two salts of 128 bits are equal.
 """
 
-import hashlib
 import os
+from hashlib import blake2b
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -56,7 +56,7 @@ class Encryptor:
     def hash_name(self, name: str) -> str:
         """Return a keyed hash of `name`."""
         data = name.encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(data, key=self._name_key, digest_size=16).hexdigest()
+        return blake2b(data, key=self._name_key, digest_size=16).hexdigest()
 
     def encrypt(self, name: bytes, text: bytes, associated_data: bytes = b"") -> bytes:
         """Return `text` encrypted for this name.
@@ -68,7 +68,8 @@ class Encryptor:
         """
         random = os.urandom(_OVERHEAD)
         salt, nonce = random[:_SALT_BYTES], random[_SALT_BYTES:]
-        return random + self._cipher(name, salt).encrypt(nonce, text, associated_data)
+        key = blake2b(name, key=self._value_key, salt=salt, digest_size=32).digest()
+        return random + AESGCM(key).encrypt(nonce, text, associated_data)
 
     def decrypt(self, name: bytes, data: bytes, associated_data: bytes = b"") -> bytes:
         """Return the text that was encrypted for this name, with the same associated data.
@@ -78,12 +79,10 @@ class Encryptor:
         """
         salt, nonce = data[:_SALT_BYTES], data[_SALT_BYTES:_OVERHEAD]
         try:
-            return self._cipher(name, salt).decrypt(nonce, data[_OVERHEAD:], associated_data)
+            key = blake2b(name, key=self._value_key, salt=salt, digest_size=32).digest()
+            return AESGCM(key).decrypt(nonce, data[_OVERHEAD:], associated_data)
         except (InvalidTag, ValueError) as error:
             raise DecryptionError(type(error).__name__) from None
-
-    def _cipher(self, name: bytes, salt: bytes) -> AESGCM:
-        return AESGCM(hashlib.blake2b(name, key=self._value_key, salt=salt, digest_size=32).digest())
 
 
 def _derive_key(secret: bytes, purpose: bytes) -> bytes:

@@ -13,7 +13,7 @@ __all__ = ["dump_lease", "load_lease"]
 _MAX_DIGITS: Final = 9
 
 
-def dump_lease(token: bytes, age: float) -> bytes:
+def dump_lease(token: bytes, age: float = 0.0) -> bytes:
     """Return the value of a lease.
 
     Args:

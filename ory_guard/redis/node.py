@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import secrets as random_secrets
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from functools import partial
 from itertools import count
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -101,34 +102,8 @@ class FoundLease(NamedTuple):
 
 
 OnFound: TypeAlias = Callable[[Found | FoundLease | Exception | None, float], None]
-
-
-class _Lookup:
-    """A lookup and its reply."""
-
-    __slots__ = ("_number", "_on_result", "_pipeline", "_request", "_seconds", "_was_loaded")
-
-    def __init__(self, pipeline: Pipeline, request: bytes, seconds: float, number: int, on_result: OnFound) -> None:
-        self._pipeline = pipeline
-        self._request = request
-        self._seconds = seconds
-        self._number = number
-        self._on_result = on_result
-        self._was_loaded = False
-
-    def on_reply(self, reply: Reply | Exception, latency: float) -> None:
-        if isinstance(reply, NoScriptError) and not self._was_loaded:
-            # The server was restarted or replaced, or its scripts were deleted.
-            self._was_loaded = True
-            self._pipeline.send(_LOAD_SCRIPT, self._seconds, lambda _reply, _latency: None)
-            self._pipeline.send(self._request, self._seconds, self.on_reply)
-        elif isinstance(reply, Exception):
-            self._on_result(reply, latency)
-        else:
-            found = _parse(reply, self._number)
-            if isinstance(found, ProtocolError):
-                self._pipeline.reset()
-            self._on_result(found, latency)
+_Lookup: TypeAlias = tuple[bytes, float, int, OnFound]
+"""The encoded command, its limit in seconds, its number, and the function for the result."""
 
 
 def _parse(reply: Reply, number: int) -> Found | FoundLease | ProtocolError | None:
@@ -138,7 +113,7 @@ def _parse(reply: Reply, number: int) -> Found | FoundLease | ProtocolError | No
                 case []:
                     return None
                 case [int(position), bytes(value), int(milliseconds), *revoked_at]:
-                    times = [each if isinstance(each, bytes) else b"" for each in revoked_at]
+                    times = [each if isinstance(each, bytes) else b"" for each in revoked_at] if revoked_at else []
                     return Found(position, value, milliseconds / 1_000, times)
                 case [bytes(value), int(milliseconds)]:
                     return FoundLease(value, milliseconds / 1_000)
@@ -251,8 +226,24 @@ class Node:
         if lease is not None:
             names, arguments = (*names, lease[0]), (*arguments, lease[1])
         request = encode_command(b"EVALSHA", _LOOK_UP_SHA, b"%d" % len(names), *names, *arguments)
-        lookup = _Lookup(self._pipeline, request, seconds, number, on_result)
-        self._pipeline.send(request, seconds, lookup.on_reply)
+        lookup = request, seconds, number, on_result
+        self._pipeline.send(request, seconds, partial(self._on_reply, lookup))
+
+    def _on_reply(
+        self, lookup: "_Lookup", reply: Reply | Exception, latency: float, was_loaded: bool = False
+    ) -> None:
+        request, seconds, number, on_result = lookup
+        if isinstance(reply, NoScriptError) and not was_loaded:
+            # The server was restarted or replaced, or its scripts were deleted.
+            self._pipeline.send(_LOAD_SCRIPT, seconds, lambda _reply, _latency: None)
+            self._pipeline.send(request, seconds, partial(self._on_reply, lookup, was_loaded=True))
+        elif isinstance(reply, Exception):
+            on_result(reply, latency)
+        else:
+            found = _parse(reply, number)
+            if isinstance(found, ProtocolError):
+                self._pipeline.reset()
+            on_result(found, latency)
 
     def extend_lease(self, name: bytes, value: bytes) -> None:
         """Extend the lease with this name, if it exists, and set its value.

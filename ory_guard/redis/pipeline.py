@@ -35,27 +35,29 @@ class Command:
             the event loop are not part of the latency. It must not raise.
         clock: The clock for the deadline.
         seconds: The limit of the time.
+
+    Attributes:
+        started_at: The time on the clock at which the command was sent.
     """
 
-    __slots__ = ("_clock", "_on_result", "_started_at", "expires_at")
+    __slots__ = ("_clock", "_on_result", "expires_at", "started_at")
 
     def __init__(self, on_result: OnResult, clock: ResponsiveClock, seconds: float) -> None:
         self._on_result: OnResult | None = on_result
         self._clock = clock
         self.expires_at: float
-        self._started_at = clock.add(self, seconds)
+        self.started_at: float = clock.add(self, seconds)
 
     @property
     def age(self) -> float:
         """The time since the command was sent, in seconds."""
-        return self._clock.now() - self._started_at
+        return self._clock.now() - self.started_at
 
     def finish(self, result: Result) -> None:
         """Deliver the result, unless another one was delivered."""
         on_result, self._on_result = self._on_result, None
         if on_result is not None:
-            self._clock.discard(self)
-            on_result(result, self.age)
+            on_result(result, self._clock.discard(self) - self.started_at)
 
     def expire(self) -> None:
         """Deliver a `TimeoutError`. The command keeps its place in the queue of the connection."""
@@ -88,6 +90,9 @@ class PipelinedConnection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._parser = ReplyParser()
         self._commands: deque[Command] = deque()
+        # A transport may register a callback, which must not keep the context of a request.
+        self._context = Context()
+        self._is_aborted = False
         self.closed: asyncio.Event = asyncio.Event()
 
     @property
@@ -95,16 +100,20 @@ class PipelinedConnection(asyncio.Protocol):
         """Whether commands can be sent."""
         return not self._transport.is_closing()
 
-    @property
-    def is_stuck(self) -> bool:
-        """Whether a command has been waiting for longer than a second."""
-        return bool(self._commands) and self._commands[0].age > _MAX_AGE
+    def send(self, request: bytes, command: Command) -> bool:
+        """Send the bytes of a command, which its reply finishes.
 
-    def send(self, request: bytes, command: Command) -> None:
-        """Send the bytes of a command, which its reply finishes."""
-        self._commands.append(command)
-        # A transport may register a callback here, which must not keep the context of a request.
-        Context().run(self._transport.write, request)
+        Returns:
+            Whether they were sent. Otherwise the connection is closed; a command had waited for more than a second.
+        """
+        commands = self._commands
+        if commands and commands[0].age > _MAX_AGE:
+            self.abort()
+        if self._transport.is_closing():
+            return False
+        commands.append(command)
+        self._context.run(self._transport.write, request)
+        return True
 
     async def request(self, request: bytes, clock: ResponsiveClock) -> Reply:
         """Send the bytes of a command, and return the reply.
@@ -114,11 +123,14 @@ class PipelinedConnection(asyncio.Protocol):
             RedisError: If the server rejects the command, or sends an invalid reply.
         """
         future: asyncio.Future[Reply] = self._loop.create_future()
-        self.send(request, Command(resolver(future), clock, inf))
+        command = Command(resolver(future), clock, inf)
+        if not self.send(request, command):
+            command.finish(ConnectionError())
         return await future
 
     def abort(self) -> None:
         """Close the connection immediately; all waiting commands fail."""
+        self._is_aborted = True
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -132,13 +144,14 @@ class PipelinedConnection(asyncio.Protocol):
         except ProtocolError as error:
             self._fail(error)
             return
-        if len(replies) > len(self._commands):
+        commands = self._commands
+        if len(replies) > len(commands):
             self._fail(ProtocolError("no command is waiting for a reply"))
             return
         for reply in replies:
-            if not self.is_usable:  # the reply before was not that of its command
+            if self._is_aborted:  # the reply before was not that of its command
                 return
-            self._commands.popleft().finish(reply)
+            commands.popleft().finish(reply)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail all waiting commands."""
@@ -146,7 +159,7 @@ class PipelinedConnection(asyncio.Protocol):
         self.closed.set()
 
     def _fail(self, error: Exception) -> None:
-        self._transport.abort()
+        self.abort()
         while self._commands:
             self._commands.popleft().finish(error)
 
@@ -196,11 +209,9 @@ class Pipeline:
         """
         command = Command(on_result, self._clock, seconds)
         connection = self._connection
-        if connection is not None and connection.is_stuck:
-            connection.abort()
-        if connection is not None and connection.is_usable:
-            connection.send(request, command)
-        elif self._is_closed:
+        if connection is not None and connection.send(request, command):
+            return
+        if self._is_closed:
             self._loop.call_soon(command.finish, ConnectionError(_CLOSED), context=Context())
         else:
             self._queue.append((request, command))
@@ -238,7 +249,6 @@ class Pipeline:
         queue, self._queue = self._queue, []
         error = ConnectionError(_CLOSED) if task.cancelled() else task.exception()
         for request, command in queue:
-            if error is None and self._connection is not None and self._connection.is_usable:
-                self._connection.send(request, command)
-            else:
+            connection = self._connection if error is None else None
+            if connection is None or not connection.send(request, command):
                 command.finish(error if isinstance(error, Exception) else ConnectionError())

@@ -4,7 +4,9 @@ The parser rejects everything that a Redis server does not send, because the rep
 commands only by their order: after an invalid byte no reply can be assigned to a command.
 """
 
-from typing import Final, TypeAlias
+import re
+from functools import cache
+from typing import Any, Final, TypeAlias
 
 from redis.exceptions import (
     AuthenticationError,
@@ -33,6 +35,10 @@ _MAX_DEPTH: Final = 1
 _MAX_LINE: Final = 4_096
 _MAX_DIGITS: Final = 19
 
+_ARRAY_START: Final = re.compile(rb"\*([1-9][0-9]?)\r\n")
+_ITEM_START: Final = re.compile(rb"\$(0|[1-9][0-9]{0,6})\r\n|:(-?[0-9]{1,19})\r\n")
+_NUMBER_GROUP: Final = 2
+
 
 class ProtocolError(RedisError):
     """The server sent something that is not a RESP2 reply, or a reply that no command is waiting for."""
@@ -58,7 +64,14 @@ _ERRORS: Final[dict[str, type[RedisError]]] = {
 
 def encode_command(*arguments: bytes) -> bytes:
     """Return a command as an array of strings."""
-    return b"*%d\r\n" % len(arguments) + b"".join([b"$%d\r\n%b\r\n" % (len(each), each) for each in arguments])
+    values: list[Any] = [None] * (2 * len(arguments))
+    values[::2], values[1::2] = map(len, arguments), arguments
+    return _template(len(arguments)) % tuple(values)
+
+
+@cache
+def _template(count: int) -> bytes:
+    return b"*%d\r\n" % count + b"$%d\r\n%b\r\n" * count
 
 
 class ReplyParser:
@@ -77,13 +90,40 @@ class ReplyParser:
         replies: list[Reply] = []
         start = 0
         while start < len(buffer):
-            parsed = _parse(buffer, start, 0)
+            parsed = _parse_plain_array(buffer, start) or _parse(buffer, start, 0)
             if parsed is None:
                 break
             reply, start = parsed
             replies.append(reply)
         self._buffer = buffer[start:]
         return replies
+
+
+def _parse_plain_array(buffer: bytes, start: int) -> tuple[list[Reply], int] | None:
+    """Return an array of strings and numbers, or None if it is incomplete, invalid or another reply."""
+    head = _ARRAY_START.match(buffer, start)
+    if head is None:
+        return None
+    count, at = int(head[1]), head.end()
+    if count > _MAX_ARRAY:
+        return None
+    items: list[Reply] = []
+    while count:
+        item = _ITEM_START.match(buffer, at)
+        if item is None:
+            return None
+        at = item.end()
+        if item.lastindex == _NUMBER_GROUP:
+            items.append(int(item[2]))
+        else:
+            end = at + int(item[1])
+            value = buffer[at:end]
+            at = end + 2
+            if len(value) > MAX_VALUE_BYTES or buffer[end:at] != b"\r\n":
+                return None
+            items.append(value)
+        count -= 1
+    return items, at
 
 
 def _parse(buffer: bytes, start: int, depth: int) -> tuple[Reply, int] | None:

@@ -20,11 +20,11 @@ import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from redis.exceptions import ResponseError
 
-from ory_guard.cache.lease_store import OnLookUpOrLease
+from ory_guard.cache.lease_store import Lease, OnLookUpOrLease
 from ory_guard.cache.store import OnLookUp, RevocationPosition, StoredSession
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.redis.connections import RedisServerURL
@@ -45,6 +45,9 @@ _MAX_SECRETS: Final = 8
 _MAX_TIMEOUT: Final = 60.0
 _MAX_IDS_PER_MESSAGE: Final = 1_000
 _NOT_CONNECTED: Final = "the store is not connected"
+
+_LeaseRequest: TypeAlias = tuple[bytes, bytes | None]
+"""The value with which a missing lease is created, or an empty one to create none; and the token of the lookup."""
 
 
 class RedisSessionStore:
@@ -121,17 +124,13 @@ class RedisSessionStore:
         self, keys: Sequence[bytes], token: bytes | None, seconds: float, on_result: OnLookUpOrLease
     ) -> None:
         """Find the session under the first of `keys` that has one, or its lease; see `LeasingSessionStore`."""
-        lease = b"" if token is None else dump_lease(token, 0.0)
-
-        def on_found(found: StoredSession | FoundLease | Exception | None, latency: float) -> None:
-            on_result(load_lease(*found, token) if isinstance(found, FoundLease) else found, latency)
-
+        lease = b"" if token is None else dump_lease(token), token
         if len(self._shards) == 1:
-            self._look_up(0, keys, lease, seconds, on_found)
+            self._look_up(0, keys, lease, seconds, on_result)
         else:
-            look_up_in_steps(self._steps(keys, lease), seconds, on_found)
+            look_up_in_steps(self._steps(keys, lease), seconds, on_result)
 
-    def _steps(self, keys: Sequence[bytes], lease: bytes | None) -> list[Step]:
+    def _steps(self, keys: Sequence[bytes], lease: "_LeaseRequest | None") -> list[Step]:
         steps: list[Step] = [partial(self._look_up, at, [key], None) for at, key in enumerate(keys)]
         if lease is None:
             return steps
@@ -142,11 +141,12 @@ class RedisSessionStore:
         self,
         position: int,
         keys: Sequence[bytes],
-        lease: bytes | None,
+        lease: "_LeaseRequest | None",
         seconds: float,
         on_result: Callable[[Any, float], None],
     ) -> None:
-        shard = shard_of_key(self._shards, keys[0])
+        shards = self._shards
+        shard = shards[0] if len(shards) == 1 else shard_of_key(shards, keys[0])
         servers = self._deployment.current()
         node = None if servers is None else servers.find_node(shard)
         if servers is None or node is None:
@@ -154,29 +154,28 @@ class RedisSessionStore:
             return
 
         def on_found(found: Found | FoundLease | Exception | None, latency: float) -> None:
+            result: StoredSession | Lease | Exception | None
             if isinstance(found, Found):
-                on_result(self._load(position + found.position, names, found), latency)
-            elif isinstance(found, Exception) and servers.redirects(found):
-                on_result(None, latency)
+                try:
+                    result = self._load(position, names, found)
+                except Exception as error:  # noqa: BLE001 - whatever fails, the caller needs a result
+                    result = error
+            elif isinstance(found, FoundLease):
+                result = load_lease(*found, None if lease is None else lease[1])
             else:
-                on_result(found, latency)
+                result = None if found is None or servers.redirects(found) else found
+            on_result(result, latency)
 
         names = [shard.session_name(key) for key in keys]
-        named_lease = None if lease is None else (shard.lease_name(keys[0]), lease)
+        named_lease = None if lease is None else (shard.lease_name(keys[0]), lease[0])
         node.look_up(names, shard.revocation_prefix, seconds, on_found, named_lease)
 
-    def _load(self, position: int, names: Sequence[bytes], found: Found) -> StoredSession | Exception | None:
-        try:
-            return self._decrypt_session(position, names, found)
-        except Exception as error:  # noqa: BLE001 - whatever fails, the caller needs a result
-            return error
-
-    def _decrypt_session(self, position: int, names: Sequence[bytes], found: Found) -> StoredSession | None:
-        if not (0 <= found.position < len(names) and position < len(self._encryptors)):
+    def _load(self, position: int, names: Sequence[bytes], found: Found) -> StoredSession | None:
+        at, value, ttl, times = found
+        if not (0 <= at < len(names) and position + at < len(self._encryptors)):
             return None
-        encryptor, name = self._encryptors[position], names[found.position]
-        revoked_at = max(map(load_time, found.revoked_at)) if found.revoked_at else -math.inf
-        return decrypt_session(encryptor, name, found.value, found.ttl, revoked_at)
+        revoked_at = max(map(load_time, times)) if times else -math.inf
+        return decrypt_session(self._encryptors[position + at], names[at], value, ttl, revoked_at)
 
     def extend_lease(self, key: bytes, token: bytes, age: float) -> None:
         """Extend a lease; see `LeasingSessionStore`."""

@@ -38,7 +38,7 @@ def put_sized(bench: CacheBench, key: bytes, memory_bytes: int = 0, kib: int = 1
 
 def cached(bench: CacheBench, keys: list[bytes]) -> list[bytes]:
     """Return the keys that have an entry, without using one."""
-    return [key for key in keys if any(part.request_time(key) is not None for part in bench.cache._parts)]
+    return [key for key in keys if any(key in part.recent or key in part.compact for part in bench.cache._parts)]
 
 
 OUTCOMES = [

@@ -56,7 +56,7 @@ async def test_items_expire_in_the_order_of_their_deadlines() -> None:
 
 async def test_delay_of_the_event_loop_counts_as_one_tick(time: list[float]) -> None:
     """A response that arrived in the meantime is read before the deadline expires."""
-    clock, item = ResponsiveClock(), Item()
+    clock, item = ResponsiveClock(asyncio.get_running_loop().time), Item()
     started = clock.add(item, 2.5 * TICK)
 
     for delay in (10.0, TICK):
@@ -76,7 +76,7 @@ async def test_delay_of_the_event_loop_counts_as_one_tick(time: list[float]) -> 
 
 async def test_clock_stops_while_nothing_is_pending(time: list[float]) -> None:
     """It does not go back."""
-    clock = ResponsiveClock()
+    clock = ResponsiveClock(asyncio.get_running_loop().time)
     first = clock.add(item := Item(), 1.0)
     clock.discard(item)
     time[0] += 3_600.0
