@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from example.html_page import Page, parse
 
-from ory_guard.testing import Fault
+from ory_guard.testing import Fault, OidcProvider
 from ory_guard.ui.rendering import time_text
 
 from .mounted_pages import KRATOS_URL, Mounted
@@ -19,6 +19,7 @@ EMAIL = "ada@example.test"
 async def press(mounted: Mounted, page: Page, button: str, **values: str) -> Page:
     """Fill in fields of a page, press a button, and return the next page."""
     form, pressed = page.form_with(button)
+    assert values.keys() <= dict(form.fields).keys()
     data = {**dict(form.fields), **values, pressed.name: pressed.value}
     return parse((await mounted.client.post(form.action, data=data)).text)
 
@@ -44,6 +45,30 @@ async def test_address_can_be_verified_in_another_browser() -> None:
     page = await press(mounted, page, "method=code", code=mounted.fake.messages[0].code)
 
     assert page.messages == [1080002]
+
+
+@pytest.mark.parametrize("version", ["v1.3.1", "v25.4.0", "v26.2.0"])
+async def test_registration_with_a_provider_that_lacks_a_trait_ends(version: str) -> None:
+    """The traits are in the group of the provider before v25.4.0, then in the default group."""
+    traits = {
+        "email": {"type": "string", "ory.sh/kratos": {"credentials": {"password": {"identifier": True}}}},
+        "city": {"type": "string", "minLength": 2},
+    }
+    schema = {"type": "object", "properties": traits, "required": ["email", "city"]}
+    fake = {
+        "version": version,
+        "identity_schemas": {"default": {"type": "object", "properties": {"traits": schema}}},
+        "oidc_providers": (OidcProvider("Harbor", client_id="x"),),
+    }
+    mounted = Mounted(fake=fake)
+    page = parse((await mounted.get("/registration")).text)
+
+    for typed in ({}, {"traits.city": "x"}, {"traits.city": "Bremen"}):
+        page = await press(mounted, page, "provider=Harbor", **typed)
+        page = await press(mounted, page, "Allow", email=EMAIL)
+
+    (identity,) = mounted.fake.identities
+    assert identity.traits == {"email": EMAIL, "city": "Bremen"}
 
 
 async def test_provider_with_the_address_of_another_account_leads_to_linking() -> None:
