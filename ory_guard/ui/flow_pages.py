@@ -21,7 +21,7 @@ from ory_guard.ui.error_page import show_foreign_form
 from ory_guard.ui.forms import PROVIDERS, has_error, hidden_value, offers_method
 from ory_guard.ui.request_cookies import kratos_cookies
 from ory_guard.ui.site import Site, cookie_problem
-from ory_guard.ui.urls import FLOWS, carried_parameters, safe_destination
+from ory_guard.ui.urls import FLOWS, carried_parameters, safe_destination, settings_purpose, visitor_parameters
 
 __all__ = ["show_flow", "start_login"]
 
@@ -53,7 +53,7 @@ async def show_flow(site: Site, request: Request, name: str) -> Response:
 
 
 async def _start(site: Site, request: Request, name: str) -> Response:
-    url = site.start_url(name, dict(request.query_params))
+    url = site.start_url(name, visitor_parameters(name, request.query_params))
     if cookie_problem(await site.guard.authenticate(request)) is None:
         return site.redirect(request, url)
     t = site.translator(request)
@@ -133,7 +133,7 @@ async def _render(site: Site, request: Request, name: str, flow: Flow) -> Respon
         "offers_method": offers_method(flow),
     }
     if isinstance(flow, SettingsFlow):
-        order = _settings_order(flow, context["destination"])
+        order = _settings_order(flow, context["destination"] or _home_name(site, flow))
         all_settings = site.start_url("settings", {})
         return await site.page(request, "settings.html", {**context, **order, "all_settings": all_settings})
     if isinstance(flow, LoginFlow) and flow.requested_aal == "aal2" and not offers_method(flow):
@@ -149,20 +149,31 @@ def _identifier(flow: Flow) -> str | None:
     return hidden_value(flow, "identifier")
 
 
+def _home_name(site: Site, flow: Flow) -> str | None:
+    """Return the name of the application for a flow that returns to its home page."""
+    app_url = str(site.settings.app_url)
+    return app_url.partition("://")[2] if (flow.return_to or "").rstrip("/") == app_url else None
+
+
 def _settings_order(flow: SettingsFlow, destination: str | None) -> dict[str, Any]:
     """Return which sections of the settings page are shown, and which is the first.
 
-    An identity without a second factor whose flow returns to a page has come from a requirement of that page: the
-    other sections would lead back there without having met it.
+    If a page requires a second factor, and the identity has none, the other sections would lead back to that page
+    without having met its requirement.
     """
     offered = [group for group in SECOND_FACTORS if any(node.group == group for node in flow.ui.nodes)]
+    purpose = settings_purpose(flow)
+    is_required = purpose == "requirement" and destination is not None and bool(offered)
+    first = "password" if purpose == "recovery" else offered[0] if is_required else None
     if find_nodes(flow, name="lookup_secret_codes"):
-        first: str | None = "lookup_secret"
-    else:
-        first = offered[0] if offered and destination else None
+        first = "lookup_secret"
     is_enrolled = any(find_nodes(flow, name=name) for name in _ENROLLED)
-    is_enrollment = destination is not None and bool(offered) and not is_enrolled
-    return {"is_enrollment": is_enrollment, "first": first, "second_factors": SECOND_FACTORS}
+    return {
+        "is_enrollment": is_required and not is_enrolled,
+        "first": first,
+        "second_factors": SECOND_FACTORS,
+        "destination": destination,
+    }
 
 
 def _title(name: str, flow: Flow) -> str:

@@ -1,7 +1,7 @@
 """The URLs on the pages: those of the pages themselves, of Kratos' flows, and of where a flow returns to."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from ory_guard.client.models.flows import Flow
@@ -19,14 +19,21 @@ __all__ = [
     "safe_destination",
     "safe_url",
     "server_root_path",
+    "settings_purpose",
+    "visitor_parameters",
 ]
 
 FLOWS: Final = ("login", "registration", "recovery", "verification", "settings")
 _RETURN_PARAMETERS: Final = frozenset({"return_to", "after_verification_return_to"})
 _CARRIED: Final = ("login_challenge", "identity_schema", "organization", "via")
-_CARRYING: Final = ("login", "registration", "recovery")
-"""The flows whose pages link to each other. Kratos keeps the query of each in `request_url`, also parameters that
-this flow does not use."""
+_SHOW_ALL: Final = "show"
+"""The parameter of a settings flow that a visitor started."""
+
+_KEPT: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("login", "registration", "recovery"), _CARRIED),
+    "settings": (_SHOW_ALL,),
+}
+"""The parameters that Kratos keeps in the `request_url` of a flow, even if the flow does not use them."""
 
 _MAX_PARAMETER: Final = 4_096
 
@@ -50,9 +57,26 @@ def mount_url(settings: GuardSettings, scope: Mapping[str, Any]) -> str:
     return str(settings.app_url) + quote(inner)
 
 
+def visitor_parameters(flow: str, query: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters for a flow that a visitor starts: for settings, that all of them are shown."""
+    return {**query, **({_SHOW_ALL: "all"} if flow == "settings" and "return_to" in query else {})}
+
+
+def settings_purpose(flow: Flow) -> Literal["change", "recovery", "requirement"]:
+    """Return why a settings flow was started, by the URL in it: by a visitor, by a recovery, or by a requirement.
+
+    The guard redirects to Kratos with `return_to` if a page requires a second factor and there is none.
+    """
+    start = urlsplit(flow.request_url or "")
+    if start.path.endswith("/self-service/recovery"):
+        return "recovery"
+    is_requirement = flow.return_to is not None and _SHOW_ALL not in dict(parse_qsl(start.query))
+    return "requirement" if is_requirement else "change"
+
+
 def flow_url(settings: GuardSettings, flow: str, parameters: Mapping[str, str | None]) -> str:
     """Return the URL at which Kratos starts a flow, without unknown parameters and unsafe return URLs."""
-    known = {*OPERATIONS[f"create_browser_{flow}_flow"].query, *(_CARRIED if flow in _CARRYING else ())}
+    known = {*OPERATIONS[f"create_browser_{flow}_flow"].query, *_KEPT.get(flow, ())}
     query = {
         name: safe_url(settings, value) if name in _RETURN_PARAMETERS else value
         for name, value in parameters.items()

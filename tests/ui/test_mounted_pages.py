@@ -281,21 +281,6 @@ async def test_skip_link_is_not_shown_without_a_session() -> None:
     assert "Skip for now" in (await mounted.get("/verification")).text
 
 
-async def test_settings_of_a_required_second_factor_show_nothing_else() -> None:
-    mounted = Mounted()
-    mounted.sign_in()
-
-    required = await mounted.client.get(f"{APP_URL}/vault")
-    settings = await mounted.get("/settings")
-
-    sections = [section["id"] for section in Elements(required.text).of("section")]
-    assert sections[0] == "totp"
-    assert not {"profile", "password"} & set(sections)
-    assert "/vault requires a second factor, and your account does not have one." in parse(required.text).text
-    assert parse(required.text).links["All settings"] == f"{KRATOS_URL}/self-service/settings/browser"
-    assert Elements(settings.text).of("section")[0]["id"] == "profile"
-
-
 async def test_lifespan_closes_the_guard_of_pages_that_are_served_alone() -> None:
     pages = FlowPages(OryGuard(settings_of(), transport=ScriptedKratos()))
 

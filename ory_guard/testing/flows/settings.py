@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final, Literal
+from urllib.parse import urlencode
 
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.flow import FlowEndpoints
@@ -107,7 +108,11 @@ class SettingsEndpoints(FlowEndpoints):
     ) -> FakeFlow:
         """Create the flow in which a recovered account sets a new password."""
         flow = self._create_for(request, kind, session)
-        flow.request_url = recovery.request_url
+        return_to = recovery.return_to or self.server.settings.return_urls.get("recovery")
+        if return_to is not None:
+            flow.return_to, flow.requested_return_to = return_to, recovery.requested_return_to
+            query = {**request.query, "return_to": recovery.requested_return_to or return_to}
+            flow.request_url = f"{self.server.url(request.path)}?{urlencode(sorted(query.items()))}"
         flow.ui.messages.append(message(1060001))
         return flow
 
