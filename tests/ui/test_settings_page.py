@@ -20,9 +20,7 @@ def sections(html: str) -> list[str | None]:
     return [section["id"] for section in Elements(html).of("section") if "id" in section]
 
 
-@pytest.mark.parametrize(
-    ("path", "name"), [("/vault", "/vault"), ("/", "127.0.0.1:8000"), ("", "127.0.0.1:8000")]
-)
+@pytest.mark.parametrize(("path", "name"), [("/vault", "/vault"), ("/", "127.0.0.1:8000"), ("", "127.0.0.1:8000")])
 async def test_settings_of_a_required_second_factor_show_nothing_else(path: str, name: str) -> None:
     mounted = Mounted()
     mounted.sign_in()
