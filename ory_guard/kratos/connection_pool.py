@@ -227,7 +227,7 @@ class _Connection(asyncio.Protocol):
         return self._responses > 0 and not self._parser.started
 
     def is_reusable(self) -> bool:
-        """Return whether the idle connection is open, without bytes or an end that the event loop has not read."""
+        """Return whether the connection is open, without bytes or an end that the event loop has not read."""
         return not self.is_closing() and not (self._poll is not None and self._poll.poll(0))
 
     def is_closing(self) -> bool:
@@ -278,7 +278,8 @@ class _Connection(asyncio.Protocol):
         exchange.finish(response)
 
     def _is_clean(self) -> bool:
-        if self._transport.is_closing() or self._transport.get_write_buffer_size() > 0:
+        # The next request may be sent at once, so the bytes that the event loop has not read count, too.
+        if not self.is_reusable() or self._transport.get_write_buffer_size() > 0:
             return False
         return self._pool.keep_alive and self._parser.keep_alive
 

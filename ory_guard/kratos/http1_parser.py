@@ -182,10 +182,11 @@ class HTTP1Parser:
             del buffer[: stop + 2]
 
     def _count_overhead(self, line_bytes: int, size: int) -> None:
-        # Extensions of small chunks could multiply the bytes of a body; Go's net/http allows the same.
-        self._chunk_overhead = max(self._chunk_overhead + line_bytes + 4 - 16 - 2 * size, 0)
+        # Extensions could multiply the bytes of a body, and a chunk takes as long as kilobytes of one. Chunks of 16
+        # bytes or more do not count, unless they have extensions.
+        self._chunk_overhead = max(self._chunk_overhead + line_bytes + 30 - 2 * size, 0)
         if self._chunk_overhead > _MAX_CHUNK_OVERHEAD:
-            raise InvalidResponse("the chunks consist mostly of extensions")
+            raise InvalidResponse("the chunks are too small for their number, or consist mostly of extensions")
 
     def _read_trailers(self, start: int) -> HTTPResponse | None:
         found = _END_OF_HEAD.search(self._buffer, start - 1)

@@ -17,6 +17,7 @@ from support.raw_kratos import RawKratos, RawRequest, hang, hang_up, raw_respons
 from ory_guard.kratos import connection_pool
 from ory_guard.kratos.exchange import Exchange
 from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http1_parser import HTTP1Parser
 from ory_guard.kratos.origin import Origin
 
 pytestmark = pytest.mark.anyio
@@ -232,6 +233,31 @@ async def test_bytes_that_no_request_waits_for_close_an_idle_connection(*, is_re
 
     assert isinstance(result, HTTPResponse)
     assert result.body == b"SECOND"
+
+
+async def test_unread_bytes_after_a_response_are_not_the_next_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that waits for a connection is sent as soon as one is free."""
+    with raw_listener() as (listener, origin):
+        async with open_pool(origin) as pool:
+            first = send(pool)
+            async with accepted(listener) as server:
+                pool._origin = SimpleNamespace(connect=lambda _protocol: asyncio.Event().wait())  # type: ignore[assignment]
+                second = send(pool)
+                await asyncio.sleep(0)
+                feed = HTTP1Parser.feed
+
+                def feed_and_send(parser: HTTP1Parser, data: bytes) -> HTTPResponse | None:
+                    response = feed(parser, data)
+                    monkeypatch.undo()
+                    server.send(raw_response(b"OTHER"))
+                    return response
+
+                monkeypatch.setattr(HTTP1Parser, "feed", feed_and_send)
+                server.send(SESSION)
+
+                assert isinstance(await first, HTTPResponse)
+                await until(lambda: second.done() or not pool._open)
+                assert not second.done()
 
 
 async def test_a_response_before_the_end_of_the_request_closes_the_connection() -> None:

@@ -171,6 +171,7 @@ MALFORMED = {
     "chunk longer than its size": HEAD_OF_CHUNKS + b"5\r\nhello!\r\n",
     "chunk without CR": HEAD_OF_CHUNKS + b"5\r\nhello\n0\r\n\r\n",
     "chunks that are mostly extensions": HEAD_OF_CHUNKS + (b"1;" + b"x" * 250 + b"\r\n1\r\n") * 80,
+    "chunks of one byte": HEAD_OF_CHUNKS + b"1\r\n1\r\n" * 600,
     "trailer that is not a field": HEAD_OF_CHUNKS + b"0\r\nA\r\n\r\n",
     "trailer with a bare LF": HEAD_OF_CHUNKS + b"0\r\nA: b\n\r\n",
     "bare LF after the last chunk": HEAD_OF_CHUNKS + b"0\r\n\n",
@@ -219,6 +220,16 @@ def test_accepts_a_body_of_exactly_the_limit(data: bytes) -> None:
 
     assert response is not None
     assert response.body == b"x" * 64
+
+
+@pytest.mark.parametrize(("size", "number"), [(1, 500), (15, 4_000), (16, 6_250)])
+def test_accepts_small_chunks(size: int, number: int) -> None:
+    chunk = b"%x\r\n%b\r\n" % (size, b"x" * size)
+
+    response = HTTP1Parser(100_000).feed(HEAD_OF_CHUNKS + chunk * number + b"0\r\n\r\n")
+
+    assert response is not None
+    assert len(response.body) == size * number
 
 
 def cpu_seconds(data: bytes, step: int) -> float:
