@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,7 +19,20 @@ from example.browser_window import CHROMIUM, chromium
 from playwright.sync_api import Page
 from support.doc_pages import PAGES, PUBLIC_MODULES, ROOT
 
+DIAGRAMS = [
+    (page.relative_to(ROOT / "docs").with_suffix(".html"), name)
+    for page in PAGES
+    for name in re.findall(r'--8<-- "docs/images/([\w-]+)\.svg"', page.read_text(encoding="utf-8"))
+]
 DOCS = ROOT / "docs"
+LEGIBILITY = """(svg) => {
+  const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+  const texts = [...svg.querySelectorAll("text")];
+  const style = getComputedStyle(texts[0]);
+  const boxes = texts.map((text) => [text.textContent, text.getBBox()]);
+  const outside = boxes.filter(([, box]) => box.x < 0 || box.x + box.width > svg.viewBox.baseVal.width);
+  return [parseFloat(style.fontSize) * scale, style.fill, outside.map(([text]) => text)];
+}"""
 MKDOCS: dict[str, Any] = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
 SEARCHES = [
     ("social sign in", "how-to/login-pages.html"),
@@ -137,6 +150,25 @@ def test_scripts_request_nothing_from_elsewhere(window: Page) -> None:
 
     assert len(requested) > 3
     assert {urlsplit(url).hostname for url in requested} == {"127.0.0.1"}
+
+
+@pytest.mark.docs
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_diagrams_are_legible_on_a_phone(window: Page, scheme: Literal["light", "dark"]) -> None:
+    """In both themes, they have the color of the text and large letters, and the page does not scroll."""
+    window.set_viewport_size({"width": 375, "height": 800})
+    window.emulate_media(color_scheme=scheme)
+    for page, name in DIAGRAMS:
+        window.goto(f"/{page}")
+        diagram = window.locator(f"svg:has(#{name}-title)")
+        size, color, outside = diagram.evaluate(LEGIBILITY)
+
+        assert size >= 12, name
+        assert color == diagram.locator("xpath=ancestor::article").evaluate("(e) => getComputedStyle(e).color")
+        assert outside == []
+        assert window.evaluate("document.documentElement.scrollWidth") <= 375
+
+    assert len(DIAGRAMS) == 5
 
 
 @pytest.mark.docs
