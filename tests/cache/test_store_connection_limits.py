@@ -1,7 +1,6 @@
 """The store connection with a store that does not respond, or that loses cancellations."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 
@@ -23,9 +22,9 @@ async def test_only_the_first_request_waits_for_a_store_that_does_not_respond(
     bench.store.hanging.add("subscribe")
     connection = bench.connect()
 
-    started = time.monotonic()
+    started = asyncio.get_running_loop().time()
     assert not await connection.remaining_budget()
-    assert time.monotonic() - started > 0.04
+    assert asyncio.get_running_loop().time() - started == pytest.approx(0.05, abs=0.01)
 
     store_timeout(3_600)
     assert not await connection.remaining_budget()
@@ -85,10 +84,10 @@ async def test_aclose_returns_if_the_store_can_not_be_closed(
     connection = await bench.ready()
     getattr(bench.store, how).add("aclose")
 
-    started = time.monotonic()
+    started = asyncio.get_running_loop().time()
     await connection.aclose()
 
-    assert time.monotonic() - started < SOON
+    assert asyncio.get_running_loop().time() - started < SOON
     assert bench.store.closed == 1
 
 
@@ -115,10 +114,10 @@ async def test_aclose_repeats_a_lost_cancellation_once(
     before = asyncio.all_tasks()
     connection = await bench.ready()
 
-    started = time.monotonic()
+    started = asyncio.get_running_loop().time()
     await connection.aclose()
 
-    assert time.monotonic() - started < SOON
+    assert asyncio.get_running_loop().time() - started < SOON
     assert not connection.ready
     assert bench.store.closed == 1
     abandoned = asyncio.all_tasks() - before

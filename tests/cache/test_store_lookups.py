@@ -268,15 +268,17 @@ async def test_first_check_of_a_process_gets_the_lease_or_waits(
 ) -> None:
     """When the connection to the store is open, which the check awaits for longer here."""
     monkeypatch.setattr("ory_guard.cache.store_latency._INITIAL_LIMIT", SOON)
-    holder, other = LeasingWorker(memory_server), LeasingWorker(memory_server)
+    workers = [LeasingWorker(memory_server) for _ in range(3)]
+    holder, other, closed = workers
     first = await hold(holder)
-    second = await other.waiting()
-    await other.guard.aclose()
-    assert await second == "Unavailable"
+    second, third = await other.waiting(), await closed.waiting()
+    await closed.guard.aclose()
+    assert await third == "Unavailable"
     holder.kratos.release()
 
-    assert await first == "upstream"
-    await holder.guard.aclose()
+    assert (await first, await second) == ("upstream", "store")
+    for worker in workers:
+        await worker.guard.aclose()
 
 
 async def test_closing_the_guard_ends_its_leases_and_waits(leasing: Workers, memory_server: MemoryServer) -> None:

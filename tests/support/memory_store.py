@@ -159,15 +159,17 @@ class LimitedMemoryStore(MemoryStore):
 
     def look_up(self, keys: Sequence[bytes], seconds: float, on_result: OnLookUp) -> None:
         """Find the session under the first of these keys that has one."""
+        asyncio.get_running_loop().call_soon(on_result, self._find(keys, seconds), 0.001)
+
+    def _find(self, keys: Sequence[bytes], seconds: float) -> StoredSession | Exception | None:
         self.calls.append("look_up")
         assert seconds > 0
-        result: StoredSession | Exception | None = self.error
         stored = next((self.memory_server.entries[key] for key in keys if key in self.memory_server.entries), None)
-        if self.error is None and stored is not None:
-            revoked = self.memory_server.revoked
-            at = max(revoked.get(stored.session_id, -inf), revoked.get(stored.identity_id, -inf))
-            result = replace(stored, revoked_at=at) if self.looks_for_revocations else stored
-        asyncio.get_running_loop().call_soon(on_result, result, 0.001)
+        if self.error is not None or stored is None or not self.looks_for_revocations:
+            return self.error or stored
+        revoked = self.memory_server.revoked
+        at = max(revoked.get(stored.session_id, -inf), revoked.get(stored.identity_id, -inf))
+        return replace(stored, revoked_at=at)
 
 
 class LeasingMemoryStore(LimitedMemoryStore):
@@ -181,12 +183,10 @@ class LeasingMemoryStore(LimitedMemoryStore):
     def look_up_or_lease(
         self, keys: Sequence[bytes], token: bytes | None, seconds: float, on_result: OnLookUpOrLease
     ) -> None:
-        """Find a session or its lease."""
-
-        def on_stored(found: StoredSession | Exception | None, latency: float) -> None:
-            on_result(self._lease(keys[0], token) if found is None else found, latency)
-
-        self.look_up(keys, seconds, on_stored)
+        """Find a session or its lease, both at the same moment, as in Redis."""
+        found = self._find(keys, seconds)
+        result = self._lease(keys[0], token) if found is None else found
+        asyncio.get_running_loop().call_soon(on_result, result, 0.001)
 
     def _lease(self, key: bytes, token: bytes | None) -> Lease | None:
         leases = self.memory_server.leases
