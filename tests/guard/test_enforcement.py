@@ -142,7 +142,7 @@ async def test_recent_outcome_is_not_refreshed() -> None:
 
 @pytest.mark.parametrize("before", [refused(401), refused(500), STEP_UP])
 async def test_old_outcome_is_refreshed(before: Any) -> None:
-    bench = Bench(before, signed_in())
+    bench = Bench(before, signed_in(), timeout=2)
     scope = request()
     await bench.guard.authenticate(scope)
     bench.clock.advance(6)

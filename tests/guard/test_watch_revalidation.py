@@ -141,7 +141,7 @@ async def test_connection_that_was_never_authenticated_ends_alone() -> None:
 
 
 async def test_failed_revalidation_does_not_make_the_session_newer() -> None:
-    bench = Bench(signed_in(), DOWN)
+    bench = Bench(signed_in(), DOWN, timeout=2)
     connection = await open_connection(bench)
     bench.clock.advance(31)
     await connection.revalidate()

@@ -12,7 +12,7 @@ from ory_guard.kratos.connection_pool import ConnectionPool
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.origin import Origin
 
-__all__ = ["CUT", "REQUEST", "SESSION", "SLOW", "open_pool", "result_of", "send", "until"]
+__all__ = ["CUT", "REQUEST", "SESSION", "SLOW", "open_pool", "result_of", "send", "set_timeout", "until"]
 
 REQUEST = b"GET /sessions/whoami HTTP/1.1\r\nHost: kratos\r\nX-Session-Token: ory_st_canary\r\n\r\n"
 SESSION = raw_response(session_body(), 200, ("Set-Cookie", "ory_kratos_session=new-secret; Path=/; HttpOnly"))
@@ -36,6 +36,14 @@ def send(pool: ConnectionPool, request: bytes = REQUEST) -> asyncio.Future[HTTPR
     future: asyncio.Future[HTTPResponse | Exception] = asyncio.get_running_loop().create_future()
     pool.send(request, future.set_result)
     return future
+
+
+def set_timeout(pool: ConnectionPool, seconds: float) -> None:
+    """Set the timeout of later requests; there are none in progress."""
+    pool._timeout = seconds
+    if pool._timer is not None:
+        pool._timer.cancel()
+        pool._timer = None
 
 
 async def result_of(pool: ConnectionPool, request: bytes = REQUEST) -> int | str:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pool_calls import CUT, REQUEST, SESSION, SLOW, open_pool, result_of, send, until
+from pool_calls import CUT, REQUEST, SESSION, SLOW, open_pool, result_of, send, set_timeout, until
 from support.raw_kratos import RawKratos, RawRequest, hang, hang_up, raw_response, respond, respond_without_end
 
 from ory_guard.kratos import connection_pool
@@ -105,11 +105,13 @@ async def test_needs_no_task_for_a_request() -> None:
 
 @pytest.mark.parametrize("reply", [hang, SLOW], ids=["silent", "byte by byte"])
 async def test_the_timeout_covers_the_whole_exchange(reply: Any) -> None:
-    async with RawKratos(reply, SESSION) as kratos, open_pool(kratos, timeout=0.05) as pool:
+    async with RawKratos(SESSION, reply, SESSION) as kratos, open_pool(kratos) as pool:
+        assert await result_of(pool) == 200
+        set_timeout(pool, 0.05)
         assert await result_of(pool) == "TimeoutError"
 
         await until(lambda: not pool._open)
-        pool._timeout = 30.0
+        set_timeout(pool, 30.0)
         assert await result_of(pool) == 200
         assert kratos.connections == 2
 
@@ -123,14 +125,16 @@ async def test_reports_that_no_connection_was_available() -> None:
 
 
 async def test_an_expired_request_is_not_sent_later() -> None:
-    async with RawKratos(hang, SESSION) as kratos, open_pool(kratos, max_connections=1, timeout=0.05) as pool:
+    async with RawKratos(SESSION, hang, SESSION) as kratos, open_pool(kratos, max_connections=1) as pool:
+        assert await result_of(pool) == 200
+        set_timeout(pool, 0.05)
         first, *waiting = [send(pool) for _ in range(3)]
         results = [type(await response).__name__ for response in (first, *waiting)]
         assert results == ["TimeoutError", "PoolTimeout", "PoolTimeout"]
-        pool._timeout = 30.0
+        set_timeout(pool, 30.0)
 
         assert await result_of(pool) == 200
-        assert len(kratos.requests) == 2
+        assert len(kratos.requests) == 3
 
 
 async def test_each_request_has_a_deadline_of_its_own() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.certificates import make_certificate
+from support.memory_store import SOON
 from support.raw_kratos import Handler, RawKratos, hang, hang_up, raw_response, respond, respond_and_reset
 from support.served_kratos import listening_socket, serving
 
@@ -53,7 +54,7 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def served(kratos_url: str, *, deadline: float = 5.0, **settings: Any) -> AsyncIterator[Server]:
+async def served(kratos_url: str, *, deadline: float = SOON, **settings: Any) -> AsyncIterator[Server]:
     """Serve an application with a proxy for a Kratos."""
     guard = guard_for(None, kratos_public_url=kratos_url, **settings)
     with listening_socket() as listener:
@@ -204,13 +205,13 @@ async def test_response_is_whole_or_an_error() -> None:
 
 
 async def test_failure_of_kratos_is_an_error() -> None:
-    failures: list[tuple[Handler, tuple[int, ...]]] = [
-        (hang, (504,)),
-        (hang_up, (502,)),
-        (respond_and_reset(), (502, 503)),
+    failures: list[tuple[Handler, float, tuple[int, ...]]] = [
+        (hang, 0.1, (504,)),
+        (hang_up, SOON, (502,)),
+        (respond_and_reset(), SOON, (502, 503)),
     ]
-    async with RawKratos() as kratos, served(kratos.url, deadline=0.3) as server:
-        for handler, statuses in failures:
+    for handler, deadline, statuses in failures:
+        async with RawKratos() as kratos, served(kratos.url, deadline=deadline) as server:
             kratos.handler = handler
             assert (await server.get())[0] in statuses
 

@@ -126,13 +126,15 @@ class TCPProxy:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Forward a connection."""
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.port)
-        for copying in (self._copy(reader, up_writer, 0.0), self._copy(up_reader, writer, self.seconds)):
+        for copying in (self._copy(reader, up_writer), self._copy(up_reader, writer, is_reply=True)):
             self._tasks.add(asyncio.create_task(copying))
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
+    async def _copy(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_reply: bool = False
+    ) -> None:
         try:
             while chunk := await reader.read(65_536):
-                await asyncio.sleep(seconds)
+                await asyncio.sleep(self.seconds if is_reply else 0)
                 writer.write(chunk)
                 await writer.drain()
         except OSError:

@@ -57,7 +57,7 @@ async def test_guard_works_if_redis_is_down_at_the_start() -> None:
     """Kratos is called without a long delay, and local revocations work."""
     worker = Worker(f"redis://127.0.0.1:{free_port()}/0")
 
-    assert await slowest_request(worker) < 1
+    assert await slowest_request(worker) < SOON
     assert worker.is_degraded
     await worker.ask()
     worker.kratos.responses = [refused()]
@@ -68,45 +68,40 @@ async def test_guard_works_if_redis_is_down_at_the_start() -> None:
 
 async def test_only_three_requests_wait_for_a_suspended_redis(server: RedisServer) -> None:
     """Each waits until the timeout; afterwards the guard is degraded until Redis responds again."""
-    with store_timeout_of(0.5):
-        async with started(server.url, 1) as (worker,):
-            server.signal(signal.SIGSTOP)
-            started_at = time.monotonic()
-            assert await worker.identify() == ALICE
-            waited = time.monotonic() - started_at
-            assert not worker.is_degraded
-            for _ in range(2):
+    async with started(server.url, 1) as (worker,):
+        server.signal(signal.SIGSTOP)
+        with store_timeout_of(0.1):
+            for _ in range(3):
+                assert not worker.is_degraded
                 worker.clear_cache()
+                started_at = time.monotonic()
                 assert await worker.identify() == ALICE
-            next_request = await slowest_request(worker)
-            assert worker.is_degraded
+                assert time.monotonic() - started_at > 0.09
+        assert worker.is_degraded
 
-            assert next_request < 0.45 < waited < SOON
-            server.signal(signal.SIGCONT)
-            await eventually(lambda: not worker.is_degraded)
+        assert await slowest_request(worker) < SOON
+        assert worker.is_degraded
+        server.signal(signal.SIGCONT)
+        await eventually(lambda: not worker.is_degraded)
 
 
-async def test_only_one_request_waits_for_a_slow_redis(
-    server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_only_one_request_waits_for_a_slow_redis(server: RedisServer) -> None:
     """Even when the subscription is confirmed after a while."""
-    monkeypatch.setattr("ory_guard.cache.store_connection._CONNECT_TIMEOUT", SOON)
-    monkeypatch.setattr("ory_guard.redis.pubsub._CONNECT_TIMEOUT", SOON)  # older clients take several round trips
-    with store_timeout_of(0.5):
-        async with proxy_to(server.port, 0.8) as proxy:
-            worker = Worker(proxy.url)
+    async with proxy_to(server.port, 0.5) as proxy:
+        worker = Worker(proxy.url)
+        with store_timeout_of(0.1):
             started_at = time.monotonic()
             assert await worker.identify() == ALICE
-            first = time.monotonic() - started_at
-            shared_cache = worker.guard.authentication.shared_cache
-            connection = None if shared_cache is None else shared_cache._connections.current()
-            assert connection is not None
-            await eventually(lambda: connection.subscribed)
-            second = await slowest_request(worker)
+            assert time.monotonic() - started_at > 0.09
+        shared_cache = worker.guard.authentication.shared_cache
+        connection = None if shared_cache is None else shared_cache._connections.current()
+        assert connection is not None
+        await eventually(lambda: connection.subscribed)
 
-            assert second < 0.45 < first < SOON
-            assert worker.is_degraded
-            await worker.guard.aclose()
+        assert worker.is_degraded
+        proxy.seconds = 2 * SOON
+        assert await slowest_request(worker) < SOON
+        await worker.guard.aclose()
 
 
 @pytest.mark.parametrize(
@@ -131,7 +126,7 @@ async def test_guard_works_if_redis_rejects_commands(
         server.cli(*command)
 
         assert (await second.identify())[0] == "identity-of-alice"
-        assert await slowest_request(first) < 1
+        assert await slowest_request(first) < SOON
         await eventually(lambda: not rejects_only_writes or first.is_degraded)
         await first.ask()
         first.kratos.responses = [refused()]
@@ -151,7 +146,7 @@ async def test_guard_works_if_the_server_is_not_redis(reply: bytes) -> None:
     stub = await asyncio.start_server(serve, "127.0.0.1", 0)
     worker = Worker(f"redis://127.0.0.1:{stub.sockets[0].getsockname()[1]}/0")
 
-    assert await slowest_request(worker) < 1
+    assert await slowest_request(worker) < SOON
     await eventually(lambda: worker.is_degraded)
     await worker.guard.aclose()
     stub.close()

@@ -16,6 +16,7 @@ from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.models.session import Session
 from support.asgi_calls import http_scope
 from support.clock import AdjustableClock
+from support.memory_store import SOON
 from support.scripted_kratos import APP, BROWSER, COOKIE, KRATOS, TOKEN, ScriptedKratos, signed_in
 
 Pair = tuple[bytes, bytes]
@@ -36,8 +37,9 @@ def by(outcome: Outcome) -> tuple[str, float]:
 
 
 def settings_of(**changes: Any) -> GuardSettings:
-    """Return settings for `KRATOS`, with `changes`."""
-    return GuardSettings(**{"kratos_public_url": KRATOS, "kratos_browser_url": BROWSER, "app_url": APP, **changes})
+    """Return settings for `KRATOS` with a timeout that no slow machine exceeds, and `changes`."""
+    urls = {"kratos_public_url": KRATOS, "kratos_browser_url": BROWSER, "app_url": APP}
+    return GuardSettings(**{**urls, "timeout": SOON, **changes})
 
 
 def context_of(guard: OryGuard, scope: dict[str, Any]) -> AuthContext:

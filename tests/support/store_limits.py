@@ -1,17 +1,32 @@
-"""A limit of store calls that does not depend on the speed of the machine."""
+"""Limits of store calls that do not depend on the speed of the machine."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import pytest
 
 from ory_guard.cache.store_latency import LatencyLimit
+from support.memory_store import SOON
+
+_TIMEOUTS: Final = (
+    "cache.shared_cache._REVOKE_TIMEOUT",
+    "cache.store_connection._CONNECT_TIMEOUT",
+    "redis.pipeline._CONNECT_TIMEOUT",
+    "redis.pubsub._CONNECT_TIMEOUT",
+)
 
 
 @contextmanager
 def fixed_store_limit() -> Iterator[Callable[[float], None]]:
-    """Replace the adaptive limit by a fixed one; yields a function that sets it, in seconds."""
+    """Replace the adaptive limit by a fixed one, and extend the other timeouts.
+
+    Yields:
+        A function that sets the limit, in seconds.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        for name in _TIMEOUTS:
+            patch.setattr(f"ory_guard.{name}", SOON)
 
         def set_to(limit: float) -> None:
             patch.setattr(

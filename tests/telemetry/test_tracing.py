@@ -105,7 +105,7 @@ async def test_stale_waiting_requests_are_not_parents(
     telemetry: InMemoryTelemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Requests of a check that ended without an event are dropped before the next check."""
-    guard = Bench().guard
+    guard = Bench(timeout=2).guard
     telemetry.instrument(guard)
     now = 0.0
     monkeypatch.setattr("ory_guard.telemetry.tracing.time.monotonic", lambda: now)
