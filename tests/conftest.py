@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -10,6 +11,7 @@ from support.memory_store import SOON, MemoryServer
 from support.redis_server import RedisServer
 from support.redis_sessions import SECRET
 from support.store_limits import fixed_store_limit
+from support.virtual_time import VIRTUAL_TIME
 from support.worker_bench import Worker
 
 from ory_guard.redis import RedisSessionStore
@@ -51,9 +53,9 @@ def store_timeout() -> Iterator[Callable[[float], None]]:
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    """Run async tests on asyncio: the guard is asyncio only."""
-    return "asyncio"
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """Run async tests on asyncio, in virtual time if they have neither sockets nor threads."""
+    return VIRTUAL_TIME
 
 
 @pytest.fixture

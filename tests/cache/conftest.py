@@ -1,17 +1,9 @@
 """Fixtures of the cache tests."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from support.store_connection_bench import ConnectionBench
-from support.virtual_time import VIRTUAL_TIME
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """Run async tests in virtual time: stores and Kratos are in memory."""
-    return VIRTUAL_TIME
 
 
 @pytest.fixture
