@@ -48,8 +48,11 @@ def connections(server: RedisServer) -> int:
     return int(match[1])
 
 
-async def test_session_is_found_in_one_round_trip(redis_server: RedisServer) -> None:
+async def test_session_is_found_in_one_round_trip(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the revocations that concern it, although it was stored before the process subscribed to them."""
+    monkeypatch.setattr("ory_guard.redis.pubsub._CHECK_INTERVAL", SOON)
     redis_server.cli("FLUSHALL")
     sources: list[str] = []
     counts: dict[str, int] = {}

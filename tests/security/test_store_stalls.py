@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from support.memory_store import eventually
+from support.memory_store import SOON, eventually
 from support.redis_server import REDIS_MARKS, RedisServer
 
 from .store_bench import started, store_timeout_of
@@ -23,7 +23,7 @@ def server() -> Iterator[RedisServer]:
 @pytest.mark.parametrize("stall", [0.4, None], ids=["stall", "reconnect"])
 async def test_no_cached_session_is_discarded(server: RedisServer, stall: float | None) -> None:
     """Sessions that were cached before are used after it, without a call to Kratos."""
-    async with started(server.url) as (first, second):
+    async with started(server.url, disconnected_ttl=SOON) as (first, second):
         for worker in (first, second):
             await worker.ask()
         if stall is None:
