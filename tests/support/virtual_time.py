@@ -1,8 +1,8 @@
 """An event loop whose clock does not depend on the speed of the machine.
 
-Only waiting takes time. When no callback is ready, the clock moves to the next timer, so a timeout ends at once, and
-a short sleep lets all tasks run until they wait. While there are sockets, or threads that the test has started, the
-event loop waits in real time.
+Only waiting takes time. When no callback is ready, the clock moves to the next timer, so a timeout ends at
+once, and a short sleep lets all tasks run until they wait. While there are sockets, or threads that the test
+has started, the event loop waits in real time.
 """
 
 import asyncio
