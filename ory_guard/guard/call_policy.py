@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable
 from typing import Final
 
 from ory_guard.cache.known_credentials import KnownCredentials
-from ory_guard.kratos.admission import Caller
+from ory_guard.kratos.caller import Caller, client_of
 from ory_guard.kratos.circuit_breaker import BreakerState, CircuitBreaker
 from ory_guard.kratos.rate_limits import RateLimits
 from ory_guard.models.clock import Clock
@@ -22,13 +22,17 @@ _EVIDENCE_SECONDS: Final = 2.0
 _EVIDENCE_ANSWERS: Final = 5
 """After five responses to known credentials in two seconds, failures of unknown ones are not an outage."""
 
+_MIN_CLIENTS: Final = 3
+"""Failures of fewer clients stop only their own calls."""
+
 
 class CallPolicy:
     """Decides whether Kratos may be called for a credential, from the results of earlier calls.
 
     Known and unknown credentials have a circuit breaker each: invented credentials can make Kratos, or a firewall
-    in front of it, fail. Their failures do not count while Kratos responds to known credentials. While calls for
-    known credentials fail, the others are not sent, either.
+    in front of it, fail. Their failures do not count while Kratos responds to known credentials. While fewer than
+    three clients fail, they stop only the calls of these. While calls for known credentials fail, the others are
+    not sent, either.
 
     Args:
         max_known: The maximum number of known credentials.
@@ -55,6 +59,7 @@ class CallPolicy:
         self.limits: RateLimits = RateLimits(clock.monotonic)
         self._monotonic = clock.monotonic
         self._known_answers: deque[float] = deque(maxlen=_EVIDENCE_ANSWERS)
+        self._failing_clients: set[Hashable] = set()
         self._on_breaker_change = on_breaker_change
         self._known_breaker = CircuitBreaker(clock.monotonic, max_seconds, self._on_state)
         self._unknown_breaker = CircuitBreaker(clock.monotonic, max_seconds, self._on_state)
@@ -74,13 +79,12 @@ class CallPolicy:
             client: The `client` of the scope, a host and a port, or None.
         """
         identity = self.known.identity(key)
-        flow: Hashable = None
-        if identity is None:
-            host = client[0] if isinstance(client, tuple | list) and client else None
-            kind, _, value = credential
-            is_returning = key in self._shed
-            flow = _RETURNING if is_returning else (str(host), kind, len(value) >> _LENGTH_BITS)
-        return _new(Caller, (identity, flow, key, group or key))
+        if identity is not None:
+            return _new(Caller, (identity, identity, key, group or key, identity))
+        host = client_of(client)
+        kind, _, value = credential
+        flow = _RETURNING if key in self._shed else (host, kind, len(value) >> _LENGTH_BITS)
+        return _new(Caller, (None, flow, key, group or key, host))
 
     def refusal(self, caller: Caller) -> Unavailable | None:
         """Return the outcome if Kratos must not be called now, else None."""
@@ -89,7 +93,7 @@ class CallPolicy:
         if seconds is not None:
             return Unavailable("rate_limited", seconds)
         if identity is None:
-            seconds = self._unknown_breaker.retry_after(caller.group)
+            seconds = None if self._is_spared(caller) else self._unknown_breaker.retry_after(caller.group)
         else:
             seconds = self._known_breaker.retry_after(identity)
         return None if seconds is None else Unavailable("breaker", seconds)
@@ -118,7 +122,7 @@ class CallPolicy:
                 self.limits.record_answer(caller.key, caller.identity, caller.group)
 
     def _record_answer(self, caller: Caller) -> None:
-        identity, _, key, group = caller
+        identity, _, key, group, _ = caller
         if self._unknown_breaker.has_failures:
             self._unknown_breaker.record_success(group)
         if self._known_breaker.has_failures:
@@ -129,6 +133,8 @@ class CallPolicy:
             self._known_answers.append(self._monotonic())
             if self._unknown_breaker.state != "closed":
                 self._unknown_breaker.close()
+        if self._failing_clients and self._unknown_breaker.state == "closed":
+            self._failing_clients.clear()
 
     def _record_shed(self, caller: Caller) -> None:
         self.shed[caller.identity is not None] += 1
@@ -145,6 +151,16 @@ class CallPolicy:
         is_up = len(answers) == _EVIDENCE_ANSWERS and self._monotonic() - answers[0] < _EVIDENCE_SECONDS
         if not is_up:
             self._unknown_breaker.record_failure(caller.group, caller.group)
+            if len(self._failing_clients) < _MIN_CLIENTS:
+                self._failing_clients.add(caller.client)
+
+    def _is_spared(self, caller: Caller) -> bool:
+        """Return whether a call is allowed although the breaker is open, because only other clients have failed."""
+        return (
+            caller.client not in self._failing_clients
+            and len(self._failing_clients) < _MIN_CLIENTS
+            and self._known_breaker.state == "closed"
+        )
 
     def _on_state(self, _state: BreakerState) -> None:
         states = {self._known_breaker.state, self._unknown_breaker.state}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ory_guard.cache.protocol_failures import ProtocolFailures
 from ory_guard.cache.single_flight import CheckResult, InFlight, SingleFlight
 from ory_guard.guard.whoami_calls import Call, WhoamiCalls
-from ory_guard.kratos.admission import Caller
+from ory_guard.kratos.caller import Caller
 from ory_guard.kratos.connection_pool import ConnectionPool
 from ory_guard.kratos.failures import internal_error
 from ory_guard.kratos.http import HTTPResponse

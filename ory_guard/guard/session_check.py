@@ -19,7 +19,7 @@ from ory_guard.cache.single_flight import CheckResult, InFlight, SingleFlight
 from ory_guard.events import CheckShared, ClassStats, Listeners, notify
 from ory_guard.guard.pooled_calls import PendingCall, PooledCalls
 from ory_guard.guard.whoami_calls import WhoamiCalls
-from ory_guard.kratos.admission import Caller
+from ory_guard.kratos.caller import Caller
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.kratos.whoami import WhoamiClient

@@ -9,7 +9,7 @@ from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.single_flight import CheckResult
 from ory_guard.events import BreakerChanged, CheckFailed, Listeners, WhoamiAnswered, log_event, notify
 from ory_guard.guard.call_policy import CallPolicy
-from ory_guard.kratos.admission import Caller
+from ory_guard.kratos.caller import Caller
 from ory_guard.kratos.circuit_breaker import BreakerState
 from ory_guard.kratos.failures import call_failure
 from ory_guard.kratos.http import HTTPResponse, ResponseTooLarge

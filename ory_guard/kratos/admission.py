@@ -2,17 +2,20 @@
 
 Known credentials were good within the last hour, all others are unknown: invented ones, and those of users who have
 just logged in. Each class has a reserved share of the slots that the other one never takes; the slots in between go
-to known credentials first. Within the unknown class, flows take turns (`FairQueue`).
+to known credentials first. Within the unknown class, flows take turns (`FairQueue`), and the last slots are for
+clients without a call (`LastSlots`).
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
+from ory_guard.kratos.caller import Caller
 from ory_guard.kratos.fair_queue import FairQueue
+from ory_guard.kratos.last_slots import LastSlots
 from ory_guard.kratos.pacing import Pace
 
-__all__ = ["UNKNOWN", "Admission", "Caller", "ClassLoad", "Ticket"]
+__all__ = ["Admission", "ClassLoad", "Ticket"]
 
 _RESERVED_FRACTION: Final = 4
 """Each class has a fourth of the slots to itself."""
@@ -30,25 +33,6 @@ _RETRY_DELAY: Final = 1.0
 
 _MAX_RETRIES: Final = 1_024
 """The maximum number of limited calls of unknown credentials that are sent again."""
-
-
-class Caller(NamedTuple):
-    """The credential of a call, as far as it matters for the order of calls.
-
-    Attributes:
-        identity: A hash of the identity of a known credential, or None for an unknown credential.
-        flow: Unknown credentials of different flows take turns.
-        key: The cache key of the credential.
-        group: The same for all credentials of a request that has several.
-    """
-
-    identity: int | None = None
-    flow: Hashable = None
-    key: bytes = b""
-    group: Hashable = None
-
-
-UNKNOWN: Final = Caller()
 
 
 class ClassLoad(NamedTuple):
@@ -131,6 +115,7 @@ class Admission:
         self._by_identity: dict[int, int] = {}
         self._known_waiting: dict[Ticket, None] = {}
         self._unknown_waiting: FairQueue[Ticket] = FairQueue()
+        self._last_slots = LastSlots(limit)
         self._limited: dict[Ticket, None] = {}
         self._is_known_answered = False
         self._is_contended = False
@@ -154,7 +139,7 @@ class Admission:
             if count < self._identity_limit:
                 self._by_identity[identity] = count + 1
                 ticket.is_known = True
-        if self._has_slot(known=ticket.is_known):
+        if self._has_slot(known=ticket.is_known) and (ticket.is_known or self._may_take_slot(ticket)):
             self._admit(ticket)
         else:
             self._enqueue(ticket)
@@ -182,6 +167,7 @@ class Admission:
                 self._forget_identity(ticket)
             else:
                 self._unknown_calls -= 1
+                self._last_slots.remove(ticket.caller)
                 self._pace.record_end(self._time(), is_limited=ticket.is_limited)
             if self._is_contended:
                 self._admit_after(ticket)
@@ -233,8 +219,8 @@ class Admission:
         for ticket in self._known_waiting:
             self._take(ticket).shed()
         self._known_waiting.clear()
-        while self._unknown_waiting:
-            self._take(self._unknown_waiting.pop()).shed()
+        while (unknown := self._unknown_waiting.pop()) is not None:
+            self._take(unknown).shed()
 
     def _has_slot(self, *, known: bool) -> bool:
         if self._known_calls + self._unknown_calls >= self._limit:
@@ -242,6 +228,10 @@ class Admission:
         if known:
             return self._known_calls < self._class_limit
         return self._unknown_calls < self._class_limit and (self._pace.rate is None or self._is_due())
+
+    def _may_take_slot(self, ticket: Ticket) -> bool:
+        free = min(self._class_limit, self._limit - self._known_calls) - self._unknown_calls
+        return self._last_slots.may_take(ticket.caller, free)
 
     def _is_due(self) -> bool:
         """Return whether the pace allows a call for an unknown credential; if not, admit calls when it does."""
@@ -261,6 +251,7 @@ class Admission:
             self._known_calls += 1
         else:
             self._unknown_calls += 1
+            self._last_slots.add(ticket.caller)
             if self._is_contended or self._pace.rate is not None:
                 ticket.started_at = self._time()
                 self._pace.record_start(ticket.started_at)
@@ -276,11 +267,13 @@ class Admission:
 
     def _admit_waiting(self) -> None:
         while self._known_waiting and self._has_slot(known=True):
-            ticket = next(iter(self._known_waiting))
-            del self._known_waiting[ticket]
-            self._admit(ticket)
+            known = next(iter(self._known_waiting))
+            del self._known_waiting[known]
+            self._admit(known)
         while self._unknown_waiting and self._has_slot(known=False):
-            ticket = self._unknown_waiting.pop()
+            ticket = self._unknown_waiting.pop(self._may_take_slot)
+            if ticket is None:
+                break
             if ticket.deadline - self._time() < self._typical_duration:
                 self._take(ticket).shed()  # there is too little time left for the call
             else:

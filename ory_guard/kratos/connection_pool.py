@@ -10,7 +10,8 @@ from collections import deque
 from contextvars import Context
 from typing import Final, cast
 
-from ory_guard.kratos.admission import UNKNOWN, Admission, Caller
+from ory_guard.kratos.admission import Admission
+from ory_guard.kratos.caller import UNKNOWN, Caller
 from ory_guard.kratos.exchange import Exchange, OnResult, pool_closed
 from ory_guard.kratos.http import HTTPResponse, PoolTimeout
 from ory_guard.kratos.http1_parser import HTTP1Parser

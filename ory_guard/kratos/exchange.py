@@ -7,7 +7,8 @@ task cannot reach an exchange.
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from ory_guard.kratos.admission import Admission, Caller, Ticket
+from ory_guard.kratos.admission import Admission, Ticket
+from ory_guard.kratos.caller import Caller
 from ory_guard.kratos.http import HTTPResponse, PoolTimeout
 
 __all__ = ["Exchange", "OnResult", "pool_closed"]

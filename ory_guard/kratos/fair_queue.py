@@ -1,7 +1,7 @@
 """A queue in which flows take turns, so that many requests of one kind do not delay a request of another kind."""
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 __all__ = ["FairQueue"]
@@ -32,16 +32,16 @@ class FairQueue(Generic[ItemT]):
         items[item] = None
         self._size += 1
 
-    def pop(self) -> ItemT:
-        """Remove and return the next item; the queue must not be empty."""
-        flow, items = next(iter(self._flows.items()))
-        item, _ = items.popitem()
-        self._size -= 1
-        if items:
-            self._flows.move_to_end(flow)
-        else:
-            del self._flows[flow]
-        return item
+    def pop(self, is_allowed: Callable[[ItemT], bool] = lambda _item: True) -> ItemT | None:
+        """Remove and return the next item of the first flow whose next item is allowed, or None without one."""
+        for flow, items in self._flows.items():
+            item = next(reversed(items))
+            if is_allowed(item):
+                self.remove(flow, item)
+                if items:
+                    self._flows.move_to_end(flow)
+                return item
+        return None
 
     def remove(self, flow: Hashable, item: ItemT) -> None:
         """Remove an item of a flow."""

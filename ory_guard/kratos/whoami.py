@@ -6,7 +6,8 @@ from contextlib import suppress
 from functools import partial
 
 from ory_guard._event_loop import LoopLocal
-from ory_guard.kratos.admission import UNKNOWN, Admission, Caller, ClassLoad, Ticket
+from ory_guard.kratos.admission import Admission, ClassLoad, Ticket
+from ory_guard.kratos.caller import UNKNOWN, Caller
 from ory_guard.kratos.connection_pool import ConnectionPool
 from ory_guard.kratos.http import (
     URL,

@@ -16,7 +16,7 @@ from support.scripted_kratos import (
 
 from ory_guard import Authenticated, Rejected, Unavailable
 from ory_guard.events import BreakerChanged, CheckFailed
-from ory_guard.kratos.admission import Caller
+from ory_guard.kratos.caller import Caller
 from ory_guard.models.credential import Credential
 
 pytestmark = pytest.mark.anyio
@@ -76,6 +76,35 @@ async def test_failures_of_invented_credentials_do_not_count_while_kratos_respon
     for value in ("user1", "poison1", "poison2", "poison3", "poison4"):
         assert await bench.outcome(token(value)) == Unavailable("unreachable")
     assert await bench.outcome(token("user4")) == Unavailable("breaker", 1)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "outcome"),
+    [
+        pytest.param(["192.0.2.1"] * 8, Authenticated, id="one address"),
+        pytest.param(["192.0.2.1", "192.0.2.2"] * 4, Authenticated, id="two addresses"),
+        pytest.param(["192.0.2.1", "192.0.2.2", "192.0.2.3"] * 3, Unavailable, id="three addresses"),
+        pytest.param(["192.0.2.9"] * 8, Unavailable, id="the address of the user"),
+    ],
+)
+async def test_failures_of_few_clients_stop_no_login_of_others(addresses: list[str], outcome: type[Any]) -> None:
+    """Even if no known credential shows that Kratos responds. Those clients themselves are stopped."""
+    bench = Bench(fail)
+    for number, address in enumerate(addresses):
+        await bench.outcome(token(f"poison{number}"), client=(address, 1))
+    calls = bench.calls
+    assert await bench.outcome(token("poison"), client=(addresses[-1], 1)) == Unavailable("breaker", 1)
+    assert bench.calls == calls == 5
+
+    assert isinstance(await bench.outcome(token("user1"), client=("192.0.2.9", 1)), outcome)
+
+
+async def test_outage_of_kratos_stops_the_calls_of_all_clients() -> None:
+    bench = Bench(OSError())
+    for number in range(20):
+        await bench.outcome(token(f"user{number}"), client=(f"192.0.2.{number}", 1))
+
+    assert bench.calls == 5
 
 
 async def test_failures_of_one_identity_do_not_open_the_breaker() -> None:

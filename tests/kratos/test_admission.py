@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 from support.clock import AdjustableClock
 
-from ory_guard.kratos.admission import UNKNOWN, Admission, Caller, ClassLoad, Ticket
+from ory_guard.kratos.admission import Admission, ClassLoad, Ticket
+from ory_guard.kratos.caller import UNKNOWN, Caller
 
 DEADLINE = 2.0
 
@@ -49,7 +50,7 @@ class Bench:
         return tickets
 
     def _class_of(self, caller: Caller, number: int) -> Caller:
-        return caller if caller.identity is None else Caller(caller.identity + number)
+        return caller if caller.identity is None else caller._replace(identity=caller.identity + number)
 
 
 def fates(tickets: list[Recorded]) -> dict[str, int]:
@@ -131,6 +132,54 @@ def test_unknown_credentials_of_different_flows_take_turns() -> None:
     assert fates(login) == {"admitted": 1}
     bench.admission.leave(flood[1])
     assert flood[-1].fate == "admitted"
+
+
+@pytest.mark.parametrize(
+    ("caller", "admitted"),
+    [
+        pytest.param(Caller(None, ("attacker", "token"), client="attacker"), 0, id="the same flow"),
+        pytest.param(Caller(None, ("attacker", "cookie"), client="attacker"), 1, id="another flow of the client"),
+        pytest.param(Caller(None, ("user", "token"), client="user"), 1, id="another client"),
+    ],
+)
+def test_last_slots_are_for_others_than_a_flood(caller: Caller, admitted: int) -> None:
+    """Calls that take long keep their slots, so taking turns is not enough."""
+    bench = Bench(64)
+    flood = bench.enter(Caller(None, ("attacker", "token"), client="attacker"), 100)
+    assert fates(flood) == {"admitted": 44, "waiting": 56}
+
+    assert fates(bench.enter(caller, 2)).get("admitted", 0) == admitted
+
+
+def test_client_with_many_flows_leaves_slots_for_other_clients() -> None:
+    bench = Bench(64)
+    flood = [
+        ticket
+        for number in range(100)
+        for ticket in bench.enter(Caller(None, ("attacker", number), client="attacker"))
+    ]
+    users = [ticket for name in ("ada", "bob") for ticket in bench.enter(Caller(None, (name, 1), client=name))]
+
+    assert fates(flood) == {"admitted": 46, "waiting": 54}
+    assert fates(users) == {"admitted": 2}
+    waiting = bench.enter(Caller(None, ("eve", 1), client="eve"))
+    bench.admission.leave(users[0])
+    assert fates(waiting) == {"admitted": 1}
+    assert fates(flood) == {"admitted": 46, "waiting": 54}
+    bench.admission.leave(flood[0])
+    assert fates(flood) == {"admitted": 46, "waiting": 54}  # the slot is one of the last two now
+    bench.admission.leave(waiting[0])
+    bench.admission.leave(users[1])
+    assert fates(flood)["admitted"] == 48 - 2 + 1
+
+
+def test_account_with_many_sessions_leaves_slots_for_users_who_log_in() -> None:
+    """Calls beyond its reserved slots count as one flow of one client."""
+    bench = Bench(64)
+    attacker = [ticket for _ in range(100) for ticket in bench.enter(Caller(7, 7, client=7))]
+
+    assert fates(attacker) == {"admitted": 2 + 44, "waiting": 54}
+    assert fates(bench.enter(Caller(None, ("user", 1), client="user"))) == {"admitted": 1}
 
 
 def test_call_with_too_little_time_is_shed() -> None:

@@ -1,7 +1,5 @@
 """The order of items in a fair queue."""
 
-from collections.abc import Sequence
-
 import pytest
 
 from ory_guard.kratos.fair_queue import FairQueue
@@ -22,10 +20,20 @@ def test_order_of_items(pushed: str, order: str) -> None:
     for item in pushed.split():
         queue.push(item[0], item)
 
-    popped: Sequence[str] = [queue.pop() for _ in range(len(queue))]
+    popped = [str(queue.pop()) for _ in range(len(queue))]
 
     assert " ".join(popped) == order
-    assert len(queue) == 0
+    assert (len(queue), queue.pop()) == (0, None)
+
+
+def test_flow_whose_next_item_is_not_allowed_waits() -> None:
+    """It keeps its turn: it comes first as soon as its item is allowed."""
+    queue = FairQueue[str]()
+    for item in ("b1", "b2", "a1", "a2"):
+        queue.push(item[0], item)
+
+    assert [queue.pop(lambda item: item[0] == "b") for _ in range(3)] == ["b2", "b1", None]
+    assert queue.pop() == "a2"
 
 
 def test_item_is_removed() -> None:

@@ -17,7 +17,7 @@ from support.memory_store import SOON
 from support.raw_kratos import RawKratos, hang, hang_up, raw_response, respond_without_end
 from support.scripted_kratos import COOKIE, KRATOS, KratosResponse, ScriptedKratos, signed_in
 
-from ory_guard.kratos.admission import UNKNOWN, Caller
+from ory_guard.kratos.caller import UNKNOWN, Caller
 from ory_guard.kratos.http import PoolTimeout, ResponseTooLarge, Transport, _load_tls_context
 from ory_guard.kratos.whoami import WhoamiClient, _WaitingCall
 from ory_guard.models.credential import Credential
