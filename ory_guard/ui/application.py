@@ -1,6 +1,5 @@
 """`FlowPages`: the pages of Kratos' self-service flows as an ASGI application to mount."""
 
-import logging
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
@@ -31,6 +30,7 @@ from ory_guard.ui.assets import Assets
 from ory_guard.ui.content_security_policy import ContentSecurityPolicy
 from ory_guard.ui.error_page import show_error, show_failure
 from ory_guard.ui.flow_pages import show_flow, start_login
+from ory_guard.ui.operator_log import OperatorLog
 from ory_guard.ui.rendering import Templates, create_environment, template_folders
 from ory_guard.ui.site import ContextProcessor, Site
 from ory_guard.ui.translations import Catalogs, Translations
@@ -38,12 +38,8 @@ from ory_guard.ui.urls import FLOWS, server_root_path
 
 __all__ = ["FlowPages"]
 
-_log = logging.getLogger("ory_guard")
-
 _Endpoint = Callable[[Site, Request], Awaitable[Response]]
 _ROOT_PATH_KEY: Final = "ory_guard.ui.root_path"
-_REPORT_INTERVAL: Final = 60.0
-"""Seconds between two log records about a script that browsers can't load."""
 
 
 class FlowPages:
@@ -99,10 +95,10 @@ class FlowPages:
             head=head,
             foot=foot,
             context_processors=tuple(context_processors),
+            operator_log=OperatorLog(guard.clock),
         )
         self._policy = ContentSecurityPolicy(settings, _checked_origins(form_origins))
         self._csrf = CSRFPolicy(settings)
-        self._next_report = 0.0
         self._router = Router(self._routes(), redirect_slashes=False)  # such a redirect would go to the `Host`
         self._app = OrySessionMiddleware(self._route_request, guard=guard)
 
@@ -168,18 +164,15 @@ class FlowPages:
         return await show_failure(self._site, request, status_code=error.status_code)
 
     async def _report_script_failure(self, _site: Site, request: Request) -> Response:
-        """Log that a browser could not load Kratos' script, at most once a minute."""
+        """Log that a browser could not load Kratos' script."""
         if self._csrf.is_cross_site(request.scope):
             raise CsrfViolation
-        settings, now = self._site.settings, self._site.guard.clock.monotonic()
-        if now >= self._next_report:
-            self._next_report = now + _REPORT_INTERVAL
-            _log.warning(
-                "ui.script_failed kratos=%s origin=%s: browsers can't load webauthn.js, so passkeys and security "
-                "keys don't work; enable serve.public.cors in Kratos for this origin, or use KratosProxy",
-                settings.kratos_browser_url,
-                origin_of(str(settings.app_url)),
-            )
+        self._site.operator_log.warning(
+            "ui.script_failed kratos=%s origin=%s: browsers can't load webauthn.js, so passkeys and security "
+            "keys don't work; enable serve.public.cors in Kratos for this origin, or use KratosProxy",
+            self._site.settings.kratos_browser_url,
+            origin_of(str(self._site.settings.app_url)),
+        )
         return Response(status_code=204)
 
     async def _send_asset(self, request: Request) -> Response:

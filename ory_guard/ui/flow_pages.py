@@ -21,7 +21,14 @@ from ory_guard.ui.error_page import show_foreign_form
 from ory_guard.ui.forms import PROVIDERS, has_error, hidden_value, offers_method
 from ory_guard.ui.request_cookies import kratos_cookies
 from ory_guard.ui.site import Site, cookie_problem
-from ory_guard.ui.urls import FLOWS, carried_parameters, safe_destination, settings_purpose, visitor_parameters
+from ory_guard.ui.urls import (
+    FLOWS,
+    carried_parameters,
+    safe_destination,
+    safe_url,
+    settings_purpose,
+    visitor_parameters,
+)
 
 __all__ = ["show_flow", "start_login"]
 
@@ -115,6 +122,13 @@ async def _invalidate_changed_identity(site: Site, request: Request, flow: Flow)
 
 
 async def _render(site: Site, request: Request, name: str, flow: Flow) -> Response:
+    if safe_url(site.settings, flow.ui.action) is None:
+        site.operator_log.warning(
+            "ui.unknown_action action=%r kratos=%s: forms are not displayed, because their address is not below "
+            "kratos_browser_url; set it to serve.public.base_url of Kratos",
+            flow.ui.action.partition("?")[0],
+            site.settings.kratos_browser_url,
+        )
     if getattr(flow, "oauth2_login_challenge", None) or any(node.group in PROVIDERS for node in flow.ui.nodes):
         allow_providers(request)
     t = site.translator(request)

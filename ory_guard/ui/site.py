@@ -15,6 +15,7 @@ from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.models.outcomes import Authenticated, Outcome, Rejected, SecondFactorRequired
 from ory_guard.ui.assets import Assets
+from ory_guard.ui.operator_log import OperatorLog
 from ory_guard.ui.rendering import NodeUrls
 from ory_guard.ui.request_cookies import NOTICE_COOKIE, redirect
 from ory_guard.ui.translations import Catalogs, Translator
@@ -39,6 +40,7 @@ class Site:
         logo: The URL of the logo, or None.
         head: HTML at the end of each page's `head`.
         foot: HTML of each page's footer.
+        operator_log: The log of problems of the configuration.
         context_processors: Functions that return more variables for the templates.
     """
 
@@ -50,6 +52,7 @@ class Site:
     logo: str | None
     head: str
     foot: str
+    operator_log: OperatorLog
     context_processors: Sequence[ContextProcessor] = field(default=())
 
     @property

@@ -1,4 +1,4 @@
-"""The Enter key in the forms of flows, in Chromium with and without JavaScript."""
+"""The Enter key and repeated clicks in the forms of flows, in Chromium with and without JavaScript."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -92,4 +92,28 @@ def test_enter_in_the_name_of_a_security_key_calls_its_function(browser: Browser
 
     page.wait_for_function("document.title === 'called'")
     assert submitted == []
+    page.context.close()
+
+
+def test_form_is_not_submitted_twice_unless_its_request_was_stopped(browser: Browser) -> None:
+    page, submitted = open_flow(browser, flow_of(*WRONG_CODE), java_script=True)
+    page.clock.install()
+    page.reload()
+
+    def stop(route: Route) -> None:
+        submitted.append("stopped")
+        route.abort("aborted")
+
+    page.route("https://id.example/submit**", stop)
+    page.locator('[name="code"]').fill("123456")
+    for _ in range(2):
+        page.keyboard.press("Enter")
+        page.evaluate("0")
+    assert submitted == ["stopped"]
+
+    page.clock.run_for(5_000)
+    page.keyboard.press("Enter")
+    page.evaluate("0")
+
+    assert submitted == ["stopped", "stopped"]
     page.context.close()

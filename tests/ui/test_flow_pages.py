@@ -36,6 +36,17 @@ async def test_error_of_kratos_is_a_page_and_no_new_flow(status: int) -> None:
     assert "The request is invalid." in response.text
 
 
+async def test_form_with_an_unknown_address_is_explained_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    mounted = Mounted(settings={"kratos_browser_url": "http://localhost:4433"})
+    await mounted.client.get(f"{KRATOS_URL}/self-service/login/browser")
+
+    response = await mounted.client.get(f"{KRATOS_URL}/self-service/login/browser")
+
+    (record,) = [record for record in caplog.records if record.msg.startswith("ui.unknown_action")]
+    assert "submitted to an unknown address" in response.text
+    assert f"action='{KRATOS_URL}/self-service/login' kratos=http://localhost:4433:" in record.getMessage()
+
+
 async def test_address_can_be_verified_in_another_browser() -> None:
     mounted = Mounted()
     mounted.fake.add_identity(EMAIL)

@@ -1,8 +1,11 @@
 """The texts of nodes and messages in two languages, and the values in them."""
 
+import re
+
 import pytest
 
 from ory_guard.client.models.ui_nodes import UiText
+from ory_guard.testing.flows.ui_messages import _TEXTS
 from ory_guard.ui.translations import Catalogs
 
 from .rendered_flows import flow_of, render_flow, render_messages
@@ -29,6 +32,13 @@ def test_catalogs_have_the_same_texts(language: str) -> None:
     assert {name for name in texts["en"].texts if not name.isdigit()} == {
         name for name in texts[language].texts if not name.isdigit()
     }
+
+
+def test_messages_of_kratos_have_german_texts() -> None:
+    """Except those that consist of a value, such as the name of a trait."""
+    needed = {str(message_id) for message_id, text in _TEXTS.items() if not re.fullmatch(r"\{\w+\}", text)}
+
+    assert needed - Catalogs().for_header("de").texts.keys() == set()
 
 
 def test_backup_codes_and_their_use_are_listed() -> None:

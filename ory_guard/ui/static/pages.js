@@ -8,6 +8,9 @@ const { dataset } = document.body;
 // Kratos' webauthn.js defines these functions; a node can't call any other function of the page.
 const TRIGGER = /^ory[A-Z][A-Za-z]*$/;
 
+// Milliseconds for which a form can't be submitted twice.
+const RESUBMIT_AFTER = 5000;
+
 function call(name, value) {
   if (!TRIGGER.test(name) || typeof window[name] !== "function") {
     return;
@@ -88,8 +91,13 @@ for (const form of document.querySelectorAll('form[method="post"]')) {
   form.addEventListener("submit", (event) => {
     if (isSubmitted) {
       event.preventDefault();
+      return;
     }
     isSubmitted = true;
+    // The page stays open if the user or the network stops the request.
+    setTimeout(() => {
+      isSubmitted = false;
+    }, RESUBMIT_AFTER);
   });
 }
 
