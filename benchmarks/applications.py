@@ -75,7 +75,7 @@ def new_guard(
     **settings: Any,
 ) -> OryGuard:
     """Return a guard with production settings, but with a `cache_ttl` that is longer than a run."""
-    chosen = {"cache_ttl": _TTL, "app_url": "https://app.example.test", "exempt_paths": ("/health",), **settings}
+    chosen = {"cache_ttl": _TTL, "app_url": "http://127.0.0.1:8000", "exempt_paths": ("/health",), **settings}
     return OryGuard(
         GuardSettings(kratos_public_url=upstream, **chosen),
         transport=transport,
@@ -156,7 +156,9 @@ def fastapi_trivial_behind_middleware(guard: OryGuard) -> Application:
     return _with_trivial_dependency(app)
 
 
-def fastapi_dict_cache(upstream: str, transport: httpx2.AsyncBaseTransport | None = None) -> Application:
+def fastapi_dict_cache(
+    upstream: str, transport: httpx2.AsyncBaseTransport | None = None, ttl: float = _TTL
+) -> Application:
     """Return FastAPI with a hand-written dependency that caches the JSON of whoami in a dict."""
     app = FastAPI()
     client = httpx2.AsyncClient(base_url=upstream, transport=transport)
@@ -177,7 +179,7 @@ def fastapi_dict_cache(upstream: str, transport: httpx2.AsyncBaseTransport | Non
         entry = cache.get(credential)
         if entry is None or entry[0] <= monotonic():
             headers = {"X-Session-Token": token} if token else {"Cookie": f"ory_kratos_session={credential}"}
-            entry = cache[credential] = (monotonic() + _TTL, await call_whoami(headers))
+            entry = cache[credential] = (monotonic() + ttl, await call_whoami(headers))
         return entry[1]
 
     @app.get("/me")

@@ -1,18 +1,23 @@
 """A cache miss: the CPU time of one whoami call, compared with the HTTP libraries alone.
 
 The guard revalidates expired sessions, which is the usual kind of miss. Each call is measured alone and with 64 and
-256 concurrent ones.
+256 concurrent ones, and alone over TLS.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from itertools import cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import process_time
 from typing import Any, Final
 
 import aiohttp
 import httpx2
+from support.certificates import make_certificate
 
 from benchmarks.applications import new_guard
 from benchmarks.clock import FixedClock
@@ -32,8 +37,9 @@ Call = Callable[[str], Awaitable[Any]]
 
 
 @asynccontextmanager
-async def _aiohttp(base_url: str) -> AsyncIterator[Call]:
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
+async def _aiohttp(base_url: str, ca_file: str | None = None) -> AsyncIterator[Call]:
+    tls = ssl.create_default_context(cafile=ca_file)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64, ssl=tls)) as session:
 
         async def call(token: str) -> Any:
             url = base_url + "/sessions/whoami"
@@ -58,8 +64,8 @@ async def _httpx2(base_url: str) -> AsyncIterator[Call]:
 
 
 @asynccontextmanager
-async def _pool(base_url: str) -> AsyncIterator[Call]:
-    client = WhoamiClient(base_url, timeout=60, max_response_bytes=65_536, max_concurrency=64)
+async def _pool(base_url: str, ca_file: str | None = None) -> AsyncIterator[Call]:
+    client = WhoamiClient(base_url, timeout=60, max_response_bytes=65_536, max_concurrency=64, ca_file=ca_file)
 
     async def call(token: str) -> Any:
         return await client.get(Credential("x_session_token", b"", token.encode()), bypass_caches=False)
@@ -85,13 +91,15 @@ async def _guard(base_url: str) -> AsyncIterator[Call]:
     await guard.aclose()
 
 
+_AIOHTTP: Final = "aiohttp.ClientSession, body read"
+_WHOAMI: Final = "WhoamiClient, body read"
 _CALLS: Final = {
-    "aiohttp.ClientSession, body read": _aiohttp,
+    _AIOHTTP: _aiohttp,
     "httpx2.AsyncHTTPTransport, body read": _httpx2,
-    "WhoamiClient, body read": _pool,
+    _WHOAMI: _pool,
     "guard.authenticate, expired session": _guard,
 }
-_TARGETS: Final = {"WhoamiClient, body read": 0.5, "guard.authenticate, expired session": 1.6}
+_TARGETS: Final = {_WHOAMI: 0.5, "guard.authenticate, expired session": 1.6}
 
 
 def _row(name: str, concurrency: int) -> str:
@@ -108,12 +116,16 @@ async def _run(call: Call, tokens: list[str], concurrency: int) -> None:
     await asyncio.gather(*(work() for _ in range(concurrency)))
 
 
-async def _time(effort: Effort, base_url: str) -> dict[str, list[float]]:
+async def _time(
+    effort: Effort,
+    open_calls: Mapping[str, Callable[[], AbstractAsyncContextManager[Call]]],
+    counts: tuple[int, ...],
+) -> dict[str, list[float]]:
     async with AsyncExitStack() as stack:
-        calls = {name: await stack.enter_async_context(open_call(base_url)) for name, open_call in _CALLS.items()}
+        calls = {name: await stack.enter_async_context(open_call()) for name, open_call in open_calls.items()}
         tokens = {name: cycle(_TOKENS) for name in calls}
-        seconds: dict[str, list[float]] = {_row(name, count): [] for count in _CONCURRENCY for name in calls}
-        for count in _CONCURRENCY:
+        seconds: dict[str, list[float]] = {_row(name, count): [] for count in counts for name in calls}
+        for count in counts:
             requests = max(effort.requests, 2 * count)
             for name, call in calls.items():
                 await _run(call, [next(tokens[name]) for _ in _TOKENS], count)
@@ -126,10 +138,26 @@ async def _time(effort: Effort, base_url: str) -> dict[str, list[float]]:
     return seconds
 
 
+def _time_http(effort: Effort) -> dict[str, list[float]]:
+    with static_kratos() as base_url:
+        calls = {name: partial(open_call, base_url) for name, open_call in _CALLS.items()}
+        return asyncio.run(_time(effort, calls, _CONCURRENCY))
+
+
+def _time_tls(effort: Effort) -> dict[str, list[float]]:
+    with TemporaryDirectory() as folder:
+        _, ca_file = make_certificate(Path(folder))
+        with static_kratos(Path(folder, "server.pem")) as base_url:
+            calls = {
+                f"{_AIOHTTP}, TLS": partial(_aiohttp, base_url, str(ca_file)),
+                f"{_WHOAMI}, TLS": partial(_pool, base_url, str(ca_file)),
+            }
+            return asyncio.run(_time(effort, calls, (1,)))
+
+
 def measure(effort: Effort) -> Section:
     """Return the CPU time of one call for each alternative."""
-    with static_kratos() as base_url:
-        seconds = asyncio.run(_time(effort, base_url))
+    seconds = _time_http(effort) | _time_tls(effort)
     found = {name: measurement(name, "µs CPU", [each * 1e6 for each in taken]) for name, taken in seconds.items()}
     reference, *others = _CALLS
     comparisons = [
@@ -137,4 +165,6 @@ def measure(effort: Effort) -> Section:
         for count in _CONCURRENCY
         for name in others
     ]
+    comparisons += [compare(found, _row(_WHOAMI, count), _WHOAMI, at_most=1.2) for count in _CONCURRENCY[1:]]
+    comparisons.append(compare(found, f"{_WHOAMI}, TLS", f"{_AIOHTTP}, TLS", at_most=0.6))
     return Section("Cache miss, static upstream", tuple(found.values()), tuple(comparisons))

@@ -10,9 +10,10 @@ import uvicorn
 
 from benchmarks import applications as apps
 
-__all__ = ["AIOHTTP", "APPLICATIONS", "HTTPX", "NEW_ORY_CLIENT", "ORY_CLIENT", "UNCACHED"]
+__all__ = ["AIOHTTP", "APPLICATIONS", "EXPIRED", "HTTPX", "NEW_ORY_CLIENT", "ORY_CLIENT", "UNCACHED"]
 
 UNCACHED: Final = "FastAPI, Depends(require_session), cache_ttl=0"
+EXPIRED: Final = "FastAPI, hand-written dict cache, entry expired"
 AIOHTTP: Final = "FastAPI, aiohttp in every request"
 HTTPX: Final = "FastAPI, httpx in every request"
 ORY_CLIENT: Final = "FastAPI, ory-client in every request"
@@ -37,6 +38,7 @@ APPLICATIONS: Final[dict[str, Callable[[str], apps.Application]]] = {
     apps.FASTAPI: lambda _: apps.fastapi_bare(),
     apps.TRIVIAL: lambda _: apps.fastapi_trivial_dependency(),
     apps.DICT_CACHE: apps.fastapi_dict_cache,
+    EXPIRED: lambda upstream: apps.fastapi_dict_cache(upstream, ttl=0.0),
     apps.SESSION: lambda upstream: apps.fastapi_guarded(apps.new_guard(upstream)),
     apps.STEPPED_UP: lambda upstream: apps.fastapi_stepped_up(apps.new_guard(upstream)),
     UNCACHED: lambda upstream: apps.fastapi_guarded(apps.new_guard(upstream, cache_ttl=0)),

@@ -1,8 +1,9 @@
 """Through uvicorn: requests per second of one process on loopback, if every request calls Kratos."""
 
 from benchmarks import generator
+from benchmarks.applications import FASTAPI
 from benchmarks.report import Effort, Section, compare
-from benchmarks.serve import AIOHTTP, NEW_ORY_CLIENT, UNCACHED
+from benchmarks.serve import AIOHTTP, EXPIRED, NEW_ORY_CLIENT, UNCACHED
 from benchmarks.through_uvicorn import TODAY, Load, load_in_turn
 from benchmarks.traffic import api_headers
 from benchmarks.upstream import static_kratos
@@ -13,9 +14,10 @@ __all__ = ["measure"]
 def measure(effort: Effort) -> Section:
     """Return the rates without a cache; concurrent requests have different tokens, so none shares a call."""
     headers = api_headers(generator.ROTATING_TOKEN)
+    others = (FASTAPI, EXPIRED, *TODAY)
     with static_kratos() as upstream:
-        found = load_in_turn([Load(name, name, headers) for name in (UNCACHED, *TODAY)], upstream, effort)
-    targets = dict.fromkeys(TODAY) | {NEW_ORY_CLIENT: 3.0, AIOHTTP: 1.2}
+        found = load_in_turn([Load(name, name, headers) for name in (UNCACHED, *others)], upstream, effort)
+    targets = dict.fromkeys(others) | {NEW_ORY_CLIENT: 3.0, AIOHTTP: 1.2}
     return Section(
         f"Through uvicorn, one process, every request calls Kratos; load by {generator.NAME}",
         tuple(found.values()),

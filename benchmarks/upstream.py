@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -72,26 +73,36 @@ def _response() -> bytes:
     return head.encode() + body
 
 
-async def _serve() -> None:
+async def _serve(certificate: str | None) -> None:
     response = _response()
-    server = await asyncio.get_running_loop().create_server(lambda: _StaticResponse(response), "127.0.0.1", 0)
+    tls = None
+    if certificate is not None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _StaticResponse(response), "127.0.0.1", 0, ssl=tls)
     address: tuple[Any, ...] = server.sockets[0].getsockname()
     print(address[1], flush=True)
     await server.serve_forever()
 
 
 @contextlib.contextmanager
-def static_kratos() -> Iterator[str]:
-    """Run the static upstream and yield its base URL."""
-    command = [sys.executable, "-m", "benchmarks.upstream"]
+def static_kratos(certificate: Path | None = None) -> Iterator[str]:
+    """Run the static upstream and yield its base URL.
+
+    Args:
+        certificate: A PEM file with a key and its certificate, for https.
+    """
+    command = [sys.executable, "-m", "benchmarks.upstream", *([] if certificate is None else [str(certificate)])]
+    scheme = "http" if certificate is None else "https"
     with subprocess.Popen(command, cwd=Path(__file__).parent.parent, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+            yield f"{scheme}://127.0.0.1:{int(process.stdout.readline())}"
         finally:
             process.terminate()
 
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve())
+        asyncio.run(_serve(sys.argv[1] if len(sys.argv) > 1 else None))
