@@ -2,11 +2,17 @@
 
 A revocation is *unsent* until it is sent for the first time. If the store rejects it or does not respond, it is
 *deferred*: later revocations are sent before it, and it is sent again when the store has recovered.
+
+The number of revocations is limited. The oldest ones are replaced by one of all sessions at the time of the latest
+among them: other processes then ask Kratos again about sessions from before that time.
 """
 
 from collections.abc import Sequence
 from itertools import islice
+from math import inf
 from typing import Final, NamedTuple
+
+from ory_guard.cache.store import ALL_IDS
 
 __all__ = ["MAX_BATCH", "PendingRevocations", "RevocationBatch"]
 
@@ -34,12 +40,13 @@ class RevocationBatch(NamedTuple):
 
 
 class PendingRevocations:
-    """A bounded queue of revocations that drops the oldest ones when it is full."""
+    """A bounded queue of revocations."""
 
     def __init__(self) -> None:
         self._unsent: dict[str, float] = {}
         self._deferred: dict[str, float] = {}
         self._confirmed: dict[str, float] = {}
+        self._replaced_until = -inf
 
     def __len__(self) -> int:
         return len(self._unsent) + len(self._deferred)
@@ -48,7 +55,7 @@ class PendingRevocations:
         return f"<PendingRevocations {len(self._unsent)} unsent, {len(self._deferred)} deferred>"
 
     def add(self, ids: Sequence[str], at: float) -> int:
-        """Add revocations, and return the number of older ones that were dropped.
+        """Add revocations, and return the number of older ones that were replaced by one of all sessions.
 
         Args:
             ids: Ids of sessions or identities.
@@ -57,12 +64,19 @@ class PendingRevocations:
         for key in ids:
             self._deferred.pop(key, None)
             self._unsent.pop(key, None)
-            self._unsent[key] = at
-        dropped = max(len(self) - _MAX_PENDING, 0)
-        for _ in range(dropped):
+            if key != ALL_IDS:  # no session has this id
+                self._unsent[key] = at
+        return self._replace_oldest() if len(self) > _MAX_PENDING else 0
+
+    def _replace_oldest(self) -> int:
+        count, latest = 0, -inf
+        while len(self) >= _MAX_PENDING:
             oldest = self._deferred or self._unsent
-            del oldest[next(iter(oldest))]
-        return dropped
+            key = next(iter(oldest))
+            latest = max(latest, oldest.pop(key))
+            count += key != ALL_IDS
+        self._unsent[ALL_IDS] = max(latest, self._unsent.get(ALL_IDS, -inf), self._deferred.pop(ALL_IDS, -inf))
+        return count
 
     def are_unsent(self, ids: Sequence[str], at: float) -> bool:
         """Return whether any revocation of these ids at the time `at` is unsent."""
@@ -90,11 +104,11 @@ class PendingRevocations:
         for key in taken:
             self._confirmed.pop(key, None)
         self._confirmed |= taken
-        while self._confirmed and (
-            len(self._confirmed) > _MAX_PENDING
-            or next(iter(self._confirmed.values())) < batch.at - _REPEATED_SECONDS
-        ):
-            del self._confirmed[next(iter(self._confirmed))]
+        confirmed = self._confirmed
+        while confirmed and next(iter(confirmed.values())) < batch.at - _REPEATED_SECONDS:
+            del confirmed[next(iter(confirmed))]
+        while len(confirmed) > _MAX_PENDING:
+            self._replaced_until = max(self._replaced_until, confirmed.pop(next(iter(confirmed))))
 
     def defer(self, batch: RevocationBatch) -> None:
         """Set aside a batch that the store did not confirm, until `retry_deferred` is called."""
@@ -107,8 +121,11 @@ class PendingRevocations:
 
     def repeat_confirmed(self) -> None:
         """Queue the revocations again that were confirmed last: after a failover, the store may have lost them."""
+        newest = max(self._confirmed.values(), default=-inf)
+        if self._replaced_until >= newest - _REPEATED_SECONDS:
+            self._confirmed[ALL_IDS] = max(self._replaced_until, self._confirmed.get(ALL_IDS, -inf))
         self._deferred = self._confirmed | self._deferred
-        self._confirmed = {}
+        self._confirmed, self._replaced_until = {}, -inf
 
     def _remove_until(self, oldest: float) -> None:
         while self._unsent:

@@ -15,10 +15,11 @@ from ory_guard.cache.lease_store import LeasingSessionStore
 from ory_guard.cache.leases import HeldLease, Leases
 from ory_guard.cache.pending_revocations import PendingRevocations, RevocationBatch
 from ory_guard.cache.session_cache import SessionCache
-from ory_guard.cache.store import RevokedIds, SessionStore
+from ory_guard.cache.store import ALL_IDS, RevokedIds, SessionStore
 from ory_guard.cache.store_connection import StoreConnection
 from ory_guard.cache.store_latency import run_with_deadline
 from ory_guard.cache.store_lookups import OnLookUpResult, StoreLookups, StoreResult
+from ory_guard.cache.store_revocations import find_revocation, latest_revocation
 from ory_guard.cache.store_state import StoreState
 from ory_guard.cache.stored_entries import StoredEntries
 from ory_guard.events import (
@@ -103,7 +104,6 @@ class SharedSessionCache:
         self._breaker = CircuitBreaker(clock.monotonic, 1.0, lambda _state: None)
         self._connections: LoopLocal[StoreConnection] = LoopLocal(self._connect, self._disconnect)
         self._subscribed_since = -inf
-        self._dropped_until = -inf
         self._state = StoreState(self._emit)
         self.pending: PendingRevocations = PendingRevocations()
 
@@ -163,7 +163,7 @@ class SharedSessionCache:
         if stored.revoked_at is None and entry.request_time <= self._subscribed_since:
             # It may have been revoked before this process subscribed to revocations.
             session: Session[Any] = entry.outcome.session  # type: ignore[union-attr] # only sessions are stored
-            at = await self._revoked_at_wall((session.id, session.identity.id))
+            at = await latest_revocation(self._store, (session.id, session.identity.id))
             if self._entries.is_revoked(entry.request_time, at):
                 return None
         return entry
@@ -196,7 +196,6 @@ class SharedSessionCache:
         """
         at = self._clock.time()
         if dropped := self.pending.add(ids, at):
-            self._dropped_until = self._clock.monotonic()
             self._emit(RevocationsDropped(dropped))
         connection = await self._connections.get()
         await connection.remaining_budget()
@@ -214,23 +213,20 @@ class SharedSessionCache:
             since: A time on the monotonic clock. Earlier revocations do not matter.
 
         Returns:
-            The time, or minus infinity if none was revoked, or None if the store did not respond, or if both the
-            store and the log of this process lack revocations.
+            The time, or minus infinity if none was revoked, or infinity if any may have been, or None if the store
+            did not respond, or if the log of this process lacks revocations that are not in the store yet.
         """
         connection = await self._connections.get()
         budget = await connection.remaining_budget()
         is_log_complete = since > self._cache.revocations.floor
         if connection.subscribed and since > self._subscribed_since and is_log_complete:
             return -inf
-        is_store_complete = since > self._dropped_until and not self.pending
-        if not budget or not (is_log_complete or is_store_complete):
+        if not budget or not (is_log_complete or not self.pending):
             return None
-        at = await connection.calls.call("revoked_at", partial(self._revoked_at_wall, ids), budget=budget)
-        return None if at is None else self._clock.monotonic() - (self._clock.time() - at)
-
-    async def _revoked_at_wall(self, ids: tuple[str, ...]) -> float:
-        at = await self._store.revoked_at(ids)
-        return -inf if at is None else at
+        offset = self._clock.time() - self._clock.monotonic()
+        call = partial(find_revocation, self._store, ids, since + offset)
+        at = await connection.calls.call("revoked_at", call, budget=budget)
+        return None if at is None else at - offset
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
@@ -283,13 +279,14 @@ class SharedSessionCache:
             await connection.progress()
 
     def _on_revocations(self, ids: tuple[str, ...] | None) -> None:
-        if ids is None:
+        is_any = ids is None or ALL_IDS in ids
+        if ids is not None:
+            self._cache.invalidate(*ids)
+        if is_any:
             self._subscribed_since = self._clock.monotonic()
             if count := self._cache.clear():
                 notify(self._listeners, SessionCacheCleared(count))
-        else:
-            self._cache.invalidate(*ids)
-        self._on_revocation(ids)
+        self._on_revocation(None if is_any else ids)
         if ids:
             at = ids.at if isinstance(ids, RevokedIds) else None
             delay = None if at is None else max(self._clock.time() - at, 0.0)

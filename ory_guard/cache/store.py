@@ -7,11 +7,12 @@ works with its own cache and Kratos when the store fails.
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import field
 from math import inf
-from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
+from typing import Any, Final, Protocol, Self, TypeAlias, runtime_checkable
 
 from ory_guard._dataclass import dataclass
 
 __all__ = [
+    "ALL_IDS",
     "LimitedSessionStore",
     "OnLookUp",
     "ResumableSessionStore",
@@ -20,6 +21,9 @@ __all__ = [
     "SessionStore",
     "StoredSession",
 ]
+
+ALL_IDS: Final = "*"
+"""The id under which all sessions are revoked, if a process can't name the revoked ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,9 @@ class StoredSession:
         asked_at: When the request to Kratos was sent, in seconds since the epoch.
         fresh_until: When the session becomes stale, in seconds since the epoch.
         revoked_at: The time of the latest revocation of the session or its identity that the store knew when it
-            read the session, in seconds since the epoch; minus infinity if there was none. None if the store did
-            not look; the guard then calls `SessionStore.revoked_at` if it needs to know. `put` ignores it.
+            read the session, or of `ALL_IDS`, in seconds since the epoch; minus infinity if there was none. None if
+            the store did not look; the guard then calls `SessionStore.revoked_at` if it needs to know. `put`
+            ignores it.
         memory_bytes: The estimated memory of the parsed session in bytes, as the guard has passed it to `put`. With
             0 the guard examines the body again.
     """
@@ -107,8 +112,8 @@ class SessionStore(Protocol):
         Args:
             key: The hash of the credential with the first of `hashing_keys`.
             stored: The session.
-            unless_revoked_since: A time in seconds since the epoch. Nothing is stored if the session or its
-                identity was revoked at this time or later.
+            unless_revoked_since: A time in seconds since the epoch. Nothing is stored if the session, its identity
+                or `ALL_IDS` was revoked at this time or later.
         """
         ...
 
@@ -120,10 +125,11 @@ class SessionStore(Protocol):
         """Delete all sessions of these ids, record the revocation, and publish it to all other processes.
 
         A store that can't record the revocation still publishes it, and then raises an exception. The guard repeats
-        the call when the store has recovered.
+        the call when the store has recovered. A record of a later revocation of the same id remains.
 
         Args:
-            ids: Ids of sessions or identities, at most 1,000.
+            ids: Ids of sessions or identities, at most 1,000. `ALL_IDS` may be one of them; the store does not need
+                to delete sessions for it.
             at: The time of the revocation, in seconds since the epoch.
             ttl: Seconds for which `revoked_at` and `put` must know the revocation.
         """

@@ -41,6 +41,8 @@ _MAX_RECOVERY_BACKOFF: Final = 30.0
 # replica.
 _PROBE_INTERVAL: Final = 2.0
 _MAX_BACKGROUND_CALLS: Final = 256
+_FAR_FUTURE: Final = 1e12
+"""A time after every revocation, in seconds since the epoch: those of all sessions do not concern a probe."""
 
 
 class StoreConnection:
@@ -248,7 +250,7 @@ class StoreConnection:
         """Store a session under a random key, and return whether it can be read."""
         name = key.hex()
         probe = StoredSession(b"{}", name, name, age=0.0, ttl=1.0, asked_at=0.0, fresh_until=0.0)
-        await self._store.put(key, probe, unless_revoked_since=0.0)
+        await self._store.put(key, probe, unless_revoked_since=_FAR_FUTURE)
         stored = await self._store.get([key])
         await self._store.delete([key])
         return stored is not None and stored.session_id == name

@@ -170,7 +170,7 @@ class RevocationsSent(Event):
 
 @dataclass(frozen=True, slots=True)
 class RevocationsDropped(Event):
-    """Too many revocations were pending, so the `count` oldest ones were dropped without being sent."""
+    """Too many revocations were pending, so the `count` oldest ones were replaced by one of all sessions."""
 
     name: ClassVar[str] = "revocations.dropped"
     count: int

@@ -7,6 +7,7 @@ identity is revoked, in this process or in another one.
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import inf
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from ory_guard.cache.entries import CacheEntry
@@ -198,6 +199,8 @@ class JWTAuthenticator:
         recorded = await self._shared_cache.revoked_at(*ids, since=issued_at)
         if recorded is None:
             return "incomplete" if is_incomplete else "store unavailable"
+        if recorded == inf:
+            return "incomplete"
         return "revoked" if recorded >= issued_at else "not revoked"
 
     async def aclose(self) -> None:

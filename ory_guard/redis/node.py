@@ -28,7 +28,7 @@ from ory_guard.redis.urls import Address
 __all__ = ["Found", "FoundLease", "Node", "OnFound"]
 
 _HASH_CHARACTERS: Final = 32
-_MAX_MARKERS: Final = 16
+_MAX_MARKERS: Final = 24
 _LEASE_MILLISECONDS: Final = round(LEASE_SECONDS * 1_000)
 
 # The reply starts with the number of the command, so that it can't be taken for the reply to another one. A value

@@ -6,7 +6,8 @@ __all__ = ["PUT", "RECORD_REVOCATIONS"]
 
 _MAX_SESSIONS_PER_ID: Final = 256
 
-# The keys are: the session, its lease, the lists of its session id and identity id, and the revocations of both.
+# The keys are: the session, its lease, the lists of its session id and identity id, and the revocations of both and
+# of all sessions.
 # The lease is deleted last, because a server that is full rejects only the first write of a script.
 _LISTS: Final = 2
 PUT: Final = f"""

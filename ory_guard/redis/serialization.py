@@ -1,8 +1,8 @@
 """The format of the values in Redis. Values are validated when they are read.
 
 A session is stored as a header and encrypted content. The header is readable, so that the lookup finds the
-revocations that concern the session in the same round trip: the number of hashes, and the hashes of the session id
-and the identity id under each secret. It is authenticated with the content.
+revocations that concern the session in the same round trip: the number of hashes, and the hashes of the session id,
+the identity id and `ALL_IDS` under each secret. It is authenticated with the content.
 """
 
 import json

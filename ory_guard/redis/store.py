@@ -25,7 +25,7 @@ from typing import Any, Final, TypeAlias
 from redis.exceptions import ResponseError
 
 from ory_guard.cache.lease_store import Lease, OnLookUpOrLease
-from ory_guard.cache.store import OnLookUp, RevocationPosition, StoredSession
+from ory_guard.cache.store import ALL_IDS, OnLookUp, RevocationPosition, StoredSession
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.redis.connections import RedisServerURL
 from ory_guard.redis.deployment import Deployment, gather_errors, is_migration
@@ -199,13 +199,13 @@ class RedisSessionStore:
         shard = shard_of_key(self._shards, key)
         name, lease = shard.session_name(key), shard.lease_name(key)
         ttl = max(math.ceil(stored.ttl * 1_000), 1)
-        ids = (stored.session_id, stored.identity_id)
+        ids = (stored.session_id, stored.identity_id, ALL_IDS)
         hashes = [encryptor.hash_name(id_) for encryptor in self._encryptors for id_ in ids]
         value = encrypt_session(self._encryptors[0], name, stored, hashes)
         if len(value) > MAX_VALUE_BYTES:
             self.release_lease(key)
             return
-        lists = map(shard.list_name, hashes[: len(ids)])
+        lists = map(shard.list_name, hashes[:2])
         keys = [name, lease, *lists, *map(shard.revocation_name, hashes)]
         arguments = (value, ttl, round(stored.fresh_until * 1_000), repr(unless_revoked_since))
         try:

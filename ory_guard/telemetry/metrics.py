@@ -72,7 +72,11 @@ COUNTERS: Final[Mapping[type[Event], tuple[str, str, str]]] = {
         "{id}",
         "IDs revoked by this process and confirmed by the store.",
     ),
-    RevocationsDropped: ("ory_guard.revocations.dropped", "{id}", "IDs revoked by this process and never sent."),
+    RevocationsDropped: (
+        "ory_guard.revocations.dropped",
+        "{id}",
+        "IDs revoked by this process, but not sent one by one.",
+    ),
     RevocationLogFull: (
         "ory_guard.revocations.removed",
         "{id}",

@@ -21,6 +21,7 @@ from support.redis_sessions import KEY, OLD_SECRET, SECRET, STORED, Subscriber, 
 from support.scripted_kratos import SESSION_ID, TOKEN, ScriptedKratos, signed_in
 
 from ory_guard import OryGuard
+from ory_guard.cache import ALL_IDS
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.redis import RedisSessionStore
 
@@ -85,6 +86,19 @@ async def test_list_of_the_sessions_of_an_id_is_limited(
     members = redis_server.cli("ZRANGE", name, "0", "-1").split()
     assert len(members) == 256
     assert members[0].endswith(f":{44:064x}")
+
+
+async def test_revocation_of_all_sessions_concerns_each_session(redis_store: RedisSessionStore) -> None:
+    """It deletes none, but its time is returned with those that were stored before, and no older one is stored."""
+    await put(redis_store, KEY, STORED)
+
+    await redis_store.revoke([ALL_IDS], 1_000.0, 60.0)
+
+    found = await redis_store.get([KEY])
+    assert found is not None
+    assert found.revoked_at == 1_000.0
+    await put(redis_store, b"2" * 32, STORED, since=1_000.0)
+    assert await redis_store.get([b"2" * 32]) is None
 
 
 async def test_secret_can_be_rotated_without_an_outage(

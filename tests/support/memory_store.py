@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from ory_guard.cache import StoredSession
+from ory_guard.cache import ALL_IDS, StoredSession
 from ory_guard.cache.lease_store import Lease, OnLookUpOrLease
 from ory_guard.cache.store import OnLookUp
 
@@ -89,10 +89,8 @@ class MemoryStore:
     async def put(self, key: bytes, stored: StoredSession, *, unless_revoked_since: float) -> None:
         """Store a session unless it was revoked."""
         await self._record("put")
-        revoked = self.memory_server.revoked
-        is_revoked = any(
-            revoked.get(id_, -inf) >= unless_revoked_since for id_ in (stored.session_id, stored.identity_id)
-        )
+        revoked, ids = self.memory_server.revoked, (stored.session_id, stored.identity_id, ALL_IDS)
+        is_revoked = any(revoked.get(id_, -inf) >= unless_revoked_since for id_ in ids)
         if not self.loses_writes and not is_revoked:
             self.memory_server.entries[key] = stored
 

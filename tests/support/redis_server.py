@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from contextlib import suppress
-from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Final, Self
 
@@ -37,6 +37,7 @@ class RedisServer:
         self.port = free_port()
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
+        self._folder: TemporaryDirectory[str] | None = None
 
     @classmethod
     def at(cls, port: int) -> Self:
@@ -59,12 +60,14 @@ class RedisServer:
         """Start the server without data, and wait until it responds."""
         assert BINARY is not None, SKIP_REASON
         options = ("--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no")
+        # A replica writes the data of its primary to a file, and a server that is started in that folder loads it.
+        self._folder = TemporaryDirectory()
         # By default a server waits five seconds for further replicas before it synchronizes the first one.
         self._process = subprocess.Popen(
             [BINARY, *options, "--repl-diskless-sync-delay", "0", *self._arguments],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            cwd=Path("/"),
+            cwd=self._folder.name,
         )
         deadline = time.monotonic() + _TIMEOUT
         while time.monotonic() < deadline and self._process.poll() is None:
@@ -92,6 +95,9 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
 
     def cli(self, *command: str) -> str:
         """Return the output of redis-cli for a command."""
