@@ -15,6 +15,18 @@ __all__ = ["LoopLocal", "TurnLimit", "current_task_cancelled", "is_asyncio"]
 
 ResourceT = TypeVar("ResourceT")
 
+_process = object()
+"""Identifies this process: a fork replaces it. A call of `os.getpid` for each use would be a system call."""
+
+
+def _identify_process() -> None:
+    global _process  # noqa: PLW0603 - the hook of a fork has no arguments
+    _process = object()
+
+
+# Windows has no forks.
+getattr(os, "register_at_fork", lambda **_: None)(after_in_child=_identify_process)
+
 
 def current_task_cancelled() -> bool:
     """Return whether the running task itself was cancelled, not only an awaitable in it."""
@@ -42,14 +54,14 @@ class LoopLocal(Generic[ResourceT]):
     def __init__(self, create: Callable[[], ResourceT], close: Callable[[ResourceT], Awaitable[None]]) -> None:
         self._create = create
         self._close = close
-        self._process = os.getpid()
+        self._process = _process
         self._by_loop: dict[asyncio.AbstractEventLoop, tuple[ResourceT, AsyncGenerator[ResourceT, None]]] = {}
 
     async def get(self) -> ResourceT:
         """Return the resource of the running event loop; create it on first use."""
         loop = asyncio.get_running_loop()
         entry = self._by_loop.get(loop)
-        if entry is not None and self._process == os.getpid():
+        if entry is not None and self._process is _process:
             return entry[0]
         self._remove_unusable()
         lifetime = self._lifetime(loop)
@@ -60,7 +72,7 @@ class LoopLocal(Generic[ResourceT]):
     def current(self) -> ResourceT | None:
         """Return the resource of the running event loop, or None before its first use."""
         entry = self._by_loop.get(asyncio.get_running_loop())
-        return entry[0] if entry is not None and self._process == os.getpid() else None
+        return entry[0] if entry is not None and self._process is _process else None
 
     async def aclose(self) -> None:
         """Close the resource of the running event loop; the next use creates a new one."""
@@ -76,8 +88,8 @@ class LoopLocal(Generic[ResourceT]):
             await lifetime.aclose()
 
     def _remove_unusable(self) -> None:
-        if self._process != os.getpid():
-            self._process = os.getpid()
+        if self._process is not _process:
+            self._process = _process
             self._by_loop.clear()
         for loop in [loop for loop in self._by_loop if loop.is_closed()]:
             del self._by_loop[loop]

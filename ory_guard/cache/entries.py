@@ -135,7 +135,7 @@ class _LRU(Generic[ValueT]):
         values: The values, the least recently used one first.
     """
 
-    def __init__(self, max_weight: int, weigh: Callable[[ValueT], int]) -> None:
+    def __init__(self, max_weight: int, weigh: Callable[[ValueT], int] | None) -> None:
         self.values: OrderedDict[bytes, ValueT] = OrderedDict()
         self._weigh = weigh
         self._max_weight = max_weight
@@ -143,7 +143,7 @@ class _LRU(Generic[ValueT]):
 
     def put(self, key: bytes, value: ValueT) -> list[tuple[bytes, ValueT]]:
         """Store a value under a new key, and return the evicted ones, or the value itself if it is too heavy."""
-        weight = self._weigh(value)
+        weight = 1 if self._weigh is None else self._weigh(value)
         if weight > self._max_weight:
             return [(key, value)]
         self.values[key] = value
@@ -151,14 +151,14 @@ class _LRU(Generic[ValueT]):
         evicted = []
         while self._weight > self._max_weight:
             evicted.append(self.values.popitem(last=False))
-            self._weight -= self._weigh(evicted[-1][1])
+            self._weight -= 1 if self._weigh is None else self._weigh(evicted[-1][1])
         return evicted
 
     def pop(self, key: bytes) -> ValueT | None:
         """Remove and return the value under `key`, or return None."""
         value = self.values.pop(key, None)
         if value is not None:
-            self._weight -= self._weigh(value)
+            self._weight -= 1 if self._weigh is None else self._weigh(value)
         return value
 
     def clear(self) -> None:
@@ -189,8 +189,8 @@ class CompactLRU:
         max_recent: int,
         max_compact: int,
         *,
-        weigh_recent: Callable[[CacheEntry], int] = lambda _entry: 1,
-        weigh_compact: Callable[[bytes], int] = lambda _compact: 1,
+        weigh_recent: Callable[[CacheEntry], int] | None = None,
+        weigh_compact: Callable[[bytes], int] | None = None,
     ) -> None:
         self._parse = parse
         self._recent = _LRU(max_recent, weigh_recent)

@@ -56,16 +56,17 @@ class KnownCredentials:
             if previous[1:] == (identity, session_hash) and now - previous[0] < _REFRESH_AFTER:
                 return
             self.discard(key)
-        keys = self._keys(identity)
-        if len(keys) >= _MAX_PER_IDENTITY and None not in [self.identity(each) for each in keys]:
+        keys = self._keys_by_id.get(identity)
+        is_full = isinstance(keys, tuple) and len(keys) >= _MAX_PER_IDENTITY
+        if is_full and None not in [self.identity(each) for each in self._keys(identity)]:
             return
         if len(self._entries) >= self._max_credentials:
             self.discard(next(iter(self._entries)))
         # The index has the same objects, and often the session cache, too, which saves 100 bytes per credential.
-        self._entries[key] = entry = now, identity, session_hash
-        for id_hash in set(entry[1:]):
-            keys = self._keys(id_hash)
-            self._keys_by_id[id_hash] = (*keys, key) if keys else key
+        self._entries[key] = now, identity, session_hash
+        for id_hash in {identity, session_hash}:
+            if self._keys_by_id.setdefault(id_hash, key) is not key:
+                self._keys_by_id[id_hash] = (*self._keys(id_hash), key)
 
     def identity(self, key: bytes) -> int | None:
         """Return the hash of the identity of a credential, or None if the credential is unknown.
@@ -104,8 +105,8 @@ class KnownCredentials:
 
     def _unlink(self, key: bytes, entry: _Entry) -> None:
         for id_hash in set(entry[1:]):
-            keys = tuple(each for each in self._keys(id_hash) if each != key)
-            if keys:
-                self._keys_by_id[id_hash] = keys
+            keys = self._keys_by_id[id_hash]
+            if isinstance(keys, tuple) and len(keys) > 1:
+                self._keys_by_id[id_hash] = tuple([each for each in keys if each != key])
             else:
                 del self._keys_by_id[id_hash]

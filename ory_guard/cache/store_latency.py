@@ -64,7 +64,7 @@ class ResponsiveClock:
         if self._timer is None:
             self._advance()
             self._schedule()
-        now = self.now()
+        now = self._elapsed + min(self._time() - self._ticked_at, TICK)
         item.expires_at = now + seconds
         self._pending[item] = None
         return now

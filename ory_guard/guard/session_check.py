@@ -255,8 +255,6 @@ class SessionChecker:
     def is_revoked(self, key: bytes, result: CheckResult) -> bool:
         """Return whether the session or the credential of a result was revoked after Kratos was asked for it."""
         outcome, request_time, _ = result
-        if request_time > self._revocations.last_invalidation:
-            return False
         return isinstance(outcome, Authenticated) and (
             self._revocations.is_revoked(outcome.session, request_time)
             or self._revocations.is_credential_revoked(key, request_time)
@@ -264,6 +262,8 @@ class SessionChecker:
 
     def _is_outdated(self, key: bytes, result: CheckResult, last_revocation: float) -> bool:
         """Return whether a revocation may concern a result; `last_revocation` is that before the request."""
+        if result[1] > self._revocations.last_invalidation:
+            return False
         if isinstance(result.outcome, SecondFactorRequired):  # it does not name its session
             return result.request_time <= last_revocation
         return self.is_revoked(key, result)

@@ -1,5 +1,7 @@
 """The event loop that the guard supports."""
 
+from asyncio import get_running_loop
+
 from ory_guard._event_loop import is_asyncio
 from ory_guard.exceptions import ConfigurationError
 
@@ -22,6 +24,9 @@ def require_asyncio() -> None:
     Raises:
         ConfigurationError: If another event loop is running.
     """
-    error = event_loop_error()
-    if error is not None:
-        raise error
+    try:
+        get_running_loop()
+    except RuntimeError:
+        error = event_loop_error()
+        assert error is not None  # noqa: S101 - no event loop of asyncio is running
+        raise error from None

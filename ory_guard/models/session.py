@@ -80,6 +80,8 @@ class _FieldNames(set[str]):
 
 
 _shared_names: Final = lru_cache(maxsize=256)(_FieldNames)
+_last_names: Final[dict[type[BaseModel], set[str]]] = {}
+"""The names of the last object of each class: comparing them takes half the time of a search."""
 
 
 class KratosModel(BaseModel):
@@ -91,7 +93,10 @@ class KratosModel(BaseModel):
     def _freeze(self) -> Self:
         if self.__pydantic_extra__:
             object.__setattr__(self, "__pydantic_extra__", freeze(self.__pydantic_extra__))
-        object.__setattr__(self, "__pydantic_fields_set__", _shared_names(frozenset(self.__pydantic_fields_set__)))
+        names = _last_names.get(type(self))
+        if names != self.__pydantic_fields_set__:
+            names = _last_names[type(self)] = _shared_names(frozenset(self.__pydantic_fields_set__))
+        object.__setattr__(self, "__pydantic_fields_set__", names)
         return self
 
     @property
@@ -157,6 +162,22 @@ class RecoveryAddress(KratosModel):
     updated_at: Timestamp | None = None
 
 
+def _freeze_value(value: Any) -> Any:
+    if not isinstance(value, BaseModel):
+        return freeze(value)
+    if found := find_mutable(value, type(value).__name__):
+        raise PydanticCustomError("mutable", "{found}, which is mutable", {"found": found})
+    return value
+
+
+class _FrozenOrNone:
+    """Freezes any value. No function is called for a null."""
+
+    def __get_pydantic_core_schema__(self, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        frozen = core_schema.no_info_after_validator_function(_freeze_value, handler(Any))
+        return core_schema.nullable_schema(frozen)
+
+
 TraitsT = TypeVar("TraitsT", default=Mapping[str, Any])
 
 
@@ -181,7 +202,7 @@ class Identity(KratosModel, Generic[TraitsT]):
     traits: TraitsT = Field(default_factory=FrozenDict, repr=False, validate_default=True)
     verifiable_addresses: tuple[VerifiableAddress, ...] | None = Field(default=None, repr=False, fail_fast=True)
     recovery_addresses: tuple[RecoveryAddress, ...] | None = Field(default=None, repr=False, fail_fast=True)
-    metadata_public: Any = Field(default=None, repr=False)
+    metadata_public: Annotated[Any, _FrozenOrNone()] = Field(default=None, repr=False)
     organization_id: str | None = None
     created_at: Timestamp | None = None
     updated_at: Timestamp | None = None
@@ -191,14 +212,10 @@ class Identity(KratosModel, Generic[TraitsT]):
     def _replace_null(cls, value: Any) -> Any:
         return {} if value is None else value
 
-    @field_validator("traits", "metadata_public", mode="after")
+    @field_validator("traits", mode="after")
     @classmethod
-    def _freeze_values(cls, value: Any) -> Any:
-        if not isinstance(value, BaseModel):
-            return freeze(value)
-        if found := find_mutable(value, type(value).__name__):
-            raise PydanticCustomError("mutable", "{found}, which is mutable", {"found": found})
-        return value
+    def _freeze_traits(cls, value: Any) -> Any:
+        return _freeze_value(value)
 
 
 class Session(KratosModel, Generic[TraitsT]):

@@ -26,6 +26,9 @@ class Deployment:
     Args:
         server: The URL.
         shards: The shards.
+
+    Attributes:
+        current: Returns the servers of the running event loop, or None before `get`.
     """
 
     def __init__(self, server: RedisServerURL, shards: Sequence[Shard]) -> None:
@@ -33,10 +36,7 @@ class Deployment:
             lambda: Cluster(server, shards) if server.is_cluster else Node(server),
             lambda servers: servers.aclose(),
         )
-
-    def current(self) -> Servers | None:
-        """Return the servers of the running event loop, or None before `get`."""
-        return self._servers.current()
+        self.current: Callable[[], Servers | None] = self._servers.current
 
     async def get(self) -> Servers:
         """Return the servers of the running event loop.

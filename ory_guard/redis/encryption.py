@@ -71,16 +71,21 @@ class Encryptor:
         key = blake2b(name, key=self._value_key, salt=salt, digest_size=32).digest()
         return random + AESGCM(key).encrypt(nonce, text, associated_data)
 
-    def decrypt(self, name: bytes, data: bytes, associated_data: bytes = b"") -> bytes:
-        """Return the text that was encrypted for this name, with the same associated data.
+    def decrypt(self, name: bytes, data: bytes, start: int = 0) -> bytes:
+        """Return the text that was encrypted for this name.
+
+        Args:
+            name: The name of the value.
+            data: The associated data and the encrypted text.
+            start: The length of the associated data.
 
         Raises:
             DecryptionError: If `data` was not encrypted with this secret for this name.
         """
-        salt, nonce = data[:_SALT_BYTES], data[_SALT_BYTES:_OVERHEAD]
+        nonce_start, nonce_end = start + _SALT_BYTES, start + _OVERHEAD
         try:
-            key = blake2b(name, key=self._value_key, salt=salt, digest_size=32).digest()
-            return AESGCM(key).decrypt(nonce, data[_OVERHEAD:], associated_data)
+            key = blake2b(name, key=self._value_key, salt=data[start:nonce_start], digest_size=32).digest()
+            return AESGCM(key).decrypt(data[nonce_start:nonce_end], data[nonce_end:], data[:start])
         except (InvalidTag, ValueError) as error:
             raise DecryptionError(type(error).__name__) from None
 

@@ -8,12 +8,16 @@ from typing import Final
 
 from ory_guard.cache.lease_store import LEASE_SECONDS, Lease
 
-__all__ = ["dump_lease", "load_lease"]
+__all__ = ["NEW_LEASE", "dump_lease", "load_lease"]
 
 _MAX_DIGITS: Final = 9
 
 
-def dump_lease(token: bytes, age: float = 0.0) -> bytes:
+NEW_LEASE: Final = b"0:"
+"""The value of a lease that is granted now starts with this; the token completes it."""
+
+
+def dump_lease(token: bytes, age: float) -> bytes:
     """Return the value of a lease.
 
     Args:

@@ -35,9 +35,9 @@ _MAX_DEPTH: Final = 1
 _MAX_LINE: Final = 4_096
 _MAX_DIGITS: Final = 19
 
-_ARRAY_START: Final = re.compile(rb"\*([1-9][0-9]?)\r\n")
-_ITEM_START: Final = re.compile(rb"\$(0|[1-9][0-9]{0,6})\r\n|:(-?[0-9]{1,19})\r\n")
-_NUMBER_GROUP: Final = 2
+# An array of two numbers, a string and a number: the reply to a lookup that has found a session.
+_SESSION_START: Final = re.compile(rb"\*4\r\n:([0-9]{1,19})\r\n:([0-9]{1,19})\r\n\$([0-9]{1,7})\r\n")
+_SESSION_END: Final = re.compile(rb"\r\n:(-?[0-9]{1,19})\r\n")
 
 
 class ProtocolError(RedisError):
@@ -90,7 +90,7 @@ class ReplyParser:
         replies: list[Reply] = []
         start = 0
         while start < len(buffer):
-            parsed = _parse_plain_array(buffer, start) or _parse(buffer, start, 0)
+            parsed = _parse_session(buffer, start) or _parse(buffer, start, 0)
             if parsed is None:
                 break
             reply, start = parsed
@@ -99,31 +99,18 @@ class ReplyParser:
         return replies
 
 
-def _parse_plain_array(buffer: bytes, start: int) -> tuple[list[Reply], int] | None:
-    """Return an array of strings and numbers, or None if it is incomplete, invalid or another reply."""
-    head = _ARRAY_START.match(buffer, start)
+def _parse_session(buffer: bytes, start: int) -> tuple[list[Reply], int] | None:
+    """Return the most frequent reply, or None if it is another one, incomplete or invalid."""
+    head = _SESSION_START.match(buffer, start)
     if head is None:
         return None
-    count, at = int(head[1]), head.end()
-    if count > _MAX_ARRAY:
+    number, position, length = head.groups()
+    value_start = head.end()
+    value_end = value_start + int(length)
+    tail = _SESSION_END.match(buffer, value_end)
+    if tail is None or value_end - value_start > MAX_VALUE_BYTES:
         return None
-    items: list[Reply] = []
-    while count:
-        item = _ITEM_START.match(buffer, at)
-        if item is None:
-            return None
-        at = item.end()
-        if item.lastindex == _NUMBER_GROUP:
-            items.append(int(item[2]))
-        else:
-            end = at + int(item[1])
-            value = buffer[at:end]
-            at = end + 2
-            if len(value) > MAX_VALUE_BYTES or buffer[end:at] != b"\r\n":
-                return None
-            items.append(value)
-        count -= 1
-    return items, at
+    return [int(number), int(position), buffer[value_start:value_end], int(tail[1])], tail.end()
 
 
 def _parse(buffer: bytes, start: int, depth: int) -> tuple[Reply, int] | None:

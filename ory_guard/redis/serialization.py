@@ -29,6 +29,7 @@ _HASH_BYTES: Final = 32
 _MAX_UINT: Final = (1 << 32) - 1
 _TIMES: Final = Struct("!4dIHH")
 """The age, the ttl, `asked_at`, `fresh_until`, the memory, the lengths of the ids; the ids, the body."""
+_IDS_START: Final = _TIMES.size
 
 
 def encrypt_session(encryptor: Encryptor, name: bytes, stored: StoredSession, id_hashes: Sequence[str]) -> bytes:
@@ -69,14 +70,15 @@ def decrypt_session(
     """
     header_end = 1 + value[0] * _HASH_BYTES if value else 0
     try:
-        text = encryptor.decrypt(name, value[header_end:], value[:header_end])
+        text = encryptor.decrypt(name, value, header_end)
         age, ttl, asked_at, fresh_until, memory_bytes, id_length, length = _TIMES.unpack_from(text)
     except (DecryptionError, error):
         return None
-    ids_end = _TIMES.size + id_length + length
+    id_end = _IDS_START + id_length
+    ids_end = id_end + length
     try:
-        session_id = text[_TIMES.size : _TIMES.size + id_length].decode("utf-8", "surrogatepass")
-        identity_id = text[_TIMES.size + id_length : ids_end].decode("utf-8", "surrogatepass")
+        session_id = text[_IDS_START:id_end].decode("utf-8", "surrogatepass")
+        identity_id = text[id_end:ids_end].decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
         return None
     if not math.isfinite(age + ttl + asked_at + fresh_until):
@@ -85,12 +87,12 @@ def decrypt_session(
         text[ids_end:],
         session_id,
         identity_id,
-        age=age + max(ttl - redis_ttl, 0.0),
-        ttl=min(ttl, redis_ttl),
-        asked_at=asked_at,
-        fresh_until=fresh_until,
-        revoked_at=revoked_at,
-        memory_bytes=memory_bytes,
+        age + max(ttl - redis_ttl, 0.0),
+        min(ttl, redis_ttl),
+        asked_at,
+        fresh_until,
+        revoked_at,
+        memory_bytes,
     )
 
 

@@ -31,16 +31,18 @@ class Shard:
 
     Attributes:
         slot: The slot of the hash tag.
+        session_prefix: The prefix of the names of sessions, which the key in hexadecimal digits completes.
+        lease_prefix: The same for leases.
         revocation_prefix: The prefix of the names of revocations, which the hash of the id completes.
         stream: The stream of revocation messages.
     """
 
     __slots__ = (
-        "_lease_prefix",
         "_list_prefix",
         "_revocation_prefix",
-        "_session_prefix",
+        "lease_prefix",
         "revocation_prefix",
+        "session_prefix",
         "slot",
         "stream",
     )
@@ -48,8 +50,8 @@ class Shard:
     def __init__(self, prefix: str, tag: str, *, is_in_cluster: bool) -> None:
         braced = f"{{{tag}}}"
         self.slot: int = int(key_slot(tag.encode()))
-        self._session_prefix = f"{prefix}:session:{braced}:".encode()
-        self._lease_prefix = f"{prefix}:lease:{braced}:".encode()
+        self.session_prefix: bytes = f"{prefix}:session:{braced}:".encode()
+        self.lease_prefix: bytes = f"{prefix}:lease:{braced}:".encode()
         self._list_prefix = f"{prefix}:of:{braced}:"
         self._revocation_prefix = f"{prefix}:revoked:{braced}:"
         self.revocation_prefix: bytes = self._revocation_prefix.encode()
@@ -58,11 +60,11 @@ class Shard:
 
     def session_name(self, key: bytes) -> bytes:
         """Return the name of the session under a key."""
-        return self._session_prefix + hexlify(key)
+        return self.session_prefix + hexlify(key)
 
     def lease_name(self, key: bytes) -> bytes:
         """Return the name of the lease of a key."""
-        return self._lease_prefix + hexlify(key)
+        return self.lease_prefix + hexlify(key)
 
     def list_name(self, id_hash: str) -> str:
         """Return the name of the list of the sessions of an id."""

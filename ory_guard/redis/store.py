@@ -17,6 +17,7 @@ read and stored much more often, and need one round trip to one server there, to
 
 import asyncio
 import math
+from binascii import hexlify
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -30,7 +31,7 @@ from ory_guard.exceptions import ConfigurationError
 from ory_guard.redis.connections import RedisServerURL
 from ory_guard.redis.deployment import Deployment, gather_errors, is_migration
 from ory_guard.redis.encryption import Encryptor
-from ory_guard.redis.leases import dump_lease, load_lease
+from ory_guard.redis.leases import NEW_LEASE, dump_lease, load_lease
 from ory_guard.redis.node import Found, FoundLease
 from ory_guard.redis.pipeline import resolver
 from ory_guard.redis.resp import MAX_VALUE_BYTES
@@ -124,7 +125,7 @@ class RedisSessionStore:
         self, keys: Sequence[bytes], token: bytes | None, seconds: float, on_result: OnLookUpOrLease
     ) -> None:
         """Find the session under the first of `keys` that has one, or its lease; see `LeasingSessionStore`."""
-        lease = b"" if token is None else dump_lease(token), token
+        lease = b"" if token is None else NEW_LEASE + token, token
         if len(self._shards) == 1:
             self._look_up(0, keys, lease, seconds, on_result)
         else:
@@ -156,8 +157,14 @@ class RedisSessionStore:
         def on_found(found: Found | FoundLease | Exception | None, latency: float) -> None:
             result: StoredSession | Lease | Exception | None
             if isinstance(found, Found):
+                at, value, ttl, times = found
                 try:
-                    result = self._load(position, names, found)
+                    if 0 <= at < len(names) and position + at < len(self._encryptors):
+                        encryptor = self._encryptors[position + at]
+                        revoked_at = max(map(load_time, times)) if times else -math.inf
+                        result = decrypt_session(encryptor, names[at], value, ttl, revoked_at)
+                    else:
+                        result = None
                 except Exception as error:  # noqa: BLE001 - whatever fails, the caller needs a result
                     result = error
             elif isinstance(found, FoundLease):
@@ -166,16 +173,10 @@ class RedisSessionStore:
                 result = None if found is None or servers.redirects(found) else found
             on_result(result, latency)
 
-        names = [shard.session_name(key) for key in keys]
-        named_lease = None if lease is None else (shard.lease_name(keys[0]), lease[0])
+        digits = [*map(hexlify, keys)]
+        names = [*map(shard.session_prefix.__add__, digits)]
+        named_lease = None if lease is None else (shard.lease_prefix + digits[0], lease[0])
         node.look_up(names, shard.revocation_prefix, seconds, on_found, named_lease)
-
-    def _load(self, position: int, names: Sequence[bytes], found: Found) -> StoredSession | None:
-        at, value, ttl, times = found
-        if not (0 <= at < len(names) and position + at < len(self._encryptors)):
-            return None
-        revoked_at = max(map(load_time, times)) if times else -math.inf
-        return decrypt_session(self._encryptors[position + at], names[at], value, ttl, revoked_at)
 
     def extend_lease(self, key: bytes, token: bytes, age: float) -> None:
         """Extend a lease; see `LeasingSessionStore`."""

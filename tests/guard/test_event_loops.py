@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ory_guard import _event_loop
 from ory_guard._event_loop import LoopLocal
 
 
@@ -189,13 +190,13 @@ def test_forked_process_creates_its_own_resource() -> None:
         loop.close()
 
 
-def test_event_loop_that_continues_after_a_fork_has_a_new_resource(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_event_loop_that_continues_after_a_fork_has_a_new_resource() -> None:
     """A server that forks late may continue with the same event loop object."""
     kept = per_loop()
     loop = asyncio.new_event_loop()
     try:
         parents = loop.run_until_complete(kept.get())
-        monkeypatch.setattr(os, "getpid", lambda: -1)
+        _event_loop._identify_process()
 
         async def current() -> Resource | None:
             return kept.current()

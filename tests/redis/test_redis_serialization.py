@@ -26,7 +26,7 @@ def test_decrypt_returns_the_encrypted_text() -> None:
     encryptor = Encryptor(SECRET)
     data = encryptor.encrypt(NAME, b"text", b"header")
 
-    assert encryptor.decrypt(NAME, data, b"header") == b"text"
+    assert encryptor.decrypt(NAME, b"header" + data, len(b"header")) == b"text"
     assert encryptor.encrypt(NAME, b"text", b"header") != data
 
 
@@ -48,7 +48,7 @@ def test_decrypt_rejects_data_that_was_not_encrypted_for_this_name(
     data = Encryptor(SECRET).encrypt(NAME, b"text", b"header")
 
     with pytest.raises(DecryptionError):
-        Encryptor(secret).decrypt(name, change(data), header)
+        Encryptor(secret).decrypt(name, header + change(data), len(header))
 
 
 def test_each_value_has_its_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
