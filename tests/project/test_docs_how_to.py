@@ -315,6 +315,7 @@ def test_migrating(page: Run, fake: FakeKratos) -> None:
     ada = fake.sign_in(fake.add_identity())
 
     assert client_of(names.new, ada).get("/me").json() == ada.session.identity.id
+    assert client_of(names.after_me.app, ada).get("/me").json() == ada.session.identity.id
 
 
 def test_troubleshooting(page: Run, fake: FakeKratos) -> None:

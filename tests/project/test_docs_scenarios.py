@@ -137,11 +137,3 @@ def test_guard_reads_the_private_ca(page: Run, tmp_path: Path) -> None:
 
     assert guard.settings.ca_file == str(ca_file)
     assert names.create_guard_with_certificate(guard.settings, context).settings == guard.settings
-
-
-def test_route_after_the_migration_returns_the_same_identity(page: Run, fake: FakeKratos) -> None:
-    app = page("docs/how-to/migrating.md").after_me.app
-    ada = fake.sign_in(fake.add_identity())
-
-    assert client_of(app, ada).get("/me").json() == ada.session.identity.id
-    assert client_of(app).get("/me").status_code == 401

@@ -2,7 +2,7 @@
 
 Every block fenced as `python` runs, in the order of the page and in one namespace. A block with a title is a file:
 it is written to an empty folder and imported, or passed to pytest if it is named like a test. A block fenced as
-`diff` with the title `x.py` is two files: `before_x.py` and `after_x.py`.
+`diff` with the title `x.py` is two files: `before_x.py`, which is only type-checked, and `after_x.py`.
 """
 
 import importlib
@@ -116,7 +116,9 @@ def run_page(page: str | Path, folder: Path, fake: FakeKratos, *, tests: bool = 
         for block in blocks_of(ROOT / page):
             if block.title is None:
                 exec(compile(block.code, block.place, "exec"), names)
-            elif not _is_test(block):
+            elif not _is_test(block) and not block.title.startswith(
+                "before_"
+            ):  # ory_client takes seconds to import
                 module = importlib.import_module(block.title.removesuffix(".py"))
                 names[module.__name__] = module
     if tests and any(_is_test(file) for file in files):
