@@ -64,6 +64,7 @@ STEPPED_UP: Final = "FastAPI, require(aal='aal2', max_age=…)"
 
 _ID: Final = "67d599b6-6556-48de-8213-2a83774eb46e"
 _TTL: Final = 3_600.0
+_HOSTS: Final = {"app_url": "https://app.example.test", "kratos_browser_url": "https://auth.example.test"}
 
 
 def new_guard(
@@ -75,7 +76,7 @@ def new_guard(
     **settings: Any,
 ) -> OryGuard:
     """Return a guard with production settings, but with a `cache_ttl` that is longer than a run."""
-    chosen = {"cache_ttl": _TTL, "app_url": "http://127.0.0.1:8000", "exempt_paths": ("/health",), **settings}
+    chosen = {"cache_ttl": _TTL, **_HOSTS, "exempt_paths": ("/health",), **settings}
     return OryGuard(
         GuardSettings(kratos_public_url=upstream, **chosen),
         transport=transport,

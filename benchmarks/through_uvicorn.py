@@ -27,10 +27,11 @@ from benchmarks.serve import AIOHTTP, HTTPX, NEW_ORY_CLIENT, ORY_CLIENT
 from benchmarks.traffic import Headers, api_headers, browser_headers, forwarded_headers
 from benchmarks.upstream import static_kratos
 
-__all__ = ["TODAY", "Load", "load_in_turn", "measure"]
+__all__ = ["CHARTED", "TODAY", "Load", "load_in_turn", "measure"]
 
 TODAY: Final = (HTTPX, ORY_CLIENT, NEW_ORY_CLIENT, AIOHTTP)
-_ROUNDS: Final = 20
+CHARTED: Final = (FASTAPI, f"{DICT_CACHE}, token", f"{SESSION}, token")
+_ROUNDS: Final = 10
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,18 @@
 """Through uvicorn: requests per second of one process on loopback, if every request calls Kratos."""
 
+from typing import Final
+
 from benchmarks import generator
 from benchmarks.applications import FASTAPI
 from benchmarks.report import Effort, Section, compare
-from benchmarks.serve import AIOHTTP, EXPIRED, NEW_ORY_CLIENT, UNCACHED
+from benchmarks.serve import AIOHTTP, EXPIRED, HTTPX, NEW_ORY_CLIENT, ORY_CLIENT, UNCACHED
 from benchmarks.through_uvicorn import TODAY, Load, load_in_turn
 from benchmarks.traffic import api_headers
 from benchmarks.upstream import static_kratos
 
-__all__ = ["measure"]
+__all__ = ["CHARTED", "measure"]
+
+CHARTED: Final = (UNCACHED, AIOHTTP, ORY_CLIENT, EXPIRED, NEW_ORY_CLIENT, HTTPX)
 
 
 def measure(effort: Effort) -> Section:

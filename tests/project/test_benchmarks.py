@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.__main__ import PARTS
 from benchmarks.report import as_markdown
+from benchmarks.summary import as_summary
 from benchmarks.traffic import whoami_bodies, whoami_body
 
 ROOT = Path(__file__).parent.parent.parent
@@ -47,8 +48,11 @@ def test_benchmark_command_writes_json_tables_and_a_chart(tmp_path: Path) -> Non
     chart = ET.parse(tmp_path / "performance.svg").getroot()
     assert chart.tag.endswith("svg")
     shown = {text.text for text in chart.iter() if text.tag.endswith("text")}
-    assert {"with ory_guard", "without"} < shown
-    assert {"µs CPU, lower is better", "requests/s, higher is better"} < shown
+    assert {"with ory_guard", "without", "requests/s, higher is better"} < shown
+    assert {"FastAPI, Depends(require_session), token", "FastAPI, Depends(require_session), cache_ttl=0"} < shown
+    summary = (tmp_path / "performance-summary.txt").read_text(encoding="utf-8")
+    assert summary == as_summary(figures)
+    assert "| FastAPI, each request calls Kratos (`cache_ttl=0`) |" in summary
 
 
 @pytest.mark.benchmark
@@ -63,9 +67,10 @@ def test_load_generator_works_without_wrk(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_performance_page_shows_the_figures_of_one_run() -> None:
-    """The tables on the page are those of the JSON file, and every target has a verdict."""
+    """The tables on the pages are those of the JSON file, and every target has a verdict."""
     figures = json.loads((MEASURED / "performance.json").read_text(encoding="utf-8"))
 
+    assert (MEASURED / "performance-summary.txt").read_text(encoding="utf-8") == as_summary(figures)
     assert (MEASURED / "performance-tables.txt").read_text(encoding="utf-8") == as_markdown(figures)
     ratios = [ratio for section in figures["sections"] for ratio in section["comparisons"]]
     assert all((ratio["target"] == "") == (ratio["verdict"] == "") for ratio in ratios)
