@@ -137,7 +137,7 @@ def is_field(node: UiNode) -> bool:
 
 def _is_shared(node: UiNode, visible: set[str | None]) -> bool:
     """Return whether all methods need a node."""
-    if node.group in (None, "default"):
+    if not node.group or node.group == "default":
         return True
     # The group `identifier_first` is only a first step; what it hides in the second one belongs to all methods.
     return _is_hidden(node) and _name(node) != "method" and node.group not in visible

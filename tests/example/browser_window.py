@@ -25,7 +25,6 @@ _WIDTHS: Final = (360, 1440)
 _SCHEMES: Final[tuple[str, ...]] = ("light", "dark")
 _AXE_RUNS: Final = ((360, "dark"), (1440, "light"))
 _AXE: Final = files("axe_playwright_python").joinpath("axe.min.js").read_text()
-_FAILING_IMPACTS: Final = ("serious", "critical")
 # The sum of the layout shifts without a user action (web.dev's CLS without its session windows).
 _SHIFTS: Final = """
 window.shifted = 0;
@@ -61,7 +60,7 @@ class BrowserWindow:
         """Store screenshots, and check the layout and the accessibility of the page.
 
         Raises:
-            AssertionError: If the page is wider than the window, moved while it loaded, or has a serious
+            AssertionError: If the page is wider than the window, moved while it loaded, or has a
                 violation of axe-core.
         """
         assert self.page.evaluate("window.shifted") == 0, f"{name} moved while it loaded"
@@ -82,9 +81,8 @@ class BrowserWindow:
 
     def _run_axe(self, name: str) -> None:
         violations = self.page.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]
-        failing = [violation for violation in violations if violation["impact"] in _FAILING_IMPACTS]
-        text = "\n".join(f"{entry['id']}: {[node['html'] for node in entry['nodes']]}" for entry in failing)
-        assert not failing, f"{name}: {text}"
+        text = "\n".join(f"{entry['id']}: {[node['html'] for node in entry['nodes']]}" for entry in violations)
+        assert not violations, f"{name}: {text}"
 
 
 @contextmanager

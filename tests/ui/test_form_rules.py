@@ -1,12 +1,27 @@
 """Which buttons are in a form with which fields, and which button is the main one."""
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from .rendered_flows import an_input, flow_of, render_flow, rendered
 from .test_forms import CSRF, HIDDEN_IDENTIFIER, IDENTIFIER, PASSWORD_METHOD, RESEND_CODE, SEND_CODE
 
+GROUPS: Final = (
+    *("default", "identifier_first", "password", "code", "link", "totp", "lookup_secret", "webauthn", "passkey"),
+    *("oidc", "saml", "profile", "captcha", "unknown", "", None),
+)
+INPUTS: Final = (
+    *("text", "password", "number", "email", "tel", "date", "datetime-local", "url", "checkbox", "unknown"),
+    *("submit", "button"),
+)
+OTHER_NODES: Final[dict[str, dict[str, Any]]] = {
+    "a": {"href": "https://id.example/on", "title": {"id": 1, "text": "On"}},
+    "img": {"src": "data:image/png;base64,AA=="},
+    "script": {"src": "https://id.example/webauthn.js"},
+    "text": {"text": {"id": 1, "text": "words"}},
+    "div": {"class": "captcha"},
+}
 SCRIPT = {
     "type": "script",
     "group": "webauthn",
@@ -80,3 +95,16 @@ def test_visible_nodes_without_a_button_are_rendered(group: str) -> None:
     html = render_flow(flow_of(CSRF, text, *PASSWORD_METHOD), titles=group == "unknown_group")
 
     assert "words" in html
+
+
+@pytest.mark.parametrize("titles", [True, False], ids=["settings", "other flows"])
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_node_is_rendered_in_every_group(group: str | None, titles: bool) -> None:
+    for beside in ((CSRF,), (CSRF, IDENTIFIER, *PASSWORD_METHOD)):
+        for kind in INPUTS:
+            html = render_flow(flow_of(*beside, {**an_input("the-node", kind), "group": group}), titles=titles)
+            assert 'name="the-node"' in html, kind
+        for node_type, given in OTHER_NODES.items():
+            attributes = {"node_type": node_type, "id": "the-node", **given}
+            node = {"type": node_type, "group": group, "attributes": attributes}
+            assert 'id="the-node"' in render_flow(flow_of(*beside, node), titles=titles), node_type
