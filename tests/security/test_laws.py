@@ -58,7 +58,6 @@ _WORDS: Final = (
 def _examples(number: int) -> settings:
     return settings(
         max_examples=number,
-        derandomize=True,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
 

@@ -301,7 +301,6 @@ _pieces = st.one_of(
 
 @settings(
     max_examples=150,
-    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(cookie=st.lists(_pieces, max_size=8).map(b"".join))
