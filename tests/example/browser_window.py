@@ -6,11 +6,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-__all__ = ["CHROMIUM", "BrowserWindow", "chromium", "open_window"]
+__all__ = ["CHROMIUM", "TIMEOUT", "BrowserWindow", "chromium", "open_window"]
 
 CHROMIUM: Final = Path("/usr/bin/chromium")
+TIMEOUT: Final = 60_000
+"""Milliseconds until a test that waits for a page fails; by default an expectation has only five seconds."""
 ARTIFACTS: Final = Path(__file__).parents[2] / "artifacts"
 _ARGUMENTS: Final = (
     "--no-sandbox",
@@ -88,6 +90,7 @@ class BrowserWindow:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Start Debian's Chromium, headless."""
+    expect.set_options(timeout=TIMEOUT)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
         yield browser
@@ -100,7 +103,7 @@ def open_window(browser: Browser, base_url: str) -> Iterator[BrowserWindow]:
     context = browser.new_context(
         base_url=base_url, reduced_motion="reduce", viewport={"width": 1280, "height": 800}
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(TIMEOUT)
     window = BrowserWindow(context.new_page())
     yield window
     console_errors = window.console_errors

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from example.browser_window import BrowserWindow
+from example.browser_window import TIMEOUT, BrowserWindow
 from playwright.sync_api import Browser, Page, expect
 from support.doc_pages import ROOT
 
@@ -112,7 +112,7 @@ def test_account_from_registration_to_the_second_factor(
 ) -> None:
     """Enter submits the method of the field, in every form."""
     context = browser.new_context(java_script_enabled=java_script, reduced_motion="reduce")
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(TIMEOUT)
     page, email = context.new_page(), f"ada-{uuid4().hex[:12]}@example.test"
     window = BrowserWindow(page) if java_script else None
 
