@@ -343,20 +343,6 @@ async def test_rejection_replaces_a_cached_session() -> None:
     assert bench.calls == 2
 
 
-async def test_cached_session_is_immutable() -> None:
-    """It is shared between requests."""
-    bench = Bench()
-    first = await bench.outcome()
-    assert isinstance(first, Authenticated)
-
-    with pytest.raises(TypeError):
-        first.session.identity.traits["email"] = "eve@example.com"
-
-    second = await bench.outcome()
-    assert isinstance(second, Authenticated)
-    assert second.session.identity.traits["email"] == "ada@example.com"
-
-
 class Broken(BaseModel):
     """Traits whose validation fails with a defect."""
 

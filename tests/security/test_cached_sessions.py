@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.memory_store import eventually
-from support.raw_kratos import UNAUTHORIZED, RawKratos, RawRequest, error_body, raw_response, respond
+from support.raw_kratos import UNAUTHORIZED, RawKratos, RawRequest, raw_response
 
 from ory_guard import Authenticated, OrySessionMiddleware
 from ory_guard.guard.responses.asgi import ASGIResponse
@@ -35,16 +35,6 @@ def aal2_session() -> bytes:
 # --- keys
 
 
-async def test_credential_kind_is_part_of_the_key(bench: Bench) -> None:
-    assert (await bench.get(token("tok-A"))).identity == ALICE
-    bench.kratos.responses.clear()
-    for header in ((b"cookie", b"ory_kratos_session=tok-A"), (b"authorization", b"Bearer tok-A")):
-        assert (await bench.get(Request((header,)))).status == 401
-
-    assert len(bench.kratos.requests) == 3
-    assert (await bench.get(token("tok-A"))).identity == ALICE
-
-
 async def test_cookie_name_is_part_of_the_key(make_bench: MakeBench) -> None:
     bench = make_bench(cookie_names=("one", "two"))
     for name in (b"one", b"two"):
@@ -63,14 +53,6 @@ async def test_only_the_configured_cookie_is_read(make_bench: MakeBench) -> None
     assert bench.kratos.requests == []
 
     assert (await bench.get(Request(((b"cookie", b"ory_session_acme=ck-A"),)))).identity == ALICE
-
-
-async def test_oversized_credential_is_neither_sent_nor_cached(bench: Bench) -> None:
-    before = repr(bench.guard)
-
-    assert (await bench.get(token("a" * 8_193))).status == 401
-    assert repr(bench.guard) == before
-    assert bench.kratos.requests == []
 
 
 async def test_unknown_tokens_do_not_evict_sessions(make_bench: MakeBench) -> None:
@@ -172,37 +154,7 @@ async def test_step_up_takes_effect_at_the_next_request(bench: Bench, request_: 
     assert len(bench.kratos.requests) == 2
 
 
-async def test_cached_demand_for_a_second_factor_is_revalidated(bench: Bench) -> None:
-    """A token keeps its value during a step-up."""
-    bench.kratos.responses[b"tok-A"] = raw_response(error_body(403, "session_aal2_required"), 403)
-    reply = await bench.get(token())
-    assert (reply.status, reply.error_id) == (403, "session_aal2_required")
-    bench.kratos.responses[b"tok-A"] = raw_response(session())
-
-    assert (await bench.get(token())).identity == ALICE
-
-
 # --- lifetimes
-
-
-@pytest.mark.parametrize(
-    ("header", "lifetime"),
-    [("999999", 30), ("9" * 400, 30), ("7", 7), ("-5", 0), ("abc", 0), ("1e9", 0), ("", 0)],
-    ids=["above", "huge", "below", "negative", "text", "float", "empty"],
-)
-async def test_kratos_can_only_shorten_the_lifetime(bench: Bench, header: str, lifetime: int) -> None:
-    """`Ory-Session-Cache-For` shortens `cache_ttl`; if it is invalid, the session is not cached."""
-    bench.kratos.responses[b"tok-A"] = raw_response(session(), 200, ("Ory-Session-Cache-For", header))
-    assert (await bench.get(token())).identity == ALICE
-    bench.clock.advance(lifetime * 0.94)  # random jitter shortens a lifetime by up to a twentieth
-    await bench.get(token())
-    calls = len(bench.kratos.requests)
-    assert calls == (1 if lifetime else 2)
-
-    bench.kratos.responses.clear()
-    bench.clock.advance(lifetime * 0.06 + 0.01)
-    assert (await bench.get(token())).status == 401
-    assert len(bench.kratos.requests) == calls + 1
 
 
 async def test_session_is_not_served_after_its_end(make_bench: MakeBench) -> None:
@@ -214,16 +166,6 @@ async def test_session_is_not_served_after_its_end(make_bench: MakeBench) -> Non
 
     assert await bench.who() == "Rejected:inactive"
     assert (await bench.get(token())).status == 401
-
-
-async def test_refusal_is_cached_for_five_seconds(bench: Bench) -> None:
-    bench.kratos.handler = respond(UNAUTHORIZED)
-    assert [await bench.who() for _ in range(10)] == ["Rejected:inactive"] * 10
-    assert len(bench.kratos.requests) == 1
-
-    bench.kratos.handler = None
-    bench.clock.advance(5)
-    assert (await bench.get(token())).identity == ALICE
 
 
 async def test_wall_clock_set_back_prolongs_nothing(bench: Bench) -> None:
@@ -304,22 +246,6 @@ async def test_handler_cannot_change_the_session_of_the_next_request(bench: Benc
 # --- concurrent requests
 
 
-@pytest.mark.parametrize("cancelled", [1, 10])
-async def test_cancelled_requests_do_not_cancel_the_check(bench: Bench, cancelled: int) -> None:
-    """The other requests get its result, it is cached, and Kratos is called once."""
-    requests = [asyncio.create_task(bench.get(COOKIE)) for _ in range(10)]
-    await bench.kratos.received.wait()
-    for request in requests[:cancelled]:
-        request.cancel()
-    replies = await asyncio.gather(*requests, return_exceptions=True)
-
-    assert all(isinstance(reply, asyncio.CancelledError) for reply in replies[:cancelled])
-    for reply in (*replies[cancelled:], await bench.get(COOKIE)):
-        assert not isinstance(reply, BaseException)
-        assert reply.identity == ALICE
-    assert len(bench.kratos.requests) == 1
-
-
 def delay_responses(kratos: RawKratos) -> asyncio.Event:
     """Let Kratos decide about each request when it arrives, and send the response when the event is set."""
     released = asyncio.Event()
@@ -346,18 +272,3 @@ async def test_revalidation_does_not_join_an_earlier_check(bench: Bench) -> None
     released.set()
 
     assert [reply.status for reply in await asyncio.gather(first, second)] == [200, 401]
-
-
-async def test_check_from_before_a_revocation_does_not_count(bench: Bench) -> None:
-    """Neither for the requests that wait for it, nor for later ones."""
-    released = delay_responses(bench.kratos)
-    request = asyncio.create_task(bench.get(token()))
-    outcome = asyncio.create_task(bench.who())
-    await bench.kratos.received.wait()
-    bench.kratos.responses.clear()
-    await bench.guard.invalidate(identity_id=ALICE)
-    released.set()
-
-    assert (await request).status == 401
-    assert await outcome == "Rejected:inactive"
-    assert await bench.who() == "Rejected:inactive"
