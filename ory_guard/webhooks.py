@@ -8,9 +8,10 @@ import base64
 import binascii
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from hmac import compare_digest
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 from ory_guard.events import WebhookReceived, notify
 from ory_guard.exceptions import ConfigurationError
@@ -25,6 +26,7 @@ _log = logging.getLogger("ory_guard")
 
 _MAX_ID_LENGTH: Final = 128
 _LOG_INTERVAL: Final = 10.0
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _IDS: Final = ("identity_id", "session_id")
 
 
@@ -75,7 +77,8 @@ class WebhookReceiver:
 
     Raises:
         ConfigurationError: If `guard` is not an `OryGuard`, if neither or both of `api_key` and `basic` are given,
-            if one is empty, or if a user name contains a colon.
+            if a key, a user or a password is empty or not text, if a user name contains a colon, or if
+            `api_key_name` or `api_key_in` is invalid.
     """
 
     def __init__(
@@ -92,11 +95,17 @@ class WebhookReceiver:
             raise ConfigurationError(f"WebhookReceiver: {guard!r} is not a guard: pass an OryGuard")
         if (api_key is None) == (basic is None):
             raise ConfigurationError("WebhookReceiver needs an api_key or basic=(user, password), and not both")
-        expected = _keys(api_key) if basic is None else _user_passes(basic)
-        if not expected or not all(key.strip(":") for key in expected):
-            raise ConfigurationError("WebhookReceiver: api_key and basic must not be empty")
+        if not _NAME.fullmatch(api_key_name):
+            raise ConfigurationError(
+                f"WebhookReceiver: api_key_name: {api_key_name!r} is not allowed: use the name of a header or a "
+                "cookie"
+            )
+        if api_key_in not in ("header", "cookie"):
+            raise ConfigurationError(
+                f"WebhookReceiver: api_key_in: {api_key_in!r} is not allowed: use 'header' or 'cookie'"
+            )
         self._guard = guard
-        self._expected = [key.encode() for key in expected]
+        self._expected = _keys(api_key) if basic is None else _user_passes(basic)
         self._is_basic = basic is not None
         self._name = api_key_name
         self._in_cookie = api_key_in == "cookie"
@@ -167,16 +176,30 @@ class WebhookReceiver:
         return ASGIResponse(status, headers, error_body(status, reason=error.reason))
 
 
-def _keys(api_key: str | Sequence[str] | None) -> list[str]:
-    return [api_key or ""] if api_key is None or isinstance(api_key, str) else list(api_key)
+def _keys(api_key: object) -> list[bytes]:
+    return _checked_secrets("api_key", [api_key] if isinstance(api_key, str) else api_key)
 
 
-def _user_passes(basic: tuple[str, str] | Sequence[tuple[str, str]]) -> list[str]:
-    is_pair = bool(basic) and isinstance(basic[0], str)
-    pairs = cast("Sequence[tuple[str, str]]", [basic] if is_pair else basic)
-    if any(":" in user for user, _ in pairs):
+def _user_passes(basic: Any) -> list[bytes]:
+    is_pair = isinstance(basic, tuple | list) and bool(basic) and isinstance(basic[0], str)
+    pairs = [basic] if is_pair else basic
+    if not isinstance(pairs, tuple | list) or not all(isinstance(pair, tuple | list) for pair in pairs):
+        pairs = [()]
+    if any(len(pair) != 2 for pair in pairs):
+        raise ConfigurationError("WebhookReceiver: basic must be a user and a password, or a list of such pairs")
+    users = _checked_secrets("basic", [user for user, _ in pairs])
+    passwords = _checked_secrets("basic", [password for _, password in pairs])
+    if any(b":" in user for user in users):
         raise ConfigurationError("WebhookReceiver: the user name must not contain a colon (RFC 7617, section 2)")
-    return [f"{user}:{password}" for user, password in pairs]
+    return [user + b":" + password for user, password in zip(users, passwords, strict=True)]
+
+
+def _checked_secrets(name: str, values: object) -> list[bytes]:
+    if not isinstance(values, tuple | list) or not all(isinstance(value, str) for value in values):
+        raise ConfigurationError(f"WebhookReceiver: {name} must be text, or a list of texts")
+    if not values or not all(values):
+        raise ConfigurationError(f"WebhookReceiver: {name} must not be empty")
+    return [value.encode(errors="surrogatepass") for value in values]
 
 
 def _decode_basic(value: bytes) -> bytes:

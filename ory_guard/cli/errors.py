@@ -43,7 +43,7 @@ def handle_errors() -> Iterator[None]:
     """Print an expected error and end the command with its exit code.
 
     Raises:
-        typer.Exit: If the block raises `CommandFailed` or `ConfigurationError`.
+        typer.Exit: If the block raises `CommandFailed`, `ConfigurationError` or an `OSError`.
     """
     try:
         yield
@@ -53,3 +53,6 @@ def handle_errors() -> Iterator[None]:
     except ConfigurationError as error:
         print_error(str(error))
         raise typer.Exit(ExitCode.USAGE) from None
+    except OSError as error:  # such as a full disk below the standard output; Python would exit with NEGATIVE
+        print_error(f"the command failed: {error.strerror or type(error).__name__}")
+        raise typer.Exit(ExitCode.ERROR) from None

@@ -135,6 +135,11 @@ def load(target: str, *, factory: bool, folder: Path) -> Any:
         ) from None
     if inspect.isfunction(app) and not inspect.iscoroutinefunction(app):
         raise CommandFailed(f"{target} is a function, not an application: add --factory if it returns one")
+    if not callable(app):
+        raise CommandFailed(
+            f"{target} {'returns' if factory else 'is'} an object of {type(app).__name__}, which is not an "
+            "application, such as FastAPI()"
+        )
     return app
 
 

@@ -30,6 +30,7 @@ def make():
     return app
 
 def make_for(name): ...
+def fill(): ...
 
 async def make_later(): ...
 
@@ -170,8 +171,10 @@ def test_exits_with_2_for_a_malformed_target(shop: Path, target: str) -> None:
         (("shop:make_later", "--factory"), "shop:make_later is async: --factory requires a function"),
         (("shop:__name__", "--factory"), "shop:__name__ can't be called without arguments ('str' object is not "),
         (("shop:fail", "--factory"), "shop:fail can't be loaded: TypeError at "),
+        (("shop:__name__",), "shop:__name__ is an object of str, which is not an application, such as FastAPI()\n"),
+        (("shop:fill", "--factory"), "shop:fill returns an object of NoneType, which is not an application"),
     ],
-    ids=["attribute", "module", "function", "arguments", "application", "async", "not callable", "TypeError"],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_exits_with_3_and_one_sentence_if_the_application_cannot_be_loaded(
     shop: Path, arguments: tuple[str, ...], error: str

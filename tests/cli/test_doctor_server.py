@@ -67,7 +67,13 @@ ROWS = [
         )
         for status in (404, 403, 401, 204)
     ),
-    row("reach problem", "responds with 200 without a credential", proxy=replacing(WHOAMI, 200)),
+    row(
+        "reach problem",
+        "responds with a session without a credential: a proxy adds one",
+        proxy=replacing(WHOAMI, 200, b'{"identity": {}}'),
+    ),
+    row("reach problem", "responds with another document and the status 200", proxy=replacing(WHOAMI, 200, b"[]")),
+    row("reach problem", "set ORY_GUARD_KRATOS_PUBLIC_URL", proxy=replacing(WHOAMI, 200, b'{"hello": 1}')),
     row("reach problem", "responds with 502 … /health/ready", proxy=replacing(WHOAMI, 502)),
     row("reach problem", "rate limit exceeded ->", proxy=replacing(WHOAMI, 429)),
     row("reach problem", "exceeded, retry after 7 s", proxy=adding({"retry-after": "7"}, replacing(WHOAMI, 429))),

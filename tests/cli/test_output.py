@@ -1,12 +1,15 @@
 """Output: safe for terminals, complete in pipes, with colors and spinners on terminals only."""
 
+import errno
 import io
 import os
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 
+from ory_guard.cli.errors import ExitCode, handle_errors
 from ory_guard.cli.output import columns, print_error, print_json, print_labelled, print_line, sanitize, spinner
 
 
@@ -50,6 +53,27 @@ def test_labelled_text_is_wrapped_on_terminals_only(
     assert terminal.getvalue() == (
         "problem  a problem that takes more than\n         one line, and what to do about\n         it\nok  \n"
     )
+
+
+class FullDisk(io.StringIO):
+    """A stream that accepts no text."""
+
+    def write(self, _text: str) -> int:
+        """Raise the error of a full disk."""
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_output_that_cannot_be_written_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a traceback, whose exit code would be that of a failed check."""
+    monkeypatch.setattr(sys, "stdout", FullDisk())
+
+    with pytest.raises(typer.Exit) as caught, handle_errors():
+        print_line("a line")
+
+    assert caught.value.exit_code == ExitCode.ERROR
+    assert capsys.readouterr().err == "the command failed: No space left on device\n"
 
 
 def test_output_is_discarded_after_the_pipe_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import ssl
 from typing import Final
 from urllib.parse import urlsplit
 
-from ory_guard.cli.doctor.context import DoctorContext, Finding, error_object, ok, problem, text_header
+from ory_guard.cli.doctor.context import DoctorContext, Finding, error_object, json_object, ok, problem, text_header
 from ory_guard.exceptions import KratosUnavailable
 from ory_guard.kratos.failures import describe_failure
 from ory_guard.kratos.http import HTTPResponse, tls_context
@@ -33,10 +33,17 @@ async def check_reach(context: DoctorContext) -> list[Finding]:
 
 async def _diagnose_response(context: DoctorContext, response: HTTPResponse) -> Finding:
     url = context.kratos.url
-    if response.status == 200:
+    if response.status == 200 and "identity" in json_object(response):
         return problem(
-            f"{url} responds with 200 without a credential: a proxy adds one, or the server is not Kratos",
+            f"{url} responds with a session without a credential: a proxy adds one",
             "remove the proxy rule that adds cookies or tokens to requests to Kratos",
+        )
+    if response.status == 200:
+        content = "another document" if response.is_json() else "a page"
+        return problem(
+            f"{url}/sessions/whoami responds with {content} and the status 200, so the server is not Kratos, or a "
+            "proxy in front of it responds",
+            f"{_SETTING}, including the path prefix of a proxy",
         )
     if response.status == 429:
         seconds = text_header(response, "retry-after")
