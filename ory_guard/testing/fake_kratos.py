@@ -15,7 +15,7 @@ from ory_guard.testing.config_file import read_config, read_identities
 from ory_guard.testing.faults import Fault, Faults
 from ory_guard.testing.oidc.provider import FakeOidcProvider
 from ory_guard.testing.request_log import RequestLog
-from ory_guard.testing.server.asgi import App, OtherApi, Sleep
+from ory_guard.testing.server.asgi import App, Sleep
 from ory_guard.testing.server.cors import Cors
 from ory_guard.testing.server.router import Router
 from ory_guard.testing.server.routes import admin_routes, public_routes
@@ -81,15 +81,9 @@ class FakeKratos:
         self._provider = FakeOidcProvider(self._server)
         public = Router(public_routes(self._server, self._sessions, self._tokenizer, self._provider))
         admin = Router(admin_routes(self._server, self._sessions))
-        admin_api, public_api = (
-            OtherApi(admin, self.settings.admin_url, "/admin/"),
-            OtherApi(public, self.settings.public_url),
-        )
         log, cors = self.requests, Cors(self.settings)
-        self.app: App = App(
-            self._server, public, log, self.faults, sleep, other=admin_api, cors=cors, is_public=True
-        )
-        self.admin_app: App = App(self._server, admin, RequestLog(), Faults(), sleep, other=public_api)
+        self.app: App = App(self._server, public, log, self.faults, sleep, cors=cors, is_public=True)
+        self.admin_app: App = App(self._server, admin, RequestLog(), Faults(), sleep)
 
     @classmethod
     def from_config(

@@ -1,7 +1,6 @@
 """Sessions and courier messages in the admin API."""
 
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from ory_guard.testing.api.keyset import NIL_UUID, encode_token, keyset_page
 from ory_guard.testing.api.sessions import link_header, parse_pagination, path_uuid
@@ -9,6 +8,7 @@ from ory_guard.testing.clock import timestamp
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
+from ory_guard.testing.store.form_values import parse_bool
 from ory_guard.testing.store.records import CourierMessage, Session
 from ory_guard.testing.store.serialization import identity_document, session_document
 from ory_guard.testing.store.sessions import Sessions
@@ -33,9 +33,7 @@ class AdminSessionEndpoints:
         identity = self._server.store.identities.get(path_uuid(identity_id))
         sessions = self._matching(request, self._server.store.sessions_of(identity) if identity else [])
         page, size = parse_pagination(request)
-        query = [pair for pair in request.query_pairs if not pair[0].endswith(("page", "page_size", "page_token"))]
-        path = f"/admin/identities/{identity_id}/sessions"
-        link = link_header(path, len(sessions), page, size, query=urlencode(query))
+        link = link_header(request, f"/admin/identities/{identity_id}/sessions", len(sessions), page, size)
         start = (max(page, 1) - 1) * size
         now = self._server.now()
         documents = [
@@ -60,15 +58,17 @@ class AdminSessionEndpoints:
 
     def list_sessions(self, request: FakeRequest) -> FakeResponse:
         """`listSessions`: all sessions, newest first, with identity and devices only if they are expanded."""
+        sessions = self._matching(request, list(reversed(self._server.store.sessions.values())))
         expanded = _expansions(request)
         return keyset_page(
             request,
             "/admin/sessions",
-            self._matching(request, list(reversed(self._server.store.sessions.values()))),
+            sessions,
             token_of=lambda session: encode_token(f"id={session.id}/created_at={timestamp(session.issued_at)}"),
             first=_FIRST_SESSIONS,
             document=lambda session: self._document(session, expanded, addresses=False, devices=None),
             max_size=1000,
+            invalid=lambda _: ApiError(400, message="could not parse parameter page_size"),
         )
 
     def get_session(self, request: FakeRequest, session_id: str) -> FakeResponse:
@@ -104,6 +104,7 @@ class AdminSessionEndpoints:
             document=_message_document,
             default_size=10,
             max_size=500,
+            invalid=lambda problem: ApiError(400, code=500, message=problem),
         )
 
     def get_courier_message(self, request: FakeRequest, message_id: str) -> FakeResponse:  # noqa: ARG002 - all operations take the request
@@ -115,11 +116,13 @@ class AdminSessionEndpoints:
         raise ApiError(404)
 
     def _matching(self, request: FakeRequest, sessions: list[Session]) -> list[Session]:
-        active = request.query.get("active")
-        if active is None:
+        text = request.query.get("active")
+        if not text:
             return sessions
-        now = self._server.now()
-        return [session for session in sessions if session.is_active(now) is (active == "true")]
+        active, now = parse_bool(text), self._server.now()
+        if active is None:
+            raise ApiError(400, message="could not parse parameter active")
+        return [session for session in sessions if session.is_active(now) is active]
 
     def _session(self, session_id: str) -> Session:
         session = self._server.store.sessions.get(path_uuid(session_id))

@@ -46,6 +46,7 @@ def _identifiers(identity: Identity, schema: IdentitySchema) -> dict[str, list[s
     identifiers = {
         "password": schema.identifiers(identity.traits),
         "webauthn": [key_identifier] if key_identifier else [],
+        "oidc": [f"{provider}:{subject}" for provider, subject in identity.credentials.oidc_subjects.items()],
         "passkey": [handle.decode() for handle in identity.credentials.passkey.handles],
     }
     return {method: values for method, values in identifiers.items() if values}

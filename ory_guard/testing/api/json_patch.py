@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from typing import Any, Final
 
 from ory_guard.testing.server.response import ApiError
@@ -15,8 +16,7 @@ _REASON: Final = "The JSON Patch cannot be applied."
 def apply_json_patch(document: dict[str, Any], patch: bytes, denied: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return a copy of the document with a patch applied.
 
-    Only `add`, `replace` and `remove` are supported. `replace` adds a missing member with its parents, and removing
-    a missing member changes nothing.
+    Only `add`, `replace` and `remove` are supported. `replace` adds a missing member with its parents.
 
     Args:
         document: The document.
@@ -29,8 +29,10 @@ def apply_json_patch(document: dict[str, Any], patch: bytes, denied: tuple[str, 
     changed = copy.deepcopy(document)
     try:
         operations = json.loads(patch)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ApiError(400, reason=_REASON, message=f"the body is not JSON: {error}") from error
+    if operations is None:
+        return changed
     if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
         raise ApiError(400, reason=_REASON, message="the body is not a list of operations")
     for operation in operations:
@@ -51,8 +53,10 @@ def _apply(document: dict[str, Any], name: str, path: str, value: Any) -> None:
     for step in parents:
         target = _child(target, step)
     if isinstance(target, dict):
+        if name == "remove" and last not in target:
+            raise ApiError(400, reason=_REASON, message=f"the member {last} does not exist")
         if name == "remove":
-            target.pop(last, None)
+            del target[last]
         else:
             target[last] = value
     elif isinstance(target, list):
@@ -67,15 +71,19 @@ def _child(target: Any, step: str) -> Any:
         if target.get(step) is None:
             target[step] = {}
         return target[step]
-    is_index = isinstance(target, list) and step.isdecimal() and int(step) < len(target)
-    return target[int(step)] if is_index else None
+    is_index = isinstance(target, list) and 0 <= _index(step) < len(target)
+    return target[_index(step)] if is_index else None
 
 
 def _apply_to_list(target: list[Any], name: str, last: str, value: Any) -> None:
-    index = len(target) if last == "-" else int(last) if last.isdecimal() else -1
+    index = len(target) if last == "-" else _index(last)
     if name == "add" and 0 <= index <= len(target):
         target.insert(index, value)
     elif 0 <= index < len(target):
         target[index : index + 1] = [] if name == "remove" else [value]
     else:
         raise ApiError(400, reason=_REASON, message=f"the list has no index {last}")
+
+
+def _index(step: str) -> int:
+    return int(step) if re.fullmatch("[0-9]{1,18}", step) else -1

@@ -12,7 +12,7 @@ from ory_guard.testing.server.response import ApiError, FakeResponse
 __all__ = ["NIL_UUID", "encode_token", "keyset_page"]
 
 NIL_UUID: Final = "00000000-0000-0000-0000-000000000000"
-_PAGINATION: Final = frozenset({"page", "per_page", "page_size", "page_token"})
+_PAGINATION: Final = frozenset({"page_size", "page_token"})
 _INVALID: Final = "The page token is invalid. Use the tokens of the Link header."
 
 Entry = TypeVar("Entry")
@@ -28,6 +28,7 @@ def keyset_page(
     document: Callable[[Entry], Any],
     default_size: int = 250,
     max_size: int,
+    invalid: Callable[[str], ApiError] = lambda problem: ApiError(400, reason=problem),
 ) -> FakeResponse:
     """Return a page of entries with a `Link` header.
 
@@ -40,15 +41,16 @@ def keyset_page(
         document: Returns the JSON document of an entry.
         default_size: The number of entries of a page if the request asks for none, or for less than one.
         max_size: The highest number of entries of a page.
+        invalid: Returns the error for an invalid size or token; by default with the problem as reason.
 
     Raises:
         ApiError: If the size is not a number, or the token is not one of a page.
     """
-    size = _page_size(request, default_size, max_size)
+    size = _page_size(request, default_size, max_size, invalid)
     token = request.query.get("page_token") or first
     tokens = [first, *(token_of(entry) for entry in entries)]
     if token not in tokens:
-        raise ApiError(400, reason=_INVALID)
+        raise invalid(_INVALID)
     start = tokens.index(token)
     page = entries[start : start + size]
     links = [("first", first)]
@@ -67,9 +69,9 @@ def encode_token(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _page_size(request: FakeRequest, default: int, maximum: int) -> int:
+def _page_size(request: FakeRequest, default: int, maximum: int, invalid: Callable[[str], ApiError]) -> int:
     text = request.query.get("page_size", "")
-    if text and not re.fullmatch("[+-]?[0-9]+", text):
-        raise ApiError(400, reason="page_size must be an integer.")
+    if text and not re.fullmatch("[+-]?[0-9]{1,18}", text):
+        raise invalid("page_size must be an integer of at most 18 digits.")
     size = int(text or 0)
     return min(size, maximum) if size > 0 else default

@@ -1,12 +1,11 @@
-"""Operations without a flow or session: errors, schemas, health, and FedCM (which only Ory Network provides)."""
+"""Operations without a flow or session: errors, schemas and health."""
 
 import base64
 import binascii
 from typing import Final
 
 from ory_guard.testing.api.sessions import link_header, parse_pagination
-from ory_guard.testing.server.csrf_violation import csrf_violation
-from ory_guard.testing.server.request import FakeRequest, MalformedBodyError
+from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.records import new_id
@@ -52,10 +51,10 @@ class ServiceEndpoints:
         page, size = parse_pagination(request)
         configured = self._server.settings.identity_schemas
         schemas = [{"id": schema_id, "schema": dict(document)} for schema_id, document in configured.items()]
-        start = (max(page, 1) - 1) * size
+        start = page * size
         headers = {
             "x-total-count": str(len(schemas)),
-            "link": link_header("/schemas", len(schemas), page, size),
+            "link": link_header(request, request.path, len(schemas), page, size),
         }
         return FakeResponse.json(schemas[start : start + size], headers=headers)
 
@@ -66,17 +65,3 @@ class ServiceEndpoints:
     def health(self, request: FakeRequest) -> FakeResponse:  # noqa: ARG002 - all operations take the request
         """Return `{"status": "ok"}`."""
         return FakeResponse.json({"status": "ok"})
-
-    def create_fedcm_flow(self, request: FakeRequest) -> FakeResponse:  # noqa: ARG002 - all operations take the request
-        """`create_fedcm_flow`: not available outside Ory Network."""
-        return FakeResponse.not_found()
-
-    def update_fedcm_flow(self, request: FakeRequest) -> FakeResponse:
-        """`update_fedcm_flow`: not available outside Ory Network; the anti-CSRF check comes first, as in Kratos."""
-        try:
-            token = request.payload().get("csrf_token")
-        except MalformedBodyError:
-            token = None
-        if not request.csrf_matches(token):
-            raise csrf_violation(request, self._server.settings)
-        return FakeResponse.not_found()

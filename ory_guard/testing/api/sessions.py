@@ -2,7 +2,8 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -15,11 +16,12 @@ from ory_guard.testing.store.records import Session
 from ory_guard.testing.store.serialization import identity_document, session_document
 from ory_guard.testing.store.sessions import Sessions
 
-__all__ = ["DEFAULT_PAGE_SIZE", "SessionEndpoints", "link_header", "parse_pagination", "path_uuid"]
+__all__ = ["DEFAULT_PAGE_SIZE", "SessionEndpoints", "link_header", "parse_integer", "parse_pagination", "path_uuid"]
 
 NO_CREDENTIAL_CACHE_SECONDS: Final = 60
 DEFAULT_PAGE_SIZE: Final = 250
 MAX_PAGE_SIZE: Final = 1_000
+_PAGINATION: Final = ("page", "per_page", "page_size", "page_token")
 
 
 class SessionEndpoints:
@@ -78,7 +80,10 @@ class SessionEndpoints:
         # As in Kratos, links count pages from 0 and the query counts from 1, so that 0 and 1 are the same page.
         start = (max(page, 1) - 1) * size
         documents = [self._session_list_entry(session) for session in others[start : start + size]]
-        headers = {"x-total-count": str(len(others)), "link": link_header("/sessions", len(others), page, size)}
+        headers = {
+            "x-total-count": str(len(others)),
+            "link": link_header(request, "/sessions", len(others), page, size),
+        }
         return FakeResponse.json(documents, headers=headers)
 
     def disable_my_other_sessions(self, request: FakeRequest) -> FakeResponse:
@@ -131,14 +136,33 @@ def parse_pagination(request: FakeRequest) -> tuple[int, int]:
     """Return the page and its size: from `page_token` and `page_size`, or else from `page` and `per_page`."""
     query = request.query
     by_token = "page_token" in query or "page_size" in query
-    size = _integer(query.get("page_size" if by_token else "per_page"), DEFAULT_PAGE_SIZE)
+    size = parse_integer(query.get("page_size" if by_token else "per_page"), DEFAULT_PAGE_SIZE)
     size = min(max(size, 1), MAX_PAGE_SIZE)
-    page = _decode_page_token(query.get("page_token", "")) // size if by_token else _integer(query.get("page"), 0)
+    page = (
+        _decode_page_token(query.get("page_token", "")) // size if by_token else parse_integer(query.get("page"), 0)
+    )
     return max(page, 0), size
 
 
-def link_header(path: str, total: int, page: int, size: int, *, query: str = "") -> str:
-    """Return the `Link` header of a list; its values for an empty list are odd, as in Kratos."""
+def link_header(
+    request: FakeRequest,
+    path: str,
+    total: int,
+    page: int,
+    size: int,
+    *,
+    parameters: Sequence[str] = _PAGINATION,
+) -> str:
+    """Return the `Link` header of a list; its values for an empty list are odd, as in Kratos.
+
+    Args:
+        request: The request, whose other parameters are part of the links.
+        path: The path of the list.
+        total: The number of entries.
+        page: The number of the page, from 0.
+        size: The number of entries of a page.
+        parameters: The parameters that select a page.
+    """
     last = (total - 1) // size
     if total == 0:
         pages = {"first": 0, "next": page + 1, "prev": page - 1}
@@ -149,14 +173,20 @@ def link_header(path: str, total: int, page: int, size: int, *, query: str = "")
         pages = {"next": 1, "last": last}
     else:
         pages = {"first": 0, "next": page + 1, "prev": page - 1, "last": last}
-    prefix = f"{path}?{query}&" if query else f"{path}?"
-    return ",".join(f'<{prefix}{_pagination_query(index, size)}>; rel="{name}"' for name, index in pages.items())
+    query = [pair for pair in request.query_pairs if pair[0] not in parameters]
+
+    def url(index: int) -> str:
+        values = [pair for pair in _pagination(index, size) if pair[0] in parameters]
+        return f"{path}?{urlencode(sorted([*query, *values], key=itemgetter(0)))}"
+
+    return ",".join(f'<{url(index)}>; rel="{name}"' for name, index in pages.items())
 
 
-def _pagination_query(page: int, size: int) -> str:
+def _pagination(page: int, size: int) -> list[tuple[str, str]]:
     text = json.dumps({"offset": str(page * size), "v": 2}, separators=(",", ":"))
     token = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-    return urlencode({"page": page, "page_size": size, "page_token": token, "per_page": size})
+    values = {"page": str(page), "page_size": str(size), "page_token": token, "per_page": str(size)}
+    return list(values.items())
 
 
 def _decode_page_token(token: str) -> int:
@@ -164,11 +194,12 @@ def _decode_page_token(token: str) -> int:
     try:
         content = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         return int(content["offset"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return 0
 
 
-def _integer(text: str | None, default: int) -> int:
+def parse_integer(text: str | None, default: int) -> int:
+    """Return the value of a parameter, or the default if it is missing or not an integer."""
     try:
         return int(text or default)
     except ValueError:

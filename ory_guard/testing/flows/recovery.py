@@ -7,7 +7,7 @@ from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.flow_hooks import show_messages
 from ory_guard.testing.flows.settings import SettingsEndpoints
 from ory_guard.testing.flows.ui_messages import message
-from ory_guard.testing.flows.ui_nodes import input_node, submit_node
+from ory_guard.testing.flows.ui_nodes import csrf_node, input_node, submit_node
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse, method_disabled
 from ory_guard.testing.server.state import Server
@@ -164,6 +164,8 @@ class RecoveryEndpoints(EmailFlowEndpoints):
         continue_with = [{"action": "show_settings_ui", "flow": {"id": settings.id, "url": page}}]
         if flow.native:
             continue_with.insert(0, {"action": "set_ory_session_token", "ory_session_token": session.token})
+        else:
+            flow.ui.upsert(csrf_node(""))
         return self.render(request, flow, continue_with=continue_with, transient_payload={})
 
     def complete_by_link(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> FakeResponse:

@@ -1,6 +1,7 @@
 """Social sign-in, second part: the callback, which creates or links an identity."""
 
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
 from ory_guard.testing.flows.login import LoginEndpoints
@@ -9,7 +10,7 @@ from ory_guard.testing.flows.settings import SettingsEndpoints
 from ory_guard.testing.flows.ui_nodes import Ui
 from ory_guard.testing.oidc.provider import FakeOidcProvider
 from ory_guard.testing.oidc.redirect import OidcRedirects
-from ory_guard.testing.server.request import FakeRequest
+from ory_guard.testing.server.request import FakeRequest, MalformedBodyError
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.identities import create_identity, touch
@@ -53,6 +54,16 @@ class OidcCallback:
         self._registration = registration
         self._settings = settings
         self._exchange_codes: dict[str, tuple[str, Session]] = {}
+
+    def callback_by_form(self, request: FakeRequest, name: str) -> FakeResponse:  # noqa: ARG002 - same path
+        """Redirect a provider that posts its response to the callback by GET."""
+        try:
+            submitted = request.submitted()
+        except MalformedBodyError:
+            submitted = []
+        parameters = {key: str(value) for key, value in (*submitted, *request.query_pairs)}
+        query = f"?{urlencode(sorted(parameters.items()))}" if parameters else ""
+        return FakeResponse.redirect(request.method, f"{self._server.url(request.path)}{query}", 302)
 
     def callback(self, request: FakeRequest, name: str) -> FakeResponse:
         """Accept the provider's response and complete the flow."""

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -12,41 +11,22 @@ from starlette.types import Receive, Scope, Send
 from ory_guard.testing.faults import Fault, Faults
 from ory_guard.testing.request_log import RecordedRequest, RequestLog
 from ory_guard.testing.server.cors import Cors
+from ory_guard.testing.server.csrf_exemptions import is_exempt
 from ory_guard.testing.server.csrf_violation import csrf_violation
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.server.router import Router, clean_path
 from ory_guard.testing.server.state import Server
 
-__all__ = ["App", "OtherApi", "Sleep"]
+__all__ = ["App", "Sleep"]
 
 Sleep = Callable[[float], Awaitable[None]]
 
 DRIP_CHUNKS: Final = 16
 CACHE_CONTROL: Final = "private, no-cache, no-store, must-revalidate"
 PATHS_WITHOUT_COOKIES: Final = ("/health/", "/version", "/metrics/")
-PATHS_WITHOUT_CSRF: Final = (*PATHS_WITHOUT_COOKIES, "/admin/")
+ADMIN: Final = "/admin"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-
-
-@dataclass(frozen=True, slots=True)
-class OtherApi:
-    """The routes and the URL of the API that an application does not serve.
-
-    Attributes:
-        router: The routes.
-        url: The URL.
-        prefix: The prefix of the paths that are redirected to it.
-    """
-
-    router: Router
-    url: str
-    prefix: str = "/"
-
-    def redirect(self, request: FakeRequest) -> FakeResponse:
-        """Return a redirect to the same path of the API."""
-        query = f"?{request.query_string}" if request.query_string else ""
-        return FakeResponse.redirect(request.method, f"{self.url}{request.path}{query}", 307)
 
 
 class App:
@@ -60,7 +40,6 @@ class App:
         sleep: Called to wait for `seconds`.
         cors: The CORS policy; None for no CORS support.
         is_public: Whether it is the public API, which has Kratos' anti-CSRF middleware in front of the operations.
-        other: The other API; requests for its paths are redirected.
     """
 
     def __init__(
@@ -73,13 +52,11 @@ class App:
         *,
         cors: Cors | None = None,
         is_public: bool = False,
-        other: OtherApi,
     ) -> None:
         self._server = server
         self._cors = cors
         self._router = router
         self._is_public = is_public
-        self._other = other
         self._log = log
         self._faults = faults
         self._sleep = sleep
@@ -139,9 +116,7 @@ class App:
 
     def _check_csrf(self, request: FakeRequest) -> FakeResponse | None:
         """Return an error for an unsafe request to a path that requires an anti-CSRF token."""
-        routes = self._router.routes_at(request.path)
-        is_exempt = bool(routes) and not any(route.sets_csrf for route in routes)
-        if is_exempt or request.path.startswith(PATHS_WITHOUT_CSRF):
+        if is_exempt(request.path):
             return None
         had_token = request.sends_csrf_token()
         request.csrf_secret()
@@ -153,25 +128,19 @@ class App:
         if (cleaned := clean_path(request.path)) != request.path:
             query = f"?{request.query_string}" if request.query_string else ""
             return FakeResponse.redirect(request.method, f"{cleaned}{query}", 307)
-        # A path of the other API precedes a path with a parameter, such as /sessions/whoami in the admin API.
-        is_other = request.path.startswith(self._other.prefix) and self._other.router.has_exactly(request.path)
-        if is_other and not self._router.has_exactly(request.path):
-            return self._other.redirect(request)
-        route, arguments = self._router.find(request.method, request.path)
+        path = request.path if self._is_public or request.path.startswith(ADMIN) else f"{ADMIN}{request.path}"
+        route, arguments = self._router.find(request.method, path)
         if route is None:
-            return self._without_route(request)
+            return self._without_route(path)
         request.json_only = not route.browser
         try:
             return route.operation(request, *arguments)
         except ApiError as error:
             return self._error_response(request, error)
 
-    def _without_route(self, request: FakeRequest) -> FakeResponse:
-        if allowed := self._router.allowed_methods(request.path):
+    def _without_route(self, path: str) -> FakeResponse:
+        if allowed := self._router.allowed_methods(path):
             return FakeResponse.method_not_allowed(allowed)
-        other = self._other
-        if request.path.startswith(other.prefix) and other.router.routes_at(request.path):
-            return other.redirect(request)
         return FakeResponse.not_found()
 
     def _with_shared_headers(self, request: FakeRequest, response: FakeResponse) -> FakeResponse:

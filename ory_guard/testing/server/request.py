@@ -12,6 +12,7 @@ from ory_guard.testing.server import csrf
 from ory_guard.testing.server.cookies import CookieJar, parse_cookies
 from ory_guard.testing.server.query_string import parse_query
 from ory_guard.testing.server.uuids import canonical_uuid
+from ory_guard.testing.store.form_values import parse_bool
 
 __all__ = ["FakeRequest", "MalformedBodyError"]
 
@@ -91,7 +92,7 @@ class FakeRequest:
 
     def flag(self, name: str) -> bool:
         """Return whether a query parameter is true, by the rules of Go's `strconv.ParseBool`."""
-        return self.query.get(name, "") in {"1", "t", "T", "true", "TRUE", "True"}
+        return parse_bool(self.query.get(name, "")) is True
 
     @property
     def organization_id(self) -> str | None:
@@ -105,7 +106,7 @@ class FakeRequest:
             MalformedBodyError: If the body is neither a JSON object nor form fields.
         """
         if self.content_type == "application/json":
-            return list(_json_object(self.body).items())
+            return list(self.json_object().items())
         if self.content_type == MULTIPART:
             return []  # Kratos reads no fields from multipart forms
         if self.content_type != FORM:
@@ -118,6 +119,22 @@ class FakeRequest:
         except ValueError as error:
             raise MalformedBodyError(str(error)) from error
         return pairs
+
+    def json_object(self) -> dict[str, Any]:
+        """Return the JSON object in the body, whatever its content type is.
+
+        Raises:
+            MalformedBodyError: If it is not one.
+        """
+        return _json_object(self.body)
+
+    def json_object_or_null(self) -> dict[str, Any]:
+        """Return the JSON object in the body, which is empty for null.
+
+        Raises:
+            MalformedBodyError: If it is neither an object nor null.
+        """
+        return {} if self.body.strip() == b"null" else self.json_object()
 
     def payload(self) -> dict[str, Any]:
         """Return the fields of the body; the first value of a repeated form field counts.

@@ -22,8 +22,6 @@ class Route:
         path: The path. `{}` matches one segment, which is passed to the operation as an argument.
         operation: The function that handles the request.
         browser: Whether errors redirect browsers to the error page instead of returning JSON.
-        sets_csrf: Whether Kratos' anti-CSRF middleware covers the path: responses set an anti-CSRF cookie if the
-            request has none, and unsafe methods require a token.
     """
 
     def __init__(
@@ -33,13 +31,11 @@ class Route:
         operation: Operation,
         *,
         browser: bool = False,
-        sets_csrf: bool = False,
     ) -> None:
         self.method = method
         self.path = path
         self.operation = operation
         self.browser = browser
-        self.sets_csrf = sets_csrf
         self.pattern: re.Pattern[str] = re.compile(re.escape(path).replace(r"\{\}", "([^/]+)"))
 
     @property
@@ -77,18 +73,14 @@ class Router:
                 return route, match.groups()
         return None, ()
 
-    def has_exactly(self, path: str) -> bool:
-        """Return whether a route without parameters has this path."""
-        return path in self._exact
-
-    def routes_at(self, path: str) -> list[Route]:
+    def _routes_at(self, path: str) -> list[Route]:
         """Return the routes of a path for all methods."""
         matching = [route for route in self._patterns if route.pattern.fullmatch(path)]
         return [*self._exact.get(path, ()), *matching]
 
     def allowed_methods(self, path: str) -> str:
         """Return the value of the `Allow` header; it is empty for an unknown path."""
-        return ", ".join(sorted({method for route in self.routes_at(path) for method in route.methods}))
+        return ", ".join(sorted({method for route in self._routes_at(path) for method in route.methods}))
 
 
 def clean_path(path: str) -> str:

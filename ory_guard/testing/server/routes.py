@@ -25,6 +25,7 @@ from ory_guard.testing.methods.webauthn import WebAuthnMethod
 from ory_guard.testing.oidc.callback import OidcCallback
 from ory_guard.testing.oidc.provider import FakeOidcProvider
 from ory_guard.testing.oidc.redirect import OidcRedirects
+from ory_guard.testing.server.redirects import redirects_to_admin_api, redirects_to_public_api
 from ory_guard.testing.server.router import ANY_METHOD, Route
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.sessions import Sessions
@@ -64,6 +65,8 @@ def public_routes(
         *_logout_routes(LogoutEndpoints(server, sessions)),
         *_service_routes(ServiceEndpoints(server)),
         Route("GET", "/self-service/methods/oidc/callback/{}", oidc.callback, browser=True),
+        Route("POST", "/self-service/methods/oidc/callback/{}", oidc.callback_by_form),
+        *redirects_to_admin_api(server.settings.admin_url),
         Route("GET", "/fake-oidc/{}/auth", provider.consent_page),
         Route("POST", "/fake-oidc/{}/auth", provider.consent),
     ]
@@ -88,8 +91,8 @@ def _methods(server: Server, sessions: Sessions, redirects: OidcRedirects) -> li
 def _flow_routes(flow: FlowEndpoints) -> list[Route]:
     return [
         Route("GET", f"{flow.path}/api", flow.create_native),
-        Route("GET", f"{flow.path}/browser", flow.create_browser, browser=True, sets_csrf=True),
-        Route("GET", f"{flow.path}/flows", flow.get, sets_csrf=True),
+        Route("GET", f"{flow.path}/browser", flow.create_browser, browser=True),
+        Route("GET", f"{flow.path}/flows", flow.get),
         Route("POST", flow.path, flow.update, browser=True),
         Route("GET", flow.path, flow.update, browser=True),
     ]
@@ -108,27 +111,25 @@ def _session_routes(endpoints: SessionEndpoints, oidc: OidcCallback) -> list[Rou
 def _logout_routes(endpoints: LogoutEndpoints) -> list[Route]:
     path = "/self-service/logout"
     return [
-        Route("GET", f"{path}/browser", endpoints.create_browser, browser=True, sets_csrf=True),
-        Route("GET", path, endpoints.update, browser=True, sets_csrf=True),
+        Route("GET", f"{path}/browser", endpoints.create_browser, browser=True),
+        Route("GET", path, endpoints.update, browser=True),
         Route("DELETE", f"{path}/api", endpoints.perform_native),
     ]
 
 
 def _service_routes(endpoints: ServiceEndpoints) -> list[Route]:
     return [
-        Route("GET", "/self-service/errors", endpoints.get_flow_error, sets_csrf=True),
-        Route("GET", "/self-service/fed-cm/parameters", endpoints.create_fedcm_flow, sets_csrf=True),
-        Route("POST", "/self-service/fed-cm/token", endpoints.update_fedcm_flow, sets_csrf=True),
-        Route("GET", SCRIPT_PATH, get_web_authn_java_script, sets_csrf=True),
-        Route("GET", "/schemas", endpoints.list_schemas, sets_csrf=True),
-        Route("GET", "/schemas/{}", endpoints.get_schema),
+        Route("GET", "/self-service/errors", endpoints.get_flow_error),
+        Route("GET", SCRIPT_PATH, get_web_authn_java_script),
+        *(Route("GET", f"{prefix}/schemas", endpoints.list_schemas) for prefix in ("", "/admin")),
+        *(Route("GET", f"{prefix}/schemas/{{}}", endpoints.get_schema) for prefix in ("", "/admin")),
         Route("GET", "/health/alive", endpoints.health),
         Route("GET", "/health/ready", endpoints.health),
     ]
 
 
 def admin_routes(server: Server, sessions: Sessions) -> list[Route]:
-    """Return the routes of the admin API; the prefix `/admin` is optional."""
+    """Return the routes of the admin API, all below `/admin`."""
     routes = [
         *_identity_routes(AdminEndpoints(server)),
         *_admin_session_routes(AdminSessionEndpoints(server, sessions)),
@@ -137,7 +138,7 @@ def admin_routes(server: Server, sessions: Sessions) -> list[Route]:
     ]
     return [
         *(Route(route.method, f"/admin{route.path}", route.operation) for route in routes),
-        *routes,
+        *redirects_to_public_api(server.settings.public_url),
     ]
 
 

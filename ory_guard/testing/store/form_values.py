@@ -15,6 +15,7 @@ __all__ = [
     "field_type",
     "has_path",
     "item_type",
+    "parse_bool",
     "parse_value",
     "plain_text",
     "raw_json",
@@ -84,9 +85,15 @@ def parse_value(texts: Sequence[str], schema: Mapping[str, Any], *, required: bo
     return _parse(text, kind) if text else LEFT_OUT
 
 
+def parse_bool(text: str) -> bool | None:
+    """Return the value of a boolean by the rules of Go's `strconv.ParseBool`, or None."""
+    return _BOOLEANS.get(text)
+
+
 def _parse(text: str, kind: str | None) -> Any:
     if kind == "boolean":
-        return _BOOLEANS.get(text, text)
+        value = parse_bool(text)
+        return text if value is None else value
     if kind in {"number", "integer"}:
         if match := _NOT_FINITE.fullmatch(text):
             character = "N" if match[2] else match[1] or "+"

@@ -31,7 +31,7 @@ async def test_created_identity_can_log_in(fake: FakeKratos, admin: httpx2.Async
         ],
         "metadata_public": {"plan": "pro"},
         "metadata_admin": {"note": 1},
-        "organization_id": "acme",
+        "organization_id": "7942aef0-8fde-48cb-bc04-456236edafde",
         "external_id": "42",
     }
     created = await admin.post("/admin/identities", json=body)

@@ -54,9 +54,10 @@ async def test_pages_are_linked(fake: FakeKratos, admin: httpx2.AsyncClient, pat
     ("query", "count", "rels"),
     [
         ({"per_page": "1", "page": "0"}, 1, ["next", "last"]),
-        ({"per_page": "2", "page": "1", "ids": ""}, 2, ["first", "prev"]),
+        ({"per_page": "2", "page": "1", "ids": ""}, 1, ["first", "prev"]),
+        ({"page": "-1", "per_page": "0"}, 1, ["next", "last"]),
         ({"per_page": "1", "page": "1"}, 1, ["first", "next", "prev", "last"]),
-        ({"per_page": "5"}, 3, []),
+        ({"per_page": "5", "page": "x"}, 3, ["first"]),
     ],
     ids=str,
 )
@@ -101,13 +102,19 @@ async def test_put_replaces_an_identity(fake: FakeKratos, admin: httpx2.AsyncCli
 
 async def test_batch_has_a_result_for_each_entry(fake: FakeKratos, admin: httpx2.AsyncClient) -> None:
     create = {"traits": {"email": "ada@example.test"}}
-    body = {"identities": [{"create": create, "patch_id": "1"}, {"create": create, "patch_id": "2"}, {}]}
-    results = (await admin.patch("/admin/identities", json=body)).json()["identities"]
+    ids = [UNKNOWN, UNKNOWN.replace("0", "1")]
+    body = {"identities": [*({"create": create, "patch_id": patch_id} for patch_id in ids), {}]}
+    created, conflict, empty = (await admin.patch("/admin/identities", json=body)).json()["identities"]
 
-    assert [result["action"] for result in results] == ["create", "error", "error"]
-    assert [result.get("patch_id") for result in results] == ["1", "2", None]
-    assert results[0]["identity"] == fake.identities[0].id
-    assert (await admin.patch("/admin/identities", json={"identities": 7})).status_code == 400
+    assert (created["action"], created["patch_id"], created["identity"]) == (
+        "create",
+        ids[0],
+        fake.identities[0].id,
+    )
+    assert (conflict["action"], conflict["patch_id"], conflict["error"]["code"]) == ("error", ids[1], 409)
+    assert empty is None
+    assert (await admin.patch("/admin/identities", json={"identities": [{"create": create}]})).status_code == 409
+    assert (await admin.patch("/admin/identities", content="null")).json() == {"identities": []}
 
 
 async def test_recovery_code_logs_in(fake: FakeKratos, admin: httpx2.AsyncClient, ada: Identity) -> None:
@@ -116,11 +123,29 @@ async def test_recovery_code_logs_in(fake: FakeKratos, admin: httpx2.AsyncClient
     flow_id = urlsplit(created["recovery_link"]).query.removeprefix("flow=")
     browser = client_for(fake)
     flow = (await browser.get_flow("recovery", flow_id)).json()
-    response = await browser.submit(flow, method="code", code=created["recovery_code"])
+    fields = {"method": "code", "code": created["recovery_code"]}
+    response = await browser.client.post(flow["ui"]["action"], json=fields)
 
     assert (flow["state"], response.json()["state"]) == ("sent_email", "passed_challenge")
     assert (await browser.whoami()).json()["identity"]["id"] == ada.id
     assert created["expires_at"] == "2026-01-01T00:10:00Z"
+
+
+async def test_recovery_code_of_an_app_returns_a_token(
+    fake: FakeKratos, admin: httpx2.AsyncClient, app: FlowClient, ada: Identity
+) -> None:
+    """The flow accepts browsers, too."""
+    created = (await admin.post("/admin/recovery/code", json={"identity_id": ada.id, "flow_type": "api"})).json()
+    flow_id = urlsplit(created["recovery_link"]).query.removeprefix("flow=")
+    app.client.headers["origin"] = "http://127.0.0.1:4455"
+    flow = (await app.get_flow("recovery", flow_id)).json()
+    response = await app.submit(flow, method="code", code=created["recovery_code"])
+
+    assert response.json()["continue_with"][0]["action"] == "set_ory_session_token"
+
+
+async def test_recovery_link_of_an_unknown_identity_is_rejected(admin: httpx2.AsyncClient) -> None:
+    assert (await admin.post("/admin/recovery/link", json={"identity_id": UNKNOWN})).status_code == 400
 
 
 async def test_recovery_link_has_a_token(admin: httpx2.AsyncClient, ada: Identity) -> None:
@@ -132,7 +157,11 @@ async def test_recovery_link_has_a_token(admin: httpx2.AsyncClient, ada: Identit
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        (b'{"identity_id": "nope"}', 404),
+        (b'{"identity_id": "nope"}', 400),
+        (b'{"identity_id": "00000000-0000-0000-0000-000000000000"}', 404),
+        (b"{}", 404),
+        (b'{"identity_id": 1}', 400),
+        (b'{"identity_id": "ID", "flow_type": "x"}', 400),
         (b"{", 400),
         (b'{"identity_id": "ID", "expires_in": "soon"}', 400),
         (b'{"identity_id": "ID", "expires_in": "0.0001ns"}', 400),
@@ -157,7 +186,7 @@ async def test_second_factors_are_removed(fake: FakeKratos, admin: httpx2.AsyncC
         (await admin.delete(f"/admin/identities/{ada.id}/credentials/{kind}")).status_code for kind in kinds
     ]
 
-    assert statuses == [204, 404, 204, 404, 400, 400]
+    assert statuses == [204, 404, 204, 404, 400, 404]
     assert ada.credentials.second_factors == ()
 
 

@@ -54,12 +54,3 @@ async def test_admin_api_has_a_version(fake: FakeKratos) -> None:
         response = await client.get("/admin/version")
 
     assert response.json() == {"version": "v26.2.0"}
-
-
-@pytest.mark.parametrize("body", [b"{", b'{"csrf_token": "x"}'])
-async def test_fedcm_requires_a_csrf_token_in_the_body_too(browser: FlowClient, body: bytes) -> None:
-    token = field_value(await browser.create_flow("login"), "csrf_token")
-    headers = {"content-type": "application/json", "x-csrf-token": token}
-    response = await browser.client.post("/self-service/fed-cm/token", content=body, headers=headers)
-
-    assert response.status_code == 403

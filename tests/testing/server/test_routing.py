@@ -2,6 +2,7 @@
 
 import re
 
+import httpx2
 import pytest
 from support.flow_client import FlowClient, client_for, field_value
 
@@ -35,6 +36,72 @@ async def test_other_methods(fake: FakeKratos, method: str, path: str, status: i
 
     assert (response.status_code, response.headers.get("allow")) == (status, allow)
     assert method != "HEAD" or response.content == b""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "result"),
+    [
+        ("GET", "/admin/schemas?a=b", 307, "/schemas?a=b"),
+        ("POST", "/schemas", 405, "GET, HEAD"),
+        ("GET", "/admin/sessions/whoami", 307, "/sessions/whoami"),
+        ("POST", "/sessions/whoami", 405, "DELETE, GET, HEAD"),
+        ("DELETE", "/sessions/whoami", 400, None),
+        ("DELETE", "/admin/sessions", 307, "/sessions"),
+        ("PUT", "/sessions", 405, "DELETE, GET, HEAD"),
+        ("POST", "/self-service/login?flow=x", 307, "/self-service/login?flow=x"),
+        ("PUT", "/self-service/login", 405, "GET, HEAD, POST"),
+        ("GET", "/self-service/logout/api", 405, "DELETE"),
+        ("GET", "/nope", 404, None),
+    ],
+)
+async def test_other_methods_of_the_admin_api(
+    fake: FakeKratos, method: str, path: str, status: int, result: str | None
+) -> None:
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=fake.admin_app), base_url=fake.settings.admin_url
+    ) as client:
+        response = await client.request(method, path)
+    location = response.headers.get("location")
+
+    assert response.status_code == status
+    assert result == (
+        location.removeprefix(fake.settings.public_url) if location else response.headers.get("allow")
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/identities?a=b", 307),
+        ("POST", "/admin/identities", 307),
+        ("PATCH", "/identities", 405),
+        ("DELETE", f"/identities/{ID}/sessions", 307),
+        ("POST", "/recovery/code", 307),
+        ("GET", "/admin/courier/messages", 307),
+        ("GET", "/admin/schemas", 200),
+        ("GET", "/admin/sessions", 404),
+        ("POST", "/admin/sessions", 403),
+        ("GET", "/self-service/fed-cm/parameters", 404),
+    ],
+)
+async def test_admin_paths_of_the_public_api(fake: FakeKratos, method: str, path: str, status: int) -> None:
+    response = await client_for(fake).client.request(method, path)
+    location = f"{fake.settings.admin_url}/admin{path.removeprefix('/admin')}" if status == 307 else None
+
+    assert (response.status_code, response.headers.get("location")) == (status, location)
+
+
+@pytest.mark.parametrize("body", [b"state=q+w&a=2", b"a=%zz"])
+async def test_response_of_a_provider_by_form_is_redirected(browser: FlowClient, body: bytes) -> None:
+    """Some providers post their response. Parameters of the path count more."""
+    response = await browser.client.post(
+        "/self-service/methods/oidc/callback/apple?z=1&a=1",
+        content=body,
+        headers={"content-type": "application/x-www-form-urlencoded"},
+    )
+    query = response.headers["location"].partition("?")[2]
+
+    assert (response.status_code, query) == (302, "a=1&state=q+w&z=1" if b"state" in body else "a=1&z=1")
 
 
 @pytest.mark.parametrize("in_header", [True, False])
