@@ -150,8 +150,8 @@ def main() -> None:
     with RedisServer() as redis:
         for line in asyncio.run(_cost(redis)):
             print(f"- {line}")
-        names, values = [f"{kind}:__rand_int__" for kind in "sabcd"], ("\2" + "0" * 2_000, "30000", "9", "0")
-        print(f"- maximum of puts in one Redis: {_max_rate(redis, PUT, '5', *names, *values)} per second")
+        names, values = [f"{kind}:__rand_int__" for kind in "slabcde"], ("\3" + "0" * 2_000, "30000", "9", "0")
+        print(f"- maximum of puts in one Redis: {_max_rate(redis, PUT, '7', *names, *values)} per second")
         lookups = _max_rate(redis, _LOOK_UP, "1", names[0], "1", "r:")
         print(f"- maximum of lookups in one Redis: {lookups} per second")
 
