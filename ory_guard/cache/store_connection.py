@@ -95,6 +95,7 @@ class StoreConnection:
         self._first_attempt = asyncio.Event()
         self._flush_requested = asyncio.Event()
         self._progress = asyncio.Event()
+        self._subscribed_again = asyncio.Event()
         self._background_calls: set[asyncio.Task[None]] = set()
         self._subscription_timeout = asyncio.timeout(None)
         self._is_flushed = False
@@ -183,6 +184,7 @@ class StoreConnection:
                     self.subscribed = True
                     self._subscription_timeout.reschedule(None)
                     backoff = _INITIAL_BACKOFF
+                    self._subscribed_again.set()
                     self._resume()
                     async for ids in messages:
                         self._on_revocations(ids)
@@ -216,7 +218,9 @@ class StoreConnection:
         has_reconnected = False
         probed_at, confirmed_at = loop.time(), -inf
         while True:
-            await asyncio.sleep(backoff)
+            if await self._is_subscribed_again_within(backoff):
+                backoff = _INITIAL_BACKOFF  # the server may be another one now
+                continue
             if self._breaker.state == "closed":
                 backoff = _INITIAL_BACKOFF
                 if self.ready and loop.time() - probed_at >= _PROBE_INTERVAL:
@@ -245,6 +249,15 @@ class StoreConnection:
             if not has_reconnected:
                 self._resume()
             has_reconnected = False
+
+    async def _is_subscribed_again_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._subscribed_again.wait()
+        except TimeoutError:
+            return False
+        self._subscribed_again.clear()
+        return True
 
     async def _probe(self, key: bytes) -> bool:
         """Store a session under a random key, and return whether it can be read."""

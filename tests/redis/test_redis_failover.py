@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from itertools import count
 from pathlib import Path
+from signal import SIGCONT, SIGKILL, SIGSTOP, Signals
 from typing import Final
 
 import pytest
@@ -37,13 +38,19 @@ class Processes:
 
     def __init__(self, url: str, number: int) -> None:
         self.revoked: set[str] = set()
-        self.guards = [self._guard(url) for _ in range(number)]
+        self._url = url
+        self.guards: list[OryGuard] = []
         self.refused = 0
         self.slowest = 0.0
+        for _ in range(number):
+            self.add()
 
-    def _guard(self, url: str) -> OryGuard:
-        store = RedisSessionStore(url, secrets=[SECRET])
-        return OryGuard(settings_of(cache_ttl=60.0), transport=ScriptedKratos(self._respond), store=store)
+    def add(self) -> OryGuard:
+        """Return a new guard."""
+        store = RedisSessionStore(self._url, secrets=[SECRET])
+        guard = OryGuard(settings_of(cache_ttl=60.0), transport=ScriptedKratos(self._respond), store=store)
+        self.guards.append(guard)
+        return guard
 
     def _respond(self, asked: KratosRequest) -> KratosResponse:
         ((_, token),) = asked.credentials()
@@ -81,16 +88,21 @@ class Processes:
         await eventually(lambda: all(guard.stats().store == "up" for guard in self.guards))
 
 
-@pytest.fixture(params=[sentinel_deployment, cluster_deployment])
+@pytest.fixture
 def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
-    """Each deployment with failover."""
+    """A deployment with failover."""
     start: Callable[[Path], AbstractContextManager[Deployment]] = request.param
     with start(tmp_path) as running:
         yield running
 
 
-async def test_store_is_back_soon_and_no_revocation_is_lost(deployment: Deployment) -> None:
-    """No valid session is refused meanwhile."""
+@pytest.mark.parametrize(
+    ("deployment", "fault"),
+    [(sentinel_deployment, SIGKILL), (cluster_deployment, SIGKILL), (cluster_deployment, SIGSTOP)],
+    indirect=["deployment"],
+)
+async def test_store_is_back_soon_and_no_revocation_is_lost(deployment: Deployment, fault: Signals) -> None:
+    """No valid session is refused meanwhile, and a new process accepts no revoked session."""
     processes = Processes(deployment.url, 3)
     for guard in processes.guards:
         await processes.accepts(guard, "first")
@@ -99,15 +111,24 @@ async def test_store_is_back_soon_and_no_revocation_is_lost(deployment: Deployme
     revocations = [asyncio.create_task(processes.revoke(f"before-{number}")) for number in range(8)]
     await asyncio.gather(*revocations)
 
-    killed_at = time.monotonic()
-    deployment.primaries()[0].kill()
+    failed_at = time.monotonic()
+    primary = deployment.primaries()[0]
+    primary.signal(fault)
     for number in range(20):
         revocations.append(asyncio.create_task(processes.revoke(f"during-{number}")))
         await asyncio.sleep(0.1)
     await processes.all_up()
-    back_after = time.monotonic() - killed_at
+    back_after = time.monotonic() - failed_at
     await asyncio.wait_for(asyncio.gather(*revocations), 30)
+    if fault == SIGSTOP:
+        primary.signal(SIGCONT)
     serving.cancel()
+
+    new = processes.add()
+    await processes.accepts(new, "first")
+    await processes.all_up()
+    for token in processes.revoked:
+        assert not await processes.accepts(new, token)
 
     assert processes.refused == 0
     assert processes.slowest <= REVOKED_WITHIN
