@@ -218,9 +218,7 @@ class StoreConnection:
         has_reconnected = False
         probed_at, confirmed_at = loop.time(), -inf
         while True:
-            if await self._is_subscribed_again_within(backoff):
-                backoff = _INITIAL_BACKOFF  # the server may be another one now
-                continue
+            backoff = await self._pause(backoff)
             if self._breaker.state == "closed":
                 backoff = _INITIAL_BACKOFF
                 if self.ready and loop.time() - probed_at >= _PROBE_INTERVAL:
@@ -250,14 +248,17 @@ class StoreConnection:
                 self._resume()
             has_reconnected = False
 
-    async def _is_subscribed_again_within(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._subscribed_again.wait()
-        except TimeoutError:
-            return False
-        self._subscribed_again.clear()
-        return True
+    async def _pause(self, backoff: float) -> float:
+        """Wait for this time, or for the initial one after each new subscription, and return the time."""
+        while True:
+            try:
+                async with asyncio.timeout(backoff):
+                    await self._subscribed_again.wait()
+            except TimeoutError:
+                return backoff
+            # The server may be another one now.
+            self._subscribed_again.clear()
+            backoff = _INITIAL_BACKOFF
 
     async def _probe(self, key: bytes) -> bool:
         """Store a session under a random key, and return whether it can be read."""

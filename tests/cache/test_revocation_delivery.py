@@ -13,7 +13,6 @@ from support.scripted_kratos import IDENTITY_ID, SESSION_ID, refused, signed_in
 from support.token_bench import KEY, TokenBench
 from support.worker_bench import Worker
 
-from ory_guard.cache import ALL_IDS
 from ory_guard.events import RevocationsDropped, RevocationsHeard, RevocationsSent
 
 pytestmark = pytest.mark.anyio
@@ -156,29 +155,6 @@ async def test_dropped_revocations_are_reported(
     assert first.emitted(RevocationsDropped) == [RevocationsDropped(3)]
     assert caplog.messages.count("revocations.dropped count=3") == 2
     assert [worker.guard.stats().pending_revocations for worker in workers] == [10_000] * 2
-
-
-async def test_sessions_of_dropped_revocations_are_not_used_by_other_processes(
-    workers: tuple[Worker, Worker], memory_server: MemoryServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Neither from the cache of a connected process, nor from the store by a new one."""
-    monkeypatch.setattr("ory_guard.cache.pending_revocations._MAX_PENDING", 2)
-    first, second = workers
-    await second.share()
-    first.store.failing.add("subscribe")
-    await first.shared_cache.revoke(SESSION_ID)
-    await first.shared_cache.revoke("other", "another", "third")
-    assert first.emitted(RevocationsDropped) == [RevocationsDropped(3)]
-
-    first.store.failing.clear()
-    await eventually(lambda: ALL_IDS in memory_server.revoked)
-    await eventually(lambda: second.emitted(RevocationsHeard))
-
-    assert SESSION_ID not in memory_server.revoked
-    assert memory_server.entries, "the store can't find the session by its id"
-    for worker in (second, Worker(memory_server, signed_in())):
-        assert await worker.source() == "upstream"
-        await worker.guard.aclose()
 
 
 async def test_closing_a_guard_keeps_the_pending_revocations(

@@ -1,11 +1,14 @@
 """The shared session cache when the store becomes unavailable and available again."""
 
+import asyncio
+
 import pytest
 from support.memory_store import MemoryServer, eventually
-from support.scripted_kratos import SESSION_ID
+from support.scripted_kratos import SESSION_ID, signed_in
 from support.worker_bench import Worker
 
-from ory_guard.events import RevocationsHeard, SessionCacheCleared
+from ory_guard.cache import ALL_IDS
+from ory_guard.events import RevocationsDropped, RevocationsHeard, SessionCacheCleared
 
 pytestmark = pytest.mark.anyio
 
@@ -89,3 +92,48 @@ async def test_lost_subscription_clears_the_cache(
     first.store.failing.clear()
     await eventually(lambda: not first.guard.stats().degraded)
     assert first.guard.stats().entries == 0
+
+
+async def test_revocation_is_repeated_soon_after_a_new_subscription(
+    workers: tuple[Worker, Worker], memory_server: MemoryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the store has rejected it: another server may be the primary now."""
+    monkeypatch.setattr("ory_guard.cache.store_connection._COOLDOWN", 0.0)
+    first, _ = workers
+    time = asyncio.get_running_loop().time
+    await first.ask()
+    first.store.failing.add("revoke")
+    await first.shared_cache.revoke("session")
+    await asyncio.sleep(100.0)
+    rejected = first.store.calls.count("revoke")
+    memory_server.drop_subscriptions()
+    await eventually(lambda: first.store.calls.count("revoke") > rejected)
+
+    first.store.failing.clear()
+    started = time()
+    await eventually(lambda: "session" in memory_server.revoked)
+
+    assert time() - started < 1.0
+
+
+async def test_sessions_of_dropped_revocations_are_not_used_by_other_processes(
+    workers: tuple[Worker, Worker], memory_server: MemoryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither from the cache of a connected process, nor from the store by a new one."""
+    monkeypatch.setattr("ory_guard.cache.pending_revocations._MAX_PENDING", 2)
+    first, second = workers
+    await second.share()
+    first.store.failing.add("subscribe")
+    await first.shared_cache.revoke(SESSION_ID)
+    await first.shared_cache.revoke("other", "another", "third")
+    assert first.emitted(RevocationsDropped) == [RevocationsDropped(3)]
+
+    first.store.failing.clear()
+    await eventually(lambda: ALL_IDS in memory_server.revoked)
+    await eventually(lambda: second.emitted(RevocationsHeard))
+
+    assert SESSION_ID not in memory_server.revoked
+    assert memory_server.entries, "the store can't find the session by its id"
+    for worker in (second, Worker(memory_server, signed_in())):
+        assert await worker.source() == "upstream"
+        await worker.guard.aclose()
