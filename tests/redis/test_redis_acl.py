@@ -6,12 +6,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from support.guard_bench import settings_of
+from support.redis_findings import findings_of
 from support.redis_server import BINARY, SKIP_REASON, RedisServer
 from support.redis_topologies import cluster_of_one
-
-from ory_guard.cli.doctor.command import make_context
-from ory_guard.cli.doctor.redis import check_redis
 
 pytestmark = [
     pytest.mark.anyio,
@@ -38,8 +35,7 @@ async def findings(servers: dict[str, RedisServer], scheme: str, *changes: str) 
     server, rules = servers[scheme], RULES[scheme]
     server.cli("ACL", "SETUSER", "app", "reset", "on", f">{PASSWORD}", "resetchannels", *rules, *changes)
     url = f"{scheme}://app:{PASSWORD}@127.0.0.1:{server.port}"
-    context = make_context(kratos_url=settings_of().kratos_public_url, redis_url=url)
-    return [(finding.level, finding.message) for finding in await check_redis(context)]
+    return [(finding.level, finding.message) for finding in await findings_of(url)]
 
 
 @pytest.mark.parametrize("scheme", RULES)

@@ -3,13 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from support.guard_bench import settings_of
 from support.ports import free_port
+from support.redis_findings import findings_of
 from support.redis_server import REDIS_MARKS, RedisServer
 from support.redis_topologies import cluster_of_one
-
-from ory_guard.cli.doctor.command import make_context
-from ory_guard.cli.doctor.redis import check_redis
 
 pytestmark = REDIS_MARKS
 
@@ -23,7 +20,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 async def finding(url: str) -> tuple[str, str]:
     """Return the level and the message of the only finding."""
-    (found,) = await check_redis(make_context(kratos_url=settings_of().kratos_public_url, redis_url=url))
+    (found,) = await findings_of(url)
     return found.level, f"{found.message} -> {found.fix}"
 
 

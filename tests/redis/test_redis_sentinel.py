@@ -4,15 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.guard_bench import settings_of
 from support.memory_store import eventually
 from support.ports import free_port
+from support.redis_findings import findings_of
 from support.redis_server import REDIS_MARKS, RedisServer
 from support.redis_sessions import KEY, SECRET, STORED, Subscriber, put
 from support.redis_topologies import SERVICE, run_sentinel
 
-from ory_guard.cli.doctor.command import make_context
-from ory_guard.cli.doctor.redis import check_redis
 from ory_guard.redis import RedisSessionStore
 
 pytestmark = REDIS_MARKS
@@ -83,7 +81,7 @@ async def test_unknown_primary_is_an_error(sentinel: RedisServer, service: str) 
 )
 async def test_doctor_asks_the_sentinels(sentinel: RedisServer, service: str, level: str, text: str) -> None:
     url = url_of(sentinel, service)
-    (finding,) = await check_redis(make_context(kratos_url=settings_of().kratos_public_url, redis_url=url))
+    (finding,) = await findings_of(url)
 
     assert (finding.level, text in finding.message) == (level, True), finding
     assert f"127.0.0.1:{sentinel.port}" in finding.message
