@@ -129,6 +129,15 @@ class SingleFlight:
             del self._joinable[in_flight.slot]
         in_flight.resolve(result)
 
+    def finish_in(self, seconds: float, in_flight: InFlight, make_result: Callable[[], CheckResult]) -> None:
+        """End a check after some seconds, unless it has ended by then. Its task continues, and is not awaited."""
+
+        def finish() -> None:
+            if not in_flight.is_finished:
+                self.finish(in_flight, make_result())
+
+        asyncio.get_running_loop().call_later(max(seconds, 0.0), finish, context=Context())
+
     def detach(self, *slots: bytes) -> None:
         """Make later requests with these slots start checks of their own."""
         for slot in slots:

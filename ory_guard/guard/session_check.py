@@ -8,7 +8,7 @@ waiting requests. Without a store, a JWT is verified within its request.
 
 from collections.abc import Awaitable
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ory_guard._event_loop import LoopLocal
 from ory_guard.cache.entries import CacheEntry
@@ -36,8 +36,12 @@ __all__ = ["SessionChecker"]
 
 _BYPASS: Final = b"bypass"
 _new: Final = tuple.__new__  # half the time of the constructor of a named tuple
+_SLOW_LOOKUP: Final = 0.05
+"""Seconds for a lookup in the store. After a longer one, the check ends before the deadline of its call."""
 _PROBE_GRACE: Final = 0.5
 """Seconds that a check may take beyond its deadline if the event loop is busy."""
+
+_Check: TypeAlias = tuple[SingleFlight, InFlight, Caller, Credential]
 
 _REVOKED_DURING_CHECK: Final = Unavailable("unreachable")
 """The outcome if the session was revoked during two checks in a row."""
@@ -82,6 +86,7 @@ class SessionChecker:
         self._protocol_failures = ProtocolFailures(cache.revocations, clock)
         self.shared_cache: SharedSessionCache | None = shared_cache
         self._jwt = jwt
+        self._timeout = timeout
         self._clock = clock
         self._listeners = listeners
         self._single_flights: LoopLocal[SingleFlight] = LoopLocal(SingleFlight, SingleFlight.aclose)
@@ -148,12 +153,13 @@ class SessionChecker:
             return await in_flight.wait()
         in_flight = InFlight(slot, self._clock.monotonic())
         if not bypass_caches and self.shared_cache is not None:
-            on_result = partial(self._on_store_result, single_flight, in_flight, caller, credential)
-            is_jwt = self._jwt is not None and self._jwt.accepts(credential)
-            is_started = not is_jwt and self.shared_cache.look_up(key, credential, on_result)
+            check = single_flight, in_flight, caller, credential
+            on_result = partial(self._on_store_result, check)
+            is_started = not self.is_jwt(credential) and self.shared_cache.look_up(key, credential, on_result)
             single_flight.add(in_flight, joinable=join)
             if not is_started:
-                single_flight.run(in_flight, partial(self._start_resolving, caller, credential))
+                observe = self._protocol_failures.observe
+                single_flight.run(in_flight, lambda: observe(key, self._resolve(check)))
         elif (refusal := self.calls.refusal(caller)) is not None:
             return refusal
         elif pool is None:
@@ -169,9 +175,6 @@ class SessionChecker:
             return await result
         return await in_flight.wait()
 
-    def _start_resolving(self, caller: Caller, credential: Credential) -> Awaitable[CheckResult]:
-        return self._protocol_failures.observe(caller.key, self._resolve(caller, credential))
-
     def _start_call(self, caller: Caller, credential: Credential, *, bypass_caches: bool) -> Awaitable[CheckResult]:
         call = self._call_whoami(caller, credential, bypass_caches=bypass_caches)
         keeps_claims = bypass_caches and self.is_jwt(credential)
@@ -181,8 +184,8 @@ class SessionChecker:
         """Return whether the credential is a JWT that this process verifies."""
         return self._jwt is not None and self._jwt.accepts(credential)
 
-    async def _resolve(self, caller: Caller, credential: Credential) -> CheckResult:
-        key, lease = caller.key, None
+    async def _resolve(self, check: _Check) -> CheckResult:
+        credential, key, lease = check[3], check[2].key, None
         if self._jwt is not None and self.is_jwt(credential):
             result = await self._jwt.authenticate(key, credential)
             if result is not None:
@@ -192,23 +195,16 @@ class SessionChecker:
             entry, lease = await self.shared_cache.get(key, credential)
             if entry is not None:
                 return self._found(key, entry)
-        return await self._resolve_by_call(caller, credential, lease)
+        return await self._resolve_by_call(check, lease)
 
-    def _on_store_result(
-        self,
-        single_flight: SingleFlight,
-        in_flight: InFlight,
-        caller: Caller,
-        credential: Credential,
-        found: "StoreResult",
-    ) -> None:
+    def _on_store_result(self, check: _Check, found: "StoreResult") -> None:
+        single_flight, in_flight, caller, _ = check
         entry, lease = found
         if in_flight.is_finished:  # the guard was closed, which ends the lease
             return
         if entry is None:
             observe = self._protocol_failures.observe
-            call = partial(self._resolve_by_call, caller, credential, lease)
-            single_flight.run(in_flight, lambda: observe(caller.key, call()))
+            single_flight.run(in_flight, lambda: observe(caller.key, self._resolve_by_call(check, lease)))
             return
         result = None
         try:
@@ -222,9 +218,13 @@ class SessionChecker:
         self._protocol_failures.record(key, entry.outcome, entry.request_time)
         return _new(CheckResult, (entry.outcome, entry.request_time, ()))
 
-    async def _resolve_by_call(
-        self, caller: Caller, credential: Credential, lease: HeldLease | None
-    ) -> CheckResult:
+    async def _resolve_by_call(self, check: _Check, lease: HeldLease | None) -> CheckResult:
+        single_flight, in_flight, caller, credential = check
+        taken = self._clock.monotonic() - in_flight.started_at
+        if taken >= _SLOW_LOOKUP:
+            # The call continues: its result is cached, and a shorter time than `timeout` says nothing about Kratos.
+            timed_out = partial(self.calls.without_call, caller, Unavailable("timeout"))
+            single_flight.finish_in(self._timeout - taken, in_flight, timed_out)
         try:
             refusal = self.calls.refusal(caller)
             return refusal or await self._call_whoami(caller, credential, bypass_caches=False, lease=lease)

@@ -202,6 +202,31 @@ async def test_wait_ends_before_the_timeout(leasing: Workers) -> None:
     await first
 
 
+@pytest.mark.parametrize("is_cold", [False, True], ids=["connected", "first check"])
+async def test_wait_and_call_end_at_the_deadline(
+    leasing: Workers, memory_server: MemoryServer, monkeypatch: pytest.MonkeyPatch, *, is_cold: bool
+) -> None:
+    """The call continues, and its result is cached."""
+    monkeypatch.setattr("ory_guard.cache.store_latency._INITIAL_LIMIT", SOON)
+    holder, other = leasing[0], LeasingWorker(memory_server) if is_cold else leasing[1]
+    first = await hold(holder)
+    other.kratos.hold()
+    loop, timeout = asyncio.get_running_loop(), other.guard.settings.timeout
+    second = await other.waiting()
+    started = loop.time()
+    other.clock.advance(timeout / 2)
+
+    assert await second == "Unavailable"
+    assert loop.time() - started == pytest.approx(timeout / 2, abs=1)
+    assert other.guard.stats().breaker == "closed"
+    other.kratos.release()
+    await eventually(lambda: memory_server.entries)
+    assert await other.source() == "cache"
+    holder.kratos.release()
+    await first
+    await other.guard.aclose()
+
+
 @pytest.mark.parametrize("error", [ConnectionError(), TimeoutError()], ids=["error", "slow"])
 async def test_failing_store_ends_the_wait(leasing: Workers, error: Exception) -> None:
     holder, other = leasing

@@ -200,4 +200,4 @@ class LeasingMemoryStore(LimitedMemoryStore):
     def release_lease(self, key: bytes) -> None:
         """End a lease."""
         self.calls.append("release_lease")
-        del self.memory_server.leases[key]
+        self.memory_server.leases.pop(key, None)
