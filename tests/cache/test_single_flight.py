@@ -8,6 +8,7 @@ import pytest
 
 from ory_guard import Rejected
 from ory_guard.cache.single_flight import CHECK_ABORTED, CheckResult, InFlight, SingleFlight
+from ory_guard.models.outcomes import Outcome
 
 pytestmark = pytest.mark.anyio
 
@@ -55,6 +56,23 @@ async def test_all_waiting_requests_get_the_result_of_one_run() -> None:
 
     assert await asyncio.gather(*requests) == [RESULT, RESULT, RESULT]
     assert check.runs == 1
+
+
+@pytest.mark.parametrize(("seconds", "result"), [(0.01, CHECK_ABORTED), (60.0, RESULT.outcome)])
+async def test_check_ends_early_unless_it_has_a_result(seconds: float, result: Outcome) -> None:
+    """Its task continues."""
+    single_flight, check = SingleFlight(), Check()
+    flight = start(single_flight, check)
+    request = await waiting(flight)
+    single_flight.finish_in(seconds, flight, lambda: CheckResult(CHECK_ABORTED, 3.0))
+    await asyncio.sleep(1.0)
+    check.released.set()
+    outcome = (await request).outcome
+    await asyncio.sleep(120.0)
+
+    assert outcome == result
+    assert single_flight.joinable(b"slot") is None
+    assert not single_flight._tasks
 
 
 async def test_canceled_request_cancels_neither_the_check_nor_other_requests() -> None:

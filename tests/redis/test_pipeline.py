@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 from support.memory_store import eventually
 from support.scripted_redis import ScriptedRedis, scripted_redis
 
+from ory_guard.cache.store_latency import ResponsiveClock
 from ory_guard.redis.pipeline import PipelinedConnection
 from ory_guard.redis.resp import ProtocolError
 
@@ -213,6 +214,18 @@ async def test_aclose_as_soon_as_the_connection_is_open() -> None:
         assert not opened[0].is_usable
         with pytest.raises(ConnectionError, match="the store was closed"):
             await redis.pipeline.connect()
+
+
+async def test_command_is_not_sent_over_a_closed_connection() -> None:
+    """The server may close it during the authentication, after the reply to the first command."""
+    async with scripted_redis() as redis:
+        opened: list[PipelinedConnection] = []
+        redis.on_open = opened.append
+        await connected(redis)
+        opened[0].abort()
+
+        with pytest.raises(ConnectionError):
+            await opened[0].request(b"PING\r\n", ResponsiveClock())
 
 
 async def test_connection_lost_as_soon_as_it_is_open() -> None:

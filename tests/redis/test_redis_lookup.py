@@ -74,6 +74,24 @@ async def test_session_is_found_in_one_round_trip(
     assert counts.keys() <= {"evalsha", "get", "pttl", "config|resetstat", "ping"}
 
 
+async def test_guard_finds_a_session_under_an_older_secret(redis_server: RedisServer) -> None:
+    """While the secret is rotated."""
+    redis_server.cli("FLUSHALL")
+    old = new_guard(RedisSessionStore(redis_server.url, secrets=[OLD_SECRET]))
+    both = new_guard(RedisSessionStore(redis_server.url, secrets=[SECRET, OLD_SECRET]))
+    for number, guard in enumerate((old, both)):
+        await guard.authenticate(request((b"x-session-token", b"another-%d" % number)))
+        await stored_sessions(redis_server, number + 1)
+    await old.authenticate(request())
+    await stored_sessions(redis_server, 3)
+    outcome = await both.authenticate(request())
+    for guard in (old, both):
+        await guard.aclose()
+
+    assert isinstance(outcome, Authenticated)
+    assert outcome.source == "store"
+
+
 @pytest.mark.parametrize("id_", [SESSION_ID, IDENTITY_ID])
 @pytest.mark.parametrize("secret", [SECRET, OLD_SECRET], ids=["new secret", "old secret"])
 @pytest.mark.parametrize(

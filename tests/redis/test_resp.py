@@ -18,6 +18,8 @@ REPLIES = [
     pytest.param(b":-12\r\n", -12, id="negative number"),
     pytest.param(b"+OK\r\n", b"OK", id="simple string"),
     pytest.param(b"*3\r\n:1\r\n$1\r\nx\r\n*1\r\n$-1\r\n", [1, b"x", [None]], id="nested array"),
+    pytest.param(b"*4\r\n:12\r\n:0\r\n$3\r\na\r\n\r\n:-1\r\n", [12, 0, b"a\r\n", -1], id="session"),
+    pytest.param(b"*4\r\n:12\r\n:0\r\n$1\r\nx\r\n$1\r\ny\r\n", [12, 0, b"x", b"y"], id="another array"),
 ]
 
 
