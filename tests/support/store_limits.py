@@ -15,6 +15,7 @@ _TIMEOUTS: Final = (
     "redis.deployment._MAX_SECONDS",
     "redis.discovery._TIMEOUT",
     "redis.pipeline._CONNECT_TIMEOUT",
+    "redis.pipeline._MAX_AGE",
     "redis.pubsub._CONNECT_TIMEOUT",
 )
 
