@@ -4,7 +4,7 @@ from collections.abc import Hashable
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final, NamedTuple
 
-__all__ = ["UNKNOWN", "Caller", "client_of"]
+__all__ = ["UNKNOWN", "Caller", "anonymous_caller", "client_of"]
 
 
 class Caller(NamedTuple):
@@ -28,6 +28,16 @@ class Caller(NamedTuple):
 UNKNOWN: Final = Caller()
 
 _INTERFACE_BITS: Final = 64
+
+
+def anonymous_caller(address: object) -> Caller:
+    """Return the caller for a request without a credential.
+
+    Args:
+        address: The `client` of the ASGI scope.
+    """
+    client = client_of(address)
+    return Caller(flow=(client,), client=client)
 
 
 def client_of(address: object) -> str:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import partial
 
 from ory_guard._event_loop import LoopLocal
-from ory_guard.kratos.admission import Admission, ClassLoad, Ticket
+from ory_guard.kratos.admission import ClassLoad
 from ory_guard.kratos.caller import UNKNOWN, Caller
 from ory_guard.kratos.connection_pool import ConnectionPool
 from ory_guard.kratos.http import (
@@ -21,6 +21,7 @@ from ory_guard.kratos.http import (
     tls_context,
 )
 from ory_guard.kratos.origin import Origin
+from ory_guard.kratos.slots import Slots
 from ory_guard.kratos.urls import http_url
 from ory_guard.models.credential import Credential, Header
 
@@ -75,7 +76,7 @@ class WhoamiClient:
             max_response_bytes=max_response_bytes,
         )
         self._pools: LoopLocal[ConnectionPool] = LoopLocal(make_pool, ConnectionPool.aclose)
-        self._slots: LoopLocal[_Slots] = LoopLocal(partial(_Slots, max_concurrency, timeout), _Slots.aclose)
+        self._slots = Slots(max_concurrency, timeout)
 
     async def pool(self) -> ConnectionPool | None:
         """Return the connection pool of the running event loop, or None if a transport is used instead."""
@@ -124,31 +125,30 @@ class WhoamiClient:
         return result
 
     async def _send(self, http: HTTPClient, request: Request, caller: Caller) -> HTTPResponse:
-        slots = self._slots.current() or await self._slots.get()
-        call = _WaitingCall(caller, slots.time() + self._timeout)
+        is_waiting = True
         try:
-            async with asyncio.timeout(self._timeout):
-                slots.admission.enter(call)
+            async with asyncio.timeout(self._timeout), self._slots.take(caller) as call:
                 while True:
-                    await call.admitted
+                    is_waiting = False
                     response = await http.send(request, retry=True)
                     call.is_limited = response.status == 429
-                    if not call.is_limited or not slots.admission.retry_later(call):
+                    if not call.is_limited or not call.retry_later():
                         return response
-                    call.admitted = asyncio.get_running_loop().create_future()
+                    is_waiting = True
+                    await call.wait()
         except TimeoutError:
-            if call.state != "admitted":
+            if is_waiting:
                 raise PoolTimeout from None
             raise
-        finally:
-            slots.admission.leave(call)
 
     def load(self, *, known: bool) -> ClassLoad:
         """Return the number of calls of a class in the running event loop."""
-        slots: ConnectionPool | _Slots | None = None
+        if self._http is not None:
+            return self._slots.load(known=known)
+        pool = None
         with suppress(RuntimeError):  # there is no running event loop
-            slots = self._pools.current() or self._slots.current()
-        return ClassLoad() if slots is None else slots.admission.load(known=known)
+            pool = self._pools.current()
+        return ClassLoad() if pool is None else pool.admission.load(known=known)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop. The next call opens new ones."""
@@ -156,36 +156,6 @@ class WhoamiClient:
         await self._slots.aclose()
         if self._http is not None:
             await self._http.aclose()
-
-
-class _WaitingCall(Ticket):
-    """A call over a transport."""
-
-    __slots__ = ("admitted",)
-
-    def __init__(self, caller: Caller, deadline: float) -> None:
-        super().__init__(caller, deadline)
-        self.admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def admit(self) -> None:
-        if not self.admitted.done():  # it is if the waiting task was canceled
-            self.admitted.set_result(None)
-
-    def shed(self) -> None:
-        if not self.admitted.done():
-            self.admitted.set_exception(PoolTimeout())
-
-
-class _Slots:
-    """The slots of one event loop for calls over a transport."""
-
-    def __init__(self, max_concurrency: int, timeout: float) -> None:
-        loop = asyncio.get_running_loop()
-        self.time = loop.time
-        self.admission = Admission(max_concurrency, timeout, time=loop.time, call_later=loop.call_later)
-
-    async def aclose(self) -> None:
-        self.admission.close()
 
 
 def _set_result(received: asyncio.Future[HTTPResponse | Exception], result: HTTPResponse | Exception) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -14,11 +14,14 @@ from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.middleware import MISDIRECTED_REQUEST, GuardResolver
 from ory_guard.guard.responses.asgi import ASGIResponse, Receive, Scope, Send
 from ory_guard.guard.settings import GuardSettings
+from ory_guard.kratos.caller import Caller, anonymous_caller
 from ory_guard.kratos.event_loop import require_asyncio
 from ory_guard.kratos.failures import call_failure
 from ory_guard.kratos.http import URL, HTTPResponse, RemoteProtocolError, Request
+from ory_guard.kratos.slots import Slots
 from ory_guard.kratos.url_mapping import URLMapping
 from ory_guard.kratos.urls import http_url, origin_of
+from ory_guard.models.credential import Credential
 from ory_guard.proxy.cookies import ProxyCookies
 from ory_guard.proxy.errors import ProxyError, error_response
 from ory_guard.proxy.invalidation import SessionChanges
@@ -128,6 +131,8 @@ class _Forwarder:
         self._timeout = timeout or settings.timeout
         self._base_url = URL(http_url(settings.kratos_public_url))
         concurrency = settings.max_upstream_concurrency
+        streams = max(concurrency // _STREAMED_FRACTION, 1)
+        self._slots, self._stream_slots = (Slots(number, self._timeout) for number in (concurrency, streams))
         self._http = guard.http_clients.open(
             timeout=self._timeout, max_response_bytes=_MAX_RESPONSE_BYTES, max_concurrency=concurrency
         )
@@ -135,7 +140,7 @@ class _Forwarder:
         self._streaming_http = guard.http_clients.open(
             timeout=self._timeout,
             max_response_bytes=_MAX_RESPONSE_BYTES,
-            max_concurrency=max(concurrency // _STREAMED_FRACTION, 1),
+            max_concurrency=streams,
         )
 
     async def respond(self, guard: OryGuard, scope: Scope, receive: Receive) -> ProxyResponse:
@@ -158,7 +163,8 @@ class _Forwarder:
             async with asyncio.timeout(self._timeout):
                 content: Any = b"" if body is None else await body.read()
                 change = await changes.prepare(target, credentials, content)
-                response = await self._send(scope["method"], target, headers, content, body)
+                caller = _caller(guard, credentials, scope.get("client"))
+                response = await self._send(scope["method"], target, headers, content, body, caller=caller)
         except ProxyError:
             raise
         except Exception as error:  # noqa: BLE001 - a custom transport may raise anything
@@ -176,6 +182,8 @@ class _Forwarder:
         headers: list[tuple[bytes, bytes]],
         content: Any,
         body: RequestBody | None,
+        *,
+        caller: Caller,
     ) -> HTTPResponse:
         url = self._base_url.copy_with(raw_path=self._base_url.raw_path.rstrip(b"/") + target.raw_path)
         sent = [(b"host", url.netloc), *headers, *_KRATOS_HEADERS]
@@ -183,8 +191,9 @@ class _Forwarder:
         if is_streamed and body is not None and body.declared_size is not None:
             sent.append((b"content-length", str(body.declared_size).encode()))
         request = Request(method, url, headers=sent, content=content)
-        http = self._streaming_http if is_streamed else self._http
-        return await http.send(request)
+        http, slots = (self._streaming_http, self._stream_slots) if is_streamed else (self._http, self._slots)
+        async with slots.take(caller):
+            return await http.send(request)
 
     def _urls(self, scope: Mapping[str, Any]) -> URLMapping:
         settings = self._settings
@@ -192,6 +201,15 @@ class _Forwarder:
         if not self._is_mounted:
             proxy_url = f"{settings.app_url}{mount_path(scope)}"
         return URLMapping(http_url(settings.kratos_public_url), proxy_url)
+
+
+def _caller(guard: OryGuard, credentials: Sequence[Credential], address: object) -> Caller:
+    """Return who calls: users with a known session come first, and other clients take turns."""
+    if not credentials:
+        return anonymous_caller(address)
+    authentication = guard.authentication
+    key = authentication.cache_key(credentials[0])
+    return authentication.checker.calls.policy.caller(key, credentials[0], client=address)
 
 
 def _has_browser_url(settings: GuardSettings) -> bool:

@@ -19,7 +19,7 @@ from support.scripted_kratos import COOKIE, KRATOS, KratosResponse, ScriptedKrat
 
 from ory_guard.kratos.caller import UNKNOWN, Caller
 from ory_guard.kratos.http import PoolTimeout, ResponseTooLarge, Transport, _load_tls_context
-from ory_guard.kratos.whoami import WhoamiClient, _WaitingCall
+from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.credential import Credential
 
 pytestmark = pytest.mark.anyio
@@ -264,39 +264,25 @@ async def test_reports_that_all_connections_were_busy() -> None:
 async def test_reports_that_all_slots_of_a_transport_were_busy() -> None:
     kratos = ScriptedKratos(signed_in())
     client = make_client(KRATOS, kratos, max_concurrency=1, timeout=0.05)
-    slots = await client._slots.get()
-    other = _WaitingCall(UNKNOWN, 0.0)
-    slots.admission.enter(other)
 
-    with pytest.raises(PoolTimeout):
-        await client.get(TOKEN, bypass_caches=False)
+    async with client._slots.take(UNKNOWN):
+        with pytest.raises(PoolTimeout):
+            await client.get(TOKEN, bypass_caches=False)
 
     assert kratos.requests == []
-    slots.admission.leave(other)
     assert (await client.get(TOKEN, bypass_caches=False)).status == 200
 
 
 async def test_closing_ends_calls_that_wait_for_a_slot_of_a_transport() -> None:
     client = make_client(KRATOS, ScriptedKratos(signed_in()), max_concurrency=1)
-    (await client._slots.get()).admission.enter(_WaitingCall(UNKNOWN, 0.0))
-    waiting = asyncio.ensure_future(client.get(TOKEN, bypass_caches=False))
-    await asyncio.sleep(0)
+    async with client._slots.take(UNKNOWN):
+        waiting = asyncio.ensure_future(client.get(TOKEN, bypass_caches=False))
+        await asyncio.sleep(0)
 
-    await client.aclose()
+        await client.aclose()
 
-    with pytest.raises(PoolTimeout):
-        await waiting
-
-
-@pytest.mark.parametrize("end", ["admit", "shed"])
-async def test_slot_of_a_transport_ignores_a_cancelled_call(end: str) -> None:
-    """The waiting task is cancelled in the same iteration of the event loop in which a slot is free."""
-    call = _WaitingCall(UNKNOWN, 0.0)
-    call.admitted.cancel()
-
-    getattr(call, end)()
-
-    assert call.admitted.cancelled()
+        with pytest.raises(PoolTimeout):
+            await waiting
 
 
 @pytest.mark.parametrize("limit", [1, 3])

@@ -1,13 +1,17 @@
 """The construction of the proxy, several guards, connections, and the middleware around it."""
 
+import asyncio
 import gc
+import json
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from support.asgi_calls import call, http_scope
+from support.scripted_kratos import session_body
 
 from ory_guard import Anonymous, OryGuard, OrySessionMiddleware
 from ory_guard.exceptions import ConfigurationError
@@ -202,3 +206,34 @@ async def test_path_without_a_mount_is_supported() -> None:
     await KratosProxy(guard_for(upstream.transport))(scope, None, send)  # type: ignore[arg-type] # a GET has no body
 
     assert sent[0]["status"] == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [
+        pytest.param([], "192.0.2.2", id="another client"),
+        pytest.param([(b"cookie", SESSION)], "192.0.2.1", id="known user with the same address"),
+    ],
+)
+async def test_flood_of_slow_requests_leaves_slots_for_others(headers: list[Any], address: str) -> None:
+    """One client without an account must not prevent the logins of all others."""
+    end = asyncio.Event()
+
+    async def kratos(scope: Any, receive: Any, send: Any) -> None:
+        if scope["query_string"] == b"flow=slow":
+            await end.wait()
+        body = session_body() if scope["path"] == "/sessions/whoami" else {}
+        await Reply(body=json.dumps(body).encode()).send(send)
+
+    app = application(guard_for(httpx2.ASGITransport(app=kratos)), timeout=60)
+    await call(app, "/", headers=[(b"cookie", SESSION)])  # the session becomes known
+    path, attacker = "/.ory/self-service/login/flows", ("192.0.2.1", 1)
+    flood = [asyncio.ensure_future(call(app, path, query_string=b"flow=slow", client=attacker)) for _ in range(200)]
+    await asyncio.sleep(0.01)
+
+    async with asyncio.timeout(30):
+        response = await call(app, path, headers=headers, client=(address, 2))
+    end.set()
+    await asyncio.gather(*flood)
+
+    assert response.status == 200

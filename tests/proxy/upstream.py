@@ -31,6 +31,11 @@ class Reply:
     body: bytes = b"{}"
     headers: tuple[Pair, ...] = (JSON,)
 
+    async def send(self, send: Any) -> None:
+        """Send the response."""
+        await send({"type": "http.response.start", "status": self.status, "headers": list(self.headers)})
+        await send({"type": "http.response.body", "body": self.body})
+
 
 @dataclass(frozen=True)
 class Received:
@@ -78,8 +83,7 @@ class Upstream:
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if isinstance(reply, Exception):
             raise reply
-        await send({"type": "http.response.start", "status": reply.status, "headers": list(reply.headers)})
-        await send({"type": "http.response.body", "body": reply.body})
+        await reply.send(send)
 
     @property
     def last(self) -> Received:
