@@ -10,7 +10,7 @@ import secrets as random_secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from contextvars import Context
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from redis.exceptions import RedisError, TryAgainError
 
@@ -25,6 +25,7 @@ from ory_guard.redis.urls import Address
 
 __all__ = ["Cluster", "parse_slots"]
 
+_CLOSED: Final = "the store was closed"
 _Subscription: TypeAlias = AsyncGenerator[Received, None]
 
 
@@ -47,7 +48,9 @@ class Cluster:
         self._by_slot: dict[int, Node] = {}
         self._lock = asyncio.Lock()
         self._version = 0
+        self._is_closed = False
         self._locating: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
         self.sender: str = random_secrets.token_hex(8)
         self.subscribers: int = 0
 
@@ -78,10 +81,12 @@ class Cluster:
             again: Whether to ask even if it is known. Connections to servers that have no shard now are closed.
 
         Raises:
-            ConnectionError: If no server of the cluster knows it.
+            ConnectionError: If no server of the cluster knows it, or if the cluster was closed.
             TimeoutError: If no server responds within a second.
         """
         version = self._version
+        if self._is_closed:
+            raise ConnectionError(_CLOSED)
         if version and not again:
             return
         async with self._lock:
@@ -91,6 +96,8 @@ class Cluster:
             found = await first_response([self._ask(address) for address in known])
             if found is None:
                 raise ConnectionError("no server of the cluster knows the primaries of all slots")
+            if self._is_closed:
+                raise ConnectionError(_CLOSED)
             self._version += 1
             obsolete = [node for address, node in self._nodes.items() if address not in found]
             self._nodes = {
@@ -100,7 +107,13 @@ class Cluster:
                 shard.slot: self._nodes[address] for shard, address in zip(self._shards, found, strict=True)
             }
             for node in obsolete:
-                await node.aclose()
+                self._close(node)
+
+    def _close(self, node: Node) -> None:
+        # In a task of its own: the caller of `locate` may be canceled, and the server may not respond.
+        task = asyncio.Task(node.aclose(), loop=asyncio.get_running_loop(), context=Context())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard, context=Context())
 
     async def _ask(self, address: Address) -> list[Address] | None:
         connection = self._server.create_pool(address).make_connection()
@@ -127,10 +140,11 @@ class Cluster:
 
     async def aclose(self) -> None:
         """Close all connections."""
+        self._is_closed = True
         if self._locating is not None:
             self._locating.cancel()
             await asyncio.gather(self._locating, return_exceptions=True)
-        await asyncio.gather(*(node.aclose() for node in self._nodes.values()))
+        await asyncio.gather(*self._closing, *(node.aclose() for node in self._nodes.values()))
 
 
 def parse_slots(reply: Any, asked: Address, slots: Sequence[int]) -> list[Address] | None:

@@ -20,15 +20,31 @@ __all__ = ["RedisServerURL"]
 
 
 class _ConnectionPool(BlockingConnectionPool):
-    """A pool whose TLS connections share an SSL context: creating one takes longer than connecting."""
+    """A pool whose TLS connections share an SSL context, because creating one takes longer than connecting.
+
+    Unlike one of redis-py, it opens no connection after it was closed.
+    """
 
     shared_ssl_context: Any = None
+    is_closed: bool = False
 
     def make_connection(self) -> Any:
         connection = cast("Any", super()).make_connection()
         if self.shared_ssl_context is not None:
             connection.ssl_context = self.shared_ssl_context
         return connection
+
+    async def get_connection(self, *arguments: Any, **options: Any) -> Any:
+        if not self.is_closed:
+            connection = await cast("Any", super()).get_connection(*arguments, **options)
+            if not self.is_closed:
+                return connection
+            await connection.disconnect(nowait=True)
+        raise ConnectionError("the store was closed")
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+        await self.disconnect()
 
 
 class RedisServerURL:

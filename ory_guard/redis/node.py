@@ -172,7 +172,7 @@ class Node:
             await self.announcer.aclose()
             self._create_client()
             self._pipeline.reset()
-            await previous.disconnect()
+            await previous.aclose()
 
     async def _open(self) -> PipelinedConnection:
         await self.locate()
@@ -267,5 +267,4 @@ class Node:
         self._clock.close()
         await self.announcer.aclose()
         await self._pipeline.aclose()
-        await self.client.aclose(close_connection_pool=True)
-        await self._pool.disconnect()
+        await self._pool.aclose()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import pytest
@@ -209,6 +210,10 @@ class ScriptedReplies:
     def __init__(self) -> None:
         self.replies: list[asyncio.Future[int]] = []
 
+    def has(self, position: int) -> bool:
+        """Return whether the script was called for the reply at this position."""
+        return len(self.replies) > position
+
     def register_script(self, _script: str) -> Callable[..., asyncio.Future[int]]:
         """Return a function that returns the next reply."""
 
@@ -235,11 +240,17 @@ async def test_message_that_is_added_at_the_end_of_the_last_announcement_is_anno
     client.replies[1].set_result(0)
 
     await eventually(lambda: len(client.replies) == 4)
-    await asyncio.gather(first, second)
-    client.replies[3].set_exception(ConnectionError())  # the subscribers find the message in the stream
-    third = asyncio.ensure_future(announcer.add(stream, b"third"))
+    client.replies[3].set_result(1)
     await eventually(lambda: len(client.replies) == 5)
-    client.replies[4].set_result(1)
-    await eventually(lambda: len(client.replies) == 6)
-    await third
+    client.replies[4].set_result(0)
+    await asyncio.gather(first, second)
+
+    for last, end in ((5, ConnectionError()), (7, None)):  # the subscribers find the message in the stream
+        following = asyncio.ensure_future(announcer.add(stream, b"following"))
+        await eventually(partial(client.has, last))
+        client.replies[last].set_result(1)
+        await eventually(partial(client.has, last + 1))
+        await following
+        if end is not None:
+            client.replies[last + 1].set_exception(end)
     await announcer.aclose()
