@@ -23,7 +23,7 @@ except ModuleNotFoundError as _error:
         ExitCode.USAGE,
     ) from None
 
-__all__ = ["by_port", "run"]
+__all__ = ["by_port", "make_fake", "run"]
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -63,7 +63,7 @@ def run(
         if ui_url is not None:
             fields["ui_url"] = _absolute(ui_url, "--ui-url")
         pages_url = None if app_url is None else _pages_url(_port(public), fields)
-        kratos = _make(_port(public), fields, app_url, pages_url)
+        kratos = make_fake(_port(public), fields, app_url, pages_url)
         for path in (config, seed):
             if path is not None:
                 kratos.seed(path)
@@ -85,6 +85,30 @@ def run(
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[public, admin])
     print_line("Stopped. All data has been discarded.")
+
+
+def make_fake(port: int, fields: dict[str, Any], app_url: str | None, pages_url: str | None) -> FakeKratos:
+    """Return the fake for the options of the command.
+
+    Args:
+        port: The port of the public API.
+        fields: Fields of `FakeKratosSettings`, from the configuration file and `--ui-url`.
+        app_url: The URL of the application, or None.
+        pages_url: The URL of the login pages of this command, or None.
+
+    Raises:
+        CommandFailed: If `app_url` is not an absolute http(s) URL.
+        ConfigurationError: If a field is invalid.
+    """
+    given = {"public_url": f"http://{LOOPBACK}:{port}", **fields}
+    if pages_url is not None:
+        given["ui_url"] = pages_url
+    if app_url is not None:
+        given.setdefault("default_return_url", _absolute(app_url, "--app-url"))
+    settings = FakeKratosSettings(**given)
+    if app_url is not None:
+        settings = replace(settings, allowed_return_urls=(*settings.allowed_return_urls, app_url))
+    return FakeKratos(settings, on_message=_print_code)
 
 
 def by_port(admin: Application, admin_port: int, public: Application) -> Application:
@@ -115,18 +139,6 @@ def _listen(address: str, port: int) -> socket.socket:
 def _port(server_socket: socket.socket) -> int:
     number: int = server_socket.getsockname()[1]
     return number
-
-
-def _make(port: int, fields: dict[str, Any], app_url: str | None, pages_url: str | None) -> FakeKratos:
-    given = {"public_url": f"http://{LOOPBACK}:{port}", **fields}
-    if pages_url is not None:
-        given["ui_url"] = pages_url
-    if app_url is not None:
-        given.setdefault("default_return_url", _absolute(app_url, "--app-url"))
-    settings = FakeKratosSettings(**given)
-    if app_url is not None:
-        settings = replace(settings, allowed_return_urls=(*settings.allowed_return_urls, app_url))
-    return FakeKratos(settings, on_message=_print_code)
 
 
 def _pages_url(port: int, fields: dict[str, Any]) -> str | None:

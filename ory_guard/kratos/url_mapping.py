@@ -35,6 +35,11 @@ class URLMapping:
             return url
         return self._for_browsers(url, url.partition("//")[2]) if origin == self._origin else url
 
+    def path_below(self, url: str) -> str | None:
+        """Return the path of a URL below the URL for browsers, without query and fragment; None for other URLs."""
+        rest = url.removeprefix(self._browser_url)
+        return re.split(r"[?#]", rest, maxsplit=1)[0] if rest != url and rest.startswith("/") else None
+
     def map_reference(self, reference: str) -> str:
         """Return the URL for a reference in a header of Kratos; a path from the root belongs to Kratos, too."""
         if reference.startswith("/") and not reference.startswith("//"):

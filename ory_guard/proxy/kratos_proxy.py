@@ -28,7 +28,7 @@ from ory_guard.proxy.invalidation import SessionChanges
 from ory_guard.proxy.request_body import RequestBody
 from ory_guard.proxy.request_headers import forwarded_headers
 from ory_guard.proxy.response import ProxyResponse, browser_response, unexpected_response
-from ory_guard.proxy.routes import Target, find_target, mount_path
+from ory_guard.proxy.routes import Target, find_target, is_route, mount_path
 
 __all__ = ["KratosProxy"]
 
@@ -173,7 +173,25 @@ class _Forwarder:
             # Also if there is no response, or the client has left: Kratos may have processed the request.
             if change is not None:
                 await changes.apply(change, response)
-        return browser_response(response, target, self._urls(scope), self._cookies)
+        urls = self._urls(scope)
+        browser = browser_response(response, target, urls, self._cookies)
+        if self._settings.kratos_browser_url != self._settings.app_url:  # else the application has pages there
+            self._report_missing_page(browser, urls)
+        return browser
+
+    def _report_missing_page(self, response: ProxyResponse, urls: URLMapping) -> None:
+        """Log a redirect to a page that the proxy does not serve."""
+        location = next((value.decode() for name, value in response.headers if name == b"location"), "")
+        path = urls.path_below(location)
+        if path is not None and not is_route(path):
+            self._log.write(
+                logging.WARNING,
+                "ui_url",
+                "proxy.ui_url location=%s: Kratos redirects to a page below its own URL, where KratosProxy serves "
+                "only the API; set selfservice.flows.*.ui_url to pages of the application, such as FlowPages "
+                "(ory-guard fake: --ui-url)",
+                location.partition("?")[0],
+            )
 
     async def _send(
         self,

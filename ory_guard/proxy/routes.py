@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from ory_guard.proxy.errors import ProxyError
 
-__all__ = ["Change", "KratosRoute", "Target", "find_target", "mount_path"]
+__all__ = ["Change", "KratosRoute", "Target", "find_target", "is_route", "mount_path"]
 
 Change = Literal["none", "login", "address", "settings", "logout", "native_logout", "session", "other_sessions"]
 """What a request to a route may do to sessions; see `ory_guard.proxy.invalidation`."""
@@ -18,6 +18,8 @@ _MAX_QUERY_BYTES: Final = 16_384
 # A provider or a schema has a name of the configuration; neither can be a dot segment.
 _NAME: Final = r"(?!\.{1,2}\Z)[A-Za-z0-9._~=@:+-]{1,255}"
 _QUERY: Final = re.compile(rb"[\x21\x22\x24-\x7e]*+")
+# Kratos redirects to its pages with the ID of a flow or of an error.
+_PAGE_QUERY: Final = re.compile(rb"(?:flow|id)=")
 
 
 class KratosRoute(NamedTuple):
@@ -112,11 +114,11 @@ def find_target(scope: Mapping[str, Any]) -> Target:
             long (414) or has an invalid character (400).
     """
     path, query = _path_below_mount(scope), scope.get("query_string", b"")
-    route = _ROUTES.get(path) or next((route for pattern, route in _PATTERNS if pattern.fullmatch(path)), None)
+    route = _route_of(path)
     # Nothing in these paths needs an encoding. A server in front may decode or normalize another spelling.
     raw_path = scope.get("raw_path") or scope["path"].encode("utf-8", "replace")
     if route is None or not raw_path.startswith(b"/") or not raw_path.endswith(path.encode()):
-        raise ProxyError(404, "not_found", "This path is not part of Kratos' public API.")
+        raise ProxyError(404, "not_found", _not_found_reason(query))
     method = scope["method"]
     if method not in route.allowed:
         raise ProxyError(
@@ -133,11 +135,30 @@ def find_target(scope: Mapping[str, Any]) -> Target:
     return Target(path, query, route, "none" if is_read else route.change)
 
 
+def is_route(path: str) -> bool:
+    """Return whether requests to a path below Kratos' base URL are forwarded."""
+    return _route_of(path) is not None
+
+
 def mount_path(scope: Mapping[str, Any]) -> str:
     """Return the path of the mount in the outermost application of Starlette; the whole root path elsewhere."""
     root_path: str = scope.get("root_path", "")
     outer: str = scope.get("app_root_path", "")
     return root_path.removeprefix(outer).rstrip("/")
+
+
+def _route_of(path: str) -> KratosRoute | None:
+    return _ROUTES.get(path) or next((route for pattern, route in _PATTERNS if pattern.fullmatch(path)), None)
+
+
+def _not_found_reason(query: bytes) -> str:
+    reason = "This path is not part of Kratos' public API."
+    if _PAGE_QUERY.match(query):
+        reason += (
+            " If Kratos redirected here, the ui_url of the flow in Kratos' configuration is below Kratos' own URL:"
+            " set it to a page of the application, such as a page of FlowPages."
+        )
+    return reason
 
 
 def _path_below_mount(scope: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The how-to pages about whole scenarios, such as an SPA with an API, behave as they describe."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,10 +9,13 @@ from urllib.parse import urlsplit
 import pytest
 from starlette.testclient import TestClient
 from support.certificates import make_certificate
-from support.doc_clients import APP, Run, client_of, error_of, query_of
+from support.doc_clients import APP, NAVIGATE, Run, client_of, error_of, query_of
+from support.doc_pages import ROOT, run_page
 
+from ory_guard.cli.fake import make_fake
 from ory_guard.starlette import audit_routes
 from ory_guard.testing import FakeKratos, Fault, SignedIn
+from ory_guard.testing.fake_kratos import DEFAULT_PASSWORD
 
 HTMX = {"HX-Request": "true", "HX-Current-URL": f"{APP}/account", "Origin": APP}
 
@@ -34,6 +38,30 @@ def test_spa_has_one_origin_for_pages_api_and_kratos(page: Run, fake: FakeKratos
         "session_refresh_required"
     )
     assert (client.post("/logout", headers={"Origin": APP}).status_code, ada.session.active) == (204, False)
+
+
+def test_login_through_the_proxy_with_the_documented_fake(tmp_path: Path) -> None:
+    name = "docs/how-to/kratos-proxy.md"
+    options = dict(re.findall(r"--(\S+)-url (\S+)", (ROOT / name).read_text(encoding="utf-8")))
+    fake = make_fake(4433, {"ui_url": options["ui"]}, options["app"], None)
+    fake.add_identity("ada@example.test")
+    names = run_page(name, tmp_path, fake, tests=False)
+    browser = client_of(names["app"], base_url=options["app"], headers={"Accept": "text/html", **NAVIGATE})
+
+    response = browser.get("/me")
+    places = []
+    while response.status_code == 303:
+        places.append(urlsplit(response.headers["location"]).path)
+        response = browser.get(response.headers["location"])
+    fields = dict(re.findall(r'name="(csrf_token)"[^>]*value="([^"]*)"', response.text))
+    (action,) = set(re.findall(r'action="([^"]*)"', response.text))
+    login = {"identifier": "ada@example.test", "password": DEFAULT_PASSWORD, "method": "password"}
+    done = browser.post(action, data=fields | login, headers={"Origin": options["app"]})
+
+    assert places == ["/.ory/self-service/login/browser", "/auth/login"]
+    assert action.startswith(f"{options['app']}/.ory/self-service/login?flow=")
+    assert done.headers["location"] == f"{options['app']}/me"
+    assert browser.get("/me").status_code == 200
 
 
 def test_htmx_is_sent_to_the_login_and_back_to_the_page(page: Run, fake: FakeKratos) -> None:

@@ -3,12 +3,13 @@
 import asyncio
 import gzip
 import json
+from typing import Any
 
 import httpx2
 import pytest
 from support.asgi_calls import HTML, NAVIGATE, SentResponse, call
 
-from .upstream import JSON, KRATOS, PROXY, Pair, Reply, Upstream, application, guard_for, json_reply, proxied
+from .upstream import APP, JSON, KRATOS, PROXY, Pair, Reply, Upstream, application, guard_for, json_reply, proxied
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +52,27 @@ async def test_location_is_changed_only_for_kratos(sent: str, received: str | No
     assert (response.status, response.header(b"location")) == (303, (received or sent).encode())
     assert response.body == b""  # the body has the unchanged URL
     assert response.header(b"content-type") is None
+
+
+@pytest.mark.parametrize(
+    ("location", "settings", "page"),
+    [
+        (f"{KRATOS}/ui/login?flow=1", {}, f"{PROXY}/ui/login"),
+        (f"{PROXY}/login?flow=1", {}, f"{PROXY}/login"),
+        ("/error?id=1", {}, f"{PROXY}/error"),
+        (f"{KRATOS}/self-service/login/browser?aal=aal2", {}, None),
+        (f"{APP}/auth/login?flow=1", {}, None),
+        (f"{APP}/login?flow=1", {"kratos_browser_url": APP}, None),
+    ],
+)
+async def test_redirect_to_a_page_that_the_proxy_does_not_serve_is_logged(
+    location: str, settings: dict[str, Any], page: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    await respond(Reply(303, b"", ((b"location", location.encode()),)), **settings)
+
+    messages = [message for message in caplog.messages if message.startswith("proxy.ui_url")]
+    assert [message.split()[1] for message in messages] == ([f"location={page}:"] if page else [])
+    assert all("--ui-url" in message and "flow=1" not in message for message in messages)
 
 
 async def test_location_of_a_new_resource_has_a_body() -> None:

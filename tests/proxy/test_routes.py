@@ -104,6 +104,14 @@ async def test_other_path_is_not_found(path: str) -> None:
     assert upstream.requests == []
 
 
+@pytest.mark.parametrize(("query", "is_explained"), [(b"flow=1", True), (b"id=1", True), (b"x=flow=1", False)])
+async def test_page_of_kratos_that_is_not_found_names_the_setting(query: bytes, is_explained: bool) -> None:
+    response = await call(proxied(Upstream()), "/.ory/ui/login", query_string=query)
+
+    assert (response.status, response.error_id) == (404, "not_found")
+    assert ("set it to a page of the application" in response.json["error"]["reason"]) == is_explained
+
+
 @pytest.mark.parametrize(
     ("path", "raw_path"),
     [
