@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
-from doctor_setup import APP, Proxy, adding, assert_finding, replacing, row, run_all, setup
+from doctor_setup import APP, Proxy, adding, assert_finding, replacing, row, run_all, run_check, setup
 from starlette.middleware.cors import CORSMiddleware
 
 AT, ELSEWHERE, EXAMPLE = "http://127.0.0.1:4433", "https://id.example.com", "https://app.example.com"
 LOGIN = "/self-service/login/browser"
+PROXIED = {"kratos_browser_url": f"{APP}/.ory"}
+BEHIND_PROXY = {"public_url": f"{APP}/.ory"}
 MOUNTED = {"ui_url": f"{APP}/auth"}
 ANY_ORIGIN = {"access-control-allow-origin": "https://doctor.invalid", "access-control-allow-credentials": "true"}
 
@@ -35,6 +37,20 @@ ROWS = [
         f"forms are submitted to {AT}, but the guard redirects browsers to {ELSEWHERE} … -> set "
         f"serve.public.base_url to {ELSEWHERE}/ … ORY_GUARD_KRATOS_BROWSER_URL to {AT}",
         guard={"kratos_browser_url": ELSEWHERE},
+    ),
+    row("base_url ok", f"KratosProxy at {APP}/.ory changes {AT} in Kratos' forms", guard=PROXIED),
+    row(
+        "base_url ok",
+        f"agree on Kratos' browser URL, {APP}/.ory",
+        BEHIND_PROXY,
+        PROXIED | {"kratos_public_url": AT},
+    ),
+    row(
+        "base_url problem",
+        f"submitted to {ELSEWHERE}, which is neither kratos_public_url, {AT}, nor the proxy, {APP}/.ory … -> set "
+        f"serve.public.base_url to {APP}/.ory/",
+        {"public_url": ELSEWHERE},
+        PROXIED | {"kratos_public_url": AT},
     ),
     row("base_url skipped", "status 400", proxy=replacing(LOGIN, 400)),
     row("base_url skipped", "status 200", proxy=replacing(LOGIN, 200, b'{"ui": {}}')),
@@ -87,6 +103,12 @@ ROWS = [
     cookie(
         "problem", "for the path /.ory, so they never reach /shop", AT, "http://127.0.0.1:8000/shop", path="/.ory"
     ),
+    row(
+        "cookie_domain notice",
+        f"browsers reject them, unless {APP}/.ory is KratosProxy … without KratosProxy: remove cookies.domain",
+        {"cookie_domain": "kratos.internal"},
+        PROXIED,
+    ),
     cookie("ok", "reach 127.0.0.1", AT, "http://127.0.0.1:8000/shop", path="/shop"),
     cookie("notice", "only some browsers send them to 127.0.0.1", AT, APP, secure=True),
     cookie("problem", "browsers do not send them", "http://example.com:4433", "http://example.com", secure=True),
@@ -100,6 +122,19 @@ ROWS = [
 @pytest.mark.parametrize(("expected", "texts", "arguments", "keywords"), ROWS)
 def test_check_reports_finding(expected: str, texts: str, arguments: Any, keywords: Any) -> None:
     assert_finding(expected, texts, arguments, keywords)
+
+
+@pytest.mark.parametrize("base", [AT, f"{APP}/.ory"])
+def test_page_below_the_proxy_is_a_problem(base: str) -> None:
+    """`KratosProxy` serves the API, and no pages."""
+    url, page = run_check("base_url", setup({"ui_url": f"{base}/ui"}, PROXIED))
+
+    assert url.level == "ok"
+    assert (page.level, page.message) == (
+        "problem",
+        f"Kratos' login flow leads to {base}/ui/login, below {base}: KratosProxy serves no pages",
+    )
+    assert f"mount FlowPages in the application, at {APP}/auth for example" in page.fix
 
 
 @pytest.mark.parametrize("login_url", [None, f"{APP}/auth"])

@@ -1,5 +1,6 @@
 """Checks of the URLs and CORS settings that browsers depend on."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from ory_guard.cli.doctor.context import (
@@ -13,7 +14,8 @@ from ory_guard.cli.doctor.context import (
     skipped,
     text_header,
 )
-from ory_guard.kratos.urls import origin_of
+from ory_guard.kratos.url_mapping import URLMapping
+from ory_guard.kratos.urls import http_url, origin_of
 
 __all__ = ["check_base_url", "check_cors", "check_return_to"]
 
@@ -30,16 +32,47 @@ async def check_base_url(context: DoctorContext) -> list[Finding]:
     if not isinstance(action, str):
         return [skipped(f"Kratos does not create a login flow (status {response.status}), so its URL is unknown")]
     actual, expected = action.partition("/self-service/")[0], context.settings.kratos_browser_url
+    if not context.is_below_app:
+        return [_compare(actual, expected)]
+    page = text_header(await context.kratos.navigate("/self-service/login/browser"), "location")
+    return [_compare_below_app(context, actual), *_check_page(context, page.partition("?")[0])]
+
+
+def _compare(actual: str, expected: str) -> Finding:
     if actual == expected:
-        return [ok(f"the guard and Kratos agree on Kratos' browser URL, {actual}")]
-    return [
-        problem(
-            f"Kratos' forms are submitted to {actual}, but the guard redirects browsers to {expected}: the cookies "
-            "of a flow are set at one URL and missing at the other",
-            f"set serve.public.base_url to {expected}/ in Kratos' configuration, or ORY_GUARD_KRATOS_BROWSER_URL "
-            f"to {actual}",
-        )
-    ]
+        return ok(f"the guard and Kratos agree on Kratos' browser URL, {actual}")
+    return problem(
+        f"Kratos' forms are submitted to {actual}, but the guard redirects browsers to {expected}: the cookies "
+        "of a flow are set at one URL and missing at the other",
+        f"set serve.public.base_url to {expected}/ in Kratos' configuration, or ORY_GUARD_KRATOS_BROWSER_URL "
+        f"to {actual}",
+    )
+
+
+def _compare_below_app(context: DoctorContext, actual: str) -> Finding:
+    """Compare the URL in Kratos' forms with the two URLs that are possible behind `KratosProxy`."""
+    kratos_url, proxy_url = http_url(context.settings.kratos_public_url), context.settings.kratos_browser_url
+    if actual == proxy_url:
+        return _compare(actual, proxy_url)
+    if URLMapping(kratos_url, proxy_url).map_url(actual) == proxy_url:
+        return ok(f"KratosProxy at {proxy_url} changes {actual} in Kratos' forms to its own URL")
+    return problem(
+        f"Kratos' forms are submitted to {actual}, which is neither kratos_public_url, {kratos_url}, nor the "
+        f"proxy, {proxy_url}: browsers leave the proxy, and the cookies of a flow are missing at the other URL",
+        f"set serve.public.base_url to {proxy_url}/ in Kratos' configuration",
+    )
+
+
+def _check_page(context: DoctorContext, page: str) -> Iterator[Finding]:
+    """Report a login page at a URL of the API, where `KratosProxy` serves no pages."""
+    for url in (http_url(context.settings.kratos_public_url), context.settings.kratos_browser_url):
+        if page.startswith(f"{url}/"):
+            yield problem(
+                f"Kratos' login flow leads to {page}, below {url}: KratosProxy serves no pages",
+                f"mount FlowPages in the application, at {context.settings.app_url}/auth for example, and set "
+                "selfservice.flows.*.ui_url to its pages (ory-guard fake: --ui-url)",
+            )
+            return
 
 
 async def check_return_to(context: DoctorContext) -> list[Finding]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from ory_guard.client.transport import make_http_client, send_request
+from ory_guard.guard.path_patterns import paths_of_kratos
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.http import URL, HTTPResponse, Transport, get_request
 from ory_guard.kratos.urls import http_url
@@ -147,6 +148,13 @@ class DoctorContext:
     template: str | None = None
     clock: Clock = field(default_factory=SystemClock)
     on_progress: Callable[[str], None] = lambda _: None
+
+    @property
+    def is_below_app(self) -> bool:
+        """Whether browsers reach Kratos below the URL of the application, as with `KratosProxy`."""
+        browser_url = self.settings.kratos_browser_url
+        is_forwarded = browser_url != http_url(self.settings.kratos_public_url)
+        return is_forwarded and bool(paths_of_kratos(self.settings.app_url, browser_url))
 
 
 def json_object(response: HTTPResponse) -> dict[str, Any]:

@@ -71,7 +71,10 @@ async def check_cookie_domain(context: DoctorContext) -> list[Finding]:
     if cookie is None:
         return [skipped(f"Kratos sets no cookie (status {response.status}), so its attributes are unknown")]
     app, kratos = _location(context.settings.app_url), _location(context.settings.kratos_browser_url)
-    findings = [*_check_reach(cookie, app, kratos), *_check_flags(cookie, app)]
+    reach = _check_reach(cookie, app, kratos)
+    if context.is_below_app:
+        reach = (_unless_replaced(finding, context.settings.kratos_browser_url) for finding in reach)
+    findings = [*reach, *_check_flags(cookie, app)]
     scope = f"domain {cookie.domain}" if cookie.domain else f"host {kratos.host}"
     return findings or [ok(f"Kratos' cookies are valid for the {scope} and reach {app.host}")]
 
@@ -95,6 +98,12 @@ def _check_reach(cookie: _Cookie, app: _Location, kratos: _Location) -> Iterator
             f"Kratos' cookies are valid for the path {cookie.path}, so they never reach {app.path or '/'}",
             "set cookies.path to / in Kratos' configuration",
         )
+
+
+def _unless_replaced(finding: Finding, url: str) -> Finding:
+    """Return a notice: `KratosProxy` replaces the domain and the path of cookies, other proxies may not."""
+    message = f"{finding.message}, unless {url} is KratosProxy, which replaces their domain and path"
+    return notice(message, f"only without KratosProxy: {finding.fix}")
 
 
 def _check_flags(cookie: _Cookie, app: _Location) -> Iterator[Finding]:
