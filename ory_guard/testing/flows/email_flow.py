@@ -91,12 +91,16 @@ class EmailFlowEndpoints(FlowEndpoints):
         fields = {**submitted, **request.query}
         email = fields.get("email")
         if email and not is_email(email):
-            flow.ui.reset()
+            self.prepare_email_error(flow)
             flow.active = self.use
             message_id, context = format_error(email)
             flow.ui.add_error(message_id, context, at="email")
             raise InvalidFlowError(flow)
         return fields
+
+    def prepare_email_error(self, flow: FakeFlow) -> None:
+        """Prepare the form for the error of an invalid address."""
+        flow.ui.reset()
 
     def show_rejected(self, flow: FakeFlow, fields: dict[str, Any]) -> None:  # noqa: ARG002 - same signature for all flows
         """Add the field for the payload at the end."""

@@ -103,19 +103,33 @@ class RecoveryEndpoints(EmailFlowEndpoints):
         except ApiError:
             request.renew_csrf()
             raise
+        except InvalidFlowError:
+            raise self._replace_for_browser(request, flow) from None
+
+    def _replace_for_browser(self, request: FakeRequest, flow: FakeFlow) -> ApiError:
+        """Create a browser flow for a browser that submitted a native one; return the error that names it."""
+        request.json_only = False
+        reason = "The flow was created for an app, and the request was sent by a browser."
+        request.renew_csrf()
+        replacement = self.create_flow(request, "browser")
+        replacement.return_to = flow.return_to
+        replacement.ui.add_error(4000001, {"reason": reason})
+        details: dict[str, Any] = {
+            "continue_with": [{"action": "show_recovery_ui", "flow": {"id": replacement.id}}],
+        }
+        if not request.headers.get("origin"):
+            details["found cookies"] = [name for name, _ in request.cookies]
+        return ApiError(400, reason=reason, details=details, location=self.ui_url(replacement))
 
     def replace(self, request: FakeRequest, flow: FakeFlow, reason: str) -> FakeResponse:
         """Respond with a new flow: scripts and apps get an error that names it."""
         request.json_only = False
         replacement = self.new_replacement(request, flow)
         replacement.ui.add_error(4000001, {"reason": reason})
-        item: dict[str, Any] = {"id": replacement.id}
-        if not flow.native:
-            item["url"] = self.ui_url(replacement)
         raise ApiError(
             400,
             reason=reason,
-            details={"continue_with": [{"action": "show_recovery_ui", "flow": item}]},
+            details={"continue_with": [{"action": "show_recovery_ui", "flow": {"id": replacement.id}}]},
             location=self.ui_url(replacement),
         )
 
@@ -159,6 +173,8 @@ class RecoveryEndpoints(EmailFlowEndpoints):
         """Create a session and a settings flow. The code also verifies the address."""
         session, settings = self._recover(request, flow, identity, "code_recovery", flow.type)
         page = self._settings.ui_url(settings)
+        if not flow.native:
+            flow.csrf_secret = request.csrf_secret()
         if not flow.native and not request.prefers_json:
             return FakeResponse.redirect(request.method, page)
         continue_with = [{"action": "show_settings_ui", "flow": {"id": settings.id, "url": page}}]

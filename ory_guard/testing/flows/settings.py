@@ -161,10 +161,12 @@ class SettingsEndpoints(FlowEndpoints):
         if method is None:
             flow.ui.add_error(4010004)
             raise InvalidFlowError(flow)
+        submission = Submission(self, request, flow, fields, session)
+        method.check_fields(submission)
         self.require_csrf(request, flow, fields)
         if method.is_privileged and not self.sessions.is_privileged(session):
             raise self._reauthentication(request, flow, fields)
-        result = self._hooks.change(method, Submission(self, request, flow, fields, session))
+        result = self._hooks.change(method, submission)
         if isinstance(result, FakeResponse):
             return result
         if result is Change.REAUTHENTICATION_REQUIRED:

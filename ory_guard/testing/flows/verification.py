@@ -61,10 +61,11 @@ class VerificationEndpoints(EmailFlowEndpoints):
         if fields.get("code"):
             if request.method == "GET":
                 return self._open_link(request, flow, fields["code"])
-            flow.ui.reset()
+            flow.ui.messages = []
             return self.submit_code(request, flow, fields)
-        flow.ui.reset()
-        if not fields.get("email"):
+        if fields.get("email"):
+            flow.ui.reset()
+        else:
             self._show_email(flow, fields)
         return self.submit_email(request, flow, fields)
 
@@ -79,6 +80,17 @@ class VerificationEndpoints(EmailFlowEndpoints):
         if flow.state == "passed_challenge":
             return self.retry_with_link(request, flow, 4070002)
         return self.submit_email_for_link(request, flow, fields)
+
+    def require_csrf(self, request: FakeRequest, flow: FakeFlow, fields: dict[str, Any]) -> None:
+        """Check the anti-CSRF token; the form for a browser that submitted a native flow keeps the address."""
+        try:
+            super().require_csrf(request, flow, fields)
+        except InvalidFlowError:
+            self._show_email(flow, fields)
+            raise
+
+    def prepare_email_error(self, flow: FakeFlow) -> None:
+        """Keep the earlier errors: as in Kratos, each invalid address adds one."""
 
     def restart(self, request: FakeRequest, flow: FakeFlow) -> FakeFlow:
         """Create a flow that replaces an expired one, with a new anti-CSRF token."""
@@ -150,7 +162,12 @@ class VerificationEndpoints(EmailFlowEndpoints):
         if match is None:
             return
         identity, address = match
-        code = self.server.send_code([address.value], "verification_code_valid", "Verify your address")
+        code = self.server.send_code(
+            [address.value],
+            "verification_code_valid",
+            "Verify your address",
+            lambda code: self.server.url(self.path, code=code, flow=flow.id),
+        )
         address.status = "sent"
         self.store_code(flow, code, identity.id)
         flow.internal["address"] = address

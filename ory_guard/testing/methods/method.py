@@ -161,6 +161,13 @@ class SettingsMethod(Method):
         """Return whether a submission to a settings flow can use the method."""
         return True
 
+    def check_fields(self, submission: Submission) -> None:
+        """Check the fields before the anti-CSRF token.
+
+        Raises:
+            InvalidFlowError: If the submission is invalid.
+        """
+
     @abstractmethod
     def change(self, submission: Submission) -> Change | FakeResponse:
         """Change the credential of the session's identity.

@@ -81,7 +81,7 @@ class PasswordMethod(LoginMethod, RegistrationMethod, SettingsMethod):
         self._check_new_password(submission, password, traits)
         return create_identity(self.server, traits, password=password)
 
-    def _check_new_password(self, submission: Submission, password: object, traits: dict[str, Any]) -> None:
+    def _check_new_password(self, submission: Submission, password: str, traits: dict[str, Any]) -> None:
         ui, schema = submission.flow.ui, self.server.schema
         had_field = self._add_field(ui)
         if add_password_error(self.server.settings, password, schema.identifiers(traits), ui):
@@ -102,16 +102,21 @@ class PasswordMethod(LoginMethod, RegistrationMethod, SettingsMethod):
         """Add the field for a new password."""
         flow.ui.nodes += [password_node("new-password"), submit_node("password", "password", 1070003)]
 
+    def check_fields(self, submission: Submission) -> None:
+        """Check that there is a password."""
+        if not submission.fields.get("password"):
+            raise submission.rejected(4000002, {"property": "password"}, at="password")
+
     def change(self, submission: Submission) -> Change:
         """Change the password."""
         identity = submission.current_session.identity
         identifiers = self.server.schema_of(identity).identifiers(identity.traits)
-        password = submission.fields.get("password")
+        password = submission.fields["password"]
         if add_password_error(self.server.settings, password, identifiers, submission.flow.ui):
             raise InvalidFlowError(submission.flow)
         if password == identity.credentials.password:
             raise submission.rejected(4000039, at="password")
-        identity.credentials.password = str(password)
+        identity.credentials.password = password
         touch(self.server, identity)
         return Change.SAVED
 

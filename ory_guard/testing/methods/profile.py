@@ -28,15 +28,20 @@ class ProfileMethod(SettingsMethod):
         flow.ui.nodes += [trait.node("profile", identity.traits) for trait in schema.fields]
         flow.ui.nodes.append(submit_node("profile", "profile", 1070003))
 
+    def check_fields(self, submission: Submission) -> None:
+        """Fill the submitted traits into the form, and validate them."""
+        flow = submission.flow
+        traits = submission.fields["traits"]
+        _show_traits(flow.ui, traits)
+        if not self.server.schema_of(submission.current_session.identity).validate(traits, flow.ui):
+            raise InvalidFlowError(flow)
+
     def change(self, submission: Submission) -> Change:
         """Change the traits; those that identify the user require a recent login."""
-        session, flow = submission.current_session, submission.flow
+        session = submission.current_session
         identity = session.identity
         schema = self.server.schema_of(identity)
         traits = submission.fields["traits"]
-        _show_traits(flow.ui, traits)
-        if not schema.validate(traits, flow.ui):
-            raise InvalidFlowError(flow)
         if is_identifier_taken(self.server, identity, traits):
             raise submission.rejected(4000007)
         if _changes_protected_traits(schema, identity.traits, traits) and not self.sessions.is_privileged(session):

@@ -126,11 +126,27 @@ class Server:
         )
         return f"{self.settings.error_ui_url}?id={error_id}"
 
-    def send_code(self, recipients: list[str], template_type: str, subject: str) -> str:
-        """Create an email with a new six-digit code for each recipient, and return the code."""
+    def send_code(
+        self,
+        recipients: list[str],
+        template_type: str,
+        subject: str,
+        link_for: Callable[[str], str] | None = None,
+    ) -> str:
+        """Create an email with a new six-digit code for each recipient, and return the code.
+
+        Args:
+            recipients: The addresses.
+            template_type: Kratos' name of the email.
+            subject: The subject of the email.
+            link_for: Returns the link with a code that the email contains; None for no link.
+        """
         code = random_string(CODE_LENGTH, CODE_DIGITS)
+        text = f"your code is:\n\n{code}"
+        if link_for is not None:
+            text += f"\n\nor open this link:\n\n{link_for(code)}"
         for recipient in recipients:
-            self._send(recipient, template_type, subject, f"your code is:\n\n{code}", code)
+            self._send(recipient, template_type, subject, text, code)
         return code
 
     def send_link(self, recipient: str, template_type: str, subject: str, link: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 from ory_guard.testing.flows.ui_nodes import Ui
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.settings import FakeKratosSettings
+from ory_guard.testing.store.password_similarity import is_similar
 from ory_guard.testing.store.records import Address, Identity
 
 __all__ = [
@@ -90,28 +91,20 @@ def is_identifier_taken(server: Server, identity: Identity | None, traits: Mappi
     return any(owner is not None and owner is not identity for owner in owners)
 
 
-def add_password_error(settings: FakeKratosSettings, password: object, identifiers: list[str], ui: Ui) -> bool:
+def add_password_error(settings: FakeKratosSettings, password: str, identifiers: list[str], ui: Ui) -> bool:
     """Add an error to the form if a new password is not acceptable, and return whether one was added."""
-    if not isinstance(password, str) or not password:
-        ui.add_error(4000002, {"property": "password"}, at="password")
-        return True
-    length = len(password)
-    if length < settings.min_password_length:
-        context = {"actual_length": length, "min_length": settings.min_password_length}
+    size = len(password.encode(errors="replace"))
+    if size < settings.min_password_length:
+        context = {"actual_length": size, "min_length": settings.min_password_length}
         ui.add_error(4000032, context, at="password")
         return True
-    if any(_similar(password.lower(), identifier.lower()) for identifier in identifiers):
+    if any(is_similar(password, identifier) for identifier in identifiers):
         ui.add_error(4000031, at="password")
         return True
-    size = len(password.encode(errors="replace"))
     if settings.hasher == "bcrypt" and size > MAX_PASSWORD_BYTES:
         ui.add_error(4000033, {"actual_length": size, "max_length": MAX_PASSWORD_BYTES}, at="password")
         return True
     return False
-
-
-def _similar(password: str, identifier: str) -> bool:
-    return password in identifier or (bool(identifier) and identifier in password)
 
 
 def _set_addresses(server: Server, identity: Identity) -> None:

@@ -82,3 +82,60 @@ async def test_native_registration_rejects_an_origin_header(app: FlowClient) -> 
     response = await app.submit(flow, method="password", password=PASSWORD, traits={"email": "eve@example.test"})
 
     assert (response.status_code, response.json()["ui"]["messages"][0]["id"]) == (400, 4000001)
+
+
+@pytest.mark.parametrize(
+    ("accept", "header"),
+    [("application/json", "cookie"), ("application/json", "origin"), ("text/html", "cookie")],
+)
+async def test_recovery_of_an_app_that_a_browser_submits_is_replaced(
+    app: FlowClient, accept: str, header: str
+) -> None:
+    """Kratos v26.2.0 creates a browser flow."""
+    flow = await app.create_flow("recovery")
+    headers = {"accept": accept, header: "a=b" if header == "cookie" else "http://127.0.0.1:4455"}
+    response = await app.client.post(
+        flow["ui"]["action"], data={"method": "code", "email": "a@b.test"}, headers=headers
+    )
+
+    assert "csrf_token_" in response.headers["set-cookie"]
+    if accept == "text/html":
+        assert response.headers["location"].startswith("http://127.0.0.1:4455/recovery?flow=")
+        return
+    error = response.json()["error"]
+    assert (response.status_code, error.get("id")) == (400, None)
+    assert error["details"]["continue_with"][0]["action"] == "show_recovery_ui"
+    assert error["details"].get("found cookies") == (["a"] if header == "cookie" else None)
+
+
+async def test_verification_of_an_app_that_a_browser_submits_keeps_the_address(app: FlowClient) -> None:
+    flow = await app.create_flow("verification")
+    app.client.headers["origin"] = "http://127.0.0.1:4455"
+    response = await app.submit(flow, method="code", email="a@b.test")
+
+    assert (response.status_code, field_value(response.json(), "email")) == (400, "a@b.test")
+
+
+@pytest.mark.parametrize(
+    "fields", [{"method": "profile", "traits": {"email": "nope"}}, {"method": "password", "password": ""}], ids=str
+)
+async def test_settings_are_checked_before_the_token(
+    fake: FakeKratos, browser: FlowClient, ada: Identity, fields: dict[str, object]
+) -> None:
+    browser.use(fake.sign_in(ada))
+    response = await browser.submit(await browser.create_flow("settings"), csrf_token="", **fields)
+
+    assert response.status_code == 400
+
+
+async def test_recovered_flow_belongs_to_the_new_token(
+    fake: FakeKratos, browser: FlowClient, ada: Identity
+) -> None:
+    """A code that was used before is reported as such."""
+    flow = await browser.create_flow("recovery")
+    sent = (await browser.submit(flow, method="code", email="ada@example.test")).json()
+    code = fake.messages[-1].code
+    recovered = (await browser.submit(sent, method="code", code=code)).json()
+    response = await browser.submit(recovered, method="code", code=code)
+
+    assert (response.status_code, "already used" in response.json()["error"]["reason"]) == (400, True)
