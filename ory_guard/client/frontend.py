@@ -11,10 +11,11 @@ from ory_guard.client.operations.descriptor import ResponseView
 from ory_guard.client.operations.operation import Operation
 from ory_guard.client.operations.table import AllOperations
 from ory_guard.client.request_builder import Body, build_request
-from ory_guard.client.transport import make_http_client, send_request
+from ory_guard.client.transport import MAX_CONCURRENCY, make_http_client, send_request
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.json_rewriting import InvalidJSON, rewrite_urls
+from ory_guard.kratos.slots import Slots
 from ory_guard.kratos.url_mapping import URLMapping
 from ory_guard.kratos.urls import http_url, public_api_url, service_url
 
@@ -70,6 +71,7 @@ class FrontendClient(AllOperations):
         if not timeout > 0:
             raise ConfigurationError(f"timeout must be a positive number of seconds (got {timeout!r})")
         self._http = make_http_client(self._base_url, transport, timeout=timeout, ca_file=ca_file)
+        self._slots = Slots(MAX_CONCURRENCY, timeout)
 
     @property
     def with_response(self) -> FrontendResponses:
@@ -107,11 +109,12 @@ class FrontendClient(AllOperations):
 
     async def _send(self, operation: Operation, arguments: Mapping[str, Any], body: Body | None) -> HTTPResponse:
         request = build_request(http_url(self._base_url), operation, arguments, body)
-        response = await send_request(self._http, operation.name, request)
+        response = await send_request(self._http, operation.name, request, self._slots)
         return response if self._urls is None else _with_browser_urls(response, self._urls)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the next call opens new ones."""
+        await self._slots.aclose()
         await self._http.aclose()
 
     async def __aenter__(self) -> Self:

@@ -4,6 +4,7 @@ A logout succeeds only if Kratos confirms it, or does not know the credential.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import AbstractContextManager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -23,6 +24,7 @@ from ory_guard.guard.csrf import CSRFPolicy
 from ory_guard.guard.enforcement import Enforcer
 from ory_guard.guard.responses.cookie_expiry import expired_cookies
 from ory_guard.guard.responses.refusals import unavailable_refusal
+from ory_guard.kratos.caller import calling
 from ory_guard.models.credential import Credential, InvalidCredential
 from ory_guard.models.outcomes import Authenticated, Outcome, Rejected, Unavailable
 
@@ -108,7 +110,8 @@ class Logout:
         for cookie in cookies:
             try:
                 client = await self._load_client()
-                flow = await client.create_browser_logout_flow(cookie=_cookie(cookie), return_to=return_to)
+                with self._calling(scope, cookie):
+                    flow = await client.create_browser_logout_flow(cookie=_cookie(cookie), return_to=return_to)
             except KratosUnavailable as error:
                 raise self._recorded(scope, context, error)  # noqa: B904 - it is the same error
             except (KratosAPIError, FlowError) as error:
@@ -169,13 +172,20 @@ class Logout:
         outcome = await self._outcome(scope, context, credential)
         set_cookies: tuple[str, ...] | None = None
         try:
-            set_cookies = await _end_session(await self._load_client(), credential)
+            client = await self._load_client()
+            with self._calling(scope, credential):
+                set_cookies = await _end_session(client, credential)
         finally:
             # After a failure, too: Kratos may have ended the session before a timeout. Nothing is known about a
             # rejected credential, and anyone can send any number of them.
             if set_cookies is not None or not isinstance(outcome, Rejected):
                 await self._forget(outcome, credential)
         return set_cookies or ()
+
+    def _calling(self, scope: Mapping[str, Any], credential: Credential) -> AbstractContextManager[None]:
+        """Let a known session come first, and other clients take turns, as for session checks."""
+        policy, key = self._authenticator.checker.calls.policy, self._authenticator.cache_key(credential)
+        return calling(policy.caller(key, credential, client=scope.get("client")))
 
     async def _forget(self, outcome: Outcome | None, credential: Credential) -> None:
         key = self._authenticator.cache_key(credential)

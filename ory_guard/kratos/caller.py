@@ -1,10 +1,12 @@
 """The credential of a call to Kratos, as far as it matters for the order of calls."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final, NamedTuple
 
-__all__ = ["UNKNOWN", "Caller", "anonymous_caller", "client_of"]
+__all__ = ["UNKNOWN", "Caller", "anonymous_caller", "calling", "client_of", "current_caller"]
 
 
 class Caller(NamedTuple):
@@ -26,6 +28,8 @@ class Caller(NamedTuple):
 
 
 UNKNOWN: Final = Caller()
+
+_caller: Final[ContextVar[Caller]] = ContextVar("ory_guard_caller", default=UNKNOWN)
 
 _INTERFACE_BITS: Final = 64
 
@@ -56,3 +60,22 @@ def client_of(address: object) -> str:
     except AddressValueError:
         return host
     return str(ipv6.ipv4_mapped or f"{int(ipv6) >> _INTERFACE_BITS:x}::/64")
+
+
+def current_caller() -> Caller:
+    """Return the caller of the operations of a client, which do not know the request; `UNKNOWN` by default."""
+    return _caller.get()
+
+
+@contextmanager
+def calling(caller: Caller) -> Iterator[None]:
+    """Make the operations within the block calls of this caller.
+
+    Args:
+        caller: The caller.
+    """
+    token = _caller.set(caller)
+    try:
+        yield
+    finally:
+        _caller.reset(token)

@@ -23,6 +23,7 @@ from ory_guard.guard.context import SCOPE_KEY
 from ory_guard.guard.csrf import CSRFPolicy
 from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.middleware import OrySessionMiddleware
+from ory_guard.kratos.caller import anonymous_caller, calling
 from ory_guard.kratos.urls import exact_origin, origin_of
 from ory_guard.models.outcomes import Authenticated
 from ory_guard.ui import session_pages
@@ -117,7 +118,8 @@ class FlowPages:
     async def _route_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         if _ROOT_PATH_KEY in scope:
             scope["root_path"] = scope[_ROOT_PATH_KEY]
-        await self._router(scope, receive, send)
+        with calling(anonymous_caller(scope.get("client"))):  # clients take turns to read their flows
+            await self._router(scope, receive, send)
 
     def _routes(self) -> list[Route]:
         pages: dict[str, _Endpoint] = {f"/{name}": partial(_show_flow, name=name) for name in FLOWS}

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import re
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from support.certificates import make_certificate
 from support.raw_kratos import RawKratos, hang, hang_up, raw_response, respond, respond_slowly
 
 from ory_guard.client import FrontendClient
-from ory_guard.client.transport import MAX_RESPONSE_BYTES
+from ory_guard.client.transport import MAX_CONCURRENCY, MAX_RESPONSE_BYTES
 from ory_guard.exceptions import KratosProtocolError, KratosTimeout, KratosUnavailable
+from ory_guard.kratos.caller import anonymous_caller, calling
 
 pytestmark = pytest.mark.anyio
 
@@ -58,14 +60,38 @@ async def test_call_above_the_concurrency_limit_times_out() -> None:
     """A call that waits for other calls has the same deadline and error."""
     transport = ScriptedTransport()
     client = FrontendClient("http://id.example", transport=transport, timeout=0.05)
-    semaphore = (await client._http._transports.get()).semaphore
-    while not semaphore.locked():
-        await semaphore.acquire()
 
-    with pytest.raises(KratosTimeout):
-        await client.to_session(x_session_token="ory_st_secret")
+    async with AsyncExitStack() as stack:
+        for number in range(MAX_CONCURRENCY * 3 // 4):
+            await stack.enter_async_context(client._slots.take(anonymous_caller((str(number), 1))))
+        with pytest.raises(KratosTimeout):
+            await client.to_session(x_session_token="ory_st_secret")
 
     assert transport.requests == []
+
+
+async def test_calls_for_one_client_of_the_application_leave_slots_for_another() -> None:
+    """The caller is known in the requests of the guard and of its pages."""
+    end = asyncio.Event()
+
+    class Kratos(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            if request.headers["cookie"] == "slow":
+                await end.wait()
+            return httpx2.Response(200, json={"logout_token": "t", "logout_url": "u"})
+
+    client = FrontendClient("http://id.example", transport=Kratos(), timeout=60)
+
+    async def create(cookie: str, address: str) -> str:
+        with calling(anonymous_caller((address, 1))):
+            return (await client.create_browser_logout_flow(cookie=cookie)).logout_token
+
+    flood = [asyncio.ensure_future(create("slow", "192.0.2.1")) for _ in range(300)]
+    await asyncio.sleep(0.01)
+    async with asyncio.timeout(30):
+        assert await create("a=b", "192.0.2.2") == "t"
+    end.set()
+    assert set(await asyncio.gather(*flood)) == {"t"}
 
 
 async def test_refused_connection_is_unavailable() -> None:

@@ -33,6 +33,7 @@ from ory_guard.exceptions import (
     KratosProtocolError,
     KratosTimeout,
 )
+from ory_guard.kratos.caller import UNKNOWN, Caller, current_caller
 from ory_guard.starlette import logout_response
 
 pytestmark = pytest.mark.anyio
@@ -335,3 +336,27 @@ async def test_given_transport_is_not_closed_with_the_client() -> None:
     await bench.guard.aclose()
 
     assert bench.kratos.closed == 0
+
+
+@pytest.mark.parametrize(
+    ("whoami", "is_known"), [(signed_in(), True), (refused(401), False)], ids=["known session", "invented cookie"]
+)
+async def test_logout_waits_for_its_turn_as_the_session_check_does(
+    whoami: KratosResponse, *, is_known: bool
+) -> None:
+    """A flood of logouts with invented cookies does not take the slots of users."""
+    kratos = Kratos(whoami)
+    callers: list[Caller] = []
+
+    def respond(asked: KratosRequest) -> KratosResponse:
+        if "/self-service/" in asked.url:
+            callers.append(current_caller())
+        return kratos(asked)
+
+    bench = Bench(respond)
+    await call(application(bench), "/logout", method="POST", headers=[SESSION_COOKIE], client=("192.0.2.9", 1))
+    await bench.guard.logout_url(request(SESSION_COOKIE, client=("192.0.2.9", 1)))
+
+    assert [caller.identity is not None for caller in callers] == [is_known, is_known, False]
+    assert callers[-1].client == "192.0.2.9"
+    assert current_caller() == UNKNOWN

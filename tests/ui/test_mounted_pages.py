@@ -11,9 +11,10 @@ from asgi_lifespan import LifespanManager
 from example.html_page import parse
 from support.asgi_calls import HTML, NAVIGATE, call
 from support.guard_bench import settings_of
-from support.scripted_kratos import ScriptedKratos
+from support.scripted_kratos import KratosRequest, KratosResponse, ScriptedKratos, refused
 
 from ory_guard import OryGuard
+from ory_guard.kratos.caller import Caller, current_caller
 from ory_guard.testing import Fault, OidcProvider
 from ory_guard.ui import FlowPages
 
@@ -286,3 +287,17 @@ async def test_lifespan_closes_the_guard_of_pages_that_are_served_alone() -> Non
 
     async with LifespanManager(pages):
         pass
+
+
+async def test_clients_take_turns_to_read_their_flows() -> None:
+    """Anyone can request a page, so one client must not take all slots for calls to Kratos."""
+    callers: list[Caller] = []
+
+    def respond(_asked: KratosRequest) -> KratosResponse:
+        callers.append(current_caller())
+        return refused(404)
+
+    pages = FlowPages(OryGuard(settings_of(), transport=ScriptedKratos(respond)))
+
+    assert (await call(pages, "/login", query_string=b"flow=x", client=("192.0.2.9", 1))).status == 303
+    assert [caller.client for caller in callers] == ["192.0.2.9"]
