@@ -26,7 +26,13 @@ from ory_guard.exceptions import ConfigurationError
 from ory_guard.fastapi.openapi import OPTIONAL_SCHEME, SCHEME, add_security_to_schema
 from ory_guard.guard.context import SCOPE_KEY, AuthContext, missing_middleware_error
 from ory_guard.guard.declarations import GuardDependency, MustBeCalled
-from ory_guard.guard.requirements import ANY_SESSION, AssuranceLevel, Conditions, Requirement
+from ory_guard.guard.requirements import (
+    ANY_SESSION,
+    AssuranceLevel,
+    Conditions,
+    Requirement,
+    requirement_of,
+)
 from ory_guard.models.session import Identity, Session, TraitsT
 
 if TYPE_CHECKING:
@@ -192,7 +198,7 @@ def require(**conditions: Unpack[Conditions]) -> SessionDependency:
     Raises:
         ConfigurationError: If a condition is invalid.
     """
-    requirement = Requirement(**conditions)
+    requirement = requirement_of("require", conditions)
     return _require(ANY_SESSION if requirement == ANY_SESSION else requirement)
 
 

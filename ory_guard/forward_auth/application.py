@@ -15,7 +15,7 @@ from ory_guard.forward_auth.routes import RouteTable
 from ory_guard.guard.context import require_auth_context
 from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.middleware import OrySessionMiddleware
-from ory_guard.guard.requirements import ANY_SESSION, Conditions, Requirement
+from ory_guard.guard.requirements import Conditions, Requirement, requirement_of
 from ory_guard.guard.responses.asgi import ASGIResponse, Receive, Scope, Send, error_body
 from ory_guard.kratos.urls import origin_of
 from ory_guard.models.session import Session
@@ -86,7 +86,8 @@ class ForwardAuth:
         if not isinstance(guard, OryGuard):
             raise ConfigurationError(f"ForwardAuth: guard must be an OryGuard (got {type(guard).__name__})")
         self.guard: OryGuard = guard
-        self._routes = RouteTable(routes or {}, Requirement(**conditions) if conditions else ANY_SESSION)
+        others = ("routes", "secret", "identity_headers", "for_nginx")
+        self._routes = RouteTable(routes or {}, requirement_of("ForwardAuth", conditions, *others))
         self._secret = None if secret is None else _checked_secret(secret)
         self._identity_headers = IdentityHeaders(
             DEFAULT_IDENTITY_HEADERS if identity_headers is None else identity_headers

@@ -22,7 +22,7 @@ from ory_guard.guard.explicit_credentials import ExplicitCredentials, TokenKind
 from ory_guard.guard.http_clients import HTTPClients
 from ory_guard.guard.lazy_client import LazyClient
 from ory_guard.guard.logout import Logout
-from ory_guard.guard.requirements import AssuranceLevel, Conditions, Requirement
+from ory_guard.guard.requirements import AssuranceLevel, Conditions, requirement_of
 from ory_guard.guard.responses.redirects import login_url, safe_return_to
 from ory_guard.guard.settings import GuardSettings, checked_settings
 from ory_guard.guard.statistics import guard_stats
@@ -155,7 +155,8 @@ class OryGuard(Generic[TraitsT]):
         """
         scope = self._explicit.get_scope(connection, outcome)
         context = self.enforcement.get_context(scope)
-        session: Session[TraitsT] = await self.enforcement.require(scope, context, Requirement(**conditions))
+        requirement = requirement_of("OryGuard.require", conditions, "outcome")
+        session: Session[TraitsT] = await self.enforcement.require(scope, context, requirement)
         if OUTER_KEY in scope and (outer := scope[OUTER_KEY]) is not None:
             outer.refusal = None  # an earlier refusal is not the reason of a 500 that follows
         return session

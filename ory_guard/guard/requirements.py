@@ -45,12 +45,14 @@ __all__ = [
     "is_condition_met",
     "is_recent",
     "refusal_for",
+    "requirement_of",
 ]
 
 AssuranceLevel = Literal["aal1", "aal2"]
 Condition = Callable[["Session[Any]"], bool | Awaitable[bool]]
 
 _KNOWN_LEVELS: Final = ("aal1", "aal2")
+_SECOND_FACTOR_TOO_OLD: Final = "This resource requires a recent second factor. Complete it again to continue."
 
 
 class Conditions(TypedDict, total=False):
@@ -146,6 +148,29 @@ ANY_SESSION: Final = Requirement()
 """The requirement that any session meets."""
 
 
+def requirement_of(function: str, conditions: Conditions, *others: str) -> Requirement:
+    """Return the requirement for the keyword arguments of a function.
+
+    Args:
+        function: The name of the function, for the error.
+        conditions: The keyword arguments.
+        *others: The names of the other arguments that the function accepts by keyword, for the error.
+
+    Raises:
+        ConfigurationError: If an argument is unknown or invalid.
+    """
+    try:
+        return Requirement(**conditions) if conditions else ANY_SESSION
+    except TypeError:
+        allowed = (*others, *Conditions.__annotations__)
+        unknown = [name for name in conditions if name not in allowed]
+        if not unknown:
+            raise
+        raise ConfigurationError(
+            f"{function}: unknown argument {', '.join(unknown)}: use {', '.join(allowed[:-1])} or {allowed[-1]}"
+        ) from None
+
+
 async def is_condition_met(condition: Condition, session: "Session[Any]") -> bool:
     """Return the result of a condition of the application (`when`).
 
@@ -233,7 +258,9 @@ def decide(
     if not failures:
         return outcome.session
     kind = _refusal_class(failures, settings)
-    return kind(failures=failures, aal=requirement.aal, max_age=requirement.max_age)
+    is_factor_too_old = kind is ReauthenticationRequired and requirement.aal == "aal2"
+    reason = _SECOND_FACTOR_TOO_OLD if is_factor_too_old else None
+    return kind(reason, failures=failures, aal=requirement.aal, max_age=requirement.max_age)
 
 
 def _refusal_class(failures: Iterable[Failure], settings: GuardSettings) -> type[Refusal]:

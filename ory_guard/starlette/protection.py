@@ -16,7 +16,7 @@ from ory_guard.guard.context import require_auth_context
 from ory_guard.guard.declarations import MustBeCalled, record_wrapper
 from ory_guard.guard.guard import get_guard
 from ory_guard.guard.path_patterns import PathPatterns
-from ory_guard.guard.requirements import ANY_SESSION, Conditions, Requirement
+from ory_guard.guard.requirements import Conditions, Requirement, requirement_of
 from ory_guard.guard.responses.asgi import ASGIApp
 from ory_guard.guard.responses.redirects import safe_return_to
 from ory_guard.guard.responses.refusals import is_navigation, refusal_handler
@@ -59,7 +59,7 @@ def session_required(endpoint: Callable[P, Any] | None = None, /, **conditions: 
     Raises:
         ConfigurationError: If a condition is invalid, or the endpoint has no parameter `request` or `websocket`.
     """
-    requirement = Requirement(**conditions) if conditions else ANY_SESSION
+    requirement = requirement_of("session_required", conditions)
     if endpoint is not None:
         return _wrap_endpoint(endpoint, requirement)
     return lambda decorated: _wrap_endpoint(decorated, requirement)
@@ -149,7 +149,8 @@ class SessionRequiredMiddleware:
             self._public_paths = PathPatterns(public)
         except ValueError as error:
             raise ConfigurationError(f"SessionRequiredMiddleware: public: {error}") from None
-        self.requirement: Requirement = Requirement(**conditions) if conditions else ANY_SESSION
+        others = ("public", "resource_metadata")
+        self.requirement: Requirement = requirement_of("SessionRequiredMiddleware", conditions, *others)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Forward the request if its session meets the requirement; otherwise send the refusal.

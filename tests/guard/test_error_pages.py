@@ -54,6 +54,13 @@ def test_page_lists_failed_conditions_without_values() -> None:
     assert "secret" not in page
 
 
+def test_page_names_the_second_factor_if_its_age_is_limited() -> None:
+    failures = (Failure(id="max_age", expected=60, actual=61),)
+
+    assert "<li>a recent second factor</li>" in page_of(RequirementNotMet(failures=failures, aal="aal2"))
+    assert "<li>a recent login</li>" in page_of(RequirementNotMet(failures=failures, aal="aal1"))
+
+
 def test_unknown_condition_is_described_as_one_of_the_application() -> None:
     """The application may raise a refusal with its own failures."""
     page = page_of(RequirementNotMet(failures=(Failure(id="quota", expected=1, actual=2),)))

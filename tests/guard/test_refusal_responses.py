@@ -212,6 +212,26 @@ async def test_www_authenticate(
     assert response.header(b"www-authenticate") == (None if challenge is None else challenge.encode())
 
 
+@pytest.mark.parametrize(
+    ("session", "aal", "text"),
+    [
+        (OLD, None, "This resource requires a recent login. Log in again to continue."),
+        (OLD, "aal1", "This resource requires a recent login. Log in again to continue."),
+        (
+            aal2_session(-5, -3_600),
+            "aal2",
+            "This resource requires a recent second factor. Complete it again to continue.",
+        ),
+    ],
+)
+async def test_text_names_the_step_that_is_too_long_ago(session: Any, aal: str | None, text: str) -> None:
+    response = await ask(signed_in(session), conditions={"aal": aal, "max_age": 60})
+
+    error = response.json["error"]
+    assert (error["id"], error["details"]["reason"]) == ("session_refresh_required", "login_too_old")
+    assert error["reason"] == text
+
+
 async def test_401_has_no_redirect_if_cookies_are_not_accepted() -> None:
     """A browser would return with a cookie that is not accepted."""
     response = await ask(refused(401), credential=SESSION_TOKEN, credentials=("x_session_token",))

@@ -4,7 +4,7 @@ from html import escape
 from string import Template
 from typing import Final
 
-from ory_guard.exceptions import CsrfViolation, Refusal, SessionCheckUnavailable
+from ory_guard.exceptions import CsrfViolation, Failure, Refusal, SessionCheckUnavailable
 from ory_guard.guard.responses.refusal_reasons import REASON_TEXTS, RefusalReason
 from ory_guard.guard.settings import GuardSettings
 
@@ -56,10 +56,15 @@ def refusal_page(refusal: Refusal, settings: GuardSettings) -> bytes:
         title = "Cross-site request blocked"
     else:
         title = "Access denied"
-    conditions = [_CONDITIONS.get(failure["id"], _CONDITIONS["when"]) for failure in refusal.failures]
-    items = "".join(f"<li>{escape(condition)}</li>" for condition in conditions)
+    items = "".join(f"<li>{escape(_condition_of(failure, refusal))}</li>" for failure in refusal.failures)
     details = f"<p>Requirements not met:</p>\n<ul>{items}</ul>\n" if items else ""
     return _page(title, refusal.reason, details, settings.app_url or "/", "Go to the home page")
+
+
+def _condition_of(failure: Failure, refusal: Refusal) -> str:
+    if failure["id"] == "max_age" and refusal.aal == "aal2":  # then it is the age of the second factor
+        return "a recent second factor"
+    return _CONDITIONS.get(failure["id"], _CONDITIONS["when"])
 
 
 def error_page(title: str, reason: str, settings: GuardSettings) -> bytes:

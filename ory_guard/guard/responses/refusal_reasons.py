@@ -43,7 +43,7 @@ REASON_TEXTS: Final[dict[RefusalReason, str]] = {
     "origin": "The request was sent by a page of another site.",
     "second_factor_missing": "This page requires a second factor, and your login did not use one.",
     "second_factor_not_enrolled": "This page requires a second factor, and your account does not have one.",
-    "login_too_old": "This page requires a recent login.",
+    "login_too_old": "This page requires a recent login or a recent second factor.",
     "clock": "The clocks of the application and of its login service differ, so a login does not count as recent.",
     "requirement_not_met": "Your session does not meet the requirements for this page.",
     "unavailable": "Your session could not be verified.",
