@@ -6,6 +6,7 @@ event loop for each request.
 
 import asyncio
 import os
+from asyncio import get_running_loop
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextvars import Context
@@ -71,7 +72,7 @@ class LoopLocal(Generic[ResourceT]):
 
     def current(self) -> ResourceT | None:
         """Return the resource of the running event loop, or None before its first use."""
-        entry = self._by_loop.get(asyncio.get_running_loop())
+        entry = self._by_loop.get(get_running_loop())
         return entry[0] if entry is not None and self._process is _process else None
 
     async def aclose(self) -> None:
