@@ -242,8 +242,10 @@ class CompactLRU:
 
     def delete(self, key: bytes) -> None:
         """Delete the entry under `key`, if there is one."""
-        self._recent.pop(key)
-        self._compact.pop(key)
+        if key in self.recent:
+            self._recent.pop(key)
+        elif key in self._compact.values:
+            self._compact.pop(key)
 
     def clear(self) -> None:
         """Delete all entries."""

@@ -57,9 +57,11 @@ class KnownCredentials:
                 return
             self.discard(key)
         keys = self._keys_by_id.get(identity)
-        is_full = isinstance(keys, tuple) and len(keys) >= _MAX_PER_IDENTITY
-        if is_full and None not in [self.identity(each) for each in self._keys(identity)]:
-            return
+        if isinstance(keys, tuple) and len(keys) >= _MAX_PER_IDENTITY:
+            # They expire in this order, and `identity` removes the expired ones.
+            first_valid = next((each for each in keys if self.identity(each) is not None), None)
+            if first_valid == keys[0]:
+                return
         if len(self._entries) >= self._max_credentials:
             self.discard(next(iter(self._entries)))
         # The index has the same objects, and often the session cache, too, which saves 100 bytes per credential.

@@ -61,7 +61,7 @@ class ConnectionPool:
         self._open: set[_Connection] = set()
         self._connecting: set[asyncio.Task[None]] = set()
         self._connects_in_turn = 0
-        self._queue: deque[Exchange] = deque()
+        self.queue: Final[deque[Exchange]] = deque()  # admitted, without a connection
         self._deadlines: deque[Exchange] = deque()  # all exchanges have the same timeout, so one timer is enough
         self._timer: asyncio.TimerHandle | None = None
         self._send_admitted = self._dispatch  # one bound method for all exchanges
@@ -104,7 +104,7 @@ class ConnectionPool:
         if connection is not None:
             connection.send(exchange)
         else:
-            self._queue.append(exchange)
+            self.queue.append(exchange)
             self._connect_if_needed()
 
     def _take_idle(self) -> "_Connection | None":
@@ -126,9 +126,9 @@ class ConnectionPool:
             task.add_done_callback(self._on_connected, context=Context())
 
     def _needs_connection(self) -> bool:
-        while self._queue and self._queue[0].is_done:
-            self._queue.popleft()
-        if self._is_closed or len(self._connecting) >= len(self._queue):
+        while self.queue and self.queue[0].is_done:
+            self.queue.popleft()
+        if self._is_closed or len(self._connecting) >= len(self.queue):
             return False
         return len(self._open) + len(self._connecting) < self._max_connections
 
@@ -153,8 +153,8 @@ class ConnectionPool:
             exchange.finish(error if isinstance(error, Exception) else _connection_lost())
 
     def _next_in_queue(self) -> Exchange | None:
-        while self._queue:
-            exchange = self._queue.popleft()
+        while self.queue:
+            exchange = self.queue.popleft()
             if not exchange.is_done:
                 return exchange
         return None
@@ -185,7 +185,7 @@ class ConnectionPool:
             retry = connection.is_safe_to_retry and not exchange.is_retry and not self._is_closed
             if retry:
                 exchange.is_retry, exchange.connection = True, None
-                self._queue.appendleft(exchange)
+                self.queue.appendleft(exchange)
         self._connect_if_needed()
         if exchange is not None and not retry:
             exchange.finish(error or _connection_lost())
@@ -279,10 +279,12 @@ class _Connection(asyncio.Protocol):
         exchange.finish(response)
 
     def _is_clean(self) -> bool:
-        # The next request may be sent at once, so the bytes that the event loop has not read count, too.
-        if not self.is_reusable() or self._transport.get_write_buffer_size() > 0:
+        if self._transport.is_closing() or self._transport.get_write_buffer_size() > 0:
             return False
-        return self._pool.keep_alive and self._parser.keep_alive
+        if not (self._pool.keep_alive and self._parser.keep_alive):
+            return False
+        # If a request waits, it is sent at once, so the bytes that the event loop has not read count, too.
+        return not self._pool.queue or self.is_reusable()
 
     def connection_lost(self, exc: Exception | None) -> None:
         exchange, self._exchange = self._exchange, None

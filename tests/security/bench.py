@@ -85,7 +85,7 @@ class Bench:
         assert flights is None or not (flights._in_flight or flights._tasks or flights._joinable)
         if pool is not None:
             await eventually(lambda: not pool._connecting and pool._open == set(pool._idle))
-            assert not pool._queue
+            assert not pool.queue
             assert len(pool._open) <= slots
             assert all(connection._exchange is None for connection in pool._open)
 
