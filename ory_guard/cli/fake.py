@@ -2,11 +2,9 @@
 
 import contextlib
 import socket
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from ory_guard.cli.errors import CommandFailed, ExitCode
 from ory_guard.cli.output import print_line, sanitize
@@ -14,8 +12,9 @@ from ory_guard.cli.output import print_line, sanitize
 try:
     import uvicorn
 
-    from ory_guard.cli.fake_pages import PAGES_PATH, add_pages, can_serve_pages
-    from ory_guard.testing import CourierMessage, FakeKratos, FakeKratosSettings
+    from ory_guard.cli.fake_pages import add_pages, can_serve_pages
+    from ory_guard.cli.fake_settings import LOOPBACK, host_notes, make_settings, require_url
+    from ory_guard.testing import CourierMessage, FakeKratos
     from ory_guard.testing.config_file import ConfigFile, read_config
 except ModuleNotFoundError as _error:
     raise CommandFailed(
@@ -23,9 +22,10 @@ except ModuleNotFoundError as _error:
         ExitCode.USAGE,
     ) from None
 
-__all__ = ["by_port", "make_fake", "run"]
+__all__ = ["by_port", "run"]
 
-LOOPBACK: Final = "127.0.0.1"
+_PAGES_HINT: Final = "  To serve login pages here, pass the URL of your application in --app-url."
+_EXTRA_HINT: Final = "  To serve login pages here, install the extra ui: pip install 'ory-guard[ui]'"
 
 Application = Callable[[Any, Any, Any], Any]
 
@@ -61,17 +61,25 @@ def run(
         file = ConfigFile({}, ()) if config is None else read_config(config)
         fields = dict(file.fields)
         if ui_url is not None:
-            fields["ui_url"] = _absolute(ui_url, "--ui-url")
-        pages_url = None if app_url is None else _pages_url(_port(public), fields)
-        kratos = make_fake(_port(public), fields, app_url, pages_url)
+            fields["ui_url"] = require_url(ui_url, "--ui-url")
+        serves_pages = _serves_pages(fields, app_url)
+        ports = {"port": _port(public), "admin_port": _port(admin)}
+        settings = make_settings(fields, app_url=app_url, serves_pages=serves_pages, **ports)
+        kratos = FakeKratos(settings, on_message=_print_code)
         for path in (config, seed):
             if path is not None:
                 kratos.seed(path)
         for note in file.notes:
             print_line(f"{config}: {note}", style="yellow")
-        _print_banner(kratos, public, admin, exposed=exposed is not None, has_pages=pages_url is not None)
+        _print_banner(kratos, public, admin, exposed=exposed is not None, serves_pages=serves_pages)
+        if not serves_pages and not _names_pages(fields):
+            print_line(_PAGES_HINT if app_url is None else _EXTRA_HINT)
+        for note in host_notes(settings, fields, {"--app-url": app_url, "--ui-url": ui_url}):
+            print_line(f"  {note}", style="yellow")
+        print_line()
+        print_line("The codes and links of emails are printed here. Stop it with Ctrl+C.")
         application: Application = kratos.app
-        if app_url is not None and pages_url is not None:
+        if app_url is not None and serves_pages:
             application = add_pages(kratos, _port(public), app_url)
         server = uvicorn.Server(
             uvicorn.Config(
@@ -85,30 +93,6 @@ def run(
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[public, admin])
     print_line("Stopped. All data has been discarded.")
-
-
-def make_fake(port: int, fields: dict[str, Any], app_url: str | None, pages_url: str | None) -> FakeKratos:
-    """Return the fake for the options of the command.
-
-    Args:
-        port: The port of the public API.
-        fields: Fields of `FakeKratosSettings`, from the configuration file and `--ui-url`.
-        app_url: The URL of the application, or None.
-        pages_url: The URL of the login pages of this command, or None.
-
-    Raises:
-        CommandFailed: If `app_url` is not an absolute http(s) URL.
-        ConfigurationError: If a field is invalid.
-    """
-    given = {"public_url": f"http://{LOOPBACK}:{port}", **fields}
-    if pages_url is not None:
-        given["ui_url"] = pages_url
-    if app_url is not None:
-        given.setdefault("default_return_url", _absolute(app_url, "--app-url"))
-    settings = FakeKratosSettings(**given)
-    if app_url is not None:
-        settings = replace(settings, allowed_return_urls=(*settings.allowed_return_urls, app_url))
-    return FakeKratos(settings, on_message=_print_code)
 
 
 def by_port(admin: Application, admin_port: int, public: Application) -> Application:
@@ -141,19 +125,13 @@ def _port(server_socket: socket.socket) -> int:
     return number
 
 
-def _pages_url(port: int, fields: dict[str, Any]) -> str | None:
-    """Return the URL of the login pages of this command, or None if the configuration names others."""
-    if any(name.endswith("ui_url") for name in fields) or not can_serve_pages():
-        return None
-    return str(fields.get("public_url", f"http://{LOOPBACK}:{port}")).rstrip("/") + PAGES_PATH
+def _serves_pages(fields: Mapping[str, Any], app_url: str | None) -> bool:
+    """Return whether this command serves the login pages, because the configuration names no others."""
+    return app_url is not None and not _names_pages(fields) and can_serve_pages()
 
 
-def _absolute(url: str, option: str) -> str:
-    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc:
-        raise CommandFailed(
-            f"{option} must be an absolute http(s) URL such as http://127.0.0.1:8000, not {url!r}", ExitCode.USAGE
-        )
-    return url
+def _names_pages(fields: Mapping[str, Any]) -> bool:
+    return any(name.endswith("ui_url") for name in fields)
 
 
 def _print_code(message: CourierMessage) -> None:
@@ -162,7 +140,7 @@ def _print_code(message: CourierMessage) -> None:
 
 
 def _print_banner(
-    kratos: FakeKratos, public: socket.socket, admin: socket.socket, *, exposed: bool, has_pages: bool
+    kratos: FakeKratos, public: socket.socket, admin: socket.socket, *, exposed: bool, serves_pages: bool
 ) -> None:
     print_line(
         "This is a fake Kratos for development, never for production. It keeps all data in memory,", style="bold"
@@ -172,11 +150,9 @@ def _print_banner(
         print_line(f"IT IS REACHABLE FROM OTHER MACHINES, at {public.getsockname()[0]}.", style="bold red")
     print_line()
     print_line(f"  public API  {kratos.settings.public_url} (port {_port(public)})")
-    print_line(f"  admin API   port {_port(admin)}")
-    server = "this command" if has_pages else "your application"
+    print_line(f"  admin API   {kratos.settings.admin_url} (port {_port(admin)})")
+    server = "this command" if serves_pages else "your application"
     print_line(f"  UI pages    {kratos.settings.login_ui_url} and others, served by {server}")
     if kratos.identities:
         names = ", ".join(sanitize(identity.traits.get("email", identity.id)) for identity in kratos.identities)
         print_line(f"  identities  {names}")
-    print_line()
-    print_line("The codes and links of emails are printed here. Stop it with Ctrl+C.")

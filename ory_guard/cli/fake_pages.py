@@ -12,8 +12,8 @@ __all__ = ["PAGES_PATH", "add_pages", "can_serve_pages"]
 
 PAGES_PATH: Final = "/ui"
 _FOOT: Final = (
-    "<p>These pages are part of <code>ory-guard fake</code>, for development only. It prints the codes and links "
-    "of emails.</p>"
+    "<p>These pages are part of <code>ory-guard fake</code>, for development only. The command prints the "
+    "codes and links of emails.</p>"
 )
 
 Application = Callable[[Any, Any, Any], Any]

@@ -124,8 +124,9 @@ def test_serves_both_apis_until_interrupted() -> None:
         "and anyone who can reach it can log in as any user.",
         "",
         f"  public API  http://127.0.0.1:{ports.public} (port {ports.public})",
-        f"  admin API   port {ports.admin}",
+        f"  admin API   http://127.0.0.1:{ports.admin} (port {ports.admin})",
         "  UI pages    http://127.0.0.1:4455/login and others, served by your application",
+        "  To serve login pages here, pass the URL of your application in --app-url.",
         "",
         "The codes and links of emails are printed here. Stop it with Ctrl+C.",
         "Stopped. All data has been discarded.",
@@ -142,6 +143,7 @@ def test_serves_login_pages_for_an_application() -> None:
 
     result, (ports, flow, page, style, alive) = serve(client, "--app-url", "http://127.0.0.1:8000")
 
+    assert "  Security keys and passkeys are disabled: " in result.out
     assert flow.startswith(f"http://127.0.0.1:{ports.public}/ui/login?flow=")
     assert "started in a different browser" in page
     assert 'href="http://127.0.0.1:8000"' in page
@@ -164,7 +166,8 @@ def test_flows_lead_to_the_pages_of_the_application(has_extra: bool, monkeypatch
 
     expected = "http://127.0.0.1:8000/auth" if has_extra else "http://127.0.0.1:4455"
     assert location.startswith(f"{expected}/login?flow=")
-    assert f"  UI pages    {expected}/login and others, served by your application" in result.out
+    assert f"  UI pages    {expected}/login and others, served by your application\n" in result.out
+    assert ("install the extra ui" in result.out) is not has_extra
 
 
 def test_prints_recovery_and_verification_codes_with_address() -> None:
@@ -232,7 +235,7 @@ def test_config_file_of_kratos_and_url_of_an_application(tmp_path: Path) -> None
     assert result.out.startswith(f"{config}: selfservice.methods.saml is not supported: ")
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8000", "myapp://callback", "http:///x"])
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "myapp://callback", "http:///x", "http://[x", "http://x:y"])
 def test_exits_with_2_for_an_invalid_url_of_an_application(url: str) -> None:
     result = call("fake", "--port", 0, "--admin-port", 0, "--app-url", url)
 

@@ -12,7 +12,7 @@ from support.certificates import make_certificate
 from support.doc_clients import APP, NAVIGATE, Run, client_of, error_of, query_of
 from support.doc_pages import ROOT, run_page
 
-from ory_guard.cli.fake import make_fake
+from ory_guard.cli.fake_settings import make_settings
 from ory_guard.starlette import audit_routes
 from ory_guard.testing import FakeKratos, Fault, SignedIn
 from ory_guard.testing.fake_kratos import DEFAULT_PASSWORD
@@ -43,7 +43,7 @@ def test_spa_has_one_origin_for_pages_api_and_kratos(page: Run, fake: FakeKratos
 def test_login_through_the_proxy_with_the_documented_fake(tmp_path: Path) -> None:
     name = "docs/how-to/kratos-proxy.md"
     options = dict(re.findall(r"--(\S+)-url (\S+)", (ROOT / name).read_text(encoding="utf-8")))
-    fake = make_fake(4433, {"ui_url": options["ui"]}, options["app"], None)
+    fake = FakeKratos(make_settings({"ui_url": options["ui"]}, app_url=options["app"]))
     fake.add_identity("ada@example.test")
     names = run_page(name, tmp_path, fake, tests=False)
     browser = client_of(names["app"], base_url=options["app"], headers={"Accept": "text/html", **NAVIGATE})

@@ -54,7 +54,7 @@ _TEXTS: Final[dict[int, str]] = {
     1050014: "This backup code has been used.",
     1050015: "{codes}",
     1050016: "Remove this method",
-    1050017: "The key for your authenticator app, if you can't scan the QR code.",
+    1050017: "Enter this key in your authenticator app if you can't scan the QR code.",
     1050018: "Remove the security key {display_name}",
     1050019: "Add a passkey",
     1050020: "Remove the passkey {display_name}",
