@@ -250,15 +250,23 @@ class StoreConnection:
 
     async def _pause(self, backoff: float) -> float:
         """Wait for this time, or for the initial one after each new subscription, and return the time."""
-        while True:
+        loop, has_passed = asyncio.get_running_loop(), False
+
+        def on_time() -> None:
+            nonlocal has_passed
+            has_passed = True
+            self._subscribed_again.set()
+
+        while not has_passed:
+            timer = loop.call_later(backoff, on_time)
             try:
-                async with asyncio.timeout(backoff):
-                    await self._subscribed_again.wait()
-            except TimeoutError:
-                return backoff
-            # The server may be another one now.
+                await self._subscribed_again.wait()
+            finally:
+                timer.cancel()
             self._subscribed_again.clear()
-            backoff = _INITIAL_BACKOFF
+            if not has_passed:
+                backoff = _INITIAL_BACKOFF  # the server may be another one now
+        return backoff
 
     async def _probe(self, key: bytes) -> bool:
         """Store a session under a random key, and return whether it can be read."""

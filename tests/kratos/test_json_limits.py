@@ -43,8 +43,9 @@ def nested(depth: int) -> bytes:
         json.dumps({"text": '[{"a\\,' * 5_000}).encode(),
         b"",
         b'"\\',
+        b"[" + b"{}," * 100,
     ],
-    ids=["values", "depth", "wide", "text", "empty", "unterminated"],
+    ids=["values", "depth", "wide", "text", "empty", "unterminated", "malformed"],
 )
 def test_json_within_the_limits_is_measured(body: bytes) -> None:
     """Brackets and commas in strings do not count if there are many of them."""

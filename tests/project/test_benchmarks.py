@@ -29,7 +29,7 @@ def run_benchmarks(*arguments: str) -> str:
 
 
 @pytest.mark.benchmark
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1_800)
 def test_benchmark_command_writes_json_tables_and_a_chart(tmp_path: Path) -> None:
     """The output has every comparison with a target and a verdict."""
     output = run_benchmarks("--into", str(tmp_path))
