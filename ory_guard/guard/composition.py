@@ -12,6 +12,7 @@ from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.http import Transport
 from ory_guard.kratos.session_parser import SessionParser
+from ory_guard.kratos.urls import server_of
 from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
@@ -35,6 +36,7 @@ def build_parser(settings: GuardSettings, traits: type[Any] | None, clock: Clock
         negative_ttl=settings.negative_ttl,
         clock_skew=settings.clock_skew,
         log=LimitedLog(clock.monotonic),
+        server=server_of(settings.kratos_public_url),
     )
 
 

@@ -125,7 +125,7 @@ class WhoamiCalls:
             response = response.head
         if isinstance(response, Exception):
             reason, text, detail = call_failure(response)
-            self._parser.log.write(logging.WARNING, reason, "whoami.failed reason=%s: %s", reason, text)
+            self._parser.log_failure(logging.WARNING, reason, "whoami.failed reason=%s: %s", reason, text)
             return _Reply(ParsedSession(Unavailable(reason)), detail=detail)
         parsed = self._parser.parse(response, call.credential, call.request_time_wall)
         return _Reply(parsed, response.status)

@@ -15,6 +15,7 @@ __all__ = [
     "origin_of",
     "page_url",
     "public_api_url",
+    "server_of",
     "service_url",
     "unix_socket_of",
 ]
@@ -110,6 +111,15 @@ def public_api_url(url: str) -> str:
 def unix_socket_of(url: str) -> str | None:
     """Return the path of the Unix socket of a `kratos_url`, or None for another URL."""
     return unquote(url[len(_UNIX) :].partition("/")[0]) if url.startswith(_UNIX) else None
+
+
+def server_of(url: str) -> str:
+    """Return the origin of a `kratos_url`, or the URL of its Unix socket, to name the server in the log.
+
+    Raises:
+        ValueError: If `url` is not a `kratos_url`, such as one with a user name.
+    """
+    return _UNIX + url[len(_UNIX) :].partition("/")[0] if url.startswith(_UNIX) else origin_of(url)
 
 
 def http_url(url: str) -> str:

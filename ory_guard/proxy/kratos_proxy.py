@@ -20,7 +20,7 @@ from ory_guard.kratos.failures import call_failure
 from ory_guard.kratos.http import URL, HTTPResponse, RemoteProtocolError, Request
 from ory_guard.kratos.slots import Slots
 from ory_guard.kratos.url_mapping import URLMapping
-from ory_guard.kratos.urls import http_url, origin_of
+from ory_guard.kratos.urls import http_url, origin_of, server_of
 from ory_guard.models.credential import Credential
 from ory_guard.proxy.cookies import ProxyCookies
 from ory_guard.proxy.errors import ProxyError, error_response
@@ -128,6 +128,7 @@ class _Forwarder:
         self._cookies = ProxyCookies(settings, cookies)
         self._csrf = CSRFPolicy(settings)
         self._log = LimitedLog(guard.clock.monotonic)
+        self._server = server_of(settings.kratos_public_url)
         self._timeout = timeout or settings.timeout
         self._base_url = URL(http_url(settings.kratos_public_url))
         concurrency = settings.max_upstream_concurrency
@@ -168,7 +169,7 @@ class _Forwarder:
         except ProxyError:
             raise
         except Exception as error:  # noqa: BLE001 - a custom transport may raise anything
-            raise _failure(error, body, self._log) from None
+            raise self._failure(error, body) from None
         finally:
             # Also if there is no response, or the client has left: Kratos may have processed the request.
             if change is not None:
@@ -213,6 +214,22 @@ class _Forwarder:
         async with slots.take(caller):
             return await http.send(request)
 
+    def _failure(self, error: Exception, body: RequestBody | None) -> ProxyError:
+        """Return the response to a failure; the log gets the class of the error, the client gets less."""
+        if body is not None and body.error is not None:
+            return body.error
+        if body is not None and not body.is_complete and isinstance(error, TimeoutError):
+            return ProxyError(408, "request_timeout", "The body of the request did not arrive in time.")
+        failure = call_failure(error)
+        text = "proxy.failed reason=%s: %s (%s)"
+        self._log.write(logging.WARNING, failure.reason, text, failure.reason, failure.text, self._server)
+        if failure.reason == "timeout":
+            return ProxyError(504, "kratos_timeout", "The identity server did not respond in time.")
+        if failure.reason == "protocol" or isinstance(error, RemoteProtocolError):
+            return unexpected_response()
+        reason = "The identity server is not available. Try again later."
+        return ProxyError(503, "kratos_unavailable", reason, headers=((b"retry-after", b"1"),))
+
     def _urls(self, scope: Mapping[str, Any]) -> URLMapping:
         settings = self._settings
         proxy_url = settings.kratos_browser_url
@@ -241,19 +258,3 @@ def _has_browser_url(settings: GuardSettings) -> bool:
         settings.app_url,
     )
     return False
-
-
-def _failure(error: Exception, body: RequestBody | None, log: LimitedLog) -> ProxyError:
-    """Return the response to a failure; the log gets the class of the error, the client gets less."""
-    if body is not None and body.error is not None:
-        return body.error
-    if body is not None and not body.is_complete and isinstance(error, TimeoutError):
-        return ProxyError(408, "request_timeout", "The body of the request did not arrive in time.")
-    failure = call_failure(error)
-    log.write(logging.WARNING, failure.reason, "proxy.failed reason=%s: %s", failure.reason, failure.text)
-    if failure.reason == "timeout":
-        return ProxyError(504, "kratos_timeout", "The identity server did not respond in time.")
-    if failure.reason == "protocol" or isinstance(error, RemoteProtocolError):
-        return unexpected_response()
-    reason = "The identity server is not available. Try again later."
-    return ProxyError(503, "kratos_unavailable", reason, headers=((b"retry-after", b"1"),))

@@ -103,14 +103,21 @@ class RefreshingKeys:
 
     Args:
         read: Reads the JWKS.
+        source: The origin of its URL, or the path of its file, for the log.
         algorithms: The accepted algorithms.
         max_stale: The age at which keys are no longer used if the refresh fails, in seconds.
     """
 
     def __init__(
-        self, read: Callable[[], Awaitable[bytes]], *, algorithms: Collection[str], max_stale: float
+        self,
+        read: Callable[[], Awaitable[bytes]],
+        *,
+        source: str,
+        algorithms: Collection[str],
+        max_stale: float,
     ) -> None:
         self._read = read
+        self._source = source
         self._algorithms = algorithms
         self._max_stale = max_stale
         self._refresh_after = min(_REFRESH_AFTER, max_stale)
@@ -177,12 +184,9 @@ class RefreshingKeys:
             self._retry_at = None  # a canceled read does not delay the next one
             raise
         except Exception as error:  # noqa: BLE001 - log any failure, and retry later
-            _log.warning("jwks.refresh_failed error=%s: %s", type(error).__name__, _message_of(error))
+            text = f": {error}" if isinstance(error, ValueError) else ""
+            _log.warning("jwks.refresh_failed error=%s%s (%s)", type(error).__name__, text, self._source)
 
     async def aclose(self) -> None:
         """Cancel a refresh in the running event loop."""
         await self._refreshes.aclose()
-
-
-def _message_of(error: Exception) -> str:
-    return str(error) if isinstance(error, ValueError) else ""

@@ -8,6 +8,7 @@ from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.jwt import VerifiedToken
 from ory_guard.kratos.document import Document
 from ory_guard.kratos.http import Transport
+from ory_guard.kratos.urls import origin_of
 from ory_guard.models.clock import Clock
 from ory_guard.tokens.algorithms import ALGORITHMS, has_valid_length
 from ory_guard.tokens.claims import ClaimsValidator
@@ -112,11 +113,11 @@ def _key_source(
     if isinstance(jwks, Mapping):
         return StaticKeys(_read_usable(jwks, algorithms))
     if isinstance(jwks, str) and jwks.startswith(("http://", "https://")):
-        read = Document(jwks, timeout=_TIMEOUT, transport=transport).fetch
+        read, source = Document(jwks, timeout=_TIMEOUT, transport=transport).fetch, origin_of(jwks)
     else:
-        read = _FileReader(Path(jwks))
+        read, source = _FileReader(Path(jwks)), str(jwks)
         _read_usable(Path(jwks).read_bytes(), algorithms)
-    return RefreshingKeys(read, algorithms=algorithms, max_stale=max_stale)
+    return RefreshingKeys(read, source=source, algorithms=algorithms, max_stale=max_stale)
 
 
 def _read_usable(document: bytes | Mapping[str, Any], algorithms: Collection[str]) -> KeyRing:

@@ -12,6 +12,7 @@ from ory_guard.kratos.urls import (
     origin_of,
     page_url,
     public_api_url,
+    server_of,
     service_url,
     unix_socket_of,
 )
@@ -161,13 +162,24 @@ def test_public_api_url_is_not_that_of_an_endpoint_or_the_admin_api(
 
 
 @pytest.mark.parametrize(
-    ("url", "path", "requested"),
+    ("url", "path", "requested", "server"),
     [
-        ("http+unix://%2Frun%2Fkratos.sock", "/run/kratos.sock", "http://localhost"),
-        ("http+unix://%2Frun%2Fk%20a.sock/auth", "/run/k a.sock", "http://localhost/auth"),
-        ("https://kratos:4433/auth", None, "https://kratos:4433/auth"),
+        (
+            "http+unix://%2Frun%2Fkratos.sock",
+            "/run/kratos.sock",
+            "http://localhost",
+            "http+unix://%2Frun%2Fkratos.sock",
+        ),
+        (
+            "http+unix://%2Frun%2Fk%20a.sock/auth",
+            "/run/k a.sock",
+            "http://localhost/auth",
+            "http+unix://%2Frun%2Fk%20a.sock",
+        ),
+        ("https://kratos:4433/auth", None, "https://kratos:4433/auth", "https://kratos:4433"),
     ],
 )
-def test_reads_the_socket_and_the_http_url(url: str, path: str | None, requested: str) -> None:
+def test_reads_the_parts_of_a_kratos_url(url: str, path: str | None, requested: str, server: str) -> None:
     assert unix_socket_of(url) == path
     assert http_url(url) == requested
+    assert server_of(url) == server
