@@ -136,6 +136,7 @@ class FlowPages:
             self._route("/logout", session_pages.log_out, "POST"),
             self._route("/cookies", session_pages.delete_cookies, "POST"),
             self._route("/script-failure", self._report_script_failure, "POST"),
+            self._route("/credential-failure", self._report_credential_failure, "POST"),
             Route("/assets/{name}", self._send_asset, methods=["GET"]),
         ]
 
@@ -172,6 +173,19 @@ class FlowPages:
         self._site.operator_log.warning(
             "ui.script_failed kratos=%s origin=%s: browsers can't load webauthn.js, so passkeys and security "
             "keys don't work; enable serve.public.cors in Kratos for this origin, or use KratosProxy",
+            self._site.settings.kratos_browser_url,
+            origin_of(str(self._site.settings.app_url)),
+        )
+        return Response(status_code=204)
+
+    async def _report_credential_failure(self, _site: Site, request: Request) -> Response:
+        """Log that a browser rejected Kratos' relying party."""
+        if self._csrf.is_cross_site(request.scope):
+            raise CsrfViolation
+        self._site.operator_log.warning(
+            "ui.credential_rejected kratos=%s origin=%s: browsers reject passkeys and security keys on this "
+            "origin; set rp.origins of webauthn and passkey in Kratos to it, and rp.id to its host, which must not "
+            "be an IP address",
             self._site.settings.kratos_browser_url,
             origin_of(str(self._site.settings.app_url)),
         )

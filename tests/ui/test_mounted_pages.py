@@ -232,16 +232,21 @@ async def test_flow_page_offers_to_delete_malformed_cookies() -> None:
     assert parse(response.text).form_with("Delete the session cookies")
 
 
-async def test_script_that_browsers_cannot_load_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("page", "record"), [("script-failure", "ui.script_failed"), ("credential-failure", "ui.credential_rejected")]
+)
+async def test_failure_in_browsers_is_logged_once_a_minute(
+    page: str, record: str, caplog: pytest.LogCaptureFixture
+) -> None:
     mounted = Mounted()
-    address = f"{mounted.mount_url}/script-failure"
+    address = f"{mounted.mount_url}/{page}"
     with caplog.at_level(logging.WARNING, "ory_guard"):
         statuses = [(await mounted.client.post(address)).status_code for _ in range(3)]
         mounted.fake.clock.advance(61)
         await mounted.client.post(address)
         foreign = await mounted.client.post(address, headers={"sec-fetch-site": "cross-site"})
 
-    records = [record for record in caplog.records if record.msg.startswith("ui.script_failed")]
+    records = [each for each in caplog.records if each.msg.startswith(record)]
     assert statuses == [204, 204, 204]
     assert foreign.status_code == 403
     assert len(records) == 2

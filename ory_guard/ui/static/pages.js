@@ -1,5 +1,6 @@
-// For every page: calls the functions that Kratos' nodes name, shows passwords on request, makes Enter submit the
-// method of the focused field, prevents a form from being submitted twice, and shows times in the local time zone.
+// For every page: calls the functions that Kratos' nodes name and shows their errors, shows passwords on request, makes
+// Enter submit the method of the focused field, prevents a form from being submitted twice, and shows times in the
+// local time zone.
 
 "use strict";
 
@@ -24,29 +25,70 @@ function call(name, value) {
   window[name](options);
 }
 
+// The button that was clicked last, and the message that it caused.
+let clicked = null;
+let failure = null;
+
 const triggers = document.querySelectorAll("[data-trigger]");
 for (const button of triggers) {
-  button.addEventListener("click", () => call(button.dataset.trigger, button.value));
+  button.addEventListener("click", () => {
+    failure?.remove();
+    clicked = button;
+    call(button.dataset.trigger, button.value);
+  });
 }
 
-function disable(button, text) {
-  button.disabled = true;
+function report(path) {
+  if (dataset.mount !== undefined) {
+    fetch(`${dataset.mount}/${path}`, { method: "POST", keepalive: true }).catch(() => {});
+  }
+}
+
+function explain(button, text) {
   const message = document.createElement("p");
   message.className = "message error";
   message.setAttribute("role", "alert");
   message.textContent = text;
   button.after(message);
+  return message;
+}
+
+function explainCredentialError(name) {
+  failure?.remove();
+  if (name === "SecurityError") {
+    failure = explain(clicked, dataset.credentialRejected);
+    report("credential-failure");
+  } else {
+    failure = explain(clicked, name === "InvalidStateError" ? dataset.credentialExists : dataset.credentialFailed);
+  }
+}
+
+// Kratos' script writes most errors only to the console.
+for (const name of navigator.credentials ? ["create", "get"] : []) {
+  const ask = navigator.credentials[name].bind(navigator.credentials);
+  navigator.credentials[name] = async (options) => {
+    try {
+      return await ask(options);
+    } catch (error) {
+      // Suggestions in the field of the identifier are "conditional": they start without a click.
+      if (clicked && options?.mediation !== "conditional") {
+        explainCredentialError(error.name);
+      }
+      throw error;
+    }
+  };
 }
 
 window.addEventListener("load", () => {
   const dead = [...triggers].filter(({ dataset: { trigger } }) => typeof window[trigger] !== "function");
   const isSupported = Boolean(window.PublicKeyCredential);
   for (const button of dead) {
-    disable(button, isSupported ? dataset.scriptFailed : dataset.unsupported);
+    button.disabled = true;
+    explain(button, isSupported ? dataset.scriptFailed : dataset.unsupported);
   }
-  if (dead.length > 0 && isSupported && dataset.mount !== undefined) {
+  if (dead.length > 0 && isSupported) {
     // Usually CORS: Kratos' script has an integrity attribute, so a browser loads it only with CORS.
-    fetch(`${dataset.mount}/script-failure`, { method: "POST", keepalive: true }).catch(() => {});
+    report("script-failure");
   }
   for (const node of document.querySelectorAll("[data-trigger-onload]")) {
     call(node.dataset.triggerOnload, node.value);
