@@ -54,7 +54,10 @@ class AdminEndpoints:
                 error.reason = "Another identity has this identifier, external id or credential."
             raise
         location = f"{self._server.settings.admin_url}/identities/{identity.id}"
-        return FakeResponse.json(self._submitted_document(identity, body), 201, {"location": location})
+        document = self._submitted_document(identity, body)
+        if webauthn := document["credentials"].get("webauthn"):
+            webauthn["version"] = 0  # read again, it is 1
+        return FakeResponse.json(document, 201, {"location": location})
 
     def update_identities(self, request: FakeRequest) -> FakeResponse:
         """`batchPatchIdentities`: create several identities; each has a result of its own."""

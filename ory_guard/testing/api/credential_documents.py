@@ -14,7 +14,7 @@ from ory_guard.testing.store.webauthn import WebAuthnCredential, WebAuthnCredent
 __all__ = ["credential_documents"]
 
 # The releases changed the format of the configuration once.
-_VERSIONS: Final = {"webauthn": 1, "passkey": 1}
+_VERSIONS: Final = {"webauthn": 1, "passkey": 1, "code": 1}
 
 
 def credential_documents(identity: Identity, schema: IdentitySchema, included: set[str]) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def credential_documents(identity: Identity, schema: IdentitySchema, included: s
         documents[method] = {
             "type": method,
             "identifiers": identifiers.get(method, [identity.id]),
-            **({"config": _config(identity, method)} if method in included else {}),
+            **({"config": _config(identity, schema, method)} if method in included else {}),
             "version": _VERSIONS.get(method, 0),
             "created_at": timestamp(identity.created_at),
             "updated_at": timestamp(identity.updated_at),
@@ -46,17 +46,21 @@ def _identifiers(identity: Identity, schema: IdentitySchema) -> dict[str, list[s
     identifiers = {
         "password": schema.identifiers(identity.traits),
         "webauthn": [key_identifier] if key_identifier else [],
+        "code": [value for value, _ in schema.code_addresses(identity.traits)],
         "oidc": [f"{provider}:{subject}" for provider, subject in identity.credentials.oidc_subjects.items()],
         "passkey": [handle.decode() for handle in identity.credentials.passkey.handles],
     }
     return {method: values for method, values in identifiers.items() if values}
 
 
-def _config(identity: Identity, method: str) -> Mapping[str, Any]:
+def _config(identity: Identity, schema: IdentitySchema, method: str) -> Mapping[str, Any]:
     """Return the configuration of a credential, with a placeholder for a secret; the fake stores no hashes."""
     credentials = identity.credentials
     if method == "password" and credentials.password is not None:
         return {"hashed_password": "$2a$08$fake"}
+    if method == "code":
+        addresses = schema.code_addresses(identity.traits)
+        return {"addresses": [{"channel": channel, "address": value} for value, channel in addresses]}
     keys = {"webauthn": credentials.webauthn, "passkey": credentials.passkey}.get(method, WebAuthnCredentials())
     if not keys.keys:
         return {}

@@ -140,6 +140,13 @@ class SettingsEndpoints(FlowEndpoints):
         required = self.server.settings.settings_required_aal
         self.sessions.require_aal(session, required, self.ui_url(flow))
 
+    def get(self, request: FakeRequest) -> FakeResponse:
+        """`get_settings_flow`: browsers without a session are redirected to the login page."""
+        request.json_only = False
+        self._require_session(request)
+        request.json_only = True
+        return super().get(request)
+
     def update(self, request: FakeRequest) -> FakeResponse:
         """`update_settings_flow`: Kratos requires a session before it looks for the flow."""
         self._require_session(request)

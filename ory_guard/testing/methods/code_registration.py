@@ -50,6 +50,11 @@ def _send(server: Server, submission: Submission) -> FakeResponse:
     code = server.send_code(addresses, _TEMPLATE, "Complete your registration")
     store_code(server, flow, code, {"addresses": addresses})
     flow.state, flow.active = "sent_email", "code"
+    if not server.settings.code_passwordless_enabled:
+        # Kratos sends the code, but shows the form of the first step.
+        return submission.endpoints.render(
+            submission.request, flow, status=400, transient_payload=submission.fields["transient_payload"]
+        )
     show_registration_code_form(flow, has_back_button=server.settings.two_steps_registration)
     payload = submission.fields.get("transient_payload", {})
     return submission.endpoints.render(submission.request, flow, status=400, transient_payload=payload)

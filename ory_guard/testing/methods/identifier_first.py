@@ -1,7 +1,7 @@
 """The method `identifier_first`: the first step of a login that asks for the identifier before the credential."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ory_guard.testing.flows.fake_flow import FakeFlow
 from ory_guard.testing.flows.submission import Submission
@@ -24,11 +24,14 @@ class IdentifierFirstMethod(LoginMethod):
     """
 
     name: ClassVar[str] = "identifier_first"
-    response_fields: ClassVar[tuple[str, ...]] = ("identifier",)
 
     def __init__(self, server: Server, sessions: Sessions, methods: Sequence[LoginMethod]) -> None:
         super().__init__(server, sessions)
         self._methods = methods
+
+    def selects_login(self, fields: dict[str, Any], name: str) -> bool:  # noqa: ARG002 - same signature for all methods
+        """Return True: the method processes submissions that no other method accepts."""
+        return True
 
     @property
     def is_enabled(self) -> bool:

@@ -170,8 +170,16 @@ async def test_verification_of_an_app_responds_by_the_accept_header(
     assert response.status_code == status
 
 
-@pytest.mark.parametrize("method", ["get", "post"])
-@pytest.mark.parametrize("query", ["", "?flow=11111111-1111-4111-8111-111111111111"])
+@pytest.mark.parametrize(
+    ("method", "query"),
+    [
+        ("get", ""),
+        ("post", ""),
+        ("get", "?flow=11111111-1111-4111-8111-111111111111"),
+        ("post", "?flow=11111111-1111-4111-8111-111111111111"),
+        ("get", "/flows"),
+    ],
+)
 @pytest.mark.parametrize(("accept", "status"), [(HTML, 302), (JSON, 401)])
 async def test_settings_without_a_session_lead_to_the_login_page(
     browser: FlowClient, method: str, query: str, accept: str, status: int
