@@ -12,7 +12,7 @@ from ory_guard.cli.output import print_line, sanitize
 try:
     import uvicorn
 
-    from ory_guard.cli.fake_pages import add_pages, can_serve_pages
+    from ory_guard.cli.fake_pages import EXTRA_HINT, add_pages, can_serve_pages
     from ory_guard.cli.fake_settings import LOOPBACK, host_notes, make_settings, require_url
     from ory_guard.testing import CourierMessage, FakeKratos
     from ory_guard.testing.config_file import ConfigFile, read_config
@@ -25,7 +25,6 @@ except ModuleNotFoundError as _error:
 __all__ = ["by_port", "run"]
 
 _PAGES_HINT: Final = "  To serve login pages here, pass the URL of your application in --app-url."
-_EXTRA_HINT: Final = "  To serve login pages here, install the extra ui: pip install 'ory-guard[ui]'"
 
 Application = Callable[[Any, Any, Any], Any]
 
@@ -73,7 +72,7 @@ def run(
             print_line(f"{config}: {note}", style="yellow")
         _print_banner(kratos, public, admin, exposed=exposed is not None, serves_pages=serves_pages)
         if not serves_pages and not _names_pages(fields):
-            print_line(_PAGES_HINT if app_url is None else _EXTRA_HINT)
+            print_line(_PAGES_HINT if app_url is None else EXTRA_HINT)
         for note in host_notes(settings, fields, {"--app-url": app_url, "--ui-url": ui_url}):
             print_line(f"  {note}", style="yellow")
         print_line()

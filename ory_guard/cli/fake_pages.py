@@ -8,9 +8,10 @@ from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.urls import origin_of
 from ory_guard.testing import FakeKratos
 
-__all__ = ["PAGES_PATH", "add_pages", "can_serve_pages"]
+__all__ = ["EXTRA_HINT", "PAGES_PATH", "add_pages", "can_serve_pages"]
 
 PAGES_PATH: Final = "/ui"
+EXTRA_HINT: Final = "  To serve login pages here, install the extra ui: pip install 'ory-guard[ui]'"
 _FOOT: Final = (
     "<p>These pages are part of <code>ory-guard fake</code>, for development only. The command prints the "
     "codes and links of emails.</p>"

@@ -86,7 +86,7 @@ def test_installation_hint_names_extras_with_the_imported_packages(source: Any, 
     for name in names:
         modules = {re.split(r"[><\[]", one)[0].replace("-", "_") for one in EXTRAS[name]}
         modules |= {"opentelemetry"} if name == "otel" else set()
-        own = {"redis": "ory_guard.redis", "testing": "ory_guard.testing", "tokens": "ory_guard.tokens"}.get(name)
+        own = f"ory_guard.{name}" if name in ("redis", "testing", "tokens", "ui") else None
         assert modules & {one.split(".")[0] for one in imported} or any(
             f"{one}.".startswith(f"{own}.") for one in imported
         ), name
