@@ -55,7 +55,7 @@ async def _call_with_defect(bench: Bench, method: tuple[Any, str], error: BaseEx
     setattr(*method, fail)
 
     async def endpoint(scope: Any, _receive: Any, _send: Any) -> None:
-        await bench.guard.require(scope)
+        await bench.guard.require(scope, aal="aal1")  # with a condition, because any session needs no decision
         raise SystemError("the endpoint ran")
 
     return await call(OrySessionMiddleware(endpoint, guard=bench.guard), token())
