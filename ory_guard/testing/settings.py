@@ -82,6 +82,9 @@ class FakeKratosSettings:
         cookie_path: `cookies.path`.
         cookie_domain: `cookies.domain`.
         cookie_same_site: `cookies.same_site`.
+        session_cookie_path: `session.cookie.path`; None for that of all cookies.
+        session_cookie_domain: `session.cookie.domain`; None for that of all cookies.
+        session_cookie_same_site: `session.cookie.same_site`; None for that of all cookies.
         cookie_secure: Whether cookies have the Secure attribute; Kratos omits it with `--dev`.
         cacheable_sessions: `feature_flags.cacheable_sessions`.
         cacheable_sessions_max_age: `feature_flags.cacheable_sessions_max_age`.
@@ -154,6 +157,9 @@ class FakeKratosSettings:
     cookie_path: str = "/"
     cookie_domain: str | None = None
     cookie_same_site: Literal["Lax", "Strict", "None"] = "Lax"
+    session_cookie_path: str | None = None
+    session_cookie_domain: str | None = None
+    session_cookie_same_site: Literal["Lax", "Strict", "None"] | None = None
     cookie_secure: bool = False
     cacheable_sessions: bool = True
     cacheable_sessions_max_age: float = 300.0
@@ -213,6 +219,9 @@ class FakeKratosSettings:
             )
         for name, allowed in CHOICES.items():
             require_one_of(name, getattr(self, name), allowed)
+        if self.session_cookie_same_site is not None:
+            name = "session_cookie_same_site"
+            require_one_of(name, self.session_cookie_same_site, CHOICES["cookie_same_site"])
         require_one_of("default_schema_id", self.default_schema_id, tuple(self.identity_schemas))
         for method in self.methods:
             require_one_of("methods", method, tuple(sorted(METHODS)))

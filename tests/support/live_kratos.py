@@ -62,7 +62,7 @@ def _inspect(public: str, admin: str) -> LiveKratos:
     login = _get(f"{public}/self-service/login/browser", accept="text/html")
     page = urlsplit(login.headers["location"])
     registration: dict[str, Any] = _get(f"{public}/self-service/registration/api").json()
-    values = [node["attributes"].get("value") for node in registration["ui"]["nodes"]]
+    values = [node["attributes"].get("value") for node in registration.get("ui", {}).get("nodes", ())]
     return LiveKratos(
         public,
         admin,

@@ -172,11 +172,9 @@ def test_complete_kratos_configuration_is_accepted(tmp_path: Path) -> None:
     settings = FakeKratos.from_config(path).settings
 
     assert settings.verification_return_url == "http://127.0.0.1:4455/in"
-    assert (settings.cookie_same_site, settings.cookie_path, settings.cookie_domain) == (
-        "Strict",
-        "/app",
-        "example.test",
-    )
+    assert (settings.cookie_same_site, settings.cookie_path, settings.cookie_domain) == ("Lax", "/", None)
+    assert settings.session_cookie_same_site == "Strict"
+    assert (settings.session_cookie_path, settings.session_cookie_domain) == ("/app", "example.test")
 
 
 @pytest.mark.parametrize(
@@ -202,6 +200,7 @@ def test_unreadable_file_has_a_specific_error(tmp_path: Path, name: str, message
         ({"session_lifespan": 0}, "session_lifespan must be greater than 0 seconds"),
         ({"methods": frozenset({"magic"})}, "methods must be one of code, .* not 'magic'"),
         ({"cookie_same_site": "Sloppy"}, "cookie_same_site must be one of Lax, Strict, None"),
+        ({"session_cookie_same_site": "x"}, "session_cookie_same_site must be one of Lax, Strict, None"),
         ({"default_schema_id": "none"}, "default_schema_id must be one of default, not 'none'"),
     ],
     ids=str,

@@ -9,7 +9,7 @@ from ory_guard.testing.flows.fake_flow import FakeFlow
 from ory_guard.testing.flows.recovery import RecoveryEndpoints
 from ory_guard.testing.flows.ui_nodes import code_node, submit_node
 from ory_guard.testing.server.request import FakeRequest
-from ory_guard.testing.server.response import ApiError, FakeResponse
+from ory_guard.testing.server.response import ApiError, FakeResponse, method_disabled
 from ory_guard.testing.server.state import CODE_DIGITS, CODE_LENGTH, Server
 from ory_guard.testing.server.uuids import parse_uuid
 from ory_guard.testing.store.records import Identity, random_string
@@ -29,7 +29,7 @@ class AdminRecoveryEndpoints:
 
     def create_recovery_code(self, request: FakeRequest) -> FakeResponse:
         """`createRecoveryCodeForIdentity`: return a code and the page that asks for it."""
-        body = self._body(request)
+        body = self._body(request, "code")
         lifespan = _lifespan(body, self._server.settings.code_lifespan)
         kind = body.get("flow_type") or "browser"
         if kind not in ("browser", "api"):
@@ -53,7 +53,7 @@ class AdminRecoveryEndpoints:
 
     def create_recovery_link(self, request: FakeRequest) -> FakeResponse:
         """`createRecoveryLinkForIdentity`: return a link with a token."""
-        body = self._body(request)
+        body = self._body(request, "link")
         flow = self._new_flow(request, "link", _lifespan(body, self._server.settings.link_lifespan))
         flow.type = "browser"
         identity = self._find(body)
@@ -64,7 +64,9 @@ class AdminRecoveryEndpoints:
         link = self._server.url(self._recovery.path, flow=flow.id, token=token)
         return FakeResponse.json({"recovery_link": link, **_expiry(flow)})
 
-    def _body(self, request: FakeRequest) -> dict[str, Any]:
+    def _body(self, request: FakeRequest, method: str) -> dict[str, Any]:
+        if not self._server.settings.enabled(method):
+            raise method_disabled(method)
         if not self._server.settings.recovery_enabled:
             raise ApiError(404, reason="Recovery is not allowed because it was disabled.")
         return read_json_body(request, _FIELDS)

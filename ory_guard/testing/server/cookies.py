@@ -34,6 +34,15 @@ class SessionCookie:
     expires_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class CookieAttributes:
+    """The attributes in which session cookies can differ from other cookies."""
+
+    path: str
+    domain: str | None
+    same_site: str
+
+
 class CookieJar:
     """Encodes and decodes cookie values, and formats Set-Cookie headers.
 
@@ -80,12 +89,12 @@ class CookieJar:
         """Return the Set-Cookie header of a session; its Max-Age is just below the remaining lifetime."""
         max_age = max(-(-(expires_at - now) // 1_000_000_000) - 1, 0)
         value = self.encode({"session_token": token, "expires_at": expires_at}, now)
-        return self._set_cookie(self._settings.cookie_name, value, max_age, now // 1_000_000_000 + max_age)
+        return self._set_session_cookie(value, max_age, now // 1_000_000_000 + max_age)
 
     def expired_session_cookie(self, token: str, now: int) -> str:
         """Return the Set-Cookie header that removes a session cookie."""
         value = self.encode({"session_token": token, "expires_at": 0}, now)
-        return self._set_cookie(self._settings.cookie_name, value, 0, 1)
+        return self._set_session_cookie(value, 0, 1)
 
     def continuity_cookie(self, container: str, now: int) -> str:
         """Return the Set-Cookie header that identifies an interrupted settings update."""
@@ -100,14 +109,29 @@ class CookieJar:
     def _mac(self, signed: bytes) -> bytes:
         return hmac.digest(self._key, signed, "sha256")
 
+    def _set_session_cookie(self, value: str, max_age: int, expires: int) -> str:
+        settings = self._settings
+        attributes = CookieAttributes(
+            settings.session_cookie_path or settings.cookie_path,
+            settings.session_cookie_domain or settings.cookie_domain,
+            settings.session_cookie_same_site or settings.cookie_same_site,
+        )
+        return self._format(settings.cookie_name, value, max_age, expires, attributes)
+
     def _set_cookie(self, name: str, value: str, max_age: int, expires: int | None) -> str:
         settings = self._settings
-        parts = [f"{name}={value}", f"Path={settings.cookie_path}"]
-        if settings.cookie_domain:
-            parts.append(f"Domain={settings.cookie_domain}")
+        attributes = CookieAttributes(settings.cookie_path, settings.cookie_domain, settings.cookie_same_site)
+        return self._format(name, value, max_age, expires, attributes)
+
+    def _format(
+        self, name: str, value: str, max_age: int, expires: int | None, attributes: CookieAttributes
+    ) -> str:
+        parts = [f"{name}={value}", f"Path={attributes.path}"]
+        if attributes.domain:
+            parts.append(f"Domain={attributes.domain}")
         if expires is not None:
             parts.append(f"Expires={formatdate(expires, usegmt=True)}")
         parts += [f"Max-Age={max_age}", "HttpOnly"]
-        if settings.cookie_secure:
+        if self._settings.cookie_secure:
             parts.append("Secure")
-        return "; ".join([*parts, f"SameSite={settings.cookie_same_site}"])
+        return "; ".join([*parts, f"SameSite={attributes.same_site}"])

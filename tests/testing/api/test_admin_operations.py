@@ -144,6 +144,17 @@ async def test_recovery_code_of_an_app_returns_a_token(
     assert response.json()["continue_with"][0]["action"] == "set_ory_session_token"
 
 
+@pytest.mark.parametrize("method", ["code", "link"])
+async def test_recovery_by_a_disabled_method_is_not_found(method: str) -> None:
+    fake = FakeKratos(methods={"password"})
+    ada = fake.add_identity()
+    transport = httpx2.ASGITransport(app=fake.admin_app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:4434") as client:
+        response = await client.post(f"/admin/recovery/{method}", json={"identity_id": ada.id})
+
+    assert response.status_code == 404
+
+
 async def test_recovery_link_of_an_unknown_identity_is_rejected(admin: httpx2.AsyncClient) -> None:
     assert (await admin.post("/admin/recovery/link", json={"identity_id": UNKNOWN})).status_code == 400
 

@@ -36,6 +36,21 @@ async def test_cookies_have_the_configured_attributes(clock: ManualClock) -> Non
     assert (await client_for(fake, native=True).log_in("ada@example.test")).status_code == 200
 
 
+async def test_session_cookie_has_attributes_of_its_own() -> None:
+    fake = FakeKratos(
+        session_cookie_domain="example.test", session_cookie_path="/app", session_cookie_same_site="Strict"
+    )
+    fake.add_identity("ada@example.test")
+    browser = client_for(fake)
+    started = await browser.start("login")
+    response = await browser.log_in("ada@example.test")
+    session = response.headers.get_list("set-cookie")[-1]
+
+    assert started.headers["set-cookie"].endswith("Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax")
+    assert "Path=/app; Domain=example.test; " in session
+    assert session.endswith("SameSite=Strict")
+
+
 async def test_extended_session_gets_a_new_cookie_once(
     fake: FakeKratos, clock: ManualClock, browser: FlowClient, ada: Identity
 ) -> None:
