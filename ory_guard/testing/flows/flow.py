@@ -22,6 +22,7 @@ __all__ = ["FlowEndpoints"]
 
 RETENTION_AFTER_EXPIRY: Final = 86_400 * SECOND
 EXCHANGE_CODE_LENGTH: Final = 64
+_WITHOUT_REASON: Final = ("login", "registration")
 _PROXY_COOKIE_PREFIXES: Final = ("__cf", "_cf", "cf_")
 
 
@@ -150,7 +151,10 @@ class FlowEndpoints(ABC):
             raise ApiError(400, reason='The query parameter "flow" is missing or malformed.')
         flow = self.server.store.flows.get(flow_id)
         if flow is None or flow.name != self.name:
-            raise ApiError(404, message="The flow was not found")
+            reason = (
+                "" if self.name in _WITHOUT_REASON else f"The {self.name} flow does not exist. Start a new one."
+            )
+            raise ApiError(404, reason=reason, message="The flow was not found")
         request.json_only = flow.native
         if self.server.is_database_locked:
             raise ApiError(400, code=500, message="database is locked")

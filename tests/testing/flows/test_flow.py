@@ -24,6 +24,13 @@ async def test_flow_is_not_found_under_another_name(browser: FlowClient) -> None
     assert (submitted.status_code, without_id.status_code) == (404, 400)
 
 
+@pytest.mark.parametrize(("name", "has_reason"), [("login", False), ("recovery", True), ("verification", True)])
+async def test_submission_to_an_unknown_flow_is_not_found(app: FlowClient, name: str, has_reason: bool) -> None:
+    response = await app.client.post(f"/self-service/{name}?flow=11111111-1111-4111-8111-111111111111", json={})
+
+    assert (response.status_code, "reason" in response.json()["error"]) == (404, has_reason)
+
+
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
