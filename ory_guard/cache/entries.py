@@ -154,11 +154,10 @@ class _LRU(Generic[ValueT]):
             self._weight -= 1 if self._weigh is None else self._weigh(evicted[-1][1])
         return evicted
 
-    def pop(self, key: bytes) -> ValueT | None:
-        """Remove and return the value under `key`, or return None."""
-        value = self.values.pop(key, None)
-        if value is not None:
-            self._weight -= 1 if self._weigh is None else self._weigh(value)
+    def pop(self, key: bytes) -> ValueT:
+        """Remove and return the value under `key`, which must exist."""
+        value = self.values.pop(key)
+        self._weight -= 1 if self._weigh is None else self._weigh(value)
         return value
 
     def clear(self) -> None:

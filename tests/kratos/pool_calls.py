@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Any
 
 from support.raw_kratos import RawKratos, raw_response, respond, respond_slowly
 from support.scripted_kratos import session_body
 
+from ory_guard.kratos.caller import UNKNOWN
 from ory_guard.kratos.connection_pool import ConnectionPool
+from ory_guard.kratos.exchange import Exchange
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.origin import Origin
 
-__all__ = ["CUT", "REQUEST", "SESSION", "SLOW", "open_pool", "result_of", "send", "set_timeout", "until"]
+__all__ = ["CUT", "REQUEST", "SESSION", "SLOW", "occupy", "open_pool", "result_of", "send", "set_timeout", "until"]
 
 REQUEST = b"GET /sessions/whoami HTTP/1.1\r\nHost: kratos\r\nX-Session-Token: ory_st_canary\r\n\r\n"
 SESSION = raw_response(session_body(), 200, ("Set-Cookie", "ory_kratos_session=new-secret; Path=/; HttpOnly"))
@@ -36,6 +39,14 @@ def send(pool: ConnectionPool, request: bytes = REQUEST) -> asyncio.Future[HTTPR
     future: asyncio.Future[HTTPResponse | Exception] = asyncio.get_running_loop().create_future()
     pool.send(request, future.set_result)
     return future
+
+
+def occupy(pool: ConnectionPool) -> Exchange:
+    """Take a slot of the pool until the exchange is finished. It has no timeout, so no other one ends before it."""
+    exchange = Exchange(pool.admission, lambda _exchange: None, b"", lambda _result: None, UNKNOWN)
+    exchange.deadline = inf
+    pool.admission.enter(exchange)
+    return exchange
 
 
 def set_timeout(pool: ConnectionPool, seconds: float) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from pool_calls import CUT, SESSION, SLOW
+from pool_calls import CUT, SESSION, SLOW, occupy
 from support.certificates import make_certificate
 from support.memory_store import SOON
 from support.raw_kratos import RawKratos, hang, hang_up, raw_response, respond_without_end
@@ -253,7 +253,7 @@ async def test_reports_that_all_connections_were_busy() -> None:
         client = make_client(kratos.url, max_concurrency=1, timeout=0.05)
         pool = await client.pool()
         assert pool is not None
-        pool.send(client.request_bytes(TOKEN, bypass_caches=False), lambda _: None)
+        occupy(pool)
 
         with pytest.raises(PoolTimeout):
             await client.get(TOKEN, bypass_caches=False)
