@@ -43,7 +43,7 @@ class Server:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.totp_clock = totp_clock or clock
+        self.totp_clock: MovableClock = totp_clock or clock
         self.store: Store = Store()
         self.jar: CookieJar = CookieJar(settings)
         self.on_message = on_message
