@@ -158,8 +158,7 @@ class SessionChecker:
             is_started = not self.is_jwt(credential) and self.shared_cache.look_up(key, credential, on_result)
             single_flight.add(in_flight, joinable=join)
             if not is_started:
-                observe = self._protocol_failures.observe
-                single_flight.run(in_flight, lambda: observe(key, self._resolve(check)))
+                single_flight.run(in_flight, partial(self._start_resolving, check))  # a closure costs all calls
         elif (refusal := self.calls.refusal(caller)) is not None:
             return refusal
         elif pool is None:
@@ -174,6 +173,9 @@ class SessionChecker:
             )
             return await result
         return await in_flight.wait()
+
+    def _start_resolving(self, check: _Check) -> Awaitable[CheckResult]:
+        return self._protocol_failures.observe(check[2].key, self._resolve(check))
 
     def _start_call(self, caller: Caller, credential: Credential, *, bypass_caches: bool) -> Awaitable[CheckResult]:
         call = self._call_whoami(caller, credential, bypass_caches=bypass_caches)

@@ -2,11 +2,15 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from itertools import islice
+from typing import Final, Generic, TypeVar
 
 __all__ = ["FairQueue"]
 
 ItemT = TypeVar("ItemT", bound=Hashable)
+
+_MAX_EXAMINED: Final = 128
+"""The maximum number of flows that `pop` examines, because one client can have thousands."""
 
 
 class FairQueue(Generic[ItemT]):
@@ -33,8 +37,11 @@ class FairQueue(Generic[ItemT]):
         self._size += 1
 
     def pop(self, is_allowed: Callable[[ItemT], bool] = lambda _item: True) -> ItemT | None:
-        """Remove and return the next item of the first flow whose next item is allowed, or None without one."""
-        for flow, items in self._flows.items():
+        """Remove and return the next item of the first flow whose next item is allowed.
+
+        Return None if none of the first 128 flows has one.
+        """
+        for flow, items in islice(self._flows.items(), _MAX_EXAMINED):
             item = next(reversed(items))
             if is_allowed(item):
                 self.remove(flow, item)

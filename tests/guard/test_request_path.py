@@ -3,7 +3,7 @@
 import sys
 from itertools import pairwise
 from pathlib import Path
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, Pair
 
 import ory_guard
 from ory_guard.fastapi import CurrentSession, install
+from ory_guard.guard.session_check import SessionChecker
 
 pytestmark = pytest.mark.anyio
 
@@ -66,3 +67,11 @@ async def test_a_cached_hit_takes_few_calls(header: Pair) -> None:
 
     assert 10 < len(modules) <= 17
     assert sum(before != after for before, after in pairwise(modules)) <= 12
+
+
+@pytest.mark.parametrize(
+    "function", [SessionChecker.check, SessionChecker._join_or_start], ids=lambda each: each.__name__
+)
+def test_a_session_check_creates_no_closure(function: FunctionType) -> None:
+    """A closure takes a cell for each variable in every call, and many of them cause a full garbage collection."""
+    assert function.__code__.co_cellvars == ()

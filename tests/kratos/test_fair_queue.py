@@ -36,6 +36,18 @@ def test_flow_whose_next_item_is_not_allowed_waits() -> None:
     assert queue.pop() == "a2"
 
 
+def test_number_of_examined_flows_is_limited() -> None:
+    """One client can have thousands of flows, and each call that ends looks for the next item."""
+    queue = FairQueue[int]()
+    for number in range(4_000):
+        queue.push(number, number)
+    examined: list[int] = []
+
+    assert queue.pop(examined.append) is None  # type: ignore[arg-type] # None is false
+
+    assert len(examined) == 128
+
+
 def test_item_is_removed() -> None:
     queue = FairQueue[str]()
     for item in ("a1", "a2", "b1"):
