@@ -1,9 +1,8 @@
 """Session checks: JWT, shared store, circuit breaker, whoami; concurrent checks of one credential are one.
 
 A check does not belong to a request (`ory_guard.cache.single_flight`), so the cancellation of the request that
-started it does not affect the others. A call without a shared store is not a task, and neither is a lookup in
-Redis: the callback for the last byte of the response parses it, caches the result, and resolves the futures of all
-waiting requests. Without a store, a JWT is verified within its request.
+started it does not affect the others. A lookup in Redis is not a task; without a shared store, neither is a call
+(`ory_guard.guard.pooled_calls`), and a JWT is verified within its request.
 """
 
 from collections.abc import Awaitable
