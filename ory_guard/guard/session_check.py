@@ -281,14 +281,12 @@ class SessionChecker:
 
     def detach(self, key: bytes) -> None:
         """Make later requests of this event loop with this cache key start a check of their own."""
-        single_flight = self._single_flights.current()
-        if single_flight is not None:
+        if (single_flight := self._single_flights.current()) is not None:
             single_flight.detach(key, key + _BYPASS)
 
     def detach_all(self) -> None:
         """Make all later requests of this event loop start checks of their own."""
-        single_flight = self._single_flights.current()
-        if single_flight is not None:
+        if (single_flight := self._single_flights.current()) is not None:
             single_flight.detach_all()
 
     async def aclose(self) -> None:
