@@ -199,7 +199,7 @@ class CompactLRU:
         self.evictions: int = 0
 
     def __len__(self) -> int:
-        return len(self.recent) + len(self._compact.values)
+        return len(self.recent) + len(self.compact)
 
     def get(self, key: bytes, now: float) -> CacheEntry | None:
         """Return the entry under `key`; it is now the most recently used one.
@@ -212,7 +212,7 @@ class CompactLRU:
         if entry is not None:
             self.recent.move_to_end(key)
             return entry
-        compact = self._compact.values.get(key)
+        compact = self.compact.get(key)
         if compact is None or now >= _TIMES.unpack_from(compact)[1]:
             return None
         self._compact.pop(key)
@@ -243,7 +243,7 @@ class CompactLRU:
         """Delete the entry under `key`, if there is one."""
         if key in self.recent:
             self._recent.pop(key)
-        elif key in self._compact.values:
+        elif key in self.compact:
             self._compact.pop(key)
 
     def clear(self) -> None:

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ory_guard.cli.errors import CommandFailed, ExitCode
 from ory_guard.cli.fake_pages import PAGES_PATH
-from ory_guard.kratos.urls import is_loopback_host, origin_of
+from ory_guard.kratos.urls import is_ip_address, is_loopback_host, origin_of
 from ory_guard.testing import FakeKratosSettings
 from ory_guard.testing.settings import DEFAULT_METHODS
 
@@ -104,7 +103,7 @@ def _with_webauthn(settings: FakeKratosSettings, given: Mapping[str, Any]) -> Fa
     """Return settings whose relying party is the host of the pages; an IP address can't be one."""
     methods = [name for name in _WEBAUTHN_METHODS if f"{name}_id" not in given]
     host = _host(settings.login_ui_url)
-    if _is_address(host):
+    if is_ip_address(host):
         return replace(settings, methods=settings.methods.difference(methods))
     changes: dict[str, Any] = {f"{name}_id": host for name in methods}
     for name in methods:
@@ -121,11 +120,3 @@ def _origin(url: str) -> str:
         return origin_of(url)
     except ValueError:  # the configuration file may have any text
         return ""
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -1,17 +1,13 @@
 """A warning for hosts of Kratos and of the application between which browsers do not share a cookie."""
 
 import logging
-from ipaddress import ip_address
-from typing import Final
 
 from ory_guard.guard.settings import GuardSettings
-from ory_guard.kratos.urls import host_and_port, is_loopback_host
+from ory_guard.kratos.urls import common_domain, host_and_port, is_loopback_host
 
 __all__ = ["can_share_cookies", "warn_if_cookies_are_not_shared"]
 
 _log = logging.getLogger("ory_guard")
-
-_SHARED_LABELS: Final = 2  # fewer are a public suffix, for which browsers accept no cookie
 
 
 def warn_if_cookies_are_not_shared(settings: GuardSettings) -> None:
@@ -34,26 +30,5 @@ def can_share_cookies(settings: GuardSettings) -> bool:
     """Return whether browsers can send Kratos' session cookie to the application, or no cookie is accepted."""
     if "cookie" not in settings.credentials or settings.app_url is None:
         return True
-    hosts = (host_and_port(url)[0] for url in (settings.app_url, settings.kratos_browser_url))
-    return _can_share_cookies(*hosts)
-
-
-def _can_share_cookies(host: str, other: str) -> bool:
-    if host == other:
-        return True
-    if _is_address(host) or _is_address(other):
-        return False
-    shared = 0
-    for label, other_label in zip(reversed(host.split(".")), reversed(other.split(".")), strict=False):
-        if label != other_label:
-            break
-        shared += 1
-    return shared >= _SHARED_LABELS
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+    app_host, kratos_host = (host_and_port(url)[0] for url in (settings.app_url, settings.kratos_browser_url))
+    return app_host == kratos_host or common_domain(app_host, kratos_host) is not None

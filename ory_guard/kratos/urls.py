@@ -7,9 +7,11 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 __all__ = [
     "base_url",
+    "common_domain",
     "exact_origin",
     "host_and_port",
     "http_url",
+    "is_ip_address",
     "is_loopback_host",
     "kratos_url",
     "origin_of",
@@ -158,6 +160,27 @@ def is_loopback_host(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def is_ip_address(host: str) -> bool:
+    """Return whether a host, without brackets, is an IP address."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def common_domain(host: str, other: str) -> str | None:
+    """Return the longest common domain of two hosts, with at least two labels: a single one is a public suffix."""
+    if is_ip_address(host) or is_ip_address(other):
+        return None
+    common: list[str] = []
+    for label, other_label in zip(reversed(host.split(".")), reversed(other.split(".")), strict=False):
+        if label != other_label:
+            break
+        common.insert(0, label)
+    return ".".join(common) if len(common) > 1 else None
 
 
 def _check_characters(url: str) -> None:

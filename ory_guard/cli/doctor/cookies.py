@@ -1,12 +1,12 @@
 """Checks whether browsers send Kratos' session cookie to the application."""
 
-import ipaddress
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from ory_guard.cli.doctor.context import DoctorContext, Finding, notice, ok, problem, skipped
 from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.urls import common_domain
 
 __all__ = ["check_cookie_domain", "check_same_site"]
 
@@ -49,7 +49,7 @@ async def check_same_site(context: DoctorContext) -> list[Finding]:
                 f"use {kratos.host} for both, and in the browser's address bar",
             )
         ]
-    parent = _common_parent(app.host, kratos.host)
+    parent = common_domain(app.host, kratos.host)
     if parent is None:
         return [
             problem(
@@ -86,7 +86,7 @@ def _check_reach(cookie: _Cookie, app: _Location, kratos: _Location) -> Iterator
             f"remove cookies.domain from Kratos' configuration, or set it to {kratos.host} or a parent domain",
         )
     elif not _is_below(app.host, cookie.domain) if cookie.domain else app.host != kratos.host:
-        parent = _common_parent(app.host, kratos.host)
+        parent = common_domain(app.host, kratos.host)
         yield problem(
             f"Kratos' cookies are valid for {cookie.domain or kratos.host}, so they never reach {app.host}",
             f"set cookies.domain to {parent} in Kratos' configuration"
@@ -147,23 +147,3 @@ def _location(url: str) -> _Location:
 
 def _is_below(host: str, domain: str) -> bool:
     return host == domain or host.endswith(f".{domain}")
-
-
-def _common_parent(host: str, other: str) -> str | None:
-    """Return the longest common domain with at least two labels; public suffixes are not recognized."""
-    if _is_address(host) or _is_address(other):
-        return None
-    common: list[str] = []
-    for label, other_label in zip(reversed(host.split(".")), reversed(other.split(".")), strict=False):
-        if label != other_label:
-            break
-        common.insert(0, label)
-    return ".".join(common) if len(common) > 1 else None
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
