@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from support.store_connection_bench import ConnectionBench
+
+from .store_connection_bench import ConnectionBench
 
 
 @pytest.fixture

@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from support.session_cache_bench import ADA, MAX_AGE, REFUSED, SECOND_FACTOR, CacheBench, authenticated
 
 from ory_guard import Authenticated, Rejected, SecondFactorRequired, Session
 from ory_guard.cache import session_cache
 from ory_guard.cache.entries import CacheEntry
 from ory_guard.models import CacheableOutcome
+
+from .session_cache_bench import ADA, MAX_AGE, REFUSED, SECOND_FACTOR, CacheBench, authenticated
 
 KIB = 1_024
 LARGE = 20_000

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
-from support.session_cache_bench import (
+
+from ory_guard import Authenticated
+from ory_guard.cache import session_cache
+from ory_guard.cache.entries import CacheEntry
+from ory_guard.models import CacheableOutcome
+
+from .session_cache_bench import (
     ADA,
     BOB,
     MAX_AGE,
@@ -15,11 +21,6 @@ from support.session_cache_bench import (
     CacheBench,
     session_of,
 )
-
-from ory_guard import Authenticated
-from ory_guard.cache import session_cache
-from ory_guard.cache.entries import CacheEntry
-from ory_guard.models import CacheableOutcome
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ from functools import partial
 
 import pytest
 from support.memory_store import MemoryStore, eventually
-from support.store_connection_bench import ConnectionBench, fail, hang, respond
 
 from ory_guard.kratos.circuit_breaker import CircuitBreaker
+
+from .store_connection_bench import ConnectionBench, fail, hang, respond
 
 pytestmark = pytest.mark.anyio
 

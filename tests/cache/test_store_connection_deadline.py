@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 from support.memory_store import SOON
-from support.store_connection_bench import fail, respond
 
 from ory_guard.cache.store_latency import run_with_deadline
+
+from .store_connection_bench import fail, respond
 
 pytestmark = pytest.mark.anyio
 

@@ -6,8 +6,9 @@ from contextlib import suppress
 
 import pytest
 from support.memory_store import SOON, eventually
-from support.store_connection_bench import ConnectionBench
 from support.worker_bench import Worker
+
+from .store_connection_bench import ConnectionBench
 
 pytestmark = pytest.mark.anyio
 

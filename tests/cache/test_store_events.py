@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from support.memory_store import LimitedMemoryStore, MemoryServer, eventually
 from support.scripted_kratos import SESSION_ID
-from support.store_connection_bench import ConnectionBench, fail, respond
 from support.worker_bench import Worker
 
 from ory_guard.cache import RevokedIds
 from ory_guard.cache.store_calls import StoreCalls
 from ory_guard.events import Event, Listeners, RevocationsHeard, StoreCalled
+
+from .store_connection_bench import ConnectionBench, fail, respond
 
 pytestmark = pytest.mark.anyio
 

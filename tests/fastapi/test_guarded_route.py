@@ -14,7 +14,7 @@ from support.clock import AdjustableClock
 from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, guard_of
 from support.scripted_kratos import SESSION_ID, ScriptedKratos, refused, signed_in
 from support.served_kratos import listening_socket, serving
-from support.uploads import (
+from uploads import (
     GATE,
     Body,
     Header,

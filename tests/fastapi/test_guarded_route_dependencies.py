@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from support.asgi_calls import call
 from support.guard_bench import SESSION_TOKEN, guard_of
 from support.scripted_kratos import SESSION_ID, ScriptedKratos, session_body, signed_in
-from support.uploads import (
+from uploads import (
     GATE,
     Body,
     Upload,

@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx2
 import pytest
+from cookie_pair_bench import NAMES, CookiePairBench, scope_of
 from support.asgi_calls import websocket_scope
-from support.cookie_pair_bench import NAMES, CookiePairBench, scope_of
 from support.guard_bench import guard_of
 from support.scripted_kratos import (
     APP,

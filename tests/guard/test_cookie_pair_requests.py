@@ -5,9 +5,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cookie_pair_bench import CookiePairBench, scope_of
 from support.applications import gated, public
 from support.asgi_calls import NAVIGATE, call
-from support.cookie_pair_bench import CookiePairBench, scope_of
 from support.scripted_kratos import (
     IDENTITY_ID,
     SESSION_ID,

@@ -4,13 +4,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from cookie_pair_bench import NAMES, scope_of
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from support.asgi_calls import SentResponse, call
-from support.cookie_pair_bench import NAMES, scope_of
 from support.guard_bench import Pair, guard_of
 from support.scripted_kratos import (
     KratosRequest,

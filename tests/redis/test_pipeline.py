@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from redis.exceptions import ResponseError
+from scripted_redis import ScriptedRedis, scripted_redis
 from support.memory_store import eventually
-from support.scripted_redis import ScriptedRedis, scripted_redis
 
 from ory_guard.cache.store_latency import ResponsiveClock
 from ory_guard.redis.pipeline import PipelinedConnection

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from support.redis_findings import findings_of
+from redis_findings import findings_of
+from redis_topologies import cluster_of_one
 from support.redis_server import BINARY, SKIP_REASON, RedisServer
-from support.redis_topologies import cluster_of_one
 
 pytestmark = [
     pytest.mark.anyio,

@@ -6,10 +6,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from redis_topologies import cluster_of_one
 from support.memory_store import eventually
 from support.redis_server import REDIS_MARKS, RedisServer
 from support.redis_sessions import KEY, SECRET
-from support.redis_topologies import cluster_of_one
 
 from ory_guard.redis import RedisSessionStore
 from ory_guard.redis.node import Node

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from redis.exceptions import MovedError
+from redis_topologies import Deployment, SlotMove, cluster_deployment, cluster_of_one
 from support.certificates import make_certificate
 from support.memory_store import SOON, eventually
 from support.ports import free_port
 from support.redis_server import REDIS_MARKS
 from support.redis_sessions import OLD_SECRET, SECRET, STORED, Subscriber, put
-from support.redis_topologies import Deployment, SlotMove, cluster_deployment, cluster_of_one
 from support.scripted_kratos import IDENTITY_ID, SESSION_ID
 
 from ory_guard.cache import RevokedIds, StoredSession

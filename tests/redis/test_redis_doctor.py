@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
+from redis_findings import findings_of
+from redis_topologies import cluster_of_one
 from support.ports import free_port
-from support.redis_findings import findings_of
 from support.redis_server import REDIS_MARKS, RedisServer
-from support.redis_topologies import cluster_of_one
 
 pytestmark = REDIS_MARKS
 

@@ -10,11 +10,11 @@ from signal import SIGCONT, SIGKILL, SIGSTOP, Signals
 from typing import Final
 
 import pytest
+from redis_topologies import Deployment, cluster_deployment, sentinel_deployment
 from support.guard_bench import settings_of
 from support.memory_store import eventually
 from support.redis_server import REDIS_MARKS
 from support.redis_sessions import SECRET
-from support.redis_topologies import Deployment, cluster_deployment, sentinel_deployment
 from support.scripted_kratos import KratosRequest, KratosResponse, ScriptedKratos, refused, session_body, signed_in
 
 from ory_guard import Authenticated, OryGuard

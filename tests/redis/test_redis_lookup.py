@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError
+from scripted_redis import ScriptedClient, ScriptedRedis, scripted_redis
 from support.certificates import make_certificate
 from support.clock import AdjustableClock
 from support.guard_bench import request, settings_of
@@ -16,7 +17,6 @@ from support.ports import free_port
 from support.redis_server import REDIS_MARKS, RedisServer
 from support.redis_sessions import KEY, OLD_SECRET, SECRET, STORED, Subscriber, put
 from support.scripted_kratos import IDENTITY_ID, SESSION_ID, ScriptedKratos, signed_in
-from support.scripted_redis import ScriptedClient, ScriptedRedis, scripted_redis
 
 from ory_guard import Authenticated, OryGuard
 from ory_guard.redis import RedisSessionStore

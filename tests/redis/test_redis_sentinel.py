@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis_findings import findings_of
+from redis_topologies import SERVICE, run_sentinel
 from support.memory_store import eventually
 from support.ports import free_port
-from support.redis_findings import findings_of
 from support.redis_server import REDIS_MARKS, RedisServer
 from support.redis_sessions import KEY, SECRET, STORED, Subscriber, put
-from support.redis_topologies import SERVICE, run_sentinel
 
 from ory_guard.redis import RedisSessionStore
 

@@ -8,14 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import Depends, FastAPI
-from starlette.applications import Starlette
-from starlette.endpoints import HTTPEndpoint
-from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.testclient import TestClient
-from starlette.websockets import WebSocketDisconnect
-from support.audited_apps import (
+from audited_apps import (
     LIBRARY,
     SHOP,
     Handlers,
@@ -27,6 +20,13 @@ from support.audited_apps import (
     requires_session_in_code,
     shop,
 )
+from fastapi import Depends, FastAPI
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 from support.guard_bench import guard_of
 from support.scripted_kratos import ScriptedKratos, refused
 
@@ -278,7 +278,7 @@ def test_assert_guarded_fails_for_unlisted_open_route() -> None:
 
     assert str(caught.value) == (
         "these routes do not require a session; add require_session, or list them in public=[...]:\n"
-        "  GET,HEAD /admin -> support.audited_apps:hello"
+        "  GET,HEAD /admin -> audited_apps:hello"
     )
 
 

@@ -5,6 +5,7 @@ from functools import partial, wraps
 from typing import Any
 
 import pytest
+from audited_apps import CustomDependency, foreign, hello, hello_live, members
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.applications import Starlette
@@ -15,7 +16,6 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
-from support.audited_apps import CustomDependency, foreign, hello, hello_live, members
 from support.guard_bench import guard_of
 from support.scripted_kratos import ScriptedKratos
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.scraped_metrics import scrape
+from scraped_metrics import scrape
 
 from ory_guard.telemetry.metrics import COUNTERS, EVICTIONS, GAUGES, HISTOGRAMS
 

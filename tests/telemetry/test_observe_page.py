@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.scraped_metrics import scrape
+from scraped_metrics import scrape
 
 from ory_guard.telemetry.metrics import COUNTERS, EVICTIONS, GAUGES, HISTOGRAMS
 

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from support.memory_store import eventually
+
 from ory_guard.cache.store_latency import ResponsiveClock
 from ory_guard.kratos.origin import Origin
 from ory_guard.redis.pipeline import Pipeline, PipelinedConnection
 from ory_guard.redis.resp import Reply, ReplyParser, encode_command
-from support.memory_store import eventually
 
 
 class ScriptedClient(asyncio.Protocol):

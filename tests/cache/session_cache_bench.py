@@ -3,12 +3,13 @@
 import json
 from typing import Any
 
+from support.clock import AdjustableClock
+from support.scripted_kratos import session_body
+
 from ory_guard import Authenticated, Rejected, SecondFactorRequired, Session
 from ory_guard.cache.entries import CacheEntry
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.models import CacheableOutcome
-from support.clock import AdjustableClock
-from support.scripted_kratos import session_body
 
 MAX_AGE = 30.0
 

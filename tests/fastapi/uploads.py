@@ -5,10 +5,10 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
+from support.asgi_calls import SentResponse, http_scope
 
 from ory_guard import OryGuard
 from ory_guard.fastapi import CurrentSession, GuardedRoute, install, require_session
-from support.asgi_calls import SentResponse, http_scope
 
 JSON = (b"content-type", b"application/json")
 GATE = [Depends(require_session)]

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+from support.guard_bench import settings_of
+
 from ory_guard.cli.doctor.command import make_context
 from ory_guard.cli.doctor.context import Finding
 from ory_guard.cli.doctor.redis import check_redis
-from support.guard_bench import settings_of
 
 __all__ = ["findings_of"]
 

@@ -2,11 +2,12 @@
 
 import asyncio
 
+from support.clock import AdjustableClock
+from support.memory_store import MemoryServer, MemoryStore
+
 from ory_guard.cache.store_connection import StoreConnection
 from ory_guard.events import Event, Listeners
 from ory_guard.kratos.circuit_breaker import CircuitBreaker
-from support.clock import AdjustableClock
-from support.memory_store import MemoryServer, MemoryStore
 
 
 class ConnectionBench:

@@ -6,13 +6,12 @@ import pytest
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import REGISTRY, generate_latest
+from support.guard_bench import Bench, request
+from support.scripted_kratos import signed_in
 
 from ory_guard import events
 from ory_guard.exceptions import Refusal
 from ory_guard.telemetry import instrument
-
-from .guard_bench import Bench, request
-from .scripted_kratos import signed_in
 
 
 async def scrape() -> str:

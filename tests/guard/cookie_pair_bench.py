@@ -3,12 +3,13 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from ory_guard import OryGuard, Outcome
-from ory_guard.events import Event
 from support.asgi_calls import http_scope
 from support.clock import AdjustableClock
 from support.guard_bench import Pair, guard_of
 from support.scripted_kratos import KratosRequest, KratosResponse, ScriptedKratos
+
+from ory_guard import OryGuard, Outcome
+from ory_guard.events import Event
 
 NAMES: dict[str, Any] = {"cookie_names": ("s", "t"), "token_cookie_names": ("token",)}
 
