@@ -45,11 +45,6 @@ def test_every_python_block_is_found() -> None:
     }
 
 
-def test_pages_that_are_checked_elsewhere_have_code_and_a_test() -> None:
-    assert set(CHECKED_ELSEWHERE) <= {name_of(page) for page in WITH_CODE}
-    assert [test for test in CHECKED_ELSEWHERE.values() if not (ROOT / test).is_file()] == []
-
-
 @pytest.mark.parametrize("page", RUN_HERE, ids=name_of)
 def test_the_code_on_a_page_runs(page: Path, tmp_path: Path) -> None:
     """The Python blocks of the README and of each page run, in order."""

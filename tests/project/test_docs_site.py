@@ -91,11 +91,6 @@ def test_pages_have_no_absolute_links() -> None:
     assert [page.name for page in PAGES if links.search(page.read_text(encoding="utf-8"))] == []
 
 
-def test_pages_have_edit_links_and_neighbors() -> None:
-    assert {"content.action.edit", "navigation.footer"} <= set(MKDOCS["theme"]["features"])
-    assert MKDOCS["edit_uri"] == "edit/main/docs/"
-
-
 @pytest.fixture(scope="module")
 def site() -> Path:
     """The documentation, built in `site` with warnings as errors."""

@@ -1,4 +1,4 @@
-"""Imports: the root imports no framework, and every module exports the names in `__all__`."""
+"""Imports load only the parts that they need, export the names in `__all__`, and report a missing extra."""
 
 import importlib
 import pkgutil
@@ -23,72 +23,61 @@ OTHER_PACKAGES = [
 MODULES = [module.name for module in pkgutil.walk_packages(ory_guard.__path__, "ory_guard.")]
 
 
-def test_root_imports_neither_frameworks_nor_extras() -> None:
-    """Applications pay only for the parts that they use."""
-    probe = "import sys; from ory_guard import *; print(*sorted(sys.modules), sep='\\n')"
-    loaded = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, text=True, check=True
-    ).stdout.split()
-
-    assert "ory_guard.guard.guard" in loaded
-    assert not {*HEAVY, *OTHER_PACKAGES} & {*loaded}
+def modules_after(code: str) -> set[str]:
+    """Return the names of the modules that are loaded after some code."""
+    command = [sys.executable, "-c", f"import sys; {code}; print(*sys.modules)"]
+    return {*subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()}
 
 
-def test_dependencies_import_only_their_parts() -> None:
-    """Modules with routes import neither the guard nor the audit, and no model is built that is not used."""
-    probe = (
-        "import sys, ory_guard.fastapi; from ory_guard import OryGuard, Session; "
-        "assert not Session.__subclasses__(); print(*sorted(sys.modules), sep='\\n')"
-    )
-    dependencies, application = (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-        for code in (probe.replace("OryGuard, ", ""), probe)
-    )
+@pytest.mark.parametrize(
+    ("code", "needed", "unused"),
+    [
+        pytest.param("from ory_guard import *", "ory_guard.guard.guard", {*HEAVY, *OTHER_PACKAGES}, id="root"),
+        pytest.param(
+            "import ory_guard.fastapi; from ory_guard import Session; assert not Session.__subclasses__()",
+            "ory_guard.guard.requirements",
+            {"ory_guard.guard.guard", "ory_guard.guard.middleware", "ory_guard.starlette"},
+            id="module with routes",
+        ),
+        pytest.param(
+            "import ory_guard.fastapi; from ory_guard import OryGuard",
+            "ory_guard.guard.guard",
+            {
+                "ory_guard.guard.jwt",
+                "ory_guard.cache.shared_cache",
+                "ory_guard.starlette.audit",
+                "ory_guard.client",
+            },
+            id="application",
+        ),
+    ],
+)
+def test_import_loads_only_the_parts_that_it_needs(code: str, needed: str, unused: set[str]) -> None:
+    loaded = modules_after(code)
 
-    assert "ory_guard.guard.requirements" in dependencies
-    assert not {"ory_guard.guard.guard", "ory_guard.guard.middleware", "ory_guard.starlette"} & {*dependencies}
-    assert "ory_guard.guard.guard" in application
-    unused = {
-        "ory_guard.guard.jwt",
-        "ory_guard.cache.shared_cache",
-        "ory_guard.starlette.audit",
-        "ory_guard.client",
+    assert needed in loaded
+    assert unused & loaded == set()
+
+
+def test_pytest_plugin_imports_only_itself() -> None:
+    """The plugin is loaded before coverage starts, so imports of other modules would not be measured."""
+    loaded = modules_after("import ory_guard.testing.pytest_plugin")
+
+    assert {name for name in loaded if name.startswith("ory_guard.")} == {
+        "ory_guard.testing",
+        "ory_guard.testing.pytest_plugin",
     }
-    assert not unused & {*application}
 
 
-@pytest.mark.parametrize("package", ["ory_guard.fastapi", "ory_guard.starlette", "ory_guard.guard"])
+@pytest.mark.parametrize("package", ["ory_guard", "ory_guard.fastapi", "ory_guard.starlette", "ory_guard.guard"])
 def test_lazy_names_are_listed_and_others_rejected(package: str) -> None:
+    """Every name can be imported more than once."""
     module = importlib.import_module(package)
 
     assert {*module.__all__} <= {*dir(module)}
     assert all(getattr(module, name) is getattr(module, name) for name in module.__all__)
     with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'SessionMiddleware'"):
         _ = module.SessionMiddleware
-
-
-def test_root_exports_sorted_names() -> None:
-    """Every name can be imported more than once and is listed by `dir`."""
-    assert sorted(ory_guard.__all__) == ory_guard.__all__
-    assert all(getattr(ory_guard, name) is getattr(ory_guard, name) for name in ory_guard.__all__)
-    assert ory_guard.__version__.count(".") == 2
-    assert {*ory_guard.__all__} <= {*dir(ory_guard)}
-
-
-def test_root_rejects_unknown_names() -> None:
-    """An unknown name raises AttributeError."""
-    with pytest.raises(AttributeError, match="module 'ory_guard' has no attribute 'SessionMiddleware'"):
-        _ = ory_guard.SessionMiddleware  # type: ignore[attr-defined] # the point of the test
-
-
-def test_pytest_plugin_imports_only_itself() -> None:
-    """The plugin is loaded before coverage starts, so imports of other modules would not be measured."""
-    probe = (
-        "import sys, ory_guard.testing.pytest_plugin; print([m for m in sys.modules if m.startswith('ory_guard.')])"
-    )
-    done = subprocess.run([sys.executable, "-c", probe], check=True, capture_output=True, text=True)
-
-    assert done.stdout.strip() == "['ory_guard.testing', 'ory_guard.testing.pytest_plugin']"
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -112,3 +101,32 @@ def test_typed_examples_are_importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert len(app.user_middleware) == 3
     assert len(surface.REQUIREMENTS) == 5
+
+
+NEEDS = {
+    "ory_guard.fastapi": ("fastapi", "fastapi"),
+    "ory_guard.redis": ("redis", "redis"),
+    "ory_guard.telemetry": ("opentelemetry", "otel"),
+    "ory_guard.tokens": ("joserfc", "tokens"),
+    "ory_guard.ui": ("jinja2", "ui"),
+}
+"""The package and the extra that a module needs."""
+
+
+@pytest.mark.parametrize("module", NEEDS)
+def test_import_error_names_the_missing_extra(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    package, extra = NEEDS[module]
+    for name in list(sys.modules):
+        if name == module or name.startswith(f"{module}."):
+            monkeypatch.delitem(sys.modules, name)
+        elif name.split(".")[0] == package:
+            monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, package, None)
+
+    with pytest.raises(ModuleNotFoundError) as caught:
+        importlib.import_module(module)
+
+    assert str(caught.value.name).split(".")[0] == package
+    assert str(caught.value) == (
+        f"{module} needs {caught.value.name}: install the extra with pip install 'ory-guard[{extra}]'"
+    )

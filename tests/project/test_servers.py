@@ -3,24 +3,18 @@
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from asgi_lifespan import LifespanManager
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from starlette.testclient import WebSocketDenialResponse
-from support.asgi_calls import call
 from support.fastapi_applications import application
-from support.guard_bench import SESSION_TOKEN, Bench
-from support.scripted_kratos import APP, KRATOS, SESSION_ID, refused
+from support.guard_bench import Bench
+from support.scripted_kratos import KRATOS, SESSION_ID
 
 from ory_guard import OrySessionMiddleware
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.fastapi import CurrentSession, install
 
 pytestmark = pytest.mark.anyio
 
@@ -45,45 +39,6 @@ def test_test_client_with_lifespan_closes_the_guard() -> None:
             with client.websocket_connect("/ws") as websocket:
                 assert websocket.receive_json() == {"session": SESSION_ID}
     assert bench.calls == 4
-
-
-def test_test_client_receives_a_rejected_websocket() -> None:
-    client = TestClient(application(Bench(refused(401)).guard))
-
-    with pytest.raises(WebSocketDenialResponse) as caught, client.websocket_connect("/ws"):
-        pytest.fail("the websocket was accepted")
-
-    assert caught.value.status_code == 401
-    assert caught.value.json()["error"]["id"] == "session_inactive"
-
-
-def test_test_client_reports_invalid_settings() -> None:
-    """The error is raised with and without a lifespan."""
-    app = FastAPI()
-    app.add_middleware(OrySessionMiddleware, kratos_public_url="kratos:4433", app_url=APP)
-
-    with pytest.raises(ConfigurationError, match="kratos_public_url: 'kratos:4433'"), TestClient(app):
-        pytest.fail("the application started")
-    with pytest.raises(ConfigurationError, match="kratos_public_url: 'kratos:4433'"):
-        TestClient(app).get("/")
-
-
-async def test_application_lifespan_and_state_are_kept() -> None:
-    """`request.state` contains the state of the lifespan and the session."""
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        yield {"pool": 7}
-
-    app = FastAPI(lifespan=lifespan)
-    install(app, Bench().guard)
-
-    @app.get("/")
-    async def both(request: Request, session: CurrentSession) -> list[Any]:
-        return [request.state.pool, session.id]
-
-    async with LifespanManager(app) as manager:
-        assert (await call(manager.app, headers=[SESSION_TOKEN])).json == [7, SESSION_ID]
 
 
 async def test_lifespan_reports_invalid_settings() -> None:
