@@ -5,80 +5,50 @@ it is the reverse, because browsers accept no address as a relying party.
 """
 
 import re
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Request, expect
 from support.live_kratos import live_kratos
+from support.threaded_server import LateApplication, served
 
 from example_app.app import create_app
 from example_app.kratos_backend import Backend
 from ory_guard import GuardSettings
-from ory_guard.cli.fake import by_port
 from ory_guard.testing import FakeKratos, OidcProvider
 
 from .authenticator import add_authenticator, add_security_key, expect_signed_in, sign_up_with_passkey, trigger
-from .browser_steps import button, enroll_totp, field, kratos_message, newest_code, register, sign_in, sign_out
+from .browser_steps import button, enroll_totp, field, register, sign_in, sign_out
 from .browser_window import BrowserWindow, open_window
-from .deployment import LIVE_TIMEOUT, PASSWORD, Deployment, new_email
+from .deployment import LIVE_TIMEOUT, Deployment, new_email
+from .server import serve
 
 pytestmark = pytest.mark.browser
 
-RECOVERED = 1060001
 
-
-@contextmanager
-def serve_in_thread(app: Any, *listeners: socket.socket) -> Iterator[None]:
-    """Serve an application in a thread."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": list(listeners)})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-def port_of(listener: socket.socket) -> int:
-    """Return the port of a socket."""
-    return int(listener.getsockname()[1])
-
-
-def deployment_for(
-    app_url: str, public_url: str, admin_url: str, provider: str = "http://idp.localhost"
-) -> Deployment:
+def deployment_for(app_url: str, public_url: str, provider: str = "http://idp.localhost") -> Deployment:
     """Return the application whose browsers reach Kratos through its proxy."""
     settings = GuardSettings(
         kratos_public_url=public_url, kratos_browser_url=f"{app_url}/.ory", app_url=app_url, timeout=LIVE_TIMEOUT
     )
     backend = Backend(settings)
-    return Deployment(create_app(backend, provider_origins=[provider]), backend, admin_url)
+    return Deployment(create_app(backend, provider_origins=[provider]), backend)
 
 
 @contextmanager
 def fake_behind_the_proxy(host: str = "127.0.0.1", kratos_host: str = "localhost") -> Iterator[Deployment]:
     """Serve the application and a fake on another host."""
-    with (
-        socket.create_server(("127.0.0.1", 0)) as public,
-        socket.create_server(("127.0.0.1", 0)) as admin,
-        socket.create_server(("127.0.0.1", 0)) as application,
-    ):
-        app_url, public_url = f"http://{host}:{port_of(application)}", f"http://{kratos_host}:{port_of(public)}"
-        provider = f"http://idp.localhost:{port_of(public)}"
+
+    def make_kratos(url: str) -> tuple[Any, FakeKratos]:
+        provider = f"http://idp.localhost:{urlsplit(url).port}"
         fake = FakeKratos(
-            public_url=public_url,
+            public_url=url.replace("127.0.0.1", kratos_host),
             ui_url=app_url,
             allowed_return_urls=(app_url,),
-            methods=frozenset(
-                {"password", "totp", "lookup_secret", "code", "profile", "oidc", "passkey", "webauthn"}
-            ),
+            methods=frozenset({"password", "totp", "code", "profile", "oidc", "passkey", "webauthn"}),
             oidc_providers=(
                 OidcProvider("Harbor", issuer_url=f"{provider}/fake-oidc/Harbor", client_id="Postern"),
             ),
@@ -90,12 +60,14 @@ def fake_behind_the_proxy(host: str = "127.0.0.1", kratos_host: str = "localhost
             passkey_id=host,
             passkey_origins=(app_url,),
         )
-        deployment = deployment_for(app_url, public_url, f"http://127.0.0.1:{port_of(admin)}", provider)
-        with (
-            serve_in_thread(by_port(fake.admin_app, port_of(admin), fake.app), public, admin),
-            serve_in_thread(deployment.app, application),
-        ):
-            yield deployment
+        return fake.app, fake
+
+    late = LateApplication()
+    with served(lambda url: (late, url.replace("127.0.0.1", host))) as app_url, served(make_kratos) as fake:
+        public_url = fake.settings.public_url
+        deployment = deployment_for(app_url, public_url, f"http://idp.localhost:{urlsplit(public_url).port}")
+        late.app = deployment.app
+        yield deployment
 
 
 def fake_for_passkeys() -> AbstractContextManager[Deployment]:
@@ -108,8 +80,7 @@ def real_behind_the_proxy() -> Iterator[Deployment]:
     """Serve the application for the real Kratos of the environment, or skip the test."""
     real = live_kratos()
     real.require_two_steps()
-    deployment = deployment_for(real.ui_url, real.public, real.admin)
-    with socket.create_server(("127.0.0.1", real.port)) as listener, serve_in_thread(deployment.app, listener):
+    with serve(lambda: deployment_for(real.ui_url, real.public)) as deployment:
         yield deployment
 
 
@@ -172,36 +143,6 @@ def test_second_factor(window: BrowserWindow, proxied: Deployment, requests: lis
     expect(page).to_have_url(re.compile("/vault$"))
     assert hosts_of(requests) == {proxied.app_url}
     assert {cookie["domain"] for cookie in page.context.cookies()} == {urlsplit(proxied.app_url).hostname}
-
-
-def test_recovery(window: BrowserWindow, proxied: Deployment, requests: list[str]) -> None:
-    page, email, new_password = window.page, new_email(), "another-lantern-in-fog-8"
-    register(page, email)
-    sign_out(page)
-    page.goto("/recovery")
-    field(page, "email").fill(email)
-    button(page, "code").click()
-    field(page, "code").fill(newest_code(window, proxied, email))
-    button(page, "code").click()
-    expect(page.get_by_role("status").locator(kratos_message(page, RECOVERED))).to_be_visible()
-    field(page, "password", "password").fill(new_password)
-    button(page, "password").click()
-    sign_out(page)
-    page.goto("/me")
-    sign_in(page, email, new_password)
-
-    expect(page).to_have_url(re.compile("/me$"))
-    assert hosts_of(requests) == {proxied.app_url}
-
-
-def test_recent_login_is_required_again(window: BrowserWindow, proxied: Deployment) -> None:
-    page, email = window.page, new_email()
-    register(page, email)
-    page.goto(f"/login?refresh=true&return_to={proxied.app_url}/me")
-    field(page, "password").fill(PASSWORD)
-    button(page, "password").click()
-
-    expect(page).to_have_url(re.compile("/me$"))
 
 
 def test_scripts_use_the_same_origin(window: BrowserWindow) -> None:

@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 from fastapi import Depends, FastAPI
 from fastapi.responses import HTMLResponse
-from support.threaded_server import served
+from support.threaded_server import LateApplication, served
 
 from ory_guard import GuardSettings, OryGuard
 from ory_guard.fastapi import install, require_aal
@@ -72,15 +72,6 @@ class WalkedSite:
             self.fake.clock.advance(2)
 
 
-class _LateApplication:
-    """An ASGI application that is set after its server has started."""
-
-    app: Any
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.app(scope, receive, send)
-
-
 def _application(guard: OryGuard, mount: str) -> FastAPI:
     app = FastAPI()
     install(app, guard)
@@ -100,7 +91,7 @@ def _application(guard: OryGuard, mount: str) -> FastAPI:
 @contextmanager
 def fake_site(**settings: Any) -> Iterator[WalkedSite]:
     """Serve the application and a fake Kratos, each on a port of its own, without CORS."""
-    late = _LateApplication()
+    late = LateApplication()
 
     def make_fake(app_url: str) -> Any:
         def make(kratos_url: str) -> tuple[Any, FakeKratos]:
