@@ -1,6 +1,5 @@
 """Bad inputs: no page of the example responds with 5xx or redirects to another origin."""
 
-from dataclasses import replace
 from itertools import product
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -8,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from security.bad_inputs import requests
-from security.harness import Request
+from security.bench import request
 from support.asgi_calls import HTML, NAVIGATE, SentResponse, call, connect
 
 from .deployment import APP_URL, Deployment
@@ -49,13 +48,13 @@ def redirects_to_another_origin(response: SentResponse) -> bool:
 async def test_pages_answer_bad_requests_below_500(deployment: Deployment, browser: tuple[Any, ...]) -> None:
     """No page redirects a bad request of the security tests to another origin."""
     count = 0
-    for (name, _, request), page in product(requests(), PAGES):
-        if request.websocket or (name.startswith(SLOW) and page != "/me"):
+    for (name, _, scope), page in product(requests(), PAGES):
+        if scope["type"] == "websocket" or (name.startswith(SLOW) and page != "/me"):
             continue
-        path = page if request.path == Request().path else request.path
-        raw_path = quote(path).encode() if request.raw_path is None else request.raw_path
-        sent = replace(request, headers=(*request.headers, *browser), path=path, raw_path=raw_path).scope()
-        response = await call(deployment.app, **{name: value for name, value in sent.items() if name != "type"})
+        url = {"path": page, "raw_path": quote(page).encode()} if scope["path"] == request()["path"] else {}
+        sent = {**scope, "headers": [*scope["headers"], *browser], **url}
+        del sent["type"]
+        response = await call(deployment.app, **sent)
         assert response.status < 500, f"{name} on {page}: {response.body[:300]!r}"
         assert not redirects_to_another_origin(response), f"{name} on {page}: {response.headers}"
         count += 1
@@ -64,8 +63,8 @@ async def test_pages_answer_bad_requests_below_500(deployment: Deployment, brows
 
 
 async def test_websocket_refuses_bad_handshakes_before_accepting(deployment: Deployment) -> None:
-    for name, _, request in requests():
-        sent = await connect(deployment.app, "/ws", headers=request.headers)
+    for name, _, scope in requests():
+        sent = await connect(deployment.app, "/ws", headers=scope["headers"])
         assert sent[0]["type"] == "websocket.http.response.start", name
         assert sent[0]["status"] in (401, 403), name
 

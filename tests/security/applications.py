@@ -1,8 +1,8 @@
 """The same routes as a plain ASGI application, a FastAPI and a Starlette application.
 
-`/health` is public. `/aal2` requires a second factor, `/fresh` a login in the last 900 seconds, `/revalidate` a
-call to Kratos, and every other path a session. `/ws` is a websocket; `/live` is a websocket that stays open for
-five seconds while its session is watched. Each endpoint responds with the id of the identity.
+`/health` is public, and every other path requires a session. `/ws` is a websocket; `/live` is one that stays open
+while its session is watched. In the plain application, some paths have further conditions. Each endpoint responds
+with the id of the identity.
 """
 
 import asyncio
@@ -11,16 +11,15 @@ from typing import Any, Final
 
 from fastapi import Depends, FastAPI, WebSocket
 from starlette.applications import Starlette
-from starlette.requests import Request as StarletteRequest
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket as StarletteWebSocket
+from support.applications import reply
+from support.asgi_calls import Application
 
 from ory_guard import OryGuard, OrySessionMiddleware
-from ory_guard.fastapi import CurrentSession, install, require, require_session
+from ory_guard.fastapi import CurrentSession, install, require_session
 from ory_guard.starlette import session_required
-
-from .harness import Application
 
 __all__ = ["KINDS", "application"]
 
@@ -37,7 +36,11 @@ def application(kind: str, guard: OryGuard) -> Application:
     return {"asgi": _asgi, "fastapi": _fastapi, "starlette": _starlette}[kind](guard)
 
 
-async def _stay_open(guard: OryGuard, websocket: StarletteWebSocket) -> None:
+def _text(identity_id: str | None) -> str:
+    return json.dumps({"identity": identity_id})
+
+
+async def _stay_open(guard: OryGuard, websocket: WebSocket) -> None:
     await websocket.accept()
     async with guard.watch(websocket, every=0.05):
         await asyncio.sleep(5)
@@ -45,21 +48,16 @@ async def _stay_open(guard: OryGuard, websocket: StarletteWebSocket) -> None:
 
 def _asgi(guard: OryGuard) -> Application:
     async def endpoint(scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"] == "/health":
-            identity = None
-        else:
-            identity = (await guard.require(scope, **_CONDITIONS.get(scope["path"], {}))).identity.id
-        if scope["path"] == "/live":
-            await _stay_open(guard, StarletteWebSocket(scope, receive, send))
-            return
-        if scope["type"] == "websocket":
+        path, identity = scope["path"], None
+        if path != "/health":
+            identity = (await guard.require(scope, **_CONDITIONS.get(path, {}))).identity.id
+        if path == "/live":
+            await _stay_open(guard, WebSocket(scope, receive, send))
+        elif scope["type"] == "websocket":
             await send({"type": "websocket.accept"})
-            await send({"type": "websocket.send", "text": identity})
-            await send({"type": "websocket.close", "code": 1000})
-            return
-        body = json.dumps({"identity": identity}).encode()
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+            await send({"type": "websocket.send", "text": _text(identity)})
+        else:
+            await reply(send, {"identity": identity})
 
     return OrySessionMiddleware(endpoint, guard=guard)
 
@@ -72,17 +70,14 @@ def _fastapi(guard: OryGuard) -> Application:
     async def health() -> dict[str, None]:
         return {"identity": None}
 
+    @app.api_route("/{x:path}", methods=["GET", "POST"])
     async def page(session: CurrentSession) -> dict[str, str]:
         return {"identity": session.identity.id}
-
-    for path in (*_CONDITIONS, "/{x:path}"):
-        dependency = require(**_CONDITIONS.get(path, {}))
-        app.add_api_route(path, page, dependencies=[Depends(dependency)], methods=["GET", "POST"])
 
     @app.websocket("/ws")
     async def live(websocket: WebSocket, session: CurrentSession) -> None:
         await websocket.accept()
-        await websocket.send_text(session.identity.id)
+        await websocket.send_text(_text(session.identity.id))
 
     @app.websocket("/live", dependencies=[Depends(require_session)])
     async def stay(websocket: WebSocket) -> None:
@@ -92,30 +87,27 @@ def _fastapi(guard: OryGuard) -> Application:
 
 
 def _starlette(guard: OryGuard) -> Application:
-    async def page(request: StarletteRequest) -> Response:
+    @session_required
+    async def page(request: Request) -> Response:
         return JSONResponse({"identity": request.state.ory_session.identity.id})
 
-    async def health(_request: StarletteRequest) -> Response:
+    async def health(_request: Request) -> Response:
         return JSONResponse({"identity": None})
 
     @session_required
-    async def live(websocket: StarletteWebSocket) -> None:
+    async def live(websocket: WebSocket) -> None:
         await websocket.accept()
-        await websocket.send_text(websocket.state.ory_session.identity.id)
+        await websocket.send_text(_text(websocket.state.ory_session.identity.id))
 
     @session_required
-    async def stay(websocket: StarletteWebSocket) -> None:
+    async def stay(websocket: WebSocket) -> None:
         await _stay_open(guard, websocket)
 
     routes = [
         Route("/health", health),
-        *(
-            Route(path, session_required(**conditions)(page), methods=["GET", "POST"])
-            for path, conditions in _CONDITIONS.items()
-        ),
         WebSocketRoute("/ws", live),
         WebSocketRoute("/live", stay),
-        Route("/{rest:path}", session_required(page), methods=["GET", "POST"]),
+        Route("/{rest:path}", page, methods=["GET", "POST"]),
     ]
     app = Starlette(routes=routes)
     app.add_middleware(OrySessionMiddleware, guard=guard)

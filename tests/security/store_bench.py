@@ -10,15 +10,15 @@ from typing import Any, Final
 from support.guard_bench import settings_of
 from support.memory_store import SOON, eventually
 from support.redis_server import RedisServer
+from support.redis_sessions import SECRET
 from support.scripted_kratos import KratosRequest, KratosResponse, ScriptedKratos, refused, session_body, signed_in
 from support.store_limits import fixed_store_limit
 
 from ory_guard import Authenticated, OryGuard, Outcome
 from ory_guard.redis import RedisSessionStore
 
-from .harness import Request
+from .bench import token
 
-SECRET: Final = "a-secret-of-at-least-thirty-two-bytes"
 SESSIONS: Final = {"tok-A": "alice", "tok-B": "bob"}
 ALICE: Final = ("identity-of-alice", "upstream")
 BOB: Final = ("identity-of-bob", "upstream")
@@ -51,25 +51,21 @@ class Worker:
         self.store = RedisSessionStore(url, secrets=[SECRET])
         self.guard = OryGuard(settings_of(**settings), transport=self.kratos, store=self.store)
 
-    async def ask(self, token: bytes = b"tok-A") -> Outcome:
+    async def ask(self, value: str = "tok-A") -> Outcome:
         """Authenticate a request with this token."""
-        return await self.guard.authenticate(Request(((b"x-session-token", token),)).scope())
+        return await self.guard.authenticate(token(value))
 
     async def connect(self) -> None:
         """Wait until the store is available; it may be too late for the first request on a busy machine."""
-        await self.ask(b"tok-unknown")
+        await self.ask("tok-unknown")
         await eventually(lambda: not self.is_degraded)
 
-    async def identify(self, token: bytes = b"tok-A") -> tuple[str, str]:
+    async def identify(self, value: str = "tok-A") -> tuple[str, str]:
         """Authenticate a request, and return the id of its identity and the source of its session."""
-        outcome = await self.ask(token)
+        outcome = await self.ask(value)
         if isinstance(outcome, Authenticated):
             return outcome.session.identity.id, outcome.source
         return "anonymous", type(outcome).__name__
-
-    def clear_cache(self) -> None:
-        """Clear the session cache of the process."""
-        self.guard.authentication.cache.clear()
 
     @property
     def is_degraded(self) -> bool:
@@ -96,14 +92,14 @@ async def wait_until_stored(server: RedisServer, number: int) -> None:
 
 
 async def slowest_request(worker: Worker) -> float:
-    """Authenticate requests without a cached session, and return the duration of the slowest_request one."""
+    """Authenticate requests without a cached session, and return the duration of the slowest one."""
     worst = 0.0
-    for token in (b"tok-A", b"tok-B", b"tok-C", b"tok-D"):
-        worker.clear_cache()
+    for value in ("tok-A", "tok-B", "tok-C", "tok-D"):
+        worker.guard.authentication.cache.clear()
         started_at = time.monotonic()
-        who, _ = await worker.identify(token)
+        who, _ = await worker.identify(value)
         worst = max(worst, time.monotonic() - started_at)
-        name = SESSIONS.get(token.decode())
+        name = SESSIONS.get(value)
         assert who == (f"identity-of-{name}" if name else "anonymous")
     return worst
 
@@ -114,27 +110,22 @@ class TCPProxy:
 
     Attributes:
         port: The port of the server for new connections.
-        seconds: The delay of replies.
         url: The URL for clients.
     """
 
     port: int
-    seconds: float = 0.0
     url: str = ""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Forward a connection."""
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.port)
-        for copying in (self._copy(reader, up_writer), self._copy(up_reader, writer, is_reply=True)):
+        for copying in (self._copy(reader, up_writer), self._copy(up_reader, writer)):
             self._tasks.add(asyncio.create_task(copying))
 
-    async def _copy(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_reply: bool = False
-    ) -> None:
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while chunk := await reader.read(65_536):
-                await asyncio.sleep(self.seconds if is_reply else 0)
                 writer.write(chunk)
                 await writer.drain()
         except OSError:
@@ -150,9 +141,9 @@ class TCPProxy:
 
 
 @asynccontextmanager
-async def proxy_to(port: int, seconds: float = 0.0) -> AsyncIterator[TCPProxy]:
+async def proxy_to(port: int) -> AsyncIterator[TCPProxy]:
     """Start a TCP proxy."""
-    proxy = TCPProxy(port, seconds)
+    proxy = TCPProxy(port)
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     proxy.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
     try:

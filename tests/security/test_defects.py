@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
+from support.asgi_calls import SentResponse
 from support.raw_kratos import RawKratos
 
 from ory_guard import OryGuard, OrySessionMiddleware
 
-from .bench import Bench, token
-from .harness import Monitor, Reply, call
+from .bench import Bench, call, token
+from .monitor import Monitor
 
 pytestmark = pytest.mark.anyio
 
@@ -21,11 +22,10 @@ class _OtherError(BaseException):
 
 
 _ERRORS: Final = (
-    *(ValueError("tok-A"), KeyError("tok-A"), RuntimeError("tok-A"), TypeError(), LookupError(), AttributeError()),
-    *(OSError(5, "tok-A"), TimeoutError("tok-A"), ConnectionResetError(), MemoryError(), RecursionError()),
-    *(AssertionError("tok-A"), OverflowError(), NotImplementedError(), StopAsyncIteration(), BufferError()),
+    *(ValueError("tok-A"), KeyError("tok-A"), RuntimeError("tok-A"), OSError(5, "tok-A"), TimeoutError("tok-A")),
+    *(TypeError(), MemoryError(), RecursionError(), StopAsyncIteration(), asyncio.InvalidStateError()),
     *(UnicodeEncodeError("ascii", "tok-A", 0, 1, "odd"), json.JSONDecodeError("odd", "tok-A", 0)),
-    *(ExceptionGroup("odd", [ValueError("tok-A")]), asyncio.InvalidStateError(), EOFError(), ZeroDivisionError()),
+    ExceptionGroup("odd", [ValueError("tok-A")]),
 )
 _BASE_EXCEPTIONS: Final = (asyncio.CancelledError(), GeneratorExit(), _OtherError())
 
@@ -47,51 +47,49 @@ _ENFORCEMENT: Final[dict[str, Callable[[OryGuard], tuple[Any, str]]]] = {
 }
 
 
-async def _call_with_defect(bench: Bench, method: tuple[Any, str], error: BaseException) -> Reply:
+async def _call_with_defect(kratos: RawKratos, part: str, error: BaseException) -> SentResponse:
     def fail(*_args: object, **_kwargs: object) -> Any:
         raise error
 
-    assert hasattr(*method)
-    setattr(*method, fail)
+    bench = Bench(kratos)
+    owner, name = (_AUTHENTICATION | _ENFORCEMENT)[part](bench.guard)
+    assert hasattr(owner, name)
+    setattr(owner, name, fail)
 
     async def endpoint(scope: Any, _receive: Any, _send: Any) -> None:
         await bench.guard.require(scope, aal="aal1")  # with a condition, because any session needs no decision
         raise SystemError("the endpoint ran")
 
-    return await call(OrySessionMiddleware(endpoint, guard=bench.guard), token())
-
-
-@pytest.mark.parametrize("method", _AUTHENTICATION)
-async def test_error_during_authentication_is_an_outage(method: str, kratos: RawKratos) -> None:
-    """The response is 503; neither it nor the log contains the text of the exception."""
-    for error in _ERRORS:
-        bench = Bench(kratos)
-        async with Monitor():
-            reply = await _call_with_defect(bench, _AUTHENTICATION[method](bench.guard), error)
-        assert (reply.status, reply.one(b"retry-after")) == (503, "1"), error
-        assert b"tok-A" not in reply.body
+    try:
+        return await call(OrySessionMiddleware(endpoint, guard=bench.guard), token())
+    finally:
         await bench.guard.aclose()
 
 
-@pytest.mark.parametrize("method", _ENFORCEMENT)
-async def test_error_during_enforcement_is_raised(method: str, kratos: RawKratos) -> None:
+@pytest.mark.parametrize("part", _AUTHENTICATION)
+async def test_error_during_authentication_is_an_outage(part: str, kratos: RawKratos) -> None:
+    """The response is 503; neither it nor the log contains the text of the exception."""
+    async with Monitor():
+        for error in _ERRORS:
+            response = await _call_with_defect(kratos, part, error)
+            assert (response.status, response.header(b"retry-after")) == (503, b"1"), error
+            assert b"tok-A" not in response.body
+
+
+@pytest.mark.parametrize("part", _ENFORCEMENT)
+async def test_error_during_enforcement_is_raised(part: str, kratos: RawKratos) -> None:
     """The application responds with its 500, and logs the traceback."""
     for error in _ERRORS:
-        bench = Bench(kratos)
         with pytest.raises(type(error)):
-            await _call_with_defect(bench, _ENFORCEMENT[method](bench.guard), error)
-        await bench.guard.aclose()
+            await _call_with_defect(kratos, part, error)
 
 
-@pytest.mark.parametrize("method", [*_AUTHENTICATION, *_ENFORCEMENT])
-async def test_base_exception_does_not_run_the_endpoint(method: str, kratos: RawKratos) -> None:
+@pytest.mark.parametrize("part", [*_AUTHENTICATION, *_ENFORCEMENT])
+async def test_base_exception_does_not_run_the_endpoint(part: str, kratos: RawKratos) -> None:
     """Such as a cancellation; it ends the request or its check."""
     for error in _BASE_EXCEPTIONS:
-        bench = Bench(kratos)
         try:
-            reply = await _call_with_defect(bench, (_AUTHENTICATION | _ENFORCEMENT)[method](bench.guard), error)
+            response = await _call_with_defect(kratos, part, error)
         except (asyncio.CancelledError, GeneratorExit, _OtherError):
-            pass
-        else:
-            assert reply.status == 503
-        await bench.guard.aclose()
+            continue
+        assert response.status == 503

@@ -15,12 +15,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from support.clock import AdjustableClock
+from support.guard_bench import settings_of
 from support.raw_kratos import error_body
 
-from ory_guard import Authenticated, GuardSettings, OryGuard, Outcome
+from ory_guard import Authenticated, OryGuard, Outcome
 
-from .harness import Request
-from .users import session
+from .bench import request, session
 
 CACHE_TTL: Final = 30.0
 NEGATIVE_TTL: Final = 5.0
@@ -114,13 +114,10 @@ class Histories(RuleBasedStateMachine):
         by_credential = {pair: user for user in self.users for pair in user.credentials}
         self.kratos = Kratos(by_credential, self.clock)
         self.kratos.delivering.set()
-        made = GuardSettings(
-            kratos_public_url="http://kratos.test",
-            app_url="https://app.example.com",
+        made = settings_of(
             cache_ttl=CACHE_TTL,
             negative_ttl=NEGATIVE_TTL,
             clock_skew=SKEW,
-            timeout=60,
             max_sessions=4,
         )
         self.guard = OryGuard(made, transport=self.kratos, clock=self.clock)
@@ -134,6 +131,9 @@ class Histories(RuleBasedStateMachine):
         user.expires_at = self.clock.time() + lifespan
         user.ended_at = None
         user.invalidated = False
+
+    async def _ask(self, user: User, kind: int) -> Outcome:
+        return await self.guard.authenticate(request(user.credentials[kind]))
 
     def _turn(self) -> None:
         self.loop.run_until_complete(asyncio.sleep(0))
@@ -158,16 +158,14 @@ class Histories(RuleBasedStateMachine):
     def request(self, index: int, kind: int) -> None:
         """Send a request and check the outcome."""
         user = self.users[index]
-        request = Request((user.credentials[kind],))
-        self._check(user, self.loop.run_until_complete(self.guard.authenticate(request.scope())))
+        self._check(user, self.loop.run_until_complete(self._ask(user, kind)))
 
     @rule(index=st.integers(0, 2), kind=st.integers(0, 1))
     def start_request(self, index: int, kind: int) -> None:
         """Send a request whose response is delayed."""
         self.kratos.delivering.clear()
         user = self.users[index]
-        request = Request((user.credentials[kind],))
-        task = self.loop.create_task(self.guard.authenticate(request.scope()))
+        task = self.loop.create_task(self._ask(user, kind))
         for _ in range(5):
             self._turn()
         if task.done():

@@ -1,8 +1,11 @@
-"""JWTs that only the issuer could sign, or that differ from a valid one in their encoding: the parser is strict."""
+"""Invalid JWTs: signed by others, with other claims, or with an unusual encoding."""
 
+import hashlib
+import hmac
 import json
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -15,6 +18,7 @@ from support.minting import (
     claims_of,
     ec_key,
     jwks_of,
+    raw_token,
     rsa_key,
     signed,
     signed_segments,
@@ -27,6 +31,10 @@ pytestmark = pytest.mark.anyio
 
 KEY: Final = ec_key("k1")
 RSA: Final = rsa_key("r1")
+JWKS: Final = {
+    "keys": [{"kty": "oct", "kid": "o", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"}, *jwks_of(KEY, RSA)["keys"]]
+}
+FOREIGN_KEY: Final = ec_key("k1")
 NOW_S: Final = int(NOW.timestamp())
 HEADER: Final = b'{"alg":"ES256","kid":"k1"}'
 VALID: Final = token_of(KEY)
@@ -34,8 +42,8 @@ TRAITS: Final = {"traits": {"email": "a@example.com", "name": "Ada, Countess"}}
 
 
 def verifier_of(**options: Any) -> TokenVerifier:
-    """Return a verifier with an EC key and an RSA key."""
-    return TokenVerifier(issuer=ISSUER, audience=AUDIENCE, jwks=jwks_of(KEY, RSA), **options)
+    """Return a verifier with an EC key, an RSA key and a symmetric key, which is not used."""
+    return TokenVerifier(issuer=ISSUER, audience=AUDIENCE, jwks=JWKS, **options)
 
 
 async def accepts(verifier: TokenVerifier, token: str) -> bool:
@@ -101,15 +109,29 @@ def _with_other_alphabet() -> str:
     return token.replace("-", "+").replace("_", "/")
 
 
-AUDIENCES: Final[list[Any]] = [5, None, [], {AUDIENCE: 1}, [[AUDIENCE]], AUDIENCE[:-1]]
+def _signed_with(secret: bytes, kid: str) -> str:
+    """Return a token with an HS256 signature."""
+    unsigned = raw_token({"alg": "HS256", "kid": kid}, claims_of()).rpartition(".")[0]
+    return f"{unsigned}.{base64url(hmac.new(secret, unsigned.encode(), hashlib.sha256).digest())}"
 
-ISSUERS: Final[list[Any]] = [[ISSUER], None, ISSUER.upper(), ...]
 
-EXPIRATIONS: Final[list[Any]] = [True, str(NOW_S + 9), None, 1e300, {}]
+def _unsigned(header: Any, claims: Any) -> Callable[[], str]:
+    """Return a function that makes a token with an arbitrary signature."""
+    return lambda: raw_token(header, claims, b"s" * 64)
+
+
+CLAIMS: Final[dict[str, tuple[Any, ...]]] = {
+    "iss": ([ISSUER], None, ISSUER.upper(), ISSUER.rstrip("/"), "https://evil.example.com/", ...),
+    "aud": (5, None, [], {AUDIENCE: 1}, [[AUDIENCE]], AUDIENCE[:-1], ["https://other.example.com"], ...),
+    "exp": (True, str(NOW_S + 9), None, 1e300, 10**30, {}, ..., NOW_S + 31_536_000),
+    "iat": (True, str(NOW_S), None, -1, [NOW_S]),
+    "nbf": (False, str(NOW_S), None, -1, 10**30, NOW_S + 3_600),
+    "sid": (5, None, ["x"], "", ...),
+    "sub": (5, None, ["x"], "", ...),
+}
 
 HEADERS: Final = {
     "duplicate alg": b'{"alg":"none","alg":"ES256","kid":"k1"}',
-    "duplicate kid": b'{"alg":"ES256","kid":"x","kid":"k1"}',
     "duplicate with escapes": b'{"alg":"ES256","kid":"x","k\\u0069d":"k1"}',
     "nested duplicate": b'{"alg":"ES256","kid":"k1","x":{"a":1,"a":2}}',
     "NaN": b'{"alg":"ES256","kid":"k1","x":NaN}',
@@ -120,8 +142,6 @@ HEADERS: Final = {
     "not UTF-8": b'{"alg":"ES256","kid":"k1","x":"\xff"}',
     "too large": b'{"alg":"ES256","kid":"k1","x":"' + b"x" * 2_000 + b'"}',
     "typ at+jwt": b'{"alg":"ES256","kid":"k1","typ":"at+jwt"}',
-    "typ logout+jwt": b'{"alg":"ES256","kid":"k1","typ":"logout+jwt"}',
-    "typ JWE": b'{"alg":"ES256","kid":"k1","typ":"JWE"}',
     "typ null": b'{"alg":"ES256","kid":"k1","typ":null}',
     "typ is a list": b'{"alg":"ES256","kid":"k1","typ":["JWT"]}',
     "alg is a list": b'{"alg":["ES256"],"kid":"k1"}',
@@ -129,11 +149,50 @@ HEADERS: Final = {
     "alg of another key type": b'{"alg":"RS256","kid":"k1"}',
     "alg of another hash": b'{"alg":"ES384","kid":"k1"}',
     "crit is empty": b'{"alg":"ES256","kid":"k1","crit":[]}',
+    "crit b64": b'{"alg":"ES256","kid":"k1","crit":["b64"],"b64":true}',
     "b64 false": b'{"alg":"ES256","kid":"k1","b64":false}',
+    "kid is a path": b'{"alg":"ES256","kid":"../../etc/passwd"}',
+    "kid 5": b'{"alg":"ES256","kid":5}',
+    "kid null": b'{"alg":"ES256","kid":null}',
+    "no kid": b'{"alg":"ES256"}',
+}
+
+ENCODINGS: Final[dict[str, Callable[[str], str]]] = {
+    "padding": lambda segment: segment + "=",
+    "full padding": lambda segment: segment + "=" * (-len(segment) % 4 or 4),
+    "space": lambda segment: segment[:4] + " " + segment[4:],
+    "newline": lambda segment: segment + "\n",
+    "JSON escape": lambda segment: f"\\u{ord(segment[0]):04x}" + segment[1:],
+    "quote": lambda segment: segment + '"',
+    "one more character": lambda segment: segment + "A" * (1 + -len(segment) % 4),
+    "NUL": lambda segment: segment + "\0",
+    "letter outside ASCII": lambda segment: segment + "é",
+    "lone surrogate": lambda segment: segment + "\ud800",
 }
 
 TOKENS: Final[dict[str, Callable[[], str]]] = {
     **{f"header: {name}": with_header(header) for name, header in HEADERS.items()},
+    **{f"{name} {value!r}": with_claims(**{name: value}) for name, values in CLAIMS.items() for value in values},
+    **{
+        f"encoding: {name} in part {part}": _encoded(change, part)
+        for name, change in ENCODINGS.items()
+        for part in range(3)
+    },
+    "encoding: unused bits in the signature": _with_unused_bits,
+    "encoding: alphabet of base64": _with_other_alphabet,
+    "alg none": lambda: raw_token({"alg": "none", "kid": "k1"}, claims_of()),
+    "alg nOnE": lambda: raw_token({"alg": "nOnE", "kid": "k1"}, claims_of()),
+    "no signature": lambda: VALID.rpartition(".")[0] + ".",
+    "foreign key with a known kid": lambda: token_of(FOREIGN_KEY),
+    "jwk of a foreign key": lambda: token_of(FOREIGN_KEY, {"jwk": FOREIGN_KEY.as_dict(private=False)}),
+    "HS256 with the public key": lambda: _signed_with(RSA.as_pem(private=False), "r1"),
+    "HS256 with a key of the JWKS": lambda: _signed_with(b"secret-secret-secret-secret", "o"),
+    "ES256 with an RSA kid": lambda: token_of(ec_key("r1")),
+    "header is a list": _unsigned(["alg"], {}),
+    "header is not JSON": _unsigned(b"\xff", {}),
+    "header is deeply nested": _unsigned(b"[" * 3_000, {}),
+    "iat in an hour": with_claims(iat=NOW_S + 3_600, nbf=..., exp=NOW_S + 3_700),
+    "expired 61 s ago": with_claims(iat=NOW_S - 500, nbf=NOW_S - 500, exp=NOW_S - 61),
     "claims: duplicate exp": with_member(f'"exp":{NOW_S + 500}'),
     "claims: duplicate exp beside nested objects": with_member(f'"exp":{NOW_S + 500}', **TRAITS),
     "claims: nested duplicate": with_member('"traits":{"email":"a","email":"b"}'),
@@ -142,17 +201,7 @@ TOKENS: Final[dict[str, Callable[[], str]]] = {
     "claims: nested infinite": with_member('"x":-1e999', **TRAITS),
     "claims: 5000 digits": with_member(f'"x":{"1" * 5_000}'),
     "claims: deeply nested": with_member(f'"x":{"[" * 2_000}{"]" * 2_000}'),
-    "claims: a list": lambda: signed(KEY, HEADER, b"[1]"),
-    "claims: a number": lambda: signed(KEY, HEADER, b"5"),
-    "claims: text": lambda: signed(KEY, HEADER, b"text"),
-    "claims: empty": lambda: signed(KEY, HEADER, b""),
-    **{f"iat {value!r}": with_claims(iat=value) for value in (True, str(NOW_S), None, -1, [NOW_S])},
-    **{f"nbf {value!r}": with_claims(nbf=value) for value in (False, str(NOW_S), None, -1, 10**30)},
-    **{f"exp {value!r}": with_claims(exp=value) for value in EXPIRATIONS},
-    **{f"aud {value!r}": with_claims(aud=value) for value in AUDIENCES},
-    **{f"iss {value!r}": with_claims(iss=value) for value in ISSUERS},
-    **{f"sid {value!r}": with_claims(sid=value) for value in (5, None, ["x"], "")},
-    **{f"sub {value!r}": with_claims(sub=value) for value in (5, None, ["x"], "")},
+    **{f"claims: {text!r}": partial(signed, KEY, HEADER, text) for text in (b"[1]", b"5", b"text", b"")},
     "signature: DER": with_signature(_der),
     "signature: 63 bytes": with_signature(lambda raw: raw[:-1]),
     "signature: 65 bytes": with_signature(lambda raw: raw + b"\0"),
@@ -162,26 +211,11 @@ TOKENS: Final[dict[str, Callable[[], str]]] = {
     "signature: RSA without the last byte": with_signature(lambda raw: raw[:-1], RSA),
     "signature: RSA with one more byte": with_signature(lambda raw: b"\0" + raw, RSA),
     "signature: RSA with PSS in the header": lambda: signed(RSA, b'{"alg":"PS256","kid":"r1"}', payload_of()),
-    **{
-        f"encoding: {name} in part {part}": _encoded(change, part)
-        for name, change in {
-            "padding": lambda segment: segment + "=",
-            "full padding": lambda segment: segment + "=" * (-len(segment) % 4 or 4),
-            "space": lambda segment: segment[:4] + " " + segment[4:],
-            "newline": lambda segment: segment + "\n",
-            "JSON escape": lambda segment: f"\\u{ord(segment[0]):04x}" + segment[1:],
-            "quote": lambda segment: segment + '"',
-            "one more character": lambda segment: segment + "A" * (1 + -len(segment) % 4),
-            "NUL": lambda segment: segment + "\0",
-            "letter outside ASCII": lambda segment: segment + "é",
-            "lone surrogate": lambda segment: segment + "\ud800",
-        }.items()
-        for part in range(3)
-    },
-    "encoding: unused bits in the signature": _with_unused_bits,
-    "encoding: alphabet of base64": _with_other_alphabet,
+    "five parts": lambda: "eyJhbGciOiJkaXIifQ..aaaa.bbbb.cccc",
     "four parts": lambda: f"{VALID}.",
     "empty first part": lambda: f".{VALID}",
+    "empty parts": lambda: "..",
+    "two parts": lambda: "a.b",
     "no dot": lambda: VALID.replace(".", ""),
     "empty": lambda: "",
 }

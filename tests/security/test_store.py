@@ -1,4 +1,4 @@
-"""Values in Redis, and the loss of the connection: S09, S10 and S11."""
+"""Values in a real Redis, the loss of the connection, and servers that reject commands."""
 
 import asyncio
 import pickle
@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from support.memory_store import SOON, eventually
 from support.redis_server import REDIS_MARKS, RedisServer
+from support.redis_sessions import SECRET
 from support.scripted_kratos import refused
 
 from ory_guard import Authenticated, Rejected
 from ory_guard.redis.node import Node
 
-from .harness import Request
-from .store_bench import ALICE, BOB, SECRET, Worker, slowest_request, started, wait_until_stored
+from .bench import COOKIE, request
+from .store_bench import ALICE, BOB, Worker, proxy_to, slowest_request, started, store_timeout_of, wait_until_stored
 
 pytestmark = REDIS_MARKS
 
@@ -33,8 +34,8 @@ class Unpickled:
 async def test_s09_invalid_values_in_redis_are_ignored(server: RedisServer, kind: str) -> None:
     """Kratos is called, and nothing is unpickled."""
     async with started(server.url) as (first, second):
-        await first.ask(b"tok-A")
-        await first.ask(b"tok-B")
+        await first.ask("tok-A")
+        await first.ask("tok-B")
         await wait_until_stored(server, 2)
         node = await first.store._deployment.get()
         assert isinstance(node, Node)
@@ -58,8 +59,8 @@ async def test_s09_invalid_values_in_redis_are_ignored(server: RedisServer, kind
             else:
                 await client.set(name, invalid[kind], px=30_000)
 
-        assert await second.identify(b"tok-A") == ALICE
-        assert await second.identify(b"tok-B") == BOB
+        assert await second.identify("tok-A") == ALICE
+        assert await second.identify("tok-B") == BOB
         assert not Unpickled.unpickled
         assert not second.is_degraded or kind == "wrong type"
 
@@ -69,7 +70,7 @@ async def test_s10_worker_that_was_disconnected_serves_no_revoked_session(server
     async with started(server.url) as (first, second):
         await first.ask()
         await second.ask()
-        await second.ask(b"tok-B")
+        await second.ask("tok-B")
         first.kratos.responses = second.kratos.responses = [refused()]
 
         server.cli("CLIENT", "KILL", "TYPE", "pubsub")
@@ -78,7 +79,7 @@ async def test_s10_worker_that_was_disconnected_serves_no_revoked_session(server
 
         revocations = second.guard.authentication.cache.revocations
         await eventually(lambda: revocations.revoked_at("session-of-alice") > 0 and not second.is_degraded)
-        assert await second.identify(b"tok-B") == ("identity-of-bob", "cache")
+        assert await second.identify("tok-B") == ("identity-of-bob", "cache")
         assert await second.ask() == Rejected("inactive", "x_session_token")
 
 
@@ -98,11 +99,10 @@ async def test_s11_guards_with_another_kratos_or_cookie_share_no_session(
     first, second = Worker(server.url), Worker(server.url, **other)
     await first.connect()
     await second.connect()
-    own = Request(((b"cookie", b"ory_kratos_session=ck-A"),))
-    await first.guard.authenticate(own.scope())
+    await first.guard.authenticate(request(COOKIE))
     await wait_until_stored(server, 1)
 
-    outcome = await second.guard.authenticate(Request(((b"cookie", cookie),)).scope())
+    outcome = await second.guard.authenticate(request((b"cookie", cookie)))
 
     assert isinstance(outcome, Authenticated)
     assert outcome.source == "upstream"
@@ -119,10 +119,10 @@ async def test_redis_contains_no_readable_data(server: RedisServer) -> None:
     assert monitor.stdout is not None
     await monitor.stdout.readline()
     async with started(server.url) as (first, second):
-        await first.ask(b"tok-A")
-        await first.ask(b"tok-B")
+        await first.ask("tok-A")
+        await first.ask("tok-B")
         await wait_until_stored(server, 2)
-        await second.ask(b"tok-A")
+        await second.ask("tok-A")
         names = server.cli("--scan").split()
         dump = [server.cli("--scan"), *(server.cli("DUMP", name) for name in names)]
         dump += [server.cli("ZRANGE", name, "0", "-1") for name in names if ":of:" in name]
@@ -161,3 +161,65 @@ async def test_guard_works_while_redis_is_restarted(server: RedisServer) -> None
         await eventually(lambda: not first.is_degraded and not second.is_degraded)
         assert await second.identify() == ("anonymous", "Rejected")
         assert len(server.cli("KEYS", "*:revoked:*").split()) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "rejects_only_writes"),
+    [
+        (("FLUSHALL",), False),
+        (("CONFIG", "SET", "maxmemory", "1"), True),
+        (("REPLICAOF", "127.0.0.1", "1"), True),
+        (("CONFIG", "SET", "requirepass", "changed"), False),
+        (("ACL", "SETUSER", "default", "-@all", "+ping"), False),
+        (("SCRIPT", "FLUSH"), False),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+async def test_guard_works_if_redis_rejects_commands(
+    server: RedisServer, command: tuple[str, ...], *, rejects_only_writes: bool
+) -> None:
+    """An empty, full, read-only or locked server is a miss, not an error; local revocations work."""
+    async with started(server.url) as (first, second):
+        await first.ask()
+        await wait_until_stored(server, 1)
+        server.cli(*command)
+
+        assert (await second.identify())[0] == "identity-of-alice"
+        assert await slowest_request(first) < SOON
+        await eventually(lambda: not rejects_only_writes or first.is_degraded)
+        await first.ask()
+        first.kratos.responses = [refused()]
+        await first.guard.invalidate(session_id="session-of-alice")
+        assert await first.identify() == ("anonymous", "Rejected")
+
+
+@pytest.mark.parametrize("is_replica", [True, False], ids=["old server is a replica", "old server is alone"])
+async def test_guards_follow_a_failover(server: RedisServer, *, is_replica: bool) -> None:
+    """The address belongs to another server; the old one, now read-only, still responds to existing connections."""
+    with store_timeout_of(), RedisServer("--replicaof", "127.0.0.1", str(server.port)) as replica:
+        await eventually(lambda: "master_link_status:up" in replica.cli("INFO", "replication"))
+        async with proxy_to(server.port) as proxy, started(proxy.url) as (first, second):
+            await first.ask()
+            await wait_until_stored(server, 1)
+            await second.ask()
+            replica.cli("REPLICAOF", "NO", "ONE")
+            server.cli("REPLICAOF", "127.0.0.1", str(replica.port if is_replica else 1))
+            proxy.port = replica.port
+            await second.ask("tok-B")
+            await eventually(lambda: second.is_degraded)
+            first.kratos.responses = second.kratos.responses = [refused()]
+            await first.guard.invalidate(session_id="session-of-alice")
+            assert first.is_degraded
+
+            assert await first.identify() == ("anonymous", "Rejected")
+            await eventually(lambda: not first.is_degraded and not second.is_degraded)
+            # A replica of the new server has its messages, too, so a subscription to it may stay.
+            await eventually(
+                lambda: is_replica or len(replica.cli("CLIENT", "LIST", "TYPE", "pubsub").splitlines()) == 2
+            )
+            await first.guard.invalidate(session_id="session-of-alice")
+            await eventually(
+                lambda: second.guard.authentication.cache.revocations.revoked_at("session-of-alice") > 0
+            )
+            assert await second.identify() == ("anonymous", "Rejected")
+            assert len(replica.cli("KEYS", "*:revoked:*").split()) == 1

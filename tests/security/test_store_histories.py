@@ -20,7 +20,7 @@ from support.scripted_kratos import IDENTITY_ID, SESSION_ID, ScriptedKratos, ref
 from ory_guard import Authenticated, OryGuard
 from ory_guard.cache import StoredSession
 
-from .harness import Request
+from .bench import request
 
 pytestmark = pytest.mark.anyio
 
@@ -157,7 +157,7 @@ class Process:
         """Authenticate a request, and record a violation."""
         token = self._history.rng.choice(_TOKENS)
         must_reject = must_reject or self.knows_revocation
-        outcome = await self.guard.authenticate(Request(((b"x-session-token", token),)).scope())
+        outcome = await self.guard.authenticate(request((b"x-session-token", token)))
         if must_reject and isinstance(outcome, Authenticated):
             self._history.violations.append(f"{outcome.source}, {outcome.age:.3f} s old")
 

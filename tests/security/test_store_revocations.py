@@ -1,6 +1,5 @@
 """Revocations reach other processes through a real Redis, whatever commands it rejects."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -9,7 +8,7 @@ from support.memory_store import eventually
 from support.redis_server import REDIS_MARKS, RedisServer
 from support.scripted_kratos import refused
 
-from ory_guard.events import Event, RevocationsHeard, RevocationsSent
+from ory_guard.events import Event, RevocationsHeard
 
 from .store_bench import Worker, proxy_to, started, store_timeout_of, wait_until_stored
 
@@ -85,24 +84,6 @@ async def test_ten_thousand_revocations_arrive_after_an_outage(server: RedisServ
             assert not second.is_degraded
 
 
-async def test_pending_revocations_arrive_after_a_restart_of_redis() -> None:
-    """The restarted server is empty; the caches of other processes are cleared when they are connected to it."""
-    with RedisServer() as server:
-        async with two_workers(server.url) as (first, second, _):
-            await first.ask()
-            await second.ask()
-            server.kill()
-            await eventually(lambda: first.is_degraded and second.is_degraded)
-            first.kratos.responses = second.kratos.responses = [refused()]
-            await first.guard.invalidate(session_id="session-of-alice")
-            await asyncio.to_thread(server.start)
-
-            await eventually(lambda: not first.is_degraded and not second.is_degraded)
-            assert await second.identify() == ("anonymous", "Rejected")
-            assert len(server.cli("KEYS", "*:revoked:*").split()) == 1
-            assert first.guard.stats().pending_revocations == 0
-
-
 async def test_guard_that_missed_a_revocation_while_it_was_closed_applies_it(server: RedisServer) -> None:
     """The session is neither in its cache nor in the store."""
     async with two_workers(server.url) as (first, second, _):
@@ -114,20 +95,6 @@ async def test_guard_that_missed_a_revocation_while_it_was_closed_applies_it(ser
         await first.guard.invalidate(session_id="session-of-alice")
 
         assert await second.identify() == ("anonymous", "Rejected")
-
-
-async def test_two_thousand_concurrent_revocations_do_not_overload_the_store(
-    server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They share batches; one by one they took 27 seconds."""
-    monkeypatch.setattr("ory_guard.cache.shared_cache._REVOKE_TIMEOUT", 30.0)
-    async with two_workers(server.url) as (first, _, heard):
-        batches: list[Event] = []
-        first.guard.listeners.add(batches.append)
-        await asyncio.gather(*(first.guard.invalidate(session_id=f"session-{number}") for number in range(2_000)))
-        await eventually(lambda: heard() == 2_000, 60)
-        assert sum(isinstance(event, RevocationsSent) for event in batches) < 20
-        assert not first.is_degraded
 
 
 async def test_idle_process_notices_that_its_server_became_a_replica(server: RedisServer) -> None:

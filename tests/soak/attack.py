@@ -10,10 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Final
+from uuid import UUID, uuid4
 
-from security.users import session
-from support.asgi_calls import http_scope
+from security.bench import request, session, token
+from support.minting import token_of
 from support.raw_kratos import UNAUTHORIZED, RawKratos, RawRequest, error_body, raw_response
+from support.token_bench import KEY, bearer_scope
 
 from ory_guard import Authenticated, OryGuard
 from ory_guard.exceptions import OryGuardError
@@ -56,10 +58,10 @@ class LimitedKratos:
         self.identities[token] = f"5c2d6a3e-0000-4000-8000-{abs(hash(name)) % 10**12:012}"
         return token
 
-    async def respond(self, request: RawRequest, writer: asyncio.StreamWriter) -> None:
+    async def respond(self, sent: RawRequest, writer: asyncio.StreamWriter) -> None:
         """Respond to a request, as the handler of a `RawKratos`."""
-        token = request.credential.decode()
-        response = self._response(token)
+        token = sent.credential.decode()
+        response = self._response(token) if b"whoami" in sent.target else self._log_out(token, sent.target)
         self.counts[response[9:12].decode()] += 1
         await asyncio.sleep(self.delay)
         writer.write(response)
@@ -83,6 +85,14 @@ class LimitedKratos:
         session_id = f"77d1c4b0-0000-4000-8000-{abs(hash(token)) % 10**12:012}"
         return raw_response(session(identity, id=session_id))
 
+    def _log_out(self, token: str, target: bytes) -> bytes:
+        if token not in self.identities:
+            return UNAUTHORIZED
+        if b"/browser" in target:
+            return raw_response({"logout_url": "https://auth.example.com/logout", "logout_token": "token"})
+        del self.identities[token]
+        return raw_response(b"", 204)
+
     limited: set[str] = field(default_factory=set)
     """The attacker's sessions, which Kratos limits."""
 
@@ -95,18 +105,22 @@ class Run:
         behavior: The behavior of the server.
         guard: The guard under test.
         seconds: The duration.
+        with_jwts: Whether every other user has a JWT instead of a session token.
 
     Attributes:
         latencies: The seconds of each request of a user.
         failures: The failed requests of users, by outcome.
     """
 
-    def __init__(self, kratos: RawKratos, behavior: LimitedKratos, guard: OryGuard, seconds: float) -> None:
+    def __init__(
+        self, kratos: RawKratos, behavior: LimitedKratos, guard: OryGuard, seconds: float, *, with_jwts: bool
+    ) -> None:
         kratos.handler = behavior.respond
         self.kratos = kratos
         self.behavior = behavior
         self.guard = guard
         self._seconds = seconds
+        self._with_jwts = with_jwts
         self._until = 0.0
         self.latencies: list[float] = []
         self.failures: Counter[str] = Counter()
@@ -129,9 +143,12 @@ class Run:
 
     async def start(self, *attacks: Attack) -> None:
         """Run until the end; the attacks begin when most users are logged in."""
-        users = [self.behavior.log_in(f"user {number}") for number in range(USERS)]
-        for token in users[LOGINS:]:
-            await self.request(token)
+        users = [
+            _jwt() if self._with_jwts and number % 2 else self.behavior.log_in(f"user {number}")
+            for number in range(USERS)
+        ]
+        for own in users[LOGINS:]:
+            await self.request(own)
         self.latencies.clear()
         self.failures.clear()
         self._until = time.monotonic() + self._seconds
@@ -157,6 +174,17 @@ class Run:
         with suppress(OryGuardError):
             await self.guard.require(_scope(token), **requirements)
 
+    async def log_out(self, token: str) -> None:
+        """Log the attacker out, whatever the outcome."""
+        self.attacks += 1
+        with suppress(OryGuardError):
+            await self.guard.logout(request((b"cookie", f"ory_kratos_session={token}".encode()), method="POST"))
+
+    async def invalidate(self, session_id: UUID) -> None:
+        """Revoke another session."""
+        self.attacks += 1
+        await self.guard.invalidate(session_id=session_id)
+
     async def flood(self, rate: float, make_request: Callable[[], Awaitable[None]]) -> None:
         """Make concurrent requests at a constant rate."""
         tasks: set[asyncio.Task[None]] = set()
@@ -170,5 +198,10 @@ class Run:
         await asyncio.gather(*tasks)
 
 
-def _scope(token: str) -> dict[str, Any]:
-    return http_scope("/", headers=[(b"x-session-token", token.encode())])
+def _scope(value: str) -> dict[str, Any]:
+    return bearer_scope(value) if value.startswith("ey") else token(value)
+
+
+def _jwt() -> str:
+    now, id_ = int(time.time()), str(uuid4())
+    return token_of(KEY, iat=now, nbf=now, exp=now + 600, sid=id_, sub=id_)

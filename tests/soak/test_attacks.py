@@ -3,13 +3,16 @@
 import asyncio
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
+from uuid import uuid4
 
 import pytest
 from security.bench import settings_for
 from support.raw_kratos import RawKratos, error_body, raw_response
+from support.token_bench import verifier_of
 
 from ory_guard import OryGuard
 
@@ -66,22 +69,43 @@ async def uncacheable_responses(run: Run) -> None:
     await run.flood(50, both)
 
 
-ATTACKS: Final[dict[str, tuple[Attack, LimitedKratos]]] = {
+async def logouts_of_unknown_sessions(run: Run) -> None:
+    """Twenty logouts a second with random cookies, and twenty of sessions of the attacker."""
+
+    async def log_out() -> None:
+        await run.log_out(random_token())
+        await run.log_out(run.behavior.log_in("attacker 5"))
+
+    await run.flood(20, log_out)
+
+
+async def thousands_of_revocations(run: Run) -> None:
+    """Four thousand revocations a second of other sessions, as by a webhook or another process."""
+    while run.is_running:
+        for _ in range(40):
+            await run.invalidate(uuid4())
+        await asyncio.sleep(0.01)
+
+
+CALLS: Final[dict[str, tuple[Attack, LimitedKratos]]] = {
     "429 of three accounts": (sessions_above_their_limit, LimitedKratos(calls_per_session=1, retry_after=30)),
     "bursts above the limit of Kratos": (bursts_of_random_tokens, LimitedKratos(calls_per_second=100)),
     "random tokens on a slow Kratos": (flood_of_random_tokens, LimitedKratos(delay=0.5)),
     "tokens that make a firewall fail": (tokens_that_make_a_firewall_fail, LimitedKratos(blocked=_FIREWALL)),
     "uncacheable responses": (uncacheable_responses, LimitedKratos(blocked=_FIREWALL)),
 }
+ATTACKS: Final = CALLS | {
+    "logouts with unknown cookies": (logouts_of_unknown_sessions, LimitedKratos(delay=0.1)),
+    "thousands of revocations": (thousands_of_revocations, LimitedKratos(delay=0.1)),
+}
 
 
 async def run_of(behavior: LimitedKratos, *attacks: Attack) -> Run:
     """Return a finished run."""
     async with RawKratos() as kratos:
-        guard = OryGuard(settings_for(kratos, timeout=2, cache_ttl=2))
-        run = Run(
-            kratos, replace(behavior, identities={}, counts=type(behavior.counts)(), limited=set()), guard, SECONDS
-        )
+        guard = OryGuard(settings_for(kratos, timeout=2, cache_ttl=2), tokens=verifier_of())
+        own = replace(behavior, identities={}, counts=Counter(), limited=set())
+        run = Run(kratos, own, guard, SECONDS, with_jwts=thousands_of_revocations in attacks)
         await run.start(*attacks)
         await guard.aclose()
     return run
@@ -116,9 +140,10 @@ async def test_attack_affects_no_other_user(name: str, say: Callable[[str], None
 
 
 async def test_all_attacks_at_once(say: Callable[[str], None]) -> None:
+    """All that cause calls to Kratos."""
     behavior = LimitedKratos(delay=0.2, calls_per_second=400, calls_per_session=1, blocked=_FIREWALL)
 
-    run = await run_of(behavior, *(attack for attack, _ in ATTACKS.values()))
+    run = await run_of(behavior, *(attack for attack, _ in CALLS.values()))
 
     say(line("all at once", run))
     assert run.success >= 0.97

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from security.bench import settings_for
-from security.harness import Reply, Request, call
-from security.users import kratos_with_users
+from security.bench import Scope, call, identity_of, kratos_with_users, request, settings_for, token
+from support.applications import reply
+from support.asgi_calls import SentResponse
 
 from ory_guard import OryGuard, OrySessionMiddleware
 
@@ -53,8 +53,7 @@ class Soak:
 
     async def _endpoint(self, scope: Any, _receive: Any, send: Any) -> None:
         identity_id = (await self.guard.require(scope)).identity.id
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b'{"identity": "%b"}' % identity_id.encode()})
+        await reply(send, {"identity": identity_id})
 
     def running(self) -> bool:
         """Return whether the run continues."""
@@ -65,20 +64,20 @@ class Soak:
         chance = random.Random(number)
         while self.running():
             life = self._choose_session(chance)
-            request = _request(life, chance)
+            scope = _request(life, chance)
             if chance.random() < 0.03:
-                await self._disconnect(request, chance)
+                await self._disconnect(scope, chance)
                 continue
             started = time.monotonic()
             try:
-                reply = await call(self.app, request)
+                response = await call(self.app, scope)
             except Exception as error:  # noqa: BLE001 - an error that reaches the server would be a 500
                 self.counts[f"500 ({type(error).__name__})"] += 1
                 continue
             self.slowest = max(self.slowest, time.monotonic() - started)
-            self._check(life, reply, started)
+            self._check(life, response, started)
             # Retry sooner than Retry-After, so that the run has enough requests.
-            await asyncio.sleep(chance.uniform(0, 0.2 if reply.status == 503 else 0.02))
+            await asyncio.sleep(chance.uniform(0, 0.2 if response.status == 503 else 0.02))
 
     def _choose_session(self, chance: random.Random) -> Life | None:
         if chance.random() < 0.05:
@@ -87,19 +86,19 @@ class Soak:
             return chance.choice(list(self.world.by_credential.values())[-20:])
         return self.world.lives[chance.choice(NAMES)]
 
-    async def _disconnect(self, request: Request, chance: random.Random) -> None:
-        task = asyncio.create_task(call(self.app, request))
+    async def _disconnect(self, scope: Scope, chance: random.Random) -> None:
+        task = asyncio.create_task(call(self.app, scope))
         await asyncio.sleep(chance.uniform(0, 0.003))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         self.counts["disconnected"] += 1
 
-    def _check(self, life: Life | None, reply: Reply, started: float) -> None:
+    def _check(self, life: Life | None, response: SentResponse, started: float) -> None:
         now = time.monotonic()
-        self.counts[str(reply.status)] += 1
-        if reply.status != 200:
+        self.counts[str(response.status)] += 1
+        if response.status != 200:
             return
-        if life is None or reply.identity != life.owner:
+        if life is None or identity_of(response) != life.owner:
             self.counts["CROSS-IDENTITY"] += 1
         elif life.revoked_at is not None and started > life.revoked_at:
             self.counts["SERVED AFTER invalidate()"] += 1
@@ -143,9 +142,9 @@ class Soak:
             self.samples.append((time.monotonic(), resident, len(asyncio.all_tasks())))
 
 
-def _request(life: Life | None, chance: random.Random) -> Request:
+def _request(life: Life | None, chance: random.Random) -> Scope:
     if life is None:
-        return Request(((b"x-session-token", b"unknown-%d" % chance.randrange(1_000)),))
+        return token(f"unknown-{chance.randrange(1_000)}")
     value = life.credential.encode()
     header = chance.choice(
         (
@@ -154,7 +153,7 @@ def _request(life: Life | None, chance: random.Random) -> Request:
             (b"authorization", b"Bearer " + value),
         )
     )
-    return Request((header,))
+    return request(header)
 
 
 def _table(soak: Soak, seconds: float, left: int) -> Iterator[str]:

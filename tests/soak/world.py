@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from security.users import session
+from security.bench import session
 from support.raw_kratos import UNAUTHORIZED, RawKratos, RawRequest, error_body, raw_response, reset
 
 __all__ = ["NAMES", "Life", "World"]
