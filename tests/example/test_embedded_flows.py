@@ -75,21 +75,6 @@ async def test_expired_flow_is_replaced_with_a_notice_and_keeps_return_to(
     assert visitor.path == "/me"
 
 
-async def test_submitted_expired_flow_is_replaced_with_a_message_of_kratos(
-    visitor: Visitor, deployment: Deployment
-) -> None:
-    await visitor.register(EMAIL)
-    await visitor.press("Sign out")
-    await visitor.open("/me")
-    deployment.wait(601)
-    await visitor.sign_in(EMAIL)
-    assert visitor.page.messages == [4010001]
-
-    await visitor.sign_in(EMAIL)
-
-    assert visitor.path == "/me"
-
-
 async def test_password_change_requires_a_recent_sign_in(visitor: Visitor, deployment: Deployment) -> None:
     await visitor.register(EMAIL)
     deployment.wait(901)
@@ -123,16 +108,6 @@ async def test_provider_signs_up_signs_in_and_is_linked(visitor: Visitor) -> Non
 
     assert visitor.path == "/settings"
     assert visitor.page.form_with("unlink=Harbor")
-
-
-async def test_denied_consent_leads_back_to_the_form(visitor: Visitor) -> None:
-    await visitor.open("/login")
-    await visitor.press("provider=Harbor")
-
-    await visitor.press("Deny")
-
-    assert visitor.path == "/login"
-    assert visitor.page.title.startswith("Error: ")
 
 
 async def test_failed_logout_is_an_error_and_keeps_the_session(visitor: Visitor, deployment: Deployment) -> None:

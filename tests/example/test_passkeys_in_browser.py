@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from .authenticator import add_authenticator, add_security_key, expect_signed_in, sign_up_with_passkey, trigger
+from .authenticator import add_authenticator, expect_signed_in, sign_up_with_passkey, trigger
 from .browser_steps import kratos_message, register, sign_out
 from .browser_window import BrowserWindow, open_window
 from .deployment import Deployment, embedded_deployment, live_domain_deployment, new_email
@@ -80,26 +80,6 @@ def test_suggested_passkey_logs_in_without_button(domain_window: BrowserWindow) 
     page.goto("/login")
 
     expect_signed_in(page)
-
-
-def test_security_key_is_the_second_factor_of_a_passkey(domain_window: BrowserWindow) -> None:
-    page = domain_window.page
-    add_authenticator(page)
-    sign_up_with_passkey(page)
-    page.goto("/vault")
-    expect(page.get_by_text("/vault requires a second factor, and your account does not have one.")).to_be_visible()
-    add_security_key(page, "Key on my ring")
-    expect(page.get_by_role("heading", name="Vault", exact=True)).to_be_visible()
-    sign_out(page)
-    page.goto("/login")
-    expect_signed_in(page)
-
-    page.goto("/vault")
-    expect(page.get_by_role("heading", name="Second factor")).to_be_visible()
-    domain_window.check("login-security-key")
-    trigger(page, "webauthn_login_trigger")
-
-    expect(page).to_have_url(re.compile("/vault$"))
 
 
 def test_passkey_is_added_and_removed_in_settings(domain_window: BrowserWindow) -> None:
