@@ -7,8 +7,7 @@ from asgi_lifespan import LifespanManager
 from playwright.sync_api import Browser
 
 from .browser_window import CHROMIUM, BrowserWindow, chromium, open_window
-from .deployment import Deployment, embedded_deployment, live_deployment
-from .server import serve
+from .deployment import Deployment, embedded_deployment, live_deployment, serve
 from .visitor import Visitor
 
 EVERY_KRATOS = [

@@ -1,8 +1,10 @@
 """The application with its Kratos, its clock and its emails."""
 
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -11,6 +13,7 @@ import pyotp
 import pytest
 from fastapi import FastAPI
 from support.live_kratos import live_kratos
+from support.threaded_server import served
 
 from example_app.app import create_app
 from example_app.kratos_backend import Backend, embedded
@@ -26,6 +29,7 @@ __all__ = [
     "live_deployment",
     "live_domain_deployment",
     "new_email",
+    "serve",
 ]
 
 APP_URL: Final = "http://127.0.0.1:4455"
@@ -102,3 +106,18 @@ def live_domain_deployment() -> Deployment:
 def new_email() -> str:
     """Return an unused email address; a real Kratos still has the accounts of previous runs."""
     return f"ada-{uuid4().hex[:12]}@example.test"
+
+
+def serve(create: Callable[..., Deployment], host: str = "127.0.0.1") -> AbstractContextManager[Deployment]:
+    """Serve the example on a free port, or with a real Kratos on the port in its configuration.
+
+    Args:
+        create: Creates the deployment.
+        host: The name of the host in the application's URL, with an embedded Kratos.
+    """
+
+    def make(url: str) -> tuple[Any, Deployment]:
+        deployment = create(url) if create is embedded_deployment else create()
+        return deployment.app, deployment
+
+    return served(make, host, 0 if create is embedded_deployment else live_kratos().port, lifespan="auto")

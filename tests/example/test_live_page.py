@@ -11,8 +11,7 @@ from example_app.token import fetch_token
 from ory_guard.exceptions import FlowInvalid
 from ory_guard.testing.fake_kratos import DEFAULT_PASSWORD
 
-from .deployment import APP_URL, Deployment, embedded_deployment
-from .server import serve
+from .deployment import APP_URL, Deployment, embedded_deployment, serve
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,7 @@ from playwright.sync_api import Browser, expect
 from .authenticator import add_authenticator, expect_signed_in, sign_up_with_passkey, trigger
 from .browser_steps import kratos_message, register, sign_out
 from .browser_window import BrowserWindow, open_window
-from .deployment import Deployment, embedded_deployment, live_domain_deployment, new_email
-from .server import serve
+from .deployment import Deployment, embedded_deployment, live_domain_deployment, new_email, serve
 
 pytestmark = pytest.mark.browser
 

@@ -23,8 +23,7 @@ from ory_guard.testing import FakeKratos, OidcProvider
 from .authenticator import add_authenticator, add_security_key, expect_signed_in, sign_up_with_passkey, trigger
 from .browser_steps import button, enroll_totp, field, register, sign_in, sign_out
 from .browser_window import BrowserWindow, open_window
-from .deployment import LIVE_TIMEOUT, Deployment, new_email
-from .server import serve
+from .deployment import LIVE_TIMEOUT, Deployment, new_email, serve
 
 pytestmark = pytest.mark.browser
 

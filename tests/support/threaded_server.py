@@ -4,7 +4,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import uvicorn
 
@@ -24,15 +24,27 @@ class LateApplication:
 
 
 @contextmanager
-def served(make: Callable[[str], tuple[Any, ResultT]]) -> Iterator[ResultT]:
-    """Serve an application on a free port; `make` receives its URL and returns it with the value of the block."""
-    with socket.create_server(("127.0.0.1", 0)) as server_socket:
-        app, value = make(f"http://127.0.0.1:{server_socket.getsockname()[1]}")
+def served(
+    make: Callable[[str], tuple[Any, ResultT]],
+    host: str = "127.0.0.1",
+    port: int = 0,
+    lifespan: Literal["auto", "off"] = "off",
+) -> Iterator[ResultT]:
+    """Serve an application on 127.0.0.1.
+
+    Args:
+        make: Receives the URL of the server, and returns the application and the value of the block.
+        host: The name of the host in the URL.
+        port: The port, or 0 for a free one.
+        lifespan: Whether the application is started and stopped.
+    """
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        app, value = make(f"http://{host}:{listener.getsockname()[1]}")
         config = uvicorn.Config(
-            app, log_level="error", lifespan="off", timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=1
+            app, log_level="error", lifespan=lifespan, timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=1
         )
         server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [server_socket]})
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
             yield value

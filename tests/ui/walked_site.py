@@ -2,7 +2,6 @@
 
 import os
 import re
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ from urllib.parse import urlsplit
 import httpx2
 import pyotp
 import pytest
-import uvicorn
 from fastapi import Depends, FastAPI
 from fastapi.responses import HTMLResponse
 from support.threaded_server import LateApplication, served
@@ -125,20 +123,7 @@ def live_site() -> Iterator[WalkedSite]:
     if not mount:
         pytest.skip(f"the pages of this Kratos are at {app_url}, without a mount")
     settings = GuardSettings(kratos_public_url=public, app_url=app_url, login_url=app_url + mount, timeout=30)
-    config = uvicorn.Config(_application(OryGuard(settings), mount), port=page.port or 80, log_level="error")
-    server = uvicorn.Server(config)
-    with _running(server):
-        yield WalkedSite(app_url, app_url + mount, admin_url=admin.rstrip("/"))
-
-
-@contextmanager
-def _running(server: uvicorn.Server) -> Iterator[None]:
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        yield
-    finally:
-        server.should_exit = True
-        thread.join()
+    app = _application(OryGuard(settings), mount)
+    site = WalkedSite(app_url, app_url + mount, admin_url=admin.rstrip("/"))
+    with served(lambda _url: (app, site), port=page.port or 80):
+        yield site
