@@ -8,7 +8,7 @@ import ariadne.asgi
 import pytest
 import strawberry
 import strawberry.asgi
-from support.asgi_calls import Application, http_scope
+from support.asgi_calls import Application, call
 
 from frameworks.requests_table import CASES, World, headers_of
 from ory_guard import OryGuard, OrySessionMiddleware
@@ -51,18 +51,8 @@ def with_ariadne(guard: OryGuard) -> Application:
 async def ask(app: Application, query: str, headers: Any) -> Any:
     """Send a query, and return the response."""
     body = json.dumps({"query": query}).encode()
-    messages = [{"type": "http.request", "body": body, "more_body": False}]
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        return messages.pop(0)
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    headers = [*headers, (b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await app(http_scope("/graphql", method="POST", headers=headers), receive, send)
-    return json.loads(b"".join(message.get("body", b"") for message in sent[1:]))
+    sized = [*headers, (b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    return (await call(app, "/graphql", method="POST", headers=sized, parts=[body])).json
 
 
 @pytest.mark.parametrize("build", [with_strawberry, with_ariadne])

@@ -1,6 +1,5 @@
 """The examples of the how-to pages for other frameworks and applications require a session."""
 
-import asyncio
 import functools
 import json
 from collections.abc import Callable
@@ -9,7 +8,7 @@ from typing import Any
 
 import pytest
 from asgi_lifespan import LifespanManager
-from support.asgi_calls import NAVIGATE, Application, call, http_scope
+from support.asgi_calls import NAVIGATE, Application, call
 from support.doc_pages import CHECKED_ELSEWHERE, NEEDS_FRAMEWORKS, ROOT, run_page
 from support.typed_examples import check_with_mypy, check_with_pyright, write_examples
 
@@ -111,25 +110,14 @@ async def test_admin_panels_require_the_role(fake: FakeKratos, run: Run) -> None
 async def send_json(app: Application, path: str, body: Any, *headers: tuple[bytes, bytes]) -> tuple[int, str]:
     """POST a JSON document, and return the status and the body."""
     content = json.dumps(body).encode()
-    messages = [{"type": "http.request", "body": content, "more_body": False}]
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        if not messages:
-            await asyncio.Event().wait()  # the client stays connected
-        return messages.pop(0)
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
     common = [
         HOST,
         (b"content-type", b"application/json"),
         (b"accept", b"application/json, text/event-stream"),
         (b"content-length", str(len(content)).encode()),
     ]
-    await app(http_scope(path, method="POST", headers=[*common, *headers]), receive, send)
-    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:]).decode()
+    answered = await call(app, path, method="POST", headers=[*common, *headers], parts=[content])
+    return answered.status, answered.body.decode()
 
 
 async def test_mcp_tool_has_the_session(user: SignedIn, run: Run) -> None:

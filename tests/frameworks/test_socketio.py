@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 import socketio
-from support.asgi_calls import call, http_scope
+from support.asgi_calls import call
 
 from frameworks.requests_table import FOREIGN, OURS, World, open_websocket
 from ory_guard import OrySessionMiddleware
@@ -39,17 +39,8 @@ async def poll(app: Any, *headers: tuple[bytes, bytes]) -> tuple[int, bytes]:
         return opened.status, opened.body
     sid = opened.body.decode().split('"sid":"')[1].split('"')[0]
     query: dict[str, Any] = {"query_string": f"EIO=4&transport=polling&sid={sid}".encode()}
-    sent: list[Any] = []
-    messages = [{"type": "http.request", "body": b"40", "more_body": False}]
-
-    async def receive() -> Any:
-        return messages.pop(0)
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    headers_ = [HOST, *headers, (b"content-length", b"2")]
-    await app(http_scope("/socket.io/", method="POST", headers=headers_, **query), receive, send)
+    sized = [HOST, *headers, (b"content-length", b"2")]
+    await call(app, "/socket.io/", method="POST", headers=sized, parts=[b"40"], **query)
     answered = await call(app, "/socket.io/", headers=[HOST, *headers], **query)
     return answered.status, answered.body
 
