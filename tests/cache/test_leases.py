@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from support.clock import AdjustableClock
-from support.memory_store import LeasingMemoryStore, MemoryServer
+from support.memory_store import MemoryServer
 
 from ory_guard.cache.lease_store import LEASE_SECONDS
 from ory_guard.cache.leases import HeldLease, Leases
+
+from .limited_store import LeasingMemoryStore
 
 KEY = b"k" * 32
 BOUND = 0.25

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from support.memory_store import LimitedMemoryStore, MemoryServer, eventually
+from support.memory_store import MemoryServer, eventually
 from support.scripted_kratos import IDENTITY_ID, SESSION_ID, refused
 from support.worker_bench import Worker
 
 from ory_guard import Rejected, Unavailable
 from ory_guard.events import StoreChanged
+
+from .limited_store import LimitedMemoryStore
 
 pytestmark = pytest.mark.anyio
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from support.memory_store import LimitedMemoryStore, MemoryServer, eventually
+from support.memory_store import MemoryServer, eventually
 from support.scripted_kratos import SESSION_ID
 from support.worker_bench import Worker
 
@@ -11,6 +11,7 @@ from ory_guard.cache import RevokedIds
 from ory_guard.cache.store_calls import StoreCalls
 from ory_guard.events import Event, Listeners, RevocationsHeard, StoreCalled
 
+from .limited_store import LimitedMemoryStore
 from .store_connection_bench import ConnectionBench, fail, respond
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.guard_bench import request
-from support.memory_store import SOON, LeasingMemoryStore, MemoryServer, eventually
+from support.memory_store import SOON, MemoryServer, eventually
 from support.scripted_kratos import TOKEN, ScriptedReply, aal2_session, refused, signed_in
 from support.worker_bench import Worker
 
@@ -17,6 +17,8 @@ from ory_guard import Rejected
 from ory_guard.events import StoreChanged, StoreWaited
 from ory_guard.exceptions import ReauthenticationRequired, Refusal
 from ory_guard.models.credential import Credential
+
+from .limited_store import LeasingMemoryStore
 
 pytestmark = pytest.mark.anyio
 

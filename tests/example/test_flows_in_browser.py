@@ -11,7 +11,7 @@ from .deployment import PASSWORD, Deployment, new_email
 
 pytestmark = pytest.mark.browser
 
-SAVED, VERIFIED, RECOVERED = 1050001, 1080002, 1060001
+SAVED, VERIFIED = 1050001, 1080002
 WRONG_PASSWORD, TOO_SHORT = 4000006, 4000032
 
 
@@ -85,32 +85,6 @@ def test_account_from_verification_to_the_second_factor(any_window: BrowserWindo
     expect(page).to_have_url(re.compile("/vault$"))
     page.goto("/me")
     any_window.check("me")
-
-
-def test_account_is_recovered_by_code(any_window: BrowserWindow, any_served: Deployment) -> None:
-    page, email, new_password = any_window.page, new_email(), "another-lantern-in-fog-8"
-    register(page, email)
-    sign_out(page)
-    page.goto("/login")
-    page.get_by_role("link", name="Forgot your password?").click()
-    any_window.check("recovery")
-    field(page, "email").fill(email)
-    button(page, "code").click()
-    any_window.check("recovery-code")
-    field(page, "code").fill(newest_code(any_window, any_served, email))
-    button(page, "code").click()
-    expect(page.get_by_role("status").locator(kratos_message(page, RECOVERED))).to_be_visible()
-    any_window.check("settings-after-recovery")
-    field(page, "password", "password").fill(new_password)
-    button(page, "password").click()
-    expect(page.get_by_role("status").locator(kratos_message(page, SAVED))).to_be_visible()
-    sign_out(page)
-    page.goto("/login")
-
-    sign_in(page, email, new_password)
-
-    expect(page.get_by_role("heading", name="Welcome, Ada")).to_be_visible()
-    any_window.check("welcome")
 
 
 def test_pages_work_with_the_keyboard_alone(any_window: BrowserWindow) -> None:

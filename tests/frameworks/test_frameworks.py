@@ -42,7 +42,6 @@ async def _with_version(app: Application, scope: Any, receive: Any, send: Any) -
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 async def test_request_gets_its_response(app: Application, case: Case, world: World) -> None:
-    """Whatever the framework does with exceptions."""
     if case.path == "/defect":  # some frameworks raise the error after they have sent the 500
         with suppress(ValueError):
             await check_request(app, case, world)

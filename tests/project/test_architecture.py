@@ -38,7 +38,6 @@ def length_of(function: Function) -> int:
 
 
 def test_files_and_functions_are_short() -> None:
-    """A file has at most 300 lines, and its functions at most 50 without their docstrings."""
     files = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in PRODUCT + EXAMPLE}
     functions = {
         f"{name_of(path)}: {function.name}": length_of(function)
@@ -51,7 +50,6 @@ def test_files_and_functions_are_short() -> None:
 
 
 def test_module_names_are_specific() -> None:
-    """No module or package has a generic name such as `utils` or `core`."""
     parts = {part for path in PRODUCT + EXAMPLE for part in path.relative_to(ROOT).with_suffix("").parts}
 
     assert parts & BANNED == set()

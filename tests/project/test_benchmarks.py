@@ -58,7 +58,6 @@ def test_benchmark_command_writes_json_tables_and_a_chart(tmp_path: Path) -> Non
 @pytest.mark.benchmark
 @pytest.mark.timeout(300)
 def test_load_generator_works_without_wrk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The project's own generator is used if `wrk` is not installed."""
     monkeypatch.setenv("PATH", str(tmp_path))
 
     output = run_benchmarks("--only", "through_uvicorn", "--into", str(tmp_path))

@@ -47,7 +47,6 @@ def test_every_python_block_is_found() -> None:
 
 @pytest.mark.parametrize("page", RUN_HERE, ids=name_of)
 def test_the_code_on_a_page_runs(page: Path, tmp_path: Path) -> None:
-    """The Python blocks of the README and of each page run, in order."""
     run_page(page, tmp_path, FakeKratos(allowed_return_urls=("http://127.0.0.1:8000",)))
 
 
@@ -61,7 +60,6 @@ def imports_of(code: str) -> Iterator[tuple[str, str]]:
 
 
 def test_examples_use_public_names_only() -> None:
-    """Examples import only names that the deprecation policy covers."""
     private = [
         f"{block.place}: {module}.{name}"
         for page in WITH_CODE
@@ -74,7 +72,6 @@ def test_examples_use_public_names_only() -> None:
 
 
 def test_what_the_reference_shows_is_public() -> None:
-    """Names that the reference shows from other modules are in the `__all__` of those modules."""
     single = {name for name in RENDERED if name not in PUBLIC_MODULES}
     shown = [(importlib.import_module(module), name) for module, _, name in (one.rpartition(".") for one in single)]
 
@@ -96,7 +93,6 @@ def test_every_setting_has_a_heading() -> None:
 
 
 def test_every_event_has_a_heading() -> None:
-    """The events page lists each event by its stable name, with its class and fields."""
     found = {getattr(events, name) for name in events.__all__} - {events.Event}
     classes = [kind for kind in found if isinstance(kind, type) and issubclass(kind, events.Event)]
     sections = sections_of(REFERENCE / "events.md")
@@ -108,7 +104,6 @@ def test_every_event_has_a_heading() -> None:
 
 
 def test_every_error_code_has_a_heading() -> None:
-    """The errors page lists each code, with its class and status."""
     classes = [getattr(exceptions, name) for name in exceptions.__all__ if name != "Failure"]
     sections = sections_of(REFERENCE / "errors.md")
 

@@ -31,7 +31,6 @@ def calls_in(text: str) -> list[list[str]]:
 
 
 def test_documented_commands_have_documented_options() -> None:
-    """Every command and option in a shell block exists."""
     commands = get_group(app).commands
     wrong = []
     calls = [(page, *call) for page, text in TEXTS.items() for call in calls_in(text)]
@@ -59,7 +58,6 @@ def test_documented_extras_exist() -> None:
 
 
 def test_documented_files_exist() -> None:
-    """Every path of the project that a page contains exists."""
     texts = TEXTS | {name_of(file): file.read_text(encoding="utf-8") for file in FILES}
     named = {
         (page, path)
@@ -72,7 +70,6 @@ def test_documented_files_exist() -> None:
 
 
 def test_request_flow_names_the_classes_of_its_modules() -> None:
-    """Every class in a row of the page occurs in the module or package of that row."""
     rows = re.findall(r"^\| (`ory_guard/.*?) \| (.*) \|$", TEXTS["docs/explanation/request-flow.md"], re.MULTILINE)
     missing = []
     for modules, text in rows:

@@ -102,7 +102,6 @@ def site() -> Path:
 
 @pytest.mark.docs
 def test_every_public_name_is_in_the_reference(site: Path) -> None:
-    """The built site has a heading for each name of each public module."""
     inventory = (site / "objects.inv").read_bytes().split(b"\n", 4)[4]
     headings = {line.split(" ")[0] for line in zlib.decompress(inventory).decode().splitlines()}
     names = [f"{module}.{name}" for module in PUBLIC_MODULES for name in importlib.import_module(module).__all__]
@@ -112,7 +111,6 @@ def test_every_public_name_is_in_the_reference(site: Path) -> None:
 
 @pytest.mark.docs
 def test_html_loads_nothing_from_elsewhere(site: Path) -> None:
-    """Pages load scripts, styles, fonts and images from their own host only."""
     loaded = re.compile(
         r'(?:<script[^>]+src|<img[^>]+src|<link[^>]+rel="(?:stylesheet|icon|preconnect)"[^>]+href)="(?:https?:)?//'
     )
@@ -168,7 +166,6 @@ def test_diagrams_are_legible_on_a_phone(window: Page, scheme: Literal["light", 
 
 @pytest.mark.docs
 def test_search_finds_pages(window: Page) -> None:
-    """The page is among the first three results."""
     missing = []
     for query, page in SEARCHES:
         window.goto("/index.html")

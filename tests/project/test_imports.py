@@ -82,7 +82,6 @@ def test_lazy_names_are_listed_and_others_rejected(package: str) -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_every_module_lists_its_names(name: str) -> None:
-    """All names in `__all__` exist and are unique; only a package may have none."""
     module = importlib.import_module(name)
     exported = getattr(module, "__all__", [])
 
@@ -92,7 +91,6 @@ def test_every_module_lists_its_names(name: str) -> None:
 
 
 def test_typed_examples_are_importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The modules for the type checks of the public API can be imported."""
     monkeypatch.syspath_prepend(SURFACE)
     surface = importlib.import_module("public_surface")
     importlib.import_module("client_surface")

@@ -76,7 +76,6 @@ def test_wheel_and_sdist_pass_their_checks(dist: Path, wheel: Path) -> None:
 
 
 def test_wheel_contains_only_the_package(wheel: Path) -> None:
-    """The wheel contains the typed package, its license and entry points, but no tests."""
     names = zipfile.ZipFile(wheel).namelist()
     folders = {name.split("/")[0] for name in names}
 
@@ -86,7 +85,6 @@ def test_wheel_contains_only_the_package(wheel: Path) -> None:
 
 
 def test_sdist_contains_tests_and_documentation(dist: Path) -> None:
-    """The sdist contains the source, the tests, the benchmarks, the documentation and the lock file."""
     with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
         top = {name.split("/")[1] for name in archive.getnames()}
 
@@ -95,7 +93,6 @@ def test_sdist_contains_tests_and_documentation(dist: Path) -> None:
 
 
 def test_installation_without_extras(wheel: Path, tmp_path: Path) -> None:
-    """The modules without extras can be imported, and the others report the missing extra."""
     python = environment_with(tmp_path / "environment", str(wheel))
 
     run(python, "-W", "error", "-c", f"import {', '.join(WITHOUT_EXTRA)}", cwd=tmp_path)
@@ -107,7 +104,6 @@ def test_installation_without_extras(wheel: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("extra", [*MODULE_OF_EXTRA, "cli", "demo", "all"])
 def test_installation_with_an_extra(extra: str, wheel: Path, tmp_path: Path) -> None:
-    """The modules of an extra can be imported if only that extra is installed."""
     python = environment_with(tmp_path / "environment", f"{wheel}[{extra}]")
     modules = [MODULE_OF_EXTRA[extra]] if extra in MODULE_OF_EXTRA else []
     if extra == "all":

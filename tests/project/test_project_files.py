@@ -59,7 +59,6 @@ def test_readme_badges_are_true() -> None:
 
 
 def test_addresses_are_in_one_repository() -> None:
-    """The address of the project is the same in its metadata, the documentation and the issue templates."""
     assert PYPROJECT["project"]["urls"]["Source"] == REPOSITORY
     assert all(url.startswith(REPOSITORY) for url in PYPROJECT["project"]["urls"].values())
     assert f"repo_url: {REPOSITORY}\n" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")

@@ -42,7 +42,6 @@ def test_test_client_with_lifespan_closes_the_guard() -> None:
 
 
 async def test_lifespan_reports_invalid_settings() -> None:
-    """The startup fails with ConfigurationError."""
     app = FastAPI()
     app.add_middleware(OrySessionMiddleware, kratos_public_url=KRATOS)
 
@@ -52,7 +51,6 @@ async def test_lifespan_reports_invalid_settings() -> None:
 
 
 def test_server_does_not_start_with_invalid_settings(tmp_path: Path) -> None:
-    """The server prints the message and exits."""
     (tmp_path / "shop.py").write_text(
         "from fastapi import FastAPI\n"
         "from ory_guard import OrySessionMiddleware\n"

@@ -195,7 +195,6 @@ async def test_endless_empty_parts_are_refused_at_the_deadline() -> None:
 
 
 async def test_slow_large_bodies_do_not_occupy_the_connections_of_others() -> None:
-    """Clients that stream large bodies slowly use a few connections of their own."""
     upstream = Upstream()
     app = application(guard_for(upstream.transport, max_upstream_concurrency=8), timeout=5)
     started = 0

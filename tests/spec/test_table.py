@@ -32,14 +32,12 @@ DOCUMENTED = {
 
 
 def test_client_has_every_documented_operation() -> None:
-    """The client has the 32 operations of v26.2.0 and no others."""
     assert len(OPERATIONS) == 32
     assert set(OPERATIONS) == set(DOCUMENTED)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_operation_matches_the_document(name: str) -> None:
-    """Method, path, places of parameters, body and deprecations are those of the document."""
     method, path, documented = DOCUMENTED[name]
     parameters = documented.get("parameters", [])
     deprecated = {python_name(item["name"]) for item in parameters if "DEPRECATED" in item.get("description", "")}
@@ -53,7 +51,6 @@ def test_operation_matches_the_document(name: str) -> None:
 
 
 def test_drift_prints_nothing_for_the_pinned_document(capsys: pytest.CaptureFixture[str]) -> None:
-    """Equal documents have no differences."""
     assert drift.main(drift.PINNED) == 0
     assert capsys.readouterr().out == ""
 
@@ -94,7 +91,6 @@ def test_drift_prints_the_differences(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_drift_requires_one_path() -> None:
-    """The command takes one path, and prints its usage otherwise."""
     script = [sys.executable, drift.__file__]
 
     good = subprocess.run([*script, str(drift.PINNED)], capture_output=True, text=True, check=False)
@@ -109,7 +105,6 @@ def test_drift_requires_one_path() -> None:
     "text", [None, "# Kratos", "{}", "[]", '{"paths": []}', '{"paths": {"/": {"parameters": []}}}']
 )
 def test_drift_rejects_other_files(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None) -> None:
-    """A missing file or a file without an OpenAPI document results in a message and status 2."""
     path = tmp_path / "api.json"
     if text is not None:
         path.write_text(text)
