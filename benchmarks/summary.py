@@ -102,7 +102,10 @@ _ROWS: Final = (
         "Session from Redis, in another process",
         _BEYOND,
         _microseconds,
-        {"session in Redis (on loopback), CPU": "{}"},
+        {
+            "session in Redis (on loopback), CPU": "{}",
+            "session in Redis, and its traits read, CPU": "{} if the session is read",
+        },
         {},
     ),
     _Row(

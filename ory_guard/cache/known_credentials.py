@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from ory_guard.models.deferred_session import ids_of
 from ory_guard.models.session import Session
 
 __all__ = ["KnownCredentials"]
@@ -50,7 +51,8 @@ class KnownCredentials:
             key: The cache key of the credential.
             session: Its session.
         """
-        now, identity, session_hash = self._monotonic(), hash(session.identity.id), hash(session.id)
+        session_id, identity_id = ids_of(session)
+        now, identity, session_hash = self._monotonic(), hash(identity_id), hash(session_id)
         previous = self._entries.get(key)
         if previous is not None:
             if previous[1:] == (identity, session_hash) and now - previous[0] < _REFRESH_AFTER:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ory_guard.cache.revocation_buckets import RevocationBuckets
 from ory_guard.models.clock import Clock
+from ory_guard.models.deferred_session import DeferredSession, ids_of
 
 if TYPE_CHECKING:
     from ory_guard.models.session import Session
@@ -102,6 +103,9 @@ class RevocationLog:
 
     def is_revoked(self, session: "Session[Any]", request_time: float) -> bool:
         """Return whether the session or its identity was, or may have been, revoked at `request_time` or later."""
+        if type(session) is DeferredSession:
+            ids = ids_of(session)
+            return request_time <= self.floor or self.revoked_at(*ids, since=request_time) >= request_time
         recent = self._recent
         if recent.get(session.id, -inf) >= request_time or recent.get(session.identity.id, -inf) >= request_time:
             return True

@@ -36,6 +36,7 @@ from ory_guard.kratos.circuit_breaker import CircuitBreaker
 from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
+from ory_guard.models.deferred_session import ids_of
 from ory_guard.models.session import Session
 
 __all__ = ["SharedSessionCache"]
@@ -163,7 +164,7 @@ class SharedSessionCache:
         if stored.revoked_at is None and entry.request_time <= self._subscribed_since:
             # It may have been revoked before this process subscribed to revocations.
             session: Session[Any] = entry.outcome.session  # type: ignore[union-attr] # only sessions are stored
-            at = await latest_revocation(self._store, (session.id, session.identity.id))
+            at = await latest_revocation(self._store, ids_of(session))
             if self._entries.is_revoked(entry.request_time, at):
                 return None
         return entry

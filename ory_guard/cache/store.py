@@ -48,6 +48,8 @@ class StoredSession:
             ignores it.
         memory_bytes: The estimated memory of the parsed session in bytes, as the guard has passed it to `put`. With
             0 the guard examines the body again.
+        checksum: A checksum of the body, the ids and the version of the guard, as the guard has passed it to `put`
+            after it has validated the body. The guard validates the body again if the checksum differs, such as 0.
     """
 
     body: bytes = field(repr=False)
@@ -59,6 +61,7 @@ class StoredSession:
     fresh_until: float
     revoked_at: float | None = None
     memory_bytes: int = 0
+    checksum: int = 0
 
 
 class RevokedIds(tuple[str, ...]):  # noqa: SLOT001 - a tuple with attributes can't have slots

@@ -13,6 +13,7 @@ from ory_guard.cache.store import StoredSession
 from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
+from ory_guard.models.deferred_session import defer_session
 from ory_guard.models.outcomes import Authenticated
 from ory_guard.models.session import Session
 
@@ -84,10 +85,16 @@ class StoredEntries:
         request_time, at = now - age, stored.revoked_at
         if at is not None and at != -inf and self.is_revoked(request_time, at):
             return None
-        parsed = self._parser.parse_stored(stored.body, now_wall, stored.memory_bytes)
-        if parsed is None:
-            return None
-        session, body, memory_bytes = parsed
+        body, memory_bytes = stored.body, stored.memory_bytes
+        session_id, identity_id, checksum = stored.session_id, stored.identity_id, stored.checksum
+        if memory_bytes and checksum and checksum == self._parser.checksum(body, session_id, identity_id):
+            # The body is valid, and the session has not ended, because no session is stored beyond its end.
+            session = defer_session(self._parser.parse_again, body, session_id, identity_id)
+        else:
+            parsed = self._parser.parse_stored(body, now_wall, memory_bytes)
+            if parsed is None:
+                return None
+            session, body, memory_bytes = parsed
         revocations = self._revocations
         if request_time <= revocations.last_invalidation and (
             revocations.is_revoked(session, request_time) or revocations.is_credential_revoked(key, request_time)
@@ -112,13 +119,14 @@ class StoredEntries:
     def dump(self, session: "Session[Any]", entry: CacheEntry) -> StoredSession:
         """Return the session of a cache entry for the store."""
         now, now_wall = self._monotonic(), self._time()
+        ids = session.id, session.identity.id
         return StoredSession(
             entry.body,
-            session.id,
-            session.identity.id,
+            *ids,
             age=now - entry.request_time,
             ttl=entry.fresh_until - now,
             asked_at=now_wall - (now - entry.request_time),
             fresh_until=entry.fresh_until_wall,
             memory_bytes=entry.memory_bytes,
+            checksum=self._parser.checksum(entry.body, *ids),
         )

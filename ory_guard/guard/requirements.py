@@ -206,9 +206,10 @@ def evaluate(requirement: Requirement, session: "Session[Any]", now: float, cloc
         clock_skew: The maximum by which Kratos' clock may be ahead, in seconds.
     """
     failures: list[Failure] = []
-    level = session.authenticator_assurance_level
-    if requirement.aal is not None and (level not in _KNOWN_LEVELS or level < requirement.aal):
-        failures.append(Failure(id="aal", expected=requirement.aal, actual=level))
+    if requirement.aal is not None:
+        level = session.authenticator_assurance_level
+        if level not in _KNOWN_LEVELS or level < requirement.aal:
+            failures.append(Failure(id="aal", expected=requirement.aal, actual=level))
     if requirement.max_age is not None:
         moment = session.second_factor_at if requirement.aal == "aal2" else session.authenticated_at
         if not is_recent(moment, requirement.max_age, now, clock_skew):
@@ -229,9 +230,10 @@ def _evaluate_identity(requirement: Requirement, session: "Session[Any]") -> lis
         verified = sorted({address.via or "" for address in addresses if address.verified is True})
         if not verified or (requirement.verified is not True and requirement.verified not in verified):
             failures.append(Failure(id="verified", expected=requirement.verified, actual=verified))
-    organization = session.identity.organization_id
-    if requirement.organization not in (None, organization and normalize_uuid(organization)):
-        failures.append(Failure(id="organization", expected=requirement.organization, actual=organization))
+    if requirement.organization is not None:
+        organization = session.identity.organization_id
+        if requirement.organization != (organization and normalize_uuid(organization)):
+            failures.append(Failure(id="organization", expected=requirement.organization, actual=organization))
     return failures
 
 

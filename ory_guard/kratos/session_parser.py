@@ -10,10 +10,12 @@ import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, cast
+from zlib import crc32
 
-from pydantic import ValidationError
+from pydantic import VERSION, ValidationError
 from pydantic_core import ErrorDetails, to_json
 
+from ory_guard import __version__
 from ory_guard.events.limited_log import LimitedLog
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.json_limits import JSONTooComplex, measure_session
@@ -30,6 +32,7 @@ _MAX_JITTER: Final = 0.05
 _new: Final = tuple.__new__  # half the time of the constructor of a named tuple
 _MAX_LOGGED_FIELDS: Final = 10
 _MAX_ERRORS: Final = 100  # the details of each take longer than its value
+_VERSIONS: Final = crc32(f"{__version__} {VERSION}".encode())
 
 
 class ParsedSession(NamedTuple):
@@ -101,6 +104,7 @@ class SessionParser:
         self.log: LimitedLog = log or LimitedLog(time.monotonic)
         self._at_server = f" ({server})" if server else ""
         self._session_model: type[Session[Any]] = Session if traits is None else _session_model(traits)
+        self._has_traits_model = traits is not None
 
     def parse(self, response: HTTPResponse, credential: Credential, now: float) -> ParsedSession:
         """Return the meaning of the response to a credential at the wall-clock time `now`."""
@@ -168,6 +172,16 @@ class SessionParser:
         if parsed is None or not self._is_active(parsed[0], parsed[0].expires_at.timestamp() - now):
             return None
         return parsed
+
+    def checksum(self, body: bytes, session_id: str, identity_id: str) -> int:
+        """Return a checksum of a valid body and its ids; with it, processes of the same version trust the body.
+
+        It is 0 with a model of the traits, which another process may not have.
+        """
+        if self._has_traits_model:
+            return 0
+        ids = f"{session_id} {identity_id}".encode("utf-8", "surrogatepass")
+        return crc32(ids, crc32(body, _VERSIONS))
 
     def from_claims(self, claims: Mapping[str, Any]) -> SizedSession | None:
         """Return the session from a token's claims in Kratos' format, or None if they are invalid."""

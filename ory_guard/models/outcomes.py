@@ -140,7 +140,7 @@ class SessionUser:
 
 
 _SCOPES: Final = {"aal1": ("authenticated", "aal1"), "aal2": ("authenticated", "aal1", "aal2")}
-_NO_SCOPES: Final[tuple[str, ...]] = ()
+_AUTHENTICATED: Final = ("authenticated",)
 
 
 class SessionAuth:
@@ -155,20 +155,14 @@ class SessionAuth:
         session: The session, or None.
     """
 
-    __slots__ = ("_outcome", "_scopes", "session")
+    __slots__ = ("_outcome", "session")
 
     _outcome: Outcome
-    _scopes: tuple[str, ...]
     session: "Session[Any] | None"
 
     def __init__(self, outcome: Outcome) -> None:
-        session, scopes = None, _NO_SCOPES
-        if isinstance(outcome, Authenticated):
-            session = outcome.session
-            scopes = _SCOPES.get(session.authenticator_assurance_level or "", ("authenticated",))
         object.__setattr__(self, "_outcome", outcome)
-        object.__setattr__(self, "_scopes", scopes)
-        object.__setattr__(self, "session", session)
+        object.__setattr__(self, "session", outcome.session if isinstance(outcome, Authenticated) else None)
 
     def __setattr__(self, name: str, _value: object) -> NoReturn:
         raise FrozenInstanceError(f"cannot assign to field {name!r}")
@@ -191,4 +185,6 @@ class SessionAuth:
         """
         if isinstance(self._outcome, Unavailable):
             raise SessionCheckUnavailable(retry_after=self._outcome.retry_after)
-        return self._scopes
+        if self.session is None:
+            return ()
+        return _SCOPES.get(self.session.authenticator_assurance_level or "", _AUTHENTICATED)

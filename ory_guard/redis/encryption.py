@@ -22,7 +22,7 @@ _MIN_SECRET_BYTES: Final = 32
 _SALT_BYTES: Final = 16
 _NONCE_BYTES: Final = 12
 _OVERHEAD: Final = _SALT_BYTES + _NONCE_BYTES
-_HKDF_SALT: Final = b"ory_guard.redis 2"
+_HKDF_SALT: Final = b"ory_guard.redis 3"
 
 
 class DecryptionError(Exception):

@@ -111,11 +111,9 @@ _Lookup: TypeAlias = tuple[bytes, float, int, OnFound]
 
 def _parse(reply: Reply, number: int) -> Found | FoundLease | ProtocolError | None:
     match reply:
-        case [int(first), int(position), bytes(value), int(milliseconds)] if first == number:
-            return _new(Found, (position, value, milliseconds / 1_000, ()))
         case [int(first), int(position), bytes(value), int(milliseconds), *revoked_at] if first == number:
             times = [each if isinstance(each, bytes) else b"" for each in revoked_at]
-            return Found(position, value, milliseconds / 1_000, times)
+            return _new(Found, (position, value, milliseconds / 1_000, times))
         case [int(first), bytes(value), int(milliseconds)] if first == number:
             return FoundLease(value, milliseconds / 1_000)
         case [int(first)] if first == number:

@@ -27,8 +27,8 @@ __all__ = [
 
 _HASH_BYTES: Final = 32
 _MAX_UINT: Final = (1 << 32) - 1
-_TIMES: Final = Struct("!4dIHH")
-"""The age, the ttl, `asked_at`, `fresh_until`, the memory, the lengths of the ids; the ids, the body."""
+_TIMES: Final = Struct("!4d2I2H")
+"""Age, ttl, `asked_at`, `fresh_until`, memory, checksum, the lengths of the ids. The ids and the body follow."""
 _IDS_START: Final = _TIMES.size
 
 
@@ -50,7 +50,7 @@ def encrypt_session(encryptor: Encryptor, name: bytes, stored: StoredSession, id
     )
     times = stored.age, stored.ttl, stored.asked_at, stored.fresh_until, min(stored.memory_bytes, _MAX_UINT)
     try:
-        start = _TIMES.pack(*times, len(session_id), len(identity_id))
+        start = _TIMES.pack(*times, stored.checksum, len(session_id), len(identity_id))
     except error as cause:
         raise ValueError("session: the id is too long") from cause
     return header + encryptor.encrypt(name, start + session_id + identity_id + stored.body, header)
@@ -71,7 +71,7 @@ def decrypt_session(
     header_end = 1 + value[0] * _HASH_BYTES if value else 0
     try:
         text = encryptor.decrypt(name, value, header_end)
-        age, ttl, asked_at, fresh_until, memory_bytes, id_length, length = _TIMES.unpack_from(text)
+        age, ttl, asked_at, fresh_until, memory_bytes, checksum, id_length, length = _TIMES.unpack_from(text)
     except (DecryptionError, error):
         return None
     id_end = _IDS_START + id_length
@@ -93,6 +93,7 @@ def decrypt_session(
         fresh_until,
         revoked_at,
         memory_bytes,
+        checksum,
     )
 
 

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
+from pydantic import BaseModel, ConfigDict
 from support.clock import AdjustableClock
 from support.guard_bench import request, settings_of
 from support.memory_store import MemoryServer, MemoryStore, eventually
@@ -20,8 +22,10 @@ from support.scripted_kratos import (
 )
 from support.worker_bench import Worker
 
-from ory_guard import Authenticated, OryGuard, Rejected, Unavailable
+from ory_guard import Authenticated, OryGuard, Rejected, Session, Unavailable
+from ory_guard.cache import StoredSession
 from ory_guard.events import RevocationsHeard, StoreChanged, StoreHit
+from ory_guard.models.deferred_session import DeferredSession
 
 pytestmark = pytest.mark.anyio
 
@@ -174,13 +178,62 @@ async def test_invalid_or_ended_session_in_the_store_is_ignored(
     stored = memory_server.entries[key]
     ended = session_body(active=False), session_body(expires_at=timestamp(-100))
     for body in (b"{}", b"\xff", *(json.dumps(session).encode() for session in ended)):
-        memory_server.entries[key] = type(stored)(
-            body, SESSION_ID, IDENTITY_ID, 0.0, 30.0, stored.asked_at, stored.fresh_until
-        )
-        second.guard.authentication.cache.clear()
+        bare = StoredSession(body, SESSION_ID, IDENTITY_ID, 0.0, 30.0, stored.asked_at, stored.fresh_until)
+        for changed in (bare, replace(stored, body=body)):
+            memory_server.entries[key] = changed
+            second.guard.authentication.cache.clear()
 
-        assert await second.source() == "upstream"
-        await eventually(partial(_is_replaced, memory_server, key, body))
+            assert await second.source() == "upstream"
+            await eventually(partial(_is_replaced, memory_server, key, body))
+
+
+async def test_session_of_the_same_version_is_parsed_when_it_is_read(
+    memory_server: MemoryServer, workers: tuple[Worker, Worker]
+) -> None:
+    """A requirement without conditions does not read it; with another checksum, it is validated at once."""
+    first, second = workers
+    await first.share()
+    (key,) = memory_server.entries
+    assert type(await second.guard.require(request())) is DeferredSession
+    assert (await second.guard.require(request(), aal="aal1")).identity.id == IDENTITY_ID
+
+    for change in (
+        {"checksum": 0},
+        {"checksum": 1},
+        {"memory_bytes": 0},
+        {"session_id": "b"},
+        {"identity_id": "b"},
+    ):
+        stored = memory_server.entries[key]
+        memory_server.entries[key] = replace(stored, **change)
+        second.guard.authentication.cache.clear()
+        assert type(await second.guard.require(request())) is Session
+        memory_server.entries[key] = stored
+
+
+async def test_traits_model_validates_each_session_from_the_store(memory_server: MemoryServer) -> None:
+    """Another application may have stored it."""
+
+    class Traits(BaseModel):
+        model_config = ConfigDict(frozen=True)
+
+        email: str
+
+    first, second = Worker(memory_server), Worker(memory_server, traits=Traits)
+    await first.share()
+    for writer, reader in ((first, second), (second, first)):
+        memory_server.entries.clear()
+        writer.guard.authentication.cache.clear()
+        reader.guard.authentication.cache.clear()
+        await writer.share()
+
+        outcome = await reader.ask()
+
+        assert isinstance(outcome, Authenticated)
+        assert outcome.source == "store"
+        assert type(outcome.session) is (Session if reader is first else Session[Traits])
+    for worker in (first, second):
+        await worker.guard.aclose()
 
 
 async def test_revalidation_calls_kratos_and_updates_the_store(

@@ -80,7 +80,7 @@ def test_keys_are_derived_from_the_secret() -> None:
 @pytest.mark.parametrize("hashes", [[], ["0" * 32, "f" * 32]], ids=["no hash", "two hashes"])
 def test_decrypt_session_adds_the_time_in_redis_to_the_age(hashes: list[str]) -> None:
     """It follows from the TTL that remains in Redis."""
-    stored = replace(STORED, session_id="\udcff", memory_bytes=2**40)
+    stored = replace(STORED, session_id="\udcff", memory_bytes=2**40, checksum=7)
     value = encrypt_session(Encryptor(SECRET), NAME, stored, hashes)
 
     loaded = decrypt_session(Encryptor(SECRET), NAME, value, 9.5, 7.0)
@@ -95,9 +95,9 @@ def test_decrypt_session_adds_the_time_in_redis_to_the_age(hashes: list[str]) ->
         pytest.param(b"", id="empty"),
         pytest.param(b"\xff", id="only a header"),
         pytest.param(encrypted(b""), id="no content"),
-        pytest.param(encrypted(pack("!4dIHH", 0, 1, nan, 0, 0, 0, 0)), id="not a number"),
-        pytest.param(encrypted(pack("!4dIHH", 0, inf, 0, 0, 0, 0, 0)), id="infinite"),
-        pytest.param(encrypted(pack("!4dIHH", 0, 1, 0, 0, 0, 1, 0) + b"\xff"), id="not UTF-8"),
+        pytest.param(encrypted(pack("!4d2I2H", 0, 1, nan, 0, 0, 0, 0, 0)), id="not a number"),
+        pytest.param(encrypted(pack("!4d2I2H", 0, inf, 0, 0, 0, 0, 0, 0)), id="infinite"),
+        pytest.param(encrypted(pack("!4d2I2H", 0, 1, 0, 0, 0, 0, 1, 0) + b"\xff"), id="not UTF-8"),
     ],
 )
 def test_decrypt_session_rejects_invalid_values(value: bytes) -> None:
