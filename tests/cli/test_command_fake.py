@@ -1,7 +1,6 @@
 """`ory-guard fake`: a fake Kratos on two local ports that prints its codes."""
 
 import contextlib
-import http.client
 import json
 import os
 import re
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from command_line import CommandResult, call
 from support.ports import free_port
@@ -27,58 +27,32 @@ Client = Callable[["Ports"], Any]
 
 
 class Ports:
-    """The two ports of a running fake."""
+    """The two ports of a running fake, and a client."""
 
     def __init__(self) -> None:
-        self.public = free_port()
-        self.admin = free_port()
+        self.public, self.admin = free_port(), free_port()
+        self.client = httpx2.Client(timeout=60, trust_env=False)
 
     def wait(self, stopped: threading.Event) -> bool:
         """Wait until the public API responds; return False if the command stops before."""
         while not stopped.wait(0.01):
-            with contextlib.suppress(OSError):
-                return bool(self.get(self.public, "/health/alive"))
+            with contextlib.suppress(httpx2.TransportError):
+                return self.get(self.public, "/health/alive").is_success
         return False
 
-    def get(self, port: int, path: str, **headers: str) -> Any:
-        """Return the JSON of a response."""
-        return self._send(port, "GET", path, None, headers)
+    def get(self, port: int, path: str, accept: str = "application/json") -> httpx2.Response:
+        """Return the response to a GET request."""
+        return self.client.get(f"http://127.0.0.1:{port}{path}", headers={"accept": accept})
 
-    def location(self, path: str) -> str:
-        """Return the URL that a browser is redirected to."""
-        return self._exchange(path)[0]
-
-    def page(self, path: str) -> str:
-        """Return the text of a page."""
-        return self._exchange(path)[1]
-
-    def _exchange(self, path: str) -> tuple[str, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.public, timeout=60)
-        try:
-            connection.request("GET", path, headers={"accept": "text/html"})
-            response = connection.getresponse()
-            return response.headers.get("location", ""), response.read().decode()
-        finally:
-            connection.close()
-
-    def post(self, port: int, path: str, body: Any) -> Any:
-        """Return the JSON of the response to a JSON body."""
-        headers = {"content-type": "application/json", "accept": "application/json"}
-        return self._send(port, "POST", path, json.dumps(body), headers)
-
-    def _send(self, port: int, method: str, path: str, body: str | None, headers: dict[str, str]) -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        try:
-            connection.request(method, path, body, headers)
-            return json.loads(connection.getresponse().read())
-        finally:
-            connection.close()
+    def page(self, path: str) -> httpx2.Response:
+        """Return the response to a browser."""
+        return self.get(self.public, path, "text/html")
 
     def submit(self, flow: str, **body: Any) -> Any:
         """Create a native flow and submit it."""
-        action = self.get(self.public, f"/self-service/{flow}/api")["ui"]["action"]
+        action = self.get(self.public, f"/self-service/{flow}/api").json()["ui"]["action"]
         assert action.startswith(f"http://127.0.0.1:{self.public}/")
-        return self.post(self.public, action.partition(str(self.public))[2], body)
+        return self.client.post(action, json=body, headers={"accept": "application/json"}).json()
 
 
 def serve(client: Client, *arguments: object) -> tuple[CommandResult, Any]:
@@ -97,6 +71,7 @@ def _serve_once(client: Client, arguments: tuple[object, ...]) -> tuple[CommandR
             if ports.wait(stopped):
                 results.append(client(ports))
         finally:
+            ports.client.close()
             if not stopped.is_set():
                 os.kill(os.getpid(), signal.SIGINT)
 
@@ -112,8 +87,8 @@ def _serve_once(client: Client, arguments: tuple[object, ...]) -> tuple[CommandR
 
 def test_serves_both_apis_until_interrupted() -> None:
     def client(ports: Ports) -> Any:
-        whoami = ports.get(ports.public, "/sessions/whoami")
-        identities = ports.get(ports.admin, "/admin/identities")
+        whoami = ports.get(ports.public, "/sessions/whoami").json()
+        identities = ports.get(ports.admin, "/admin/identities").json()
         return ports, whoami["error"]["code"], identities
 
     result, (ports, code, identities) = serve(client)
@@ -137,15 +112,15 @@ def test_serves_login_pages_for_an_application() -> None:
     """Kratos' flows lead to the pages, and from there to the application."""
 
     def client(ports: Ports) -> Any:
-        flow = ports.location("/self-service/login/browser")
-        page = ports.page(flow.removeprefix(f"http://127.0.0.1:{ports.public}"))
-        return ports, flow, page, ports.page("/ui/assets/pages.css"), ports.page("/health/alive")
+        flow = ports.page("/self-service/login/browser").headers["location"]
+        page = ports.client.get(flow, headers={"accept": "text/html"}).text
+        return ports, flow, page, ports.page("/ui/assets/pages.css").text, ports.page("/health/alive").text
 
     result, (ports, flow, page, style, alive) = serve(client, "--app-url", "http://127.0.0.1:8000")
 
     assert "  Security keys and passkeys are disabled: " in result.out
     assert flow.startswith(f"http://127.0.0.1:{ports.public}/ui/login?flow=")
-    assert "started in a different browser" in page
+    assert 'name="identifier"' in page
     assert 'href="http://127.0.0.1:8000"' in page
     assert "--accent" in style
     assert "ok" in alive
@@ -161,7 +136,10 @@ def test_flows_lead_to_the_pages_of_the_application(has_extra: bool, monkeypatch
     pages = ("--ui-url", "http://127.0.0.1:8000/auth") if has_extra else ()
 
     result, location = serve(
-        lambda ports: ports.location("/self-service/login/browser"), "--app-url", "http://127.0.0.1:8000", *pages
+        lambda ports: ports.page("/self-service/login/browser").headers["location"],
+        "--app-url",
+        "http://127.0.0.1:8000",
+        *pages,
     )
 
     expected = "http://127.0.0.1:8000/auth" if has_extra else "http://127.0.0.1:4455"
@@ -174,7 +152,7 @@ def test_prints_recovery_and_verification_codes_with_address() -> None:
     def client(ports: Ports) -> Any:
         for flow in ("recovery", "verification"):
             ports.submit(flow, method="code", email="ada@example.test")
-        messages = ports.get(ports.admin, "/admin/courier/messages")
+        messages = ports.get(ports.admin, "/admin/courier/messages").json()
         return [re.findall(r"\d{6}", message["body"])[0] for message in messages]
 
     result, (verification, recovery) = serve(client, "--seed", SEED)
@@ -210,7 +188,7 @@ def test_config_file_takes_precedence_over_default_urls(tmp_path: Path) -> None:
     )
 
     def client(ports: Ports) -> Any:
-        return ports.get(ports.public, "/self-service/login/api")["ui"]["action"]
+        return ports.get(ports.public, "/self-service/login/api").json()["ui"]["action"]
 
     result, action = serve(client, "--config", config)
 
@@ -227,7 +205,7 @@ def test_config_file_of_kratos_and_url_of_an_application(tmp_path: Path) -> None
 
     def client(ports: Ports) -> Any:
         path = "/self-service/login/api?return_to=http://127.0.0.1:8000/vault"
-        return ports.get(ports.public, path)["return_to"]
+        return ports.get(ports.public, path).json()["return_to"]
 
     result, return_to = serve(client, "--config", config, "--app-url", "http://127.0.0.1:8000")
 

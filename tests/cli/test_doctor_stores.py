@@ -43,6 +43,44 @@ def wait_until_open(port: int) -> None:
             return
 
 
+TLS = (
+    "--tls-port {tls} --tls-cert-file {folder}/server.pem --tls-key-file {folder}/server.pem --tls-auth-clients no"
+)
+
+
+@pytest.mark.redis
+@needs_redis
+@pytest.mark.parametrize(
+    ("options", "url", "expected", "text"),
+    [
+        ("", "redis://127.0.0.1:{port}", "redis ok", "at 127.0.0.1:{port} responds in"),
+        ("", "redis://user:hunter2@127.0.0.1:{port}", "redis problem", "rejects the user or the password"),
+        (
+            "--maxmemory 100mb --maxmemory-policy noeviction",
+            "redis://127.0.0.1:{port}",
+            "redis notice",
+            "-> set maxmemory-policy to volatile-ttl",
+        ),
+        ("--replicaof 127.0.0.1 {other}", "redis://127.0.0.1:{port}", "redis problem", "is a replica"),
+        ("--maxmemory 1 --maxmemory-policy noeviction", "redis://127.0.0.1:{port}", "redis problem", "is full"),
+        (
+            "--user default on nopass ~* &* +@all -publish",
+            "redis://127.0.0.1:{port}",
+            "redis problem",
+            "executing the script can't run",
+        ),
+        (TLS, "rediss://:hunter2@127.0.0.1:{tls}", "redis problem", "the certificate of Redis … ssl_ca_certs"),
+    ],
+    ids=["usable", "wrong password", "noeviction", "replica", "full", "permission", "untrusted certificate"],
+)
+def test_redis_reports_its_configuration(options: str, url: str, expected: str, text: str, tmp_path: Path) -> None:
+    make_certificate(tmp_path)
+    values = {"tls": free_port(), "other": free_port(), "folder": tmp_path}
+    with RedisServer(*options.format(**values).split(), "--dir", str(tmp_path)) as server:
+        values["port"] = server.port
+        assert_finding(expected, text.format(**values), (), {"redis_url": url.format(**values)})
+
+
 @pytest.fixture(scope="module")
 def redis() -> Iterator[RedisServer]:
     """A Redis server for this module."""
@@ -52,32 +90,9 @@ def redis() -> Iterator[RedisServer]:
 
 @pytest.mark.redis
 @needs_redis
-def test_redis_reports_version_and_latency(redis: RedisServer) -> None:
-    assert_finding("redis ok", f"at 127.0.0.1:{redis.port} responds in", (), {"redis_url": redis.url})
+def test_redis_reports_latency(redis: RedisServer) -> None:
     slow = {"redis_url": redis.url, "clock": SlowClock()}
     assert_finding("redis problem", "requests wait for it for at most 500 ms", (), slow)
-
-
-@pytest.mark.redis
-@needs_redis
-@pytest.mark.parametrize(
-    ("options", "expected", "text"),
-    [
-        (
-            "--maxmemory 100mb --maxmemory-policy noeviction",
-            "redis notice",
-            "-> set maxmemory-policy to volatile-ttl",
-        ),
-        ("--cluster-enabled yes --cluster-port {port}", "redis problem", "is a cluster"),
-        ("--replicaof 127.0.0.1 {port}", "redis problem", "is a replica"),
-        ("--maxmemory 1 --maxmemory-policy noeviction", "redis problem", "is full"),
-        ("--user default on nopass ~* &* +@all -publish", "redis problem", "executing the script can't run"),
-    ],
-    ids=["noeviction", "cluster", "replica", "full", "permission"],
-)
-def test_redis_reports_configuration(options: str, expected: str, text: str, tmp_path: Path) -> None:
-    with RedisServer(*options.format(port=free_port()).split(), "--dir", str(tmp_path)) as server:
-        assert_finding(expected, text, (), {"redis_url": server.url})
 
 
 @pytest.mark.redis
@@ -92,24 +107,6 @@ def test_redis_reports_a_sentinel(tmp_path: Path) -> None:
     finally:
         sentinel.kill()
         sentinel.wait()
-
-
-@pytest.mark.redis
-@needs_redis
-def test_redis_reports_an_untrusted_certificate(tmp_path: Path) -> None:
-    make_certificate(tmp_path)
-    port, pem = free_port(), str(tmp_path / "server.pem")
-    options = ("--tls-port", str(port), "--tls-cert-file", pem, "--tls-key-file", pem, "--tls-auth-clients", "no")
-    with RedisServer(*options):
-        url = f"rediss://:hunter2@127.0.0.1:{port}"
-        assert_finding("redis problem", "the certificate of Redis … ssl_ca_certs", (), {"redis_url": url})
-
-
-@pytest.mark.redis
-@needs_redis
-def test_redis_reports_a_wrong_password(redis: RedisServer) -> None:
-    url = redis.url.replace("//", "//user:hunter2@")
-    assert_finding("redis problem", "rejects the user or the password", (), {"redis_url": url})
 
 
 @pytest.mark.redis
