@@ -245,9 +245,13 @@ def test_other_nodes_are_rendered_as_their_element(attributes: dict[str, Any], t
 @pytest.mark.parametrize(
     "attributes",
     [
-        {"node_type": "a", "id": "a", "href": "javascript:alert(1)", "title": {"id": 1, "text": "On"}},
-        {"node_type": "a", "id": "a", "href": "//evil.example", "title": {"id": 1, "text": "On"}},
-        {"node_type": "a", "id": "a", "href": "/\\evil.example", "title": {"id": 1, "text": "On"}},
+        *(
+            {"node_type": "a", "id": "a", "href": url, "title": {"id": 1, "text": "On"}}
+            for url in (
+                *("javascript:alert(1)", "//evil.example", "/\\evil.example", "/\t/evil.example"),
+                *("https://x\n", "ftp://x/"),
+            )
+        ),
         {"node_type": "img", "id": "i", "src": "javascript:alert(1)"},
         {"node_type": "img", "id": "i", "src": "data:text/html,x"},
         {"node_type": "marquee", "id": "m"},

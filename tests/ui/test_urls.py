@@ -129,12 +129,3 @@ def test_form_with_an_unsafe_action_is_omitted() -> None:
     html = render_flow(flow, url=lambda _: None)
     assert not Elements(html).of("form")
     assert "message error unknown" in html
-
-
-@pytest.mark.parametrize(
-    "address", ["javascript:1", "//evil.example", "/\t/evil.example", "https://x\n", "ftp://x/"]
-)
-def test_default_url_check_accepts_http_and_https_only(address: str) -> None:
-    attributes = {"node_type": "a", "id": "a", "href": address, "title": {"id": 1, "text": "On"}}
-
-    assert not Elements(render_flow(flow_of({"type": "a", "group": "code", "attributes": attributes}))).of("a")

@@ -10,10 +10,10 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any
 from uuid import uuid4
 
 import pytest
+from example.browser_steps import field, kratos_message
 from example.browser_window import TIMEOUT, BrowserWindow
 from playwright.sync_api import Browser, Page, expect
 from support.doc_pages import ROOT
@@ -46,16 +46,6 @@ def site(request: pytest.FixtureRequest) -> Iterator[WalkedSite]:
         yield started
 
 
-def field(page: Page, name: str) -> Any:
-    """Return the visible field with a name."""
-    return page.locator(f'main input[name="{name}"]:not([type="hidden"])')
-
-
-def message(page: Page, message_id: int) -> Any:
-    """Return Kratos' message with an id."""
-    return page.locator(f'[data-message="{message_id}"]')
-
-
 def enter(page: Page, name: str, value: str) -> None:
     """Type a value and press Enter."""
     field(page, name).fill(value)
@@ -86,16 +76,16 @@ def recover(page: Page, site: WalkedSite, email: str, check: Callable[[str], Non
     check("recovery")
     enter(page, "email", email)
     enter(page, "code", "000000")
-    expect(message(page, WRONG_RECOVERY_CODE)).to_be_visible()
+    expect(kratos_message(page, WRONG_RECOVERY_CODE)).to_be_visible()
     check("recovery-code")
     enter(page, "code", site.codes(email)[0])
-    expect(message(page, RECOVERED)).to_be_visible()
+    expect(kratos_message(page, RECOVERED)).to_be_visible()
     check("settings-after-recovery")
     enter(page, "password", NEW_PASSWORD)
     expect(page.get_by_text("/vault requires a second factor")).to_be_visible()
     page.get_by_role("link", name="All settings").click()
     enter(page, "traits.name.first", "Augusta")
-    expect(message(page, SAVED)).to_be_visible()
+    expect(kratos_message(page, SAVED)).to_be_visible()
     expect(field(page, "traits.name.first")).to_have_value("Augusta")
     sign_out(page, site)
 
@@ -130,17 +120,17 @@ def test_account_from_registration_to_the_second_factor(
     enter(page, "traits.email", email)
     enter(page, "password", PASSWORD)
     enter(page, "code", "000000")
-    expect(message(page, WRONG_VERIFICATION_CODE)).to_be_visible()
+    expect(kratos_message(page, WRONG_VERIFICATION_CODE)).to_be_visible()
     check("verification")
     enter(page, "code", site.codes(email)[0])
-    expect(message(page, VERIFIED)).to_be_visible()
+    expect(kratos_message(page, VERIFIED)).to_be_visible()
     sign_out(page, site)
 
     open_login(page, site, email)
     check("login-2")
     page.locator('button[name="method"][value="code"]').click()
     enter(page, "code", "000000")
-    expect(message(page, WRONG_LOGIN_CODE)).to_be_visible()
+    expect(kratos_message(page, WRONG_LOGIN_CODE)).to_be_visible()
     check("login-code")
     enter(page, "code", site.codes(email)[0])
     expect(page.get_by_text("/vault requires a second factor, and your account does not have one.")).to_be_visible()
@@ -153,7 +143,7 @@ def test_account_from_registration_to_the_second_factor(
     assert len(site.codes(email)) == sent
     check("enrollment")
     enter(page, "totp_code", "000000")
-    expect(message(page, WRONG_TOTP)).to_be_visible()
+    expect(kratos_message(page, WRONG_TOTP)).to_be_visible()
     secret = page.locator("#totp_secret_key code").inner_text()
     enter(page, "totp_code", site.totp(secret))
     expect(page.get_by_role("heading", name="Vault")).to_be_visible()
