@@ -132,8 +132,11 @@ def test_main_reports_missing_extra(
     assert capsys.readouterr() == ("", expected)
 
 
-@pytest.mark.parametrize("output_option", [(), ("--json",)], ids=["text", "JSON"])
-@pytest.mark.parametrize(("app_url", "code"), [("http://127.0.0.1:4455", 0), ("http://127.0.0.1:8000", 1)])
+@pytest.mark.parametrize(
+    ("output_option", "app_url", "code"),
+    [((), "http://127.0.0.1:4455", 0), (("--json",), "http://127.0.0.1:8000", 1)],
+    ids=["text", "JSON"],
+)
 def test_closed_pipe_changes_neither_exit_code_nor_standard_error(
     output_option: tuple[str, ...], app_url: str, code: int
 ) -> None:

@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx2
 import pytest
 from asgi_lifespan import LifespanManager
 from sub_requests import NAVIGATION, SIGNED_IN, UNIX, ForwardBench, Pair, forwarded
@@ -12,7 +11,6 @@ from support.asgi_calls import SentResponse, call
 from support.scripted_kratos import IDENTITY_ID, refused, signed_in
 
 from ory_guard import OrySessionMiddleware
-from ory_guard.forward_auth import ForwardAuth
 
 pytestmark = pytest.mark.anyio
 
@@ -115,12 +113,6 @@ async def test_redirects_are_counted(*, for_nginx: bool) -> None:
     assert statuses == [(status, True), (status, True), (401, False)]
 
 
-async def test_refused_websocket_gets_http_messages() -> None:
-    response = await ForwardBench().ask(None, (b"upgrade", b"websocket"))
-
-    assert (response.status, response.error_id) == (401, "session_inactive")
-
-
 @pytest.mark.parametrize(
     ("app_url", "host", "uri", "expected"),
     [
@@ -201,12 +193,3 @@ async def test_guard_is_closed_on_shutdown(monkeypatch: pytest.MonkeyPatch) -> N
 async def test_unknown_scope_type_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="does not support ASGI scopes"):
         await ForwardBench().app({"type": "mqtt"}, None, None)  # type: ignore[arg-type]
-
-
-async def test_client_over_tcp_needs_the_secret() -> None:
-    """An in-process transport is not a Unix socket."""
-    app = ForwardAuth(ForwardBench().guard)
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://guard") as client:
-        response = await client.get("/", headers=[(n.decode(), v.decode()) for n, v in [*forwarded(), SIGNED_IN]])
-
-    assert response.status_code == 403

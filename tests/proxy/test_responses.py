@@ -1,6 +1,5 @@
 """Responses of Kratos become responses of the application's own origin, and contain nothing else."""
 
-import asyncio
 import gzip
 import json
 from typing import Any
@@ -9,7 +8,7 @@ import httpx2
 import pytest
 from support.asgi_calls import HTML, NAVIGATE, SentResponse, call
 
-from .upstream import APP, JSON, KRATOS, PROXY, Pair, Reply, Upstream, application, guard_for, json_reply, proxied
+from .upstream import APP, JSON, KRATOS, PROXY, Pair, Reply, Upstream, json_reply, proxied
 
 pytestmark = pytest.mark.anyio
 
@@ -273,14 +272,3 @@ async def test_failure_of_kratos_is_an_error(
     assert b"internal" not in response.body
     assert "kratos.internal" not in caplog.text
     assert caplog.messages[-1].startswith("proxy.failed reason=")
-
-
-async def test_kratos_that_does_not_respond_is_a_timeout() -> None:
-    class Silent(httpx2.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-            await asyncio.Event().wait()
-            raise AssertionError
-
-    response = await call(application(guard_for(Silent()), timeout=0.01), WHOAMI)
-
-    assert (response.status, response.error_id) == (504, "kratos_timeout")
