@@ -7,8 +7,7 @@ from .visitor import Visitor
 
 pytestmark = pytest.mark.anyio
 
-SAVED, VERIFIED, RECOVERED = 1050001, 1080002, 1060001
-WRONG_PASSWORD, WRONG_RECOVERY_CODE, WRONG_VERIFICATION_CODE = 4000006, 4060006, 4070006
+SAVED, WRONG_PASSWORD = 1050001, 4000006
 
 
 async def test_sign_in_returns_to_the_requested_page(any_visitor: Visitor) -> None:
@@ -91,44 +90,6 @@ async def test_aal2_login_without_a_second_factor_leads_to_enrollment(any_visito
     await any_visitor.enroll_totp()
 
     assert (any_visitor.path, any_visitor.status) == ("/me", 200)
-
-
-async def test_verified_address_opens_the_members_page(any_visitor: Visitor) -> None:
-    email = new_email()
-    await any_visitor.register(email)
-    await any_visitor.open("/members")
-    assert (any_visitor.status, any_visitor.page.title) == (403, "Email verification required · Postern")
-    await any_visitor.follow("Verify email address")
-    await any_visitor.press("method=code", email=email)
-    await any_visitor.press("method=code", code="000000")
-    assert any_visitor.page.messages == [WRONG_VERIFICATION_CODE]
-    await any_visitor.press("method=code", code=any_visitor.deployment.code_for(email))
-    assert any_visitor.page.messages == [VERIFIED]
-
-    await any_visitor.follow("Continue")
-
-    assert (any_visitor.path, any_visitor.status) == ("/members", 200)
-
-
-async def test_account_is_recovered_by_code(any_visitor: Visitor) -> None:
-    email, new_password = new_email(), "another-lantern-in-fog-8"
-    await any_visitor.register(email)
-    await any_visitor.press("Sign out")
-    await any_visitor.open("/login")
-    await any_visitor.follow("Forgot your password?")
-    await any_visitor.press("method=code", email=email)
-    await any_visitor.press("method=code", code="000000")
-    assert any_visitor.page.messages == [WRONG_RECOVERY_CODE]
-    await any_visitor.press("method=code", code=any_visitor.deployment.code_for(email))
-    assert any_visitor.page.messages == [RECOVERED]
-    await any_visitor.press("method=password", password=new_password)
-    assert any_visitor.page.messages == [SAVED]
-    await any_visitor.press("Sign out")
-    await any_visitor.open("/login")
-
-    await any_visitor.sign_in(email, new_password)
-
-    assert any_visitor.page.title == "Welcome, Ada · Postern"
 
 
 async def test_settings_change_profile_password_and_backup_codes(any_visitor: Visitor) -> None:

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.frameworks,
 ]
 
-FRAMEWORKS = ["starlette", "fastapi", "litestar", "quart", "django", "blacksheep", "falcon"]
+FRAMEWORKS = ["starlette", "litestar", "quart", "django", "blacksheep", "falcon"]
 WITHOUT_LIFESPAN = {"django"}
 
 
