@@ -13,7 +13,7 @@ from support.asgi_calls import SentResponse, call
 from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, request
 from support.scripted_kratos import APP, SESSION_ID
 
-from ory_guard import Authenticated, OrySessionMiddleware, Rejected
+from ory_guard import Authenticated, OrySessionMiddleware
 from ory_guard.exceptions import CsrfViolation
 from ory_guard.starlette import session_required
 
@@ -111,15 +111,6 @@ async def test_other_requests_have_a_session(method: str, headers: tuple[Pair, .
     for path in ("/state", "/requires", "/gate", "/again", "/exempt"):
         response = await send(bench, path, *headers, method=method)
         assert (response.status, response.json) == (200, SIGNED_IN), path
-
-
-async def test_cross_site_request_without_middleware_is_rejected() -> None:
-    bench = Bench()
-
-    assert await bench.outcome(SESSION_COOKIE, FOREIGN, method="POST") == Rejected("origin", "cookie")
-    with pytest.raises(CsrfViolation):
-        await bench.guard.require(request(SESSION_COOKIE, FOREIGN, method="POST"), revalidate=True)
-    assert bench.calls == 0
 
 
 async def test_watch_of_a_cross_site_request_ends_at_once() -> None:

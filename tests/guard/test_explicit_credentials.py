@@ -155,17 +155,6 @@ async def test_cross_site_copy_is_rejected(change: Any) -> None:
     assert (await inside(guard, request(SESSION_COOKIE), act))["user"].identity == IDENTITY_ID
 
 
-async def test_authenticate_uses_the_current_method() -> None:
-    """Like requirements."""
-    guard = guard_of(ScriptedKratos(signed_in()))
-
-    async def act(scope: Any) -> None:
-        scope["method"] = "DELETE"
-        assert await guard.authenticate(scope) == Rejected("origin", "cookie")
-
-    await inside(guard, request(SESSION_COOKIE, FOREIGN), act)
-
-
 async def test_copy_with_the_same_credential_is_the_same_request() -> None:
     """Middlewares and frameworks copy scopes; Kratos is called once, and an override applies to all."""
     bench = Bench()
