@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from support.asgi_calls import call, connect, websocket_scope
+from support.asgi_calls import call, websocket_scope
 from support.clock import AdjustableClock
 from support.guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, by, guard_of, request
 from support.minting import token_of
@@ -86,6 +86,18 @@ async def inside(guard: OryGuard, scope: Any, act: Any) -> dict[str, Any]:
     return published
 
 
+class Socket:
+    """A websocket that records its close code."""
+
+    def __init__(self, scope: Any = None) -> None:
+        self.scope = scope or websocket_scope()
+        self.closed: list[int] = []
+
+    async def close(self, code: int) -> None:
+        """Record the close code."""
+        self.closed.append(code)
+
+
 SCOPES = [
     request(),
     request(path="/exempt"),
@@ -135,22 +147,19 @@ async def test_copy_on_an_exempt_path_leaves_the_request_anonymous() -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
-    [
-        {"headers": [SESSION_COOKIE, FOREIGN], "method": "POST"},
-        {"headers": [SESSION_COOKIE, FOREIGN, OURS], "method": "POST"},
-        {"headers": [SESSION_COOKIE, (b"sec-fetch-site", b"cross-site")], "method": "POST"},
-    ],
-    ids=["foreign", "two origins", "cross-site"],
+    "headers",
+    [(FOREIGN,), (FOREIGN, OURS), ((b"sec-fetch-site", b"cross-site"),)],
+    ids=["foreign", "two origins", "site"],
 )
-async def test_cross_site_copy_is_rejected(change: Any) -> None:
-    """It has the cookie of the request and a foreign origin."""
+async def test_cross_site_copy_is_rejected(headers: tuple[Pair, ...]) -> None:
+    """It has the cookie of the request."""
     guard = guard_of(ScriptedKratos(signed_in()))
 
     async def act(scope: Any) -> None:
-        assert await guard.authenticate({**scope, **change}) == Rejected("origin", "cookie")
+        copy = with_headers(scope, SESSION_COOKIE, *headers, method="POST")
+        assert await guard.authenticate(copy) == Rejected("origin", "cookie")
         with pytest.raises(CsrfViolation):
-            await guard.require({**scope, **change})
+            await guard.require(copy)
 
     assert (await inside(guard, request(SESSION_COOKIE), act))["user"].identity == IDENTITY_ID
 
@@ -205,30 +214,19 @@ async def test_response_is_private_after_another_credential_was_checked() -> Non
 
 
 @pytest.mark.parametrize(
-    ("token", "outcome"),
-    [
-        ("", Anonymous()),
-        (None, Anonymous()),
-        ("a b", Rejected("malformed", "bearer")),
-        ("Bearer x", Rejected("malformed", "bearer")),
-        ("x\r\ny", Rejected("malformed", "bearer")),
-        ("\x00", Rejected("malformed", "bearer")),
-        ("tökén", Rejected("malformed", "bearer")),
-        ("\udc80", Rejected("malformed", "bearer")),
-        ("x" * 8_193, Rejected("malformed", "bearer")),
-        (b"bytes", Rejected("malformed", "bearer")),
-        (7, Rejected("malformed", "bearer")),
-        ({"token": "x"}, Rejected("malformed", "bearer")),
-        (["x"], Rejected("malformed", "bearer")),
-    ],
-    ids=repr,
+    "token", ["a b", "x\r\ny", "tökén", "\udc80", "x" * 8_193, b"bytes", 7, {"token": "x"}], ids=repr
 )
-async def test_malformed_token_is_rejected(token: Any, outcome: Outcome) -> None:
+async def test_malformed_token_is_rejected(token: Any) -> None:
     """A client may send any value; Kratos is not called."""
     bench = Bench()
 
-    assert await bench.guard.authenticate_token(token, kind="bearer") == outcome
+    assert await bench.guard.authenticate_token(token, kind="bearer") == Rejected("malformed", "bearer")
     assert bench.calls == 0
+
+
+@pytest.mark.parametrize("token", ["", None])
+async def test_missing_token_is_anonymous(token: Any) -> None:
+    assert await Bench().guard.authenticate_token(token, kind="bearer") == Anonymous()
 
 
 @pytest.mark.parametrize(("kind", "header"), [("x_session_token", "x-session-token"), ("bearer", "authorization")])
@@ -246,41 +244,41 @@ async def test_token_shares_the_cache_entry_of_its_header(kind: Any, header: str
 
 
 @pytest.mark.parametrize(
-    ("told", "outcome"),
+    ("response", "outcome", "refusal", "code"),
     [
-        (refused(), Rejected("inactive", "x_session_token")),
-        (STEP_UP, SecondFactorRequired("x_session_token", enrolled=True)),
-        (refused(500), Unavailable("unreachable")),
+        (refused(), Rejected("inactive", "x_session_token"), SessionRequired, 1008),
+        (STEP_UP, SecondFactorRequired("x_session_token", enrolled=True), StepUpRequired, 1008),
+        (refused(500), Unavailable("unreachable"), SessionCheckUnavailable, 1013),
     ],
 )
-async def test_authenticate_token_returns_every_outcome(told: KratosResponse, outcome: Outcome) -> None:
-    """`require` refuses those without a session."""
-    guard = Bench(told).guard
+async def test_outcome_without_a_session_is_refused(
+    response: KratosResponse, outcome: Outcome, refusal: type[Exception], code: int
+) -> None:
+    """A handler that ignores the outcome leaves no watched websocket open."""
+    guard, socket = Bench(response).guard, Socket()
 
     found = await guard.authenticate_token("x", kind="x_session_token")
 
     assert found == outcome
-    with pytest.raises((SessionRequired, StepUpRequired, SessionCheckUnavailable)):
+    with pytest.raises(refusal):
         await guard.require(websocket_scope(), outcome=found)
+    async with guard.watch(socket, outcome=found):
+        await asyncio.Event().wait()
+    assert socket.closed == [code]
 
 
-async def test_internal_error_for_a_token_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench()
-    monkeypatch.setattr(bench.guard.authentication.cache, "get", lambda _: 1 / 0)
-
-    assert await bench.guard.authenticate_token("x", kind="bearer") == Unavailable("protocol")
-
-
-@pytest.mark.parametrize("kind", ["cookie", "Bearer", "", None])
-async def test_kind_must_be_that_of_a_token(kind: Any) -> None:
+@pytest.mark.parametrize(
+    ("credentials", "kind", "message"),
+    [
+        (("cookie", "bearer"), "cookie", "kind: 'cookie'"),
+        (("cookie", "bearer"), None, "kind: None"),
+        (("cookie",), "bearer", "'bearer' is not allowed"),
+    ],
+)
+async def test_kind_must_be_an_accepted_token(credentials: Any, kind: Any, message: str) -> None:
     """The value of a cookie would bypass the CSRF policy."""
-    with pytest.raises(ConfigurationError, match="kind: "):
-        await Bench().guard.authenticate_token("x", kind=kind)
-
-
-async def test_kind_must_be_accepted_by_the_settings() -> None:
-    with pytest.raises(ConfigurationError, match="'bearer' is not allowed"):
-        await Bench(credentials=("cookie",)).guard.authenticate_token("x", kind="bearer")
+    with pytest.raises(ConfigurationError, match=message):
+        await Bench(credentials=credentials).guard.authenticate_token("x", kind=kind)
 
 
 async def test_override_applies_to_tokens() -> None:
@@ -355,42 +353,6 @@ async def test_outcome_must_come_from_this_guard(outcome: str) -> None:
         guard.watch(websocket_scope(), outcome=given)
 
 
-def first_message(guard: OryGuard, **conditions: Any) -> Any:
-    """Return an application whose websocket takes a token as its first message."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await receive()
-        await send({"type": "websocket.accept"})
-        token = (await receive())["text"]
-        outcome = await guard.authenticate_token(token, kind="x_session_token")
-        session = await guard.require(scope, outcome=outcome, **conditions)
-        await send({"type": "websocket.send", "text": session.identity.id})
-        await send({"type": "websocket.close", "code": 1000})
-
-    return OrySessionMiddleware(app, guard=guard)
-
-
-@pytest.mark.parametrize(("told", "last"), [(signed_in(), 1000), (refused(), 1008)])
-async def test_websocket_logs_in_with_its_first_message(told: KratosResponse, last: int) -> None:
-    """It was accepted before, so a refusal closes it."""
-    sent = await connect(first_message(Bench(told).guard))
-
-    assert sent[0]["type"] == "websocket.accept"
-    assert sent[-1]["code"] == last
-
-
-class Socket:
-    """A websocket that records its close code."""
-
-    def __init__(self, scope: Any = None) -> None:
-        self.scope = scope or websocket_scope()
-        self.closed: list[int] = []
-
-    async def close(self, code: int) -> None:
-        """Record the close code."""
-        self.closed.append(code)
-
-
 @pytest.mark.parametrize("ending", ["revoked", "expired", "requirement"])
 async def test_watch_ends_with_the_session_of_the_token(ending: str) -> None:
     """Also if the session no longer meets a requirement."""
@@ -412,20 +374,6 @@ async def test_watch_ends_with_the_session_of_the_token(ending: str) -> None:
     assert socket.closed == [1008]
     assert type(watch.refusal) is (RequirementNotMet if ending == "requirement" else SessionRequired)
     assert bench.calls == 2
-
-
-@pytest.mark.parametrize(
-    ("outcome", "code"),
-    [(Anonymous(), 1008), (Rejected("inactive", "bearer"), 1008), (Unavailable("timeout"), 1013)],
-    ids=lambda value: type(value).__name__,
-)
-async def test_watch_of_an_outcome_without_a_session_ends_at_once(outcome: Outcome, code: int) -> None:
-    """A handler that ignores the outcome leaves no websocket open."""
-    socket = Socket()
-    async with Bench().guard.watch(socket, outcome=outcome):
-        await asyncio.Event().wait()
-
-    assert socket.closed == [code]
 
 
 async def test_outcome_does_not_contain_the_token() -> None:
