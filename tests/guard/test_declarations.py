@@ -10,23 +10,20 @@ import pytest
 from fastapi import (
     APIRouter,
     Body,
-    Cookie,
     Depends,
     FastAPI,
-    Form,
     Header,
-    Query,
     Request,
     Security,
     WebSocket,
 )
-from pydantic import BaseModel, RootModel, SkipValidation
+from pydantic import BaseModel, SkipValidation
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 from support.guard_bench import guard_of
 from support.scripted_kratos import ScriptedKratos, refused, session_body, signed_in
-from typing_extensions import TypeAliasType, TypedDict
+from typing_extensions import TypeAliasType
 
 from ory_guard import (
     Anonymous,
@@ -41,7 +38,6 @@ from ory_guard.exceptions import ConfigurationError
 from ory_guard.fastapi import (
     CurrentIdentity,
     CurrentSession,
-    OptionalSession,
     install,
     optional_session,
     require,
@@ -100,13 +96,6 @@ class DataclassGate:
         """Do nothing."""
 
 
-class SubclassedGate(SessionDependency):
-    """A subclass of `SessionDependency` with its own constructor."""
-
-    def __init__(self, requirement: Requirement) -> None:
-        super().__init__(requirement)
-
-
 class Traits(BaseModel, frozen=True):
     """A traits model."""
 
@@ -123,12 +112,6 @@ class Envelope(BaseModel):
 @dataclass
 class Record:
     """A dataclass that contains a session."""
-
-    session: Session
-
-
-class Fields(TypedDict):
-    """A dict that contains a session."""
 
     session: Session
 
@@ -151,25 +134,20 @@ DEPENDENCIES: list[tuple[Any, str]] = [
     (require, CALL_REQUIRE),
     (require_aal, CALL_AAL),
     (require_fresh, "Depends(require_fresh(300))"),
-    (partial(require, max_age=300), CALL_REQUIRE),
-    (partial(require_aal, "aal2"), CALL_AAL),
     (partial(partial(require_aal)), CALL_AAL),
     (session_required, "Depends(require_session)"),
     (SessionDependency, CALL_REQUIRE),
     (IdentityDependency, "Depends(IdentityDependency())"),
     (OwnGate, "Depends(OwnGate())"),
-    (partial(OwnGate), "Depends(OwnGate())"),
     (GateOfInit, "Depends(GateOfInit())"),
     (AnnotatedGate, "Depends(AnnotatedGate())"),
     (DataclassGate, "Depends(OwnGate(...))"),
-    (SubclassedGate, "Depends(OwnGate(...))"),
     (GUARD.require, "Depends(require(...))"),
     (GUARD.authenticate, "Depends(require_session)"),
     (partial(GUARD.watch), "Depends(require_session)"),
     (Session, "session: CurrentSession"),
     (Session[Traits], "Depends(require_session)]"),
     (CurrentSession, "session: CurrentSession"),
-    (OptionalSession, "session: CurrentSession"),
     (CurrentIdentity, "session: CurrentIdentity"),
     (Anonymous, "request.state.auth"),
 ]
@@ -181,24 +159,15 @@ PARAMETERS: list[tuple[Any, str]] = [
     (Session[Traits], "value: Annotated[Session[Traits], Depends(require_session)]"),
     (Subclass, "value: Annotated[Subclass, Depends(require_session)]"),
     (Identity, "value: CurrentIdentity"),
-    (Identity | None, "value: OptionalSession"),
     (Alias, ": CurrentSession"),
     (list[Session], "session: CurrentSession"),
-    (dict[str, Session], "session: CurrentSession"),
-    (tuple[Session, int], "session: CurrentSession"),
     (Annotated[Session, Body()], "value: CurrentSession"),
-    (Annotated[Session, Query()], "value: CurrentSession"),
     (Annotated[Session, Header()], "value: CurrentSession"),
-    (Annotated[Session, Cookie()], "value: CurrentSession"),
-    (Annotated[Session, Form()], "value: CurrentSession"),
     (Annotated[Session, Depends()], "session: CurrentSession"),
     (Annotated[Session, require_session], "value: CurrentSession"),
     (SkipValidation[Session], "value: CurrentSession"),
     (Envelope, "session: CurrentSession"),
-    (Envelope | None, "session: OptionalSession"),
-    (RootModel[Session], "session: CurrentSession"),
     (Record, "session: CurrentSession"),
-    (Fields, "session: CurrentSession"),
     (Pair, "session: CurrentIdentity"),
     (Outcome, "request.state.auth"),
     (Authenticated, "request.state.auth"),
@@ -273,50 +242,25 @@ def guarded_app() -> FastAPI:
 
 def started(build: Build, run: Callable[[], None]) -> None:
     """Start the application."""
-    app = guarded_app()
-    build(app, run)
+    build(app := guarded_app(), run)
     with TestClient(app):
         pass
 
 
 def first_requested(build: Build, run: Callable[[], None]) -> None:
     """Send the first request to an application that was not started."""
-    app = guarded_app()
-    build(app, run)
+    build(app := guarded_app(), run)
     TestClient(app).post(FORGED, json=session_body())
 
 
 def mounted(build: Build, run: Callable[[], None]) -> None:
     """Send a request to a mounted application with a middleware, which is not started by the outer one."""
-    app = guarded_app()
-    build(app, run)
+    build(app := guarded_app(), run)
     with TestClient(Starlette(routes=[Mount("/mounted", app)])) as client:
         client.post("/mounted" + FORGED, json=session_body())
 
 
-def mounted_out_of_sight(build: Build, run: Callable[[], None]) -> None:
-    """Start an application that mounts another one in a function behind the middleware."""
-    app, inner = guarded_app(), FastAPI()
-    build(inner, run)
-
-    async def wrapper(scope: Any, receive: Any, send: Any) -> None:
-        await inner(scope, receive, send)
-
-    app.mount("/mounted", partial(wrapper))
-    with TestClient(app):
-        pass
-
-
 def added_later(build: Build, run: Callable[[], None]) -> None:
-    """Add a route while the application is running."""
-    app = guarded_app()
-    with TestClient(app) as client:
-        assert client.get("/public").status_code == 200
-        build(app, run)
-        client.post(FORGED, json=session_body())
-
-
-def included_later(build: Build, run: Callable[[], None]) -> None:
     """Add a route to an included router while the application is running."""
     app, router = guarded_app(), FastAPI()
     app.include_router(router.router, prefix="/included")
@@ -326,7 +270,7 @@ def included_later(build: Build, run: Callable[[], None]) -> None:
         client.post("/included" + FORGED, json=session_body())
 
 
-USES = [started, first_requested, mounted, mounted_out_of_sight, added_later, included_later]
+USES = pytest.mark.parametrize("use", [started, first_requested, mounted, added_later])
 
 
 @pytest.fixture
@@ -346,7 +290,7 @@ def refused_with(
     assert example in str(caught.value)
 
 
-@pytest.mark.parametrize("use", USES)
+@USES
 @pytest.mark.parametrize("build", [on_route, on_router, on_parameter])
 @pytest.mark.parametrize(("dependency", "example"), DEPENDENCIES)
 def test_dependency_that_does_not_check_the_session_is_refused(
@@ -356,14 +300,14 @@ def test_dependency_that_does_not_check_the_session_is_refused(
     refused_with(example, use, build(dependency), ran)
 
 
-@pytest.mark.parametrize("use", USES)
+@USES
 @pytest.mark.parametrize(("annotation", "example"), PARAMETERS)
 def test_parameter_with_session_is_refused(annotation: Any, example: str, use: Any, ran: list[None]) -> None:
     """Also inside containers, models and bodies."""
     refused_with(example, use, with_parameter(annotation), ran)
 
 
-@pytest.mark.parametrize("use", USES)
+@USES
 @pytest.mark.parametrize(
     ("build", "example"),
     [(with_default, "session=Depends(...)"), (decorated_above, "@session_required has no effect above")],
