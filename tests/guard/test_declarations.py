@@ -46,6 +46,7 @@ from ory_guard.fastapi import (
     require_session,
 )
 from ory_guard.fastapi.dependencies import IdentityDependency, SessionDependency, require_identity
+from ory_guard.guard.guard import get_guard
 from ory_guard.guard.requirements import Requirement
 from ory_guard.starlette import session_required
 
@@ -175,13 +176,10 @@ PARAMETERS: list[tuple[Any, str]] = [
 
 
 def on_route(dependency: Any) -> Build:
-    """Add a route with a dependency."""
     return lambda app, run: app.post("/x", dependencies=[Depends(dependency)])(run)
 
 
 def on_router(dependency: Any) -> Build:
-    """Include a router with a dependency."""
-
     def build(app: FastAPI, run: Callable[[], None]) -> None:
         router = APIRouter()
         router.post("/x")(run)
@@ -191,8 +189,6 @@ def on_router(dependency: Any) -> Build:
 
 
 def on_parameter(dependency: Any) -> Build:
-    """Add a route with a dependency that has a dependency."""
-
     def build(app: FastAPI, run: Callable[[], None]) -> None:
         async def below(value: Annotated[Any, Depends(dependency)]) -> Any:
             return value
@@ -203,8 +199,6 @@ def on_parameter(dependency: Any) -> Build:
 
 
 def with_parameter(annotation: Any) -> Build:
-    """Add a route whose handler has a parameter with this annotation."""
-
     def build(app: FastAPI, run: Callable[[], None]) -> None:
         def handler(value: Any) -> None:
             run()
@@ -241,7 +235,6 @@ def guarded_app() -> FastAPI:
 
 
 def started(build: Build, run: Callable[[], None]) -> None:
-    """Start the application."""
     build(app := guarded_app(), run)
     with TestClient(app):
         pass
@@ -342,18 +335,8 @@ def test_misread_files_are_refused(tmp_path: Path) -> None:
         TestClient(OrySessionMiddleware(app, guard=GUARD)).get("/files/")
 
 
-def test_misread_route_stays_closed_after_a_failed_startup(ran: list[None]) -> None:
-    """A server may ignore the failure."""
-    app = guarded_app()
-    with_parameter(Session)(app, lambda: ran.append(None))
-    with pytest.raises(ConfigurationError), TestClient(app):
-        pass
-
-    with pytest.raises(ConfigurationError):
-        TestClient(app).post(FORGED, json=session_body())
-
-
-def test_startup_error_lists_all_misread_routes(ran: list[None]) -> None:
+def test_misread_routes_stay_closed_after_a_failed_startup(ran: list[None]) -> None:
+    """The error lists all of them, and a server may ignore it."""
     app = guarded_app()
     app.get("/one", dependencies=[Depends(OwnGate)])(lambda: ran.append(None))
     with_parameter(Session)(app, lambda: ran.append(None))
@@ -365,6 +348,8 @@ def test_startup_error_lists_all_misread_routes(ran: list[None]) -> None:
         "GET /one: Depends(OwnGate) creates an object and does not check the session: write Depends(OwnGate())",
         FORGEABLE,
     ]
+    with pytest.raises(ConfigurationError):
+        TestClient(app).post(FORGED, json=session_body())
 
 
 @pytest.mark.parametrize(
@@ -387,12 +372,11 @@ def test_mistake_raises_at_its_line(declare: Callable[[], Any], example: str) ->
 
 
 def with_dependencies(app: FastAPI, *dependencies: Any) -> None:
-    """Add a route with these dependencies."""
     app.get("/", dependencies=dependencies)(lambda: None)
 
 
 def test_valid_declarations_are_not_refused() -> None:
-    """Return annotations, response models, instances, and unrelated classes."""
+    """Return annotations, response models, instances, unrelated classes, and a route without the decorator."""
 
     class Paging:
         requirement = "what a client needs"
@@ -400,87 +384,63 @@ def test_valid_declarations_are_not_refused() -> None:
         def __init__(self, page: int = 1) -> None:
             self.page = page
 
-    class Counter:
-        def __init__(self, page: int = 1) -> None:
-            self.page = page
-
+    class Counter(Paging):
         def __call__(self) -> int:
             return self.page
-
-    guard = guard_of(ScriptedKratos(signed_in()))
-    app = FastAPI(dependencies=[Depends(partial(require_session))])
-    install(app, guard)
-
-    @app.get("/me")
-    async def me(session: CurrentSession) -> Session:
-        return session
-
-    @app.post("/all", response_model=list[Session], dependencies=[Depends(OwnGateOf(guard))])
-    async def all_of_them(
-        session: CurrentSession,
-        typed: Annotated[Session, Depends(require(verified=True))],
-        paging: Annotated[Paging, Depends()],
-        counter: Annotated[Counter, Depends()],
-        body: Annotated[dict[str, Any], Body()],
-    ) -> Any:
-        return [session]
-
-    token = {"x-session-token": "ory_st_ada"}
-    with TestClient(app) as client:
-        assert client.get("/me", headers=token).json()["id"] == session_body()["id"]
-        assert client.post("/all", headers=token, json={}).status_code == 200
-
-
-class OwnGateOf:
-    """A dependency of the application for a guard."""
-
-    def __init__(self, guard: OryGuard) -> None:
-        self.requirement = Requirement()
-        self._guard = guard
-
-    async def __call__(self, request: Request) -> None:
-        """Return a session at aal2."""
-        await self._guard.require(request)
-
-
-async def page(request: Request) -> str:
-    """Respond to any request."""
-    return "page"
-
-
-members_page = session_required(page)
-
-
-def test_function_may_be_routed_with_and_without_decorator() -> None:
-    app = guarded_app()
 
     async def local(request: Request) -> str:
         return "local"
 
-    app.get("/open")(page)
-    app.get("/local")(local)
-    app.get("/members")(session_required(local))
+    app = FastAPI()
+    install(app, guard_of(ScriptedKratos(signed_in())))
+
+    @app.post("/all", response_model=list[Session], dependencies=[Depends(partial(require(verified=True)))])
+    async def all_of_them(
+        session: CurrentSession,
+        gate: Annotated[Session | None, Depends(OwnGateOfAnySession())],
+        paging: Annotated[Paging, Depends()],
+        counter: Annotated[Counter, Depends()],
+        body: Annotated[dict[str, Any], Body()],
+    ) -> Any:
+        return [session, gate]
+
+    for endpoint in (local, page):
+        app.get(f"/{endpoint.__name__}")(endpoint)
+        app.get(f"/members/{endpoint.__name__}")(session_required(endpoint))
 
     with TestClient(app) as client:
-        assert client.get("/open").json() == "page"
-        assert client.get("/local").json() == "local"
-        assert client.get("/members").status_code == 401
+        sessions = client.post("/all", headers={"x-session-token": "ory_st_ada"}, json={}).json()
+        assert {session["id"] for session in sessions} == {session_body()["id"]}
+        for name in ("local", "page"):
+            assert client.get(f"/{name}").json() == name
+            assert client.get(f"/members/{name}").status_code == 401
 
 
-def test_proxy_that_raises_does_not_prevent_startup() -> None:
-    """A closure around a mounted application may contain any object."""
+class OwnGateOfAnySession(OwnGate):
+    """A dependency of the application for any session."""
+
+    requirement = Requirement()
+
+    async def __call__(self, request: Request) -> Session:
+        """Return the session."""
+        return await get_guard(request.scope).require(request)
+
+
+async def page(request: Request) -> str:
+    return "page"
+
+
+def test_objects_around_a_mounted_application_do_not_prevent_startup() -> None:
+    """A closure may contain any object, and names that are not defined yet."""
 
     class Proxy:
         def __getattr__(self, name: str) -> Any:
             raise RuntimeError(name)
 
-        def __call__(self) -> None: ...
-
     proxy = Proxy()
 
     async def mounted(scope: Any, receive: Any, send: Any) -> None:
-        proxy()
-        defined_later()
+        defined_later(proxy)
 
     app = guarded_app()
     app.mount("/mounted", mounted)
@@ -488,4 +448,4 @@ def test_proxy_that_raises_does_not_prevent_startup() -> None:
     with TestClient(app) as client:
         assert client.get("/public").status_code == 200
 
-    def defined_later() -> None: ...
+    def defined_later(_proxy: Proxy) -> None: ...
