@@ -5,7 +5,6 @@ from functools import partial, wraps
 from typing import Any
 
 import pytest
-from audited_apps import CustomDependency, foreign, hello, hello_live, members
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.applications import Starlette
@@ -16,6 +15,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
+from support.audited_apps import CustomDependency, foreign, hello, members
 from support.guard_bench import guard_of
 from support.scripted_kratos import ScriptedKratos
 
@@ -25,41 +25,10 @@ from ory_guard.fastapi.dependencies import IdentityDependency, SessionDependency
 from ory_guard.guard.requirements import Requirement
 from ory_guard.starlette import SessionRequiredMiddleware, assert_guarded, audit_routes, session_required
 
+GATE = [Depends(require_session)]
 GUARDED = Route("/members", members)
+INNER = Router([GUARDED])
 NOT_INSPECTABLE = "can't be inspected"
-
-
-class Responding:
-    """A middleware that may respond by itself."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Respond to `/metrics`, and forward every other path."""
-        await (foreign if scope["path"] == "/metrics" else self.app)(scope, receive, send)
-
-
-class RespondingWithDispatch(BaseHTTPMiddleware):
-    """The same as a subclass of Starlette's `BaseHTTPMiddleware`."""
-
-    async def dispatch(self, request: Request, call_next: Any) -> Response:
-        """Respond without the handler of the base class."""
-        return PlainTextResponse("hello")
-
-
-async def dispatch(request: Request, call_next: Any) -> Response:
-    """Respond without the handler of the base class."""
-    return PlainTextResponse("hello")
-
-
-def responding(app: Any) -> Any:
-    """Wrap an application in a function."""
-
-    async def wrapper(scope: Any, receive: Any, send: Any) -> None:
-        await app(scope, receive, send)
-
-    return wrapper
 
 
 class InstanceAttribute:
@@ -98,7 +67,6 @@ class Renamed(SessionDependency):
         (partial(CustomDependency()), "aal2, max age 300 s"),
         (InstanceAttribute(), "session"),
         (Renamed(Requirement()), "session"),
-        (CustomDependency, "nothing"),
         (partial(CustomDependency), "nothing"),
         (InstanceAttribute, "nothing"),
         (IdentityDependency, "nothing"),
@@ -121,122 +89,33 @@ def uninspectable(app: Any) -> list[str]:
     return [f"{route.host}{route.path} {route.endpoint.rpartition(':')[2]}" for route in found]
 
 
-def fastapi_with(*middlewares: Any) -> FastAPI:
-    """Return a protected application with these middlewares, the outermost one last."""
-    app = FastAPI(openapi_url=None, dependencies=[Depends(require_session)])
-    app.get("/page")(lambda: "hello")
-    for middleware in middlewares:
-        app.add_middleware(middleware)
-    return app
+def replacing(base: Any, method: str) -> Any:
+    """Return a subclass with a method that responds by itself."""
+
+    async def respond(_self: Any, scope: Any, receive: Any, send: Any) -> None:
+        await foreign(scope, receive, send)
+
+    respond.__qualname__ = f"Custom.{method}"
+    return type("Custom", (base,), {method: respond, "__module__": __name__})
 
 
-def decorated() -> FastAPI:
-    """Return an application with a middleware that is a function."""
-    app = fastapi_with()
-    app.middleware("http")(dispatch)
-    return app
+class Responding:
+    """A middleware that may respond by itself."""
 
+    def __init__(self, app: Any) -> None:
+        self.app = app
 
-def built(app: FastAPI) -> FastAPI:
-    """Build the middleware stack of an application, as its first request does."""
-    app.middleware_stack = app.build_middleware_stack()
-    return app
-
-
-def with_wrapped_stack() -> FastAPI:
-    """Return an application with a wrapped middleware stack."""
-    app = built(fastapi_with())
-    app.middleware_stack = responding(app.middleware_stack)
-    return app
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Respond to `/metrics`, and forward every other path."""
+        await (foreign if scope["path"] == "/metrics" else self.app)(scope, receive, send)
 
 
 class CustomStack(FastAPI):
     """An application that replaces its middleware stack."""
 
     def build_middleware_stack(self) -> Any:
-        """Respond without the handler of the base class."""
+        """Add a middleware."""
         return Responding(super().build_middleware_stack())
-
-
-class CustomCall(Starlette):
-    """An application that may respond by itself."""
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Respond without the handler of the base class."""
-        await foreign(scope, receive, send)
-
-
-class CustomRouterApp(Router):
-    """A router that may respond by itself."""
-
-    async def app(self, scope: Any, receive: Any, send: Any) -> None:
-        """Respond without the handler of the base class."""
-        await foreign(scope, receive, send)
-
-
-EVERYWHERE = "/{path:path} "
-
-
-@pytest.mark.parametrize(
-    ("make", "expected"),
-    [
-        (lambda: fastapi_with(Responding), [EVERYWHERE + "Responding"]),
-        (lambda: fastapi_with(GZipMiddleware, responding), [EVERYWHERE + "responding"]),
-        (lambda: fastapi_with(RespondingWithDispatch), [EVERYWHERE + "RespondingWithDispatch"]),
-        (decorated, [EVERYWHERE + "dispatch"]),
-        (lambda: built(decorated()), [EVERYWHERE + "dispatch"]),
-        (lambda: built(fastapi_with(Responding)), [EVERYWHERE + "Responding"]),
-        (with_wrapped_stack, [EVERYWHERE + "responding.<locals>.wrapper"]),
-        (lambda: CustomStack(openapi_url=None), [EVERYWHERE + "CustomStack"]),
-        (lambda: CustomCall(routes=[GUARDED]), [EVERYWHERE + "CustomCall"]),
-        (lambda: CustomRouterApp([GUARDED]), [EVERYWHERE + "CustomRouterApp.app"]),
-        (lambda: Responding(OrySessionMiddleware(Starlette(routes=[GUARDED]))), [EVERYWHERE + "Responding"]),
-        (lambda: Router([GUARDED], middleware=[Middleware(Responding)]), [EVERYWHERE + "Responding"]),
-        (lambda: Router([Mount("/in", Responding(Router([GUARDED])))]), ["/in/{path:path} Responding"]),
-        (lambda: Router([Host("a.test", Responding(Router([GUARDED])))]), ["a.test/{path:path} Responding"]),
-        (lambda: Router([Route("/page", members, middleware=[Middleware(Responding)])]), ["/page Responding"]),
-        (lambda: fastapi_with(GZipMiddleware), []),
-        (lambda: Router([Route("/page", members, middleware=[Middleware(GZipMiddleware)])]), []),
-    ],
-)
-def test_layer_that_may_respond_is_listed(make: Callable[[], Any], expected: list[str]) -> None:
-    """Middlewares, wrappers and applications are listed unless their class belongs to a framework."""
-    assert uninspectable(make()) == expected
-
-
-def test_middleware_is_protected_by_the_layers_outside_of_it() -> None:
-    outside = fastapi_with(Responding, SessionRequiredMiddleware)
-    inside = fastapi_with(SessionRequiredMiddleware, Responding)
-    install(outside, guard_of(ScriptedKratos()))
-
-    assert [route.guarded for route in audit_routes(outside)] == [True, True]
-    assert [route.guarded for route in audit_routes(built(outside))] == [True, True]
-    assert [route.guarded for route in audit_routes(inside)] == [False, True]
-
-
-class CustomFallback(Router):
-    """A router that replaces its fallback."""
-
-    async def not_found(self, scope: Any, receive: Any, send: Any) -> None:
-        """Respond without the handler of the base class."""
-        await foreign(scope, receive, send)
-
-
-def with_default(default: Any) -> FastAPI:
-    """Return a protected application with this fallback."""
-    app = fastapi_with()
-    app.router.default = default
-    return app
-
-
-def test_custom_fallback_is_listed() -> None:
-    """`router.default` responds to every path without a route. If it is an application, its routes are listed."""
-    assert uninspectable(with_default(foreign)) == [EVERYWHERE + "foreign"]
-    assert uninspectable(CustomFallback([GUARDED])) == [EVERYWHERE + "CustomFallback.not_found"]
-    assert uninspectable(Router([GUARDED], default=foreign)) == [EVERYWHERE + "foreign"]
-    assert uninspectable(with_default(PlainTextResponse("hello").__call__)) == [EVERYWHERE + "Response.__call__"]
-    assert [route.path for route in audit_routes(with_default(Router([GUARDED])))] == ["/page", "/members"]
-    assert all(route.guarded for route in audit_routes(with_default(Router([GUARDED]))))
 
 
 class CustomHandler(APIRoute):
@@ -247,65 +126,12 @@ class CustomHandler(APIRoute):
         return hello
 
 
-class CustomHandle(APIRoute):
-    """A route that may respond by itself."""
-
-    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
-        """Respond without the handler of the base class."""
-        await foreign(scope, receive, send)
-
-
 class CustomApp(APIRoute):
     """A route that wraps its application."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        inner = self.app
-
-        @wraps(inner)
-        async def wrapper(scope: Any, receive: Any, send: Any) -> None:
-            await inner(scope, receive, send)
-
-        self.app = wrapper
-
-
-class Labeled(APIRoute):
-    """A route that does not replace its handler."""
-
-
-class CustomMount(Mount):
-    """A mount that may respond by itself."""
-
-    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
-        """Respond without the handler of the base class."""
-        await foreign(scope, receive, send)
-
-
-class CustomSocketRoute(APIWebSocketRoute):
-    """A websocket route that may respond by itself."""
-
-    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
-        """Respond without the handler of the base class."""
-        await foreign(scope, receive, send)
-
-
-@pytest.mark.parametrize(
-    ("route_class", "guarded"), [(CustomHandler, False), (CustomHandle, False), (CustomApp, False), (Labeled, True)]
-)
-def test_route_class_that_replaces_the_handler_is_open(route_class: type[APIRoute], guarded: bool) -> None:
-    router = APIRouter(route_class=route_class, dependencies=[Depends(require_session)])
-    router.get("/page")(lambda: "hello")
-
-    assert [route.guarded for route in audit_routes(router)] == [guarded]
-
-
-def test_included_route_that_replaces_the_handler_is_open() -> None:
-    app = FastAPI(openapi_url=None)
-    router = APIRouter(route_class=CustomHandler)
-    router.get("/page")(lambda: "hello")
-    app.include_router(router, prefix="/included", dependencies=[Depends(require_session)])
-
-    assert uninspectable(app) == ["/included/page CustomHandler"]
+        self.app = wraps(self.app)(responding(self.app))
 
 
 class FixedResponse(Route):
@@ -314,27 +140,6 @@ class FixedResponse(Route):
     def __init__(self, path: str, endpoint: Any) -> None:
         super().__init__(path, endpoint)
         self.app = PlainTextResponse("hello")
-
-
-def with_handle_of(other: Route) -> Route:
-    """Return a protected route that calls the handler of another route."""
-    route = Route("/members", members)
-    route.handle = other.handle  # type: ignore[method-assign] # the point of the test
-    return route
-
-
-def test_route_that_replaces_its_application_is_open() -> None:
-    assert uninspectable(Router([with_handle_of(Route("/open", hello))])) == ["/members Route"]
-    assert uninspectable(Router([FixedResponse("/members", members)])) == ["/members PlainTextResponse"]
-
-
-def test_mount_and_websocket_that_replace_the_handler_are_open() -> None:
-    socket = CustomSocketRoute("/live", hello_live, dependencies=[Depends(require_session)])
-
-    assert uninspectable(Router([CustomMount("/in", Router([GUARDED])), socket])) == [
-        "/in/{path:path} CustomMount",
-        "/live CustomSocketRoute",
-    ]
 
 
 class CustomMethods(HTTPEndpoint):
@@ -356,20 +161,10 @@ class GuardedMethods(CustomMethods):
     method_not_allowed = session_required(CustomMethods.method_not_allowed)  # type: ignore[arg-type]
 
 
-class CustomAwait(CustomMethods):
-    """An endpoint class that is not called by Starlette's code."""
-
-    def __await__(self) -> Any:
-        """Respond without the handler of the base class."""
-        return hello_live(self).__await__()
-
-
 class CustomSocket(WebSocketEndpoint):
     """A websocket endpoint class that is not called by Starlette's code."""
 
-    @session_required
-    async def on_connect(self, websocket: Any) -> None:
-        """Accept members."""
+    on_connect = members
 
     async def dispatch(self) -> None:
         """Respond without the handler of the base class."""
@@ -383,26 +178,148 @@ class Unrelated:
     get = session_required(CustomMethods.get)
 
     def __await__(self) -> Any:
-        """Respond without the handler of the base class."""
-        return hello_live(self).__await__()
+        """Respond."""
 
 
-def test_endpoint_class_counts_if_starlette_dispatches() -> None:
-    """`method_not_allowed` responds to every method without a handler."""
-    app = Router([Route("/custom", CustomMethods), Route("/guarded", GuardedMethods)])
+def responding(app: Any) -> Any:
+    async def wrapper(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, send)
 
-    assert [(f"{route.methods[0]} {route.path}", route.description) for route in audit_routes(app)] == [
-        ("GET /custom", "session"),
-        ("* /custom", "nothing"),
-        ("GET /guarded", "session"),
-        ("* /guarded", "session"),
-    ]
-    classes = Router([Route("/a", CustomAwait), WebSocketRoute("/b", CustomSocket), Route("/c", Unrelated)])
-    assert uninspectable(classes) == ["/a CustomAwait", "/b CustomSocket", "/c Unrelated"]
+    return wrapper
 
 
-def test_attribute_of_an_application_is_not_a_requirement() -> None:
-    """An attribute `requirement` counts for dependencies only."""
+async def dispatch(request: Request, call_next: Any) -> Response:
+    return PlainTextResponse("hello")
+
+
+def fastapi_with(*middlewares: Any, **options: Any) -> FastAPI:
+    """Return a protected application with these middlewares, the outermost one last."""
+    app = FastAPI(openapi_url=None, dependencies=GATE, **options)
+    app.get("/page")(lambda: "hello")
+    for middleware in middlewares:
+        app.add_middleware(middleware)
+    return app
+
+
+def decorated() -> FastAPI:
+    """Return an application with a middleware that is a function."""
+    app = fastapi_with()
+    app.middleware("http")(dispatch)
+    return app
+
+
+def built(app: FastAPI) -> FastAPI:
+    """Build the middleware stack of an application, as its first request does."""
+    app.middleware_stack = app.build_middleware_stack()
+    return app
+
+
+def with_wrapped_stack() -> FastAPI:
+    app = built(fastapi_with())
+    app.middleware_stack = responding(app.middleware_stack)
+    return app
+
+
+def with_default(default: Any) -> FastAPI:
+    app = fastapi_with()
+    app.router.default = default
+    return app
+
+
+def with_handle_of(other: Route) -> Router:
+    """Return an application with a protected route that calls the handler of another route."""
+    route = Route("/members", members)
+    route.handle = other.handle  # type: ignore[method-assign] # the point of the test
+    return Router([route])
+
+
+def router_of(route_class: type[APIRoute]) -> APIRouter:
+    """Return a protected router with a route of this class."""
+    router = APIRouter(route_class=route_class, dependencies=GATE)
+    router.get("/page")(lambda: "hello")
+    return router
+
+
+def including(router: APIRouter) -> FastAPI:
+    app = FastAPI(openapi_url=None)
+    app.include_router(router, prefix="/in")
+    return app
+
+
+EVERYWHERE = "/{path:path} "
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: fastapi_with(Responding), [EVERYWHERE + "Responding"]),
+        (lambda: built(fastapi_with(Responding)), [EVERYWHERE + "Responding"]),
+        (lambda: fastapi_with(GZipMiddleware, responding), [EVERYWHERE + "responding"]),
+        (lambda: fastapi_with(replacing(BaseHTTPMiddleware, "dispatch")), [EVERYWHERE + "Custom"]),
+        (decorated, [EVERYWHERE + "dispatch"]),
+        (lambda: built(decorated()), [EVERYWHERE + "dispatch"]),
+        (with_wrapped_stack, [EVERYWHERE + "responding.<locals>.wrapper"]),
+        (lambda: CustomStack(openapi_url=None), [EVERYWHERE + "CustomStack"]),
+        (lambda: replacing(Starlette, "__call__")(routes=[GUARDED]), [EVERYWHERE + "Custom"]),
+        (lambda: replacing(Router, "app")([GUARDED]), [EVERYWHERE + "Custom.app"]),
+        (lambda: Responding(OrySessionMiddleware(Starlette(routes=[GUARDED]))), [EVERYWHERE + "Responding"]),
+        (lambda: Router([GUARDED], middleware=[Middleware(Responding)]), [EVERYWHERE + "Responding"]),
+        (lambda: Router([Mount("/in", Responding(INNER))]), ["/in/{path:path} Responding"]),
+        (lambda: Router([Host("a.test", Responding(INNER))]), ["a.test/{path:path} Responding"]),
+        (lambda: Router([Route("/page", members, middleware=[Middleware(Responding)])]), ["/page Responding"]),
+        (lambda: Router([Route("/page", Responding(SessionRequiredMiddleware(foreign)))]), ["/page Responding"]),
+        (lambda: fastapi_with(GZipMiddleware), []),
+        (lambda: Router([Route("/page", members, middleware=[Middleware(GZipMiddleware)])]), []),
+        (lambda: with_default(foreign), [EVERYWHERE + "foreign"]),
+        (lambda: with_default(PlainTextResponse("hello").__call__), [EVERYWHERE + "Response.__call__"]),
+        (lambda: Router([GUARDED], default=foreign), [EVERYWHERE + "foreign"]),
+        (lambda: replacing(Router, "not_found")([GUARDED]), [EVERYWHERE + "Custom.not_found"]),
+        (lambda: with_handle_of(Route("/open", hello)), ["/members Route"]),
+        (lambda: Router([FixedResponse("/members", members)]), ["/members PlainTextResponse"]),
+        (lambda: Router([replacing(Mount, "handle")("/in", INNER)]), ["/in/{path:path} Custom"]),
+        (
+            lambda: Router([replacing(APIWebSocketRoute, "handle")("/live", live, dependencies=GATE)]),
+            ["/live Custom"],
+        ),
+        (lambda: including(router_of(CustomHandler)), ["/in/page CustomHandler"]),
+        (lambda: router_of(CustomHandler), ["/page CustomHandler"]),
+        (lambda: router_of(replacing(APIRoute, "handle")), ["/page Custom"]),
+        (lambda: router_of(type("Labeled", (APIRoute,), {})), []),
+        (lambda: Router([Route("/page", replacing(CustomMethods, "__await__"))]), ["/page Custom"]),
+        (lambda: Router([WebSocketRoute("/live", CustomSocket)]), ["/live CustomSocket"]),
+        (lambda: Router([Route("/page", Unrelated)]), ["/page Unrelated"]),
+    ],
+)
+def test_layer_that_may_respond_is_listed(make: Callable[[], Any], expected: list[str]) -> None:
+    """Middlewares, applications, fallbacks, routes and endpoints, unless their code belongs to a framework."""
+    assert uninspectable(make()) == expected
+
+
+async def live(websocket: Any) -> None: ...
+
+
+def test_route_that_wraps_its_application_is_open() -> None:
+    assert [route.guarded for route in audit_routes(router_of(CustomApp))] == [False]
+
+
+def test_middleware_is_protected_by_the_layers_outside_of_it() -> None:
+    outside = fastapi_with(Responding, SessionRequiredMiddleware)
+    inside = fastapi_with(SessionRequiredMiddleware, Responding)
+    install(outside, guard_of(ScriptedKratos()))
+
+    assert [route.guarded for route in audit_routes(outside)] == [True, True]
+    assert [route.guarded for route in audit_routes(built(outside))] == [True, True]
+    assert [route.guarded for route in audit_routes(inside)] == [False, True]
+
+
+def test_routes_of_a_fallback_are_listed() -> None:
+    routes = audit_routes(with_default(INNER))
+
+    assert [(route.path, route.guarded) for route in routes] == [("/page", True), ("/members", True)]
+
+
+def test_description_of_classes_and_applications() -> None:
+    """`method_not_allowed` counts as a handler; an attribute `requirement` counts for dependencies only."""
 
     class Claiming:
         requirement = Requirement()
@@ -410,20 +327,25 @@ def test_attribute_of_an_application_is_not_a_requirement() -> None:
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
 
     guarded = SessionRequiredMiddleware(foreign, public=["/public"])
-    app = Router([Route("/claiming", Claiming()), Route("/guarded", guarded), Route("/public", guarded)])
+    endpoints = {"custom": CustomMethods, "methods": GuardedMethods, "claiming": Claiming()}
+    routes = [Route(f"/{path}", endpoint) for path, endpoint in endpoints.items()]
+    app = Router([*routes, Route("/guarded", guarded), Route("/public", guarded)])
 
-    assert [(route.path, route.description) for route in audit_routes(app)] == [
-        ("/claiming", "nothing"),
-        ("/guarded", "session"),
-        ("/public", "nothing"),
+    assert [(f"{route.methods[0]} {route.path}", route.description) for route in audit_routes(app)] == [
+        ("GET /custom", "session"),
+        ("* /custom", "nothing"),
+        ("GET /methods", "session"),
+        ("* /methods", "session"),
+        ("* /claiming", "nothing"),
+        ("* /guarded", "session"),
+        ("* /public", "nothing"),
     ]
-    assert uninspectable(Router([Route("/page", Responding(guarded))])) == ["/page Responding"]
 
 
 def test_overrides_apply_to_included_routers_only() -> None:
     """FastAPI does not apply them to mounted routers."""
     router = APIRouter()
-    router.get("/page", dependencies=[Depends(require_session)])(lambda: "hello")
+    router.get("/page", dependencies=GATE)(lambda: "hello")
     app = FastAPI(openapi_url=None)
     app.include_router(router, prefix="/included")
     app.mount("/mounted", router)
