@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import fastapi
 import pytest
-from fastapi import Depends, FastAPI, File, Query, Request, Security, UploadFile
+from fastapi import Depends, FastAPI, Query, Request, Security
 from fastapi.routing import APIRoute
 from support.asgi_calls import NAVIGATE
 from support.clock import AdjustableClock
@@ -41,10 +41,6 @@ async def with_identity(body: Body, identity: CurrentIdentity) -> str:
 
 
 async def with_security(body: Body, session: Annotated[Session, Security(require_session, scopes=["a"])]) -> str:
-    return session.id
-
-
-async def with_file(file: Annotated[UploadFile, File()], session: CurrentSession) -> str:
     return session.id
 
 
@@ -109,18 +105,6 @@ async def test_request_is_refused_before_its_body_is_read(
     assert responses[0] == responses[1]
 
 
-async def test_upload_of_a_file_is_refused_before_the_file_is_read() -> None:
-    app = application(guard_of(ScriptedKratos(signed_in())))
-    on_route(with_file)(app)
-    form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\ndata\r\n--b--\r\n'
-    multipart = (b"content-type", b"multipart/form-data; boundary=b")
-    upload = Upload(form)
-
-    assert (await send_upload(app, upload, content_type=multipart)).status == 401
-    assert upload.reads == 0
-    assert (await send_upload(app, upload, SESSION_TOKEN, content_type=multipart)).status == 200
-
-
 @pytest.mark.parametrize("included", [False, True])
 async def test_dependencies_of_the_application_are_enforced(*, included: bool) -> None:
     app = application(guard_of(ScriptedKratos(signed_in())), dependencies=[Depends(require_aal("aal2"))])
@@ -129,14 +113,6 @@ async def test_dependencies_of_the_application_are_enforced(*, included: bool) -
 
     assert (await send_upload(app, upload, SESSION_TOKEN)).status == 403
     assert upload.reads == 0
-
-
-@pytest.mark.parametrize(("headers", "status"), [((), 401), ((SESSION_TOKEN,), 422)])
-async def test_broken_json_is_reported_to_users_only(headers: Any, status: int) -> None:
-    app = application(guard_of(ScriptedKratos(signed_in())))
-    on_route(with_parameter)(app)
-
-    assert (await send_upload(app, Upload(b"{"), *headers)).status == status
 
 
 async def test_requirement_is_evaluated_once() -> None:

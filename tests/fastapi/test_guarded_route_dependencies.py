@@ -9,8 +9,8 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 from support.asgi_calls import call
 from support.guard_bench import SESSION_TOKEN, guard_of
-from support.scripted_kratos import SESSION_ID, ScriptedKratos, session_body, signed_in
-from uploads import (
+from support.scripted_kratos import ScriptedKratos, signed_in
+from support.uploads import (
     GATE,
     Body,
     Upload,
@@ -28,9 +28,7 @@ from ory_guard.fastapi import (
     CurrentSession,
     GuardedRoute,
     OptionalSession,
-    assert_guarded,
     audit_routes,
-    require,
     require_aal,
     require_fresh,
     require_session,
@@ -81,28 +79,6 @@ async def test_overrides_apply() -> None:
 
     assert statuses == [200, 401, 401]
     assert reads == [1, 0, 0]
-
-
-async def test_override_of_the_guard_applies() -> None:
-    guard = guard_of(ScriptedKratos())
-    app = application(guard)
-    on_route(with_parameter)(app)
-
-    with guard.override(Session.model_validate(session_body())):
-        assert (await send_upload(app, Upload())).json == SESSION_ID
-
-
-async def test_exception_in_a_condition_is_raised_before_the_body_is_read() -> None:
-    def condition(session: Session) -> bool:
-        raise LookupError(session.id)
-
-    app = application(guard_of(ScriptedKratos(signed_in())))
-    on_route(without_gate, dependencies=[Depends(require(when=condition))])(app)
-    upload = Upload()
-
-    with pytest.raises(LookupError):
-        await send_upload(app, upload, SESSION_TOKEN)
-    assert upload.reads == 0
 
 
 async def test_misread_route_fails_before_the_body_is_read() -> None:
@@ -177,13 +153,7 @@ def test_schema_and_audit_are_those_of_an_ordinary_route() -> None:
         found.append((app.openapi(), [str(route) + route.description for route in audit_routes(app)]))
 
     assert found[0] == found[1] == found[2]
-
-
-def test_audit_accepts_the_route_class() -> None:
-    app = application(guard_of(ScriptedKratos()))
-    on_route(with_parameter)(app)
-
-    assert_guarded(app, public=["/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"])
+    assert "POST /upload -> support.uploads:with_parametersession" in found[0][1]
 
 
 def test_audit_reports_a_subclass_that_replaces_the_handler() -> None:
@@ -194,8 +164,7 @@ def test_audit_reports_a_subclass_that_replaces_the_handler() -> None:
     app = application(guard_of(ScriptedKratos()), Replaced)
     on_route(with_parameter)(app)
 
-    with pytest.raises(AssertionError, match="can't be inspected"):
-        assert_guarded(app, public=["/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"])
+    assert audit_routes(app)[-1].note == "can't be inspected"
 
 
 async def test_requirements_of_routers_are_enforced_after_the_body_if_fastapi_does_not_pass_them(

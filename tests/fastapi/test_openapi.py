@@ -1,6 +1,6 @@
 """The OpenAPI schema of an application with protected operations."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
 from fastapi import Depends, FastAPI
@@ -45,51 +45,41 @@ def test_protected_operations_list_credentials_and_error_responses() -> None:
     assert "security" not in by_path["/open"]
 
 
-def test_cookie_with_a_token_is_listed() -> None:
-    app = application(Bench(token_cookie_names=("app_token",)).guard)
-
-    assert operations(app)["/me"]["security"] == [ALTERNATIVES[0], {"ory_token_cookie": []}, *ALTERNATIVES[1:]]
-    schemes = app.openapi()["components"]["securitySchemes"]
-    assert schemes["ory_token_cookie"] == {"type": "apiKey", "in": "cookie", "name": "app_token"}
-
-
 @pytest.mark.parametrize(
-    ("kind", "scheme"),
-    [("cookie", "ory_session_cookie"), ("x_session_token", "ory_session_token"), ("bearer", "ory_session_bearer")],
+    ("settings", "names"),
+    [
+        ({"credentials": ("cookie",)}, ["ory_session_cookie"]),
+        ({"credentials": ("x_session_token",)}, ["ory_session_token"]),
+        ({"credentials": ("bearer",)}, ["ory_session_bearer"]),
+        (
+            {"token_cookie_names": ("app_token",)},
+            ["ory_session_cookie", "ory_token_cookie", "ory_session_token", "ory_session_bearer"],
+        ),
+    ],
 )
-def test_only_accepted_credentials_are_listed(kind: str, scheme: str) -> None:
-    app = application(Bench(credentials=(kind,)).guard)
+def test_only_accepted_credentials_are_listed(settings: dict[str, Any], names: list[str]) -> None:
+    app = application(Bench(**settings).guard)
 
-    assert operations(app)["/me"]["security"] == [{scheme: []}]
-    assert app.openapi()["components"]["securitySchemes"].keys() == {scheme}
+    assert operations(app)["/me"]["security"] == [{name: []} for name in names]
+    schemes = app.openapi()["components"]["securitySchemes"]
+    assert [*schemes] == names
+    assert schemes.get("ory_token_cookie", {"name": "app_token"})["name"] == "app_token"
 
 
-def test_dependencies_of_the_application_count_and_its_responses_stay() -> None:
-    app = FastAPI(dependencies=[Depends(require_session)])
-    install(app, Bench().guard)
-    app.add_api_route("/x", endpoint, methods=["GET"], responses={403: {"description": "Own words"}})
+def test_declarations_of_the_application_stay() -> None:
+    """Its security schemes and responses are kept, and its dependencies count."""
+    partner: Any = Depends(APIKeyHeader(name="X-Partner", scheme_name="partner"))
+    app, public = FastAPI(dependencies=[Depends(require_session)]), FastAPI()
+    for each in (app, public):
+        install(each, Bench().guard)
+        own = {403: {"description": "Own words"}}
+        each.add_api_route("/x", endpoint, methods=["GET"], responses=own, dependencies=[partner])
 
     operation = operations(app)["/x"]
-
-    assert operation["security"] == ALTERNATIVES
+    assert operation["security"] == [{"partner": []}, *ALTERNATIVES]
     assert operation["responses"]["403"] == {"description": "Own words"}
-
-
-def test_schemes_of_the_application_stay() -> None:
-    key = APIKeyHeader(name="X-Partner", scheme_name="partner")
-    app = FastAPI()
-    install(app, Bench().guard)
-
-    @app.get("/both", dependencies=[Depends(require_session)])
-    async def both(_key: Annotated[str, Depends(key)]) -> None: ...
-
-    @app.get("/partner")
-    async def partner(_key: Annotated[str, Depends(key)]) -> None: ...
-
-    by_path = operations(app)
-    assert by_path["/both"]["security"] == [{"partner": []}, *ALTERNATIVES]
-    assert by_path["/partner"]["security"] == [{"partner": []}]
     assert "partner" in app.openapi()["components"]["securitySchemes"]
+    assert operations(public)["/x"]["security"] == [{"partner": []}]
 
 
 def test_schema_without_protected_operations_is_unchanged() -> None:

@@ -190,7 +190,7 @@ class OpenSocket(WebSocketEndpoint):
         await hello_live(websocket)
 
 
-def library() -> Starlette:
+def library(_files: Path) -> Starlette:
     """Return a Starlette application with a route of each kind."""
     only_members = Middleware(SessionRequiredMiddleware, aal="aal1")
     routes: list[BaseRoute] = [

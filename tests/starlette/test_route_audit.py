@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from audited_apps import (
+from fastapi import Depends, FastAPI
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+from support.audited_apps import (
     LIBRARY,
     SHOP,
     Handlers,
@@ -20,19 +27,11 @@ from audited_apps import (
     requires_session_in_code,
     shop,
 )
-from fastapi import Depends, FastAPI
-from starlette.applications import Starlette
-from starlette.endpoints import HTTPEndpoint
-from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.testclient import TestClient
-from starlette.websockets import WebSocketDisconnect
 from support.guard_bench import guard_of
 from support.scripted_kratos import ScriptedKratos, refused
 
-import ory_guard.fastapi.dependencies
 from ory_guard import OrySessionMiddleware
-from ory_guard.fastapi import install, require, require_session
+from ory_guard.fastapi import require, require_session
 from ory_guard.guard.requirements import Requirement
 from ory_guard.starlette import AuditedRoute, SessionRequiredMiddleware, assert_guarded, audit_routes
 from ory_guard.starlette.audited_routes import _HANDLERS
@@ -51,27 +50,17 @@ def descriptions(app: Any) -> dict[str, str]:
 REPORTED_AS_OPEN = {"/by-scope", "/wrapped", "/inside/{name}", "/inside/static/{path:path}"}
 
 
-def test_audit_lists_all_kinds_of_fastapi_routes(tmp_path: Path) -> None:
-    """Included, nested, mounted and low-priority routes are listed in the order in which they match."""
-    assert descriptions(shop(tmp_path)) == SHOP
+@pytest.mark.parametrize(("make", "expected"), [(shop, SHOP), (library, LIBRARY)], ids=["fastapi", "starlette"])
+def test_audit_agrees_with_requests(make: Callable[[Path], Any], expected: dict[str, str], tmp_path: Path) -> None:
+    """It lists all kinds of routes in the order in which they match.
 
-
-def test_audit_lists_all_kinds_of_starlette_routes() -> None:
-    """A decorated endpoint or a middleware protects a route; an endpoint inside another decorator does not."""
-    assert descriptions(library()) == LIBRARY
-
-
-@pytest.mark.parametrize("make", [shop, library], ids=["fastapi", "starlette"])
-def test_audit_agrees_with_requests(make: Callable[..., Any], tmp_path: Path) -> None:
-    """A route rejects a request without a credential if and only if the audit reports it as guarded."""
+    A route rejects a request without a credential if and only if the audit reports it as guarded.
+    """
     (tmp_path / "x").write_text("hello")
-    app = make(*([tmp_path] if make is shop else []))
+    app = make(tmp_path)
     audited = audit_routes(app)
-    guard = guard_of(ScriptedKratos(refused()))
-    if isinstance(app, FastAPI):
-        install(app, guard)
-    else:
-        app.add_middleware(OrySessionMiddleware, guard=guard)
+    assert descriptions(app) == expected
+    app.add_middleware(OrySessionMiddleware, guard=guard_of(ScriptedKratos(refused())))
 
     rejected = {str(route): is_rejected(TestClient(app), route) for route in audited}
 
@@ -121,23 +110,17 @@ def test_middleware_protects_every_route_inside_it() -> None:
     ("template", "is_covered"),
     [
         ("/static/", True),
-        ("/static/app.css", True),
         ("/static/{name}", True),
         ("/static/{path:path}", True),
-        ("/{path:path}", True),
-        ("/{directory}/app.css", True),
         ("/{directory}/{number:int}", True),
         ("/{start}tic/x", True),
         ("/st{rest}/x", True),
-        ("/{start}{rest}/x", True),
         ("/", False),
         ("/static", False),
         ("/static-x/x", False),
-        ("/{page}", False),
         ("/{number:int}", False),
         ("/st{rest}", False),
         ("/static{rest}/x", False),
-        ("/x{rest}/x", False),
         ("/api/{path:path}", False),
     ],
 )
@@ -163,24 +146,20 @@ def test_subclass_of_the_middleware_does_not_count() -> None:
         assert descriptions(app) == {"* /{path:path}": "nothing", "GET /page": "nothing"}
 
 
-def test_description_lists_each_requirement_once() -> None:
+def test_requirements_of_a_dependency() -> None:
+    """Each is listed once, and an override replaces it."""
     app = FastAPI(dependencies=[Depends(require_session)])
     app.add_middleware(SessionRequiredMiddleware)
     app.get("/page", dependencies=[Depends(require(aal="aal2"))])(requires_session)
+    plain = FastAPI()
+    plain.get("/page")(requires_session)
 
-    assert only(app).description == "session + aal2"
+    found = [only(app).description, only(plain).description]
+    for override in (lambda: None, require(aal="aal2")):
+        plain.dependency_overrides[require_session] = override
+        found.append(only(plain).description)
 
-
-def test_override_replaces_the_requirement_of_a_dependency() -> None:
-    app = FastAPI()
-    app.get("/page")(requires_session)
-    before = only(app).description
-
-    app.dependency_overrides[require_session] = lambda: None
-    opened = only(app).description
-    app.dependency_overrides[require_session] = require(aal="aal2")
-
-    assert (before, opened, only(app).description) == ("session", "nothing", "aal2")
+    assert found == ["session + aal2", "session", "nothing", "aal2"]
 
 
 def test_uninspectable_routes_are_reported_as_open() -> None:
@@ -198,7 +177,12 @@ def test_uninspectable_routes_are_reported_as_open() -> None:
     app = FastAPI()
     app.get("/page", dependencies=[Depends(requires_session_in_code)])(lambda: "hello")
 
+    class Cycle:
+        def __init__(self) -> None:
+            self.app = self
+
     for unknown, path in [
+        (Cycle(), "/{path:path}"),
         (foreign, "/{path:path}"),
         (starlette_with(ForeignRoute()), "/{path:path}"),
         (starlette_with(Route("/class", Endpoint)), "/class"),
@@ -223,15 +207,6 @@ def test_audit_knows_all_handlers_of_endpoint_classes() -> None:
     scope = {"type": "http", "method": "GET"}
     known = Everything(scope, nothing, nothing)._allowed_methods
     assert {method.lower() for method in known} <= set(_HANDLERS)
-
-
-def test_cycle_of_middlewares_ends() -> None:
-
-    class Cycle:
-        def __init__(self) -> None:
-            self.app = self
-
-    assert not only(Cycle()).guarded
 
 
 def test_copied_attribute_is_not_a_requirement() -> None:
@@ -264,37 +239,35 @@ def test_description_contains_every_condition() -> None:
     assert describe_requirement(Requirement()) == "session"
 
 
-def test_assert_guarded_accepts_public_routes() -> None:
+@pytest.mark.parametrize(
+    ("public", "message"),
+    [
+        (["/", "POST /by-method"], None),
+        (
+            ["/"],
+            (
+                "these routes do not require a session; add require_session, or list them in public=[...]:\n"
+                "  POST /by-method -> support.audited_apps:hello"
+            ),
+        ),
+        (
+            ["/", "POST /by-method", "/members", "/gone"],
+            "these items of public=[...] do not match an open route; remove them:\n  /members\n  /gone",
+        ),
+    ],
+)
+def test_assert_guarded(public: list[str], message: str | None) -> None:
     """A public route is listed by its path, or by one method and the path."""
-    routes = (Route("/", hello), Route("/members", members), Route("/by-method", hello, methods=["POST"]))
-
-    assert_guarded(starlette_with(*routes), public=["/", "POST /by-method"])
-    assert_guarded(starlette_with(routes[1]))
-
-
-def test_assert_guarded_fails_for_unlisted_open_route() -> None:
-    with pytest.raises(AssertionError) as caught:
-        assert_guarded(starlette_with(Route("/admin", hello), Route("/members", members)))
-
-    assert str(caught.value) == (
-        "these routes do not require a session; add require_session, or list them in public=[...]:\n"
-        "  GET,HEAD /admin -> audited_apps:hello"
+    app = starlette_with(
+        Route("/", hello), Route("/members", members), Route("/by-method", hello, methods=["POST"])
     )
 
-
-def test_assert_guarded_fails_for_public_item_without_open_route() -> None:
-    """The route is protected by now, or was removed."""
+    if message is None:
+        assert_guarded(app, public=public)
+        return
     with pytest.raises(AssertionError) as caught:
-        assert_guarded(starlette_with(Route("/members", members)), public=["/members", "/gone"])
-
-    assert str(caught.value) == (
-        "these items of public=[...] do not match an open route; remove them:\n  /members\n  /gone"
-    )
-
-
-def test_fastapi_package_exports_the_audit() -> None:
-    assert ory_guard.fastapi.audit_routes is audit_routes
-    assert ory_guard.fastapi.assert_guarded is assert_guarded
+        assert_guarded(app, public=public)
+    assert str(caught.value) == message
 
 
 def test_audit_works_without_fastapi_installed() -> None:
