@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from support.asgi_calls import call
 from support.guard_bench import SESSION_TOKEN, guard_of
 from support.scripted_kratos import ScriptedKratos, signed_in
-from support.uploads import (
+from uploads import (
     GATE,
     Body,
     Upload,
@@ -153,7 +153,7 @@ def test_schema_and_audit_are_those_of_an_ordinary_route() -> None:
         found.append((app.openapi(), [str(route) + route.description for route in audit_routes(app)]))
 
     assert found[0] == found[1] == found[2]
-    assert "POST /upload -> support.uploads:with_parametersession" in found[0][1]
+    assert "POST /upload -> uploads:with_parametersession" in found[0][1]
 
 
 def test_audit_reports_a_subclass_that_replaces_the_handler() -> None:

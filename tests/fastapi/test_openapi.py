@@ -72,7 +72,7 @@ def test_declarations_of_the_application_stay() -> None:
     app, public = FastAPI(dependencies=[Depends(require_session)]), FastAPI()
     for each in (app, public):
         install(each, Bench().guard)
-        own = {403: {"description": "Own words"}}
+        own: dict[int | str, dict[str, Any]] = {403: {"description": "Own words"}}
         each.add_api_route("/x", endpoint, methods=["GET"], responses=own, dependencies=[partner])
 
     operation = operations(app)["/x"]

@@ -207,9 +207,11 @@ async def test_when_may_be_sync_or_async() -> None:
         raise LookupError("role")
 
     bench = Bench()
-    for met in (lambda session: session.active, later):
+    met_by: list[Any] = [lambda session: session.active, later]
+    for met in met_by:
         assert (await bench.guard.require(request(), when=met)).id == SESSION_ID
-    for unmet in (lambda _: False, lambda _: None, never):
+    unmet_by: list[Any] = [lambda _: False, lambda _: None, never]
+    for unmet in unmet_by:
         with pytest.raises(RequirementNotMet) as caught:
             await bench.guard.require(request(), when=unmet)
         assert caught.value.failures == ({"id": "when", "expected": True, "actual": False},)

@@ -8,14 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import Depends, FastAPI
-from starlette.applications import Starlette
-from starlette.endpoints import HTTPEndpoint
-from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.testclient import TestClient
-from starlette.websockets import WebSocketDisconnect
-from support.audited_apps import (
+from audited_apps import (
     LIBRARY,
     SHOP,
     Handlers,
@@ -27,6 +20,13 @@ from support.audited_apps import (
     requires_session_in_code,
     shop,
 )
+from fastapi import Depends, FastAPI
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 from support.guard_bench import guard_of
 from support.scripted_kratos import ScriptedKratos, refused
 
@@ -247,7 +247,7 @@ def test_description_contains_every_condition() -> None:
             ["/"],
             (
                 "these routes do not require a session; add require_session, or list them in public=[...]:\n"
-                "  POST /by-method -> support.audited_apps:hello"
+                "  POST /by-method -> audited_apps:hello"
             ),
         ),
         (

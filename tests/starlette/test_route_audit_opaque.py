@@ -5,6 +5,7 @@ from functools import partial, wraps
 from typing import Any
 
 import pytest
+from audited_apps import CustomDependency, foreign, hello, members
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.applications import Starlette
@@ -15,7 +16,6 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
-from support.audited_apps import CustomDependency, foreign, hello, members
 from support.guard_bench import guard_of
 from support.scripted_kratos import ScriptedKratos
 
@@ -164,7 +164,9 @@ class GuardedMethods(CustomMethods):
 class CustomSocket(WebSocketEndpoint):
     """A websocket endpoint class that is not called by Starlette's code."""
 
-    on_connect = members
+    @session_required
+    async def on_connect(self, websocket: Any) -> None:
+        """Accept members."""
 
     async def dispatch(self) -> None:
         """Respond without the handler of the base class."""
@@ -327,7 +329,7 @@ def test_description_of_classes_and_applications() -> None:
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
 
     guarded = SessionRequiredMiddleware(foreign, public=["/public"])
-    endpoints = {"custom": CustomMethods, "methods": GuardedMethods, "claiming": Claiming()}
+    endpoints: dict[str, Any] = {"custom": CustomMethods, "methods": GuardedMethods, "claiming": Claiming()}
     routes = [Route(f"/{path}", endpoint) for path, endpoint in endpoints.items()]
     app = Router([*routes, Route("/guarded", guarded), Route("/public", guarded)])
 
