@@ -2,8 +2,8 @@
 
 Known credentials were good within the last hour, all others are unknown: invented ones, and those of users who have
 just logged in. Each class has a reserved share of the slots that the other one never takes; the slots in between go
-to known credentials first. Within the unknown class, flows take turns (`FairQueue`), and the last slots are for
-clients without a call (`LastSlots`).
+to known credentials first. Within the unknown class, clients take turns (`FairQueue`), and the last slots are
+for clients without a call (`LastSlots`).
 """
 
 from collections.abc import Callable
@@ -149,13 +149,14 @@ class Admission:
         self._is_contended = True
         if ticket.is_known:
             self._known_waiting[ticket] = None
-            is_full = len(self._known_waiting) > _MAX_WAITING
+            if len(self._known_waiting) > _MAX_WAITING:
+                self.leave(ticket)
+                ticket.shed()
         else:
-            self._unknown_waiting.push(ticket.caller.flow, ticket)
-            is_full = len(self._unknown_waiting) > _MAX_WAITING
-        if is_full:
-            self.leave(ticket)
-            ticket.shed()
+            client = ticket.caller.client
+            self._unknown_waiting.push(client, ticket.caller.flow, ticket)
+            if len(self._unknown_waiting) > _MAX_WAITING:
+                self._take(self._unknown_waiting.pop_surplus(client)).shed()
 
     def leave(self, ticket: Ticket) -> None:
         """Free the slot of a call that has ended, or remove the call from the queue."""
@@ -176,7 +177,7 @@ class Admission:
                 del self._known_waiting[ticket]
                 self._forget_identity(ticket)
             else:
-                self._unknown_waiting.remove(ticket.caller.flow, ticket)
+                self._unknown_waiting.remove(ticket.caller.client, ticket.caller.flow, ticket)
         else:
             self._limited.pop(ticket, None)
 

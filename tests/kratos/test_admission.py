@@ -1,5 +1,6 @@
 """Admission of calls in two classes, without sockets: each ticket records its fate."""
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -122,11 +123,11 @@ def test_three_accounts_with_many_sessions_leave_reserved_slots_for_others() -> 
     assert fates(bench.enter(KNOWN, 10)) == {"admitted": 10}
 
 
-def test_unknown_credentials_of_different_flows_take_turns() -> None:
-    """The newest call of a flow comes first, because it has the most time left."""
+def test_unknown_credentials_of_different_clients_take_turns() -> None:
+    """The newest call of a client comes first, because it has the most time left."""
     bench = Bench(4)
-    flood = bench.enter(Caller(None, "flood"), 50)
-    login = bench.enter(Caller(None, "login"))
+    flood = bench.enter(Caller(None, client="flood"), 50)
+    login = bench.enter(Caller(None, client="login"))
 
     bench.admission.leave(flood[0])
     assert fates(login) == {"admitted": 1}
@@ -171,6 +172,27 @@ def test_client_with_many_flows_leaves_slots_for_other_clients() -> None:
     bench.admission.leave(waiting[0])
     bench.admission.leave(users[1])
     assert fates(flood)["admitted"] == 48 - 2 + 1
+
+
+@pytest.mark.parametrize("clients", [1, 50, 1_000])
+def test_full_queue_of_a_flood_leaves_room_for_users(clients: int) -> None:
+    """Each call of the flood that ends is followed by others. Users still wait for one call at most."""
+    bench = Bench(32)
+    numbers = itertools.count()
+
+    def attack(count: int) -> list[Recorded]:
+        names = [next(numbers) for _ in range(count)]
+        return [ticket for name in names for ticket in bench.enter(Caller(None, name % 997, client=name % clients))]
+
+    flood = attack(6_000)
+    for number in range(100):
+        user = bench.enter(Caller(None, (f"user {number}", 1), client=f"user {number}"))
+        bench.admission.leave(next(ticket for ticket in flood if ticket.fate == "admitted"))
+        flood = [ticket for ticket in flood if ticket.state != "left"] + attack(3)
+        assert fates(user) == {"admitted": 1}
+        bench.admission.leave(user[0])
+
+    assert bench.admission.load(known=False).waiting >= 4_095
 
 
 def test_account_with_many_sessions_leaves_slots_for_users_who_log_in() -> None:
