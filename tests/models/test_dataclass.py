@@ -13,7 +13,6 @@ from ory_guard import Anonymous, Rejected, Requirement, SecondFactorRequired, Un
 from ory_guard._dataclass import dataclass
 from ory_guard.cache import StoredSession
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.models import SessionAuth
 
 STORED = StoredSession(b"secret", "session", "identity", age=1.0, ttl=2.0, asked_at=3.0, fresh_until=4.0)
 VALUES = [
@@ -47,6 +46,7 @@ def test_class_behaves_as_one_of_the_standard_library(value: Any) -> None:
     names = [field.name for field in dataclasses.fields(value)]
 
     assert repr(value) == repr(twin)
+    assert "secret" not in repr(value)
     assert hash(value) == hash(twin)
     assert dataclasses.asdict(value) == dataclasses.asdict(twin)
     assert kind.__match_args__ == type(twin).__match_args__ == tuple(names)
@@ -64,12 +64,7 @@ def test_class_behaves_as_one_of_the_standard_library(value: Any) -> None:
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize(
     "duplicate",
-    [
-        copy.copy,
-        copy.deepcopy,
-        lambda value: pickle.loads(pickle.dumps(value)),
-        dataclasses.replace,
-    ],
+    [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value)), dataclasses.replace],
     ids=["copy", "deepcopy", "pickle", "replace"],
 )
 def test_duplicates_are_equal(value: Any, duplicate: Callable[[Any], Any]) -> None:
@@ -80,14 +75,11 @@ def test_duplicates_are_equal(value: Any, duplicate: Callable[[Any], Any]) -> No
 def test_equality_compares_class_and_values() -> None:
     assert Unavailable("timeout") == Unavailable("timeout", 1)
     assert Unavailable("timeout") != Unavailable("timeout", 2)
-    others: list[Any] = [
-        events.RevocationsHeard(3),
-        events.RevocationsSent(3),
-        Unavailable("timeout"),
-        ("timeout", 1),
-    ]
+    others: list[Any] = [events.RevocationsHeard(3), events.RevocationsSent(3), ("timeout", 1)]
     assert all((one == other) == (one is other) for one in others for other in others)
     assert dataclasses.replace(STORED, ttl=5.0).ttl == 5.0
+    with pytest.raises(ConfigurationError, match="aal"):
+        dataclasses.replace(Requirement(), aal="aal9")  # type: ignore[arg-type] # the values are validated again
 
 
 @pytest.mark.parametrize(
@@ -104,18 +96,7 @@ def test_constructor_rejects_wrong_arguments(call: Callable[[], Any], text: str)
         call()
 
 
-def test_secret_field_is_not_in_the_representation() -> None:
-    assert "secret" not in repr(STORED)
-
-
-def test_replace_validates_again() -> None:
-    with pytest.raises(ConfigurationError, match="aal"):
-        dataclasses.replace(Requirement(), aal="aal9")  # type: ignore[arg-type] # the point of the test
-
-
 def test_constructor_is_compiled_on_first_use() -> None:
-    """Every later call is as fast as one of the standard library."""
-
     @dataclass(frozen=True, slots=True)
     class Point:
         x: int
@@ -129,8 +110,6 @@ def test_constructor_is_compiled_on_first_use() -> None:
 
 
 def test_applications_can_derive_events() -> None:
-    """Also with the standard library's decorator."""
-
     @dataclasses.dataclass(frozen=True)
     class Custom(events.Event):
         name: ClassVar[str] = "custom"
@@ -142,13 +121,3 @@ def test_applications_can_derive_events() -> None:
     assert Custom(1) == Custom(1)
     assert isinstance(Custom(1), events.Event)
     assert repr(Longer(3)).endswith("Longer(count=3)")
-
-
-def test_request_auth_is_immutable() -> None:
-    auth = SessionAuth(Anonymous())
-
-    with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign to field 'session'"):
-        auth.session = None
-    with pytest.raises(dataclasses.FrozenInstanceError, match="cannot delete field 'session'"):
-        del auth.session
-    assert copy.deepcopy(auth).session is None

@@ -48,41 +48,32 @@ def parse(body: Any) -> Session:
     return Session.model_validate_json(body if isinstance(body, str | bytes) else json.dumps(body))
 
 
-def test_fields_have_kratos_names() -> None:
-    session = parse(session_body())
-
-    assert session.authenticator_assurance_level == "aal1"
-    assert session.expires_at == datetime(2026, 7, 1, 13, tzinfo=UTC)
-    assert [method.method for method in session.methods()] == ["password"]
-    assert session.identity.traits["name"] == {"first": "Ada"}
-    assert session.identity.metadata_public == {"roles": ("reader",)}
-    assert session.devices is not None
-    assert session.devices[0].ip_address == "192.0.2.1"
-
-
-def test_nulls_are_accepted() -> None:
-    """Kratos returns null for empty values."""
+def test_missing_null_and_unknown_values_are_accepted() -> None:
+    """Kratos returns null for empty values; a newer one may return other keys."""
     nulls = dict.fromkeys(["authenticated_at", "authentication_methods", "devices", "issued_at", "tokenized"])
-    session = parse(session_body(**nulls, identity={"traits": None, "verifiable_addresses": None}))
+    session = parse(session_body(**nulls, risk={"why": ["new"]}, identity={"verifiable_addresses": None}))
+    without = Identity(id="i1")
 
     assert list(session.methods()) == []
     assert session.second_factor_at is None
-    assert session.identity.traits == {}
     assert session.identity.verifiable_addresses is None
+    assert session.model_extra == {"risk": {"why": ("new",)}}
+    assert parse(session_body(identity={"traits": None})).identity.traits == without.traits == {}
 
 
-def test_missing_traits_are_empty() -> None:
-    body = session_body()
-    del body["identity"]["traits"]
-
-    assert parse(body).identity.traits == {}
-
-
-def test_unknown_keys_are_kept() -> None:
-    """A newer Kratos may return them."""
-    session = parse(session_body(risk={"score": 3, "why": ["new device"]}))
-
-    assert session.model_extra == {"risk": {"score": 3, "why": ("new device",)}}
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"expires_at": "2026-07-01 12:00:00Z"},
+        {"expires_at": "P1D"},
+        {"expires_at": "2026-07-01"},
+        {"expires_at": datetime(2026, 7, 1)},  # noqa: DTZ001 - a time without a time zone is invalid
+        {"identity": {"verifiable_addresses": [{"verified": "true"}]}},
+    ],
+)
+def test_value_of_another_format_is_invalid(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Session.model_validate(session_body(**changes))
 
 
 def test_unknown_enum_values_are_kept_if_they_are_strings() -> None:
@@ -98,52 +89,6 @@ def test_unknown_enum_values_are_kept_if_they_are_strings() -> None:
     assert parse(session_body(authenticator_assurance_level=["aal2"])).authenticator_assurance_level is None
 
 
-@pytest.mark.parametrize("active", [1, "true", "True", None, 0, [], "yes"])
-def test_active_must_be_a_json_boolean(active: Any) -> None:
-    with pytest.raises(ValidationError):
-        parse(session_body(active=active))
-
-
-@pytest.mark.parametrize("name", ["id", "active", "expires_at", "identity"])
-def test_required_fields(name: str) -> None:
-    """Ory Network may return only `id` and `active`."""
-    body = session_body()
-    del body[name]
-
-    with pytest.raises(ValidationError):
-        parse(body)
-
-
-@pytest.mark.parametrize("value", [7, "", None, True])
-def test_ids_must_be_non_empty_strings(value: Any) -> None:
-    with pytest.raises(ValidationError):
-        parse(session_body(id=value))
-    with pytest.raises(ValidationError):
-        parse(session_body(identity={"id": value}))
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "1700000000",
-        1_700_000_000,
-        1.7e9,
-        "2026-07-01",
-        "2026-07-01T12:00:00",
-        "2026-07-01 12:00:00Z",
-        "2026-13-01T12:00:00Z",
-        "2026-07-01T12:00:00Z\n",
-        "P1D",
-        "",
-        True,
-        None,
-    ],
-)
-def test_times_must_have_the_format_of_rfc_3339(value: Any) -> None:
-    with pytest.raises(ValidationError):
-        parse(session_body(expires_at=value))
-
-
 @pytest.mark.parametrize(
     "value", ["2026-07-01T12:00:00Z", "2026-07-01T14:00:00.123456789+02:00", "2026-07-01t12:00:00.5z"]
 )
@@ -154,7 +99,7 @@ def test_times_may_have_nanoseconds_and_a_time_zone(value: str) -> None:
     )
 
 
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 400])
+@pytest.mark.parametrize("number", ["NaN", "-1e999", "1" + "0" * 400])
 @pytest.mark.parametrize("place", ['"traits": {"score": [%s]}', '"metadata_public": %s', '"unknown": {"a": %s}'])
 def test_numbers_that_json_cannot_represent_are_invalid(number: str, place: str) -> None:
     """They could not be serialized."""
@@ -164,19 +109,11 @@ def test_numbers_that_json_cannot_represent_are_invalid(number: str, place: str)
         parse(body)
 
 
-def test_verified_must_be_a_json_boolean() -> None:
-    with pytest.raises(ValidationError):
-        parse(session_body(identity={"verifiable_addresses": [{"verified": "true"}]}))
-
-
 def test_second_factor_at_is_the_time_of_the_newest_aal2_step() -> None:
     session = parse(aal2_session(password_at=-5, totp_at=-900))
     twice = parse(session_body(authentication_methods=[step("totp", "aal2", -50), step("webauthn", "aal2", -90)]))
 
-    assert session.second_factor_at is not None
-    assert session.second_factor_at.timestamp() == pytest.approx(
-        datetime.fromisoformat(timestamp(-900)[:26] + "Z").timestamp()
-    )
+    assert session.second_factor_at == datetime.fromisoformat(timestamp(-900)[:26] + "Z")
     assert twice.second_factor_at == datetime.fromisoformat(timestamp(-50)[:26] + "Z")
 
 
@@ -213,24 +150,18 @@ def test_session_is_immutable(change: Any) -> None:
     session = parse(session_body(risk={"score": 3}))
     before = session.model_dump_json()
 
-    with pytest.raises((TypeError, AttributeError, ValidationError)):
+    with pytest.raises((TypeError, AttributeError, ValidationError), match=r"frozen|change a copy|no attribute"):
         change(session)
     assert session.model_dump_json() == before
 
 
-def test_error_of_a_frozen_dict_contains_the_fix() -> None:
-    with pytest.raises(TypeError, match="change a copy"):
-        FrozenDict(a=1)["a"] = 2
-
-
-def test_frozen_dict_can_be_serialized_copied_and_pickled() -> None:
+def test_frozen_dict_can_be_copied_and_pickled() -> None:
     frozen = freeze({"a": [1, {"b": 2}]})
+    unpickled = pickle.loads(pickle.dumps(frozen))
 
     assert json.loads(json.dumps(frozen)) == {"a": [1, {"b": 2}]}
-    assert copy.copy(frozen) is frozen
-    assert copy.deepcopy(frozen) is frozen
-    assert pickle.loads(pickle.dumps(frozen)) == frozen
-    assert type(pickle.loads(pickle.dumps(frozen))) is FrozenDict
+    assert copy.copy(frozen) is copy.deepcopy(frozen) is frozen
+    assert (unpickled, type(unpickled)) == (frozen, FrozenDict)
     assert {**frozen, "c": 3} == {"a": (1, {"b": 2}), "c": 3}
 
 
@@ -246,28 +177,12 @@ def test_session_survives_a_round_trip_through_json(traits: dict[str, Any], meta
     assert parse(session.model_dump_json()) == session
 
 
-@given(st.binary())
-def test_invalid_body_raises_validation_error(body: bytes) -> None:
-    with pytest.raises(ValidationError):
-        parse(body)
-
-
 def test_traits_can_be_typed() -> None:
     session = Session[Traits].model_validate_json(json.dumps(session_body()))
 
     assert session.identity.traits == Traits(email="ada@example.com", name=Name(first="Ada"))
     with pytest.raises(ValidationError):
         Session[Traits].model_validate_json(json.dumps(session_body(identity={"traits": {"email": "x"}})))
-
-
-def test_session_can_be_created_from_python_values() -> None:
-    """A time without a time zone is invalid."""
-    identity = Identity(id="i1")
-    session = Session(id="s1", active=True, expires_at=datetime(2026, 7, 1, tzinfo=UTC), identity=identity)
-
-    assert session.identity.traits == {}
-    with pytest.raises(ValidationError):
-        Session(id="s1", active=True, expires_at=datetime(2026, 7, 1), identity=identity)  # noqa: DTZ001 - the point
 
 
 def test_log_id_is_stable_and_not_part_of_the_id() -> None:
