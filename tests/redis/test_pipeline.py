@@ -32,17 +32,26 @@ async def connected(redis: ScriptedRedis) -> None:
     await eventually(lambda: len(redis.clients) == 1)
 
 
+async def assert_works(redis: ScriptedRedis, client: int) -> None:
+    """Send a command over the connection with this number, and assert that it gets its reply."""
+    following = redis.send(b"GET", b"following")
+    (await redis.received(1, client=client)).reply(b"+following\r\n")
+    assert await following == b"following"
+
+
 async def test_replies_belong_to_commands_in_their_order() -> None:
-    """However they are divided into packets."""
+    """However they are divided into packets. An error belongs to its command, too."""
     async with scripted_redis() as redis:
-        futures = [redis.send(b"GET", b"%d" % number) for number in range(3)]
-        client = await redis.received(3)
+        futures = [redis.send(b"GET", b"%d" % number) for number in range(4)]
+        client = await redis.received(4)
         client.reply(b":0\r\n:1")
         assert await futures[0] == 0
         assert not futures[1].done()
-        client.reply(b"\r\n$-1\r\n")
+        client.reply(b"\r\n-ERR no\r\n$-1\r\n")
 
-        assert await ended(*futures) == [0, 1, None]
+        with pytest.raises(ResponseError, match="ERR no"):
+            await futures[2]
+        assert await ended(*futures[:2], futures[3]) == [0, 1, None]
         assert len(redis.clients) == 1
 
 
@@ -89,54 +98,32 @@ async def test_deadline_includes_the_connection() -> None:
             await redis.send(b"GET", b"a", seconds=-1.0)
 
 
-async def test_error_reply_belongs_to_its_command() -> None:
-    """The connection stays open."""
-    async with scripted_redis() as redis:
-        rejected, following = redis.send(b"GET", b"a"), redis.send(b"GET", b"b")
-        client = await redis.received(2)
-        client.reply(b"-ERR no\r\n+b\r\n")
-
-        with pytest.raises(ResponseError, match="ERR no"):
-            await rejected
-        assert await following == b"b"
-
-
 @pytest.mark.parametrize(
-    ("data", "kind"),
+    ("commands", "data", "kind"),
     [
-        pytest.param(b"+1\r\n+2\r\n+3\r\n", ProtocolError, id="more replies than commands"),
-        pytest.param(b">2\r\n+message\r\n+x\r\n", ProtocolError, id="push message"),
-        pytest.param(b"+1\r\nHTTP/1.1 200 OK\r\n", ProtocolError, id="invalid reply after a valid one"),
-        pytest.param(b"$100\r\npart", ConnectionError, id="part of a reply, and the end of the connection"),
-        pytest.param(b"", ConnectionError, id="end of the connection"),
+        pytest.param(0, b"+unexpected\r\n", None, id="reply without a command"),
+        pytest.param(2, b"+1\r\n+2\r\n+3\r\n", ProtocolError, id="more replies than commands"),
+        pytest.param(2, b">2\r\n+message\r\n+x\r\n", ProtocolError, id="push message"),
+        pytest.param(2, b"+1\r\nHTTP/1.1 200 OK\r\n", ProtocolError, id="invalid reply after a valid one"),
+        pytest.param(2, b"$100\r\npart", ConnectionError, id="part of a reply, and the end of the connection"),
+        pytest.param(2, b"", ConnectionError, id="end of the connection"),
     ],
 )
-async def test_any_doubt_closes_the_connection_with_all_commands(data: bytes, kind: type[Exception]) -> None:
+async def test_any_doubt_closes_the_connection_with_all_commands(
+    commands: int, data: bytes, kind: type[Exception] | None
+) -> None:
     """Valid replies in the same packet are discarded. The next command opens a connection."""
     async with scripted_redis() as redis:
-        waiting = [redis.send(b"GET", name) for name in (b"a", b"b")]
-        client = await redis.received(2)
+        await connected(redis)
+        waiting = [redis.send(b"GET", b"a") for _ in range(commands)]
+        client = await redis.received(commands)
         client.reply(data)
         if kind is ConnectionError:
             client.close()
 
-        assert [type(error) for error in await ended(*waiting)] == [kind, kind]
+        assert [type(error) for error in await ended(*waiting)] == [kind] * commands
         await eventually(lambda: not client.is_open)
-        following = redis.send(b"GET", b"c")
-        (await redis.received(1, client=1)).reply(b"+c\r\n")
-        assert await following == b"c"
-
-
-async def test_reply_without_a_command_closes_the_connection() -> None:
-    """It would be the reply to the next command."""
-    async with scripted_redis() as redis:
-        await connected(redis)
-        redis.clients[0].reply(b"+unexpected\r\n")
-        await eventually(lambda: not redis.clients[0].is_open)
-
-        following = redis.send(b"GET", b"a")
-        (await redis.received(1, client=1)).reply(b"+a\r\n")
-        assert await following == b"a"
+        await assert_works(redis, 1)
 
 
 async def test_reset_discards_the_replies_that_follow_in_the_same_packet() -> None:
@@ -164,9 +151,7 @@ async def test_connection_that_can_not_be_opened_fails_all_commands() -> None:
             await redis.pipeline.connect()
 
         redis.fails = False
-        following = redis.send(b"GET", b"c")
-        (await redis.received(1)).reply(b"+c\r\n")
-        assert await following == b"c"
+        await assert_works(redis, 0)
 
 
 async def test_connection_without_a_reply_for_a_second_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,10 +161,7 @@ async def test_connection_without_a_reply_for_a_second_is_replaced(monkeypatch: 
         with pytest.raises(TimeoutError):
             await redis.send(b"GET", b"a", seconds=0.0)
         monkeypatch.setattr("ory_guard.redis.pipeline._MAX_AGE", -1.0)
-        following = redis.send(b"GET", b"b")
-
-        (await redis.received(1, client=1)).reply(b"+b\r\n")
-        assert await following == b"b"
+        await assert_works(redis, 1)
         assert not redis.clients[0].is_open
 
 
@@ -196,11 +178,21 @@ async def test_aclose_ends_all_commands(when: str) -> None:
         assert [type(error) for error in await ended(redis.send(b"GET", b"b"))] == [ConnectionError]
 
 
-async def test_aclose_as_soon_as_the_connection_is_open() -> None:
-    """The connection is closed, although no command has used it."""
+async def test_connection_that_is_closed_as_soon_as_it_is_open() -> None:
+    """The waiting command fails at once, and not at its deadline; later ones are not sent."""
     async with scripted_redis() as redis:
-        closing: list[asyncio.Task[None]] = []
         opened: list[PipelinedConnection] = []
+
+        def lose(connection: PipelinedConnection) -> None:
+            opened.append(connection)
+            connection.abort()
+
+        redis.on_open = lose
+        assert [type(error) for error in await ended(redis.send(b"GET", b"a"))] == [ConnectionError]
+        with pytest.raises(ConnectionError):
+            await opened[0].request(b"PING\r\n", ResponsiveClock())
+
+        closing: list[asyncio.Task[None]] = []
 
         def close(connection: PipelinedConnection) -> None:
             opened.append(connection)
@@ -211,29 +203,9 @@ async def test_aclose_as_soon_as_the_connection_is_open() -> None:
         await closing[0]
 
         assert isinstance(error, ConnectionError)
-        assert not opened[0].is_usable
+        assert not opened[1].is_usable
         with pytest.raises(ConnectionError, match="the store was closed"):
             await redis.pipeline.connect()
-
-
-async def test_command_is_not_sent_over_a_closed_connection() -> None:
-    """The server may close it during the authentication, after the reply to the first command."""
-    async with scripted_redis() as redis:
-        opened: list[PipelinedConnection] = []
-        redis.on_open = opened.append
-        await connected(redis)
-        opened[0].abort()
-
-        with pytest.raises(ConnectionError):
-            await opened[0].request(b"PING\r\n", ResponsiveClock())
-
-
-async def test_connection_lost_as_soon_as_it_is_open() -> None:
-    """The waiting command fails at once, and not at its deadline."""
-    async with scripted_redis() as redis:
-        redis.on_open = PipelinedConnection.abort
-
-        assert [type(error) for error in await ended(redis.send(b"GET", b"a"))] == [ConnectionError]
 
 
 async def test_callbacks_do_not_see_the_context_of_another_request() -> None:

@@ -30,8 +30,11 @@ def _frequent_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ory_guard.redis.pubsub._CHECKS_PER_PING", 1)
 
 
-async def first_of(store: RedisSessionStore, position: RevocationPosition) -> tuple[str, ...] | None:
-    """Resume at a position, wait for the first value and for a later position, and end the subscription."""
+async def missed(store: RedisSessionStore, position: RevocationPosition) -> tuple[tuple[str, ...] | None, bool]:
+    """Resume at a position, and return the first value and whether it has all missed revocations.
+
+    The subscription ends at a later position.
+    """
     async with aclosing(store.resume(position)) as messages:
         first = await anext(messages)
         previous = position.heard_at
@@ -39,7 +42,7 @@ async def first_of(store: RedisSessionStore, position: RevocationPosition) -> tu
         await eventually(lambda: position.heard_at > previous)
         receiving.cancel()
         await asyncio.gather(receiving, return_exceptions=True)
-    return first
+    return first, isinstance(first, RevokedIds)
 
 
 async def revoke(store: RedisSessionStore, *ids: str) -> None:
@@ -48,27 +51,24 @@ async def revoke(store: RedisSessionStore, *ids: str) -> None:
         await store.revoke([id_], 1_000.0, 60.0)
 
 
-@pytest.mark.parametrize("missed", [(), ("a",), tuple("abcdefgh")], ids=len)
+@pytest.mark.parametrize("ids", [(), ("a",), tuple("abcdefgh")], ids=len)
 @pytest.mark.parametrize("page", [1, 3, 1_000])
 async def test_missed_revocations_are_the_first_value(
     redis_store: RedisSessionStore,
     other_redis_store: RedisSessionStore,
     monkeypatch: pytest.MonkeyPatch,
-    missed: tuple[str, ...],
+    ids: tuple[str, ...],
     page: int,
 ) -> None:
     """Once; also if the server had no revocations before."""
     monkeypatch.setattr("ory_guard.redis.pubsub._PAGE", page + 1)
     position = RevocationPosition()
-    first = await first_of(redis_store, position)
-    assert (first, isinstance(first, RevokedIds)) == ((), False)
+    assert await missed(redis_store, position) == ((), False)
 
-    await revoke(other_redis_store, *missed)
-    first = await first_of(redis_store, position)
-    assert (first, isinstance(first, RevokedIds)) == (missed, True)
+    await revoke(other_redis_store, *ids)
+    assert await missed(redis_store, position) == (ids, True)
 
-    first = await first_of(redis_store, position)
-    assert (first, isinstance(first, RevokedIds)) == ((), True)
+    assert await missed(redis_store, position) == ((), True)
 
 
 async def test_unknown_gap_is_an_empty_tuple(
@@ -94,17 +94,15 @@ async def test_unknown_gap_is_an_empty_tuple(
         ]
         for change, store in changes:
             position = RevocationPosition()
-            await first_of(redis_store, position)
+            await missed(redis_store, position)
             await revoke(other_redis_store, "a", "b")
             result = change()
             if asyncio.iscoroutine(result):
                 await result
 
-            first = await first_of(store, position)
-            assert (first, isinstance(first, RevokedIds)) == ((), False)
+            assert await missed(store, position) == ((), False)
 
-            first = await first_of(store, position)
-            assert (first, isinstance(first, RevokedIds)) == ((), True)
+            assert await missed(store, position) == ((), True)
         await replacement.aclose()
 
 
@@ -152,10 +150,9 @@ async def test_server_without_a_stream_that_rejects_writes() -> None:
     with RedisServer("--replicaof", "127.0.0.1", "1") as server:
         store = RedisSessionStore(server.url, secrets=[SECRET])
         position = RevocationPosition()
-        await first_of(store, position)
+        await missed(store, position)
 
-        first = await first_of(store, position)
-        assert (first, isinstance(first, RevokedIds)) == ((), True)
+        assert await missed(store, position) == ((), True)
         await store.aclose()
 
 

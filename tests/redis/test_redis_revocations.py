@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 from redis.asyncio import Connection
-from redis.exceptions import RedisError
 from support.memory_store import SOON, eventually
 from support.redis_server import REDIS_MARKS, RedisServer
 from support.redis_sessions import KEY, OLD_SECRET, SECRET, STORED, Subscriber, put
@@ -66,23 +65,29 @@ async def test_later_revocation_is_kept(
     assert int(redis_server.cli("TTL", name)) == pytest.approx(expected, abs=500)
 
 
-async def test_revocation_is_published_to_other_processes(
+async def test_revocation_is_published_to_other_subscribers(
     redis_store: RedisSessionStore, other_redis_store: RedisSessionStore
 ) -> None:
-    """The sender does not receive its own message."""
-    first, second = Subscriber(redis_store), Subscriber(other_redis_store)
-    await eventually(lambda: first.messages and second.messages)
+    """The only subscriber of a store does not receive its messages; guards with one store receive each other's."""
+    first, second, other = Subscriber(redis_store), Subscriber(redis_store), Subscriber(other_redis_store)
+    await eventually(lambda: first.messages and second.messages and other.messages)
 
     await other_redis_store.revoke([SESSION_ID, IDENTITY_ID], 1_000.0, 60.0)
-    await redis_store.revoke(["another"], 1_000.0, 60.0)
     await eventually(lambda: len(first.messages) == len(second.messages) == 2)
+    await redis_store.revoke(["shared"], 1_000.0, 60.0)
+    await eventually(lambda: len(first.messages) == len(second.messages) == 3)
+    await second.aclose()
+    await redis_store.revoke(["own"], 1_000.0, 60.0)
+    await eventually(lambda: len(other.messages) == 3)
+    await other_redis_store.revoke(["last"], 1_000.0, 60.0)
+    await eventually(lambda: len(first.messages) == 4)
 
-    assert first.messages == [(), (SESSION_ID, IDENTITY_ID)]
+    assert first.messages == [(), (SESSION_ID, IDENTITY_ID), ("shared",), ("last",)]
+    assert other.messages == [(), ("shared",), ("own",)]
     assert isinstance(first.messages[1], RevokedIds)
     assert first.messages[1].at == 1_000.0
-    assert second.messages == [(), ("another",)]
     await first.aclose()
-    await second.aclose()
+    await other.aclose()
 
 
 async def test_invalid_message_is_yielded_as_none(
@@ -185,60 +190,6 @@ async def test_put_stores_nothing_if_the_record_of_a_revocation_is_invalid(
     await put(redis_store, KEY, STORED, since=1.0)
 
     assert await redis_store.get([KEY]) is None
-
-
-async def test_put_checks_revocations_under_an_older_secret(
-    redis_server: RedisServer, redis_store: RedisSessionStore
-) -> None:
-    """During a rotation, processes with either secret revoke."""
-    old = RedisSessionStore(redis_server.url, secrets=[OLD_SECRET])
-    both = RedisSessionStore(redis_server.url, secrets=[SECRET, OLD_SECRET])
-    await old.revoke([SESSION_ID], 1_000.0, 60.0)
-
-    await put(both, KEY, STORED, since=999.0)
-
-    assert await both.get([KEY]) is None
-    for store in (old, both):
-        await store.aclose()
-
-
-async def test_guards_with_the_same_store_receive_revocations_of_each_other(
-    redis_store: RedisSessionStore, other_redis_store: RedisSessionStore
-) -> None:
-    """Each guard has its own cache."""
-    first, second = Subscriber(redis_store), Subscriber(redis_store)
-    await eventually(lambda: first.messages and second.messages)
-
-    await redis_store.revoke([SESSION_ID], 1_000.0, 60.0)
-    await eventually(lambda: len(first.messages) == len(second.messages) == 2)
-    assert first.messages == second.messages == [(), (SESSION_ID,)]
-
-    await second.aclose()
-    await redis_store.revoke(["alone"], 1_000.0, 60.0)
-    await other_redis_store.revoke(["by another"], 1_000.0, 60.0)
-    await eventually(lambda: len(first.messages) == 3)
-    assert first.messages[2] == ("by another",)
-    await first.aclose()
-
-
-@pytest.mark.parametrize("command", [("CONFIG", "SET", "maxmemory", "1"), ("REPLICAOF", "127.0.0.1", "1")], ids=str)
-async def test_server_that_rejects_writes_publishes_revocations(command: tuple[str, ...]) -> None:
-    """If it is full or read-only, the caller gets an error, so that it repeats the call later."""
-    with RedisServer() as server:
-        store, other = (RedisSessionStore(server.url, secrets=[SECRET]) for _ in range(2))
-        await put(store, KEY, STORED)
-        subscriber = Subscriber(other)
-        await eventually(lambda: subscriber.messages)
-        server.cli(*command)
-
-        with pytest.raises(RedisError):
-            await store.revoke([SESSION_ID], 1_000.0, 60.0)
-
-        await eventually(lambda: len(subscriber.messages) == 2)
-        assert subscriber.messages == [(), (SESSION_ID,)]
-        await subscriber.aclose()
-        await store.aclose()
-        await other.aclose()
 
 
 async def test_message_before_the_last_confirmation_is_received(

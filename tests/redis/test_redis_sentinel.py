@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from redis_findings import findings_of
 from redis_topologies import SERVICE, run_sentinel
 from support.memory_store import eventually
 from support.ports import free_port
@@ -74,14 +73,3 @@ async def test_unknown_primary_is_an_error(sentinel: RedisServer, service: str) 
         await put(store, KEY, STORED)
 
     await store.aclose()
-
-
-@pytest.mark.parametrize(
-    ("service", "level", "text"), [(SERVICE, "ok", "responds in"), ("unknown", "problem", "can't be used")]
-)
-async def test_doctor_asks_the_sentinels(sentinel: RedisServer, service: str, level: str, text: str) -> None:
-    url = url_of(sentinel, service)
-    (finding,) = await findings_of(url)
-
-    assert (finding.level, text in finding.message) == (level, True), finding
-    assert f"127.0.0.1:{sentinel.port}" in finding.message

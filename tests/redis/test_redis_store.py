@@ -1,29 +1,27 @@
 """Sessions in a real Redis server, and the arguments of the store."""
 
 import asyncio
-import ssl
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from math import inf
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.asgi_calls import http_scope
-from support.certificates import make_certificate
 from support.clock import AdjustableClock
 from support.guard_bench import settings_of
 from support.memory_store import eventually
-from support.ports import free_port
 from support.redis_server import REDIS_MARKS, RedisServer
-from support.redis_sessions import KEY, OLD_SECRET, SECRET, STORED, Subscriber, put
+from support.redis_sessions import KEY, OLD_SECRET, SECRET, STORED, put
 from support.scripted_kratos import SESSION_ID, TOKEN, ScriptedKratos, signed_in
 
 from ory_guard import OryGuard
 from ory_guard.cache import ALL_IDS
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.redis import RedisSessionStore
+from ory_guard.redis.node import Node
 
 pytestmark = REDIS_MARKS
 
@@ -31,7 +29,7 @@ WEEK = 7 * 86_400_000
 LIFETIMES = ((":revoked:", 300_000), (":revocations:", WEEK), (":announced:", WEEK), ("", 200_000))
 
 
-async def test_session_can_be_read_by_another_process(
+async def test_session_can_be_read_by_another_process_until_it_is_deleted(
     redis_store: RedisSessionStore, other_redis_store: RedisSessionStore
 ) -> None:
     """Its age grows by the time on the clock of Redis."""
@@ -44,6 +42,8 @@ async def test_session_can_be_read_by_another_process(
     assert 0 < stored.ttl <= 29.5
     assert stored.age + stored.ttl == pytest.approx(30.0)
     assert replace(stored, age=0.5, ttl=29.5) == replace(STORED, revoked_at=-inf)
+    await redis_store.delete([KEY, b"unknown"])
+    assert await other_redis_store.get([KEY]) is None
 
 
 async def test_every_key_expires(redis_server: RedisServer, redis_store: RedisSessionStore) -> None:
@@ -58,15 +58,6 @@ async def test_every_key_expires(redis_server: RedisServer, redis_store: RedisSe
         assert 0 < int(redis_server.cli("PTTL", name)) <= next(limit for kind, limit in LIFETIMES if kind in name)
     for name in (name for name in names if ":of:" in name):
         assert int(redis_server.cli("PTTL", name)) > 60_000
-
-
-async def test_delete_removes_sessions(redis_store: RedisSessionStore) -> None:
-    """Deleting an unknown key does nothing."""
-    await put(redis_store, KEY, STORED)
-
-    await redis_store.delete([KEY, b"?" * 32])
-
-    assert await redis_store.get([KEY]) is None
 
 
 async def test_list_of_the_sessions_of_an_id_is_limited(
@@ -114,6 +105,9 @@ async def test_secret_can_be_rotated_without_an_outage(
     assert await both.get([under_new, under_old]) is not None
     assert await both.get([under_old, under_new]) is None
 
+    await old.revoke(["revoked"], 1_000.0, 60.0)
+    await put(both, under_new, replace(STORED, session_id="revoked"), since=999.0)
+    assert await both.get([under_new]) is None
     await put(both, under_new, STORED)
     await both.revoke([SESSION_ID], 1_000.0, 60.0)
     for store in (old, both, redis_store):
@@ -172,50 +166,6 @@ def test_forked_processes_have_different_sender_names() -> None:
     assert result.stdout.strip() == "2"
 
 
-@pytest.mark.parametrize("scheme", ["redis", "valkey", "Valkey"])
-async def test_url_may_have_the_scheme_of_redis_or_valkey(redis_server: RedisServer, scheme: str) -> None:
-    """Schemes are case-insensitive (RFC 3986, section 3.1)."""
-    store = RedisSessionStore(redis_server.url.replace("redis", scheme), secrets=[SECRET])
-
-    await put(store, KEY, STORED)
-
-    assert await store.get([KEY]) is not None
-    await store.aclose()
-
-
-@pytest.mark.parametrize("scheme", ["rediss", "valkeys"])
-def test_tls_connections_share_an_ssl_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
-    """Also those of other event loops. It is created with the store."""
-    _, ca_file = make_certificate(tmp_path)
-    created: list[ssl.SSLContext] = []
-    create = ssl.create_default_context
-
-    def create_and_record() -> ssl.SSLContext:
-        created.append(create())
-        return created[-1]
-
-    monkeypatch.setattr(ssl, "create_default_context", create_and_record)
-    port, pem = free_port(), str(tmp_path / "server.pem")
-    options = ("--tls-port", str(port), "--tls-cert-file", pem, "--tls-key-file", pem, "--tls-auth-clients", "no")
-
-    async def use() -> None:
-        subscriber = Subscriber(store)
-        await eventually(lambda: subscriber.messages)
-        await put(store, KEY, STORED)
-        sessions = await asyncio.gather(*(store.get([KEY]) for _ in range(4)))
-        assert None not in sessions
-        await subscriber.aclose()
-        await store.aclose()
-
-    with RedisServer(*options):
-        store = RedisSessionStore(f"{scheme}://127.0.0.1:{port}?ssl_ca_certs={ca_file}", secrets=[SECRET])
-        assert len(created) == 1
-        for _ in range(2):
-            asyncio.run(use())
-
-    assert len(created) == 1
-
-
 @pytest.mark.parametrize(
     ("url", "secrets", "match"),
     [
@@ -272,3 +222,23 @@ def test_event_loop_may_end_without_aclose(redis_server: RedisServer) -> None:
 
     assert errors == []
     assert len(redis_server.cli("CLIENT", "LIST").splitlines()) == 1
+
+
+@pytest.mark.parametrize("iterations", range(12))
+async def test_command_in_progress_leaves_no_connection(
+    redis_server: RedisServer, redis_store: RedisSessionStore, iterations: int
+) -> None:
+    """In whatever iteration of the event loop the store is closed."""
+    node = await redis_store._deployment.get()
+    assert isinstance(node, Node)
+    command = asyncio.ensure_future(node.client.ping())
+    for _ in range(iterations):
+        await asyncio.sleep(0)
+
+    await redis_store.aclose()
+    with suppress(Exception):
+        await command
+
+    with pytest.raises(ConnectionError, match="the store was closed"):
+        await node.client.ping()
+    await eventually(lambda: redis_server.cli("CLIENT", "LIST").count("\n") == 1)
