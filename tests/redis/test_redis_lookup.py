@@ -182,18 +182,18 @@ async def test_connection_is_authenticated_before_the_first_lookup() -> None:
         await store.aclose()
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        pytest.param(b"*1\r\n:2\r\n", id="another number"),
-        pytest.param(b"*4\r\n:2\r\n:0\r\n$1\r\nx\r\n:1\r\n", id="value of another lookup"),
-        pytest.param(b"*3\r\n:1\r\n:0\r\n$1\r\nx\r\n", id="too short"),
-        pytest.param(b"*4\r\n:1\r\n$1\r\nx\r\n:0\r\n:1\r\n", id="another order"),
-        pytest.param(b"*0\r\n", id="empty"),
-        pytest.param(b"$-1\r\n", id="null"),
-        pytest.param(b"+OK\r\n", id="another type"),
-    ],
-)
+OTHER_REPLIES = [
+    pytest.param(b"*1\r\n:2\r\n", id="another number"),
+    pytest.param(b"*4\r\n:2\r\n:0\r\n$1\r\nx\r\n:1\r\n", id="value of another lookup"),
+    pytest.param(b"*3\r\n:1\r\n:0\r\n$1\r\nx\r\n", id="too short"),
+    pytest.param(b"*4\r\n:1\r\n$1\r\nx\r\n:0\r\n:1\r\n", id="another order"),
+    pytest.param(b"*0\r\n", id="empty"),
+    pytest.param(b"$-1\r\n", id="null"),
+    pytest.param(b"+OK\r\n", id="another type"),
+]
+
+
+@pytest.mark.parametrize("reply", OTHER_REPLIES)
 async def test_reply_to_another_command_closes_the_connection(reply: bytes) -> None:
     """Each lookup has a number, which its reply contains."""
     async with scripted_redis() as redis:

@@ -63,22 +63,6 @@ async def test_single_bytes_do_not_extend_the_deadline(bench: Bench) -> None:
     await _denied_at_the_deadline(bench.kratos)
 
 
-async def test_deadline_includes_connecting(bench: Bench) -> None:
-    """The backlog of the server is full, so no connection is accepted."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        address = listener.getsockname()
-        fillers = [socket.socket() for _ in range(3)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(address)
-
-        await _denied_at_the_deadline(bench.kratos, kratos_public_url=f"http://127.0.0.1:{address[1]}")
-        for filler in fillers:
-            filler.close()
-
-
 async def test_cached_sessions_survive_an_outage(bench: Bench) -> None:
     """Other credentials get 503, without a call once the circuit breaker is open."""
     await bench.who("tok-A")

@@ -14,7 +14,7 @@ from ory_guard import Authenticated, Rejected
 from ory_guard.redis.node import Node
 
 from .bench import COOKIE, request
-from .store_bench import ALICE, BOB, Worker, proxy_to, slowest_request, started, store_timeout_of, wait_until_stored
+from .store_bench import ALICE, BOB, Worker, slowest_request, started, wait_until_stored
 
 pytestmark = REDIS_MARKS
 
@@ -191,35 +191,3 @@ async def test_guard_works_if_redis_rejects_commands(
         first.kratos.responses = [refused()]
         await first.guard.invalidate(session_id="session-of-alice")
         assert await first.identify() == ("anonymous", "Rejected")
-
-
-@pytest.mark.parametrize("is_replica", [True, False], ids=["old server is a replica", "old server is alone"])
-async def test_guards_follow_a_failover(server: RedisServer, *, is_replica: bool) -> None:
-    """The address belongs to another server; the old one, now read-only, still responds to existing connections."""
-    with store_timeout_of(), RedisServer("--replicaof", "127.0.0.1", str(server.port)) as replica:
-        await eventually(lambda: "master_link_status:up" in replica.cli("INFO", "replication"))
-        async with proxy_to(server.port) as proxy, started(proxy.url) as (first, second):
-            await first.ask()
-            await wait_until_stored(server, 1)
-            await second.ask()
-            replica.cli("REPLICAOF", "NO", "ONE")
-            server.cli("REPLICAOF", "127.0.0.1", str(replica.port if is_replica else 1))
-            proxy.port = replica.port
-            await second.ask("tok-B")
-            await eventually(lambda: second.is_degraded)
-            first.kratos.responses = second.kratos.responses = [refused()]
-            await first.guard.invalidate(session_id="session-of-alice")
-            assert first.is_degraded
-
-            assert await first.identify() == ("anonymous", "Rejected")
-            await eventually(lambda: not first.is_degraded and not second.is_degraded)
-            # A replica of the new server has its messages, too, so a subscription to it may stay.
-            await eventually(
-                lambda: is_replica or len(replica.cli("CLIENT", "LIST", "TYPE", "pubsub").splitlines()) == 2
-            )
-            await first.guard.invalidate(session_id="session-of-alice")
-            await eventually(
-                lambda: second.guard.authentication.cache.revocations.revoked_at("session-of-alice") > 0
-            )
-            assert await second.identify() == ("anonymous", "Rejected")
-            assert len(replica.cli("KEYS", "*:revoked:*").split()) == 1

@@ -10,7 +10,7 @@ from support.scripted_kratos import refused
 
 from ory_guard.events import Event, RevocationsHeard
 
-from .store_bench import Worker, proxy_to, started, store_timeout_of, wait_until_stored
+from .store_bench import Worker, proxy_to, started, store_timeout_of
 
 pytestmark = REDIS_MARKS
 
@@ -82,19 +82,6 @@ async def test_ten_thousand_revocations_arrive_after_an_outage(server: RedisServ
             assert first.guard.stats().pending_revocations == 0
             assert server.cli("EVAL", "return #redis.call('KEYS', '*:revoked:*')", "0").strip() == "10000"
             assert not second.is_degraded
-
-
-async def test_guard_that_missed_a_revocation_while_it_was_closed_applies_it(server: RedisServer) -> None:
-    """The session is neither in its cache nor in the store."""
-    async with two_workers(server.url) as (first, second, _):
-        await first.ask()
-        await wait_until_stored(server, 1)
-        assert await second.identify() == ("identity-of-alice", "store")
-        await second.guard.aclose()
-        first.kratos.responses = second.kratos.responses = [refused()]
-        await first.guard.invalidate(session_id="session-of-alice")
-
-        assert await second.identify() == ("anonymous", "Rejected")
 
 
 async def test_idle_process_notices_that_its_server_became_a_replica(server: RedisServer) -> None:

@@ -7,33 +7,21 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from support.redis_server import BINARY, SKIP_REASON, RedisServer
+from support.redis_server import REDIS_MARKS, RedisServer
 
 from .fleet import Connection, Fleet
 from .kratos import CountingKratos
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.redis,
-    pytest.mark.workers,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(BINARY is None, reason=SKIP_REASON),
-]
+pytestmark = [*REDIS_MARKS, pytest.mark.workers, pytest.mark.timeout(600)]
 
 Say = Callable[[str], None]
 
 WORKERS = 8
 
 
-@pytest.fixture
-def kratos(kratos: CountingKratos) -> CountingKratos:
-    """A Kratos that responds after 20 ms."""
-    kratos.delay = 0.02
-    return kratos
-
-
 async def connect(fleet: Fleet, each: int, kratos: CountingKratos) -> list[list[Connection]]:
-    """Return some connections to each worker, after all workers have used Redis."""
+    """Return some connections to each worker, after all workers have used Redis; Kratos responds after 20 ms."""
+    kratos.delay = 0.02
     pools = [await fleet.connections() for _ in range(each)]
     by_worker = [sorted(pool, key=lambda connection: connection.worker) for pool in pools]
     for connection in by_worker[0]:
@@ -67,21 +55,6 @@ async def test_new_session_is_requested_once(redis: RedisServer, kratos: Countin
 
     say(f"500 requests of one new session over {WORKERS} workers: {kratos.calls} whoami calls")
     assert 1 <= kratos.calls <= 2
-
-
-async def test_page_bursts_cause_one_call_per_session(redis: RedisServer, kratos: CountingKratos, say: Say) -> None:
-    """Each session loads eight things at the same time, from any workers."""
-    chance = random.Random(8)
-    sessions = 200
-    tokens = [kratos.sign_in(number)[0] for number in range(sessions)]
-    async with Fleet(WORKERS, kratos.url, redis.url, cache_ttl=300) as fleet:
-        workers = await connect(fleet, 8, kratos)
-        for token in tokens:
-            chosen = [chance.randrange(WORKERS) for _ in range(8)]
-            await get_sessions([(workers[worker][at], token) for at, worker in enumerate(chosen)], kratos)
-
-    say(f"{sessions} pages of 8 requests over {WORKERS} workers: {kratos.calls / sessions:.2f} whoami calls each")
-    assert sessions <= kratos.calls <= 1.2 * sessions
 
 
 async def test_busy_workers_call_once_per_session(redis: RedisServer, kratos: CountingKratos, say: Say) -> None:
