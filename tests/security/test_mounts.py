@@ -15,10 +15,8 @@ from .bench import ALICE, Bench, call, identity_of, request, token
 
 pytestmark = pytest.mark.anyio
 
-REFUSED = (
-    *("/health/p", "/health/health", "/health/", "/health/public", "/api/p", "/api/health"),
-    *("/api//public", "/api/public/", "/api/Public", "/api/public\0"),
-)
+PRIVATE = ("/health/p", "/health/health", "/health/", "/api/p", "/api/health")
+SIMILAR = ("/health/public", "/api//public", "/api/public/", "/api/Public", "/api/public\0")
 
 
 async def page(request: Request) -> Response:
@@ -41,7 +39,7 @@ async def test_mounted_application_requires_a_session(mounted: type[Starlette], 
         routes=[Mount("/health", app), Mount("/api", app)],
         middleware=[Middleware(OrySessionMiddleware, guard=bench.guard)],
     )
-    for path in REFUSED if is_middleware else (path for path in REFUSED if "ublic" not in path):
+    for path in (*PRIVATE, *(SIMILAR if is_middleware else ())):
         assert (await call(outer, request(path=path))).status == 401, path
     for root_path in ("", "/proxy"):
         url = {"path": f"{root_path}/api/p", "root_path": root_path}
