@@ -14,23 +14,6 @@ pytestmark = pytest.mark.anyio
 JSON_BODY = {"content-type": "application/json"}
 
 
-async def test_flow_is_not_found_under_another_name(browser: FlowClient) -> None:
-    flow = await browser.create_flow("login")
-    flow["ui"]["action"] = flow["ui"]["action"].replace("login", "registration")
-    submitted = await browser.submit(flow, method="password")
-    without_id = await browser.client.post("/self-service/login", headers={"accept": "application/json"})
-
-    assert (await browser.get_flow("registration", flow["id"])).status_code == 404
-    assert (submitted.status_code, without_id.status_code) == (404, 400)
-
-
-@pytest.mark.parametrize(("name", "has_reason"), [("login", False), ("recovery", True), ("verification", True)])
-async def test_submission_to_an_unknown_flow_is_not_found(app: FlowClient, name: str, has_reason: bool) -> None:
-    response = await app.client.post(f"/self-service/{name}?flow=11111111-1111-4111-8111-111111111111", json={})
-
-    assert (response.status_code, "reason" in response.json()["error"]) == (404, has_reason)
-
-
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
@@ -49,82 +32,6 @@ async def test_malformed_body_shows_the_form_again(app: FlowClient, content_type
     response = await app.client.post(flow["ui"]["action"], content=body, headers=headers)
 
     assert (response.status_code, message_ids(response.json())) == (400, [4000001])
-
-
-@pytest.mark.parametrize(
-    ("name", "message_id"),
-    [("login", 4010002), ("registration", 4010003), ("recovery", 4010005), ("verification", 4010006)],
-)
-async def test_form_without_a_method_shows_an_error(browser: FlowClient, name: str, message_id: int) -> None:
-    traits = {"traits": {"email": "ada@example.test"}} if name == "registration" else {}
-    response = await browser.submit(await browser.create_flow(name), **traits)
-
-    assert (response.status_code, message_ids(response.json())) == (400, [message_id])
-
-
-@pytest.mark.parametrize(
-    ("name", "lifespan", "messages"),
-    [
-        ("login", 600, [4010001]),
-        ("registration", 600, [4040001]),
-        ("settings", 3600, [4050001]),
-    ],
-)
-async def test_expired_flow_is_replaced(
-    fake: FakeKratos, browser: FlowClient, name: str, lifespan: int, messages: list[int]
-) -> None:
-    """The response to a script contains the id of the new flow."""
-    owner = fake.add_identity("ada@example.test")
-    if name == "settings":
-        browser.use(fake.sign_in(owner))
-    flow = await browser.create_flow(name)
-    fake.clock.advance(lifespan)
-    if name == "settings":
-        browser.use(fake.sign_in(owner))
-    response = await browser.submit(flow, method="code", email="ada@example.test")
-    replacement = (await browser.get_flow(name, response.json()["use_flow_id"])).json()
-
-    assert response.status_code == 410
-    assert (message_ids(replacement), replacement["request_url"]) == (messages, flow["request_url"])
-
-
-@pytest.mark.parametrize(
-    ("name", "native", "status", "message_id"),
-    [
-        ("recovery", True, 410, 4060005),
-        ("recovery", False, 303, 4060005),
-        ("verification", True, 303, 4070005),
-        ("verification", False, 303, 4070005),
-    ],
-)
-async def test_expired_code_flow_is_replaced(
-    fake: FakeKratos, name: str, native: bool, status: int, message_id: int
-) -> None:
-    """Scripts are redirected to the new flow, and so are apps in verification flows."""
-    client = client_for(fake, native=native)
-    flow = await client.create_flow(name)
-    fake.clock.advance(3600)
-    response = await client.submit(flow, method="code", email="ada@example.test")
-    location = response.headers.get("location", "")
-    if status == 410:
-        error = response.json()["error"]
-        new_id = error["details"]["continue_with"][0]["flow"]["id"]
-    else:
-        assert location.startswith(f"{fake.settings.public_url}/self-service/{name}/flows?id=")
-        new_id = location.partition("=")[2]
-    replacement = (await client.get_flow(name, new_id)).json()
-
-    assert (response.status_code, message_ids(replacement)) == (status, [message_id])
-    assert replacement["ui"]["messages"][0]["context"]["expired_at"] == flow["expires_at"]
-
-
-@pytest.mark.parametrize("name", ["recovery", "verification"])
-async def test_expired_form_is_redirected_to_the_page(fake: FakeKratos, browser: FlowClient, name: str) -> None:
-    flow = await browser.create_flow(name)
-    fake.clock.advance(3600)
-    response = await browser.submit_form(flow, method="code", email="ada@example.test")
-
-    assert response.headers["location"].startswith(f"http://127.0.0.1:4455/{name}?flow=")
 
 
 @pytest.mark.parametrize(

@@ -30,21 +30,6 @@ async def submit_password(client: FlowClient, name: str, **query: str) -> Any:
     return await client.submit_form(flow, method="password", password=PASSWORD, **fields)
 
 
-async def test_verified_address_can_be_required(clock: ManualClock) -> None:
-    fake = fake_with(clock, hooks={"login.after.password": hooks("require_verified_address")})
-    ada = fake.add_identity(ADDRESS)
-    app = client_for(fake, native=True)
-    rejected = await app.log_in(ADDRESS)
-    (item,) = rejected.json()["error"]["details"]["continue_with"]
-    verification = {
-        "ui": {"action": f"{fake.settings.public_url}/self-service/verification?flow={item['flow']['id']}"}
-    }
-    await app.submit(verification, method="code", code=fake.messages[0].code)
-
-    assert (rejected.status_code, ada.verifiable_addresses[0].verified) == (403, True)
-    assert (await app.log_in(ADDRESS)).status_code == 200
-
-
 async def test_account_without_address_cannot_satisfy_the_requirement(clock: ManualClock) -> None:
     fake = fake_with(clock, hooks={"login.after": hooks("require_verified_address")})
     fake.add_identity(ADDRESS).verifiable_addresses.clear()

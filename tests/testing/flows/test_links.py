@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
-from support.flow_client import HTML, PASSWORD, FlowClient, client_for, message_ids, node_names
+from support.flow_client import HTML, FlowClient, client_for, message_ids
 
 from ory_guard.testing import FakeKratos, Identity, ManualClock
 
@@ -36,40 +36,6 @@ async def flow_of(client: FlowClient, response: httpx2.Response) -> dict[str, An
     """Return the flow that a redirect to the UI names."""
     url = urlsplit(response.headers["location"])
     return dict((await client.get_flow(url.path.strip("/"), parse_qs(url.query)["flow"][0])).json())
-
-
-async def test_recovery_link_signs_in_and_verifies_the_address(
-    fake: FakeKratos, browser: FlowClient, ada: Identity
-) -> None:
-    await send_link(client_for(fake, native=True), "recovery")
-    settings = await flow_of(browser, await open_link(fake, browser))
-    session = (await browser.whoami()).json()
-
-    assert message_ids(settings) == [1060001]
-    assert session["authentication_methods"][0]["method"] == "link_recovery"
-    assert (session["identity"]["id"], ada.verifiable_addresses[0].status) == (ada.id, "completed")
-
-
-@pytest.mark.parametrize("native", [False, True])
-async def test_verification_link_verifies_the_address(
-    fake: FakeKratos, browser: FlowClient, ada: Identity, native: bool
-) -> None:
-    client = client_for(fake, native=True) if native else browser
-    flow = await send_link(client, "verification")
-    response = await open_link(fake, browser)
-    verified = (await browser.get_flow("verification", flow["id"])).json()
-
-    assert response.status_code == 303
-    assert (verified["state"], message_ids(verified)) == ("passed_challenge", [1080002])
-    assert verified["ui"]["nodes"][-1]["group"] == "link"
-    assert ada.verifiable_addresses[0].verified is True
-
-
-async def test_script_gets_the_verified_flow(fake: FakeKratos, browser: FlowClient, ada: Identity) -> None:
-    await send_link(browser, "verification")
-    response = await browser.get(fake.messages[0].code)
-
-    assert (response.json()["state"], ada.verifiable_addresses[0].verified) == ("passed_challenge", True)
 
 
 @pytest.mark.usefixtures("ada")
@@ -114,62 +80,6 @@ def client_for_redirect(fake: FakeKratos, response: httpx2.Response) -> FlowClie
     browser = client_for(fake)
     browser.client.cookies.update(response.cookies)
     return browser
-
-
-@pytest.mark.parametrize("name", ["recovery", "verification"])
-async def test_response_does_not_reveal_whether_an_address_exists(
-    fake: FakeKratos, browser: FlowClient, name: str
-) -> None:
-    flow = await send_link(browser, name, "unknown@example.test")
-
-    assert (flow["state"], fake.messages) == ("sent_email", ())
-
-
-@pytest.mark.parametrize(("name", "message_id"), [("recovery", 4010005), ("verification", 4010006)])
-@pytest.mark.parametrize("fields", [{}, {"method": "code", "email": ADDRESS}], ids=["no method", "code"])
-async def test_flow_sends_no_code(browser: FlowClient, name: str, message_id: int, fields: dict[str, str]) -> None:
-    """As in Kratos, a recovery can still send a link afterwards, and a verification has to be started again."""
-    flow = await browser.create_flow(name)
-    rejected = await browser.submit(flow, **fields)
-    opened = await browser.get(flow["ui"]["action"])
-    sent = await browser.submit(flow, method="link", email=ADDRESS)
-
-    assert (rejected.status_code, message_ids(rejected.json())) == (400, [message_id])
-    assert (opened.status_code, message_ids(opened.json())[-1]) == (400, message_id)
-    assert (sent.status_code, sent.json()["state"]) == (
-        (200, "sent_email") if name == "recovery" else (400, "choose_method")
-    )
-
-
-@pytest.mark.usefixtures("ada")
-async def test_recovery_link_works_while_another_user_is_logged_in(fake: FakeKratos, browser: FlowClient) -> None:
-    await send_link(client_for(fake, native=True), "recovery")
-    flow = await browser.create_flow("recovery")
-    fake.add_identity("eve@example.test")
-    await browser.log_in("eve@example.test")
-    rejected = await browser.submit(flow, method="link", email=ADDRESS)
-    await open_link(fake, browser)
-
-    assert rejected.json()["error"]["id"] == "session_already_available"
-    assert (await browser.whoami()).json()["identity"]["traits"]["email"] == ADDRESS
-
-
-@pytest.mark.parametrize("name", ["recovery", "verification"])
-async def test_address_is_required(browser: FlowClient, name: str) -> None:
-    response = await browser.submit(await browser.create_flow(name), method="link")
-
-    assert (response.status_code, message_ids(response.json())) == (400, [4000002])
-
-
-async def test_link_is_sent_after_registration(fake: FakeKratos, browser: FlowClient) -> None:
-    flow = await browser.create_flow("registration")
-    fields = {"method": "password", "password": PASSWORD, "traits__email": ADDRESS}
-    verification = await flow_of(browser, await browser.submit_form(flow, **fields))
-    await open_link(fake, browser)
-
-    assert node_names(verification)[-1] == "email"
-    assert fake.messages[0].template_type == "verification_valid"
-    assert fake.identities[0].verifiable_addresses[0].verified is True
 
 
 async def test_link_of_the_admin_api_recovers_the_account(

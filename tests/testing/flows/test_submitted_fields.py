@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from support.flow_client import HTML, JSON, PASSWORD, FlowClient, client_for, field_value, message_ids, node_names
+from support.flow_client import JSON, PASSWORD, FlowClient, client_for, field_value, message_ids, node_names
 
 from ory_guard.testing import FakeKratos
 
@@ -91,14 +91,6 @@ async def test_traits_that_are_an_array_are_an_error(fake: FakeKratos, name: str
     assert (response.status_code, response.json()["error"]["code"]) == (status, 500)
 
 
-@pytest.mark.parametrize("traits", [1, True, {"name": {}}], ids=repr)
-async def test_traits_that_are_not_an_object_are_empty(app: FlowClient, traits: object) -> None:
-    fields = FIELDS["registration"] | {"traits": traits}
-    response = await app.submit(await app.create_flow("registration"), **fields)
-
-    assert message_ids(response.json()) == [4000002]
-
-
 @pytest.mark.parametrize(
     ("fields", "messages"),
     [
@@ -119,72 +111,8 @@ async def test_objects_in_forms_are_json(browser: FlowClient, fields: dict[str, 
     assert message_ids((await browser.get_flow("registration", flow["id"])).json()) == messages
 
 
-async def test_text_after_the_json_object_is_ignored(fake: FakeKratos, app: FlowClient) -> None:
-    flow = await app.create_flow("registration")
-    status, _ = await post(app, flow, JSON, json.dumps(FIELDS["registration"]).encode() + b" x")
-
-    assert (status, len(fake.identities)) == (200, 1)
-
-
 async def test_numbers_become_text_without_exponent(fake: FakeKratos, app: FlowClient) -> None:
     body = json.dumps(FIELDS["registration"]).replace(f'"{PASSWORD}"', "1.5e10").encode()
     await post(app, await app.create_flow("registration"), JSON, body)
 
     assert (await app.log_in(EMAIL, "15000000000")).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("content_type", "body"),
-    [
-        ("multipart/form-data; boundary=x", b"--x--"),
-        ("application/json", b"{}"),
-        ("application/x-www-form-urlencoded", b"a=b"),
-        ("application/json", b'{"method": "oidc"}'),
-    ],
-)
-async def test_registration_without_a_method_shows_invalid_traits_first(
-    app: FlowClient, content_type: str, body: bytes
-) -> None:
-    status, flow = await post(app, await app.create_flow("registration"), content_type, body)
-
-    assert (status, message_ids(flow)) == (BAD_REQUEST, [4000002])
-
-
-@pytest.mark.parametrize("content_type", ["Application/JSON", "application/json; charset=utf-8"])
-async def test_only_the_exact_content_type_asks_for_json(browser: FlowClient, content_type: str) -> None:
-    flow = await browser.create_flow("login")
-    fields = FIELDS["login"] | {"csrf_token": field_value(flow, "csrf_token")}
-    headers = {"content-type": content_type, "accept": "*/*"}
-    response = await browser.client.post(flow["ui"]["action"], content=json.dumps(fields), headers=headers)
-
-    assert response.status_code == 303
-
-
-@pytest.mark.parametrize(("accept", "status"), [(JSON, 200), ("*/*", 303), (HTML, 303)])
-async def test_verification_of_an_app_responds_by_the_accept_header(
-    app: FlowClient, accept: str, status: int
-) -> None:
-    flow = await app.create_flow("verification")
-    response = await app.client.post(flow["ui"]["action"], json=FIELDS["verification"], headers={"accept": accept})
-
-    assert response.status_code == status
-
-
-@pytest.mark.parametrize(
-    ("method", "query"),
-    [
-        ("get", ""),
-        ("post", ""),
-        ("get", "?flow=11111111-1111-4111-8111-111111111111"),
-        ("post", "?flow=11111111-1111-4111-8111-111111111111"),
-        ("get", "/flows"),
-    ],
-)
-@pytest.mark.parametrize(("accept", "status"), [(HTML, 302), (JSON, 401)])
-async def test_settings_without_a_session_lead_to_the_login_page(
-    browser: FlowClient, method: str, query: str, accept: str, status: int
-) -> None:
-    response = await browser.client.request(method, f"/self-service/settings{query}", headers={"accept": accept})
-    location = "http://127.0.0.1:4455/login" if status == 302 else None
-
-    assert (response.status_code, response.headers.get("location")) == (status, location)

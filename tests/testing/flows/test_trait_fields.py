@@ -173,10 +173,3 @@ async def test_values_that_cannot_be_converted_are_rejected(
     response = await register_with_schema(schema_fake, **fields)
 
     assert (response.status_code, schema_fake.identities) == (302, ())
-
-
-async def test_input_types_follow_the_schema(schema_fake: FakeKratos) -> None:
-    flow = await client_for(schema_fake).create_flow("registration")
-    types = [node["attributes"]["type"] for node in flow["ui"]["nodes"]]
-
-    assert types == ["hidden", "text", "password", "number", "number", "checkbox", "url", "submit"]

@@ -92,15 +92,6 @@ async def test_new_code_replaces_the_old_one(fake: FakeKratos, app: FlowClient, 
     assert (await submit_code(app, flow, new)).status_code == 200
 
 
-async def test_code_of_another_identity_is_wrong(fake: FakeKratos, app: FlowClient) -> None:
-    for email in (ADA, "eve@example.test"):
-        fake.add_identity(email, password=None)
-    flow = await send_code(app)
-    response = await submit_code(app, flow, fake.messages[0].code, identifier="eve@example.test")
-
-    assert (response.status_code, message_ids(response.json())) == (400, [4010008])
-
-
 async def test_code_login_verifies_the_address_and_needs_no_password(fake: FakeKratos, browser: FlowClient) -> None:
     ada = fake.add_identity(ADA, password=None)
     flow = await send_code(browser)
@@ -135,21 +126,6 @@ async def test_refresh_can_send_a_code(fake: FakeKratos, browser: FlowClient) ->
     assert (response.status_code, field_value(flow, "method")) == (200, "code")
 
 
-async def test_registration_verifies_only_the_address_of_the_code(clock: ManualClock) -> None:
-    schema = copy.deepcopy(SCHEMA)
-    traits = schema["properties"]["traits"]["properties"]
-    traits["backup"] = {"type": "string", "ory.sh/kratos": {"verification": {"via": "email"}}}
-    fake = code_fake(clock, code_passwordless_enabled=True, identity_schemas={"default": schema})
-    app = client_for(fake, native=True)
-    owner = {"email": ADA, "backup": "backup@example.test"}
-    await app.submit(flow := await app.create_flow("registration"), method="code", traits=owner)
-    await submit_code(app, flow, fake.messages[0].code, traits=owner)
-
-    addresses = fake.identities[0].verifiable_addresses
-    assert {address.value: address.verified for address in addresses} == {ADA: True, "backup@example.test": False}
-    assert fake.messages[0].recipient == "backup@example.test"
-
-
 async def test_registration_requires_the_code(fake: FakeKratos, browser: FlowClient) -> None:
     flow = await send_code(browser, "registration")
     response = await submit_code(browser, flow, "")
@@ -172,51 +148,6 @@ async def test_traits_are_checked_again_with_the_code(fake: FakeKratos, app: Flo
     response = await submit_code(app, flow, fake.messages[0].code, traits=traits)
 
     assert (response.status_code, fake.identities) == (400, ())
-
-
-async def test_taken_address_is_rejected_after_the_code(fake: FakeKratos, app: FlowClient) -> None:
-    fake.add_identity(ADA)
-    flow = await send_code(app, "registration")
-    response = await submit_code(app, flow, fake.messages[0].code)
-
-    assert (response.status_code, message_ids(response.json())) == (400, [4000007])
-
-
-async def test_back_button_leads_to_the_choice_of_a_credential(fake: FakeKratos, browser: FlowClient) -> None:
-    flow = await send_code(browser, "registration")
-    fields = {"screen": "credential-selection", "traits": {"email": ADA}}
-    response = await browser.submit(flow, **fields)
-    names = node_names(response.json())
-
-    assert (response.json()["state"], response.json().get("active")) == ("choose_method", None)
-    assert ("code" in names, "password" in names, names.count("screen")) == (False, True, 1)
-    assert fake.identities == ()
-
-
-async def test_one_step_registration_has_no_back_button(clock: ManualClock) -> None:
-    fake = code_fake(clock, code_passwordless_enabled=True, two_steps_registration=False)
-    app = client_for(fake, native=True)
-    first = await app.create_flow("registration")
-    flow = await send_code(app, "registration")
-
-    assert node_names(first).count("method") == 2
-    assert "screen" not in node_names(flow)
-
-
-async def test_form_for_the_code_shows_invalid_traits(fake: FakeKratos, app: FlowClient) -> None:
-    flow = await app.create_flow("registration")
-    response = await app.submit(flow, method="code", traits={})
-
-    assert (response.status_code, response.json()["state"]) == (400, "choose_method")
-
-
-async def test_identity_without_address_for_codes_cannot_use_them(clock: ManualClock) -> None:
-    fake = FakeKratos(clock=clock, code_passwordless_enabled=True)
-    fake.add_identity(ADA)
-    app = client_for(fake, native=True)
-    response = await app.submit(await app.create_flow("login"), method="code", identifier=ADA)
-
-    assert message_ids(response.json()) == [4000035]
 
 
 async def second_factor_flow(fake: FakeKratos, client: FlowClient, **query: str) -> dict[str, Any]:
@@ -332,10 +263,3 @@ async def test_identifier_without_credentials_is_unknown(clock: ManualClock, exi
     response = await submit_identifier(client_for(fake, native=True))
 
     assert (response.status_code, message_ids(response.json())) == (400, [4000037])
-
-
-async def test_unified_login_has_no_identifier_step(fake: FakeKratos, app: FlowClient) -> None:
-    response = await submit_identifier(app)
-
-    assert message_ids(response.json()) == [4010002]
-    assert fake.messages == ()

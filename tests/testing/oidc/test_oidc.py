@@ -46,26 +46,6 @@ def query_of(response: httpx2.Response) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(response.headers["location"]).query).items()}
 
 
-async def test_first_consent_registers_and_second_logs_in(fake: FakeKratos, browser: FlowClient) -> None:
-    registered = await consent(browser, await consent_url(browser, "login"))
-    session = (await browser.whoami()).json()
-    other = client_for(fake)
-    after = "http://127.0.0.1:4455/a"
-    logged_in = await consent(other, await consent_url(other, "registration", return_to=after))
-
-    assert registered.headers["location"].startswith("http://127.0.0.1:4455/verification?flow=")
-    assert logged_in.headers["location"] == after
-    assert session["authentication_methods"][0]["provider"] == "mini"
-    assert (await other.whoami()).json()["identity"]["id"] == session["identity"]["id"]
-
-
-@pytest.mark.parametrize("name", ["login", "registration"])
-async def test_submit_button_does_not_need_a_method(browser: FlowClient, name: str) -> None:
-    response = await browser.submit_form(await browser.create_flow(name), provider="mini")
-
-    assert "/fake-oidc/mini/auth?" in response.headers["location"]
-
-
 @pytest.mark.parametrize(
     ("decision", "email", "message_id"),
     [
@@ -86,14 +66,6 @@ async def test_failed_sign_in_shows_the_form_again(
     assert message_ids(flow) == [message_id]
 
 
-async def test_script_gets_the_redirect_as_json(browser: FlowClient) -> None:
-    flow = await browser.create_flow("registration")
-    response = await browser.submit(flow, method="oidc", provider="mini")
-
-    assert response.status_code == 422
-    assert response.json()["redirect_browser_to"].startswith("http://127.0.0.1:4433/fake-oidc/mini/auth?")
-
-
 async def test_app_exchanges_both_codes_for_a_session_token(browser: FlowClient, app: FlowClient) -> None:
     """The app gets one code when it creates the flow, and the other from the browser."""
     return_to = "myapp://callback?x=1"
@@ -107,20 +79,6 @@ async def test_app_exchanges_both_codes_for_a_session_token(browser: FlowClient,
 
     assert response.headers["location"].startswith("myapp://callback?x=1&code=")
     assert ((await app.whoami()).status_code, rejected.status_code) == (200, 404)
-
-
-async def test_verification_code_is_sent_at_registration_only(fake: FakeKratos) -> None:
-    for name in ("registration", "login"):
-        await consent(client_for(fake), await consent_url(client_for(fake, native=True), name))
-
-    assert [message.template_type for message in fake.messages] == ["verification_code_valid"]
-    assert fake.identities[0].verifiable_addresses[0].status == "sent"
-
-
-async def test_app_without_exchange_code_gets_the_default_redirect(browser: FlowClient, app: FlowClient) -> None:
-    response = await consent(browser, await consent_url(app, "registration"))
-
-    assert response.headers["location"].startswith("http://127.0.0.1:4455/welcome?code=")
 
 
 async def test_provider_is_linked_and_unlinked_in_settings(fake: FakeKratos, browser: FlowClient) -> None:

@@ -4,7 +4,7 @@ import re
 
 import httpx2
 import pytest
-from support.flow_client import FlowClient, client_for, field_value
+from support.flow_client import FlowClient, client_for
 
 from ory_guard.testing import FakeKratos
 from ory_guard.testing.server.uuids import canonical_uuid, parse_uuid
@@ -104,47 +104,6 @@ async def test_response_of_a_provider_by_form_is_redirected(browser: FlowClient,
     assert (response.status_code, query) == (302, "a=1&state=q+w&z=1" if b"state" in body else "a=1&z=1")
 
 
-@pytest.mark.parametrize("in_header", [True, False])
-async def test_csrf_token_admits_an_unsafe_method_to_the_router(browser: FlowClient, in_header: bool) -> None:
-    token = field_value(await browser.create_flow("login"), "csrf_token")
-    headers = {"x-csrf-token": token} if in_header else {}
-    data = {} if in_header else {"csrf_token": token}
-    response = await browser.client.post("/self-service/login/browser", headers=headers, data=data)
-
-    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
-
-
-async def test_unknown_paths_set_an_anti_csrf_cookie_once(browser: FlowClient) -> None:
-    first, second = await browser.get("/nope"), await browser.get("/nope")
-
-    assert "csrf_token_" in first.headers["set-cookie"]
-    assert "set-cookie" not in second.headers
-
-
-@pytest.mark.parametrize(
-    ("path", "location"),
-    [
-        ("//sessions/whoami", "/sessions/whoami"),
-        ("/sessions//whoami/?a=b", "/sessions/whoami/?a=b"),
-        ("/a/..//sessions/./whoami", "/sessions/whoami"),
-        ("//", "/"),
-    ],
-)
-async def test_other_spellings_of_a_path_are_redirected(fake: FakeKratos, path: str, location: str) -> None:
-    client = client_for(fake).client
-    response = await client.send(client.build_request("GET", f"{fake.settings.public_url}{path}"))
-
-    assert (response.status_code, response.headers["location"]) == (307, location)
-
-
-async def test_accept_is_case_sensitive(browser: FlowClient) -> None:
-    statuses = [
-        (await browser.start("login", accept)).status_code for accept in ("application/json", "APPLICATION/JSON")
-    ]
-
-    assert statuses == [200, 303]
-
-
 @pytest.mark.parametrize(
     "text", [ID, ID.upper(), ID.replace("-", ""), f"{{{ID}}}", f"urn:uuid:{ID}", f"{{{ID.replace('-', '')}}}"]
 )
@@ -174,45 +133,3 @@ def test_parse_uuid_explains_what_is_wrong(text: str, message: str) -> None:
 
 def test_nil_uuid_is_not_an_id() -> None:
     assert canonical_uuid("0" * 32) is None
-
-
-async def test_session_dies_by_an_id_in_any_spelling(fake: FakeKratos, app: FlowClient) -> None:
-    identity = fake.add_identity()
-    app.use(fake.sign_in(identity))
-    for spelling in (str.upper, lambda text: text.replace("-", ""), lambda text: f"urn:uuid:{text}"):
-        other = fake.sign_in(identity)
-        response = await app.client.delete(f"/sessions/{spelling(other.session.id)}")
-
-        assert (response.status_code, other.session.active) == (204, False)
-
-
-async def test_session_id_must_be_a_uuid(fake: FakeKratos, app: FlowClient) -> None:
-    anonymous = await app.client.delete("/sessions/nope")
-    app.use(fake.sign_in(fake.add_identity()))
-    response = await app.client.delete("/sessions/nope")
-
-    assert anonymous.status_code == 401
-    assert (response.status_code, response.json()["error"]["message"]) == (
-        400,
-        'uuid: incorrect UUID length 4 in string "nope"',
-    )
-
-
-async def test_delete_of_whoami_returns_the_session(fake: FakeKratos, app: FlowClient) -> None:
-    signed_in = fake.sign_in(fake.add_identity())
-    app.use(signed_in)
-    response = await app.client.delete("/sessions/whoami")
-
-    assert (response.json()["id"], signed_in.session.active) == (signed_in.session.id, True)
-
-
-async def test_other_sessions_end_at_aal1_of_a_user_with_two_factors(fake: FakeKratos, app: FlowClient) -> None:
-    identity = fake.add_identity(totp=True)
-    others = [fake.sign_in(identity), fake.sign_in(identity)]
-    app.use(fake.sign_in(identity))
-    one = await app.client.delete(f"/sessions/{others[0].session.id}")
-    rest = await app.client.delete("/sessions")
-
-    assert (await app.get("/sessions")).status_code == 403
-    assert (one.status_code, rest.status_code) == (204, 200)
-    assert [other.session.active for other in others] == [False, False]
