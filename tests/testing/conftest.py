@@ -1,5 +1,8 @@
 """Fixtures of the fake's tests."""
 
+from collections.abc import AsyncIterator
+
+import httpx2
 import pytest
 from support.flow_client import FlowClient, client_for
 
@@ -22,3 +25,11 @@ def browser(fake: FakeKratos) -> FlowClient:
 def app(fake: FakeKratos) -> FlowClient:
     """A native app without a session."""
     return client_for(fake, native=True)
+
+
+@pytest.fixture
+async def admin(fake: FakeKratos) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of the admin API."""
+    transport = httpx2.ASGITransport(app=fake.admin_app)
+    async with httpx2.AsyncClient(transport=transport, base_url=fake.settings.admin_url) as client:
+        yield client
