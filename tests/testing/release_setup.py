@@ -12,14 +12,15 @@ from ory_guard.testing import FakeKratos
 from ory_guard.testing.store.records import Identity, Session
 
 from .release_bodies import FLOW_AGES, PASSWORD, SESSION_AGES, USERS, enroll
-from .release_story import Case, Facts
+from .release_story import COOKIE_LENGTH, Case, Facts
+from .replay import IDS_AND_TOKENS, Replacements
 
 CODE_FLOWS = ("recovery", "verification")
 NO_DASHES = re.compile(r"[0-9a-f]{32}")
 _SPELLINGS = re.compile(
     r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9A-F]{8}-[0-9A-F-]{27}|ory_\w{2}_\w{32}|\b[0-9a-f]{32}\b|ey\w{20,}[\w.-]*"
 )
-REPLACEABLE = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|ory_\w{2}_\w{32}")
+REPLACEABLE = re.compile(IDS_AND_TOKENS)
 
 
 def redirect_of(case: Case) -> str | None:
@@ -43,7 +44,7 @@ class ReleaseSetup:
         self.facts = Facts(fake.settings.public_url)
         for case in cases:
             self.facts.learn(case)
-        self.replacements: dict[str, str] = {}
+        self.replacements = Replacements(IDS_AND_TOKENS, COOKIE_LENGTH)
         self.email = ""
         self.flow_emails: dict[str, str] = {}
         self._unused: dict[str, Session] = {}

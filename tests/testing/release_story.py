@@ -15,13 +15,8 @@ RELEASE = Path(__file__).parent.parent / "recordings" / "v26.2.0"
 SESSION_COOKIE = "ory_kratos_session"
 
 
-# The recordings truncate the Cookie headers of requests.
+# The recordings truncate the cookies of requests.
 COOKIE_LENGTH = 120
-
-
-def recorded_cookie(value: str) -> str:
-    """Return the part of a cookie's value that identifies it in the recordings."""
-    return value[:COOKIE_LENGTH]
 
 
 @dataclass(frozen=True)
@@ -54,7 +49,7 @@ class Case:
     def cookies(self) -> dict[str, str]:
         """The cookies of the request."""
         pairs = [pair.partition("=") for pair in self.headers.get("cookie", "").split("; ")]
-        return {name: recorded_cookie(value) for name, separator, value in pairs if separator}
+        return {name: value[:COOKIE_LENGTH] for name, separator, value in pairs if separator}
 
     @cached_property
     def credential(self) -> str | None:

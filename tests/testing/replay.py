@@ -16,7 +16,7 @@ from support.typed_calls import arguments_of, bodies_of, is_typed_call
 from ory_guard.client import FrontendClient
 from ory_guard.exceptions import OryGuardError
 
-from .normalize import MAX_AGE_LEEWAY, diff, diff_headers, normalize, sort_nodes
+from .normalize import MAX_AGE_LEEWAY, body_of, diff, diff_headers, normalize, sort_nodes
 from .recorded_story import RecordedExchange
 from .users import Users
 
@@ -26,9 +26,48 @@ RECORDED_URL, RECORDED_UI_URL = "http://127.0.0.1:4433", "http://127.0.0.1:4455"
 SAME_ORDER_SINCE = (25, 4, 0)
 # A real Kratos needs a few seconds to hash a password.
 CALL_TIMEOUT = 30.0
-_REPLACEABLE = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|ory_\w{2}_\w{32}|[\w+/-]{43,}={0,2}")
+IDS_AND_TOKENS = r"[0-9a-f]{8}-[0-9a-f-]{27}|ory_\w{2}_\w{32}"
 _CSRF_COOKIE = re.compile(r"csrf_token_[0-9a-f]{64}")
 _RECORDED_ADDRESS = re.compile(r"-[0-9]{10}@example\.test")
+
+
+class Replacements(dict[str, str]):
+    """Values of a replay, each by the recorded value in its place.
+
+    Args:
+        pattern: A pattern for the parts of recorded texts that need a replacement.
+        cookie_length: The length of the recorded cookies in requests.
+    """
+
+    def __init__(self, pattern: str, cookie_length: int | None = None) -> None:
+        self._pattern = re.compile(pattern)
+        self._cookie_length = cookie_length
+
+    def learn(self, recorded: Any, actual: Any) -> None:
+        """Compare two values, and add the parts that differ; earlier replacements stay."""
+        if isinstance(recorded, dict) and isinstance(actual, dict):
+            for name in recorded.keys() & actual.keys():
+                self.learn(recorded[name], actual[name])
+        elif isinstance(recorded, list) and isinstance(actual, list):
+            for left, right in zip(recorded, actual, strict=False):
+                self.learn(left, right)
+        elif isinstance(recorded, str) and isinstance(actual, str):
+            pairs = zip(self._pattern.findall(recorded), self._pattern.findall(actual), strict=False)
+            for old, new in pairs:
+                self.setdefault(old, new)
+
+    def learn_headers(self, recorded: list[list[str]], actual: list[tuple[str, str]]) -> None:
+        """Add the cookies and links of a response."""
+        left, right = set_cookies(recorded), set_cookies(actual)
+        self.update({left[name][: self._cookie_length]: right[name] for name in left.keys() & right.keys()})
+        for name in ("location", "link"):
+            self.learn(dict(recorded).get(name), dict(actual).get(name))
+
+
+def set_cookies(headers: Any) -> dict[str, str]:
+    """Return the cookies that a response sets."""
+    pairs = [value.partition(";")[0].partition("=") for name, value in headers if name == "set-cookie"]
+    return {name: value for name, _, value in pairs}
 
 
 class Replay:
@@ -57,7 +96,7 @@ class Replay:
         self.server = server
         self.rewrite = rewrite
         self.users = Users(server)
-        self.replacements: dict[str, str] = {}
+        self.replacements = Replacements(rf"{IDS_AND_TOKENS}|[\w+/-]{{43,}}={{0,2}}")
         self.provider_url = ""
         self._typed = typed
         self._leeway = leeway
@@ -107,12 +146,7 @@ class Replay:
 
     def _compare(self, recorded: RecordedExchange, response: httpx2.Response) -> Iterator[str]:
         expected = recorded.response
-        content_type = response.headers.get("content-type", "")
-        body: Any = response.text
-        if "javascript" in content_type:
-            body = expected["body"]  # only the length of scripts is recorded
-        if "json" in content_type and body:
-            body = json.loads(body)
+        body = body_of(expected["body"], response)
         if expected["status"] != response.status_code:
             yield f"status is {response.status_code} instead of {expected['status']}"
         if isinstance(body, dict) and "/auth?" in body.get("redirect_browser_to", ""):
@@ -123,8 +157,8 @@ class Replay:
         if self.server.version < SAME_ORDER_SINCE:
             bodies = sort_nodes(bodies[0]), sort_nodes(bodies[1])
         yield from diff(*bodies)
-        self._learn(expected["body"], body)
-        self._learn_headers(expected["headers"], headers)
+        self.replacements.learn(expected["body"], body)
+        self.replacements.learn_headers(expected["headers"], headers)
 
     def replaced(self, text: str) -> str:
         """Replace all recorded values in a text."""
@@ -142,22 +176,6 @@ class Replay:
         for name, value in recorded.cookies.items():
             if name in browser.client.cookies:
                 self.replacements.setdefault(value, browser.client.cookies[name])
-
-    def _learn(self, recorded: Any, actual: Any) -> None:
-        if isinstance(recorded, dict) and isinstance(actual, dict):
-            for name in recorded.keys() & actual.keys():
-                self._learn(recorded[name], actual[name])
-        elif isinstance(recorded, list) and isinstance(actual, list):
-            for left, right in zip(recorded, actual, strict=False):
-                self._learn(left, right)
-        elif isinstance(recorded, str) and isinstance(actual, str):
-            pairs = zip(_REPLACEABLE.findall(recorded), _REPLACEABLE.findall(actual), strict=False)
-            self.replacements.update((left, right) for left, right in pairs if left not in self.replacements)
-
-    def _learn_headers(self, recorded: list[list[str]], actual: list[tuple[str, str]]) -> None:
-        left, right = _cookie_pairs(recorded), _cookie_pairs(actual)
-        self.replacements.update({value: right.get(name, value) for name, value in left.items()})
-        self._learn(dict(recorded).get("location"), dict(actual).get("location"))
 
     async def _body(self, recorded: RecordedExchange) -> Any:
         body = recorded.request["body"]
@@ -195,11 +213,6 @@ class Replay:
         path = f"{recorded.request['path']}/flows"
         response = await self.send("GET", path, f"id={flow_id}", {**headers, "accept": "application/json"})
         return dict(response.json())
-
-
-def _cookie_pairs(headers: Any) -> dict[str, str]:
-    pairs = [value.partition(";")[0].partition("=") for name, value in headers if name == "set-cookie"]
-    return {name: value for name, _, value in pairs}
 
 
 async def _send(server: KratosServer, request: httpx2.Request) -> httpx2.Response:

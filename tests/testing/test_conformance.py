@@ -5,25 +5,21 @@ real Kratos (marker `live`). Requests that `FrontendClient` does not make, such 
 recorded.
 """
 
-import asyncio
 import contextlib
 import copy
 import dataclasses
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import httpx2
 import pytest
 from support.kratos_servers import KratosServer, in_process, live, on_sockets
-from support.live_kratos import parse_version
 from support.typed_calls import is_typed_call
 
 from ory_guard.testing import OidcProvider
 
 from .normalize import is_advisory, is_unknown_difference
 from .recorded_story import RecordedExchange, load, recorded
-from .replay import Replay, call_with_client, rewrite_for
+from .replay import Replay, rewrite_for
 from .setup_steps import run_with_setup
 
 pytestmark = pytest.mark.anyio
@@ -140,90 +136,3 @@ async def test_replay_reports_each_kind_of_difference(expected: str) -> None:
     differences = await Replay(in_process()).run(dataclasses.replace(exchange, response=response))
 
     assert any(expected in line for line in differences)
-
-
-async def test_replay_with_client_reports_a_difference() -> None:
-    async with on_sockets() as server:
-        replay, story = await replay_on(server)
-        exchange = next(exchange for exchange in story if exchange.case == "login.native.create")
-        changed = dataclasses.replace(exchange, response={**exchange.response, "status": 201})
-
-        assert await replay.run(changed) == ["status is 200 instead of 201"]
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "problem"),
-    [
-        (200, "{}", "FrontendClient raised KratosProtocolError"),
-        (404, '{"error": {"code": 404}}', ""),
-        (302, "", ""),
-    ],
-)
-async def test_replay_with_client_reports_unparsed_success(status: int, body: str, problem: str) -> None:
-    response = httpx2.Response(status, headers={"content-type": "application/json"}, content=body)
-    transport = httpx2.MockTransport(lambda _: response)
-    server = KratosServer("http://127.0.0.1:1", "", transport, time.time, asyncio.sleep)
-
-    actual, problems = await call_with_client(server, recorded("login.native.create"))
-
-    assert (actual.status_code, actual.text) == (status, body)
-    assert [problem.partition("(")[0] for problem in problems] == ([problem] if problem else [])
-
-
-@pytest.mark.parametrize(
-    ("case", "line", "expected"),
-    [
-        ("login.native.submit.inactive_identity", "status is 401 instead of 400", False),
-        ("login.native.submit.inactive_identity", "status is 200 instead of 400", True),
-        ("login.native.submit.wrong_password", "status is 401 instead of 400", True),
-        ("settings.native.create", "body.identity.organization_id is missing", False),
-        ("settings.native.create", "body.identity.traits is missing", True),
-        ("whoami.cookie", "body.identity.organization_id is missing", True),
-        ("registration.browser.submit.csrf_missing", "body.error.details.docs is 1 instead of 2", False),
-        ("registration.browser.submit.csrf_missing", "body.error.details.reject_reason is missing", True),
-        ("whoami.aal2", "body.identity.state_changed_at is missing", False),
-        ("recovery.native.submit.code", "body.ui.nodes[1].attributes.autocomplete is missing", False),
-        ("login.native.create", "body.ui.nodes[1].attributes.autocomplete is missing", True),
-        ("registration.native.submit.duplicate", "body.ui.nodes[1].attributes.value is missing", False),
-        ("whoami.cookie", "vary is ['Cookie'] instead of ['Origin', 'Cookie']", False),
-        ("whoami.cookie", "vary is ['Origin'] instead of ['Origin', 'Cookie']", True),
-        ("login.native.create", "body.ui.nodes[1].meta.label.context.title is 'a' instead of 'b'", False),
-        ("login.native.create", "body.ui.nodes[1].meta.label.id is 1 instead of 2", True),
-    ],
-)
-def test_known_differences_are_limited_to_their_cases(case: str, line: str, expected: bool) -> None:
-    assert is_unknown_difference(recorded(case), line) is expected
-
-
-@pytest.mark.parametrize(
-    ("version", "case", "line", "expected"),
-    [
-        ("v1.3.1", "sessions.list.aal2_required", "status is 200 instead of 403", False),
-        ("v25.4.0", "sessions.list.aal2_required", "status is 200 instead of 403", True),
-        ("v1.3.1", "sessions.list", "status is 200 instead of 403", True),
-        ("v1.3.1", "login.native.create", "body.ui.nodes[1].meta.label.context.name is missing", False),
-        ("master", "login.native.create", "body.ui.nodes[1].meta.label.context.name is missing", True),
-        ("v1.3.1", "registration.two_step.html.get", "body.ui.nodes has 5 entries instead of 7", False),
-        ("v1.3.1", "registration.two_step.html.get", "status is 500 instead of 200", True),
-    ],
-)
-def test_known_differences_end_with_a_release(version: str, case: str, line: str, expected: bool) -> None:
-    assert is_unknown_difference(recorded(case), line, parse_version(version)) is expected
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"), [("cache-control is None instead of []", True), ("vary is None", False)]
-)
-def test_only_two_headers_are_advisory(line: str, expected: bool) -> None:
-    assert is_advisory(line) is expected
-
-
-async def test_old_releases_may_order_nodes_differently() -> None:
-    exchange = recorded("login.browser.create.ajax")
-    response = copy.deepcopy(exchange.response)
-    response["body"]["ui"]["nodes"].reverse()
-    changed = dataclasses.replace(exchange, response=response)
-    old = dataclasses.replace(in_process(cors_enabled=True), version=(1, 3, 1))
-
-    assert await Replay(old).run(changed) == []
-    assert await Replay(in_process(cors_enabled=True)).run(changed) != []
