@@ -1,5 +1,6 @@
-"""Settings of the fake, from keyword arguments and from files."""
+"""Settings of the fake, from keyword arguments and from configuration files of Kratos."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -7,103 +8,212 @@ from typing import Any
 import pytest
 
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.testing import FakeKratos, OidcProvider, TokenizerTemplate
+from ory_guard.testing import FakeKratos, FakeKratosSettings, OidcProvider, TokenizerTemplate
+from ory_guard.testing.config_file import read_config
 
-TOML = """
-[serve.public]
-base_url = "http://127.0.0.1:5000/"
+from .release_story import RELEASE
 
-[selfservice]
-default_browser_return_url = "http://127.0.0.1:3000/home"
-allowed_return_urls = ["http://127.0.0.1:3000"]
-
-[selfservice.flows.login]
-ui_url = "http://127.0.0.1:3000/sign-in"
-lifespan = "1m30s"
-
-[selfservice.flows.registration]
-enable_legacy_one_step = true
-after.password.hooks = [{ hook = "session" }]
-
-[selfservice.methods.webauthn]
-enabled = false
-
-[selfservice.methods.oidc]
-enabled = true
-config.providers = [{ id = "mini", scope = ["openid"] }]
-
-[selfservice.methods.password.config]
-min_password_length = 12
-
-[session]
-lifespan = "720h"
-whoami.required_aal = "aal1"
-whoami.tokenizer.templates.short.ttl = "500ms"
-whoami.tokenizer.templates.short.claims = { mail = "identity.traits.email" }
-whoami.tokenizer.templates.short.constants = { aud = "api" }
-
-[cookies]
-secure = false
-
-[feature_flags]
-cacheable_sessions = false
-cacheable_sessions_max_age = 60
-
-[identity]
-default_schema_id = "person"
-schemas = [{ id = "person", url = "file://person.json" }, { id = "other", url = "other.json" }]
-
-[[identities]]
-email = "ada@example.test"
-verified = true
-totp = true
-"""
+EXAMPLE = Path(__file__).parents[2] / "example_app" / "kratos" / "kratos.yml"
+SCHEMA = {"properties": {"traits": {"type": "object", "properties": {"email": {"type": "string"}}}}}
+RECORDED = sorted(path for path in (RELEASE / "config").glob("*.json") if "schema" not in path.name)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with a configuration file and its schemas."""
-    schema = {"properties": {"traits": {"type": "object", "properties": {"email": {"type": "string"}}}}}
-    (tmp_path / "person.json").write_text(json.dumps(schema))
-    (tmp_path / "other.json").write_text("{}")
-    (tmp_path / "kratos.toml").write_text(TOML)
-    return tmp_path
+def write(folder: Path, document: Any) -> Path:
+    """Write a configuration in JSON, which is also YAML."""
+    path = folder / "kratos.yaml"
+    path.write_text(json.dumps(document))
+    return path
 
 
-def test_file_sets_the_corresponding_settings(folder: Path) -> None:
-    fake = FakeKratos.from_config(folder / "kratos.toml")
-    settings = fake.settings
+CONFIG = """
+cookies: {secure: false}
+feature_flags: {cacheable_sessions: false, cacheable_sessions_max_age: 60}
+hashers: {algorithm: argon2}
+selfservice:
+  default_browser_return_url: http://a.test/home
+  allowed_return_urls: [http://a.test]
+  flows:
+    login:
+      ui_url: http://a.test/sign-in
+      lifespan: 1m30s
+      style: identifier_first
+      after:
+        default_browser_return_url: http://a.test/
+        password: {hooks: [{hook: require_verified_address}]}
+    registration:
+      style: unified
+      enabled: false
+      after:
+        code: {default_browser_return_url: http://b.test/}
+        password: {hooks: [{hook: session}]}
+    recovery: {use: link}
+    verification: {after: {default_browser_return_url: http://a.test/in}}
+  methods:
+    code: {mfa_enabled: true, config: {max_submissions: 3}}
+    link: {config: {lifespan: 2m}}
+    oidc: {enabled: true, config: {providers: [{id: mini, scope: [openid]}]}}
+    passkey: {enabled: true, config: {rp: PARTY}}
+    password: {config: {min_password_length: 12}}
+    totp: {enabled: false}
+    webauthn: {enabled: true, config: {passwordless: true, rp: PARTY}}
+session:
+  lifespan: 720h
+  cookie: {same_site: Strict, path: /app, domain: example.test}
+  whoami:
+    required_aal: aal1
+    tokenizer: {templates: {short: {ttl: 500ms, claims: {mail: a.b}, constants: {aud: api}}}}
+""".replace("PARTY", "{id: app.test, display_name: App, origins: [https://app.test, https://www.app.test]}")
+SETTINGS = {
+    "cacheable_sessions": False,
+    "cacheable_sessions_max_age": 60,
+    "hasher": "argon2",
+    "default_return_url": "http://a.test/home",
+    "allowed_return_urls": ("http://a.test",),
+    "login_ui_url": "http://a.test/sign-in",
+    "login_lifespan": 90,
+    "login_style": "identifier_first",
+    "return_urls": {"login": "http://a.test/", "registration.code": "http://b.test/"},
+    "registration_enabled": False,
+    "two_steps_registration": False,
+    "session_after_registration": True,
+    "verification_after_registration": False,
+    "recovery_use": "link",
+    "verification_return_url": "http://a.test/in",
+    "code_mfa_enabled": True,
+    "code_max_submissions": 3,
+    "link_lifespan": 120,
+    "oidc_providers": (OidcProvider("mini", scope=("openid",)),),
+    "min_password_length": 12,
+    "methods": {"password", "profile", "lookup_secret", "code", "link", "oidc", "webauthn", "passkey"},
+    "webauthn_passwordless": True,
+    **{
+        f"{method}_{name}": value
+        for method in ("webauthn", "passkey")
+        for name, value in {
+            "id": "app.test",
+            "name": "App",
+            "origins": ("https://app.test", "https://www.app.test"),
+        }.items()
+    },
+    "session_lifespan": 720 * 3600,
+    "whoami_required_aal": "aal1",
+    "tokenizer_templates": {"short": TokenizerTemplate(0.5, {"mail": "a.b"}, {"aud": "api"})},
+    # The key `cookies` does not apply to the session cookie, and `session.cookie` to no other.
+    "cookie_same_site": "Lax",
+    "cookie_path": "/",
+    "cookie_domain": None,
+    "cookie_secure": False,
+    "session_cookie_same_site": "Strict",
+    "session_cookie_path": "/app",
+    "session_cookie_domain": "example.test",
+}
 
-    assert settings.public_url == "http://127.0.0.1:5000"
-    assert settings.default_return_url == "http://127.0.0.1:3000/home"
-    assert (settings.login_ui_url, settings.login_lifespan) == ("http://127.0.0.1:3000/sign-in", 90)
-    assert settings.session_lifespan == 720 * 3600
-    assert (settings.session_after_registration, settings.verification_after_registration) == (True, False)
-    assert settings.two_steps_registration is False
-    assert settings.methods == {"password", "totp", "lookup_secret", "code", "link", "profile", "oidc"}
-    assert settings.oidc_providers == (OidcProvider("mini", scope=("openid",)),)
-    assert settings.tokenizer_templates == {
-        "short": TokenizerTemplate(0.5, {"mail": "identity.traits.email"}, {"aud": "api"})
-    }
-    assert settings.cacheable_sessions_max_age == 60
-    assert settings.identity_schemas.keys() == {"person", "other"}
-    assert [identity.traits["email"] for identity in fake.identities] == ["ada@example.test"]
-    assert len(fake.totp_code(fake.identities[0])) == 6
+
+def test_file_sets_the_corresponding_settings(tmp_path: Path) -> None:
+    path = tmp_path / "kratos.yml"
+    path.write_text(CONFIG)
+    settings = FakeKratosSettings(**read_config(path).fields)
+
+    assert {name: getattr(settings, name) for name in SETTINGS} == SETTINGS
+    assert settings.has_hook_after("login", "password", "require_verified_address")
 
 
-def test_keywords_override_the_file(folder: Path) -> None:
-    fake = FakeKratos.from_config(str(folder / "kratos.toml"), public_url="http://127.0.0.1:6000")
+def test_toml_file_configures_the_fake_and_its_identities(tmp_path: Path) -> None:
+    path = tmp_path / "kratos.toml"
+    seed = '[[identities]]\nemail = "ada@example.test"\nverified = true\ntotp = true\n'
+    path.write_text(f'serve.public.base_url = "http://127.0.0.1:5000/"\n{seed}')
+    fake = FakeKratos.from_config(str(path), public_url="http://127.0.0.1:6000")
+    (ada,) = fake.identities
 
+    assert FakeKratos.from_config(path).settings.public_url == "http://127.0.0.1:5000"
     assert fake.settings.public_url == "http://127.0.0.1:6000"
+    assert (ada.traits["email"], ada.verifiable_addresses[0].verified) == ("ada@example.test", True)
+    assert len(fake.totp_code(ada)) == 6
 
 
 def test_identities_can_be_in_a_separate_file(tmp_path: Path) -> None:
-    path = tmp_path / "seed.json"
-    path.write_text(json.dumps({"identities": [{"traits": {"email": "ada@example.test"}, "password": None}]}))
+    document = {"identities": [{"traits": {"email": "ada@example.test"}, "password": None}]}
     fake = FakeKratos()
 
-    assert [identity.traits["email"] for identity in fake.seed(path)] == ["ada@example.test"]
+    assert [ada.traits["email"] for ada in fake.seed(write(tmp_path, document))] == ["ada@example.test"]
     assert fake.identities[0].credentials.password is None
+
+
+def test_other_files_change_the_defaults_of_the_fake(tmp_path: Path) -> None:
+    fields = read_config(write(tmp_path, {"selfservice": {"methods": {"totp": {"enabled": False}}}})).fields
+
+    assert fields.keys() == {"methods"}
+    assert "webauthn" in fields["methods"]
+
+
+@pytest.mark.parametrize("path", [EXAMPLE, *RECORDED], ids=lambda path: path.name)
+def test_configurations_of_a_real_kratos_are_accepted(path: Path) -> None:
+    settings = FakeKratosSettings(**read_config(path).fields)
+
+    assert settings.version == "v26.2.0"
+    assert [hook["hook"] for hook in settings.hooks_after("registration", "password")][-1] == "show_verification_ui"
+    assert "oidc" not in settings.methods
+
+
+def test_example_is_supported_completely() -> None:
+    file = read_config(EXAMPLE)
+
+    assert file.notes == ()
+    assert file.fields["cors_enabled"] is True
+    assert "email" in file.fields["identity_schemas"]["default"]["properties"]["traits"]["properties"]
+
+
+def test_complete_configuration_has_the_defaults_of_kratos(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, {"dsn": "memory", "selfservice": {"default_browser_return_url": "http://127.0.0.1:4455/in"}}
+    )
+    settings = FakeKratosSettings(**read_config(path).fields)
+
+    assert settings.methods == {"password", "profile", "code"}
+    assert (settings.session_lifespan, settings.login_lifespan) == (86_400, 3_600)
+    assert (settings.cacheable_sessions, settings.recovery_enabled, settings.verification_enabled) == (False,) * 3
+    assert settings.session_after_registration is False
+    assert settings.logout_return_url == "http://127.0.0.1:4455/in"
+    assert settings.allowed_return_urls == ("http://127.0.0.1:4455/in",)
+
+
+@pytest.mark.parametrize(
+    ("url", "location"),
+    [
+        ("file:///etc/config/kratos/person.json", "person.json"),
+        ("file:///etc/config/schemas/person.json", "schemas/person.json"),
+        ("file://./person.json", "person.json"),
+        ("schemas/person.json", "schemas/person.json"),
+        ("file://{folder}/elsewhere.json", "elsewhere.json"),
+        (f"base64://{base64.b64encode(json.dumps(SCHEMA).encode()).decode()}", "person.json"),
+    ],
+    ids=["container", "folder of a container", "file", "path", "absolute", "base64"],
+)
+def test_schema_is_found_beside_the_file(tmp_path: Path, url: str, location: str) -> None:
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / location).write_text(json.dumps(SCHEMA))
+    schemas = [{"id": "person", "url": url.replace("{folder}", str(tmp_path))}]
+
+    fields = read_config(write(tmp_path, {"identity": {"schemas": schemas}})).fields
+
+    assert fields["identity_schemas"] == {"person": SCHEMA}
+
+
+@pytest.mark.parametrize(
+    ("rp", "expected"),
+    [
+        ({"id": "app.test"}, ("https://app.test",)),
+        ({"id": "app.test", "origin": "https://www.app.test"}, ("https://www.app.test",)),
+    ],
+)
+def test_origins_of_security_keys_have_defaults(
+    tmp_path: Path, rp: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    methods = {"webauthn": {"config": {"rp": rp}}}
+    document = {"serve": {"public": {"base_url": "https://id.app.test"}}, "selfservice": {"methods": methods}}
+    path = write(tmp_path, document)
+
+    assert FakeKratosSettings(**read_config(path).fields).webauthn_origins == expected
 
 
 @pytest.mark.parametrize(
@@ -137,44 +247,17 @@ def test_identities_can_be_in_a_separate_file(tmp_path: Path) -> None:
         ({"identities": {"ada": {}}}, "identities must be a list"),
         ({"identities": [{"mail": "x"}]}, "is invalid: .*mail"),
         ({"identities": [{"state": "banned"}]}, "state must be active or inactive"),
+        (
+            {"session": {"lifespan": "soon", "lifetime": 1}, "x": 1},
+            "session.lifespan = .*; session.lifetime = .*; x = 1: ",
+        ),
         ([], "must contain an object, such as .*identities.*, not a list"),
     ],
     ids=str,
 )
 def test_invalid_file_has_a_specific_error(tmp_path: Path, document: Any, message: str) -> None:
-    path = tmp_path / "kratos.json"
-    path.write_text(json.dumps(document))
-
     with pytest.raises(ConfigurationError, match=message):
-        FakeKratos.from_config(path)
-
-
-def test_error_lists_all_invalid_keys(tmp_path: Path) -> None:
-    path = tmp_path / "kratos.json"
-    path.write_text(json.dumps({"session": {"lifespan": "soon", "lifetime": 1}, "x": 1}))
-
-    with pytest.raises(ConfigurationError, match=r"session.lifespan = .*; session.lifetime = .*; x = 1: "):
-        FakeKratos.from_config(path)
-
-
-def test_complete_kratos_configuration_is_accepted(tmp_path: Path) -> None:
-    """Keys without effect on the fake are ignored, and fixed keys accept their only value."""
-    path = tmp_path / "kratos.json"
-    flow = {"enabled": True, "use": "code", "after": {"default_browser_return_url": "http://127.0.0.1:4455/in"}}
-    document = {
-        "version": "v26.2.0",
-        "serve": {"admin": {"base_url": "http://127.0.0.1:4434/"}, "public": {"port": 4433}},
-        "feature_flags": {"use_continue_with_transitions": True},
-        "session": {"cookie": {"same_site": "Strict", "path": "/app", "domain": "example.test"}},
-        "selfservice": {"methods": {"link": {"enabled": True}}, "flows": {"verification": flow}},
-    }
-    path.write_text(json.dumps(document))
-    settings = FakeKratos.from_config(path).settings
-
-    assert settings.verification_return_url == "http://127.0.0.1:4455/in"
-    assert (settings.cookie_same_site, settings.cookie_path, settings.cookie_domain) == ("Lax", "/", None)
-    assert settings.session_cookie_same_site == "Strict"
-    assert (settings.session_cookie_path, settings.session_cookie_domain) == ("/app", "example.test")
+        FakeKratos.from_config(write(tmp_path, document))
 
 
 @pytest.mark.parametrize(
