@@ -40,11 +40,9 @@ async def test_identifier_first_login_asks_for_the_identifier_whatever_the_metho
     assert (response.status_code, message_ids(response.json())) == (400, [4000037])
 
 
-async def test_admin_api_shows_the_addresses_for_codes(fake: FakeKratos) -> None:
+async def test_admin_api_shows_the_addresses_for_codes(fake: FakeKratos, admin: httpx2.AsyncClient) -> None:
     ada = fake.add_identity(ADA)
-    transport = httpx2.ASGITransport(app=fake.admin_app)
-    async with httpx2.AsyncClient(transport=transport, base_url=fake.settings.admin_url) as admin:
-        response = await admin.get(f"/admin/identities/{ada.id}", params={"include_credential": "code"})
+    response = await admin.get(f"/admin/identities/{ada.id}", params={"include_credential": "code"})
     code = response.json()["credentials"]["code"]
 
     assert (code["identifiers"], code["version"]) == ([ADA], 1)

@@ -28,23 +28,19 @@ CLIENT_ERROR, SERVER_ERROR = (404, b""), (500, b"")
 
 
 async def run(fake: FakeKratos, flow: str, client: FlowClient, *, form: bool = False, **traits: Any) -> Any:
-    """Run a flow to its end, and return the last response."""
+    """Run a flow to its end, and return the last response; settings change the traits."""
     submit: Any = client.submit_form if form else client.submit
+    email: dict[str, Any] = {"traits.email": EMAIL} if form else {"traits": {"email": EMAIL, **traits}}
     if flow == "registration":
-        started = await client.create_flow(flow)
-        if form:
-            return await client.submit_form(started, method="password", password=PASSWORD, traits__email=EMAIL)
-        return await submit(started, method="password", password=PASSWORD, traits={"email": EMAIL})
+        email = {"traits.email": EMAIL} if form else {"traits": {"email": EMAIL}}
+        return await submit(await client.create_flow(flow), method="password", password=PASSWORD, **email)
     identity = fake.add_identity(EMAIL)
-    if flow == "login":
-        return await submit(await client.create_flow(flow), method="password", identifier=EMAIL, password=PASSWORD)
     if flow == "settings":
         client.use(fake.sign_in(identity))
-        if form:
-            return await submit(
-                await client.create_flow(flow), method="profile", **{"traits.email": EMAIL, **traits}
-            )
-        return await submit(await client.create_flow(flow), method="profile", traits={"email": EMAIL, **traits})
     started = await client.create_flow(flow)
+    if flow == "login":
+        return await submit(started, method="password", identifier=EMAIL, password=PASSWORD)
+    if flow == "settings":
+        return await submit(started, method="profile", **email)
     current = (await client.submit(started, method="code", email=EMAIL)).json()
     return await submit(current, method="code", code=fake.messages[0].code)

@@ -8,21 +8,9 @@ from support.flow_client import PASSWORD, client_for, message_ids
 from ory_guard.testing import FakeKratos, Identity
 
 from .receiver import Receiver, fake_with, web_hook
-from .scenario import CLIENT_ERROR, EMAIL, HOOKS, PARSE, REJECTED, run
+from .scenario import CLIENT_ERROR, EMAIL, PARSE, REJECTED, run
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def receiver() -> Receiver:
-    """A receiver that accepts all hooks."""
-    return Receiver()
-
-
-@pytest.fixture
-def fake(receiver: Receiver) -> FakeKratos:
-    """A fake with a hook before each flow, and two after it."""
-    return fake_with(receiver, HOOKS)
 
 
 async def test_parsed_response_changes_a_new_identity(fake: FakeKratos, receiver: Receiver) -> None:

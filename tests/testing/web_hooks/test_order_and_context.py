@@ -3,19 +3,17 @@
 from typing import Any
 
 import pytest
-from support.flow_client import PASSWORD, FlowClient, client_for
+from support.flow_client import PASSWORD, client_for
 
-from ory_guard.testing import FakeKratos
+from ory_guard.testing import FakeKratos, Identity
 
 from .receiver import Receiver, fake_with, web_hook
+from .scenario import EMAIL, FLOWS, PARSE, run
 
 pytestmark = pytest.mark.anyio
 
-EMAIL = "ada@example.test"
 TRAITS = {"email": EMAIL}
 NO_ID = "00000000-0000-0000-0000-000000000000"
-FLOWS = ("login", "registration", "settings", "recovery", "verification")
-PARSE: dict[str, Any] = {"response": {"parse": True}}
 
 HOOKS: dict[str, Any] = {
     **{f"{flow}.before": (web_hook(f"before-{flow}"),) for flow in FLOWS},
@@ -37,81 +35,54 @@ HOOKS: dict[str, Any] = {
 
 
 @pytest.fixture
-def receiver() -> Receiver:
-    """A receiver that accepts all hooks."""
-    return Receiver()
-
-
-@pytest.fixture
 def fake(receiver: Receiver) -> FakeKratos:
     """A fake with all kinds of hooks."""
     return fake_with(receiver, HOOKS)
 
 
-async def register(app: FlowClient, **fields: Any) -> None:
-    response = await app.submit(
-        await app.create_flow("registration"), method="password", password=PASSWORD, traits=TRAITS, **fields
-    )
-    assert response.status_code == 200, response.text
+@pytest.mark.parametrize(
+    ("flow", "expected"),
+    [
+        (
+            "registration",
+            ["before-registration", "registration-parsed", "registration-interrupting", "registration"],
+        ),
+        ("login", ["before-login", "login", "login-parsed"]),
+        # A saved change starts the form again. Hooks of the whole flow cannot change an identity.
+        ("settings", ["before-settings", "profile-parsed", "before-settings", "profile"]),
+        ("recovery", ["before-recovery", "recovery", "recovery-parsed", "before-settings"]),
+        ("verification", ["before-verification", "verification", "verification-parsed"]),
+    ],
+)
+async def test_hooks_are_sent_in_the_order_of_kratos(
+    fake: FakeKratos, receiver: Receiver, flow: str, expected: list[str]
+) -> None:
+    response = await run(fake, flow, client_for(fake, native=True), name={"first": "Ada"})
+
+    assert (response.status_code, receiver.paths) == (200, expected)
 
 
-async def change_profile(app: FlowClient, fake: FakeKratos) -> None:
-    app.use(fake.sign_in(fake.add_identity(EMAIL)))
-    traits = {**TRAITS, "name": {"first": "Ada"}}
-    assert (await app.submit(await app.create_flow("settings"), method="profile", traits=traits)).status_code == 200
-
-
-async def change_password(app: FlowClient, fake: FakeKratos) -> None:
-    app.use(fake.sign_in(fake.add_identity(EMAIL)))
+async def change_password(fake: FakeKratos, identity: Identity) -> None:
+    """Change the password of an identity in the settings."""
+    app = client_for(fake, native=True)
+    app.use(fake.sign_in(identity))
     fields = {"method": "password", "password": "battery-staple-correct-7"}
     assert (await app.submit(await app.create_flow("settings"), **fields)).status_code == 200
 
 
-async def use_code(app: FlowClient, fake: FakeKratos, name: str) -> None:
-    fake.add_identity(EMAIL)
-    flow = await app.create_flow(name)
-    await app.submit(flow, method="code", email=EMAIL)
-    assert (await app.submit(flow, method="code", code=fake.messages[0].code)).status_code == 200
+async def test_hooks_of_the_whole_flow_follow_a_method_without_hooks(fake: FakeKratos, receiver: Receiver) -> None:
+    await change_password(fake, fake.add_identity(EMAIL))
 
-
-async def log_in(app: FlowClient, fake: FakeKratos) -> None:
-    fake.add_identity(EMAIL)
-    assert (await app.log_in(EMAIL)).status_code == 200
-
-
-ORDERS: dict[str, tuple[Any, list[str]]] = {
-    "registration": (
-        lambda app, _: register(app),
-        ["before-registration", "registration-parsed", "registration-interrupting", "registration"],
-    ),
-    "login": (log_in, ["before-login", "login", "login-parsed"]),
-    # A saved change starts the form again. Hooks of the whole flow cannot change an identity.
-    "profile": (change_profile, ["before-settings", "profile-parsed", "before-settings", "profile"]),
-    "password": (change_password, ["before-settings", "before-settings", "settings-all"]),
-    "recovery": (
-        lambda app, fake: use_code(app, fake, "recovery"),
-        ["before-recovery", "recovery", "recovery-parsed", "before-settings"],
-    ),
-    "verification": (
-        lambda app, fake: use_code(app, fake, "verification"),
-        ["before-verification", "verification", "verification-parsed"],
-    ),
-}
-
-
-@pytest.mark.parametrize("case", ORDERS)
-async def test_hooks_are_sent_in_the_order_of_kratos(fake: FakeKratos, receiver: Receiver, case: str) -> None:
-    run, expected = ORDERS[case]
-    await run(client_for(fake, native=True), fake)
-
-    assert receiver.paths == expected
+    assert receiver.paths == ["before-settings", "before-settings", "settings-all"]
 
 
 async def test_hooks_of_registration_and_login_get_no_id_before_the_record_is_saved(
     fake: FakeKratos, receiver: Receiver
 ) -> None:
     app = client_for(fake, native=True)
-    await register(app, transient_payload={"plan": "free"})
+    flow = await app.create_flow("registration")
+    fields = {"method": "password", "password": PASSWORD, "transient_payload": {"plan": "free"}}
+    await app.submit(flow, traits=TRAITS, **fields)
     (identity,) = fake.identities
     await app.log_in(EMAIL)
 
@@ -143,7 +114,7 @@ async def test_context_has_allowed_headers_and_all_cookies(receiver: Receiver) -
 
 
 async def test_settings_hooks_get_session_and_identity(fake: FakeKratos, receiver: Receiver) -> None:
-    await change_profile(client_for(fake, native=True), fake)
+    await run(fake, "settings", client_for(fake, native=True), name={"first": "Ada"})
     (identity,) = fake.identities
 
     before, parsed, after = (receiver.find(path).json for path in ("before-settings", "profile-parsed", "profile"))
@@ -169,8 +140,6 @@ async def test_revocation_happens_in_the_order_of_the_hooks(receiver: Receiver) 
     identity = fake.add_identity(EMAIL)
     other = client_for(fake, native=True)
     other.use(fake.sign_in(identity))
-    app = client_for(fake, native=True)
-    app.use(fake.sign_in(identity))
-    await app.submit(await app.create_flow("settings"), method="password", password="battery-staple-correct-7")
+    await change_password(fake, identity)
 
     assert active == [True, False]

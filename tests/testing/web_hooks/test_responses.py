@@ -7,22 +7,10 @@ from support.flow_client import client_for, message_ids
 
 from ory_guard.testing import FakeKratos
 
-from .receiver import Receiver, fake_with, path_of, rejection
-from .scenario import CLIENT_ERROR, FLOWS, HOOKS, REJECTED, SERVER_ERROR, run
+from .receiver import Receiver, path_of, rejection
+from .scenario import CLIENT_ERROR, FLOWS, REJECTED, SERVER_ERROR, run
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def receiver() -> Receiver:
-    """A receiver that accepts all hooks."""
-    return Receiver()
-
-
-@pytest.fixture
-def fake(receiver: Receiver) -> FakeKratos:
-    """A fake with a hook before each flow, and two after it."""
-    return fake_with(receiver, HOOKS)
 
 
 # The kind of client, the flow, the hook with its response, and the response of Kratos: its status, and that in its

@@ -13,21 +13,14 @@ from .users import add_key, authenticator, passkey_user
 pytestmark = pytest.mark.anyio
 
 
-async def admin(fake: FakeKratos, method: str, path: str) -> httpx2.Response:
-    async with httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(app=fake.admin_app), base_url="http://admin"
-    ) as client:
-        return await client.request(method, path)
-
-
-async def credentials_of(fake: FakeKratos, kind: str) -> dict[str, Any]:
+async def credentials_of(fake: FakeKratos, admin: httpx2.AsyncClient, kind: str) -> dict[str, Any]:
     path = f"/admin/identities/{fake.identities[0].id}?include_credential={kind}"
-    return dict((await admin(fake, "GET", path)).json()["credentials"])
+    return dict((await admin.get(path)).json()["credentials"])
 
 
-async def test_passkeys_are_listed_with_their_handles(fake: FakeKratos) -> None:
+async def test_passkeys_are_listed_with_their_handles(fake: FakeKratos, admin: httpx2.AsyncClient) -> None:
     identity, key = await passkey_user(fake, "bob@example.test")
-    credentials = await credentials_of(fake, "passkey")
+    credentials = await credentials_of(fake, admin, "passkey")
     (listed,) = credentials["passkey"]["config"]["credentials"]
 
     assert credentials["passkey"]["identifiers"] == [identity.credentials.passkey.user_handle.decode()]
@@ -38,16 +31,14 @@ async def test_passkeys_are_listed_with_their_handles(fake: FakeKratos) -> None:
     assert "config" not in credentials["webauthn"]
 
 
-async def test_second_factors_are_deleted_and_passkeys_are_not(fake: FakeKratos) -> None:
+async def test_second_factors_are_deleted_and_passkeys_are_not(fake: FakeKratos, admin: httpx2.AsyncClient) -> None:
     identity, _ = await passkey_user(fake, "bob@example.test")
     client = client_for(fake)
     client.use(fake.sign_in(identity))
     await add_key(client, authenticator(), "Key A")
-    listed = await credentials_of(fake, "webauthn")
+    listed = await credentials_of(fake, admin, "webauthn")
     path = f"/admin/identities/{identity.id}/credentials"
-    statuses = [
-        (await admin(fake, "DELETE", f"{path}/{kind}")).status_code for kind in ("webauthn", "webauthn", "passkey")
-    ]
+    statuses = [(await admin.delete(f"{path}/{kind}")).status_code for kind in ("webauthn", "webauthn", "passkey")]
 
     assert listed["webauthn"]["config"]["credentials"][0]["display_name"] == "Key A"
     assert statuses == [204, 404, 400]

@@ -43,14 +43,6 @@ async def test_login_needs_no_identifier(fake: FakeKratos, native: bool) -> None
     assert methods_of(response.json()["session"]) == [("passkey", "aal1")]
 
 
-async def test_login_with_a_form_redirects(fake: FakeKratos, browser: FlowClient) -> None:
-    _, key = await passkey_user(fake, BOB)
-    flow = await browser.create_flow("login")
-    response = await browser.submit_form(flow, passkey_login=key.get(field_value(flow, "passkey_challenge")))
-
-    assert (response.status_code, response.headers["location"]) == (303, "http://127.0.0.1:4455/welcome")
-
-
 def with_settings(**settings: Any) -> Callable[[SoftwareAuthenticator], None]:
     def change(key: SoftwareAuthenticator) -> None:
         for name, value in settings.items():
@@ -118,7 +110,7 @@ async def test_login_checks_the_response(
     assert message_ids(response.json()) == [expected] if expected else response.status_code == 200
 
 
-@pytest.mark.parametrize("text", ["nope", "[]", "1", "null", '"x"'])
+@pytest.mark.parametrize("text", ["nope", "null"])
 async def test_text_that_is_no_response_is_rejected(browser: FlowClient, text: str) -> None:
     flow = await browser.create_flow("login")
     response = await browser.submit(flow, passkey_login=text)

@@ -13,11 +13,9 @@ from .users import (
     EVIL_ORIGIN,
     MALFORMED,
     authenticator,
-    changed,
     methods_of,
     node,
     registration_form,
-    response_fields,
     sign_up,
 )
 
@@ -39,16 +37,6 @@ async def test_registration_in_two_steps_logs_in_with_aal1(fake: FakeKratos, nat
     assert json.loads(field_value(flow, "passkey_create_data"))["displayNameFieldName"] == "traits.email"
     assert created.status_code == 200
     assert methods_of(created.json()["session"]) == [("passkey", "aal1")]
-
-
-async def test_registration_in_one_step() -> None:
-    fake = FakeKratos(methods=METHODS, two_steps_registration=False)
-    client, key = client_for(fake), authenticator()
-    flow = await client.create_flow("registration")
-    created = key.create(field_value(flow, "passkey_create_data"))
-    response = await client.submit(flow, traits={"email": BOB}, passkey_register=created)
-
-    assert response.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -93,15 +81,6 @@ async def test_registration_without_passkey_is_rejected(
     response = await browser.submit(flow, traits={"email": BOB}, **fields)
 
     assert (response.status_code, message_ids(response.json())) == (400, expected)
-
-
-async def test_login_response_is_no_new_passkey(browser: FlowClient) -> None:
-    flow, key = await registration_form(browser, BOB), authenticator()
-    data = field_value(flow, "passkey_create_data")
-    no_credential = changed(key.create(data), response_fields(attestationObject="oWNmbXRkbm9uZQ"))
-    response = await browser.submit(flow, traits={"email": BOB}, passkey_register=no_credential)
-
-    assert message_ids(response.json()) == [MALFORMED]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from .users import (
     MALFORMED,
     SAVED,
     UNKNOWN,
-    WRONG,
     authenticator,
     log_in,
     methods_of,
@@ -49,18 +48,6 @@ async def test_settings_add_and_remove_passkeys(fake: FakeKratos, native: bool) 
 
     assert methods_of(session) == [("password", "aal1"), ("passkey", "aal1"), ("passkey", "aal1")]
     assert message_ids(refused.json()) == [UNKNOWN]
-
-
-async def test_removed_passkey_cannot_log_in_while_another_is_left(fake: FakeKratos, browser: FlowClient) -> None:
-    identity, key = await passkey_user(fake, BOB)
-    browser.use(fake.sign_in(identity))
-    flow = await browser.create_flow("settings")
-    created = authenticator().create(field_value(flow, "passkey_create_data"))
-    flow = (await browser.submit(flow, passkey_settings_register=created)).json()
-    await browser.submit(flow, passkey_remove=key.credential_ids[0].hex())
-    response = await log_in(client_for(fake), key)
-
-    assert message_ids(response.json()) == [WRONG]
 
 
 async def test_only_credential_cannot_be_removed(fake: FakeKratos, browser: FlowClient) -> None:

@@ -1,14 +1,11 @@
 """Security keys without password, with the messages of Kratos v26.2.0."""
 
-import json
-from base64 import urlsafe_b64encode
 from typing import Any
-from uuid import UUID
 
 import pytest
 from support.flow_client import FlowClient, client_for, field_value, message_ids, node_names
 
-from ory_guard.testing import FakeKratos, Identity, SoftwareAuthenticator
+from ory_guard.testing import FakeKratos, SoftwareAuthenticator
 from ory_guard.testing.settings import METHODS
 
 from .users import (
@@ -19,10 +16,8 @@ from .users import (
     WRONG,
     add_key,
     authenticator,
-    changed,
     methods_of,
     registration_form,
-    response_fields,
 )
 
 pytestmark = pytest.mark.anyio
@@ -88,14 +83,6 @@ async def test_login_in_two_steps(browser: FlowClient, key: SoftwareAuthenticato
     assert methods_of(response.json()["session"]) == [("webauthn", "aal1")]
 
 
-@pytest.mark.usefixtures("key")
-async def test_first_step_of_a_form_redirects(browser: FlowClient) -> None:
-    flow = await browser.create_flow("login")
-    response = await browser.submit_form(flow, method="webauthn", identifier=BOB)
-
-    assert response.headers["location"] == f"http://127.0.0.1:4455/login?flow={flow['id']}"
-
-
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
@@ -132,24 +119,6 @@ async def test_second_step_checks_identity_and_challenge(
     assert message_ids(other_flow.json()) == [WRONG]
 
 
-async def test_refresh_with_a_key(fake: FakeKratos, browser: FlowClient, key: SoftwareAuthenticator) -> None:
-    browser.use(fake.sign_in(fake.identities[0], methods=("webauthn",)))
-    flow = await browser.create_flow("login", refresh="true")
-    response = await browser.submit(
-        flow, webauthn_login=key.get(field_value(flow, "webauthn_login_trigger")), identifier=BOB
-    )
-
-    assert methods_of(response.json()["session"]) == [("webauthn", "aal1"), ("webauthn", "aal1")]
-
-
-@pytest.mark.usefixtures("key")
-async def test_key_is_no_second_factor(fake: FakeKratos, browser: FlowClient) -> None:
-    browser.use(fake.sign_in(fake.identities[0], methods=("webauthn",)))
-
-    assert (await browser.whoami()).json()["authenticator_assurance_level"] == "aal1"
-    assert node_names(await browser.create_flow("login", aal="aal2")) == ["csrf_token"]
-
-
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
@@ -184,28 +153,6 @@ async def test_registration_checks_the_key_and_keeps_no_challenge_for_a_taken_ad
     assert again.status_code == 500
 
 
-@pytest.mark.parametrize("native", [False, True])
-async def test_apps_do_not_register_keys(fake: FakeKratos, native: bool) -> None:
-    client = client_for(fake, native=native)
-    flow = await registration_form(client, BOB)
-
-    assert ("webauthn_register" in node_names(flow)) is not native
-    assert (
-        "webauthn"
-        in [node["attributes"].get("value") for node in (await client.create_flow("login"))["ui"]["nodes"]]
-    ) is not native
-
-
-async def test_flow_keeps_its_challenge(browser: FlowClient) -> None:
-    flow = await registration_form(browser, BOB)
-    first = await browser.submit(flow, screen="previous", traits={"email": BOB})
-    again = await browser.submit(first.json(), method="profile", traits={"email": BOB})
-
-    assert "webauthn_register" not in node_names(first.json())
-    name = "webauthn_register_trigger"
-    assert field_value(again.json(), name) == field_value(flow, name)
-
-
 async def test_only_key_cannot_be_removed(
     fake: FakeKratos, browser: FlowClient, key: SoftwareAuthenticator
 ) -> None:
@@ -217,24 +164,6 @@ async def test_only_key_cannot_be_removed(
 
     assert (response.status_code, message_ids(response.json())) == (400, [MALFORMED])
     assert message_ids(removed.json()) == [SAVED]
-
-
-async def test_key_logs_in_as_passkey_with_its_user_handle(
-    fake: FakeKratos, browser: FlowClient, key: SoftwareAuthenticator
-) -> None:
-    bob: Identity = fake.identities[0]
-    browser.use(fake.sign_in(bob, methods=("webauthn",)))
-    await add_key(browser, key)
-    handle = urlsafe_b64encode(UUID(bob.id).bytes).decode().rstrip("=")
-    client = client_for(fake)
-    flow = await client.create_flow("login")
-    challenge = json.loads(field_value(flow, "passkey_challenge"))
-    ids = [urlsafe_b64encode(key_id).decode().rstrip("=") for key_id in key.credential_ids]
-    challenge["publicKey"]["allowCredentials"] = [{"id": key_id} for key_id in ids]
-    signed = changed(key.get(challenge), response_fields(userHandle=handle))
-    response = await client.submit(flow, passkey_login=signed)
-
-    assert methods_of(response.json()["session"]) == [("passkey", "aal1")]
 
 
 async def test_identifier_first_login_shows_the_button_for_owners_of_a_key() -> None:

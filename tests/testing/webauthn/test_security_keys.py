@@ -74,69 +74,15 @@ async def test_key_completes_the_second_factor(browser: FlowClient, key: Softwar
     assert methods_of(response.json()["session"]) == [("password", "aal1"), ("webauthn", "aal2")]
 
 
-async def test_key_refreshes_the_second_factor(browser: FlowClient, key: SoftwareAuthenticator) -> None:
-    flow = await second_factor(browser)
-    await browser.submit(flow, webauthn_login=signed(flow, key), identifier=BOB)
-    flow = await browser.create_flow("login", aal="aal2", refresh="true")
-    response = await browser.submit(flow, webauthn_login=signed(flow, key), identifier=BOB)
-
-    assert [method for method, _ in methods_of(response.json()["session"])] == ["password", "webauthn", "webauthn"]
-
-
-@pytest.mark.parametrize(
-    ("settings", "fields", "expected"),
-    [
-        pytest.param({"origin": EVIL_ORIGIN}, {}, [WRONG], id="wrong origin"),
-        pytest.param({"user_present": False}, {}, [WRONG], id="user not present"),
-        pytest.param({}, {"userHandle": "AAAA"}, [WRONG], id="other user handle"),
-        pytest.param({}, {"signature": "AAAA"}, [WRONG], id="wrong signature"),
-        pytest.param({}, {"authenticatorData": "AAAA"}, [MALFORMED], id="short authenticator data"),
-    ],
-)
+@pytest.mark.parametrize("fields", [{"userHandle": "AAAA"}, {"signature": "AAAA"}], ids=str)
 async def test_second_factor_checks_the_key(
-    browser: FlowClient,
-    key: SoftwareAuthenticator,
-    settings: dict[str, Any],
-    fields: dict[str, Any],
-    expected: list[int],
+    browser: FlowClient, key: SoftwareAuthenticator, fields: dict[str, str]
 ) -> None:
     flow = await second_factor(browser)
-    for name, value in settings.items():
-        setattr(key, name, value)
     submitted = changed(signed(flow, key), response_fields(**fields))
     response = await browser.submit(flow, webauthn_login=submitted, identifier=BOB)
 
-    assert (response.status_code, message_ids(response.json())) == (400, expected)
-
-
-async def test_second_factor_of_one_flow_is_not_valid_in_another(
-    browser: FlowClient, key: SoftwareAuthenticator
-) -> None:
-    flow = await second_factor(browser)
-    submitted = signed(await browser.create_flow("login", aal="aal2"), key)
-    response = await browser.submit(flow, webauthn_login=submitted, identifier=BOB)
-
-    assert message_ids(response.json()) == [WRONG]
-
-
-async def test_key_of_another_identity_is_no_second_factor(
-    fake: FakeKratos, browser: FlowClient, key: SoftwareAuthenticator
-) -> None:
-    other, client = authenticator(), client_for(fake)
-    client.use(fake.sign_in(fake.add_identity("carol@example.test")))
-    await add_key(client, other)
-    flow = await second_factor(browser)
-    options = {"publicKey": {"rpId": "localhost", "challenge": signed_challenge(flow)}}
-    other._keys[0].is_discoverable = True
-    submitted = changed(other.get(options), response_fields(userHandle=""))
-    response = await browser.submit(flow, webauthn_login=submitted, identifier=BOB)
-
-    assert message_ids(response.json()) == [WRONG]
-
-
-def signed_challenge(flow: dict[str, Any]) -> str:
-    value: str = field_value(flow, "webauthn_login_trigger")
-    return value.partition('"challenge":"')[2].partition('"')[0]
+    assert (response.status_code, message_ids(response.json())) == (400, [WRONG])
 
 
 @pytest.mark.parametrize(
@@ -152,16 +98,6 @@ async def test_incomplete_second_factor(browser: FlowClient, fields: dict[str, s
     response = await browser.submit(await second_factor(browser), **fields)
 
     assert (response.status_code, message_ids(response.json())) == (400, expected)
-
-
-@pytest.mark.parametrize("native", [False, True])
-async def test_second_factor_is_no_first_factor(fake: FakeKratos, key: SoftwareAuthenticator, native: bool) -> None:
-    client = client_for(fake, native=native)
-    flow = await client.create_flow("login")
-    response = await client.submit(flow, method="webauthn", identifier=BOB)
-
-    assert "webauthn_login_trigger" not in node_names(flow)
-    assert message_ids(response.json()) == [4010002]
 
 
 @pytest.mark.parametrize(("fields", "status"), [({"webauthn_login": "{}"}, 400), ({}, 400)])
