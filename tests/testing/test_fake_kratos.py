@@ -1,12 +1,13 @@
-"""The methods of `FakeKratos`, and its memory use."""
+"""The methods of `FakeKratos`, its memory use, and its clocks."""
 
 import gc
 import sys
+from datetime import datetime
 
 import pytest
 from starlette.types import Message
 
-from ory_guard.testing import FakeKratos, FakeKratosSettings, Identity, ManualClock
+from ory_guard.testing import Clock, FakeKratos, FakeKratosSettings, Identity, ManualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -86,3 +87,29 @@ async def test_memory_stays_constant_over_10000_calls(fake: FakeKratos, ada: Ide
     assert statuses == {200}
     assert abs(after - before) < MAX_NEW_BLOCKS
     fake.assert_whoami_calls(FILL_LOG + CALLS)
+
+
+def test_clock_adds_the_advanced_seconds_to_the_system_time() -> None:
+    clock = Clock()
+    wall, monotonic = clock.time(), clock.monotonic()
+    clock.advance(60)
+
+    assert clock.time() - wall >= 60
+    assert clock.monotonic() - monotonic >= 60
+
+
+def test_manual_clock_only_moves_when_advanced() -> None:
+    clock = ManualClock()
+    clock.advance(60)
+
+    assert (clock.monotonic(), repr(clock)) == (60, "<ManualClock 2026-01-01T00:01:00Z>")
+
+
+def test_clock_cannot_be_moved_backward() -> None:
+    with pytest.raises(ValueError, match="seconds must be 0 or more, not -1"):
+        Clock().advance(-1)
+
+
+def test_manual_clock_requires_a_time_zone() -> None:
+    with pytest.raises(ValueError, match="must have a time zone"):
+        ManualClock(datetime(2026, 1, 1))  # noqa: DTZ001 - the point of the test

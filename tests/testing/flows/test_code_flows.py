@@ -1,6 +1,7 @@
 """Recovery and verification flows, beyond the recordings."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from support.flow_client import FlowClient, client_for, message_ids
@@ -12,23 +13,32 @@ pytestmark = pytest.mark.anyio
 ADDRESS = "ada@example.test"
 
 
+async def start_code(client: FlowClient, name: str, **query: str) -> dict[str, Any]:
+    """Start a flow and let it send a code."""
+    flow = await client.create_flow(name, **query)
+    await client.submit(flow, method="code", email=ADDRESS)
+    return flow
+
+
 async def test_code_expires(clock: ManualClock) -> None:
     fake = FakeKratos(clock=clock, code_lifespan=60)
     fake.add_identity(ADDRESS)
     browser = client_for(fake)
-    flow = await browser.create_flow("verification")
-    await browser.submit(flow, method="code", email=ADDRESS)
+    flow = await start_code(browser, "verification")
     clock.advance(61)
     response = await browser.submit(flow, method="code", code=fake.messages[0].code)
 
     assert (response.json()["state"], message_ids(response.json())) == ("sent_email", [4070006])
 
 
-async def start_code(client: FlowClient, name: str) -> dict[str, Any]:
-    """Start a flow and let it send a code."""
-    flow = await client.create_flow(name)
-    await client.submit(flow, method="code", email=ADDRESS)
-    return flow
+@pytest.mark.usefixtures("ada")
+async def test_email_has_a_link_with_the_code(fake: FakeKratos, app: FlowClient) -> None:
+    flow = await start_code(app, "verification")
+    message = fake.messages[0]
+
+    assert message.body.endswith(
+        f"{fake.settings.public_url}/self-service/verification?code={message.code}&flow={flow['id']}\n"
+    )
 
 
 @pytest.mark.usefixtures("ada")
@@ -81,8 +91,7 @@ async def test_recovery_verifies_the_address_once(
     times = []
     for _ in range(2):
         browser.client.cookies.clear()
-        flow = await browser.create_flow("recovery")
-        await browser.submit(flow, method="code", email=ADDRESS)
+        flow = await start_code(browser, "recovery")
         await browser.submit(flow, method="code", code=fake.messages[0].code)
         clock.advance(60)
         (address,) = (await browser.whoami()).json()["identity"]["verifiable_addresses"]
@@ -92,8 +101,7 @@ async def test_recovery_verifies_the_address_once(
 
 
 async def test_deleted_identity_cannot_be_recovered(fake: FakeKratos, browser: FlowClient, ada: Identity) -> None:
-    flow = await browser.create_flow("recovery")
-    await browser.submit(flow, method="code", email=ADDRESS)
+    flow = await start_code(browser, "recovery")
     fake.delete_identity(ada)
     response = await browser.submit(flow, method="code", code=fake.messages[0].code)
 
@@ -104,8 +112,34 @@ async def test_on_message_is_called_with_each_email(clock: ManualClock) -> None:
     codes: list[str] = []
     fake = FakeKratos(clock=clock, on_message=lambda message: codes.append(message.code))
     fake.add_identity(ADDRESS)
-    browser = client_for(fake)
-    await browser.submit(await browser.create_flow("recovery"), method="code", email=ADDRESS)
+    await start_code(client_for(fake), "recovery")
 
     assert codes == [fake.messages[0].code]
     assert codes[0] in fake.messages[0].body
+
+
+@pytest.mark.parametrize(
+    ("query", "return_to"),
+    [
+        ({"return_to": "http://127.0.0.1:4455/me?a=b"}, "http://127.0.0.1:4455/me?a=b"),
+        ({}, "http://127.0.0.1:4455/recovered"),
+    ],
+    ids=["return_to", "configuration"],
+)
+async def test_settings_after_a_recovery_take_over_where_it_returns_to(
+    clock: ManualClock, query: dict[str, str], return_to: str
+) -> None:
+    """As seen in v26.2.0; without either, the settings have no `return_to`."""
+    fake = FakeKratos(clock=clock, return_urls={"recovery": "http://127.0.0.1:4455/recovered"})
+    fake.add_identity(ADDRESS)
+    browser = client_for(fake)
+    flow = await start_code(browser, "recovery", **query)
+    response = await browser.submit(flow, method="code", code=fake.messages[0].code)
+
+    settings_id = response.json()["continue_with"][0]["flow"]["id"]
+    settings = (await browser.get_flow("settings", settings_id)).json()
+
+    assert settings["return_to"] == return_to
+    assert settings["request_url"] == (
+        f"http://127.0.0.1:4433/self-service/recovery?flow={flow['id']}&return_to={quote(return_to, safe='')}"
+    )

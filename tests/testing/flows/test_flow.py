@@ -34,32 +34,6 @@ async def test_malformed_body_shows_the_form_again(app: FlowClient, content_type
     assert (response.status_code, message_ids(response.json())) == (400, [4000001])
 
 
-@pytest.mark.parametrize(
-    ("name", "native", "error_id"),
-    [
-        ("login", False, "self_service_flow_expired"),
-        ("recovery", True, "self_service_flow_expired"),
-        ("recovery", False, None),
-        ("verification", True, None),
-        ("settings", True, None),
-    ],
-)
-async def test_error_for_reading_an_expired_flow(
-    fake: FakeKratos, name: str, native: bool, error_id: str | None
-) -> None:
-    client = client_for(fake, native=native)
-    owner = fake.add_identity("ada@example.test")
-    if name == "settings":
-        client.use(fake.sign_in(owner))
-    flow = await client.create_flow(name)
-    fake.clock.advance(3600)
-    if name == "settings":
-        client.use(fake.sign_in(owner))
-    response = await client.get_flow(name, flow["id"])
-
-    assert (response.status_code, response.json()["error"].get("id")) == (410, error_id)
-
-
 _JSON = st.recursive(
     st.none()
     | st.booleans()

@@ -16,10 +16,6 @@ from ory_guard.testing import FakeKratos, Identity, ManualClock
 
 pytestmark = pytest.mark.anyio
 
-NEW_PASSWORD = "a-new-password-1"
-VAULT = "http://127.0.0.1:4455/vault"
-QUOTED_VAULT = "http%3A%2F%2F127.0.0.1%3A4455%2Fvault"
-
 
 @pytest.fixture
 def ada(fake: FakeKratos) -> Identity:

@@ -1,8 +1,10 @@
-"""The formats of identity schemas that Kratos checks."""
+"""The formats of identity schemas that Kratos checks, and the similarity of passwords to identifiers."""
 
 import pytest
 
+from ory_guard.testing.store.email_format import is_email
 from ory_guard.testing.store.formats import FORMAT_CHECKER
+from ory_guard.testing.store.password_similarity import is_similar
 
 
 @pytest.mark.parametrize(
@@ -31,3 +33,88 @@ from ory_guard.testing.store.formats import FORMAT_CHECKER
 def test_formats_are_checked_like_in_kratos(name: str, valid: list[object], invalid: list[object]) -> None:
     assert [value for value in valid if not FORMAT_CHECKER.conforms(value, name)] == []
     assert [value for value in invalid if FORMAT_CHECKER.conforms(value, name)] == []
+
+
+HOST = "example.test"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a@b",
+        "a@1.2.3.4",
+        f"a.b+c@{HOST}",
+        f"ü@{HOST}",
+        f"  a@{HOST}",
+        f'"a b"@{HOST}',
+        f'"a@b"@{HOST}',
+        rf'"a\"b\\"@{HOST}',
+        f"{'a' * 64}@{HOST}",
+        f"a@{'b' * 63}.test",
+    ],
+)
+def test_valid_addresses(address: str) -> None:
+    assert is_email(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        " ",
+        "nope",
+        "nope@",
+        "@x.test",
+        f"a@b@{HOST}",
+        f"a..b@{HOST}",
+        f".a@{HOST}",
+        f"a.@{HOST}",
+        f"a b@{HOST}",
+        f"a @{HOST}",
+        f"a@{HOST} ",
+        f"a@ {HOST}",
+        f"a@{HOST}.",
+        f"a@{HOST}\n",
+        f"a\x00@{HOST}",
+        f"a,b@{HOST}",
+        f"a:b@{HOST}",
+        f'""@{HOST}',
+        f'"a"b@{HOST}',
+        f'"a@{HOST}',
+        f'"a\x01"@{HOST}',
+        f"Ada <a@{HOST}>",
+        f"<a@{HOST}>",
+        f"<script>a@{HOST}",
+        f"a@{HOST}(comment)",
+        "a@exämple.test",
+        "a@[127.0.0.1]",
+        "a@-b.test",
+        "a@b-.test",
+        "a@b..test",
+        "a@b_c.test",
+        f"a@{'b' * 64}.test",
+        f"{'a' * 65}@{HOST}",
+        f"{'ü' * 33}@{HOST}",
+        f"{'a' * 60}@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 12}",
+    ],
+)
+def test_invalid_addresses(address: str) -> None:
+    assert not is_email(address)
+
+
+@pytest.mark.parametrize(
+    ("password", "identifier", "expected"),
+    [
+        ("ada@example.test", "ada@example.test", True),
+        ("ADA@EXAMPLE.TEST", "ada@example.test", True),
+        ("xx-ada@example.test", "ada@example.test", True),
+        ("x@y.test", "u123@x.test", True),
+        ("abcdefgh", "abxdefgz", True),
+        ("correct-horse-battery", "ada@example.test", False),
+        ("abcd1234", "abcdwxyz@example.test", False),
+        ("abcde123", "abcdewxyz@example.test", True),
+        ("anything", "", False),
+    ],
+)
+def test_password_is_similar(password: str, identifier: str, expected: bool) -> None:
+    assert is_similar(password, identifier) is expected

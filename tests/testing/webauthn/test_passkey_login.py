@@ -1,11 +1,13 @@
 """Logins and refreshes with passkeys, with the messages of Kratos v26.2.0."""
 
+import base64
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.flow_client import FlowClient, client_for, field_value, message_ids, node_names
+from support.flow_client import FlowClient, client_for, field_value, message_ids, node_by_id, node_names
 
 from ory_guard.testing import FakeKratos, SoftwareAuthenticator
 from ory_guard.testing.settings import METHODS
@@ -25,9 +27,9 @@ from .users import (
     response_fields,
 )
 
-BOB = "bob@example.test"
-
 pytestmark = pytest.mark.anyio
+
+BOB = "bob@example.test"
 
 
 @pytest.mark.parametrize("native", [False, True])
@@ -242,3 +244,26 @@ async def test_identifier_first_login_shows_the_button_for_owners_of_a_passkey()
     assert "passkey_login_trigger" not in names["carol@example.test"]
     assert names["carol@example.test"][-2:] == ["password", "method"]
     assert response.status_code == 200
+
+
+# The functions that the nodes of Kratos call; those with underscores are the names of earlier releases.
+FUNCTIONS = [
+    "oryWebAuthnRegistration",
+    "oryWebAuthnLogin",
+    "oryPasskeyLogin",
+    "oryPasskeyRegistration",
+    "oryPasskeySettingsRegistration",
+    "oryPasskeyLoginAutocompleteInit",
+]
+
+
+async def test_script_has_the_functions_of_the_nodes_and_the_integrity_of_its_node(browser: FlowClient) -> None:
+    node = node_by_id(await browser.create_flow("login"), "webauthn_script")
+    response = await browser.get(node["src"], "*/*")
+    digest = base64.b64encode(hashlib.sha512(response.content).digest()).decode()
+
+    assert response.headers["content-type"] == "text/javascript; charset=UTF-8"
+    assert node["integrity"] == f"sha512-{digest}"
+    for name in FUNCTIONS:
+        assert f"function {name}(" in response.text
+    assert "window[`__${name}`]" in response.text

@@ -1,7 +1,8 @@
-"""Allowed and malformed `return_to` URLs."""
+"""`return_to` URLs and query strings, allowed and malformed."""
 
 import pytest
 
+from ory_guard.testing.server.query_string import parse_query
 from ory_guard.testing.server.return_to import InvalidUrlError, allowed_url
 
 DEFAULT = "http://127.0.0.1:4455/welcome"
@@ -51,3 +52,22 @@ def test_url_is_returned_if_it_is_allowed(url: str, expected: str | None) -> Non
 def test_malformed_url_is_an_error(url: str) -> None:
     with pytest.raises(InvalidUrlError):
         allowed_url(url, ALLOWED, DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("a=1&b=x+y%20z&a=2&c", [("a", "1"), ("b", "x y z"), ("a", "2"), ("c", "")]),
+        ("a=%zz&b=1", [("b", "1")]),
+        ("a=1;b=2&c=%2", []),
+        ("&&", []),
+    ],
+)
+def test_malformed_pairs_are_left_out(text: str, pairs: list[tuple[str, str]]) -> None:
+    assert parse_query(text) == pairs
+
+
+@pytest.mark.parametrize("text", ["a=1&b=%zz", "a;b"])
+def test_malformed_pairs_of_a_form_are_errors(text: str) -> None:
+    with pytest.raises(ValueError, match="invalid"):
+        parse_query(text, strict=True)
