@@ -1,5 +1,6 @@
 """Lists, recovery and courier messages in the admin API, beyond the recordings."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -144,7 +145,7 @@ async def test_recovery_code_logs_in(
 
 @pytest.mark.parametrize("method", ["code", "link"])
 @pytest.mark.parametrize("settings", [{"methods": {"password"}}, {"recovery_enabled": False}], ids=str)
-async def test_disabled_recovery_is_not_found(settings: dict[str, bool], method: str) -> None:
+async def test_disabled_recovery_is_not_found(settings: dict[str, Any], method: str) -> None:
     fake = FakeKratos(**settings)
     transport = httpx2.ASGITransport(app=fake.admin_app)
     async with httpx2.AsyncClient(transport=transport, base_url=fake.settings.admin_url) as admin:
