@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from support.flow_client import PASSWORD, client_for
 
-from ory_guard.testing import FakeKratos, Identity
+from ory_guard.testing import FakeKratos, Identity, ManualClock
 from ory_guard.testing.api.json_patch import apply_json_patch
 from ory_guard.testing.server.response import ApiError
 
@@ -222,3 +222,10 @@ async def test_credentials_are_included_on_request(fake: FakeKratos, admin: http
     assert password.json()["credentials"]["password"]["config"] == {"hashed_password": "$2a$08$fake"}
     assert totp.json()["credentials"]["totp"]["config"] == {}
     assert unknown.status_code == 400
+
+
+async def test_new_state_has_a_time(admin: httpx2.AsyncClient, clock: ManualClock, ada: Identity) -> None:
+    clock.advance(5)
+    await admin.patch(f"{IDENTITIES}/{ada.id}", json=[{"op": "replace", "path": "/state", "value": "inactive"}])
+
+    assert (ada.state, ada.state_changed_at) == ("inactive", int(clock.time() * 1e9))

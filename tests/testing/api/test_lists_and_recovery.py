@@ -120,7 +120,8 @@ async def test_message_is_found_by_its_id(fake: FakeKratos, admin: httpx2.AsyncC
         await recover(app, EMAILS[0])
     message = fake.messages[0]
 
-    assert (await admin.get(f"{MESSAGES}/{message.id}")).json()["body"] == message.body
+    found = (await admin.get(f"{MESSAGES}/{message.id}")).json()
+    assert (found["body"], found["template_type"]) == (message.body, "recovery_code_valid")
 
 
 @pytest.mark.parametrize(("kind", "action"), [("browser", "show_settings_ui"), ("api", "set_ory_session_token")])

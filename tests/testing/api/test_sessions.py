@@ -56,3 +56,16 @@ async def test_links_of_sessions_keep_other_parameters(fake: FakeKratos, app: Fl
     response = await app.get("/sessions", active="true", page_token="WyJhIl0")
 
     assert response.headers["link"].startswith("</sessions?active=true&page=0&page_size=")
+
+
+async def test_session_is_named_by_its_id(fake: FakeKratos, app: FlowClient) -> None:
+    """DELETE of whoami returns the session and does not end it."""
+    anonymous = await app.client.delete("/sessions/nope")
+    signed_in = fake.sign_in(fake.add_identity())
+    app.use(signed_in)
+    malformed = await app.client.delete("/sessions/nope")
+    whoami = await app.client.delete("/sessions/whoami")
+
+    assert (anonymous.status_code, malformed.status_code) == (401, 400)
+    assert malformed.json()["error"]["message"] == 'uuid: incorrect UUID length 4 in string "nope"'
+    assert (whoami.json()["id"], signed_in.session.active) == (signed_in.session.id, True)

@@ -1,4 +1,4 @@
-"""Behavior that all flows share: lookup, malformed bodies, expiry, and forms with arbitrary content."""
+"""Behavior that all flows share: malformed bodies, expiry, and forms with arbitrary content."""
 
 import json
 
@@ -11,6 +11,7 @@ from ory_guard.testing import FakeKratos
 
 pytestmark = pytest.mark.anyio
 
+AFTER = "http://127.0.0.1:4455/after"
 JSON_BODY = {"content-type": "application/json"}
 
 
@@ -82,3 +83,24 @@ async def test_arbitrary_fields_never_cause_an_exception(
     response = await app.client.post(flow["ui"]["action"], content=body, headers=JSON_BODY)
 
     assert response.status_code in {200, 303, 400, 404, 422}
+
+
+@pytest.mark.parametrize(
+    ("query", "messages"), [({"return_to": AFTER}, [4010001]), ({"refresh": "true"}, [1010003, 4010001])], ids=str
+)
+async def test_replacement_of_an_expired_flow_has_its_parameters(
+    fake: FakeKratos, browser: FlowClient, query: dict[str, str], messages: list[int]
+) -> None:
+    if "refresh" in query:
+        browser.use(fake.sign_in(fake.add_identity()))
+    flow = await browser.create_flow("login", **query)
+    fake.clock.advance(600)
+    read = await browser.get_flow("login", flow["id"])
+    submitted = await browser.submit(flow, method="password")
+    replacement = (await browser.get_flow("login", submitted.json()["use_flow_id"])).json()
+
+    assert (read.status_code, submitted.status_code) == (410, 410)
+    assert message_ids(replacement) == messages
+    assert replacement["ui"]["messages"][-1]["context"]["expired_at"] == flow["expires_at"]
+    for name in ("refresh", "return_to", "request_url"):
+        assert replacement.get(name) == flow.get(name)

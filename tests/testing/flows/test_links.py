@@ -38,6 +38,19 @@ async def flow_of(client: FlowClient, response: httpx2.Response) -> dict[str, An
     return dict((await client.get_flow(url.path.strip("/"), parse_qs(url.query)["flow"][0])).json())
 
 
+@pytest.mark.parametrize("name", ["recovery", "verification"])
+async def test_link_verifies_the_address(fake: FakeKratos, browser: FlowClient, ada: Identity, name: str) -> None:
+    """The link of a recovery also logs in."""
+    await send_link(browser, name)
+    await open_link(fake, browser)
+    session = (await browser.whoami()).json()
+
+    (address,) = ada.verifiable_addresses
+    assert (address.verified, address.status) == (True, "completed")
+    if name == "recovery":
+        assert session["authentication_methods"][0]["method"] == "link_recovery"
+
+
 @pytest.mark.usefixtures("ada")
 @pytest.mark.parametrize(
     ("name", "seconds", "token", "message_id"),

@@ -62,3 +62,15 @@ async def test_session_and_verification_are_optional(clock: ManualClock) -> None
     assert native.json()["continue_with"] == []
     assert response.headers["location"] == AFTER
     assert (await browser.whoami()).status_code == 401
+
+
+async def test_verification_flow_uses_the_new_csrf_cookie(fake: FakeKratos, browser: FlowClient) -> None:
+    """Registration replaces the anti-CSRF cookie; the verification page must still be able to read its flow."""
+    flow = await browser.create_flow("registration")
+    form = {"method": "password", "password": PASSWORD, "traits__email": "ada@example.test"}
+    page = (await browser.submit_form(flow, **form)).headers["location"]
+    verification = (await browser.get_flow("verification", page.partition("?flow=")[2])).json()
+    response = await browser.submit(verification, method="code", code=fake.messages[0].code)
+
+    assert response.json()["state"] == "passed_challenge"
+    assert fake.identities[0].verifiable_addresses[0].verified is True

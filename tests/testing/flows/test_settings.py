@@ -1,20 +1,17 @@
 """Settings flows, beyond the recordings."""
 
 from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 
+import pyotp
 import pytest
-from support.flow_client import (
-    FlowClient,
-    client_for,
-    field_value,
-    message_ids,
-    node_by_id,
-    node_names,
-)
+from support.flow_client import HTML, FlowClient, client_for, field_value, message_ids, node_by_id, node_names
 
 from ory_guard.testing import FakeKratos, Identity, ManualClock
 
 pytestmark = pytest.mark.anyio
+
+VAULT = "http://127.0.0.1:4455/vault"
 
 
 @pytest.fixture
@@ -109,3 +106,17 @@ async def test_new_address_is_sent_a_code(fake: FakeKratos, browser: FlowClient,
 
     assert [message.recipient for message in fake.messages] == ["new@example.test"]
     assert ada.verifiable_addresses[0].status == "sent"
+
+
+async def test_redirects_keep_the_page_of_the_user(fake: FakeKratos, browser: FlowClient, ada: Identity) -> None:
+    anonymous = await client_for(fake).start("settings", HTML, return_to=VAULT)
+    ada.credentials.totp_secret = pyotp.random_base32()
+    aal1 = await browser.start("settings", HTML, return_to=VAULT)
+    quoted = quote(VAULT, safe="")
+
+    login = "http://127.0.0.1:4433/self-service/login/browser"
+    assert anonymous.headers["location"] == f"{login}?return_to={quoted}"
+    assert parse_qs(urlsplit(aal1.headers["location"]).query) == {
+        "aal": ["aal2"],
+        "return_to": [f"http://127.0.0.1:4433/self-service/settings/browser?return_to={quoted}"],
+    }

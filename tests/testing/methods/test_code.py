@@ -126,6 +126,29 @@ async def test_refresh_can_send_a_code(fake: FakeKratos, browser: FlowClient) ->
     assert (response.status_code, field_value(flow, "method")) == (200, "code")
 
 
+async def test_code_of_another_identity_is_wrong(fake: FakeKratos, app: FlowClient) -> None:
+    for email in (ADA, "eve@example.test"):
+        fake.add_identity(email, password=None)
+    flow = await send_code(app)
+    response = await submit_code(app, flow, fake.messages[0].code, identifier="eve@example.test")
+
+    assert (response.status_code, message_ids(response.json())) == (400, [4010008])
+
+
+async def test_registration_verifies_only_the_address_of_the_code(clock: ManualClock) -> None:
+    schema = copy.deepcopy(SCHEMA)
+    traits = schema["properties"]["traits"]["properties"]
+    traits["backup"] = {"type": "string", "ory.sh/kratos": {"verification": {"via": "email"}}}
+    fake = code_fake(clock, code_passwordless_enabled=True, identity_schemas={"default": schema})
+    app = client_for(fake, native=True)
+    owner = {"email": ADA, "backup": "backup@example.test"}
+    await app.submit(flow := await app.create_flow("registration"), method="code", traits=owner)
+    await submit_code(app, flow, fake.messages[0].code, traits=owner)
+
+    addresses = fake.identities[0].verifiable_addresses
+    assert {address.value: address.verified for address in addresses} == {ADA: True, "backup@example.test": False}
+
+
 async def test_registration_requires_the_code(fake: FakeKratos, browser: FlowClient) -> None:
     flow = await send_code(browser, "registration")
     response = await submit_code(browser, flow, "")

@@ -91,6 +91,7 @@ async def test_app_reads_a_body_sent_in_chunks(fake: FakeKratos, app: FlowClient
         ("*/*", False),
         ("text/html", False),
         ("application/json", True),
+        ("APPLICATION/JSON", False),
         ("application/*", True),
         ("application/json, text/plain, */*", True),
         ("text/html, application/json;q=0.9", False),

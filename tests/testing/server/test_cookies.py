@@ -81,3 +81,27 @@ async def test_session_cookie_has_attributes_of_its_own() -> None:
     assert started.headers["set-cookie"].endswith("Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax")
     assert "Path=/app; Domain=example.test; " in session
     assert session.endswith("SameSite=Strict")
+
+
+@pytest.mark.parametrize(
+    "value", ["", "abc", "bm9wZQ==", "ü", "MTIzfHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8"], ids=repr
+)
+async def test_forged_session_cookie_is_rejected(browser: FlowClient, value: str) -> None:
+    cookie = f"ory_kratos_session={value}".encode()
+    response = await browser.client.get("/sessions/whoami", headers=[(b"cookie", cookie)])
+
+    assert response.status_code == 401
+
+
+async def test_continuity_cookie_is_not_a_session_cookie(fake: FakeKratos, browser: FlowClient) -> None:
+    browser.client.cookies.set("ory_kratos_session", fake._server.jar.encode({"continuity": "x"}, 0))
+
+    assert (await browser.whoami()).status_code == 401
+
+
+@pytest.mark.parametrize("value", ["!", "AAAA"])
+async def test_malformed_csrf_cookie_is_replaced(fake: FakeKratos, browser: FlowClient, value: str) -> None:
+    browser.client.headers["cookie"] = f"{fake._server.jar.csrf_cookie_name}={value}"
+    response = await browser.start("login")
+
+    assert response.headers["set-cookie"].startswith("csrf_token_")
