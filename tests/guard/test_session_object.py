@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from support.guard_bench import SESSION_TOKEN, Bench, by, request
+from support.guard_bench import SESSION_TOKEN, Bench, by, optional_session, request
 from support.scripted_kratos import (
     IDENTITY_ID,
     SESSION_ID,
@@ -81,6 +81,17 @@ async def test_slow_request_body_keeps_the_object(seconds: float) -> None:
 
     assert is_held(scope, session)
     assert bench.calls == (1 if seconds else 2)
+
+
+@pytest.mark.parametrize("seconds", [0, 40])
+async def test_session_that_ends_during_a_slow_body_is_not_an_optional_session(seconds: float) -> None:
+    """It was invalidated, or is stale and has ended at Kratos."""
+    bench, scope, _ = await begun(signed_in(), refused())
+    bench.clock.advance(seconds)
+    if not seconds:
+        await bench.guard.invalidate(session_id=SESSION_ID)
+
+    assert await optional_session(bench.guard, scope) is None
 
 
 @pytest.mark.parametrize(
