@@ -148,6 +148,13 @@ async def test_extensions_are_a_plain_dict_with_the_next_step(case: Case) -> Non
     assert found == {"code": case.error_id, "status": case.status, "redirect_browser_to": case.location}
 
 
+async def test_text_names_the_second_factor_that_is_too_long_ago() -> None:
+    response = await ask(signed_in(aal2_session(-5, -3_600)), conditions=FRESH_AAL2)
+
+    text = "This resource requires a recent second factor. Complete it again to continue."
+    assert response.json["error"]["reason"] == text
+
+
 async def test_json_error() -> None:
     response = await ask(signed_in(OLD), conditions={"max_age": 60}, credential=SESSION_TOKEN)
 
@@ -206,26 +213,6 @@ async def test_www_authenticate(
     response = await ask(answer, credential=credential, conditions=conditions)
 
     assert response.header(b"www-authenticate") == (None if challenge is None else challenge.encode())
-
-
-@pytest.mark.parametrize(
-    ("session", "aal", "text"),
-    [
-        (OLD, None, "This resource requires a recent login. Log in again to continue."),
-        (OLD, "aal1", "This resource requires a recent login. Log in again to continue."),
-        (
-            aal2_session(-5, -3_600),
-            "aal2",
-            "This resource requires a recent second factor. Complete it again to continue.",
-        ),
-    ],
-)
-async def test_text_names_the_step_that_is_too_long_ago(session: Any, aal: str | None, text: str) -> None:
-    response = await ask(signed_in(session), conditions={"aal": aal, "max_age": 60})
-
-    error = response.json["error"]
-    assert (error["id"], error["details"]["reason"]) == ("session_refresh_required", "login_too_old")
-    assert error["reason"] == text
 
 
 async def test_401_has_no_redirect_if_cookies_are_not_accepted() -> None:
@@ -364,9 +351,7 @@ async def test_head_request_gets_no_body() -> None:
     ("answer", "conditions", "status", "error_id"),
     [
         (refused(401), {}, 401, "session_inactive"),
-        (STEP_UP, {}, 403, "session_aal2_required"),
         (signed_in(), {"organization": "o"}, 403, "requirement_not_met"),
-        (refused(500), {}, 503, "session_check_unavailable"),
     ],
 )
 async def test_websocket_handshake_gets_an_http_response(

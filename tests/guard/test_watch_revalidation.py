@@ -77,17 +77,6 @@ async def test_connections_of_a_credential_share_the_outcome() -> None:
     assert second.scope["ory_guard"].auth is not None
 
 
-async def test_adopted_outcome_is_published() -> None:
-    bench = Bench(signed_in(), signed_in(aal2_session()), cache_ttl=0)
-    first, second = await open_connection(bench), await open_connection(bench)
-    bench.clock.advance(EVERY)
-    await first.revalidate()
-    await second.revalidate()
-
-    assert second.scope["state"]["session"].authenticator_assurance_level == "aal2"
-    assert second.scope["auth"].scopes == ("authenticated", "aal1", "aal2")
-
-
 async def test_connections_of_a_credential_share_a_failure() -> None:
     """One of them retries each second."""
     bench = Bench(signed_in(), DOWN)
@@ -211,14 +200,6 @@ async def test_max_age_ends_the_connection_without_a_call() -> None:
 
     assert isinstance(await connection.revalidate(), Refusal)
     assert bench.calls == 1
-
-
-async def test_origin_of_the_websocket_is_checked_again() -> None:
-    bench = Bench()
-    scope = request(SESSION_COOKIE, (b"sec-fetch-site", b"same-origin"), method="POST")
-    connection = await open_connection(bench, scope)
-
-    assert await connection.revalidate() == pytest.approx(EVERY)
 
 
 async def test_connection_survives_an_outage_for_interval_plus_cache_ttl() -> None:
