@@ -4,6 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from cookie_pair_bench import NAMES, scope_of
+from logout_kratos import CREATE, LINK, NATIVE, SUBMIT, WHOAMI, LogoutKratos
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -11,9 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from support.asgi_calls import call, websocket_scope
 from support.clock import AdjustableClock
-from guard.cookie_pair_bench import NAMES, scope_of
 from support.guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Pair, by, guard_of, request
-from support.logout_kratos import CREATE, LINK, NATIVE, SUBMIT, WHOAMI, LogoutKratos
 from support.memory_store import MemoryServer, MemoryStore, eventually
 from support.scripted_kratos import (
     APP,

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from logout_kratos import CLEARED, CREATE, NATIVE, SUBMIT, WHOAMI, LogoutKratos
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -11,7 +12,6 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from support.asgi_calls import NAVIGATE, SentResponse, call
 from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Pair, guard_of, request
-from support.logout_kratos import CLEARED, CREATE, NATIVE, SUBMIT, WHOAMI, LogoutKratos
 from support.memory_store import MemoryServer, MemoryStore, eventually
 from support.minting import token_of
 from support.scripted_kratos import (

@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
-
 from support.scripted_kratos import (
     COOKIE,
     SESSION_ID,
