@@ -49,7 +49,6 @@ class SlowClient(LazyClient):
 
 
 async def waiters_of(client: LazyClient, count: int) -> list[asyncio.Task[FrontendClient]]:
-    """Return tasks that wait for the client."""
     tasks = [asyncio.create_task(client.load()) for _ in range(count)]
     await asyncio.sleep(0)
     return tasks

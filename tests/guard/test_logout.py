@@ -38,12 +38,10 @@ SESSIONS = {"s=a": "id-a", "s=b": "id-b", "a": "id-a", "b": "id-b"}
 
 
 def post(*headers: Pair) -> dict[str, Any]:
-    """Return the scope of a POST request."""
     return request(*(headers or [(b"accept", b"*/*")]), method="POST")
 
 
 def cookie(value: bytes) -> Pair:
-    """Return a `Cookie` header."""
     return b"cookie", value
 
 

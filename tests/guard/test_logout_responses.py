@@ -62,13 +62,11 @@ def application(guard: OryGuard) -> Starlette:
 async def leave(
     kratos: LogoutKratos, *headers: Pair, path: str = "/logout", query: bytes = b"", **settings: Any
 ) -> SentResponse:
-    """Log out at `kratos`."""
     app = application(guard_of(kratos, **settings))
     return await call(app, path, method="POST", headers=headers, query_string=query)
 
 
 def cookies(answered: SentResponse) -> list[str]:
-    """Return the `Set-Cookie` values."""
     return [value.decode() for value in answered.all(b"set-cookie")]
 
 

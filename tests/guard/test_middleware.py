@@ -38,11 +38,10 @@ PRIVATE = b"private, no-store"
 
 
 async def silent(_scope: Any, _receive: Any, _send: Any) -> None:
-    """Do nothing."""
+    pass
 
 
 def renewing() -> Any:
-    """Return a response of Kratos with a renewed cookie."""
     return signed_in().with_header("set-cookie", RENEWED.decode())
 
 
@@ -250,8 +249,6 @@ async def test_message_of_the_application_is_not_modified(kind: str) -> None:
 
 
 def optional(guard: OryGuard, *headers: Pair) -> Application:
-    """Return an application with an optional session and the response `headers`."""
-
     async def app(scope: Any, _receive: Any, send: Any) -> None:
         await optional_session(guard, scope)
         await reply(send, None, *headers)

@@ -19,54 +19,43 @@ OWN_LOGIN = settings_of(login_url=f"{APP}/login?organization=o1&aal=aal1&via=a%2
 
 
 def own_url(path: str = "/", *, root_path: str = "", settings: Any = SETTINGS, **scope: Any) -> str:
-    """Return the URL of a request."""
     return request_url(settings, http_scope(path, **scope), path, root_path)
 
 
+OTHER_LOGIN = settings_of(login_url=f"{APP}/login?refresh=no&return_to=https://evil.test&hint=&REFRESH=no")
+VAULT = f"{APP}/a?b=c&d"
+QUOTED_VAULT = "return_to=https%3A%2F%2Fapp.example.com%2Fa%3Fb%3Dc%26d"
+
+
 @pytest.mark.parametrize(
-    ("arguments", "url"),
+    ("settings", "arguments", "url"),
     [
-        ({}, LOGIN),
-        ({"return_to": f"{APP}/a?b=c&d"}, f"{LOGIN}?return_to=https%3A%2F%2Fapp.example.com%2Fa%3Fb%3Dc%26d"),
-        ({"aal": "aal2"}, f"{LOGIN}?aal=aal2"),
+        (SETTINGS, {}, LOGIN),
+        (SETTINGS, {"return_to": VAULT}, f"{LOGIN}?{QUOTED_VAULT}"),
+        (SETTINGS, {"aal": "aal2"}, f"{LOGIN}?aal=aal2"),
         (
-            {"refresh": True, "aal": "aal2", "return_to": APP},
-            f"{LOGIN}?refresh=true&aal=aal2&return_to=https%3A%2F%2Fapp.example.com",
+            SETTINGS,
+            {"refresh": True, "aal": "aal2", "return_to": VAULT},
+            f"{LOGIN}?refresh=true&aal=aal2&{QUOTED_VAULT}",
         ),
+        (OWN_LOGIN, {}, f"{APP}/login?organization=o1&via=a+b"),
+        (
+            OWN_LOGIN,
+            {"aal": "aal2", "return_to": VAULT},
+            f"{APP}/login?organization=o1&via=a+b&aal=aal2&{QUOTED_VAULT}",
+        ),
+        (OTHER_LOGIN, {}, f"{APP}/login?hint=&REFRESH=no"),
+        (OTHER_LOGIN, {"refresh": True}, f"{APP}/login?hint=&REFRESH=no&refresh=true"),
     ],
 )
-def test_default_login_url_is_kratos(arguments: dict[str, Any], url: str) -> None:
-    assert login_url(SETTINGS, **arguments) == url
+def test_login_url_has_the_parameters_of_the_guard(settings: Any, arguments: dict[str, Any], url: str) -> None:
+    """They replace those of the setting `login_url`, whose other parameters are kept."""
+    assert login_url(settings, **arguments) == url
 
 
-def test_login_url_keeps_other_parameters() -> None:
-    parts = urlsplit(login_url(OWN_LOGIN, aal="aal2", return_to=f"{APP}/x"))
-
-    assert f"{parts.scheme}://{parts.netloc}{parts.path}" == f"{APP}/login"
-    assert parse_qs(parts.query) == {
-        "organization": ["o1"],
-        "via": ["a b"],
-        "aal": ["aal2"],
-        "return_to": [f"{APP}/x"],
-    }
-
-
-def test_aal_of_the_login_url_is_dropped() -> None:
-    assert "aal" not in parse_qs(urlsplit(login_url(OWN_LOGIN)).query)
-
-
-def test_parameters_of_the_guard_replace_those_of_the_login_url() -> None:
-    own = settings_of(login_url=f"{APP}/login?refresh=no&return_to=https://evil.test&hint=&REFRESH=no")
-
-    assert login_url(own) == f"{APP}/login?hint=&REFRESH=no"
-    assert login_url(own, refresh=True) == f"{APP}/login?hint=&REFRESH=no&refresh=true"
-
-
-def test_enrollment_url_is_kratos_settings_flow() -> None:
-    assert enrollment_url(SETTINGS) == f"{BROWSER}/self-service/settings/browser"
-    assert enrollment_url(SETTINGS, return_to=f"{APP}/v") == (
-        f"{BROWSER}/self-service/settings/browser?return_to=https%3A%2F%2Fapp.example.com%2Fv"
-    )
+@pytest.mark.parametrize(("arguments", "query"), [({}, ""), ({"return_to": VAULT}, f"?{QUOTED_VAULT}")])
+def test_enrollment_url_is_kratos_settings_flow(arguments: dict[str, Any], query: str) -> None:
+    assert enrollment_url(SETTINGS, **arguments) == f"{BROWSER}/self-service/settings/browser{query}"
 
 
 @pytest.mark.parametrize(

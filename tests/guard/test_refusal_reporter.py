@@ -36,7 +36,6 @@ OTHER_HOST = {"app_url": "http://localhost:8000", "kratos_browser_url": "http://
 
 
 def records(caplog: pytest.LogCaptureFixture, name: str = "request.refused") -> list[logging.LogRecord]:
-    """Return the records of one event."""
     return [record for record in caplog.records if vars(record).get("event.name") == name]
 
 

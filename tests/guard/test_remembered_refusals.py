@@ -57,7 +57,6 @@ async def record(app: Any, sent: list[Any]) -> None:
 
 
 async def require(guard: OryGuard, scope: Any) -> None:
-    """Require a session."""
     await guard.require(scope)
 
 

@@ -21,7 +21,6 @@ _PACKAGE = str(Path(ory_guard.__file__).parent)
 
 
 def _application() -> FastAPI:
-    """Return an application with one guarded route."""
     app = FastAPI()
 
     @app.get("/me")

@@ -19,13 +19,11 @@ SKEW = 60.0
 
 
 def failures(requirement: Requirement, **changes: Any) -> list[Any]:
-    """Return the failures of a session with `changes`."""
     session = Session.model_validate(session_body(**changes))
     return list(evaluate(requirement, session, NOW.timestamp(), SKEW))
 
 
 def of_identity(requirement: Requirement, **identity: Any) -> list[Any]:
-    """Return the failures of a session whose identity has `changes`."""
     return failures(requirement, identity=identity)
 
 
@@ -263,7 +261,6 @@ REQUIREMENTS = st.builds(
 
 
 def passes(requirement: Requirement, session: Session[Any]) -> bool:
-    """Return whether a session meets a requirement."""
     return not evaluate(requirement, session, NOW.timestamp(), SKEW)
 
 

@@ -25,24 +25,20 @@ from ory_guard.starlette import session_required
 GUARD = guard_of(ScriptedKratos(refused()))
 
 
-class OwnGate:
-    """A gate of an application's own."""
-
+class _OwnGate:
     requirement = Requirement(aal="aal2")
 
     async def __call__(self) -> None:
-        """Do nothing."""
+        pass
 
 
 def vault() -> str:
-    """Return what no stranger may see."""
     return "gold"
 
 
 def misread() -> FastAPI:
-    """Return an application with a misread route."""
     app = FastAPI()
-    app.get("/x", dependencies=[Depends(OwnGate)])(vault)
+    app.get("/x", dependencies=[Depends(_OwnGate)])(vault)
     return app
 
 
@@ -50,82 +46,63 @@ GLOBAL = misread()
 
 
 async def by_global_name(scope: Any, receive: Any, send: Any) -> None:
-    """Call a global application."""
     await GLOBAL(scope, receive, send)
 
 
 async def by_two_names(scope: Any, receive: Any, send: Any) -> None:
-    """Call a function that calls the application."""
     await by_global_name(scope, receive, send)
 
 
 async def by_module(scope: Any, receive: Any, send: Any) -> None:
-    """Call the application of a module."""
     await functools.GLOBAL(scope, receive, send)  # type: ignore[attr-defined]
 
 
-class ByGlobalName:
-    """Calls a global application."""
-
+class _ByGlobalName:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Handle one connection."""
         await GLOBAL(scope, receive, send)
 
 
-class Slotted:
-    """A middleware with slots."""
-
+class _Slotted:
     __slots__ = ("__app",)
 
     def __init__(self, app: Any) -> None:
         self.__app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Handle one connection."""
         await self.__app(scope, receive, send)
 
 
-class Dispatcher:
-    """Calls the application of a prefix."""
-
+class _Dispatcher:
     def __init__(self, mounts: Any) -> None:
         self._mounts = mounts
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Handle one connection."""
         mounts = self._mounts
         app = mounts["/"] if isinstance(mounts, dict) else mounts[0][1]
         await app(scope, receive, send)
 
 
-class Routes(Dispatcher):
-    """Keeps its applications as `routes`, which are not Starlette's."""
-
+class _Routes(_Dispatcher):
     def __init__(self, routes: list[tuple[str, Any]]) -> None:
         super().__init__(routes)
         self.routes = routes
 
 
-class Bypass:
-    """A middleware that passes requests on to another application."""
-
+class _Bypass:
     def __init__(self, app: Any, target: Any) -> None:
         self._app = app
         self._target = target
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Handle one connection."""
         await (self._target if scope["type"] == "http" else self._app)(scope, receive, send)
 
 
 def as_fallback(app: Any) -> Any:
-    """Make another application the fallback of a router."""
     app.router.default = misread()
     return app
 
 
 def as_default_argument() -> Any:
-    """Pass another application as the default of a parameter."""
     target = misread()
 
     async def app(scope: Any, receive: Any, send: Any, inner: Any = target) -> None:
@@ -135,7 +112,6 @@ def as_default_argument() -> Any:
 
 
 def as_keyword_default() -> Any:
-    """Pass another application as the default of a parameter that only a keyword can set."""
     target = misread()
 
     async def app(scope: Any, receive: Any, send: Any, *, inner: Any = target) -> None:
@@ -145,7 +121,6 @@ def as_keyword_default() -> Any:
 
 
 async def call(inner: Any, scope: Any, receive: Any, send: Any) -> None:
-    """Call the application of the first argument."""
     await inner(scope, receive, send)
 
 
@@ -153,18 +128,18 @@ HIDDEN = [
     lambda: by_global_name,
     lambda: by_two_names,
     lambda: by_module,
-    ByGlobalName,
-    lambda: Slotted(misread()),
-    lambda: Dispatcher({"/": misread()}),
-    lambda: Dispatcher([("/", misread())]),
-    lambda: Routes([("/", misread())]),
+    _ByGlobalName,
+    lambda: _Slotted(misread()),
+    lambda: _Dispatcher({"/": misread()}),
+    lambda: _Dispatcher([("/", misread())]),
+    lambda: _Routes([("/", misread())]),
     lambda: as_fallback(FastAPI()),
     lambda: as_fallback(Starlette()),
     as_default_argument,
     as_keyword_default,
     lambda: functools.partial(call, misread()),
-    lambda: FastAPI(middleware=[Middleware(Bypass, target=misread())]),
-    lambda: Router([Mount("/", app=misread(), middleware=[Middleware(Slotted)])]),
+    lambda: FastAPI(middleware=[Middleware(_Bypass, target=misread())]),
+    lambda: Router([Mount("/", app=misread(), middleware=[Middleware(_Slotted)])]),
 ]
 
 
@@ -177,14 +152,14 @@ def test_a_misread_route_is_closed_wherever_it_is(
     monkeypatch.setattr(functools, "GLOBAL", GLOBAL, raising=False)
     app = Starlette(routes=[Mount("/", app=build())]) if mount else build()
 
-    with pytest.raises(ConfigurationError, match=r"Depends\(OwnGate\)"):
+    with pytest.raises(ConfigurationError, match=r"Depends\(_OwnGate\)"):
         TestClient(OrySessionMiddleware(app, guard=GUARD)).get("/x")
 
 
 def test_the_check_does_not_slow_down_an_application() -> None:
     """Python 3.11 and 3.12 keep attributes in a slower dict after `__dict__` has been read."""
     mounts = {"/": PlainTextResponse("hello")}
-    app = Dispatcher(mounts)
+    app = _Dispatcher(mounts)
 
     assert TestClient(OrySessionMiddleware(app, guard=GUARD)).get("/").text == "hello"
     assert any(value is mounts for value in gc.get_referents(app))
@@ -214,7 +189,7 @@ def test_a_route_that_can_not_be_checked_is_closed_alone() -> None:
 def test_a_closed_route_stays_closed_when_files_are_added(tmp_path: Path) -> None:
     """FastAPI derives the routes of an included router again."""
     router = APIRouter()
-    router.get("/x", dependencies=[Depends(OwnGate)])(vault)
+    router.get("/x", dependencies=[Depends(_OwnGate)])(vault)
     app = FastAPI()
     app.include_router(router)
     install(app, GUARD)
@@ -237,27 +212,21 @@ def test_a_list_of_routes_that_replaces_another_at_startup_is_checked() -> None:
     app = FastAPI(lifespan=lifespan)
     install(app, GUARD)
 
-    with TestClient(app) as client, pytest.raises(ConfigurationError, match=r"Depends\(OwnGate\)"):
+    with TestClient(app) as client, pytest.raises(ConfigurationError, match=r"Depends\(_OwnGate\)"):
         client.get("/x")
 
 
-class RequirementOfBase:
-    """Sets the requirement that it gets."""
-
+class _RequirementOfBase:
     def __init__(self, requirement: Any = None) -> None:
         self.requirement = requirement
 
 
-class InheritedGate(RequirementOfBase):
-    """A gate whose base sets the requirement."""
-
+class _InheritedGate(_RequirementOfBase):
     async def __call__(self, request: Request) -> None:
-        """Do nothing."""
+        pass
 
 
-class GateOfMethod:
-    """A gate that sets its requirement in a method."""
-
+class _GateOfMethod:
     def __init__(self) -> None:
         self._set_up()
 
@@ -265,45 +234,36 @@ class GateOfMethod:
         self.requirement = Requirement()
 
     async def __call__(self, request: Request) -> None:
-        """Do nothing."""
+        pass
 
 
-class GateOfProperty:
-    """A gate with a computed requirement."""
-
+class _GateOfProperty:
     @property
     def requirement(self) -> Requirement:
-        """The requirement."""
         return Requirement()
 
     async def __call__(self, request: Request) -> None:
-        """Do nothing."""
+        pass
 
 
-class Job:
-    """A callable of an application's own, whose requirement is a text."""
-
+class _Job:
     kinds: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, requirement: str = "") -> None:
         self.requirement = requirement
 
     def __call__(self) -> str:
-        """Return the requirement."""
         return "done"
 
 
-class Course:
-    """A callable of an application's own with a requirement for all."""
-
+class _Course:
     requirement = "a laptop"
 
     def __call__(self) -> str:
-        """Return nothing of interest."""
         return "done"
 
 
-@pytest.mark.parametrize("gate", [InheritedGate, GateOfMethod, GateOfProperty])
+@pytest.mark.parametrize("gate", [_InheritedGate, _GateOfMethod, _GateOfProperty])
 def test_a_gate_class_is_recognized_by_its_requirement(gate: type[Any]) -> None:
     """However an instance gets it."""
     app = FastAPI()
@@ -313,7 +273,7 @@ def test_a_gate_class_is_recognized_by_its_requirement(gate: type[Any]) -> None:
         TestClient(OrySessionMiddleware(app, guard=GUARD)).get("/x")
 
 
-@pytest.mark.parametrize("kind", [Job, Course])
+@pytest.mark.parametrize("kind", [_Job, _Course])
 def test_a_callable_class_without_a_requirement_of_a_session_is_no_gate(kind: type[Any]) -> None:
     """Other things have requirements, too."""
     app = FastAPI()
@@ -327,12 +287,10 @@ def test_a_callable_class_without_a_requirement_of_a_session_is_no_gate(kind: ty
 
 
 def by_add_route(app: FastAPI, endpoint: Any) -> None:
-    """Add a route of Starlette."""
     app.add_route("/private", endpoint)
 
 
 def by_mount(app: FastAPI, endpoint: Any) -> None:
-    """Mount an application of Starlette."""
     app.mount("/private", Starlette(routes=[Route("/", endpoint)]))
 
 
@@ -352,53 +310,40 @@ def test_an_endpoint_may_be_public_and_private(add: Callable[[FastAPI, Any], Non
     assert client.get("/private").status_code == 401
 
 
-class Proxy:
-    """Has every attribute that it is asked for."""
-
-    def __getattr__(self, name: str) -> "Proxy":
-        return Proxy()
+class _Proxy:
+    def __getattr__(self, name: str) -> "_Proxy":
+        return _Proxy()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Respond."""
         await PlainTextResponse("hello")(scope, receive, send)
 
 
-class Options(dict[str, Any]):
-    """Options that are read when they are needed."""
-
+class _Options(dict[str, Any]):
     def values(self) -> Any:
-        """Fail.
-
-        Raises:
-            RuntimeError: Always.
-        """
         raise RuntimeError
 
     def __bool__(self) -> bool:
         raise RuntimeError
 
 
-class Configured:
-    """A middleware with options."""
-
-    def __init__(self, app: Any, options: Options) -> None:
+class _Configured:
+    def __init__(self, app: Any, options: _Options) -> None:
         self._app = app
         self._options = options
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Handle one connection."""
         await self._app(scope, receive, send)
 
 
 def test_the_check_calls_no_methods_of_an_application() -> None:
     """A mapping may compute its values, and any object its truth."""
-    app = FastAPI(middleware=[Middleware(Configured, options=Options(app=GLOBAL))])
+    app = FastAPI(middleware=[Middleware(_Configured, options=_Options(app=GLOBAL))])
     app.get("/public")(lambda: "public")
-    client = TestClient(OrySessionMiddleware(Configured(app, Options()), guard=GUARD))
+    client = TestClient(OrySessionMiddleware(_Configured(app, _Options()), guard=GUARD))
 
     assert client.get("/public").json() == "public"
 
 
 def test_the_check_ends_at_an_application_that_makes_up_its_attributes() -> None:
     """Proxies and mocks have no end of them."""
-    assert TestClient(OrySessionMiddleware(Proxy(), guard=GUARD)).get("/").text == "hello"
+    assert TestClient(OrySessionMiddleware(_Proxy(), guard=GUARD)).get("/").text == "hello"

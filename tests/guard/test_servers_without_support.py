@@ -39,13 +39,11 @@ def test_startup_fails_in_another_event_loop() -> None:
 
 
 async def watch(guard: OryGuard) -> None:
-    """Watch the session of a request."""
     async with guard.watch(request(SESSION_TOKEN), every=60):
         pass
 
 
 async def proxy(guard: OryGuard) -> None:
-    """Forward a request to Kratos."""
     await KratosProxy(guard)(http_scope("/sessions/whoami"), None, None)  # type: ignore[arg-type]
 
 

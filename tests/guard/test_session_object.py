@@ -24,14 +24,12 @@ MEMBER = signed_in(session_body(identity={"organization_id": "acme"}))
 
 
 def held(scope: dict[str, Any]) -> list[Session[Any] | None]:
-    """Return the session at each published name."""
     state = scope["state"]
     auth = state["auth"].session if isinstance(state["auth"], Authenticated) else None
     return [state["ory_session"], state["session"], auth, scope["user"].session, scope["auth"].session]
 
 
 def is_held(scope: dict[str, Any], session: Session[Any]) -> bool:
-    """Return whether all published names have this object."""
     return all(place is session for place in held(scope))
 
 

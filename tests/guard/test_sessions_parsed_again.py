@@ -40,13 +40,11 @@ def respond(request: KratosRequest) -> KratosResponse:
 
 
 def name_of(outcome: Outcome) -> str:
-    """Return the id of the identity."""
     assert isinstance(outcome, Authenticated)
     return outcome.session.identity.id
 
 
 async def ask(bench: Bench, name: str, **more: Any) -> Outcome:
-    """Return the outcome of a token."""
     return await bench.outcome((SESSION_TOKEN[0], name.encode()), **more)
 
 

@@ -18,7 +18,6 @@ APP = "https://app.example.com"
 
 
 def make(**fields: Any) -> GuardSettings:
-    """Return settings with the required fields and others."""
     return GuardSettings(**{"kratos_public_url": KRATOS, "app_url": APP, **fields})
 
 
@@ -199,18 +198,21 @@ def test_urls_are_normalized(url: str, normalized: str) -> None:
     assert settings.kratos_public_url == settings.app_url == normalized
 
 
-def test_login_url_keeps_its_query() -> None:
-    assert make(login_url="https://App.example.com/login?organization=o1").login_url == (
-        "https://app.example.com/login?organization=o1"
-    )
-    assert make(login_url="https://app.example.com").login_url == "https://app.example.com/"
-
-
-def test_trusted_origins_are_normalized() -> None:
+@pytest.mark.parametrize(
+    ("field", "value", "normalized"),
+    [
+        (
+            "login_url",
+            "https://App.example.com/login?organization=o1",
+            "https://app.example.com/login?organization=o1",
+        ),
+        ("login_url", "https://app.example.com", "https://app.example.com/"),
+        ("trusted_origins", ("https://Admin.example.com:443/",), ("https://admin.example.com",)),
+    ],
+)
+def test_urls_with_a_query_and_origins_are_normalized(field: str, value: Any, normalized: Any) -> None:
     """An origin with the default port or in upper case would never match an `Origin` header."""
-    assert make(trusted_origins=("https://Admin.example.com:443/",)).trusted_origins == (
-        "https://admin.example.com",
-    )
+    assert getattr(make(**{field: value}), field) == normalized
 
 
 ORIGINS = st.builds(
@@ -256,54 +258,48 @@ def test_invalid_url_raises_no_error_but_configuration_error(text: str) -> None:
     assert settings.kratos_public_url.startswith(("http://", "https://"))
 
 
-class TestEnvironment:
-    """`GuardSettings.from_env()`."""
+# --- the environment
 
-    @pytest.fixture(autouse=True)
-    def _bare(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("ORY_GUARD_KRATOS_PUBLIC_URL", KRATOS)
-        monkeypatch.setenv("ORY_GUARD_APP_URL", APP)
+REQUIRED = {"ORY_GUARD_KRATOS_PUBLIC_URL": KRATOS, "ORY_GUARD_APP_URL": APP}
 
-    def test_fields_are_converted(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Tuples are comma-separated, and names are case-insensitive."""
-        monkeypatch.setenv("ORY_GUARD_CREDENTIALS", "cookie, bearer")
-        monkeypatch.setenv("ORY_GUARD_COOKIE_NAMES", "acme_session")
-        monkeypatch.setenv("ORY_GUARD_TOKEN_COOKIE_NAMES", "app_token, __Host-app")
-        monkeypatch.setenv("ORY_GUARD_CACHE_TTL", "1.5")
-        monkeypatch.setenv("ORY_GUARD_MAX_SESSIONS", "20")
-        monkeypatch.setenv("ory_guard_timeout", "3")
 
-        settings = GuardSettings.from_env()
+def from_env(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> GuardSettings:
+    for name, value in {**REQUIRED, **variables}.items():
+        monkeypatch.setenv(name, value)
+    return GuardSettings.from_env()
 
-        assert settings.credentials == ("cookie", "bearer")
-        assert settings.cookie_names == ("acme_session",)
-        assert settings.token_cookie_names == ("app_token", "__Host-app")
-        assert (settings.cache_ttl, settings.max_sessions, settings.timeout) == (1.5, 20, 3)
 
-    def test_empty_variable_is_unset(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Compose files pass unset variables as empty ones."""
-        monkeypatch.setenv("ORY_GUARD_LOGIN_URL", "")
+@pytest.mark.parametrize(
+    ("variables", "fields"),
+    [
+        ({"ORY_GUARD_CREDENTIALS": "cookie, bearer"}, {"credentials": ("cookie", "bearer")}),
+        ({"ORY_GUARD_COOKIE_NAMES": "acme_session"}, {"cookie_names": ("acme_session",)}),
+        ({"ORY_GUARD_TOKEN_COOKIE_NAMES": "token, __Host-t"}, {"token_cookie_names": ("token", "__Host-t")}),
+        ({"ORY_GUARD_CACHE_TTL": "1.5", "ORY_GUARD_MAX_SESSIONS": "20"}, {"cache_ttl": 1.5, "max_sessions": 20}),
+        ({"ory_guard_timeout": "3"}, {"timeout": 3}),
+        pytest.param({"ORY_GUARD_LOGIN_URL": ""}, {}, id="compose files pass unset variables as empty ones"),
+        pytest.param({"ORY_GUARD_LIVE_KRATOS": KRATOS}, {}, id="variable of the live tests"),
+    ],
+)
+def test_variables_set_fields(
+    variables: dict[str, str], fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert from_env(monkeypatch, variables) == make(**fields)
 
-        assert GuardSettings.from_env() == make()
 
-    def test_unknown_variable_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A misspelled variable must not leave the default in effect."""
-        monkeypatch.setenv("ORY_GUARD_CACHE_TLL", "0")
-
-        with pytest.raises(
-            ConfigurationError, match="unknown setting ORY_GUARD_CACHE_TLL; valid settings: ORY_GUARD_KRATOS"
-        ):
-            GuardSettings.from_env()
-
-    def test_variables_of_live_tests_are_ignored(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """They configure the Kratos server of the live tests."""
-        monkeypatch.setenv("ORY_GUARD_LIVE_KRATOS", "http://127.0.0.1:4433")
-
-        assert GuardSettings.from_env() == make()
-
-    def test_error_contains_field_value_and_valid_values(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The error is the same as for an argument."""
-        monkeypatch.setenv("ORY_GUARD_TIMEOUT", "soon")
-
-        with pytest.raises(ConfigurationError, match=r"timeout: 'soon' is not allowed: .*valid number"):
-            GuardSettings.from_env()
+@pytest.mark.parametrize(
+    ("variables", "text"),
+    [
+        (
+            {"ORY_GUARD_CACHE_TLL": "0"},
+            "unknown setting ORY_GUARD_CACHE_TLL; valid settings: ORY_GUARD_KRATOS_PUBLIC_URL",
+        ),
+        ({"ORY_GUARD_TIMEOUT": "soon"}, "timeout: 'soon' is not allowed: .*valid number"),
+    ],
+)
+def test_invalid_variable_is_an_error(
+    variables: dict[str, str], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A misspelled variable must not leave the default in effect."""
+    with pytest.raises(ConfigurationError, match=text):
+        from_env(monkeypatch, variables)

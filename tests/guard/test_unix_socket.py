@@ -71,7 +71,6 @@ def test_telemetry_names_the_socket() -> None:
 
 
 async def finding_for(path: Path) -> Finding:
-    """Return the finding of `reach` for a socket."""
     settings = settings_for(path)
     probe = Probe(settings.kratos_public_url, timeout=1.0)
     (finding,) = await check_reach(DoctorContext(settings=settings, kratos=probe))

@@ -53,17 +53,14 @@ class SessionState:
 
 
 def watch(revalidate: Callable[[], Awaitable[float | Refusal]], socket: Socket | None = None) -> Watch:
-    """Return a watch of a websocket."""
     return Watch(socket or Socket(), revalidate, asyncio.Event())
 
 
 async def refuse() -> Refusal:
-    """Return a refusal."""
     return SessionRequired()
 
 
 async def catch_one() -> asyncio.Task[Any]:
-    """Cancel the current task once, and catch the cancellation."""
     task = asyncio.current_task()
     assert task is not None
     task.cancel()
@@ -73,7 +70,6 @@ async def catch_one() -> asyncio.Task[Any]:
 
 
 async def count() -> AsyncGenerator[int, None]:
-    """Yield numbers without end."""
     number = 0
     while True:
         yield number

@@ -41,7 +41,6 @@ class OpenConnection:
 
 
 async def open_connection(bench: Bench, scope: dict[str, Any] | None = None, **conditions: Any) -> OpenConnection:
-    """Open a connection that requires `conditions`."""
     connection = OpenConnection(bench, request() if scope is None else scope)
     await bench.guard.require(connection.scope, **conditions)
     return connection
