@@ -50,15 +50,6 @@ async def test_size_of_an_error_page_does_not_hide_an_outage_or_a_rate_limit(
         await guard.aclose()
 
 
-async def test_invalidate_bypasses_the_failure() -> None:
-    bench = Bench(INVALID, signed_in())
-    await bench.outcome()
-
-    await bench.guard.invalidate(session_id="another")
-
-    assert isinstance(await bench.outcome(), Authenticated)
-
-
 async def test_revalidation_bypasses_the_failure() -> None:
     """An ordinary request after it has the new result."""
     bench = Bench(INVALID, signed_in(), cache_ttl=0)

@@ -294,34 +294,30 @@ REFERERS = [
 ]
 
 
-@pytest.mark.parametrize(("referer", "return_to"), REFERERS)
-async def test_form_returns_to_its_page(referer: str, return_to: str) -> None:
-    """A redirect can't repeat a POST request."""
-    response = await ask(
-        refused(401),
-        NAVIGATE,
-        (b"sec-fetch-site", b"same-origin"),
-        (b"referer", referer.encode("latin-1")),
-        method="POST",
-        trusted_origins=("https://partner.example.org", "http://app.example.com"),
-    )
-
-    assert response.status == 303
-    assert parse_qs(urlsplit(response.header(b"location") or b"").query)[b"return_to"] == [return_to.encode()]
+OTHER_REFERER = (b"referer", f"{APP}/other".encode())
 
 
 @pytest.mark.parametrize(("page", "return_to"), REFERERS)
-async def test_htmx_request_gets_a_redirect_header(page: str, return_to: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "headers", "name", "status", "target"),
+    [
+        ("POST", (NAVIGATE, (b"sec-fetch-site", b"same-origin")), b"referer", 303, b"location"),
+        ("GET", (HTMX, OTHER_REFERER), b"hx-current-url", 401, b"hx-redirect"),
+    ],
+    ids=["form", "HTMX"],
+)
+async def test_redirect_returns_to_the_page_in_the_browser(
+    *, page: str, return_to: str, method: str, headers: tuple[Pair, ...], name: bytes, status: int, target: bytes
+) -> None:
+    """A redirect can't repeat a POST request, and an HTMX request gets a part of a page."""
+    trusted = ("https://partner.example.org", "http://app.example.com")
+
     response = await ask(
-        refused(401),
-        HTMX,
-        (b"hx-current-url", page.encode("latin-1")),
-        (b"referer", f"{APP}/other".encode()),
-        trusted_origins=("https://partner.example.org", "http://app.example.com"),
+        refused(401), *headers, (name, page.encode("latin-1")), method=method, trusted_origins=trusted
     )
 
-    assert response.status == 401
-    assert parse_qs(urlsplit(response.header(b"hx-redirect") or b"").query)[b"return_to"] == [return_to.encode()]
+    assert response.status == status
+    assert parse_qs(urlsplit(response.header(target) or b"").query)[b"return_to"] == [return_to.encode()]
 
 
 async def test_htmx_request_gets_no_redirect_header_for_a_503() -> None:
@@ -377,41 +373,32 @@ async def test_websocket_is_closed_without_the_denial_extension() -> None:
     assert sent == [{"type": "websocket.close", "code": 1008, "reason": ""}]
 
 
+class _Odd(Refusal):
+    code = "odd"
+    status_code = 499
+    reason = "It is odd."
+
+
 @pytest.mark.parametrize(
     "refusal",
     [
         RequirementNotMet("Only <b>owners</b> may.", failures=({"id": "quota", "expected": 1, "actual": "<i>"},)),
         Refusal("No & never."),
+        _Odd(),
     ],
 )
 async def test_refusal_of_the_application_gets_the_same_response(refusal: Refusal) -> None:
-    guard = guard_of(ScriptedKratos(signed_in()))
-
-    def refuse(_session: Any) -> bool:
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
         raise refusal
 
-    page = await call(gated(guard, when=refuse), headers=[SESSION_TOKEN, NAVIGATE])
-    api = await call(gated(guard, when=refuse), headers=[SESSION_TOKEN])
+    wrapped = OrySessionMiddleware(app, guard=guard_of(ScriptedKratos(signed_in())))
+    page = await call(wrapped, headers=[SESSION_TOKEN, NAVIGATE])
+    api = await call(wrapped, headers=[SESSION_TOKEN])
 
-    assert (page.status, api.status) == (403, 403)
+    assert page.status == api.status == refusal.status_code
     assert b"<b>" not in page.body
     assert b"<i>" not in page.body
-    assert api.json["error"]["reason"] == refusal.reason
-
-
-async def test_refusal_of_the_application_may_have_any_status() -> None:
-    class Odd(Refusal):
-        code = "odd"
-        status_code = 499
-        reason = "It is odd."
-
-    guard = guard_of(ScriptedKratos(signed_in()))
-
-    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
-        raise Odd
-
-    response = await call(OrySessionMiddleware(app, guard=guard), "/", headers=[SESSION_TOKEN])
-    assert (response.status, response.error_id) == (499, "odd")
+    assert (api.error_id, api.json["error"]["reason"]) == (refusal.code, refusal.reason)
 
 
 async def test_204_has_no_content_length() -> None:

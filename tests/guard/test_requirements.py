@@ -50,30 +50,29 @@ def test_aal_is_a_minimum(required: Any, level: str | None, met: bool) -> None:
     assert actual_failures == ([] if met else [{"id": "aal", "expected": required, "actual": level}])
 
 
-def test_max_age_counts_from_the_last_login() -> None:
-    assert failures(Requirement(max_age=300), authenticated_at=timestamp(-299)) == []
-    assert failures(Requirement(max_age=300), authenticated_at=timestamp(-301)) == [
-        {"id": "max_age", "expected": 300, "actual": 301}
-    ]
+WITHOUT_FACTOR = session_body(
+    authenticator_assurance_level="aal2", authentication_methods=[step("password", "aal1", -1)]
+)
 
 
-def test_max_age_with_aal2_counts_from_the_second_factor() -> None:
-    """A password singles changes `authenticated_at`."""
-    requirement = Requirement(aal="aal2", max_age=300)
+@pytest.mark.parametrize(
+    ("conditions", "body", "age"),
+    [
+        ({}, session_body(authenticated_at=timestamp(-299)), 0),
+        ({}, session_body(authenticated_at=timestamp(-301)), 301),
+        ({}, aal2_session(password_at=-5, totp_at=-3_600), 0),
+        # A password alone changes `authenticated_at`.
+        ({"aal": "aal2"}, aal2_session(password_at=-5, totp_at=-3_600), 3_600),
+        ({"aal": "aal2"}, aal2_session(password_at=-3_600, totp_at=-5), 0),
+        ({"aal": "aal2"}, WITHOUT_FACTOR, None),
+    ],
+)
+def test_max_age_counts_from_the_last_login_or_second_factor(
+    conditions: dict[str, Any], body: dict[str, Any], age: int | None
+) -> None:
+    expected = [] if age == 0 else [{"id": "max_age", "expected": 300, "actual": age}]
 
-    assert failures(requirement, **aal2_session(password_at=-5, totp_at=-3_600)) == [
-        {"id": "max_age", "expected": 300, "actual": 3_600}
-    ]
-    assert failures(requirement, **aal2_session(password_at=-3_600, totp_at=-5)) == []
-    assert failures(Requirement(max_age=300), **aal2_session(password_at=-5, totp_at=-3_600)) == []
-
-
-def test_max_age_is_not_met_without_the_time_of_the_second_factor() -> None:
-    body = session_body(authenticator_assurance_level="aal2", authentication_methods=[step("password", "aal1", -1)])
-
-    assert failures(Requirement(aal="aal2", max_age=300), **body) == [
-        {"id": "max_age", "expected": 300, "actual": None}
-    ]
+    assert failures(Requirement(max_age=300, **conditions), **body) == expected
 
 
 @pytest.mark.parametrize(

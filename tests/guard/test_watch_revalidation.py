@@ -63,19 +63,6 @@ async def test_session_is_revalidated_after_the_interval() -> None:
     assert [sent.header("cache-control") for sent in bench.kratos.requests] == [None, "max-age=0"]
 
 
-async def test_connections_of_a_credential_share_the_outcome() -> None:
-    """The interval of each of them starts with the shared call."""
-    bench = Bench()
-    first, second = await open_connection(bench), await open_connection(bench)
-    bench.clock.advance(EVERY)
-    await first.revalidate()
-    bench.clock.advance(3)
-
-    assert await second.revalidate() == pytest.approx(7)
-    assert bench.calls == 2
-    assert second.scope["ory_guard"].auth is not None
-
-
 async def test_connections_of_a_credential_share_a_failure() -> None:
     """One of them retries each second."""
     bench = Bench(signed_in(), DOWN)
