@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from support.asgi_calls import call, websocket_scope
 from support.clock import AdjustableClock
-from support.guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Pair, by, guard_of, request
+from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Pair, by, guard_of, request
 from support.memory_store import MemoryServer, MemoryStore, eventually
 from support.scripted_kratos import (
     APP,
@@ -27,7 +27,7 @@ from support.scripted_kratos import (
 )
 
 from ory_guard import Authenticated, OrySessionMiddleware, Rejected, Session, Unavailable
-from ory_guard.exceptions import CsrfViolation, KratosProtocolError, KratosTimeout, KratosUnavailable
+from ory_guard.exceptions import CsrfViolation, KratosProtocolError, KratosTimeout
 from ory_guard.kratos.caller import UNKNOWN, Caller, current_caller
 
 pytestmark = pytest.mark.anyio
@@ -50,7 +50,6 @@ def cookie(value: bytes) -> Pair:
     ("headers", "ended", "expired"),
     [
         ([SESSION_TOKEN], [None], []),
-        ([BEARER], [None], []),
         ([SESSION_TOKEN, cookie(b"s=a"), CROSS_SITE], [None], []),
         ([], [], []),
         ([cookie(b"token=a")], [None], ["token"]),
@@ -93,14 +92,6 @@ async def test_cookie_with_an_unknown_token_is_expired() -> None:
     assert len(await guard.logout(post(cookie(b"token=unknown")))) == 3
 
 
-@pytest.mark.parametrize("failure", [refused(401), refused(403, "x"), refused(500)])
-async def test_failed_logout_of_a_token_is_an_error(failure: KratosResponse) -> None:
-    guard = guard_of(LogoutKratos({NATIVE: failure}, SESSIONS), **NAMES)
-
-    with pytest.raises(KratosUnavailable):
-        await guard.logout(post(cookie(b"token=a")))
-
-
 async def test_session_without_its_second_factor_can_be_ended() -> None:
     """Kratos accepts the logout of an aal1 session."""
     kratos = LogoutKratos({WHOAMI: STEP_UP})
@@ -130,11 +121,9 @@ async def test_override_is_not_logged_out(override: Session[Any] | None) -> None
     "scope",
     [
         request(SESSION_COOKIE, CROSS_SITE),
-        request(SESSION_COOKIE, EVIL, method="HEAD"),
         websocket_scope(headers=[SESSION_COOKIE, EVIL]),
         websocket_scope(headers=[SESSION_COOKIE]),
         post(SESSION_COOKIE, EVIL),
-        post(cookie(b"token=a; s=b"), CROSS_SITE),
         post(cookie(b's="; token=a'), CROSS_SITE),
         post(cookie(b"token=a; token=b; token=c"), CROSS_SITE),
     ],
@@ -264,13 +253,11 @@ async def test_cancelled_logout_invalidates_the_session() -> None:
     ("headers", "expected"),
     [
         ([cookie(b"s=a")], "id-a"),
-        ([cookie(b"s=a; s=gone")], "id-a"),
         ([cookie(b"s=gone; s=a")], "id-a"),
         ([cookie(b's="; s=a')], "id-a"),
         ([cookie(b"token=a; s=b")], "id-b"),
         ([cookie(b"s=a; s=b")], "id-a"),
         ([cookie(b"s=gone; s=gone-too")], None),
-        ([cookie(b"token=a")], None),
         ([cookie(b"s=a; s=b; s=c")], None),
         ([cookie(b"s=,")], None),
         ([cookie(b"s=a"), EVIL], None),

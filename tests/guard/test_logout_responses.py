@@ -26,10 +26,9 @@ from support.scripted_kratos import (
 )
 from support.token_bench import KEY, TokenBench, verifier_of
 
-from ory_guard import Authenticated, GuardSettings, OryGuard, OrySessionMiddleware, Rejected
+from ory_guard import Authenticated, OryGuard, OrySessionMiddleware, Rejected
 from ory_guard.exceptions import ConfigurationError, KratosTimeout, KratosUnavailable
 from ory_guard.starlette import logout_response
-from ory_guard.testing import FakeKratos
 
 pytestmark = pytest.mark.anyio
 
@@ -147,32 +146,6 @@ async def test_unknown_cookie_counts_as_ended(step: str) -> None:
     answered = await leave(LogoutKratos({step: UNKNOWN_COOKIE}), SESSION_COOKIE)
 
     assert (answered.status, cookies(answered)) == (204, EXPIRED)
-
-
-@pytest.mark.parametrize("kind", ["cookie", "token"])
-async def test_logout_ends_the_session_at_the_fake(kind: str) -> None:
-    """With the whole exchange, once and again."""
-    fake = FakeKratos()
-    guard = OryGuard(
-        GuardSettings(kratos_public_url=KRATOS, app_url=APP), transport=httpx2.ASGITransport(app=fake.app)
-    )
-    session = fake.sign_in(fake.add_identity())
-    ((name, value),) = session.cookies.items()
-    header = {
-        "cookie": (b"cookie", f"{name}={value}".encode()),
-        "token": (b"x-session-token", session.token.encode()),
-    }
-    assert isinstance(await guard.authenticate(request(header[kind])), Authenticated)
-
-    first, again = [
-        await call(application(guard), "/logout", method="POST", headers=[header[kind]]) for _ in range(2)
-    ]
-
-    assert (first.status, again.status) == (204, 204)
-    assert isinstance(await guard.authenticate(request(header[kind])), Rejected)
-    assert (len(cookies(first)) > len(EXPIRED)) == (kind == "cookie")
-    assert cookies(again) == (EXPIRED if kind == "cookie" else [])
-    await guard.aclose()
 
 
 # --- failures

@@ -12,7 +12,7 @@ from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, guard_of
 from support.scripted_kratos import SESSION_ID, ScriptedKratos, aal2_session, refused, session_body, signed_in
 
 from ory_guard import Authenticated, OryGuard, OrySessionMiddleware, Rejected
-from ory_guard.exceptions import EnrollmentRequired, Refusal, RequirementNotMet
+from ory_guard.exceptions import EnrollmentRequired
 
 pytestmark = pytest.mark.anyio
 
@@ -57,17 +57,6 @@ async def test_a_refusal_of_another_guard_redirects_to_its_own_kratos() -> None:
 
     assert response.status == 303
     assert (response.header(b"location") or b"").startswith(b"http://staff.test/self-service/login/browser?")
-
-
-async def test_a_refusal_of_the_application_has_no_guard() -> None:
-    """Its response is that of the middleware's guard."""
-
-    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
-        raise RequirementNotMet
-
-    response = await call(OrySessionMiddleware(app, guard=Bench().guard), headers=[SESSION_TOKEN])
-
-    assert (Refusal.guard, response.status) == (None, 403)
 
 
 async def test_another_guard_authenticates_other_headers_again() -> None:

@@ -68,19 +68,6 @@ async def test_third_automatic_redirect_for_a_page_is_an_error_page(
     assert answered == statuses
 
 
-async def test_pages_that_are_opened_in_turn_are_not_a_loop() -> None:
-    """A visitor who is not logged in tries several links."""
-    bench = Bench()
-    browser = Browser(bench)
-
-    statuses = []
-    for path in ("/vault", "/home", "/vault", "/home", "/vault", "/vault"):
-        statuses.append((await browser.open(path)).status)
-        bench.clock.advance(2)
-
-    assert statuses == [303] * 6
-
-
 async def test_error_page_of_a_loop() -> None:
     browser = Browser(Bench())
 

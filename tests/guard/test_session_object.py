@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from support.guard_bench import SESSION_TOKEN, Bench, by, optional_session, request
+from support.guard_bench import Bench, by, optional_session, request
 from support.scripted_kratos import (
     IDENTITY_ID,
     SESSION_ID,
@@ -126,15 +126,6 @@ async def test_refused_newer_outcome_is_published(newer: KratosResponse, publish
     assert session not in held(scope)
     assert isinstance(scope["state"]["auth"], Rejected) is (published is None)
     assert isinstance(caught.value, RequirementNotMet) is (published is not None)
-
-
-async def test_require_publishes_the_session_on_an_exempt_path() -> None:
-    bench = Bench(exempt_paths=("/",))
-    scope = request(SESSION_TOKEN)
-
-    session = await bench.guard.require(scope)
-
-    assert is_held(scope, session)
 
 
 async def test_watch_publishes_only_a_changed_session() -> None:

@@ -122,16 +122,6 @@ async def test_repeated_requirement_is_stored_once() -> None:
     assert len(connection.scope["ory_guard"].requirements) == 1
 
 
-async def test_rejection_of_a_credential_ends_all_its_connections() -> None:
-    bench = Bench(signed_in(), refused())
-    first, second = await open_connection(bench), await open_connection(bench)
-    bench.clock.advance(EVERY)
-
-    assert isinstance(await first.revalidate(), SessionRequired)
-    assert isinstance(await second.revalidate(), SessionRequired)
-    assert bench.calls == 2
-
-
 async def test_connections_of_two_credentials_share_nothing() -> None:
     other = signed_in(session_body(id="other"))
     bench = Bench(signed_in(), other, refused(), other)
@@ -154,19 +144,6 @@ async def test_connection_adopts_the_outcome_of_a_request() -> None:
     bench.clock.advance(4.5)
 
     assert await connection.revalidate() == pytest.approx(5.5)
-    assert bench.calls == 2
-
-
-async def test_connection_adopts_the_outcome_of_a_later_connection() -> None:
-    """Even if nothing is cached."""
-    bench = Bench(cache_ttl=0)
-    first = await open_connection(bench)
-    bench.clock.advance(6)
-    later = await open_connection(bench)
-    await later.revalidate()
-    bench.clock.advance(4)
-
-    assert await first.revalidate() == pytest.approx(6)
     assert bench.calls == 2
 
 
