@@ -1,5 +1,6 @@
 """Outages of Kratos over real sockets: requests get 503, and no user is logged out."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from support.applications import gated, public
 from support.asgi_calls import NAVIGATE, call
 from support.clock import AdjustableClock
 from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, settings_of
+from support.memory_store import eventually
 from support.raw_kratos import (
     RawKratos,
     error_body,
@@ -71,3 +73,14 @@ async def test_failing_kratos_neither_authenticates_nor_logs_out(reply: Any) -> 
     assert (page.status, page.header(b"location")) == (503, None)
     assert (public_response.status, public_response.json["outcome"]) == (200, "Unavailable")
     assert public_response.json["is_authenticated"] is False
+
+
+async def test_requests_that_wait_for_kratos_get_a_503_when_the_guard_is_closed() -> None:
+    async with RawKratos(hang) as kratos:
+        guard = OryGuard(settings_of(kratos_public_url=kratos.url), clock=AdjustableClock())
+        waiting = [asyncio.ensure_future(call(gated(guard), headers=[SESSION_TOKEN])) for _ in range(2)]
+        await eventually(lambda: kratos.requests)
+
+        await guard.aclose()
+
+        assert [response.status for response in await asyncio.gather(*waiting)] == [503, 503]

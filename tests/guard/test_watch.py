@@ -108,6 +108,15 @@ async def test_stream_ends_with_its_source() -> None:
     assert [item async for item in watch(SessionState().revalidate).stream(finite())] == [1, 2]
 
 
+async def test_stream_yields_nothing_after_the_session_ended() -> None:
+    watched = watch(refuse)
+    stream: Any = watched.stream(count())
+    assert await asyncio.create_task(anext(stream)) == 0
+    await eventually(lambda: watched.refusal)
+
+    assert await asyncio.create_task(anext(stream, None)) is None
+
+
 async def test_error_in_revalidation_is_raised_from_the_stream() -> None:
     session = SessionState()
 
@@ -189,6 +198,22 @@ async def test_code_after_the_block_is_not_cancelled() -> None:
     assert watched.refusal is None
     assert watched._watcher is not None
     assert watched._watcher.done()
+
+
+async def test_running_revalidation_ends_with_the_block() -> None:
+    looking = asyncio.Event()
+
+    async def revalidate() -> float:
+        looking.set()
+        await asyncio.Event().wait()
+        return EVERY
+
+    async with watch(revalidate) as watched:
+        await looking.wait()
+
+    assert watched._watcher is not None
+    await asyncio.wait_for(watched._watcher, SOON)
+    assert not watched._is_over
 
 
 async def test_earlier_cancellation_does_not_propagate_the_cancellation_of_the_watch() -> None:
