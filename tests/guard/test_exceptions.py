@@ -1,6 +1,5 @@
 """Errors: codes, statuses, base classes and attributes."""
 
-import pytest
 
 from ory_guard import exceptions
 from ory_guard.exceptions import (
@@ -38,38 +37,25 @@ CONTRACT = {
 }
 
 
-@pytest.mark.parametrize("name", CONTRACT)
-def test_code_status_and_base_class_are_stable(name: str) -> None:
+def test_codes_statuses_and_base_classes_are_stable() -> None:
     """They are public."""
-    kind = getattr(exceptions, name)
-
-    assert CONTRACT[name] == (kind.code, kind.status_code, kind.__base__.__name__)
-
-
-def test_every_error_is_listed() -> None:
+    kinds = {name: getattr(exceptions, name) for name in CONTRACT}
     errors = {name for name in exceptions.__all__ if isinstance(getattr(exceptions, name), type)}
 
+    assert {name: (kind.code, kind.status_code, kind.__base__.__name__) for name, kind in kinds.items()} == CONTRACT
     assert {*CONTRACT, "KratosAPIError", "Failure"} == errors
     assert sorted(exceptions.__all__) == exceptions.__all__
 
 
-def test_refusal_has_a_default_reason() -> None:
-    assert str(SessionRequired()) == SessionRequired.default_reason
-    assert str(SessionRequired("Please sign in to vote.")) == "Please sign in to vote."
-
-
-def test_refusal_requires_nothing_by_default() -> None:
+def test_refusal_has_a_default_reason_and_requires_nothing() -> None:
     refusal = Refusal()
 
     assert (refusal.failures, refusal.aal, refusal.max_age) == ((), None, None)
+    assert str(SessionRequired()) == SessionRequired.default_reason
+    assert str(SessionRequired("Please sign in to vote.")) == "Please sign in to vote."
     assert SessionRequired().credential_sent is False
     assert SessionCheckUnavailable().retry_after == 1
-
-
-def test_rate_limit_has_retry_after() -> None:
-    error = KratosRateLimited("429 Too Many Requests", retry_after=7)
-
-    assert (str(error), error.retry_after) == ("429 Too Many Requests", 7)
+    assert KratosRateLimited("429 Too Many Requests", retry_after=7).retry_after == 7
 
 
 def test_api_error_has_the_values_of_the_response() -> None:
