@@ -50,32 +50,29 @@ async def guard_of(kratos: RawKratos, **options: Any) -> AsyncIterator[OryGuard]
     await guard.aclose()
 
 
-@pytest.mark.parametrize("as_path", [True, False])
-async def test_ca_file_is_trusted(kratos: RawKratos, tmp_path: Path, *, as_path: bool) -> None:
-    ca_file = tmp_path / "ca.pem"
-    async with guard_of(kratos, ca_file=ca_file if as_path else str(ca_file)) as guard:
-        assert isinstance(await guard.authenticate(request()), Authenticated)
-        assert (await guard.client.to_session(x_session_token="token")).active
-
-
-async def test_ca_file_of_the_environment_is_trusted(
-    kratos: RawKratos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("source", ["path", "text", "environment", "SSL_CERT_FILE"])
+async def test_ca_file_is_trusted(
+    kratos: RawKratos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
-    monkeypatch.setenv("ORY_GUARD_KRATOS_PUBLIC_URL", kratos.url)
-    monkeypatch.setenv("ORY_GUARD_APP_URL", "https://app.example.com")
-    monkeypatch.setenv("ORY_GUARD_CA_FILE", str(tmp_path / "ca.pem"))
-    guard = OryGuard(GuardSettings.from_env(), clock=AdjustableClock())
+    """By the guard, its client and other documents of Kratos."""
+    ca_file = tmp_path / "ca.pem"
+    options: dict[str, Any] = {"kratos_public_url": kratos.url, "timeout": 30}
+    if source == "SSL_CERT_FILE":
+        monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
+    else:
+        options["ca_file"] = ca_file if source == "path" else str(ca_file)
+    settings = settings_of(**options)
+    if source == "environment":
+        for name, value in {**options, "app_url": "https://app.example.com"}.items():
+            monkeypatch.setenv(f"ORY_GUARD_{name.upper()}", str(value))
+        settings = GuardSettings.from_env()
+    guard = OryGuard(settings, clock=AdjustableClock())
 
     assert isinstance(await guard.authenticate(request()), Authenticated)
-    await guard.aclose()
-
-
-async def test_ssl_cert_file_is_trusted(kratos: RawKratos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    async with guard_of(kratos) as guard, FrontendClient(kratos.url) as client:
-        assert isinstance(await guard.authenticate(request()), Authenticated)
-        assert (await client.to_session(x_session_token="token")).active
+    assert (await guard.client.to_session(x_session_token="token")).active
+    if source == "SSL_CERT_FILE":
         assert b"active" in await Document(f"{kratos.url}/jwks.json", timeout=30).fetch()
+    await guard.aclose()
 
 
 @pytest.mark.parametrize("via", ["pool", "transport"])
@@ -91,17 +88,17 @@ async def test_untrusted_certificate_is_reported(
 
     assert f"whoami.failed reason=unreachable: {UNTRUSTED}; set ca_file for a private CA" in caplog.text
     assert [event.detail for event in events if isinstance(event, CheckFailed)] == ["certificate not trusted"]
-    assert kratos.requests == []
-
-
-async def test_client_reports_an_untrusted_certificate(kratos: RawKratos) -> None:
     async with FrontendClient(kratos.url) as client:
         with pytest.raises(KratosUnavailable, match=r"unreachable \(certificate not trusted \(self-signed"):
             await client.to_session(x_session_token="token")
+    assert kratos.requests == []
 
 
 @pytest.mark.parametrize("content", [None, "", "not a certificate"])
-def test_ca_file_must_contain_certificates(tmp_path: Path, content: str | None) -> None:
+def test_ca_file_must_contain_certificates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    """The error is raised when the guard is created, not at the first request."""
     ca_file = tmp_path / "ca.pem"
     if content is not None:
         ca_file.write_text(content)
@@ -110,12 +107,7 @@ def test_ca_file_must_contain_certificates(tmp_path: Path, content: str | None) 
         settings_of(ca_file=str(ca_file))
     with pytest.raises(ConfigurationError, match=r"ca_file must be a PEM file with CA certificates"):
         FrontendClient("https://kratos.example", ca_file=str(ca_file))
-
-
-def test_ssl_cert_file_must_contain_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error is raised when the guard is created, not at the first request."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
-
-    with pytest.raises(ConfigurationError, match=r"SSL_CERT_FILE must be a PEM file with CA .*missing\.pem"):
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
+    with pytest.raises(ConfigurationError, match=r"SSL_CERT_FILE must be a PEM file with CA .*ca\.pem"):
         OryGuard(settings_of(kratos_public_url="https://kratos.example"))
     OryGuard(settings_of(kratos_public_url="http://kratos.example"))

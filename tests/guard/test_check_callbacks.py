@@ -12,9 +12,9 @@ from support.clock import AdjustableClock
 from support.guard_bench import by, request, settings_of
 from support.memory_store import SOON, eventually
 from support.raw_kratos import RawKratos, RawRequest, hang, hang_up, raw_response
-from support.scripted_kratos import SESSION_ID, TOKEN, session_body
+from support.scripted_kratos import TOKEN, session_body
 
-from ory_guard import Authenticated, OryGuard, Outcome, Rejected, Unavailable
+from ory_guard import OryGuard, Outcome, Rejected, Unavailable
 from ory_guard.cache.single_flight import InFlight, SingleFlight
 from ory_guard.events import CheckFailed, Event
 from ory_guard.guard.pooled_calls import PendingCall
@@ -66,45 +66,24 @@ async def start(guard: OryGuard, kratos: RawKratos, count: int) -> list[asyncio.
     return tasks
 
 
-async def test_a_check_is_not_a_task() -> None:
+@pytest.mark.parametrize("left", [0, 1], ids=["of all requests", "of all but one"])
+async def test_cancellation_does_not_end_the_check(left: int) -> None:
+    """A check is not a task. Its response is cached, and the connection is reused."""
     release = Release()
     async with warm_guard(release) as (guard, kratos):
-        before = asyncio.all_tasks()
-
-        (task,) = await start(guard, kratos, 1)
-
-        assert asyncio.all_tasks() - before == {task}
-        release.released.set()
-        assert by(await task)[0] == "upstream"
-
-
-@pytest.mark.parametrize("count", [1, 500])
-async def test_the_cancellation_of_all_requests_does_not_end_the_check(count: int) -> None:
-    """The response is cached, and the connection is reused."""
-    release = Release()
-    async with warm_guard(release) as (guard, kratos):
-        tasks = await start(guard, kratos, count)
-        for task in tasks:
+        others = asyncio.all_tasks()
+        tasks = await start(guard, kratos, 500)
+        assert asyncio.all_tasks() - others == {*tasks}
+        for task in tasks[left:]:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks[left:], return_exceptions=True)
 
         release.released.set()
         await eventually(lambda: guard.stats().entries == 2)
 
+        assert [by(await task)[0] for task in tasks[:left]] == ["upstream"] * left
         assert by(await guard.authenticate(request()))[0] == "cache"
-        assert kratos.connections == 1
-
-
-async def test_the_cancellation_of_some_requests_does_not_affect_the_others() -> None:
-    release = Release()
-    async with warm_guard(release) as (guard, kratos):
-        tasks = await start(guard, kratos, 500)
-        for task in tasks[:499]:
-            task.cancel()
-        release.released.set()
-
-        assert isinstance(await tasks[499], Authenticated)
-        assert len(kratos.requests) == 2
+        assert (kratos.connections, len(kratos.requests)) == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -129,32 +108,10 @@ async def test_an_error_in_the_callback_gives_unavailable_to_all_requests(
         assert TOKEN.decode() not in caplog.text
 
 
-async def test_an_interrupt_in_the_callback_resolves_all_requests_and_is_raised(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.parametrize("step", ["before the call", "in the callback"])
+async def test_an_interrupt_resolves_all_requests_and_is_raised(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """The event loop ends the process for it, and its other callbacks may still run before."""
 
-    def interrupt(*_args: object) -> None:
-        raise KeyboardInterrupt
-
-    async with warm_guard() as (guard, _kratos):
-        checker = guard.authentication.checker
-        monkeypatch.setattr(checker.calls, "conclude", interrupt)
-        running = InFlight(b"slot", 0.0)
-        waiting = asyncio.ensure_future(running.wait())
-        await asyncio.sleep(0)
-        credential = Credential("x_session_token", b"", TOKEN)
-        call = checker.calls.start(checker.calls.policy.caller(b"key", credential), credential, keeps_claims=False)
-
-        with pytest.raises(KeyboardInterrupt):
-            checker._pooled_calls._on_response(SingleFlight(), running, call, OSError())
-
-        assert (await waiting).outcome == Unavailable("unreachable")
-
-
-async def test_an_interrupt_before_a_call_is_sent_resolves_all_requests_and_is_raised(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
     def interrupt(*_args: object, **_options: object) -> None:
         raise KeyboardInterrupt
 
@@ -162,14 +119,22 @@ async def test_an_interrupt_before_a_call_is_sent_resolves_all_requests_and_is_r
         checker = guard.authentication.checker
         pool = await checker._whoami.pool()
         assert pool is not None
-        monkeypatch.setattr(checker.calls, "start", interrupt)
         flights, running = SingleFlight(), InFlight(b"slot", 0.0)
         waiting = running.wait()
         credential = Credential("x_session_token", b"", TOKEN)
         caller = checker.calls.policy.caller(b"key", credential)
+        call = checker.calls.start(caller, credential, keeps_claims=False)
+        monkeypatch.setattr(checker.calls, "start", interrupt)
+        monkeypatch.setattr(checker.calls, "conclude", interrupt)
+
+        pending = PendingCall(pool, flights, running, caller, credential, False, False)
+        steps: dict[str, Any] = {
+            "before the call": lambda: checker._pooled_calls.start(pending),
+            "in the callback": lambda: checker._pooled_calls._on_response(flights, running, call, OSError()),
+        }
 
         with pytest.raises(KeyboardInterrupt):
-            checker._pooled_calls.start(PendingCall(pool, flights, running, caller, credential, False, False))
+            steps[step]()
 
         assert (await waiting).outcome == Unavailable("unreachable")
 
@@ -187,16 +152,6 @@ async def test_an_interrupt_before_a_call_is_sent_resolves_all_requests_and_is_r
 async def test_each_result_of_a_call_has_its_outcome(reply: Any, outcome: Outcome) -> None:
     async with warm_guard(reply, timeout=0.5 if reply is hang else SOON) as (guard, _kratos):
         assert await guard.authenticate(request()) == outcome
-
-
-async def test_a_session_that_was_revoked_during_the_check_is_checked_again() -> None:
-    release = Release()
-    async with warm_guard(release, raw_response({"error": {"code": 401}}, 401)) as (guard, kratos):
-        tasks = await start(guard, kratos, 3)
-        await guard.invalidate(session_id=SESSION_ID)
-        release.released.set()
-
-        assert await asyncio.gather(*tasks) == [Rejected("inactive", "x_session_token")] * 3
 
 
 async def test_closing_the_guard_ends_a_check_without_a_failure_of_kratos() -> None:

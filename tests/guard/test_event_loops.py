@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,29 +29,25 @@ def per_loop() -> LoopLocal[Resource]:
     return LoopLocal(Resource, Resource.aclose)
 
 
-def test_event_loop_keeps_its_resource() -> None:
-    """It is created on first use."""
+def test_resource_is_created_on_first_use_and_after_aclose() -> None:
+    """It is not an error to close twice, or to close nothing. The end of the event loop closes the last one."""
     kept = per_loop()
 
-    async def use() -> None:
+    async def use() -> list[Resource]:
         assert kept.current() is None
-        resource = await kept.get()
-        assert await kept.get() is resource
-        assert kept.current() is resource
+        await kept.aclose()
+        first = await kept.get()
+        assert await kept.get() is kept.current() is first
+        await kept.aclose()
+        await kept.aclose()
+        assert kept.current() is None
+        return [first, await kept.get()]
 
-    asyncio.run(use())
+    made = asyncio.run(use()) + asyncio.run(use())
 
-
-def test_end_of_an_event_loop_closes_its_resource() -> None:
-    """A test client creates an event loop for each request, which must leave nothing open."""
-    kept = per_loop()
-
-    first, second = asyncio.run(kept.get()), asyncio.run(kept.get())
-
-    assert first is not second
-    assert first.closed_in is first.made_in
-    assert second.closed_in is second.made_in
-    assert first.made_in is not second.made_in
+    assert len({id(resource) for resource in made}) == 4
+    assert all(resource.closed_in is resource.made_in for resource in made)
+    assert made[1].made_in is not made[2].made_in
 
 
 @pytest.mark.parametrize("outer_first", [True, False])
@@ -113,40 +110,28 @@ def test_interrupted_close_is_repeated() -> None:
     assert len(closed) == 2
 
 
-def test_each_event_loop_has_its_own_resource() -> None:
+@pytest.fixture
+def loops() -> Iterator[list[asyncio.AbstractEventLoop]]:
+    """Two event loops."""
+    made = [asyncio.new_event_loop(), asyncio.new_event_loop()]
+    yield made
+    for loop in made:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+def test_each_event_loop_has_its_own_resource(loops: list[asyncio.AbstractEventLoop]) -> None:
     kept = per_loop()
-    one, other = asyncio.new_event_loop(), asyncio.new_event_loop()
-    try:
-        first, second = one.run_until_complete(kept.get()), other.run_until_complete(kept.get())
-        assert first is not second
-        assert one.run_until_complete(kept.get()) is first
+    one, other = loops
+    first, second = one.run_until_complete(kept.get()), other.run_until_complete(kept.get())
+    assert first is not second
+    assert one.run_until_complete(kept.get()) is first
 
-        one.run_until_complete(kept.aclose())
+    one.run_until_complete(kept.aclose())
 
-        assert first.closed_in is one
-        assert second.closed_in is None
-        assert other.run_until_complete(kept.get()) is second
-    finally:
-        for loop in (one, other):
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
-    assert second.closed_in is other
-
-
-def test_resource_is_created_again_after_aclose() -> None:
-    """It is not an error to close twice, or to close nothing."""
-    kept = per_loop()
-
-    async def use() -> None:
-        await kept.aclose()
-        first = await kept.get()
-        await kept.aclose()
-        await kept.aclose()
-        assert first.closed_in is first.made_in
-        assert kept.current() is None
-        assert await kept.get() is not first
-
-    asyncio.run(use())
+    assert first.closed_in is one
+    assert second.closed_in is None
+    assert other.run_until_complete(kept.get()) is second
 
 
 @pytest.mark.parametrize("shut_down", [True, False])
@@ -164,45 +149,35 @@ def test_resources_of_closed_event_loops_are_released(*, shut_down: bool) -> Non
     assert len(kept._by_loop) <= 1
 
 
-def test_forked_process_creates_its_own_resource() -> None:
+def test_forked_process_creates_its_own_resource(loops: list[asyncio.AbstractEventLoop]) -> None:
     """It must neither use nor close a socket or a task of its parent."""
-    kept = per_loop()
-    loop = asyncio.new_event_loop()
-    try:
-        parents = loop.run_until_complete(kept.get())
-        child = os.fork()
-        if child == 0:
-            # pytest must not run in the child, whose exit status is the result.
-            verdict = 1
-            try:
-                in_child = asyncio.run(kept.get())
-                fresh = in_child is not parents and parents.closed_in is None
-                verdict = 0 if fresh and in_child.closed_in is in_child.made_in else 2
-            finally:
-                os._exit(verdict)
-        _, status = os.waitpid(child, 0)
+    kept, loop = per_loop(), loops[0]
+    parents = loop.run_until_complete(kept.get())
+    child = os.fork()
+    if child == 0:
+        # pytest must not run in the child, whose exit status is the result.
+        verdict = 1
+        try:
+            in_child = asyncio.run(kept.get())
+            fresh = in_child is not parents and parents.closed_in is None
+            verdict = 0 if fresh and in_child.closed_in is in_child.made_in else 2
+        finally:
+            os._exit(verdict)
+    _, status = os.waitpid(child, 0)
 
-        assert os.waitstatus_to_exitcode(status) == 0
-        assert loop.run_until_complete(kept.get()) is parents
-        assert parents.closed_in is None
-    finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert loop.run_until_complete(kept.get()) is parents
+    assert parents.closed_in is None
 
 
-def test_event_loop_that_continues_after_a_fork_has_a_new_resource() -> None:
+def test_event_loop_that_continues_after_a_fork_has_a_new_resource(loops: list[asyncio.AbstractEventLoop]) -> None:
     """A server that forks late may continue with the same event loop object."""
-    kept = per_loop()
-    loop = asyncio.new_event_loop()
-    try:
-        parents = loop.run_until_complete(kept.get())
-        _event_loop._identify_process()
+    kept, loop = per_loop(), loops[0]
+    parents = loop.run_until_complete(kept.get())
+    _event_loop._identify_process()
 
-        async def current() -> Resource | None:
-            return kept.current()
+    async def current() -> Resource | None:
+        return kept.current()
 
-        assert loop.run_until_complete(current()) is None
-        assert loop.run_until_complete(kept.get()) is not parents
-    finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+    assert loop.run_until_complete(current()) is None
+    assert loop.run_until_complete(kept.get()) is not parents

@@ -7,7 +7,7 @@ from support.clock import NOW
 from support.guard_bench import Bench, by, request
 from support.memory_store import MemoryServer, MemoryStore
 from support.minting import token_of
-from support.scripted_kratos import IDENTITY_ID, SESSION_ID, refused, session_body, signed_in
+from support.scripted_kratos import SESSION_ID, refused, session_body, signed_in
 from support.token_bench import KEY, TokenBench
 from support.worker_bench import Worker
 
@@ -116,16 +116,6 @@ async def test_jwt_is_sent_to_kratos(response: Any, outcome: type[Any]) -> None:
 
     bench.clock.advance(61)
     assert isinstance(await bench.ask(token_of(KEY, iat=NOW.timestamp() + 101)), Authenticated)
-
-
-async def test_revoked_jwt_is_rejected_without_a_call() -> None:
-    """The log still contains the later revocations."""
-    bench = TokenBench(None, signed_in())
-    await overflow(bench)
-    await bench.guard.invalidate(identity_id=IDENTITY_ID)
-
-    assert isinstance(await bench.ask(token_of(KEY)), Rejected)
-    assert bench.calls == 0
 
 
 @pytest.mark.parametrize(
