@@ -8,14 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from support.asgi_calls import SentResponse, call
 from support.fastapi_applications import application
 from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, guard_of
-from support.scripted_kratos import (
-    IDENTITY_ID,
-    SESSION_ID,
-    STEP_UP,
-    ScriptedKratos,
-    refused,
-    signed_in,
-)
+from support.scripted_kratos import IDENTITY_ID, SESSION_ID, STEP_UP, ScriptedKratos, refused, signed_in
 
 from ory_guard import Session
 from ory_guard.exceptions import ConfigurationError

@@ -10,17 +10,7 @@ from fastapi.routing import APIRoute
 from support.asgi_calls import call
 from support.guard_bench import SESSION_TOKEN, guard_of
 from support.scripted_kratos import ScriptedKratos, signed_in
-from uploads import (
-    GATE,
-    Body,
-    Upload,
-    application,
-    on_route,
-    on_router,
-    send_upload,
-    with_parameter,
-    without_gate,
-)
+from uploads import GATE, Body, Upload, application, on_route, on_router, send_upload, with_parameter, without_gate
 
 from ory_guard import Session
 from ory_guard.exceptions import ConfigurationError

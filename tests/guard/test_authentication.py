@@ -39,10 +39,7 @@ from support.scripted_kratos import (
 from support.token_bench import verifier_of
 
 from ory_guard import Anonymous, Authenticated, OryGuard, Outcome, Rejected, SecondFactorRequired, Unavailable
-from ory_guard.exceptions import (
-    SessionCheckUnavailable,
-    SessionRequired,
-)
+from ory_guard.exceptions import SessionCheckUnavailable, SessionRequired
 
 pytestmark = pytest.mark.anyio
 

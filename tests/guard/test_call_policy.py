@@ -5,14 +5,7 @@ from typing import Any
 
 import pytest
 from support.guard_bench import Bench, Pair
-from support.scripted_kratos import (
-    STEP_UP,
-    KratosRequest,
-    KratosResponse,
-    refused,
-    session_body,
-    signed_in,
-)
+from support.scripted_kratos import STEP_UP, KratosRequest, KratosResponse, refused, session_body, signed_in
 
 from ory_guard import Authenticated, Rejected, Unavailable
 from ory_guard.events import BreakerChanged, CheckFailed

@@ -18,14 +18,7 @@ from support.scripted_kratos import (
     signed_in,
 )
 
-from ory_guard import (
-    Anonymous,
-    Authenticated,
-    Outcome,
-    Rejected,
-    SecondFactorRequired,
-    Unavailable,
-)
+from ory_guard import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
 from ory_guard.events import SessionCacheHit, SessionCacheMiss
 from ory_guard.exceptions import CsrfViolation
 from ory_guard.guard.context import AuthContext

@@ -54,13 +54,7 @@ async def send(bench: Bench, path: str, *headers: Pair, method: str = "POST") ->
     return await call(application(bench), path, method=method, headers=headers)
 
 
-ANONYMOUS = {
-    "session": None,
-    "authenticated": False,
-    "truth": [False, False],
-    "scopes": [],
-    "outcome": "Rejected",
-}
+ANONYMOUS = {"session": None, "authenticated": False, "truth": [False, False], "scopes": [], "outcome": "Rejected"}
 SIGNED_IN = {
     "session": SESSION_ID,
     "authenticated": True,

@@ -21,12 +21,7 @@ from support.scripted_kratos import (
     timestamp,
 )
 
-from ory_guard import (
-    Authenticated,
-    OrySessionMiddleware,
-    Rejected,
-    Session,
-)
+from ory_guard import Authenticated, OrySessionMiddleware, Rejected, Session
 from ory_guard.exceptions import (
     CsrfViolation,
     EnrollmentRequired,

@@ -7,16 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import pytest
-from fastapi import (
-    APIRouter,
-    Body,
-    Depends,
-    FastAPI,
-    Header,
-    Request,
-    Security,
-    WebSocket,
-)
+from fastapi import APIRouter, Body, Depends, FastAPI, Header, Request, Security, WebSocket
 from pydantic import BaseModel, SkipValidation
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -25,15 +16,7 @@ from support.guard_bench import guard_of
 from support.scripted_kratos import ScriptedKratos, refused, session_body, signed_in
 from typing_extensions import TypeAliasType
 
-from ory_guard import (
-    Anonymous,
-    Authenticated,
-    Identity,
-    OryGuard,
-    OrySessionMiddleware,
-    Outcome,
-    Session,
-)
+from ory_guard import Anonymous, Authenticated, Identity, OryGuard, OrySessionMiddleware, Outcome, Session
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.fastapi import (
     CurrentIdentity,

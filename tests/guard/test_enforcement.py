@@ -88,13 +88,7 @@ async def test_outcome_of_the_revalidation_replaces_the_refusal(current: KratosR
 
 @pytest.mark.parametrize(
     ("before", "seconds", "calls"),
-    [
-        (signed_in(), 3, 1),
-        (signed_in(), 3.1, 2),
-        (refused(401), 6, 2),
-        (refused(500), 6, 2),
-        (STEP_UP, 6, 2),
-    ],
+    [(signed_in(), 3, 1), (signed_in(), 3.1, 2), (refused(401), 6, 2), (refused(500), 6, 2), (STEP_UP, 6, 2)],
 )
 async def test_outcome_is_refreshed_after_the_timeout_and_a_second(
     before: KratosResponse, seconds: float, calls: int

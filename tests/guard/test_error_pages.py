@@ -8,13 +8,7 @@ import pytest
 from support.guard_bench import settings_of
 from support.scripted_kratos import APP
 
-from ory_guard.exceptions import (
-    CsrfViolation,
-    Failure,
-    Refusal,
-    RequirementNotMet,
-    SessionCheckUnavailable,
-)
+from ory_guard.exceptions import CsrfViolation, Failure, Refusal, RequirementNotMet, SessionCheckUnavailable
 from ory_guard.guard.responses import error_pages as pages
 from ory_guard.guard.responses.refusal_reasons import REASON_TEXTS, RefusalReason
 

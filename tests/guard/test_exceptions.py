@@ -1,6 +1,5 @@
 """Errors: codes, statuses, base classes and attributes."""
 
-
 from ory_guard import exceptions
 from ory_guard.exceptions import (
     FlowError,

@@ -95,12 +95,7 @@ async def test_session_in_the_store_is_requested_again(memory_server: MemoryServ
 
 
 @pytest.mark.parametrize(
-    ("response", "outcome"),
-    [
-        (signed_in(), Authenticated),
-        (refused(), Rejected),
-        (refused(500), Unavailable),
-    ],
+    ("response", "outcome"), [(signed_in(), Authenticated), (refused(), Rejected), (refused(500), Unavailable)]
 )
 async def test_jwt_is_sent_to_kratos(response: Any, outcome: type[Any]) -> None:
     """Kratos' response is cached, and a JWT that was issued later is not sent."""

@@ -29,11 +29,7 @@ from ory_guard import (
     Session,
     Unavailable,
 )
-from ory_guard.exceptions import (
-    ConfigurationError,
-    RequirementNotMet,
-    SessionRequired,
-)
+from ory_guard.exceptions import ConfigurationError, RequirementNotMet, SessionRequired
 
 pytestmark = pytest.mark.anyio
 

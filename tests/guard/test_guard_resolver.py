@@ -75,11 +75,7 @@ async def test_a_cookie_of_one_guard_is_not_a_credential_for_the_other() -> None
     assert tenants.kratos["umbrella"].requests == []
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [[], [(b"host", b"unknown.example.com")]],
-    ids=["no host", "unknown"],
-)
+@pytest.mark.parametrize("headers", [[], [(b"host", b"unknown.example.com")]], ids=["no host", "unknown"])
 async def test_a_request_without_a_guard_is_misdirected(headers: list[tuple[bytes, bytes]]) -> None:
     """The status is 421, and the application is not called."""
     tenants = Tenants()
