@@ -30,7 +30,6 @@ CROSS_SITE = (b"sec-fetch-site", b"cross-site")
 
 
 async def get(kratos_response: Any, path: str, *headers: tuple[bytes, bytes]) -> SentResponse:
-    """Send a request to the application, whose Kratos sends this response."""
     return await call(application(Bench(kratos_response).guard), path, headers=headers)
 
 

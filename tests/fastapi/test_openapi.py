@@ -22,7 +22,6 @@ ALTERNATIVES: list[dict[str, list[str]]] = [
 
 
 def operations(app: FastAPI) -> dict[str, Any]:
-    """Return the GET operations in the schema of an application, by path."""
     return {path: operation["get"] for path, operation in app.openapi()["paths"].items() if "get" in operation}
 
 

@@ -28,19 +28,16 @@ Shape = Callable[[FastAPI], None]
 
 
 async def socket(websocket: WebSocket) -> None:
-    """Accept the websocket."""
     await websocket.accept()
     await websocket.close()
 
 
 def routes_on(router: Any) -> None:
-    """Guard two routes by dependencies of their own."""
     router.add_api_route("/x", endpoint, methods=["GET"], dependencies=[Depends(require_session)])
     router.add_api_websocket_route("/ws", socket, dependencies=[Depends(require_session)])
 
 
 def by_the_router(app: FastAPI) -> None:
-    """Routes of a router with dependencies for all of them."""
     router = APIRouter(dependencies=[Depends(require_session)])
     router.add_api_route("/x", endpoint, methods=["GET"])
     router.add_api_websocket_route("/ws", socket)
@@ -48,14 +45,12 @@ def by_the_router(app: FastAPI) -> None:
 
 
 def in_a_mounted_application(app: FastAPI) -> None:
-    """Routes of a mounted application without a middleware."""
     inner = FastAPI()
     routes_on(inner)
     app.mount("/", inner)
 
 
 def mounted_twice(app: FastAPI) -> None:
-    """Routes of an application that is mounted twice, with a middleware."""
     inner = FastAPI()
     in_a_mounted_application(inner)
     inner.add_middleware(BaseHTTPMiddleware, dispatch=pass_on)

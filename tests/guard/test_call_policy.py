@@ -15,7 +15,6 @@ pytestmark = pytest.mark.anyio
 
 
 def token(value: str) -> Pair:
-    """Return the header of a session token."""
     return b"x-session-token", value.encode()
 
 

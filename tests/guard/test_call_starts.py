@@ -17,7 +17,6 @@ pytestmark = pytest.mark.anyio
 
 
 async def check_all(guard: OryGuard, count: int) -> list[Outcome]:
-    """Return the outcomes of requests with different tokens, which start in one turn."""
     tokens = (b"token-%d" % number for number in range(count))
     return await asyncio.gather(*(guard.authenticate(request((b"x-session-token", token))) for token in tokens))
 

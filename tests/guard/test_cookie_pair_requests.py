@@ -34,14 +34,12 @@ BOTH = b"s=a; s=b"
 
 
 def renewing(response: KratosResponse, *values: str) -> KratosResponse:
-    """Return a response that renews cookies."""
     for value in values:
         response = response.with_header("set-cookie", f"{value}; Path=/")
     return response
 
 
 def is_about(outcome: Outcome, session_id: str) -> bool:
-    """Return whether the outcome is this session."""
     return isinstance(outcome, Authenticated) and outcome.session.id == session_id
 
 
@@ -206,7 +204,6 @@ async def test_session_that_is_revoked_during_the_check_of_the_other_cookie_is_n
 
 
 def connection(bench: CookiePairBench, scope: dict[str, Any]) -> SessionRevalidator:
-    """Return a revalidator for an open connection."""
     return bench.guard._watches.revalidator(scope, 10.0)
 
 

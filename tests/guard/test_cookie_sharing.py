@@ -11,7 +11,6 @@ LOOPBACK = "use the same host name"
 
 
 def warnings_for(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return the logged warnings about cookies."""
     return [message for message in caplog.messages if message.startswith("settings.cookies_not_shared")]
 
 

@@ -31,7 +31,6 @@ CREDENTIALS = st.builds(Credential, st.just("cookie"), st.binary(max_size=4), st
 
 
 def cookie(value: bytes, name: bytes = b"s") -> Credential:
-    """Return a session cookie."""
     return Credential("cookie", name, value)
 
 

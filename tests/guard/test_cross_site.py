@@ -24,7 +24,6 @@ OWN = (b"sec-fetch-site", b"same-origin")
 
 
 async def show_session(request: Request) -> JSONResponse:
-    """Respond with every place that shows the session."""
     state, session = request.state, request.state.session
     return JSONResponse(
         {
@@ -50,7 +49,6 @@ def application(bench: Bench) -> Starlette:
 
 
 async def send(bench: Bench, path: str, *headers: Pair, method: str = "POST") -> SentResponse:
-    """Send a request to the application."""
     return await call(application(bench), path, method=method, headers=headers)
 
 

@@ -43,12 +43,10 @@ NULL = (b"origin", b"null")
 
 
 def site(value: bytes) -> Pair:
-    """Return a `Sec-Fetch-Site` header."""
     return b"sec-fetch-site", value
 
 
 async def post(answer: KratosResponse, *headers: Pair, method: str = "POST", **conditions: Any) -> SentResponse:
-    """Send a request to an application that requires `conditions`."""
     guard = guard_of(ScriptedKratos(answer), trusted_origins=("https://partner.example.org",))
     return await call(gated(guard, **conditions), method=method, headers=headers)
 

@@ -193,16 +193,12 @@ def with_parameter(annotation: Any) -> Build:
 
 
 def with_default(app: FastAPI, run: Callable[[], None]) -> None:
-    """Add a route whose handler has a dependency as the default of a parameter."""
-
     @app.post("/x")
     def handler(session: Any = require_session) -> None:
         run()
 
 
 def decorated_above(app: FastAPI, run: Callable[[], None]) -> None:
-    """Write `session_required` above the decorator of the route."""
-
     @session_required(aal="aal2")
     @app.post("/x")
     def handler(request: Request) -> None:
@@ -210,7 +206,6 @@ def decorated_above(app: FastAPI, run: Callable[[], None]) -> None:
 
 
 def guarded_app() -> FastAPI:
-    """Return an application with the middleware and one public route."""
     app = FastAPI()
     app.add_middleware(OrySessionMiddleware, guard=GUARD)
     app.get("/public")(lambda: "public")
@@ -224,7 +219,6 @@ def started(build: Build, run: Callable[[], None]) -> None:
 
 
 def first_requested(build: Build, run: Callable[[], None]) -> None:
-    """Send the first request to an application that was not started."""
     build(app := guarded_app(), run)
     TestClient(app).post(FORGED, json=session_body())
 
@@ -260,7 +254,6 @@ def ran() -> Iterator[list[None]]:
 def refused_with(
     example: str, use: Callable[[Build, Callable[[], None]], None], build: Build, ran: list[None]
 ) -> None:
-    """Assert that the use of a declaration raises an error with the correct line."""
     with pytest.raises(ConfigurationError) as caught:
         use(build, lambda: ran.append(None))
     assert example in str(caught.value)

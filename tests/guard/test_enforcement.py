@@ -21,7 +21,6 @@ from support.scripted_kratos import (
     ENROLL,
     SESSION_ID,
     STEP_UP,
-    TOKEN,
     KratosRequest,
     KratosResponse,
     aal2_session,
@@ -140,19 +139,6 @@ async def test_session_that_another_request_fetched_is_revalidated() -> None:
 
     assert session.authenticator_assurance_level == "aal2"
     assert bench.calls == 3
-
-
-async def test_credential_is_extracted_only_once() -> None:
-    """Other middlewares may change the headers."""
-    bench = Bench()
-    scope = request()
-    await bench.guard.authenticate(scope)
-    scope["headers"] = [(b"x-session-token", b"another")]
-    bench.clock.advance(40)
-
-    await bench.guard.require(scope)
-
-    assert [sent.header("x-session-token") for sent in bench.kratos.requests] == [TOKEN.decode()] * 2
 
 
 async def test_session_is_not_revalidated_if_a_login_does_not_resolve_the_failure() -> None:

@@ -17,7 +17,6 @@ CONDITIONS = ("aal", "max_age", "authentication_methods", "verified", "organizat
 
 
 def page_of(refusal: Refusal) -> str:
-    """Return the page of a refusal."""
     return pages.refusal_page(refusal, SETTINGS).decode()
 
 

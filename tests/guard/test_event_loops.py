@@ -25,7 +25,6 @@ class Resource:
 
 
 def per_loop() -> LoopLocal[Resource]:
-    """Return a `LoopLocal` of such resources."""
     return LoopLocal(Resource, Resource.aclose)
 
 

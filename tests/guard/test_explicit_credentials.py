@@ -59,13 +59,11 @@ def by_token(asked: KratosRequest) -> KratosResponse:
 
 
 def who(outcome: Outcome) -> str:
-    """Return the identity."""
     assert isinstance(outcome, Authenticated)
     return outcome.session.identity.id
 
 
 def with_headers(scope: Any, *headers: Pair, **more: Any) -> Any:
-    """Return a copy of the scope with other headers."""
     return {**scope, "headers": [*headers], **more}
 
 

@@ -19,9 +19,7 @@ ORIGIN = "http://kratos.test:4433"
     [
         pytest.param(OSError(), f"whoami.failed reason=unreachable: OSError ({ORIGIN})", id="no connection"),
         pytest.param(refused(500), f"whoami.failed reason=unreachable: status 500 ({ORIGIN})", id="500"),
-        pytest.param(refused(429), f"whoami.failed reason=rate_limited: status 429 ({ORIGIN})", id="429"),
         pytest.param(refused(404), f"and run ory-guard doctor ({ORIGIN})", id="404"),
-        pytest.param(KratosResponse(403, b"<html>"), f"and run ory-guard doctor ({ORIGIN})", id="page"),
     ],
 )
 async def test_record_of_a_failed_check_ends_with_the_origin(

@@ -22,7 +22,6 @@ from support.scripted_kratos import (
 from ory_guard import (
     Anonymous,
     Authenticated,
-    OryGuard,
     Outcome,
     Rejected,
     SecondFactorRequired,
@@ -60,13 +59,6 @@ async def test_representation_contains_the_url_and_the_cache_size() -> None:
     await bench.outcome()
 
     assert repr(bench.guard) == f"<OryGuard {KRATOS} <SessionCache 1 sessions, 0 rejections>>"
-
-
-def test_guard_can_be_created_before_an_event_loop_runs() -> None:
-    """At import, with the clocks of the system."""
-    guard = OryGuard(guard_of(None).settings)
-
-    assert asyncio.run(guard.authenticate(request((b"accept", b"*/*")))) == Anonymous()
 
 
 def test_login_url_returns_to_the_current_page() -> None:

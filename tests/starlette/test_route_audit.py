@@ -69,7 +69,6 @@ def test_audit_agrees_with_requests(make: Callable[[Path], Any], expected: dict[
 
 
 def is_rejected(client: TestClient, route: AuditedRoute) -> bool:
-    """Return whether a route rejects a request without a credential."""
     path = re.sub(r"\{.*?\}", "x", route.path)
     headers = {"host": route.host} if route.host else {}
     if route.methods != ("WEBSOCKET",):
@@ -90,7 +89,6 @@ def only(app: Any) -> AuditedRoute:
 
 
 def starlette_with(*routes: BaseRoute, **options: Any) -> Starlette:
-    """Return a Starlette application with these routes."""
     return Starlette(routes=routes, **options)
 
 

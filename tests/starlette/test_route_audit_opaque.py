@@ -204,7 +204,6 @@ def fastapi_with(*middlewares: Any, **options: Any) -> FastAPI:
 
 
 def decorated() -> FastAPI:
-    """Return an application with a middleware that is a function."""
     app = fastapi_with()
     app.middleware("http")(dispatch)
     return app
@@ -236,7 +235,6 @@ def with_handle_of(other: Route) -> Router:
 
 
 def router_of(route_class: type[APIRoute]) -> APIRouter:
-    """Return a protected router with a route of this class."""
     router = APIRouter(route_class=route_class, dependencies=GATE)
     router.get("/page")(lambda: "hello")
     return router
