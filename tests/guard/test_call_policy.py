@@ -151,13 +151,11 @@ async def test_429_of_most_users_hold_all_but_probes() -> None:
 
     stats = bench.guard.stats()
     assert (stats.rate_limited, stats.degraded, stats.breaker) == (True, True, "closed")
-    for number in range(80):
-        assert (await bench.outcome(token(f"stranger{number}"))) == Unavailable("rate_limited", 30)
-    assert bench.calls - calls == 10
+    assert await bench.outcome(token("stranger")) == Unavailable("rate_limited", 30)
+    assert bench.calls == calls
     bench.kratos.responses = [user_session]
     bench.clock.advance(0.1)
     assert isinstance(await bench.outcome(token("user9")), Authenticated)
-    assert isinstance(await bench.outcome(token("user8")), Authenticated)
     assert await bench.outcome(token("user0")) == Unavailable("rate_limited", 30)
     assert not bench.guard.stats().rate_limited
 
@@ -207,20 +205,6 @@ async def test_call_without_a_slot_is_counted_by_class() -> None:
     ]
     bench.kratos.release()
     assert isinstance(await bench.outcome(token("t1")), Authenticated)
-
-
-async def test_known_user_is_served_while_strangers_occupy_their_slots() -> None:
-    bench = await bench_of_users("user1", "user2", max_upstream_concurrency=8, timeout=5)
-    bench.kratos.hold()
-    strangers = [asyncio.ensure_future(bench.outcome(token(f"t{number}"))) for number in range(50)]
-    await asyncio.sleep(0.01)
-    users = [asyncio.ensure_future(bench.outcome(token(name))) for name in ("user1", "user2")]
-    await asyncio.sleep(0.01)
-    assert bench.calls == 2 + 6 + 2
-
-    bench.kratos.release()
-    assert {type(await user) for user in users} == {Authenticated}
-    assert {type(await stranger) for stranger in strangers} == {Rejected}
 
 
 @pytest.mark.parametrize(

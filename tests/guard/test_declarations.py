@@ -54,13 +54,6 @@ class OwnGate:
         return await GUARD.require(request, aal="aal2")
 
 
-class GateOfInit(OwnGate):
-    """A dependency that sets the requirement in its constructor."""
-
-    def __init__(self) -> None:
-        self.requirement = Requirement()
-
-
 class AnnotatedGate:
     """A dependency that only annotates the requirement."""
 
@@ -123,7 +116,6 @@ DEPENDENCIES: list[tuple[Any, str]] = [
     (SessionDependency, CALL_REQUIRE),
     (IdentityDependency, "Depends(IdentityDependency())"),
     (OwnGate, "Depends(OwnGate())"),
-    (GateOfInit, "Depends(GateOfInit())"),
     (AnnotatedGate, "Depends(AnnotatedGate())"),
     (DataclassGate, "Depends(OwnGate(...))"),
     (GUARD.require, "Depends(require(...))"),
