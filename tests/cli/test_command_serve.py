@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import os
-import re
 import signal
 import socket
 import stat
@@ -16,7 +15,7 @@ from typing import Any
 
 import pytest
 from command_line import CommandResult, call, served_kratos
-from support.doc_pages import ROOT
+from support.doc_pages import ROOT, block_titled
 from support.ports import free_port
 
 SECRET = "5e1f0c1e2f0b4d0e9a550f6d8d1c7a01"
@@ -161,9 +160,6 @@ def test_address_in_use(tmp_path: Path) -> None:
 
 def test_check_accepts_a_valid_configuration(tmp_path: Path) -> None:
     """That of the page, and one with every key."""
-    page = (ROOT / "docs/how-to/forward-auth.md").read_text(encoding="utf-8")
-    block = re.search(r'^```toml title="forward-auth.toml"\n(.*?)^```$', page, re.MULTILINE | re.DOTALL)
-    assert block is not None
     complete = f"""
         listen = "0.0.0.0:4456"
         secret = "{SECRET}"
@@ -177,7 +173,7 @@ def test_check_accepts_a_valid_configuration(tmp_path: Path) -> None:
         "X-User" = "identity.id"
         {GUARD}
     """
-    for text in (block[1], complete):
+    for text in (block_titled(ROOT / "docs/how-to/forward-auth.md", "forward-auth.toml"), complete):
         path = write(tmp_path, text)
         result = call("serve", "--config", path, "--check")
         assert (result.code, result.out) == (0, f"{path} is valid.\n")

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from support.doc_pages import ROOT
+from support.doc_pages import ROOT, block_titled
 from support.ports import free_port
 from support.threaded_server import served
 
@@ -30,14 +30,11 @@ from ory_guard.testing import FakeKratos
 PAGE: Final = ROOT / "docs/how-to/forward-auth.md"
 HOST: Final = "app.example.com"
 _SECONDS: Final = 30
-_BLOCK: Final = r'^```\w+ title="{}"\n(.*?)^```$'
 
 
 def recipe(title: str) -> str:
     """Return a file as it is printed on the page."""
-    match = re.search(_BLOCK.format(re.escape(title)), PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert match is not None, f"{PAGE.name} has no block with the title {title}"
-    return match[1]
+    return block_titled(PAGE, title)
 
 
 def replaced(text: str, changes: dict[str, str]) -> str:

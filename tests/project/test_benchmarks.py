@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from datetime import datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -36,12 +35,8 @@ def test_benchmark_command_writes_json_tables_and_a_chart(tmp_path: Path) -> Non
 
     figures = json.loads((tmp_path / "performance.json").read_text(encoding="utf-8"))
     sections = figures["sections"]
-    assert datetime.fromisoformat(figures["date"]).utcoffset() == timedelta(0)
-    assert "commit" in figures
-    assert all(each["rounds"] >= 1 for section in sections for each in section["measurements"])
     ratios = [comparison for section in sections for comparison in section["comparisons"]]
     assert len(sections) == len(PARTS)
-    assert all((ratio["target"] == "") == (ratio["verdict"] == "") for ratio in ratios)
     assert all(f"{ratio['name']} / {ratio['beside']}" in output for ratio in ratios)
     tables = (tmp_path / "performance-tables.txt").read_text(encoding="utf-8")
     assert all(f"| {ratio['name']} | {ratio['beside']} |" in tables for ratio in ratios)
@@ -49,10 +44,8 @@ def test_benchmark_command_writes_json_tables_and_a_chart(tmp_path: Path) -> Non
     assert chart.tag.endswith("svg")
     shown = {text.text for text in chart.iter() if text.tag.endswith("text")}
     assert {"with ory_guard", "without", "requests/s, higher is better"} < shown
-    assert {"FastAPI, Depends(require_session), token", "FastAPI, Depends(require_session), cache_ttl=0"} < shown
     summary = (tmp_path / "performance-summary.txt").read_text(encoding="utf-8")
     assert summary == as_summary(figures)
-    assert "| FastAPI, each request calls Kratos (`cache_ttl=0`) |" in summary
 
 
 @pytest.mark.benchmark

@@ -67,29 +67,23 @@ def environment_with(folder: Path, *packages: str) -> str:
     return python
 
 
-def test_wheel_and_sdist_pass_their_checks(dist: Path, wheel: Path) -> None:
-    """The package index accepts both, and the wheel contains no unexpected files."""
+def test_distributions_are_valid_and_complete(dist: Path, wheel: Path) -> None:
+    """The package index accepts both; the wheel contains only the typed package and its license."""
     files = [str(file) for file in sorted(dist.glob("ory_guard*"))]
-
     run(str(TOOLS / "twine"), "check", "--strict", *files)
     run(str(TOOLS / "check-wheel-contents"), str(wheel))
 
-
-def test_wheel_contains_only_the_package(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    folders = {name.split("/")[0] for name in names}
-
-    assert folders == {"ory_guard", f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"}
+    with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
+        source = {name.split("/")[1] for name in archive.getnames()}
+    assert {name.split("/")[0] for name in names} == {
+        "ory_guard",
+        f"{'-'.join(wheel.name.split('-')[:2])}.dist-info",
+    }
     assert "ory_guard/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
-
-
-def test_sdist_contains_tests_and_documentation(dist: Path) -> None:
-    with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
-        top = {name.split("/")[1] for name in archive.getnames()}
-
-    assert {"ory_guard", "tests", "benchmarks", "scripts", "docs", "example_app"} <= top
-    assert {"mkdocs.yml", "requirements.lock", "CHANGELOG.md"} <= top
+    assert {"ory_guard", "tests", "benchmarks", "scripts", "docs", "example_app"} <= source
+    assert {"mkdocs.yml", "requirements.lock", "CHANGELOG.md"} <= source
 
 
 def test_installation_without_extras(wheel: Path, tmp_path: Path) -> None:

@@ -8,19 +8,16 @@ from typing import Any, Final
 
 import yaml
 
-from support.doc_pages import ROOT
+from support.doc_pages import ROOT, block_titled
 
 __all__ = ["PAGE", "kubernetes_container", "printed", "server_command", "shell_settings", "unit_option"]
 
 PAGE: Final = ROOT / "docs/how-to/deployment-recipes.md"
-_TEXT: Final = PAGE.read_text(encoding="utf-8")
 
 
 def printed(title: str) -> str:
     """Return the block with this title."""
-    match = re.search(rf'^```\w+ title="{re.escape(title)}"\n(.*?)^```$', _TEXT, re.MULTILINE | re.DOTALL)
-    assert match is not None, f"{PAGE.name} has no block with the title {title}"
-    return match[1]
+    return block_titled(PAGE, title)
 
 
 def unit_option(name: str) -> str:

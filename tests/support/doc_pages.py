@@ -91,6 +91,14 @@ def blocks_of(page: Path) -> list[Block]:
     return found
 
 
+def block_titled(page: Path, title: str) -> str:
+    """Return the text of the block with a title, in any language."""
+    block = rf'^```\w+ title="{re.escape(title)}"\n(.*?)^```$'
+    match = re.search(block, page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert match is not None, f"{page.name} has no block with the title {title}"
+    return match[1]
+
+
 def _place(page: Path, text: str, match: re.Match[str]) -> str:
     return f"{name_of(page)}:{text.count(chr(10), 0, match.start()) + 1}"
 
