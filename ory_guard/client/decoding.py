@@ -48,7 +48,7 @@ def decode_none(_response: HTTPResponse) -> None:
 
 def decode_sessions_page(response: HTTPResponse) -> SessionsPage:
     """Return the sessions, the page tokens of the `Link` header (RFC 8288), and the total."""
-    links = b",".join(value for name, value in response.headers if name == b"link").decode("latin-1")
+    links = b",".join(response.values(b"link")).decode("latin-1")
     tokens = {relation: _page_token(target) for target, relation in _LINK.findall(links)}
     total = response.header(b"x-total-count") or b""
     return SessionsPage(

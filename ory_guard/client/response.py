@@ -32,9 +32,9 @@ class Response(Generic[T_co]):
 
 def make_response(response: HTTPResponse, parsed: T) -> Response[T]:
     """Return a `Response` from an HTTP response and its decoded body."""
-    return Response(parsed, response.status, httpx2.Headers(response.headers), set_cookie_values(response))
+    return Response(parsed, response.status, httpx2.Headers(list(response.headers)), set_cookie_values(response))
 
 
 def set_cookie_values(response: HTTPResponse) -> tuple[str, ...]:
     """Return the values of a response's `Set-Cookie` headers."""
-    return tuple(value.decode("latin-1") for name, value in response.headers if name == b"set-cookie")
+    return tuple(value.decode("latin-1") for value in response.values(b"set-cookie"))

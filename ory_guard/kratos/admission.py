@@ -116,6 +116,7 @@ class Admission:
         self._known_waiting: dict[Ticket, None] = {}
         self._unknown_waiting: FairQueue[Ticket] = FairQueue()
         self._last_slots = LastSlots(limit)
+        self._ample_limit = self._class_limit - self._last_slots.count
         self._limited: dict[Ticket, None] = {}
         self._is_known_answered = False
         self._is_contended = False
@@ -139,7 +140,9 @@ class Admission:
             if count < self._identity_limit:
                 self._by_identity[identity] = count + 1
                 ticket.is_known = True
-        if self._has_slot(known=ticket.is_known) and (ticket.is_known or self._may_take_slot(ticket)):
+        if self._is_ample() or (
+            self._has_slot(known=ticket.is_known) and (ticket.is_known or self._may_take_slot(ticket))
+        ):
             self._admit(ticket)
         else:
             self._enqueue(ticket)
@@ -222,6 +225,10 @@ class Admission:
         self._known_waiting.clear()
         while (unknown := self._unknown_waiting.pop()) is not None:
             self._take(unknown).shed()
+
+    def _is_ample(self) -> bool:
+        """Return whether any call may start; a short form of the other conditions for the usual case."""
+        return self._known_calls + self._unknown_calls < self._ample_limit and self._pace.rate is None
 
     def _has_slot(self, *, known: bool) -> bool:
         if self._known_calls + self._unknown_calls >= self._limit:

@@ -5,16 +5,15 @@ Connections and timers are created in an empty
 """
 
 import asyncio
-import select
 from collections import deque
 from contextvars import Context
-from typing import Final, cast
+from typing import Final
 
 from ory_guard.kratos.admission import Admission
 from ory_guard.kratos.caller import UNKNOWN, Caller
+from ory_guard.kratos.connection import PooledConnection
 from ory_guard.kratos.exchange import Exchange, OnResult, pool_closed
-from ory_guard.kratos.http import HTTPResponse, PoolTimeout
-from ory_guard.kratos.http1_parser import HTTP1Parser
+from ory_guard.kratos.http import PoolTimeout
 from ory_guard.kratos.origin import Origin
 
 __all__ = ["ConnectionPool"]
@@ -24,8 +23,6 @@ _MAX_CONNECTS_PER_TURN: Final = 8
 
 # Below the 60 seconds after which common load balancers drop an idle connection, with or without a word.
 _MAX_IDLE_SECONDS: Final = 15.0
-
-_new_poll: Final = getattr(select, "poll", None)  # not on Windows
 
 
 class ConnectionPool:
@@ -49,16 +46,17 @@ class ConnectionPool:
         keep_alive: bool = True,
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._time = self._loop.time
         self._origin = origin
         self._timeout = timeout
         self.admission: Final = Admission(
-            max_connections, timeout, time=self._loop.time, call_later=self._loop.call_later
+            max_connections, timeout, time=self._time, call_later=self._loop.call_later
         )
         self._max_connections = max_connections
         self.max_response_bytes: Final = max_response_bytes
         self.keep_alive: Final = keep_alive
-        self._idle: dict[_Connection, float] = {}  # when each became idle; the last one is used first
-        self._open: set[_Connection] = set()
+        self._idle: dict[PooledConnection, float] = {}  # when each became idle; the last one is used first
+        self._open: set[PooledConnection] = set()
         self._connecting: set[asyncio.Task[None]] = set()
         self._connects_in_turn = 0
         self.queue: Final[deque[Exchange]] = deque()  # admitted, without a connection
@@ -85,7 +83,7 @@ class ConnectionPool:
         deadlines = self._deadlines
         while deadlines and deadlines[0].is_done:
             deadlines.popleft()
-        exchange.deadline = self._loop.time() + self._timeout
+        exchange.deadline = self._time() + self._timeout
         deadlines.append(exchange)
         if self._timer is None:
             self._timer = self._loop.call_at(exchange.deadline, self._on_deadline)
@@ -93,7 +91,7 @@ class ConnectionPool:
 
     def _on_deadline(self) -> None:
         self._timer = None
-        deadlines, now = self._deadlines, self._loop.time()
+        deadlines, now = self._deadlines, self._time()
         while deadlines and (deadlines[0].is_done or deadlines[0].deadline <= now):
             self._expire(deadlines.popleft())
         if deadlines:
@@ -107,10 +105,10 @@ class ConnectionPool:
             self.queue.append(exchange)
             self._connect_if_needed()
 
-    def _take_idle(self) -> "_Connection | None":
+    def _take_idle(self) -> PooledConnection | None:
         while self._idle:
             connection, idle_since = self._idle.popitem()
-            if self._loop.time() - idle_since < _MAX_IDLE_SECONDS and connection.is_reusable():
+            if self._time() - idle_since < _MAX_IDLE_SECONDS and connection.is_reusable():
                 return connection
             connection.abort()
         return None
@@ -138,10 +136,11 @@ class ConnectionPool:
 
     async def _connect(self) -> None:
         async with asyncio.timeout(self._timeout):
-            connection = await self._origin.connect(lambda: _Connection(self))
+            connection = await self._origin.connect(lambda: PooledConnection(self))
         if connection.is_closing():
             raise _connection_lost()
-        self.on_open(connection)
+        self._open.add(connection)
+        self.on_ready(connection)
 
     def _on_connected(self, task: asyncio.Task[None]) -> None:
         self._connecting.discard(task)
@@ -165,17 +164,16 @@ class ConnectionPool:
         if connection is not None:
             connection.abort()
 
-    def on_open(self, connection: "_Connection") -> None:
+    def on_ready(self, connection: PooledConnection) -> None:
         """Use a new connection, or one whose exchange is complete."""
-        self._open.add(connection)
         if self._is_closed:
             connection.abort()
-        elif (exchange := self._next_in_queue()) is not None:
+        elif self.queue and (exchange := self._next_in_queue()) is not None:
             connection.send(exchange)
         else:
-            self._idle[connection] = self._loop.time()
+            self._idle[connection] = self._time()
 
-    def on_lost(self, connection: "_Connection", exchange: Exchange | None, error: Exception | None) -> None:
+    def on_lost(self, connection: PooledConnection, exchange: Exchange | None, error: Exception | None) -> None:
         """Remove a closed connection; send its request again if the server had closed the idle connection."""
         self._open.discard(connection)
         self._idle.pop(connection, None)
@@ -211,84 +209,6 @@ class ConnectionPool:
         self.admission.close()
         while (exchange := self._next_in_queue()) is not None:
             exchange.finish(pool_closed())
-
-
-class _Connection(asyncio.Protocol):
-    def __init__(self, pool: ConnectionPool) -> None:
-        self._pool = pool
-        self._transport: asyncio.Transport
-        self._poll = None if _new_poll is None else _new_poll()
-        self._exchange: Exchange | None = None
-        self._parser = HTTP1Parser(0)
-        self._responses = 0
-
-    @property
-    def is_safe_to_retry(self) -> bool:
-        """Whether the connection was reused, and no byte of the last response arrived."""
-        return self._responses > 0 and not self._parser.started
-
-    def is_reusable(self) -> bool:
-        """Return whether the connection is open, without bytes or an end that the event loop has not read."""
-        return not self.is_closing() and not (self._poll is not None and self._poll.poll(0))
-
-    def is_closing(self) -> bool:
-        """Return whether the connection is closed, or about to be."""
-        return self._transport.is_closing()
-
-    def send(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        exchange.connection = self
-        self._parser = HTTP1Parser(self._pool.max_response_bytes)
-        self._transport.write(exchange.request)
-
-    def abort(self) -> None:
-        self._transport.abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # the class is another one in uvloop
-        if self._poll is not None:
-            self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
-
-    def data_received(self, data: bytes) -> None:
-        exchange = self._exchange
-        if exchange is None or exchange.is_done:
-            self.abort()  # no request is waiting for these bytes
-            return
-        try:
-            response = self._parser.feed(data)
-        except Exception as error:  # noqa: BLE001 - after any failure of the parser, the end of the response is unknown
-            self._exchange = None
-            self.abort()
-            exchange.finish(error)
-            return
-        if response is not None:
-            self._complete(exchange, response)
-
-    def eof_received(self) -> None:
-        exchange = self._exchange
-        if exchange is not None and (response := self._parser.feed_eof()) is not None:
-            self._complete(exchange, response)
-
-    def _complete(self, exchange: Exchange, response: HTTPResponse) -> None:
-        self._exchange = None
-        self._responses += 1
-        if self._is_clean():
-            self._pool.on_open(self)
-        else:
-            self.abort()
-        exchange.finish(response)
-
-    def _is_clean(self) -> bool:
-        if self._transport.is_closing() or self._transport.get_write_buffer_size() > 0:
-            return False
-        if not (self._pool.keep_alive and self._parser.keep_alive):
-            return False
-        # If a request waits, it is sent at once, so the bytes that the event loop has not read count, too.
-        return not self._pool.queue or self.is_reusable()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        exchange, self._exchange = self._exchange, None
-        self._pool.on_lost(self, exchange, exc)
 
 
 def _connection_lost() -> ConnectionError:

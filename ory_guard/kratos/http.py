@@ -9,13 +9,14 @@ import os
 import ssl
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import httpx2
 
 from ory_guard._event_loop import LoopLocal
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.kratos.event_loop import require_asyncio
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.log_filter import suppress_header_logs
 from ory_guard.kratos.urls import unix_socket_of
 from ory_guard.models.credential import Header
@@ -67,40 +68,13 @@ class ResponseTooLarge(InvalidResponse):
         head: The response without its body.
     """
 
-    def __init__(self, limit: int, size: int, head: "HTTPResponse") -> None:
+    def __init__(self, limit: int, size: int, head: HTTPResponse) -> None:
         super().__init__(f"the response is larger than {limit} bytes: it has {size} bytes or more")
         self.limit, self.size, self.head = limit, size, head
 
 
 class PoolTimeout(Exception):
     """No connection became available before the deadline."""
-
-
-class HTTPResponse(NamedTuple):
-    """A complete HTTP response. Header names are in lower case."""
-
-    status: int
-    headers: list[Header]
-    body: bytes
-
-    def header(self, name: bytes) -> bytes | None:
-        """Return the first value of a header, or None."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
-
-    def is_encoded(self) -> bool:
-        """Return whether the body has a content encoding, such as gzip."""
-        for name, value in self.headers:
-            if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-                return True
-        return False
-
-    def is_json(self) -> bool:
-        """Return whether the content type is JSON, without a content encoding."""
-        media_type = (self.header(b"content-type") or b"").partition(b";")[0].strip().lower()
-        return media_type == b"application/json" and not self.is_encoded()
 
 
 def request_headers(url: URL, *headers: Header) -> list[Header]:

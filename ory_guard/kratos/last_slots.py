@@ -18,10 +18,14 @@ class LastSlots:
 
     Args:
         limit: The number of slots.
+
+    Attributes:
+        count: The number of last slots.
     """
 
     def __init__(self, limit: int) -> None:
         self._share = limit // _FRACTION
+        self.count: int = 2 * self._share
         self._calls: dict[Hashable, int] = {}  # by flow and by client
 
     def may_take(self, caller: Caller, free: int) -> bool:
@@ -31,7 +35,7 @@ class LastSlots:
             caller: The credential of the call.
             free: The number of free slots.
         """
-        if free > 2 * self._share:
+        if free > self.count:
             return True
         if caller.flow in self._calls:
             return False
@@ -39,13 +43,20 @@ class LastSlots:
 
     def add(self, caller: Caller) -> None:
         """Record the start of a call."""
-        for name in {caller.flow, caller.client} - {None}:
+        for name in _names(caller):
             self._calls[name] = self._calls.get(name, 0) + 1
 
     def remove(self, caller: Caller) -> None:
         """Record the end of a call."""
-        for name in {caller.flow, caller.client} - {None}:
+        for name in _names(caller):
             if self._calls[name] > 1:
                 self._calls[name] -= 1
             else:
                 del self._calls[name]
+
+
+def _names(caller: Caller) -> tuple[Hashable, ...]:
+    _, flow, _, _, client = caller
+    if flow is None or flow == client:
+        return () if client is None else (client,)
+    return (flow,) if client is None else (flow, client)

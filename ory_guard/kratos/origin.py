@@ -14,7 +14,7 @@ __all__ = ["Origin"]
 
 _ATTEMPT_DELAY: Final = 0.25  # seconds; RFC 8305, section 5
 
-ProtocolT = TypeVar("ProtocolT", bound=asyncio.Protocol)
+ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
 ConnectResult = tuple[asyncio.Transport, ProtocolT]
 
 

@@ -8,7 +8,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, cast
 from zlib import crc32
 
@@ -153,7 +153,7 @@ class SessionParser:
             return ParsedSession(Rejected("inactive", credential.kind), self._negative_ttl)
         ttl = self.with_jitter(min(self._cache_ttl, seconds_left, _allowed_ttl(response, self._cache_ttl)))
         outcome = Authenticated(session, credential.kind, "upstream", 0.0)
-        set_cookies = tuple(_session_cookies(response.headers, credential))
+        set_cookies = _session_cookies(response, credential)
         return ParsedSession(outcome, max(ttl, 0.0), set_cookies, response.body, size.memory_bytes)
 
     def parse_stored(self, body: bytes, now: float, memory_bytes: int = 0) -> SizedSession | None:
@@ -282,8 +282,8 @@ def _allowed_ttl(response: HTTPResponse, default: float) -> float:
     return float(value[:9]) if value.isdigit() else 0.0
 
 
-def _session_cookies(headers: Iterable[tuple[bytes, bytes]], credential: Credential) -> Iterable[bytes]:
-    if credential.is_session_cookie:
-        for name, value in headers:
-            if name == b"set-cookie" and value.startswith(credential.name + b"="):
-                yield value
+def _session_cookies(response: HTTPResponse, credential: Credential) -> tuple[bytes, ...]:
+    if not credential.is_session_cookie:
+        return ()
+    prefix = credential.name + b"="
+    return tuple(value for value in response.values(b"set-cookie") if value.startswith(prefix))

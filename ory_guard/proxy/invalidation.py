@@ -105,7 +105,7 @@ class SessionChanges:
                 await self._authenticator.invalidate_credential(key, credential)
 
     def _is_confirmed(self, response: HTTPResponse, kind: str) -> bool:
-        if any(name == b"set-cookie" and self._cookies.is_session(value) for name, value in response.headers):
+        if any(self._cookies.is_session(value) for value in response.values(b"set-cookie")):
             return True
         return response.status < 300 and kind not in _UNCONFIRMED
 

@@ -94,7 +94,7 @@ def browser_response(
 def _body(response: HTTPResponse, target: Target, urls: URLMapping) -> bytes:
     if not response.body or response.status in _WITHOUT_BODY:
         return b""
-    types = [value for name, value in response.headers if name == b"content-type"]
+    types = response.values(b"content-type")
     if len(types) > 1:  # a browser may use another one
         raise unexpected_response()
     if response.is_json():
@@ -113,7 +113,7 @@ def _body(response: HTTPResponse, target: Target, urls: URLMapping) -> bytes:
 
 
 def _cache_control(response: HTTPResponse) -> bytes:
-    values = [value for name, value in response.headers if name == b"cache-control"]
+    values = response.values(b"cache-control")
     joined = b", ".join(values)
     directives = {directive.partition(b"=")[0].strip().lower() for directive in joined.split(b",")}
     is_strict = {b"private", b"no-store"} <= directives and b"public" not in directives

@@ -18,6 +18,7 @@ from ory_guard.redis.resp import ProtocolError, Reply, ReplyParser
 
 __all__ = ["Command", "Pipeline", "PipelinedConnection", "resolver"]
 
+_BUFFER_BYTES: Final = 65_536
 _CONNECT_TIMEOUT: Final = 1.0
 _MAX_AGE: Final = 1.0
 """Seconds without a reply to a command after which its connection is replaced."""
@@ -78,8 +79,8 @@ def resolver(future: "asyncio.Future[Any]") -> Callable[[object, float], None]:
     return resolve
 
 
-class PipelinedConnection(asyncio.Protocol):
-    """One connection with a queue of commands.
+class PipelinedConnection(asyncio.BufferedProtocol):
+    """One connection with a queue of commands, and a buffer of its own (see `ory_guard.kratos.connection`).
 
     Attributes:
         closed: Set when the connection is closed.
@@ -88,6 +89,7 @@ class PipelinedConnection(asyncio.Protocol):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
+        self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._parser = ReplyParser()
         self._commands: deque[Command] = deque()
         # A transport may register a callback, which must not keep the context of a request.
@@ -137,10 +139,14 @@ class PipelinedConnection(asyncio.Protocol):
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)  # the class is another one in uvloop
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Return the buffer for the next read."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Finish the commands whose replies are complete, in their order."""
         try:
-            replies = self._parser.feed(data)
+            replies = self._parser.feed(bytes(self._buffer[:nbytes]))
         except ProtocolError as error:
             self._fail(error)
             return

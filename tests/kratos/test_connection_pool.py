@@ -15,6 +15,7 @@ from pool_calls import CUT, REQUEST, SESSION, SLOW, occupy, open_pool, result_of
 from support.raw_kratos import RawKratos, RawRequest, hang, hang_up, raw_response, respond, respond_without_end
 
 from ory_guard.kratos import connection_pool
+from ory_guard.kratos.connection import PooledConnection
 from ory_guard.kratos.exchange import Exchange
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.http1_parser import HTTP1Parser
@@ -262,6 +263,25 @@ async def test_unread_bytes_after_a_response_are_not_the_next_response(monkeypat
                 assert not second.done()
 
 
+@pytest.mark.parametrize("is_full", [False, True])
+async def test_a_response_that_fills_the_buffer_closes_the_connection(*, is_full: bool) -> None:
+    """TLS may have decrypted more bytes than the buffer holds, which a poll of the socket does not show."""
+    with raw_listener() as (listener, origin):
+        async with open_pool(origin, max_response_bytes=32_768) as pool:
+            response = send(pool)
+            async with accepted(listener):
+                (connection,) = pool._open
+                buffer = connection.get_buffer(-1)
+                head = b"HTTP/1.1 200 OK\r\nContent-Length: %05d\r\n\r\n"
+                size = len(buffer) - len(head % 0) - (not is_full)
+                data = head % size + bytes(size)
+                buffer[: len(data)] = data
+                connection.buffer_updated(len(data))
+
+                assert isinstance(await response, HTTPResponse)
+                assert connection.is_closing() is is_full
+
+
 async def test_a_response_before_the_end_of_the_request_closes_the_connection() -> None:
     """The rest of the request would be read as the beginning of the next one."""
     with raw_listener() as (listener, origin):
@@ -277,7 +297,7 @@ async def test_a_response_before_the_end_of_the_request_closes_the_connection() 
 
 async def test_a_connection_that_closes_at_once_is_an_error() -> None:
     async def connect(_protocol: Callable[[], Any]) -> Any:
-        connection = connection_pool._Connection(pool)
+        connection = PooledConnection(pool)
         connection._transport = SimpleNamespace(is_closing=lambda: True)  # type: ignore[assignment]
         return connection
 
@@ -288,7 +308,7 @@ async def test_a_connection_that_closes_at_once_is_an_error() -> None:
 
 
 async def test_uses_idle_connections_where_the_system_has_no_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_pool, "_new_poll", None)
+    monkeypatch.setattr("ory_guard.kratos.connection._new_poll", None)
     async with RawKratos(SESSION) as kratos, open_pool(kratos) as pool:
         assert [await result_of(pool), await result_of(pool)] == [200, 200]
 

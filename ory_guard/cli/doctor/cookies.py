@@ -127,7 +127,7 @@ def _check_flags(cookie: _Cookie, app: _Location) -> Iterator[Finding]:
 
 
 def _first_cookie(response: HTTPResponse) -> _Cookie | None:
-    lines = [value.decode("latin-1") for name, value in response.headers if name == b"set-cookie"]
+    lines = [value.decode("latin-1") for value in response.values(b"set-cookie")]
     if not lines:
         return None
     parts = [part.strip().partition("=") for part in lines[0].split(";")[1:]]

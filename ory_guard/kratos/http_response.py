@@ -1,0 +1,79 @@
+"""HTTP responses."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from ory_guard.models.credential import Header
+
+__all__ = ["HTTPResponse", "HeaderLines"]
+
+_FIELD: Final = re.compile(rb"\n([^:]+):([^\r]*)\r")
+
+
+class HeaderLines:
+    """The header lines of a response, which are searched and not parsed: a call needs three of them.
+
+    Args:
+        text: A line feed and well-formed header lines, each of which ends with CRLF.
+
+    Attributes:
+        lower: The text in lower case.
+    """
+
+    __slots__ = ("_text", "lower")
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self.lower: bytes = text.lower()
+
+    def __iter__(self) -> Iterator[Header]:
+        return iter([(name.lower(), value.strip(b" \t")) for name, value in _FIELD.findall(self._text)])
+
+    def values(self, name: bytes) -> list[bytes]:
+        """Return all values of a header.
+
+        Args:
+            name: The name in lower case.
+        """
+        found = []
+        prefix = b"\n%b:" % name  # no value contains a line feed
+        start = self.lower.find(prefix)
+        while start >= 0:
+            start += len(prefix)
+            end = self._text.index(b"\r", start)
+            found.append(self._text[start:end].strip(b" \t"))
+            start = self.lower.find(prefix, end)
+        return found
+
+
+class HTTPResponse(NamedTuple):
+    """A complete HTTP response. Header names are in lower case."""
+
+    status: int
+    headers: Iterable[Header]
+    body: bytes
+
+    def values(self, name: bytes) -> list[bytes]:
+        """Return all values of a header.
+
+        Args:
+            name: The name in lower case.
+        """
+        if isinstance(self.headers, HeaderLines):
+            return self.headers.values(name)
+        return [value for key, value in self.headers if key == name]
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the first value of a header, or None."""
+        values = self.values(name)
+        return values[0] if values else None
+
+    def is_encoded(self) -> bool:
+        """Return whether the body has a content encoding, such as gzip."""
+        return any(value.strip().lower() not in (b"", b"identity") for value in self.values(b"content-encoding"))
+
+    def is_json(self) -> bool:
+        """Return whether the content type is JSON, without a content encoding."""
+        media_type = (self.header(b"content-type") or b"").partition(b";")[0].strip().lower()
+        return media_type == b"application/json" and not self.is_encoded()
