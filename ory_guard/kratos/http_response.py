@@ -30,21 +30,17 @@ class HeaderLines:
     def __iter__(self) -> Iterator[Header]:
         return iter([(name.lower(), value.strip(b" \t")) for name, value in _FIELD.findall(self._text)])
 
-    def values(self, name: bytes) -> list[bytes]:
-        """Return all values of a header.
+    def first(self, name: bytes) -> bytes | None:
+        """Return the first value of a header, or None.
 
         Args:
             name: The name in lower case.
         """
-        found = []
-        prefix = b"\n%b:" % name  # no value contains a line feed
-        start = self.lower.find(prefix)
-        while start >= 0:
-            start += len(prefix)
-            end = self._text.index(b"\r", start)
-            found.append(self._text[start:end].strip(b" \t"))
-            start = self.lower.find(prefix, end)
-        return found
+        start = self.lower.find(b"\n" + name + b":")  # no value contains a line feed
+        if start < 0:
+            return None
+        start += len(name) + 2
+        return self._text[start : self._text.find(b"\r", start)].strip(b" \t")
 
 
 class HTTPResponse(NamedTuple):
@@ -60,18 +56,20 @@ class HTTPResponse(NamedTuple):
         Args:
             name: The name in lower case.
         """
-        if isinstance(self.headers, HeaderLines):
-            return self.headers.values(name)
         return [value for key, value in self.headers if key == name]
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of a header, or None."""
-        values = self.values(name)
-        return values[0] if values else None
+        headers = self.headers
+        if isinstance(headers, HeaderLines):
+            return headers.first(name)
+        return next((value for key, value in headers if key == name), None)
 
     def is_encoded(self) -> bool:
         """Return whether the body has a content encoding, such as gzip."""
-        return any(value.strip().lower() not in (b"", b"identity") for value in self.values(b"content-encoding"))
+        return self.header(b"content-encoding") is not None and any(
+            value.strip().lower() not in (b"", b"identity") for value in self.values(b"content-encoding")
+        )
 
     def is_json(self) -> bool:
         """Return whether the content type is JSON, without a content encoding."""

@@ -60,6 +60,7 @@ def test_finds_headers_by_their_whole_name() -> None:
     assert response is not None
 
     names = (b"x-a", b"x-b", b"x", b"b", b"content-length")
+    assert [response.header(name) for name in names] == [b"X-B: 1", b"3", None, None, b"0"]
     assert [response.values(name) for name in names] == [[b"X-B: 1", b"5"], [b"3", b""], [], [], [b"0"]]
 
 
