@@ -84,6 +84,9 @@ _last_names: Final[dict[type[BaseModel], set[str]]] = {}
 """The names of the last object of each class: comparing them takes half the time of a search."""
 
 
+_set_names: Final = BaseModel.__dict__["__pydantic_fields_set__"].__set__
+
+
 class KratosModel(BaseModel):
     """Immutable value in a response of Kratos, with unknown keys; its `repr` contains no personal data."""
 
@@ -96,7 +99,7 @@ class KratosModel(BaseModel):
         names = _last_names.get(type(self))
         if names != self.__pydantic_fields_set__:
             names = _last_names[type(self)] = _shared_names(frozenset(self.__pydantic_fields_set__))
-        object.__setattr__(self, "__pydantic_fields_set__", names)
+        _set_names(self, names)
         return self
 
     @property
