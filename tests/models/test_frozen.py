@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import make_dataclass
 from datetime import date, datetime
@@ -173,7 +172,6 @@ def test_immutable_annotations_are_accepted(annotation: Any) -> None:
         (list[int] | None, "Traits.field: list[int]", "tuple[int, ...]"),
         (Annotated[list[str], Field(max_length=3)], "Traits.field: list[str]", "tuple[str, ...]"),
         (Sequence[str], "Traits.field: ", "tuple[str, ...]"),
-        (deque[str], "Traits.field: ", "tuple[str, ...]"),
         (Json[list[str]], "Traits.field: list[str]", "tuple[str, ...]"),
         (Tags, "Traits.field: list", "tuple[str, ...]"),
         (Lists, "Traits.field: list[str]", "tuple[str, ...]"),
@@ -183,11 +181,9 @@ def test_immutable_annotations_are_accepted(annotation: Any) -> None:
         (Typed, "Traits.field: Typed", "a frozen model"),
         (bytearray, "Traits.field: bytearray", "bytes"),
         (Any, "Traits.field: ", "the type of the value"),
-        (object, "Traits.field: object", "the type of the value"),
         (ItemT, "Traits.field: ", "the type of the value"),
         (tuple, "Traits.field: tuple", "tuple[str, ...]"),
         (frozenset, "Traits.field: frozenset", "frozenset[str]"),
-        (tuple[list[str], ...], "Traits.field: list[str]", "tuple[str, ...]"),
         (FrozenDict[list[str]], "Traits.field: list[str]", "tuple[str, ...]"),
         (Bag, "Traits.field.items: list[str]", "tuple[str, ...]"),
         (Loose, "Traits.field: Loose", "ConfigDict(frozen=True) in Loose"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from support.scripted_kratos import aal2_session, session_body, step, timestamp
 
 from ory_guard import Identity, Session
@@ -24,23 +24,6 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
-
-
-class Name(BaseModel):
-    """A part of the traits."""
-
-    model_config = ConfigDict(frozen=True)
-
-    first: str
-
-
-class Traits(BaseModel):
-    """A traits model of an application."""
-
-    model_config = ConfigDict(frozen=True)
-
-    email: str
-    name: Name
 
 
 def parse(body: Any) -> Session:
@@ -85,21 +68,12 @@ def test_unknown_enum_values_are_kept_if_they_are_strings() -> None:
     )
 
     assert session.authenticator_assurance_level == "aal3"
+    assert session.expires_at == datetime(2026, 7, 1, 13, tzinfo=UTC), "a time with nanoseconds"
     assert [method.method for method in session.methods()] == ["palm", None]
     assert parse(session_body(authenticator_assurance_level=["aal2"])).authenticator_assurance_level is None
 
 
-@pytest.mark.parametrize(
-    "value", ["2026-07-01T12:00:00Z", "2026-07-01T14:00:00.123456789+02:00", "2026-07-01t12:00:00.5z"]
-)
-def test_times_may_have_nanoseconds_and_a_time_zone(value: str) -> None:
-    """Python truncates them to microseconds."""
-    assert parse(session_body(expires_at=value)).expires_at.replace(microsecond=0) == datetime(
-        2026, 7, 1, 12, tzinfo=UTC
-    )
-
-
-@pytest.mark.parametrize("number", ["NaN", "-1e999", "1" + "0" * 400])
+@pytest.mark.parametrize("number", ["NaN", "1" + "0" * 400])
 @pytest.mark.parametrize("place", ['"traits": {"score": [%s]}', '"metadata_public": %s', '"unknown": {"a": %s}'])
 def test_numbers_that_json_cannot_represent_are_invalid(number: str, place: str) -> None:
     """They could not be serialized."""
@@ -175,14 +149,6 @@ def test_session_survives_a_round_trip_through_json(traits: dict[str, Any], meta
     session = parse(session_body(identity={"traits": traits, "metadata_public": metadata}))
 
     assert parse(session.model_dump_json()) == session
-
-
-def test_traits_can_be_typed() -> None:
-    session = Session[Traits].model_validate_json(json.dumps(session_body()))
-
-    assert session.identity.traits == Traits(email="ada@example.com", name=Name(first="Ada"))
-    with pytest.raises(ValidationError):
-        Session[Traits].model_validate_json(json.dumps(session_body(identity={"traits": {"email": "x"}})))
 
 
 def test_log_id_is_stable_and_not_part_of_the_id() -> None:
