@@ -13,14 +13,14 @@ from redis.exceptions import AuthenticationError, RedisError
 from scripted_redis import ScriptedClient, ScriptedRedis, scripted_redis
 from support.certificates import make_certificate
 from support.clock import AdjustableClock
-from support.guard_bench import request, settings_of
+from support.guard_bench import by, request, settings_of
 from support.memory_store import SOON, eventually
 from support.ports import free_port
 from support.redis_server import REDIS_MARKS, RedisServer
 from support.redis_sessions import KEY, OLD_SECRET, SECRET, STORED, Subscriber, put
 from support.scripted_kratos import IDENTITY_ID, SESSION_ID, ScriptedKratos, signed_in
 
-from ory_guard import Authenticated, OryGuard
+from ory_guard import OryGuard
 from ory_guard.redis import RedisSessionStore
 from ory_guard.redis.encryption import Encryptor
 
@@ -64,9 +64,7 @@ async def test_session_is_found_in_one_round_trip(
         await guard.authenticate(request((b"x-session-token", b"another-%d" % number)))
         await stored_sessions(redis_server, 2 * number + 1)
         redis_server.cli("CONFIG", "RESETSTAT")
-        outcome = await guard.authenticate(request())
-        assert isinstance(outcome, Authenticated)
-        sources.append(outcome.source)
+        sources.append(by(await guard.authenticate(request()))[0])
         counts = calls(redis_server)
         await stored_sessions(redis_server, 2 + number)
         await guard.aclose()
@@ -104,6 +102,24 @@ async def test_lookup_returns_the_time_of_the_revocation(
     assert found is not None
     assert found.revoked_at == at
     await store.aclose()
+
+
+async def test_guard_finds_a_session_under_an_older_secret(redis_server: RedisServer) -> None:
+    """While the secret is rotated."""
+    redis_server.cli("FLUSHALL")
+    old, both = (
+        new_guard(RedisSessionStore(redis_server.url, secrets=secrets))
+        for secrets in ([OLD_SECRET], [SECRET, OLD_SECRET])
+    )
+    for number, guard in enumerate((old, both)):
+        await guard.authenticate(request((b"x-session-token", b"another-%d" % number)))
+        await stored_sessions(redis_server, number + 1)
+    await old.authenticate(request())
+    await stored_sessions(redis_server, 3)
+
+    assert by(await both.authenticate(request()))[0] == "store"
+    for guard in (old, both):
+        await guard.aclose()
 
 
 async def test_lookups_of_a_cold_worker_need_no_new_connection(

@@ -10,8 +10,10 @@ import pytest
 from starlette.websockets import WebSocket
 from support.asgi_calls import Application
 from support.memory_store import SOON, eventually
+from support.raw_kratos import hang
 
 from ory_guard import OrySessionMiddleware
+from ory_guard.models import Session
 
 from .applications import KINDS, application
 from .bench import ALICE, Bench, Scope, call, socket
@@ -80,6 +82,35 @@ async def test_cancellation_is_repeated_until_the_block_ends(bench: Bench, monke
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
+
+
+async def test_error_of_a_condition_and_cancellation_by_the_server_end_the_block(bench: Bench) -> None:
+    """They are not mistaken for the end of the session."""
+    evaluations = 0
+
+    def fail_later(_session: Session[Any]) -> bool:
+        nonlocal evaluations
+        evaluations += 1
+        if evaluations > 1:
+            raise LookupError("no such tenant")
+        return True
+
+    async def endpoint(scope: Any, receive: Any, send: Any) -> None:
+        await bench.guard.require(scope, when=fail_later)
+        await send({"type": "websocket.accept"})
+        async with bench.guard.watch(WebSocket(scope, receive, send), every=EVERY):
+            await asyncio.sleep(2 * SOON)
+
+    app = OrySessionMiddleware(endpoint, guard=bench.guard)
+    with pytest.raises(LookupError, match="no such tenant"):
+        await call(app, handshake())
+    _, running = await open_socket(bench.application)
+    bench.kratos.handler = hang
+    bench.clock.advance(60)
+    await eventually(partial(bench.has_requests, 2))
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
 
 
 @pytest.mark.parametrize("cache_ttl", [0, 3_600])

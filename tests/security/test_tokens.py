@@ -1,6 +1,7 @@
 """JWTs: they are accepted for the requirements that their claims prove, until their session ends."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from support.minting import claims_of, ec_key, jwks_of, raw_token, token_of
 from support.scripted_kratos import SESSION_ID
 from support.token_bench import KEY, TokenBench, bearer_scope, verifier_of
 
-from ory_guard import Authenticated, Rejected
+from ory_guard import Authenticated, Rejected, Unavailable
 from ory_guard.exceptions import Refusal
 
 pytestmark = pytest.mark.anyio
@@ -127,3 +128,24 @@ async def test_token_must_prove_the_requirement(bench: TokenBench, conditions: d
     assert len(bench.kratos.requests) == 1
     assert scope["state"]["auth"].source == "token"
     assert isinstance(await bench.ask(token_of(KEY)), Authenticated)
+
+
+@pytest.mark.parametrize(
+    ("body", "keeps"),
+    [(b"<html>", True), (b'{"keys": 5}', True), (b" " * 300_000, True), (b'{"keys": []}', False)],
+    ids=["html", "no list", "large", "no key"],
+)
+async def test_invalid_jwks_keeps_the_known_keys(body: bytes, *, keeps: bool) -> None:
+    """A valid JWKS without keys removes them; tokens are unavailable until there are others."""
+    bodies = [json.dumps(jwks_of(KEY)).encode(), body]
+    server = httpx2.MockTransport(lambda _request: httpx2.Response(200, content=bodies.pop(0)))
+    bench = TokenBench(verifier_of(URL, transport=server))
+    await bench.ask(token_of(KEY))
+    bench.clock.advance(301)
+
+    await bench.ask(token_of(KEY))
+    await eventually(lambda: not bodies)
+    outcome = await bench.ask(token_of(KEY, jti="two"))
+
+    assert isinstance(outcome, Authenticated if keeps else Unavailable)
+    await bench.guard.aclose()
