@@ -85,6 +85,7 @@ class _StreamReader:
             if self._server_id == position[0]:
                 return received._replace(position=(self._server_id, self._number))
         await self._skip_to(None)
+        await self.read()  # fails now, and not in a second, without the permission
         return self.received(None)
 
     async def read(self) -> Received:

@@ -2,8 +2,9 @@
 
 A message to each of a thousand subscribers takes Redis 5 to 8 ms, nearly all of it for the writes to their sockets.
 Messages are therefore announced together: the first one immediately, and those in the following window at its end.
-The window is the longer, the more subscribers there are. The process that added the first unannounced message
-announces it. If it ends before, the subscribers find the message, because they read the stream once a second.
+The window is the longer, the more subscribers there are; fewer than eight have none. The process that added the
+first unannounced message announces it. If it ends before, the subscribers find the message, because they read the
+stream once a second.
 
 The entries of a stream are numbered. A subscriber that has received one entry has missed none if it finds that
 entry, or the next one, and reads on from there. The first entry of a new stream has the time as its number, so that
@@ -17,6 +18,8 @@ from typing import Any, Final, NamedTuple
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from ory_guard.redis.scripts import RECORD_FUNCTION, RevocationRecord
+
 __all__ = ["ANNOUNCE", "Announcer", "Stream", "parse_announcement"]
 
 _MAX_ENTRIES: Final = 4_096
@@ -25,67 +28,116 @@ _MAX_ANNOUNCED_BYTES: Final = 1 << 19
 _LIFETIME_MS: Final = 7 * 86_400_000
 _WINDOW_MS_PER_SUBSCRIBER: Final = 0.5
 _MAX_WINDOW_MS: Final = 500
+_MIN_WINDOW_MS: Final = 4
+"""With fewer than eight subscribers, joining messages would cost more than it saves."""
 _MAX_DIGITS: Final = 16
 
-# The keys are: the stream, and the number of the last announced entry with the end of the window. The arguments
-# are: the text of the new entry, or an empty one to add none unless the stream is empty, and the command for the
-# channel.
-# The result is the time until the next announcement in milliseconds, or 0 if all entries are announced.
+# The result is the time until the next announcement in milliseconds, or 0 if all entries are announced. An empty
+# text is not added, unless the stream is empty.
 #
-# A server that rejects the entry announces it anyway, with the number 0.
-ANNOUNCE: Final = f"""
-local stream, state, text, publish = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local found = redis.pcall('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-if found.err and string.find(found.err, 'WRONGTYPE', 1, true) then
-  redis.call('DEL', stream)
-  found = {{}}
-end
-local newest = found[1] and tonumber(string.match(found[1][1], '^%d+'))
-if text ~= '' or not newest then
-  newest = newest and newest + 1 or now
-  local added = found
-  if not found.err then
-    added = redis.pcall('XADD', stream, 'MAXLEN', '~', {_MAX_ENTRIES}, string.format('%.0f-0', newest), 'm', text)
+# The state is the number of the last announced entry, that of the newest one, and the end of the window. A stream
+# that was lost gets other numbers, so the state does not count without it. A server that rejects the entry
+# announces it anyway, with the number 0.
+_ANNOUNCE_FUNCTION: Final = f"""
+local function announce(stream, state, text, publish)
+  local now, added = nil, false
+  local function read_time()
+    local time = redis.call('TIME')
+    now = time[1] * 1000 + math.floor(time[2] / 1000)
   end
-  if type(added) == 'table' and added.err then
-    if text ~= '' then
-      redis.call(publish, stream, '0 ' .. #text .. '\\n' .. text)
+  local function add(...)
+    return redis.pcall('XADD', stream, ...)
+  end
+  local value = redis.pcall('GET', state)
+  local announced, newest, ends =
+    string.match(type(value) == 'string' and value or '', '^(%d+) (%d+) (%d+)$')
+  announced, newest, ends = tonumber(announced), tonumber(newest), tonumber(ends) or 0
+  if newest and text ~= '' then
+    newest = newest + 1
+    added = add('NOMKSTREAM', 'MAXLEN', '~', {_MAX_ENTRIES}, string.format('%.0f-0', newest), 'm', text)
+  end
+  if type(added) ~= 'string' then
+    local found = redis.pcall('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+    if found.err and string.find(found.err, 'WRONGTYPE', 1, true) then
+      redis.call('DEL', stream)
+      found = {{}}
     end
-    return added
+    newest = found[1] and tonumber(string.match(found[1][1], '^%d+'))
+    if text ~= '' or not newest then
+      if not newest then
+        read_time()
+      end
+      newest = newest and newest + 1 or now
+      added = found.err and found
+        or add('MAXLEN', '~', {_MAX_ENTRIES}, string.format('%.0f-0', newest), 'm', text)
+      if type(added) ~= 'string' then
+        if text ~= '' then
+          redis.call(publish, stream, '0 ' .. #text .. '\\n' .. text)
+        end
+        return added
+      end
+    end
+    announced = announced or newest
+    if announced >= newest then
+      announced = text ~= '' and newest - 1 or newest
+    end
   end
-  redis.call('PEXPIRE', stream, {_LIFETIME_MS})
-end
-local value = redis.pcall('GET', state)
-local announced, ends = string.match(type(value) == 'string' and value or '', '^(%d+) (%d+)$')
-announced, ends = tonumber(announced) or newest, tonumber(ends) or 0
-if announced >= newest then
-  announced = text ~= '' and newest - 1 or newest
-end
-if announced == newest then
-  return 0
-end
-if ends > now and ends - now <= {_MAX_WINDOW_MS} then
-  return ends - now
-end
-local first, sizes, texts, bytes = nil, {{}}, {{}}, 0
-local start = string.format('%.0f-0', announced + 1)
-for _, entry in ipairs(redis.call('XRANGE', stream, start, '+', 'COUNT', {_MAX_ANNOUNCED})) do
-  local entry_text = entry[2][2]
-  bytes = bytes + #entry_text
-  if first and bytes > {_MAX_ANNOUNCED_BYTES} then
-    break
+  if added then
+    redis.call('PEXPIRE', stream, {_LIFETIME_MS})
   end
-  announced = tonumber(string.match(entry[1], '^%d+'))
-  first = first or announced
-  sizes[#sizes + 1], texts[#texts + 1] = #entry_text, entry_text
+  if announced == newest then
+    return 0
+  end
+  if ends > 0 then
+    read_time()
+    if ends > now and ends - now <= {_MAX_WINDOW_MS} then
+      if added then
+        redis.call('SET', state, string.format('%.0f %.0f %.0f', announced, newest, ends), 'PX', {_LIFETIME_MS})
+      end
+      return ends - now
+    end
+  end
+  local header, body = string.format('%.0f %d\\n', newest, #text), text
+  if added and announced + 1 == newest then
+    announced = newest
+  else
+    local first, sizes, texts, bytes = nil, {{}}, {{}}, 0
+    local start = string.format('%.0f-0', announced + 1)
+    for _, entry in ipairs(redis.call('XRANGE', stream, start, '+', 'COUNT', {_MAX_ANNOUNCED})) do
+      local entry_text = entry[2][2]
+      bytes = bytes + #entry_text
+      if first and bytes > {_MAX_ANNOUNCED_BYTES} then
+        break
+      end
+      announced = tonumber(string.match(entry[1], '^%d+'))
+      first = first or announced
+      sizes[#sizes + 1], texts[#texts + 1] = #entry_text, entry_text
+    end
+    header, body = string.format('%.0f ', first) .. table.concat(sizes, ' ') .. '\\n', table.concat(texts)
+  end
+  local receivers = redis.call(publish, stream, header .. body)
+  local window = math.min(math.floor(receivers * {_WINDOW_MS_PER_SUBSCRIBER}), {_MAX_WINDOW_MS})
+  ends = 0
+  if window >= {_MIN_WINDOW_MS} then
+    if not now then
+      read_time()
+    end
+    ends = now + window
+  end
+  redis.call('SET', state, string.format('%.0f %.0f %.0f', announced, newest, ends), 'PX', {_LIFETIME_MS})
+  return announced < newest and math.max(window, 1) or 0
 end
-local header = string.format('%.0f ', first) .. table.concat(sizes, ' ') .. '\\n'
-local receivers = redis.call(publish, stream, header .. table.concat(texts))
-ends = now + math.min(math.floor(receivers * {_WINDOW_MS_PER_SUBSCRIBER}), {_MAX_WINDOW_MS})
-redis.call('SET', state, string.format('%.0f %.0f', announced, ends), 'PX', {_LIFETIME_MS})
-return announced < newest and math.max(ends - now, 1) or 0
+"""
+
+# The keys are the stream and its state. The arguments are the text of the new entry, and the command for the
+# channel.
+ANNOUNCE: Final = f"{_ANNOUNCE_FUNCTION}return announce(KEYS[1], KEYS[2], ARGV[1], ARGV[2])"
+
+# The same with the record of the revocations before it, whose keys and arguments follow.
+REVOKE: Final = f"""{RECORD_FUNCTION}{_ANNOUNCE_FUNCTION}
+local failed = record(3, ARGV[3], tonumber(ARGV[4]))
+local result = announce(KEYS[1], KEYS[2], ARGV[1], ARGV[2])
+return failed or result
 """
 
 
@@ -142,17 +194,27 @@ class Announcer:
 
     def __init__(self, client: Redis) -> None:
         self._script: Any = client.register_script(ANNOUNCE)
+        self._revoke: Any = client.register_script(REVOKE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._due: dict[str, int] = {}
 
-    async def add(self, stream: Stream, text: bytes) -> None:
+    async def add(self, stream: Stream, text: bytes, record: RevocationRecord | None = None) -> None:
         """Add a message to a stream, and announce it now or soon.
+
+        Args:
+            stream: The stream.
+            text: The message.
+            record: What the server must record before, or None.
 
         Raises:
             OSError: If the connection is lost.
             RedisError: If the server rejects the message. It is announced anyway if the server permits that.
         """
-        milliseconds = await self._run(stream, text)
+        if record is None:
+            milliseconds = await self._run(stream, text)
+        else:
+            keys, arguments = [stream.name, stream.state, *record.keys], [text, stream.publish, *record.arguments]
+            milliseconds = int(await self._revoke(keys=keys, args=arguments))
         if milliseconds > 0:
             # Also if a task is running: the reply to its last command may be older than this one.
             self._due[stream.name] = milliseconds

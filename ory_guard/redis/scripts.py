@@ -1,8 +1,9 @@
 """The scripts that store sessions and record revocations. Each one is atomic, and uses the keys of one shard."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-__all__ = ["PUT", "RECORD_REVOCATIONS"]
+__all__ = ["PUT", "RECORD_FUNCTION", "RECORD_REVOCATIONS", "RevocationRecord"]
 
 _MAX_SESSIONS_PER_ID: Final = 256
 
@@ -33,38 +34,51 @@ for at = 3, {_LISTS + 2} do
 end
 """
 
-# The keys are the revocations, and as many lists of sessions. The arguments are the time of the revocation, and the
-# lifetime of its record in milliseconds.
+# The keys are the revocations, from a position on, and as many lists of sessions. The arguments are the time of the
+# revocation, and the lifetime of its record in milliseconds. The result is false, or the first error.
 #
 # A later time is kept: a revocation can be repeated, or arrive late. All writes are tried before the first error is
 # returned. A key of another type is replaced or deleted, so that the next attempt succeeds.
-RECORD_REVOCATIONS: Final = """
-local at, ttl, lists = ARGV[1], tonumber(ARGV[2]), #KEYS / 2
-local failed = nil
-local function check(reply)
-  if type(reply) == 'table' and reply.err then
-    failed = failed or reply
+RECORD_FUNCTION: Final = """
+local function record(first, at, ttl)
+  local failed, last = false, (#KEYS + first - 1) / 2
+  local function check(reply)
+    if type(reply) == 'table' and reply.err then
+      failed = failed or reply
+    end
   end
+  for index = first, last do
+    local name = KEYS[index]
+    local added = redis.pcall('SET', name, at, 'PX', ttl, 'NX')
+    check(added)
+    if not added then
+      local known = redis.pcall('GET', name)
+      known = type(known) == 'string' and tonumber(known)
+      if not (known and known >= tonumber(at)) then
+        check(redis.pcall('SET', name, at, 'PX', ttl))
+      elseif redis.call('PTTL', name) < ttl then
+        check(redis.pcall('PEXPIRE', name, ttl))
+      end
+    end
+  end
+  for index = last + 1, #KEYS do
+    local sessions = redis.pcall('ZRANGE', KEYS[index], 0, -1)
+    check(sessions)
+    for _, session in ipairs(sessions) do
+      check(redis.pcall('DEL', session))
+    end
+    if sessions.err or #sessions > 0 then
+      check(redis.pcall('DEL', KEYS[index]))
+    end
+  end
+  return failed
 end
-for index = 1, lists do
-  local name = KEYS[index]
-  local known = redis.pcall('GET', name)
-  known = type(known) == 'string' and tonumber(known)
-  if not (known and known >= tonumber(at)) then
-    check(redis.pcall('SET', name, at, 'PX', ttl))
-  elseif redis.call('PTTL', name) < ttl then
-    check(redis.pcall('PEXPIRE', name, ttl))
-  end
-end
-for index = lists + 1, #KEYS do
-  local sessions = redis.pcall('ZRANGE', KEYS[index], 0, -1)
-  check(sessions)
-  for _, session in ipairs(sessions) do
-    check(redis.pcall('DEL', session))
-  end
-  if sessions.err or #sessions > 0 then
-    check(redis.pcall('DEL', KEYS[index]))
-  end
-end
-return failed
 """
+RECORD_REVOCATIONS: Final = f"{RECORD_FUNCTION}return record(1, ARGV[1], tonumber(ARGV[2]))"
+
+
+class RevocationRecord(NamedTuple):
+    """The keys and the arguments of the function `record`."""
+
+    keys: Sequence[str]
+    arguments: Sequence[str | int]

@@ -35,6 +35,7 @@ from ory_guard.redis.leases import NEW_LEASE, dump_lease, load_lease
 from ory_guard.redis.node import Found, FoundLease
 from ory_guard.redis.pipeline import resolver
 from ory_guard.redis.resp import MAX_VALUE_BYTES
+from ory_guard.redis.scripts import RevocationRecord
 from ory_guard.redis.serialization import decrypt_session, dump_message, encrypt_session, load_time
 from ory_guard.redis.shards import Shard, create_shards, shard_of_hash, shard_of_key
 from ory_guard.redis.steps import Step, look_up_in_steps
@@ -241,23 +242,29 @@ class RedisSessionStore:
     async def _revoke(self, ids: Sequence[str], at: float, ttl: float) -> list[Exception]:
         hashes = [encryptor.hash_name(id_) for id_ in ids for encryptor in self._encryptors]
         arguments = repr(at), max(math.ceil(ttl * 1_000), 1)
+        if len(self._shards) == 1:
+            record = _record(self._shards[0], hashes, arguments)
+            return await gather_errors([self._announce(self._shards[0], ids, at, record)])
         by_shard: dict[Shard, list[str]] = {}
         for id_, id_hash in zip(ids, hashes[:: len(self._encryptors)], strict=True):
             by_shard.setdefault(shard_of_hash(self._shards, id_hash), []).append(id_)
         # The record is first: a process that misses the message finds the record, and no session is stored after
         # it.
-        errors = await gather_errors([self._record(shard, hashes, arguments) for shard in self._shards])
+        records = [(shard, _record(shard, hashes, arguments)) for shard in self._shards]
+        errors = await gather_errors([self._store_record(*each) for each in records])
         return errors + await gather_errors([self._announce(shard, each, at) for shard, each in by_shard.items()])
 
-    async def _record(self, shard: Shard, hashes: Sequence[str], arguments: tuple[str, int]) -> None:
-        keys = [*map(shard.revocation_name, hashes), *map(shard.list_name, hashes)]
+    async def _store_record(self, shard: Shard, record: RevocationRecord) -> None:
+        keys, arguments = record
         await self._deployment.call(shard, lambda node: node.record_revocations(keys=keys, args=arguments))
 
-    async def _announce(self, shard: Shard, ids: Sequence[str], at: float) -> None:
+    async def _announce(
+        self, shard: Shard, ids: Sequence[str], at: float, record: RevocationRecord | None = None
+    ) -> None:
         servers = await self._deployment.get()
         text = dump_message(servers.sender, ids, at)
         message = self._encryptors[0].encrypt(shard.stream.name.encode(), text)
-        await self._deployment.call(shard, lambda node: node.announcer.add(shard.stream, message))
+        await self._deployment.call(shard, lambda node: node.announcer.add(shard.stream, message, record))
 
     async def revoked_at(self, ids: Sequence[str]) -> float | None:
         """Return the time of the latest revocation of any of these ids, infinity if it is invalid, or None."""
@@ -284,3 +291,7 @@ class RedisSessionStore:
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the next call opens new ones."""
         await self._deployment.aclose()
+
+
+def _record(shard: Shard, hashes: Sequence[str], arguments: tuple[str, int]) -> RevocationRecord:
+    return RevocationRecord([*map(shard.revocation_name, hashes), *map(shard.list_name, hashes)], arguments)

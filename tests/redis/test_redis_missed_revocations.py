@@ -1,6 +1,7 @@
 """The revocations that a subscriber missed while it was disconnected from a real Redis server."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
@@ -132,11 +133,67 @@ async def test_gap_during_a_subscription(redis_server: RedisServer, redis_store:
     await other.aclose()
 
 
+@pytest.mark.parametrize(
+    ("change", "heard"),
+    [
+        pytest.param(("DEL", STATE), ("b",), id="no state"),
+        pytest.param(("SET", STATE, "1 2"), ("b",), id="invalid state"),
+        pytest.param(("SET", STATE, "1 1 0"), ("b",), id="old state"),
+        pytest.param(("SET", STATE, f"{10**14} {10**14} 0"), ("b",), id="state of another stream"),
+        pytest.param(("DEL", STREAM), None, id="no stream"),
+        pytest.param(("XTRIM", STREAM, "MAXLEN", "0"), ("b",), id="empty stream"),
+    ],
+)
+async def test_message_after_the_loss_of_the_state_or_the_stream(
+    redis_server: RedisServer,
+    redis_store: RedisSessionStore,
+    monkeypatch: pytest.MonkeyPatch,
+    change: tuple[str, ...],
+    heard: tuple[str, ...] | None,
+) -> None:
+    """No message gets a number that was used before, so a subscriber receives it, or finds that some were lost."""
+    monkeypatch.setattr("ory_guard.redis.pubsub._CHECK_INTERVAL", 60.0)
+    other = RedisSessionStore(redis_server.url, secrets=[SECRET])
+    subscriber = Subscriber(redis_store)
+    await eventually(lambda: subscriber.messages)
+    await revoke(other, "a")
+    await eventually(lambda: subscriber.messages[1:] == [("a",)])
+
+    redis_server.cli(*change)
+    await revoke(other, "b")
+    await eventually(lambda: subscriber.messages[2:] == [heard])
+    await revoke(other, "c")
+    await eventually(lambda: subscriber.messages[3:] == [("c",)])
+    await subscriber.aclose()
+    await other.aclose()
+
+
+async def test_revocation_is_one_command_that_announces_it_to_few_subscribers(
+    redis_server: RedisServer, redis_store: RedisSessionStore
+) -> None:
+    """Without a window, and without reading the stream."""
+    other = RedisSessionStore(redis_server.url, secrets=[SECRET])
+    subscribers = [Subscriber(redis_store) for _ in range(7)]
+    await eventually(lambda: all(each.messages for each in subscribers))
+    await revoke(other, "first")
+    for each in subscribers[1:]:
+        await each.aclose()
+    await eventually(lambda: len(subscribers[0].messages) == 2)
+    redis_server.cli("CONFIG", "RESETSTAT")
+    await revoke(other, *"abcde")
+
+    await eventually(lambda: len(subscribers[0].messages) == 7)
+    calls = dict(re.findall(r"cmdstat_(\S+):calls=(\d+)", redis_server.cli("INFO", "commandstats")))
+    assert [calls.get(name) for name in ("evalsha", "xadd", "publish", "xrevrange")] == ["5", "5", "5", None]
+    await subscribers[0].aclose()
+    await other.aclose()
+
+
 OPEN_WINDOW = """
 local last = string.match(redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][1], '^%d+')
 local time = redis.call('TIME')
 local ends = time[1] * 1000 + math.floor(time[2] / 1000) + 400
-return redis.call('SET', KEYS[2], last .. ' ' .. string.format('%.0f', ends))
+return redis.call('SET', KEYS[2], last .. ' ' .. last .. ' ' .. string.format('%.0f', ends))
 """
 
 
