@@ -11,7 +11,7 @@ from ory_guard.cache import session_cache
 from ory_guard.cache.entries import CacheEntry
 from ory_guard.models import CacheableOutcome
 
-from .session_cache_bench import ADA, MAX_AGE, REFUSED, SECOND_FACTOR, CacheBench, authenticated
+from .session_cache_bench import ADA, MAX_AGE, REFUSED, SECOND_FACTOR, CacheBench
 
 KIB = 1_024
 LARGE = 20_000
@@ -55,7 +55,6 @@ OUTCOMES = [
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_compact_entry_equals_the_original(bench: CacheBench, outcome: CacheableOutcome) -> None:
-    """It stays an object from then on."""
     entry = bench.put(b"k", outcome)
     fill(bench, outcome)
 
@@ -69,7 +68,6 @@ def test_compact_entry_equals_the_original(bench: CacheBench, outcome: Cacheable
 
 
 def test_recently_used_entries_are_not_parsed_again(bench: CacheBench) -> None:
-    """A read counts as a use."""
     entry = bench.put(b"k", ADA)
     for each in range(9):
         bench.put(b"%d" % each, ADA)
@@ -80,7 +78,6 @@ def test_recently_used_entries_are_not_parsed_again(bench: CacheBench) -> None:
 
 @pytest.mark.parametrize("is_read", [True, False])
 def test_full_cache_evicts_the_least_recently_used_of_all_entries(bench: CacheBench, *, is_read: bool) -> None:
-    """Whether it is compact or not."""
     keys = [b"%d" % each for each in range(10)]
     fill(bench, ADA, 10)
     if is_read:
@@ -109,7 +106,6 @@ def test_garbage_collector_does_not_track_compact_entries(
 
 
 def test_stale_entry_is_not_parsed(bench: CacheBench) -> None:
-    """It is replaced by the next response."""
     bench.put(b"k", ADA)
     fill(bench, ADA)
     bench.clock.advance(MAX_AGE)
@@ -118,44 +114,7 @@ def test_stale_entry_is_not_parsed(bench: CacheBench) -> None:
     assert bench.parsed == []
 
 
-def test_late_response_does_not_replace_a_compact_entry(bench: CacheBench) -> None:
-    """Only the request time counts."""
-    late = bench.entry(authenticated("late"))
-    bench.clock.advance(1)
-    bench.put(b"k", ADA)
-    fill(bench, ADA)
-
-    bench.cache.put(b"k", late, bench.cache.generation)
-
-    assert bench.outcome(b"k") == ADA
-
-
-@pytest.mark.parametrize("outcome", [authenticated("eve"), REFUSED], ids=lambda outcome: type(outcome).__name__)
-def test_response_replaces_a_compact_entry(bench: CacheBench, outcome: CacheableOutcome) -> None:
-    """There is one entry for each credential."""
-    bench.put(b"k", ADA)
-    fill(bench, ADA)
-
-    bench.put(b"k", outcome)
-
-    assert bench.outcome(b"k") is outcome
-    assert len(bench.cache) == 4
-
-
-@pytest.mark.parametrize("revoked", ["session-eve", "identity-eve"])
-def test_revocation_ends_a_compact_entry(bench: CacheBench, revoked: str) -> None:
-    """By the id of its session or of its identity."""
-    bench.put(b"k", authenticated("eve"))
-    fill(bench, ADA)
-
-    bench.cache.invalidate(revoked)
-
-    assert bench.cache.get(b"k") is None
-    assert bench.outcome(b"0") == ADA
-
-
 def test_deleted_compact_entries_are_gone(bench: CacheBench) -> None:
-    """One by one, or all at once."""
     fill(bench, ADA, 10)
 
     bench.cache.delete(b"0")
@@ -178,7 +137,6 @@ def fail(_body: bytes) -> Session[Any]:
 
 @pytest.mark.parametrize("parse", [reject, fail])
 def test_session_that_can_not_be_parsed_again_is_a_miss(bench: CacheBench, parse: Any) -> None:
-    """The next request calls Kratos."""
     bench.put(b"k", ADA)
     fill(bench, ADA)
     bench.cache._sessions._parse = parse
@@ -196,7 +154,6 @@ def test_session_that_can_not_be_parsed_again_is_a_miss(bench: CacheBench, parse
 
 @pytest.mark.parametrize(("memory_bytes", "kib"), [(0, 0), (10_240, 2)])
 def test_ordinary_sessions_weigh_one(bench: CacheBench, memory_bytes: int, kib: int) -> None:
-    """`max_sessions` is their number."""
     for number in range(30):
         put_sized(bench, b"%d" % number, memory_bytes, kib)
 
@@ -252,7 +209,6 @@ def test_weight_of_large_sessions_does_not_grow_with_max_sessions() -> None:
 
 @pytest.mark.parametrize("sizes", [(0, LARGE), (LARGE, 0), (LARGE, LARGE)])
 def test_session_that_changes_its_size_replaces_its_entry(bench: CacheBench, sizes: tuple[int, int]) -> None:
-    """A refusal replaces it, too."""
     for memory_bytes in sizes:
         put_sized(bench, b"k", memory_bytes)
         assert len(bench.cache) == 1
@@ -263,7 +219,6 @@ def test_session_that_changes_its_size_replaces_its_entry(bench: CacheBench, siz
 
 
 def test_representation_contains_no_json() -> None:
-    """It may be logged."""
     entry = CacheEntry(ADA, 0.0, 0.0, 0.0, b"secret")
 
     assert "secret" not in repr(entry)

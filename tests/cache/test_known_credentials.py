@@ -97,7 +97,6 @@ def test_credential_of_another_session_replaces_the_entry() -> None:
 
 
 def test_number_of_credentials_is_limited() -> None:
-    """The credential that was good the longest time ago is removed."""
     bench = Bench()
     for number in range(100):
         bench.known.add(b"%d" % number, session(f"s{number}", f"i{number}"))

@@ -144,7 +144,6 @@ def test_waits_become_longer_up_to_the_rest_of_the_bound(bench: LeaseBench) -> N
 
 
 def test_many_waits_do_not_make_many_lookups(bench: LeaseBench) -> None:
-    """With more waits than the limit, the next check calls Kratos."""
     started = sum(bench.leases.wait(0, lambda: None) for _ in range(300))
 
     assert started == 256

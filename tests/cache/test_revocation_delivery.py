@@ -99,51 +99,9 @@ async def test_revocation_during_the_flush_after_a_reconnect_is_sent(
     await eventually(lambda: second.emitted(RevocationsHeard) == [RevocationsHeard(1)] * 2)
 
 
-async def test_refused_revocation_does_not_delay_later_ones(
-    workers: tuple[Worker, Worker], memory_server: MemoryServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each is sent once; refused ones are sent again when the store has recovered."""
-    first, _ = workers
-    await first.ask()
-    revoke, sent, is_full = first.store.revoke, [], True
-
-    async def publish_and_refuse(ids: Sequence[str], at: float, ttl: float) -> None:
-        sent.append(tuple(ids))
-        if is_full:
-            raise ConnectionError
-        await revoke(ids, at, ttl)
-
-    monkeypatch.setattr(first.store, "revoke", publish_and_refuse)
-    for number in range(3):
-        await first.shared_cache.revoke(f"session-{number}")
-
-    assert sent == [("session-0",), ("session-1",), ("session-2",)]
-    assert first.guard.stats().pending_revocations == 3
-    is_full = False
-    first.clock.advance(1)
-    await eventually(lambda: not first.guard.stats().pending_revocations)
-    assert sent[3:] == [("session-0", "session-1", "session-2")]
-    assert len(memory_server.revoked) == 3
-
-
-async def test_concurrent_revocations_share_batches(workers: tuple[Worker, Worker]) -> None:
-    """2,000 callers wait for a few calls of the store."""
-    first, second = workers
-    await first.ask()
-    await second.ask()
-
-    await asyncio.gather(*(first.shared_cache.revoke(f"session-{number}") for number in range(2_000)))
-
-    assert first.guard.stats().pending_revocations == 0
-    assert first.store.calls.count("revoke") <= 5
-    assert not first.guard.stats().degraded
-    await eventually(lambda: second.guard.authentication.cache.revocations.revoked_at("session-1999") > 0)
-
-
 async def test_dropped_revocations_are_reported(
     workers: tuple[Worker, Worker], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """By an event and a log record; a guard without listeners only logs."""
     first, second = workers
     for worker in workers:
         worker.store.failing.add("subscribe")
@@ -221,7 +179,6 @@ async def test_disconnected_ttl_does_not_apply_to_refusals(memory_server: Memory
 
 
 async def test_disconnected_ttl_has_no_effect_without_a_store() -> None:
-    """No revocation can be missed."""
     bench = Bench(signed_in(), disconnected_ttl=0)
 
     for _ in range(3):
@@ -230,20 +187,9 @@ async def test_disconnected_ttl_has_no_effect_without_a_store() -> None:
     assert len(bench.kratos.requests) == 1
 
 
-async def test_closing_a_guard_clears_its_cache(workers: tuple[Worker, Worker]) -> None:
-    """It receives no revocations while it is closed."""
-    first, second = workers
-    await first.ask()
-    await first.guard.aclose()
-    await second.guard.invalidate(session_id=SESSION_ID)
-
-    assert await first.source() == "upstream"
-
-
 async def test_jwt_is_checked_again_after_disconnected_ttl_if_the_store_did_not_respond(
     memory_server: MemoryServer,
 ) -> None:
-    """Its revocation is looked up then."""
     store = MemoryStore(memory_server)
     bench = TokenBench(store=store)
     store.failing.add("revoked_at")

@@ -6,18 +6,12 @@ from typing import Any, Final
 
 import pytest
 from support.clock import AdjustableClock
-from support.scripted_kratos import session_body
 
 from ory_guard import Session
 from ory_guard.cache.revocations import RevocationLog
 from ory_guard.models.deferred_session import defer_session
 
-MAX_AGE: Final = 30.0
-
-
-def session_of(name: str) -> Session[Any]:
-    """Return a session whose ids contain `name`."""
-    return Session.model_validate(session_body(id=f"session-{name}", identity={"id": f"identity-{name}"}))
+from .session_cache_bench import MAX_AGE, session_of
 
 
 def deferred_session_of(name: str) -> Session[Any]:
@@ -46,7 +40,6 @@ def log(clock: AdjustableClock) -> RevocationLog:
 def test_session_is_revoked_by_its_own_id_or_that_of_its_identity(
     log: RevocationLog, revoked: str, session_of: Callable[[str], Session[Any]]
 ) -> None:
-    """Other sessions are not, nor is a later request for the same session."""
     ada, bob = session_of("ada"), session_of("bob")
     before = log.next_request_time()
     log.add("other", revoked)
@@ -70,7 +63,6 @@ def test_request_times_and_revocations_alternate_within_one_tick_of_the_clock(lo
 
 
 def test_revoked_at_returns_the_latest_revocation(log: RevocationLog, clock: AdjustableClock) -> None:
-    """Minus infinity if none of the ids was revoked."""
     assert log.revoked_at("session-ada", "identity-ada") == log.last_revocation == float("-inf")
     log.add("identity-ada")
     clock.advance(1)
@@ -98,7 +90,6 @@ def small(monkeypatch: pytest.MonkeyPatch, clock: AdjustableClock) -> Revocation
 
 @pytest.mark.parametrize("revoked", ["session-ada", "identity-ada"])
 def test_older_revocations_have_the_same_effect(small: RevocationLog, clock: AdjustableClock, revoked: str) -> None:
-    """Their time is exact."""
     before = small.next_request_time()
     small.add(revoked)
     after = small.next_request_time()
@@ -116,7 +107,6 @@ def test_older_revocations_have_the_same_effect(small: RevocationLog, clock: Adj
 def test_revocations_are_removed_when_no_earlier_response_can_be_in_use(
     small: RevocationLog, clock: AdjustableClock
 ) -> None:
-    """The log stays complete."""
     small.add(*names(50))
     clock.advance(MAX_AGE + 0.1)
     request_time = small.next_request_time()
@@ -131,7 +121,6 @@ def test_revocations_are_removed_when_no_earlier_response_can_be_in_use(
 def test_full_log_counts_requests_before_its_oldest_revocations_as_revoked(
     small: RevocationLog, clock: AdjustableClock
 ) -> None:
-    """No other request, and nothing else is removed."""
     removed: list[tuple[int, float]] = []
     small.on_full = lambda count, seconds: removed.append((count, seconds))
     times = []
@@ -153,7 +142,6 @@ def test_full_log_counts_requests_before_its_oldest_revocations_as_revoked(
 
 
 def test_id_that_is_revoked_again_is_among_the_recent_ones(small: RevocationLog, clock: AdjustableClock) -> None:
-    """The later revocation counts."""
     small.add("session-ada", *names(6))
     clock.advance(1)
     small.add("session-ada")
@@ -166,7 +154,6 @@ def test_id_that_is_revoked_again_is_among_the_recent_ones(small: RevocationLog,
 
 
 def test_credential_is_revoked_for_earlier_requests(log: RevocationLog) -> None:
-    """That is not the revocation of a session."""
     before = log.next_request_time()
     log.add_credential(b"ada")
     log.add_credential(b"ada")

@@ -7,14 +7,12 @@ from functools import partial
 
 import pytest
 from pydantic import BaseModel, ConfigDict
-from support.clock import AdjustableClock
-from support.guard_bench import request, settings_of
-from support.memory_store import MemoryServer, MemoryStore, eventually
+from support.guard_bench import request
+from support.memory_store import MemoryServer, eventually
 from support.scripted_kratos import (
     IDENTITY_ID,
     SESSION_ID,
     KratosResponse,
-    ScriptedKratos,
     refused,
     session_body,
     signed_in,
@@ -22,7 +20,7 @@ from support.scripted_kratos import (
 )
 from support.worker_bench import Worker
 
-from ory_guard import Authenticated, OryGuard, Rejected, Session, Unavailable
+from ory_guard import Authenticated, Rejected, Session, Unavailable
 from ory_guard.cache import StoredSession
 from ory_guard.events import RevocationsHeard, StoreChanged, StoreHit
 from ory_guard.models.deferred_session import DeferredSession
@@ -37,7 +35,6 @@ def _is_replaced(memory_server: MemoryServer, key: bytes, body: bytes) -> bool:
 async def test_second_process_gets_the_session_from_the_store(
     memory_server: MemoryServer, workers: tuple[Worker, Worker]
 ) -> None:
-    """It puts the session into its own cache, and does not call Kratos."""
     first, second = workers
 
     assert await first.source() == "upstream"
@@ -72,7 +69,6 @@ async def test_session_from_the_store_keeps_its_age_and_its_end(
 async def test_request_with_an_old_session_from_the_store_looks_it_up_once(
     memory_server: MemoryServer, workers: tuple[Worker, Worker]
 ) -> None:
-    """The age of the session is not the duration of the request."""
     first, second = workers
     await first.share()
     memory_server.aging = 20.0
@@ -129,7 +125,6 @@ async def test_session_older_than_cache_ttl_is_not_used(memory_server: MemorySer
 
 
 async def test_store_is_not_used_with_a_cache_ttl_of_0(memory_server: MemoryServer) -> None:
-    """Kratos is called for each request."""
     worker = Worker(memory_server, cache_ttl=0)
 
     assert [await worker.source(), await worker.source()] == ["upstream", "upstream"]
@@ -139,7 +134,6 @@ async def test_store_is_not_used_with_a_cache_ttl_of_0(memory_server: MemoryServ
 
 
 async def test_refusals_are_not_stored(memory_server: MemoryServer) -> None:
-    """Unknown tokens do not fill the store."""
     worker = Worker(memory_server, refused())
 
     assert await worker.ask() == Rejected("inactive", "x_session_token")
@@ -152,7 +146,6 @@ async def test_refusals_are_not_stored(memory_server: MemoryServer) -> None:
 async def test_revocation_reaches_other_processes(
     memory_server: MemoryServer, workers: tuple[Worker, Worker], by: dict[str, str]
 ) -> None:
-    """They clear the session from their caches, and it is no longer in the store."""
     first, second = workers
     await first.share()
     await second.ask()
@@ -239,7 +232,6 @@ async def test_traits_model_validates_each_session_from_the_store(memory_server:
 async def test_revalidation_calls_kratos_and_updates_the_store(
     memory_server: MemoryServer, workers: tuple[Worker, Worker]
 ) -> None:
-    """A session that Kratos rejects is deleted from the store."""
     first, second = workers
     await first.share()
     first.clock.advance(1)
@@ -259,7 +251,6 @@ async def test_revalidation_calls_kratos_and_updates_the_store(
 async def test_guard_works_without_a_failing_store(
     workers: tuple[Worker, Worker], how: str, method: str, store_timeout: Callable[[float], None]
 ) -> None:
-    """Kratos is called instead; the guard reports that it is degraded, and why."""
     store_timeout(0.05)
     first, _ = workers
     getattr(first.store, how).add(method)
@@ -290,44 +281,6 @@ async def test_revocation_by_another_process_wakes_the_watches_of_the_session(
     assert not other._invalidated.is_set()
     memory_server.drop_subscriptions()
     await eventually(other._invalidated.is_set)
-
-
-async def test_store_is_used_without_listeners(memory_server: MemoryServer) -> None:
-    """Events are optional."""
-    guards = [
-        OryGuard(
-            settings_of(),
-            transport=ScriptedKratos(signed_in()),
-            clock=AdjustableClock(),
-            store=MemoryStore(memory_server),
-        )
-        for _ in range(2)
-    ]
-    sources = []
-    for guard in guards:
-        outcome = await guard.authenticate(request())
-        assert isinstance(outcome, Authenticated)
-        sources.append(outcome.source)
-        await eventually(lambda: memory_server.entries)
-    await guards[0].invalidate(session_id=SESSION_ID)
-    await eventually(lambda: guards[1].authentication.cache.revocations.revoked_at(SESSION_ID) > 0)
-
-    assert sources == ["upstream", "store"]
-    for guard in guards:
-        await guard.aclose()
-
-
-async def test_aclose_closes_the_store(memory_server: MemoryServer, workers: tuple[Worker, Worker]) -> None:
-    """The next use opens it again."""
-    first, _ = workers
-    await first.ask()
-    await first.guard.aclose()
-    assert first.store.closed == 1
-    assert memory_server.subscribers == []
-
-    first.guard.authentication.cache.clear()
-    await first.ask()
-    assert len(memory_server.subscribers) == 1
 
 
 async def test_logout_deletes_the_session_of_the_credential_from_the_store(

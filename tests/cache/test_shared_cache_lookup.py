@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from support.memory_store import MemoryServer, eventually
+from support.memory_store import MemoryServer
 from support.scripted_kratos import IDENTITY_ID, SESSION_ID, refused
 from support.worker_bench import Worker
 
@@ -58,13 +58,6 @@ async def test_session_is_found_by_one_call_without_a_task(limited: Workers) -> 
     assert second.guard.stats().store_hits == 1
 
 
-async def test_concurrent_requests_share_a_lookup(limited: Workers) -> None:
-    _, second = limited
-
-    assert await asyncio.gather(*(second.source() for _ in range(5))) == ["store"] * 5
-    assert second.store.calls == ["look_up"]
-
-
 @pytest.mark.parametrize(
     ("ids", "source"),
     [((SESSION_ID,), "upstream"), ((IDENTITY_ID,), "upstream"), (("another",), "store"), ((), "store")],
@@ -91,16 +84,6 @@ async def test_session_that_is_revoked_during_the_lookup_is_checked_again(limite
     assert await asking == "Rejected"
 
 
-async def test_miss_calls_kratos(limited: Workers, memory_server: MemoryServer) -> None:
-    """And stores the session."""
-    _, second = limited
-    memory_server.entries.clear()
-
-    assert await second.source() == "upstream"
-    assert len(second.kratos.requests) == 1
-    await eventually(lambda: memory_server.entries)
-
-
 @pytest.mark.parametrize(
     ("error", "lookups", "reason"),
     [(ConnectionError(), 1, "ConnectionError"), (TimeoutError(), 3, "TimeoutError")],
@@ -124,7 +107,6 @@ async def test_kratos_is_called_when_the_store_fails(
 async def test_internal_error_calls_kratos(
     limited: Workers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its text is not logged."""
     _, second = limited
     monkeypatch.setattr(second.shared_cache._entries, "load", lambda *_: dict[str, int]()["secret"])
 
@@ -134,7 +116,6 @@ async def test_internal_error_calls_kratos(
 
 
 async def test_session_without_a_check_for_revocations_is_not_used(limited: Workers) -> None:
-    """A store that supports such lookups must check for revocations."""
     _, second = limited
     second.store.looks_for_revocations = False
 
@@ -142,7 +123,6 @@ async def test_session_without_a_check_for_revocations_is_not_used(limited: Work
 
 
 async def test_aclose_ends_a_lookup(limited: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its result is discarded."""
     _, second = limited
     callbacks: list[Any] = []
     monkeypatch.setattr(second.store, "look_up", lambda _keys, _seconds, on_result: callbacks.append(on_result))

@@ -8,49 +8,9 @@ from support.scripted_kratos import SESSION_ID, signed_in
 from support.worker_bench import Worker
 
 from ory_guard.cache import ALL_IDS
-from ory_guard.events import RevocationsDropped, RevocationsHeard, SessionCacheCleared
+from ory_guard.events import RevocationsDropped, RevocationsHeard
 
 pytestmark = pytest.mark.anyio
-
-
-async def test_revocations_during_an_outage_are_sent_afterwards(
-    memory_server: MemoryServer, workers: tuple[Worker, Worker]
-) -> None:
-    """Only once for each id."""
-    first, second = workers
-    await first.share()
-    await second.ask()
-    first.store.failing |= {"subscribe", "revoke"}
-    memory_server.drop_subscriptions()
-    await eventually(lambda: first.guard.stats().degraded)
-    await eventually(lambda: not second.guard.stats().degraded)
-
-    await first.guard.invalidate(session_id=SESSION_ID)
-    await first.guard.invalidate(session_id=SESSION_ID)
-    assert SESSION_ID not in memory_server.revoked
-    first.store.failing.clear()
-
-    await eventually(lambda: SESSION_ID in memory_server.revoked)
-    await eventually(lambda: not first.guard.stats().degraded)
-    await eventually(lambda: second.emitted(RevocationsHeard))
-    assert first.store.calls.count("revoke") == 1
-    assert memory_server.entries == {}
-
-
-async def test_refused_revocation_is_sent_again_after_recovery(workers: tuple[Worker, Worker]) -> None:
-    """As soon as a probe succeeds."""
-    first, second = workers
-    await first.ask()
-    await second.ask()
-    first.store.failing.add("revoke")
-    await first.guard.invalidate(session_id=SESSION_ID)
-    assert first.guard.stats().degraded
-
-    first.store.failing.clear()
-    first.clock.advance(1)
-
-    await eventually(lambda: second.emitted(RevocationsHeard))
-    await eventually(lambda: not first.guard.stats().degraded)
 
 
 async def test_pending_revocations_are_limited_in_number_and_age(
@@ -73,25 +33,6 @@ async def test_pending_revocations_are_limited_in_number_and_age(
     assert set(memory_server.revoked) == {"session-1", "session-new"}
     assert memory_server.revocation_ttls == {"session-1": 59.0, "session-new": 900.0}
     assert len(first.shared_cache.pending) == 0
-
-
-async def test_lost_subscription_clears_the_cache(
-    memory_server: MemoryServer, workers: tuple[Worker, Worker]
-) -> None:
-    """The new one, too: revocations may have been missed in between."""
-    first, _ = workers
-    await first.ask()
-    first.store.failing.add("subscribe")
-    memory_server.drop_subscriptions()
-    await eventually(lambda: first.guard.stats().degraded)
-    assert first.guard.stats().entries == 0
-    assert first.emitted(SessionCacheCleared) == [SessionCacheCleared(1)]
-
-    await first.ask()
-    assert first.guard.stats().entries == 1
-    first.store.failing.clear()
-    await eventually(lambda: not first.guard.stats().degraded)
-    assert first.guard.stats().entries == 0
 
 
 async def test_revocation_is_repeated_soon_after_a_new_subscription(

@@ -62,7 +62,6 @@ async def test_check_that_was_started_before_the_revocation_is_repeated(
 
 @pytest.mark.parametrize("where", ["locally", "in another process"])
 async def test_other_sessions_under_way_are_shared_and_cached(workers: tuple[Worker, Worker], where: str) -> None:
-    """However often users log out."""
     first, second = workers
     await first.ask(b"another")  # connects to the store
     first.kratos.hold()
@@ -99,7 +98,6 @@ async def test_second_factor_required_that_is_under_way_is_not_cached(workers: t
 async def test_response_to_an_earlier_request_does_not_replace_a_later_one(
     workers: tuple[Worker, Worker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither in the cache nor in the store."""
     first, second = workers
     roles: list[list[str]] = [["admin"], []]
     released = [asyncio.Event(), asyncio.Event()]
@@ -143,7 +141,6 @@ async def test_session_that_is_stored_after_its_revocation_is_not_used(
 
 
 async def test_stored_session_of_a_revoked_credential_is_not_used(workers: tuple[Worker, Worker]) -> None:
-    """Its deletion may be late. A session that was requested afterwards is used."""
     first, second = workers
     await first.share()
     second.store.failing = {"delete"}
@@ -156,7 +153,6 @@ async def test_stored_session_of_a_revoked_credential_is_not_used(workers: tuple
 
 
 async def test_new_process_asks_the_store_for_earlier_revocations(memory_server: MemoryServer) -> None:
-    """A session that was requested long enough after the revocation is used."""
     first = Worker(memory_server)
     await first.share()
     late = dict(memory_server.entries)
@@ -177,7 +173,6 @@ async def test_new_process_asks_the_store_for_earlier_revocations(memory_server:
 async def test_revocation_during_a_call_of_the_store_counts(
     memory_server: MemoryServer, workers: tuple[Worker, Worker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The session in the response is older."""
     first, second = workers
     await first.share()
     stored = next(iter(memory_server.entries.values()))
@@ -190,25 +185,6 @@ async def test_revocation_during_a_call_of_the_store_counts(
     second.kratos.responses = [refused()]
 
     assert await second.source() == "Rejected"
-
-
-async def test_session_that_is_revoked_during_its_check_is_not_stored(
-    memory_server: MemoryServer, workers: tuple[Worker, Worker]
-) -> None:
-    """The cache does not accept it either."""
-    first, _ = workers
-    first.kratos.hold()
-    request = asyncio.create_task(first.ask())
-    await eventually(lambda: first.kratos.requests)
-    await first.guard.invalidate(session_id=SESSION_ID)
-    first.kratos.responses = [refused()]
-
-    first.kratos.release()
-    await request
-    await first.guard.aclose()
-
-    assert "put" not in first.store.calls
-    assert memory_server.entries == {}
 
 
 @pytest.mark.parametrize("ahead", [0.0, 55.0, -55.0])

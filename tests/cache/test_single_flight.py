@@ -1,7 +1,6 @@
 """Single flight: running checks, and the requests that wait for them."""
 
 import asyncio
-import contextvars
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -46,21 +45,8 @@ async def waiting(flight: InFlight) -> asyncio.Future[CheckResult]:
     return request
 
 
-async def test_all_waiting_requests_get_the_result_of_one_run() -> None:
-    """The check runs once, however many requests wait for it."""
-    check = Check()
-    flight = start(SingleFlight(), check)
-    requests = [await waiting(flight) for _ in range(3)]
-
-    check.released.set()
-
-    assert await asyncio.gather(*requests) == [RESULT, RESULT, RESULT]
-    assert check.runs == 1
-
-
 @pytest.mark.parametrize(("seconds", "result"), [(0.01, CHECK_ABORTED), (60.0, RESULT.outcome)])
 async def test_check_ends_early_unless_it_has_a_result(seconds: float, result: Outcome) -> None:
-    """Its task continues."""
     single_flight, check = SingleFlight(), Check()
     flight = start(single_flight, check)
     request = await waiting(flight)
@@ -73,31 +59,6 @@ async def test_check_ends_early_unless_it_has_a_result(seconds: float, result: O
     assert outcome == result
     assert single_flight.joinable(b"slot") is None
     assert not single_flight._tasks
-
-
-async def test_canceled_request_cancels_neither_the_check_nor_other_requests() -> None:
-    """Only the request itself is canceled."""
-    check = Check()
-    flight = start(SingleFlight(), check)
-    first, second = await waiting(flight), await waiting(flight)
-
-    first.cancel()
-    check.released.set()
-
-    assert await second == RESULT
-    assert first.cancelled()
-
-
-async def test_check_can_be_joined_until_it_is_finished() -> None:
-    """A request that joined a finished check would wait forever."""
-    single_flight, check = SingleFlight(), Check()
-    flight = start(single_flight, check)
-    request = await waiting(flight)
-
-    assert single_flight.joinable(b"slot") is flight
-    check.released.set()
-    await request
-    assert single_flight.joinable(b"slot") is None
 
 
 async def test_check_can_not_be_joined_if_it_is_not_joinable() -> None:
@@ -113,33 +74,8 @@ async def test_check_can_not_be_joined_if_it_is_not_joinable() -> None:
     await single_flight.aclose()
 
 
-async def test_detached_check_can_not_be_joined() -> None:
-    """Requests that already wait get its result."""
-    single_flight, check = SingleFlight(), Check()
-    request = await waiting(start(single_flight, check))
-
-    single_flight.detach_all()
-    check.released.set()
-
-    assert single_flight.joinable(b"slot") is None
-    assert await request == RESULT
-
-
-async def test_aclose_cancels_checks_and_releases_their_requests() -> None:
-    """Whether the check has started to run or not."""
-    single_flight, check = SingleFlight(), Check()
-    running = await waiting(start(single_flight, check))
-    not_running = asyncio.ensure_future(start(single_flight, check).wait())
-
-    await single_flight.aclose()
-
-    assert await running == await not_running == CheckResult(CHECK_ABORTED, 1.0)
-    assert check.runs == 1
-
-
 @pytest.mark.parametrize("waiters", [0, 2])
 async def test_exception_in_a_check_is_raised_in_all_waiting_requests(waiters: int) -> None:
-    """Without a waiting request it is not reported as unhandled."""
 
     async def check() -> CheckResult:
         raise LookupError("defect")
@@ -152,21 +88,6 @@ async def test_exception_in_a_check_is_raised_in_all_waiting_requests(waiters: i
 
     assert [type(error) for error in errors] == [LookupError] * waiters
     await single_flight.aclose()
-
-
-async def test_check_runs_in_an_empty_context() -> None:
-    """It does not see the context variables of the request that started it."""
-    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="default")
-    variable.set("of the first request")
-    seen: list[str] = []
-
-    async def check() -> CheckResult:
-        seen.append(variable.get())
-        return RESULT
-
-    await start(SingleFlight(), check).wait()
-
-    assert seen == ["default"]
 
 
 async def test_check_is_not_started_by_the_task_factory() -> None:

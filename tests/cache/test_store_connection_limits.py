@@ -34,7 +34,6 @@ async def test_only_the_first_request_waits_for_a_store_that_does_not_respond(
 async def test_store_that_was_late_for_one_request_is_probed_before_the_next(
     bench: ConnectionBench, monkeypatch: pytest.MonkeyPatch, store_timeout: Callable[[float], None]
 ) -> None:
-    """Even if the subscription is confirmed in the meantime."""
     confirmed = asyncio.Event()
     subscribe = bench.store.subscribe
 
@@ -61,7 +60,6 @@ async def test_store_that_was_late_for_one_request_is_probed_before_the_next(
 async def test_waiting_for_the_connection_reduces_the_budget(
     bench: ConnectionBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only that of the first request."""
     subscribe = bench.store.subscribe
 
     async def subscribe_slowly() -> Messages:
@@ -96,7 +94,6 @@ async def test_aclose_returns_if_the_store_can_not_be_closed(
 async def test_aclose_repeats_a_lost_cancellation_once(
     bench: ConnectionBench, monkeypatch: pytest.MonkeyPatch, lost: int
 ) -> None:
-    """A task that loses each cancellation is abandoned."""
     monkeypatch.setattr("ory_guard.cache.store_connection._CLOSE_TIMEOUT", 1.0)
     remaining, is_over = lost, False
 

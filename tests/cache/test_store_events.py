@@ -1,5 +1,6 @@
-"""The events of calls of the shared store, and the delay of revocations."""
+"""The events of the shared store: its calls, its state, and the delay of revocations."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from support.worker_bench import Worker
 
 from ory_guard.cache import RevokedIds
 from ory_guard.cache.store_calls import StoreCalls
-from ory_guard.events import Event, Listeners, RevocationsHeard, StoreCalled
+from ory_guard.cache.store_state import StoreState
+from ory_guard.events import Event, Listeners, RevocationsHeard, StoreCalled, StoreChanged
 
 from .limited_store import LimitedMemoryStore
 from .store_connection_bench import ConnectionBench, fail, respond
@@ -25,7 +27,6 @@ def calls_of(events: list[Event]) -> list[tuple[str, str | None]]:
 
 
 async def test_each_call_is_an_event(memory_server: MemoryServer, workers: tuple[Worker, Worker]) -> None:
-    """The operations are the methods of the store."""
     first, second = workers
     await first.share()
     await second.ask()
@@ -84,3 +85,55 @@ async def test_delay_of_a_revocation_is_measured(
     assert isinstance(heard, RevocationsHeard)
     assert heard.count == 1
     assert heard.seconds == (None if seconds is None else pytest.approx(seconds))
+
+
+UP, DOWN = StoreChanged("up", ""), StoreChanged("down", "TimeoutError")
+
+
+@pytest.fixture
+def interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interval that no test exceeds, but at its end."""
+    monkeypatch.setattr("ory_guard.cache.store_state._MIN_INTERVAL", 0.2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "emitted"),
+    [
+        pytest.param([UP], [UP], id="one change"),
+        pytest.param([UP, DOWN], [UP, DOWN], id="the latest state is emitted at the end"),
+        pytest.param([UP, DOWN, UP], [UP], id="a short failure is not"),
+        pytest.param([DOWN, UP, DOWN, UP], [DOWN, UP], id="the changes in between are not"),
+    ],
+)
+async def test_changes_are_emitted_once_per_interval(
+    interval: None, changes: list[StoreChanged], emitted: list[StoreChanged]
+) -> None:
+    seen: list[StoreChanged] = []
+    state = StoreState(seen.append)
+    assert state.ready is None
+
+    for change in changes:
+        state.change(change)
+        assert state.ready is (change is UP), "the state itself is up to date"
+
+    assert seen == changes[:1]
+    await eventually(lambda: state._timer is None)
+    assert seen == emitted
+
+
+def test_pending_event_of_an_event_loop_that_has_ended_is_emitted_by_the_next(interval: None) -> None:
+    """A test client may create an event loop for each request."""
+    seen: list[StoreChanged] = []
+    state = StoreState(seen.append)
+
+    async def change() -> None:
+        for event in (UP, DOWN):
+            state.change(event)
+
+    async def change_again() -> None:
+        state.change(DOWN)
+        await eventually(lambda: len(seen) == 2)
+
+    asyncio.run(change())
+    asyncio.run(change_again())
+    assert seen == [UP, DOWN]

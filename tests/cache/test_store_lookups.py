@@ -120,7 +120,6 @@ async def test_result_that_is_not_stored_ends_the_lease(leasing: Workers, reply:
 
 
 async def test_refusal_without_a_call_ends_the_lease(leasing: Workers, memory_server: MemoryServer) -> None:
-    """The circuit breaker is open."""
     holder, _ = leasing
     holder.kratos.responses = [refused(503)]
     while holder.guard.stats().breaker == "closed":
@@ -133,7 +132,6 @@ async def test_refusal_without_a_call_ends_the_lease(leasing: Workers, memory_se
 
 
 async def test_session_that_is_not_put_into_the_store_ends_the_lease(leasing: Workers) -> None:
-    """The store has failed during the call."""
     holder, other = leasing
     first = await hold(holder)
     holder.store.error = ConnectionError()
@@ -208,7 +206,6 @@ async def test_wait_ends_before_the_timeout(leasing: Workers) -> None:
 async def test_wait_and_call_end_at_the_deadline(
     leasing: Workers, memory_server: MemoryServer, monkeypatch: pytest.MonkeyPatch, *, is_cold: bool
 ) -> None:
-    """The call continues, and its result is cached."""
     monkeypatch.setattr("ory_guard.cache.store_latency._INITIAL_LIMIT", SOON)
     holder, other = leasing[0], LeasingWorker(memory_server) if is_cold else leasing[1]
     first = await hold(holder)
@@ -244,7 +241,6 @@ async def test_failing_store_ends_the_wait(leasing: Workers, error: Exception) -
 async def test_store_that_becomes_unavailable_ends_the_wait(
     leasing: Workers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is not called, and neither is a store that raises an error."""
     holder, other = leasing
     first = await hold(holder)
     (key,) = other.memory_server.leases
@@ -323,7 +319,6 @@ async def test_closing_the_guard_ends_its_leases_and_waits(leasing: Workers, mem
 async def test_lookup_without_a_call_to_kratos_neither_waits_nor_gets_a_lease(
     leasing: Workers, memory_server: MemoryServer
 ) -> None:
-    """The proxy looks for the session that a response of Kratos ends."""
     holder, other = leasing
     first = await hold(holder)
     for value in (TOKEN, b"another"):

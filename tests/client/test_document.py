@@ -66,7 +66,6 @@ WITHOUT_MODEL = {
 
 @pytest.mark.parametrize("schema", MODELS)
 def test_model_has_every_documented_field(schema: str) -> None:
-    """A model has the fields of its schema, with Kratos' names."""
     model = MODELS[schema]
     typed = {field.alias or name for name, field in model.model_fields.items()}
 
@@ -77,7 +76,6 @@ def test_model_has_every_documented_field(schema: str) -> None:
 
 
 def test_every_response_schema_has_a_model() -> None:
-    """Every object of the document is in one of the two tables."""
     objects = {
         name
         for name, schema in _SCHEMAS.items()

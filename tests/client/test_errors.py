@@ -12,14 +12,12 @@ from ory_guard.client import (
     ContinueWithRecoveryUi,
     ContinueWithVerificationUi,
     FrontendClient,
-    LoginFlow,
 )
 from ory_guard.exceptions import (
     BrowserLocationChangeRequired,
     FlowError,
     FlowExpired,
     FlowForbidden,
-    FlowInvalid,
     KratosAPIError,
     KratosProtocolError,
     KratosRateLimited,
@@ -83,7 +81,6 @@ REPLACEMENT_FLOWS = {
 
 @pytest.mark.parametrize("exchange", recorded_errors(), ids=lambda exchange: exchange.case)
 async def test_recorded_error_keeps_its_details(exchange: Exchange) -> None:
-    """Class, status, replacement flow, next steps and cookies are those of the recorded response."""
     error_class, status_code, error_id, has_steps = RECORDED[exchange.case]
     arguments = {"body": exchange.request["body"]}
     if exchange.operation != "perform_native_logout":
@@ -97,11 +94,6 @@ async def test_recorded_error_keeps_its_details(exchange: Exchange) -> None:
     assert getattr(error, "use_flow_id", None) == REPLACEMENT_FLOWS.get(exchange.case)
     assert error.continue_with == (step_of(exchange) if has_steps else ())
     assert error.set_cookies == tuple(v for k, v in exchange.response["headers"] if k == "set-cookie")
-
-
-def test_recorded_errors_are_complete() -> None:
-    """The table covers every recording of the file."""
-    assert set(RECORDED) == {exchange.case for exchange in recorded_errors()}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +144,6 @@ UNKNOWN_STEP = {"action": "dance", "tempo": 3}
 async def test_continue_with_keeps_valid_items(
     status: int, error_class: type[KratosAPIError | FlowError], items: Any, kept: list[Any]
 ) -> None:
-    """Unknown actions are kept with their fields, and an invalid item does not hide the error."""
     body = {"error": {"reason": "Because.", "details": {"continue_with": items}}}
 
     error = await login_error(response(status, body))
@@ -172,7 +163,6 @@ async def test_second_factor_has_url_and_cookies() -> None:
 
 
 async def test_privileged_change_has_the_login_url() -> None:
-    """The error of a privileged change in an old session contains the URL of a new login."""
     case = "privileged.settings.browser.submit.ajax.password.refresh_required"
 
     error = await error_of("update_settings_flow", recorded_response(exchange_of(case)), flow="f1", body={})
@@ -185,18 +175,7 @@ async def test_privileged_change_has_the_login_url() -> None:
     assert error.set_cookies[0].startswith("ory_kratos_continuity=")
 
 
-async def test_rejected_values_have_the_flow() -> None:
-    """A 400 with a flow becomes `FlowInvalid` with the typed flow."""
-    error = await recorded_login_error("login.native.submit.wrong_password")
-
-    assert isinstance(error, FlowInvalid)
-    assert isinstance(error.flow, LoginFlow)
-    assert [message.id for message in error.flow.ui.messages] == [4000006]
-    assert error.continue_with == ()
-
-
 async def test_whoami_error_has_the_redirect_of_its_details() -> None:
-    """An operation without a flow raises `KratosAPIError` for 403, with the URL of `error.details`."""
     url = "https://id.example/self-service/login/browser?aal=aal2"
     body = {"error": {"id": "session_aal2_required", "details": {"redirect_browser_to": url}}}
 
@@ -235,18 +214,9 @@ async def test_whoami_error_has_the_redirect_of_its_details() -> None:
     ids=["unknown", "odd", "text", "list", "broken", "deep", "empty"],
 )
 async def test_unknown_error_id_falls_back_to_the_status(status: int, expected: str, body: Any) -> None:
-    """The status decides about the class if the body does not."""
     error = await login_error(response(status, body))
 
     assert type(error) is getattr(exceptions, expected)
-
-
-async def test_text_body_has_no_details() -> None:
-    """A 404 in plain text becomes `KratosAPIError` without an error ID or a reason."""
-    error = await error_of("create_fedcm_flow", recorded_response(exchange_of("fedcm.parameters")))
-
-    assert isinstance(error, KratosAPIError)
-    assert (error.status_code, error.error_id, error.reason) == (404, None, None)
 
 
 async def test_location_change_without_a_url_is_an_api_error() -> None:
@@ -257,9 +227,8 @@ async def test_location_change_without_a_url_is_an_api_error() -> None:
     assert error.status_code == 422
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("3600", 60), ("0", 1), ("soon", 1), (None, 1)], ids=str)
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7), (None, 1)], ids=str)
 async def test_rate_limit_has_its_retry_after(header: str | None, seconds: int) -> None:
-    """A 429 says how many seconds to wait, from 1 to 60."""
     headers = [] if header is None else [("retry-after", header)]
 
     error = await login_error(response(429, "", headers))

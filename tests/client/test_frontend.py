@@ -29,44 +29,21 @@ def client_of(*answers: Any) -> FrontendClient:
     return FrontendClient("https://id.example", transport=ScriptedTransport(*answers))
 
 
-@pytest.mark.parametrize(
-    "base_url",
-    [
-        "",
-        "id.example",
-        "ftp://id.example",
-        "https://u:p@id.example",
-        "https://id.example?a=b",
-        "https://id .example",
-    ],
-)
+@pytest.mark.parametrize("base_url", ["id.example", "https://id.example?a=b"])
 def test_client_rejects_invalid_base_url(base_url: str) -> None:
-    """The constructor validates `base_url`."""
     with pytest.raises(ConfigurationError, match=r"^base_url must"):
         FrontendClient(base_url)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan")])
 def test_client_rejects_invalid_timeout(timeout: float) -> None:
-    """The constructor validates `timeout`, and the message contains its value."""
     with pytest.raises(
         ConfigurationError, match=rf"timeout must be a positive number of seconds \(got {timeout}\)"
     ):
         FrontendClient("https://id.example", timeout=timeout)
 
 
-async def test_operation_returns_its_model() -> None:
-    """An operation of the client returns its model, at run time and for type checkers."""
-    client = client_of(recorded_response(exchange_of("login.native.create")))
-
-    flow = await client.get_login_flow(id="f1")
-
-    assert_type(flow, LoginFlow)
-    assert flow.id == recorded_body("login.native.create")["id"]
-
-
 async def test_with_response_returns_the_whole_response() -> None:
-    """The same operation of `with_response` returns the model with status, headers and cookies."""
     exchange = exchange_of("login.browser.create.ajax")
     client = client_of(recorded_response(exchange))
 
@@ -81,7 +58,6 @@ async def test_with_response_returns_the_whole_response() -> None:
 
 
 async def test_with_response_separates_concurrent_calls() -> None:
-    """Concurrent calls of one view return their own responses."""
     view = client_of(*(response(200, {"count": count}, [*JSON, ("set-cookie", f"n={count}")]) for count in (1, 2)))
 
     responses = view.with_response
@@ -124,7 +100,6 @@ def test_operation_keeps_its_signature(name: str) -> None:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 async def test_operation_sends_every_parameter(name: str) -> None:
-    """Each parameter is in the URL, the headers or the body of the request."""
     script = ScriptedTransport(response(500))
     client = FrontendClient("https://id.example", transport=script)
     parameters = parameters_of(getattr(client, name))
@@ -138,15 +113,6 @@ async def test_operation_sends_every_parameter(name: str) -> None:
     (request,) = script.requests
     for parameter in parameters:
         assert f"v-{parameter}" in f"{request.url} {request.headers.raw!r} {request.content!r}"
-
-
-async def test_operation_is_callable_through_the_class() -> None:
-    """An operation works as an unbound method, as any method of a class."""
-    client = client_of(response(200, {"count": 2}))
-
-    result = await FrontendClient.disable_my_other_sessions(client, cookie="a=b")
-
-    assert result.count == 2
 
 
 @pytest.mark.parametrize(
@@ -179,17 +145,7 @@ async def test_to_session_requires_the_requested_jwt(tokenized: str | None) -> N
     assert (await client.to_session(x_session_token="t")).tokenized == tokenized
 
 
-async def test_to_session_returns_the_requested_jwt() -> None:
-    """With `tokenize_as`, the session contains the JWT."""
-    exchange = exchange_of("whoami.tokenize_as")
-
-    session = await client_of(recorded_response(exchange)).to_session(x_session_token="t", tokenize_as="jwt_basic")
-
-    assert session.tokenized == exchange.response["body"]["tokenized"]
-
-
 async def test_native_login_may_lack_the_identity() -> None:
-    """Before the second factor, Kratos may omit the identity of a native login's session."""
     body = recorded_body("login.native.submit.success")
     del body["session"]["identity"]
 
@@ -203,7 +159,6 @@ async def test_native_login_may_lack_the_identity() -> None:
 
 
 async def test_native_login_has_a_session() -> None:
-    """The session of a login is the model that whoami returns."""
     client = client_of(recorded_response(exchange_of("login.native.submit.success")))
 
     result = await client.update_login_flow(flow="f1", body={})
@@ -233,7 +188,6 @@ def page(count: int, *, total: int | None, token: str | None) -> Any:
     ids=["total", "empty_page", "no_next", "nothing"],
 )
 async def test_iter_my_sessions_ends(answers: list[Any], counts: list[int], tokens: list[str | None]) -> None:
-    """The iteration ends at the total, at an empty page, or without a next page."""
     script = ScriptedTransport(*answers)
     client = FrontendClient("https://id.example", transport=script)
 
@@ -245,7 +199,6 @@ async def test_iter_my_sessions_ends(answers: list[Any], counts: list[int], toke
 
 
 async def test_list_my_sessions_reads_link_and_total() -> None:
-    """The tokens are from the `Link` header, the total is `X-Total-Count`."""
     client = client_of(recorded_response(exchange_of("sessions.list.per_page")))
 
     sessions = await client.list_my_sessions(per_page=1, page=1, cookie="a=b")
@@ -259,7 +212,6 @@ async def test_list_my_sessions_reads_link_and_total() -> None:
 
 
 async def test_list_my_sessions_works_without_headers() -> None:
-    """Without usable headers the page has sessions, no tokens and no total."""
     client = client_of(response(200, [], [*JSON, ("link", '</x>; rel="next"')]))
 
     assert await client.list_my_sessions(cookie="a=b") == SessionsPage(sessions=())
@@ -279,7 +231,6 @@ async def test_list_my_sessions_works_without_headers() -> None:
     ids=["html", "broken", "wrong", "empty"],
 )
 async def test_unreadable_success_is_a_protocol_error(answer: Any, message: str) -> None:
-    """The message names the operation and the fields, and contains no values."""
     with pytest.raises(KratosProtocolError) as caught:
         await client_of(answer).get_login_flow(id="f1")
 
@@ -290,5 +241,4 @@ async def test_unreadable_success_is_a_protocol_error(answer: Any, message: str)
 
 
 def test_with_response_has_a_public_type() -> None:
-    """Annotations can use the type of `with_response`."""
     assert_type(client_of().with_response, FrontendResponses)

@@ -137,7 +137,6 @@ async def test_native_journey(client: FrontendClient, email: str) -> None:
 
 
 async def test_wrong_password_returns_messages(client: FrontendClient, email: str) -> None:
-    """The flow of the error contains the messages."""
     await register(client, email, "correct-horse-battery-9")
     flow = await client.create_native_login_flow()
 
@@ -209,7 +208,6 @@ async def log_in_by_form(client: FrontendClient, browser: Browser, email: str, p
 
 
 async def test_browser_flow_requires_its_cookie(client: FrontendClient) -> None:
-    """Without its CSRF cookie, a browser flow is forbidden."""
     started = await client.create_browser_login_flow()
     assert csrf_token(started) is not None
 
@@ -220,7 +218,6 @@ async def test_browser_flow_requires_its_cookie(client: FrontendClient) -> None:
 
 
 async def test_second_factor_continues_with_the_error(email: str) -> None:
-    """After the first factor, the error contains the cookies and the URL for the second one."""
     fake, browser = FakeKratos(), Browser()
     identity = fake.add_identity(email, totp=True)
     client = FrontendClient("http://127.0.0.1:4433", transport=httpx2.ASGITransport(app=fake.app))

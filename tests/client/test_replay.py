@@ -92,7 +92,6 @@ def expected_error(exchange: Exchange) -> str:
 
 
 def test_recordings_cover_every_operation() -> None:
-    """The replay has 178 calls, with every operation among them."""
     assert len(TYPED_CALLS) == 178
     assert {exchange.operation for exchange in TYPED_CALLS} == set(OPERATIONS)
 
@@ -147,7 +146,6 @@ def dumped(parsed: Any) -> Any:
 
 
 def test_models_reject_invalid_bodies() -> None:
-    """The two recorded bodies that are invalid on purpose can only be sent as mappings."""
     for exchange in exchanges():
         if exchange.case in NOT_MODELLED:
             with pytest.raises(ValidationError):

@@ -23,7 +23,6 @@ pytestmark = pytest.mark.anyio
 )
 @pytest.mark.parametrize("name", ["cookie", "x_session_token", "authorization"])
 async def test_credential_with_forbidden_characters_is_not_sent(name: str, value: str) -> None:
-    """A line break or another character that is not allowed in a header raises an error without the value."""
     script = ScriptedTransport()
 
     with pytest.raises(ValueError, match=rf"^{name} contains a character") as caught:
@@ -34,7 +33,6 @@ async def test_credential_with_forbidden_characters_is_not_sent(name: str, value
 
 
 async def test_session_token_has_no_spaces() -> None:
-    """Spaces are allowed between the pairs of a cookie header, but not in a session token."""
     client = FrontendClient("https://id.example", transport=ScriptedTransport(response(401), response(401)))
 
     with pytest.raises(ValueError, match=r"use visible ASCII characters$"):
@@ -68,12 +66,10 @@ def target_of(name: str, body: Any = None, **arguments: Any) -> bytes:
     ids=["slashes", "query", "letters", "UUID"],
 )
 def test_path_parameter_is_one_segment(session_id: Any, segment: bytes) -> None:
-    """An ID is quoted into one path segment below the prefix of the base URL."""
     assert target_of("disable_my_session", id=session_id) == b"/.ory/sessions/" + segment
 
 
 def test_query_values_are_formatted_for_kratos() -> None:
-    """Booleans are `true` and `false`, None is left out, and text is quoted."""
     target = target_of(
         "create_browser_login_flow", refresh=True, aal=None, return_to="https://app.example/?a=1&b=ü +"
     )
@@ -87,7 +83,6 @@ def test_query_values_are_formatted_for_kratos() -> None:
 
 
 def test_url_that_is_too_long_is_a_value_error() -> None:
-    """The message does not contain the parameter."""
     with pytest.raises(ValueError, match="make the URL too long") as caught:
         target_of("get_login_flow", id="x" * 100_000)
 
@@ -108,7 +103,6 @@ def test_model_body_omits_unset_fields() -> None:
 
 
 def test_mapping_body_is_sent_unchanged() -> None:
-    """A mapping may contain fields and methods without a model."""
     body = {"method": "retina_scan", "eye": "left"}
 
     request = build_request("https://id.example", OPERATIONS["update_login_flow"], {"flow": "f1"}, body)
@@ -118,7 +112,6 @@ def test_mapping_body_is_sent_unchanged() -> None:
 
 
 def test_body_must_be_serializable() -> None:
-    """Values that JSON cannot represent raise an error before the call."""
     with pytest.raises(ValueError, match="JSON compliant"):
         target_of("update_login_flow", {"method": float("nan")}, flow="f1")
     with pytest.raises(TypeError, match="not JSON serializable"):
@@ -127,13 +120,11 @@ def test_body_must_be_serializable() -> None:
 
 @pytest.mark.parametrize("body", ['{"method": "code"}', 5, [("method", "code")]], ids=repr)
 def test_body_must_be_a_model_or_a_mapping(body: Any) -> None:
-    """The message contains the expected types and the type of the body."""
     with pytest.raises(TypeError, match=r"body must be the update's model or a mapping, not (str|int|list)"):
         build_request("https://id.example", OPERATIONS["update_login_flow"], {"flow": "f1"}, body)
 
 
 def test_request_has_no_other_headers() -> None:
-    """The request contains the arguments and the fixed headers, and no cookies or credentials of other calls."""
     arguments = {"flow": "f1", "cookie": "a=b"}
 
     request = build_request("https://id.example", OPERATIONS["update_login_flow"], arguments, {})

@@ -21,7 +21,6 @@ from ory_guard.client import (
 
 
 def test_unknown_node_type_is_kept() -> None:
-    """A node with an unknown `node_type` keeps all its fields."""
     sent = {"type": "hologram", "group": "aura", "attributes": {"node_type": "hologram", "depth": 3}}
 
     node = UiNode.model_validate(sent)
@@ -33,20 +32,17 @@ def test_unknown_node_type_is_kept() -> None:
 
 @pytest.mark.parametrize("attributes", [{}, {"node_type": 7}, {"node_type": None}], ids=["none", "number", "null"])
 def test_node_without_a_type_is_unknown(attributes: dict[str, object]) -> None:
-    """A missing or invalid `node_type` is an unknown one."""
     node = UiNode.model_validate({"type": "x", "group": "y", "attributes": attributes})
 
     assert isinstance(node.attributes, UiNodeUnknownAttributes)
 
 
 def test_attributes_must_be_an_object() -> None:
-    """Attributes of another JSON type are invalid."""
     with pytest.raises(ValidationError):
         UiNode.model_validate({"type": "input", "group": "default", "attributes": "none"})
 
 
 def test_node_can_be_built_from_models() -> None:
-    """Tests of an application can build nodes from models."""
     attributes = UiNodeInputAttributes(name="code", type="text", onclick_trigger="oryPasskeyLogin")
 
     node = UiNode(type="input", group="code", attributes=attributes)
@@ -56,7 +52,6 @@ def test_node_can_be_built_from_models() -> None:
 
 
 def test_python_keywords_have_an_underscore() -> None:
-    """`async` and `class` have an underscore as attributes, but not in the dump."""
     script = UiNodeScriptAttributes.model_validate({"id": "s", "src": "/s.js", "async": True})
     captcha = UiNodeDivisionAttributes.model_validate({"id": "d", "class": "cf", "data": {"sitekey": "1"}})
 
@@ -66,7 +61,6 @@ def test_python_keywords_have_an_underscore() -> None:
 
 
 def test_unknown_action_is_kept() -> None:
-    """A step with an unknown action keeps its fields and its position."""
     body = recorded_body("recovery.browser.submit.code.ajax")
     body["continue_with"] = [
         {"action": "sing_a_song", "song": "la"},
@@ -82,7 +76,6 @@ def test_unknown_action_is_kept() -> None:
 
 
 def test_nulls_are_accepted() -> None:
-    """Optional fields may be null."""
     body = recorded_body("settings.native.create")
     body |= {"continue_with": None, "return_to": None, "state": None, "active": None, "transient_payload": None}
     body["ui"] |= {"messages": None}
@@ -95,7 +88,6 @@ def test_nulls_are_accepted() -> None:
 
 
 def test_unknown_values_and_keys_are_kept() -> None:
-    """Methods, states and keys of a newer Kratos are accepted and kept."""
     body = recorded_body("login.native.create") | {
         "state": "levitating",
         "active": "retina_scan",
@@ -109,7 +101,6 @@ def test_unknown_values_and_keys_are_kept() -> None:
 
 
 def test_flow_is_deeply_frozen() -> None:
-    """Nested values of a flow are immutable."""
     flow = LoginFlow.model_validate(recorded_body("login.native.create") | {"transient_payload": {"a": {"b": 1}}})
     assert flow.transient_payload is not None
 
@@ -118,7 +109,6 @@ def test_flow_is_deeply_frozen() -> None:
 
 
 def test_repr_hides_secrets() -> None:
-    """Values of inputs and texts are not in the `repr`."""
     flow = SettingsFlow.model_validate(recorded_body("settings.browser.submit.lookup.reveal"))
 
     assert "vuueca8n" in flow.model_dump_json()
@@ -127,7 +117,6 @@ def test_repr_hides_secrets() -> None:
 
 
 def test_unrecorded_schemas_are_parsed() -> None:
-    """The models of OAuth2 and FedCM parse objects of the OpenAPI document."""
     request = OAuth2LoginRequest.model_validate(
         {
             "challenge": "c",

@@ -22,7 +22,6 @@ def flow_with(*inputs: dict[str, Any]) -> Flow:
 
 
 def test_find_nodes_filters_by_group() -> None:
-    """The nodes of the group are in Kratos' order."""
     flow = LoginFlow.model_validate(recorded_body("login.native.create"))
 
     nodes = find_nodes(flow, group="password")
@@ -31,7 +30,6 @@ def test_find_nodes_filters_by_group() -> None:
 
 
 def test_find_nodes_filters_by_name_or_id() -> None:
-    """The `name` of an input or the `id` of another node is compared."""
     flow = SettingsFlow.model_validate(recorded_body("settings.native.create"))
 
     assert [node.group for node in find_nodes(flow, name="method", group="totp")] == ["totp"]
@@ -40,7 +38,6 @@ def test_find_nodes_filters_by_name_or_id() -> None:
 
 
 def test_csrf_token_returns_the_value_of_a_browser_flow() -> None:
-    """The value is that of the hidden node."""
     body = recorded_body("login.browser.create.ajax")
     expected = next(
         node["attributes"]["value"] for node in body["ui"]["nodes"] if node["attributes"]["name"] == "csrf_token"
@@ -50,12 +47,10 @@ def test_csrf_token_returns_the_value_of_a_browser_flow() -> None:
 
 
 def test_csrf_token_is_none_for_a_native_flow() -> None:
-    """An empty value is None."""
     assert csrf_token(LoginFlow.model_validate(recorded_body("login.native.create"))) is None
 
 
 def test_messages_of_returns_the_messages_of_a_node() -> None:
-    """Messages are found by the name of their input."""
     flow = RegistrationFlow.model_validate(recorded_body("registration.native.submit.missing_trait"))
 
     assert [message.id for message in messages_of(flow, "traits.email")] == [4000002]
@@ -63,7 +58,6 @@ def test_messages_of_returns_the_messages_of_a_node() -> None:
 
 
 def test_submit_body_equals_the_recorded_body() -> None:
-    """The form fields of a registration become the JSON body of the recorded request."""
     flow = RegistrationFlow.model_validate(recorded_body("registration.two_step.ajax.create"))
     form = {
         "csrf_token": "from-the-page",
@@ -130,7 +124,6 @@ def test_submit_body_uses_the_last_of_several_fields() -> None:
 
 
 def test_submit_body_drops_other_fields_and_files() -> None:
-    """Fields that the flow does not have are not sent to Kratos."""
     flow = flow_with({"name": "traits.email"}, {"name": "traits.photo"})
     form = FormData(
         [("traits.email", "a@b.test"), ("traits.admin", "true"), ("traits.photo", UploadFile(BytesIO()))]
@@ -155,7 +148,6 @@ def test_submit_body_drops_other_fields_and_files() -> None:
     ids=["integer", "negative", "decimal", "exponent", "infinite", "huge", "nan", "arabic", "word"],
 )
 def test_submit_body_converts_numbers(text: str, value: object) -> None:
-    """Text that is not a JSON number is unchanged."""
     flow = flow_with({"name": "traits.age", "type": "number"})
 
     assert submit_body({"traits.age": text}, flow) == {"traits": {"age": value}}
@@ -184,14 +176,12 @@ def test_submit_body_keeps_the_type_of_hidden_values() -> None:
     ids=["true", "on", "false", "missing"],
 )
 def test_submit_body_converts_checkboxes(form: dict[str, str], news: bool) -> None:
-    """A checkbox is a boolean, also if it is missing because it is not checked."""
     flow = flow_with({"name": "traits.email"}, {"name": "traits.news", "type": "checkbox"})
 
     assert submit_body(form, flow) == {"traits": {"email": "a@b.test", "news": news}}
 
 
 def test_submit_body_ignores_checkboxes_of_other_groups() -> None:
-    """On a page with several forms, a checkbox of another form is not in the body."""
     flow = flow_with(
         {"name": "traits.news", "type": "checkbox"},
         {"name": "traits.gone", "type": "checkbox", "disabled": True, "group": "password"},

@@ -30,7 +30,6 @@ BODIES = {
 
 @pytest.mark.parametrize("name", BODIES)
 def test_body_has_the_documented_fields(name: str) -> None:
-    """A body has the fields of its schema and no others."""
     model: type[SentBody] = getattr(updates, name)
     undocumented = {field for model_name, field in _UNDOCUMENTED if model_name == name}
 
@@ -48,7 +47,6 @@ def test_body_requires_the_documented_fields(name: str) -> None:
 
 @pytest.mark.parametrize("flow", ["Login", "Registration", "Recovery", "Verification", "Settings"])
 def test_body_exists_for_every_method(flow: str) -> None:
-    """Each method of the document has a body."""
     mapping = _SCHEMAS[f"update{flow}FlowBody"]["discriminator"]["mapping"]
     for method, reference in mapping.items():
         model: type[SentBody] = getattr(updates, capitalized(reference.rpartition("/")[2]))
@@ -57,7 +55,6 @@ def test_body_exists_for_every_method(flow: str) -> None:
 
 
 def test_body_rejects_unknown_fields_and_wrong_types() -> None:
-    """The error lists the fields without their values."""
     with pytest.raises(ValidationError) as caught:
         updates.UpdateLoginFlowWithPasswordMethod.model_validate(
             {"identifier": "ada", "password": 1234567, "pasword": "s3cret-9"}
@@ -69,7 +66,6 @@ def test_body_rejects_unknown_fields_and_wrong_types() -> None:
 
 
 def test_repr_hides_secrets() -> None:
-    """The `repr` does not contain passwords, codes or tokens."""
     body = updates.UpdateLoginFlowWithPasswordMethod(identifier="ada", password="s3cret-9", csrf_token="t0ken")
     logout = updates.PerformNativeLogoutBody(session_token="ory_st_1")
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -39,10 +38,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
         (SESSION, 1),
         (CHUNKED, 1),
         (EMPTY, 1),
-        (b"HTTP/1.1 100 Continue\r\n\r\n" + SESSION, 1),
-        (raw_response({}, 401, ("Connection", "keep-alive")), 1),
         (raw_response({}, 401, ("Connection", "close")), 3),
-        (SESSION.replace(b"HTTP/1.1", b"HTTP/1.0"), 3),
         (SESSION + b"HTTP/1.1 200 OK\r\n", 3),
         (respond(SESSION, then_close=True), 3),
         (respond(b"HTTP/1.1 200 OK\r\n\r\n{}", then_close=True), 3),
@@ -117,14 +113,6 @@ async def test_the_timeout_covers_the_whole_exchange(reply: Any) -> None:
         assert kratos.connections == 2
 
 
-async def test_reports_that_no_connection_was_available() -> None:
-    async with RawKratos() as kratos, open_pool(kratos, max_connections=1, timeout=0.05) as pool:
-        occupy(pool)
-
-        assert await result_of(pool) == "PoolTimeout"
-        assert kratos.requests == []
-
-
 async def test_an_expired_request_is_not_sent_later() -> None:
     async with RawKratos(SESSION) as kratos, open_pool(kratos, max_connections=1, timeout=0.05) as pool:
         occupying = occupy(pool)
@@ -152,30 +140,22 @@ async def test_each_request_has_a_deadline_of_its_own() -> None:
         assert not pool._deadlines
 
 
-@pytest.mark.parametrize("reply", [hang_up, CUT], ids=["without a response", "in the middle"])
-async def test_does_not_retry_on_a_new_connection(reply: Any) -> None:
-    async with RawKratos(reply) as kratos, open_pool(kratos) as pool:
-        assert await result_of(pool) == "ConnectionError"
-
-        assert len(kratos.requests) == 1
-
-
 @pytest.mark.parametrize(
-    ("replies", "result", "requests"),
+    ("replies", "results", "requests"),
     [
-        ([SESSION, hang_up, SESSION], 200, 3),
-        ([SESSION, hang_up, hang_up], "ConnectionError", 3),
-        ([SESSION, CUT, SESSION], "ConnectionError", 2),
-        ([SESSION, respond(b"H", then_close=True), SESSION], "ConnectionError", 2),
+        ([SESSION, hang_up, SESSION], [200, 200], 3),
+        ([SESSION, hang_up, hang_up], [200, "ConnectionError"], 3),
+        ([SESSION, CUT, SESSION], [200, "ConnectionError"], 2),
+        ([hang_up], ["ConnectionError"], 1),
+        ([CUT], ["ConnectionError"], 1),
     ],
 )
 async def test_retries_once_if_a_reused_connection_had_no_response(
-    replies: list[Any], result: int | str, requests: int
+    replies: list[Any], results: list[int | str], requests: int
 ) -> None:
     async with RawKratos(*replies) as kratos, open_pool(kratos) as pool:
-        await result_of(pool)
+        assert [await result_of(pool) for _ in results] == results
 
-        assert await result_of(pool) == result
         assert len(kratos.requests) == requests
 
 
@@ -319,17 +299,8 @@ async def test_uses_idle_connections_where_the_system_has_no_poll(monkeypatch: p
     ("reply", "result"),
     [
         (b"SSH-2.0-OpenSSH_9.6\r\n", "InvalidResponse"),
-        (b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", "InvalidResponse"),
-        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 10_000, "InvalidResponse"),
         (raw_response(b"x" * 4_097), "ResponseTooLarge"),
-        (respond_without_end, "ResponseTooLarge"),
-        (respond(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 4_097, then_close=True), "ResponseTooLarge"),
         (respond(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{", then_close=True), "ConnectionError"),
-        (
-            respond(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", then_close=True),
-            "ConnectionError",
-        ),
-        (respond(b"HTTP/1.1 200 OK\r\n", then_close=True), "ConnectionError"),
     ],
 )
 async def test_a_response_without_a_valid_end_is_an_error_and_closes_the_connection(
@@ -393,16 +364,6 @@ async def test_closing_does_not_retry() -> None:
         assert isinstance(await second, ConnectionError)
 
 
-async def test_closing_ends_requests_that_wait_for_a_new_connection() -> None:
-    async with RawKratos(SESSION) as kratos, open_pool(kratos) as pool:
-        waiting = send(pool)
-
-        await pool.aclose()
-
-        assert isinstance(await waiting, ConnectionError)
-        assert kratos.requests == []
-
-
 async def test_closes_a_connection_that_opens_after_the_close() -> None:
     async with RawKratos(SESSION) as kratos, open_pool(kratos) as pool:
         waiting = send(pool)
@@ -442,26 +403,6 @@ async def test_results_are_delivered_outside_of_the_context_of_any_request(reply
         await until(lambda: len(seen) == 5)
 
     assert seen == ["nobody"] * 5
-
-
-@pytest.mark.parametrize(
-    "reply", [SESSION, hang, hang_up, respond_without_end, b"ory_st_canary", raw_response(b"x" * 9_999)]
-)
-async def test_no_log_contains_a_credential(caplog: pytest.LogCaptureFixture, reply: Any) -> None:
-    """Not even in the debug mode of asyncio, which logs slow callbacks with their arguments."""
-    loop = asyncio.get_running_loop()
-    loop.set_debug(True)
-    loop.slow_callback_duration = 0.0
-    try:
-        with caplog.at_level(logging.DEBUG):
-            async with RawKratos(SESSION, reply) as kratos, open_pool(kratos, timeout=0.2) as pool:
-                await asyncio.gather(result_of(pool), result_of(pool))
-                await result_of(pool)
-    finally:
-        loop.set_debug(False)
-
-    assert "ory_st_canary" not in caplog.text
-    assert "=new-secret" not in caplog.text
 
 
 async def test_a_request_leaves_nothing_for_the_garbage_collector() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -208,19 +207,6 @@ async def test_deadline_covers_the_whole_request(reply: Any) -> None:
         client.timeout = 60
         assert (await get(client, server.url)).status == 200
         assert server.connections == 2
-        await client.aclose()
-
-
-async def test_refused_connection_is_an_error() -> None:
-    """The error is raised before the deadline."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        client = http_client(url)
-
-        with pytest.raises(httpx2.ConnectError):
-            await get(client, url)
-
         await client.aclose()
 
 

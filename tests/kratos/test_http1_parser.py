@@ -48,10 +48,21 @@ def head(*lines: str, version: str = "1.1", status: int = 200) -> bytes:
     return "\r\n".join([f"HTTP/{version} {status} Any", *lines, "", ""]).encode("latin-1")
 
 
-def test_returns_status_headers_and_body() -> None:
-    headers = [(b"content-type", b"application/json"), (b"x-odd", b"a b"), (b"content-length", b"5")]
+PLAIN_HEADERS = [(b"content-type", b"application/json"), (b"x-odd", b"a b"), (b"content-length", b"5")]
 
-    assert read(PLAIN) == (HTTPResponse(200, headers, b"hello"), True)
+
+@pytest.mark.parametrize(
+    ("data", "response"),
+    [
+        pytest.param(PLAIN, HTTPResponse(200, PLAIN_HEADERS, b"hello"), id="plain"),
+        pytest.param(
+            CHUNKED, HTTPResponse(200, [(b"transfer-encoding", b"Chunked")], b"hello world"), id="chunked"
+        ),
+        pytest.param(AFTER_HINTS, HTTPResponse(401, [(b"content-length", b"2")], b"{}"), id="informational"),
+    ],
+)
+def test_returns_status_headers_and_body(data: bytes, response: HTTPResponse) -> None:
+    assert read(data) == (response, True)
 
 
 def test_finds_headers_by_their_whole_name() -> None:
@@ -62,14 +73,6 @@ def test_finds_headers_by_their_whole_name() -> None:
     names = (b"x-a", b"x-b", b"x", b"b", b"content-length")
     assert [response.header(name) for name in names] == [b"X-B: 1", b"3", None, None, b"0"]
     assert [response.values(name) for name in names] == [[b"X-B: 1", b"5"], [b"3", b""], [], [], [b"0"]]
-
-
-def test_joins_chunks_and_drops_extensions_and_trailers() -> None:
-    assert read(CHUNKED) == (HTTPResponse(200, [(b"transfer-encoding", b"Chunked")], b"hello world"), True)
-
-
-def test_skips_informational_responses() -> None:
-    assert read(AFTER_HINTS) == (HTTPResponse(401, [(b"content-length", b"2")], b"{}"), True)
 
 
 @pytest.mark.parametrize("data", COMPLETE.values(), ids=COMPLETE)

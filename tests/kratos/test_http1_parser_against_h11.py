@@ -66,70 +66,24 @@ def normalized(response: HTTPResponse) -> HTTPResponse:
     return HTTPResponse(response.status, headers, response.body)
 
 
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 FRAMING = rb"\n(?:content-length|transfer-encoding):"
 
-# Each kind of response that h11 accepts and the parser refuses: an example, and a pattern that marks the kind.
+# Each kind of response that h11 accepts and the parser refuses, with a pattern that marks it.
 REFUSED = {
-    "a bare LF or CR ends a line": (b"HTTP/1.1 204 No\n\n", rb"(?<!\r)\n|\r(?!\n)"),
-    "a line is folded": (b"HTTP/1.1 204 No\r\nA: b\r\n c\r\n\r\n", rb"\r\n[ \t]"),
-    "a line holds a control character": (
-        b"HTTP/1.1 204 No\r\nA: \x01\r\n\r\n",
-        rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]",
-    ),
-    "the version is not 1.0 or 1.1": (b"HTTP/1.9 204 No\r\n\r\n", rb"HTTP/(?!1\.[01])"),
-    "the status is above 599": (b"HTTP/1.1 600 Odd\r\nContent-Length: 0\r\n\r\n", rb"HTTP/\d\.\d [6-9]"),
-    "the length is repeated": (
-        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
-        rb"(?is)\ncontent-length:.*(?:\ncontent-length:|,)",
-    ),
-    "the length has more than 15 digits": (
-        b"HTTP/1.1 200 OK\r\nContent-Length: 0000000000000000\r\n\r\n",
-        rb"(?i)\ncontent-length:[ \t]*\d{16}",
-    ),
-    "the body has a length and chunks": (
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        rb"(?is)" + FRAMING + rb".*" + FRAMING,
-    ),
-    "HTTP/1.0 has chunks": (
-        CHUNKED.replace(b"1.1", b"1.0") + b"0\r\n\r\n",
-        rb"(?is)HTTP/1\.0.*\ntransfer-encoding:",
-    ),
-    "an informational response has a body": (
-        b"HTTP/1.1 100 Go\r\nContent-Length: 5\r\n\r\nHTTP/1.1 204 No\r\n\r\n",
-        rb"(?is)HTTP/\d\.\d 1.*" + FRAMING,
-    ),
-    "there are many informational responses": (
-        b"HTTP/1.1 100 Go\r\n\r\n" * 9 + b"HTTP/1.1 204 No\r\n\r\n",
-        rb"(?:HTTP/1\.1 1[^H]*){9}",
-    ),
-    "the size of a chunk has more than 8 digits": (CHUNKED + b"000000000\r\n\r\n", rb"\n[0-9A-Fa-f]{9}"),
-    "the size of a chunk is followed by a space": (
-        CHUNKED + b"0 \r\n\r\n",
-        rb"\n[0-9A-Fa-f]+(?:;[^\r\n]*)?[ \t]+\r\n",
-    ),
-    "a trailer is about the framing": (
-        CHUNKED + b"0\r\nContent-Length: 5\r\n\r\n",
-        rb"(?is)\n0+(?:;[^\n]*)?\r\n(?:.*\n)?(?:content-length|transfer-encoding):",
-    ),
-    "the head exceeds 32,768 bytes": (b"HTTP/1.1 204 No\r\nA: " + b"b" * 32_768 + b"\r\n\r\n", rb"(?s).{32768}"),
-    "the line of a chunk exceeds 256 bytes": (CHUNKED + b"0;" + b"x" * 256 + b"\r\n\r\n", rb"\n0;[^\r\n]{254}"),
+    "a bare LF or CR ends a line": rb"(?<!\r)\n|\r(?!\n)",
+    "a line is folded": rb"\r\n[ \t]",
+    "a line holds a control character": rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]",
+    "the version is not 1.0 or 1.1": rb"HTTP/(?!1\.[01])",
+    "the status is above 599": rb"HTTP/\d\.\d [6-9]",
+    "the length is repeated": rb"(?is)\ncontent-length:.*(?:\ncontent-length:|,)",
+    "the length has more than 15 digits": rb"(?i)\ncontent-length:[ \t]*\d{16}",
+    "the body has a length and chunks": rb"(?is)" + FRAMING + rb".*" + FRAMING,
+    "HTTP/1.0 has chunks": rb"(?is)HTTP/1\.0.*\ntransfer-encoding:",
+    "an informational response has a body": rb"(?is)HTTP/\d\.\d 1.*" + FRAMING,
+    "the size of a chunk has more than 8 digits": rb"\n[0-9A-Fa-f]{9}",
+    "the size of a chunk is followed by a space": rb"\n[0-9A-Fa-f]+(?:;[^\r\n]*)?[ \t]+\r\n",
+    "a trailer is about the framing": (rb"(?is)\n0+(?:;[^\n]*)?\r\n(?:.*\n)?(?:content-length|transfer-encoding):"),
 }
-RARE = {
-    "there are many informational responses",
-    "the head exceeds 32,768 bytes",
-    "the line of a chunk exceeds 256 bytes",
-}
-"""Kinds that the generator below does not produce."""
-
-
-@pytest.mark.parametrize(("example", "pattern"), REFUSED.values(), ids=REFUSED)
-def test_refuses_what_h11_accepts(example: bytes, pattern: bytes) -> None:
-    assert read_with_h11(example, eof=False) is not None
-    assert re.search(pattern, example)
-
-    with pytest.raises(InvalidResponse):
-        read(example, [], eof=False)
 
 
 def outcome(read: Callable[[], Reading | None], error: type[Exception]) -> Reading | str | None:
@@ -162,7 +116,7 @@ def test_agrees_with_h11(count: int) -> None:
                 seen["closed"] += 1
             seen["accepted"] += 1
         elif isinstance(theirs, Reading):
-            kinds = [kind for kind, (_, pattern) in REFUSED.items() if re.search(pattern, data)]
+            kinds = [kind for kind, pattern in REFUSED.items() if re.search(pattern, data)]
             assert kinds, (data, ours, theirs)
             seen.update(kinds)
         else:
@@ -170,4 +124,4 @@ def test_agrees_with_h11(count: int) -> None:
     assert seen["accepted"] > count / 4
     assert seen["incomplete or refused by both"] > count / 10
     if count > 10_000:
-        assert set(seen) >= set(REFUSED) - RARE
+        assert set(seen) >= set(REFUSED)

@@ -164,14 +164,6 @@ async def test_a_cancellation_cancels_all_attempts(monkeypatch: pytest.MonkeyPat
 
 
 @ASYNCIO_ONLY
-@pytest.mark.parametrize("addresses", [["::1", "127.0.0.1"], ["127.0.0.1", "::1"], ["127.0.0.2", "127.0.0.1"]])
-async def test_connects_to_the_address_that_accepts(monkeypatch: pytest.MonkeyPatch, addresses: list[str]) -> None:
-    resolve_to(monkeypatch, *addresses)
-    async with RawKratos(SESSION) as kratos, open_pool(Origin("kratos.invalid", kratos.port)) as pool:
-        assert await result_of(pool) == 200
-
-
-@ASYNCIO_ONLY
 async def test_takes_address_families_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve_to(monkeypatch, "::1", "::2", "127.0.0.1", "::3")
 
@@ -187,30 +179,6 @@ async def test_a_cancellation_leaves_no_open_socket() -> None:
                 for _ in range(turns):
                     await asyncio.sleep(0)
             await sent
-
-
-async def test_connects_to_a_unix_socket(tmp_path: Path) -> None:
-    path = tmp_path / "kratos.sock"
-    async with (
-        RawKratos(SESSION, path=path),
-        open_pool(Origin("kratos", 80, unix_socket=str(path))) as pool,
-    ):
-        assert [await result_of(pool), await result_of(pool)] == [200, 200]
-
-
-async def test_verifies_the_certificate(tmp_path: Path) -> None:
-    server_context, ca_file = make_certificate(tmp_path)
-    tls = ssl.create_default_context(cafile=str(ca_file))
-    async with RawKratos(SESSION, tls=server_context) as kratos:
-        async with open_pool(Origin("127.0.0.1", kratos.port, tls)) as pool:
-            assert [await result_of(pool) for _ in range(3)] == [200] * 3
-            assert kratos.connections == 1
-        heads = len(kratos.requests)
-        for host, context in (("127.0.0.1", ssl.create_default_context()), ("127.0.0.2", tls)):
-            async with open_pool(Origin(host, kratos.port, context)) as pool:
-                result = await result_of(pool)
-                assert result == ("SSLCertVerificationError" if host == "127.0.0.1" else "ConnectionRefusedError")
-        assert len(kratos.requests) == heads
 
 
 async def test_the_timeout_covers_the_tls_handshake(tmp_path: Path) -> None:

@@ -25,7 +25,6 @@ LOGGER = logging.getLogger("ory_guard.events")
 
 @pytest.mark.anyio
 async def test_every_event_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """The records have the names of the events, and eight hex digits instead of the credential."""
     bench = Bench()
     instrument(bench.guard)
     with caplog.at_level(logging.DEBUG, "ory_guard.events"):
@@ -55,7 +54,6 @@ async def test_every_event_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     ids=lambda event: event.name,
 )
 def test_rare_events_are_info(event: Event, caplog: pytest.LogCaptureFixture) -> None:
-    """Revocations and state changes are logged at INFO."""
     with caplog.at_level(logging.INFO, "ory_guard.events"):
         EventLog(LOGGER)(event)
 
@@ -91,7 +89,6 @@ def test_message_escapes_line_breaks(separator: str, caplog: pytest.LogCaptureFi
 
 @pytest.mark.anyio
 async def test_logger_none_disables_records(caplog: pytest.LogCaptureFixture) -> None:
-    """`instrument(guard, logger=None)` logs nothing."""
     bench = Bench()
     instrument(bench.guard, logger=None)
     with caplog.at_level(logging.DEBUG, "ory_guard.events"):

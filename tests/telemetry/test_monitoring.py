@@ -61,23 +61,6 @@ def faults_of(expression: str, exported: dict[str, Labels]) -> list[str]:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    ("expression", "faults"),
-    [
-        ('sum by (job, le) (rate(ory_guard_calls_active{ory_guard_credential_class="known"}[5m]))', []),
-        ("max(ory_guard_calls_activ)", ["metric ory_guard_calls_activ"]),
-        ("sum by (ory_guard_state) (ory_guard_calls_active)", ["label ory_guard_state"]),
-        ('ory_guard_breaker_state{ory_guard_state="opened"}', ["ory_guard_breaker_state: ory_guard_state=opened"]),
-        ("up", ["no metric"]),
-    ],
-)
-async def test_fault_of_an_expression_is_found(
-    expression: str, faults: list[str], exported: dict[str, Labels]
-) -> None:
-    assert faults_of(expression, exported) == faults
-
-
-@pytest.mark.anyio
 async def test_rules_and_panels_use_exported_series(exported: dict[str, Labels]) -> None:
     """Names, labels and values, also in the unit tests of the rules."""
     series = [each["series"] for test in ALERT_TESTS["tests"] for each in test["input_series"]]

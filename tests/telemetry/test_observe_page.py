@@ -21,7 +21,6 @@ async def scraped() -> str:
 
 @pytest.mark.anyio
 async def test_table_has_every_metric_with_both_names(scraped: str) -> None:
-    """Each metric has a row, and the Prometheus name of the row is scraped."""
     rows = dict(re.findall(r"^\| `([\w.]+)` \| `(\w+)` \|", PAGE, re.MULTILINE))
 
     measured = {name for name, *_ in [*COUNTERS.values(), *HISTOGRAMS.values(), EVICTIONS]}
@@ -31,7 +30,6 @@ async def test_table_has_every_metric_with_both_names(scraped: str) -> None:
 
 @pytest.mark.anyio
 async def test_promql_examples_use_existing_metrics(scraped: str) -> None:
-    """Every series and label of the examples is scraped."""
     examples = "\n".join(re.findall(r"^```promql\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
     series = re.findall(r"\b((?:ory_guard|http)_\w+?)(?=[\[{]| ==)(?:\{(\w+)=)?", examples)
 

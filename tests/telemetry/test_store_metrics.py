@@ -57,7 +57,6 @@ async def test_counter_without_attributes_starts_at_zero(telemetry: InMemoryTele
 
 
 async def test_store_and_token_events_are_counted(telemetry: InMemoryTelemetry) -> None:
-    """Revocations are counted per ID, and the store state is a gauge."""
     guard = Bench().guard
     telemetry.instrument(guard)
     assert telemetry.points("ory_guard.store.state") == []
@@ -105,7 +104,6 @@ async def test_store_and_token_events_are_counted(telemetry: InMemoryTelemetry) 
 def test_store_state_is_measured_from_the_start(
     telemetry: InMemoryTelemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A guard with a store has a state before the first event."""
     guard = Bench().guard
     stats = GuardStats(
         entries=7,

@@ -16,7 +16,6 @@ OTHER = (b"x-session-token", b"ory_st_other")
 
 
 async def test_whoami_span_is_a_child_of_the_request(telemetry: InMemoryTelemetry) -> None:
-    """It has the attributes of an HTTP client span, without the credential."""
     bench = Bench()
     telemetry.instrument(bench.guard)
     with telemetry.tracer.start_as_current_span("request") as parent:
@@ -54,7 +53,6 @@ async def test_whoami_span_has_the_duration_of_the_request(telemetry: InMemoryTe
 
 
 async def test_waiting_requests_are_linked(telemetry: InMemoryTelemetry) -> None:
-    """The first request is the parent, the others are links."""
     bench = Bench()
     telemetry.instrument(bench.guard)
     bench.kratos.hold()
@@ -77,7 +75,6 @@ async def test_waiting_requests_are_linked(telemetry: InMemoryTelemetry) -> None
 
 
 async def test_failed_check_is_an_error_span(telemetry: InMemoryTelemetry) -> None:
-    """A 401 of Kratos is a response, and not an error."""
     bench = Bench(refused(), ConnectionError())
     telemetry.instrument(bench.guard)
     await bench.outcome()
@@ -90,7 +87,6 @@ async def test_failed_check_is_an_error_span(telemetry: InMemoryTelemetry) -> No
 
 
 async def test_request_span_has_the_cache_result(telemetry: InMemoryTelemetry) -> None:
-    """`hit` or `miss` is an attribute of the span of the request."""
     bench = Bench()
     telemetry.instrument(bench.guard)
     for name in ("cold", "warm"):
@@ -104,7 +100,6 @@ async def test_request_span_has_the_cache_result(telemetry: InMemoryTelemetry) -
 async def test_stale_waiting_requests_are_not_parents(
     telemetry: InMemoryTelemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Requests of a check that ended without an event are dropped before the next check."""
     guard = Bench(timeout=2).guard
     telemetry.instrument(guard)
     now = 0.0
@@ -123,7 +118,6 @@ async def test_stale_waiting_requests_are_not_parents(
 
 
 async def test_store_hit_removes_waiting_requests(telemetry: InMemoryTelemetry) -> None:
-    """A session from the store or a verified token ends the check without a request to Kratos."""
     guard = Bench().guard
     telemetry.instrument(guard)
     for answer in (StoreHit("0a1b2c3d", 1.0), TokenVerified("0a1b2c3d", "Rejected")):
@@ -138,7 +132,6 @@ async def test_store_hit_removes_waiting_requests(telemetry: InMemoryTelemetry) 
 
 
 async def test_waiting_requests_are_bounded(telemetry: InMemoryTelemetry) -> None:
-    """At most 1,000 checks with 33 requests each are stored."""
     guard = Bench().guard
     telemetry.instrument(guard)
     with telemetry.tracer.start_as_current_span("request"):

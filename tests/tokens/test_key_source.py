@@ -57,7 +57,6 @@ async def test_file_is_refreshed_for_an_unknown_key(tmp_path: Path, caplog: pyte
 
 
 async def test_concurrent_tokens_share_one_request() -> None:
-    """Twenty tokens wait for the same response."""
     server = KeyServer()
     server.open.clear()
     bench = TokenBench(verifier_of(URL, transport=server))
@@ -73,7 +72,6 @@ async def test_concurrent_tokens_share_one_request() -> None:
 
 
 async def test_keys_are_refreshed_in_the_background() -> None:
-    """Requests do not wait for the refresh of usable keys."""
     server = KeyServer()
     bench = TokenBench(verifier_of(URL, transport=server))
     await bench.ask(token_of(KEY))
@@ -87,7 +85,6 @@ async def test_keys_are_refreshed_in_the_background() -> None:
 
 
 async def test_aclose_is_idempotent() -> None:
-    """Without a running refresh, `aclose` does nothing."""
     verifier = verifier_of(URL, transport=KeyServer())
     await verifier.verify(token_of(KEY), AdjustableClock())
     await verifier.aclose()
@@ -113,7 +110,6 @@ async def test_aclose_cancels_the_refresh() -> None:
 
 
 async def test_canceled_refresh_does_not_delay_the_next_one() -> None:
-    """After the guard or its event loop is closed, the next request reads the keys at once."""
     server = KeyServer()
     server.open.clear()
     bench = TokenBench(verifier_of(URL, transport=server))
@@ -209,7 +205,6 @@ async def test_token_that_is_invalid_with_any_key_causes_no_read(token: str) -> 
 
 
 async def test_url_without_a_usable_key_is_logged_and_read_again(caplog: pytest.LogCaptureFixture) -> None:
-    """Tokens are unavailable meanwhile, whether there were keys before or not."""
     server = KeyServer()
     server.ring = []
     bench = TokenBench(verifier_of(URL, transport=server))
@@ -231,7 +226,6 @@ async def test_url_without_a_usable_key_is_logged_and_read_again(caplog: pytest.
 
 
 async def test_key_published_during_a_refresh_is_read_by_the_next_one() -> None:
-    """A request that joined a refresh for an unknown key reads the keys again."""
     server = KeyServer()
     bench = TokenBench(verifier_of(URL, transport=server))
     await bench.ask(token_of(KEY))
@@ -252,7 +246,6 @@ async def test_key_published_during_a_refresh_is_read_by_the_next_one() -> None:
 
 
 async def test_stale_keys_are_not_used() -> None:
-    """Also if `max_stale` is shorter than the interval of refreshes."""
     server = KeyServer()
     bench = TokenBench(verifier_of(URL, transport=server, max_stale=60))
     await bench.ask(token_of(KEY))
@@ -264,7 +257,6 @@ async def test_stale_keys_are_not_used() -> None:
 
 
 async def test_refresh_runs_in_an_empty_context() -> None:
-    """The variables of the first request do not leak into it."""
     variable: ContextVar[str] = ContextVar("variable", default="unset")
     seen: list[str] = []
 

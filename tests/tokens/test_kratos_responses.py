@@ -45,15 +45,6 @@ async def test_refusal_is_remembered_for_negative_ttl() -> None:
         bench.clock.advance(1)
 
 
-async def test_refusal_concerns_one_token() -> None:
-    bench = bench_of()
-    for jti in ("one", "two"):
-        with pytest.raises(StepUpRequired):
-            await require_aal2(bench, aal1_token(jti=jti))
-
-    assert len(bench.kratos.requests) == 2
-
-
 async def test_revalidate_calls_kratos_and_updates_the_memory() -> None:
     """Its refusal is remembered for other requirements, and an accepted token is not refused any more."""
     bench = bench_of(refused(), refused(), AAL2)
