@@ -76,7 +76,6 @@ async def test_check_can_not_be_joined_if_it_is_not_joinable() -> None:
 
 @pytest.mark.parametrize("waiters", [0, 2])
 async def test_exception_in_a_check_is_raised_in_all_waiting_requests(waiters: int) -> None:
-
     async def check() -> CheckResult:
         raise LookupError("defect")
 

@@ -95,7 +95,6 @@ async def test_subscription_is_renewed_when_something_inside_of_it_is_canceled(
 async def test_subscription_that_ends_without_an_error_is_lost(
     bench: ConnectionBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-
     async def subscribe() -> Messages:
         yield ()
 

@@ -103,7 +103,6 @@ SEQUENCES: dict[str, tuple[tuple[Step, ...], list[BreakerState]]] = {
 
 @pytest.mark.parametrize(("steps", "states"), SEQUENCES.values(), ids=SEQUENCES.keys())
 def test_sequence_of_results(steps: tuple[Step, ...], states: list[BreakerState]) -> None:
-    """The breaker allows or rejects calls as expected, and reports each change of its state once."""
     clock, changes = ManualClock(), list[BreakerState]()
     breaker = CircuitBreaker(clock.monotonic, PROBE_TIMEOUT, changes.append)
 
@@ -142,7 +141,6 @@ def test_number_of_failed_probes_in_memory_is_limited() -> None:
 
 
 def test_repr_shows_the_state() -> None:
-    """State and failures are visible in a log."""
     breaker = CircuitBreaker(ManualClock().monotonic, PROBE_TIMEOUT, lambda _state: None)
     breaker.record_failure(A, A)
 

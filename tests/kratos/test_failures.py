@@ -55,5 +55,4 @@ def test_failed_call_has_a_reason_and_a_text_without_the_credential(error: Excep
 
 
 def test_description_names_the_class_of_an_error() -> None:
-    """Its text is not used."""
     assert describe_failure(ConnectionRefusedError("secret")) == "ConnectionRefusedError"

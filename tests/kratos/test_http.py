@@ -76,7 +76,6 @@ async def get(client: HTTPClient, url: str, *headers: Header, retry: bool = Fals
 
 
 async def test_request_has_only_the_common_and_the_given_headers() -> None:
-    """The whole head is compared."""
     async with RawKratos(OK) as server:
         client = http_client(server.url)
         await get(client, server.url, (b"X-Session-Token", b"secret"))
@@ -115,7 +114,6 @@ async def test_response_is_returned_unchanged() -> None:
     ],
 )
 def test_content_type_and_encoding(headers: list[Header], *, is_json: bool, is_encoded: bool) -> None:
-    """A body is JSON only without a content encoding."""
     response = HTTPResponse(200, headers, b"{}")
 
     assert (response.is_json(), response.is_encoded()) == (is_json, is_encoded)
@@ -135,7 +133,6 @@ async def test_bytes_after_a_response_are_not_the_next_response() -> None:
 
 
 async def test_client_opens_new_connections_after_aclose() -> None:
-    """A closed client is usable."""
     async with RawKratos(OK) as server:
         client = http_client(server.url)
         for _ in range(2):
@@ -214,7 +211,6 @@ async def test_deadline_covers_the_whole_request(reply: Any) -> None:
     "reply", [raw_response(b" " * (LIMIT + 1)), respond_without_end], ids=["length", "chunked"]
 )
 async def test_body_above_the_limit_is_rejected(reply: Any) -> None:
-    """Neither a `Content-Length` nor a chunked body may exceed the limit."""
     async with RawKratos(reply) as server:
         client = http_client(server.url)
 
@@ -225,7 +221,6 @@ async def test_body_above_the_limit_is_rejected(reply: Any) -> None:
 
 
 async def test_body_of_the_maximum_size_is_read() -> None:
-    """The limit is inclusive."""
     async with RawKratos(raw_response(b" " * LIMIT)) as server:
         client = http_client(server.url)
 
@@ -272,7 +267,6 @@ async def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.Monkey
 
 
 async def test_deadline_covers_the_wait_for_another_request() -> None:
-    """The request is not sent."""
     transport = Borrowed()
     client = http_client("http://127.0.0.1", max_concurrency=1, timeout=0.05, transport=transport)
     semaphore = (await client._transports.get()).semaphore
@@ -287,7 +281,6 @@ async def test_deadline_covers_the_wait_for_another_request() -> None:
 
 
 async def test_concurrent_requests_are_limited() -> None:
-    """Other requests wait, and all of them succeed."""
     open_connections = []
 
     async def count(_request: RawRequest, writer: asyncio.StreamWriter) -> None:
@@ -321,7 +314,6 @@ class SynchronousStream(httpx2.SyncByteStream):
 
 
 async def test_synchronous_transport_is_rejected() -> None:
-    """The message names the expected type."""
     client = http_client("http://127.0.0.1", transport=Borrowed(stream=SynchronousStream()))
 
     with pytest.raises(InvalidResponse, match=r"not asynchronous; use an httpx2\.AsyncBaseTransport"):

@@ -95,12 +95,10 @@ def test_jitter_reduces_the_lifetime_by_at_most_5_percent(
 
 
 def test_lifetime_of_a_rejection_has_no_jitter() -> None:
-    """It is exactly `negative_ttl`."""
     assert parse(refused(401), jitter=1.0).ttl == 5.0
 
 
 def test_jitter_is_random_by_default() -> None:
-    """Lifetimes differ by at most 5 %."""
     parser = parser_of(settings_of())
 
     ttls = {parser.parse(http_response(signed_in()), TOKEN, NOW.timestamp()).ttl for _ in range(20)}
@@ -118,7 +116,6 @@ def test_jitter_is_random_by_default() -> None:
     ],
 )
 def test_403_is_parsed_by_its_error_id(error_id: str, outcome: Any) -> None:
-    """The outcome is cached for `negative_ttl`."""
     assert parse(refused(403, error_id), COOKIE, negative_ttl=3) == ParsedSession(outcome, 3)
 
 
@@ -156,7 +153,6 @@ def test_only_a_renewed_session_cookie_is_forwarded(
 def test_random_response_never_authenticates(
     status: int, kind: bytes, body: bytes, headers: dict[bytes, bytes]
 ) -> None:
-    """The parser does not raise, and forwards no cookie."""
     response = HTTPResponse(status, [(b"content-type", kind), *headers.items()], body)
 
     parsed = parser_of(settings_of()).parse(response, COOKIE, NOW.timestamp())
@@ -186,7 +182,6 @@ def test_stored_session_is_parsed_again() -> None:
 
 
 def test_claims_are_parsed_as_a_session() -> None:
-    """Claims in another format are not a session."""
     parser = parser_of(settings_of())
 
     parsed = parser.from_claims(session_body(expires_at=NOW))

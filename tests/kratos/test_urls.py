@@ -103,7 +103,6 @@ def test_invalid_url_is_rejected(validate: Callable[[str], str], url: str, messa
     ],
 )
 def test_component_that_is_not_allowed_is_rejected(validate: Callable[[str], str], url: str, message: str) -> None:
-    """Origins, service URLs and page URLs allow different components."""
     with pytest.raises(ValueError, match=f"^{message}$"):
         validate(url)
 

@@ -186,7 +186,6 @@ async def test_global_providers_are_the_default() -> None:
 
 
 async def test_guard_without_listeners_creates_no_events(monkeypatch: pytest.MonkeyPatch) -> None:
-
     def fail(*_: Any) -> None:
         raise AssertionError
 
