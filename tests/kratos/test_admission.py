@@ -102,18 +102,6 @@ def test_known_credentials_come_first_when_a_slot_is_free() -> None:
     assert bench.admission.load(known=False) == ClassLoad(2, 12)
 
 
-def test_one_identity_holds_a_few_reserved_slots() -> None:
-    """Its other calls compete with those of unknown credentials, and its slots can be used again."""
-    bench = Bench(64)
-    bench.enter(UNKNOWN, 100)
-    attacker = [ticket for _ in range(20) for ticket in bench.enter(Caller(7))]
-
-    assert fates(attacker) == {"admitted": 2, "waiting": 18}
-    assert fates(bench.enter(KNOWN, 14)) == {"admitted": 14}
-    bench.admission.leave(attacker[0])
-    assert fates(bench.enter(Caller(7))) == {"admitted": 1}
-
-
 def test_three_accounts_with_many_sessions_leave_reserved_slots_for_others() -> None:
     bench = Bench(64)
     for _ in range(100):

@@ -9,16 +9,13 @@ from typing import Any
 import httpx2
 import pytest
 from support.certificates import make_certificate
-from support.memory_store import SOON
 from support.raw_kratos import (
     RawKratos,
     RawRequest,
-    hang,
     hang_up,
     raw_response,
     respond,
     respond_and_reset,
-    respond_slowly,
     respond_without_end,
 )
 
@@ -188,23 +185,6 @@ async def test_other_lost_connections_are_errors(replies: tuple[Any, ...], sent:
             await get(client, server.url, retry=retry)
 
         assert len(server.requests) == sent
-
-
-@pytest.mark.parametrize("reply", [hang, respond_slowly(OK)], ids=["silent", "a byte at a time"])
-async def test_deadline_covers_the_whole_request(reply: Any) -> None:
-    """The next request uses a new connection."""
-    async with RawKratos(reply, OK) as server:
-        client = http_client(server.url, timeout=0.2)
-        started = asyncio.get_running_loop().time()
-
-        with pytest.raises(TimeoutError):
-            await get(client, server.url)
-
-        assert asyncio.get_running_loop().time() - started < SOON
-        client.timeout = 60
-        assert (await get(client, server.url)).status == 200
-        assert server.connections == 2
-        await client.aclose()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from support.token_bench import KEY, TokenBench, bearer_scope, verifier_of
 
 from ory_guard import Authenticated, GuardSettings, OryGuard, Rejected, Unavailable
 from ory_guard.events import TokenVerified
-from ory_guard.exceptions import ConfigurationError, SessionCheckUnavailable, SessionRequired
+from ory_guard.exceptions import ConfigurationError, SessionRequired
 from ory_guard.testing import FakeKratos, TokenizerTemplate
 from ory_guard.tokens import TokenVerifier
 
@@ -141,21 +141,6 @@ async def test_unproven_requirement_is_checked_with_kratos() -> None:
     outcome = await bench.ask(token_of(KEY))
     assert isinstance(outcome, Authenticated)
     assert outcome.source == "token"
-
-
-async def test_unproven_requirement_is_unavailable_without_kratos() -> None:
-    bench = TokenBench(None, ConnectionError())
-
-    with pytest.raises(SessionCheckUnavailable):
-        await bench.guard.require(bearer_scope(token_of(KEY)), aal="aal2")
-
-
-async def test_revalidate_sends_the_token_to_kratos(bench: TokenBench) -> None:
-    with pytest.raises(SessionRequired):
-        await bench.guard.require(bearer_scope(token_of(KEY)), revalidate=True)
-
-    assert len(bench.kratos.requests) == 1
-    assert isinstance(await bench.ask(token_of(KEY)), Authenticated)
 
 
 async def test_open_connection_revalidates_its_token(bench: TokenBench) -> None:
