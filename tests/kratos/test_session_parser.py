@@ -240,13 +240,15 @@ def test_invalid_traits_are_logged(
     assert message.endswith(end)
 
 
-@pytest.mark.parametrize(("status", "reason"), [(429, "rate_limited"), (500, "unreachable"), (503, "unreachable")])
-def test_failures_of_kratos_are_logged(status: int, reason: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(429, Unavailable("rate_limited", 1)), (503, Unavailable("unreachable"))]
+)
+def test_failures_of_kratos_are_logged(status: int, outcome: Unavailable, caplog: pytest.LogCaptureFixture) -> None:
     """The record contains the reason and the status, and no part of the response."""
     with caplog.at_level(logging.WARNING, "ory_guard"):
-        parse(refused(status))
+        assert parse(refused(status)) == ParsedSession(outcome)
 
-    assert caplog.messages == [f"whoami.failed reason={reason}: status {status}"]
+    assert caplog.messages == [f"whoami.failed reason={outcome.reason}: status {status}"]
 
 
 HINT = "set kratos_public_url to the URL of Kratos' public API (default port 4433), and run ory-guard doctor"
@@ -270,6 +272,7 @@ HTML = (("content-type", "text/html; charset=utf-8"),)
             KratosResponse(200, b"<html>", headers=HTML),
             f"protocol_error: the body is not plain JSON {HTML_PAGE}",
         ),
+        (KratosResponse(200, session_body(), headers=()), "protocol_error: the body is not plain JSON"),
         (KratosResponse(200, {"hello": "world"}), "protocol_error: the body is not a session of Kratos"),
         (KratosResponse(200, []), "protocol_error: the body is not a session of Kratos"),
         (
