@@ -152,14 +152,6 @@ def test_session_that_can_not_be_parsed_again_is_a_miss(bench: CacheBench, parse
 # Large sessions.
 
 
-@pytest.mark.parametrize(("memory_bytes", "kib"), [(0, 0), (10_240, 2)])
-def test_ordinary_sessions_weigh_one(bench: CacheBench, memory_bytes: int, kib: int) -> None:
-    for number in range(30):
-        put_sized(bench, b"%d" % number, memory_bytes, kib)
-
-    assert len(bench.cache) == 10
-
-
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> CacheBench:
     """A cache for 20 ordinary sessions in place of the JSON of large ones, and for 8 in place of their objects."""

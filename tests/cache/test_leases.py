@@ -98,16 +98,6 @@ def test_lease_that_has_ended_is_not_extended(
     assert not bench.timers.pending
 
 
-def test_lease_that_has_just_been_granted_is_extended_later(bench: LeaseBench) -> None:
-    """All leases share a timer."""
-    bench.hold()
-    bench.timers.advance(0.04)
-    bench.hold(b"another")
-    assert len(bench.timers.pending) == 1
-    bench.timers.advance(0.011)
-    assert bench.store.calls == ["extend_lease"]
-
-
 @pytest.mark.parametrize("end", [lambda _bench, lease: lease.release(), lambda bench, _: bench.timers.advance(0)])
 def test_expired_lease_of_a_busy_event_loop_is_not_touched(
     bench: LeaseBench, end: Callable[[LeaseBench, HeldLease], None]

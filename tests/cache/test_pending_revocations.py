@@ -85,16 +85,6 @@ def test_oldest_revocations_of_a_full_queue_are_replaced(*, are_refused: bool) -
     assert pending.are_unsent([ALL_IDS], 20.0)
 
 
-def test_next_batch_removes_revocations_that_no_longer_matter() -> None:
-    """All entries from before them are stale."""
-    pending = PendingRevocations()
-    pending.add(["old"], 1.0)
-    pending.add(["new"], 2.0)
-
-    assert next_batch(pending, oldest=1.0).times == {"new": 2.0}
-    assert len(pending) == 1
-
-
 @given(STEPS)
 def test_every_revocation_is_pending_until_it_is_confirmed(steps: "list[list[str] | str]") -> None:
     """For any sequence of revocations and results of the store."""

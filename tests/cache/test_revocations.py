@@ -62,17 +62,6 @@ def test_request_times_and_revocations_alternate_within_one_tick_of_the_clock(lo
         assert not log.is_revoked(ADA, after)
 
 
-def test_revoked_at_returns_the_latest_revocation(log: RevocationLog, clock: AdjustableClock) -> None:
-    assert log.revoked_at("session-ada", "identity-ada") == log.last_revocation == float("-inf")
-    log.add("identity-ada")
-    clock.advance(1)
-    log.add("session-ada")
-
-    assert log.revoked_at("session-ada", "identity-ada") == log.last_revocation == clock.monotonic()
-    assert log.revoked_at("identity-ada") == clock.monotonic() - 1
-    assert log.revoked_at("session-bob") == float("-inf")
-
-
 def names(count: int) -> list[str]:
     """Return the ids of other sessions."""
     return [f"session-{number}" for number in range(count)]

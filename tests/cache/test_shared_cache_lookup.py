@@ -9,7 +9,7 @@ from support.memory_store import MemoryServer
 from support.scripted_kratos import IDENTITY_ID, SESSION_ID, refused
 from support.worker_bench import Worker
 
-from ory_guard import Rejected, Unavailable
+from ory_guard import Rejected
 from ory_guard.events import StoreChanged
 
 from .limited_store import LimitedMemoryStore
@@ -74,16 +74,6 @@ async def test_session_of_an_id_that_was_revoked_before_the_subscription_is_not_
     assert await second.source() == source
 
 
-async def test_session_that_is_revoked_during_the_lookup_is_checked_again(limited: Workers) -> None:
-    _, second = limited
-    second.kratos.responses = [refused()]
-    asking = asyncio.ensure_future(second.source())
-    await asyncio.sleep(0)
-    second.guard.authentication.invalidate(SESSION_ID)
-
-    assert await asking == "Rejected"
-
-
 @pytest.mark.parametrize(
     ("error", "lookups", "reason"),
     [(ConnectionError(), 1, "ConnectionError"), (TimeoutError(), 3, "TimeoutError")],
@@ -120,20 +110,6 @@ async def test_session_without_a_check_for_revocations_is_not_used(limited: Work
     second.store.looks_for_revocations = False
 
     assert await second.source() == "upstream"
-
-
-async def test_aclose_ends_a_lookup(limited: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, second = limited
-    callbacks: list[Any] = []
-    monkeypatch.setattr(second.store, "look_up", lambda _keys, _seconds, on_result: callbacks.append(on_result))
-    asking = asyncio.ensure_future(second.ask())
-    await asyncio.sleep(0)
-
-    await second.guard.aclose()
-
-    assert await asking == Unavailable("unreachable")
-    callbacks[0](None, 0.0)
-    assert second.kratos.requests == []
 
 
 async def test_detached_lookup_is_not_joined(limited: Workers, memory_server: MemoryServer) -> None:

@@ -340,15 +340,3 @@ def test_a_limited_call_that_has_ended_is_not_repeated(end: str) -> None:
 
     assert (fate, call.fate) == ("shed" if end == "close" else "admitted", "")
     assert bench.admission.load(known=True) == ClassLoad()
-
-
-def test_pace_begins_at_the_end_of_slow_calls() -> None:
-    """Calls that waited long for their 429 are not followed by a burst."""
-    bench = Bench()
-    tickets = bench.enter(count=20)
-    bench.clock.advance(1.5)
-    for ticket in tickets:
-        ticket.is_limited = True
-        bench.admission.leave(ticket)
-
-    assert fates(bench.enter(count=4)) == {"waiting": 4}

@@ -3,12 +3,10 @@
 import asyncio
 import logging
 import ssl
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from support.certificates import make_certificate
 from support.raw_kratos import (
     RawKratos,
     RawRequest,
@@ -140,17 +138,6 @@ async def test_client_opens_new_connections_after_aclose() -> None:
         assert server.connections == 2
 
 
-def test_each_event_loop_has_its_own_connections() -> None:
-    """One client serves several event loops in turn, as with a test client."""
-    client = http_client("http://127.0.0.1:1")
-
-    async def status() -> int:
-        async with RawKratos(OK) as server:
-            return (await get(client, server.url)).status
-
-    assert [asyncio.run(status()), asyncio.run(status())] == [200, 200]
-
-
 @pytest.mark.parametrize("lost", [hang_up, respond_and_reset()], ids=["closed", "reset"])
 async def test_retry_resends_a_request_on_a_reused_connection_that_was_lost(lost: Any) -> None:
     """The server may close an idle connection at the moment of its reuse."""
@@ -206,20 +193,6 @@ async def test_body_of_the_maximum_size_is_read() -> None:
 
         assert len((await get(client, server.url)).body) == LIMIT
 
-        await client.aclose()
-
-
-async def test_redirects_are_not_followed() -> None:
-    """The credential must not go to another server."""
-    async with (
-        RawKratos(OK) as other,
-        RawKratos(raw_response(b"", 302, ("Location", f"{other.url}/path"))) as server,
-    ):
-        client = http_client(server.url)
-
-        assert (await get(client, server.url)).status == 302
-
-        assert other.connections == 0
         await client.aclose()
 
 
@@ -322,19 +295,6 @@ async def test_certificates_are_loaded_once_and_only_for_https(monkeypatch: pyte
             await get(client, "https://127.0.0.1:9")
         await client.aclose()
     assert [context.verify_mode for context in contexts] == [ssl.CERT_REQUIRED]
-
-
-@pytest.mark.parametrize("base_url", ["https://127.0.0.1", "http://127.0.0.1"], ids=["https", "http"])
-async def test_untrusted_server_does_not_receive_the_request(base_url: str, tmp_path: Path) -> None:
-    """The certificate is verified first, also by a client that was created for http."""
-    async with RawKratos(OK, tls=make_certificate(tmp_path)[0]) as server:
-        client = http_client(base_url)
-
-        with pytest.raises(httpx2.ConnectError, match="certificate verify failed"):
-            await get(client, server.url)
-
-        assert server.requests == []
-        await client.aclose()
 
 
 @pytest.mark.parametrize("owned", [True, False], ids=["owned", "borrowed"])

@@ -1,19 +1,18 @@
 """Tests of the whoami client over real sockets: its request, its responses and its deadline."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx2
 import pytest
-from pool_calls import SESSION, occupy
-from support.raw_kratos import RawKratos, hang, raw_response
+from pool_calls import SESSION
+from support.raw_kratos import RawKratos, hang, hang_up, raw_response
 from support.scripted_kratos import COOKIE, KRATOS, ScriptedKratos, signed_in
 
 from ory_guard.kratos.caller import UNKNOWN, Caller
-from ory_guard.kratos.http import PoolTimeout, Transport, _load_tls_context
+from ory_guard.kratos.http import PoolTimeout, Transport
 from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.credential import Credential
 
@@ -101,6 +100,15 @@ async def test_reuses_connections_until_it_is_closed() -> None:
         await client.aclose()
 
 
+async def test_retries_once_if_kratos_closed_a_reused_connection(client_of: MakeClient) -> None:
+    async with RawKratos(SESSION, hang_up, SESSION) as kratos:
+        client = client_of(kratos)
+        await client.get(TOKEN, bypass_caches=False)
+
+        assert (await client.get(TOKEN, bypass_caches=False)).status == 200
+        assert (kratos.connections, len(kratos.requests)) == (2, 3)
+
+
 async def test_the_deadline_covers_the_whole_call(client_of: MakeClient) -> None:
     async with RawKratos(hang) as kratos:
         with pytest.raises(TimeoutError):
@@ -138,19 +146,6 @@ async def test_a_canceled_call_leaves_a_usable_client(client_of: MakeClient) -> 
         assert (await client.get(TOKEN, bypass_caches=False)).status == 200
 
 
-async def test_reports_that_all_connections_were_busy() -> None:
-    async with RawKratos(hang) as kratos:
-        client = make_client(kratos.url, max_concurrency=1, timeout=0.05)
-        pool = await client.pool()
-        assert pool is not None
-        occupy(pool)
-
-        with pytest.raises(PoolTimeout):
-            await client.get(TOKEN, bypass_caches=False)
-
-        await client.aclose()
-
-
 async def test_reports_that_all_slots_of_a_transport_were_busy() -> None:
     kratos = ScriptedKratos(signed_in())
     client = make_client(KRATOS, kratos, max_concurrency=1, timeout=0.05)
@@ -173,26 +168,3 @@ async def test_closing_ends_calls_that_wait_for_a_slot_of_a_transport() -> None:
 
         with pytest.raises(PoolTimeout):
             await waiting
-
-
-async def test_loads_the_certificates_once_and_only_for_https(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes tens of milliseconds, which must not delay a request."""
-    loaded: list[ssl.SSLContext] = []
-    create = httpx2.create_ssl_context
-
-    def counting(**options: Any) -> ssl.SSLContext:
-        loaded.append(create(**options))
-        return loaded[-1]
-
-    monkeypatch.setattr(httpx2, "create_ssl_context", counting)
-    _load_tls_context.cache_clear()
-
-    make_client()
-    assert loaded == []
-    client = make_client("https://127.0.0.1:9")
-    assert [context.verify_mode for context in loaded] == [ssl.CERT_REQUIRED]
-    for _ in range(2):
-        with pytest.raises(OSError, match=r"127\.0\.0\.1"):
-            await client.get(TOKEN, bypass_caches=False)
-        await client.aclose()
-    assert len(loaded) == 1
