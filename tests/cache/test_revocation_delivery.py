@@ -221,3 +221,27 @@ async def test_revocation_by_another_process_makes_credentials_unknown(
     await eventually(lambda: first.guard.authentication.cache.revocations.revoked_at(*by.values()) > 0)
 
     assert first.guard.stats().known_credentials == left
+
+
+async def test_concurrent_revocations_share_batches(workers: tuple[Worker, Worker]) -> None:
+    """2,000 callers wait for a few calls of the store."""
+    first, second = workers
+    await first.ask()
+    await second.ask()
+
+    await asyncio.gather(*(first.shared_cache.revoke(f"session-{number}") for number in range(2_000)))
+
+    assert first.guard.stats().pending_revocations == 0
+    assert first.store.calls.count("revoke") <= 5
+    assert not first.guard.stats().degraded
+    await eventually(lambda: second.guard.authentication.cache.revocations.revoked_at("session-1999") > 0)
+
+
+async def test_closing_a_guard_clears_its_cache(workers: tuple[Worker, Worker]) -> None:
+    """It receives no revocations while it is closed."""
+    first, second = workers
+    await first.ask()
+    await first.guard.aclose()
+    await second.guard.invalidate(session_id=SESSION_ID)
+
+    assert await first.source() == "upstream"
