@@ -75,19 +75,6 @@ async def test_expired_flow_is_replaced_with_a_notice_and_keeps_return_to(
     assert visitor.path == "/me"
 
 
-async def test_password_change_requires_a_recent_sign_in(visitor: Visitor, deployment: Deployment) -> None:
-    await visitor.register(EMAIL)
-    deployment.wait(901)
-    await visitor.open("/settings")
-    await visitor.press("method=password", password="another-lantern-in-fog-8")
-    assert visitor.page.title == "Sign-in confirmation · Postern"
-
-    await visitor.press("method=password", password=PASSWORD)
-
-    assert visitor.path == "/settings"
-    assert visitor.page.messages == [1050001]
-
-
 async def test_provider_signs_up_signs_in_and_is_linked(visitor: Visitor) -> None:
     await visitor.open("/registration")
     await visitor.press("provider=Harbor")
