@@ -222,11 +222,13 @@ def test_cookie_that_can_not_be_sent_is_not_one_of_two() -> None:
 def test_cookie_with_a_token_is_sent_as_a_token() -> None:
     """It ranks with the session cookies."""
     header = (b"cookie", b'token="ory_st_x.y.z"')
-    credential = extract(WITH_TOKEN, [BEARER, header])
 
-    assert isinstance(credential, TokenCookie)
-    assert (credential.kind, credential.is_session_cookie) == ("cookie", False)
-    assert credential.header() == (b"X-Session-Token", b"ory_st_x.y.z")
+    for headers in ([header], [BEARER, header]):
+        credential = extract(WITH_TOKEN, headers)
+        assert isinstance(credential, TokenCookie)
+        assert (credential.kind, credential.is_session_cookie) == ("cookie", False)
+        assert credential.header() == (b"X-Session-Token", b"ory_st_x.y.z")
+    assert type(extract(WITH_TOKEN, [COOKIE])) is Credential
     assert extract(WITH_TOKEN, [header, TOKEN]) == Credential("x_session_token", b"", b"t")
 
 
