@@ -45,37 +45,26 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(
-    ("header", "kind", "sent"),
+    ("headers", "kind", "sent"),
     [
-        (SESSION_TOKEN, "x_session_token", ("x-session-token", TOKEN.decode())),
-        (SESSION_COOKIE, "cookie", ("cookie", COOKIE.decode())),
-        (BEARER, "bearer", ("authorization", "Bearer " + TOKEN.decode())),
+        ([BEARER], "bearer", ("authorization", "Bearer " + TOKEN.decode())),
+        ([BEARER, SESSION_COOKIE], "cookie", ("cookie", COOKIE.decode())),
+        ([BEARER, SESSION_COOKIE, SESSION_TOKEN], "x_session_token", ("x-session-token", TOKEN.decode())),
     ],
 )
-async def test_credential_is_authenticated(header: Pair, kind: str, sent: tuple[str, str]) -> None:
-    """With one call that contains only this credential."""
-    bench = Bench()
-
-    outcome = await bench.outcome(header, (b"cookie", b"theme=dark"), (b"user-agent", b"x"))
-
-    assert isinstance(outcome, Authenticated)
-    assert (outcome.session.id, outcome.credential, outcome.source, outcome.age) == (
-        SESSION_ID,
-        kind,
-        "upstream",
-        0.0,
-    )
-    assert bench.kratos.requests[0].credentials() == [sent]
-    assert (bench.kratos.requests[0].method, bench.kratos.requests[0].url) == ("GET", f"{KRATOS}/sessions/whoami")
-
-
-async def test_only_the_first_kind_of_credential_is_sent() -> None:
+async def test_only_the_first_kind_of_credential_is_sent(
+    headers: list[Pair], kind: str, sent: tuple[str, str]
+) -> None:
     """With two credentials, Kratos responds with 500 or renews the cookie of another user."""
     bench = Bench()
 
-    await bench.outcome(BEARER, SESSION_COOKIE, SESSION_TOKEN)
+    outcome = await bench.outcome(*headers, (b"user-agent", b"x"))
 
-    assert bench.kratos.requests[0].credentials() == [("x-session-token", TOKEN.decode())]
+    assert isinstance(outcome, Authenticated)
+    assert (outcome.session.id, outcome.credential) == (SESSION_ID, kind)
+    (whoami,) = bench.kratos.requests
+    assert whoami.credentials() == [sent]
+    assert (whoami.method, whoami.url) == ("GET", f"{KRATOS}/sessions/whoami")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,6 @@ from support.scripted_kratos import (
     ENROLL,
     SESSION_ID,
     STEP_UP,
-    KratosRequest,
     KratosResponse,
     aal2_session,
     refused,
@@ -111,20 +110,6 @@ async def test_age_of_a_cached_session_does_not_cause_a_refresh() -> None:
     await bench.guard.require(request())
 
     assert bench.guard.stats().hits == 1
-
-
-async def test_session_that_this_request_fetched_is_not_revalidated() -> None:
-    bench = Bench()
-
-    def slowly(_asked: KratosRequest) -> KratosResponse:
-        bench.clock.advance(1.9)
-        return signed_in()
-
-    bench.kratos.responses = [slowly]
-
-    with pytest.raises(EnrollmentRequired):
-        await bench.guard.require(request(), aal="aal2")
-    assert bench.calls == 1
 
 
 async def test_session_that_another_request_fetched_is_revalidated() -> None:
