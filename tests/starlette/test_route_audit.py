@@ -110,6 +110,7 @@ def test_middleware_protects_every_route_inside_it() -> None:
         ("/static/", True),
         ("/static/{name}", True),
         ("/static/{path:path}", True),
+        ("/{path:path}", True),
         ("/{directory}/{number:int}", True),
         ("/{start}tic/x", True),
         ("/st{rest}/x", True),
