@@ -1,12 +1,12 @@
 """Log records, counters and reasons of refused requests."""
 
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from support.applications import gated
 from support.asgi_calls import NAVIGATE, call
-from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, settings_of
+from support.guard_bench import SESSION_COOKIE, Bench, Pair, settings_of
 from support.in_memory_telemetry import InMemoryTelemetry
 from support.scripted_kratos import (
     COOKIE,
@@ -30,67 +30,101 @@ pytestmark = pytest.mark.anyio
 EVIL = (b"origin", b"https://evil.example")
 QUOTE = (b"cookie", b'ory_kratos_session=a"b')
 THREE = (b"cookie", b"; ".join(b"ory_kratos_session=%d" % number for number in range(3)))
-NOT_ENROLLED = "code=session_aal2_enrollment_required reason=second_factor_not_enrolled"
 LATER = signed_in(session_body(authenticated_at=timestamp(3_600)))
 OTHER_HOST = {"app_url": "http://localhost:8000", "kratos_browser_url": "http://127.0.0.1:4433"}
+
+
+class Case(NamedTuple):
+    """A refused request, and the code and the other values of its log record."""
+
+    code: str
+    values: dict[str, str] = {}  # noqa: RUF012 - never changed
+    response: KratosResponse = signed_in()
+    headers: tuple[Pair, ...] = ()
+    conditions: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    settings: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+
+BY_COOKIE = {"credential": "cookie"}
+WITH_SESSION = {**BY_COOKIE, "session_id": SESSION_ID}
+COOKIE_HEADER = (SESSION_COOKIE,)
+CASES = {
+    "no_credential": Case("session_inactive"),
+    "cookies_not_shared": Case("session_inactive", settings=OTHER_HOST),
+    "inactive": Case("session_inactive", BY_COOKIE, refused(401), COOKIE_HEADER),
+    "malformed": Case("session_inactive", BY_COOKIE, headers=(QUOTE,)),
+    "ambiguous": Case("session_inactive", BY_COOKIE, headers=(THREE,)),
+    "second_factor_missing": Case("session_aal2_required", BY_COOKIE, STEP_UP, COOKIE_HEADER),
+    "second_factor_not_enrolled": Case(
+        "session_aal2_enrollment_required",
+        {**WITH_SESSION, "failures": "aal,max_age"},
+        headers=COOKIE_HEADER,
+        conditions={"aal": "aal2", "max_age": 1},
+    ),
+    "login_too_old": Case(
+        "session_refresh_required",
+        {**WITH_SESSION, "failures": "max_age"},
+        headers=COOKIE_HEADER,
+        conditions={"max_age": 1},
+    ),
+    "clock": Case(
+        "session_refresh_required",
+        {**WITH_SESSION, "failures": "max_age"},
+        LATER,
+        COOKIE_HEADER,
+        conditions={"max_age": 60},
+    ),
+    "origin": Case("security_csrf_violation", BY_COOKIE, headers=(SESSION_COOKIE, EVIL)),
+    "unavailable": Case("session_check_unavailable", {}, refused(503), COOKIE_HEADER),
+}
 
 
 def records(caplog: pytest.LogCaptureFixture, name: str = "request.refused") -> list[logging.LogRecord]:
     return [record for record in caplog.records if vars(record).get("event.name") == name]
 
 
-@pytest.mark.parametrize(
-    ("response", "conditions", "request_", "values"),
-    [
-        (signed_in(), {}, {}, "code=session_inactive reason=no_credential"),
-        (
-            refused(401),
-            {},
-            {"headers": [SESSION_TOKEN]},
-            "code=session_inactive reason=inactive credential=x_session_token",
-        ),
-        (signed_in(), {}, {"headers": [QUOTE]}, "code=session_inactive reason=malformed credential=cookie"),
-        (
-            STEP_UP,
-            {},
-            {"headers": [SESSION_COOKIE]},
-            "code=session_aal2_required reason=second_factor_missing credential=cookie",
-        ),
-        (
-            signed_in(),
-            {"aal": "aal2", "max_age": 1},
-            {"headers": [SESSION_COOKIE]},
-            f"{NOT_ENROLLED} credential=cookie session_id={SESSION_ID} failures=aal,max_age",
-        ),
-        (
-            signed_in(),
-            {},
-            {"method": "POST", "headers": [SESSION_COOKIE, EVIL]},
-            "code=security_csrf_violation reason=origin credential=cookie",
-        ),
-        (refused(503), {}, {"headers": [SESSION_TOKEN]}, "code=session_check_unavailable reason=unavailable"),
-    ],
-)
-async def test_refusal_is_logged_with_its_reason(
-    response: KratosResponse,
-    conditions: dict[str, Any],
-    request_: dict[str, Any],
-    values: str,
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize("reason", CASES)
+async def test_reason_is_the_same_everywhere(
+    reason: str, telemetry: InMemoryTelemetry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The record has no credential, and the session ID if there is a session."""
-    with caplog.at_level(logging.DEBUG, "ory_guard"):
-        await call(gated(Bench(response).guard, **conditions), **request_)
+    """In JSON, the event, the metric and the log record, which has no credential."""
+    case = CASES[reason]
+    bench = Bench(case.response, **case.settings)
+    telemetry.instrument(bench.guard)
 
-    (record,) = records(caplog)
-    level = logging.DEBUG if "no_credential" in values else logging.INFO
+    with caplog.at_level(logging.DEBUG, "ory_guard"):
+        method = "POST" if reason == "origin" else "GET"
+        api = await call(gated(bench.guard, **case.conditions), method=method, headers=case.headers)
+
+    assert api.json["error"]["details"]["reason"] == reason
+    assert [event.reason for event in bench.emitted(Refused) if isinstance(event, Refused)] == [reason]
+    assert telemetry.values("ory_guard.requests.refused", "ory_guard.refusal.reason") == {reason: 1}
+    (record,) = (record for record in records(caplog) if record.name == "ory_guard")
     logged = {key.removeprefix("ory_guard."): value for key, value in vars(record).items() if "ory_guard." in key}
     logged.pop("credential_id", None)
-    pairs = [pair.split("=") for pair in values.split()]
-    assert (record.name, record.levelno, logged) == ("ory_guard", level, {**dict(pairs), "count": 1})
-    assert all(f" {key}={value}" in record.getMessage() for key, value in pairs)
+    values = {"code": case.code, "reason": reason, **case.values}
+    level = logging.INFO if case.headers else logging.DEBUG
+    assert (record.levelno, logged) == (level, {**values, "count": 1})
+    assert all(f" {key}={value}" in record.getMessage() for key, value in values.items())
     assert TOKEN.decode() not in caplog.text
     assert COOKIE.decode() not in caplog.text
+
+
+@pytest.mark.parametrize("reason", [name for name in CASES if name not in ("origin", "unavailable")])
+async def test_page_of_a_redirect_loop_names_the_reason(reason: str, caplog: pytest.LogCaptureFixture) -> None:
+    """And its log record."""
+    case = CASES[reason]
+    app = gated(Bench(case.response, **case.settings).guard, **case.conditions)
+
+    with caplog.at_level(logging.INFO, "ory_guard"):
+        page = await call(app, "/vault", headers=[NAVIGATE, *case.headers])
+        while page.status == 303:
+            counters = [(b"cookie", value.partition(b";")[0]) for value in page.all(b"set-cookie")]
+            page = await call(app, "/vault", headers=[NAVIGATE, *case.headers, *counters])
+
+    assert page.status == 401
+    assert f"<code>{reason}</code>".encode() in page.body
+    assert f"redirect_loop reason={reason} count=1" in caplog.messages
 
 
 async def test_stranger_does_not_flood_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -147,50 +181,6 @@ async def test_line_break_in_an_id_is_escaped(caplog: pytest.LogCaptureFixture) 
         await call(gated(bench.guard, aal="aal2"))
 
     assert r"session_id='s\nCRITICAL forged'" in records(caplog)[0].getMessage()
-
-
-@pytest.mark.parametrize(
-    ("reason", "response", "headers", "conditions", "settings"),
-    [
-        ("no_credential", signed_in(), [], {}, {}),
-        ("cookies_not_shared", signed_in(), [], {}, OTHER_HOST),
-        ("inactive", refused(401), [SESSION_COOKIE], {}, {}),
-        ("malformed", signed_in(), [QUOTE], {}, {}),
-        ("ambiguous", signed_in(), [THREE], {}, {}),
-        ("second_factor_missing", STEP_UP, [SESSION_COOKIE], {}, {}),
-        ("second_factor_not_enrolled", signed_in(), [SESSION_COOKIE], {"aal": "aal2"}, {}),
-        ("login_too_old", signed_in(), [SESSION_COOKIE], {"max_age": 1}, {}),
-        ("clock", LATER, [SESSION_COOKIE], {"max_age": 60}, {}),
-    ],
-)
-async def test_reason_is_the_same_everywhere(
-    *,
-    reason: str,
-    response: KratosResponse,
-    headers: list[Pair],
-    conditions: dict[str, Any],
-    settings: dict[str, Any],
-    telemetry: InMemoryTelemetry,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """In JSON, the event, the metric, and the page and the log record of a redirect loop."""
-    bench = Bench(response, **settings)
-    telemetry.instrument(bench.guard)
-    app = gated(bench.guard, **conditions)
-
-    with caplog.at_level(logging.INFO, "ory_guard"):
-        api = await call(app, "/vault", headers=headers)
-        page = await call(app, "/vault", headers=[NAVIGATE, *headers])
-        while page.status == 303:
-            counters = [(b"cookie", value.partition(b";")[0]) for value in page.all(b"set-cookie")]
-            page = await call(app, "/vault", headers=[NAVIGATE, *headers, *counters])
-
-    assert api.json["error"]["details"]["reason"] == reason
-    assert {event.reason for event in bench.emitted(Refused) if isinstance(event, Refused)} == {reason}
-    assert set(telemetry.values("ory_guard.requests.refused", "ory_guard.refusal.reason")) == {reason}
-    assert page.status == 401
-    assert f"<code>{reason}</code>".encode() in page.body
-    assert f"redirect_loop reason={reason} count=1" in caplog.messages
 
 
 @pytest.mark.parametrize(
