@@ -257,14 +257,6 @@ def passes(requirement: Requirement, session: Session[Any]) -> bool:
     return not evaluate(requirement, session, NOW.timestamp(), SKEW)
 
 
-@given(SESSIONS)
-def test_session_that_meets_aal2_meets_aal1_and_no_level(session: Session[Any]) -> None:
-    if passes(Requirement(aal="aal2"), session):
-        assert passes(Requirement(aal="aal1"), session)
-    if passes(Requirement(aal="aal1"), session):
-        assert passes(ANY_SESSION, session)
-
-
 @given(SESSIONS, st.sampled_from([None, "aal1", "aal2"]), st.integers(1, 900), st.integers(0, 900))
 def test_session_that_meets_max_age_meets_a_greater_max_age(
     session: Session[Any], aal: Any, age: int, more: int

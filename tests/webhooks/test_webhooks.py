@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
-from starlette.routing import Route
 from support.asgi_calls import SentResponse, connect, http_scope
 from support.clock import AdjustableClock
 from support.guard_bench import guard_of
@@ -15,7 +13,6 @@ from support.scripted_kratos import IDENTITY_ID, SESSION_ID, ScriptedKratos, sig
 
 from ory_guard.events import Event, SessionsInvalidated, WebhookReceived
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.fastapi import install
 from ory_guard.webhooks import WebhookReceiver
 
 pytestmark = pytest.mark.anyio
@@ -91,16 +88,6 @@ async def test_hook_invalidates_the_ids_in_its_body(bench: Bench, body: dict[str
 
     assert (response.status, response.body) == (204, b"")
     assert bench.invalidated == [expected]
-
-
-async def test_receiver_is_a_route_of_an_application(bench: Bench) -> None:
-    app = FastAPI()
-    install(app, bench.guard)
-    app.router.routes.append(Route("/hooks/kratos", WebhookReceiver(bench.guard, api_key=KEY)))
-
-    assert (await post(app, WITH_KEY, path="/hooks/kratos")).status == 204
-    assert bench.invalidated == [SessionsInvalidated(None, IDENTITY_ID)]
-    assert (await post(app, path="/hooks/kratos")).status == 401
 
 
 DEFAULT: dict[str, Any] = {"api_key": KEY}
