@@ -21,19 +21,6 @@ def fake(clock: ManualClock) -> FakeKratos:
     return FakeKratos(clock=clock, cors_enabled=True)
 
 
-async def test_cors_is_off_unless_it_is_configured(clock: ManualClock) -> None:
-    preflight = {"origin": UI, "access-control-request-method": "POST"}
-    client = client_for(FakeKratos(clock=clock)).client
-    login = await client.options("/self-service/login", headers=preflight)
-    whoami = await client.options("/sessions/whoami", headers=preflight)
-
-    assert [(response.status_code, cors_headers(response)) for response in (login, whoami)] == [
-        (405, {}),
-        (401, {}),
-    ]
-    assert login.headers["allow"] == "GET, HEAD, POST"
-
-
 def cors_headers(response: httpx2.Response) -> dict[str, str]:
     """Return the CORS headers of a response, without their common prefix."""
     prefix = "access-control-"
