@@ -11,11 +11,8 @@ from ory_guard.exceptions import ConfigurationError
 from ory_guard.testing import FakeKratos, FakeKratosSettings, OidcProvider, TokenizerTemplate
 from ory_guard.testing.config_file import read_config
 
-from .release_story import RELEASE
-
 EXAMPLE = Path(__file__).parents[2] / "example_app" / "kratos" / "kratos.yml"
 SCHEMA = {"properties": {"traits": {"type": "object", "properties": {"email": {"type": "string"}}}}}
-RECORDED = sorted(path for path in (RELEASE / "config").glob("*.json") if "schema" not in path.name)
 
 
 def write(folder: Path, document: Any) -> Path:
@@ -144,15 +141,6 @@ def test_other_files_change_the_defaults_of_the_fake(tmp_path: Path) -> None:
 
     assert fields.keys() == {"methods"}
     assert "webauthn" in fields["methods"]
-
-
-@pytest.mark.parametrize("path", [EXAMPLE, *RECORDED], ids=lambda path: path.name)
-def test_configurations_of_a_real_kratos_are_accepted(path: Path) -> None:
-    settings = FakeKratosSettings(**read_config(path).fields)
-
-    assert settings.version == "v26.2.0"
-    assert [hook["hook"] for hook in settings.hooks_after("registration", "password")][-1] == "show_verification_ui"
-    assert "oidc" not in settings.methods
 
 
 def test_example_is_supported_completely() -> None:

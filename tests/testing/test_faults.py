@@ -119,23 +119,6 @@ async def test_assert_whoami_calls_counts_since_the_log_was_cleared(fake: FakeKr
     fake.assert_whoami_calls(0)
 
 
-@pytest.mark.usefixtures("ada")
-async def test_locked_database_rejects_valid_sessions(fake: FakeKratos, app: FlowClient) -> None:
-    """As in Kratos, whoami answers as if the client had logged out; the health check succeeds."""
-    flow = await app.create_flow("recovery")
-    await app.log_in("ada@example.test")
-    fake.fail(Fault.database_locked(), times=4)
-    statuses = [
-        (await app.whoami()).status_code,
-        (await app.start("login")).status_code,
-        (await app.submit(flow, method="code", email="ada@example.test")).status_code,
-        (await app.get("/health/ready")).status_code,
-    ]
-
-    assert statuses == [401, 500, 400, 200]
-    assert (await app.whoami()).status_code == 200
-
-
 @contextlib.asynccontextmanager
 async def served(fake: FakeKratos) -> AsyncIterator[httpx2.AsyncClient]:
     """Serve the fake on a socket, and yield a client of it."""

@@ -7,8 +7,6 @@ from ory_guard.testing import FakeKratos, Identity, ManualClock, OidcProvider
 
 pytestmark = pytest.mark.anyio
 
-AFTER = "http://127.0.0.1:4455/after"
-
 
 @pytest.fixture
 def totp_user(fake: FakeKratos) -> Identity:
@@ -54,21 +52,6 @@ async def test_wrong_second_factor_has_a_specific_error(
     response = await browser.submit(await browser.create_flow("login", aal="aal2"), **fields)
 
     assert (response.status_code, message_ids(response.json())) == (400, [message_id])
-
-
-async def test_forms_omit_disabled_methods(clock: ManualClock) -> None:
-    providers = (OidcProvider("mini"),)
-    fake = FakeKratos(clock=clock, methods=frozenset({"totp"}), oidc_providers=providers)
-    identity = fake.add_identity(totp=True)
-    identity.credentials.lookup_codes = {"x": False}
-    browser = client_for(fake)
-    first_factor = await browser.create_flow("login")
-    browser.use(fake.sign_in(identity))
-    second_factor = await browser.create_flow("login", aal="aal2")
-    refresh = await browser.create_flow("login", refresh="true")
-
-    assert (node_names(first_factor), node_names(refresh)) == (["csrf_token"], ["csrf_token"])
-    assert node_names(second_factor) == ["csrf_token", "totp_code", "method"]
 
 
 async def test_refresh_form_only_has_the_methods_of_the_identity(clock: ManualClock) -> None:

@@ -42,12 +42,6 @@ async def test_registration_can_be_configured_to_one_step(clock: ManualClock) ->
     assert response.status_code == 200
 
 
-async def test_form_omits_a_disabled_password_method(clock: ManualClock) -> None:
-    fake = FakeKratos(clock=clock, two_steps_registration=False, methods=frozenset({"oidc"}))
-
-    assert "password" not in node_names(await client_for(fake).create_flow("registration"))
-
-
 async def test_session_and_verification_are_optional(clock: ManualClock) -> None:
     fake = FakeKratos(clock=clock, session_after_registration=False, verification_after_registration=False)
     app = client_for(fake, native=True)

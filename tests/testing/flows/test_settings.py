@@ -80,14 +80,6 @@ async def test_lookup_secrets_are_generated_revealed_and_disabled(browser: FlowC
     assert ada.credentials.lookup_codes == {}
 
 
-async def test_form_omits_disabled_methods(clock: ManualClock) -> None:
-    fake = FakeKratos(clock=clock, methods=frozenset({"code"}))
-    browser = client_for(fake)
-    browser.use(fake.sign_in(fake.add_identity()))
-
-    assert node_names(await browser.create_flow("settings")) == ["csrf_token"]
-
-
 async def test_qr_code_does_not_require_an_account_name(clock: ManualClock) -> None:
     schema = {"properties": {"traits": {"type": "object", "properties": {"email": {"type": "string"}}}}}
     fake = FakeKratos(clock=clock, identity_schemas={"default": schema})

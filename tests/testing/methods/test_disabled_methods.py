@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from support.flow_client import PASSWORD, client_for, message_ids
+from support.flow_client import PASSWORD, client_for, message_ids, node_names
 
-from ory_guard.testing import FakeKratos
+from ory_guard.testing import FakeKratos, OidcProvider
 
 pytestmark = pytest.mark.anyio
 
@@ -72,3 +72,25 @@ async def test_method_without_its_fields_is_not_responsible(
     response = await app.submit(await app.create_flow(name), **{"traits": {"email": EMAIL}, **fields})
 
     assert (response.status_code, message_ids(response.json())) == (400, [NO_METHOD[name]])
+
+
+async def test_forms_omit_disabled_methods() -> None:
+    fake = FakeKratos(methods={"totp"}, oidc_providers=(OidcProvider("mini"),), two_steps_registration=False)
+    identity = fake.add_identity(totp=True)
+    identity.credentials.lookup_codes = {"x": False}
+    browser = client_for(fake)
+    flows = [await browser.create_flow("login"), await browser.create_flow("registration")]
+    browser.use(fake.sign_in(identity, aal="aal2"))
+    flows += [
+        await browser.create_flow("login", refresh="true"),
+        await browser.create_flow("login", aal="aal2", refresh="true"),
+        await browser.create_flow("settings"),
+    ]
+
+    assert [node_names(flow) for flow in flows] == [
+        ["csrf_token"],
+        ["csrf_token", "traits.email", "traits.name.first", "traits.name.last"],
+        ["csrf_token"],
+        ["csrf_token", "totp_code", "method"],
+        ["csrf_token", "totp_unlink"],
+    ]

@@ -123,7 +123,3 @@ def test_parse_uuid_explains_what_is_wrong(text: str, message: str) -> None:
         parse_uuid(text)
 
     assert canonical_uuid(text) is None
-
-
-def test_nil_uuid_is_not_an_id() -> None:
-    assert canonical_uuid("0" * 32) is None

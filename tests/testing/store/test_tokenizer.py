@@ -3,9 +3,9 @@
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
-from support.flow_client import FlowClient, client_for
+from support.flow_client import client_for
 
-from ory_guard.testing import FakeKratos, Identity, ManualClock, TokenizerTemplate
+from ory_guard.testing import FakeKratos, ManualClock, TokenizerTemplate
 
 pytestmark = pytest.mark.anyio
 
@@ -36,11 +36,3 @@ async def test_rotation_changes_the_key_id(fake: FakeKratos) -> None:
     fake.rotate_keys()
 
     assert fake.jwks["keys"][0]["kid"] != key_id
-
-
-async def test_jwt_is_not_a_session_token(fake: FakeKratos, app: FlowClient, ada: Identity) -> None:
-    app.use(fake.sign_in(ada))
-    token = (await app.get("/sessions/whoami", tokenize_as="jwt_basic")).json()["tokenized"]
-    app.client.headers["x-session-token"] = token
-
-    assert (await app.whoami()).status_code == 401
