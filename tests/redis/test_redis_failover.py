@@ -28,13 +28,7 @@ REVOKED_WITHIN: Final = 5.0
 
 
 class Processes:
-    """Guards with a store of their own, and a Kratos that they share.
-
-    Attributes:
-        guards: The guards.
-        refused: The number of valid sessions that were not accepted.
-        slowest: The longest time from a revocation until all guards have refused the session, in seconds.
-    """
+    """Guards with a store of their own, and a Kratos that they share."""
 
     def __init__(self, url: str, number: int) -> None:
         self.revoked: set[str] = set()

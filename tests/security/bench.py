@@ -87,13 +87,7 @@ def identity_of(response: SentResponse) -> str | None:
 
 
 class Bench:
-    """A guard, and an application that it protects.
-
-    Args:
-        kratos: The Kratos double.
-        transport: The HTTP transport of the guard, its own by default.
-        **changes: Changes to the settings.
-    """
+    """A guard, and an application that it protects."""
 
     def __init__(self, kratos: RawKratos, transport: AsyncBaseTransport | None = None, **changes: object) -> None:
         self.kratos = kratos

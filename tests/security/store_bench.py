@@ -106,12 +106,7 @@ async def slowest_request(worker: Worker) -> float:
 
 @dataclass
 class TCPProxy:
-    """A TCP proxy in front of Redis.
-
-    Attributes:
-        port: The port of the server for new connections.
-        url: The URL for clients.
-    """
+    """A TCP proxy in front of Redis."""
 
     port: int
     url: str = ""

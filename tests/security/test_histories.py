@@ -30,39 +30,24 @@ _FAULTS: Final = ("none", "none", "none", "timeout", "500", "429", "invalid", "4
 
 @dataclass
 class User:
-    """An identity, and the state of its session at Kratos.
-
-    Attributes:
-        name: The identity's id.
-        credentials: The credential headers of its session.
-        session_id: Its session; each login creates a new one.
-        expires_at: The end of the session, on the wall clock.
-        ended_at: When it ended, on the monotonic clock; None while it is active.
-        invalidated: Whether a call of `guard.invalidate` for it has returned.
-    """
+    """An identity, and the state of its session at Kratos."""
 
     name: str
     credentials: tuple[tuple[bytes, bytes], ...]
     session_id: str = ""
-    expires_at: float = 0.0
-    ended_at: float | None = None
+    expires_at: float = 0.0  # on the wall clock
+    ended_at: float | None = None  # on the monotonic clock
     invalidated: bool = False
 
 
 @dataclass
 class Kratos(httpx2.AsyncBaseTransport):
-    """A Kratos whose responses depend on the state when the request arrives.
-
-    Attributes:
-        users: The users by credential header.
-        clock: The time.
-        fault: The current fault.
-        delivering: Set while responses are delivered at once; otherwise they wait, unchanged.
-    """
+    """A Kratos whose responses depend on the state when the request arrives."""
 
     users: dict[tuple[bytes, bytes], User]
     clock: AdjustableClock
     fault: str = "none"
+    # set while responses are delivered at once; otherwise they wait, unchanged
     delivering: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:

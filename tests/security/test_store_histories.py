@@ -30,22 +30,13 @@ _TOKENS = (b"tok-1", b"tok-2")
 
 @dataclass
 class History:
-    """The state of one history, in which one session ends.
-
-    Attributes:
-        rng: The random source of all decisions.
-        elapsed: Seconds since the beginning.
-        is_revoked: Whether Kratos rejects the session.
-        memory_server: The data of the store.
-        written_at: When each session was stored, on the clock of the store.
-        abandoned_writes: Writes whose sender no longer waits for them.
-        violations: Outcomes that should have been refusals.
-    """
+    """The state of one history, in which one session ends."""
 
     rng: random.Random
     elapsed: float = 0.0
     is_revoked: bool = False
     memory_server: MemoryServer = field(default_factory=MemoryServer)
+    # on the clock of the store
     written_at: dict[bytes, float] = field(default_factory=dict)
     abandoned_writes: list[asyncio.Task[None]] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)

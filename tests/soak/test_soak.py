@@ -34,13 +34,7 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 class Soak:
-    """One run: clients, revocations, outages, and the counts of responses.
-
-    Args:
-        world: The sessions and faults of Kratos.
-        guard: The guard under test.
-        seconds: The duration.
-    """
+    """One run: clients, revocations, outages, and the counts of responses."""
 
     def __init__(self, world: World, guard: OryGuard, seconds: float) -> None:
         self.world = world

@@ -16,35 +16,18 @@ NAMES: Final = tuple(f"5c2d6a3e-0000-4000-8000-00000000000{name}" for name in "a
 
 @dataclass
 class Life:
-    """One session, from login to its end.
-
-    Attributes:
-        owner: The ID of the identity.
-        session_id: The ID of the session.
-        credential: The token and the cookie value of the session.
-        ended_at: The monotonic time of its end at Kratos, or None.
-        revoked_at: The monotonic time when `invalidate` returned, or None.
-    """
+    """One session, from login to its end."""
 
     owner: str
     session_id: str
     credential: str
-    ended_at: float | None = None
+    ended_at: float | None = None  # on the monotonic clock, as all times
     revoked_at: float | None = None
 
 
 @dataclass
 class World:
-    """The sessions and faults of Kratos.
-
-    Attributes:
-        kratos: The stub that serves them.
-        chance: The random numbers.
-        lives: The current session of each identity.
-        by_credential: All sessions by credential.
-        faults: The number of times each fault has occurred.
-        broken_until: The monotonic time until which Kratos is unavailable.
-    """
+    """The sessions and faults of Kratos."""
 
     kratos: RawKratos
     chance: random.Random

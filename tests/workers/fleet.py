@@ -66,14 +66,7 @@ class Connection:
 
 
 class Fleet:
-    """An asynchronous context manager that runs `uvicorn --workers`.
-
-    Args:
-        number: The number of workers.
-        kratos: The URL of Kratos.
-        redis: The URL of Redis, or None.
-        cache_ttl: The setting of the guards.
-    """
+    """An asynchronous context manager that runs `uvicorn --workers`."""
 
     def __init__(self, number: int, kratos: str, redis: str | None, *, cache_ttl: float) -> None:
         self.port = free_port()

@@ -12,14 +12,7 @@ _DEVICES: Final = [{"id": "d1", "ip_address": "192.0.2.1", "user_agent": "x" * 1
 
 
 class CountingKratos:
-    """An asynchronous context manager that listens on 127.0.0.1.
-
-    Attributes:
-        sessions: The active sessions: session ID by token.
-        calls: The number of whoami calls.
-        delay: Seconds until a response is sent.
-        url: The URL.
-    """
+    """An asynchronous context manager that listens on 127.0.0.1."""
 
     def __init__(self) -> None:
         self.sessions: dict[str, str] = {}

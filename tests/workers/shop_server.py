@@ -52,14 +52,7 @@ class Reply(NamedTuple):
 
 @dataclass
 class ShopServer:
-    """A running server.
-
-    Attributes:
-        process: The process of the command.
-        port: The port.
-        workers: The number of workers in the command.
-        log: The output.
-    """
+    """A running server."""
 
     process: "subprocess.Popen[bytes]"
     port: int

@@ -25,14 +25,7 @@ needs_redis = pytest.mark.skipif(BINARY is None, reason=SKIP_REASON)
 
 
 class HoldableKratos:
-    """A fake Kratos that can hold its responses.
-
-    Attributes:
-        fake: The fake.
-        url: Its URL.
-        released: Cleared while responses are held.
-        asked: Set when a call arrives.
-    """
+    """A fake Kratos that can hold its responses."""
 
     def __init__(self, url: str) -> None:
         self.fake = FakeKratos()

@@ -119,18 +119,7 @@ def _assert_no_secrets(redis: RedisServer, tokens: list[str]) -> None:
 
 @dataclass
 class Checker:
-    """Compares the responses of the workers with the state of the sessions.
-
-    Attributes:
-        kratos: The active sessions.
-        ttl: The `cache_ttl` of the workers.
-        owners: The session ID of each token.
-        ended: The tokens whose session has ended at Kratos.
-        revoked: The time of the revocation of each token's session.
-        outages: The times of faults of Redis or a worker.
-        responses: The number of responses of each kind.
-        wrong: Descriptions of wrong responses.
-    """
+    """Compares the responses of the workers with the state of the sessions."""
 
     kratos: CountingKratos
     ttl: float
