@@ -1,6 +1,7 @@
 """Requests with two session cookies: responses, revalidation, revocation, open connections and the breaker."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -201,6 +202,16 @@ async def test_session_that_is_revoked_during_the_check_of_the_other_cookie_is_n
     bench.kratos.release()
 
     assert await waiting == INACTIVE
+
+
+async def test_session_that_is_revoked_during_each_check_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = CookiePairBench(a=GOOD, b=REFUSED)
+    authenticator = bench.guard.authentication
+    always_revoked = SimpleNamespace(check=authenticator.checker.check, is_revoked=lambda *_: True)
+    monkeypatch.setattr(authenticator._pairs, "_checker", always_revoked)
+
+    assert await bench.outcome(BOTH) == Unavailable("unreachable")
+    assert bench.take_asked() == ["a", "b"]
 
 
 def connection(bench: CookiePairBench, scope: dict[str, Any]) -> SessionRevalidator:

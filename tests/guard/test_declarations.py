@@ -111,6 +111,7 @@ DEPENDENCIES: list[tuple[Any, str]] = [
     (require, CALL_REQUIRE),
     (require_aal, CALL_AAL),
     (require_fresh, "Depends(require_fresh(300))"),
+    (partial(require_aal, "aal2"), CALL_AAL),
     (partial(partial(require_aal)), CALL_AAL),
     (session_required, "Depends(require_session)"),
     (SessionDependency, CALL_REQUIRE),
