@@ -19,8 +19,7 @@ from pathlib import Path
 
 from example.browser_steps import button, field
 from example.browser_window import CHROMIUM
-from example.deployment import PASSWORD, embedded_deployment
-from example.server import serve
+from example.deployment import PASSWORD, embedded_deployment, serve
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from rich.console import Console
 from rich.text import Text
