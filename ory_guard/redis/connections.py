@@ -14,6 +14,7 @@ from ory_guard.redis.discovery import first_response
 from ory_guard.redis.pipeline import PipelinedConnection
 from ory_guard.redis.resp import encode_command
 from ory_guard.redis.sentinel import Sentinels
+from ory_guard.redis.tls_context import TLSContext
 from ory_guard.redis.urls import Address, parse_redis_url
 
 __all__ = ["RedisServerURL"]
@@ -25,13 +26,13 @@ class _ConnectionPool(BlockingConnectionPool):
     Unlike one of redis-py, it opens no connection after it was closed.
     """
 
-    shared_ssl_context: Any = None
+    tls: TLSContext | None = None
     is_closed: bool = False
 
     def make_connection(self) -> Any:
         connection = cast("Any", super()).make_connection()
-        if self.shared_ssl_context is not None:
-            connection.ssl_context = self.shared_ssl_context
+        if self.tls is not None:
+            connection.ssl_context = self.tls.get()
         return connection
 
     async def get_connection(self, *arguments: Any, **options: Any) -> Any:
@@ -68,7 +69,7 @@ class RedisServerURL:
         self.is_cluster: bool = self._parts.topology == "cluster"
         self.addresses: tuple[Address, ...] = self._parts.addresses
         self._max_connections = max_connections
-        self._ssl_context: Any = None
+        self._tls: TLSContext | None = None
         try:
             connection = self.create_pool().make_connection()
         except (RedisError, TypeError, ValueError):
@@ -80,16 +81,16 @@ class RedisServerURL:
         # Options in the URL override the arguments, and these two would change the type of the replies.
         if connection.get_protocol() != 2 or connection.encoder.decode_responses:
             raise ConfigurationError("url: must not contain protocol or decode_responses")
-        self._ssl_context = getattr(connection, "ssl_context", None)
-        tls = None
-        if self._ssl_context is not None:
+        if hasattr(connection, "ssl_context"):
             try:
-                tls = self._ssl_context.get()  # loads the files now, and not during the first request
+                self._tls = TLSContext(
+                    self._create_ssl_context
+                )  # loads the files now, not during the first request
             except OSError as error:
                 raise ConfigurationError(f"url: can't load the TLS files ({type(error).__name__})") from None
         self._parameters = connection
         host, port = getattr(connection, "host", ""), int(getattr(connection, "port", 0))
-        self._origin = Origin(host, port, tls, getattr(connection, "path", None))
+        self._origin = Origin(host, port, unix_socket=getattr(connection, "path", None))
         self.sentinels: Sentinels | None = None
         if self._parts.topology == "sentinel":
             self.sentinels = Sentinels(self._parts.addresses, self._parts.service, self._connect_to_sentinel)
@@ -111,8 +112,13 @@ class RedisServerURL:
         )
         if address is not None:
             pool.connection_kwargs["host"], pool.connection_kwargs["port"] = address
-        pool.shared_ssl_context = self._ssl_context
+        pool.tls = self._tls
         return pool
+
+    def _create_ssl_context(self) -> Any:
+        pool = self.create_pool()
+        pool.tls = None
+        return pool.make_connection().ssl_context
 
     def _connect_to_sentinel(self, address: Address) -> Any:
         pool = self.create_pool(address)
@@ -156,6 +162,8 @@ class RedisServerURL:
             RedisError: If the server rejects the credentials or a command.
         """
         origin = self._origin if address is None else self._origin._replace(host=address[0], port=address[1])
+        if self._tls is not None:
+            origin = origin._replace(tls=self._tls.get().get())
         connection = await origin.connect(PipelinedConnection)
         try:
             for command in (*self._handshake(), *commands):

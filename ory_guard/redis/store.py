@@ -63,7 +63,7 @@ class RedisSessionStore:
             `from_url` of redis-py. For a primary that sentinels monitor, `redis+sentinel://host:port,host:port/service`
             or `rediss+sentinel://`, with the options `sentinel_username` and `sentinel_password` if the sentinels
             require them. For a cluster of Redis 7 or newer, `redis+cluster://host:port,host:port` or
-            `rediss+cluster://`, with some of its servers. Files for TLS are read once, when the store is created.
+            `rediss+cluster://`, with some of its servers. Files for TLS are read again when they have changed.
         secrets: The secrets for encryption, at least 32 bytes each. The first one is used to write, all to read. To
             rotate the secret without an outage, add the new one before the old one, and remove the old one a day
             later.
