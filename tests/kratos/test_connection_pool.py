@@ -124,6 +124,22 @@ async def test_an_expired_request_is_not_sent_later() -> None:
         assert len(kratos.requests) == 1
 
 
+async def test_each_request_has_a_deadline_of_its_own() -> None:
+    """Requests that start later end later, although all share one timer."""
+    loop = asyncio.get_running_loop()
+    async with RawKratos(hang) as kratos, open_pool(kratos, timeout=0.05) as pool:
+        started, ended = [], []
+        for _ in range(3):
+            started.append(loop.time())
+            send(pool).add_done_callback(lambda _: ended.append(loop.time()))
+            await asyncio.sleep(0.01)
+        await until(lambda: len(ended) == 3)
+
+        assert all(end - start >= 0.049 for start, end in zip(started, ended, strict=True))
+        assert pool._timer is None
+        assert not pool._deadlines
+
+
 @pytest.mark.parametrize(
     ("replies", "results", "requests"),
     [
