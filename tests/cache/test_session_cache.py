@@ -51,6 +51,15 @@ def test_entry_is_stale_when_the_wall_clock_has_passed_its_end(
     assert bench.cache.get(b"k") is None
 
 
+def test_setting_the_wall_clock_back_prolongs_no_lifetime(bench: CacheBench) -> None:
+    bench.put(b"k", ADA, ttl=10)
+
+    bench.clock.set_wall_clock(-3_600)
+    bench.clock.advance(10)
+
+    assert bench.cache.get(b"k") is None
+
+
 @pytest.mark.parametrize("ttl", [MAX_AGE, 0.0], ids=["fresh", "stale"])
 def test_later_response_replaces_the_entry(bench: CacheBench, ttl: float) -> None:
     for outcome in (ADA, REFUSED, BOB, SECOND_FACTOR):
