@@ -20,10 +20,12 @@ class LimitedLog:
 
     Args:
         monotonic: The monotonic clock, in seconds.
+        server: The origin of the server that the records are about, which follows each message in parentheses.
     """
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, monotonic: Callable[[], float], server: str = "") -> None:
         self._monotonic = monotonic
+        self._at_server = f" ({server})" if server else ""
         self._limits: dict[Hashable, _TokenBucket] = {}
 
     def take(self, level: int, kind: Hashable) -> int:
@@ -51,9 +53,9 @@ class LimitedLog:
         """
         count = self.take(level, kind)
         if count == 1:
-            _log.log(level, message, *values)
+            _log.log(level, f"{message}%s", *values, self._at_server)
         elif count > 1:
-            _log.log(level, f"{message} (count=%d)", *values, count)
+            _log.log(level, f"{message}%s (count=%d)", *values, self._at_server, count)
 
 
 class _TokenBucket:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.store import SessionStore
 from ory_guard.events import Listeners, SessionCacheHit, SessionCacheMiss, notify
-from ory_guard.guard.composition import build_parser, build_session_checker
+from ory_guard.guard.composition import build_log, build_parser, build_session_checker
 from ory_guard.guard.context import AuthContext
 from ory_guard.guard.cookie_pair import CookiePairAuthenticator
 from ory_guard.guard.credentials import CredentialExtractor, CredentialHasher
@@ -89,14 +89,14 @@ class Authenticator:
         names = self.extractor.names, self.extractor.token_names
         hashers = [CredentialHasher(key, settings.kratos_public_url, *names) for key in keys]
         self.cache_key: Callable[[Credential], bytes] = hashers[0].cache_key
-        max_age = settings.timeout + max(settings.cache_ttl, settings.negative_ttl)
-        if tokens is not None:
-            max_age = max(max_age, tokens.max_lifetime + 2 * tokens.clock_skew)
-        parser = build_parser(settings, traits, clock)
+        max_age = _max_age(settings, tokens)
+        log = build_log(settings, clock)
+        parser = build_parser(settings, traits, log)
         self.cache: SessionCache = SessionCache(settings.max_sessions, max_age, clock, parser.parse_again)
         self.checker: SessionChecker = build_session_checker(
             settings,
             parser=parser,
+            log=log,
             transport=transport,
             store=store,
             tokens=tokens,
@@ -284,3 +284,9 @@ class Authenticator:
         else:
             self.checker.calls.policy.known.discard_ids(*ids)
         self._notify_watches(ids)
+
+
+def _max_age(settings: GuardSettings, tokens: "TokenVerifierProtocol | None") -> float:
+    """Return the maximum age of a cached result, in seconds."""
+    max_age = settings.timeout + max(settings.cache_ttl, settings.negative_ttl)
+    return max_age if tokens is None else max(max_age, tokens.max_lifetime + 2 * tokens.clock_skew)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.store import SessionStore
@@ -10,6 +10,7 @@ from ory_guard.events import Listeners, RevocationLogFull, log_event, notify
 from ory_guard.events.limited_log import LimitedLog
 from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.settings import GuardSettings
+from ory_guard.guard.whoami_calls import WhoamiCalls
 from ory_guard.kratos.http import Transport
 from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.kratos.urls import server_of
@@ -21,10 +22,19 @@ if TYPE_CHECKING:
     from ory_guard.cache.shared_cache import SharedSessionCache
     from ory_guard.guard.jwt import JWTAuthenticator, TokenVerifierProtocol
 
-__all__ = ["build_parser", "build_session_checker"]
+__all__ = ["build_log", "build_parser", "build_session_checker"]
 
 
-def build_parser(settings: GuardSettings, traits: type[Any] | None, clock: Clock) -> SessionParser:
+_PROBE_GRACE: Final = 0.5
+"""Seconds that a check may take beyond its deadline if the event loop is busy."""
+
+
+def build_log(settings: GuardSettings, clock: Clock) -> LimitedLog:
+    """Return the log of failed checks of a guard."""
+    return LimitedLog(clock.monotonic, server_of(settings.kratos_public_url))
+
+
+def build_parser(settings: GuardSettings, traits: type[Any] | None, log: LimitedLog) -> SessionParser:
     """Return the parser of a guard.
 
     Raises:
@@ -35,8 +45,7 @@ def build_parser(settings: GuardSettings, traits: type[Any] | None, clock: Clock
         cache_ttl=settings.cache_ttl,
         negative_ttl=settings.negative_ttl,
         clock_skew=settings.clock_skew,
-        log=LimitedLog(clock.monotonic),
-        server=server_of(settings.kratos_public_url),
+        log=log,
     )
 
 
@@ -44,6 +53,7 @@ def build_session_checker(
     settings: GuardSettings,
     *,
     parser: SessionParser,
+    log: LimitedLog,
     transport: Transport | None,
     store: SessionStore | None,
     tokens: "TokenVerifierProtocol | None",
@@ -80,10 +90,9 @@ def build_session_checker(
         )
     return SessionChecker(
         _build_whoami_client(settings, transport),
-        parser=parser,
+        calls=_build_whoami_calls(settings, parser, log, cache=cache, clock=clock, listeners=listeners),
         cache=cache,
         timeout=settings.timeout,
-        max_known=2 * settings.max_sessions,
         clock=clock,
         listeners=listeners,
         shared_cache=shared_cache,
@@ -140,6 +149,26 @@ def _build_whoami_client(settings: GuardSettings, transport: Transport | None) -
     )
 
 
+def _build_whoami_calls(
+    settings: GuardSettings,
+    parser: SessionParser,
+    log: LimitedLog,
+    *,
+    cache: SessionCache,
+    clock: Clock,
+    listeners: Listeners,
+) -> WhoamiCalls:
+    return WhoamiCalls(
+        parser=parser,
+        cache=cache,
+        max_known=2 * settings.max_sessions,
+        max_seconds=settings.timeout + _PROBE_GRACE,
+        clock=clock,
+        listeners=listeners,
+        log=log,
+    )
+
+
 def _build_jwt_authenticator(
     settings: GuardSettings,
     tokens: "TokenVerifierProtocol",
@@ -159,5 +188,6 @@ def _build_jwt_authenticator(
         cache=cache,
         clock=clock,
         listeners=listeners,
+        log=LimitedLog(clock.monotonic),
         shared_cache=shared_cache,
     )

@@ -15,6 +15,7 @@ from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.shared_cache import SharedSessionCache
 from ory_guard.cache.single_flight import CheckResult
 from ory_guard.events import Listeners, TokenVerified, notify
+from ory_guard.events.limited_log import LimitedLog
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.session_parser import SessionParser, SizedSession
@@ -103,6 +104,7 @@ class JWTAuthenticator:
         cache: The cache of this process.
         clock: The clocks.
         listeners: The listeners of the guard.
+        log: The log of JWTs that cannot be verified or read.
         shared_cache: The cache that processes share, with their revocations; or None.
 
     Raises:
@@ -118,6 +120,7 @@ class JWTAuthenticator:
         cache: SessionCache,
         clock: Clock,
         listeners: Listeners,
+        log: LimitedLog,
         shared_cache: SharedSessionCache | None,
     ) -> None:
         if "bearer" not in settings.credentials:
@@ -130,6 +133,7 @@ class JWTAuthenticator:
         self._shared_cache = shared_cache
         self._clock = clock
         self._listeners = listeners
+        self._log = log
 
     def accepts(self, credential: Credential) -> bool:
         """Return whether the credential has the form of a JWT; session tokens of Kratos contain no dot."""
@@ -146,9 +150,7 @@ class JWTAuthenticator:
         try:
             token = await self._verifier.verify(credential.value.decode("ascii"), self._clock)
         except JWKSUnavailable:
-            self._parser.log.write(
-                logging.ERROR, "jwks", "jwks.unavailable: there is no key, so JWTs can't be verified"
-            )
+            self._log.write(logging.ERROR, "jwks", "jwks.unavailable: there is no key, so JWTs can't be verified")
             return CheckResult(Unavailable("unreachable"), request_time)
         status = "revoked" if token is None else await self._revocation_status(token)
         if status == "incomplete":
@@ -159,7 +161,7 @@ class JWTAuthenticator:
         parsed = self._parser.from_claims(token.session)
         if parsed is None:
             text = "tokens.unreadable: the traits in the claims do not fit the traits model"
-            self._parser.log.write(logging.ERROR, "claims", text)
+            self._log.write(logging.ERROR, "claims", text)
             return CheckResult(Unavailable("protocol"), request_time)
         seconds_left = token.expires_at + self._verifier.clock_skew - self._clock.time()
         ttl = self._parser.with_jitter(min(self._settings.cache_ttl, seconds_left))

@@ -20,7 +20,6 @@ from ory_guard.guard.pooled_calls import PendingCall, PooledCalls
 from ory_guard.guard.whoami_calls import WhoamiCalls
 from ory_guard.kratos.caller import Caller
 from ory_guard.kratos.http import HTTPResponse
-from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
@@ -37,8 +36,6 @@ _BYPASS: Final = b"bypass"
 _new: Final = tuple.__new__  # half the time of the constructor of a named tuple
 _SLOW_LOOKUP: Final = 0.05
 """Seconds for a lookup in the store. After a longer one, the check ends before the deadline of its call."""
-_PROBE_GRACE: Final = 0.5
-"""Seconds that a check may take beyond its deadline if the event loop is busy."""
 
 _Check: TypeAlias = tuple[SingleFlight, InFlight, Caller, Credential]
 
@@ -51,10 +48,9 @@ class SessionChecker:
 
     Args:
         whoami: Calls Kratos.
-        parser: Parses the responses.
+        calls: The calls to Kratos, with the policy for them.
         cache: The cache of this process.
         timeout: Seconds for one check.
-        max_known: The maximum number of known credentials.
         clock: The clocks.
         listeners: The listeners of the guard.
         shared_cache: The cache that processes share, or None.
@@ -70,10 +66,9 @@ class SessionChecker:
         self,
         whoami: WhoamiClient,
         *,
-        parser: SessionParser,
+        calls: WhoamiCalls,
         cache: SessionCache,
         timeout: float,
-        max_known: int,
         clock: Clock,
         listeners: Listeners,
         shared_cache: "SharedSessionCache | None" = None,
@@ -89,14 +84,7 @@ class SessionChecker:
         self._clock = clock
         self._listeners = listeners
         self._single_flights: LoopLocal[SingleFlight] = LoopLocal(SingleFlight, SingleFlight.aclose)
-        self.calls: WhoamiCalls = WhoamiCalls(
-            parser=parser,
-            cache=cache,
-            max_known=max_known,
-            max_seconds=timeout + _PROBE_GRACE,
-            clock=clock,
-            listeners=listeners,
-        )
+        self.calls: WhoamiCalls = calls
         self._pooled_calls = PooledCalls(whoami, self.calls, self._protocol_failures)
         self.joined_checks: int = 0
 

@@ -8,6 +8,7 @@ from ory_guard.cache.jwt_responses import JWTResponses
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.single_flight import CheckResult
 from ory_guard.events import BreakerChanged, CheckFailed, Listeners, WhoamiAnswered, log_event, notify
+from ory_guard.events.limited_log import LimitedLog
 from ory_guard.guard.call_policy import CallPolicy
 from ory_guard.kratos.caller import Caller
 from ory_guard.kratos.circuit_breaker import BreakerState
@@ -57,6 +58,7 @@ class WhoamiCalls:
         max_seconds: The maximum duration of a call.
         clock: The clocks.
         listeners: The listeners of the guard.
+        log: The log of failed checks.
 
     Attributes:
         policy: Decides whether Kratos may be called.
@@ -73,11 +75,13 @@ class WhoamiCalls:
         max_seconds: float,
         clock: Clock,
         listeners: Listeners,
+        log: LimitedLog,
     ) -> None:
         self._parser = parser
         self._cache = cache
         self._clock = clock
         self._listeners = listeners
+        self._log = log
         self.policy: CallPolicy = CallPolicy(
             max_known, max_seconds=max_seconds, clock=clock, on_breaker_change=self._on_breaker_change
         )
@@ -125,7 +129,7 @@ class WhoamiCalls:
             response = response.head
         if isinstance(response, Exception):
             reason, text, detail = call_failure(response)
-            self._parser.log_failure(logging.WARNING, reason, "whoami.failed reason=%s: %s", reason, text)
+            self._log.write(logging.WARNING, reason, "whoami.failed reason=%s: %s", reason, text)
             return _Reply(ParsedSession(Unavailable(reason)), detail=detail)
         parsed = self._parser.parse(response, call.credential, call.request_time_wall)
         return _Reply(parsed, response.status)
@@ -159,7 +163,7 @@ class WhoamiCalls:
 
     def _on_breaker_change(self, state: BreakerState) -> None:
         event = BreakerChanged(state)
-        if self._parser.log.take(logging.WARNING, event):
+        if self._log.take(logging.WARNING, event):
             log_event(event)
         notify(self._listeners, event)
 

@@ -77,10 +77,6 @@ class SessionParser:
         clock_skew: The tolerated difference between Kratos' clock and the clock of this host, in seconds.
         random: Returns a random number from 0 to 1 for the jitter of a lifetime.
         log: The log of failed checks; by default, with the monotonic clock of the system.
-        server: The origin of Kratos, for the log.
-
-    Attributes:
-        log: The log of failed checks.
 
     Raises:
         ConfigurationError: If `traits` is a mutable model.
@@ -95,14 +91,12 @@ class SessionParser:
         clock_skew: float,
         random: Callable[[], float] = random.random,
         log: LimitedLog | None = None,
-        server: str = "",
     ) -> None:
         self._cache_ttl = cache_ttl
         self._negative_ttl = negative_ttl
         self._clock_skew = clock_skew
         self._random = random
-        self.log: LimitedLog = log or LimitedLog(time.monotonic)
-        self._at_server = f" ({server})" if server else ""
+        self._log = log or LimitedLog(time.monotonic)
         self._session_model: type[Session[Any]] = Session if traits is None else _session_model(traits)
         self._has_traits_model = traits is not None
 
@@ -117,14 +111,14 @@ class SessionParser:
         if response.status == 403:
             return self._parse_forbidden(response, credential)
         if response.status == 429:
-            self.log_failure(logging.WARNING, "429", "whoami.failed reason=rate_limited: status 429")
+            self._log.write(logging.WARNING, "429", "whoami.failed reason=rate_limited: status 429")
             seconds = retry_after_seconds(response.header(b"retry-after"), now)
             return ParsedSession(Unavailable("rate_limited", seconds))
         if response.status >= 500:
             text = "whoami.failed reason=unreachable: status %d"
-            self.log_failure(logging.WARNING, "5xx", text, response.status)
+            self._log.write(logging.WARNING, "5xx", text, response.status)
             return ParsedSession(Unavailable("unreachable"))
-        self.log_failure(
+        self._log.write(
             logging.ERROR,
             "unexpected",
             "whoami.unexpected status=%d: the response is not from Kratos' public API%s; %s",
@@ -133,10 +127,6 @@ class SessionParser:
             _FIX,
         )
         return ParsedSession(Unavailable("protocol"))
-
-    def log_failure(self, level: int, kind: str, message: str, *values: object) -> None:
-        """Write a record about a failed check, with the origin of Kratos, to `log`; see `LimitedLog.write`."""
-        self.log.write(level, kind, f"{message}%s", *values, self._at_server)
 
     def _parse_session(self, response: HTTPResponse, credential: Credential, now: float) -> ParsedSession:
         if not response.is_json():
@@ -227,7 +217,7 @@ class SessionParser:
 
     def _protocol_error(self, message: str) -> ParsedSession:
         kind = message.partition(":")[0]  # users may choose the keys of traits, which follow
-        self.log_failure(logging.ERROR, kind, "whoami.protocol_error: %s", message)
+        self._log.write(logging.ERROR, kind, "whoami.protocol_error: %s", message)
         return ParsedSession(Unavailable("protocol"))
 
 
