@@ -136,6 +136,12 @@ def test_identities_can_be_in_a_separate_file(tmp_path: Path) -> None:
     assert fake.identities[0].credentials.password is None
 
 
+def test_older_key_selects_one_step(tmp_path: Path) -> None:
+    flows = {"registration": {"enable_legacy_one_step": True}}
+
+    assert read_config(write(tmp_path, {"selfservice": {"flows": flows}})).fields["two_steps_registration"] is False
+
+
 def test_other_files_change_the_defaults_of_the_fake(tmp_path: Path) -> None:
     fields = read_config(write(tmp_path, {"selfservice": {"methods": {"totp": {"enabled": False}}}})).fields
 

@@ -1,11 +1,34 @@
 """whoami and the list of sessions, beyond the recordings."""
 
+from typing import Any
+
 import pytest
 from support.flow_client import FlowClient
 
 from ory_guard.testing import FakeKratos, Identity, ManualClock
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("cause", ["revoked", "expired", "inactive identity", "deleted identity"])
+async def test_whoami_rejects_ended_sessions(
+    fake: FakeKratos, clock: ManualClock, app: FlowClient, ada: Identity, cause: str
+) -> None:
+    """An extension does not revive a session of an inactive or deleted identity."""
+    session = fake.sign_in(ada, age=60)
+    fake.extend(session.session)
+    end: dict[str, Any] = {
+        "revoked": lambda: fake.revoke(session.session),
+        "expired": lambda: clock.advance(3600),
+        "inactive identity": lambda: fake.set_state(ada, "inactive"),
+        "deleted identity": lambda: fake.delete_identity(ada),
+    }
+    app.use(session)
+    clock.advance(3590)
+    before = await app.whoami()
+    end[cause]()
+
+    assert (before.status_code, (await app.whoami()).status_code) == (200, 401)
 
 
 async def test_cache_lifetime_is_limited_by_the_session(

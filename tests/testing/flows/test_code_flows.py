@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from support.flow_client import FlowClient, client_for, message_ids
+from support.flow_client import HTML, FlowClient, client_for, field_value, message_ids
 
 from ory_guard.testing import FakeKratos, Identity, ManualClock
 
@@ -106,6 +106,31 @@ async def test_deleted_identity_cannot_be_recovered(fake: FakeKratos, browser: F
     response = await browser.submit(flow, method="code", code=fake.messages[0].code)
 
     assert message_ids(response.json()) == [4060006]
+
+
+async def test_logged_in_browser_cannot_start_a_recovery(
+    fake: FakeKratos, browser: FlowClient, ada: Identity
+) -> None:
+    flow = await browser.create_flow("recovery")
+    browser.use(fake.sign_in(ada))
+    as_json = await browser.submit(flow, method="code", email=ADDRESS)
+    as_form = await browser.submit_form(flow, method="code", email=ADDRESS)
+
+    assert as_json.json()["error"]["id"] == "session_already_available"
+    assert as_form.headers["location"] == "http://127.0.0.1:4455/welcome"
+
+
+@pytest.mark.usefixtures("ada")
+@pytest.mark.parametrize("native", [True, False], ids=["native", "browser"])
+async def test_link_of_a_verification_email_fills_in_the_code(fake: FakeKratos, native: bool) -> None:
+    """Any browser can use the link."""
+    flow = await start_code(client_for(fake, native=native), "verification")
+    browser = client_for(fake)
+    response = await browser.get("/self-service/verification", HTML, flow=flow["id"], code="123456")
+    form = (await browser.get_flow("verification", flow["id"])).json()
+
+    assert response.headers["location"] == f"http://127.0.0.1:4455/verification?flow={flow['id']}"
+    assert field_value(form, "code") == "123456"
 
 
 async def test_on_message_is_called_with_each_email(clock: ManualClock) -> None:
