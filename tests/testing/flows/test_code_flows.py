@@ -168,3 +168,10 @@ async def test_settings_after_a_recovery_take_over_where_it_returns_to(
     assert settings["request_url"] == (
         f"http://127.0.0.1:4433/self-service/recovery?flow={flow['id']}&return_to={quote(return_to, safe='')}"
     )
+
+
+async def test_code_of_a_link_without_a_form_for_it(browser: FlowClient) -> None:
+    flow = await browser.create_flow("verification")
+    response = await browser.get("/self-service/verification", HTML, flow=flow["id"], code="123456")
+
+    assert response.status_code == 303

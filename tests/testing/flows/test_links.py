@@ -108,3 +108,12 @@ async def test_link_of_the_admin_api_recovers_the_account(
     assert message_ids(await flow_of(browser, opened)) == [1060001]
     assert ada.verifiable_addresses[0].verified is False
     assert urlsplit(expired.headers["location"]).path == "/recovery"
+
+
+@pytest.mark.parametrize("name", ["recovery", "verification"])
+async def test_response_does_not_reveal_whether_an_address_exists(
+    fake: FakeKratos, browser: FlowClient, name: str
+) -> None:
+    flow = await send_link(browser, name, "unknown@example.test")
+
+    assert (flow["state"], fake.messages) == ("sent_email", ())

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from support.flow_client import FlowClient, message_ids, node_names
+from support.flow_client import FlowClient, client_for, message_ids, node_names
 
 from ory_guard.testing import FakeKratos
 from testing.release_story import RELEASE
@@ -47,3 +47,14 @@ async def test_admin_api_shows_the_addresses_for_codes(fake: FakeKratos, admin: 
 
     assert (code["identifiers"], code["version"]) == ([ADA], 1)
     assert code["config"] == {"addresses": [{"channel": "email", "address": ADA}]}
+
+
+async def test_one_step_registration_has_no_back_button() -> None:
+    schemas = {"default": SCHEMA}
+    fake = FakeKratos(identity_schemas=schemas, code_passwordless_enabled=True, two_steps_registration=False)
+    app = client_for(fake, native=True)
+    first = await app.create_flow("registration")
+    response = await app.submit(first, method="code", traits={"email": ADA})
+
+    assert node_names(first).count("method") == 2
+    assert "screen" not in node_names(response.json())

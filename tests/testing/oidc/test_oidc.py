@@ -151,3 +151,11 @@ async def test_provider_redirects_to_the_configured_url(base_url: str) -> None:
     query = parse_qs(urlsplit(response.json()["redirect_browser_to"]).query)
 
     assert query["redirect_uri"] == ["https://app.example/.ory/self-service/methods/oidc/callback/mini"]
+
+
+async def test_verification_code_is_sent_at_registration_only(fake: FakeKratos) -> None:
+    for name in ("registration", "login"):
+        await consent(client_for(fake), await consent_url(client_for(fake, native=True), name))
+
+    assert [message.template_type for message in fake.messages] == ["verification_code_valid"]
+    assert fake.identities[0].verifiable_addresses[0].status == "sent"

@@ -180,3 +180,23 @@ async def test_identifier_first_login_shows_the_button_for_owners_of_a_key() -> 
             values[email, native] = "webauthn" in [node["attributes"].get("value") for node in nodes]
 
     assert [owner for owner, shows_button in values.items() if shows_button] == [(BOB, False)]
+
+
+async def test_refresh_with_a_key(fake: FakeKratos, browser: FlowClient, key: SoftwareAuthenticator) -> None:
+    browser.use(fake.sign_in(fake.identities[0], methods=("webauthn",)))
+    flow = await browser.create_flow("login", refresh="true")
+    response = await browser.submit(
+        flow, webauthn_login=key.get(field_value(flow, "webauthn_login_trigger")), identifier=BOB
+    )
+
+    assert methods_of(response.json()["session"]) == [("webauthn", "aal1"), ("webauthn", "aal1")]
+
+
+async def test_flow_keeps_its_challenge(browser: FlowClient) -> None:
+    flow = await registration_form(browser, BOB)
+    first = await browser.submit(flow, screen="previous", traits={"email": BOB})
+    again = await browser.submit(first.json(), method="profile", traits={"email": BOB})
+
+    assert "webauthn_register" not in node_names(first.json())
+    name = "webauthn_register_trigger"
+    assert field_value(again.json(), name) == field_value(flow, name)
