@@ -1,7 +1,7 @@
 """Login flows, beyond the recordings."""
 
 import pytest
-from support.flow_client import FlowClient, client_for, message_ids, node_names
+from support.flow_client import PASSWORD, FlowClient, client_for, message_ids, node_names
 
 from ory_guard.testing import FakeKratos, Identity, ManualClock, OidcProvider
 
@@ -62,3 +62,12 @@ async def test_refresh_form_only_has_the_methods_of_the_identity(clock: ManualCl
     browser.use(fake.sign_in(identity))
 
     assert node_names(await browser.create_flow("login", refresh="true")) == ["provider", "csrf_token"]
+
+
+async def test_password_is_accepted_without_a_form_for_it(fake: FakeKratos, app: FlowClient) -> None:
+    fake.add_identity("ada@example.test")
+    flow = await app.create_flow("login", organization="7942aef0-8fde-48cb-bc04-456236edafde")
+    rejected = await app.submit(flow, method="password", identifier="ada@example.test", password="wrong")
+    response = await app.submit(flow, method="password", identifier="ada@example.test", password=PASSWORD)
+
+    assert (message_ids(rejected.json()), response.status_code) == ([4000006], 200)
