@@ -136,7 +136,7 @@ async def test_counter_is_cleared_only_by_a_requirement(*, is_protected: bool) -
     bench = Bench()
     headers = [
         SESSION_COOKIE,
-        (b"cookie", b"theme=dark; ory_guard_redirects=1.1700000000000.1700000000000.0a1b2c3d"),
+        (b"cookie", b"ory_guard_redirects=1.1700000000000.1700000000000.0a1b2c3d; theme=dark"),
     ]
 
     response = await call(gated(bench.guard) if is_protected else public(bench.guard), headers=headers)

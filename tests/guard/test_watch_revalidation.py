@@ -63,6 +63,17 @@ async def test_session_is_revalidated_after_the_interval() -> None:
     assert [sent.header("cache-control") for sent in bench.kratos.requests] == [None, "max-age=0"]
 
 
+async def test_adopted_outcome_is_published() -> None:
+    bench = Bench(signed_in(), signed_in(aal2_session()), cache_ttl=0)
+    first, second = await open_connection(bench), await open_connection(bench)
+    bench.clock.advance(EVERY)
+    await first.revalidate()
+    await second.revalidate()
+
+    assert second.scope["state"]["session"].authenticator_assurance_level == "aal2"
+    assert second.scope["auth"].scopes == ("authenticated", "aal1", "aal2")
+
+
 async def test_connections_of_a_credential_share_a_failure() -> None:
     """One of them retries each second."""
     bench = Bench(signed_in(), DOWN)
@@ -198,6 +209,15 @@ async def test_session_is_revalidated_when_it_expires(answer: Any, ends: type[Re
     bench.clock.advance(7.1)
 
     assert isinstance(await connection.revalidate(every=3_600), ends)
+
+
+async def test_session_is_not_revalidated_before_it_expires() -> None:
+    bench = Bench(signed_in(session_body(expires_at=timestamp(5))), clock_skew=0)
+    connection = await open_connection(bench)
+    bench.clock.advance(4.5)
+
+    assert await connection.revalidate(every=60) == pytest.approx(0.5, abs=0.01)
+    assert bench.calls == 1
 
 
 async def test_extended_session_continues() -> None:
