@@ -92,6 +92,21 @@ async def test_subscription_is_renewed_when_something_inside_of_it_is_canceled(
     assert bench.revocations == [None, None, None]
 
 
+async def test_subscription_that_ends_without_an_error_is_lost(
+    bench: ConnectionBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The iterator of a healthy store does not end."""
+
+    async def subscribe() -> Messages:
+        yield ()
+
+    monkeypatch.setattr(bench.store, "subscribe", subscribe)
+    connection = bench.connect()
+
+    await eventually(lambda: (False, "subscription ended") in bench.changes)
+    assert not connection.ready
+
+
 async def test_third_slow_call_in_a_row_opens_the_breaker(
     bench: ConnectionBench, store_timeout: Callable[[float], None]
 ) -> None:
