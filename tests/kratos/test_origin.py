@@ -3,10 +3,12 @@
 import asyncio
 import socket
 import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pool_calls import SESSION, open_pool, result_of, send, until
+from support.certificates import make_certificate
 from support.raw_kratos import RawKratos
 
 from ory_guard.kratos import origin as origin_module
@@ -178,3 +180,15 @@ async def test_a_cancellation_leaves_no_open_socket() -> None:
                 for _ in range(turns):
                     await asyncio.sleep(0)
             await sent
+
+
+async def test_the_timeout_covers_the_tls_handshake(tmp_path: Path) -> None:
+    _, ca_file = make_certificate(tmp_path)
+    tls = ssl.create_default_context(cafile=str(ca_file))
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        origin = Origin("127.0.0.1", silent.getsockname()[1], tls)
+        async with open_pool(origin, timeout=0.05) as pool:
+            assert await result_of(pool) == "TimeoutError"
+            await until(lambda: not pool._connecting)
+    assert loop.is_running()
