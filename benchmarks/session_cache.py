@@ -18,6 +18,7 @@ from benchmarks.report import Comparison, Effort, Measurement, Section, compare,
 from benchmarks.traffic import api_headers, http_scope, whoami_bodies, whoami_body
 from benchmarks.upstream import StaticTransport
 from ory_guard import Authenticated, OryGuard, Session
+from ory_guard.kratos.cache_lifetimes import CacheLifetimes
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.models.credential import Credential
@@ -155,7 +156,7 @@ def _loads(body: bytes) -> None:
 
 
 def _hostile_bodies(rounds: int) -> tuple[list[Measurement], list[Comparison]]:
-    parser = SessionParser(cache_ttl=_TTL, negative_ttl=5.0, clock_skew=60.0)
+    parser = SessionParser(lifetimes=CacheLifetimes(_TTL, 5.0), clock_skew=60.0)
     credential, headers = Credential("x_session_token", b"", b"token"), [(b"content-type", b"application/json")]
     found: dict[str, Measurement] = {}
     comparisons = []

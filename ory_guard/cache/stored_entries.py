@@ -101,7 +101,7 @@ class StoredEntries:
         ):
             return None
         outcome = _new(Authenticated, (session, credential[0], "store", age))
-        ttl = self._parser.with_jitter(ttl)
+        ttl = self._parser.lifetimes.with_jitter(ttl)
         return CacheEntry(outcome, request_time, now + ttl, now_wall + ttl, body, memory_bytes)
 
     def is_revoked(self, request_time: float, at: float) -> bool:

@@ -11,6 +11,7 @@ from ory_guard.events.limited_log import LimitedLog
 from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.guard.whoami_calls import WhoamiCalls
+from ory_guard.kratos.cache_lifetimes import CacheLifetimes
 from ory_guard.kratos.http import Transport
 from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.kratos.urls import server_of
@@ -42,8 +43,7 @@ def build_parser(settings: GuardSettings, traits: type[Any] | None, log: Limited
     """
     return SessionParser(
         traits,
-        cache_ttl=settings.cache_ttl,
-        negative_ttl=settings.negative_ttl,
+        lifetimes=CacheLifetimes(settings.cache_ttl, settings.negative_ttl),
         clock_skew=settings.clock_skew,
         log=log,
     )

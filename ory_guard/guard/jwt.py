@@ -157,14 +157,14 @@ class JWTAuthenticator:
             return None
         if token is None or status == "revoked":
             rejected = Rejected("inactive", "bearer")
-            return self._remember(key, rejected, self._settings.negative_ttl, request_time, generation)
+            return self._remember(key, rejected, self._parser.lifetimes.rejected, request_time, generation)
         parsed = self._parser.from_claims(token.session)
         if parsed is None:
             text = "tokens.unreadable: the traits in the claims do not fit the traits model"
             self._log.write(logging.ERROR, "claims", text)
             return CheckResult(Unavailable("protocol"), request_time)
         seconds_left = token.expires_at + self._verifier.clock_skew - self._clock.time()
-        ttl = self._parser.with_jitter(min(self._settings.cache_ttl, seconds_left))
+        ttl = self._parser.lifetimes.of_session(seconds_left)
         if status == "store unavailable":
             ttl = min(ttl, self._settings.disconnected_ttl)
         outcome = Authenticated(parsed.session, "bearer", "token", 0.0)

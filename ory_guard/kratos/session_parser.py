@@ -6,9 +6,8 @@ for Kratos becomes `Unavailable`: it neither authenticates nor logs out a user.
 
 import json
 import logging
-import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, cast
 from zlib import crc32
 
@@ -17,6 +16,7 @@ from pydantic_core import ErrorDetails, to_json
 
 from ory_guard import __version__
 from ory_guard.events.limited_log import LimitedLog
+from ory_guard.kratos.cache_lifetimes import CacheLifetimes
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.json_limits import JSONTooComplex, measure_session
 from ory_guard.kratos.retry_after import retry_after_seconds
@@ -28,7 +28,6 @@ from ory_guard.models.session import Session
 __all__ = ["ParsedSession", "SessionParser", "SizedSession"]
 
 _FIX: Final = "set kratos_public_url to the URL of Kratos' public API (default port 4433), and run ory-guard doctor"
-_MAX_JITTER: Final = 0.05
 _new: Final = tuple.__new__  # half the time of the constructor of a named tuple
 _MAX_LOGGED_FIELDS: Final = 10
 _MAX_ERRORS: Final = 100  # the details of each take longer than its value
@@ -72,11 +71,12 @@ class SessionParser:
 
     Args:
         traits: The application's model of the traits, or None for a read-only dict.
-        cache_ttl: The maximum lifetime of a session, in seconds.
-        negative_ttl: The lifetime of a rejected credential, in seconds.
+        lifetimes: The lifetimes of cache entries.
         clock_skew: The tolerated difference between Kratos' clock and the clock of this host, in seconds.
-        random: Returns a random number from 0 to 1 for the jitter of a lifetime.
         log: The log of failed checks; by default, with the monotonic clock of the system.
+
+    Attributes:
+        lifetimes: The lifetimes of cache entries.
 
     Raises:
         ConfigurationError: If `traits` is a mutable model.
@@ -86,16 +86,12 @@ class SessionParser:
         self,
         traits: type[Any] | None = None,
         *,
-        cache_ttl: float,
-        negative_ttl: float,
+        lifetimes: CacheLifetimes,
         clock_skew: float,
-        random: Callable[[], float] = random.random,
         log: LimitedLog | None = None,
     ) -> None:
-        self._cache_ttl = cache_ttl
-        self._negative_ttl = negative_ttl
+        self.lifetimes: Final = lifetimes
         self._clock_skew = clock_skew
-        self._random = random
         self._log = log or LimitedLog(time.monotonic)
         self._session_model: type[Session[Any]] = Session if traits is None else _session_model(traits)
         self._has_traits_model = traits is not None
@@ -107,7 +103,7 @@ class SessionParser:
         if response.status == 401:
             if _error_of(response).get("code") != 401:
                 return self._protocol_error(f"the 401 has no error of Kratos, so it may come from a proxy; {_FIX}")
-            return ParsedSession(Rejected("inactive", credential.kind), self._negative_ttl)
+            return ParsedSession(Rejected("inactive", credential.kind), self.lifetimes.rejected)
         if response.status == 403:
             return self._parse_forbidden(response, credential)
         if response.status == 429:
@@ -140,11 +136,11 @@ class SessionParser:
             return self._protocol_error(_description_of(error))
         seconds_left = session.expires_at.timestamp() - now
         if not self._is_active(session, seconds_left):
-            return ParsedSession(Rejected("inactive", credential.kind), self._negative_ttl)
-        ttl = self.with_jitter(min(self._cache_ttl, seconds_left, _allowed_ttl(response, self._cache_ttl)))
+            return ParsedSession(Rejected("inactive", credential.kind), self.lifetimes.rejected)
+        ttl = self.lifetimes.of_session(seconds_left, response)
         outcome = Authenticated(session, credential.kind, "upstream", 0.0)
         set_cookies = _session_cookies(response, credential)
-        return ParsedSession(outcome, max(ttl, 0.0), set_cookies, response.body, size.memory_bytes)
+        return ParsedSession(outcome, ttl, set_cookies, response.body, size.memory_bytes)
 
     def parse_stored(self, body: bytes, now: float, memory_bytes: int = 0) -> SizedSession | None:
         """Return the session from a body that another process stored, or None if it is invalid or has ended.
@@ -197,10 +193,6 @@ class SessionParser:
         session = self.parse_again(body)
         return None if session is None else SizedSession(session, body, size.memory_bytes)
 
-    def with_jitter(self, ttl: float) -> float:
-        """Return `ttl`, randomly reduced by up to 5 %, so that entries stored together do not expire together."""
-        return ttl * (1 - _MAX_JITTER * self._random())
-
     def _is_active(self, session: "Session[Any]", seconds_left: float) -> bool:
         return session.active and session.identity.state != "inactive" and seconds_left >= -self._clock_skew
 
@@ -208,9 +200,9 @@ class SessionParser:
         error_id = _error_of(response).get("id")
         if error_id in ("session_aal2_required", "session_aal2_enrollment_required"):
             enrolled = error_id == "session_aal2_required"
-            return ParsedSession(SecondFactorRequired(credential.kind, enrolled), self._negative_ttl)
+            return ParsedSession(SecondFactorRequired(credential.kind, enrolled), self.lifetimes.rejected)
         if error_id == "session_credential_required":
-            return ParsedSession(Rejected("inactive", credential.kind), self._negative_ttl)
+            return ParsedSession(Rejected("inactive", credential.kind), self.lifetimes.rejected)
         return self._protocol_error(
             f"the 403 has an unknown error id, or none, so it may come from a proxy; {_FIX}"
         )
@@ -262,14 +254,6 @@ def _error_of(response: HTTPResponse) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError, RecursionError):
         return {}
     return error if isinstance(error, dict) else {}
-
-
-def _allowed_ttl(response: HTTPResponse, default: float) -> float:
-    value = response.header(b"ory-session-cache-for")
-    if value is None:
-        return default
-    # An invalid freshness lifetime counts as stale (RFC 9111, section 4.2.1).
-    return float(value[:9]) if value.isdigit() else 0.0
 
 
 def _session_cookies(response: HTTPResponse, credential: Credential) -> tuple[bytes, ...]:

@@ -12,6 +12,7 @@ from ory_guard.cache import SessionStore
 from ory_guard.events import Event, Listener
 from ory_guard.guard.context import AuthContext
 from ory_guard.guard.jwt import TokenVerifierProtocol
+from ory_guard.kratos.cache_lifetimes import CacheLifetimes
 from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.models.session import Session
 from support.asgi_calls import http_scope
@@ -82,10 +83,8 @@ def parser_of(
     """Return the session parser of a guard with these settings."""
     return SessionParser(
         traits,
-        cache_ttl=settings.cache_ttl,
-        negative_ttl=settings.negative_ttl,
+        lifetimes=CacheLifetimes(settings.cache_ttl, settings.negative_ttl, random),
         clock_skew=settings.clock_skew,
-        random=random,
     )
 
 
