@@ -19,9 +19,9 @@ from ory_guard.guard.csrf import SAFE_METHODS, CSRFPolicy
 from ory_guard.guard.path_patterns import PathPatterns, paths_of_kratos
 from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.settings import GuardSettings
-from ory_guard.kratos.event_loop import require_asyncio
 from ory_guard.kratos.failures import internal_error
 from ory_guard.kratos.http import Transport
+from ory_guard.kratos.require_asyncio import require_asyncio
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import CookiePair, Credential, Header, InvalidCredential
 from ory_guard.models.outcomes import Anonymous, Authenticated, Outcome, Rejected, SessionAuth

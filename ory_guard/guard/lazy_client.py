@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ory_guard.guard.path_patterns import paths_of_kratos
 from ory_guard.guard.settings import GuardSettings
-from ory_guard.kratos.event_loop import require_asyncio
 from ory_guard.kratos.http import Transport
+from ory_guard.kratos.require_asyncio import require_asyncio
 
 if TYPE_CHECKING:
     from ory_guard.client import FrontendClient

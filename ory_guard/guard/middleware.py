@@ -17,7 +17,7 @@ from ory_guard.guard.responses.refusals import refusal_response, unavailable_ref
 from ory_guard.guard.route_check import RouteCheck
 from ory_guard.guard.send_wrapper import ResponseContext, send_after_return
 from ory_guard.guard.settings import GuardSettings
-from ory_guard.kratos.event_loop import event_loop_error
+from ory_guard.kratos.require_asyncio import event_loop_error
 from ory_guard.models.outcomes import Outcome, SessionAuth, SessionUser
 
 __all__ = ["GuardResolver", "OrySessionMiddleware"]

@@ -19,7 +19,7 @@ from ory_guard.guard.revalidation import SessionRevalidator, SharedStates
 from ory_guard.guard.send_wrapper import ResponseContext
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.guard.watch_index import WatchIndex
-from ory_guard.kratos.event_loop import require_asyncio
+from ory_guard.kratos.require_asyncio import require_asyncio
 from ory_guard.models.clock import Clock
 from ory_guard.models.outcomes import Authenticated
 

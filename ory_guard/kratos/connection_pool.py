@@ -1,4 +1,4 @@
-"""A connection pool for GET requests to one origin, without a task for each request.
+"""A connection pool for GET requests to one server, without a task for each request.
 
 Connections and timers are created in an empty
 `contextvars.Context`, because the callbacks of a connection run in the context that opened it, for all users.
@@ -14,7 +14,7 @@ from ory_guard.kratos.caller import UNKNOWN, Caller
 from ory_guard.kratos.connection import PooledConnection
 from ory_guard.kratos.exchange import Exchange, OnResult, pool_closed
 from ory_guard.kratos.http import PoolTimeout
-from ory_guard.kratos.origin import Origin
+from ory_guard.kratos.server_address import ServerAddress
 
 __all__ = ["ConnectionPool"]
 
@@ -29,7 +29,7 @@ class ConnectionPool:
     """Send GET requests over at most `max_connections` connections of the running event loop.
 
     Args:
-        origin: The server.
+        address: The server.
         timeout: Seconds for one exchange: waiting for a connection, connecting, sending and reading.
         max_connections: The largest number of open connections.
         max_response_bytes: The largest body, in bytes.
@@ -38,7 +38,7 @@ class ConnectionPool:
 
     def __init__(
         self,
-        origin: Origin,
+        address: ServerAddress,
         *,
         timeout: float,
         max_connections: int,
@@ -47,7 +47,7 @@ class ConnectionPool:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._time = self._loop.time
-        self._origin = origin
+        self._address = address
         self._timeout = timeout
         self.admission: Final = Admission(
             max_connections, timeout, time=self._time, call_later=self._loop.call_later
@@ -136,7 +136,7 @@ class ConnectionPool:
 
     async def _connect(self) -> None:
         async with asyncio.timeout(self._timeout):
-            connection = await self._origin.connect(lambda: PooledConnection(self))
+            connection = await self._address.connect(lambda: PooledConnection(self))
         if connection.is_closing():
             raise _connection_lost()
         self._open.add(connection)

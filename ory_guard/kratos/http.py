@@ -15,9 +15,9 @@ import httpx2
 
 from ory_guard._event_loop import LoopLocal
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.kratos.event_loop import require_asyncio
 from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.log_filter import suppress_header_logs
+from ory_guard.kratos.require_asyncio import require_asyncio
 from ory_guard.kratos.urls import unix_socket_of
 from ory_guard.models.credential import Header
 

@@ -20,7 +20,7 @@ from ory_guard.kratos.http import (
     request_headers,
     tls_context,
 )
-from ory_guard.kratos.origin import Origin
+from ory_guard.kratos.server_address import ServerAddress
 from ory_guard.kratos.slots import Slots
 from ory_guard.kratos.urls import http_url
 from ory_guard.models.credential import Credential, Header
@@ -70,7 +70,7 @@ class WhoamiClient:
         tls = tls_context(ca_file) if transport is None and base_url.startswith("https:") else None
         make_pool = partial(
             ConnectionPool,
-            Origin.from_url(base_url, tls),
+            ServerAddress.from_url(base_url, tls),
             timeout=timeout,
             max_connections=max_concurrency,
             max_response_bytes=max_response_bytes,

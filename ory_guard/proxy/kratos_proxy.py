@@ -15,9 +15,9 @@ from ory_guard.guard.middleware import MISDIRECTED_REQUEST, GuardResolver
 from ory_guard.guard.responses.asgi import ASGIResponse, Receive, Scope, Send
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.caller import Caller, anonymous_caller
-from ory_guard.kratos.event_loop import require_asyncio
 from ory_guard.kratos.failures import call_failure
 from ory_guard.kratos.http import URL, HTTPResponse, RemoteProtocolError, Request
+from ory_guard.kratos.require_asyncio import require_asyncio
 from ory_guard.kratos.slots import Slots
 from ory_guard.kratos.url_mapping import URLMapping
 from ory_guard.kratos.urls import http_url, origin_of, server_of

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from ory_guard.cache.store_latency import ResponsiveClock
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.kratos.origin import Origin
+from ory_guard.kratos.server_address import ServerAddress
 from ory_guard.redis.discovery import first_response
 from ory_guard.redis.pipeline import PipelinedConnection
 from ory_guard.redis.resp import encode_command
@@ -90,7 +90,7 @@ class RedisServerURL:
                 raise ConfigurationError(f"url: can't load the TLS files ({type(error).__name__})") from None
         self._parameters = connection
         host, port = getattr(connection, "host", ""), int(getattr(connection, "port", 0))
-        self._origin = Origin(host, port, unix_socket=getattr(connection, "path", None))
+        self._address = ServerAddress(host, port, unix_socket=getattr(connection, "path", None))
         self.sentinels: Sentinels | None = None
         if self._parts.topology == "sentinel":
             self.sentinels = Sentinels(self._parts.addresses, self._parts.service, self._connect_to_sentinel)
@@ -161,10 +161,10 @@ class RedisServerURL:
             OSError: If the server does not accept the connection.
             RedisError: If the server rejects the credentials or a command.
         """
-        origin = self._origin if address is None else self._origin._replace(host=address[0], port=address[1])
+        server = self._address if address is None else self._address._replace(host=address[0], port=address[1])
         if self._tls is not None:
-            origin = origin._replace(tls=self._tls.get().get())
-        connection = await origin.connect(PipelinedConnection)
+            server = server._replace(tls=self._tls.get().get())
+        connection = await server.connect(PipelinedConnection)
         try:
             for command in (*self._handshake(), *commands):
                 await connection.request(command, clock)

@@ -13,7 +13,7 @@ from ory_guard.kratos.caller import UNKNOWN
 from ory_guard.kratos.connection_pool import ConnectionPool
 from ory_guard.kratos.exchange import Exchange
 from ory_guard.kratos.http import HTTPResponse
-from ory_guard.kratos.origin import Origin
+from ory_guard.kratos.server_address import ServerAddress
 
 __all__ = ["CUT", "REQUEST", "SESSION", "SLOW", "occupy", "open_pool", "result_of", "send", "set_timeout", "until"]
 
@@ -24,10 +24,12 @@ SLOW = respond_slowly(SESSION)
 
 
 @asynccontextmanager
-async def open_pool(kratos: RawKratos | Origin, **options: Any) -> AsyncIterator[ConnectionPool]:
+async def open_pool(kratos: RawKratos | ServerAddress, **options: Any) -> AsyncIterator[ConnectionPool]:
     """Open a pool for a block."""
-    origin = kratos if isinstance(kratos, Origin) else Origin.from_url(kratos.url, None)
-    pool = ConnectionPool(origin, **{"timeout": 30.0, "max_connections": 8, "max_response_bytes": 4_096, **options})
+    address = kratos if isinstance(kratos, ServerAddress) else ServerAddress.from_url(kratos.url, None)
+    pool = ConnectionPool(
+        address, **{"timeout": 30.0, "max_connections": 8, "max_response_bytes": 4_096, **options}
+    )
     try:
         yield pool
     finally:

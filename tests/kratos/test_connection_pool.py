@@ -18,7 +18,7 @@ from ory_guard.kratos.connection import PooledConnection
 from ory_guard.kratos.exchange import Exchange
 from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.http1_parser import HTTP1Parser
-from ory_guard.kratos.origin import Origin
+from ory_guard.kratos.server_address import ServerAddress
 
 pytestmark = pytest.mark.anyio
 
@@ -178,11 +178,11 @@ async def test_replaces_all_connections_that_the_server_closed() -> None:
 
 
 @contextmanager
-def raw_listener() -> Iterator[tuple[socket.socket, Origin]]:
+def raw_listener() -> Iterator[tuple[socket.socket, ServerAddress]]:
     """Return a listening socket, whose connections the test reads and writes itself."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
-        yield listener, Origin("127.0.0.1", listener.getsockname()[1])
+        yield listener, ServerAddress("127.0.0.1", listener.getsockname()[1])
 
 
 @asynccontextmanager
@@ -198,8 +198,8 @@ async def accepted(listener: socket.socket) -> AsyncIterator[socket.socket]:
 @pytest.mark.parametrize("is_read", [True, False], ids=["read by the event loop", "not yet read"])
 async def test_bytes_that_no_request_waits_for_close_an_idle_connection(*, is_read: bool) -> None:
     """Even at the moment of the next request: it would get a response that belongs to another user."""
-    with raw_listener() as (listener, origin):
-        async with open_pool(origin) as pool:
+    with raw_listener() as (listener, address):
+        async with open_pool(address) as pool:
             first = send(pool)
             async with accepted(listener) as server:
                 server.send(SESSION)
@@ -220,11 +220,11 @@ async def test_bytes_that_no_request_waits_for_close_an_idle_connection(*, is_re
 
 async def test_unread_bytes_after_a_response_are_not_the_next_response(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that waits for a connection is sent as soon as one is free."""
-    with raw_listener() as (listener, origin):
-        async with open_pool(origin) as pool:
+    with raw_listener() as (listener, address):
+        async with open_pool(address) as pool:
             first = send(pool)
             async with accepted(listener) as server:
-                pool._origin = SimpleNamespace(connect=lambda _protocol: asyncio.Event().wait())  # type: ignore[assignment]
+                pool._address = SimpleNamespace(connect=lambda _protocol: asyncio.Event().wait())  # type: ignore[assignment]
                 second = send(pool)
                 await asyncio.sleep(0)
                 feed = HTTP1Parser.feed
@@ -246,8 +246,8 @@ async def test_unread_bytes_after_a_response_are_not_the_next_response(monkeypat
 @pytest.mark.parametrize("is_full", [False, True])
 async def test_a_response_that_fills_the_buffer_closes_the_connection(*, is_full: bool) -> None:
     """TLS may have decrypted more bytes than the buffer holds, which a poll of the socket does not show."""
-    with raw_listener() as (listener, origin):
-        async with open_pool(origin, max_response_bytes=32_768) as pool:
+    with raw_listener() as (listener, address):
+        async with open_pool(address, max_response_bytes=32_768) as pool:
             response = send(pool)
             async with accepted(listener):
                 (connection,) = pool._open
@@ -264,8 +264,8 @@ async def test_a_response_that_fills_the_buffer_closes_the_connection(*, is_full
 
 async def test_a_response_before_the_end_of_the_request_closes_the_connection() -> None:
     """The rest of the request would be read as the beginning of the next one."""
-    with raw_listener() as (listener, origin):
-        async with open_pool(origin) as pool:
+    with raw_listener() as (listener, address):
+        async with open_pool(address) as pool:
             response = send(pool, REQUEST + b"x" * 30_000_000)
             async with accepted(listener) as server:
                 server.send(SESSION)
@@ -281,8 +281,8 @@ async def test_a_connection_that_closes_at_once_is_an_error() -> None:
         connection._transport = SimpleNamespace(is_closing=lambda: True)  # type: ignore[assignment]
         return connection
 
-    async with open_pool(Origin("kratos.invalid", 80)) as pool:
-        pool._origin = SimpleNamespace(connect=connect)  # type: ignore[assignment]
+    async with open_pool(ServerAddress("kratos.invalid", 80)) as pool:
+        pool._address = SimpleNamespace(connect=connect)  # type: ignore[assignment]
 
         assert await result_of(pool) == "ConnectionError"
 
@@ -316,7 +316,7 @@ async def test_a_response_without_a_valid_end_is_an_error_and_closes_the_connect
 async def test_each_request_fails_if_the_connection_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    async with open_pool(Origin("127.0.0.1", port), max_connections=2) as pool:
+    async with open_pool(ServerAddress("127.0.0.1", port), max_connections=2) as pool:
         results = await asyncio.gather(*(result_of(pool) for _ in range(5)))
 
         assert results == ["ConnectionRefusedError"] * 5
@@ -330,11 +330,11 @@ async def test_a_request_does_not_fail_with_an_attempt_to_connect_that_timed_out
         raise TimeoutError
 
     async with RawKratos(SESSION) as kratos, open_pool(kratos, max_connections=1) as pool:
-        origin = pool._origin
-        pool._origin = SimpleNamespace(connect=connect)  # type: ignore[assignment]
+        address = pool._address
+        pool._address = SimpleNamespace(connect=connect)  # type: ignore[assignment]
         sent = [send(pool), send(pool)]
         await asyncio.sleep(0)
-        pool._origin = origin
+        pool._address = address
         timed_out.set()
 
         assert [getattr(await response, "status", None) for response in sent] == [200, 200]

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from support.memory_store import eventually
 
 from ory_guard.cache.store_latency import ResponsiveClock
-from ory_guard.kratos.origin import Origin
+from ory_guard.kratos.server_address import ServerAddress
 from ory_guard.redis.pipeline import Pipeline, PipelinedConnection
 from ory_guard.redis.resp import Reply, ReplyParser, encode_command
 
@@ -61,7 +61,7 @@ class ScriptedRedis:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self._origin = Origin("127.0.0.1", port)
+        self._address = ServerAddress("127.0.0.1", port)
         self.clients: list[ScriptedClient] = []
         self.fails = False
         self.on_open: Callable[[PipelinedConnection], object] = lambda _connection: None
@@ -70,7 +70,7 @@ class ScriptedRedis:
     async def _open(self) -> PipelinedConnection:
         if self.fails:
             raise ConnectionRefusedError
-        connection = await self._origin.connect(PipelinedConnection)
+        connection = await self._address.connect(PipelinedConnection)
         self.on_open(connection)
         return connection
 

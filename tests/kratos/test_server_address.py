@@ -11,8 +11,8 @@ from pool_calls import SESSION, open_pool, result_of, send, until
 from support.certificates import make_certificate
 from support.raw_kratos import RawKratos
 
-from ory_guard.kratos import origin as origin_module
-from ory_guard.kratos.origin import Origin
+from ory_guard.kratos import server_address
+from ory_guard.kratos.server_address import ServerAddress
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +35,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
 def test_reads_the_origin_of_a_url(url: str, host: str, port: int, *, is_secure: bool) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
-    assert Origin.from_url(url, tls) == Origin(host, port, tls if is_secure else None)
+    assert ServerAddress.from_url(url, tls) == ServerAddress(host, port, tls if is_secure else None)
 
 
 ASYNCIO_ONLY = pytest.mark.parametrize("anyio_backend", [("asyncio", {})])  # uvloop resolves names in C
@@ -53,7 +53,7 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
 
 async def test_connects_over_ipv6() -> None:
     try:
-        async with RawKratos(SESSION, host="::1") as kratos, open_pool(Origin("::1", kratos.port)) as pool:
+        async with RawKratos(SESSION, host="::1") as kratos, open_pool(ServerAddress("::1", kratos.port)) as pool:
             assert await result_of(pool) == 200
     except OSError:
         pytest.skip("this machine has no IPv6")
@@ -110,11 +110,11 @@ REFUSED = ConnectionRefusedError("refused")
 async def test_tries_the_addresses_in_turn(
     monkeypatch: pytest.MonkeyPatch, refused: str, silent: str, started: str, canceled: list[str]
 ) -> None:
-    monkeypatch.setattr(origin_module, "_ATTEMPT_DELAY", 0.001)
+    monkeypatch.setattr(server_address, "_ATTEMPT_DELAY", 0.001)
     transports = {address: Transport() for address in "abc"}
     attempts = Attempts({**transports, **dict.fromkeys(refused, REFUSED), **dict.fromkeys(silent)})
 
-    transport, _ = await origin_module._try_in_turn(attempts, list("abc"))
+    transport, _ = await server_address._try_in_turn(attempts, list("abc"))
 
     assert transport is transports[started[-1]]
     assert attempts.started == list(started)
@@ -125,13 +125,13 @@ async def test_tries_the_addresses_in_turn(
 @pytest.mark.parametrize(("results", "error"), [({"a": OSError(), "b": REFUSED}, "refused"), ({}, "no address")])
 async def test_reports_the_last_failure_if_no_address_accepts(results: dict[str, Any], error: str) -> None:
     with pytest.raises(OSError, match=error):
-        await origin_module._try_in_turn(Attempts(results), list(results))
+        await server_address._try_in_turn(Attempts(results), list(results))
 
 
 async def test_closes_a_second_connection_that_was_accepted_at_the_same_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(origin_module, "_ATTEMPT_DELAY", 0.001)
+    monkeypatch.setattr(server_address, "_ATTEMPT_DELAY", 0.001)
     both, transports = asyncio.Event(), [Transport(), Transport()]
 
     async def connect_to(address: str) -> tuple[asyncio.Transport, asyncio.Protocol]:
@@ -140,15 +140,15 @@ async def test_closes_a_second_connection_that_was_accepted_at_the_same_time(
         await both.wait()
         return transports[int(address)], asyncio.Protocol()
 
-    transport, _ = await origin_module._try_in_turn(connect_to, ["0", "1"])
+    transport, _ = await server_address._try_in_turn(connect_to, ["0", "1"])
 
     assert [each.is_aborted for each in transports] == [each is not transport for each in transports]
 
 
 async def test_a_cancellation_cancels_all_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(origin_module, "_ATTEMPT_DELAY", 0.001)
+    monkeypatch.setattr(server_address, "_ATTEMPT_DELAY", 0.001)
     attempts = Attempts({"a": None, "b": None})
-    task = asyncio.create_task(origin_module._try_in_turn(attempts, ["a", "b"]))
+    task = asyncio.create_task(server_address._try_in_turn(attempts, ["a", "b"]))
     await until(lambda: attempts.started == ["a", "b"])
 
     task.cancel()
@@ -160,7 +160,7 @@ async def test_a_cancellation_cancels_all_attempts(monkeypatch: pytest.MonkeyPat
 @ASYNCIO_ONLY
 async def test_connects_to_the_address_that_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve_to(monkeypatch, "::1", "127.0.0.1")
-    async with RawKratos(SESSION) as kratos, open_pool(Origin("kratos.invalid", kratos.port)) as pool:
+    async with RawKratos(SESSION) as kratos, open_pool(ServerAddress("kratos.invalid", kratos.port)) as pool:
         assert await result_of(pool) == 200
 
 
@@ -168,7 +168,7 @@ async def test_connects_to_the_address_that_accepts(monkeypatch: pytest.MonkeyPa
 async def test_takes_address_families_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve_to(monkeypatch, "::1", "::2", "127.0.0.1", "::3")
 
-    assert await origin_module._resolve("kratos.invalid", 1) == ["::1", "127.0.0.1", "::2", "::3"]
+    assert await server_address._resolve("kratos.invalid", 1) == ["::1", "127.0.0.1", "::2", "::3"]
 
 
 async def test_a_cancellation_leaves_no_open_socket() -> None:
@@ -187,8 +187,8 @@ async def test_the_timeout_covers_the_tls_handshake(tmp_path: Path) -> None:
     tls = ssl.create_default_context(cafile=str(ca_file))
     loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        origin = Origin("127.0.0.1", silent.getsockname()[1], tls)
-        async with open_pool(origin, timeout=0.05) as pool:
+        address = ServerAddress("127.0.0.1", silent.getsockname()[1], tls)
+        async with open_pool(address, timeout=0.05) as pool:
             assert await result_of(pool) == "TimeoutError"
             await until(lambda: not pool._connecting)
     assert loop.is_running()

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from ory_guard.kratos.urls import host_and_port, http_url, unix_socket_of
 
-__all__ = ["Origin"]
+__all__ = ["ServerAddress"]
 
 _ATTEMPT_DELAY: Final = 0.25  # seconds; RFC 8305, section 5
 
@@ -18,7 +18,7 @@ ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
 ConnectResult = tuple[asyncio.Transport, ProtocolT]
 
 
-class Origin(NamedTuple):
+class ServerAddress(NamedTuple):
     """The address of a server.
 
     Attributes:
@@ -34,8 +34,8 @@ class Origin(NamedTuple):
     unix_socket: str | None = None
 
     @classmethod
-    def from_url(cls, url: str, tls: ssl.SSLContext | None) -> "Origin":
-        """Return the origin of a `kratos_url`; `tls` is used for https only."""
+    def from_url(cls, url: str, tls: ssl.SSLContext | None) -> "ServerAddress":
+        """Return the address of a `kratos_url`; `tls` is used for https only."""
         host, port = host_and_port(http_url(url))
         return cls(host, port, tls if url.startswith("https:") else None, unix_socket_of(url))
 
