@@ -12,7 +12,6 @@ from typing import Any, Final, Literal, NoReturn, TypedDict
 from ory_guard._dataclass import dataclass
 from ory_guard.exceptions import (
     ConfigurationError,
-    CsrfViolation,
     EnrollmentRequired,
     Failure,
     ReauthenticationRequired,
@@ -279,12 +278,10 @@ def _refusal_class(failures: Iterable[Failure], settings: GuardSettings) -> type
 def refusal_for(
     outcome: Anonymous | Rejected | SecondFactorRequired | Unavailable, *, aal: str | None = None
 ) -> Refusal:
-    """Return the refusal for an outcome without a session."""
+    """Return the refusal for an outcome without a session; that of a cross-site request is the `CSRFPolicy`'s."""
     if isinstance(outcome, Anonymous):
         return SessionRequired(aal=aal)
     if isinstance(outcome, Rejected):
-        if outcome.reason == "origin":
-            return CsrfViolation()
         return SessionRequired(aal=aal, credential_sent=True)
     if isinstance(outcome, SecondFactorRequired):
         return StepUpRequired(aal="aal2") if outcome.enrolled else EnrollmentRequired(aal="aal2")

@@ -74,6 +74,7 @@ def test_declarations_of_the_application_stay() -> None:
         install(each, Bench().guard)
         own: dict[int | str, dict[str, Any]] = {403: {"description": "Own words"}}
         each.add_api_route("/x", endpoint, methods=["GET"], responses=own, dependencies=[partner])
+    public.add_api_route("/me", endpoint, methods=["GET"], dependencies=[Depends(require_session)])
 
     operation = operations(app)["/x"]
     assert operation["security"] == [{"partner": []}, *ALTERNATIVES]

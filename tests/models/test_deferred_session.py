@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from support.scripted_kratos import IDENTITY_ID, SESSION_ID, session_body
 
 from ory_guard import Session
+from ory_guard.models import deferred_session
 from ory_guard.models.deferred_session import DeferredSession, defer_session, ids_of
 
 BODY: Final = json.dumps(session_body(new_key={"list": [1]})).encode()
@@ -116,6 +117,19 @@ def test_session_is_parsed_once_per_thread() -> None:
     assert session == PARSED
     # A thread that was in between finds it parsed.
     assert DeferredSession.__getattribute__(session, "id") == SESSION_ID  # type: ignore[arg-type]
+
+
+def test_ids_of_a_session_that_another_thread_parses_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = deferred()
+
+    def read_in_between(each: Session[Any], name: str) -> Any:
+        monkeypatch.undo()
+        assert each.id == SESSION_ID
+        return object.__getattribute__(each, name)
+
+    monkeypatch.setattr(deferred_session, "_get", read_in_between)
+
+    assert ids_of(session) == (SESSION_ID, IDENTITY_ID)
 
 
 def test_invalid_body_is_an_error() -> None:
