@@ -199,15 +199,16 @@ async def test_token_request_gets_no_cookie() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "headers"),
+    ("own", "headers"),
     [
-        ({}, [(b"cache-control", PRIVATE)]),  # ASGI makes the headers optional, and allows any iterable
-        ({"headers": iter([(b"x-one", b"1")])}, [(b"x-one", b"1"), (b"cache-control", PRIVATE)]),
-        ({"headers": [(b"Cache-Control", b"max-age=5, no-store")]}, [(b"Cache-Control", b"max-age=5, no-store")]),
+        (None, [(b"cache-control", PRIVATE)]),
+        ([(b"x-one", b"1")], [(b"x-one", b"1"), (b"cache-control", PRIVATE)]),
+        ([(b"Cache-Control", b"max-age=5, no-store")], [(b"Cache-Control", b"max-age=5, no-store")]),
     ],
 )
-async def test_guarded_response_is_private(start: dict[str, Any], headers: list[Pair]) -> None:
+async def test_guarded_response_is_private(own: list[Pair] | None, headers: list[Pair]) -> None:
     """Unless the application sets `Cache-Control`."""
+    start = {} if own is None else {"headers": iter(own)}  # ASGI makes them optional, and allows any iterable
     assert (await call(requiring(Bench().guard, start), headers=[SESSION_TOKEN])).headers == headers
 
 
