@@ -217,9 +217,9 @@ class Admission:
     def close(self) -> None:
         """Shed all waiting calls."""
         self.is_closed = True
-        for ticket in self._limited:
+        limited, self._limited = self._limited, {}  # the end of a ticket removes it
+        for ticket in limited:
             ticket.shed()
-        self._limited.clear()
         for ticket in self._known_waiting:
             self._take(ticket).shed()
         self._known_waiting.clear()

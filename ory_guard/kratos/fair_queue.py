@@ -12,6 +12,9 @@ ItemT = TypeVar("ItemT", bound=Hashable)
 _MAX_EXAMINED: Final = 128
 """The maximum number of items that an operation examines, because strangers can queue thousands."""
 
+_MANY: Final = 32
+"""A client with more items has many. At most 124 clients have, because at most 4,096 items wait."""
+
 _MAX_SERVED: Final = 4_096
 """The number of clients that are remembered after their turn."""
 
@@ -28,6 +31,7 @@ class FairQueue(Generic[ItemT]):
     def __init__(self) -> None:
         self._clients: OrderedDict[Hashable, _Flows[ItemT]] = OrderedDict()
         self._served: OrderedDict[Hashable, None] = OrderedDict()
+        self._with_many: dict[Hashable, None] = {}
         self._size = 0
 
     def __len__(self) -> int:
@@ -41,19 +45,20 @@ class FairQueue(Generic[ItemT]):
             self._clients.move_to_end(client, last=client in self._served)
         flows.push(flow, item)
         self._size += 1
+        if len(flows) > _MANY:
+            self._with_many[client] = None
 
     def pop(self, is_allowed: Callable[[ItemT], bool] = lambda _item: True) -> ItemT | None:
         """Remove and return the next allowed item; None if there is none among the next 128.
 
-        A client without an allowed item loses its turn.
+        A client or a flow without an allowed item loses its turn.
         """
         for client in list(islice(self._clients, _MAX_EXAMINED)):
             flows = self._clients[client]
             self._clients.move_to_end(client)
-            for flow, item in flows.next_items(max(_MAX_EXAMINED // len(self._clients), 1)):
+            for flow, item in flows.take_turns(max(_MAX_EXAMINED // len(self._clients), 1)):
                 if is_allowed(item):
                     self.remove(client, flow, item)
-                    flows.end_turn(flow)
                     self._record_served(client)
                     return item
         return None
@@ -68,10 +73,11 @@ class FairQueue(Generic[ItemT]):
         """Remove and return an item of a client with many items.
 
         Args:
-            client: The client that has added an item. It loses an item if it has more than each of the
-                last 128 clients.
+            client: The client that has added an item. If no client has more than 32 items, it loses one if it
+                has more than each of the last 128 clients.
         """
-        sizes = {name: len(self._clients[name]) for name in islice(reversed(self._clients), _MAX_EXAMINED)}
+        names = islice(self._with_many or reversed(self._clients), _MAX_EXAMINED)
+        sizes = {name: len(self._clients[name]) for name in names}
         most = max(sizes, key=sizes.__getitem__)
         if len(self._clients[client]) > sizes[most]:
             most = client
@@ -84,6 +90,8 @@ class FairQueue(Generic[ItemT]):
         flows = self._clients[client]
         flows.remove(flow, item)
         self._size -= 1
+        if len(flows) == _MANY:
+            del self._with_many[client]
         if not flows:
             del self._clients[client]
 
@@ -108,17 +116,15 @@ class _Flows(Generic[ItemT]):
         items[item] = None
         self._size += 1
 
-    def next_items(self, count: int) -> Iterator[tuple[Hashable, ItemT]]:
-        for flow, items in islice(self._flows.items(), count):
-            yield flow, next(reversed(items))
+    def take_turns(self, count: int) -> Iterator[tuple[Hashable, ItemT]]:
+        for _ in range(min(count, len(self._flows))):
+            flow = next(iter(self._flows))
+            self._flows.move_to_end(flow)
+            yield flow, next(reversed(self._flows[flow]))
 
     def last_item(self) -> tuple[Hashable, ItemT]:
         flow = next(reversed(self._flows))
         return flow, next(iter(self._flows[flow]))
-
-    def end_turn(self, flow: Hashable) -> None:
-        if flow in self._flows:
-            self._flows.move_to_end(flow)
 
     def remove(self, flow: Hashable, item: ItemT) -> None:
         items = self._flows[flow]

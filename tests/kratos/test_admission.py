@@ -8,6 +8,8 @@ from support.clock import AdjustableClock
 
 from ory_guard.kratos.admission import Admission, ClassLoad, Ticket
 from ory_guard.kratos.caller import UNKNOWN, Caller
+from ory_guard.kratos.exchange import Exchange
+from ory_guard.kratos.http import HTTPResponse
 
 DEADLINE = 2.0
 
@@ -248,6 +250,26 @@ def test_closing_sheds_all_waiting_calls() -> None:
         bench.admission.leave(ticket)
     assert bench.admission.load(known=False) == bench.admission.load(known=True) == ClassLoad()
     assert bench.admission._by_identity == {}
+
+
+def test_closing_ends_limited_calls() -> None:
+    """The end of an exchange removes it from the limited calls."""
+    bench = Bench()
+    results: list[HTTPResponse | Exception] = []
+    callers = [UNKNOWN] * 3 + [Caller(number) for number in range(2)]
+    exchanges = [Exchange(bench.admission, lambda _: None, b"", results.append, caller) for caller in callers]
+    for exchange in exchanges:
+        exchange.deadline = DEADLINE
+        bench.admission.enter(exchange)
+    for exchange in exchanges:
+        exchange.finish(HTTPResponse(429, [], b""))
+
+    bench.admission.close()
+
+    assert [type(result) for result in results] == [HTTPResponse] * 3 + [ConnectionError] * 2
+    for _, retry in bench.timers:
+        retry()
+    assert bench.admission.load(known=True) == ClassLoad()
 
 
 def test_unknown_credentials_are_paced_after_many_429_responses() -> None:

@@ -80,10 +80,11 @@ def test_number_of_examined_items_is_limited(clients: int, flows: int) -> None:
     assert 120 <= len(examined) <= 128
 
 
-def test_clients_behind_the_examined_ones_are_reached() -> None:
+@pytest.mark.parametrize("clients", [300, 1], ids=["clients", "flows"])
+def test_items_behind_the_examined_ones_are_reached(clients: int) -> None:
     queue = FairQueue[int]()
-    for client in range(300):
-        queue.push(client, None, client)
+    for item in range(300):
+        queue.push(item % clients, item, item)
 
     results = [queue.pop(lambda item: item == 0) for _ in range(3)]
 
@@ -113,6 +114,20 @@ def test_client_with_more_items_than_the_last_128_loses_one() -> None:
     queue.push(199, None, "one more")
 
     assert queue.pop_surplus(199) == "199"
+
+
+def test_client_with_many_items_loses_one_wherever_it_is() -> None:
+    """Clients that had their turn come behind it: they must not lose their only items."""
+    queue = FairQueue[int]()
+    for client in range(1, 201):
+        queue.push(client, None, client)
+        queue.pop()
+    for item in range(-40, 0):
+        queue.push("many", None, item)
+    for client in range(1, 201):
+        queue.push(client, None, client)
+
+    assert [queue.pop_surplus(1) for _ in range(9)] == [*range(-40, -32), 200]
 
 
 def test_item_is_removed() -> None:
