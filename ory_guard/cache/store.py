@@ -48,8 +48,9 @@ class StoredSession:
             ignores it.
         memory_bytes: The estimated memory of the parsed session in bytes, as the guard has passed it to `put`. With
             0 the guard examines the body again.
-        checksum: A checksum of the body, the ids and the version of the guard, as the guard has passed it to `put`
-            after it has validated the body. The guard validates the body again if the checksum differs, such as 0.
+        checksum: A checksum of the body, the ids, `fresh_until` and the version of the guard, as the guard has
+            passed it to `put` after it has validated the body. The guard validates the body again, and whether the
+            session has ended, if the checksum differs, such as 0.
     """
 
     body: bytes = field(repr=False)

@@ -78,7 +78,7 @@ class StoredEntries:
         key, credential, now, now_wall = lookup
         age = max(stored.age, now_wall - stored.asked_at)
         ttl = min(stored.ttl, stored.fresh_until - now_wall, self._cache_ttl - age)
-        if ttl <= _REFRESH_AHEAD_FRACTION * (age + ttl):
+        if not ttl > _REFRESH_AHEAD_FRACTION * (age + ttl):  # also if one of them is not a number
             # One process calls Kratos shortly before the session becomes stale, instead of all processes
             # afterwards.
             return None
@@ -87,17 +87,23 @@ class StoredEntries:
             return None
         body, memory_bytes = stored.body, stored.memory_bytes
         session_id, identity_id, checksum = stored.session_id, stored.identity_id, stored.checksum
-        if memory_bytes and checksum and checksum == self._parser.checksum(body, session_id, identity_id):
-            # The body is valid, and the session has not ended, because no session is stored beyond its end.
+        valid = body, session_id, identity_id, stored.fresh_until
+        if memory_bytes and checksum and checksum == self._parser.checksum(*valid):
+            # The session has not ended, because `fresh_until` is not after its end.
             session = defer_session(self._parser.parse_again, body, session_id, identity_id)
         else:
             parsed = self._parser.parse_stored(body, now_wall, memory_bytes)
             if parsed is None:
                 return None
             session, body, memory_bytes = parsed
+            ttl = min(ttl, session.expires_at.timestamp() - now_wall)
         revocations = self._revocations
-        if request_time <= revocations.last_invalidation and (
-            revocations.is_revoked(session, request_time) or revocations.is_credential_revoked(key, request_time)
+        if ttl <= 0 or (
+            request_time <= revocations.last_invalidation
+            and (
+                revocations.is_revoked(session, request_time)
+                or revocations.is_credential_revoked(key, request_time)
+            )
         ):
             return None
         outcome = _new(Authenticated, (session, credential[0], "store", age))
@@ -128,5 +134,5 @@ class StoredEntries:
             asked_at=now_wall - (now - entry.request_time),
             fresh_until=entry.fresh_until_wall,
             memory_bytes=entry.memory_bytes,
-            checksum=self._parser.checksum(entry.body, *ids),
+            checksum=self._parser.checksum(entry.body, *ids, entry.fresh_until_wall),
         )

@@ -159,14 +159,15 @@ class SessionParser:
             return None
         return parsed
 
-    def checksum(self, body: bytes, session_id: str, identity_id: str) -> int:
-        """Return a checksum of a valid body and its ids; with it, processes of the same version trust the body.
+    def checksum(self, body: bytes, session_id: str, identity_id: str, fresh_until: float) -> int:
+        """Return a checksum of a valid body, its ids and the end of its lifetime, in seconds since the epoch.
 
-        It is 0 with a model of the traits, which another process may not have.
+        With it, processes of the same version trust them: no session is stored beyond its end. It is 0 with a model
+        of the traits, which another process may not have.
         """
         if self._has_traits_model:
             return 0
-        ids = f"{session_id} {identity_id}".encode("utf-8", "surrogatepass")
+        ids = f"{session_id} {identity_id} {fresh_until}".encode("utf-8", "surrogatepass")
         return crc32(ids, crc32(body, _VERSIONS))
 
     def from_claims(self, claims: Mapping[str, Any]) -> SizedSession | None:

@@ -38,16 +38,16 @@ DeferredSession.__name__ = DeferredSession.__qualname__ = "Session"  # for error
 
 def _parse(session: DeferredSession) -> None:
     deferred: _Deferred | None = _get(session, _DEFERRED)
-    if deferred is None:  # another thread has parsed it
-        return
-    parse, body, _, _ = deferred
-    parsed = parse(body)
-    if parsed is None:
-        raise RuntimeError("a session that was valid when it was stored is invalid")
-    for name in _ATTRIBUTES:
-        _set(session, name, getattr(parsed, name))
+    if deferred is not None:
+        parse, body, _, _ = deferred
+        parsed = parse(body)
+        if parsed is None:
+            raise RuntimeError("a session that was valid when it was stored is invalid")
+        for name in _ATTRIBUTES:
+            _set(session, name, getattr(parsed, name))
+        _set(session, _DEFERRED, None)
+    # The class is last, so that no other thread sees an incomplete `Session`.
     _set(session, "__class__", Session)
-    _set(session, _DEFERRED, None)
 
 
 def defer_session(parse: _Parse, body: bytes, session_id: str, identity_id: str) -> "Session[Any]":

@@ -196,6 +196,7 @@ async def test_session_of_the_same_version_is_parsed_when_it_is_read(
         {"memory_bytes": 0},
         {"session_id": "b"},
         {"identity_id": "b"},
+        {"fresh_until": memory_server.entries[key].fresh_until + 1},
     ):
         stored = memory_server.entries[key]
         memory_server.entries[key] = replace(stored, **change)

@@ -119,6 +119,29 @@ def test_session_is_parsed_once_per_thread() -> None:
     assert DeferredSession.__getattribute__(session, "id") == SESSION_ID  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__", "__class__"],
+)
+def test_thread_that_copies_a_session_while_another_parses_it(
+    written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each step, another thread sees a deferred session or a complete one."""
+    session, copies = deferred(), []
+
+    def write_and_copy(each: Session[Any], name: str, value: Any) -> None:
+        object.__setattr__(each, name, value)
+        if name == written:
+            monkeypatch.undo()
+            copies.append(copy.deepcopy(each))
+
+    monkeypatch.setattr(deferred_session, "_set", write_and_copy)
+
+    assert session == PARSED
+    assert copies == [PARSED]
+    assert type(copies[0]) is type(session) is Session
+
+
 def test_ids_of_a_session_that_another_thread_parses_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     session = deferred()
 
