@@ -256,7 +256,7 @@ def test_closing_ends_limited_calls() -> None:
     """The end of an exchange removes it from the limited calls."""
     bench = Bench()
     results: list[HTTPResponse | Exception] = []
-    callers = [UNKNOWN] * 3 + [Caller(number) for number in range(2)]
+    callers = [UNKNOWN] * 3 + [Caller(1)] * 2
     exchanges = [Exchange(bench.admission, lambda _: None, b"", results.append, caller) for caller in callers]
     for exchange in exchanges:
         exchange.deadline = DEADLINE
@@ -270,6 +270,7 @@ def test_closing_ends_limited_calls() -> None:
     for _, retry in bench.timers:
         retry()
     assert bench.admission.load(known=True) == ClassLoad()
+    assert bench.admission._by_identity == {}
 
 
 def test_unknown_credentials_are_paced_after_many_429_responses() -> None:
