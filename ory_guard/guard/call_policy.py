@@ -83,7 +83,7 @@ class CallPolicy:
             return _new(Caller, (identity, identity, key, group or key, identity))
         host = client_of(client)
         kind, _, value = credential
-        flow = _RETURNING if key in self._shed else (host, kind, len(value) >> _LENGTH_BITS)
+        flow = (host, _RETURNING) if key in self._shed else (host, kind, len(value) >> _LENGTH_BITS)
         return _new(Caller, (None, flow, key, group or key, host))
 
     def refusal(self, caller: Caller) -> Unavailable | None:
