@@ -104,17 +104,18 @@ class RevocationLog:
     def is_revoked(self, session: "Session[Any]", request_time: float) -> bool:
         """Return whether the session or its identity was, or may have been, revoked at `request_time` or later."""
         if type(session) is DeferredSession:
-            ids = ids_of(session)
-            return request_time <= self.floor or self.revoked_at(*ids, since=request_time) >= request_time
+            session_id, identity_id = ids_of(session)
+        else:  # without a call
+            session_id, identity_id = session.id, session.identity.id
         recent = self._recent
-        if recent.get(session.id, -inf) >= request_time or recent.get(session.identity.id, -inf) >= request_time:
+        if recent.get(session_id, -inf) >= request_time or recent.get(identity_id, -inf) >= request_time:
             return True
         if request_time > self._older_until:
             return False
         return (
             request_time <= self.floor
-            or self._older.find(session.id, request_time) >= request_time
-            or self._older.find(session.identity.id, request_time) >= request_time
+            or self._older.find(session_id, request_time) >= request_time
+            or self._older.find(identity_id, request_time) >= request_time
         )
 
     def is_credential_revoked(self, key: bytes, request_time: float) -> bool:
