@@ -1,4 +1,4 @@
-"""The policy of calls to Kratos: who may call now, and who comes first. No client can stop the calls of others."""
+"""The policy of calls to Kratos: which are sent now, and in which order. No client can stop the calls of others."""
 
 from collections import deque
 from collections.abc import Callable, Hashable

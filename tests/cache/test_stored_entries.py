@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 async def test_store_does_not_prolong_a_session_beyond_its_end(
     memory_server: MemoryServer, changes: dict[str, Any]
 ) -> None:
-    """Even if a custom store renews the times in what it has stored."""
+    """Even if a custom store renews the times of the entry."""
     first = Worker(memory_server, signed_in(session_body(expires_at=timestamp(60))))
     second = Worker(memory_server, refused())
     await first.share()

@@ -242,5 +242,5 @@ def test_number_of_returning_credentials_is_limited(monkeypatch: pytest.MonkeyPa
 
     flows = [policy.caller(b"%d" % number, credential, client=("192.0.2.1", 1)).flow for number in range(5)]
     assert [flow == ("192.0.2.1", "returning") for flow in flows] == [False, False, True, True, True]
-    # A credential of another client that returns, too, is no reason to keep one from the last slots.
+    # A returning credential of another client does not keep one from the last slots.
     assert policy.caller(b"4", credential, client=("192.0.2.2", 1)).flow not in flows

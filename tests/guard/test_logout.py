@@ -1,4 +1,4 @@
-"""Logout: which sessions end at Kratos, what is invalidated, and the URL of a logout."""
+"""Logout: the sessions that end at Kratos, the invalidated cache entries, and the logout URL."""
 
 import asyncio
 from typing import Any
@@ -266,7 +266,7 @@ async def test_cancelled_logout_invalidates_the_session() -> None:
     ],
 )
 async def test_logout_url_is_that_of_a_cookie_that_kratos_knows(headers: list[Pair], expected: str | None) -> None:
-    """There is none for a token, because Kratos creates a logout flow only for its own cookie."""
+    """A token has none, because Kratos creates a logout flow only for its own cookie."""
     kratos = LogoutKratos(sessions=SESSIONS)
 
     url = await guard_of(kratos, **NAMES).logout_url(post(*headers), return_to=f"{APP}/bye")
