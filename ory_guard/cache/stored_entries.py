@@ -97,13 +97,11 @@ class StoredEntries:
                 return None
             session, body, memory_bytes = parsed
             ttl = min(ttl, session.expires_at.timestamp() - now_wall)
+            if ttl <= 0:
+                return None
         revocations = self._revocations
-        if ttl <= 0 or (
-            request_time <= revocations.last_invalidation
-            and (
-                revocations.is_revoked(session, request_time)
-                or revocations.is_credential_revoked(key, request_time)
-            )
+        if request_time <= revocations.last_invalidation and (
+            revocations.is_revoked(session, request_time) or revocations.is_credential_revoked(key, request_time)
         ):
             return None
         outcome = _new(Authenticated, (session, credential[0], "store", age))

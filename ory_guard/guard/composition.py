@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["build_log", "build_parser", "build_session_checker"]
 
-
 _PROBE_GRACE: Final = 0.5
 """Seconds that a check may take beyond its deadline if the event loop is busy."""
 

@@ -49,12 +49,12 @@ class FairQueue(Generic[ItemT]):
             self._with_many[client] = None
 
     def pop(self, is_allowed: Callable[[ItemT], bool] = lambda _item: True) -> ItemT | None:
-        """Remove and return the next allowed item; None if there is none among the next 128.
+        """Remove and return the next allowed item; None if none of the next 128 is allowed.
 
         A client or a flow without an allowed item loses its turn.
         """
-        for client in list(islice(self._clients, _MAX_EXAMINED)):
-            flows = self._clients[client]
+        for _ in range(min(_MAX_EXAMINED, len(self._clients))):
+            client, flows = next(iter(self._clients.items()))
             self._clients.move_to_end(client)
             for flow, item in flows.take_turns(max(_MAX_EXAMINED // len(self._clients), 1)):
                 if is_allowed(item):

@@ -94,7 +94,6 @@ class SessionParser:
         self._clock_skew = clock_skew
         self._log = log or LimitedLog(time.monotonic)
         self._session_model: type[Session[Any]] = Session if traits is None else _session_model(traits)
-        self._has_traits_model = traits is not None
 
     def parse(self, response: HTTPResponse, credential: Credential, now: float) -> ParsedSession:
         """Return the meaning of the response to a credential at the wall-clock time `now`."""
@@ -165,7 +164,7 @@ class SessionParser:
         With it, processes of the same version trust them: no session is stored beyond its end. It is 0 with a model
         of the traits, which another process may not have.
         """
-        if self._has_traits_model:
+        if self._session_model is not Session:
             return 0
         ids = f"{session_id} {identity_id} {fresh_until}".encode("utf-8", "surrogatepass")
         return crc32(ids, crc32(body, _VERSIONS))

@@ -82,10 +82,8 @@ class RedisServerURL:
         if connection.get_protocol() != 2 or connection.encoder.decode_responses:
             raise ConfigurationError("url: must not contain protocol or decode_responses")
         if hasattr(connection, "ssl_context"):
-            try:
-                self._tls = TLSContext(
-                    self._create_ssl_context
-                )  # loads the files now, not during the first request
+            try:  # loads the files now, not during the first request
+                self._tls = TLSContext(self._create_ssl_context)
             except OSError as error:
                 raise ConfigurationError(f"url: can't load the TLS files ({type(error).__name__})") from None
         self._parameters = connection
