@@ -19,7 +19,7 @@ from benchmarks.traffic import api_headers, http_scope, whoami_bodies, whoami_bo
 from benchmarks.upstream import StaticTransport
 from ory_guard import Authenticated, OryGuard, Session
 from ory_guard.kratos.cache_lifetimes import CacheLifetimes
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.models.credential import Credential
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import BaseModel, ValidationError
 
 from ory_guard.client.models.results import SessionsList, SessionsPage
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 
 __all__ = ["Decoder", "decode_none", "decode_sessions_page", "decode_text", "decoder_for", "model_decoder"]
 

@@ -27,7 +27,7 @@ from ory_guard.exceptions import (
     OryGuardError,
     SessionAlreadyAvailable,
 )
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.retry_after import retry_after_seconds
 
 __all__ = ["error_for"]

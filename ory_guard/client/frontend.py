@@ -13,7 +13,7 @@ from ory_guard.client.operations.table import AllOperations
 from ory_guard.client.request_builder import Body, build_request
 from ory_guard.client.transport import MAX_CONCURRENCY, make_http_client, send_request
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.json_rewriting import InvalidJSON, rewrite_urls
 from ory_guard.kratos.slots import Slots
 from ory_guard.kratos.url_mapping import URLMapping

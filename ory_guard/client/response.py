@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 import httpx2
 
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 
 __all__ = ["Response", "make_response", "set_cookie_values"]
 

@@ -13,7 +13,7 @@ from ory_guard.guard.whoami_calls import Call, WhoamiCalls
 from ory_guard.kratos.caller import Caller
 from ory_guard.kratos.connection_pool import ConnectionPool
 from ory_guard.kratos.failures import internal_error
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.credential import Credential
 

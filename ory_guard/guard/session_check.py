@@ -19,7 +19,7 @@ from ory_guard.events import CheckShared, ClassStats, Listeners, notify
 from ory_guard.guard.pooled_calls import PendingCall, PooledCalls
 from ory_guard.guard.whoami_calls import WhoamiCalls
 from ory_guard.kratos.caller import Caller
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential

@@ -13,7 +13,8 @@ from ory_guard.guard.call_policy import CallPolicy
 from ory_guard.kratos.caller import Caller
 from ory_guard.kratos.circuit_breaker import BreakerState
 from ory_guard.kratos.failures import call_failure
-from ory_guard.kratos.http import HTTPResponse, ResponseTooLarge
+from ory_guard.kratos.http import ResponseTooLarge
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.session_parser import ParsedSession, SessionParser
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential

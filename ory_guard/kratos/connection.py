@@ -9,8 +9,8 @@ import select
 from typing import TYPE_CHECKING, Final, cast
 
 from ory_guard.kratos.exchange import Exchange
-from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.http1_parser import HTTP1Parser
+from ory_guard.kratos.http_response import HTTPResponse
 
 if TYPE_CHECKING:
     from ory_guard.kratos.connection_pool import ConnectionPool

@@ -9,7 +9,8 @@ from typing import Final, Protocol
 
 from ory_guard.kratos.admission import Admission, Ticket
 from ory_guard.kratos.caller import Caller
-from ory_guard.kratos.http import HTTPResponse, PoolTimeout
+from ory_guard.kratos.http import PoolTimeout
+from ory_guard.kratos.http_response import HTTPResponse
 
 __all__ = ["Exchange", "OnResult", "pool_closed"]
 

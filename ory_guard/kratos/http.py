@@ -25,7 +25,6 @@ __all__ = [
     "COMMON_HEADERS",
     "URL",
     "HTTPClient",
-    "HTTPResponse",
     "InvalidResponse",
     "PoolTimeout",
     "RemoteProtocolError",

@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails, to_json
 from ory_guard import __version__
 from ory_guard.events.limited_log import LimitedLog
 from ory_guard.kratos.cache_lifetimes import CacheLifetimes
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.json_limits import JSONTooComplex, measure_session
 from ory_guard.kratos.retry_after import retry_after_seconds
 from ory_guard.models.credential import Credential

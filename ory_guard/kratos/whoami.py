@@ -12,7 +12,6 @@ from ory_guard.kratos.connection_pool import ConnectionPool
 from ory_guard.kratos.http import (
     URL,
     HTTPClient,
-    HTTPResponse,
     PoolTimeout,
     Request,
     Transport,
@@ -20,6 +19,7 @@ from ory_guard.kratos.http import (
     request_headers,
     tls_context,
 )
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.server_address import ServerAddress
 from ory_guard.kratos.slots import Slots
 from ory_guard.kratos.urls import http_url

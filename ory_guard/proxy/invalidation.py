@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from ory_guard.guard.guard import OryGuard
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.models.credential import Credential, TokenCookie
 from ory_guard.models.outcomes import Authenticated
 from ory_guard.models.session import Session

@@ -16,7 +16,8 @@ from ory_guard.guard.responses.asgi import ASGIResponse, Receive, Scope, Send
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.caller import Caller, anonymous_caller
 from ory_guard.kratos.failures import call_failure
-from ory_guard.kratos.http import URL, HTTPResponse, RemoteProtocolError, Request
+from ory_guard.kratos.http import URL, RemoteProtocolError, Request
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.require_asyncio import require_asyncio
 from ory_guard.kratos.slots import Slots
 from ory_guard.kratos.url_mapping import URLMapping

@@ -4,7 +4,7 @@ import re
 from typing import Final, NamedTuple
 
 from ory_guard.guard.responses.asgi import Scope, Send
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.json_rewriting import InvalidJSON, rewrite_urls
 from ory_guard.kratos.url_mapping import URLMapping
 from ory_guard.models.credential import Header

@@ -11,7 +11,7 @@ from support.raw_kratos import RawKratos, hang_up
 
 from ory_guard.cli.doctor import CHECKS, Finding
 from ory_guard.cli.doctor.context import json_object
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.testing import FakeKratos, Fault
 
 

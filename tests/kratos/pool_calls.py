@@ -12,7 +12,7 @@ from support.scripted_kratos import session_body
 from ory_guard.kratos.caller import UNKNOWN
 from ory_guard.kratos.connection_pool import ConnectionPool
 from ory_guard.kratos.exchange import Exchange
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.server_address import ServerAddress
 
 __all__ = ["CUT", "REQUEST", "SESSION", "SLOW", "occupy", "open_pool", "result_of", "send", "set_timeout", "until"]

@@ -9,7 +9,7 @@ from support.clock import AdjustableClock
 from ory_guard.kratos.admission import Admission, ClassLoad, Ticket
 from ory_guard.kratos.caller import UNKNOWN, Caller
 from ory_guard.kratos.exchange import Exchange
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 
 DEADLINE = 2.0
 

@@ -16,8 +16,8 @@ from support.raw_kratos import RawKratos, RawRequest, hang, hang_up, raw_respons
 from ory_guard.kratos import connection_pool
 from ory_guard.kratos.connection import PooledConnection
 from ory_guard.kratos.exchange import Exchange
-from ory_guard.kratos.http import HTTPResponse
 from ory_guard.kratos.http1_parser import HTTP1Parser
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.server_address import ServerAddress
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from support.guard_bench import parser_of, settings_of
 from support.scripted_kratos import session_body
 
 from ory_guard import Authenticated, Identity, Session, Unavailable
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.json_limits import MAX_JSON_VALUES
 from ory_guard.kratos.session_parser import ParsedSession
 from ory_guard.models.credential import Credential

@@ -20,13 +20,13 @@ from support.raw_kratos import (
 from ory_guard.kratos.http import (
     URL,
     HTTPClient,
-    HTTPResponse,
     InvalidResponse,
     PoolTimeout,
     ResponseTooLarge,
     _load_tls_context,
     get_request,
 )
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.models.credential import Header
 
 pytestmark = pytest.mark.anyio

@@ -5,8 +5,9 @@ from contextlib import suppress
 
 import pytest
 
-from ory_guard.kratos.http import HTTPResponse, InvalidResponse, ResponseTooLarge
+from ory_guard.kratos.http import InvalidResponse, ResponseTooLarge
 from ory_guard.kratos.http1_parser import HTTP1Parser
+from ory_guard.kratos.http_response import HTTPResponse
 
 MAX = 64
 

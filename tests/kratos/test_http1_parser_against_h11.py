@@ -10,8 +10,9 @@ import h11
 import pytest
 from generated_responses import generate_response
 
-from ory_guard.kratos.http import HTTPResponse, InvalidResponse
+from ory_guard.kratos.http import InvalidResponse
 from ory_guard.kratos.http1_parser import HTTP1Parser
+from ory_guard.kratos.http_response import HTTPResponse
 
 LIMIT = 1_000_000
 

@@ -12,7 +12,7 @@ from support.guard_bench import parser_of, settings_of
 from support.scripted_kratos import KratosResponse, refused, session_body, signed_in, timestamp
 
 from ory_guard import Authenticated, Rejected, SecondFactorRequired, Unavailable
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.session_parser import ParsedSession
 from ory_guard.models.credential import Credential
 from ory_guard.models.frozen import FrozenDict

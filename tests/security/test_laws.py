@@ -24,7 +24,7 @@ from ory_guard import (
     Unavailable,
 )
 from ory_guard.guard.responses.redirects import safe_return_to
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.models.credential import Credential
 
 from .bench import ALICE, BOB, Pair, call, request, session, socket

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from ory_guard.cli.doctor.context import DoctorContext, Finding, error_object, json_object, ok, problem, text_header
 from ory_guard.exceptions import KratosUnavailable
 from ory_guard.kratos.failures import describe_failure
-from ory_guard.kratos.http import HTTPResponse, tls_context
+from ory_guard.kratos.http import tls_context
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.urls import unix_socket_of
 
 __all__ = ["check_reach"]

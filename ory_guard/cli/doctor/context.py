@@ -9,7 +9,8 @@ from typing import Any, Final, Literal
 from ory_guard.client.transport import make_http_client, send_request
 from ory_guard.guard.path_patterns import paths_of_kratos
 from ory_guard.guard.settings import GuardSettings
-from ory_guard.kratos.http import URL, HTTPResponse, Transport, get_request
+from ory_guard.kratos.http import URL, Transport, get_request
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.urls import http_url
 from ory_guard.models import Clock, SystemClock
 from ory_guard.models.credential import Header

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from ory_guard.cli.doctor.context import DoctorContext, Finding, notice, ok, problem, skipped
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.urls import common_domain
 
 __all__ = ["check_cookie_domain", "check_same_site"]

@@ -16,7 +16,7 @@ from ory_guard.cli.doctor.context import (
     text_header,
 )
 from ory_guard.cli.doctor.session import find_session
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 
 __all__ = ["check_caching", "check_clock", "check_rate_limit", "check_version"]
 

@@ -13,7 +13,7 @@ from ory_guard.cli.doctor.context import (
     problem,
     skipped,
 )
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.models.credential import Header
 
 __all__ = ["check_cookie_name", "check_required_aal", "find_session"]

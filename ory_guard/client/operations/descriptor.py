@@ -19,7 +19,7 @@ from ory_guard.client.operations.operation import Method, Operation, Step
 from ory_guard.client.request_builder import Body
 from ory_guard.client.response import Response, make_response
 from ory_guard.exceptions import KratosProtocolError
-from ory_guard.kratos.http import HTTPResponse
+from ory_guard.kratos.http_response import HTTPResponse
 
 __all__ = ["OperationMethod", "Operations", "ResponseView", "operation"]
 
