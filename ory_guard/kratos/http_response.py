@@ -16,16 +16,13 @@ class HeaderLines:
 
     Args:
         text: A line feed and well-formed header lines, each of which ends with CRLF.
-
-    Attributes:
-        lower: The text in lower case.
     """
 
-    __slots__ = ("_text", "lower")
+    __slots__ = ("_lower", "_text")
 
     def __init__(self, text: bytes) -> None:
         self._text = text
-        self.lower: bytes = text.lower()
+        self._lower = b""  # at the first search
 
     def __iter__(self) -> Iterator[Header]:
         return iter([(name.lower(), value.strip(b" \t")) for name, value in _FIELD.findall(self._text)])
@@ -36,7 +33,9 @@ class HeaderLines:
         Args:
             name: The name in lower case.
         """
-        start = self.lower.find(b"\n" + name + b":")  # no value contains a line feed
+        if not self._lower:
+            self._lower = self._text.lower()
+        start = self._lower.find(b"\n" + name + b":")  # no value contains a line feed
         if start < 0:
             return None
         start += len(name) + 2
