@@ -32,7 +32,7 @@ class PathPatterns:
 
 
 def is_ambiguous_path(path: str) -> bool:
-    """Return whether a server may normalize a decoded path: dot segments, `//`, `%`, `;`, control characters …"""
+    """Return whether a server may normalize a decoded path: dot segments, `//`, `%`, `;`, control characters."""
     return _AMBIGUOUS.search(path) is not None
 
 

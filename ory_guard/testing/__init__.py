@@ -1,5 +1,4 @@
-"""
-An in-process Ory Kratos for tests and development.
+"""An in-process Ory Kratos for tests and development.
 
 `FakeKratos` replies like a recorded Kratos. It shares no code with the guard, so that a misunderstanding of Kratos
 in one of them fails a test.
