@@ -11,7 +11,7 @@ from ory_guard._event_loop import is_asyncio
 from ory_guard.cache.store import SessionStore
 from ory_guard.events import GuardStats, Listener, Listeners, SessionsInvalidated, notify
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.guard.arguments import check_arguments, checked_override
+from ory_guard.guard.argument_validation import check_arguments, checked_override
 from ory_guard.guard.authentication import Authenticator
 from ory_guard.guard.context import OUTER_KEY, current_url, get_scope, require_auth_context
 from ory_guard.guard.cookie_sharing import warn_if_cookies_are_not_shared
