@@ -13,17 +13,17 @@ from ory_guard.cache.store import SessionStore
 from ory_guard.events import Listeners, SessionCacheHit, SessionCacheMiss, notify
 from ory_guard.guard.composition import build_log, build_parser, build_session_checker
 from ory_guard.guard.context import AuthContext
-from ory_guard.guard.cookie_pair import CookiePairAuthenticator
 from ory_guard.guard.credentials import CredentialExtractor, CredentialHasher
 from ory_guard.guard.csrf import SAFE_METHODS, CSRFPolicy
 from ory_guard.guard.path_patterns import PathPatterns, paths_of_kratos
 from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.settings import GuardSettings
+from ory_guard.guard.two_session_cookies import TwoCookiesAuthenticator
 from ory_guard.kratos.failures import internal_error
 from ory_guard.kratos.http import Transport
 from ory_guard.kratos.require_asyncio import require_asyncio
 from ory_guard.models.clock import Clock
-from ory_guard.models.credential import CookiePair, Credential, Header, InvalidCredential
+from ory_guard.models.credential import Credential, Header, InvalidCredential, TwoSessionCookies
 from ory_guard.models.outcomes import Anonymous, Authenticated, Outcome, Rejected, SessionAuth
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Authenticator:
         )
         self.shared_cache: SharedSessionCache | None = self.checker.shared_cache
         is_valid = self.extractor.is_valid
-        self._pairs = CookiePairAuthenticator(self.cache, self.checker, self.cache_key, is_valid, clock)
+        self._pairs = TwoCookiesAuthenticator(self.cache, self.checker, self.cache_key, is_valid, clock)
         self._notify_watches = on_revocation
         self.hits: int = 0
         self.misses: int = 0
@@ -135,7 +135,7 @@ class Authenticator:
             return self._overridden(scope, self.override)
         try:
             # 1. The one credential that Kratos would read, or two session cookies.
-            credential: Credential | CookiePair | InvalidCredential | None = context.credential
+            credential: Credential | TwoSessionCookies | InvalidCredential | None = context.credential
             if credential is None:
                 parsers, headers = self.extractor.parsers, _NO_HEADERS
                 for header in scope["headers"]:
@@ -191,7 +191,7 @@ class Authenticator:
             # The headers may have been changed by other middlewares since. Their credential must not be checked,
             # because the result is cached under this key.
             assert context.key is not None and context.credential is not None  # noqa: S101, PT018 - see from_cache()
-            if isinstance(context.credential, CookiePair):
+            if isinstance(context.credential, TwoSessionCookies):
                 return await self._pairs.from_kratos(
                     context, context.credential, bypass_caches=bypass_caches, join=join
                 )
@@ -210,7 +210,7 @@ class Authenticator:
         return outcome
 
     def _from_pair_cache(
-        self, scope: Mapping[str, Any], context: AuthContext, credential: CookiePair | InvalidCredential
+        self, scope: Mapping[str, Any], context: AuthContext, credential: TwoSessionCookies | InvalidCredential
     ) -> Outcome | None:
         if isinstance(credential, InvalidCredential):
             return Rejected(credential.reason, credential.kind)

@@ -13,7 +13,7 @@ from ory_guard.exceptions import ConfigurationError, Refusal
 from ory_guard.guard.requirements import Requirement
 from ory_guard.guard.responses.redirects import request_url
 from ory_guard.guard.settings import GuardSettings
-from ory_guard.models.credential import CookiePair, Credential, Header
+from ory_guard.models.credential import Credential, Header, TwoSessionCookies
 from ory_guard.models.outcomes import Outcome, SessionAuth, SessionUser
 from ory_guard.models.session import Session
 
@@ -110,7 +110,7 @@ class AuthContext:
         self.outcome: Outcome | None = None
         self.auth: SessionAuth | None = None
         self.credential_headers: Sequence[Header] = ()
-        self.credential: Credential | CookiePair | None = None
+        self.credential: Credential | TwoSessionCookies | None = None
         self.key: bytes | None = None
         self.deciding_key: bytes | None = None
         self.request_time: float = 0.0

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from ory_guard.guard.settings import GuardSettings
-from ory_guard.models.credential import CookiePair, Credential, Header, InvalidCredential, TokenCookie
+from ory_guard.models.credential import Credential, Header, InvalidCredential, TokenCookie, TwoSessionCookies
 
 __all__ = ["CredentialExtractor", "CredentialHasher"]
 
@@ -28,7 +28,7 @@ _COOKIE_OCTET: Final = bytes(octet for octet in _VCHAR if octet not in b'",;\\')
 _END_OF_COOKIE: Final = (b"", b";")
 _DQUOTE: Final = ord('"')
 
-_Extracted = Credential | CookiePair | InvalidCredential | None
+_Extracted = Credential | TwoSessionCookies | InvalidCredential | None
 _Parser = Callable[[bytes], _Extracted]
 
 
@@ -99,7 +99,7 @@ class CredentialExtractor:
             return ()
         if isinstance(credential, InvalidCredential):
             return credential
-        candidates = credential.cookies if isinstance(credential, CookiePair) else (credential,)
+        candidates = credential.cookies if isinstance(credential, TwoSessionCookies) else (credential,)
         return tuple(filter(self.is_valid, candidates)) or InvalidCredential(credential.kind, "malformed")
 
     def is_valid(self, credential: Credential) -> bool:
@@ -171,7 +171,7 @@ class CredentialExtractor:
                         if len(found) > 2:
                             return InvalidCredential("cookie", "ambiguous")
         if len(found) > 1:
-            return CookiePair("cookie", (found[0], found[1]))
+            return TwoSessionCookies("cookie", (found[0], found[1]))
         return found[0] if found else None
 
 

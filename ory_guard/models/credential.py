@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-__all__ = ["CookiePair", "Credential", "CredentialKind", "Header", "InvalidCredential", "TokenCookie"]
+__all__ = ["Credential", "CredentialKind", "Header", "InvalidCredential", "TokenCookie", "TwoSessionCookies"]
 
 
 CredentialKind = Literal["x_session_token", "cookie", "bearer"]
@@ -53,7 +53,7 @@ class TokenCookie(Credential):
         return b"X-Session-Token", self.value
 
 
-class CookiePair(NamedTuple):
+class TwoSessionCookies(NamedTuple):
     """The two session cookies of a request, which differ in the name or in the value.
 
     A browser sends two if one was set for another domain or path, by Kratos or by a host with the same parent.
@@ -63,7 +63,7 @@ class CookiePair(NamedTuple):
     cookies: tuple[Credential, Credential]
 
     def __repr__(self) -> str:
-        return "CookiePair()"
+        return "TwoSessionCookies()"
 
 
 class InvalidCredential(NamedTuple):

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from support.guard_bench import Pair, settings_of
 
 from ory_guard.guard.credentials import CredentialExtractor, CredentialHasher
-from ory_guard.models.credential import CookiePair, Credential, CredentialKind, InvalidCredential, TokenCookie
+from ory_guard.models.credential import (
+    Credential,
+    CredentialKind,
+    InvalidCredential,
+    TokenCookie,
+    TwoSessionCookies,
+)
 
 ONE_NAME = CredentialExtractor(settings_of(cookie_names=("s",)))
 PATTERN = CredentialExtractor(settings_of(cookie_names=("s_*", "s")))
@@ -207,11 +213,11 @@ def test_two_different_cookies_are_a_pair(
     headers = [BEARER, *((b"cookie", value) for value in cookies)]
     _, pair = WITH_TOKEN.extract(headers)
 
-    assert isinstance(pair, CookiePair)
+    assert isinstance(pair, TwoSessionCookies)
     assert tuple(found.name for found in pair.cookies) == names
     assert tuple(found.value for found in pair.cookies) == values
     assert [type(found) is TokenCookie for found in pair.cookies] == [name == b"token" for name in names]
-    assert repr(pair) == "CookiePair()"
+    assert repr(pair) == "TwoSessionCookies()"
     assert WITH_TOKEN.extract_all(headers) == pair.cookies
 
 

@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from cookie_pair_bench import NAMES, scope_of
 from logout_kratos import CREATE, LINK, NATIVE, SUBMIT, WHOAMI, LogoutKratos
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -25,6 +24,7 @@ from support.scripted_kratos import (
     session_body,
     signed_in,
 )
+from two_cookies_bench import NAMES, scope_of
 
 from ory_guard import Authenticated, OrySessionMiddleware, Rejected, Session, Unavailable
 from ory_guard.exceptions import CsrfViolation, KratosProtocolError, KratosTimeout

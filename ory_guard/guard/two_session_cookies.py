@@ -13,10 +13,10 @@ from ory_guard.cache.single_flight import CheckResult
 from ory_guard.guard.context import AuthContext
 from ory_guard.guard.session_check import SessionChecker
 from ory_guard.models.clock import Clock
-from ory_guard.models.credential import CookiePair, Credential, TokenCookie
+from ory_guard.models.credential import Credential, TokenCookie, TwoSessionCookies
 from ory_guard.models.outcomes import Authenticated, Outcome, Rejected, SessionAuth, Unavailable
 
-__all__ = ["CookiePairAuthenticator"]
+__all__ = ["TwoCookiesAuthenticator"]
 
 _INACTIVE: Final = Rejected("inactive", "cookie")
 _MALFORMED: Final = Rejected("malformed", "cookie")
@@ -42,7 +42,7 @@ class _Checked(NamedTuple):
     auth: SessionAuth | None = None
 
 
-class CookiePairAuthenticator:
+class TwoCookiesAuthenticator:
     """Authenticates requests with two session cookies for one guard.
 
     Args:
@@ -67,7 +67,7 @@ class CookiePairAuthenticator:
         self._is_valid = is_valid
         self._monotonic = clock.monotonic
 
-    def from_cache(self, context: AuthContext, pair: CookiePair) -> Outcome | None:
+    def from_cache(self, context: AuthContext, pair: TwoSessionCookies) -> Outcome | None:
         """Return the outcome if it is known without I/O, or None if Kratos has to be asked about a cookie.
 
         Args:
@@ -84,7 +84,7 @@ class CookiePairAuthenticator:
         return self._decide(context, checked) if len(checked) == len(pair.cookies) else None
 
     async def from_kratos(
-        self, context: AuthContext, pair: CookiePair, *, bypass_caches: bool, join: bool
+        self, context: AuthContext, pair: TwoSessionCookies, *, bypass_caches: bool, join: bool
     ) -> Outcome:
         """Return the outcome after a session check of each cookie that is not in the cache.
 

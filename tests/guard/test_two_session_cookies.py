@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from cookie_pair_bench import NAMES, CookiePairBench, scope_of
 from support.asgi_calls import websocket_scope
 from support.guard_bench import by, guard_of
 from support.scripted_kratos import (
@@ -17,6 +16,7 @@ from support.scripted_kratos import (
     session_body,
     signed_in,
 )
+from two_cookies_bench import NAMES, CookiePairBench, scope_of
 
 from ory_guard import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
 from ory_guard.events import SessionCacheHit, SessionCacheMiss

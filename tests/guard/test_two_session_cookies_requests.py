@@ -5,7 +5,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from cookie_pair_bench import CookiePairBench, scope_of
 from support.applications import gated, public
 from support.asgi_calls import NAVIGATE, call
 from support.scripted_kratos import (
@@ -18,6 +17,7 @@ from support.scripted_kratos import (
     session_body,
     signed_in,
 )
+from two_cookies_bench import CookiePairBench, scope_of
 
 from ory_guard import Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
 from ory_guard.exceptions import EnrollmentRequired, Refusal, SessionRequired
