@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.store import SessionStore
 from ory_guard.events import Listeners, SessionCacheHit, SessionCacheMiss, notify
-from ory_guard.guard.composition import build_log, build_parser, build_session_checker
 from ory_guard.guard.context import AuthContext
 from ory_guard.guard.credentials import CredentialExtractor, CredentialHasher
 from ory_guard.guard.csrf import SAFE_METHODS, CSRFPolicy
 from ory_guard.guard.path_patterns import PathPatterns, paths_of_kratos
 from ory_guard.guard.session_check import SessionChecker
+from ory_guard.guard.session_checker_factory import build_log, build_parser, build_session_checker
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.guard.two_session_cookies import TwoCookiesAuthenticator
 from ory_guard.kratos.failures import internal_error
