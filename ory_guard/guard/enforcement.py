@@ -14,7 +14,7 @@ from ory_guard.exceptions import (
 from ory_guard.guard.authentication import ANONYMOUS, Authenticator
 from ory_guard.guard.context import AuthContext, get_auth_context
 from ory_guard.guard.csrf import SAFE_METHODS, CSRFPolicy
-from ory_guard.guard.refusal_record import record_refusal
+from ory_guard.guard.refusal_fallback import record_refusal
 from ory_guard.guard.refusal_reporter import RefusalReporter
 from ory_guard.guard.requirements import ANY_SESSION, Requirement, decide, evaluate, is_condition_met
 from ory_guard.guard.revalidation_budget import RevalidationBudget
