@@ -16,7 +16,7 @@ from support.scripted_kratos import (
     session_body,
     signed_in,
 )
-from two_cookies_bench import NAMES, CookiePairBench, scope_of
+from two_cookies_bench import NAMES, TwoCookiesBench, scope_of
 
 from ory_guard import Anonymous, Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
 from ory_guard.events import SessionCacheHit, SessionCacheMiss
@@ -76,7 +76,7 @@ async def test_outcome_of_two_cookies(
     first: Answer, second: Answer, expected: object, cookies: tuple[str, str], reverse: bool
 ) -> None:
     """Whatever their order and their names; each is asked about alone, and invalid ones not at all."""
-    bench = CookiePairBench(a=first, b=second)
+    bench = TwoCookiesBench(a=first, b=second)
     values = ["a," if first is MALFORMED else "a", "b," if second is MALFORMED else "b"]
     pairs = [f"{name}={value}".encode() for name, value in zip(cookies, values, strict=True)]
     if reverse:
@@ -106,7 +106,7 @@ async def test_outcome_of_two_cookies(
 )
 async def test_cross_site_request_is_rejected_without_a_call(scope: dict[str, Any]) -> None:
     """Before the cookies are validated or looked up in the cache."""
-    bench = CookiePairBench(a=GOOD, b=REFUSED)
+    bench = TwoCookiesBench(a=GOOD, b=REFUSED)
     await bench.outcome(b"s=a; s=b")
     bench.take_asked()
 
@@ -118,7 +118,7 @@ async def test_cross_site_request_is_rejected_without_a_call(scope: dict[str, An
 
 async def test_each_cookie_has_a_cache_entry_of_its_own() -> None:
     """The entries are those of requests with one of the cookies; the outcome of the pair is not cached."""
-    bench = CookiePairBench(a=GOOD, b=OTHER)
+    bench = TwoCookiesBench(a=GOOD, b=OTHER)
 
     assert await bench.outcome(b"s=a; s=b") == AMBIGUOUS
     assert bench.take_asked() == ["a", "b"]
@@ -135,7 +135,7 @@ async def test_pair_counts_as_one_miss_or_one_hit(*, listens: bool) -> None:
 
     The age is that of the session that counts.
     """
-    bench = CookiePairBench(a=GOOD, b=REFUSED)
+    bench = TwoCookiesBench(a=GOOD, b=REFUSED)
     if not listens:
         bench.guard = guard_of(bench.kratos, bench.clock, **NAMES)
     await bench.outcome(b"s=a")
@@ -157,7 +157,7 @@ async def test_pair_counts_as_one_miss_or_one_hit(*, listens: bool) -> None:
 
 async def test_both_cookies_are_checked_at_the_same_time() -> None:
     """The cancellation of the request does not cancel the check for another request with one of the cookies."""
-    bench = CookiePairBench(a=GOOD, b=REFUSED)
+    bench = TwoCookiesBench(a=GOOD, b=REFUSED)
     bench.kratos.hold()
     request = asyncio.ensure_future(bench.outcome(b"s=a; s=b"))
     other = asyncio.ensure_future(bench.outcome(b"s=a"))
@@ -173,7 +173,7 @@ async def test_both_cookies_are_checked_at_the_same_time() -> None:
 
 async def test_newer_of_two_cached_sessions_counts() -> None:
     """After a step-up, the entry of the other cookie still has the old assurance level."""
-    bench = CookiePairBench(a=GOOD, b=signed_in(aal2_session()))
+    bench = TwoCookiesBench(a=GOOD, b=signed_in(aal2_session()))
     await bench.outcome(b"s=a")
     bench.clock.advance(1.0)
     await bench.outcome(b"s=b")

@@ -17,7 +17,7 @@ from support.scripted_kratos import (
     session_body,
     signed_in,
 )
-from two_cookies_bench import CookiePairBench, scope_of
+from two_cookies_bench import TwoCookiesBench, scope_of
 
 from ory_guard import Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
 from ory_guard.exceptions import EnrollmentRequired, Refusal, SessionRequired
@@ -62,7 +62,7 @@ async def test_only_the_cookie_that_counts_is_renewed(
     cookies: bytes, first: KratosResponse, second: KratosResponse, expected: list[bytes], headers: Any
 ) -> None:
     """No cookie is expired, because a 401 of Kratos is not a logout."""
-    bench = CookiePairBench(
+    bench = TwoCookiesBench(
         a=renewing(first, "s=anew-a", "token=anew"), b=renewing(second, "s=anew-b", "token=anew")
     )
 
@@ -94,7 +94,7 @@ async def test_revalidation_checks_every_cookie_that_was_good(
     cookies: bytes, before: Any, asked: list[str], after: dict[str, KratosResponse], expected: object
 ) -> None:
     """Or both, if both were rejected. A cached session does not replace the ended one of the other cookie."""
-    bench = CookiePairBench(a=before[0], b=before[1])
+    bench = TwoCookiesBench(a=before[0], b=before[1])
     await bench.outcome(cookies)
     bench.take_asked()
     bench.answers.update(after)
@@ -113,7 +113,7 @@ async def test_revalidation_checks_every_cookie_that_was_good(
 async def test_two_cookies_count_as_one_credential_for_the_breaker(*, are_known: bool) -> None:
     """Also in another order, and if they belong to two identities. A single client does not open it."""
     other = signed_in(session_body(id=OTHER_ID, identity={"id": "c3b7f0de-93a4-4c0e-8e6b-64d0c5a0b799"}))
-    bench = CookiePairBench({"cache_ttl": 0}, a=GOOD, b=other, c=DOWN)
+    bench = TwoCookiesBench({"cache_ttl": 0}, a=GOOD, b=other, c=DOWN)
     if are_known:
         assert await bench.outcome(BOTH) == AMBIGUOUS
     bench.answers |= {"a": DOWN, "b": DOWN}
@@ -127,7 +127,7 @@ async def test_two_cookies_count_as_one_credential_for_the_breaker(*, are_known:
 
 async def test_429_of_one_cookie_holds_requests_with_both() -> None:
     """A request with the other one alone is not held."""
-    bench = CookiePairBench({"cache_ttl": 0}, a=refused(429).with_header("retry-after", "30"), b=GOOD)
+    bench = TwoCookiesBench({"cache_ttl": 0}, a=refused(429).with_header("retry-after", "30"), b=GOOD)
 
     for _ in range(3):
         assert await bench.outcome(BOTH) == Unavailable("rate_limited", 30)
@@ -139,7 +139,7 @@ async def test_429_of_one_cookie_holds_requests_with_both() -> None:
 
 async def test_revoked_cookie_ends_a_request_with_both() -> None:
     """As after a logout whose session is unknown, because Kratos could not be asked for it."""
-    bench = CookiePairBench(a=GOOD, b=REFUSED)
+    bench = TwoCookiesBench(a=GOOD, b=REFUSED)
     scope = scope_of(BOTH)
     await bench.guard.require(scope)
     bench.answers["a"] = REFUSED
@@ -153,7 +153,7 @@ async def test_revoked_cookie_ends_a_request_with_both() -> None:
 
 async def test_step_up_is_accepted_at_the_first_try() -> None:
     """Only the cookie that counts is asked about again."""
-    bench = CookiePairBench(a=GOOD, b=REFUSED)
+    bench = TwoCookiesBench(a=GOOD, b=REFUSED)
     await bench.outcome(BOTH)
     bench.take_asked()
     bench.answers["a"] = AAL2
@@ -164,7 +164,7 @@ async def test_step_up_is_accepted_at_the_first_try() -> None:
 
 async def test_other_cookies_do_not_extend_the_budget_of_revalidations() -> None:
     """A client can send any number of unknown cookies beside a good one."""
-    bench = CookiePairBench(a=GOOD)
+    bench = TwoCookiesBench(a=GOOD)
     bench.answers.update({f"b{number}": REFUSED for number in range(20)})
     await bench.outcome(b"s=a")
     for number in range(20):
@@ -178,7 +178,7 @@ async def test_other_cookies_do_not_extend_the_budget_of_revalidations() -> None
 @pytest.mark.parametrize("ids", [{"session_id": SESSION_ID}, {"identity_id": IDENTITY_ID}], ids=list)
 async def test_invalidated_session_is_not_used(ids: dict[str, str]) -> None:
     """Its cookie is checked again; then the other one counts."""
-    bench = CookiePairBench(a=GOOD, b=OTHER)
+    bench = TwoCookiesBench(a=GOOD, b=OTHER)
     assert await bench.outcome(BOTH) == AMBIGUOUS
     bench.answers["a"] = REFUSED
 
@@ -191,7 +191,7 @@ async def test_invalidated_session_is_not_used(ids: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("cache_ttl", [30, 0])
 async def test_session_that_is_revoked_during_the_check_of_the_other_cookie_is_not_used(cache_ttl: float) -> None:
-    bench = CookiePairBench({"cache_ttl": cache_ttl}, a=GOOD, b=REFUSED)
+    bench = TwoCookiesBench({"cache_ttl": cache_ttl}, a=GOOD, b=REFUSED)
     await bench.outcome(b"s=a")
     bench.kratos.hold()
     waiting = asyncio.ensure_future(bench.outcome(BOTH))
@@ -205,7 +205,7 @@ async def test_session_that_is_revoked_during_the_check_of_the_other_cookie_is_n
 
 
 async def test_session_that_is_revoked_during_each_check_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = CookiePairBench(a=GOOD, b=REFUSED)
+    bench = TwoCookiesBench(a=GOOD, b=REFUSED)
     authenticator = bench.guard.authentication
     always_revoked = SimpleNamespace(check=authenticator.checker.check, is_revoked=lambda *_: True)
     monkeypatch.setattr(authenticator._pairs, "_checker", always_revoked)
@@ -214,7 +214,7 @@ async def test_session_that_is_revoked_during_each_check_is_unavailable(monkeypa
     assert bench.take_asked() == ["a", "b"]
 
 
-def connection(bench: CookiePairBench, scope: dict[str, Any]) -> SessionRevalidator:
+def connection(bench: TwoCookiesBench, scope: dict[str, Any]) -> SessionRevalidator:
     return bench.guard._watches.revalidator(scope, 10.0)
 
 
@@ -223,7 +223,7 @@ async def test_open_connection_with_two_cookies_has_a_state_of_its_own() -> None
 
     When its session is invalidated, it ends at once.
     """
-    bench = CookiePairBench(a=GOOD, b=REFUSED)
+    bench = TwoCookiesBench(a=GOOD, b=REFUSED)
     scopes = scope_of(BOTH), scope_of(b"s=b; s=a"), scope_of(b"s=a")
     for scope in scopes:
         await bench.guard.require(scope)

@@ -14,7 +14,7 @@ from ory_guard.events import Event
 NAMES: dict[str, Any] = {"cookie_names": ("s", "t"), "token_cookie_names": ("token",)}
 
 
-class CookiePairBench:
+class TwoCookiesBench:
     """A guard with the session cookies `s` and `t` and the token in `token`.
 
     Args:
