@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from ory_guard.guard.guard import OryGuard
     from ory_guard.guard.middleware import OrySessionMiddleware
     from ory_guard.guard.requirements import Requirement
+    from ory_guard.guard.session_watch import Watch
     from ory_guard.guard.settings import GuardSettings
-    from ory_guard.guard.watch import Watch
 else:
     # The dependencies of a route need only parts of this package.
     __getattr__ = lazy_import(
@@ -21,7 +21,7 @@ else:
             "OryGuard": "ory_guard.guard.guard",
             "OrySessionMiddleware": "ory_guard.guard.middleware",
             "Requirement": "ory_guard.guard.requirements",
-            "Watch": "ory_guard.guard.watch",
+            "Watch": "ory_guard.guard.session_watch",
         },
     )
 

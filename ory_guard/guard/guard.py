@@ -24,9 +24,9 @@ from ory_guard.guard.lazy_client import LazyClient
 from ory_guard.guard.logout import Logout
 from ory_guard.guard.requirements import AssuranceLevel, Conditions, requirement_of
 from ory_guard.guard.responses.redirects import login_url, safe_return_to
+from ory_guard.guard.session_watch import Watch, Watches
 from ory_guard.guard.settings import GuardSettings, checked_settings
 from ory_guard.guard.statistics import guard_stats
-from ory_guard.guard.watch import Watch, Watches
 from ory_guard.kratos.http import Transport
 from ory_guard.models.clock import Clock, SystemClock
 from ory_guard.models.ids import id_spellings

@@ -21,7 +21,7 @@ from two_cookies_bench import TwoCookiesBench, scope_of
 
 from ory_guard import Authenticated, Outcome, Rejected, SecondFactorRequired, Unavailable
 from ory_guard.exceptions import EnrollmentRequired, Refusal, SessionRequired
-from ory_guard.guard.revalidation import SessionRevalidator
+from ory_guard.guard.session_watch_revalidation import SessionRevalidator
 from ory_guard.models.credential import Credential
 
 pytestmark = pytest.mark.anyio

@@ -61,7 +61,7 @@ async def test_socket_closes_in_every_framework(bench: Bench, kind: str, *, inva
 
 async def test_cancellation_is_repeated_until_the_block_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """`asyncio.wait_for` of Python 3.11 can swallow one. Afterwards the task is not cancelled."""
-    monkeypatch.setattr("ory_guard.guard.watch._CANCEL_INTERVAL", 0.01)
+    monkeypatch.setattr("ory_guard.guard.session_watch._CANCEL_INTERVAL", 0.01)
     swallowed = 0
 
     async def endpoint(scope: Any, receive: Any, send: Any) -> None:

@@ -11,8 +11,8 @@ from support.memory_store import eventually
 from support.scripted_kratos import SESSION_ID, KratosRequest, refused, session_body, signed_in
 
 from ory_guard.exceptions import SessionRequired
-from ory_guard.guard.watch import Watch
-from ory_guard.guard.watch_index import WatchIndex
+from ory_guard.guard.session_watch import Watch
+from ory_guard.guard.session_watch_index import WatchIndex
 
 pytestmark = pytest.mark.anyio
 

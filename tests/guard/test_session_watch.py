@@ -14,7 +14,7 @@ from support.scripted_kratos import refused, signed_in
 
 from ory_guard import OrySessionMiddleware
 from ory_guard.exceptions import Refusal, SessionRequired
-from ory_guard.guard.watch import Watch
+from ory_guard.guard.session_watch import Watch
 
 pytestmark = pytest.mark.anyio
 

@@ -15,10 +15,10 @@ from ory_guard.exceptions import ConfigurationError, Refusal, SessionCheckUnavai
 from ory_guard.guard.authentication import Authenticator
 from ory_guard.guard.context import get_auth_context, get_scope
 from ory_guard.guard.enforcement import Enforcer
-from ory_guard.guard.revalidation import SessionRevalidator, SharedStates
 from ory_guard.guard.send_wrapper import ResponseContext
+from ory_guard.guard.session_watch_index import WatchIndex
+from ory_guard.guard.session_watch_revalidation import SessionRevalidator, SharedStates
 from ory_guard.guard.settings import GuardSettings
-from ory_guard.guard.watch_index import WatchIndex
 from ory_guard.kratos.require_asyncio import require_asyncio
 from ory_guard.models.clock import Clock
 from ory_guard.models.outcomes import Authenticated

@@ -17,7 +17,7 @@ from ory_guard.exceptions import (
     SessionCheckUnavailable,
     SessionRequired,
 )
-from ory_guard.guard.revalidation import SessionRevalidator, SharedState, SharedStates
+from ory_guard.guard.session_watch_revalidation import SessionRevalidator, SharedState, SharedStates
 
 pytestmark = pytest.mark.anyio
 
