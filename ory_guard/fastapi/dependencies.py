@@ -25,7 +25,7 @@ except ModuleNotFoundError as _error:
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.fastapi.openapi import OPTIONAL_SCHEME, SCHEME, add_security_to_schema
 from ory_guard.guard.context import SCOPE_KEY, AuthContext, missing_middleware_error
-from ory_guard.guard.declarations import GuardDependency, MustBeCalled
+from ory_guard.guard.fastapi_declarations import GuardDependency, MustBeCalled
 from ory_guard.guard.requirements import (
     ANY_SESSION,
     AssuranceLevel,

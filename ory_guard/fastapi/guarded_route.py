@@ -7,10 +7,10 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from ory_guard.guard.context import require_auth_context
-from ory_guard.guard.declarations import GuardDependency, unwrap_partial
+from ory_guard.guard.fastapi_declarations import GuardDependency, unwrap_partial
+from ory_guard.guard.fastapi_route_check import MisreadRoute
 from ory_guard.guard.fastapi_routes import effective_route
 from ory_guard.guard.requirements import Requirement
-from ory_guard.guard.route_check import MisreadRoute
 from ory_guard.starlette.route_requirements import requirement_of_dependency, requirement_of_endpoint
 
 __all__ = ["GuardedRoute"]

@@ -16,9 +16,9 @@ from ory_guard.guard.authentication import Authenticator
 from ory_guard.guard.context import OUTER_KEY, current_url, get_scope, require_auth_context
 from ory_guard.guard.cookie_sharing import warn_if_cookies_are_not_shared
 from ory_guard.guard.csrf import CSRFPolicy
-from ory_guard.guard.declarations import FROM_APPLICATION
 from ory_guard.guard.enforcement import Enforcer
 from ory_guard.guard.explicit_credentials import ExplicitCredentials, TokenKind
+from ory_guard.guard.fastapi_declarations import FROM_APPLICATION
 from ory_guard.guard.http_clients import HTTPClients
 from ory_guard.guard.lazy_client import LazyClient
 from ory_guard.guard.logout import Logout

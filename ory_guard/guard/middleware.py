@@ -11,10 +11,10 @@ from typing import Any, Final, TypeAlias, overload
 from ory_guard.exceptions import ConfigurationError, KratosUnavailable, Refusal
 from ory_guard.guard.authentication import Authenticator
 from ory_guard.guard.context import SCOPE_KEY, AuthContext, log_replaced_objects, reject_foreign_objects
+from ory_guard.guard.fastapi_route_check import RouteCheck
 from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.responses.asgi import ASGIApp, ASGIResponse, Message, Receive, Scope, Send, error_body
 from ory_guard.guard.responses.refusals import refusal_response, unavailable_refusal
-from ory_guard.guard.route_check import RouteCheck
 from ory_guard.guard.send_wrapper import ResponseContext, send_after_return
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.require_asyncio import event_loop_error

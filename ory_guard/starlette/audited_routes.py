@@ -8,7 +8,7 @@ from typing import Any, Final
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.routing import Host, Mount, Route, WebSocketRoute
 
-from ory_guard.guard.declarations import unwrap_partial
+from ory_guard.guard.fastapi_declarations import unwrap_partial
 from ory_guard.guard.fastapi_routes import effective_routes, files_prefix, original_route, starlette_route
 from ory_guard.guard.requirements import Requirement
 from ory_guard.starlette.middleware_layers import is_framework_code, is_framework_method, unwrap_middleware

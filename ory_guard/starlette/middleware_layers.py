@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from starlette.middleware.base import BaseHTTPMiddleware
 
-from ory_guard.guard.declarations import unwrap_partial
+from ory_guard.guard.fastapi_declarations import unwrap_partial
 from ory_guard.guard.middleware import OrySessionMiddleware
 from ory_guard.starlette.protection import SessionRequiredMiddleware
 

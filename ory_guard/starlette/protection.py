@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from ory_guard.exceptions import ConfigurationError, Refusal
 from ory_guard.guard.context import require_auth_context
-from ory_guard.guard.declarations import MustBeCalled, record_wrapper
+from ory_guard.guard.fastapi_declarations import MustBeCalled, record_wrapper
 from ory_guard.guard.guard import get_guard
 from ory_guard.guard.path_patterns import PathPatterns
 from ory_guard.guard.requirements import Conditions, Requirement, requirement_of

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from ory_guard.guard.declarations import GuardDependency, unwrap_partial
+from ory_guard.guard.fastapi_declarations import GuardDependency, unwrap_partial
 from ory_guard.guard.requirements import ANY_SESSION, Requirement
 from ory_guard.starlette.protection import get_requirement
 

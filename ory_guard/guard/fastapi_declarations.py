@@ -2,7 +2,7 @@
 
 FastAPI calls any dependency and reads any other parameter from the request. `Depends(require)` without a call,
 `Depends` with a class instead of an instance, and a parameter of type `Session` therefore leave a route open. These
-functions recognize such declarations; `ory_guard.guard.route_check` applies them to an application.
+functions recognize such declarations; `ory_guard.guard.fastapi_route_check` applies them to an application.
 """
 
 import functools

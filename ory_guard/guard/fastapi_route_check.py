@@ -14,7 +14,12 @@ from types import FunctionType, ModuleType
 from typing import Any, Final, NoReturn
 
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.guard.declarations import dependency_error, is_shadowed_endpoint, parameter_error, unwrap_partial
+from ory_guard.guard.fastapi_declarations import (
+    dependency_error,
+    is_shadowed_endpoint,
+    parameter_error,
+    unwrap_partial,
+)
 from ory_guard.guard.fastapi_routes import effective_routes, route_lists, with_included_routers
 from ory_guard.guard.guard import OryGuard
 
