@@ -12,7 +12,7 @@ from itertools import islice
 from math import inf
 from typing import Final, NamedTuple
 
-from ory_guard.cache.store import ALL_IDS
+from ory_guard.cache.store_protocol import ALL_IDS
 
 __all__ = ["MAX_BATCH", "PendingRevocations", "RevocationBatch"]
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextvars import Context
 
-from ory_guard.cache.store import ResumableSessionStore, RevocationPosition, RevokedIds, SessionStore
+from ory_guard.cache.store_protocol import ResumableSessionStore, RevocationPosition, RevokedIds, SessionStore
 
 __all__ = ["RevocationGap"]
 

@@ -11,11 +11,11 @@ from math import inf
 from typing import Final, NamedTuple, TypeAlias
 
 from ory_guard.cache.entries import CacheEntry
-from ory_guard.cache.lease_store import Lease
+from ory_guard.cache.lease_protocol import Lease
 from ory_guard.cache.leases import HeldLease
 from ory_guard.cache.session_cache import SessionCache
-from ory_guard.cache.store import StoredSession
 from ory_guard.cache.store_connection import StoreConnection
+from ory_guard.cache.store_protocol import StoredSession
 from ory_guard.cache.stored_entries import StoredEntries
 from ory_guard.events import Listeners, StoreHit, StoreWaited, notify
 from ory_guard.kratos.failures import internal_error

@@ -2,7 +2,7 @@
 
 from math import inf
 
-from ory_guard.cache.store import ALL_IDS, SessionStore
+from ory_guard.cache.store_protocol import ALL_IDS, SessionStore
 
 __all__ = ["find_revocation", "latest_revocation"]
 

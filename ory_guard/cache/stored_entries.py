@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from ory_guard.cache.entries import CacheEntry
 from ory_guard.cache.revocations import RevocationLog
-from ory_guard.cache.store import StoredSession
+from ory_guard.cache.store_protocol import StoredSession
 from ory_guard.kratos.session_parser import SessionParser
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential

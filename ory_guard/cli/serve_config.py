@@ -14,7 +14,7 @@ from ory_guard.guard.requirements import Conditions, Requirement
 from ory_guard.guard.settings import GuardSettings
 
 if TYPE_CHECKING:
-    from ory_guard.cache.store import SessionStore
+    from ory_guard.cache.store_protocol import SessionStore
 
 __all__ = ["ServeConfig", "read_serve_config"]
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from ory_guard.cache.session_cache import SessionCache
-from ory_guard.cache.store import SessionStore
+from ory_guard.cache.store_protocol import SessionStore
 from ory_guard.events import Listeners, SessionCacheHit, SessionCacheMiss, notify
 from ory_guard.guard.context import AuthContext
 from ory_guard.guard.credentials import CredentialExtractor, CredentialHasher

@@ -8,7 +8,7 @@ from uuid import UUID
 from typing_extensions import TypeVar
 
 from ory_guard._event_loop import is_asyncio
-from ory_guard.cache.store import SessionStore
+from ory_guard.cache.store_protocol import SessionStore
 from ory_guard.events import GuardStats, Listener, Listeners, SessionsInvalidated, notify
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.argument_validation import check_arguments, checked_override

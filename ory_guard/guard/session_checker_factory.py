@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ory_guard.cache.session_cache import SessionCache
-from ory_guard.cache.store import SessionStore
+from ory_guard.cache.store_protocol import SessionStore
 from ory_guard.events import Listeners, RevocationLogFull, log_event, notify
 from ory_guard.events.limited_log import LimitedLog
 from ory_guard.guard.session_check import SessionChecker

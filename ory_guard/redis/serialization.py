@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from struct import Struct, error
 from typing import Any, Final
 
-from ory_guard.cache.store import RevokedIds, StoredSession
+from ory_guard.cache.store_protocol import RevokedIds, StoredSession
 from ory_guard.redis.encryption import DecryptionError, Encryptor
 
 __all__ = [

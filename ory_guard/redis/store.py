@@ -25,8 +25,8 @@ from typing import Any, Final, TypeAlias
 
 from redis.exceptions import ResponseError
 
-from ory_guard.cache.lease_store import Lease, OnLookUpOrLease
-from ory_guard.cache.store import ALL_IDS, OnLookUp, RevocationPosition, StoredSession
+from ory_guard.cache.lease_protocol import Lease, OnLookUpOrLease
+from ory_guard.cache.store_protocol import ALL_IDS, OnLookUp, RevocationPosition, StoredSession
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.redis.connections import RedisServerURL
 from ory_guard.redis.deployment import Deployment, gather_errors, is_migration

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from ory_guard.cache.store import RevocationPosition
+from ory_guard.cache.store_protocol import RevocationPosition
 from ory_guard.redis.deployment import Servers
 from ory_guard.redis.encryption import Encryptor
 from ory_guard.redis.pubsub import Received, StreamPosition

@@ -8,8 +8,8 @@ from math import inf
 from support.memory_store import SOON, MemoryServer, MemoryStore
 
 from ory_guard.cache import StoredSession
-from ory_guard.cache.lease_store import Lease, OnLookUpOrLease
-from ory_guard.cache.store import OnLookUp
+from ory_guard.cache.lease_protocol import Lease, OnLookUpOrLease
+from ory_guard.cache.store_protocol import OnLookUp
 
 
 class LimitedMemoryStore(MemoryStore):

@@ -7,7 +7,7 @@ import pytest
 from support.clock import AdjustableClock
 from support.memory_store import MemoryServer
 
-from ory_guard.cache.lease_store import LEASE_SECONDS
+from ory_guard.cache.lease_protocol import LEASE_SECONDS
 from ory_guard.cache.leases import HeldLease, Leases
 
 from .limited_store import LeasingMemoryStore

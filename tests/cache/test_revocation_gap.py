@@ -8,7 +8,7 @@ import pytest
 from support.memory_store import MemoryServer, MemoryStore
 
 from ory_guard.cache.revocation_gap import RevocationGap
-from ory_guard.cache.store import RevocationPosition, RevokedIds
+from ory_guard.cache.store_protocol import RevocationPosition, RevokedIds
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from support.memory_store import eventually
 from support.redis_server import REDIS_MARKS, RedisServer
 from support.redis_sessions import SECRET, Subscriber
 
-from ory_guard.cache.store import RevocationPosition, RevokedIds
+from ory_guard.cache.store_protocol import RevocationPosition, RevokedIds
 from ory_guard.redis import RedisSessionStore
 from ory_guard.redis.pubsub import Received, iter_messages
 from ory_guard.redis.revocation_stream import Announcer, Stream

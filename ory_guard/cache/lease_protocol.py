@@ -7,7 +7,7 @@ from the store is checked as any other one.
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from ory_guard.cache.store import LimitedSessionStore, StoredSession
+from ory_guard.cache.store_protocol import LimitedSessionStore, StoredSession
 
 __all__ = ["LEASE_SECONDS", "Lease", "LeasingSessionStore", "OnLookUpOrLease"]
 
