@@ -66,7 +66,7 @@ class Enforcer:
         self._authenticator = authenticator
         self._cache = authenticator.cache
         self._revocations = authenticator.cache.revocations
-        self._jwt_responses = authenticator.checker.calls.jwt_responses
+        self._jwt_rejections = authenticator.checker.calls.jwt_rejections
         self._clock = clock
         self._monotonic = clock.monotonic
         self._max_outcome_age = settings.timeout + _MAX_HANDLING_TIME
@@ -263,7 +263,7 @@ class Enforcer:
     async def _confirm_with_kratos(
         self, scope: MutableMapping[str, Any], context: AuthContext, requirement: Requirement, refusal: Refusal
     ) -> "Session[Any] | Refusal":
-        outcome = self._jwt_responses.recent(context.key, context.outcome)
+        outcome = self._jwt_rejections.recent(context.key, context.outcome)
         if outcome is None:
             outcome = await self._authenticator.from_kratos(context, bypass_caches=True)
         if isinstance(outcome, Rejected):

@@ -7,7 +7,7 @@ requests.
 from functools import partial
 from typing import NamedTuple
 
-from ory_guard.cache.protocol_failures import ProtocolFailures
+from ory_guard.cache.protocol_error_cache import ProtocolErrorCache
 from ory_guard.cache.single_flight import CheckResult, InFlight, SingleFlight
 from ory_guard.guard.whoami_calls import Call, WhoamiCalls
 from ory_guard.kratos.caller import Caller
@@ -48,13 +48,13 @@ class PooledCalls:
     Args:
         whoami: Builds the requests.
         calls: Evaluates the responses.
-        protocol_failures: Remembers invalid responses.
+        protocol_errors: Remembers invalid responses.
     """
 
-    def __init__(self, whoami: WhoamiClient, calls: WhoamiCalls, protocol_failures: ProtocolFailures) -> None:
+    def __init__(self, whoami: WhoamiClient, calls: WhoamiCalls, protocol_errors: ProtocolErrorCache) -> None:
         self._whoami = whoami
         self._calls = calls
-        self._protocol_failures = protocol_failures
+        self._protocol_errors = protocol_errors
 
     def start(self, pending: PendingCall) -> None:
         """Send a call, now or in a later turn of the event loop; its result ends the check."""
@@ -95,6 +95,6 @@ class PooledCalls:
         except BaseException as error:  # noqa: BLE001 - the event loop would log its text, and requests would wait
             result = CheckResult(internal_error(error), call.request_time)
         finally:
-            if result is not None and not call.keeps_claims:  # see JWTResponses
-                self._protocol_failures.record(call.caller.key, result.outcome, call.request_time)
+            if result is not None and not call.keeps_claims:  # see JWTRejectionCache
+                self._protocol_errors.record(call.caller.key, result.outcome, call.request_time)
             single_flight.finish(in_flight, result)

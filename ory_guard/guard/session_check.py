@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from ory_guard._event_loop import LoopLocal
 from ory_guard.cache.entries import CacheEntry
 from ory_guard.cache.leases import HeldLease
-from ory_guard.cache.protocol_failures import ProtocolFailures
+from ory_guard.cache.protocol_error_cache import ProtocolErrorCache
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.single_flight import CheckResult, InFlight, SingleFlight
 from ory_guard.events import CheckShared, ClassStats, Listeners, notify
@@ -77,7 +77,7 @@ class SessionChecker:
         self._whoami = whoami
         self._cache = cache
         self._revocations = cache.revocations
-        self._protocol_failures = ProtocolFailures(cache.revocations, clock)
+        self._protocol_errors = ProtocolErrorCache(cache.revocations, clock)
         self.shared_cache: SharedSessionCache | None = shared_cache
         self._jwt = jwt
         self._timeout = timeout
@@ -85,7 +85,7 @@ class SessionChecker:
         self._listeners = listeners
         self._single_flights: LoopLocal[SingleFlight] = LoopLocal(SingleFlight, SingleFlight.aclose)
         self.calls: WhoamiCalls = calls
-        self._pooled_calls = PooledCalls(whoami, self.calls, self._protocol_failures)
+        self._pooled_calls = PooledCalls(whoami, self.calls, self._protocol_errors)
         self.joined_checks: int = 0
 
     async def check(
@@ -122,11 +122,11 @@ class SessionChecker:
         self, caller: Caller, credential: Credential, *, bypass_caches: bool, join: bool
     ) -> CheckResult:
         key = caller.key
-        if not bypass_caches and self._protocol_failures.is_recent(key):
+        if not bypass_caches and self._protocol_errors.is_recent(key):
             return self.calls.without_call(caller, Unavailable("protocol"))
         if not bypass_caches and self.shared_cache is None and self._jwt is not None and self.is_jwt(credential):
             # There is nothing to wait for but a refresh of the keys, which has a task of its own.
-            verified = await self._protocol_failures.observe(key, self._jwt.authenticate(key, credential))
+            verified = await self._protocol_errors.observe(key, self._jwt.authenticate(key, credential))
             if verified is not None:
                 return verified
         single_flight = self._single_flights.current() or await self._single_flights.get()
@@ -162,12 +162,12 @@ class SessionChecker:
         return await in_flight.wait()
 
     def _start_resolving(self, check: _Check) -> Awaitable[CheckResult]:
-        return self._protocol_failures.observe(check[2].key, self._resolve(check))
+        return self._protocol_errors.observe(check[2].key, self._resolve(check))
 
     def _start_call(self, caller: Caller, credential: Credential, *, bypass_caches: bool) -> Awaitable[CheckResult]:
         call = self._call_whoami(caller, credential, bypass_caches=bypass_caches)
         keeps_claims = bypass_caches and self.is_jwt(credential)
-        return call if keeps_claims else self._protocol_failures.observe(caller.key, call)  # see JWTResponses
+        return call if keeps_claims else self._protocol_errors.observe(caller.key, call)  # see JWTRejectionCache
 
     def is_jwt(self, credential: Credential) -> bool:
         """Return whether the credential is a JWT that this process verifies."""
@@ -192,7 +192,7 @@ class SessionChecker:
         if in_flight.is_finished:  # the guard was closed, which ends the lease
             return
         if entry is None:
-            observe = self._protocol_failures.observe
+            observe = self._protocol_errors.observe
             single_flight.run(in_flight, lambda: observe(caller.key, self._resolve_by_call(check, lease)))
             return
         result = None
@@ -204,7 +204,7 @@ class SessionChecker:
     def _found(self, key: bytes, entry: CacheEntry) -> CheckResult:
         assert isinstance(entry.outcome, Authenticated)  # noqa: S101 - only sessions are stored
         self.calls.policy.known.add(key, entry.outcome.session)
-        self._protocol_failures.record(key, entry.outcome, entry.request_time)
+        self._protocol_errors.record(key, entry.outcome, entry.request_time)
         return _new(CheckResult, (entry.outcome, entry.request_time, ()))
 
     async def _resolve_by_call(self, check: _Check, lease: HeldLease | None) -> CheckResult:

@@ -4,7 +4,7 @@ import logging
 from typing import NamedTuple
 
 from ory_guard.cache.entries import CacheEntry
-from ory_guard.cache.jwt_responses import JWTResponses
+from ory_guard.cache.jwt_rejection_cache import JWTRejectionCache
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.single_flight import CheckResult
 from ory_guard.events import BreakerChanged, CheckFailed, Listeners, WhoamiAnswered, log_event, notify
@@ -63,7 +63,7 @@ class WhoamiCalls:
 
     Attributes:
         policy: Decides whether Kratos may be called.
-        jwt_responses: The responses to JWTs that Kratos does not accept.
+        jwt_rejections: The responses to JWTs that Kratos does not accept.
         count: The number of calls so far.
     """
 
@@ -86,7 +86,7 @@ class WhoamiCalls:
         self.policy: CallPolicy = CallPolicy(
             max_known, max_seconds=max_seconds, clock=clock, on_breaker_change=self._on_breaker_change
         )
-        self.jwt_responses: JWTResponses = JWTResponses(cache.revocations, clock)
+        self.jwt_rejections: JWTRejectionCache = JWTRejectionCache(cache.revocations, clock)
         self.count: int = 0
 
     def refusal(self, caller: Caller) -> CheckResult | None:
@@ -121,7 +121,7 @@ class WhoamiCalls:
         self._emit(call.caller, result, reply)
         if call.keeps_claims:
             # Kratos does not know the claims of a JWT, so its response does not replace them in the cache.
-            self.jwt_responses.record(call.caller.key, parsed.outcome, parsed.ttl, call.request_time)
+            self.jwt_rejections.record(call.caller.key, parsed.outcome, parsed.ttl, call.request_time)
             return CallResult(result, None)
         return CallResult(result, self._store(call, parsed))
 

@@ -142,7 +142,7 @@ async def test_revocation_ends_the_memory() -> None:
     scope = bearer_scope(aal1_token())
     with pytest.raises(StepUpRequired):
         await bench.guard.require(scope, aal="aal2")
-    context, responses = scope["ory_guard"], bench.guard.authentication.checker.calls.jwt_responses
+    context, responses = scope["ory_guard"], bench.guard.authentication.checker.calls.jwt_rejections
     await bench.guard.invalidate(session_id="of-another-user")
     assert responses.recent(context.key, context.outcome) == Rejected("inactive", "bearer")
 

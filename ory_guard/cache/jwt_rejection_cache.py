@@ -11,13 +11,13 @@ from ory_guard.cache.revocations import RevocationLog
 from ory_guard.models.clock import Clock
 from ory_guard.models.outcomes import Authenticated, Outcome, Rejected, Unavailable
 
-__all__ = ["JWTResponses"]
+__all__ = ["JWTRejectionCache"]
 
 _MAX_RESPONSES: Final = 4_096
 _FAILURE_TTL: Final = 1.0
 
 
-class JWTResponses:
+class JWTRejectionCache:
     """Remembers refusals and unreadable responses; the revocation of the session or identity ends a memory.
 
     Args:

@@ -3,7 +3,7 @@
 from support.clock import AdjustableClock
 
 from ory_guard import Unavailable
-from ory_guard.cache.protocol_failures import ProtocolFailures
+from ory_guard.cache.protocol_error_cache import ProtocolErrorCache
 from ory_guard.cache.revocations import RevocationLog
 from ory_guard.models.outcomes import Outcome
 
@@ -16,7 +16,7 @@ class Bench:
     def __init__(self) -> None:
         clock = AdjustableClock()
         self.revocations = RevocationLog(30.0, clock)
-        self.failures = ProtocolFailures(self.revocations, clock)
+        self.failures = ProtocolErrorCache(self.revocations, clock)
 
     def record(self, key: bytes, outcome: Outcome = FAILURE) -> None:
         """Record the outcome of a request that is sent now."""

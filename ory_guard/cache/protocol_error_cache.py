@@ -8,7 +8,7 @@ from ory_guard.cache.single_flight import CheckResult
 from ory_guard.models.clock import Clock
 from ory_guard.models.outcomes import Outcome, Unavailable
 
-__all__ = ["ProtocolFailures"]
+__all__ = ["ProtocolErrorCache"]
 
 ResultT = TypeVar("ResultT", CheckResult, CheckResult | None)
 
@@ -16,7 +16,7 @@ _RETENTION: Final = 1.0
 _MAX_FAILURES: Final = 4_096
 
 
-class ProtocolFailures:
+class ProtocolErrorCache:
     """Remembers `Unavailable("protocol")` for one second per credential; every revocation ends that second.
 
     Args:
