@@ -16,11 +16,11 @@ from ory_guard.cache.leases import HeldLease, Leases
 from ory_guard.cache.pending_revocations import PendingRevocations, RevocationBatch
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.store_connection import StoreConnection
-from ory_guard.cache.store_latency import run_with_deadline
 from ory_guard.cache.store_lookups import OnLookUpResult, StoreLookups, StoreResult
 from ory_guard.cache.store_protocol import ALL_IDS, RevokedIds, SessionStore
 from ory_guard.cache.store_revocations import find_revocation, latest_revocation
 from ory_guard.cache.store_state import StoreState
+from ory_guard.cache.store_timeout import run_with_deadline
 from ory_guard.cache.stored_entries import StoredEntries
 from ory_guard.events import (
     Listeners,

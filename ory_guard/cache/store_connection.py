@@ -20,8 +20,8 @@ from ory_guard._event_loop import current_task_cancelled
 from ory_guard.cache.leases import Leases
 from ory_guard.cache.revocation_gap import RevocationGap
 from ory_guard.cache.store_calls import Call, StoreCalls
-from ory_guard.cache.store_latency import run_with_deadline
 from ory_guard.cache.store_protocol import SessionStore, StoredSession
+from ory_guard.cache.store_timeout import run_with_deadline
 from ory_guard.events import Listeners
 from ory_guard.kratos.circuit_breaker import CircuitBreaker
 

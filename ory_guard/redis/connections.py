@@ -7,7 +7,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from ory_guard.cache.store_latency import ResponsiveClock
+from ory_guard.cache.store_timeout import ResponsiveClock
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.kratos.server_address import ServerAddress
 from ory_guard.redis.discovery import first_response

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from ory_guard.cache.lease_protocol import LEASE_SECONDS
-from ory_guard.cache.store_latency import ResponsiveClock
+from ory_guard.cache.store_timeout import ResponsiveClock
 from ory_guard.redis.connections import RedisServerURL
 from ory_guard.redis.pipeline import Pipeline, PipelinedConnection
 from ory_guard.redis.pubsub import Received, StreamPosition, iter_messages

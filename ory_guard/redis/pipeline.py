@@ -13,7 +13,7 @@ from contextvars import Context
 from math import inf
 from typing import Any, Final, TypeAlias, cast
 
-from ory_guard.cache.store_latency import ResponsiveClock
+from ory_guard.cache.store_timeout import ResponsiveClock
 from ory_guard.redis.resp import ProtocolError, Reply, ReplyParser
 
 __all__ = ["Command", "Pipeline", "PipelinedConnection", "resolver"]

@@ -206,7 +206,7 @@ async def test_wait_ends_before_the_timeout(leasing: Workers) -> None:
 async def test_wait_and_call_end_at_the_deadline(
     leasing: Workers, memory_server: MemoryServer, monkeypatch: pytest.MonkeyPatch, *, is_cold: bool
 ) -> None:
-    monkeypatch.setattr("ory_guard.cache.store_latency._INITIAL_LIMIT", SOON)
+    monkeypatch.setattr("ory_guard.cache.store_timeout._INITIAL_LIMIT", SOON)
     holder, other = leasing[0], LeasingWorker(memory_server) if is_cold else leasing[1]
     first = await hold(holder)
     other.kratos.hold()
@@ -290,7 +290,7 @@ async def test_first_check_of_a_process_gets_the_lease_or_waits(
     memory_server: MemoryServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the connection to the store is open, which the check awaits for longer here."""
-    monkeypatch.setattr("ory_guard.cache.store_latency._INITIAL_LIMIT", SOON)
+    monkeypatch.setattr("ory_guard.cache.store_timeout._INITIAL_LIMIT", SOON)
     workers = [LeasingWorker(memory_server) for _ in range(3)]
     holder, other, closed = workers
     first = await hold(holder)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from support.memory_store import eventually
 
-from ory_guard.cache.store_latency import ResponsiveClock
+from ory_guard.cache.store_timeout import ResponsiveClock
 from ory_guard.kratos.server_address import ServerAddress
 from ory_guard.redis.pipeline import Pipeline, PipelinedConnection
 from ory_guard.redis.resp import Reply, ReplyParser, encode_command

@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 from scripted_redis import ScriptedRedis, scripted_redis
 from support.memory_store import eventually
 
-from ory_guard.cache.store_latency import ResponsiveClock
+from ory_guard.cache.store_timeout import ResponsiveClock
 from ory_guard.redis.pipeline import PipelinedConnection
 from ory_guard.redis.resp import ProtocolError
 

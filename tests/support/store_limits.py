@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from ory_guard.cache.store_latency import LatencyLimit
+from ory_guard.cache.store_timeout import LatencyLimit
 from support.memory_store import SOON
 
 _TIMEOUTS: Final = (

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from support.memory_store import SOON, eventually
 
-from ory_guard.cache.store_latency import TICK, LatencyLimit, ResponsiveClock, run_with_deadline
+from ory_guard.cache.store_timeout import TICK, LatencyLimit, ResponsiveClock, run_with_deadline
 
 from .store_connection_bench import fail, respond
 
