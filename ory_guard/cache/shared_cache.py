@@ -21,7 +21,7 @@ from ory_guard.cache.store_protocol import ALL_IDS, RevokedIds, SessionStore
 from ory_guard.cache.store_revocations import find_revocation, latest_revocation
 from ory_guard.cache.store_state import StoreState
 from ory_guard.cache.store_timeout import run_with_deadline
-from ory_guard.cache.stored_entries import StoredEntries
+from ory_guard.cache.stored_session_converter import StoredSessionConverter
 from ory_guard.events import (
     Listeners,
     RevocationsDropped,
@@ -92,11 +92,11 @@ class SharedSessionCache:
         self._disconnected_ttl = disconnected_ttl
         self._clock_skew = clock_skew
         self._cache = cache
-        self._entries = StoredEntries(
+        self._converter = StoredSessionConverter(
             parser, cache.revocations, cache_ttl=cache_ttl, clock_skew=clock_skew, clock=clock
         )
         self._lookups = StoreLookups(
-            cache, self._entries, cache_keys=cache_keys, max_wait=max_wait, clock=clock, listeners=listeners
+            cache, self._converter, cache_keys=cache_keys, max_wait=max_wait, clock=clock, listeners=listeners
         )
         self._clock = clock
         self._revocation_ttl = max(max_age, _MIN_REVOCATION_TTL)
@@ -156,16 +156,16 @@ class SharedSessionCache:
         return StoreResult(entry)
 
     async def _get(self, key: bytes, credential: Credential) -> CacheEntry | None:
-        lookup = self._entries.begin(key, credential)
+        lookup = self._converter.begin(key, credential)
         stored = await self._store.get([cache_key(credential) for cache_key in self._cache_keys])
-        entry = None if stored is None else self._entries.load(lookup, stored)
+        entry = None if stored is None else self._converter.load(lookup, stored)
         if stored is None or entry is None:
             return None
         if stored.revoked_at is None and entry.request_time <= self._subscribed_since:
             # It may have been revoked before this process subscribed to revocations.
             session: Session[Any] = entry.outcome.session  # type: ignore[union-attr] # only sessions are stored
             at = await latest_revocation(self._store, ids_of(session))
-            if self._entries.is_revoked(entry.request_time, at):
+            if self._converter.is_revoked(entry.request_time, at):
                 return None
         return entry
 
@@ -177,7 +177,7 @@ class SharedSessionCache:
         If that starts, it ends the lease.
         """
         connection = await self._connections.get()
-        stored = self._entries.dump(session, entry)
+        stored = self._converter.dump(session, entry)
         # The clock of the host that revokes a session may be slow by `clock_skew`.
         since = stored.asked_at - self._clock_skew
         key = self._cache_keys[0](credential)

@@ -16,7 +16,7 @@ from ory_guard.cache.leases import HeldLease
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.store_connection import StoreConnection
 from ory_guard.cache.store_protocol import StoredSession
-from ory_guard.cache.stored_entries import StoredEntries
+from ory_guard.cache.stored_session_converter import StoredSessionConverter
 from ory_guard.events import Listeners, StoreHit, StoreWaited, notify
 from ory_guard.kratos.failures import internal_error
 from ory_guard.models.clock import Clock
@@ -48,7 +48,7 @@ class StoreLookups:
 
     Args:
         cache: The cache of this process.
-        entries: Converts stored sessions.
+        converter: Converts stored sessions.
         cache_keys: Functions that return a hash of a credential, one for each of the `hashing_keys` of the store.
             The first one returns the cache key.
         max_wait: The longest time that a lookup waits for other processes, in seconds.
@@ -62,7 +62,7 @@ class StoreLookups:
     def __init__(
         self,
         cache: SessionCache,
-        entries: StoredEntries,
+        converter: StoredSessionConverter,
         *,
         cache_keys: Sequence[Callable[[Credential], bytes]],
         max_wait: float,
@@ -70,7 +70,7 @@ class StoreLookups:
         listeners: Listeners,
     ) -> None:
         self.cache: SessionCache = cache
-        self.entries: StoredEntries = entries
+        self.converter: StoredSessionConverter = converter
         self.further_keys: Sequence[Callable[[Credential], bytes]] = cache_keys[1:]
         self.max_wait: float = max_wait
         self._clock = clock
@@ -169,7 +169,7 @@ class _PendingLookup:
         self.keys = [key]
         if lookups.further_keys:
             self.keys += [cache_key(credential) for cache_key in lookups.further_keys]
-        self._lookup = lookups.entries.begin(key, credential)
+        self._lookup = lookups.converter.begin(key, credential)
         self._generation = lookups.cache.generation
         self._started_at = self._lookup.now
         self._max_wait = lookups.max_wait if is_leased else 0.0
@@ -185,7 +185,7 @@ class _PendingLookup:
         result = _NOT_FOUND
         try:
             if stored is not None and stored.revoked_at is not None:
-                entry = self._lookups.entries.load(self._lookup, stored)
+                entry = self._lookups.converter.load(self._lookup, stored)
                 if entry is not None:
                     self._lookups.keep(self._lookup[0], entry, self._generation)
                     result = _new(StoreResult, (entry, None))
@@ -216,7 +216,7 @@ class _PendingLookup:
         self._attempt += 1
         if self._connection.ready:
             self.token = None  # if the holder has released its lease, this process calls Kratos without one
-            self._lookup = self._lookups.entries.begin(self._lookup.key, self._lookup.credential)
+            self._lookup = self._lookups.converter.begin(self._lookup.key, self._lookup.credential)
             self._generation = self._lookups.cache.generation
             try:
                 is_started = self._connection.calls.look_up(self.keys, self.on_stored)

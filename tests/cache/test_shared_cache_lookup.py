@@ -98,7 +98,7 @@ async def test_internal_error_calls_kratos(
     limited: Workers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     _, second = limited
-    monkeypatch.setattr(second.shared_cache._entries, "load", lambda *_: dict[str, int]()["secret"])
+    monkeypatch.setattr(second.shared_cache._converter, "load", lambda *_: dict[str, int]()["secret"])
 
     assert await second.source() == "upstream"
     assert "check.internal_error error=KeyError" in caplog.text

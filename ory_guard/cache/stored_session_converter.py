@@ -17,7 +17,7 @@ from ory_guard.models.deferred_session import defer_session
 from ory_guard.models.outcomes import Authenticated
 from ory_guard.models.session import Session
 
-__all__ = ["Lookup", "StoredEntries"]
+__all__ = ["Lookup", "StoredSessionConverter"]
 
 _REFRESH_AHEAD_FRACTION: Final = 0.05
 
@@ -42,7 +42,7 @@ class Lookup(NamedTuple):
 _new: Final = tuple.__new__  # half the time of the constructor of a named tuple
 
 
-class StoredEntries:
+class StoredSessionConverter:
     """Converts sessions.
 
     Args:
