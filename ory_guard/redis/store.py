@@ -36,9 +36,9 @@ from ory_guard.redis.node import Found, FoundLease
 from ory_guard.redis.pipeline import resolver
 from ory_guard.redis.resp import MAX_VALUE_BYTES
 from ory_guard.redis.scripts import RevocationRecord
+from ory_guard.redis.sequential_lookup import Step, look_up_sequentially
 from ory_guard.redis.serialization import decrypt_session, dump_message, encrypt_session, load_time
 from ory_guard.redis.shards import Shard, create_shards, shard_of_hash, shard_of_key
-from ory_guard.redis.steps import Step, look_up_in_steps
 from ory_guard.redis.subscription import iter_revocations
 
 __all__ = ["RedisSessionStore"]
@@ -120,7 +120,7 @@ class RedisSessionStore:
         if len(self._shards) == 1:
             self._look_up(0, keys, None, seconds, on_result)
         else:
-            look_up_in_steps(self._steps(keys, None), seconds, on_result)
+            look_up_sequentially(self._steps(keys, None), seconds, on_result)
 
     def look_up_or_lease(
         self, keys: Sequence[bytes], token: bytes | None, seconds: float, on_result: OnLookUpOrLease
@@ -130,7 +130,7 @@ class RedisSessionStore:
         if len(self._shards) == 1:
             self._look_up(0, keys, lease, seconds, on_result)
         else:
-            look_up_in_steps(self._steps(keys, lease), seconds, on_result)
+            look_up_sequentially(self._steps(keys, lease), seconds, on_result)
 
     def _steps(self, keys: Sequence[bytes], lease: "_LeaseRequest | None") -> list[Step]:
         steps: list[Step] = [partial(self._look_up, at, [key], None) for at, key in enumerate(keys)]

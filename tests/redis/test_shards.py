@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from ory_guard.redis.cluster import parse_slots
+from ory_guard.redis.sequential_lookup import look_up_sequentially
 from ory_guard.redis.shards import create_shards, shard_of_key
-from ory_guard.redis.steps import look_up_in_steps
 
 SHARDS = create_shards("ory_guard", is_in_cluster=True)
 
@@ -51,7 +51,7 @@ def test_lookup_in_steps_ends_with_the_first_result(
         on_result(results[len(limits) - 1], 1.0)
 
     found: list[tuple[object, float]] = []
-    look_up_in_steps([step] * 3, 3.5, lambda result, seconds: found.append((result, seconds)))
+    look_up_sequentially([step] * 3, 3.5, lambda result, seconds: found.append((result, seconds)))
 
     assert found == [(expected, latency)]
     assert limits == [3.5, 2.5, 1.5][: len(results)]
@@ -59,6 +59,8 @@ def test_lookup_in_steps_ends_with_the_first_result(
 
 def test_lookup_in_steps_ends_at_its_limit() -> None:
     found: list[object] = []
-    look_up_in_steps([lambda _, on_result: on_result(None, 1.0)] * 2, 0.5, lambda result, _: found.append(result))
+    look_up_sequentially(
+        [lambda _, on_result: on_result(None, 1.0)] * 2, 0.5, lambda result, _: found.append(result)
+    )
 
     assert [type(each) for each in found] == [TimeoutError]

@@ -7,13 +7,13 @@ while a secret is rotated.
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-__all__ = ["Step", "look_up_in_steps"]
+__all__ = ["Step", "look_up_sequentially"]
 
 Step: TypeAlias = Callable[[float, Callable[[Any, float], None]], None]
 """A lookup, which gets its limit in seconds, and a callback for the result and the latency in seconds."""
 
 
-def look_up_in_steps(steps: Sequence[Step], seconds: float, on_result: Callable[[Any, float], None]) -> None:
+def look_up_sequentially(steps: Sequence[Step], seconds: float, on_result: Callable[[Any, float], None]) -> None:
     """Run lookups until one has a result that is not None, or until the last one.
 
     Args:
@@ -24,12 +24,12 @@ def look_up_in_steps(steps: Sequence[Step], seconds: float, on_result: Callable[
     """
     first, *others = steps
 
-    def on_step(result: Any, latency: float) -> None:
+    def on_lookup_result(result: Any, latency: float) -> None:
         if result is not None or not others:
             on_result(result, latency)
         elif latency >= seconds:
             on_result(TimeoutError(), latency)
         else:
-            look_up_in_steps(others, seconds - latency, lambda result, more: on_result(result, latency + more))
+            look_up_sequentially(others, seconds - latency, lambda result, more: on_result(result, latency + more))
 
-    first(seconds, on_step)
+    first(seconds, on_lookup_result)
