@@ -28,8 +28,8 @@ from redis.exceptions import ResponseError
 from ory_guard.cache.lease_protocol import Lease, OnLookUpOrLease
 from ory_guard.cache.store_protocol import ALL_IDS, OnLookUp, RevocationPosition, StoredSession
 from ory_guard.exceptions import ConfigurationError
+from ory_guard.redis.command_router import CommandRouter, gather_errors, is_migration
 from ory_guard.redis.connections import RedisServerURL
-from ory_guard.redis.deployment import Deployment, gather_errors, is_migration
 from ory_guard.redis.encryption import Encryptor
 from ory_guard.redis.leases import NEW_LEASE, dump_lease, load_lease
 from ory_guard.redis.node import Found, FoundLease
@@ -98,7 +98,7 @@ class RedisSessionStore:
         server = RedisServerURL(url, max_connections)
         self._shards = shards = create_shards(prefix, is_in_cluster=server.is_cluster)
         self._streams = tuple(shard.stream for shard in shards)
-        self._deployment = Deployment(server, shards)
+        self._router = CommandRouter(server, shards)
 
     def __repr__(self) -> str:
         return f"<RedisSessionStore {self._prefix}>"
@@ -110,7 +110,7 @@ class RedisSessionStore:
 
     async def get(self, keys: Sequence[bytes]) -> StoredSession | None:
         """Return the session under the first of `keys` that has one, or None if it has an invalid value."""
-        await self._deployment.get()
+        await self._router.get()
         future: asyncio.Future[StoredSession | None] = asyncio.get_running_loop().create_future()
         self.look_up(keys, math.inf, resolver(future))
         return await future
@@ -149,7 +149,7 @@ class RedisSessionStore:
     ) -> None:
         shards = self._shards
         shard = shards[0] if len(shards) == 1 else shard_of_key(shards, keys[0])
-        servers = self._deployment.current()
+        servers = self._router.current()
         node = None if servers is None else servers.find_node(shard)
         if servers is None or node is None:
             asyncio.get_running_loop().call_soon(on_result, ConnectionError(_NOT_CONNECTED), 0.0)
@@ -181,14 +181,14 @@ class RedisSessionStore:
 
     def extend_lease(self, key: bytes, token: bytes, age: float) -> None:
         """Extend a lease; see `LeasingSessionStore`."""
-        shard, servers = shard_of_key(self._shards, key), self._deployment.current()
+        shard, servers = shard_of_key(self._shards, key), self._router.current()
         node = None if servers is None else servers.find_node(shard)
         if node is not None:
             node.extend_lease(shard.lease_name(key), dump_lease(token, age))
 
     def release_lease(self, key: bytes) -> None:
         """Delete a lease; see `LeasingSessionStore`."""
-        shard, servers = shard_of_key(self._shards, key), self._deployment.current()
+        shard, servers = shard_of_key(self._shards, key), self._router.current()
         node = None if servers is None else servers.find_node(shard)
         if node is not None:
             node.release_lease(shard.lease_name(key))
@@ -211,7 +211,7 @@ class RedisSessionStore:
         keys = [name, lease, *lists, *map(shard.revocation_name, hashes)]
         arguments = (value, ttl, round(stored.fresh_until * 1_000), repr(unless_revoked_since))
         try:
-            await self._deployment.call(shard, lambda node: node.put(keys=keys, args=arguments))
+            await self._router.call(shard, lambda node: node.put(keys=keys, args=arguments))
         except ResponseError as error:
             if not is_migration(error):  # until its end, lookups find nothing, either
                 raise
@@ -222,7 +222,7 @@ class RedisSessionStore:
             await self._delete(shard_of_key(self._shards, key), key)
 
     async def _delete(self, shard: Shard, key: bytes) -> None:
-        await self._deployment.call(shard, lambda node: node.client.delete(shard.session_name(key)))
+        await self._router.call(shard, lambda node: node.client.delete(shard.session_name(key)))
 
     async def revoke(self, ids: Sequence[str], at: float, ttl: float) -> None:
         """Record the revocation of these ids, publish it, and delete their sessions.
@@ -256,22 +256,22 @@ class RedisSessionStore:
 
     async def _store_record(self, shard: Shard, record: RevocationRecord) -> None:
         keys, arguments = record
-        await self._deployment.call(shard, lambda node: node.record_revocations(keys=keys, args=arguments))
+        await self._router.call(shard, lambda node: node.record_revocations(keys=keys, args=arguments))
 
     async def _announce(
         self, shard: Shard, ids: Sequence[str], at: float, record: RevocationRecord | None = None
     ) -> None:
-        servers = await self._deployment.get()
+        servers = await self._router.get()
         text = dump_message(servers.sender, ids, at)
         message = self._encryptors[0].encrypt(shard.stream.name.encode(), text)
-        await self._deployment.call(shard, lambda node: node.announcer.add(shard.stream, message, record))
+        await self._router.call(shard, lambda node: node.announcer.add(shard.stream, message, record))
 
     async def revoked_at(self, ids: Sequence[str]) -> float | None:
         """Return the time of the latest revocation of any of these ids, infinity if it is invalid, or None."""
         hashes = [encryptor.hash_name(id_) for encryptor in self._encryptors for id_ in ids]
         shard = shard_of_hash(self._shards, hashes[0])
         names = list(map(shard.revocation_name, hashes))
-        values = await self._deployment.call(shard, lambda node: node.client.mget(names))
+        values = await self._router.call(shard, lambda node: node.client.mget(names))
         times = [load_time(value) for value in values if value is not None]
         return max(times, default=None)
 
@@ -283,14 +283,14 @@ class RedisSessionStore:
 
     async def resume(self, position: RevocationPosition) -> AsyncGenerator[tuple[str, ...] | None, None]:
         """Yield the ids that other processes revoke; see `ResumableSessionStore`."""
-        servers = await self._deployment.get()
+        servers = await self._router.get()
         async with aclosing(iter_revocations(servers, self._streams, self._encryptors, position)) as messages:
             async for ids in messages:
                 yield ids
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the next call opens new ones."""
-        await self._deployment.aclose()
+        await self._router.aclose()
 
 
 def _record(shard: Shard, hashes: Sequence[str], arguments: tuple[str, int]) -> RevocationRecord:

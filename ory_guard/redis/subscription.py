@@ -5,7 +5,7 @@ from contextlib import aclosing
 from typing import Any
 
 from ory_guard.cache.store_protocol import RevocationPosition
-from ory_guard.redis.deployment import Servers
+from ory_guard.redis.command_router import Servers
 from ory_guard.redis.encryption import Encryptor
 from ory_guard.redis.pubsub import Received, StreamPosition
 from ory_guard.redis.revocation_stream import Stream

@@ -203,7 +203,7 @@ async def test_concurrent_callers_ask_once_for_the_primaries(
     cluster: Deployment, stores: list[RedisSessionStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also those of a lookup, and the last one ends with the store."""
-    servers = await stores[0]._deployment.get()
+    servers = await stores[0]._router.get()
     before = [servers.find_node(shard) for shard in SHARDS]
     questions: list[object] = []
 
@@ -280,7 +280,7 @@ async def test_closed_cluster_is_not_located_again(
     with cluster_of_one(tmp_path_factory.mktemp("cluster")) as server:
         store = RedisSessionStore(f"redis+cluster://127.0.0.1:{server.port}", secrets=[SECRET])
         assert await store.get(KEYS[:1]) is None
-        servers = await store._deployment.get()
+        servers = await store._router.get()
 
         async def close(calls: list[Coroutine[Any, Any, None]]) -> list[tuple[str, int]]:
             for call in calls:

@@ -102,7 +102,7 @@ async def test_invalid_message_is_yielded_as_none(
     invalid = Encryptor(SECRET).encrypt(channel, b'{"from": "x", "ids": [5]}')
     announcements = [b"garbage", b"x 1\nt", b"1\n", b"1 2\nt"]
     announcements += [b"0 %d\n%b" % (len(text), text) for text in (forged, invalid)]
-    node = await redis_store._deployment.get()
+    node = await redis_store._router.get()
     assert isinstance(node, Node)
     for announcement in announcements:
         await node.client.publish(channel.decode(), announcement)

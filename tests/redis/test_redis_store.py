@@ -150,7 +150,7 @@ def test_forked_processes_have_different_sender_names() -> None:
         "from ory_guard.redis import RedisSessionStore\n"
         "store = RedisSessionStore('redis://127.0.0.1:1', secrets=['x' * 32])\n"
         "async def name():\n"
-        "    return (await store._deployment.get()).sender\n"
+        "    return (await store._router.get()).sender\n"
         "loop = asyncio.new_event_loop()\n"
         "names = {loop.run_until_complete(name())}\n"
         "read, write = os.pipe()\n"
@@ -229,7 +229,7 @@ async def test_command_in_progress_leaves_no_connection(
     redis_server: RedisServer, redis_store: RedisSessionStore, iterations: int
 ) -> None:
     """In whatever iteration of the event loop the store is closed."""
-    node = await redis_store._deployment.get()
+    node = await redis_store._router.get()
     assert isinstance(node, Node)
     command = asyncio.ensure_future(node.client.ping())
     for _ in range(iterations):

@@ -37,7 +37,7 @@ async def test_s09_invalid_values_in_redis_are_ignored(server: RedisServer, kind
         await first.ask("tok-A")
         await first.ask("tok-B")
         await wait_until_stored(server, 2)
-        node = await first.store._deployment.get()
+        node = await first.store._router.get()
         assert isinstance(node, Node)
         client = node.client
         names = [name async for name in client.scan_iter("*:session:*")]

@@ -12,7 +12,7 @@ from ory_guard.redis.connections import RedisServerURL
 from ory_guard.redis.node import Node
 from ory_guard.redis.shards import Shard
 
-__all__ = ["Deployment", "Servers", "gather_errors", "is_migration"]
+__all__ = ["CommandRouter", "Servers", "gather_errors", "is_migration"]
 
 ResultT = TypeVar("ResultT")
 Servers: TypeAlias = Node | Cluster
@@ -20,7 +20,7 @@ Servers: TypeAlias = Node | Cluster
 _MAX_SECONDS: Final = 0.5
 
 
-class Deployment:
+class CommandRouter:
     """A server, or the primaries of a cluster, for each event loop.
 
     Args:
