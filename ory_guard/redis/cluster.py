@@ -17,10 +17,10 @@ from redis.exceptions import RedisError, TryAgainError
 from ory_guard.redis.connections import RedisServerURL
 from ory_guard.redis.discovery import first_response
 from ory_guard.redis.node import Node
-from ory_guard.redis.pubsub import Received, StreamPosition
 from ory_guard.redis.resp import SlotMovedError
 from ory_guard.redis.revocation_stream import Stream
 from ory_guard.redis.shards import Shard
+from ory_guard.redis.stream_subscription import Received, StreamPosition
 from ory_guard.redis.urls import Address
 
 __all__ = ["Cluster", "parse_slots"]

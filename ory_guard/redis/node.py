@@ -18,11 +18,11 @@ from ory_guard.cache.lease_protocol import LEASE_SECONDS
 from ory_guard.cache.store_timeout import ResponsiveClock
 from ory_guard.redis.connections import RedisServerURL
 from ory_guard.redis.pipeline import Pipeline, PipelinedConnection
-from ory_guard.redis.pubsub import Received, StreamPosition, iter_messages
 from ory_guard.redis.resp import MAX_VALUE_BYTES, ProtocolError, Reply, encode_command
 from ory_guard.redis.revocation_stream import Announcer, Stream
 from ory_guard.redis.scripts import PUT, RECORD_REVOCATIONS
 from ory_guard.redis.shards import Shard
+from ory_guard.redis.stream_subscription import Received, StreamPosition, iter_messages
 from ory_guard.redis.urls import Address
 
 __all__ = ["Found", "FoundLease", "Node", "OnFound"]

@@ -35,11 +35,11 @@ from ory_guard.redis.leases import NEW_LEASE, dump_lease, load_lease
 from ory_guard.redis.node import Found, FoundLease
 from ory_guard.redis.pipeline import resolver
 from ory_guard.redis.resp import MAX_VALUE_BYTES
+from ory_guard.redis.revocation_subscription import iter_revocations
 from ory_guard.redis.scripts import RevocationRecord
 from ory_guard.redis.sequential_lookup import Step, look_up_sequentially
 from ory_guard.redis.serialization import decrypt_session, dump_message, encrypt_session, load_time
 from ory_guard.redis.shards import Shard, create_shards, shard_of_hash, shard_of_key
-from ory_guard.redis.subscription import iter_revocations
 
 __all__ = ["RedisSessionStore"]
 

@@ -121,7 +121,7 @@ def test_redis_reports_lost_data(redis: RedisServer, monkeypatch: pytest.MonkeyP
     if method == "get":
         monkeypatch.setattr(RedisSessionStore, "get", get)
     else:
-        monkeypatch.setattr("ory_guard.redis.subscription.load_ids", lambda _message: None)
+        monkeypatch.setattr("ory_guard.redis.revocation_subscription.load_ids", lambda _message: None)
     assert_finding("redis problem", "has lost a", (), {"redis_url": redis.url})
 
 

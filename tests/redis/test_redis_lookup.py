@@ -54,7 +54,7 @@ async def test_session_is_found_in_one_round_trip(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the revocations that concern it, although it was stored before the process subscribed to them."""
-    monkeypatch.setattr("ory_guard.redis.pubsub._CHECK_INTERVAL", SOON)
+    monkeypatch.setattr("ory_guard.redis.stream_subscription._CHECK_INTERVAL", SOON)
     redis_server.cli("FLUSHALL")
     sources: list[str] = []
     counts: dict[str, int] = {}

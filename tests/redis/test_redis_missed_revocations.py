@@ -15,8 +15,8 @@ from support.redis_sessions import SECRET, Subscriber
 
 from ory_guard.cache.store_protocol import RevocationPosition, RevokedIds
 from ory_guard.redis import RedisSessionStore
-from ory_guard.redis.pubsub import Received, iter_messages
 from ory_guard.redis.revocation_stream import Announcer, Stream
+from ory_guard.redis.stream_subscription import Received, iter_messages
 
 pytestmark = REDIS_MARKS
 
@@ -27,8 +27,8 @@ STATE = "ory_guard:announced:{0}"
 @pytest.fixture(autouse=True)
 def _frequent_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read the stream often."""
-    monkeypatch.setattr("ory_guard.redis.pubsub._CHECK_INTERVAL", 0.01)
-    monkeypatch.setattr("ory_guard.redis.pubsub._CHECKS_PER_PING", 1)
+    monkeypatch.setattr("ory_guard.redis.stream_subscription._CHECK_INTERVAL", 0.01)
+    monkeypatch.setattr("ory_guard.redis.stream_subscription._CHECKS_PER_PING", 1)
 
 
 async def missed(store: RedisSessionStore, position: RevocationPosition) -> tuple[tuple[str, ...] | None, bool]:
@@ -62,7 +62,7 @@ async def test_missed_revocations_are_the_first_value(
     page: int,
 ) -> None:
     """Once; also if the server had no revocations before."""
-    monkeypatch.setattr("ory_guard.redis.pubsub._PAGE", page + 1)
+    monkeypatch.setattr("ory_guard.redis.stream_subscription._PAGE", page + 1)
     position = RevocationPosition()
     assert await missed(redis_store, position) == ((), False)
 
@@ -152,7 +152,7 @@ async def test_message_after_the_loss_of_the_state_or_the_stream(
     heard: tuple[str, ...] | None,
 ) -> None:
     """No message gets a number that was used before, so a subscriber receives it, or finds that some were lost."""
-    monkeypatch.setattr("ory_guard.redis.pubsub._CHECK_INTERVAL", 60.0)
+    monkeypatch.setattr("ory_guard.redis.stream_subscription._CHECK_INTERVAL", 60.0)
     other = RedisSessionStore(redis_server.url, secrets=[SECRET])
     subscriber = Subscriber(redis_store)
     await eventually(lambda: subscriber.messages)
@@ -239,7 +239,7 @@ async def test_revocations_within_a_window_are_announced_together(
     redis_server: RedisServer, redis_store: RedisSessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In their order, without a check of the stream."""
-    monkeypatch.setattr("ory_guard.redis.pubsub._CHECK_INTERVAL", 60.0)
+    monkeypatch.setattr("ory_guard.redis.stream_subscription._CHECK_INTERVAL", 60.0)
     other = RedisSessionStore(redis_server.url, secrets=[SECRET])
     subscribers = [Subscriber(redis_store) for _ in range(60)]
     await eventually(lambda: all(each.messages for each in subscribers))

@@ -15,9 +15,9 @@ from ory_guard.cache import RevokedIds
 from ory_guard.redis import RedisSessionStore
 from ory_guard.redis.encryption import Encryptor
 from ory_guard.redis.node import Node
-from ory_guard.redis.pubsub import iter_messages
 from ory_guard.redis.revocation_stream import Stream
 from ory_guard.redis.serialization import dump_message
+from ory_guard.redis.stream_subscription import iter_messages
 
 pytestmark = REDIS_MARKS
 
@@ -119,13 +119,13 @@ async def test_lost_subscription_raises_an_exception(monkeypatch: pytest.MonkeyP
         subscriber = Subscriber(store)
         await eventually(lambda: subscriber.messages)
         server.signal(signal.SIGSTOP)
-        monkeypatch.setattr("ory_guard.redis.pubsub._CONNECT_TIMEOUT", 0.1)
+        monkeypatch.setattr("ory_guard.redis.stream_subscription._CONNECT_TIMEOUT", 0.1)
         await eventually(lambda: subscriber.error)
         assert isinstance(subscriber.error, TimeoutError)
         frozen = Subscriber(store)
         await eventually(lambda: frozen.error)
         server.signal(signal.SIGCONT)
-        monkeypatch.setattr("ory_guard.redis.pubsub._CONNECT_TIMEOUT", SOON)
+        monkeypatch.setattr("ory_guard.redis.stream_subscription._CONNECT_TIMEOUT", SOON)
 
         again = Subscriber(store)
         await eventually(lambda: again.messages)
@@ -140,7 +140,7 @@ async def test_canceled_subscription_ends(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, iterations: int
 ) -> None:
     """In whatever iteration of the event loop: while it connects, subscribes or reads the stream."""
-    monkeypatch.setattr("ory_guard.redis.pubsub._CHECK_INTERVAL", 0.0)
+    monkeypatch.setattr("ory_guard.redis.stream_subscription._CHECK_INTERVAL", 0.0)
     connection, reader = (Connection(port=redis_server.port, protocol=2) for _ in range(2))
 
     async def receive() -> None:

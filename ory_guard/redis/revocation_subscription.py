@@ -7,9 +7,9 @@ from typing import Any
 from ory_guard.cache.store_protocol import RevocationPosition
 from ory_guard.redis.command_router import Servers
 from ory_guard.redis.encryption import Encryptor
-from ory_guard.redis.pubsub import Received, StreamPosition
 from ory_guard.redis.revocation_stream import Stream
 from ory_guard.redis.serialization import decrypt_messages, load_ids, load_missed_ids
+from ory_guard.redis.stream_subscription import Received, StreamPosition
 
 __all__ = ["iter_revocations"]
 
