@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from redis.exceptions import RedisError, TryAgainError
 
-from ory_guard.redis.connections import RedisServerURL
+from ory_guard.redis.connections import ConnectionFactory
 from ory_guard.redis.discovery import first_response
 from ory_guard.redis.node import Node
 from ory_guard.redis.resp import SlotMovedError
@@ -33,7 +33,7 @@ class Cluster:
     """The primaries that have the shards.
 
     Args:
-        server: The URL of the cluster.
+        factory: Creates connections to the servers.
         shards: The shards.
 
     Attributes:
@@ -41,8 +41,8 @@ class Cluster:
         subscribers: See `Node`.
     """
 
-    def __init__(self, server: RedisServerURL, shards: Sequence[Shard]) -> None:
-        self._server = server
+    def __init__(self, factory: ConnectionFactory, shards: Sequence[Shard]) -> None:
+        self._factory = factory
         self._shards = shards
         self._nodes: dict[Address, Node] = {}
         self._by_slot: dict[int, Node] = {}
@@ -92,7 +92,7 @@ class Cluster:
         async with self._lock:
             if version != self._version:  # another call has asked in the meantime
                 return
-            known = dict.fromkeys((*self._nodes, *self._server.addresses))
+            known = dict.fromkeys((*self._nodes, *self._factory.addresses))
             found = await first_response([self._ask(address) for address in known])
             if found is None:
                 raise ConnectionError("no server of the cluster knows the primaries of all slots")
@@ -101,7 +101,7 @@ class Cluster:
             self._version += 1
             obsolete = [node for address, node in self._nodes.items() if address not in found]
             self._nodes = {
-                address: self._nodes.get(address) or Node(self._server, address) for address in sorted({*found})
+                address: self._nodes.get(address) or Node(self._factory, address) for address in sorted({*found})
             }
             self._by_slot = {
                 shard.slot: self._nodes[address] for shard, address in zip(self._shards, found, strict=True)
@@ -116,7 +116,7 @@ class Cluster:
         task.add_done_callback(self._closing.discard, context=Context())
 
     async def _ask(self, address: Address) -> list[Address] | None:
-        connection = self._server.create_pool(address).make_connection()
+        connection = self._factory.create_pool(address).make_connection()
         try:
             await connection.connect()
             await connection.send_command("CLUSTER", "SLOTS")

@@ -8,7 +8,7 @@ from redis.exceptions import AskError, MovedError, TryAgainError
 
 from ory_guard._event_loop import LoopLocal
 from ory_guard.redis.cluster import Cluster
-from ory_guard.redis.connections import RedisServerURL
+from ory_guard.redis.connections import ConnectionFactory
 from ory_guard.redis.node import Node
 from ory_guard.redis.shards import Shard
 
@@ -24,16 +24,16 @@ class CommandRouter:
     """A server, or the primaries of a cluster, for each event loop.
 
     Args:
-        server: The URL.
+        factory: Creates connections to the servers.
         shards: The shards.
 
     Attributes:
         current: Returns the servers of the running event loop, or None before `get`.
     """
 
-    def __init__(self, server: RedisServerURL, shards: Sequence[Shard]) -> None:
+    def __init__(self, factory: ConnectionFactory, shards: Sequence[Shard]) -> None:
         self._servers: LoopLocal[Servers] = LoopLocal(
-            lambda: Cluster(server, shards) if server.is_cluster else Node(server),
+            lambda: Cluster(factory, shards) if factory.is_cluster else Node(factory),
             lambda servers: servers.aclose(),
         )
         self.current: Callable[[], Servers | None] = self._servers.current

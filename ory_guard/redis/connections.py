@@ -17,7 +17,7 @@ from ory_guard.redis.sentinel import Sentinels
 from ory_guard.redis.tls_context import TLSContext
 from ory_guard.redis.urls import Address, parse_redis_url
 
-__all__ = ["RedisServerURL"]
+__all__ = ["ConnectionFactory"]
 
 
 class _ConnectionPool(BlockingConnectionPool):
@@ -48,8 +48,8 @@ class _ConnectionPool(BlockingConnectionPool):
         await self.disconnect()
 
 
-class RedisServerURL:
-    """A URL of Redis, and the connections to its servers.
+class ConnectionFactory:
+    """Creates connections to the servers of a Redis URL.
 
     Args:
         url: A URL; see `ory_guard.redis.urls`.

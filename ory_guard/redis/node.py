@@ -16,7 +16,7 @@ from redis.exceptions import NoScriptError
 
 from ory_guard.cache.lease_protocol import LEASE_SECONDS
 from ory_guard.cache.store_timeout import ResponsiveClock
-from ory_guard.redis.connections import RedisServerURL
+from ory_guard.redis.connections import ConnectionFactory
 from ory_guard.redis.pipeline import Pipeline, PipelinedConnection
 from ory_guard.redis.resp import MAX_VALUE_BYTES, ProtocolError, Reply, encode_command
 from ory_guard.redis.revocation_stream import Announcer, Stream
@@ -125,7 +125,7 @@ class Node:
     """The connections of one event loop to one Redis server.
 
     Args:
-        server: The URL of the server.
+        factory: Creates connections to the server.
         address: The address of the server, or None for that in the URL, or that which the sentinels name.
 
     Attributes:
@@ -134,8 +134,8 @@ class Node:
         subscribers: The number of subscriptions.
     """
 
-    def __init__(self, server: RedisServerURL, address: Address | None = None) -> None:
-        self._server = server
+    def __init__(self, factory: ConnectionFactory, address: Address | None = None) -> None:
+        self._factory = factory
         self._address = address
         self._create_client()
         self.sender: str = random_secrets.token_hex(8)
@@ -146,7 +146,7 @@ class Node:
         self._numbers = count(1)
 
     def _create_client(self) -> None:
-        self._pool: Any = self._server.create_pool(self._address)
+        self._pool: Any = self._factory.create_pool(self._address)
         self.client: Redis = Redis(connection_pool=self._pool)
         self.put: Any = self.client.register_script(PUT)
         self.record_revocations: Any = self.client.register_script(RECORD_REVOCATIONS)
@@ -161,9 +161,9 @@ class Node:
         Raises:
             OSError: If the sentinels do not know it.
         """
-        if self._server.sentinels is None or (self._address is not None and not again):
+        if self._factory.sentinels is None or (self._address is not None and not again):
             return
-        address = await self._server.sentinels.find_primary()
+        address = await self._factory.sentinels.find_primary()
         if address != self._address:
             self._address = address
             previous = self._pool
@@ -174,7 +174,7 @@ class Node:
 
     async def _open(self) -> PipelinedConnection:
         await self.locate()
-        return await self._server.open(self._clock, self._address, _LOAD_SCRIPT)
+        return await self._factory.open(self._clock, self._address, _LOAD_SCRIPT)
 
     async def warm(self) -> None:
         """Open a connection for lookups and one for other commands, so that no request waits for a TLS handshake.

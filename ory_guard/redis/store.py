@@ -29,7 +29,7 @@ from ory_guard.cache.lease_protocol import Lease, OnLookUpOrLease
 from ory_guard.cache.store_protocol import ALL_IDS, OnLookUp, RevocationPosition, StoredSession
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.redis.command_router import CommandRouter, gather_errors, is_migration
-from ory_guard.redis.connections import RedisServerURL
+from ory_guard.redis.connections import ConnectionFactory
 from ory_guard.redis.encryption import Encryptor
 from ory_guard.redis.leases import NEW_LEASE, dump_lease, load_lease
 from ory_guard.redis.node import Found, FoundLease
@@ -95,10 +95,10 @@ class RedisSessionStore:
         self.timeout: float = timeout
         self._encryptors = tuple(Encryptor(secret) for secret in secrets)
         self._prefix = prefix
-        server = RedisServerURL(url, max_connections)
-        self._shards = shards = create_shards(prefix, is_in_cluster=server.is_cluster)
+        factory = ConnectionFactory(url, max_connections)
+        self._shards = shards = create_shards(prefix, is_in_cluster=factory.is_cluster)
         self._streams = tuple(shard.stream for shard in shards)
-        self._router = CommandRouter(server, shards)
+        self._router = CommandRouter(factory, shards)
 
     def __repr__(self) -> str:
         return f"<RedisSessionStore {self._prefix}>"

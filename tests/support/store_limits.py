@@ -12,11 +12,11 @@ from support.memory_store import SOON
 _TIMEOUTS: Final = (
     "cache.shared_cache._REVOKE_TIMEOUT",
     "cache.store_connection._CONNECT_TIMEOUT",
-    "redis.deployment._MAX_SECONDS",
+    "redis.command_router._MAX_SECONDS",
     "redis.discovery._TIMEOUT",
     "redis.pipeline._CONNECT_TIMEOUT",
     "redis.pipeline._MAX_AGE",
-    "redis.pubsub._CONNECT_TIMEOUT",
+    "redis.stream_subscription._CONNECT_TIMEOUT",
 )
 
 

@@ -48,7 +48,7 @@ async def check_redis(context: DoctorContext) -> list[Finding]:
         from redis.exceptions import RedisError  # noqa: PLC0415 - as above
 
         from ory_guard.redis import RedisSessionStore  # noqa: PLC0415 - as above
-        from ory_guard.redis.connections import RedisServerURL  # noqa: PLC0415 - as above
+        from ory_guard.redis.connections import ConnectionFactory  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
         return [
             problem(f"a Redis URL was given, but {error.name} is not installed", "pip install 'ory-guard[redis]'")
@@ -58,7 +58,7 @@ async def check_redis(context: DoctorContext) -> list[Finding]:
         stores = [
             RedisSessionStore(context.redis_url, secrets=[secret], prefix=prefix) for secret in [token_hex(32)] * 2
         ]
-        server = RedisServerURL(context.redis_url, _MAX_CONNECTIONS)
+        factory = ConnectionFactory(context.redis_url, _MAX_CONNECTIONS)
     except ConfigurationError as error:
         return [problem("--redis-url is not a Redis URL", str(error).removeprefix("url: "))]
     address = _address(context.redis_url)
@@ -66,12 +66,12 @@ async def check_redis(context: DoctorContext) -> list[Finding]:
     client: Redis | None = None
     try:
         async with asyncio.timeout(context.settings.timeout):
-            client = await server.create_client()
+            client = await factory.create_client()
             # Permissions do not apply to HELLO.
             hello = await cast("Any", client).execute_command("HELLO", 2)
         facts = dict(zip(hello[::2], hello[1::2], strict=True))
         version = facts.get(b"version", b"").decode()
-        if server.is_cluster:
+        if factory.is_cluster:
             unsuitable = _judge_cluster(facts.get(b"mode"), version)
         else:
             unsuitable = _ROLES.get(facts.get(b"mode", b"")) or _ROLES.get(facts.get(b"role", b""))
