@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.jwt import VerifiedToken
-from ory_guard.kratos.document import Document
 from ory_guard.kratos.http import Transport
+from ory_guard.kratos.json_document import JSONDocument
 from ory_guard.kratos.urls import origin_of
 from ory_guard.models.clock import Clock
 from ory_guard.tokens.algorithms import ALGORITHMS, has_valid_length
@@ -113,7 +113,7 @@ def _key_source(
     if isinstance(jwks, Mapping):
         return StaticKeys(_read_usable(jwks, algorithms))
     if isinstance(jwks, str) and jwks.startswith(("http://", "https://")):
-        read, source = Document(jwks, timeout=_TIMEOUT, transport=transport).fetch, origin_of(jwks)
+        read, source = JSONDocument(jwks, timeout=_TIMEOUT, transport=transport).fetch, origin_of(jwks)
     else:
         read, source = _FileReader(Path(jwks)), str(jwks)
         _read_usable(Path(jwks).read_bytes(), algorithms)

@@ -18,7 +18,7 @@ from ory_guard import Authenticated, GuardSettings, OryGuard, Unavailable
 from ory_guard.client import FrontendClient
 from ory_guard.events import CheckFailed, Event
 from ory_guard.exceptions import ConfigurationError, KratosUnavailable
-from ory_guard.kratos.document import Document
+from ory_guard.kratos.json_document import JSONDocument
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +71,7 @@ async def test_ca_file_is_trusted(
     assert isinstance(await guard.authenticate(request()), Authenticated)
     assert (await guard.client.to_session(x_session_token="token")).active
     if source == "SSL_CERT_FILE":
-        assert b"active" in await Document(f"{kratos.url}/jwks.json", timeout=30).fetch()
+        assert b"active" in await JSONDocument(f"{kratos.url}/jwks.json", timeout=30).fetch()
     await guard.aclose()
 
 

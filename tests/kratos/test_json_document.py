@@ -3,14 +3,14 @@
 import pytest
 from support.raw_kratos import RawKratos, raw_response
 
-from ory_guard.kratos.document import Document
+from ory_guard.kratos.json_document import JSONDocument
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_document_is_fetched_again_each_time() -> None:
     async with RawKratos(raw_response(b"{}")) as server:
-        document = Document(f"{server.url}/keys?v=1", timeout=60)
+        document = JSONDocument(f"{server.url}/keys?v=1", timeout=60)
 
         assert [await document.fetch(), await document.fetch()] == [b"{}", b"{}"]
 
@@ -30,10 +30,10 @@ async def test_document_is_fetched_again_each_time() -> None:
 async def test_document_needs_status_200_and_a_limited_size(reply: bytes, message: str) -> None:
     async with RawKratos(reply) as server:
         with pytest.raises(ValueError, match=f"^{message}$"):
-            await Document(server.url, timeout=60).fetch()
+            await JSONDocument(server.url, timeout=60).fetch()
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "keys.json", "https://u:p@keys.example.com"])
 def test_url_of_a_document_is_validated(url: str) -> None:
     with pytest.raises(ValueError, match="must"):
-        Document(url, timeout=60)
+        JSONDocument(url, timeout=60)

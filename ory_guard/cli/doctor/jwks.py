@@ -13,7 +13,7 @@ from ory_guard.cli.doctor.context import (
     skipped,
 )
 from ory_guard.cli.doctor.session import find_session
-from ory_guard.kratos.document import Document
+from ory_guard.kratos.json_document import JSONDocument
 from ory_guard.models.credential import Header
 
 __all__ = ["check_jwks"]
@@ -52,7 +52,7 @@ async def check_jwks(context: DoctorContext) -> list[Finding]:
 async def _read(context: DoctorContext) -> bytes:
     if isinstance(context.jwks, Path):
         return context.jwks.read_bytes()
-    return await Document(str(context.jwks), timeout=context.settings.timeout).fetch()
+    return await JSONDocument(str(context.jwks), timeout=context.settings.timeout).fetch()
 
 
 async def _check_token(context: DoctorContext, template: str, credential: Header, keys: Any) -> Finding:

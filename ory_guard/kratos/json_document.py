@@ -5,12 +5,12 @@ from typing import Final
 from ory_guard.kratos.http import URL, HTTPClient, Transport, get_request
 from ory_guard.kratos.urls import origin_of
 
-__all__ = ["Document"]
+__all__ = ["JSONDocument"]
 
 _MAX_DOCUMENT_BYTES: Final = 262_144
 
 
-class Document:
+class JSONDocument:
     """A small JSON document at a URL, such as a JWKS.
 
     Args:
