@@ -18,7 +18,7 @@ from ory_guard.cache.store_connection import StoreConnection
 from ory_guard.cache.store_protocol import StoredSession
 from ory_guard.cache.stored_session_converter import StoredSessionConverter
 from ory_guard.events import Listeners, StoreHit, StoreWaited, notify
-from ory_guard.kratos.failures import internal_error
+from ory_guard.kratos.call_failures import internal_error
 from ory_guard.models.clock import Clock
 from ory_guard.models.credential import Credential
 

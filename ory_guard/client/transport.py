@@ -6,8 +6,8 @@ from typing import Final
 import httpx2
 
 from ory_guard.exceptions import ConfigurationError, KratosProtocolError, KratosTimeout, KratosUnavailable
+from ory_guard.kratos.call_failures import describe_failure
 from ory_guard.kratos.caller import current_caller
-from ory_guard.kratos.failures import describe_failure
 from ory_guard.kratos.http import HTTPClient, InvalidResponse, PoolTimeout, Request, Transport
 from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.require_asyncio import require_asyncio

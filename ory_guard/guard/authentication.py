@@ -19,7 +19,7 @@ from ory_guard.guard.session_check import SessionChecker
 from ory_guard.guard.session_checker_factory import build_log, build_parser, build_session_checker
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.guard.two_session_cookies import TwoCookiesAuthenticator
-from ory_guard.kratos.failures import internal_error
+from ory_guard.kratos.call_failures import internal_error
 from ory_guard.kratos.http import Transport
 from ory_guard.kratos.require_asyncio import require_asyncio
 from ory_guard.models.clock import Clock

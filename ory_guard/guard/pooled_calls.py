@@ -10,9 +10,9 @@ from typing import NamedTuple
 from ory_guard.cache.protocol_error_cache import ProtocolErrorCache
 from ory_guard.cache.single_flight import CheckResult, InFlight, SingleFlight
 from ory_guard.guard.whoami_calls import Call, WhoamiCalls
+from ory_guard.kratos.call_failures import internal_error
 from ory_guard.kratos.caller import Caller
 from ory_guard.kratos.connection_pool import ConnectionPool
-from ory_guard.kratos.failures import internal_error
 from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.whoami import WhoamiClient
 from ory_guard.models.credential import Credential

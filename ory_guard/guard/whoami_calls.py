@@ -10,9 +10,9 @@ from ory_guard.cache.single_flight import CheckResult
 from ory_guard.events import BreakerChanged, CheckFailed, Listeners, WhoamiAnswered, log_event, notify
 from ory_guard.events.limited_log import LimitedLog
 from ory_guard.guard.call_policy import CallPolicy
+from ory_guard.kratos.call_failures import call_failure
 from ory_guard.kratos.caller import Caller
 from ory_guard.kratos.circuit_breaker import BreakerState
-from ory_guard.kratos.failures import call_failure
 from ory_guard.kratos.http import ResponseTooLarge
 from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.session_parser import ParsedSession, SessionParser

@@ -11,9 +11,9 @@ from typing import Final
 
 from ory_guard.kratos.admission import Admission
 from ory_guard.kratos.caller import UNKNOWN, Caller
-from ory_guard.kratos.connection import PooledConnection
 from ory_guard.kratos.exchange import Exchange, OnResult, pool_closed
 from ory_guard.kratos.http import PoolTimeout
+from ory_guard.kratos.pooled_connection import PooledConnection
 from ory_guard.kratos.server_address import ServerAddress
 
 __all__ = ["ConnectionPool"]

@@ -14,8 +14,8 @@ from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.middleware import MISDIRECTED_REQUEST, GuardResolver
 from ory_guard.guard.responses.asgi import ASGIResponse, Receive, Scope, Send
 from ory_guard.guard.settings import GuardSettings
+from ory_guard.kratos.call_failures import call_failure
 from ory_guard.kratos.caller import Caller, anonymous_caller
-from ory_guard.kratos.failures import call_failure
 from ory_guard.kratos.http import URL, RemoteProtocolError, Request
 from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.require_asyncio import require_asyncio

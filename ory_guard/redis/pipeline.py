@@ -80,7 +80,7 @@ def resolver(future: "asyncio.Future[Any]") -> Callable[[object, float], None]:
 
 
 class PipelinedConnection(asyncio.BufferedProtocol):
-    """One connection with a queue of commands, and a buffer of its own (see `ory_guard.kratos.connection`).
+    """One connection with a queue of commands, and a buffer of its own (see `ory_guard.kratos.pooled_connection`).
 
     Attributes:
         closed: Set when the connection is closed.

@@ -14,10 +14,10 @@ from pool_calls import CUT, REQUEST, SESSION, SLOW, occupy, open_pool, result_of
 from support.raw_kratos import RawKratos, RawRequest, hang, hang_up, raw_response, respond, respond_without_end
 
 from ory_guard.kratos import connection_pool
-from ory_guard.kratos.connection import PooledConnection
 from ory_guard.kratos.exchange import Exchange
 from ory_guard.kratos.http1_parser import HTTP1Parser
 from ory_guard.kratos.http_response import HTTPResponse
+from ory_guard.kratos.pooled_connection import PooledConnection
 from ory_guard.kratos.server_address import ServerAddress
 
 pytestmark = pytest.mark.anyio
@@ -288,7 +288,7 @@ async def test_a_connection_that_closes_at_once_is_an_error() -> None:
 
 
 async def test_uses_idle_connections_where_the_system_has_no_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ory_guard.kratos.connection._new_poll", None)
+    monkeypatch.setattr("ory_guard.kratos.pooled_connection._new_poll", None)
     async with RawKratos(SESSION) as kratos, open_pool(kratos) as pool:
         assert [await result_of(pool), await result_of(pool)] == [200, 200]
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ory_guard.cli.doctor.context import DoctorContext, Finding, error_object, json_object, ok, problem, text_header
 from ory_guard.exceptions import KratosUnavailable
-from ory_guard.kratos.failures import describe_failure
+from ory_guard.kratos.call_failures import describe_failure
 from ory_guard.kratos.http import tls_context
 from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.urls import unix_socket_of

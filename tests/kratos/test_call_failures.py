@@ -4,7 +4,7 @@ import ssl
 
 import pytest
 
-from ory_guard.kratos.failures import CallFailure, call_failure, describe_failure
+from ory_guard.kratos.call_failures import CallFailure, call_failure, describe_failure
 from ory_guard.kratos.http import InvalidResponse, PoolTimeout, ResponseTooLarge
 from ory_guard.kratos.http_response import HTTPResponse
 
