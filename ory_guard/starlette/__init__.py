@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ory_guard._lazy_import import lazy_import
 from ory_guard.guard.responses.redirects import safe_return_to
 from ory_guard.guard.responses.refusals import is_navigation, refusal_handler
-from ory_guard.starlette.protection import (
+from ory_guard.starlette.session_requirement import (
     SessionRequiredMiddleware,
     get_requirement,
     logout_response,

@@ -12,8 +12,8 @@ from ory_guard.guard.fastapi_declarations import unwrap_partial
 from ory_guard.guard.fastapi_routes import effective_routes, files_prefix, original_route, starlette_route
 from ory_guard.guard.requirements import Requirement
 from ory_guard.starlette.middleware_layers import is_framework_code, is_framework_method, unwrap_middleware
-from ory_guard.starlette.protection import SessionRequiredMiddleware
 from ory_guard.starlette.route_requirements import describe_requirement, iter_requirements, requirement_of_endpoint
+from ory_guard.starlette.session_requirement import SessionRequiredMiddleware
 
 __all__ = ["KRATOS_API", "AuditedRoute", "iter_routes"]
 

@@ -8,7 +8,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 
 from ory_guard.guard.fastapi_declarations import unwrap_partial
 from ory_guard.guard.middleware import OrySessionMiddleware
-from ory_guard.starlette.protection import SessionRequiredMiddleware
+from ory_guard.starlette.session_requirement import SessionRequiredMiddleware
 
 __all__ = ["is_framework_code", "is_framework_method", "unwrap_middleware"]
 

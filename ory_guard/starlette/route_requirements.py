@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ory_guard.guard.fastapi_declarations import GuardDependency, unwrap_partial
 from ory_guard.guard.requirements import ANY_SESSION, Requirement
-from ory_guard.starlette.protection import get_requirement
+from ory_guard.starlette.session_requirement import get_requirement
 
 __all__ = ["describe_requirement", "iter_requirements", "requirement_of_dependency", "requirement_of_endpoint"]
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ory_guard.exceptions import CsrfViolation
 from ory_guard.guard.csrf import CSRFPolicy
 from ory_guard.guard.responses.cookie_expiry import expired_cookies
-from ory_guard.starlette.protection import logout_response
+from ory_guard.starlette.session_requirement import logout_response
 from ory_guard.ui.request_cookies import kratos_cookies, session_cookie_names
 from ory_guard.ui.site import Site
 from ory_guard.ui.user_agents import device_name

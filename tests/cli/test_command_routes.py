@@ -203,7 +203,7 @@ def test_error_of_the_application_is_located_but_not_quoted(tmp_path: Path, line
 def test_summary_uses_singular_for_one_route(tmp_path: Path) -> None:
     (tmp_path / "tiny.py").write_text(
         "from starlette.routing import Route, Router\n"
-        "from ory_guard.starlette.protection import session_required\n"
+        "from ory_guard.starlette.session_requirement import session_required\n"
         "@session_required\nasync def page(request): ...\n"
         "app = Router([Route('/', page, methods=['POST'])])\n"
     )
