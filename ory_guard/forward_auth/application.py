@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from ory_guard.exceptions import ConfigurationError, Refusal
 from ory_guard.forward_auth.forwarded_request import ForwardedRequest, read_forwarded_request
 from ory_guard.forward_auth.identity_headers import DEFAULT_IDENTITY_HEADERS, IdentityHeaders, IdentityValue
-from ory_guard.forward_auth.proxy_response import proxy_send
 from ory_guard.forward_auth.routes import RouteTable
+from ory_guard.forward_auth.subrequest_response import proxy_send
 from ory_guard.guard.context import require_auth_context
 from ory_guard.guard.guard import OryGuard
 from ory_guard.guard.middleware import OrySessionMiddleware
