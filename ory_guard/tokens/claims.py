@@ -3,7 +3,7 @@
 from typing import Final
 
 from ory_guard.guard.jwt import VerifiedToken
-from ory_guard.tokens.compact import parse_claims
+from ory_guard.tokens.compact_serialization import parse_claims
 
 __all__ = ["ClaimsValidator"]
 

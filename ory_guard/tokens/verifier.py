@@ -12,7 +12,7 @@ from ory_guard.kratos.urls import origin_of
 from ory_guard.models.clock import Clock
 from ory_guard.tokens.algorithms import ALGORITHMS, has_valid_length
 from ory_guard.tokens.claims import ClaimsValidator
-from ory_guard.tokens.compact import CompactParser, SignedToken
+from ory_guard.tokens.compact_serialization import CompactParser, SignedToken
 from ory_guard.tokens.jwks import NO_USABLE_KEY, KeyRing, VerificationKey, read_jwks
 from ory_guard.tokens.key_source import KeySource, RefreshingKeys, StaticKeys
 

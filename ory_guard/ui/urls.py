@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from ory_guard.client.models.flows import Flow
-from ory_guard.client.operations.table import OPERATIONS
+from ory_guard.client.operations.all_operations import OPERATIONS
 from ory_guard.guard.context import require_auth_context
 from ory_guard.guard.responses.redirects import safe_return_to
 from ory_guard.guard.settings import GuardSettings

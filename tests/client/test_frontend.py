@@ -17,7 +17,7 @@ from ory_guard.client import (
     SessionWithoutIdentity,
     SuccessfulNativeLogin,
 )
-from ory_guard.client.operations.table import OPERATIONS
+from ory_guard.client.operations.all_operations import OPERATIONS
 from ory_guard.exceptions import ConfigurationError, KratosProtocolError, KratosUnavailable
 from ory_guard.models import Session
 

@@ -13,7 +13,7 @@ from support.typed_calls import BODIES, HEADERS, NOT_MODELLED, arguments_of, bod
 
 from ory_guard import exceptions
 from ory_guard.client import FrontendClient
-from ory_guard.client.operations.table import OPERATIONS
+from ory_guard.client.operations.all_operations import OPERATIONS
 from ory_guard.client.request_builder import Body
 from ory_guard.exceptions import FlowError, KratosAPIError, OryGuardError
 

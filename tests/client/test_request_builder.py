@@ -9,7 +9,7 @@ import pytest
 from recorded import ScriptedTransport, response
 
 from ory_guard.client import FrontendClient
-from ory_guard.client.operations.table import OPERATIONS
+from ory_guard.client.operations.all_operations import OPERATIONS
 from ory_guard.client.request_builder import build_request
 from ory_guard.client.updates import UpdateLoginFlowWithTotpMethod
 

@@ -10,7 +10,7 @@ from typing import Any
 import drift
 import pytest
 
-from ory_guard.client.operations.table import OPERATIONS
+from ory_guard.client.operations.all_operations import OPERATIONS
 
 DOCUMENT: dict[str, Any] = json.loads(drift.PINNED.read_text())
 

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, TypeAdapter
 
 from ory_guard.client import updates
-from ory_guard.client.operations.table import OPERATIONS
+from ory_guard.client.operations.all_operations import OPERATIONS
 from ory_guard.client.request_builder import Body
 
 HEADERS = {"cookie": "cookie", "x-session-token": "x_session_token", "authorization": "authorization"}

@@ -57,7 +57,7 @@ async def _read(context: DoctorContext) -> bytes:
 
 async def _check_token(context: DoctorContext, template: str, credential: Header, keys: Any) -> Finding:
     from ory_guard.tokens.algorithms import ALGORITHMS  # noqa: PLC0415 - an optional extra
-    from ory_guard.tokens.compact import CompactParser  # noqa: PLC0415 - as above
+    from ory_guard.tokens.compact_serialization import CompactParser  # noqa: PLC0415 - as above
     from ory_guard.tokens.verifier import is_signed_by  # noqa: PLC0415 - as above
 
     response = await context.kratos.get("/sessions/whoami", credential, tokenize_as=template)
