@@ -1,1 +1,1 @@
-"""The operations outside flows: sessions, the admin API, errors, schemas and health."""
+"""The operations outside flows: sessions, the admin API, schemas, health and version."""

@@ -3,9 +3,11 @@
 from ory_guard.testing.api.admin import AdminEndpoints
 from ory_guard.testing.api.admin_recovery import AdminRecoveryEndpoints
 from ory_guard.testing.api.admin_sessions import AdminSessionEndpoints
-from ory_guard.testing.api.service import ServiceEndpoints
+from ory_guard.testing.api.metadata import MetadataEndpoints
+from ory_guard.testing.api.schemas import SchemaEndpoints
 from ory_guard.testing.api.sessions import SessionEndpoints
 from ory_guard.testing.flows.flow import FlowEndpoints
+from ory_guard.testing.flows.flow_error import FlowErrorEndpoint
 from ory_guard.testing.flows.login import LoginEndpoints
 from ory_guard.testing.flows.logout import LogoutEndpoints
 from ory_guard.testing.flows.recovery import RecoveryEndpoints
@@ -63,7 +65,10 @@ def public_routes(
         *(route for flow in flows for route in _flow_routes(flow)),
         *_session_routes(SessionEndpoints(server, sessions, tokenizer.tokenize), oidc),
         *_logout_routes(LogoutEndpoints(server, sessions)),
-        *_service_routes(ServiceEndpoints(server)),
+        Route("GET", "/self-service/errors", FlowErrorEndpoint(server).get_flow_error),
+        Route("GET", SCRIPT_PATH, get_web_authn_java_script),
+        *_schema_routes(SchemaEndpoints(server)),
+        *_health_routes(MetadataEndpoints(server)),
         Route("GET", "/self-service/methods/oidc/callback/{}", oidc.callback, browser=True),
         Route("POST", "/self-service/methods/oidc/callback/{}", oidc.callback_by_form),
         *redirects_to_admin_api(server.settings.admin_url),
@@ -117,12 +122,16 @@ def _logout_routes(endpoints: LogoutEndpoints) -> list[Route]:
     ]
 
 
-def _service_routes(endpoints: ServiceEndpoints) -> list[Route]:
+def _schema_routes(endpoints: SchemaEndpoints) -> list[Route]:
+    prefixes = ("", "/admin")
     return [
-        Route("GET", "/self-service/errors", endpoints.get_flow_error),
-        Route("GET", SCRIPT_PATH, get_web_authn_java_script),
-        *(Route("GET", f"{prefix}/schemas", endpoints.list_schemas) for prefix in ("", "/admin")),
-        *(Route("GET", f"{prefix}/schemas/{{}}", endpoints.get_schema) for prefix in ("", "/admin")),
+        *(Route("GET", f"{prefix}/schemas", endpoints.list_schemas) for prefix in prefixes),
+        *(Route("GET", f"{prefix}/schemas/{{}}", endpoints.get_schema) for prefix in prefixes),
+    ]
+
+
+def _health_routes(endpoints: MetadataEndpoints) -> list[Route]:
+    return [
         Route("GET", "/health/alive", endpoints.health),
         Route("GET", "/health/ready", endpoints.health),
     ]
@@ -130,11 +139,13 @@ def _service_routes(endpoints: ServiceEndpoints) -> list[Route]:
 
 def admin_routes(server: Server, sessions: Sessions) -> list[Route]:
     """Return the routes of the admin API, all below `/admin`."""
+    metadata = MetadataEndpoints(server)
     routes = [
         *_identity_routes(AdminEndpoints(server)),
         *_admin_session_routes(AdminSessionEndpoints(server, sessions)),
         *_recovery_routes(server, sessions),
-        *_admin_service_routes(ServiceEndpoints(server)),
+        Route("GET", "/version", metadata.version),
+        *_health_routes(metadata),
     ]
     return [
         *(Route(route.method, f"/admin{route.path}", route.operation) for route in routes),
@@ -178,12 +189,4 @@ def _recovery_routes(server: Server, sessions: Sessions) -> list[Route]:
     return [
         Route("POST", "/recovery/code", recovery.create_recovery_code),
         Route("POST", "/recovery/link", recovery.create_recovery_link),
-    ]
-
-
-def _admin_service_routes(service: ServiceEndpoints) -> list[Route]:
-    return [
-        Route("GET", "/version", service.version),
-        Route("GET", "/health/alive", service.health),
-        Route("GET", "/health/ready", service.health),
     ]
