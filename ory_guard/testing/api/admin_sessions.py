@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from ory_guard.testing.api.keyset import NIL_UUID, encode_token, keyset_page
+from ory_guard.testing.api.keyset_pagination import NIL_UUID, encode_token, keyset_page
 from ory_guard.testing.api.sessions import link_header, parse_pagination, path_uuid
 from ory_guard.testing.clock import timestamp
 from ory_guard.testing.server.request import FakeRequest

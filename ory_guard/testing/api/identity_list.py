@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from ory_guard.testing.api.keyset import NIL_UUID, keyset_page
+from ory_guard.testing.api.keyset_pagination import NIL_UUID, keyset_page
 from ory_guard.testing.api.sessions import link_header, parse_integer
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse

@@ -1,6 +1,6 @@
 """The routes of the public API (the 32 operations of the OpenAPI document and more) and of the admin API."""
 
-from ory_guard.testing.api.admin import AdminEndpoints
+from ory_guard.testing.api.admin_identities import AdminIdentityEndpoints
 from ory_guard.testing.api.admin_recovery import AdminRecoveryEndpoints
 from ory_guard.testing.api.admin_sessions import AdminSessionEndpoints
 from ory_guard.testing.api.metadata import MetadataEndpoints
@@ -141,7 +141,7 @@ def admin_routes(server: Server, sessions: Sessions) -> list[Route]:
     """Return the routes of the admin API, all below `/admin`."""
     metadata = MetadataEndpoints(server)
     routes = [
-        *_identity_routes(AdminEndpoints(server)),
+        *_identity_routes(AdminIdentityEndpoints(server)),
         *_admin_session_routes(AdminSessionEndpoints(server, sessions)),
         *_recovery_routes(server, sessions),
         Route("GET", "/version", metadata.version),
@@ -153,7 +153,7 @@ def admin_routes(server: Server, sessions: Sessions) -> list[Route]:
     ]
 
 
-def _identity_routes(admin: AdminEndpoints) -> list[Route]:
+def _identity_routes(admin: AdminIdentityEndpoints) -> list[Route]:
     identities, identity = "/identities", "/identities/{}"
     return [
         Route("GET", identities, admin.list_identities),

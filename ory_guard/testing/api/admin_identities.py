@@ -25,7 +25,7 @@ from ory_guard.testing.store.identities import (
 )
 from ory_guard.testing.store.records import Identity
 
-__all__ = ["AdminEndpoints"]
+__all__ = ["AdminIdentityEndpoints"]
 
 _UPDATABLE: Final = {
     name: IDENTITY_FIELDS[name]
@@ -38,7 +38,7 @@ _CREDENTIAL_TYPES: Final = frozenset(
 )
 
 
-class AdminEndpoints:
+class AdminIdentityEndpoints:
     """The operations on identities."""
 
     def __init__(self, server: Server) -> None:
