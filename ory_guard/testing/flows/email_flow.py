@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from ory_guard.testing.clock import SECOND, timestamp
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
-from ory_guard.testing.flows.flow import FlowEndpoints
+from ory_guard.testing.flows.flow_endpoints import FlowEndpoints
 from ory_guard.testing.flows.flow_hooks import hook_context, hook_error, run_before_hooks
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import csrf_node, input_node, submit_node

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal, NoReturn
 
 from ory_guard.testing.clock import timestamp
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
-from ory_guard.testing.flows.flow import FlowEndpoints
+from ory_guard.testing.flows.flow_endpoints import FlowEndpoints
 from ory_guard.testing.flows.flow_hooks import hook_context, run_before_hooks
 from ory_guard.testing.flows.login_result import LoginResult
 from ory_guard.testing.flows.node_order import LOGIN_GROUPS, LOGIN_KEYS, sort_nodes

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Final, Literal
 
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
-from ory_guard.testing.flows.flow import FlowEndpoints
+from ory_guard.testing.flows.flow_endpoints import FlowEndpoints
 from ory_guard.testing.flows.flow_hooks import hook_context, hook_error, run_before_hooks, show_messages
 from ory_guard.testing.flows.node_order import REGISTRATION_GROUPS, registration_keys, sort_nodes
 from ory_guard.testing.flows.submission import Submission

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Final, Literal
 from urllib.parse import urlencode
 
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
-from ory_guard.testing.flows.flow import FlowEndpoints
+from ory_guard.testing.flows.flow_endpoints import FlowEndpoints
 from ory_guard.testing.flows.settings_hooks import SettingsHooks
 from ory_guard.testing.flows.submission import Submission
 from ory_guard.testing.flows.ui_messages import message

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
-from ory_guard.testing.flows.flow import FlowEndpoints
+from ory_guard.testing.flows.flow_endpoints import FlowEndpoints
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.store.records import Session
 

@@ -6,7 +6,7 @@ from ory_guard.testing.api.admin_sessions import AdminSessionEndpoints
 from ory_guard.testing.api.metadata import MetadataEndpoints
 from ory_guard.testing.api.schemas import SchemaEndpoints
 from ory_guard.testing.api.sessions import SessionEndpoints
-from ory_guard.testing.flows.flow import FlowEndpoints
+from ory_guard.testing.flows.flow_endpoints import FlowEndpoints
 from ory_guard.testing.flows.flow_error import FlowErrorEndpoint
 from ory_guard.testing.flows.login import LoginEndpoints
 from ory_guard.testing.flows.logout import LogoutEndpoints
