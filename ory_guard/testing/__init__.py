@@ -42,12 +42,11 @@ _MODULES: Final = {
     "RequestLog": "request_log",
     "Session": "store.records",
     "SignedIn": "signed_in",
-    "SoftwareAuthenticator": "authenticator",
+    "SoftwareAuthenticator": "software_authenticator",
     "TokenizerTemplate": "settings",
 }
 
 if TYPE_CHECKING:
-    from ory_guard.testing.authenticator import SoftwareAuthenticator
     from ory_guard.testing.clock import Clock, ManualClock
     from ory_guard.testing.fake_kratos import FakeKratos
     from ory_guard.testing.faults import Fault
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from ory_guard.testing.request_log import RecordedRequest, RequestLog
     from ory_guard.testing.settings import FakeKratosSettings, OidcProvider, TokenizerTemplate
     from ory_guard.testing.signed_in import SignedIn
+    from ory_guard.testing.software_authenticator import SoftwareAuthenticator
     from ory_guard.testing.store.records import CourierMessage, Identity, Session
 else:
     # Hidden from type checkers, which would otherwise accept any name.
