@@ -9,7 +9,7 @@ from fido2 import cbor
 from ory_guard.testing.clock import timestamp
 from ory_guard.testing.store.identity_schema import IdentitySchema
 from ory_guard.testing.store.records import Identity
-from ory_guard.testing.store.webauthn import WebAuthnCredential, WebAuthnCredentials
+from ory_guard.testing.store.webauthn_credentials import WebAuthnCredential, WebAuthnCredentials
 
 __all__ = ["credential_documents"]
 

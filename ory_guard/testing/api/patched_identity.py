@@ -8,7 +8,7 @@ from ory_guard.testing.api.json_bodies import IDENTITY_FIELDS, check_fields
 from ory_guard.testing.server.request import MalformedBodyError
 from ory_guard.testing.server.response import ApiError
 from ory_guard.testing.server.uuids import parse_uuid
-from ory_guard.testing.store.formats import FORMAT_CHECKER
+from ory_guard.testing.store.schema_formats import FORMAT_CHECKER
 
 __all__ = ["PatchedIdentity", "read_patched_identity"]
 

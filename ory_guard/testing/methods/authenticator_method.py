@@ -11,7 +11,7 @@ from ory_guard.testing.methods.method import Method
 from ory_guard.testing.oidc.redirect import browser_redirect_required
 from ory_guard.testing.server.response import ApiError, FakeResponse
 from ory_guard.testing.store.records import Identity
-from ory_guard.testing.store.webauthn import WebAuthnCredential
+from ory_guard.testing.store.webauthn_credentials import WebAuthnCredential
 from ory_guard.testing.webauthn.relying_party import (
     Assertion,
     Ceremony,

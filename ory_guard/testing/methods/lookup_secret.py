@@ -9,7 +9,7 @@ from ory_guard.testing.flows.submission import Submission
 from ory_guard.testing.flows.ui_messages import Message, message
 from ory_guard.testing.flows.ui_nodes import Node, input_node, node, submit_node
 from ory_guard.testing.methods.method import Change, LoginMethod, SettingsMethod
-from ory_guard.testing.methods.second_factor import require_text, without_value
+from ory_guard.testing.methods.submitted_text import require_text, without_value
 from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.store.identities import touch
 from ory_guard.testing.store.records import Identity, random_string

@@ -27,7 +27,7 @@ from ory_guard.testing.methods.webauthn import WebAuthnMethod
 from ory_guard.testing.oidc.callback import OidcCallback
 from ory_guard.testing.oidc.provider import FakeOidcProvider
 from ory_guard.testing.oidc.redirect import OidcRedirects
-from ory_guard.testing.server.redirects import redirects_to_admin_api, redirects_to_public_api
+from ory_guard.testing.server.api_redirects import redirects_to_admin_api, redirects_to_public_api
 from ory_guard.testing.server.router import ANY_METHOD, Route
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.sessions import Sessions

@@ -10,8 +10,8 @@ from jsonschema import Draft202012Validator
 from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import Node, Ui, input_node
 from ory_guard.testing.store.form_values import field_type, has_path, item_type, set_path
-from ory_guard.testing.store.formats import FORMAT_CHECKER
 from ory_guard.testing.store.schema_errors import violations
+from ory_guard.testing.store.schema_formats import FORMAT_CHECKER
 
 __all__ = ["IdentitySchema", "Trait"]
 

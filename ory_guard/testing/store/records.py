@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from ory_guard.testing.store.webauthn import WebAuthnCredentials
+from ory_guard.testing.store.webauthn_credentials import WebAuthnCredentials
 
 __all__ = [
     "Address",

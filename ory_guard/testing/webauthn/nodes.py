@@ -10,7 +10,7 @@ from ory_guard.testing.flows.ui_messages import message
 from ory_guard.testing.flows.ui_nodes import Node, input_node, node
 from ory_guard.testing.settings import FakeKratosSettings
 from ory_guard.testing.store.records import new_id
-from ory_guard.testing.store.webauthn import WebAuthnCredential
+from ory_guard.testing.store.webauthn_credentials import WebAuthnCredential
 from ory_guard.testing.webauthn.script import SCRIPT_INTEGRITY, SCRIPT_PATH
 
 __all__ = ["call", "data_node", "key_trigger", "passkey_trigger", "remove_nodes", "script_node", "to_json"]

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from fido2.attestation.base import Attestation, InvalidAttestation
 from fido2.webauthn import AttestationObject, AuthenticatorData, CollectedClientData
 
-from ory_guard.testing.store.webauthn import WebAuthnCredential
+from ory_guard.testing.store.webauthn_credentials import WebAuthnCredential
 
 __all__ = ["Ceremony", "InvalidResponseError", "MalformedResponseError", "RelyingParty"]
 

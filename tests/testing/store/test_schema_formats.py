@@ -3,8 +3,8 @@
 import pytest
 
 from ory_guard.testing.store.email_format import is_email
-from ory_guard.testing.store.formats import FORMAT_CHECKER
 from ory_guard.testing.store.password_similarity import is_similar
+from ory_guard.testing.store.schema_formats import FORMAT_CHECKER
 
 
 @pytest.mark.parametrize(
