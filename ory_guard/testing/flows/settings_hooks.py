@@ -1,5 +1,7 @@
 """The web hooks of settings flows."""
 
+from copy import copy, deepcopy
+from dataclasses import fields
 from typing import Any
 
 from ory_guard.testing.flows.fake_flow import FakeFlow, InvalidFlowError
@@ -10,9 +12,8 @@ from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import FakeResponse
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.identities import apply_changes, is_identifier_taken
-from ory_guard.testing.store.records import Session
+from ory_guard.testing.store.records import Identity, Session
 from ory_guard.testing.store.sessions import REVOKE_HOOK, Sessions
-from ory_guard.testing.store.snapshots import Snapshot
 from ory_guard.testing.web_hooks.responses import HookFailedError, HookRejectedError
 from ory_guard.testing.web_hooks.web_hooks import HookContext
 
@@ -56,12 +57,12 @@ class SettingsHooks:
         if not hooks.has_hooks_before_saving(flow.name, method.name):
             return method.change(submission)
         session = submission.current_session
-        before = Snapshot(session)
+        before = _Snapshot(session)
         result = method.change(submission)
         if result is not Change.SAVED:
             return result
         identity = self._server.identity_document(session.identity)
-        after = Snapshot(session)
+        after = _Snapshot(session)
         before.restore()
         try:
             changes = hooks.before_saving(
@@ -77,7 +78,7 @@ class SettingsHooks:
         apply_changes(self._server, session.identity, changes)
         return result
 
-    def _require_valid(self, traits: dict[str, Any], submission: Submission, before: Snapshot) -> None:
+    def _require_valid(self, traits: dict[str, Any], submission: Submission, before: "_Snapshot") -> None:
         identity, flow = submission.current_session.identity, submission.flow
         is_valid = self._server.schema_of(identity).validate(traits, flow.ui)
         if is_valid and is_identifier_taken(self._server, identity, traits):
@@ -111,3 +112,29 @@ class SettingsHooks:
         owner = self._server.identity_document(flow.internal["identity"])
         document = flow.document(identity=owner, **extra)
         return hook_context(self._server, request, document, identity, self._sessions.document(session))
+
+
+class _Snapshot:
+    """The current state of a session and its identity, to restore it later. Addresses stay the same objects.
+
+    Args:
+        session: The session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._identity_state = _state(session.identity) | {"credentials": deepcopy(session.identity.credentials)}
+        self._session_state = _state(session) | {"identity": session.identity}
+
+    def restore(self) -> None:
+        """Set the session and the identity to this state."""
+        for record, state in (
+            (self._session.identity, self._identity_state),
+            (self._session, self._session_state),
+        ):
+            for name, value in state.items():
+                setattr(record, name, value)
+
+
+def _state(record: Identity | Session) -> dict[str, Any]:
+    return {field.name: copy(getattr(record, field.name)) for field in fields(record)}
