@@ -32,14 +32,14 @@ from ory_guard.ui.content_security_policy import ContentSecurityPolicy
 from ory_guard.ui.error_page import show_error, show_failure
 from ory_guard.ui.flow_pages import show_flow, start_login
 from ory_guard.ui.operator_log import OperatorLog
-from ory_guard.ui.rendering import Templates, create_environment, template_folders
-from ory_guard.ui.site import ContextProcessor, Site
+from ory_guard.ui.page_renderer import ContextProcessor, PageRenderer
+from ory_guard.ui.template_environment import Templates, create_environment, template_folders
 from ory_guard.ui.translations import Catalogs, Translations
 from ory_guard.ui.urls import FLOWS, server_root_path
 
 __all__ = ["FlowPages"]
 
-_Endpoint = Callable[[Site, Request], Awaitable[Response]]
+_Endpoint = Callable[[PageRenderer, Request], Awaitable[Response]]
 _ROOT_PATH_KEY: Final = "ory_guard.ui.root_path"
 
 
@@ -86,7 +86,7 @@ class FlowPages:
         settings = guard.settings
         if settings.app_url is None:
             raise ConfigurationError("FlowPages needs app_url in the settings of the guard: set ORY_GUARD_APP_URL")
-        self._site = Site(
+        self._renderer = PageRenderer(
             guard=guard,
             environment=create_environment(templates),
             catalogs=Catalogs(translations),
@@ -104,14 +104,14 @@ class FlowPages:
         self._app = OrySessionMiddleware(self._route_request, guard=guard)
 
     def __repr__(self) -> str:
-        return f"<FlowPages {self._site.brand!r}>"
+        return f"<FlowPages {self._renderer.brand!r}>"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection, inside of the guard's middleware or without it."""
         if scope["type"] == "http" and SCOPE_KEY not in scope:
             # The guard does not see the mount, so that it belongs to the path of the request.
             root_path = scope.get("root_path", "")
-            outer = server_root_path(self._site.settings, root_path)
+            outer = server_root_path(self._renderer.settings, root_path)
             scope = {**scope, "root_path": outer, _ROOT_PATH_KEY: root_path}
         await self._app(scope, receive, send)
 
@@ -147,9 +147,9 @@ class FlowPages:
         """Return the response of an endpoint, with the headers of every page."""
         request.state.csp_nonce = secrets.token_urlsafe(16)
         try:
-            response = await endpoint(self._site, request)
+            response = await endpoint(self._renderer, request)
         except KratosUnavailable as error:
-            response = await show_failure(self._site, request, status_code=503)
+            response = await show_failure(self._renderer, request, status_code=503)
             seconds = error.retry_after if isinstance(error, KratosRateLimited) else 1
             response.headers["retry-after"] = str(seconds)
         except KratosAPIError as error:
@@ -159,48 +159,48 @@ class FlowPages:
 
     async def _rejected_by_kratos(self, request: Request, error: KratosAPIError) -> Response:
         """Respond to an error of Kratos, and invalidate the session, because Kratos may have ended it."""
-        outcome = await self._site.guard.authenticate(request)
+        outcome = await self._renderer.guard.authenticate(request)
         if isinstance(outcome, Authenticated):
-            await self._site.guard.invalidate(session_id=outcome.session.id)
+            await self._renderer.guard.invalidate(session_id=outcome.session.id)
         if error.status_code == 401:
-            return self._site.redirect(request, self._site.start_url("login", {}))
-        return await show_failure(self._site, request, status_code=error.status_code)
+            return self._renderer.redirect(request, self._renderer.start_url("login", {}))
+        return await show_failure(self._renderer, request, status_code=error.status_code)
 
-    async def _report_script_failure(self, _site: Site, request: Request) -> Response:
+    async def _report_script_failure(self, _renderer: PageRenderer, request: Request) -> Response:
         """Log that a browser could not load Kratos' script."""
         if self._csrf.is_cross_site(request.scope):
             raise CsrfViolation
-        self._site.operator_log.warning(
+        self._renderer.operator_log.warning(
             "ui.script_failed kratos=%s origin=%s: browsers can't load webauthn.js, so passkeys and security "
             "keys don't work; enable serve.public.cors in Kratos for this origin, or use KratosProxy",
-            self._site.settings.kratos_browser_url,
-            origin_of(str(self._site.settings.app_url)),
+            self._renderer.settings.kratos_browser_url,
+            origin_of(str(self._renderer.settings.app_url)),
         )
         return Response(status_code=204)
 
-    async def _report_credential_failure(self, _site: Site, request: Request) -> Response:
+    async def _report_credential_failure(self, _renderer: PageRenderer, request: Request) -> Response:
         """Log that a browser rejected Kratos' relying party."""
         if self._csrf.is_cross_site(request.scope):
             raise CsrfViolation
-        self._site.operator_log.warning(
+        self._renderer.operator_log.warning(
             "ui.credential_rejected kratos=%s origin=%s: browsers reject passkeys and security keys on this "
             "origin; set rp.origins of webauthn and passkey in Kratos to it, and rp.id to its host, which must not "
             "be an IP address",
-            self._site.settings.kratos_browser_url,
-            origin_of(str(self._site.settings.app_url)),
+            self._renderer.settings.kratos_browser_url,
+            origin_of(str(self._renderer.settings.app_url)),
         )
         return Response(status_code=204)
 
     async def _send_asset(self, request: Request) -> Response:
-        response = self._site.assets.response(request)
+        response = self._renderer.assets.response(request)
         if response is None:
             raise HTTPException(404)
         response.headers["x-content-type-options"] = "nosniff"
         return response
 
 
-async def _show_flow(site: Site, request: Request, *, name: str) -> Response:
-    return await show_flow(site, request, name)
+async def _show_flow(renderer: PageRenderer, request: Request, *, name: str) -> Response:
+    return await show_flow(renderer, request, name)
 
 
 def _checked_origins(origins: Collection[str] | None) -> tuple[str, ...] | None:

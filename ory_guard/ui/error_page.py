@@ -8,27 +8,27 @@ from starlette.responses import Response
 
 from ory_guard.exceptions import KratosAPIError
 from ory_guard.ui.oauth2_errors import oauth2_error
-from ory_guard.ui.site import Site
+from ory_guard.ui.page_renderer import PageRenderer
 
 __all__ = ["show_error", "show_failure", "show_foreign_form"]
 
 
-async def show_error(site: Site, request: Request) -> Response:
+async def show_error(renderer: PageRenderer, request: Request) -> Response:
     """Show an error of Kratos, or one that an OAuth2 server appended to the URL."""
-    t = site.translator(request)
+    t = renderer.translator(request)
     error_id = request.query_params.get("id", "")
-    report = await _report(site, error_id) if error_id else None
-    start = site.start_url("login", {})
+    report = await _report(renderer, error_id) if error_id else None
+    start = renderer.start_url("login", {})
     if report is not None:
         texts = [str(report.get("reason") or report.get("message") or t("error.no_reason"))]
         if report.get("id") == "security_csrf_violation":
             texts.append(t("error.csrf"))
         code = f"{report.get('code', '')} {report.get('id', '')}".strip()
-        return await _page(site, request, texts, start=start, code=code)
+        return await _page(renderer, request, texts, start=start, code=code)
     if oauth2 := oauth2_error(request.query_params):
         text = t(f"oauth2.{oauth2.code}" if t.has(f"oauth2.{oauth2.code}") else "oauth2.unknown")
         return await _page(
-            site,
+            renderer,
             request,
             [text],
             start=start,
@@ -36,33 +36,33 @@ async def show_error(site: Site, request: Request) -> Response:
             description=oauth2.description,
             status_code=400,
         )
-    return await _page(site, request, [t("error.gone")], kind="info", start=start, status_code=404)
+    return await _page(renderer, request, [t("error.gone")], kind="info", start=start, status_code=404)
 
 
-async def show_foreign_form(site: Site, request: Request, start: str) -> Response:
+async def show_foreign_form(renderer: PageRenderer, request: Request, start: str) -> Response:
     """Show that a flow belongs to another browser, with a link to start a new one."""
-    text = site.translator(request)("error.foreign_form")
-    return await _page(site, request, [text], start=start, status_code=403)
+    text = renderer.translator(request)("error.foreign_form")
+    return await _page(renderer, request, [text], start=start, status_code=403)
 
 
-async def show_failure(site: Site, request: Request, *, status_code: int) -> Response:
+async def show_failure(renderer: PageRenderer, request: Request, *, status_code: int) -> Response:
     """Show that a request failed: because Kratos is unavailable (503), or because it rejected the request."""
-    t = site.translator(request)
+    t = renderer.translator(request)
     is_unavailable = status_code == 503
     text = t("error.unavailable" if is_unavailable else "error.invalid")
     title = t("title.unavailable") if is_unavailable else None
-    return await _page(site, request, [text], status_code=status_code, title=title)
+    return await _page(renderer, request, [text], status_code=status_code, title=title)
 
 
-async def _report(site: Site, error_id: str) -> Mapping[str, Any] | None:
+async def _report(renderer: PageRenderer, error_id: str) -> Mapping[str, Any] | None:
     try:
-        return (await site.guard.client.get_flow_error(id=error_id)).error
+        return (await renderer.guard.client.get_flow_error(id=error_id)).error
     except (KratosAPIError, ValueError):  # ValueError: the id contains characters that a request can't carry
         return None
 
 
 async def _page(
-    site: Site,
+    renderer: PageRenderer,
     request: Request,
     texts: list[str],
     *,
@@ -74,11 +74,11 @@ async def _page(
     status_code: int = 200,
 ) -> Response:
     context = {
-        "title": title or site.translator(request)("title.error"),
+        "title": title or renderer.translator(request)("title.error"),
         "texts": texts,
         "kind": kind,
         "start": start,
         "code": code,
         "description": description,
     }
-    return await site.page(request, "error.html", context, status_code=status_code)
+    return await renderer.page(request, "error.html", context, status_code=status_code)

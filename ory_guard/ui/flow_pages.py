@@ -19,8 +19,8 @@ from ory_guard.models.outcomes import Authenticated
 from ory_guard.ui.content_security_policy import allow_providers
 from ory_guard.ui.error_page import show_foreign_form
 from ory_guard.ui.forms import PROVIDERS, has_error, hidden_value, offers_method
+from ory_guard.ui.page_renderer import PageRenderer, cookie_problem
 from ory_guard.ui.request_cookies import kratos_cookies
-from ory_guard.ui.site import Site, cookie_problem
 from ory_guard.ui.urls import (
     FLOWS,
     carried_parameters,
@@ -40,36 +40,36 @@ _ENROLLED: Final = ("totp_unlink", "webauthn_remove", "lookup_secret_disable", "
 _LINK_ACCOUNT: Final = 1010016
 
 
-async def start_login(site: Site, request: Request) -> Response:
+async def start_login(renderer: PageRenderer, request: Request) -> Response:
     """Start a login, or show why no login would help this browser."""
-    return await _start(site, request, "login")
+    return await _start(renderer, request, "login")
 
 
-async def show_flow(site: Site, request: Request, name: str) -> Response:
+async def show_flow(renderer: PageRenderer, request: Request, name: str) -> Response:
     """Show a flow, or start one if the URL has none."""
     flow_id = request.query_params.get("flow")
     if not flow_id:
-        return await _start(site, request, name)
+        return await _start(renderer, request, name)
     if not _FLOW_ID.fullmatch(flow_id):
-        return _restart(site, request, name, "gone")
-    result = await _read_flow(site, request, name, flow_id)
+        return _restart(renderer, request, name, "gone")
+    result = await _read_flow(renderer, request, name, flow_id)
     if isinstance(result, Response):
         return result
-    await _invalidate_changed_identity(site, request, result)
-    return await _render(site, request, name, result)
+    await _invalidate_changed_identity(renderer, request, result)
+    return await _render(renderer, request, name, result)
 
 
-async def _start(site: Site, request: Request, name: str) -> Response:
-    url = site.start_url(name, visitor_parameters(name, request.query_params))
-    if cookie_problem(await site.guard.authenticate(request)) is None:
-        return site.redirect(request, url)
-    t = site.translator(request)
+async def _start(renderer: PageRenderer, request: Request, name: str) -> Response:
+    url = renderer.start_url(name, visitor_parameters(name, request.query_params))
+    if cookie_problem(await renderer.guard.authenticate(request)) is None:
+        return renderer.redirect(request, url)
+    t = renderer.translator(request)
     context = {"title": t("title.cookies"), "start": url, "is_cookie_page": True}
-    return await site.page(request, "cookies.html", context)
+    return await renderer.page(request, "cookies.html", context)
 
 
-async def _read_flow(site: Site, request: Request, name: str, flow_id: str) -> Flow | Response:
-    client = site.guard.client
+async def _read_flow(renderer: PageRenderer, request: Request, name: str, flow_id: str) -> Flow | Response:
+    client = renderer.guard.client
     readers: Mapping[str, Callable[..., Awaitable[Flow]]] = {
         "login": client.get_login_flow,
         "registration": client.get_registration_flow,
@@ -78,34 +78,38 @@ async def _read_flow(site: Site, request: Request, name: str, flow_id: str) -> F
         "settings": client.get_settings_flow,
     }
     try:
-        return await readers[name](id=flow_id, cookie=kratos_cookies(request, site.settings))
+        return await readers[name](id=flow_id, cookie=kratos_cookies(request, renderer.settings))
     except FlowExpired as expired:
-        return _restart(site, request, name, "expired", return_to=_return_to(expired.redirect_browser_to))
+        return _restart(renderer, request, name, "expired", return_to=_return_to(expired.redirect_browser_to))
     except FlowNotFound:
-        return _restart(site, request, name, "gone")
+        return _restart(renderer, request, name, "gone")
     except FlowForbidden as forbidden:
-        return await _forbidden(site, request, name, forbidden)
+        return await _forbidden(renderer, request, name, forbidden)
     except KratosAPIError as error:
         if error.status_code != 401:
             raise  # a new flow would have the same result
-        return site.redirect(request, site.start_url("login", {"return_to": site.page_url(request, name)}))
+        return renderer.redirect(
+            request, renderer.start_url("login", {"return_to": renderer.page_url(request, name)})
+        )
 
 
-async def _forbidden(site: Site, request: Request, name: str, forbidden: FlowForbidden) -> Response:
+async def _forbidden(renderer: PageRenderer, request: Request, name: str, forbidden: FlowForbidden) -> Response:
     match forbidden.error_id:
         case "session_aal2_required":
-            parameters = {"aal": "aal2", "return_to": site.page_url(request, name)}
-            return site.redirect(request, site.start_url("login", parameters))
+            parameters = {"aal": "aal2", "return_to": renderer.page_url(request, name)}
+            return renderer.redirect(request, renderer.start_url("login", parameters))
         case "security_identity_mismatch":
-            return _restart(site, request, name, "gone")
+            return _restart(renderer, request, name, "gone")
         case _:
             # An automatic restart would loop forever in a browser without cookies.
-            return await show_foreign_form(site, request, site.start_url(name, {}))
+            return await show_foreign_form(renderer, request, renderer.start_url(name, {}))
 
 
-def _restart(site: Site, request: Request, name: str, notice: str, *, return_to: str | None = None) -> Response:
+def _restart(
+    renderer: PageRenderer, request: Request, name: str, notice: str, *, return_to: str | None = None
+) -> Response:
     parameters = {**dict(request.query_params), "return_to": return_to}
-    return site.redirect(request, site.start_url(name, parameters), notice)
+    return renderer.redirect(request, renderer.start_url(name, parameters), notice)
 
 
 def _return_to(url: str | None) -> str | None:
@@ -113,26 +117,26 @@ def _return_to(url: str | None) -> str | None:
     return next(iter(parse_qs(urlsplit(url or "").query).get("return_to", [])), None)
 
 
-async def _invalidate_changed_identity(site: Site, request: Request, flow: Flow) -> None:
+async def _invalidate_changed_identity(renderer: PageRenderer, request: Request, flow: Flow) -> None:
     """Invalidate the cached sessions of an identity whose address was verified or whose settings were changed."""
     if flow.state in ("passed_challenge", "success"):
-        outcome = await site.guard.authenticate(request)
+        outcome = await renderer.guard.authenticate(request)
         if isinstance(outcome, Authenticated):
-            await site.guard.invalidate(identity_id=outcome.session.identity.id)
+            await renderer.guard.invalidate(identity_id=outcome.session.identity.id)
 
 
-async def _render(site: Site, request: Request, name: str, flow: Flow) -> Response:
-    if safe_url(site.settings, flow.ui.action) is None:
-        site.operator_log.warning(
+async def _render(renderer: PageRenderer, request: Request, name: str, flow: Flow) -> Response:
+    if safe_url(renderer.settings, flow.ui.action) is None:
+        renderer.operator_log.warning(
             "ui.unknown_action action=%r kratos=%s: forms are not displayed, because their address is not below "
             "kratos_browser_url; set it to serve.public.base_url of Kratos",
             flow.ui.action.partition("?")[0],
-            site.settings.kratos_browser_url,
+            renderer.settings.kratos_browser_url,
         )
     if getattr(flow, "oauth2_login_challenge", None) or any(node.group in PROVIDERS for node in flow.ui.nodes):
         allow_providers(request)
-    t = site.translator(request)
-    destination = safe_destination(site.settings, flow.return_to)
+    t = renderer.translator(request)
+    destination = safe_destination(renderer.settings, flow.return_to)
     parameters = carried_parameters(flow)
     context: dict[str, Any] = {
         "name": name,
@@ -141,19 +145,19 @@ async def _render(site: Site, request: Request, name: str, flow: Flow) -> Respon
         "lead": t(f"lead.{name}") if t.has(f"lead.{name}") else "",
         "failed": has_error(flow.ui.messages) or any(has_error(node.messages) for node in flow.ui.nodes),
         "destination": destination and destination[1],
-        "continue_url": destination[0] if destination else site.settings.app_url,
-        "links": {flow_name: site.start_url(flow_name, parameters) for flow_name in FLOWS},
+        "continue_url": destination[0] if destination else renderer.settings.app_url,
+        "links": {flow_name: renderer.start_url(flow_name, parameters) for flow_name in FLOWS},
         "identifier": _identifier(flow),
         "offers_method": offers_method(flow),
     }
     if isinstance(flow, SettingsFlow):
-        order = _settings_order(flow, context["destination"] or _home_name(site, flow))
-        all_settings = site.start_url("settings", {})
-        return await site.page(request, "settings.html", {**context, **order, "all_settings": all_settings})
+        order = _settings_order(flow, context["destination"] or _home_name(renderer, flow))
+        all_settings = renderer.start_url("settings", {})
+        return await renderer.page(request, "settings.html", {**context, **order, "all_settings": all_settings})
     if isinstance(flow, LoginFlow) and flow.requested_aal == "aal2" and not offers_method(flow):
         context["title"] = t("title.second_factor_required")
-        return await site.page(request, "second_factor.html", context)
-    return await site.page(request, "flow.html", context)
+        return await renderer.page(request, "second_factor.html", context)
+    return await renderer.page(request, "flow.html", context)
 
 
 def _identifier(flow: Flow) -> str | None:
@@ -163,9 +167,9 @@ def _identifier(flow: Flow) -> str | None:
     return hidden_value(flow, "identifier")
 
 
-def _home_name(site: Site, flow: Flow) -> str | None:
+def _home_name(renderer: PageRenderer, flow: Flow) -> str | None:
     """Return the name of the application for a flow that returns to its home page."""
-    app_url = str(site.settings.app_url)
+    app_url = str(renderer.settings.app_url)
     return app_url.partition("://")[2] if (flow.return_to or "").rstrip("/") == app_url else None
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ory_guard.client.models.flows import Flow
 from ory_guard.client.ui import HasUi
-from ory_guard.ui.rendering import NodeUrls, create_environment, web_url
+from ory_guard.ui.template_environment import NodeUrls, create_environment, web_url
 from ory_guard.ui.translations import Catalogs
 
 __all__ = ["Elements", "an_input", "flow_of", "render_flow", "render_messages", "rendered"]

@@ -8,7 +8,7 @@ import pytest
 from example.html_page import Page, parse
 
 from ory_guard.testing import Fault, OidcProvider
-from ory_guard.ui.rendering import time_text
+from ory_guard.ui.template_environment import time_text
 
 from .mounted_pages import APP_URL, KRATOS_URL, Mounted
 from .rendered_flows import Elements

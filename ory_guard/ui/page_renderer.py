@@ -1,4 +1,4 @@
-"""What the pages share: the guard, the texts and the layout; `Site.page` renders one page."""
+"""The rendering of the pages: what they share is the guard, the texts and the layout."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,20 +16,20 @@ from ory_guard.guard.settings import GuardSettings
 from ory_guard.models.outcomes import Authenticated, Outcome, Rejected, SecondFactorRequired
 from ory_guard.ui.assets import Assets
 from ory_guard.ui.operator_log import OperatorLog
-from ory_guard.ui.rendering import NodeUrls
 from ory_guard.ui.request_cookies import NOTICE_COOKIE, redirect
+from ory_guard.ui.template_environment import NodeUrls
 from ory_guard.ui.translations import Catalogs, Translator
 from ory_guard.ui.urls import flow_url, is_kratos_url, mount_url, safe_url
 
-__all__ = ["ContextProcessor", "Site"]
+__all__ = ["ContextProcessor", "PageRenderer"]
 
 ContextProcessor = Callable[[Request], Mapping[str, Any]]
 """Returns more variables for the templates of a request, as in `starlette.templating`."""
 
 
 @dataclass(frozen=True)
-class Site:
-    """The parts of one `FlowPages`.
+class PageRenderer:
+    """Renders the pages of one `FlowPages`.
 
     Attributes:
         guard: The guard; `guard.client` reads Kratos' flows.
