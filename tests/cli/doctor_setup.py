@@ -9,7 +9,7 @@ import pytest
 
 from ory_guard import GuardSettings
 from ory_guard.cli.doctor import CHECKS, PAGES, DoctorContext, Finding, run_checks
-from ory_guard.cli.doctor.context import Probe
+from ory_guard.cli.doctor.probe import Probe
 from ory_guard.testing import FakeKratos, SignedIn
 
 __all__ = [

@@ -10,7 +10,7 @@ from support.certificates import make_certificate
 from support.raw_kratos import RawKratos, hang_up
 
 from ory_guard.cli.doctor import CHECKS, Finding
-from ory_guard.cli.doctor.context import json_object
+from ory_guard.cli.doctor.probe import json_object
 from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.testing import FakeKratos, Fault
 

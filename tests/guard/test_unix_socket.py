@@ -12,8 +12,10 @@ from support.raw_kratos import RawKratos, hang_up, raw_response
 from support.scripted_kratos import session_body
 
 from ory_guard import Authenticated, GuardSettings, OryGuard, Unavailable
+from ory_guard.cli.doctor.check_context import DoctorContext
 from ory_guard.cli.doctor.connectivity import check_reach
-from ory_guard.cli.doctor.context import DoctorContext, Finding, Probe
+from ory_guard.cli.doctor.findings import Finding
+from ory_guard.cli.doctor.probe import Probe
 from ory_guard.client import FrontendClient
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.telemetry.attributes import server_attributes

@@ -9,11 +9,12 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from ory_guard.cli.doctor.browser import check_base_url, check_cors, check_return_to
+from ory_guard.cli.doctor.check_context import DoctorContext
 from ory_guard.cli.doctor.connectivity import check_reach
-from ory_guard.cli.doctor.context import DoctorContext, Finding, problem, skipped
 from ory_guard.cli.doctor.cookies import check_cookie_domain, check_same_site
+from ory_guard.cli.doctor.findings import Finding, problem, skipped
 from ory_guard.cli.doctor.jwks import check_jwks
-from ory_guard.cli.doctor.pages import check_pages
+from ory_guard.cli.doctor.login_pages import check_pages
 from ory_guard.cli.doctor.redis import check_redis
 from ory_guard.cli.doctor.server import check_caching, check_clock, check_rate_limit, check_version
 from ory_guard.cli.doctor.session import check_cookie_name, check_required_aal

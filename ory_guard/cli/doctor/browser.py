@@ -3,17 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
-from ory_guard.cli.doctor.context import (
-    DoctorContext,
-    Finding,
-    error_object,
-    json_object,
-    notice,
-    ok,
-    problem,
-    skipped,
-    text_header,
-)
+from ory_guard.cli.doctor.check_context import DoctorContext
+from ory_guard.cli.doctor.findings import Finding, notice, ok, problem, skipped
+from ory_guard.cli.doctor.probe import error_object, json_object, text_header
 from ory_guard.kratos.url_mapping import URLMapping
 from ory_guard.kratos.urls import http_url, origin_of
 

@@ -9,7 +9,8 @@ from typing import Final
 import typer
 
 from ory_guard.cli.doctor import DoctorContext, Finding, run_checks
-from ory_guard.cli.doctor.context import Level, Probe
+from ory_guard.cli.doctor.findings import Level
+from ory_guard.cli.doctor.probe import Probe
 from ory_guard.cli.errors import CommandFailed, ExitCode
 from ory_guard.cli.options import settings_from
 from ory_guard.cli.output import print_json, print_labelled, print_line, spinner

@@ -6,7 +6,9 @@ import ssl
 from typing import Final
 from urllib.parse import urlsplit
 
-from ory_guard.cli.doctor.context import DoctorContext, Finding, error_object, json_object, ok, problem, text_header
+from ory_guard.cli.doctor.check_context import DoctorContext
+from ory_guard.cli.doctor.findings import Finding, ok, problem
+from ory_guard.cli.doctor.probe import error_object, json_object, text_header
 from ory_guard.exceptions import KratosUnavailable
 from ory_guard.kratos.call_failures import describe_failure
 from ory_guard.kratos.http import tls_context

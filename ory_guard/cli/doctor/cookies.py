@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from ory_guard.cli.doctor.context import DoctorContext, Finding, notice, ok, problem, skipped
+from ory_guard.cli.doctor.check_context import DoctorContext
+from ory_guard.cli.doctor.findings import Finding, notice, ok, problem, skipped
 from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.urls import common_domain
 

@@ -3,15 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from ory_guard.cli.doctor.context import (
-    DoctorContext,
-    Finding,
-    json_object,
-    lacks_second_factor,
-    ok,
-    problem,
-    skipped,
-)
+from ory_guard.cli.doctor.check_context import DoctorContext
+from ory_guard.cli.doctor.findings import Finding, ok, problem, skipped
+from ory_guard.cli.doctor.probe import json_object, lacks_second_factor
 from ory_guard.cli.doctor.session import find_session
 from ory_guard.kratos.json_document import JSONDocument
 from ory_guard.models.credential import Header

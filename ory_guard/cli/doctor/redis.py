@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 from ory_guard.cache import StoredSession
-from ory_guard.cli.doctor.context import DoctorContext, Finding, notice, ok, problem, skipped
+from ory_guard.cli.doctor.check_context import DoctorContext
+from ory_guard.cli.doctor.findings import Finding, notice, ok, problem, skipped
 from ory_guard.exceptions import ConfigurationError
 
 if TYPE_CHECKING:

@@ -4,17 +4,9 @@ import re
 from datetime import datetime
 from typing import Final
 
-from ory_guard.cli.doctor.context import (
-    DoctorContext,
-    Finding,
-    json_object,
-    lacks_second_factor,
-    notice,
-    ok,
-    problem,
-    skipped,
-    text_header,
-)
+from ory_guard.cli.doctor.check_context import DoctorContext
+from ory_guard.cli.doctor.findings import Finding, notice, ok, problem, skipped
+from ory_guard.cli.doctor.probe import json_object, lacks_second_factor, text_header
 from ory_guard.cli.doctor.session import find_session
 from ory_guard.kratos.http_response import HTTPResponse
 

@@ -3,16 +3,9 @@
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from ory_guard.cli.doctor.context import (
-    DoctorContext,
-    Finding,
-    error_object,
-    json_object,
-    lacks_second_factor,
-    ok,
-    problem,
-    skipped,
-)
+from ory_guard.cli.doctor.check_context import DoctorContext
+from ory_guard.cli.doctor.findings import Finding, ok, problem, skipped
+from ory_guard.cli.doctor.probe import error_object, json_object, lacks_second_factor
 from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.models.credential import Header
 

@@ -2,7 +2,9 @@
 
 from typing import Final
 
-from ory_guard.cli.doctor.context import DoctorContext, Finding, ok, problem, text_header
+from ory_guard.cli.doctor.check_context import DoctorContext
+from ory_guard.cli.doctor.findings import Finding, ok, problem
+from ory_guard.cli.doctor.probe import text_header
 
 __all__ = ["check_pages"]
 

@@ -1,76 +1,17 @@
-"""The input of a check, `DoctorContext`, and its result, `Finding`."""
+"""GET requests to one of Kratos' APIs, and the parts of their responses that checks read."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from ory_guard.client.transport import make_http_client, send_request
-from ory_guard.guard.path_patterns import paths_of_kratos
-from ory_guard.guard.settings import GuardSettings
 from ory_guard.kratos.http import URL, Transport, get_request
 from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.kratos.urls import http_url
-from ory_guard.models import Clock, SystemClock
 from ory_guard.models.credential import Header
 
-__all__ = [
-    "DoctorContext",
-    "Finding",
-    "Level",
-    "Probe",
-    "error_object",
-    "json_object",
-    "lacks_second_factor",
-    "notice",
-    "ok",
-    "problem",
-    "skipped",
-    "text_header",
-]
-
-Level = Literal["ok", "notice", "problem", "skipped"]
+__all__ = ["Probe", "error_object", "json_object", "lacks_second_factor", "text_header"]
 
 _SECOND_FACTOR_IDS: Final = ("session_aal2_required", "session_aal2_enrollment_required")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One result of a check.
-
-    Attributes:
-        level: `ok`, `notice` for a setting that may be intended, `problem` for one that does not work, or `skipped`
-            if the check could not be performed.
-        message: The result.
-        fix: How to fix it; for `skipped`, the input that the check needs.
-        check: The name of the check.
-    """
-
-    level: Level
-    message: str
-    fix: str = ""
-    check: str = ""
-
-
-def ok(message: str) -> Finding:
-    """Return a finding without a problem."""
-    return Finding("ok", message)
-
-
-def notice(message: str, fix: str = "") -> Finding:
-    """Return a finding that may be intended."""
-    return Finding("notice", message, fix)
-
-
-def problem(message: str, fix: str) -> Finding:
-    """Return a finding that has to be fixed."""
-    return Finding("problem", message, fix)
-
-
-def skipped(message: str, fix: str = "") -> Finding:
-    """Return the finding of a check that could not be performed."""
-    return Finding("skipped", message, fix)
 
 
 class Probe:
@@ -120,42 +61,6 @@ class Probe:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
-
-
-@dataclass(frozen=True, slots=True)
-class DoctorContext:
-    """One setup to check.
-
-    Attributes:
-        settings: The settings of the guard.
-        kratos: Kratos' public API.
-        admin: Kratos' admin API, or None if its URL was not given.
-        credential: A user's session token or browser cookies, or None.
-        redis_url: The URL of the shared store, or None.
-        redis_prefix: The prefix of the keys in the shared store.
-        jwks: The file or URL of the keys that verify tokens, or None.
-        template: The tokenizer template of the tokens, or None.
-        clock: The clock to compare with Kratos'.
-        on_progress: Called with the name of each check before it runs.
-    """
-
-    settings: GuardSettings
-    kratos: Probe
-    admin: Probe | None = None
-    credential: Header | None = None
-    redis_url: str | None = None
-    redis_prefix: str = "ory_guard"
-    jwks: str | Path | None = None
-    template: str | None = None
-    clock: Clock = field(default_factory=SystemClock)
-    on_progress: Callable[[str], None] = lambda _: None
-
-    @property
-    def is_below_app(self) -> bool:
-        """Whether browsers reach Kratos below the URL of the application, as with `KratosProxy`."""
-        browser_url = self.settings.kratos_browser_url
-        is_forwarded = browser_url != http_url(self.settings.kratos_public_url)
-        return is_forwarded and bool(paths_of_kratos(self.settings.app_url, browser_url))
 
 
 def json_object(response: HTTPResponse) -> dict[str, Any]:
