@@ -8,8 +8,8 @@ import httpx2
 
 from ory_guard.client.models.results import SessionsPage
 from ory_guard.client.operations.all_operations import AllOperations
-from ory_guard.client.operations.descriptor import ResponseView
 from ory_guard.client.operations.operation import Operation
+from ory_guard.client.operations.operation_decorator import ResponseView
 from ory_guard.client.request_builder import Body, build_request
 from ory_guard.client.transport import MAX_CONCURRENCY, make_http_client, send_request
 from ory_guard.exceptions import ConfigurationError

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ory_guard.client.operations.descriptor import OperationMethod
 from ory_guard.client.operations.login import LoginOperations
 from ory_guard.client.operations.logout import LogoutOperations
 from ory_guard.client.operations.operation import Operation
+from ory_guard.client.operations.operation_decorator import OperationMethod
 from ory_guard.client.operations.page_resources import PageResourceOperations
 from ory_guard.client.operations.recovery import RecoveryOperations
 from ory_guard.client.operations.registration import RegistrationOperations

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ory_guard.client.models.flows import LoginFlow
 from ory_guard.client.models.results import CreateFedcmFlowResponse, SuccessfulNativeLogin
-from ory_guard.client.operations.descriptor import Operations, operation
+from ory_guard.client.operations.operation_decorator import Operations, operation
 
 if TYPE_CHECKING:
     from ory_guard.client.updates.login import UpdateFedcmFlowBody, UpdateLoginFlowBody

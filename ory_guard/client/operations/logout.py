@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ory_guard.client.models.results import LogoutFlow
-from ory_guard.client.operations.descriptor import Operations, operation
+from ory_guard.client.operations.operation_decorator import Operations, operation
 
 if TYPE_CHECKING:
     from ory_guard.client.updates.logout import PerformNativeLogoutBody

@@ -1,7 +1,7 @@
 """Resources that self-service pages need besides flows: error reports and the WebAuthn script."""
 
 from ory_guard.client.models.results import FlowErrorReport
-from ory_guard.client.operations.descriptor import Operations, operation
+from ory_guard.client.operations.operation_decorator import Operations, operation
 
 __all__ = ["PageResourceOperations"]
 

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from ory_guard.client.models.results import DeleteMySessionsCount, SessionsPage
-from ory_guard.client.operations.descriptor import Operations, operation
+from ory_guard.client.operations.operation_decorator import Operations, operation
 from ory_guard.models.session import Session
 
 __all__ = ["SessionOperations"]
