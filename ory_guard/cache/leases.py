@@ -11,7 +11,7 @@ from itertools import count, islice
 from secrets import token_bytes
 from typing import Final, Protocol
 
-from ory_guard.cache.lease_protocol import LEASE_SECONDS, LeasingSessionStore
+from ory_guard.cache.leasing_store_protocol import LEASE_SECONDS, LeasingSessionStore
 
 __all__ = ["HeldLease", "Leases"]
 

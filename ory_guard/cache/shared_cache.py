@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from ory_guard._event_loop import LoopLocal
 from ory_guard.cache.entries import CacheEntry
-from ory_guard.cache.lease_protocol import LeasingSessionStore
 from ory_guard.cache.leases import HeldLease, Leases
+from ory_guard.cache.leasing_store_protocol import LeasingSessionStore
 from ory_guard.cache.pending_revocations import PendingRevocations, RevocationBatch
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.store_connection import StoreConnection

@@ -6,7 +6,7 @@ from math import inf
 from time import monotonic
 from typing import Any, Final, TypeAlias, TypeVar
 
-from ory_guard.cache.lease_protocol import Lease, LeasingSessionStore
+from ory_guard.cache.leasing_store_protocol import Lease, LeasingSessionStore
 from ory_guard.cache.store_protocol import LimitedSessionStore, SessionStore, StoredSession
 from ory_guard.cache.store_timeout import LatencyLimit, ResponsiveClock, run_with_deadline
 from ory_guard.events import Listeners, StoreCalled, notify

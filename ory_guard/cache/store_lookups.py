@@ -11,8 +11,8 @@ from math import inf
 from typing import Final, NamedTuple, TypeAlias
 
 from ory_guard.cache.entries import CacheEntry
-from ory_guard.cache.lease_protocol import Lease
 from ory_guard.cache.leases import HeldLease
+from ory_guard.cache.leasing_store_protocol import Lease
 from ory_guard.cache.session_cache import SessionCache
 from ory_guard.cache.store_connection import StoreConnection
 from ory_guard.cache.store_protocol import StoredSession

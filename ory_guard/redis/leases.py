@@ -6,7 +6,7 @@ Together with the remaining lifetime in Redis, that is the current age, without 
 from math import inf
 from typing import Final
 
-from ory_guard.cache.lease_protocol import LEASE_SECONDS, Lease
+from ory_guard.cache.leasing_store_protocol import LEASE_SECONDS, Lease
 
 __all__ = ["NEW_LEASE", "dump_lease", "load_lease"]
 

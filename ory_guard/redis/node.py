@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from ory_guard.cache.lease_protocol import LEASE_SECONDS
+from ory_guard.cache.leasing_store_protocol import LEASE_SECONDS
 from ory_guard.cache.store_timeout import ResponsiveClock
 from ory_guard.redis.connections import ConnectionFactory
 from ory_guard.redis.pipeline import Pipeline, PipelinedConnection

@@ -25,7 +25,7 @@ from typing import Any, Final, TypeAlias
 
 from redis.exceptions import ResponseError
 
-from ory_guard.cache.lease_protocol import Lease, OnLookUpOrLease
+from ory_guard.cache.leasing_store_protocol import Lease, OnLookUpOrLease
 from ory_guard.cache.store_protocol import ALL_IDS, OnLookUp, RevocationPosition, StoredSession
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.redis.command_router import CommandRouter, gather_errors, is_migration

@@ -8,7 +8,7 @@ from math import inf
 from support.memory_store import SOON, MemoryServer, MemoryStore
 
 from ory_guard.cache import StoredSession
-from ory_guard.cache.lease_protocol import Lease, OnLookUpOrLease
+from ory_guard.cache.leasing_store_protocol import Lease, OnLookUpOrLease
 from ory_guard.cache.store_protocol import OnLookUp
 
 

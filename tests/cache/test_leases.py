@@ -7,8 +7,8 @@ import pytest
 from support.clock import AdjustableClock
 from support.memory_store import MemoryServer
 
-from ory_guard.cache.lease_protocol import LEASE_SECONDS
 from ory_guard.cache.leases import HeldLease, Leases
+from ory_guard.cache.leasing_store_protocol import LEASE_SECONDS
 
 from .limited_store import LeasingMemoryStore
 

@@ -17,7 +17,7 @@ from support.redis_sessions import OLD_SECRET, SECRET, STORED, Subscriber, put
 from support.scripted_kratos import IDENTITY_ID, SESSION_ID
 
 from ory_guard.cache import RevokedIds, StoredSession
-from ory_guard.cache.lease_protocol import Lease
+from ory_guard.cache.leasing_store_protocol import Lease
 from ory_guard.cache.store_protocol import RevocationPosition
 from ory_guard.redis import RedisSessionStore
 from ory_guard.redis.resp import SlotMovedError

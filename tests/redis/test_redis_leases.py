@@ -16,7 +16,7 @@ from support.redis_server import REDIS_MARKS, RedisServer
 from support.redis_sessions import KEY, SECRET, STORED, put
 
 from ory_guard.cache import StoredSession
-from ory_guard.cache.lease_protocol import LEASE_SECONDS, Lease, LeasingSessionStore
+from ory_guard.cache.leasing_store_protocol import LEASE_SECONDS, Lease, LeasingSessionStore
 from ory_guard.redis import RedisSessionStore, node
 from ory_guard.redis.leases import dump_lease, load_lease
 from ory_guard.redis.resp import encode_command
