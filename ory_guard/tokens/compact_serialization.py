@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic_core import SchemaValidator, core_schema, from_json
 
-__all__ = ["CompactParser", "Header", "SignedToken", "parse_claims"]
+__all__ = ["CompactParser", "JOSEHeader", "SignedToken", "parse_claims"]
 
 _MAX_HEADER_CHARS: Final = 2_048
 _MAX_KID_CHARS: Final = 256
@@ -20,7 +20,7 @@ _decode_base64: Final = SchemaValidator(
 _new: Final = tuple.__new__  # half the time of the constructor of a named tuple
 
 
-class Header(NamedTuple):
+class JOSEHeader(NamedTuple):
     """The header of a JWT."""
 
     algorithm: str
@@ -38,7 +38,7 @@ class SignedToken(NamedTuple):
         signature: The decoded signature.
     """
 
-    header: Header
+    header: JOSEHeader
     header_segment: bytes
     signing_input: bytes
     payload_segment: bytes
@@ -54,7 +54,7 @@ class CompactParser:
 
     def __init__(self, algorithms: Collection[str]) -> None:
         self._algorithms = frozenset(algorithms)
-        self._headers: dict[bytes, Header] = {}
+        self._headers: dict[bytes, JOSEHeader] = {}
 
     def parse(self, token: str) -> SignedToken | None:
         """Return the parts of a JWT, or None if it is malformed or its header is not accepted."""
@@ -77,7 +77,7 @@ class CompactParser:
                 self._headers.clear()
             self._headers[token.header_segment] = token.header
 
-    def _parse_header(self, segment: bytes) -> Header:
+    def _parse_header(self, segment: bytes) -> JOSEHeader:
         if len(segment) > _MAX_HEADER_CHARS:
             raise ValueError("the header is too long")
         header = _parse_json_object(_decode(segment))
@@ -91,7 +91,7 @@ class CompactParser:
             raise ValueError("the token is not a JWT")
         if "crit" in header or "b64" in header:  # extensions that must be understood (RFC 7515, section 4.1.11)
             raise ValueError("the header has extensions")
-        return Header(algorithm, kid)
+        return JOSEHeader(algorithm, kid)
 
 
 def parse_claims(segment: bytes) -> dict[str, Any]:
