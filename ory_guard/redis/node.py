@@ -25,7 +25,7 @@ from ory_guard.redis.shards import Shard
 from ory_guard.redis.stream_subscription import Received, StreamPosition, iter_messages
 from ory_guard.redis.urls import Address
 
-__all__ = ["Found", "FoundLease", "Node", "OnFound"]
+__all__ = ["FoundLease", "FoundSession", "Node", "OnFound"]
 
 _HASH_CHARACTERS: Final = 32
 _MAX_MARKERS: Final = 24
@@ -76,7 +76,7 @@ _LOAD_SCRIPT: Final = encode_command(b"SCRIPT", b"LOAD", _LOOK_UP.encode())
 _new: Final = tuple.__new__  # half the time of the constructor of a named tuple
 
 
-class Found(NamedTuple):
+class FoundSession(NamedTuple):
     """The session in the reply to a lookup.
 
     Attributes:
@@ -104,16 +104,16 @@ class FoundLease(NamedTuple):
     ttl: float
 
 
-OnFound: TypeAlias = Callable[[Found | FoundLease | Exception | None, float], None]
+OnFound: TypeAlias = Callable[[FoundSession | FoundLease | Exception | None, float], None]
 _Lookup: TypeAlias = tuple[bytes, float, int, OnFound]
 """The encoded command, its limit in seconds, its number, and the function for the result."""
 
 
-def _parse(reply: Reply, number: int) -> Found | FoundLease | ProtocolError | None:
+def _parse(reply: Reply, number: int) -> FoundSession | FoundLease | ProtocolError | None:
     match reply:
         case [int(first), int(position), bytes(value), int(milliseconds), *revoked_at] if first == number:
             times = [each if isinstance(each, bytes) else b"" for each in revoked_at]
-            return _new(Found, (position, value, milliseconds / 1_000, times))
+            return _new(FoundSession, (position, value, milliseconds / 1_000, times))
         case [int(first), bytes(value), int(milliseconds)] if first == number:
             return FoundLease(value, milliseconds / 1_000)
         case [int(first)] if first == number:

@@ -32,7 +32,7 @@ from ory_guard.redis.command_router import CommandRouter, gather_errors, is_migr
 from ory_guard.redis.connections import ConnectionFactory
 from ory_guard.redis.encryption import Encryptor
 from ory_guard.redis.leases import NEW_LEASE, dump_lease, load_lease
-from ory_guard.redis.node import Found, FoundLease
+from ory_guard.redis.node import FoundLease, FoundSession
 from ory_guard.redis.pipeline import resolver
 from ory_guard.redis.resp import MAX_VALUE_BYTES
 from ory_guard.redis.revocation_subscription import iter_revocations
@@ -155,9 +155,9 @@ class RedisSessionStore:
             asyncio.get_running_loop().call_soon(on_result, ConnectionError(_NOT_CONNECTED), 0.0)
             return
 
-        def on_found(found: Found | FoundLease | Exception | None, latency: float) -> None:
+        def on_found(found: FoundSession | FoundLease | Exception | None, latency: float) -> None:
             result: StoredSession | Lease | Exception | None
-            if isinstance(found, Found):
+            if isinstance(found, FoundSession):
                 at, value, ttl, times = found
                 try:
                     if 0 <= at < len(names) and position + at < len(self._encryptors):
