@@ -17,7 +17,7 @@ from ory_guard.models.outcomes import Authenticated, Outcome, Rejected, SecondFa
 from ory_guard.ui.assets import Assets
 from ory_guard.ui.operator_log import OperatorLog
 from ory_guard.ui.request_cookies import NOTICE_COOKIE, redirect
-from ory_guard.ui.template_environment import NodeUrls
+from ory_guard.ui.template_environment import NodeURLs
 from ory_guard.ui.translations import Catalogs, Translator
 from ory_guard.ui.urls import flow_url, is_kratos_url, mount_url, safe_url
 
@@ -113,7 +113,7 @@ class PageRenderer:
             "request": request,
             "t": t,
             "nonce": request.state.csp_nonce,
-            "node_urls": NodeUrls(link=partial(safe_url, self.settings), script=self._script_url),
+            "node_urls": NodeURLs(link=partial(safe_url, self.settings), script=self._script_url),
             "brand": self.brand,
             "logo": self.logo,
             "head": Markup(self.head),  # noqa: S704 - HTML of the application

@@ -18,7 +18,7 @@ from ory_guard.exceptions import ConfigurationError
 from ory_guard.ui.forms import PROVIDERS, Form, forms_of, has_error, sections_of
 from ory_guard.ui.translations import Translator
 
-__all__ = ["NodeUrls", "Templates", "create_environment", "time_text", "web_url"]
+__all__ = ["NodeURLs", "Templates", "create_environment", "time_text", "web_url"]
 
 Templates = str | PathLike[str] | Sequence[str | PathLike[str]]
 """A folder with templates, or several."""
@@ -32,7 +32,7 @@ _SCRIPTED: Final = ("webauthn", "passkey")
 
 
 @dataclass(frozen=True)
-class NodeUrls:
+class NodeURLs:
     """The checks of URLs in nodes: each returns the URL if it is safe, or None to omit the element.
 
     Attributes:
@@ -162,7 +162,7 @@ def _render_messages(context: Context, messages: Iterable[UiText]) -> Markup:
 
 def _macro_variables(context: Context) -> dict[str, Any]:
     translator: Translator = context["t"]
-    urls: NodeUrls = context["node_urls"]
+    urls: NodeURLs = context["node_urls"]
     return {"t": translator, "nonce": context["nonce"], "url": urls.link, "script_url": urls.script}
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ory_guard.client.models.flows import Flow
 from ory_guard.client.ui import HasUi
-from ory_guard.ui.template_environment import NodeUrls, create_environment, web_url
+from ory_guard.ui.template_environment import NodeURLs, create_environment, web_url
 from ory_guard.ui.translations import Catalogs
 
 __all__ = ["Elements", "an_input", "flow_of", "render_flow", "render_messages", "rendered"]
@@ -31,7 +31,7 @@ def an_input(name: str, kind: str = "text", group: str = "default", **more: Any)
 def _render(
     source: str, url: Callable[[str], str | None], language: str, nonce: str | None, **variables: Any
 ) -> str:
-    urls = NodeUrls(link=url, script=url)
+    urls = NodeURLs(link=url, script=url)
     template = ENVIRONMENT.from_string(source)
     return template.render(t=CATALOGS.for_header(language), node_urls=urls, nonce=nonce, **variables)
 
