@@ -31,7 +31,7 @@ from ory_guard.exceptions import ConfigurationError
 from ory_guard.redis.command_router import CommandRouter, gather_errors, is_migration
 from ory_guard.redis.connections import ConnectionFactory
 from ory_guard.redis.encryption import Encryptor
-from ory_guard.redis.leases import NEW_LEASE, dump_lease, load_lease
+from ory_guard.redis.lease_serialization import NEW_LEASE, dump_lease, load_lease
 from ory_guard.redis.node import FoundLease, FoundSession
 from ory_guard.redis.pipeline import resolver
 from ory_guard.redis.resp import MAX_VALUE_BYTES

@@ -18,7 +18,7 @@ from support.redis_sessions import KEY, SECRET, STORED, put
 from ory_guard.cache import StoredSession
 from ory_guard.cache.leasing_store_protocol import LEASE_SECONDS, Lease, LeasingSessionStore
 from ory_guard.redis import RedisSessionStore, node
-from ory_guard.redis.leases import dump_lease, load_lease
+from ory_guard.redis.lease_serialization import dump_lease, load_lease
 from ory_guard.redis.resp import encode_command
 
 pytestmark = REDIS_MARKS
@@ -52,7 +52,7 @@ async def stores(
     monkeypatch.setattr(node, "_LOOK_UP_SHA", hashlib.sha1(script).hexdigest().encode())
     monkeypatch.setattr(node, "_LOAD_SCRIPT", encode_command(b"SCRIPT", b"LOAD", script))
     monkeypatch.setattr(node, "_LEASE_MILLISECONDS", round(LENGTH * 1_000))
-    monkeypatch.setattr("ory_guard.redis.leases.LEASE_SECONDS", LENGTH)
+    monkeypatch.setattr("ory_guard.redis.lease_serialization.LEASE_SECONDS", LENGTH)
     both = [redis_store, other_redis_store]
     for store in both:
         assert await store.get([KEY]) is None
