@@ -67,8 +67,6 @@ class AdminRecoveryEndpoints:
     def _body(self, request: FakeRequest, method: str) -> dict[str, Any]:
         if not self._server.settings.enabled(method):
             raise method_disabled(method)
-        if not self._server.settings.recovery_enabled:
-            raise ApiError(404, reason="Recovery is not allowed because it was disabled.")
         return read_json_body(request, _FIELDS)
 
     def _new_flow(self, request: FakeRequest, use: str, lifespan: float) -> FakeFlow:

@@ -33,6 +33,7 @@ class FlowEndpoints(ABC):
     expired_message: ClassVar[int]
     first_state: ClassVar[str] = "choose_method"
     invalid_redirect_status: ClassVar[int] = 303
+    disabled_error_id: ClassVar[str] = ""
 
     def __init__(self, server: Server, sessions: Sessions) -> None:
         self.server = server
@@ -55,7 +56,7 @@ class FlowEndpoints(ABC):
         """
         if not getattr(self.server.settings, f"{self.name}_enabled", True):
             reason = f"{self.name.capitalize()} is not allowed because it was disabled."
-            raise ApiError(400, reason=reason)
+            raise ApiError(400, self.disabled_error_id, reason)
 
     def create_native(self, request: FakeRequest) -> FakeResponse:
         """Create a flow for a native app."""
@@ -131,6 +132,7 @@ class FlowEndpoints(ABC):
 
     def get(self, request: FakeRequest) -> FakeResponse:
         """Return a flow to the page that renders it. Browser flows require the anti-CSRF cookie."""
+        self.require_flow_enabled()
         flow = self.server.store.flows.get(canonical_uuid(request.query.get("id", "")) or "")
         if flow is None or flow.name != self.name:
             raise ApiError(404, message="The flow was not found")

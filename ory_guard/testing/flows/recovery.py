@@ -12,7 +12,7 @@ from ory_guard.testing.server.request import FakeRequest
 from ory_guard.testing.server.response import ApiError, FakeResponse, method_disabled
 from ory_guard.testing.server.state import Server
 from ory_guard.testing.store.records import Identity, Session
-from ory_guard.testing.store.sessions import REVOKE_HOOK, Sessions, device_from
+from ory_guard.testing.store.sessions import REVOKE_HOOK, Sessions, device_from, inactive_error
 from ory_guard.testing.web_hooks.responses import HookRejectedError
 
 __all__ = ["RecoveryEndpoints"]
@@ -192,10 +192,14 @@ class RecoveryEndpoints(EmailFlowEndpoints):
     def _recover(
         self, request: FakeRequest, flow: FakeFlow, identity: Identity, method: str, kind: Literal["api", "browser"]
     ) -> tuple[Session, FakeFlow]:
+        if kind == "browser":
+            request.renew_csrf()
         for address in identity.verifiable_addresses:
             if address.value == flow.internal.get("email") and not address.verified:
                 address.mark_verified(self.server.now())
                 address.status = "completed" if method == "link_recovery" else address.status
+        if identity.state != "active":
+            raise inactive_error(identity)
         session = self.sessions.prepare(identity, [self.sessions.completed_method(method)], device_from(request))
         try:
             self.run_hooks(request, flow, identity, {REVOKE_HOOK: lambda: self.sessions.revoke_others(session)})
@@ -203,7 +207,6 @@ class RecoveryEndpoints(EmailFlowEndpoints):
             raise self._hook_rejected(request, flow, error) from error
         self.server.store.add_session(session)
         if kind == "browser":
-            request.renew_csrf()
             self.sessions.issue_cookie(request, session)
         flow.ui.messages = []
         return session, self._settings.create_after_recovery(request, flow, session, kind)

@@ -35,6 +35,7 @@ class RegistrationEndpoints(FlowEndpoints):
     name: ClassVar[str] = "registration"
     expired_message: ClassVar[int] = 4040001
     invalid_redirect_status: ClassVar[int] = 302
+    disabled_error_id: ClassVar[str] = "self_service_flow_disabled"
 
     def __init__(
         self,

@@ -196,7 +196,8 @@ class VerificationEndpoints(EmailFlowEndpoints):
         return request.accepts_json if status == HTTPStatus.OK else super().responds_with_json(request, status)
 
     def create_browser(self, request: FakeRequest) -> FakeResponse:
-        """`create_browser_verification_flow`: unlike other flows, errors are JSON for browsers, too."""
+        """`create_browser_verification_flow`: unlike other flows, most errors are JSON for browsers, too."""
+        self.require_flow_enabled()
         try:
             return super().create_browser(request)
         except ApiError:

@@ -9,9 +9,6 @@ from ory_guard.testing.flows.ui_nodes import Node, code_node, input_node, submit
 __all__ = ["ADDRESS_FIELDS", "show_login_code_form", "show_registration_code_form"]
 
 ADDRESS_FIELDS: Final = ("address", "identifier")
-_REPLACED_GROUPS: Final = frozenset(
-    {"default", "password", "oidc", "code", "webauthn", "passkey", "identifier_first", "profile", "saml"}
-)
 
 
 def show_login_code_form(flow: FakeFlow) -> None:
@@ -38,8 +35,7 @@ def show_registration_code_form(flow: FakeFlow, *, has_back_button: bool) -> Non
 
 def _show(flow: FakeFlow, kept: list[Node], *, label: int, sent_message: int) -> None:
     ui = flow.ui
-    others = [node for node in ui.nodes if node["group"] not in _REPLACED_GROUPS]
-    ui.nodes = [*others, *kept]
+    ui.nodes = kept
     ui.upsert(input_node("code", "method", "hidden", "code"))
     ui.upsert(code_node(label))
     ui.nodes.append(submit_node("code", "code", 1070009))

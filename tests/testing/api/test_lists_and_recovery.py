@@ -145,14 +145,20 @@ async def test_recovery_code_logs_in(
 
 
 @pytest.mark.parametrize("method", ["code", "link"])
-@pytest.mark.parametrize("settings", [{"methods": {"password"}}, {"recovery_enabled": False}], ids=str)
-async def test_disabled_recovery_is_not_found(settings: dict[str, Any], method: str) -> None:
+@pytest.mark.parametrize(
+    ("settings", "statuses"),
+    [({"methods": {"password"}}, (404, 404)), ({"recovery_enabled": False}, (201, 200))],
+    ids=str,
+)
+async def test_method_of_recovery_must_be_enabled(
+    settings: dict[str, Any], statuses: tuple[int, int], method: str
+) -> None:
     fake = FakeKratos(**settings)
     transport = httpx2.ASGITransport(app=fake.admin_app)
     async with httpx2.AsyncClient(transport=transport, base_url=fake.settings.admin_url) as admin:
         response = await admin.post(f"/admin/recovery/{method}", json={"identity_id": fake.add_identity().id})
 
-    assert response.status_code == 404
+    assert response.status_code == statuses[method == "link"]
 
 
 @pytest.mark.parametrize(

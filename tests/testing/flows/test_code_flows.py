@@ -100,6 +100,16 @@ async def test_recovery_verifies_the_address_once(
     assert times == [(True, times[0][1])] * 2
 
 
+@pytest.mark.parametrize("native", [False, True])
+async def test_inactive_identity_is_not_recovered(fake: FakeKratos, ada: Identity, native: bool) -> None:
+    client = client_for(fake, native=native)
+    flow = await start_code(client, "recovery")
+    fake.set_state(ada, "inactive")
+    response = await client.submit(flow, method="code", code=fake.messages[0].code)
+
+    assert (response.status_code, response.json()["error"]["message"]) == (401, "identity is disabled")
+
+
 async def test_deleted_identity_cannot_be_recovered(fake: FakeKratos, browser: FlowClient, ada: Identity) -> None:
     flow = await start_code(browser, "recovery")
     fake.delete_identity(ada)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from support.flow_client import PASSWORD, FlowClient, client_for
+from support.flow_client import HTML, PASSWORD, FlowClient, client_for
 
 from ory_guard.testing import FakeKratos, ManualClock
 
@@ -113,10 +113,20 @@ async def test_disabled_verification_sends_no_email(clock: ManualClock) -> None:
 
 @pytest.mark.parametrize("name", ["registration", "recovery", "verification"])
 @pytest.mark.parametrize("native", [False, True])
-async def test_disabled_flow_cannot_be_started(clock: ManualClock, name: str, native: bool) -> None:
+async def test_disabled_flow_is_a_bad_request(clock: ManualClock, name: str, native: bool) -> None:
     client = client_for(fake_with(clock, **{f"{name}_enabled": False}), native=native)
+    responses = [await client.start(name), await client.get_flow(name, "11111111-1111-4111-8111-111111111111")]
 
-    assert (await client.start(name)).status_code == 400
+    error_id = "self_service_flow_disabled" if name == "registration" else None
+    assert [(each.status_code, each.json()["error"].get("id")) for each in responses] == [(400, error_id)] * 2
+
+
+@pytest.mark.parametrize("name", ["registration", "recovery", "verification"])
+async def test_disabled_flow_leads_a_browser_to_the_error_page(clock: ManualClock, name: str) -> None:
+    browser = client_for(fake_with(clock, **{f"{name}_enabled": False}))
+    response = await browser.start(name, HTML)
+
+    assert (response.status_code, response.headers["location"].partition("?")[0]) == (303, f"{PAGES}/error")
 
 
 @pytest.mark.parametrize(

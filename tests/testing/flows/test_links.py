@@ -51,6 +51,15 @@ async def test_link_verifies_the_address(fake: FakeKratos, browser: FlowClient, 
         assert session["authentication_methods"][0]["method"] == "link_recovery"
 
 
+async def test_inactive_identity_is_not_recovered(fake: FakeKratos, browser: FlowClient, ada: Identity) -> None:
+    await send_link(browser, "recovery")
+    fake.set_state(ada, "inactive")
+    response = await open_link(fake, browser)
+
+    assert urlsplit(response.headers["location"]).path == "/error"
+    assert (await browser.whoami()).status_code == 401
+
+
 @pytest.mark.usefixtures("ada")
 @pytest.mark.parametrize(
     ("name", "seconds", "token", "message_id"),
