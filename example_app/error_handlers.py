@@ -25,16 +25,15 @@ _UNAVAILABLE: Final = ("Service unavailable", "Sign-in is temporarily unavailabl
 
 def add_error_handlers(app: FastAPI) -> None:
     """Register the handlers of this module."""
-    app.add_exception_handler(Refusal, _handle_refusal)
-    app.add_exception_handler(KratosUnavailable, _handle_kratos_unavailable)
-    app.add_exception_handler(KratosAPIError, _handle_kratos_api_error)
-    app.add_exception_handler(HTTPException, _handle_http_exception)
-    app.add_exception_handler(RequestValidationError, _handle_validation_error)
+    app.exception_handler(Refusal)(_handle_refusal)
+    app.exception_handler(KratosUnavailable)(_handle_kratos_unavailable)
+    app.exception_handler(KratosAPIError)(_handle_kratos_api_error)
+    app.exception_handler(HTTPException)(_handle_http_exception)
+    app.exception_handler(RequestValidationError)(_handle_validation_error)
 
 
-async def _handle_refusal(connection: HTTPConnection, refusal: Exception) -> Any:
+async def _handle_refusal(connection: HTTPConnection, refusal: Refusal) -> Any:
     """Respond as the guard does, except for a missing verification, which has a page of its own."""
-    assert isinstance(refusal, Refusal)  # noqa: S101 - it is registered for this class
     site = get_site(connection)
     site.activity_log.record_refusal(refusal.code, refusal.failures)
     is_unverified = any(failure["id"] == "verified" for failure in refusal.failures)
@@ -47,16 +46,15 @@ async def _handle_refusal(connection: HTTPConnection, refusal: Exception) -> Any
     return await refusal_handler(connection, refusal)
 
 
-async def _handle_kratos_unavailable(request: Request, error: Exception) -> Response:
+async def _handle_kratos_unavailable(request: Request, error: KratosUnavailable) -> Response:
     seconds = error.retry_after if isinstance(error, KratosRateLimited) else 1
     response = _error_page(request, _UNAVAILABLE, 503)
     response.headers.update({"retry-after": str(seconds), "cache-control": "no-store"})
     return response
 
 
-async def _handle_kratos_api_error(request: Request, error: Exception) -> Response:
+async def _handle_kratos_api_error(request: Request, error: KratosAPIError) -> Response:
     """Respond to an error of Kratos, and invalidate the session, because Kratos may have ended it."""
-    assert isinstance(error, KratosAPIError)  # noqa: S101 - it is registered for this class
     site = get_site(request)
     session = request.state.ory_session
     if session is not None:
@@ -66,15 +64,13 @@ async def _handle_kratos_api_error(request: Request, error: Exception) -> Respon
     return _error_page(request, _BAD_REQUEST, error.status_code)
 
 
-async def _handle_validation_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - it is registered for this class
+async def _handle_validation_error(request: Request, error: RequestValidationError) -> Response:
     if not is_navigation(request.scope):
         return await request_validation_exception_handler(request, error)
     return _error_page(request, _BAD_REQUEST, 422)
 
 
-async def _handle_http_exception(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for this class
+async def _handle_http_exception(request: Request, error: HTTPException) -> Response:
     if not is_navigation(request.scope):
         return await http_exception_handler(request, error)
     return _error_page(request, _TEXTS.get(error.status_code, _BAD_REQUEST), error.status_code)

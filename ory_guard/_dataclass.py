@@ -84,27 +84,27 @@ def _compile_constructor(kind: type[Any]) -> Callable[..., None]:
 def _frozen_dataclass(kind: type[T]) -> type[T]:
     made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(kind)
 
-    def __init__(self: object, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes the method
+    def initialize(self: object, *args: Any, **kwargs: Any) -> None:
         made.__init__ = constructor = _compile_constructor(made)
         constructor(self, *args, **kwargs)
 
-    made.__init__ = __init__
+    made.__init__ = initialize
     for name in _SHARED:
         setattr(made, name, vars(_Methods)[name])
     parameters = made.__dataclass_params__
     parameters.init = parameters.repr = parameters.eq = parameters.frozen = True
-    return made  # type: ignore[no-any-return] # see above
+    return cast("type[T]", made)
 
 
 def _decorator(*, frozen: bool, slots: bool) -> Callable[[type[T]], type[T]]:
     assert frozen  # noqa: S101 - no other kind is supported
-    assert slots  # noqa: S101
+    assert slots  # noqa: S101 - as above
     return _frozen_dataclass
 
 
 def _base_decorator(*, frozen: bool) -> Callable[[type[T]], type[T]]:
     # Neither a frozen nor another dataclass can inherit from both kinds, so a base class without fields is neither.
-    assert frozen  # noqa: S101
+    assert frozen  # noqa: S101 - no other kind is supported
     return lambda kind: kind
 
 

@@ -18,11 +18,11 @@ def lazy_import(package: str, modules: Mapping[str, str]) -> Callable[[str], Any
         modules: The module of each name.
     """
 
-    def __getattr__(name: str) -> Any:  # noqa: N807 - it becomes the function of the package
+    def load(name: str) -> Any:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(import_module(modules[name]), name)
         setattr(sys.modules[package], name, value)
         return value
 
-    return __getattr__
+    return load

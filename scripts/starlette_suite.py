@@ -37,7 +37,7 @@ class AroundTestClient:
                 app = starlette.testclient._WrapASGI2(app)
             original(test_client, OrySessionMiddleware(app, guard=guard), *arguments, **keywords)
 
-        starlette.testclient.TestClient.__init__ = init  # type: ignore[method-assign, assignment]
+        starlette.testclient.TestClient.__init__ = init  # type: ignore[method-assign, assignment] # a test plugin
 
 
 def results(checkout: Path, arguments: list[str], *, wrapped: bool) -> dict[str, str]:

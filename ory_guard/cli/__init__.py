@@ -19,7 +19,7 @@ def main() -> None:
         SystemExit: Always, with the command's exit code; with 2 if the extra `cli` is not installed.
     """
     try:
-        from ory_guard.cli.commands import app  # noqa: PLC0415 - to report a missing extra without a traceback
+        from ory_guard.cli.commands import app
     except ModuleNotFoundError as error:
         message = f"ory-guard needs {error.name}: install the extra with pip install 'ory-guard[cli]'"
         print(message, file=sys.stderr)  # noqa: T201 - the output module needs the extra

@@ -58,8 +58,8 @@ def doctor(
     Exit codes: 0 no problem found; 1 problems found; 2 usage or configuration error; 3 Kratos is unreachable.
     """
     with spinner("Loading …"):
-        from ory_guard.cli.credential_input import read_credential  # noqa: PLC0415 - see above
-        from ory_guard.cli.doctor.command import make_context, run  # noqa: PLC0415 - see above
+        from ory_guard.cli.credential_input import read_credential
+        from ory_guard.cli.doctor.command import make_context, run
     context = make_context(
         kratos_url=kratos_url,
         browser_url=browser_url,
@@ -95,7 +95,7 @@ def fake(
     Exit codes: 0 stopped; 2 usage or configuration error; 3 a port is in use.
     """
     with spinner("Loading …"):
-        from ory_guard.cli.fake import run  # noqa: PLC0415 - see above
+        from ory_guard.cli.fake import run
     run(
         port=port,
         admin_port=admin_port,
@@ -127,7 +127,7 @@ def routes(
     an open route; 2 usage error; 3 the application can't be imported.
     """
     with spinner(f"Importing {target} …"):
-        from ory_guard.cli.routes import load, run  # noqa: PLC0415 - see above
+        from ory_guard.cli.routes import load, run
 
         application = load(target, factory=factory, folder=app_dir)
     run(application, public=public or [], check=check, as_json=as_json)
@@ -144,7 +144,7 @@ def serve(*, config: options.ServeConfig, check: options.CheckConfig = False) ->
     Exit codes: 0 stopped, or with --check, the configuration is valid; 2 usage or configuration error; 3 the
     address is in use.
     """
-    from ory_guard.cli.serve import run  # noqa: PLC0415 - see above
+    from ory_guard.cli.serve import run
 
     run(config, check=check)
 
@@ -168,6 +168,6 @@ def whoami(
     usage or configuration error; 3 Kratos is unavailable.
     """
     with spinner("Loading …"):
-        from ory_guard.cli.credential_input import read_credential  # noqa: PLC0415 - see above
-        from ory_guard.cli.whoami import run  # noqa: PLC0415 - see above
+        from ory_guard.cli.credential_input import read_credential
+        from ory_guard.cli.whoami import run
     run(kratos_url, read_credential(token_file, cookie_file, cookie_jar), as_json=as_json)

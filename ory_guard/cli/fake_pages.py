@@ -23,7 +23,7 @@ Application = Callable[[Any, Any, Any], Any]
 def can_serve_pages() -> bool:
     """Return whether the extra `ui` is installed."""
     try:
-        import ory_guard.ui  # noqa: F401, PLC0415 - the extra is optional for this command
+        import ory_guard.ui  # noqa: F401 - the extra is optional for this command
     except ModuleNotFoundError:
         return False
     return True
@@ -37,7 +37,7 @@ def add_pages(kratos: FakeKratos, port: int, app_url: str) -> Application:
         port: The port on which its public API is served.
         app_url: The URL of the application that the flows return to.
     """
-    from ory_guard.ui import FlowPages  # noqa: PLC0415 - see above
+    from ory_guard.ui import FlowPages
 
     settings = GuardSettings(
         kratos_public_url=f"http://127.0.0.1:{port}",

@@ -162,7 +162,7 @@ def settings_from(**values: str | None) -> "GuardSettings":
     Raises:
         ConfigurationError: If a setting is invalid.
     """
-    from ory_guard.guard.settings import ENVIRONMENT_PREFIX, GuardSettings  # noqa: PLC0415 - not needed for --help
+    from ory_guard.guard.settings import ENVIRONMENT_PREFIX, GuardSettings
 
     variables = {ENVIRONMENT_PREFIX + name.upper(): value for name, value in values.items() if value is not None}
     previous = {name: os.environ.get(name) for name in variables}

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.forward_auth import ForwardAuth
@@ -118,8 +118,7 @@ def _rule(pattern: str, rule: Any) -> Requirement | None:
 
 def _conditions(place: str, table: dict[str, Any]) -> Conditions:
     _check_keys(table, _CONDITIONS, place)
-    conditions: Conditions = {**table}  # type: ignore[typeddict-item] # Requirement checks the values
-    return conditions
+    return cast("Conditions", table)  # `Requirement` checks the values
 
 
 def _secret(table: Mapping[str, Any], folder: Path) -> str | None:
@@ -146,7 +145,7 @@ def _store(table: dict[str, Any] | None, folder: Path) -> "SessionStore | None":
         return None
     _check_keys(table, ("url", "secret", "secret_file"), "redis")
     try:
-        from ory_guard.redis import RedisSessionStore  # noqa: PLC0415 - needs the extra
+        from ory_guard.redis import RedisSessionStore
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"redis needs {error.name}: install the extra with pip install 'ory-guard[redis]'"

@@ -265,8 +265,8 @@ def install(app: FastAPI, guard: "OryGuard") -> None:
         ConfigurationError: If `guard` is not an `OryGuard`.
     """
     # Modules with routes import this one, but not the guard.
-    from ory_guard.guard.guard import OryGuard  # noqa: PLC0415
-    from ory_guard.guard.middleware import OrySessionMiddleware  # noqa: PLC0415
+    from ory_guard.guard.guard import OryGuard  # noqa: PLC0415 - see above
+    from ory_guard.guard.middleware import OrySessionMiddleware  # noqa: PLC0415 - see above
 
     if not isinstance(guard, OryGuard):
         raise ConfigurationError(f"install: {guard!r} is not a guard: pass an OryGuard")

@@ -140,7 +140,7 @@ class ForwardAuth:
         if reason not in self._reported:
             self._reported.add(reason)
             _log.warning("forward_auth.rejected reason=%r", reason)
-        body = error_body(403, id="forwarded_request_rejected", reason=f"The request was rejected: {reason}.")
+        body = error_body(403, error_id="forwarded_request_rejected", reason=f"The request was rejected: {reason}.")
         return ASGIResponse(403, [(b"content-type", b"application/json"), (b"cache-control", b"no-store")], body)
 
     def _inner_scope(self, scope: Scope, forwarded: ForwardedRequest, guard: OryGuard) -> Scope:

@@ -113,7 +113,8 @@ class Logout:
                 with self._calling(scope, cookie):
                     flow = await client.create_browser_logout_flow(cookie=_cookie(cookie), return_to=return_to)
             except KratosUnavailable as error:
-                raise self._recorded(scope, context, error)  # noqa: B904 - it is the same error
+                self._recorded(scope, context, error)
+                raise
             except (KratosAPIError, FlowError) as error:
                 if not _is_unknown(error, cookie):
                     raise self._recorded(scope, context, _unexpected(error)) from None

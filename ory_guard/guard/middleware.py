@@ -31,7 +31,9 @@ MISDIRECTED_REQUEST: Final = ASGIResponse(  # RFC 9110, section 15.5.20
     421,
     [(b"content-type", b"application/json"), (b"cache-control", b"no-store")],
     error_body(
-        421, id="misdirected_request", reason="No identity server is configured for this host, path or header."
+        421,
+        error_id="misdirected_request",
+        reason="No identity server is configured for this host, path or header.",
     ),
 )
 

@@ -57,7 +57,7 @@ class Watch:
         self._connection = connection
         self._revalidate = revalidate
         self._invalidated = invalidated
-        self._watcher: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None]
         self._watched: asyncio.Task[Any] | None = None
         self._cancelling = 0
         self._cancellations = 0
@@ -73,7 +73,6 @@ class Watch:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        assert self._watcher is not None  # noqa: S101 - __aenter__ has created it
         self._watcher.cancel()
         if not self._is_over:
             return False

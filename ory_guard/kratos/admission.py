@@ -6,7 +6,7 @@ to known credentials first. Within the unknown class, clients take turns (`FairQ
 for clients without a call (`LastSlots`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
@@ -112,7 +112,7 @@ class Admission:
         self._is_scheduled = False
         self._pace = Pace()
         self._known_calls = self._unknown_calls = 0
-        self._by_identity: dict[int, int] = {}
+        self._by_identity: dict[Hashable, int] = {}
         self._known_waiting: dict[Ticket, None] = {}
         self._unknown_waiting: FairQueue[Ticket] = FairQueue()
         self._last_slots = LastSlots(limit)
@@ -267,7 +267,6 @@ class Admission:
 
     def _forget_identity(self, ticket: Ticket) -> None:
         identity = ticket.caller.identity
-        assert identity is not None  # noqa: S101 - is_known
         if self._by_identity[identity] > 1:
             self._by_identity[identity] -= 1
         else:

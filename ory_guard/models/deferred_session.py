@@ -5,7 +5,7 @@ do not read their session.
 """
 
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 from ory_guard.models.session import Session
 
@@ -28,7 +28,7 @@ class DeferredSession(Session, defer_build=True):
         _parse(self)
         return getattr(self, name)
 
-    def __copy__(self) -> "Session[Any]":  # type: ignore[override]
+    def __copy__(self) -> Self:
         _parse(self)
         return Session.__copy__(self)
 

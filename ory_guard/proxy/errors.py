@@ -19,7 +19,7 @@ class ProxyError(Exception):
 
     Args:
         status_code: The HTTP status.
-        id: The `error.id` of the response.
+        error_id: The `error.id` of the response.
         reason: A sentence for the client. It contains nothing of Kratos' response and no address.
         headers: Additional headers.
     """
@@ -27,14 +27,14 @@ class ProxyError(Exception):
     def __init__(
         self,
         status_code: int,
-        id: str,  # noqa: A002 - the name of the JSON key
+        error_id: str,
         reason: str,
         *,
         headers: tuple[Header, ...] = (),
     ) -> None:
         super().__init__(reason)
         self.status_code = status_code
-        self.id = id
+        self.error_id = error_id
         self.reason = reason
         self.headers = headers
 
@@ -47,5 +47,5 @@ def error_response(error: ProxyError, scope: Mapping[str, Any], settings: GuardS
         page = error_pages.error_page(title, error.reason, settings)
         return ASGIResponse(error.status_code, [*headers, *error_pages.HEADERS], page)
     headers.append((b"content-type", b"application/json"))
-    body = error_body(error.status_code, id=error.id, reason=error.reason)
+    body = error_body(error.status_code, error_id=error.error_id, reason=error.reason)
     return ASGIResponse(error.status_code, headers, body)

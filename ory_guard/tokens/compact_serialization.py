@@ -117,7 +117,8 @@ def _parse_json_object(text: bytes) -> dict[str, Any]:
 
 
 def _decode(segment: bytes) -> bytes:
-    return _decode_base64(b'"' + segment + b'"')  # type: ignore[no-any-return]
+    decoded: bytes = _decode_base64(b'"' + segment + b'"')
+    return decoded
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.anyio
 class OrApiKey(SessionDependency):
     """A gate that also accepts an API key."""
 
-    async def __call__(self, request: Request, x_api_key: Annotated[str, fastapi.Header()] = "") -> Any:  # type: ignore[override]
+    async def __call__(self, request: Request, x_api_key: Annotated[str, fastapi.Header()] = "") -> Any:  # type: ignore[override] # FastAPI passes the header
         """Return the key, or the session."""
         return x_api_key or await super().__call__(request)
 

@@ -192,4 +192,4 @@ async def test_guard_is_closed_on_shutdown(monkeypatch: pytest.MonkeyPatch) -> N
 
 async def test_unknown_scope_type_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="does not support ASGI scopes"):
-        await ForwardBench().app({"type": "mqtt"}, None, None)  # type: ignore[arg-type]
+        await ForwardBench().app({"type": "mqtt"}, None, None)  # type: ignore[arg-type] # not used

@@ -37,12 +37,12 @@ def test_wrong_argument_is_rejected_without_its_value(name: str, value: Any, mes
 
 
 fake = FakeKratos()
-signed_in = fake.sign_in(fake.add_identity())
+signed_in: Any = fake.sign_in(fake.add_identity())
 
 
 @pytest.mark.parametrize(
     "value",
-    [signed_in.session, signed_in, Authenticated(signed_in.session, "cookie", "override", 0.0), {"id": "s1"}, "s1"],  # type: ignore[arg-type]
+    [signed_in.session, signed_in, Authenticated(signed_in.session, "cookie", "override", 0.0), {"id": "s1"}, "s1"],
     ids=lambda value: type(value).__name__,
 )
 def test_override_rejects_a_session_of_the_fake(value: Any) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from functools import partial
 
 import pytest
 from support.clock import AdjustableClock
@@ -74,7 +75,7 @@ async def test_deferred_functions_run_in_order_with_the_limit_in_each_turn() -> 
         if limit.take():
             ran.append(number)
         else:
-            limit.defer(lambda number=number: ran.append(number))  # type: ignore[misc]
+            limit.defer(partial(ran.append, number))
     for _ in range(4):
         turns.append(list(ran))
         await asyncio.sleep(0)

@@ -328,10 +328,10 @@ def test_misread_routes_stay_closed_after_a_failed_startup(ran: list[None]) -> N
         (require(aal="aal2"), "Depends(require(...))"),
         (optional_session, "without another call"),
         (require_identity, "without another call"),
-        (lambda: with_dependencies(FastAPI(dependencies=[require()])), "dependencies=[Depends(require_session)]"),  # type: ignore[list-item]
+        (lambda: with_dependencies(FastAPI(dependencies=[require()])), "dependencies=[Depends(require_session)]"),  # type: ignore[list-item] # the mistake
         (lambda: with_dependencies(FastAPI(), require_session), "dependencies=[Depends(require_session)]"),
         (lambda: with_dependencies(FastAPI(dependencies=[Depends(require_fresh)])), "Depends(require_fresh(300))"),
-        (lambda: OryGuard("http://kratos.test:4433"), "OryGuard(GuardSettings(...))"),  # type: ignore[arg-type]
+        (lambda: OryGuard("http://kratos.test:4433"), "OryGuard(GuardSettings(...))"),  # type: ignore[arg-type] # the mistake
     ],
 )
 def test_mistake_raises_at_its_line(declare: Callable[[], Any], example: str) -> None:

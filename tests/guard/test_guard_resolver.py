@@ -91,7 +91,10 @@ async def _coroutine(_scope: Scope) -> None:
     raise AssertionError
 
 
-@pytest.mark.parametrize("resolve", [lambda _scope: "acme", lambda _scope: 5, lambda scope: _coroutine(scope)])  # noqa: PLW0108
+@pytest.mark.parametrize(
+    "resolve",
+    [lambda _scope: "acme", lambda _scope: 5, lambda scope: _coroutine(scope)],  # noqa: PLW0108 - not a coroutine function
+)
 async def test_a_resolver_must_return_a_guard(resolve: Any) -> None:
     """Otherwise the application is not called; a coroutine is closed, so that Python does not warn about it."""
     with pytest.raises(ConfigurationError, match="the guard resolver must return an OryGuard or None"):

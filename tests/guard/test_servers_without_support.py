@@ -44,7 +44,7 @@ async def watch(guard: OryGuard) -> None:
 
 
 async def proxy(guard: OryGuard) -> None:
-    await KratosProxy(guard)(http_scope("/sessions/whoami"), None, None)  # type: ignore[arg-type]
+    await KratosProxy(guard)(http_scope("/sessions/whoami"), None, None)  # type: ignore[arg-type] # not used
 
 
 @pytest.mark.parametrize(

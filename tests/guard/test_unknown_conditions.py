@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 from support.asgi_calls import http_scope
 from support.guard_bench import guard_of, settings_of
 from support.scripted_kratos import ScriptedKratos, signed_in
@@ -24,7 +25,7 @@ CONDITIONS = "aal, max_age, authentication_methods, verified, organization, when
         pytest.param(require, f"require: unknown argument foo: use {CONDITIONS}", id="require"),
         pytest.param(session_required, f"session_required: unknown argument foo: use {CONDITIONS}", id="decorator"),
         pytest.param(
-            lambda **conditions: SessionRequiredMiddleware(None, **conditions),  # type: ignore[arg-type]
+            lambda **conditions: SessionRequiredMiddleware(Starlette(), **conditions),
             f"SessionRequiredMiddleware: unknown argument foo: use public, resource_metadata, {CONDITIONS}",
             id="middleware",
         ),
@@ -55,9 +56,9 @@ async def test_unknown_argument_of_the_guard_is_named_with_the_allowed_ones() ->
 def test_other_type_errors_are_not_changed() -> None:
     """A value of the application may raise one."""
 
-    class Methods:
+    class Methods(list[str]):
         def __iter__(self) -> Any:
             raise TypeError("not ready")
 
     with pytest.raises(TypeError, match="not ready"):
-        requirement_of("require", {"authentication_methods": Methods()})  # type: ignore[typeddict-item]
+        requirement_of("require", {"authentication_methods": Methods()})

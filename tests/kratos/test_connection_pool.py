@@ -224,7 +224,8 @@ async def test_unread_bytes_after_a_response_are_not_the_next_response(monkeypat
         async with open_pool(address) as pool:
             first = send(pool)
             async with accepted(listener) as server:
-                pool._address = SimpleNamespace(connect=lambda _protocol: asyncio.Event().wait())  # type: ignore[assignment]
+                unreachable: Any = SimpleNamespace(connect=lambda _protocol: asyncio.Event().wait())
+                pool._address = unreachable
                 second = send(pool)
                 await asyncio.sleep(0)
                 feed = HTTP1Parser.feed
@@ -278,11 +279,13 @@ async def test_a_response_before_the_end_of_the_request_closes_the_connection() 
 async def test_a_connection_that_closes_at_once_is_an_error() -> None:
     async def connect(_protocol: Callable[[], Any]) -> Any:
         connection = PooledConnection(pool)
-        connection._transport = SimpleNamespace(is_closing=lambda: True)  # type: ignore[assignment]
+        transport: Any = SimpleNamespace(is_closing=lambda: True)
+        connection._transport = transport
         return connection
 
+    address: Any = SimpleNamespace(connect=connect)
     async with open_pool(ServerAddress("kratos.invalid", 80)) as pool:
-        pool._address = SimpleNamespace(connect=connect)  # type: ignore[assignment]
+        pool._address = address
 
         assert await result_of(pool) == "ConnectionError"
 
@@ -331,7 +334,8 @@ async def test_a_request_does_not_fail_with_an_attempt_to_connect_that_timed_out
 
     async with RawKratos(SESSION) as kratos, open_pool(kratos, max_connections=1) as pool:
         address = pool._address
-        pool._address = SimpleNamespace(connect=connect)  # type: ignore[assignment]
+        unreachable: Any = SimpleNamespace(connect=connect)
+        pool._address = unreachable
         sent = [send(pool), send(pool)]
         await asyncio.sleep(0)
         pool._address = address

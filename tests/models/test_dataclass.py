@@ -83,17 +83,19 @@ def test_equality_compares_class_and_values() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "text"),
+    ("kind", "args", "kwargs", "text"),
     [
-        (lambda: Rejected("inactive"), "missing 1 required positional argument: 'credential'"),  # type: ignore[call-arg]
-        (lambda: Unavailable("timeout", 1, 2), "takes from 2 to 3 positional arguments but 4 were given"),  # type: ignore[call-arg]
-        (lambda: Unavailable("timeout", reason="timeout"), "got multiple values for argument 'reason'"),  # type: ignore[misc]
-        (lambda: Anonymous(1), "takes 1 positional argument but 2 were given"),  # type: ignore[call-arg]
+        (Rejected, ["inactive"], {}, "missing 1 required positional argument: 'credential'"),
+        (Unavailable, ["timeout", 1, 2], {}, "takes from 2 to 3 positional arguments but 4 were given"),
+        (Unavailable, ["timeout"], {"reason": "timeout"}, "got multiple values for argument 'reason'"),
+        (Anonymous, [1], {}, "takes 1 positional argument but 2 were given"),
     ],
 )
-def test_constructor_rejects_wrong_arguments(call: Callable[[], Any], text: str) -> None:
+def test_constructor_rejects_wrong_arguments(
+    kind: type[Any], args: list[Any], kwargs: dict[str, Any], text: str
+) -> None:
     with pytest.raises(TypeError, match=text):
-        call()
+        kind(*args, **kwargs)
 
 
 def test_constructor_is_compiled_on_first_use() -> None:

@@ -116,7 +116,7 @@ def test_session_is_parsed_once_per_thread() -> None:
     assert ids == [IDENTITY_ID] * 2
     assert session == PARSED
     # A thread that was in between finds it parsed.
-    assert DeferredSession.__getattribute__(session, "id") == SESSION_ID  # type: ignore[arg-type]
+    assert DeferredSession.__getattribute__(session, "id") == SESSION_ID  # type: ignore[arg-type] # it is a `Session`
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ FROZEN = ConfigDict(frozen=True)
 ItemT = TypeVar("ItemT")
 BoundT = TypeVar("BoundT", bound=str)
 UserId = NewType("UserId", str)
-Tags = NewType("Tags", list)  # type: ignore[type-arg]
+Tags = NewType("Tags", list)  # type: ignore[type-arg] # without the type of its items
 Words = TypeAliasType("Words", tuple[str, ...])
 Lists = TypeAliasType("Lists", list[str])
 

@@ -1,5 +1,7 @@
 """Kratos receives one credential, its own cookies, and an allow-list of headers."""
 
+from typing import Any
+
 import pytest
 from support.asgi_calls import call
 
@@ -13,10 +15,10 @@ X_SESSION_TOKEN, BEARER = (b"x-session-token", TOKEN), (b"authorization", b"Bear
 CSRF = b"csrf_token_8c4d=c2VjcmV0"
 
 
-async def forwarded(*headers: Pair, path: str = "/.ory/sessions/whoami", **options: object) -> Upstream:
+async def forwarded(*headers: Pair, path: str = "/.ory/sessions/whoami", **options: Any) -> Upstream:
     """Send a GET request through the proxy, and return the double."""
     upstream = Upstream()
-    await call(proxied(upstream, **options), path, headers=headers)  # type: ignore[arg-type] # settings
+    await call(proxied(upstream, **options), path, headers=headers)
     return upstream
 
 

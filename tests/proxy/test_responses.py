@@ -19,10 +19,10 @@ JAVASCRIPT = (b"content-type", b"text/javascript; charset=utf-8")
 
 
 async def respond(
-    reply: Reply | Exception, path: str = WHOAMI, method: str = "GET", **settings: object
+    reply: Reply | Exception, path: str = WHOAMI, method: str = "GET", **settings: Any
 ) -> SentResponse:
     """Return the response of the proxy to a reply of Kratos."""
-    app = proxied(Upstream(reply), **settings)  # type: ignore[arg-type] # settings
+    app = proxied(Upstream(reply), **settings)
     return await call(app, path, method=method)
 
 

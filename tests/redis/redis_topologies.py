@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -61,7 +62,7 @@ def sentinel_deployment(folder: Path) -> Iterator[Deployment]:
         replicas = [stack.enter_context(RedisServer("--replicaof", "127.0.0.1", str(primary.port))) for _ in "12"]
         sentinels = [stack.enter_context(run_sentinel(folder, number, primary.port, 2)) for number in range(3)]
         for sentinel in sentinels:
-            _wait_until(lambda each=sentinel: _knows_all(each), "a sentinel")  # type: ignore[misc]
+            _wait_until(partial(_knows_all, sentinel), "a sentinel")
         addresses = ",".join(f"127.0.0.1:{each.port}" for each in sentinels)
         yield Deployment(f"redis+sentinel://{addresses}/{SERVICE}", [primary, *replicas])
 
@@ -111,14 +112,17 @@ def _create_cluster(servers: list[RedisServer]) -> None:
     bus_port = first.cli("CONFIG", "GET", "cluster-port").split()[1]
     for server in others:
         server.cli("CLUSTER", "MEET", "127.0.0.1", str(first.port), bus_port)
-    known = f"cluster_known_nodes:{len(servers)}"
     for server in servers:
-        _wait_until(lambda each=server: known in each.cli("CLUSTER", "INFO"), "the cluster")  # type: ignore[misc]
+        _wait_until(partial(_has_met, server, len(servers)), "the cluster")
     for number, server in enumerate(servers[_PRIMARIES:]):
         server.cli("CLUSTER", "REPLICATE", servers[number % _PRIMARIES].cli("CLUSTER", "MYID").strip())
-        _wait_until(lambda each=server: _is_synchronized(each), "a replica")  # type: ignore[misc]
+        _wait_until(partial(_is_synchronized, server), "a replica")
     for server in servers:
-        _wait_until(lambda each=server: _is_complete(each, len(servers)), "the cluster")  # type: ignore[misc]
+        _wait_until(partial(_is_complete, server, len(servers)), "the cluster")
+
+
+def _has_met(server: RedisServer, number: int) -> bool:
+    return f"cluster_known_nodes:{number}" in server.cli("CLUSTER", "INFO")
 
 
 def _is_synchronized(replica: RedisServer) -> bool:

@@ -52,7 +52,7 @@ class LenientIdentity(IdentityDependency):
     """The same, with the name and module of the original method."""
 
     @wraps(IdentityDependency.__call__)
-    async def __call__(self, connection: Any = None) -> Any:  # type: ignore[override]
+    async def __call__(self, connection: Any = None) -> Any:  # type: ignore[override] # it returns nothing
         """Do nothing."""
 
 
@@ -158,7 +158,7 @@ class CustomMethods(HTTPEndpoint):
 class GuardedMethods(CustomMethods):
     """The same with a protected fallback."""
 
-    method_not_allowed = session_required(CustomMethods.method_not_allowed)  # type: ignore[arg-type]
+    method_not_allowed = session_required(CustomMethods.method_not_allowed)  # type: ignore[arg-type] # a method
 
 
 class CustomSocket(WebSocketEndpoint):

@@ -18,8 +18,8 @@ async def check_jwks(context: DoctorContext) -> list[Finding]:
     if context.jwks is None:
         return [skipped("no JWKS was given", "give --jwks, if your application accepts JWTs")]
     try:
-        from ory_guard.tokens.algorithms import ALGORITHMS  # noqa: PLC0415 - an optional extra
-        from ory_guard.tokens.jwks import read_jwks  # noqa: PLC0415 - as above
+        from ory_guard.tokens.algorithms import ALGORITHMS
+        from ory_guard.tokens.jwks import read_jwks
     except ModuleNotFoundError as error:
         return [problem(f"a JWKS was given, but {error.name} is not installed", "pip install 'ory-guard[tokens]'")]
     try:
@@ -50,9 +50,9 @@ async def _read(context: DoctorContext) -> bytes:
 
 
 async def _check_token(context: DoctorContext, template: str, credential: Header, keys: Any) -> Finding:
-    from ory_guard.tokens.algorithms import ALGORITHMS  # noqa: PLC0415 - an optional extra
-    from ory_guard.tokens.compact_serialization import CompactParser  # noqa: PLC0415 - as above
-    from ory_guard.tokens.verifier import is_signed_by  # noqa: PLC0415 - as above
+    from ory_guard.tokens.algorithms import ALGORITHMS
+    from ory_guard.tokens.compact_serialization import CompactParser
+    from ory_guard.tokens.verifier import is_signed_by
 
     response = await context.kratos.get("/sessions/whoami", credential, tokenize_as=template)
     if lacks_second_factor(response):

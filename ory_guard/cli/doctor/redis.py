@@ -45,11 +45,11 @@ async def check_redis(context: DoctorContext) -> list[Finding]:
     if context.redis_url is None:
         return [skipped("no Redis URL was given", "give --redis-url, or set REDIS_URL")]
     try:
-        from redis.asyncio import Redis  # noqa: PLC0415 - an optional extra
-        from redis.exceptions import RedisError  # noqa: PLC0415 - as above
+        from redis.asyncio import Redis
+        from redis.exceptions import RedisError
 
-        from ory_guard.redis import RedisSessionStore  # noqa: PLC0415 - as above
-        from ory_guard.redis.connections import ConnectionFactory  # noqa: PLC0415 - as above
+        from ory_guard.redis import RedisSessionStore
+        from ory_guard.redis.connections import ConnectionFactory
     except ModuleNotFoundError as error:
         return [
             problem(f"a Redis URL was given, but {error.name} is not installed", "pip install 'ory-guard[redis]'")
@@ -124,7 +124,7 @@ async def _use(context: DoctorContext, store: "RedisSessionStore", other: "Redis
 
 
 async def _judge(client: Any, message: str, seconds: float, limit: float) -> Finding:
-    from redis.exceptions import NoPermissionError  # noqa: PLC0415 - an optional extra
+    from redis.exceptions import NoPermissionError
 
     message = f"{message} in {seconds * 1e3:.1f} ms"
     if seconds > limit:
@@ -142,7 +142,7 @@ async def _judge(client: Any, message: str, seconds: float, limit: float) -> Fin
 
 
 def _explain(error: Exception, redis: str) -> Finding:
-    from redis.exceptions import (  # noqa: PLC0415 - an optional extra
+    from redis.exceptions import (
         AuthenticationError,
         NoPermissionError,
         OutOfMemoryError,

@@ -59,7 +59,7 @@ def error_body(
     status_code: int,
     *,
     reason: str,
-    id: str | None = None,  # noqa: A002 - the name of the JSON key
+    error_id: str | None = None,
     message: str | None = None,
     details: dict[str, Any] | None = None,
     redirect_browser_to: str | None = None,
@@ -69,13 +69,13 @@ def error_body(
     Args:
         status_code: The HTTP status.
         reason: A sentence for the caller.
-        id: A stable identifier of the error.
+        error_id: A stable identifier of the error.
         message: A general description; `reason` by default.
         details: Facts about the error.
         redirect_browser_to: The URL to redirect the browser to.
     """
     is_standard = status_code in HTTPStatus.__members__.values()  # an application's refusal may have another one
-    error: dict[str, Any] = {} if id is None else {"id": id}
+    error: dict[str, Any] = {} if error_id is None else {"id": error_id}
     error |= {
         "code": status_code,
         "status": HTTPStatus(status_code).phrase if is_standard else "Error",

@@ -164,7 +164,7 @@ def _error_body(refusal: Refusal, target: str | None, settings: GuardSettings, r
         details["redirect_browser_to"] = target
     return error_body(
         refusal.status_code,
-        id=refusal.code,
+        error_id=refusal.code,
         reason=refusal.reason,
         message=_MESSAGES.get(refusal.status_code),
         details=details,

@@ -137,7 +137,7 @@ class AdminIdentityEndpoints:
         self._replace(identity, {"traits": None, **fields, **body}, credentials)
         return FakeResponse.json(self._submitted_document(identity, body))
 
-    def delete_identity(self, request: FakeRequest, identity_id: str) -> FakeResponse:  # noqa: ARG002 - all operations take the request
+    def delete_identity(self, request: FakeRequest, identity_id: str) -> FakeResponse:
         """`deleteIdentity`: delete an identity and its sessions."""
         delete_identity(self._server, self._identity(identity_id))
         return FakeResponse(204)

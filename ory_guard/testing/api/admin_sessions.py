@@ -46,7 +46,7 @@ class AdminSessionEndpoints:
         ]
         return FakeResponse.json(documents, headers={"x-total-count": str(len(sessions)), "link": link})
 
-    def delete_identity_sessions(self, request: FakeRequest, identity_id: str) -> FakeResponse:  # noqa: ARG002 - all operations take the request
+    def delete_identity_sessions(self, request: FakeRequest, identity_id: str) -> FakeResponse:
         """`deleteIdentitySessions`: delete all sessions of an identity; 404 if it has none."""
         identity = self._server.store.identities.get(path_uuid(identity_id))
         sessions = self._server.store.sessions_of(identity) if identity else []
@@ -76,13 +76,13 @@ class AdminSessionEndpoints:
         expanded = _expansions(request)
         return FakeResponse.json(self._document(self._session(session_id), expanded, addresses=True, devices=[]))
 
-    def extend_session(self, request: FakeRequest, session_id: str) -> FakeResponse:  # noqa: ARG002 - all operations take the request
+    def extend_session(self, request: FakeRequest, session_id: str) -> FakeResponse:
         """`extendSession`: set the expiry to a full lifespan from now."""
         session = self._session(session_id)
         self._sessions.extend(session)
         return FakeResponse.json(self._document(session, {"identity"}, addresses=True, devices=[]))
 
-    def disable_session(self, request: FakeRequest, session_id: str) -> FakeResponse:  # noqa: ARG002 - all operations take the request
+    def disable_session(self, request: FakeRequest, session_id: str) -> FakeResponse:
         """`disableSession`: revoke a session."""
         self._session(session_id).active = False
         return FakeResponse(204, headers={"content-type": "application/json; charset=utf-8"})
@@ -107,7 +107,7 @@ class AdminSessionEndpoints:
             invalid=lambda problem: ApiError(400, code=500, message=problem),
         )
 
-    def get_courier_message(self, request: FakeRequest, message_id: str) -> FakeResponse:  # noqa: ARG002 - all operations take the request
+    def get_courier_message(self, request: FakeRequest, message_id: str) -> FakeResponse:
         """`getCourierMessage`."""
         wanted = path_uuid(message_id)
         for message in self._server.store.messages:

@@ -17,10 +17,10 @@ class MetadataEndpoints:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    def version(self, request: FakeRequest) -> FakeResponse:  # noqa: ARG002 - all operations take the request
+    def version(self, request: FakeRequest) -> FakeResponse:
         """Return the release that the fake imitates."""
         return FakeResponse.json({"version": self._server.settings.version or PINNED_RELEASE})
 
-    def health(self, request: FakeRequest) -> FakeResponse:  # noqa: ARG002 - all operations take the request
+    def health(self, request: FakeRequest) -> FakeResponse:
         """Return `{"status": "ok"}`."""
         return FakeResponse.json({"status": "ok"})

@@ -17,7 +17,7 @@ class SchemaEndpoints:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    def get_schema(self, request: FakeRequest, encoded_id: str) -> FakeResponse:  # noqa: ARG002 - all operations take the request
+    def get_schema(self, request: FakeRequest, encoded_id: str) -> FakeResponse:
         """Return an identity schema by its Base64 id or its plain id."""
         try:
             schema_id = base64.urlsafe_b64decode(encoded_id + "=" * (-len(encoded_id) % 4)).decode()

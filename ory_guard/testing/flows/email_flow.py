@@ -102,7 +102,7 @@ class EmailFlowEndpoints(FlowEndpoints):
         """Prepare the form for the error of an invalid address."""
         flow.ui.reset()
 
-    def show_rejected(self, flow: FakeFlow, fields: dict[str, Any]) -> None:  # noqa: ARG002 - same signature for all flows
+    def show_rejected(self, flow: FakeFlow, fields: dict[str, Any]) -> None:
         """Add the field for the payload at the end."""
         flow.ui.set_node(input_node("default", "transient_payload", "text"))
 
@@ -125,7 +125,7 @@ class EmailFlowEndpoints(FlowEndpoints):
             return FakeResponse.redirect(request.method, location)
         return None
 
-    def redirects_expired(self, flow: FakeFlow, error: ApiError) -> bool:  # noqa: ARG002 - used by recovery
+    def redirects_expired(self, flow: FakeFlow, error: ApiError) -> bool:
         """Return whether scripts and apps are redirected to the flow that replaces an expired one."""
         return True
 
@@ -266,6 +266,6 @@ class EmailFlowEndpoints(FlowEndpoints):
     def replace(self, request: FakeRequest, flow: FakeFlow, reason: str) -> FakeResponse:
         """Respond with a new flow, because this one accepts no more codes."""
 
-    def extra_after_sending(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - used by recovery
+    def extra_after_sending(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Return fields that are shown only directly after sending a code."""
         return {}

@@ -227,7 +227,7 @@ class FlowEndpoints(ABC):
     def show_rejected(self, flow: FakeFlow, fields: dict[str, Any]) -> None:  # noqa: B027 - settings show nothing
         """Fill the fields of a submission whose `transient_payload` is not an object into the form."""
 
-    def schema_of(self, flow: FakeFlow) -> IdentitySchema | None:  # noqa: ARG002 - used by registration and settings
+    def schema_of(self, flow: FakeFlow) -> IdentitySchema | None:
         """Return the identity schema of the traits in the form, or None if it has no traits."""
         return None
 
@@ -267,11 +267,11 @@ class FlowEndpoints(ABC):
             return FakeResponse.json(self.document(flow, **extra), status)
         return FakeResponse.redirect(request.method, self.ui_url(flow), redirect_status)
 
-    def responds_with_json(self, request: FakeRequest, status: int) -> bool:  # noqa: ARG002 - used by verification
+    def responds_with_json(self, request: FakeRequest, status: int) -> bool:
         """Return whether a submission is answered with JSON instead of a redirect to the page."""
         return request.prefers_json
 
-    def expired_error_id(self, flow: FakeFlow) -> str:  # noqa: ARG002 - used by subclasses
+    def expired_error_id(self, flow: FakeFlow) -> str:
         """Return the id of the error for reading an expired flow; Kratos leaves it out for some flows."""
         return "self_service_flow_expired"
 

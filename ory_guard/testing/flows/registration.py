@@ -140,7 +140,7 @@ class RegistrationEndpoints(FlowEndpoints):
         submission.flow.ui.nodes = nodes
         raise submission.rejected(4010003)
 
-    def schema_of(self, flow: FakeFlow) -> IdentitySchema:  # noqa: ARG002 - the same for all flows
+    def schema_of(self, flow: FakeFlow) -> IdentitySchema:
         """Return the identity schema of new identities."""
         return self.server.schema
 

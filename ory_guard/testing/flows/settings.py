@@ -189,7 +189,7 @@ class SettingsEndpoints(FlowEndpoints):
             if address.status == "pending" and not address.verified:
                 self._verification.create_for_address(request, flow, address)
 
-    def expired_error_id(self, flow: FakeFlow) -> str:  # noqa: ARG002 - same signature for all flows
+    def expired_error_id(self, flow: FakeFlow) -> str:
         """Return the id of the error for reading an expired flow, which is empty."""
         return ""
 

@@ -96,7 +96,7 @@ class VerificationEndpoints(EmailFlowEndpoints):
         """Create a flow that replaces an expired one, with a new anti-CSRF token."""
         return self.new_replacement(request, flow)
 
-    def expired_error_id(self, flow: FakeFlow) -> str:  # noqa: ARG002 - same signature for all flows
+    def expired_error_id(self, flow: FakeFlow) -> str:
         """Return the id of the error for reading an expired flow, which is empty."""
         return ""
 

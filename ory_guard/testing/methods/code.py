@@ -50,7 +50,7 @@ class CodeMethod(LoginMethod, RegistrationMethod):
         flow.ui.nodes.append(submit_node("code", "code", 1010015))
         return True
 
-    def fill_refresh(self, flow: FakeFlow, identity: Identity) -> None:  # noqa: ARG002 - the same form for all
+    def fill_refresh(self, flow: FakeFlow, identity: Identity) -> None:
         """Add the form of the first factor."""
         self.fill_login(flow)
 

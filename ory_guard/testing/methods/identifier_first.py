@@ -29,7 +29,7 @@ class IdentifierFirstMethod(LoginMethod):
         super().__init__(server, sessions)
         self._methods = methods
 
-    def selects_login(self, fields: dict[str, Any], name: str) -> bool:  # noqa: ARG002 - same signature for all methods
+    def selects_login(self, fields: dict[str, Any], name: str) -> bool:
         """Return True: the method processes submissions that no other method accepts."""
         return True
 

@@ -38,7 +38,7 @@ class LookupSecretMethod(LoginMethod, SettingsMethod):
         """The level of a second factor."""
         return "aal2"
 
-    def fill_second_factor(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> None:  # noqa: ARG002 - for codes
+    def fill_second_factor(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> None:
         """Add the field for a code."""
         if identity.credentials.lookup_codes:
             label = message(1010007)

@@ -81,7 +81,7 @@ class LoginMethod(Method):
     def fill_identifier_step(self, flow: FakeFlow) -> None:
         """Add the form of the first step, if the login asks for the identifier first."""
 
-    def fill_credentials_step(self, flow: FakeFlow, identity: Identity | None) -> bool:  # noqa: ARG002 - overridden
+    def fill_credentials_step(self, flow: FakeFlow, identity: Identity | None) -> bool:
         """Add the form of the second step for an identity, and return whether the identity can use the method."""
         return False
 
@@ -93,9 +93,9 @@ class LoginMethod(Method):
 
     def send_login_code_at_once(
         self,
-        submission: Submission,  # noqa: ARG002 - overridden
-        identifier: str,  # noqa: ARG002 - overridden
-        identity: Identity,  # noqa: ARG002 - overridden
+        submission: Submission,
+        identifier: str,
+        identity: Identity,
     ) -> FakeResponse | None:
         """Send a code to an identity that has no other first factor; the response shows the form for it."""
         return None
@@ -115,7 +115,7 @@ class LoginMethod(Method):
 class RegistrationMethod(Method):
     """A method of registrations."""
 
-    def accepts_registration(self, submission: Submission, name: str) -> bool:  # noqa: ARG002 - overridden
+    def accepts_registration(self, submission: Submission, name: str) -> bool:
         """Return whether a submission uses the method, where `name` is the method that it names."""
         return name == self.name
 
@@ -157,7 +157,7 @@ class SettingsMethod(Method):
     def fill_settings(self, flow: FakeFlow, identity: Identity) -> None:
         """Add the form of an identity."""
 
-    def accepts_settings(self, flow: FakeFlow) -> bool:  # noqa: ARG002 - overridden
+    def accepts_settings(self, flow: FakeFlow) -> bool:
         """Return whether a submission to a settings flow can use the method."""
         return True
 

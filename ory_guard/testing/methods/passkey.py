@@ -85,7 +85,7 @@ class PasskeyMethod(AuthenticatorMethod, LoginMethod, RegistrationMethod, Settin
         name = self.server.schema_of(identity).passkey_name(identity.traits)
         flow.ui.set_node(input_node("default", "identifier", "hidden", name))
 
-    def require_login_fields(self, submission: Submission) -> None:  # noqa: ARG002 - same signature for all methods
+    def require_login_fields(self, submission: Submission) -> None:
         """Check that the method is enabled."""
         self.require_enabled()
 
@@ -142,7 +142,7 @@ class PasskeyMethod(AuthenticatorMethod, LoginMethod, RegistrationMethod, Settin
             flow.internal[_OPTIONS] = to_json({"credentialOptions": creation, "displayNameFieldName": field})
         return str(flow.internal[_OPTIONS])
 
-    def accepts_registration(self, submission: Submission, name: str) -> bool:  # noqa: ARG002 - for other methods
+    def accepts_registration(self, submission: Submission, name: str) -> bool:
         """Return whether a passkey was submitted. Some clients submit `true` instead of nothing."""
         return submission.fields.get("passkey_register") not in {None, "true"}
 

@@ -98,7 +98,7 @@ class PasswordMethod(LoginMethod, RegistrationMethod, SettingsMethod):
             ui.set_node(input_node("default", "password", "text"), after=trait.name if trait else None)
         return had_field
 
-    def fill_settings(self, flow: FakeFlow, identity: Identity) -> None:  # noqa: ARG002 - same for all identities
+    def fill_settings(self, flow: FakeFlow, identity: Identity) -> None:
         """Add the field for a new password."""
         flow.ui.nodes += [password_node("new-password"), submit_node("password", "password", 1070003)]
 

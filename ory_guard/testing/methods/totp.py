@@ -35,7 +35,7 @@ class TotpMethod(LoginMethod, SettingsMethod):
         """The level of a second factor."""
         return "aal2"
 
-    def fill_second_factor(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> None:  # noqa: ARG002 - for codes
+    def fill_second_factor(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> None:
         """Add the field for the code."""
         if identity.credentials.totp_secret:
             flow.ui.set_node(input_node("totp", _FIELD, "text", "", message(1010006), required=True))

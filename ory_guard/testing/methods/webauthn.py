@@ -86,7 +86,7 @@ class WebAuthnMethod(AuthenticatorMethod, LoginMethod, RegistrationMethod, Setti
         if not flow.native:
             self._fill_keys(flow, identity, 1010008, is_passwordless=True)
 
-    def fill_second_factor(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> None:  # noqa: ARG002 - for codes
+    def fill_second_factor(self, request: FakeRequest, flow: FakeFlow, identity: Identity) -> None:
         """Add the button for the identity's keys that are a second factor."""
         if not flow.native and (flow.fields["refresh"] or not self.is_passwordless):
             self._fill_keys(flow, identity, 1010008, is_passwordless=False)
@@ -150,7 +150,7 @@ class WebAuthnMethod(AuthenticatorMethod, LoginMethod, RegistrationMethod, Setti
         for new in self._registration_nodes(1040004, options):
             flow.ui.upsert(new)
 
-    def accepts_registration(self, submission: Submission, name: str) -> bool:  # noqa: ARG002 - for other methods
+    def accepts_registration(self, submission: Submission, name: str) -> bool:
         """Return whether the flow is that of a browser, and keys are a first factor.
 
         The method is the last one, and as in Kratos, it rejects submissions that no other method accepts.

@@ -55,7 +55,7 @@ class OidcCallback:
         self._settings = settings
         self._exchange_codes: dict[str, tuple[str, Session]] = {}
 
-    def callback_by_form(self, request: FakeRequest, name: str) -> FakeResponse:  # noqa: ARG002 - same path
+    def callback_by_form(self, request: FakeRequest, name: str) -> FakeResponse:
         """Redirect a provider that posts its response to the callback by GET."""
         try:
             submitted = request.submitted()
