@@ -150,10 +150,10 @@ class Enforcer:
 
     async def current_outcome(self, scope: MutableMapping[str, Any]) -> Outcome:
         """Return the outcome for a request as it is now: another middleware may have changed its method."""
-        outcome = (await self.ensure_authenticated(scope)).outcome or ANONYMOUS
+        outcome = (await self.ensure_authenticated(scope)).outcome
         if isinstance(outcome, Authenticated) and not self._csrf.allows(outcome, scope):
             return Rejected("origin", "cookie")
-        return outcome
+        return ANONYMOUS if outcome is None else outcome
 
     def get_context(self, scope: Mapping[str, Any]) -> AuthContext:
         """Return the auth context in a scope of this guard, or a new one."""

@@ -2,7 +2,8 @@
 
 FastAPI calls any dependency and reads any other parameter from the request. `Depends(require)` without a call,
 `Depends` with a class instead of an instance, and a parameter of type `Session` therefore leave a route open. These
-functions recognize such declarations; `ory_guard.guard.fastapi_route_check` applies them to an application.
+functions recognize such declarations, those of `ory_guard.guard.fastapi_dependency_errors` the dependencies;
+`ory_guard.guard.fastapi_route_check` applies them to an application.
 """
 
 import functools
@@ -31,21 +32,25 @@ from ory_guard.models.session import Identity, Session
 
 __all__ = [
     "FROM_APPLICATION",
+    "TRUSTED_TYPES",
     "GuardDependency",
     "MustBeCalled",
-    "dependency_error",
-    "is_dependency_class",
+    "advice",
+    "example_of",
     "is_shadowed_endpoint",
+    "mentioned_type",
     "parameter_error",
     "record_wrapper",
     "unwrap_partial",
+    "without_call",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OUTCOMES: Final = (Authenticated, Anonymous, Rejected, SecondFactorRequired, Unavailable)
-_TRUSTED_TYPES: Final = (Session, Identity, *_OUTCOMES, SessionUser, SessionAuth, Requirement)
-_PLAIN_TYPES: Final = ("str", "int", "float", "bool", "bytes")
+TRUSTED_TYPES: Final = (Session, Identity, *_OUTCOMES, SessionUser, SessionAuth, Requirement)
+"""The types of objects that only the guard may create."""
+
 _OUTPUT_KEYS: Final = frozenset({"serialization", "computed_fields", "default", "metadata"})
 
 _EXAMPLES: Final[WeakKeyDictionary[Callable[..., Any], str]] = WeakKeyDictionary()
@@ -79,7 +84,7 @@ class MustBeCalled:
         return factory
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> NoReturn:
-        raise ConfigurationError(_without_call(self._example))
+        raise ConfigurationError(without_call(self._example))
 
 
 def _expanded(signature: inspect.Signature) -> Iterator[inspect.Parameter]:
@@ -94,7 +99,12 @@ def _expanded(signature: inspect.Signature) -> Iterator[inspect.Parameter]:
             yield parameter
 
 
-def _without_call(example: str) -> str:
+def without_call(example: str) -> str:
+    """Return the reason why a factory of dependencies is not a dependency.
+
+    Args:
+        example: The correct line.
+    """
     return f"the dependency does not check the session, so the route would be open: write {example}"
 
 
@@ -104,76 +114,16 @@ FROM_APPLICATION: Final = MustBeCalled(
 """Annotation of the connection in the methods of a guard, which FastAPI can't provide."""
 
 
+def example_of(factory: Callable[..., Any]) -> str | None:
+    """Return the correct line for a factory of dependencies, or None for any other function."""
+    return _EXAMPLES.get(factory)
+
+
 def unwrap_partial(call: Any) -> Any:
     """Return the callable inside any number of `functools.partial` objects."""
     while isinstance(call, functools.partial):
         call = call.func
     return call
-
-
-def dependency_error(call: Any, guard_type: type[Any]) -> str | None:
-    """Return the reason why a callable is not a valid dependency, with the correct line; None if it is valid.
-
-    Args:
-        call: The callable that was passed to `Depends` or `Security`.
-        guard_type: The class of guards, whose methods are not dependencies.
-    """
-    call = unwrap_partial(call)
-    if isinstance(call, type):
-        if issubclass(call, _TRUSTED_TYPES):
-            return f"FastAPI fills Depends({call.__name__}) from the request: {_advice('session', call)}"
-        if is_dependency_class(call):
-            name = call.__name__
-            return f"Depends({name}) creates an object and does not check the session: write Depends({name}())"
-        return None
-    if isinstance(getattr(call, "__self__", None), guard_type):
-        name = call.__name__
-        return (
-            f"Depends(guard.{name}) passes values from the request to guard.{name}(): write "
-            "Depends(require_session) or Depends(require(...)), or call it in your own dependency"
-        )
-    if inspect.isfunction(call):
-        example = _EXAMPLES.get(call)
-        return None if example is None else _without_call(example)
-    if get_origin(call) is not None and (trusted := _mentioned(call)):
-        return f"an annotation with {trusted.__name__} is not a dependency: {_advice('session', trusted)}"
-    return None
-
-
-def is_dependency_class(candidate: type[Any]) -> bool:
-    """Return whether instances of a class are dependencies that check the session.
-
-    They are `GuardDependency` objects, or callables with an attribute `requirement`.
-    """
-    if issubclass(candidate, GuardDependency):
-        return True
-    bases = candidate.__mro__[:-1]
-    if not any("__call__" in vars(base) for base in bases):
-        return False
-    return any(map(_has_requirement, bases)) and any(map(_imports_this_package, bases))
-
-
-def _has_requirement(kind: type[Any]) -> bool:
-    names = vars(kind)
-    value, annotation = names.get("requirement"), names.get("__annotations__", {}).get("requirement", "")
-    if isinstance(value, Requirement) or hasattr(type(value), "__get__") or "Requirement" in str(annotation):
-        return True
-    return any(map(_uses_requirement, names.values()))
-
-
-def _uses_requirement(method: Any) -> bool:
-    method = inspect.unwrap(getattr(method, "__func__", method))
-    if not inspect.isfunction(method) or "requirement" not in method.__code__.co_names:
-        return False
-    annotation = method.__annotations__.get("requirement")
-    return getattr(annotation, "__name__", annotation) not in _PLAIN_TYPES
-
-
-def _imports_this_package(kind: type[Any]) -> bool:
-    package = __name__.partition(".")[0]
-    names = vars(sys.modules.get(kind.__module__, inspect))
-    origins = (getattr(value, "__module__", getattr(value, "__name__", "")) for value in names.values())
-    return any(isinstance(origin, str) and origin.partition(".")[0] == package for origin in origins)
 
 
 def parameter_error(field: Any) -> str | None:
@@ -185,7 +135,7 @@ def parameter_error(field: Any) -> str | None:
     info = field.field_info
     annotation: Any = Annotated[info.annotation, info]
     adapter = getattr(field, "_type_adapter", None) or TypeAdapter(annotation)
-    trusted = _mentioned(info.annotation) or _created(adapter.core_schema)
+    trusted = mentioned_type(info.annotation) or _created(adapter.core_schema)
     if trusted is None:
         if any(isinstance(value, GuardDependency) for value in (info.default, *info.metadata)):
             return f"FastAPI reads the parameter {field.name!r} from the request: write {field.name}=Depends(...)"
@@ -194,7 +144,7 @@ def parameter_error(field: Any) -> str | None:
     name = field.name if alternatives <= {trusted, NoneType} else "session"
     return (
         f"FastAPI reads the parameter {field.name!r} from the request, so a client can forge its "
-        f"{trusted.__name__}: " + _advice(name, trusted, optional=NoneType in alternatives)
+        f"{trusted.__name__}: " + advice(name, trusted, optional=NoneType in alternatives)
     )
 
 
@@ -207,7 +157,14 @@ def _alternatives(annotation: Any) -> set[Any]:
     return {get_origin(annotation) or annotation}
 
 
-def _advice(name: str, kind: type[Any], *, optional: bool = False) -> str:
+def advice(name: str, kind: type[Any], *, optional: bool = False) -> str:
+    """Return the correct line for a parameter.
+
+    Args:
+        name: The name of the parameter.
+        kind: The trusted type in its annotation.
+        optional: Whether the annotation allows None.
+    """
     if not issubclass(kind, Session | Identity):
         return f"write {name}: CurrentSession, or read request.state.auth"
     if optional:
@@ -219,13 +176,13 @@ def _advice(name: str, kind: type[Any], *, optional: bool = False) -> str:
     return f"write {name}: CurrentSession"
 
 
-def _mentioned(annotation: Any) -> type[Any] | None:
+def mentioned_type(annotation: Any) -> type[Any] | None:
     """Return the first trusted type in an annotation, such as in `SkipValidation[Session]`."""
     stack = [annotation]
     while stack:
         node = stack.pop(0)
         kind = get_origin(node) or node  # `CurrentSession` contains an alias of `Session`
-        if isinstance(kind, type) and issubclass(kind, _TRUSTED_TYPES):
+        if isinstance(kind, type) and issubclass(kind, TRUSTED_TYPES):
             return kind
         stack += node if isinstance(node, list) else get_args(node)
     return None
@@ -243,7 +200,7 @@ def _created(schema: Any) -> type[Any] | None:
         else:
             continue
         for value in values:
-            if isinstance(value, type) and issubclass(value, _TRUSTED_TYPES):
+            if isinstance(value, type) and issubclass(value, TRUSTED_TYPES):
                 return value
         stack += values
     return None

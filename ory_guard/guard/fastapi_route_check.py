@@ -15,12 +15,18 @@ from typing import Any, Final, NoReturn
 
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.fastapi_declarations import (
-    dependency_error,
+    GuardDependency,
     is_shadowed_endpoint,
     parameter_error,
     unwrap_partial,
 )
-from ory_guard.guard.fastapi_routes import effective_routes, route_lists, with_included_routers
+from ory_guard.guard.fastapi_dependency_errors import dependency_error
+from ory_guard.guard.fastapi_routes import (
+    assurance_level_in_scopes,
+    effective_routes,
+    route_lists,
+    with_included_routers,
+)
 from ory_guard.guard.guard import OryGuard
 
 __all__ = ["MisreadRoute", "RouteCheck"]
@@ -140,6 +146,8 @@ def _dependant_faults(dependant: Any) -> Iterator[str]:
     for dependency in dependant.dependencies:
         if fault := dependency_error(dependency.call, OryGuard):
             yield fault
+        elif isinstance(dependency.call, GuardDependency) and (level := assurance_level_in_scopes(dependency)):
+            yield f'Security(..., scopes=["{level}"]) checks nothing: write Depends(require_aal("{level}"))'
         else:
             yield from _dependant_faults(dependency)
 

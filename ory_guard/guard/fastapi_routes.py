@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 __all__ = [
+    "assurance_level_in_scopes",
     "effective_route",
     "effective_routes",
     "files_prefix",
@@ -42,6 +43,12 @@ def effective_route(route: Any) -> Any:
     variable = getattr(sys.modules.get("fastapi.routing"), "_effective_route_context_var", None)
     context = None if variable is None else variable.get()
     return route if context is None or context.original_route is not route else context
+
+
+def assurance_level_in_scopes(dependency: Any) -> str | None:
+    """Return the assurance level in `Security(..., scopes=[...])`, or None; FastAPI itself checks no scopes."""
+    scopes = getattr(dependency, "own_oauth_scopes", None) or ()
+    return next((scope for scope in scopes if scope in ("aal1", "aal2")), None)
 
 
 def original_route(route: Any) -> Any:

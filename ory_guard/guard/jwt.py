@@ -159,9 +159,9 @@ class JWTAuthenticator:
             rejected = Rejected("inactive", "bearer")
             return self._remember(key, rejected, self._parser.lifetimes.rejected, request_time, generation)
         parsed = self._parser.from_claims(token.session)
-        if parsed is None:
-            text = "tokens.unreadable: the traits in the claims do not fit the traits model"
-            self._log.write(logging.ERROR, "claims", text)
+        if isinstance(parsed, str):
+            text = "tokens.unreadable: %s; change the claims mapper of the tokenizer, or the traits model"
+            self._log.write(logging.ERROR, "claims", text, parsed)
             return CheckResult(Unavailable("protocol"), request_time)
         seconds_left = token.expires_at + self._verifier.clock_skew - self._clock.time()
         ttl = self._parser.lifetimes.of_session(seconds_left)

@@ -46,6 +46,8 @@ class OrySessionMiddleware:
     names before, the request fails. An object that is set afterwards stays, and its type is logged once.
 
     With a second middleware inside, such as in a mounted application, the outcome of its guard is published there.
+    A copy of the scope with other credential headers that the application sends through the middleware again is
+    authenticated by its own headers.
 
     Args:
         app: The ASGI application.
@@ -113,7 +115,8 @@ class OrySessionMiddleware:
             return
         context = ResponseContext().start(guard, scope)
         authentication = guard.authentication
-        outcome = authentication.from_cache(scope, context) or await self._check_session(authentication, context)
+        cached = authentication.from_cache(scope, context)
+        outcome = await self._check_session(authentication, context) if cached is None else cached
         state = context.publish(scope, outcome)
         context.server_send = send
         try:
@@ -159,7 +162,7 @@ class OrySessionMiddleware:
     ) -> None:
         if guard is None:
             await MISDIRECTED_REQUEST(scope, receive, send)
-        elif scope[SCOPE_KEY].guard is guard:  # authenticated by an outer middleware
+        elif _is_authenticated_by(guard, scope, scope[SCOPE_KEY]):
             await self._app(scope, receive, send)
         else:
             await self({name: value for name, value in scope.items() if name != SCOPE_KEY}, receive, send)
@@ -212,6 +215,16 @@ class OrySessionMiddleware:
             self._guards.add(self._guard)
         while self._guards:  # the resolver may return other guards in the meantime
             await self._guards.pop().aclose()
+
+
+def _is_authenticated_by(guard: OryGuard, scope: Scope, context: AuthContext) -> bool:
+    """Return whether an outer middleware of this guard has authenticated the request.
+
+    A copy of the scope with other credential headers is another request, such as one of a batch.
+    """
+    return context.guard is guard and (
+        context.scope_id == id(scope) or not guard.authentication.has_other_credentials(scope, context)
+    )
 
 
 def _refusal_from(error: BaseException | None, context: AuthContext) -> Refusal | None:

@@ -169,13 +169,19 @@ class SessionParser:
         ids = f"{session_id} {identity_id} {fresh_until}".encode("utf-8", "surrogatepass")
         return crc32(ids, crc32(body, _VERSIONS))
 
-    def from_claims(self, claims: Mapping[str, Any]) -> SizedSession | None:
-        """Return the session from a token's claims in Kratos' format, or None if they are invalid."""
+    def from_claims(self, claims: Mapping[str, Any]) -> SizedSession | str:
+        """Return the session from a token's claims in Kratos' format, or the reason why they are invalid."""
         try:
             body = to_json(claims)
+            size = measure_session(body)
+            session: Session[Any] = self._session_model.__pydantic_validator__.validate_json(body)
+        except JSONTooComplex as error:
+            return f"the session is too complex: {error}"
+        except ValidationError as error:
+            return _description_of(error)
         except ValueError:  # such as a lone surrogate
-            return None
-        return self._parse_body(body)
+            return "a claim is not valid Unicode"
+        return SizedSession(session, body, size.memory_bytes)
 
     def parse_again(self, body: bytes) -> "Session[Any] | None":
         """Return the session from a body that was valid before, or None if the traits model rejects it now."""

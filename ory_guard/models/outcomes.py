@@ -47,13 +47,22 @@ class Authenticated(NamedTuple):
     age: float
 
 
+class _NoSession:
+    """An outcome without a session, which is false: `if await guard.authenticate(…):` lets only users in."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
-class Anonymous:
+class Anonymous(_NoSession):
     """The request has no credential, so Kratos was not called."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(_NoSession):
     """The credential of the request is not accepted.
 
     Attributes:
@@ -68,7 +77,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class SecondFactorRequired:
+class SecondFactorRequired(_NoSession):
     """The session is valid, but Kratos requires a second factor before it returns the session.
 
     Attributes:
@@ -81,7 +90,7 @@ class SecondFactorRequired:
 
 
 @dataclass(frozen=True, slots=True)
-class Unavailable:
+class Unavailable(_NoSession):
     """The session could not be checked: Kratos can't be reached, or its response is invalid.
 
     Attributes:
@@ -97,7 +106,7 @@ CacheableOutcome = Authenticated | Rejected | SecondFactorRequired
 """The outcomes that can be cached: Kratos' responses about a credential."""
 
 Outcome = CacheableOutcome | Anonymous | Unavailable
-"""The outcome of a session check."""
+"""The outcome of a session check. Only `Authenticated` is true in a condition."""
 
 
 class SessionUser:

@@ -279,6 +279,18 @@ def test_check_outside_of_the_route_is_refused(build: Build, example: str, use: 
     refused_with(example, use, build, ran)
 
 
+@pytest.mark.parametrize("dependency", [require_session, require_aal("aal1"), optional_session, require_identity])
+def test_assurance_level_in_the_scopes_of_security_is_refused(dependency: Any, ran: list[None]) -> None:
+    """The scopes of `@requires` have the same names, but FastAPI checks no scopes."""
+
+    def build(app: FastAPI, run: Callable[[], None]) -> None:
+        app.get("/other", dependencies=[Security(dependency, scopes=["reports"])])(lambda: None)
+        app.post("/x", dependencies=[Security(dependency, scopes=["reports", "aal2"])])(run)
+
+    refused_with('POST /x: Security(..., scopes=["aal2"]) checks nothing', started, build, ran)
+    refused_with('write Depends(require_aal("aal2"))', first_requested, build, ran)
+
+
 def test_misread_websocket_is_refused(ran: list[None]) -> None:
     """The error is raised before the handshake is accepted."""
     app = guarded_app()

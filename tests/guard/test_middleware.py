@@ -109,6 +109,34 @@ async def test_nested_middleware_of_the_same_guard_uses_the_outcome() -> None:
     assert bench.calls == 1
 
 
+@pytest.mark.parametrize(
+    ("headers", "method", "outcome"),
+    [
+        ([SESSION_COOKIE], "GET", "Authenticated"),
+        ([SESSION_COOKIE, (b"accept", b"*/*")], "GET", "Authenticated"),
+        ([], "GET", "Anonymous"),
+        ([SESSION_COOKIE, (b"x-session-token", b" ")], "GET", "Authenticated"),
+        ([SESSION_COOKIE, (b"x-session-token", b"a b")], "GET", "Rejected"),
+        ([SESSION_COOKIE, (b"sec-fetch-site", b"cross-site")], "POST", "Rejected"),
+    ],
+)
+async def test_copy_of_the_scope_that_is_sent_through_the_middleware_again_is_another_request(
+    headers: list[Pair], method: str, outcome: str
+) -> None:
+    """An endpoint for batches calls its application with the headers of each part."""
+    bench = Bench()
+    inner = OrySessionMiddleware(public(bench.guard), guard=bench.guard)
+
+    async def batch(scope: Any, receive: Any, send: Any) -> None:
+        await inner({**scope, "headers": headers, "method": method}, receive, send)
+        assert scope["user"].identity == IDENTITY_ID
+
+    answered = await call(OrySessionMiddleware(batch, guard=bench.guard), headers=[SESSION_COOKIE])
+
+    assert answered.json["outcome"] == outcome
+    assert answered.json["identity"] == (IDENTITY_ID if outcome == "Authenticated" else "")
+
+
 @pytest.mark.parametrize("scope", [{"type": "mqtt"}, {}])
 async def test_unknown_scope_type_is_rejected(scope: dict[str, Any]) -> None:
     """Such a scope can't be authenticated."""

@@ -13,7 +13,7 @@ from support.scripted_kratos import KratosResponse, refused, session_body, signe
 
 from ory_guard import Authenticated, Rejected, SecondFactorRequired, Unavailable
 from ory_guard.kratos.http_response import HTTPResponse
-from ory_guard.kratos.session_parser import ParsedSession
+from ory_guard.kratos.session_parser import ParsedSession, SizedSession
 from ory_guard.models.credential import Credential
 from ory_guard.models.frozen import FrozenDict
 
@@ -186,11 +186,27 @@ def test_claims_are_parsed_as_a_session() -> None:
 
     parsed = parser.from_claims(session_body(expires_at=NOW))
 
-    assert parsed is not None
+    assert isinstance(parsed, SizedSession)
     assert (parsed.session.id, parsed.session.expires_at) == (session_body()["id"], NOW)
     assert parser.parse_again(parsed.body) == parsed.session
-    for claims in ({"id": "s"}, session_body(claims="\ud800"), session_body(claims=float("nan"))):
-        assert parser.from_claims(claims) is None
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        ({"id": "s"}, "the session has invalid fields: active, expires_at, identity"),
+        (session_body(authenticated_at=1_700_000_000), "the session has invalid fields: authenticated_at"),
+        (session_body(authentication_methods=["totp"]), "the session has invalid fields: authentication_methods.0"),
+        (session_body(claims=[0] * 5_000), "the session is too complex: "),
+        (session_body(claims="\ud800"), "a claim is not valid Unicode"),
+    ],
+)
+def test_invalid_claims_are_described(claims: Any, reason: str) -> None:
+    """The mapper of the tokenizer has made them, so the reason names the claim, but not its value."""
+    found = parser_of(settings_of()).from_claims(claims)
+
+    assert isinstance(found, str)
+    assert found.startswith(reason)
 
 
 class Traits(BaseModel):

@@ -68,9 +68,10 @@ async def test_handler_may_replace_the_user_of_its_request() -> None:
     [AUTHENTICATED, Anonymous(), Rejected("origin", "cookie"), SecondFactorRequired("cookie", enrolled=True), DOWN],
     ids=lambda outcome: type(outcome).__name__,
 )
-def test_user_and_auth_are_true_only_with_a_session(outcome: Any) -> None:
+def test_outcome_user_and_auth_are_true_only_with_a_session(outcome: Any) -> None:
+    """`if request.state.auth:` and `if await guard.authenticate(request):` must not be true for nobody."""
     view = SessionAuth(outcome)
 
-    assert bool(view) is bool(SessionUser(view.session)) is (outcome is AUTHENTICATED)
+    assert bool(outcome) is bool(view) is bool(SessionUser(view.session)) is (outcome is AUTHENTICATED)
     assert IDENTITY_ID not in f"{view!r} {SessionUser(view.session)!r}"
     assert "ada@example.com" not in repr(outcome)

@@ -197,11 +197,12 @@ class Traits(BaseModel):
     email: str
 
 
-async def test_token_without_required_traits_is_a_protocol_error() -> None:
+async def test_token_without_required_traits_is_a_protocol_error(caplog: pytest.LogCaptureFixture) -> None:
     """A token whose claims do not match the traits model is unavailable, not rejected."""
     bench = TokenBench(traits=Traits)
 
     assert await bench.ask(token_of(KEY)) == Unavailable("protocol")
+    assert "tokens.unreadable: the session has invalid fields: identity.traits.email; change" in caplog.text
     session = await bench.guard.require(bearer_scope(token_of(KEY, traits={"email": "ada@example.com"})))
     assert session.identity.traits == Traits(email="ada@example.com")
 
