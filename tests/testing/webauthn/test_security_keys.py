@@ -3,12 +3,11 @@
 from typing import Any
 
 import pytest
-from support.flow_client import PASSWORD, FlowClient, client_for, field_value, message_ids, node_names
+from support.flow_client import FlowClient, client_for, field_value, message_ids, node_names
 
 from ory_guard.testing import FakeKratos, Identity, SoftwareAuthenticator
 
 from .users import (
-    EVIL_ORIGIN,
     MALFORMED,
     SAVED,
     UNKNOWN,
@@ -50,16 +49,6 @@ async def second_factor(browser: FlowClient) -> dict[str, Any]:
 
 def signed(flow: dict[str, Any], key: SoftwareAuthenticator) -> str:
     return key.get(field_value(flow, "webauthn_login_trigger"))
-
-
-async def test_new_key_raises_the_session_to_aal2(fake: FakeKratos, browser: FlowClient, bob: Identity) -> None:
-    browser.use(fake.sign_in(bob))
-    added = await add_key(browser, authenticator(), "Key A")
-    session = (await browser.whoami()).json()
-
-    assert node(added.json(), "webauthn_remove")["meta"]["label"]["context"]["display_name"] == "Key A"
-    assert methods_of(session) == [("password", "aal1"), ("webauthn", "aal2")]
-    assert session["authenticator_assurance_level"] == "aal2"
 
 
 async def test_key_completes_the_second_factor(browser: FlowClient, key: SoftwareAuthenticator) -> None:
@@ -123,65 +112,3 @@ async def test_apps_have_no_security_keys(fake: FakeKratos, app: FlowClient, key
 
     assert not [name for flow in (settings, refresh, first) for name in node_names(flow) if "webauthn" in name]
     assert key.credential_ids
-
-
-async def test_keys_are_removed_in_settings(
-    fake: FakeKratos, browser: FlowClient, key: SoftwareAuthenticator
-) -> None:
-    browser.use(fake.sign_in(fake.identities[0], aal="aal2", methods=("password", "webauthn")))
-    await add_key(browser, key, "Key B")
-    for key_id in key.credential_ids:
-        flow = await browser.create_flow("settings")
-        response = await browser.submit(flow, webauthn_remove=key_id.hex())
-        assert message_ids(response.json()) == [SAVED]
-    client = client_for(fake)
-    logged_in = await client.log_in(BOB)
-
-    assert logged_in.status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
-        ({"webauthn_remove": "00"}, [MALFORMED]),
-        ({"method": "webauthn"}, [4010004]),
-        ({"webauthn_register": "nope", NAME: "Key"}, [MALFORMED]),
-        ({"webauthn_register": "nope"}, [4000002]),
-    ],
-)
-async def test_invalid_change_in_settings(
-    fake: FakeKratos, key: SoftwareAuthenticator, fields: dict[str, str], expected: list[int]
-) -> None:
-    for signed_in in (
-        fake.sign_in(fake.identities[0], aal="aal2", methods=("password", "webauthn")),
-        fake.sign_in(fake.add_identity("carol@example.test")),
-    ):
-        client = client_for(fake)
-        client.use(signed_in)
-        response = await client.submit(await client.create_flow("settings"), **fields)
-
-        assert (response.status_code, message_ids(response.json())) == (400, expected)
-
-
-async def test_challenge_of_settings_is_valid_once(fake: FakeKratos, browser: FlowClient, bob: Identity) -> None:
-    browser.use(fake.sign_in(bob))
-    flow = await browser.create_flow("settings")
-    created = authenticator().create(field_value(flow, "webauthn_register_trigger"))
-    evil = authenticator(origin=EVIL_ORIGIN).create(field_value(flow, "webauthn_register_trigger"))
-    statuses = [
-        (await browser.submit(flow, **{"webauthn_register": submitted, NAME: "Key"})).status_code
-        for submitted in (evil, created, created)
-    ]
-
-    assert statuses == [500, 200, 500]
-
-
-async def test_schema_must_have_an_identifier_for_keys() -> None:
-    email = {"type": "string", "ory.sh/kratos": {"credentials": {"password": {"identifier": True}}}}
-    schema = {"properties": {"traits": {"properties": {"email": email}}}}
-    fake = FakeKratos(identity_schemas={"default": schema})
-    client = client_for(fake)
-    client.use(fake.sign_in(fake.add_identity(BOB, password=PASSWORD)))
-    response = await add_key(client, authenticator())
-
-    assert message_ids(response.json()) == [4000009]
