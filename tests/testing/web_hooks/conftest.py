@@ -4,8 +4,7 @@ import pytest
 
 from ory_guard.testing import FakeKratos
 
-from .receiver import Receiver, fake_with
-from .scenario import HOOKS
+from .scenario import HOOKS, Receiver, fake_with
 
 
 @pytest.fixture

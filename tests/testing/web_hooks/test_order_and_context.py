@@ -7,8 +7,7 @@ from support.flow_client import PASSWORD, client_for
 
 from ory_guard.testing import FakeKratos, Identity
 
-from .receiver import Receiver, fake_with, web_hook
-from .scenario import EMAIL, FLOWS, PARSE, run
+from .scenario import EMAIL, FLOWS, PARSE, Receiver, fake_with, run, web_hook
 
 pytestmark = pytest.mark.anyio
 
