@@ -1,6 +1,5 @@
 """Settings flows, beyond the recordings."""
 
-from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pyotp
@@ -26,28 +25,6 @@ def browser(fake: FakeKratos, ada: Identity) -> FlowClient:
     browser = client_for(fake)
     browser.use(fake.sign_in(ada))
     return browser
-
-
-@pytest.mark.usefixtures("ada")
-@pytest.mark.parametrize(
-    ("fields", "message_id"),
-    [
-        ({"method": "profile", "traits": None}, 4000002),
-        ({"method": "password", "password": "1234567"}, 4000032),
-        ({"method": "password", "password": "ü-" * 25}, 4000033),
-        ({"method": ["profile"]}, 4010004),
-        ({"webauthn_register": "{}", "webauthn_register_displayname": "Key"}, 4000001),
-        ({"lookup_secret_reveal": True}, 4000001),
-        ({"method": "profile", "traits": {"email": "ada@example.test"}, "transient_payload": 5}, 4000026),
-    ],
-    ids=str,
-)
-async def test_invalid_submission_has_a_specific_error(
-    browser: FlowClient, fields: dict[str, Any], message_id: int
-) -> None:
-    response = await browser.submit(await browser.create_flow("settings"), **fields)
-
-    assert (response.status_code, message_ids(response.json())) == (400, [message_id])
 
 
 async def test_forged_continuity_cookie_is_ignored(browser: FlowClient) -> None:
