@@ -1,11 +1,13 @@
-"""whoami and the list of sessions, beyond the recordings."""
+"""whoami, its JWTs, and the list of sessions, beyond the recordings."""
 
 from typing import Any
 
 import pytest
-from support.flow_client import FlowClient
+from joserfc import jwt
+from joserfc.jwk import KeySet
+from support.flow_client import FlowClient, client_for
 
-from ory_guard.testing import FakeKratos, Identity, ManualClock
+from ory_guard.testing import FakeKratos, Identity, ManualClock, TokenizerTemplate
 
 pytestmark = pytest.mark.anyio
 
@@ -92,3 +94,31 @@ async def test_session_is_named_by_its_id(fake: FakeKratos, app: FlowClient) -> 
     assert (anonymous.status_code, malformed.status_code) == (401, 400)
     assert malformed.json()["error"]["message"] == 'uuid: incorrect UUID length 4 in string "nope"'
     assert (whoami.json()["id"], signed_in.session.active) == (signed_in.session.id, True)
+
+
+async def test_jwt_has_the_claims_of_its_template_and_verifies(clock: ManualClock) -> None:
+    claims = {"email": "identity.traits.email", "nothing": "identity.traits.email.x"}
+    constants = {"aud": "https://api.example.test", "sid": "cannot be overridden"}
+    fake = FakeKratos(clock=clock, tokenizer_templates={"short": TokenizerTemplate(30, claims, constants)})
+    signed_in = fake.sign_in(fake.add_identity("ada@example.test"))
+    app = client_for(fake, native=True)
+    app.use(signed_in)
+    response = await app.get("/sessions/whoami", tokenize_as="short")
+    token = jwt.decode(response.json()["tokenized"], KeySet.import_key_set(fake.jwks))  # type: ignore[arg-type] # a plain dict
+
+    assert "ory-session-cache-for" not in response.headers
+    assert {name: token.claims[name] for name in ("email", "nothing", "aud", "sid")} == {
+        "email": "ada@example.test",
+        "nothing": None,
+        "aud": "https://api.example.test",
+        "sid": signed_in.session.id,
+    }
+    assert token.claims["exp"] - token.claims["iat"] == 30
+    assert "d" not in fake.jwks["keys"][0]
+
+
+async def test_rotation_changes_the_key_id(fake: FakeKratos) -> None:
+    key_id = fake.jwks["keys"][0]["kid"]
+    fake.rotate_keys()
+
+    assert fake.jwks["keys"][0]["kid"] != key_id
