@@ -5,16 +5,12 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from .release_bodies import URLS, body_of
+from .release_bodies import RELEASE, URLS, body_of
 
-RELEASE = Path(__file__).parent.parent / "recordings" / "v26.2.0"
 SESSION_COOKIE = "ory_kratos_session"
-
-
 # The recordings truncate the cookies of requests.
 COOKIE_LENGTH = 120
 

@@ -8,8 +8,9 @@ import pytest
 from ory_guard.testing import FakeKratos, ManualClock
 from ory_guard.testing.config_file import read_config
 
+from .release_bodies import RELEASE
 from .release_replay import ReleaseReplay
-from .release_story import RELEASE, load_cases
+from .release_story import load_cases
 
 pytestmark = pytest.mark.anyio
 

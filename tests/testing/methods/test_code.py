@@ -8,7 +8,7 @@ import pytest
 from support.flow_client import PASSWORD, FlowClient, client_for, field_value, message_ids, node_names
 
 from ory_guard.testing import FakeKratos, ManualClock, OidcProvider
-from testing.release_story import RELEASE
+from testing.release_bodies import RELEASE
 
 pytestmark = pytest.mark.anyio
 

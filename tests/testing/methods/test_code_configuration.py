@@ -8,7 +8,7 @@ import pytest
 from support.flow_client import FlowClient, client_for, message_ids, node_names
 
 from ory_guard.testing import FakeKratos
-from testing.release_story import RELEASE
+from testing.release_bodies import RELEASE
 
 pytestmark = pytest.mark.anyio
 

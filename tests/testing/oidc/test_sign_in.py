@@ -10,7 +10,7 @@ from support.flow_client import HTML, PASSWORD, FlowClient, client_for, message_
 
 from ory_guard.testing import FakeKratos, Identity, ManualClock, OidcProvider
 from testing.normalize import diff, normalize, normalize_url
-from testing.release_story import RELEASE
+from testing.release_bodies import RELEASE
 
 pytestmark = pytest.mark.anyio
 
