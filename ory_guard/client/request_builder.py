@@ -1,6 +1,7 @@
 """Build the HTTP request of an operation."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -18,6 +19,7 @@ __all__ = ["Body", "build_request"]
 Body = BaseModel | Mapping[str, Any]
 """The body of an update: the update's model, or a mapping that is sent unchanged."""
 
+_UNREADABLE: Final = re.compile(r"[\t\x80-\U0010ffff]")
 _HEADERS: Final = {
     "cookie": (b"Cookie", frozenset(range(0x20, 0x7F))),
     "authorization": (b"Authorization", frozenset(range(0x20, 0x7F))),
@@ -38,6 +40,8 @@ def build_request(
     headers = [*COMMON_HEADERS]
     for name in operation.headers:
         value = arguments.get(name)
+        if value is not None and name == "cookie":
+            value = _without_unreadable_cookies(value)
         if value is not None:
             headers.append((_HEADERS[name][0], _header_value(name, value)))
     content = None if body is None else _encode_json(body)
@@ -48,6 +52,17 @@ def build_request(
         return httpx2.Request(operation.method, url, headers=headers, content=content)
     except httpx2.InvalidURL:
         raise ValueError("the parameters make the URL too long; shorten them") from None
+
+
+def _without_unreadable_cookies(header: str) -> str | None:
+    """Leave out cookies with a tab or a character beyond ASCII, which Kratos ignores.
+
+    Any application of the domain can set such a cookie, and browsers send it with all requests.
+    """
+    if _UNREADABLE.search(header) is None:
+        return header
+    pairs = (pair.strip(" ") for pair in header.split(";"))
+    return "; ".join(pair for pair in pairs if not _UNREADABLE.search(pair)) or None
 
 
 def _header_value(name: str, value: str) -> bytes:

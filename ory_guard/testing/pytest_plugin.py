@@ -25,6 +25,8 @@ __all__ = ["as_user", "fake_kratos", "fake_kratos_settings", "ory_user"]
 class _Cookies(Protocol):
     def set(self, name: str, value: str) -> None: ...
 
+    def delete(self, name: str) -> None: ...
+
 
 class _Client(Protocol):
     @property
@@ -88,7 +90,7 @@ class AsUser:
         origin: str | None = None,
         **properties: Any,
     ) -> ClientT:
-        """Add a session to a test client and return the client.
+        """Add a session to a test client and return the client; the session replaces that of an earlier call.
 
         With a cookie, a `TestClient` opens websockets with the header `Origin`, as a browser does.
 
@@ -100,6 +102,7 @@ class AsUser:
             properties: Arguments of `ory_user` for the new user.
         """
         signed_in = user or self._ory_user(**properties)
+        _remove_session(client, signed_in)
         if present == "token":
             client.headers.update(signed_in.headers)
         else:
@@ -107,6 +110,13 @@ class AsUser:
             if hasattr(client, "websocket_connect"):
                 _send_origin(client, origin)
         return client
+
+
+def _remove_session(client: _Client, signed_in: "SignedIn") -> None:
+    """Remove the credentials of an earlier user, also a cookie that a response has set again."""
+    for name in signed_in.headers:
+        client.headers.pop(name, None)
+    client.cookies.delete(signed_in.cookie_name)
 
 
 def _send_origin(client: Any, origin: str | None) -> None:

@@ -98,6 +98,28 @@ def test_as_user_accepts_a_session_of_ory_user(inner: pytest.Pytester) -> None:
     run(inner, 1)
 
 
+def test_session_replaces_that_of_an_earlier_call(inner: pytest.Pytester) -> None:
+    """Neither a token nor a cookie of the earlier user is sent again, even if a response has renewed the cookie."""
+    inner.makepyfile(
+        """
+        import pytest
+        from starlette.testclient import TestClient
+
+        @pytest.mark.parametrize("first", ["cookie", "token"])
+        @pytest.mark.parametrize("second", ["cookie", "token"])
+        def test_me(app, as_user, ory_user, first, second):
+            client, ada = TestClient(app), ory_user(traits={"email": "ada@example.test"})
+            as_user(client, user=ada, present=first)
+            client.cookies.set(ada.cookie_name, ada.cookie, domain="testserver.local")
+            as_user(client, present=second, traits={"email": "eve@example.test"})
+            assert client.get("/me").json()["email"] == "eve@example.test"
+            assert client.headers.get("x-session-token") != ada.token and ada.cookie not in client.cookies.values()
+        """
+    )
+
+    run(inner, passed=4)
+
+
 def test_as_user_opens_websockets_with_the_origin_of_the_client(inner: pytest.Pytester) -> None:
     """An `Origin` of the call, of the client or of `as_user` takes precedence; a token does not need one."""
     inner.makepyfile(
