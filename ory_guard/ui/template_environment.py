@@ -11,6 +11,7 @@ from typing import Any, Final
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
+from pydantic import ValidationError
 
 from ory_guard.client.models.ui_nodes import UiText
 from ory_guard.client.ui import HasUi
@@ -174,12 +175,16 @@ def _value_text(value: Any) -> str:
 
 def _backup_codes(text: UiText) -> list[UiText]:
     """Return the backup codes in a text; that of a used code is the time of its use."""
-    codes = (text.context or {}).get("secrets", ())
-    return [
-        UiText(id=int(code.get("id", 0)), text=str(code["text"]), context=code.get("context"))
-        for code in codes
-        if isinstance(code, Mapping) and "text" in code
-    ]
+    codes = (text.context or {}).get("secrets")
+    known = codes if isinstance(codes, tuple) else ()
+    return [_backup_code(code) for code in known if isinstance(code, Mapping) and "text" in code]
+
+
+def _backup_code(code: Mapping[str, Any]) -> UiText:
+    try:
+        return UiText.model_validate(code)
+    except ValidationError:
+        return UiText(id=0, text=str(code["text"]))
 
 
 def _attributes(values: Mapping[str, Any]) -> Markup:

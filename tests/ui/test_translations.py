@@ -1,6 +1,9 @@
 """The texts of nodes and messages in two languages, and the values in them."""
 
 import re
+from typing import Any
+
+import pytest
 
 from ory_guard.client.models.ui_nodes import UiText
 from ory_guard.testing.flows.ui_messages import _TEXTS
@@ -50,6 +53,14 @@ def test_backup_codes_and_their_use_are_listed() -> None:
 
     assert "<code>ab12cd34</code>" in html
     assert "<code>Verwendet am 12:00</code>" in html
+
+
+@pytest.mark.parametrize("secrets", [None, 5, "ab12", [5, {"id": 1}], [{"id": "x", "text": "ab12", "context": []}]])
+def test_backup_codes_of_an_unknown_form_are_shown(secrets: Any) -> None:
+    text = {"id": 1, "text": "ab12", "context": {"secrets": secrets}}
+    node = {"type": "text", "group": "lookup_secret", "attributes": {"node_type": "text", "id": "l", "text": text}}
+
+    assert ">ab12</code>" in render_flow(flow_of(node))
 
 
 def test_data_attributes_with_invalid_names_are_omitted() -> None:
