@@ -1,7 +1,11 @@
 """Calls of the command line, and a fake Kratos on a real socket."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from support.threaded_server import served
@@ -10,7 +14,7 @@ from typer.testing import CliRunner
 from ory_guard.cli.commands import app
 from ory_guard.testing import FakeKratos
 
-__all__ = ["CommandResult", "call", "served", "served_kratos"]
+__all__ = ["CommandResult", "call", "call_until_interrupted", "served", "served_kratos"]
 
 
 class CommandResult:
@@ -38,7 +42,34 @@ def call(*arguments: object, stdin: str = "", env: Mapping[str, str] | None = No
     return CommandResult(result)
 
 
-@contextmanager
+def call_until_interrupted(
+    connect: Callable[[], socket.socket], client: Callable[[], Any], *arguments: object
+) -> tuple[CommandResult, Any]:
+    """Call a command that serves, run a client once the server accepts connections, and interrupt the command."""
+    returned: list[Any] = []
+    stopped = threading.Event()
+
+    def run() -> None:
+        try:
+            while not stopped.wait(0.01):
+                with contextlib.suppress(OSError), connect():
+                    returned.append(client())
+                    return
+        finally:
+            if not stopped.is_set():
+                os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        result = call(*arguments)
+    finally:
+        stopped.set()
+        thread.join()
+    return result, returned[0] if returned else None
+
+
+@contextlib.contextmanager
 def served_kratos(**settings: Any) -> Iterator[FakeKratos]:
     """Serve the public API of a fake."""
 

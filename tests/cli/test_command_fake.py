@@ -1,20 +1,17 @@
 """`ory-guard fake`: a fake Kratos on two local ports that prints its codes."""
 
-import contextlib
 import json
-import os
 import re
-import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from command_line import CommandResult, call
+from command_line import CommandResult, call, call_until_interrupted
 from support.ports import free_port
 
 from ory_guard.cli.errors import ExitCode
@@ -33,12 +30,9 @@ class Ports:
         self.public, self.admin = free_port(), free_port()
         self.client = httpx2.Client(timeout=60, trust_env=False)
 
-    def wait(self, stopped: threading.Event) -> bool:
-        """Wait until the public API responds; return False if the command stops before."""
-        while not stopped.wait(0.01):
-            with contextlib.suppress(httpx2.TransportError):
-                return self.get(self.public, "/health/alive").is_success
-        return False
+    def connect(self) -> socket.socket:
+        """Connect to the public API."""
+        return socket.create_connection(("127.0.0.1", self.public))
 
     def get(self, port: int, path: str, accept: str = "application/json") -> httpx2.Response:
         """Return the response to a GET request."""
@@ -57,32 +51,14 @@ class Ports:
 
 def serve(client: Client, *arguments: object) -> tuple[CommandResult, Any]:
     """Serve a fake, run a client when it responds, and interrupt the command."""
-    result, returned = _serve_once(client, arguments)
-    if result.code == ExitCode.ERROR:  # another program took a free port in the meantime
-        result, returned = _serve_once(client, arguments)
+    for _ in range(2):
+        ports = Ports()
+        options = ("fake", "--port", ports.public, "--admin-port", ports.admin, *arguments)
+        with ports.client:
+            result, returned = call_until_interrupted(ports.connect, partial(client, ports), *options)
+        if result.code != ExitCode.ERROR:  # another program took a free port in the meantime
+            break
     return result, returned
-
-
-def _serve_once(client: Client, arguments: tuple[object, ...]) -> tuple[CommandResult, Any]:
-    ports, results, stopped = Ports(), [], threading.Event()
-
-    def run() -> None:
-        try:
-            if ports.wait(stopped):
-                results.append(client(ports))
-        finally:
-            ports.client.close()
-            if not stopped.is_set():
-                os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        result = call("fake", "--port", ports.public, "--admin-port", ports.admin, *arguments)
-    finally:
-        stopped.set()
-        thread.join()
-    return result, results[0] if results else None
 
 
 def test_serves_both_apis_until_interrupted() -> None:
@@ -148,28 +124,19 @@ def test_flows_lead_to_the_pages_of_the_application(has_extra: bool, monkeypatch
     assert ("install the extra ui" in result.out) is not has_extra
 
 
-def test_prints_recovery_and_verification_codes_with_address() -> None:
+def test_prints_identities_and_their_codes_with_address_but_no_password() -> None:
     def client(ports: Ports) -> Any:
         for flow in ("recovery", "verification"):
             ports.submit(flow, method="code", email="ada@example.test")
         messages = ports.get(ports.admin, "/admin/courier/messages").json()
-        return [re.findall(r"\d{6}", message["body"])[0] for message in messages]
+        login = ports.submit("login", method="password", identifier="ada@example.test", password=PASSWORD)
+        return login, [re.findall(r"\d{6}", message["body"])[0] for message in messages]
 
-    result, (verification, recovery) = serve(client, "--seed", SEED)
-
-    assert f"recovery code for ada@example.test: {recovery}\n" in result.out
-    assert f"verification code for ada@example.test: {verification}\n" in result.out
-
-
-def test_identities_of_a_seed_can_log_in() -> None:
-    """The output contains their addresses, but not their passwords."""
-
-    def client(ports: Ports) -> Any:
-        return ports.submit("login", method="password", identifier="ada@example.test", password=PASSWORD)
-
-    result, login = serve(client, "--seed", SEED)
+    result, (login, (verification, recovery)) = serve(client, "--seed", SEED)
 
     assert login["session"]["active"] is True
+    assert f"recovery code for ada@example.test: {recovery}\n" in result.out
+    assert f"verification code for ada@example.test: {verification}\n" in result.out
     assert "  identities  ada@example.test, grace@example.test\n" in result.out
     assert PASSWORD not in result.out
 

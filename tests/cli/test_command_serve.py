@@ -2,19 +2,15 @@
 
 import contextlib
 import http.client
-import os
-import signal
 import socket
 import stat
 import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import CommandResult, call, served_kratos
+from command_line import call, call_until_interrupted, served_kratos
 from support.doc_pages import ROOT, block_titled
 from support.ports import free_port
 
@@ -63,32 +59,6 @@ def unix(path: Path) -> Connect:
     return connect
 
 
-def serve(config: Path, connect: Connect, client: Callable[[], Any]) -> tuple[CommandResult, Any]:
-    """Serve, run a client once the server accepts connections, and interrupt the command."""
-    returned: list[Any] = []
-    stopped = threading.Event()
-
-    def run() -> None:
-        try:
-            while not stopped.is_set():
-                with contextlib.suppress(OSError), connect():
-                    returned.append(client())
-                    return
-                time.sleep(0.01)
-        finally:
-            if not stopped.is_set():
-                os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        result = call("serve", "--config", config)
-    finally:
-        stopped.set()
-        thread.join()
-    return result, returned[0] if returned else None
-
-
 def test_serves_on_a_unix_socket(tmp_path: Path) -> None:
     """Only the user and the group of the process can connect; the socket of an earlier process is replaced."""
     path = tmp_path / "auth.sock"
@@ -102,7 +72,7 @@ def test_serves_on_a_unix_socket(tmp_path: Path) -> None:
             statuses = ask(unix(path)), ask(unix(path), X_Session_Token=ada.token)
             return statuses, stat.S_IMODE(path.stat().st_mode)
 
-        result, returned = serve(config, unix(path), client)
+        result, returned = call_until_interrupted(unix(path), client, "serve", "--config", config)
 
     assert returned == ((401, 200), 0o660)
     assert (result.code, result.out) == (0, f"Listening on unix:{path}. Stop it with Ctrl+C.\n")
@@ -119,11 +89,12 @@ def test_serves_on_a_tcp_address_with_a_secret(host: str, shown: str, tmp_path: 
     def connect() -> socket.socket:
         return socket.create_connection((bare, port))
 
-    result, statuses = serve(
-        config, connect, lambda: (ask(connect), ask(connect, X_Ory_Guard_Secret="wrong"), ask(connect, **_SECRET))
-    )
+    def client() -> Any:
+        return [ask(connect, **headers) for headers in ({}, {"X_Ory_Guard_Secret": "wrong"}, _SECRET)]
 
-    assert statuses == (403, 403, 401)
+    result, statuses = call_until_interrupted(connect, client, "serve", "--config", config)
+
+    assert statuses == [403, 403, 401]
     assert (result.code, result.out) == (0, f"Listening on {shown}:{port}. Stop it with Ctrl+C.\n")
 
 
