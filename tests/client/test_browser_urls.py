@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from recorded import ScriptedTransport, exchange_of, recorded_response, response
+from recorded import ScriptedTransport, recorded_response, response
+from support.recorded_kratos import recording
 
 from ory_guard import GuardSettings, OryGuard
 from ory_guard.client import FrontendClient, LogoutFlow
@@ -35,7 +36,7 @@ async def test_urls_are_those_of_browsers(browser_url: str | None) -> None:
 
 async def test_other_text_is_decoded_as_before() -> None:
     script = response(200, f"// {KRATOS}", [("content-type", "text/javascript")])
-    client = client_of(response(200, b"{"), script, recorded_response(exchange_of("login.native.create")))
+    client = client_of(response(200, b"{"), script, recorded_response(recording("login.native.create")))
     with pytest.raises(KratosProtocolError):
         await client.create_native_login_flow()
 

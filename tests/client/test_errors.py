@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from recorded import Exchange, ScriptedTransport, exchange_of, recorded_errors, recorded_response, response
+from recorded import ScriptedTransport, recorded_errors, recorded_response, response
+from support.recorded_kratos import Recording, recording
 
 from ory_guard import exceptions
 from ory_guard.client import (
@@ -46,10 +47,10 @@ async def login_error(answer: Any) -> OryGuardError:
 
 async def recorded_login_error(case: str) -> OryGuardError:
     """Return the exception that the update of a login flow raises for a recorded response."""
-    return await login_error(recorded_response(exchange_of(case)))
+    return await login_error(recorded_response(recording(case)))
 
 
-def step_of(exchange: Exchange) -> tuple[ContinueWith, ...]:
+def step_of(exchange: Recording) -> tuple[ContinueWith, ...]:
     """Return the typed form of a recorded `error.details.continue_with`."""
     (item,) = exchange.response["body"]["error"]["details"]["continue_with"]
     flow = ContinueWithFlow(**item["flow"])
@@ -58,30 +59,27 @@ def step_of(exchange: Exchange) -> tuple[ContinueWith, ...]:
     return (ContinueWithVerificationUi(flow=flow),)
 
 
-RECORDED: dict[str, tuple[type[OryGuardError], int, str | None, bool]] = {
-    "expired.native.verification.submit": (FlowExpired, 410, None, False),
-    "expired.browser.verification.submit_ajax": (FlowExpired, 410, None, False),
-    "expired.browser.recovery.submit_ajax": (FlowExpired, 410, None, False),
-    "expired.native.recovery.submit": (FlowExpired, 410, "self_service_flow_expired", True),
-    "rv.login_unverified.native": (FlowForbidden, 403, "session_verified_address_required", True),
-    "rv.login_unverified.ajax": (FlowForbidden, 403, "session_verified_address_required", True),
-    "recovery.wrong_6": (KratosAPIError, 400, None, True),
-    "recovery.code_reused": (KratosAPIError, 400, None, True),
-    "logout.native_unknown": (KratosAPIError, 403, None, False),
-}
-"""Case: class, status, error ID, and whether the error has next steps."""
-
-REPLACEMENT_FLOWS = {
-    "expired.native.verification.submit": "13d5d221-22f0-49b3-b117-58506b5d0981",
-    "expired.browser.verification.submit_ajax": "c640d392-953c-41d7-bdf0-05d080d57775",
-    "expired.browser.recovery.submit_ajax": "440d172d-2867-4b93-ae55-a0e66fe3dc79",
-    "expired.native.recovery.submit": "87f519be-ecb5-4efd-8700-cfa621211ac6",
-}
+RECORDED: dict[str, tuple[type[OryGuardError], int, str | None, bool, str | None]] = {
+    "expired.native.verification.submit": (FlowExpired, 410, None, False, "13d5d221-22f0-49b3-b117-58506b5d0981"),
+    "expired.browser.verification.submit_ajax": (
+        FlowExpired, 410, None, False, "c640d392-953c-41d7-bdf0-05d080d57775",
+    ),
+    "expired.browser.recovery.submit_ajax": (FlowExpired, 410, None, False, "440d172d-2867-4b93-ae55-a0e66fe3dc79"),
+    "expired.native.recovery.submit": (
+        FlowExpired, 410, "self_service_flow_expired", True, "87f519be-ecb5-4efd-8700-cfa621211ac6",
+    ),
+    "rv.login_unverified.native": (FlowForbidden, 403, "session_verified_address_required", True, None),
+    "rv.login_unverified.ajax": (FlowForbidden, 403, "session_verified_address_required", True, None),
+    "recovery.wrong_6": (KratosAPIError, 400, None, True, None),
+    "recovery.code_reused": (KratosAPIError, 400, None, True, None),
+    "logout.native_unknown": (KratosAPIError, 403, None, False, None),
+}  # fmt: skip
+"""Case: class, status, error ID, whether the error has next steps, and the flow that replaces the expired one."""
 
 
 @pytest.mark.parametrize("exchange", recorded_errors(), ids=lambda exchange: exchange.case)
-async def test_recorded_error_keeps_its_details(exchange: Exchange) -> None:
-    error_class, status_code, error_id, has_steps = RECORDED[exchange.case]
+async def test_recorded_error_keeps_its_details(exchange: Recording) -> None:
+    error_class, status_code, error_id, has_steps, use_flow_id = RECORDED[exchange.case]
     arguments = {"body": exchange.request["body"]}
     if exchange.operation != "perform_native_logout":
         arguments["flow"] = "f1"
@@ -91,7 +89,7 @@ async def test_recorded_error_keeps_its_details(exchange: Exchange) -> None:
     assert isinstance(error, FlowError | KratosAPIError)
     assert type(error) is error_class
     assert (error.status_code, error.error_id) == (status_code, error_id)
-    assert getattr(error, "use_flow_id", None) == REPLACEMENT_FLOWS.get(exchange.case)
+    assert getattr(error, "use_flow_id", None) == use_flow_id
     assert error.continue_with == (step_of(exchange) if has_steps else ())
     assert error.set_cookies == tuple(v for k, v in exchange.response["headers"] if k == "set-cookie")
 
@@ -165,7 +163,7 @@ async def test_second_factor_has_url_and_cookies() -> None:
 async def test_privileged_change_has_the_login_url() -> None:
     case = "privileged.settings.browser.submit.ajax.password.refresh_required"
 
-    error = await error_of("update_settings_flow", recorded_response(exchange_of(case)), flow="f1", body={})
+    error = await error_of("update_settings_flow", recorded_response(recording(case)), flow="f1", body={})
 
     assert isinstance(error, FlowForbidden)
     assert error.error_id == "session_refresh_required"

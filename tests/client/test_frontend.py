@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, assert_type
 
 import pytest
-from recorded import ScriptedTransport, exchange_of, recorded_body, recorded_response, response
+from recorded import ScriptedTransport, recorded_body, recorded_response, response
+from support.recorded_kratos import recording
 
 from ory_guard.client import (
     FrontendClient,
@@ -44,7 +45,7 @@ def test_client_rejects_invalid_timeout(timeout: float) -> None:
 
 
 async def test_with_response_returns_the_whole_response() -> None:
-    exchange = exchange_of("login.browser.create.ajax")
+    exchange = recording("login.browser.create.ajax")
     client = client_of(recorded_response(exchange))
 
     answer = await client.with_response.create_browser_login_flow(return_to="https://app.example/")
@@ -159,7 +160,7 @@ async def test_native_login_may_lack_the_identity() -> None:
 
 
 async def test_native_login_has_a_session() -> None:
-    client = client_of(recorded_response(exchange_of("login.native.submit.success")))
+    client = client_of(recorded_response(recording("login.native.submit.success")))
 
     result = await client.update_login_flow(flow="f1", body={})
 
@@ -199,7 +200,7 @@ async def test_iter_my_sessions_ends(answers: list[Any], counts: list[int], toke
 
 
 async def test_list_my_sessions_reads_link_and_total() -> None:
-    client = client_of(recorded_response(exchange_of("sessions.list.per_page")))
+    client = client_of(recorded_response(recording("sessions.list.per_page")))
 
     sessions = await client.list_my_sessions(per_page=1, page=1, cookie="a=b")
 

@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 from pydantic import BaseModel, ValidationError
-from recorded import Exchange, ScriptedTransport, exchanges, recorded_response
+from recorded import ScriptedTransport, recorded_response
+from support.recorded_kratos import Recording, recordings
 from support.typed_calls import BODIES, HEADERS, NOT_MODELLED, arguments_of, bodies_of, is_typed_call
 
 from ory_guard import exceptions
@@ -50,7 +51,7 @@ _NO_FLOW = {
 """Operations without a flow: their 403 and 404 are `KratosAPIError`."""
 
 
-TYPED_CALLS = [exchange for exchange in exchanges() if is_typed_call(exchange)]
+TYPED_CALLS = [exchange for exchange in recordings() if is_typed_call(exchange)]
 each_typed_call = pytest.mark.parametrize("exchange", TYPED_CALLS, ids=lambda exchange: exchange.case)
 
 
@@ -66,7 +67,7 @@ def normalized(value: Any) -> Any:
     return value
 
 
-def call(client: FrontendClient, exchange: Exchange, body: Body | None) -> Any:
+def call(client: FrontendClient, exchange: Recording, body: Body | None) -> Any:
     """Repeat the recorded call with `with_response`."""
     arguments = arguments_of(exchange)
     if body is not None:
@@ -74,7 +75,7 @@ def call(client: FrontendClient, exchange: Exchange, body: Body | None) -> Any:
     return getattr(client.with_response, exchange.operation)(**arguments)
 
 
-def secrets_of(exchange: Exchange) -> list[str]:
+def secrets_of(exchange: Recording) -> list[str]:
     """Return the credentials in a recorded request: tokens, cookies, passwords and codes."""
     headers, body = exchange.request["headers"], exchange.request["body"] or {}
     sent = [value for name, value in headers.items() if name in HEADERS]
@@ -82,7 +83,7 @@ def secrets_of(exchange: Exchange) -> list[str]:
     return [part for value in sent for part in value.split() if part not in ("x", "Bearer", "bearer", "Basic")]
 
 
-def expected_error(exchange: Exchange) -> str:
+def expected_error(exchange: Recording) -> str:
     """Return the name of the class for the recorded response."""
     status, body = exchange.response["status"], exchange.response["body"]
     body = body if isinstance(body, dict) else {}
@@ -97,7 +98,7 @@ def test_recordings_cover_every_operation() -> None:
 
 
 @each_typed_call
-async def test_request_equals_the_recorded_one(exchange: Exchange) -> None:
+async def test_request_equals_the_recorded_one(exchange: Recording) -> None:
     """Method, path, query, credentials, content type and body are those of the recorded request."""
     recorded = exchange.request
     for body in bodies_of(exchange):
@@ -117,7 +118,7 @@ async def test_request_equals_the_recorded_one(exchange: Exchange) -> None:
 
 
 @each_typed_call
-async def test_response_is_parsed_or_raised(exchange: Exchange) -> None:
+async def test_response_is_parsed_or_raised(exchange: Recording) -> None:
     """A success becomes a model whose dump equals the recorded body; an error raises its class."""
     client = FrontendClient("http://127.0.0.1:4433", transport=ScriptedTransport(recorded_response(exchange)))
     status, body = exchange.response["status"], exchange.response["body"]
@@ -146,7 +147,7 @@ def dumped(parsed: Any) -> Any:
 
 
 def test_models_reject_invalid_bodies() -> None:
-    for exchange in exchanges():
+    for exchange in recordings():
         if exchange.case in NOT_MODELLED:
             with pytest.raises(ValidationError):
                 BODIES[exchange.operation].validate_python(exchange.request["body"])

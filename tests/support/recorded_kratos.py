@@ -1,4 +1,4 @@
-"""The recorded whoami exchanges of a real Kratos, and a transport that replays them."""
+"""The recorded exchanges of a real Kratos, and a transport that replays those of whoami."""
 
 import json
 from dataclasses import dataclass
@@ -25,7 +25,15 @@ _CREDENTIAL_HEADERS = ("x-session-token", "cookie", "authorization")
 
 @dataclass(frozen=True)
 class Recording:
-    """A recorded request and its response."""
+    """A recorded request and its response.
+
+    Attributes:
+        case: The recording's name, unique over all files.
+        operation: The operationId in snake_case, or `-`.
+        server: The recorded server, a key of `SERVERS`.
+        request: Its `method`, `path`, `query`, `headers` and `body`.
+        response: Its `status`, `headers` (pairs) and `body`.
+    """
 
     case: str
     operation: str
@@ -83,19 +91,22 @@ class RecordedKratos(httpx2.AsyncBaseTransport):
         raise AssertionError(f"no recording contains the credential in the header {name}")
 
 
-def recordings(operation: str) -> list[Recording]:
-    """Return all recordings of an operation, in the order of the file names."""
-    lines = [json.loads(line) for file in sorted(FOLDER.glob("*.jsonl")) for line in file.read_text().splitlines()]
-    return [
-        Recording(line["case"], line["operation"], line["server"], line["request"], line["response"])
-        for line in lines
-        if line["operation"] == operation
-    ]
+def recordings(operation: str | None = None) -> list[Recording]:
+    """Return all recordings, or those of an operation, in the order of the file names."""
+    found = [one for file in sorted(FOLDER.glob("*.jsonl")) for one in read_recordings(file)]
+    return [one for one in found if operation in (None, one.operation)]
+
+
+def read_recordings(file: Path) -> list[Recording]:
+    """Return the recordings in a file."""
+    lines = map(json.loads, file.read_text().splitlines())
+    fields = ("case", "operation", "server", "request", "response")
+    return [Recording(*(line.get(name, "default") for name in fields)) for line in lines]
 
 
 def recording(case: str) -> Recording:
-    """Return one recording of whoami."""
-    (match,) = [recording for recording in recordings("to_session") if recording.case == case]
+    """Return one recording."""
+    (match,) = [recording for recording in recordings() if recording.case == case]
     return match
 
 

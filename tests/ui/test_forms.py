@@ -1,10 +1,9 @@
 """Tests of the forms of flows, on recorded flows and on nodes that Kratos can send."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+from support.recorded_kratos import recordings
 
 from ory_guard.client.models.flows import Flow
 from ory_guard.client.models.ui_nodes import UiText
@@ -12,17 +11,8 @@ from ory_guard.ui.forms import forms_of, offers_method
 
 from .rendered_flows import Elements, an_input, flow_of, render_flow, render_messages, rendered
 
-RECORDINGS = Path(__file__).parents[1] / "recordings"
-
-
-def recorded_flows() -> list[tuple[str, dict[str, Any]]]:
-    """Return every flow in the recordings, with the name of its case."""
-    lines = [line for file in sorted(RECORDINGS.glob("*.jsonl")) for line in file.read_text().splitlines()]
-    bodies = [(case["case"], case["response"]["body"]) for case in map(json.loads, lines)]
-    return [(name, body) for name, body in bodies if isinstance(body, dict) and "ui" in body]
-
-
-FLOWS = dict(recorded_flows())
+BODIES = {recorded.case: recorded.response["body"] for recorded in recordings()}
+FLOWS = {case: body for case, body in BODIES.items() if isinstance(body, dict) and "ui" in body}
 
 
 @pytest.mark.parametrize("case", FLOWS)
