@@ -1,13 +1,10 @@
 """Repeated steps in a browser; fields have Kratos' names, because its labels may change."""
 
-import re
-
 from playwright.sync_api import Locator, Page, expect
 
-from .browser_window import BrowserWindow
 from .deployment import PASSWORD, Deployment
 
-__all__ = ["button", "enroll_totp", "field", "kratos_message", "newest_code", "register", "sign_in", "sign_out"]
+__all__ = ["button", "enroll_totp", "field", "kratos_message", "register", "sign_in", "sign_out"]
 
 
 def field(page: Page, name: str, group: str | None = None) -> Locator:
@@ -55,16 +52,3 @@ def enroll_totp(page: Page, deployment: Deployment) -> str:
     field(page, "totp_code").fill(deployment.totp(secret))
     button(page, "totp").click()
     return secret
-
-
-def newest_code(window: BrowserWindow, deployment: Deployment, email: str) -> str:
-    """Return the code that was sent, from the outbox that the page links to if Kratos is embedded."""
-    if deployment.backend.fake is None:
-        return deployment.code_for(email)
-    with window.page.expect_popup() as opened:
-        window.page.get_by_role("link", name="the outbox").click()
-    code = opened.value.locator("code.secret").first.inner_text()
-    opened.value.close()
-    assert re.fullmatch(r"[0-9]{6}", code)
-
-    return code

@@ -148,13 +148,3 @@ async def test_missing_csrf_cookie_is_explained(any_visitor: Visitor) -> None:
     await any_visitor.sign_in(email)
 
     assert any_visitor.page.title == "Welcome, Ada · Postern"
-
-
-async def test_flow_of_another_browser_is_explained_without_a_redirect_loop(any_visitor: Visitor) -> None:
-    await any_visitor.open("/login")
-    address = any_visitor.url
-    async with Visitor(any_visitor.deployment) as other:
-        await other.open(address)
-
-        assert (other.status, len(other.steps)) == (403, 1)
-        assert "started in a different browser" in other.page.text

@@ -21,7 +21,7 @@ from ory_guard import GuardSettings
 from ory_guard.testing import FakeKratos, OidcProvider
 
 from .authenticator import add_authenticator, add_security_key, expect_signed_in, sign_up_with_passkey, trigger
-from .browser_steps import button, enroll_totp, field, register, sign_in, sign_out
+from .browser_steps import register, sign_out
 from .browser_window import BrowserWindow, open_window
 from .deployment import LIVE_TIMEOUT, Deployment, new_email, serve
 
@@ -124,24 +124,6 @@ def window(browser: Browser, proxied: Deployment, requests: list[str]) -> Iterat
 def hosts_of(requests: list[str]) -> set[str]:
     """Return the origins of requests."""
     return {re.sub(r"^(\w+://[^/]*).*", r"\1", url) for url in requests if url.startswith("http")}
-
-
-def test_second_factor(window: BrowserWindow, proxied: Deployment, requests: list[str]) -> None:
-    page, email = window.page, new_email()
-    register(page, email)
-    page.goto("/vault")
-    secret = enroll_totp(page, proxied)
-    expect(page.get_by_role("heading", name="Vault", exact=True)).to_be_visible()
-    sign_out(page)
-    page.goto("/vault")
-    sign_in(page, email)
-    expect(page.get_by_role("heading", name="Second factor")).to_be_visible()
-    field(page, "totp_code").fill(proxied.totp(secret))
-    button(page, "totp").click()
-
-    expect(page).to_have_url(re.compile("/vault$"))
-    assert hosts_of(requests) == {proxied.app_url}
-    assert {cookie["domain"] for cookie in page.context.cookies()} == {urlsplit(proxied.app_url).hostname}
 
 
 def test_scripts_use_the_same_origin(window: BrowserWindow) -> None:
