@@ -14,7 +14,6 @@ import pytest
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 from support.asgi_calls import http_scope
-from support.certificates import make_certificate
 from support.doc_pages import ROOT, asking, run_page
 
 from ory_guard.cli.fake_settings import make_settings
@@ -78,12 +77,6 @@ def test_plain_asgi_applications(page: Run, fake: FakeKratos) -> None:
     with asking(fake):  # the middleware makes its guard when the first request comes
         assert client_of(names.small, ada).get("/me").status_code == 200
     assert asyncio.run(names.describe_user(http_scope())) == "anonymous"
-
-
-def test_roles_are_cached_dependencies(page: Run) -> None:
-    require_role = page("docs/how-to/roles.md").require_role
-
-    assert require_role("admin") is require_role("admin")
 
 
 def test_websockets(page: Run, fake: FakeKratos) -> None:
@@ -209,13 +202,3 @@ def test_revocation_reaches_the_guards_of_all_hosts(page: Run, fake: FakeKratos)
     asyncio.run(names.revoke_everywhere(ada.session.identity.id))
 
     assert [client.get("/orders").status_code for client in clients] == [401, 401]
-
-
-def test_guard_reads_the_private_ca(page: Run, tmp_path: Path) -> None:
-    names = page("docs/how-to/private-ca.md")
-    context, ca_file = make_certificate(tmp_path)
-
-    guard = names.create_guard(str(ca_file))
-
-    assert guard.settings.ca_file == str(ca_file)
-    assert names.create_guard_with_certificate(guard.settings, context).settings == guard.settings
