@@ -51,14 +51,16 @@ class Ports:
 
 def serve(client: Client, *arguments: object) -> tuple[CommandResult, Any]:
     """Serve a fake, run a client when it responds, and interrupt the command."""
-    for _ in range(2):
-        ports = Ports()
-        options = ("fake", "--port", ports.public, "--admin-port", ports.admin, *arguments)
-        with ports.client:
-            result, returned = call_until_interrupted(ports.connect, partial(client, ports), *options)
-        if result.code != ExitCode.ERROR:  # another program took a free port in the meantime
-            break
-    return result, returned
+    served = _serve_once(client, arguments)
+    taken = served[0].code == ExitCode.ERROR  # another program took a free port in the meantime
+    return _serve_once(client, arguments) if taken else served
+
+
+def _serve_once(client: Client, arguments: tuple[object, ...]) -> tuple[CommandResult, Any]:
+    ports = Ports()
+    options = ("fake", "--port", ports.public, "--admin-port", ports.admin, *arguments)
+    with ports.client:
+        return call_until_interrupted(ports.connect, partial(client, ports), *options)
 
 
 def test_serves_both_apis_until_interrupted() -> None:

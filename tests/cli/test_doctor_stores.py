@@ -1,10 +1,7 @@
 """The doctor's checks of Redis and of the keys that verify tokens."""
 
 import json
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ import pytest
 from doctor_setup import assert_finding, replacing, row, run_check, setup, token
 from support.certificates import make_certificate
 from support.ports import free_port
+from support.processes import accepts, running
 from support.redis_server import BINARY, SKIP_REASON, RedisServer
 
 from ory_guard.redis import RedisSessionStore
@@ -28,19 +26,6 @@ class SlowClock(ManualClock):
         """Return a time that is a second later than before."""
         self.advance(1)
         return super().monotonic()
-
-
-def wait_until_open(port: int) -> None:
-    """Wait until a server accepts connections at a port."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        else:
-            return
 
 
 TLS = (
@@ -100,13 +85,8 @@ def test_redis_reports_latency(redis: RedisServer) -> None:
 def test_redis_reports_a_sentinel(tmp_path: Path) -> None:
     config, port = tmp_path / "sentinel.conf", free_port()
     config.write_text(f"port {port}\nbind 127.0.0.1\n")
-    sentinel = subprocess.Popen([BINARY or "", config, "--sentinel"], stdout=subprocess.DEVNULL)
-    try:
-        wait_until_open(port)
+    with running([BINARY or "", str(config), "--sentinel"], lambda: accepts(port), tmp_path):
         assert_finding("redis problem", "is a sentinel", (), {"redis_url": f"redis://127.0.0.1:{port}"})
-    finally:
-        sentinel.kill()
-        sentinel.wait()
 
 
 @pytest.mark.redis

@@ -14,7 +14,6 @@ import socketserver
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,8 @@ from typing import Any, Final
 import pytest
 from support.doc_pages import ROOT, block_titled
 from support.ports import free_port
+from support.processes import accepts
+from support.processes import running as running_process
 from support.threaded_server import served
 
 from ory_guard.testing import FakeKratos
@@ -131,34 +132,6 @@ class Chain:
         return received
 
 
-def _until_ready(is_ready: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + _SECONDS
-    while not is_ready():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.02)
-
-
-def _accepts(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
-
-
-@contextlib.contextmanager
-def _process(command: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    environment = {**os.environ, "XDG_CONFIG_HOME": str(log.parent), "XDG_DATA_HOME": str(log.parent)}
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(command, stdout=output, stderr=output, cwd=log.parent, env=environment) as process,
-    ):
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(_SECONDS)
-
-
 @contextlib.contextmanager
 def _guard(folder: Path, kratos: str, *, for_nginx: bool) -> Iterator["subprocess.Popen[bytes]"]:
     changes = {"/run/ory-guard": str(folder), "http://127.0.0.1:4433": kratos}
@@ -173,9 +146,7 @@ def _guard(folder: Path, kratos: str, *, for_nginx: bool) -> Iterator["subproces
         "--config",
         "forward-auth.toml",
     ]
-    log = folder / "guard.log"
-    with _process(command, log) as process:
-        _until_ready((folder / "forward-auth.sock").exists, process, log)
+    with running_process(command, (folder / "forward-auth.sock").exists, folder) as process:
         yield process
 
 
@@ -251,10 +222,9 @@ def running(proxy: str, folder: Path) -> Iterator[Chain]:
     ):
         thread = threading.Thread(target=service.serve_forever, daemon=True)
         thread.start()
-        log = folder / f"{proxy}.log"
         arguments = PROXIES[proxy](folder, port, service.server_address[1])
-        with _process([command, *arguments], log) as process:
-            _until_ready(lambda: _accepts(port), process, log)
+        folders = {"XDG_CONFIG_HOME": str(folder), "XDG_DATA_HOME": str(folder)}
+        with running_process([command, *arguments], lambda: accepts(port), folder, **folders):
             yield Chain(fake, service, port, guard)
         service.shutdown()
         thread.join()

@@ -125,16 +125,6 @@ async def test_body_does_not_contain_another_request() -> None:
             assert request.all(b"transfer-encoding") == []
 
 
-async def test_large_body_below_the_limit_is_streamed() -> None:
-    async with served_upstream() as (server, requests):
-        body = b"a=" + b"b" * 900_000
-        head = b"POST /.ory/self-service/login HTTP/1.1\r\n" + HOST + FORM + b"Connection: close\r\n"
-        received = await server.send(head + b"Content-Length: %d\r\n\r\n" % len(body), body)
-
-        assert received.startswith(b"HTTP/1.1 200 ")
-        assert [request.body for request in requests] == [body]
-
-
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 INFORMATIONAL = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
 

@@ -15,7 +15,7 @@ from support.kratos_servers import KratosServer, live, on_sockets
 
 from ory_guard import OryGuard
 
-from .upstream import APP, PROXY, guard_for
+from .upstream import PROXY, guard_for
 from .walk import guarded_application, status
 
 pytestmark = pytest.mark.anyio
@@ -157,29 +157,3 @@ async def test_recovery_and_a_new_password(deployment: Deployment) -> None:
     assert await status(recovering) == 200
     relogged = await deployment.client().log_in(deployment.email, "a-new-lantern-9")
     assert relogged.status_code == 200
-
-
-async def test_apps_use_tokens(deployment: Deployment) -> None:
-    client = deployment.client(native=True)
-    assert (await deployment.register(client)).status_code == 200
-    client.client.headers.pop("x-session-token", None)
-    assert (await client.log_in(deployment.email)).status_code == 200
-    client.client.cookies.set("ory_kratos_session", "of-another-user", domain="app.test", path="/")
-    assert await status(client) == 200
-    assert (await client.whoami()).json()["identity"]["traits"]["email"] == deployment.email
-    body = {"session_token": client.client.headers["x-session-token"]}
-    response = await client.client.request("DELETE", "/self-service/logout/api", json=body)
-    assert response.status_code == 204
-    assert await status(client) == 401
-
-
-async def test_errors_and_scripts(deployment: Deployment) -> None:
-    client = deployment.client()
-    script = await client.get("/.well-known/ory/webauthn.js")
-    assert (script.status_code, script.headers["content-type"].partition(";")[0]) == (200, "text/javascript")
-    error = await client.get("/self-service/errors", id="stub:500")
-    assert error.status_code == 200
-    assert (await client.get("/schemas")).json()[0]["id"]
-    anonymous = await client.whoami()
-    assert (anonymous.status_code, anonymous.json()["error"]["code"]) == (401, 401)
-    assert (await client.get(f"{APP}/.ory/health/ready")).status_code == 404

@@ -1,7 +1,7 @@
 """The Enter key and repeated clicks in the forms of flows, in Chromium with and without JavaScript."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs
 
 import pytest
@@ -16,7 +16,6 @@ pytestmark = pytest.mark.browser
 
 SCRIPT: Final = Path(__file__).parents[2] / "ory_guard" / "ui" / "static" / "pages.js"
 
-LOGIN: Final = (CSRF, IDENTIFIER, SEND_CODE, *PASSWORD_METHOD)
 WRONG_CODE: Final = (CSRF, HIDDEN_IDENTIFIER, CODE, RESEND_CODE, SEND_CODE)
 TWO_FIELDS: Final = (CSRF, IDENTIFIER, *PASSWORD_METHOD, CODE, RESEND_CODE, SEND_CODE)
 SECURITY_KEY: Final = (
@@ -40,35 +39,6 @@ def open_flow(browser: Browser, flow: Flow, *, java_script: bool) -> tuple[Page,
     page.route("https://app.example/login", lambda route: route.fulfill(body=html, content_type="text/html"))
     page.goto("https://app.example/login")
     return page, submitted
-
-
-@pytest.mark.parametrize("java_script", [True, False], ids=["scripts", "no scripts"])
-@pytest.mark.parametrize(
-    ("nodes", "values", "method"),
-    [
-        pytest.param(LOGIN, {"identifier": "ada", "password": "x"}, "password", id="password beside code"),
-        pytest.param(LOGIN, {"password": "x", "identifier": "ada"}, "password", id="shared identifier"),
-        pytest.param(WRONG_CODE, {"code": "123456"}, "code", id="right code after a wrong one"),
-    ],
-)
-def test_enter_submits_the_method_of_the_field(
-    browser: Browser,
-    nodes: tuple[dict[str, Any], ...],
-    values: dict[str, str],
-    method: str,
-    java_script: bool,
-) -> None:
-    page, submitted = open_flow(browser, flow_of(*nodes), java_script=java_script)
-    for name, value in values.items():
-        page.locator(f'[name="{name}"]:not([type="hidden"])').fill(value)
-
-    page.keyboard.press("Enter")
-
-    page.wait_for_url("https://id.example/**")
-    (fields,) = map(parse_qs, submitted)
-    assert fields["method"] == [method]
-    assert "resend" not in fields
-    page.context.close()
 
 
 @pytest.mark.parametrize("name", ["password", "code"])

@@ -1,11 +1,6 @@
 """From the wheel alone: `ory-guard fake`, an application of ten lines and a browser, until a page at aal2."""
 
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,12 +8,14 @@ import httpx2
 import pyotp
 import pytest
 from playwright.sync_api import Browser, expect
-from support.doc_pages import ROOT
+from project.test_package import dist, environment_with, wheel
 from support.ports import free_port
+from support.processes import running
+
+__all__ = ["dist", "wheel"]
 
 pytestmark = [pytest.mark.package, pytest.mark.browser, pytest.mark.timeout(600)]
 
-UV: Final = str(Path(sys.executable).parent / "uv")
 APPLICATION: Final = """
 from fastapi import Depends, FastAPI
 from ory_guard import GuardSettings, OryGuard
@@ -38,36 +35,17 @@ app.mount("/auth", FlowPages(app.user_middleware[0].kwargs["guard"]))
 
 
 @pytest.fixture(scope="module")
-def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the commands of an environment that has the wheel and its extras."""
-    folder = tmp_path_factory.mktemp("wheel")
-    run = [UV, "build", "--quiet", "--wheel", "--out-dir", str(folder)]
-    subprocess.run(run, cwd=ROOT, check=True)
-    environment = folder / "environment"
-    subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, str(environment)], check=True)
-    wheel = f"{next(folder.glob('*.whl'))}[cli,fastapi,testing,ui]"
-    install = [UV, "pip", "install", "--quiet", "--constraint", str(ROOT / "requirements.lock")]
-    subprocess.run([*install, "--python", str(environment / "bin" / "python"), wheel], check=True)
-    return environment / "bin"
+    folder = tmp_path_factory.mktemp("wheel") / "environment"
+    return Path(environment_with(folder, f"{wheel}[cli,fastapi,testing,ui]")).parent
 
 
-@contextmanager
-def started(url: str, *command: str, cwd: Path, **environment: str) -> Iterator[None]:
-    """Run a server until the block ends, after it has responded."""
-    process = subprocess.Popen(
-        command, cwd=cwd, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        for _ in range(600):
-            with suppress(httpx2.TransportError):
-                httpx2.get(url)
-                break
-            assert process.poll() is None, command
-            time.sleep(0.1)
-        yield
-    finally:
-        process.terminate()
-        process.wait()
+def responds(url: str) -> bool:
+    """Return whether a server responds at a URL."""
+    with suppress(httpx2.TransportError):
+        return bool(httpx2.get(url).status_code)
+    return False
 
 
 @pytest.mark.parametrize("owns_pages", [False, True], ids=["pages of the fake", "pages of the application"])
@@ -81,8 +59,8 @@ def test_browser_gets_to_aal2(browser: Browser, scripts: Path, tmp_path: Path, o
     settings = {"ORY_GUARD_KRATOS_PUBLIC_URL": kratos, "ORY_GUARD_APP_URL": app_url}
 
     with (
-        started(f"{kratos}/health/alive", *fake, cwd=tmp_path),
-        started(f"{app_url}/docs", *serve, cwd=tmp_path, **settings),
+        running(fake, lambda: responds(f"{kratos}/health/alive"), tmp_path),
+        running(serve, lambda: responds(f"{app_url}/docs"), tmp_path, **settings),
     ):
         page = browser.new_page()
         page.goto(f"{app_url}/vault")
