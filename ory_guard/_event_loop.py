@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextvars import Context
 from typing import Generic, TypeVar
 
-__all__ = ["LoopLocal", "TurnLimit", "current_task_cancelled", "is_asyncio"]
+__all__ = ["LoopLocal", "TurnLimit", "current_task_cancelled", "is_asyncio", "set_result_if_pending"]
 
 ResourceT = TypeVar("ResourceT")
 
@@ -42,6 +42,12 @@ def is_asyncio() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def set_result_if_pending(future: asyncio.Future[ResourceT], result: ResourceT) -> None:
+    """Set the result of a future, unless it is done, such as by the cancellation of the task that waits for it."""
+    if not future.done():
+        future.set_result(result)
 
 
 class LoopLocal(Generic[ResourceT]):

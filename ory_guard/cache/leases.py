@@ -19,7 +19,7 @@ _TOKEN_BYTES: Final = 12
 _EXTEND_INTERVAL: Final = LEASE_SECONDS / 4
 _MAX_EXTENDED: Final = 256
 _MAX_WAITS: Final = 256
-"""The maximum number of waits. With more of them, the next checks call Kratos, as without a lease."""
+"""The maximum number of waits. Beyond it, checks call Kratos without waiting."""
 _MIN_DELAY: Final = 0.004
 _DELAY_FACTOR: Final = 1.5
 _DELAY_PER_WAIT: Final = 0.000_15

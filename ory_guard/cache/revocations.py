@@ -28,7 +28,7 @@ class RevocationLog:
     far, however coarse the clock is.
 
     The log holds a million revocations. If there are more within `max_age`, it removes the oldest ones, and `floor`
-    is the time until which it is incomplete. A response that was requested before is requested again.
+    is the time until which it is incomplete. A response that was requested earlier is requested again.
 
     Args:
         max_age: The longest time in seconds from a request to the end of the lifetime of its response. Revocations
@@ -121,7 +121,7 @@ class RevocationLog:
     def is_credential_revoked(self, key: bytes, request_time: float) -> bool:
         """Return whether the credential was, or may have been, revoked at `request_time` or later.
 
-        The log holds the last 10,000 credentials. With more of them, each earlier request counts.
+        The log holds the last 10,000 credentials. If there were more, every request before them counts as revoked.
         """
         return self._credentials_floor >= request_time or self._credentials.get(key, -inf) >= request_time
 

@@ -112,7 +112,9 @@ class StoreCalls:
             self._clock.discard(measured)
         seconds = self._clock.now() - started
         self._report(operation, seconds, None)
-        self._record_success(seconds, in_background=in_background)
+        self._limit.record(seconds)
+        if not in_background:
+            self._slow = 0
         return result
 
     async def run(self, operation: str, seconds: float, call: Call[ResultT]) -> ResultT | None:
@@ -135,11 +137,6 @@ class StoreCalls:
         if self._listeners:
             reason = None if error is None else type(error).__name__
             notify(self._listeners, StoreCalled(operation, seconds, reason))
-
-    def _record_success(self, seconds: float, *, in_background: bool = False) -> None:
-        self._limit.record(seconds)
-        if not in_background:
-            self._slow = 0
 
     def _record_failure(self, number: int, error: Exception, seconds: float) -> None:
         if isinstance(error, TimeoutError):

@@ -10,6 +10,7 @@ from functools import partial
 from math import inf
 from typing import Final, NamedTuple, TypeAlias
 
+from ory_guard._event_loop import set_result_if_pending
 from ory_guard.cache.entries import CacheEntry
 from ory_guard.cache.leases import HeldLease
 from ory_guard.cache.leasing_store_protocol import Lease
@@ -108,7 +109,7 @@ class StoreLookups:
     ) -> StoreResult | None:
         """Return the result of a lookup, or None if the store does not support it; see `start`."""
         future: asyncio.Future[StoreResult] = asyncio.get_running_loop().create_future()
-        on_result = partial(_set_result, future)
+        on_result = partial(set_result_if_pending, future)
         is_started = self.start(connection, key, credential, on_result, seconds=seconds, is_leased=is_leased)
         return await future if is_started else None
 
@@ -224,8 +225,3 @@ class _PendingLookup:
                 internal_error(error)
         if not is_started:
             self._finish(_NOT_FOUND)
-
-
-def _set_result(future: "asyncio.Future[StoreResult]", result: StoreResult) -> None:
-    if not future.done():  # it is if the guard was closed, which ends the lease
-        future.set_result(result)

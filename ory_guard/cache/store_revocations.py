@@ -1,4 +1,4 @@
-"""Questions to a shared store about revocations."""
+"""Queries of a shared store for revocations."""
 
 from math import inf
 

@@ -36,14 +36,11 @@ class StoreState:
         self.ready: bool | None = None
 
     def set_ready(self, ready: bool, reason: str) -> None:
-        """Emit an event if the state has changed."""
-        if ready != self.ready:
-            self.change(StoreChanged("up" if ready else "down", reason))
-
-    def change(self, event: StoreChanged) -> None:
-        """Emit an event now, or at the end of the interval."""
-        self._latest = event
-        self.ready = event.state == "up"
+        """Emit an event if the state has changed: now, or at the end of the interval."""
+        if ready == self.ready:
+            return
+        self.ready = ready
+        self._latest = StoreChanged("up" if ready else "down", reason)
         loop = asyncio.get_running_loop()
         seconds = self._emitted_at + _MIN_INTERVAL - monotonic()
         if seconds <= 0:

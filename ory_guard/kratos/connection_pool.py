@@ -1,7 +1,7 @@
 """A connection pool for GET requests to one server, without a task for each request.
 
-Connections and timers are created in an empty
-`contextvars.Context`, because the callbacks of a connection run in the context that opened it, for all users.
+Connections and timers are created in an empty `contextvars.Context`, because the callbacks of a connection run in
+the context that opened it, for all users.
 """
 
 import asyncio
@@ -21,12 +21,12 @@ __all__ = ["ConnectionPool"]
 _MAX_CONNECTS_PER_TURN: Final = 8
 """The number of connections that one turn of the event loop may begin to open, so that no turn becomes long."""
 
-# Below the 60 seconds after which common load balancers drop an idle connection, with or without a word.
+# Below the 60 seconds after which common load balancers drop an idle connection, often without closing it.
 _MAX_IDLE_SECONDS: Final = 15.0
 
 
 class ConnectionPool:
-    """Send GET requests over at most `max_connections` connections of the running event loop.
+    """Sends GET requests over at most `max_connections` connections of the running event loop.
 
     Args:
         address: The server.

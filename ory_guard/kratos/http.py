@@ -113,15 +113,15 @@ class HTTPClient:
     ) -> None:
         self.timeout = timeout
         self._max_response_bytes = max_response_bytes
-        if transport is None:
-            open_transport = _transport_factory(base_url, max_concurrency, ca_file=ca_file)
-            self._transports = LoopLocal(
-                lambda: _LimitedTransport(open_transport(), max_concurrency, owned=True), _LimitedTransport.aclose
-            )
-        else:
-            self._transports = LoopLocal(
-                lambda: _LimitedTransport(transport, max_concurrency, owned=False), _LimitedTransport.aclose
-            )
+        owned = transport is None
+        open_transport: Callable[[], Transport] = (
+            (lambda: transport)
+            if transport is not None
+            else _transport_factory(base_url, max_concurrency, ca_file=ca_file)
+        )
+        self._transports = LoopLocal(
+            lambda: _LimitedTransport(open_transport(), max_concurrency, owned=owned), _LimitedTransport.aclose
+        )
 
     async def send(self, request: Request, *, retry: bool = False) -> HTTPResponse:
         """Send a request and read the whole response.
@@ -232,7 +232,6 @@ def _transport_factory(base_url: str, max_concurrency: int, *, ca_file: str | No
     limits = httpx2.Limits(max_connections=max_concurrency, max_keepalive_connections=0)
     # Without certificates, a context of PROTOCOL_TLS_CLIENT rejects every server.
     tls = tls_context(ca_file) if base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
     unix_socket = unix_socket_of(base_url)
 
     def open_transport() -> Transport:

@@ -46,7 +46,7 @@ _FRAMING_FIELD: Final = re.compile(rb"\n(connection|content-length|transfer-enco
 
 
 class HTTP1Parser:
-    """Parse one response from the bytes of a connection.
+    """Parses one response from the bytes of a connection.
 
     Args:
         max_body_bytes: The largest accepted body, in bytes.

@@ -5,9 +5,9 @@ from email.utils import parsedate_to_datetime
 from math import ceil
 from typing import Final
 
-__all__ = ["MAX_RETRY_AFTER", "retry_after_seconds"]
+__all__ = ["retry_after_seconds"]
 
-MAX_RETRY_AFTER: Final = 60
+_MAX_RETRY_AFTER: Final = 60
 """The longest time in seconds for which a response of Kratos is heeded."""
 
 _MAX_DATE_LENGTH: Final = 64
@@ -36,4 +36,4 @@ def retry_after_seconds(value: bytes | None, now: float) -> int:
 
 
 def _limited(seconds: int) -> int:
-    return min(max(seconds, 1), MAX_RETRY_AFTER)
+    return min(max(seconds, 1), _MAX_RETRY_AFTER)

@@ -1,4 +1,4 @@
-"""Open a connection to a server: DNS, several addresses, TLS, Unix sockets."""
+"""Connections to a server: DNS, several addresses, TLS, Unix sockets."""
 
 import asyncio
 import socket

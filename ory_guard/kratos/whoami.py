@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 
-from ory_guard._event_loop import LoopLocal
+from ory_guard._event_loop import LoopLocal, set_result_if_pending
 from ory_guard.kratos.admission import ClassLoad
 from ory_guard.kratos.caller import UNKNOWN, Caller
 from ory_guard.kratos.connection_pool import ConnectionPool
@@ -118,7 +118,7 @@ class WhoamiClient:
         pool = self._pools.current() or await self._pools.get()
         received: asyncio.Future[HTTPResponse | Exception] = asyncio.get_running_loop().create_future()
         request = self.request_bytes(credential, bypass_caches=bypass_caches)
-        pool.send(request, partial(_set_result, received), caller)
+        pool.send(request, partial(set_result_if_pending, received), caller)
         result = await received
         if isinstance(result, Exception):
             raise result
@@ -156,11 +156,6 @@ class WhoamiClient:
         await self._slots.aclose()
         if self._http is not None:
             await self._http.aclose()
-
-
-def _set_result(received: asyncio.Future[HTTPResponse | Exception], result: HTTPResponse | Exception) -> None:
-    if not received.done():  # it is if the waiting task was canceled
-        received.set_result(result)
 
 
 def _own_headers(credential: Credential, *, bypass_caches: bool) -> tuple[Header, ...]:

@@ -258,9 +258,8 @@ def _refuse_class(annotation: Any, kind: type[Any], arguments: tuple[Any, ...], 
     instead = next((text for known, text in _INSTEAD if issubclass(kind, known)), None)
     if instead is not None:
         _refuse(place, annotation, instead.format(item))
-    if not hasattr(
-        kind, "__get_pydantic_core_schema__"
-    ):  # a type such as EmailStr produces a value of another type
+    # A type such as EmailStr produces a value of another type.
+    if not hasattr(kind, "__get_pydantic_core_schema__"):
         _refuse(place, annotation, "a type that is immutable and hashable")
 
 

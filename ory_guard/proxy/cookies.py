@@ -86,9 +86,9 @@ class ProxyCookies:
             key = key.strip(b" \t").lower()
             if key in (b"domain", b"path", b"") or (drops_secure and key in (b"secure", b"partitioned")):
                 continue
-            if drops_secure and key == b"samesite" and value.strip(b" \t").lower() == b"none":
-                attribute = b"SameSite=Lax"  # noqa: PLW2901 - browsers require Secure for None
-            kept.append(attribute)
+            # Browsers require `Secure` for `SameSite=None`.
+            is_insecure = drops_secure and key == b"samesite" and value.strip(b" \t").lower() == b"none"
+            kept.append(b"SameSite=Lax" if is_insecure else attribute)
         return b"; ".join(kept)
 
 

@@ -96,7 +96,7 @@ class KratosProxy:
         """Handle one request; a websocket is refused.
 
         Raises:
-            ConfigurationError: If the guard resolver returns something else than a guard.
+            ConfigurationError: If the guard resolver returns something other than a guard.
             RuntimeError: If the scope is neither an http request nor a websocket.
         """
         if scope["type"] == "websocket":
@@ -240,7 +240,7 @@ class _Forwarder:
 
 
 def _caller(guard: OryGuard, credentials: Sequence[Credential], address: object) -> Caller:
-    """Return who calls: users with a known session come first, and other clients take turns."""
+    """Return the caller: a user with a known session comes first, and other clients take turns."""
     if not credentials:
         return anonymous_caller(address)
     authentication = guard.authentication

@@ -8,9 +8,9 @@ from ory_guard.guard.context import header_value
 from ory_guard.guard.responses.asgi import Receive
 from ory_guard.proxy.errors import ProxyError
 
-__all__ = ["MAX_BODY_BYTES", "RequestBody"]
+__all__ = ["RequestBody"]
 
-MAX_BODY_BYTES: Final = 1_048_576
+_MAX_BODY_BYTES: Final = 1_048_576
 """The maximum size of a request body."""
 
 _BUFFERED_BYTES: Final = 65_536
@@ -29,6 +29,7 @@ class RequestBody:
     Attributes:
         is_complete: Whether the last byte has arrived.
         error: The error that ended the body, or None.
+        declared_size: The size in the headers, or None for a chunked body.
 
     Raises:
         ProxyError: If the headers contradict each other (400), the body has a content encoding (415), or its
@@ -41,16 +42,11 @@ class RequestBody:
         self._start: bytes = b""
         self.is_complete = False
         self.error: ProxyError | None = None
-        self._declared = _declared_size(scope)
+        self.declared_size: int | None = _declared_size(scope)
         if (header_value(scope, b"content-encoding") or b"identity").strip().lower() != b"identity":
             raise ProxyError(415, "unsupported_encoding", "The body must not have a content encoding.")
-        if self._declared is not None and self._declared > MAX_BODY_BYTES:
+        if self.declared_size is not None and self.declared_size > _MAX_BODY_BYTES:
             raise _too_large()
-
-    @property
-    def declared_size(self) -> int | None:
-        """The size in the headers of a streamed body, or None for a chunked one."""
-        return self._declared
 
     async def read(self) -> bytes | AsyncIterator[bytes]:
         """Return the whole body if it is small, or an iterator of its parts.
@@ -84,11 +80,11 @@ class RequestBody:
             raise ProxyError(400, "incomplete_body", "The request ended before its body was complete.")
         part: bytes = message.get("body", b"")
         self._size += len(part)
-        if self._size > MAX_BODY_BYTES:
+        if self._size > _MAX_BODY_BYTES:
             raise _too_large()
         is_complete = not message.get("more_body", False)
-        if self._declared is not None and (
-            self._size > self._declared or (is_complete and self._size < self._declared)
+        if self.declared_size is not None and (
+            self._size > self.declared_size or (is_complete and self._size < self.declared_size)
         ):
             raise ProxyError(400, "invalid_content_length", "The body does not have the size in Content-Length.")
         self.is_complete = is_complete
@@ -110,5 +106,5 @@ def _declared_size(scope: Mapping[str, Any]) -> int | None:
 
 def _too_large() -> ProxyError:
     return ProxyError(
-        413, "request_body_too_large", f"The body of the request must have at most {MAX_BODY_BYTES} bytes."
+        413, "request_body_too_large", f"The body of the request must have at most {_MAX_BODY_BYTES} bytes."
     )

@@ -1,4 +1,4 @@
-"""The headers of a request to Kratos: an allow-list, one credential, and what the server knows about the client."""
+"""The headers of a request to Kratos: an allow-list, one credential, and the address of the client."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -96,7 +96,7 @@ def _credentials(headers: Sequence[Header], authenticator: Authenticator) -> tup
 
 
 def _client_headers(scope: Mapping[str, Any], settings: GuardSettings) -> list[Header]:
-    """Return what the server knows about the client, in the place of what the client says."""
+    """Return headers about the client with values from the server, in place of those that the client has sent."""
     headers = [(b"x-forwarded-proto", str(scope.get("scheme", "http")).encode("latin-1", "replace"))]
     if settings.app_url is not None:
         headers.append((b"x-forwarded-host", urlsplit(settings.app_url).netloc.encode("ascii")))

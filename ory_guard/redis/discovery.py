@@ -1,4 +1,4 @@
-"""Questions to several servers at once, of which the first response counts."""
+"""Queries of several servers at once, of which the first response counts."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence

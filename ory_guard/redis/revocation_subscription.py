@@ -8,7 +8,7 @@ from ory_guard.cache.store_protocol import RevocationPosition
 from ory_guard.redis.command_router import Servers
 from ory_guard.redis.encryption import Encryptor
 from ory_guard.redis.revocation_stream import Stream
-from ory_guard.redis.serialization import decrypt_messages, load_ids, load_missed_ids
+from ory_guard.redis.serialization import decrypt_message, load_ids, load_missed_ids
 from ory_guard.redis.stream_subscription import Received, StreamPosition
 
 __all__ = ["iter_revocations"]
@@ -59,4 +59,5 @@ def _decrypt(encryptors: Sequence[Encryptor], received: Received) -> list[dict[s
     """Return the messages. If some were missed, the list contains None."""
     if received.texts is None:
         return [None]
-    return decrypt_messages(encryptors, received.stream.encode(), received.texts)
+    name = received.stream.encode()
+    return [decrypt_message(encryptors, name, text) for text in received.texts]

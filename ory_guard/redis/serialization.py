@@ -15,7 +15,7 @@ from ory_guard.cache.store_protocol import RevokedIds, StoredSession
 from ory_guard.redis.encryption import DecryptionError, Encryptor
 
 __all__ = [
-    "decrypt_messages",
+    "decrypt_message",
     "decrypt_session",
     "dump_message",
     "encrypt_session",
@@ -113,21 +113,16 @@ def load_message(text: bytes) -> dict[str, Any] | None:
 
 def load_ids(message: dict[str, Any] | None) -> RevokedIds | None:
     """Return the ids in a revocation message, or None if the message is invalid."""
-    ids = None if message is None else message.get("ids")
+    if message is None:
+        return None
+    ids, at = message.get("ids"), message.get("at")
     if not isinstance(ids, list) or not all(isinstance(key, str) for key in ids):
         return None
-    at = message.get("at") if message is not None else None
     return RevokedIds(ids, at if isinstance(at, float) and math.isfinite(at) else None)
 
 
-def decrypt_messages(
-    encryptors: Sequence[Encryptor], name: bytes, messages: Sequence[bytes]
-) -> list[dict[str, Any] | None]:
-    """Return revocation messages that one of the encryptors decrypts for this name, or None for an invalid one."""
-    return [_decrypt_message(encryptors, name, message) for message in messages]
-
-
-def _decrypt_message(encryptors: Sequence[Encryptor], name: bytes, message: bytes) -> dict[str, Any] | None:
+def decrypt_message(encryptors: Sequence[Encryptor], name: bytes, message: bytes) -> dict[str, Any] | None:
+    """Return a revocation message that one of the encryptors decrypts for this name, or None if it is invalid."""
     for encryptor in encryptors:
         try:
             return load_message(encryptor.decrypt(name, message))

@@ -41,6 +41,14 @@ __all__ = ["FlowPages"]
 
 _Endpoint = Callable[[PageRenderer, Request], Awaitable[Response]]
 _ROOT_PATH_KEY: Final = "ory_guard.ui.root_path"
+_SCRIPT_FAILED: Final = (
+    "ui.script_failed kratos=%s origin=%s: browsers can't load webauthn.js, so passkeys and security keys don't "
+    "work; enable serve.public.cors in Kratos for this origin, or use KratosProxy"
+)
+_CREDENTIAL_REJECTED: Final = (
+    "ui.credential_rejected kratos=%s origin=%s: browsers reject passkeys and security keys on this origin; set "
+    "rp.origins of webauthn and passkey in Kratos to it, and rp.id to its host, which must not be an IP address"
+)
 
 
 class FlowPages:
@@ -122,7 +130,7 @@ class FlowPages:
             await self._router(scope, receive, send)
 
     def _routes(self) -> list[Route]:
-        pages: dict[str, _Endpoint] = {f"/{name}": partial(_show_flow, name=name) for name in FLOWS}
+        pages: dict[str, _Endpoint] = {f"/{name}": partial(show_flow, name=name) for name in FLOWS}
         pages |= {
             "/error": show_error,
             "/sessions": session_pages.show_sessions,
@@ -135,8 +143,8 @@ class FlowPages:
             self._route("/sessions/{session_id:uuid}/revoke", session_pages.revoke_session, "POST"),
             self._route("/logout", session_pages.log_out, "POST"),
             self._route("/cookies", session_pages.delete_cookies, "POST"),
-            self._route("/script-failure", self._report_script_failure, "POST"),
-            self._route("/credential-failure", self._report_credential_failure, "POST"),
+            self._route("/script-failure", partial(self._report_failure, _SCRIPT_FAILED), "POST"),
+            self._route("/credential-failure", partial(self._report_failure, _CREDENTIAL_REJECTED), "POST"),
             Route("/assets/{name}", self._send_asset, methods=["GET"]),
         ]
 
@@ -166,29 +174,12 @@ class FlowPages:
             return self._renderer.redirect(request, self._renderer.start_url("login", {}))
         return await show_failure(self._renderer, request, status_code=error.status_code)
 
-    async def _report_script_failure(self, _renderer: PageRenderer, request: Request) -> Response:
-        """Log that a browser could not load Kratos' script."""
+    async def _report_failure(self, problem: str, renderer: PageRenderer, request: Request) -> Response:
+        """Log a problem that the script of a page has noticed in a browser."""
         if self._csrf.is_cross_site(request.scope):
             raise CsrfViolation
-        self._renderer.operator_log.warning(
-            "ui.script_failed kratos=%s origin=%s: browsers can't load webauthn.js, so passkeys and security "
-            "keys don't work; enable serve.public.cors in Kratos for this origin, or use KratosProxy",
-            self._renderer.settings.kratos_browser_url,
-            origin_of(str(self._renderer.settings.app_url)),
-        )
-        return Response(status_code=204)
-
-    async def _report_credential_failure(self, _renderer: PageRenderer, request: Request) -> Response:
-        """Log that a browser rejected Kratos' relying party."""
-        if self._csrf.is_cross_site(request.scope):
-            raise CsrfViolation
-        self._renderer.operator_log.warning(
-            "ui.credential_rejected kratos=%s origin=%s: browsers reject passkeys and security keys on this "
-            "origin; set rp.origins of webauthn and passkey in Kratos to it, and rp.id to its host, which must not "
-            "be an IP address",
-            self._renderer.settings.kratos_browser_url,
-            origin_of(str(self._renderer.settings.app_url)),
-        )
+        settings = renderer.settings
+        renderer.operator_log.warning(problem, settings.kratos_browser_url, origin_of(str(settings.app_url)))
         return Response(status_code=204)
 
     async def _send_asset(self, request: Request) -> Response:
@@ -197,10 +188,6 @@ class FlowPages:
             raise HTTPException(404)
         response.headers["x-content-type-options"] = "nosniff"
         return response
-
-
-async def _show_flow(renderer: PageRenderer, request: Request, *, name: str) -> Response:
-    return await show_flow(renderer, request, name)
 
 
 def _checked_origins(origins: Collection[str] | None) -> tuple[str, ...] | None:

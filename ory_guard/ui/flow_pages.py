@@ -161,7 +161,7 @@ async def _render(renderer: PageRenderer, request: Request, name: str, flow: Flo
 
 
 def _identifier(flow: Flow) -> str | None:
-    """Return whom a login flow is for, if an earlier step has found it."""
+    """Return the identifier of a login, if an earlier step has found it."""
     if not isinstance(flow, LoginFlow) or flow.requested_aal == "aal2":
         return None
     return hidden_value(flow, "identifier")

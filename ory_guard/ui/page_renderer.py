@@ -1,4 +1,4 @@
-"""The rendering of the pages: what they share is the guard, the texts and the layout."""
+"""The rendering of the pages, which share the guard, the texts and the layout."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,11 +89,7 @@ class PageRenderer:
         *,
         status_code: int = 200,
     ) -> Response:
-        """Return a page, with the notice that a previous response stored in a cookie.
-
-        Raises:
-            KratosUnavailable: Never; without an outcome the page has no session.
-        """
+        """Return a page, with the notice that a previous response stored in a cookie."""
         outcome = await self.guard.authenticate(request)
         variables = {**self._layout(request, outcome), **context}
         for processor in self.context_processors:

@@ -127,7 +127,7 @@ def _render_flow(
         context: The context of the template, with `t`, `nonce` and `node_urls`.
         flow: The flow.
         titles: Whether the forms of each group are a section with a heading, as on a settings page.
-        first: The group that comes first; the default is Kratos' order.
+        first: The group that comes first. Default: Kratos' order.
         only: The groups to render; by default all.
         without: The groups to omit.
     """

@@ -113,7 +113,7 @@ async def test_changes_are_emitted_once_per_interval(
     assert state.ready is None
 
     for change in changes:
-        state.change(change)
+        state.set_ready(change is UP, change.reason)
         assert state.ready is (change is UP), "the state itself is up to date"
 
     assert seen == changes[:1]
@@ -128,10 +128,10 @@ def test_pending_event_of_an_event_loop_that_has_ended_is_emitted_by_the_next(in
 
     async def change() -> None:
         for event in (UP, DOWN):
-            state.change(event)
+            state.set_ready(event is UP, event.reason)
 
     async def change_again() -> None:
-        state.change(DOWN)
+        await change()
         await eventually(lambda: len(seen) == 2)
 
     asyncio.run(change())
