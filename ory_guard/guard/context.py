@@ -51,7 +51,7 @@ _reported: Final[set[tuple[str, str]]] = set()
 
 
 class AuthContext:
-    """What is known about the authentication of one request.
+    """The state of the authentication of one request.
 
     Attributes:
         guard: The guard that authenticated the request.

@@ -41,7 +41,7 @@ _CONTAINERS: Final[tuple[tuple[Any, Callable[[Any], Iterable[Any]]], ...]] = (
 )
 _CONTAINER_TYPES: Final = tuple(kind for kind, _ in _CONTAINERS)
 _LARGEST_CONTAINER: Final = 1_000
-"""How many values of a container are looked at: a larger one holds data, and no applications."""
+"""The number of values of a container that are examined: a larger one holds data, not applications."""
 
 
 class RouteCheck:
@@ -70,7 +70,7 @@ class RouteCheck:
         return ConfigurationError("\n".join(dict.fromkeys(texts))) if texts else None
 
     def close_misread_routes(self, scope: Mapping[str, Any]) -> None:
-        """Let every misread route fail before anything else of it runs; the other routes go on working."""
+        """Make every misread route fail before any other part of it runs; the other routes continue to work."""
         self._close(scope)
 
     def expect_replaced_lists(self) -> None:

@@ -165,9 +165,9 @@ class OryGuard(Generic[TraitsT]):
         """Return a context manager that ends its block, and closes the websocket, when the session ends.
 
         `async with guard.watch(websocket, every=10): …` for websockets, and
-        `StreamingResponse(guard.watch(request, every=10).stream(events()))` for event streams. What the route's
-        dependencies required must still be met. Connections of one session share one call to Kratos in `every`
-        seconds; `invalidate` ends them at once. While Kratos is unavailable a connection stays open for at most
+        `StreamingResponse(guard.watch(request, every=10).stream(events()))` for event streams. The requirements of
+        the route's dependencies must still be met. Connections of one session share one call to Kratos in `every`
+        seconds; `invalidate` ends them at once. While Kratos is unavailable, a connection stays open for at most
         `cache_ttl`.
 
         Args:

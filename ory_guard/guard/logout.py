@@ -184,7 +184,7 @@ class Logout:
         return set_cookies or ()
 
     def _calling(self, scope: Mapping[str, Any], credential: Credential) -> AbstractContextManager[None]:
-        """Let a known session come first, and other clients take turns, as for session checks."""
+        """Return a context in which known sessions come first, and other clients take turns."""
         policy, key = self._authenticator.checker.calls.policy, self._authenticator.cache_key(credential)
         return calling(policy.caller(key, credential, client=scope.get("client")))
 

@@ -30,7 +30,7 @@ class WaitingCall(Ticket):
         self._admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def admit(self) -> None:
-        """Let the call start."""
+        """Start the call."""
         if not self._admitted.done():  # it is if the waiting task was canceled
             self._admitted.set_result(None)
 

@@ -12,7 +12,7 @@ from ory_guard.proxy.errors import ProxyError
 __all__ = ["Change", "KratosRoute", "Target", "find_target", "is_route", "mount_path"]
 
 Change = Literal["none", "login", "address", "settings", "logout", "native_logout", "session", "other_sessions"]
-"""What a request to a route may do to sessions; see `ory_guard.proxy.invalidation`."""
+"""The change of sessions that a request may cause; see `ory_guard.proxy.invalidation`."""
 
 _MAX_QUERY_BYTES: Final = 16_384
 # A provider or a schema has a name of the configuration; neither can be a dot segment.
@@ -27,7 +27,7 @@ class KratosRoute(NamedTuple):
 
     Attributes:
         methods: The methods besides HEAD, which is allowed with GET.
-        change: What the route may do to sessions.
+        change: The change of sessions that the route may cause.
     """
 
     methods: tuple[str, ...]
@@ -46,7 +46,7 @@ class Target(NamedTuple):
         path: The path below Kratos' base URL.
         query: The raw query.
         route: The route.
-        change: What this request may do to sessions.
+        change: The change of sessions that this request may cause.
     """
 
     path: str

@@ -61,7 +61,7 @@ class Cluster:
     def redirects(self, error: Exception) -> bool:
         """Return whether a lookup failed only because its slot has moved, or is being moved, to another primary.
 
-        In the first case, find out which one it is.
+        After a move, the primary is located again in the background.
         """
         if isinstance(error, SlotMovedError) and self._locating is None:
             self._locating = asyncio.Task(self._relocate(), loop=asyncio.get_running_loop(), context=Context())

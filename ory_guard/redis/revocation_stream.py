@@ -204,7 +204,7 @@ class Announcer:
         Args:
             stream: The stream.
             text: The message.
-            record: What the server must record before, or None.
+            record: The record that the server must store before, or None.
 
         Raises:
             OSError: If the connection is lost.

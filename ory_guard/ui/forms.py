@@ -139,7 +139,7 @@ def _is_shared(node: UiNode, visible: set[str | None]) -> bool:
     """Return whether all methods need a node."""
     if not node.group or node.group == "default":
         return True
-    # The group `identifier_first` is only a first step; what it hides in the second one belongs to all methods.
+    # The group `identifier_first` is only a first step; its hidden fields in the second step belong to all methods.
     return _is_hidden(node) and _name(node) != "method" and node.group not in visible
 
 

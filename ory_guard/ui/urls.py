@@ -1,4 +1,4 @@
-"""The URLs on the pages: those of the pages themselves, of Kratos' flows, and of where a flow returns to."""
+"""The URLs on the pages: of the pages themselves, of Kratos' flows, and of the pages to which flows return."""
 
 from collections.abc import Mapping
 from typing import Any, Final, Literal

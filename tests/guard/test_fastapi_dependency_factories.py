@@ -51,7 +51,7 @@ def with_text(role: str) -> Any:
 
 
 def with_default(role: str) -> Any:
-    def check(session: Any = Depends(require_session)) -> Any:  # noqa: B008
+    def check(session: Any = Depends(require_session)) -> Any:  # noqa: B008 - the older way to declare a dependency
         return session
 
     return check
@@ -97,7 +97,7 @@ class TextChecker(Checker):
 class DefaultChecker(Checker):
     """Its call has a default."""
 
-    async def __call__(self, session: Any = Depends(require_session)) -> Any:  # noqa: B008
+    async def __call__(self, session: Any = Depends(require_session)) -> Any:  # noqa: B008 - the older way to declare a dependency
         """Return the session."""
         return session
 

@@ -1,6 +1,7 @@
-"""Limits on the size of files and functions, and on module names."""
+"""Limits on the size of files and functions, on module names, and on suppressions."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,9 @@ EXAMPLE = sorted((ROOT / "example_app").rglob("*.py"))
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 50
 BANNED = {"utils", "util", "helpers", "helper", "manager", "managers", "core", "base", "data", "common", "misc"}
+
+SUPPRESSION = re.compile(r"# (?:noqa|type: ignore|pragma|pyright)\b")
+REASONED = re.compile(r"# (?:noqa: [A-Z0-9, ]+ - |type: ignore\[[a-z, -]+\] # )\S")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -64,3 +68,16 @@ def test_class_names_are_unique() -> None:
                 files[node.name].add(name_of(path))
 
     assert {name for name, paths in files.items() if len(paths) > 1} == {"Clock", "Identity", "Session"}
+
+
+def test_suppressions_have_a_code_and_a_reason() -> None:
+    """In `tests/typing`, the suppressed errors are the tests."""
+    folders = ("ory_guard", "example_app", "benchmarks", "scripts", "tests")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py") if path.parent.name != "typing"]
+
+    assert [
+        f"{name_of(path)}:{number}"
+        for path in files
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if SUPPRESSION.search(line) and not REASONED.search(line)
+    ] == []

@@ -1,7 +1,7 @@
 """The decorator `operation`, which turns a signature into a method of the client and of `with_response`.
 
-An operation is declared once, as an async method without a body: its parameters are sent to Kratos, and its return
-type is what the response is decoded into. On a client the method returns that type; on `client.with_response` it
+An operation is declared once, as an async method without a body: its parameters are sent to Kratos, and the
+response is decoded into its return type. On a client the method returns that type; on `client.with_response` it
 takes the same arguments and returns `Response[T]`. Type checkers see both.
 """
 

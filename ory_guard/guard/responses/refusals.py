@@ -29,7 +29,6 @@ __all__ = [
     "refusal_handler",
     "refusal_response",
     "register_refusal_handler",
-    "unavailable_handler",
     "unavailable_refusal",
 ]
 
@@ -180,9 +179,8 @@ async def refusal_handler(connection: Any, refusal: Exception) -> ASGIResponse:
     return refusal_response(refusal, connection.scope, context)
 
 
-async def unavailable_handler(connection: Any, error: Exception) -> ASGIResponse:
+async def _unavailable_handler(connection: Any, error: KratosUnavailable) -> ASGIResponse:
     """Return the 503 response to a `KratosUnavailable`; a Starlette exception handler."""
-    assert isinstance(error, KratosUnavailable)  # noqa: S101 - it is registered for these errors only
     return await refusal_handler(connection, unavailable_refusal(error))
 
 
@@ -201,4 +199,4 @@ def register_refusal_handler(scope: Mapping[str, Any]) -> None:
     handlers = scope.get("starlette.exception_handlers")
     if handlers is not None and OryGuardError not in handlers[0]:
         handlers[0].setdefault(Refusal, refusal_handler)
-        handlers[0].setdefault(KratosUnavailable, unavailable_handler)
+        handlers[0].setdefault(KratosUnavailable, _unavailable_handler)
