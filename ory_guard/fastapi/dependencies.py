@@ -4,12 +4,10 @@ Each dependency is one callable without sub-dependencies, for HTTP and websocket
 session comes from the auth context that the middleware stored in the scope.
 """
 
-import asyncio
-import inspect
-from collections.abc import Callable, Coroutine, MutableMapping
+from collections.abc import Coroutine, MutableMapping
 from functools import lru_cache
 from types import GenericAlias
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, Unpack, cast
 
 try:
     from fastapi import Depends, FastAPI
@@ -26,6 +24,7 @@ from ory_guard.exceptions import ConfigurationError
 from ory_guard.fastapi.openapi import OPTIONAL_SCHEME, SCHEME, add_security_to_schema
 from ory_guard.guard.context import SCOPE_KEY, AuthContext, missing_middleware_error
 from ory_guard.guard.fastapi_declarations import GuardDependency, MustBeCalled
+from ory_guard.guard.not_awaited import NOT_AWAITED, coroutine_function
 from ory_guard.guard.requirements import (
     ANY_SESSION,
     AssuranceLevel,
@@ -54,15 +53,6 @@ _NO_CONNECTION: Final = cast(HTTPConnection, None)
 _REQUIRE: Final = MustBeCalled('Depends(require(aal="aal2"))')
 _REQUIRE_AAL: Final = MustBeCalled('Depends(require_aal("aal2"))')
 _REQUIRE_FRESH: Final = MustBeCalled("Depends(require_fresh(300))")
-
-C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, Any]])
-
-
-def _coroutine_function(call: C) -> C:
-    """Mark a function that returns a coroutine, so that FastAPI awaits it instead of running it in a thread."""
-    vars(call)["_is_coroutine"] = getattr(asyncio.coroutines, "_is_coroutine", None)  # Python 3.11
-    marked: C = getattr(inspect, "markcoroutinefunction", lambda function: function)(call)
-    return marked
 
 
 class _Dependency(GuardDependency, SecurityBase):
@@ -111,7 +101,7 @@ class SessionDependency(_Dependency):
     def __repr__(self) -> str:
         return f"<require {self.requirement!r}>"
 
-    @_coroutine_function
+    @coroutine_function
     def __call__(self, connection: HTTPConnection = _NO_CONNECTION) -> "Coroutine[Any, Any, Session[Any]]":
         """Return the session of the request.
 
@@ -124,6 +114,7 @@ class SessionDependency(_Dependency):
             context: AuthContext = scope[SCOPE_KEY]
         except (AttributeError, LookupError):
             raise _context_error(connection) from None
+        context.refusal, context.is_private = NOT_AWAITED, True
         return context.guard.enforcement.require(scope, context, self.requirement)
 
 
@@ -139,7 +130,7 @@ class IdentityDependency(_Dependency):
     def __init__(self) -> None:
         super().__init__(SCHEME)
 
-    @_coroutine_function
+    @coroutine_function
     def __call__(self, connection: HTTPConnection = _NO_CONNECTION) -> "Coroutine[Any, Any, Identity[Any]]":
         """Return the identity of the session.
 
@@ -152,6 +143,7 @@ class IdentityDependency(_Dependency):
             context: AuthContext = scope[SCOPE_KEY]
         except (AttributeError, LookupError):
             raise _context_error(connection) from None
+        context.refusal, context.is_private = NOT_AWAITED, True
         return _require_identity(scope, context, self.requirement)
 
 
@@ -167,7 +159,7 @@ class OptionalSessionDependency(_Dependency):
     def __init__(self) -> None:
         super().__init__(OPTIONAL_SCHEME)
 
-    @_coroutine_function
+    @coroutine_function
     def __call__(self, connection: HTTPConnection = _NO_CONNECTION) -> "Coroutine[Any, Any, Session[Any] | None]":
         """Return the session, or None for any other outcome and for a cross-site request with a cookie.
 

@@ -85,6 +85,7 @@ class Enforcer:
         Raises:
             Refusal: If there is no session, or it does not meet the requirement.
         """
+        context.refusal = None  # it is awaited
         if context.is_exempt or self._needs_refresh(context):
             await self._refresh(scope, context, requirement)
         context.is_private = True

@@ -1,7 +1,8 @@
 """The guard: the parts of the request path, composed from the settings, and the public methods on top of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Unpack
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from ory_guard.events import GuardStats, Listener, Listeners, SessionsInvalidate
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.argument_validation import check_arguments, checked_override
 from ory_guard.guard.authentication import Authenticator
-from ory_guard.guard.context import OUTER_KEY, current_url, get_scope, require_auth_context
+from ory_guard.guard.context import current_url, get_scope, require_auth_context
 from ory_guard.guard.cookie_sharing import warn_if_cookies_are_not_shared
 from ory_guard.guard.csrf import CSRFPolicy
 from ory_guard.guard.enforcement import Enforcer
@@ -22,6 +23,7 @@ from ory_guard.guard.fastapi_declarations import FROM_APPLICATION
 from ory_guard.guard.http_clients import HTTPClients
 from ory_guard.guard.lazy_client import LazyClient
 from ory_guard.guard.logout import Logout
+from ory_guard.guard.not_awaited import call_to_await, coroutine_function
 from ory_guard.guard.requirements import AssuranceLevel, Conditions, requirement_of
 from ory_guard.guard.responses.redirects import login_url, safe_return_to
 from ory_guard.guard.session_watch import Watch, Watches
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OryGuard", "get_guard"]
 
-_Id = str | UUID
 TraitsT = TypeVar("TraitsT", default=Any)
 
 
@@ -96,7 +97,7 @@ class OryGuard(Generic[TraitsT]):
             listeners=self.listeners,
             store=store,
             tokens=tokens,
-            on_revocation=self._notify_watches,
+            on_revocation=lambda ids: self._watches.wake(ids),  # noqa: PLW0108 - the watches are created below
         )
         self.enforcement: Enforcer = Enforcer(
             self, settings, csrf=csrf, authenticator=self.authentication, clock=self.clock, listeners=self.listeners
@@ -112,14 +113,17 @@ class OryGuard(Generic[TraitsT]):
     def __repr__(self) -> str:
         return f"<OryGuard {self.settings.kratos_public_url} {self.authentication.cache!r}>"
 
-    async def authenticate(self, connection: Annotated[Any, FROM_APPLICATION]) -> Outcome:
+    @coroutine_function
+    def authenticate(self, connection: Annotated[Any, FROM_APPLICATION]) -> Coroutine[Any, Any, Outcome]:
         """Return the outcome of a request without refusing the request.
 
         Args:
             connection: A Starlette or FastAPI `Request` or `WebSocket`, or an ASGI scope. A copy of the scope with
                 other credential headers gets the outcome of its own headers, and leaves the request as it is.
         """
-        return await self.enforcement.current_outcome(self._explicit.get_scope(connection))
+        scope = self._explicit.get_scope(connection)
+        check = partial(self.enforcement.current_outcome, scope)
+        return call_to_await("OryGuard.authenticate", scope, check, keeps_refusal=True)
 
     async def authenticate_token(self, token: Annotated[str, FROM_APPLICATION], *, kind: TokenKind) -> Outcome:
         """Return the outcome for a token that did not come in a header; never raise because of the token.
@@ -135,13 +139,14 @@ class OryGuard(Generic[TraitsT]):
         """
         return await self._explicit.authenticate_token(token, kind)
 
-    async def require(
+    @coroutine_function
+    def require(
         self,
         connection: Annotated[Any, FROM_APPLICATION],
         *,
         outcome: Outcome | None = None,
         **conditions: Unpack[Conditions],
-    ) -> "Session[TraitsT]":
+    ) -> "Coroutine[Any, Any, Session[TraitsT]]":
         """Return the session if it meets every condition; for GraphQL resolvers and plain ASGI applications.
 
         Args:
@@ -154,12 +159,9 @@ class OryGuard(Generic[TraitsT]):
             ConfigurationError: If a condition is invalid, or the outcome did not come from this guard.
         """
         scope = self._explicit.get_scope(connection, outcome)
-        context = self.enforcement.get_context(scope)
         requirement = requirement_of("OryGuard.require", conditions, "outcome")
-        session: Session[TraitsT] = await self.enforcement.require(scope, context, requirement)
-        if OUTER_KEY in scope and (outer := scope[OUTER_KEY]) is not None:
-            outer.refusal = None  # an earlier refusal is not the reason of a 500 that follows
-        return session
+        check = partial(self.enforcement.require, scope, self.enforcement.get_context(scope), requirement)
+        return call_to_await("OryGuard.require", scope, check)
 
     def watch(self, connection: Any, *, every: float = 30.0, outcome: Outcome | None = None) -> Watch:
         """Return a context manager that ends its block, and closes the websocket, when the session ends.
@@ -178,8 +180,7 @@ class OryGuard(Generic[TraitsT]):
         Raises:
             ConfigurationError: If `every` is not above 0, or the outcome was not returned by this guard.
         """
-        scope = self._explicit.get_scope(connection, outcome)
-        return self._watches.open(connection, scope, every)
+        return self._watches.open(connection, self._explicit.get_scope(connection, outcome), every)
 
     def login_url(
         self,
@@ -232,7 +233,9 @@ class OryGuard(Generic[TraitsT]):
         """
         return await self._logout.log_out(self._explicit.get_scope(connection))
 
-    async def invalidate(self, *, session_id: _Id | None = None, identity_id: _Id | None = None) -> None:
+    async def invalidate(
+        self, *, session_id: str | UUID | None = None, identity_id: str | UUID | None = None
+    ) -> None:
         """Invalidate everything cached about a session, or about all sessions of an identity.
 
         After it returns, no earlier session check is used for a request. With a store, the same holds in other
@@ -249,15 +252,11 @@ class OryGuard(Generic[TraitsT]):
         if not (ids := (*session, *identity)):
             raise ConfigurationError("invalidate() needs an id: pass session_id or identity_id")
         self.authentication.invalidate(*ids)
-        self._notify_watches(ids)
+        self._watches.wake(ids)
         if self.listeners:
-            first_ids = (spellings[0] if spellings else None for spellings in (session, identity))
-            notify(self.listeners, SessionsInvalidated(*first_ids))
+            notify(self.listeners, SessionsInvalidated(*(one[0] if one else None for one in (session, identity))))
         if self.authentication.shared_cache is not None:
             await self.authentication.shared_cache.revoke(*ids)
-
-    def _notify_watches(self, ids: tuple[str, ...] | None) -> None:
-        self._watches.wake(ids)
 
     def override(self, session: "Session[TraitsT] | Outcome | None") -> AbstractContextManager[None]:
         """Return a context manager for tests: within its block, each request has this session or outcome.

@@ -9,6 +9,7 @@ from typing import Final
 
 from ory_guard.exceptions import Refusal
 from ory_guard.guard.context import AuthContext
+from ory_guard.guard.not_awaited import NOT_AWAITED, not_awaited_error
 from ory_guard.guard.responses.asgi import Message, Send
 from ory_guard.guard.responses.redirect_loop import clear_redirect_counter, has_redirect_counter
 from ory_guard.models.credential import Header
@@ -46,21 +47,38 @@ class ResponseContext(AuthContext):
         kind = message["type"]
         if kind == "http.response.start" or kind == "websocket.http.response.start":  # noqa: PLR1714 - faster
             if self.is_private:
-                if self.refusal is not None and (self.held or (message["status"] == 500 and not self.granted)):
+                if self.refusal is not None and self._replaces(message["status"]):
                     return self._hold(message) if kind == "http.response.start" else self._refuse_handshake()
                 message = _finalize_headers(self, message)
             self.response_started = True
         elif self.held:  # the body, also as a file, and trailers
             return self._hold(message)
         elif kind == "websocket.close":
-            if self.refusal is not None and not self.granted:
+            if self.refusal not in (None, NOT_AWAITED) and not self.granted:
                 return self._refuse_handshake()
         elif kind == "websocket.accept":
-            self.websocket_accepted = True
-            if self.set_cookies:
-                headers = [*message.get("headers", ()), *_set_cookie_headers(self.set_cookies)]
-                message = {**message, "headers": headers}
+            message = self._accept(message)
         return self.server_send(message)
+
+    def _accept(self, message: Message) -> Message:
+        if self.refusal is NOT_AWAITED:
+            raise not_awaited_error()
+        self.websocket_accepted = True
+        if not self.set_cookies:
+            return message
+        return {**message, "headers": [*message.get("headers", ()), *_set_cookie_headers(self.set_cookies)]}
+
+    def _replaces(self, status: int) -> bool:
+        """Return whether the response to the refusal replaces one with this status.
+
+        Raises:
+            ConfigurationError: If the session was not checked, because a call is not awaited.
+        """
+        if self.refusal is NOT_AWAITED:
+            if status < 500:  # not the one to this error
+                raise not_awaited_error()
+            return False
+        return bool(self.held) or (status == 500 and not self.granted)
 
     def held_refusal(self) -> Refusal | None:
         """Return the refusal that a held 500 response was made of, or None without a held response."""
