@@ -1,4 +1,4 @@
-"""Conformance with the recordings of a real Kratos.
+"""Conformance with the recordings of a real Kratos, and of the release v26.2.0 under several configurations.
 
 The recordings are replayed against the fake in process, and with `FrontendClient` against a fake on sockets or a
 real Kratos (marker `live`). Requests that `FrontendClient` does not make, such as page navigations, are sent as
@@ -8,16 +8,21 @@ recorded.
 import contextlib
 import copy
 import dataclasses
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from support.kratos_servers import KratosServer, in_process, live, on_sockets
 
-from ory_guard.testing import OidcProvider
+from ory_guard.testing import FakeKratos, ManualClock, OidcProvider
+from ory_guard.testing.config_file import read_config
 
 from .normalize import is_advisory, is_unknown_difference
 from .recorded_story import RecordedExchange, load, recorded
+from .release_bodies import RELEASE
+from .release_replay import ReleaseReplay
+from .release_story import load_cases
 from .replay import Replay, rewrite_for
 from .setup_steps import run_with_setup
 
@@ -119,3 +124,41 @@ async def test_replay_reports_each_kind_of_difference(expected: str) -> None:
     differences = await Replay(in_process()).run(dataclasses.replace(exchange, response=response))
 
     assert any(expected in line for line in differences)
+
+
+# Each file of exchanges, and the configuration under which they were recorded, if it has another name.
+RECORDINGS: dict[str, dict[str, str]] = {
+    "base": {},
+    "short-lifespans": {},
+    "passwordless-code": {},
+    "identifier-first-and-code-mfa": {},
+    "link": {},
+    "require-verified-address": {},
+    "database-locked": {"config": "base", "public_url": "http://127.0.0.1:44191"},
+}
+
+
+async def replay_all(name: str) -> dict[str, list[str]]:
+    """Replay the cases of a configuration, and return the differences of each."""
+    cases = load_cases(name)
+    settings = {"config": name, **RECORDINGS[name]}
+    fields = read_config(RELEASE / "config" / f"{settings.pop('config')}.json").fields
+    fake = FakeKratos(clock=ManualClock(), **fields | settings)
+    replay = ReleaseReplay(fake, cases)
+    return {case.name: await replay.run(case) for case in cases}
+
+
+# A fake in this process answers up to 547 requests and sets up what they need.
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", RECORDINGS)
+async def test_fake_conforms_to_release_except_for_known_differences(name: str, say: Callable[[str], None]) -> None:
+    differences = await replay_all(name)
+    different = {case for case, lines in differences.items() if lines}
+    # The file has the reason for each of them.
+    known = json.loads((RELEASE / "differences.json").read_text(encoding="utf-8")).keys() & differences.keys()
+    say(f"FakeKratos agrees with {len(differences) - len(different)} of {len(differences)} exchanges of {name}")
+    for case in sorted(different - known):
+        say("\n    ".join((f"  {case}", *differences[case])))
+
+    assert sorted(different - known) == []
+    assert sorted(known - different) == []

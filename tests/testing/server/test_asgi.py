@@ -1,6 +1,7 @@
 """The ASGI applications: routing, mounting, content negotiation, and the error page."""
 
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
@@ -8,9 +9,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
-from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect
-from support.flow_client import FlowClient
+from support.flow_client import FlowClient, message_ids
 
 from ory_guard.testing import FakeKratos, ManualClock
 from ory_guard.testing.server.response import ApiError
@@ -56,32 +56,16 @@ def test_app_closes_websockets(fake: FakeKratos) -> None:
         pytest.fail("the connection was accepted")
 
 
-async def test_app_reads_a_body_sent_in_chunks(fake: FakeKratos, app: FlowClient) -> None:
+async def test_app_reads_a_body_sent_in_chunks(app: FlowClient) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b'{"method"'
+        yield b': "password"}'
+
     flow = await app.create_flow("login")
-    chunks: list[Message] = [
-        {"type": "http.request", "body": b'{"method"', "more_body": True},
-        {"type": "http.request", "body": b': "password"}'},
-    ]
-    sent: list[Message] = []
+    headers = {"content-type": "application/json"}
+    response = await app.client.post(flow["ui"]["action"], content=chunks(), headers=headers)
 
-    async def receive() -> Message:
-        return chunks.pop(0)
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/self-service/login",
-        "query_string": f"flow={flow['id']}".encode(),
-        "headers": [(b"content-type", b"application/json")],
-        "client": None,
-    }
-    await fake.app(scope, receive, send)
-
-    assert sent[0]["status"] == 400
-    assert b"4000002" in sent[1]["body"]
+    assert (response.status_code, message_ids(response.json())) == (400, [4000002, 4000002])
 
 
 @pytest.mark.parametrize(
