@@ -51,9 +51,15 @@ def test_unsupported_feature_is_named_once(tmp_path: Path, document: dict[str, A
 
 
 def test_keys_without_effect_are_accepted(tmp_path: Path) -> None:
+    cors = {
+        "enabled": False,
+        "allowed_origins": ["http://localhost:4455"],
+        "allow_credentials": True,
+        "debug": True,
+    }
     rp = {"id": "localhost", "display_name": "x", "origins": ["http://localhost:4455"]}
     document = {
-        "serve": {"public": {"port": 4433, "tls": {"cert": {"path": "x"}}, "cors": {"debug": True}}},
+        "serve": {"public": {"port": 4433, "tls": {"cert": {"path": "x"}}, "cors": cors}},
         "selfservice": {
             "methods": {
                 "webauthn": {"config": {"passwordless": False, "rp": {**rp, "icon": "http://localhost/i.png"}}},

@@ -1,7 +1,4 @@
-"""Cross-origin requests."""
-
-import json
-from pathlib import Path
+"""Cross-origin requests; the recordings of v26.2.0 have some without CORS."""
 
 import httpx2
 import pytest
@@ -81,16 +78,3 @@ async def test_star_allows_all_origins() -> None:
 
     assert cors_headers(response)["allow-origin"] == FOREIGN
     assert response.headers["vary"] == "Origin"
-
-
-async def test_cors_can_be_disabled(tmp_path: Path) -> None:
-    path = tmp_path / "kratos.json"
-    cors = {"enabled": False, "allowed_origins": [UI], "allow_credentials": True}
-    path.write_text(json.dumps({"serve": {"public": {"cors": cors}}}))
-    client = client_for(FakeKratos.from_config(path)).client
-    response = await client.get("/sessions/whoami", headers={"origin": UI})
-    headers = {"origin": UI, "access-control-request-method": "GET"}
-    preflight = await client.options("/sessions/whoami", headers=headers)
-
-    assert response.headers["vary"] == "Cookie"
-    assert (cors_headers(response), cors_headers(preflight)) == ({}, {})

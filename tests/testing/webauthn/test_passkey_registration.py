@@ -57,12 +57,23 @@ async def test_registration_checks_the_authenticator(
         assert message_ids((await browser.get_flow("registration", flow["id"])).json()) == [1040009]
 
 
-@pytest.mark.parametrize("submitted", ["nope", "{}"])
-async def test_malformed_passkey_is_rejected(browser: FlowClient, submitted: str) -> None:
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"passkey_register": "nope"}, MALFORMED),
+        ({"passkey_register": "{}"}, MALFORMED),
+        ({"passkey_register": "true"}, 4010003),
+        ({"method": "passkey"}, 4010003),
+    ],
+    ids=str,
+)
+async def test_registration_without_passkey_is_rejected(
+    browser: FlowClient, fields: dict[str, str], expected: int
+) -> None:
     flow = await registration_form(browser, BOB)
-    response = await browser.submit(flow, traits={"email": BOB}, passkey_register=submitted)
+    response = await browser.submit(flow, traits={"email": BOB}, **fields)
 
-    assert (response.status_code, message_ids(response.json())) == (400, [MALFORMED])
+    assert (response.status_code, message_ids(response.json())) == (400, [expected])
 
 
 @pytest.mark.parametrize(
