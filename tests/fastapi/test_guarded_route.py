@@ -135,6 +135,19 @@ async def test_requirement_is_evaluated_once() -> None:
     assert (len(kratos.requests), conditions) == (2, [SESSION_ID])  # the session, and its revalidation
 
 
+async def test_early_evaluation_counts_once() -> None:
+    """A requirement that the endpoint repeats is evaluated again."""
+    results = [True, False]
+    gate = require(when=lambda _: results.pop(0))
+    app = application(guard_of(ScriptedKratos(signed_in())))
+
+    @app.post("/upload", dependencies=[Depends(gate)])
+    async def upload(request: Request, body: Body) -> str:
+        return str((await gate(request)).id)
+
+    assert (await send_upload(app, Upload(), SESSION_TOKEN)).status == 403
+
+
 @pytest.mark.parametrize(("revoked", "seconds", "status"), [(True, 0, 401), (False, 40, 401), (False, 1, 200)])
 @pytest.mark.parametrize("gate", [require_session, require_aal("aal1"), require(revalidate=True)], ids=repr)
 async def test_session_that_ends_while_the_body_arrives_is_refused(

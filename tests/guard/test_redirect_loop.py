@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.applications import gated, public
-from support.asgi_calls import NAVIGATE, SentResponse, call, http_scope
+from support.applications import gated, public, reply
+from support.asgi_calls import NAVIGATE, Application, SentResponse, call, http_scope
 from support.clock import NOW
-from support.guard_bench import SESSION_COOKIE, Bench, settings_of
+from support.guard_bench import SESSION_COOKIE, Bench, optional_session, settings_of
 from support.scripted_kratos import STEP_UP, refused
 
-from ory_guard import OrySessionMiddleware, Session
+from ory_guard import OryGuard, OrySessionMiddleware, Session
 from ory_guard.guard.responses.redirect_loop import has_redirect_counter, record_redirect
 
 pytestmark = pytest.mark.anyio
@@ -130,19 +130,28 @@ async def test_prefetch_is_not_counted() -> None:
     assert (await browser.open("/vault")).status == 303
 
 
-@pytest.mark.parametrize("is_protected", [True, False])
-async def test_counter_is_cleared_only_by_a_requirement(*, is_protected: bool) -> None:
+def with_optional_session(guard: OryGuard) -> Application:
+    """Return an ASGI application that uses a session if there is one."""
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        await optional_session(guard, scope)
+        await reply(send, None)
+
+    return OrySessionMiddleware(app, guard=guard)
+
+
+@pytest.mark.parametrize(("page", "is_cleared"), [(gated, True), (with_optional_session, True), (public, False)])
+async def test_counter_is_cleared_where_a_session_is_used(page: Any, *, is_cleared: bool) -> None:
     """A public page does not show whether the loop has ended."""
-    bench = Bench()
     headers = [
         SESSION_COOKIE,
         (b"cookie", b"ory_guard_redirects=1.1700000000000.1700000000000.0a1b2c3d; theme=dark"),
     ]
 
-    response = await call(gated(bench.guard) if is_protected else public(bench.guard), headers=headers)
+    response = await call(page(Bench().guard), headers=headers)
 
     cleared = [b"ory_guard_redirects=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure"]
-    assert response.all(b"set-cookie") == (cleared if is_protected else [])
+    assert response.all(b"set-cookie") == (cleared if is_cleared else [])
 
 
 async def test_counter_is_kept_if_a_second_requirement_is_not_met() -> None:

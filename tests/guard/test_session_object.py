@@ -57,11 +57,12 @@ async def test_equal_session_keeps_the_published_object() -> None:
     assert bench.calls == 2
 
 
-async def test_require_returns_a_changed_session_without_publishing_it() -> None:
+@pytest.mark.parametrize("conditions", [{}, {"max_age": 3600}], ids=str)
+async def test_require_returns_a_changed_session_without_publishing_it(conditions: dict[str, Any]) -> None:
     """The decision uses the newest session; the request keeps its object."""
     bench, scope, session = await begun(signed_in(), RENAMED)
 
-    newer = await bench.guard.require(scope, revalidate=True)
+    newer = await bench.guard.require(scope, revalidate=True, **conditions)
 
     assert newer.identity.traits["email"] == "countess@example.com"
     assert is_held(scope, session)
