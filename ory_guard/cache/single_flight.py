@@ -10,7 +10,7 @@ from contextvars import Context
 from typing import Final, NamedTuple
 
 from ory_guard._event_loop import TurnLimit
-from ory_guard.models.outcomes import Outcome, Unavailable
+from ory_guard.models.outcomes import Authenticated, Outcome, Unavailable
 
 __all__ = ["CHECK_ABORTED", "CheckResult", "InFlight", "SingleFlight"]
 
@@ -32,6 +32,11 @@ class CheckResult(NamedTuple):
     outcome: Outcome
     request_time: float
     set_cookies: tuple[bytes, ...] = ()
+
+    @property
+    def resolved_at(self) -> float:
+        """The time of the result on the monotonic clock; a session from a shared store has an age."""
+        return self.request_time + (self.outcome.age if isinstance(self.outcome, Authenticated) else 0.0)
 
 
 class InFlight:

@@ -153,7 +153,7 @@ class Authenticator:
             ):
                 return Rejected("origin", "cookie")
             if not isinstance(credential, Credential):
-                return self._from_pair_cache(scope, context, credential)
+                return self._from_two_cookies_cache(scope, context, credential)
             # 2. A fresh entry in the cache.
             context.credential = credential
             key, now = self.cache_key(credential), self._monotonic()
@@ -201,15 +201,13 @@ class Authenticator:
             )
         except Exception as error:  # noqa: BLE001 - fail closed, whatever the error is
             return internal_error(error)
-        outcome = result.outcome
-        context.request_time = result.request_time
-        context.resolved_at = result.request_time + (outcome.age if isinstance(outcome, Authenticated) else 0.0)
+        context.request_time, context.resolved_at = result.request_time, result.resolved_at
         context.from_upstream = True
         if result.set_cookies:
             context.set_cookies, context.is_private = result.set_cookies, True
-        return outcome
+        return result.outcome
 
-    def _from_pair_cache(
+    def _from_two_cookies_cache(
         self, scope: Mapping[str, Any], context: AuthContext, credential: TwoSessionCookies | InvalidCredential
     ) -> Outcome | None:
         if isinstance(credential, InvalidCredential):

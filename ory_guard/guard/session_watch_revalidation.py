@@ -12,7 +12,7 @@ from ory_guard.guard.enforcement import Enforcer, is_from_jwt
 from ory_guard.guard.requirements import ANY_SESSION
 from ory_guard.guard.settings import GuardSettings
 from ory_guard.models.clock import Clock
-from ory_guard.models.outcomes import Authenticated, Outcome, SessionAuth, Unavailable
+from ory_guard.models.outcomes import Authenticated, Outcome, Unavailable
 
 __all__ = ["SessionRevalidator", "SharedState", "SharedStates"]
 
@@ -24,22 +24,19 @@ class SharedState:
 
     Attributes:
         outcome: The outcome.
-        auth: The `request.auth` of the outcome.
         request_time: When the request was sent to Kratos, on the monotonic clock.
     """
 
     def __init__(self) -> None:
         self.outcome: Outcome | None = None
-        self.auth: SessionAuth | None = None
         self.request_time: float = -inf
         self._failure: Unavailable | None = None
         self._retry_at = -inf
 
-    def update(self, outcome: Outcome | None, auth: SessionAuth | None, request_time: float) -> None:
+    def update(self, outcome: Outcome | None, request_time: float) -> None:
         """Store an outcome if it is newer; ignore None and `Unavailable`."""
         if outcome is not None and not isinstance(outcome, Unavailable) and request_time > self.request_time:
             self.outcome, self.request_time = outcome, request_time
-            self.auth = SessionAuth(outcome) if auth is None else auth
 
     def record_failure(self, failure: Unavailable, now: float) -> None:
         """Record that the session could not be checked. The next attempt is due after a second."""
@@ -135,13 +132,13 @@ class SessionRevalidator:
         state = self._state
         entry = self._authenticator.cache.get(key)
         if entry is not None:
-            state.update(entry.outcome, entry.auth, entry.request_time)
+            state.update(entry.outcome, entry.request_time)
         if state.outcome is not None and state.request_time > context.request_time:
             context.request_time = context.resolved_at = state.request_time
-            context.auth = state.auth
+            context.auth = None
             self._enforcer.adopt(self._scope, context, state.outcome)
         else:
-            state.update(context.outcome, context.auth, context.request_time)
+            state.update(context.outcome, context.request_time)
         return state
 
     async def _revalidate_shared(self, context: AuthContext, state: SharedState) -> Unavailable | None:
@@ -158,7 +155,7 @@ class SessionRevalidator:
             state.record_failure(outcome, self._monotonic())
             return outcome
         self._enforcer.adopt(self._scope, context, outcome)
-        state.update(outcome, context.auth, context.request_time)
+        state.update(outcome, context.request_time)
         return None
 
     def _seconds_until_due(self, context: AuthContext) -> float:

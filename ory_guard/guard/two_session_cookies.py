@@ -132,8 +132,7 @@ class TwoCookiesAuthenticator:
             bypass_caches=bypass_caches,
             join=join,
         )
-        age = result.outcome.age if isinstance(result.outcome, Authenticated) else 0.0
-        return _Checked(cookie, result, result.request_time + age, is_new=True)
+        return _Checked(cookie, result, result.resolved_at, is_new=True)
 
     def _is_revoked(self, checked: _Checked) -> bool:
         return self._checker.is_revoked(self._cache_key(checked.cookie), checked.result)

@@ -88,7 +88,7 @@ class CircuitBreaker:
         if self.state == "closed":
             self._clear_failures()
         elif self.state == "half_open" and subject == self._probe:
-            self._transition("closed", 0.0)
+            self._transition("closed")
 
     def record_failure(self, subject: Hashable, group: Hashable) -> None:
         """Record a call without a response, or with a 5xx.
@@ -118,9 +118,9 @@ class CircuitBreaker:
 
     def close(self) -> None:
         """Close the breaker: another breaker has seen a success."""
-        self._transition("closed", 0.0)
+        self._transition("closed")
 
-    def _transition(self, state: BreakerState, open_until: float) -> None:
+    def _transition(self, state: BreakerState, open_until: float = 0.0) -> None:
         self._open_until = open_until
         self._clear_failures()
         if state != self.state:

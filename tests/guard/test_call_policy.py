@@ -184,6 +184,16 @@ async def test_rejection_or_invalidation_makes_a_credential_unknown(
     assert bench.guard.stats().known_credentials == known
 
 
+async def test_revoked_credential_becomes_unknown() -> None:
+    """As after a logout whose session is unknown."""
+    bench = await bench_of_users("user1")
+    authentication, credential = bench.guard.authentication, Credential("x_session_token", b"", b"user1")
+
+    await authentication.invalidate_credential(authentication.cache_key(credential), credential)
+
+    assert bench.guard.stats().known_credentials == 0
+
+
 async def test_call_without_a_slot_is_counted_by_class() -> None:
     """A credential without a slot comes first at its next try, and the event says that Kratos was not called."""
     bench = Bench(max_upstream_concurrency=1, timeout=0.05)

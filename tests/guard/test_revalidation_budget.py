@@ -8,7 +8,7 @@ from support.clock import AdjustableClock
 from support.guard_bench import Bench, request
 from support.scripted_kratos import STEP_UP, aal2_session, signed_in
 
-from ory_guard.exceptions import OryGuardError, StepUpRequired
+from ory_guard.exceptions import EnrollmentRequired, OryGuardError, StepUpRequired
 from ory_guard.guard.revalidation_budget import RevalidationBudget
 
 pytestmark = pytest.mark.anyio
@@ -39,17 +39,19 @@ async def test_step_up_takes_effect_at_the_first_try(first: object, refused_at: 
 
 @pytest.mark.parametrize("response", [STEP_UP, signed_in()], ids=["second factor required", "aal1"])
 @pytest.mark.parametrize("is_cached", [False, True])
-async def test_refused_requests_cause_a_limited_number_of_calls(response: object, *, is_cached: bool) -> None:
-    """100 requests in ten seconds cause at most 14 calls."""
+@pytest.mark.parametrize(("interval", "calls"), [(0.0, 4), (0.1, 14)], ids=["at once", "in ten seconds"])
+async def test_refused_requests_cause_a_limited_number_of_calls(
+    response: object, interval: float, calls: int, *, is_cached: bool
+) -> None:
     bench = Bench(response, cache_ttl=60, negative_ttl=60)
     if is_cached:
         await bench.outcome()
     cached = bench.calls
     for _ in range(101):
         assert await status(bench) == 403
-        bench.clock.advance(0.1)
+        bench.clock.advance(interval)
 
-    assert bench.calls - cached <= 14
+    assert bench.calls - cached == calls
 
 
 async def test_concurrent_refused_requests_share_one_revalidation() -> None:
@@ -75,6 +77,15 @@ async def test_requests_that_waited_for_one_check_spend_the_budget_once() -> Non
 
     bench.kratos.responses = [signed_in(aal2_session())]
     assert await status(bench) == 200
+
+
+async def test_request_that_waited_for_kratos_revalidates_for_its_next_requirement() -> None:
+    bench, scope = Bench(signed_in()), request()
+
+    for calls in (1, 2):
+        with pytest.raises(EnrollmentRequired):
+            await bench.guard.require(scope, aal="aal2")
+        assert bench.calls == calls
 
 
 async def test_budget_belongs_to_one_credential() -> None:

@@ -269,12 +269,12 @@ REJECTED = Rejected("inactive", "cookie")
 def test_newest_outcome_is_kept() -> None:
     """Older outcomes, outcomes of the same time, failures and None are ignored."""
     state = SharedState()
-    state.update(AUTHENTICATED, None, 5.0)
+    state.update(AUTHENTICATED, 5.0)
     for outcome, asked_at in ((REJECTED, 4.0), (REJECTED, 5.0), (Unavailable("timeout"), 6.0), (None, 7.0)):
-        state.update(outcome, None, asked_at)
+        state.update(outcome, asked_at)
     assert (state.outcome, state.request_time) == (AUTHENTICATED, 5.0)
 
-    state.update(REJECTED, None, 5.1)
+    state.update(REJECTED, 5.1)
     assert (state.outcome, state.request_time) == (REJECTED, 5.1)
 
 
@@ -283,7 +283,7 @@ def test_state_is_shared_while_a_connection_holds_it() -> None:
     first, same, other = states.for_key(b"a"), states.for_key(b"a"), states.for_key(b"b")
     assert first is same
     assert first is not other
-    first.update(AUTHENTICATED, None, 1.0)
+    first.update(AUTHENTICATED, 1.0)
 
     del first, same
     gc.collect()

@@ -1,6 +1,7 @@
 """Requests with two session cookies: responses, revalidation, revocation, open connections and the breaker."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -125,6 +126,29 @@ async def test_two_cookies_count_as_one_credential_for_the_breaker(*, are_known:
     assert bench.guard.stats().breaker == "open"
 
 
+async def test_failing_client_with_two_cookies_stops_no_login_of_others() -> None:
+    bench = TwoCookiesBench(a=GOOD, b=REFUSED)
+    bench.answers.update({f"p{number}": OSError() for number in range(10)})
+    for number in range(5):
+        await bench.outcome(b"s=p%d; s=p%d" % (number, number + 5), client=("192.0.2.1", 1))
+
+    assert await bench.outcome(BOTH, client=("192.0.2.1", 1)) == Unavailable("breaker", 1)
+    assert is_about(await bench.outcome(BOTH, client=("192.0.2.9", 1)), SESSION_ID)
+
+
+async def test_revalidation_neither_joins_a_check_nor_accepts_a_cached_response() -> None:
+    bench = TwoCookiesBench(a=GOOD, b=GOOD)
+    bench.kratos.hold()
+    tasks = [asyncio.ensure_future(bench.guard.require(scope_of(BOTH), revalidate=True)) for _ in range(2)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    bench.kratos.release()
+    await asyncio.gather(*tasks)
+
+    first, *others = [request.header("cache-control") for request in bench.kratos.requests[::2]]
+    assert (first, others) == (None, ["max-age=0"] * 2)
+
+
 async def test_429_of_one_cookie_holds_requests_with_both() -> None:
     """A request with the other one alone is not held."""
     bench = TwoCookiesBench({"cache_ttl": 0}, a=refused(429).with_header("retry-after", "30"), b=GOOD)
@@ -137,15 +161,24 @@ async def test_429_of_one_cookie_holds_requests_with_both() -> None:
     assert bench.take_asked() == ["b"]
 
 
+async def invalidate_session(bench: TwoCookiesBench) -> None:
+    await bench.guard.invalidate(session_id=SESSION_ID)
+
+
+async def invalidate_cookie(bench: TwoCookiesBench) -> None:
+    """Invalidate a cookie whose session is unknown, as after a logout during an outage."""
+    cookie, authentication = Credential("cookie", b"s", b"a"), bench.guard.authentication
+    await authentication.invalidate_credential(authentication.cache_key(cookie), cookie)
+
+
 async def test_revoked_cookie_ends_a_request_with_both() -> None:
     """As after a logout whose session is unknown, because Kratos could not be asked for it."""
     bench = TwoCookiesBench(a=GOOD, b=REFUSED)
     scope = scope_of(BOTH)
     await bench.guard.require(scope)
     bench.answers["a"] = REFUSED
-    cookie, authentication = Credential("cookie", b"s", b"a"), bench.guard.authentication
 
-    await authentication.invalidate_credential(authentication.cache_key(cookie), cookie)
+    await invalidate_cookie(bench)
 
     with pytest.raises(SessionRequired):
         await bench.guard.require(scope)
@@ -189,8 +222,11 @@ async def test_invalidated_session_is_not_used(ids: dict[str, str]) -> None:
     assert bench.take_asked() == (["a"] if "session_id" in ids else ["a", "b"])
 
 
+@pytest.mark.parametrize("revoke", [invalidate_session, invalidate_cookie])
 @pytest.mark.parametrize("cache_ttl", [30, 0])
-async def test_session_that_is_revoked_during_the_check_of_the_other_cookie_is_not_used(cache_ttl: float) -> None:
+async def test_session_that_is_revoked_during_the_check_of_the_other_cookie_is_not_used(
+    cache_ttl: float, revoke: Callable[[TwoCookiesBench], Awaitable[None]]
+) -> None:
     bench = TwoCookiesBench({"cache_ttl": cache_ttl}, a=GOOD, b=REFUSED)
     await bench.outcome(b"s=a")
     bench.kratos.hold()
@@ -198,7 +234,7 @@ async def test_session_that_is_revoked_during_the_check_of_the_other_cookie_is_n
     for _ in range(10):
         await asyncio.sleep(0)
     bench.answers["a"] = REFUSED
-    await bench.guard.invalidate(session_id=SESSION_ID)
+    await revoke(bench)
     bench.kratos.release()
 
     assert await waiting == INACTIVE
