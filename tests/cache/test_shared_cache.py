@@ -101,27 +101,24 @@ async def test_wrong_clock_of_a_host_prolongs_no_lifetime(
         assert ahead < 0, "the session looked older than it is, so Kratos was called"
 
 
-async def test_session_that_is_nearly_stale_is_not_used(
-    memory_server: MemoryServer, workers: tuple[Worker, Worker]
+@pytest.mark.parametrize(
+    ("aging", "cache_ttl", "source"),
+    [
+        pytest.param(20.0, 30, "store", id="young"),
+        pytest.param(28.9, 30, "upstream", id="nearly stale"),
+        pytest.param(15.0, 10, "upstream", id="older than cache_ttl"),
+    ],
+)
+async def test_only_a_young_session_is_used(
+    memory_server: MemoryServer, workers: tuple[Worker, Worker], aging: float, cache_ttl: float, source: str
 ) -> None:
-    """One process calls Kratos before all processes have to."""
-    first, second = workers
-    await first.share()
-    memory_server.aging = 28.9
+    """One process calls Kratos before all have to. The process that stored it may have a longer `cache_ttl`."""
+    reader = Worker(memory_server, cache_ttl=cache_ttl)
+    await workers[0].share()
+    memory_server.aging = aging
 
-    assert await second.source() == "upstream"
-
-
-async def test_session_older_than_cache_ttl_is_not_used(memory_server: MemoryServer) -> None:
-    """Even if the process that stored it has a longer `cache_ttl`."""
-    generous, strict = Worker(memory_server), Worker(memory_server, cache_ttl=10)
-    await generous.ask()
-    await eventually(lambda: memory_server.entries)
-    memory_server.aging = 15.0
-
-    assert await strict.source() == "upstream"
-    await generous.guard.aclose()
-    await strict.guard.aclose()
+    assert await reader.source() == source
+    await reader.guard.aclose()
 
 
 async def test_store_is_not_used_with_a_cache_ttl_of_0(memory_server: MemoryServer) -> None:

@@ -14,13 +14,14 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_pending_revocations_are_limited_in_number_and_age(
-    memory_server: MemoryServer, workers: tuple[Worker, Worker]
+    memory_server: MemoryServer, workers: tuple[Worker, Worker], caplog: pytest.LogCaptureFixture
 ) -> None:
     """At most 10,000, and none that is older than every cached session and every JWT."""
     first, _ = workers
     first.store.failing.add("subscribe")
     await first.shared_cache.revoke(*(f"session-{number}" for number in range(10_001)))
-    assert len(first.shared_cache.pending) == 10_000
+    assert first.guard.stats().pending_revocations == 10_000
+    assert "revocations.dropped count=2" in caplog.messages
     assert not first.shared_cache.pending.are_unsent(["session-0"], first.clock.time())
 
     first.clock.advance(60)
@@ -32,7 +33,7 @@ async def test_pending_revocations_are_limited_in_number_and_age(
     await eventually(lambda: not first.guard.stats().degraded)
     assert set(memory_server.revoked) == {"session-1", "session-new"}
     assert memory_server.revocation_ttls == {"session-1": 59.0, "session-new": 900.0}
-    assert len(first.shared_cache.pending) == 0
+    assert first.guard.stats().pending_revocations == 0
 
 
 async def test_revocation_is_repeated_soon_after_a_new_subscription(

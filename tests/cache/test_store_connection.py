@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from functools import partial
 
 import pytest
-from support.memory_store import MemoryStore, eventually
+from support.memory_store import eventually
 
 from ory_guard.kratos.circuit_breaker import CircuitBreaker
 
@@ -15,15 +15,6 @@ from .store_connection_bench import ConnectionBench, fail, hang, respond
 pytestmark = pytest.mark.anyio
 
 Messages = AsyncGenerator[tuple[str, ...] | None, None]
-
-
-async def test_connection_is_ready_when_the_subscription_is_confirmed(bench: ConnectionBench) -> None:
-    connection = bench.connect()
-
-    assert not connection.ready
-    assert await connection.remaining_budget()
-    assert connection.ready
-    assert (bench.recoveries, bench.revocations, bench.changes) == (1, [None], [(True, "")])
 
 
 async def test_tasks_run_in_an_empty_context(bench: ConnectionBench) -> None:
@@ -41,19 +32,12 @@ async def test_tasks_run_in_an_empty_context(bench: ConnectionBench) -> None:
     assert seen == ["default", "default"]
 
 
-async def test_revocations_and_invalid_messages_are_forwarded(bench: ConnectionBench) -> None:
-    await bench.ready()
-
-    await MemoryStore(bench.memory_server).revoke(["session-1"], 0.0, 1.0)
-    bench.memory_server.subscribers[0].put_nowait(None)
-
-    await eventually(lambda: len(bench.revocations) == 3)
-    assert bench.revocations == [None, ("session-1",), None]
-
-
 async def test_lost_subscription_is_reported_and_renewed(bench: ConnectionBench) -> None:
     """Any id may have been revoked in the meantime, and requests do not use the store."""
-    connection = await bench.ready()
+    connection = bench.connect()
+    assert not connection.ready
+    assert await connection.remaining_budget()
+    assert (bench.recoveries, bench.revocations, bench.changes) == (1, [None], [(True, "")])
     bench.store.failing.add("subscribe")
 
     bench.memory_server.drop_subscriptions()

@@ -32,17 +32,9 @@ async def test_only_the_first_request_waits_for_a_store_that_does_not_respond(
 
 
 async def test_store_that_was_late_for_one_request_is_probed_before_the_next(
-    bench: ConnectionBench, monkeypatch: pytest.MonkeyPatch, store_timeout: Callable[[float], None]
+    bench: ConnectionBench, store_timeout: Callable[[float], None]
 ) -> None:
-    confirmed = asyncio.Event()
-    subscribe = bench.store.subscribe
-
-    async def subscribe_late() -> Messages:
-        await confirmed.wait()
-        async for message in subscribe():
-            yield message
-
-    monkeypatch.setattr(bench.store, "subscribe", subscribe_late)
+    bench.store.held["subscribe"] = confirmed = asyncio.Event()
     connection = bench.connect()
     store_timeout(0.05)
     assert not await connection.remaining_budget()
@@ -57,18 +49,10 @@ async def test_store_that_was_late_for_one_request_is_probed_before_the_next(
     assert bench.store.calls == ["subscribe", "put", "get", "delete"]
 
 
-async def test_waiting_for_the_connection_reduces_the_budget(
-    bench: ConnectionBench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    subscribe = bench.store.subscribe
-
-    async def subscribe_slowly() -> Messages:
-        await asyncio.sleep(0.03)
-        async for message in subscribe():
-            yield message
-
-    monkeypatch.setattr(bench.store, "subscribe", subscribe_slowly)
+async def test_waiting_for_the_connection_reduces_the_budget(bench: ConnectionBench) -> None:
+    bench.store.held["subscribe"] = confirmed = asyncio.Event()
     connection = bench.connect()
+    asyncio.get_running_loop().call_later(0.03, confirmed.set)
 
     assert 0 < await connection.remaining_budget() <= SOON - 0.029
     assert await connection.remaining_budget() == SOON

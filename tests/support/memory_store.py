@@ -54,6 +54,7 @@ class MemoryStore:
         calls: The names of the methods that were called.
         failing: The methods that raise an exception.
         hanging: The methods that do not return.
+        held: Methods that wait for an event first.
         loses_writes: Whether `put` has no effect.
         closed: The number of calls of `aclose`.
         on_call: Called by each method.
@@ -65,6 +66,7 @@ class MemoryStore:
         self.calls: list[str] = []
         self.failing: set[str] = set()
         self.hanging: set[str] = set()
+        self.held: dict[str, asyncio.Event] = {}
         self.loses_writes = False
         self.closed = 0
         self.on_call: Callable[[], None] = lambda: None
@@ -74,6 +76,8 @@ class MemoryStore:
         self.on_call()
         if name in self.hanging:
             await asyncio.Event().wait()
+        if name in self.held:
+            await self.held[name].wait()
         if name in self.failing:
             raise ConnectionError("a text that must not be shown: redis://:password@host")
 
