@@ -21,8 +21,8 @@ class LimitedMemoryStore(MemoryStore):
         looks_for_revocations: Whether a lookup returns the time of the latest revocation.
     """
 
-    def __init__(self, memory_server: MemoryServer, *, hashing_keys: tuple[bytes, ...] = (b"k" * 32,)) -> None:
-        super().__init__(memory_server, hashing_keys=hashing_keys)
+    def __init__(self, memory_server: MemoryServer) -> None:
+        super().__init__(memory_server)
         self.timeout = SOON
         self.error: Exception | None = None
         self.looks_for_revocations = True

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from redis_topologies import Deployment, SlotMove, cluster_deployment, cluster_of_one
-from support.certificates import make_certificate
-from support.memory_store import SOON, eventually
+from support.certificates import make_certificate, tls_server_options
+from support.memory_store import eventually
 from support.ports import free_port
 from support.redis_server import REDIS_MARKS
-from support.redis_sessions import OLD_SECRET, SECRET, STORED, Subscriber, put
+from support.redis_sessions import OLD_SECRET, SECRET, STORED, Subscriber, look_up, put
 from support.scripted_kratos import IDENTITY_ID, SESSION_ID
 
 from ory_guard.cache import RevokedIds, StoredSession
@@ -48,13 +48,6 @@ async def stores(cluster: Deployment) -> AsyncIterator[list[RedisSessionStore]]:
     yield both
     for store in both:
         await store.aclose()
-
-
-async def look_up(store: RedisSessionStore, keys: list[bytes], token: bytes | None) -> object:
-    """Return the session, or its lease, or the error."""
-    found: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-    store.look_up_or_lease(keys, token, SOON, lambda result, _: found.set_result(result))
-    return await found
 
 
 async def test_each_primary_has_the_same_number_of_shards(
@@ -259,9 +252,8 @@ async def test_revocation_is_published_if_a_primary_does_not_accept_it(
 async def test_cluster_with_tls_and_a_user(tmp_path: Path) -> None:
     """A server that does not know its own address is at the one in the URL."""
     _, ca_file = make_certificate(tmp_path)
-    port, pem = free_port(), str(tmp_path / "server.pem")
-    options = ["--tls-port", str(port), "--tls-cert-file", pem, "--tls-key-file", pem, "--tls-auth-clients", "no"]
-    options += ["--tls-ca-cert-file", str(ca_file), "--tls-cluster", "yes"]
+    port = free_port()
+    options = (*tls_server_options(tmp_path, port), "--tls-ca-cert-file", str(ca_file), "--tls-cluster", "yes")
     with cluster_of_one(tmp_path, *options, "--user", *["app", "on", ">hunter2", "~*", "&*", "+@all"]):
         url = f"rediss+cluster://app:hunter2@127.0.0.1:{port},127.0.0.1:{free_port()}?ssl_ca_certs={ca_file}"
         store = RedisSessionStore(url, secrets=[SECRET])

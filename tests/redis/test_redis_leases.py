@@ -1,8 +1,6 @@
 """Leases in a real Redis server."""
 
-import asyncio
 import hashlib
-import re
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -11,9 +9,9 @@ from typing import Any
 
 import pytest
 from redis.exceptions import ResponseError
-from support.memory_store import SOON, eventually
+from support.memory_store import eventually
 from support.redis_server import REDIS_MARKS, RedisServer
-from support.redis_sessions import KEY, SECRET, STORED, put
+from support.redis_sessions import KEY, SECRET, STORED, look_up, put
 
 from ory_guard.cache import StoredSession
 from ory_guard.cache.leasing_store_protocol import LEASE_SECONDS, Lease, LeasingSessionStore
@@ -27,20 +25,11 @@ LENGTH = 60.0
 """Seconds until a lease expires in these tests: no slow machine needs that long for a few commands."""
 NAME = f"ory_guard:lease:{{0}}:{KEY.hex()}"
 
-Found = StoredSession | Lease | Exception | None
-
 
 def lease(age: float = 0.0, *, is_own: bool) -> Lease:
     """Return a lease whose age is equal to others that are a little older or younger."""
     approximate_age: Any = pytest.approx(age, abs=LENGTH)
     return Lease(is_own, approximate_age)
-
-
-async def look_up(store: RedisSessionStore, token: bytes | None) -> Found:
-    """Return the session or its lease."""
-    found: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
-    store.look_up_or_lease([KEY], token, SOON, lambda result, _: found.set_result(result))
-    return await found
 
 
 @pytest.fixture
@@ -63,17 +52,17 @@ async def test_first_lookup_gets_the_lease(stores: list[RedisSessionStore], redi
     """With one command. The name of the lease has the hash tag of the session."""
     first, second = stores
     assert isinstance(first, LeasingSessionStore)
-    assert await look_up(second, None) is None
+    assert await look_up(second, [KEY], None) is None
     redis_server.cli("CONFIG", "RESETSTAT")
-    assert await look_up(first, b"first") == lease(is_own=True)
-    counts = dict(re.findall(r"cmdstat_(\S+):calls=(\d+)", redis_server.cli("INFO", "commandstats")))
-    assert counts["evalsha"] == "1"
+    assert await look_up(first, [KEY], b"first") == lease(is_own=True)
+    counts = redis_server.calls()
+    assert counts["evalsha"] == 1
     assert counts.keys() == {"evalsha", "get", "set", "pttl", "config|resetstat"}
     assert redis_server.cli("KEYS", "*").split() == [NAME]
 
-    assert await look_up(second, b"second") == lease(is_own=False)
-    assert await look_up(second, None) == lease(is_own=False)
-    assert await look_up(first, b"first") == lease(is_own=True), "a repeated command"
+    assert await look_up(second, [KEY], b"second") == lease(is_own=False)
+    assert await look_up(second, [KEY], None) == lease(is_own=False)
+    assert await look_up(first, [KEY], b"first") == lease(is_own=True), "a repeated command"
 
 
 async def test_lease_of_a_process_that_has_ended_expires(
@@ -83,27 +72,27 @@ async def test_lease_of_a_process_that_has_ended_expires(
     for store in (redis_store, other_redis_store):
         assert await store.get([KEY]) is None
     started = time.monotonic()
-    await look_up(redis_store, b"first")
+    await look_up(redis_store, [KEY], b"first")
     await eventually(lambda: redis_server.cli("EXISTS", NAME) == "0\n")
 
     assert time.monotonic() - started >= LEASE_SECONDS - 0.001
-    assert await look_up(other_redis_store, b"second") == lease(is_own=True)
+    assert await look_up(other_redis_store, [KEY], b"second") == lease(is_own=True)
 
 
 async def test_extended_lease_has_the_age_of_the_holder(
     stores: list[RedisSessionStore], redis_server: RedisServer
 ) -> None:
     first, second = stores
-    await look_up(first, b"first")
+    await look_up(first, [KEY], b"first")
     redis_server.cli("PEXPIRE", NAME, "100000")
     first.extend_lease(KEY, b"first", 750.0)
-    assert await look_up(first, None) == lease(750.0, is_own=False)
+    assert await look_up(first, [KEY], None) == lease(750.0, is_own=False)
     assert 0 < int(redis_server.cli("PTTL", NAME)) <= LENGTH * 1_000
 
     first.release_lease(KEY)
-    assert await look_up(first, None) is None
+    assert await look_up(first, [KEY], None) is None
     first.extend_lease(KEY, b"first", 8.0)
-    assert await look_up(second, None) is None, "a lease that has ended is not restored"
+    assert await look_up(second, [KEY], None) is None, "a lease that has ended is not restored"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +118,7 @@ async def test_put_ends_the_lease(
     first, second = stores
     if since < 0:
         await second.revoke([STORED.session_id], 1_000.0, 60.0)
-    await look_up(first, b"first")
+    await look_up(first, [KEY], b"first")
     redis_server.cli("CONFIG", "SET", *setting.split())
     try:
         with suppress(ResponseError):
@@ -137,7 +126,7 @@ async def test_put_ends_the_lease(
     finally:
         redis_server.cli("CONFIG", "SET", "maxmemory", "0")
 
-    found = await look_up(second, b"second")
+    found = await look_up(second, [KEY], b"second")
     assert isinstance(found, StoredSession) == is_found
     assert is_found or found == lease(is_own=True)
 
@@ -154,7 +143,7 @@ async def test_server_without_writes_grants_no_lease(
     await put(stores[0], b"k" * 32, STORED)
     redis_server.cli("CONFIG", "SET", setting, value)
     try:
-        assert await look_up(stores[0], b"first") is None
+        assert await look_up(stores[0], [KEY], b"first") is None
     finally:
         redis_server.cli("CONFIG", "SET", setting, default)
 
@@ -168,7 +157,7 @@ async def test_no_process_waits_for_an_invalid_lease(
     """Such as one that does not expire."""
     redis_server.cli(*command)
 
-    assert await look_up(stores[0], b"first") in (None, Lease(False, inf))
+    assert await look_up(stores[0], [KEY], b"first") in (None, Lease(False, inf))
 
 
 async def test_store_that_is_not_connected_grants_no_lease(redis_server: RedisServer) -> None:
@@ -176,7 +165,7 @@ async def test_store_that_is_not_connected_grants_no_lease(redis_server: RedisSe
     store.extend_lease(KEY, b"first", 0.0)
     store.release_lease(KEY)
 
-    assert isinstance(await look_up(store, b"first"), ConnectionError)
+    assert isinstance(await look_up(store, [KEY], b"first"), ConnectionError)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 from redis.exceptions import AuthenticationError, RedisError
 from scripted_redis import ScriptedClient, ScriptedRedis, scripted_redis
-from support.certificates import make_certificate
+from support.certificates import make_certificate, tls_server_options
 from support.clock import AdjustableClock
 from support.guard_bench import by, request, settings_of
 from support.memory_store import SOON, eventually
@@ -25,12 +25,6 @@ from ory_guard.redis import RedisSessionStore
 from ory_guard.redis.encryption import Encryptor
 
 pytestmark = REDIS_MARKS
-
-
-def calls(server: RedisServer) -> dict[str, int]:
-    """Return the number of calls of each command since CONFIG RESETSTAT."""
-    found = re.findall(r"cmdstat_(\S+):calls=(\d+)", server.cli("INFO", "commandstats"))
-    return {name: int(count) for name, count in found}
 
 
 def new_guard(store: RedisSessionStore) -> OryGuard:
@@ -65,7 +59,7 @@ async def test_session_is_found_in_one_round_trip(
         await stored_sessions(redis_server, 2 * number + 1)
         redis_server.cli("CONFIG", "RESETSTAT")
         sources.append(by(await guard.authenticate(request()))[0])
-        counts = calls(redis_server)
+        counts = redis_server.calls()
         await stored_sessions(redis_server, 2 + number)
         await guard.aclose()
 
@@ -129,9 +123,8 @@ async def test_lookups_of_a_cold_worker_need_no_new_connection(
     _, ca_file = make_certificate(tmp_path)
     create = Mock(wraps=ssl.create_default_context)
     monkeypatch.setattr(ssl, "create_default_context", create)
-    port, pem = free_port(), str(tmp_path / "server.pem")
-    options = ("--tls-port", str(port), "--tls-cert-file", pem, "--tls-key-file", pem, "--tls-auth-clients", "no")
-    with RedisServer(*options) as server:
+    port = free_port()
+    with RedisServer(*tls_server_options(tmp_path, port)) as server:
         store = RedisSessionStore(f"valkeys://127.0.0.1:{port}?ssl_ca_certs={ca_file}", secrets=[SECRET])
         create.assert_called_once()
         subscriber = Subscriber(store)

@@ -167,34 +167,37 @@ def test_forked_processes_have_different_sender_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "secrets", "match"),
+    ("url", "secrets", "timeout", "match"),
     [
-        ("http://127.0.0.1", [SECRET], "url: must be a valid redis://"),
-        ("redis://user:pass@host:port", [SECRET], "url: must be a valid redis://"),
-        ("valkey:/user:pass@host", [SECRET], "url: must be a valid redis://"),
-        ("rediss://user:pass@host?ssl_cert_reqs=maybe", [SECRET], "url: must be a valid redis://"),
-        ("valkeys://user:pass@host?ssl_ca_certs=/missing", [SECRET], "url: can't load the TLS files"),
-        ("redis://127.0.0.1?max_connections=many", [SECRET], "url: must be a valid redis://"),
-        ("redis://127.0.0.1?decode_responses=true", [SECRET], "url: must not contain protocol or decode_responses"),
-        ("redis://127.0.0.1?protocol=3", [SECRET], "url: must not contain protocol or decode_responses"),
-        ("redis://127.0.0.1", [], "secrets: must be a list of one to 8"),
-        ("redis://127.0.0.1", SECRET, "secrets: must be a list of one to 8"),
-        ("redis://127.0.0.1", ["short"], "secrets: a secret must have at least 32 bytes"),
+        ("http://127.0.0.1", [SECRET], 0.5, "url: must be a valid redis://"),
+        ("redis://user:pass@host:port", [SECRET], 0.5, "url: must be a valid redis://"),
+        ("valkey:/user:pass@host", [SECRET], 0.5, "url: must be a valid redis://"),
+        ("rediss://user:pass@host?ssl_cert_reqs=maybe", [SECRET], 0.5, "url: must be a valid redis://"),
+        ("valkeys://user:pass@host?ssl_ca_certs=/missing", [SECRET], 0.5, "url: can't load the TLS files"),
+        ("redis://127.0.0.1?max_connections=many", [SECRET], 0.5, "url: must be a valid redis://"),
+        (
+            "redis://127.0.0.1?decode_responses=true",
+            [SECRET],
+            0.5,
+            "url: must not contain protocol",
+        ),
+        ("redis://127.0.0.1?protocol=3", [SECRET], 0.5, "url: must not contain protocol"),
+        *(
+            ("redis://127.0.0.1", [SECRET], timeout, "timeout: must be positive and at most")
+            for timeout in (0, -1, 61, float("nan"))
+        ),
+        ("redis://127.0.0.1", [], 0.5, "secrets: must be a list of one to 8"),
+        ("redis://127.0.0.1", SECRET, 0.5, "secrets: must be a list of one to 8"),
+        ("redis://127.0.0.1", ["short"], 0.5, "secrets: a secret must have at least 32 bytes"),
     ],
 )
-def test_invalid_arguments_raise_an_error(url: str, secrets: Any, match: str) -> None:
+def test_invalid_arguments_raise_an_error(url: str, secrets: Any, timeout: float, match: str) -> None:
     """Its message contains neither a password nor a secret."""
     with pytest.raises(ConfigurationError, match=match) as caught:
-        RedisSessionStore(url, secrets=secrets)
+        RedisSessionStore(url, secrets=secrets, timeout=timeout)
 
     assert "pass@" not in str(caught.value)
     assert "short" not in str(caught.value)
-
-
-@pytest.mark.parametrize("timeout", [0, -1, 61, float("nan")])
-def test_timeout_must_be_positive(timeout: float) -> None:
-    with pytest.raises(ConfigurationError, match="timeout: must be positive and at most"):
-        RedisSessionStore("redis://127.0.0.1", secrets=[SECRET], timeout=timeout)
 
 
 def test_repr_contains_no_secrets() -> None:

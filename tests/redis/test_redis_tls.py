@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.certificates import make_certificate
+from support.certificates import make_certificate, tls_server_options
 from support.ports import free_port
 from support.redis_server import REDIS_MARKS, RedisServer
 from support.redis_sessions import KEY, SECRET, STORED, put
@@ -25,8 +25,7 @@ async def test_new_connections_use_the_changed_files(tmp_path: Path, content: st
     """While a file is missing or incomplete, the previous ones remain in use."""
     _, ca_file = make_certificate(tmp_path)
     port, pem = free_port(), str(tmp_path / "server.pem")
-    options = ("--tls-port", str(port), "--tls-cert-file", pem, "--tls-key-file", pem, "--tls-auth-clients", "no")
-    with RedisServer(*options) as server:
+    with RedisServer(*tls_server_options(tmp_path, port)) as server:
         store = RedisSessionStore(f"rediss://127.0.0.1:{port}?ssl_ca_certs={ca_file}", secrets=[SECRET])
         assert await is_stored(store)
 

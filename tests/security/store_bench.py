@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,7 +12,6 @@ from support.memory_store import SOON, eventually
 from support.redis_server import RedisServer
 from support.redis_sessions import SECRET
 from support.scripted_kratos import KratosRequest, KratosResponse, ScriptedKratos, refused, session_body, signed_in
-from support.store_limits import fixed_store_limit
 
 from ory_guard import Authenticated, OryGuard, Outcome
 from ory_guard.redis import RedisSessionStore
@@ -33,14 +32,6 @@ def respond(asked: KratosRequest) -> KratosResponse:
     email = {"email": f"{name}@example.com", "name": {"first": name.title()}}
     identity = {"id": f"identity-of-{name}", "traits": email}
     return signed_in(session_body(id=f"session-of-{name}", identity=identity, expires_at="2099-01-01T00:00:00Z"))
-
-
-@contextmanager
-def store_timeout_of(seconds: float = 2.0) -> Iterator[None]:
-    """Let guards wait longer for Redis, which may be late on a busy machine."""
-    with fixed_store_limit() as set_to:
-        set_to(seconds)
-        yield
 
 
 class Worker:

@@ -10,7 +10,7 @@ from support.scripted_kratos import refused
 
 from ory_guard.events import Event, RevocationsHeard
 
-from .store_bench import Worker, proxy_to, started, store_timeout_of
+from .store_bench import Worker, proxy_to, started
 
 pytestmark = REDIS_MARKS
 
@@ -25,10 +25,9 @@ async def two_workers(url: str) -> AsyncIterator[tuple[Worker, Worker, Callable[
         if isinstance(event, RevocationsHeard):
             heard += event.count
 
-    with store_timeout_of():
-        async with started(url) as (first, second):
-            second.guard.listeners.add(listen)
-            yield first, second, lambda: heard
+    async with started(url) as (first, second):
+        second.guard.listeners.add(listen)
+        yield first, second, lambda: heard
 
 
 @pytest.mark.parametrize(
@@ -62,31 +61,30 @@ async def test_server_that_rejects_writes_publishes_every_revocation(
 
 async def test_ten_thousand_revocations_arrive_after_an_outage(server: RedisServer) -> None:
     """Another process that stayed connected receives each of them, and each is recorded in Redis."""
-    with store_timeout_of():
-        async with (
-            proxy_to(server.port) as proxy,
-            started(proxy.url, 1) as (first,),
-            two_workers(server.url) as (_, second, heard),
-        ):
-            proxy.port = 1
-            await proxy.close_connections()
-            await eventually(lambda: first.is_degraded)
-            for number in range(10_000):
-                await first.guard.invalidate(session_id=f"session-{number}")
-            assert first.guard.stats().pending_revocations == 10_000
-            assert heard() == 0
+    async with (
+        proxy_to(server.port) as proxy,
+        started(proxy.url, 1) as (first,),
+        two_workers(server.url) as (_, second, heard),
+    ):
+        proxy.port = 1
+        await proxy.close_connections()
+        await eventually(lambda: first.is_degraded)
+        for number in range(10_000):
+            await first.guard.invalidate(session_id=f"session-{number}")
+        assert first.guard.stats().pending_revocations == 10_000
+        assert heard() == 0
 
-            proxy.port = server.port
-            await eventually(lambda: heard() >= 10_000, 60)
-            await eventually(lambda: not first.is_degraded, 60)
-            assert first.guard.stats().pending_revocations == 0
-            assert server.cli("EVAL", "return #redis.call('KEYS', '*:revoked:*')", "0").strip() == "10000"
-            assert not second.is_degraded
+        proxy.port = server.port
+        await eventually(lambda: heard() >= 10_000, 60)
+        await eventually(lambda: not first.is_degraded, 60)
+        assert first.guard.stats().pending_revocations == 0
+        assert server.cli("EVAL", "return #redis.call('KEYS', '*:revoked:*')", "0").strip() == "10000"
+        assert not second.is_degraded
 
 
 async def test_idle_process_notices_that_its_server_became_a_replica(server: RedisServer) -> None:
     """The old server still responds, but no process publishes there."""
-    with store_timeout_of(), RedisServer() as promoted:
+    with RedisServer() as promoted:
         async with proxy_to(server.port) as proxy, started(proxy.url, 1, cache_ttl=600) as (idle,):
             await idle.ask()
             assert idle.guard.stats().entries > 0

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-__all__ = ["make_certificate"]
+__all__ = ["make_certificate", "tls_server_options"]
 
 
 def make_certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
@@ -32,3 +32,9 @@ def make_certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(server_file)
     return context, ca_file
+
+
+def tls_server_options(folder: Path, port: int) -> tuple[str, ...]:
+    """Return the options of a Redis server with the certificate in a folder."""
+    pem = str(folder / "server.pem")
+    return "--tls-port", str(port), "--tls-cert-file", pem, "--tls-key-file", pem, "--tls-auth-clients", "no"

@@ -60,9 +60,10 @@ class MemoryStore:
         on_call: Called by each method.
     """
 
-    def __init__(self, memory_server: MemoryServer, *, hashing_keys: tuple[bytes, ...] = (b"k" * 32,)) -> None:
+    hashing_keys = (b"k" * 32,)
+
+    def __init__(self, memory_server: MemoryServer) -> None:
         self.memory_server = memory_server
-        self.hashing_keys = hashing_keys
         self.calls: list[str] = []
         self.failing: set[str] = set()
         self.hanging: set[str] = set()

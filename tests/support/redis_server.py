@@ -1,6 +1,7 @@
 """A real Redis server on a free loopback port, which can be stopped, suspended and restarted."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -107,6 +108,11 @@ class RedisServer:
             [redis_cli, "-p", str(self.port), *command], check=True, capture_output=True, timeout=_TIMEOUT
         )
         return result.stdout.decode("utf-8", "backslashreplace")
+
+    def calls(self) -> dict[str, int]:
+        """Return the number of calls of each command since CONFIG RESETSTAT."""
+        found = re.findall(r"cmdstat_(\S+):calls=(\d+)", self.cli("INFO", "commandstats"))
+        return {name: int(count) for name, count in found}
 
     def __enter__(self) -> Self:
         for _ in range(3):

@@ -6,6 +6,7 @@ from typing import Final
 
 from ory_guard.cache import StoredSession
 from ory_guard.redis import RedisSessionStore
+from support.memory_store import SOON
 from support.scripted_kratos import IDENTITY_ID, SESSION_ID, session_body
 
 SECRET: Final = "a-secret-of-at-least-thirty-two-bytes"
@@ -19,6 +20,13 @@ STORED: Final = StoredSession(
 async def put(store: RedisSessionStore, key: bytes, stored: StoredSession, *, since: float = 0.0) -> None:
     """Store a session unless it was revoked at `since` or later."""
     await store.put(key, stored, unless_revoked_since=since)
+
+
+async def look_up(store: RedisSessionStore, keys: list[bytes], token: bytes | None) -> object:
+    """Return the session, or its lease, or the error."""
+    found: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    store.look_up_or_lease(keys, token, SOON, lambda result, _: found.set_result(result))
+    return await found
 
 
 class Subscriber:

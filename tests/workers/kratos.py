@@ -1,9 +1,9 @@
-"""A Kratos in the process of the test that serves thousands of whoami calls per second and counts them."""
+"""A Kratos in the process of the test that counts the whoami calls."""
 
 import asyncio
-from typing import Any, Final, Self
+from typing import Final
 
-from support.raw_kratos import UNAUTHORIZED, raw_response
+from support.raw_kratos import UNAUTHORIZED, RawKratos, RawRequest, raw_response
 from support.scripted_kratos import session_body
 
 __all__ = ["CountingKratos"]
@@ -11,14 +11,21 @@ __all__ = ["CountingKratos"]
 _DEVICES: Final = [{"id": "d1", "ip_address": "192.0.2.1", "user_agent": "x" * 110, "location": ""}]
 
 
-class CountingKratos:
-    """An asynchronous context manager that listens on 127.0.0.1."""
+class CountingKratos(RawKratos):
+    """An asynchronous context manager that listens on 127.0.0.1.
+
+    Attributes:
+        sessions: The ids of the sessions by their tokens.
+        calls: The number of calls.
+        delay: The seconds until a response.
+    """
 
     def __init__(self) -> None:
+        super().__init__()
         self.sessions: dict[str, str] = {}
         self.calls = 0
         self.delay = 0.0
-        self.url = ""
+        self.handler = self._respond
 
     def sign_in(self, number: int) -> tuple[str, str]:
         """Add a session and return its token and ID."""
@@ -26,37 +33,11 @@ class CountingKratos:
         self.sessions[token] = session_id
         return token, session_id
 
-    def respond(self, head: bytes) -> bytes:
-        """Return the response to a whoami call."""
+    async def _respond(self, request: RawRequest, writer: asyncio.StreamWriter) -> None:
         self.calls += 1
-        token = head.lower().partition(b"x-session-token: ")[2].partition(b"\r\n")[0].decode()
-        session_id = self.sessions.get(token)
-        return UNAUTHORIZED if session_id is None else _response(session_id)
-
-    async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(self, *_exception: object) -> None:
-        self._server.close()
-
-
-class _Connection(asyncio.Protocol):
-    def __init__(self, kratos: CountingKratos) -> None:
-        self._kratos = kratos
-        self._received = b""
-
-    def connection_made(self, transport: Any) -> None:
-        self._transport: asyncio.Transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        *heads, self._received = (self._received + data).split(b"\r\n\r\n")
-        for head in heads:
-            asyncio.get_running_loop().call_later(
-                self._kratos.delay, self._transport.write, self._kratos.respond(head)
-            )
+        session_id = self.sessions.get(request.credential.decode())
+        await asyncio.sleep(self.delay)
+        writer.write(UNAUTHORIZED if session_id is None else _response(session_id))
 
 
 def _response(session_id: str) -> bytes:

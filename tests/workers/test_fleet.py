@@ -76,8 +76,6 @@ async def test_store_reduces_whoami_calls_to_one_per_session(
         await asyncio.gather(*(walk(pool, visits[start::4]) for start, pool in enumerate(by_worker)))
         seconds = time.monotonic() - started
         hits = [(await connection.get("/stats"))[1]["store_hits"] for connection in by_worker[0]]
-        if shared:
-            _assert_no_secrets(redis, tokens)
 
     say(
         f"{sessions:,} sessions over {WORKERS} workers {'with the store' if shared else 'without a store'}: "
@@ -106,15 +104,6 @@ async def test_session_in_constant_use_causes_one_call_per_ttl(
 
     say(f"one session on {WORKERS} workers for {seconds / ttl:.0f} ttls: {kratos.calls} whoami calls")
     assert kratos.calls <= 2 * seconds / ttl
-
-
-def _assert_no_secrets(redis: RedisServer, tokens: list[str]) -> None:
-    names = redis.cli("--scan").split()
-    assert len(names) > len(tokens)
-    sample = random.Random(8).sample([name for name in names if ":session:" in name], 200)
-    text = "\n".join([*names, *(redis.cli("GET", name) for name in sample)]).lower()
-    for secret in ("ory_st_", "example.com", "reader", "5a1f0c1e"):
-        assert secret not in text
 
 
 @dataclass
