@@ -1,147 +1,120 @@
 """Credentials that were good within the last hour."""
 
-from typing import Any
+from typing import Any, Final
 
-import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
 from support.clock import AdjustableClock
 from support.scripted_kratos import session_body
 
 from ory_guard.cache.known_credentials import KnownCredentials
 from ory_guard.models.session import Session
 
-HOUR = 3_600.0
+HOUR: Final = 3_600.0
+KEYS: Final = [b"%d" % number for number in range(40)]
+IDENTITIES: Final = ["ada", "bob", "eve"]
+SESSIONS: Final = ["s1", "s2", "s3"]
 
 
-def session(session_id: str = "s", identity_id: str = "i") -> Session[Any]:
+def session(session_id: str, identity_id: str) -> Session[Any]:
     """Return a session with these ids."""
     return Session.model_validate(session_body(id=session_id, identity={"id": identity_id}))
 
 
-class Bench:
-    """At most 100 credentials, and their clock."""
+KNOWN_SESSIONS: Final = {(each, owner): session(each, owner) for each in SESSIONS for owner in IDENTITIES}
 
-    def __init__(self, max_credentials: int = 100) -> None:
+
+class KnownLaws(RuleBasedStateMachine):
+    """For any sequence of calls, the credentials equal a simple model: a list in the order of their times."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self.clock = AdjustableClock()
-        self.known = KnownCredentials(max_credentials, self.clock.monotonic)
+        self.known = KnownCredentials(24, self.clock.monotonic)
+        self.model: dict[bytes, tuple[float, str, str]] = {}
 
-    def is_known(self, key: bytes = b"k") -> bool:
-        """Return whether a credential is known."""
-        return self.known.identity(key) is not None
+    @rule(
+        first=st.sampled_from(range(len(KEYS))),
+        count=st.sampled_from([1, 1, 2, 9, 20]),
+        session_id=st.sampled_from(SESSIONS),
+        identity_id=st.sampled_from(IDENTITIES),
+    )
+    def add(self, first: int, count: int, session_id: str, identity_id: str) -> None:
+        """Add credentials of a session. An identity has at most 16, so that it removes no others."""
+        now = self.clock.monotonic()
+        for key in KEYS[first : first + count]:
+            self.known.add(key, KNOWN_SESSIONS[session_id, identity_id])
+            known_at, *ids = self.model.get(key, (0.0,))
+            if ids == [session_id, identity_id] and now - known_at < 60:
+                continue  # is not moved to the end
+            self.model.pop(key, None)
+            if sum(owner == identity_id for _, _, owner in self.model.values()) < 16:
+                self.model[key] = now, session_id, identity_id
+            if len(self.model) > 24:
+                del self.model[next(iter(self.model))]
 
+    @rule(key=st.sampled_from(KEYS))
+    def discard(self, key: bytes) -> None:
+        """Discard a credential, if it is known."""
+        self.known.discard(key)
+        self.model.pop(key, None)
 
-def test_credential_is_known_for_an_hour_after_its_last_session() -> None:
-    bench = Bench()
-    bench.known.add(b"k", session())
-    bench.clock.advance(HOUR - 1)
-    assert bench.is_known()
-    bench.known.add(b"k", session())
-    bench.clock.advance(HOUR - 1)
-    assert bench.is_known()
+    @rule(ids=st.lists(st.sampled_from([*SESSIONS, *IDENTITIES, "other"]), max_size=2))
+    def discard_ids(self, ids: list[str]) -> None:
+        """Discard the credentials of sessions or identities."""
+        self.known.discard_ids(*ids)
+        self.model = {key: entry for key, entry in self.model.items() if not {*entry[1:]} & {*ids}}
 
-    bench.clock.advance(1)
+    @rule(seconds=st.sampled_from([1.0, 59.0, 60.0, HOUR - 60, HOUR - 1, HOUR]))
+    def wait(self, seconds: float) -> None:
+        """Let time pass. A credential is known for an hour after its last session."""
+        self.clock.advance(seconds)
+        now = self.clock.monotonic()
+        self.model = {key: entry for key, entry in self.model.items() if now - entry[0] < HOUR}
 
-    assert not bench.is_known()
-    assert (len(bench.known), bench.known._keys_by_id) == (0, {})
-
-
-def test_identity_is_the_same_for_all_its_sessions() -> None:
-    bench = Bench()
-    for key, identity_id in ((b"1", "i"), (b"2", "i"), (b"3", "other")):
-        bench.known.add(key, session(key.decode(), identity_id))
-
-    assert bench.known.identity(b"1") == bench.known.identity(b"2")
-    assert bench.known.identity(b"3") != bench.known.identity(b"1")
-
-
-@pytest.mark.parametrize(
-    ("ids", "left"),
-    [
-        (["s1"], {b"2", b"3"}),
-        (["i"], {b"3"}),
-        (["s1", "s2"], {b"3"}),
-        (["x"], {b"1", b"2", b"3"}),
-        (["i", "j"], set()),
-    ],
-)
-def test_ids_remove_their_credentials(ids: list[str], left: set[bytes]) -> None:
-    bench = Bench()
-    for key, session_id, identity_id in ((b"1", "s1", "i"), (b"2", "s2", "i"), (b"3", "s3", "j")):
-        bench.known.add(key, session(session_id, identity_id))
-
-    bench.known.discard_ids(*ids)
-
-    assert {key for key in (b"1", b"2", b"3") if bench.is_known(key)} == left
-
-
-def test_discarded_credential_is_unknown() -> None:
-    bench = Bench()
-    bench.known.add(b"k", session())
-
-    bench.known.discard(b"k")
-    bench.known.discard(b"k")
-
-    assert not bench.is_known()
-    assert repr(bench.known) == "<KnownCredentials 0 credentials>"
+    @rule()
+    def teardown(self) -> None:
+        """Compare with the model, at the end, and in between, which removes the expired credentials."""
+        for key in KEYS:
+            assert self.known.identity(key) == (hash(self.model[key][2]) if key in self.model else None)
+        assert repr(self.known) == f"<KnownCredentials {len(self.model)} credentials>"
 
 
-def test_credential_of_another_session_replaces_the_entry() -> None:
-    """A token may be the one of another session in another test, or after a restore of the database."""
-    bench = Bench()
-    bench.known.add(b"k", session("s1"))
-    bench.known.add(b"k", session("s2"))
-
-    bench.known.discard_ids("s1")
-    assert bench.is_known()
-    bench.known.discard_ids("s2")
-    assert (bench.is_known(), bench.known._keys_by_id) == (False, {})
+TestKnownLaws = KnownLaws.TestCase
+TestKnownLaws.settings = settings(max_examples=60, stateful_step_count=30)
 
 
-def test_number_of_credentials_is_limited() -> None:
-    bench = Bench()
-    for number in range(100):
-        bench.known.add(b"%d" % number, session(f"s{number}", f"i{number}"))
-    bench.clock.advance(60)
-    bench.known.add(b"0", session("s0", "i0"))
+def test_removed_credentials_leave_nothing() -> None:
+    clock = AdjustableClock()
+    known = KnownCredentials(100, clock.monotonic)
+    for key in KEYS[:3]:
+        known.add(key, session(f"s{key!r}", "ada"))
+    known.discard(KEYS[0])
+    known.discard_ids(f"s{KEYS[1]!r}")
+    clock.advance(HOUR)
 
-    bench.known.add(b"new", session("new", "new"))
-
-    assert len(bench.known) == 100
-    assert [bench.is_known(key) for key in (b"0", b"1", b"new")] == [True, False, True]
-
-
-def test_one_identity_has_a_limited_number_of_credentials() -> None:
-    """An account with thousands of sessions does not make the credentials of others unknown."""
-    bench = Bench()
-    for number in range(80):
-        bench.known.add(b"u%d" % number, session(f"s{number}", f"i{number}"))
-    for number in range(1_000):
-        bench.known.add(b"a%d" % number, session(f"a{number}", "attacker"))
-
-    assert all(bench.is_known(b"u%d" % number) for number in range(80))
-    assert len(bench.known) == 96
-    assert [bench.is_known(key) for key in (b"a0", b"a15", b"a16", b"a999")] == [True, True, False, False]
-    bench.known.discard(b"a0")
-    bench.known.add(b"a999", session("a999", "attacker"))
-    assert bench.is_known(b"a999")
+    assert known.identity(KEYS[2]) is None
+    assert (len(known), known._keys_by_id) == (0, {})
 
 
-def test_expired_credentials_do_not_count() -> None:
-    """An identity whose clients log in again and again is not unknown because of its old sessions."""
-    bench = Bench()
-    for number in range(16):
-        bench.known.add(b"old%d" % number, session(f"old{number}"))
-    bench.clock.advance(HOUR)
+def test_credential_that_was_good_the_longest_time_ago_is_removed_first() -> None:
+    clock = AdjustableClock()
+    known = KnownCredentials(3, clock.monotonic)
+    for number in range(3):
+        known.add(KEYS[number], session(f"s{number}", "ada"))
+    clock.advance(60)
+    known.add(KEYS[0], session("s0", "ada"))
 
-    bench.known.add(b"new", session("new"))
+    known.add(KEYS[3], session("s3", "ada"))
 
-    assert bench.is_known(b"new")
-    assert len(bench.known) == 1
+    assert [known.identity(key) is not None for key in KEYS[:4]] == [True, False, True, True]
 
 
 def test_only_hashes_are_stored() -> None:
-    bench = Bench()
-    bench.known.add(b"k", session("session-id", "identity-id"))
+    known = KnownCredentials(100, AdjustableClock().monotonic)
+    known.add(b"k", session("session-id", "identity-id"))
 
-    stored = repr((bench.known._entries, bench.known._keys_by_id))
+    stored = repr((known._entries, known._keys_by_id))
     assert "identity-id" not in stored
     assert "session-id" not in stored
