@@ -15,12 +15,10 @@ MAX_AGE = 30.0
 
 
 def session_json(name: str, **changes: Any) -> bytes:
-    """Return the JSON of a session whose ids contain `name`."""
     return json.dumps(session_body(id=f"session-{name}", identity={"id": f"identity-{name}"}, **changes)).encode()
 
 
 def session_of(name: str) -> Session[Any]:
-    """Return a session whose ids contain `name`."""
     return Session.model_validate_json(session_json(name))
 
 

@@ -67,16 +67,13 @@ class ConnectionBench:
 
 
 async def respond() -> str:
-    """Respond at once."""
     return "response"
 
 
 async def hang() -> str:
-    """Never respond."""
     await asyncio.Event().wait()
     return ""
 
 
 async def fail() -> str:
-    """Raise a ConnectionError."""
     raise ConnectionError

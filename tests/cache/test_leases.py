@@ -62,7 +62,6 @@ class LeaseBench:
 
 @pytest.fixture
 def bench() -> LeaseBench:
-    """A bench."""
     return LeaseBench()
 
 

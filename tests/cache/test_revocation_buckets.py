@@ -17,7 +17,6 @@ MILLION: Final = 1_000_000
 
 
 def uuids(seed: int, count: int) -> list[str]:
-    """Return random ids."""
     chance = random.Random(seed)
     return [str(UUID(int=chance.getrandbits(128))) for _ in range(count)]
 

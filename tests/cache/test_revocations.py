@@ -25,13 +25,11 @@ BOB: Final = session_of("bob")
 
 @pytest.fixture
 def clock() -> AdjustableClock:
-    """A clock that is moved by hand."""
     return AdjustableClock()
 
 
 @pytest.fixture
 def log(clock: AdjustableClock) -> RevocationLog:
-    """An empty log."""
     return RevocationLog(MAX_AGE, clock)
 
 
@@ -63,7 +61,6 @@ def test_request_times_and_revocations_alternate_within_one_tick_of_the_clock(lo
 
 
 def names(count: int) -> list[str]:
-    """Return the ids of other sessions."""
     return [f"session-{number}" for number in range(count)]
 
 

@@ -31,7 +31,6 @@ class Check:
 def start(
     single_flight: SingleFlight, check: Callable[[], Awaitable[CheckResult]], *, joinable: bool = True
 ) -> InFlight:
-    """Start a check."""
     flight = InFlight(b"slot", 1.0)
     single_flight.add(flight, joinable=joinable)
     single_flight.run(flight, check)

@@ -150,7 +150,6 @@ async def revoke(worker: LeasingWorker) -> None:
 
 
 async def log_out(worker: LeasingWorker) -> None:
-    """Invalidate another credential."""
     worker.guard.authentication.cache.invalidate_credential(b"another")
 
 

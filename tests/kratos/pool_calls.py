@@ -25,7 +25,6 @@ SLOW = respond_slowly(SESSION)
 
 @asynccontextmanager
 async def open_pool(kratos: RawKratos | ServerAddress, **options: Any) -> AsyncIterator[ConnectionPool]:
-    """Open a pool for a block."""
     address = kratos if isinstance(kratos, ServerAddress) else ServerAddress.from_url(kratos.url, None)
     pool = ConnectionPool(
         address, **{"timeout": 30.0, "max_connections": 8, "max_response_bytes": 4_096, **options}
@@ -60,12 +59,10 @@ def set_timeout(pool: ConnectionPool, seconds: float) -> None:
 
 
 async def result_of(pool: ConnectionPool, request: bytes = REQUEST) -> int | str:
-    """Return the status of the response, or the name of the error."""
     result = await send(pool, request)
     return type(result).__name__ if isinstance(result, Exception) else result.status
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Run the event loop until the condition is true."""
     while not condition():  # noqa: ASYNC110 - sockets have no event for this
         await asyncio.sleep(0)

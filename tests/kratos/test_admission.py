@@ -57,7 +57,6 @@ class Bench:
 
 
 def fates(tickets: list[Recorded]) -> dict[str, int]:
-    """Return the number of tickets by fate."""
     found = [ticket.fate or "waiting" for ticket in tickets]
     return {fate: found.count(fate) for fate in sorted(set(found))}
 
@@ -111,18 +110,6 @@ def test_three_accounts_with_many_sessions_leave_reserved_slots_for_others() -> 
             bench.enter(Caller(identity))
 
     assert fates(bench.enter(KNOWN, 10)) == {"admitted": 10}
-
-
-def test_unknown_credentials_of_different_clients_take_turns() -> None:
-    """The newest call of a client comes first, because it has the most time left."""
-    bench = Bench(4)
-    flood = bench.enter(Caller(None, client="flood"), 50)
-    login = bench.enter(Caller(None, client="login"))
-
-    bench.admission.leave(flood[0])
-    assert fates(login) == {"admitted": 1}
-    bench.admission.leave(flood[1])
-    assert flood[-1].fate == "admitted"
 
 
 @pytest.mark.parametrize(

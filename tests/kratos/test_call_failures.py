@@ -10,7 +10,6 @@ from ory_guard.kratos.http_response import HTTPResponse
 
 
 def certificate_error() -> ssl.SSLCertVerificationError:
-    """Return the error for a self-signed certificate."""
     error = ssl.SSLCertVerificationError("certificate verify failed: secret")
     error.verify_message = "self-signed certificate"
     return error

@@ -45,12 +45,10 @@ def with_list(name: str, items: list[Any], **identity: Any) -> dict[str, Any]:
 
 
 def nested(depth: int) -> dict[str, Any]:
-    """Return objects, nested `depth` levels deep."""
     return {"a": nested(depth - 1)} if depth else {}
 
 
 def parse(body: Any) -> ParsedSession:
-    """Parse a session."""
     response = HTTPResponse(200, [(b"content-type", b"application/json")], json.dumps(body).encode())
     return parser_of(settings_of()).parse(response, Credential("x_session_token", b"", b"t"), NOW.timestamp())
 
@@ -73,7 +71,6 @@ def count_calls(body: Any) -> dict[CodeType, int]:
 
 
 def number_of_values(value: Any) -> int:
-    """Return the number of values in a parsed JSON text."""
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return 1 + sum(map(number_of_values, items))
 

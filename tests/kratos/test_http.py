@@ -62,12 +62,10 @@ class Borrowed(httpx2.AsyncBaseTransport):
 
 
 def http_client(url: str, **options: Any) -> HTTPClient:
-    """Return a client with a long timeout and a small limit."""
     return HTTPClient(url, **{"timeout": 60, "max_response_bytes": LIMIT, **options})
 
 
 async def get(client: HTTPClient, url: str, *headers: Header, retry: bool = False) -> HTTPResponse:
-    """Send a GET request to a path of the server."""
     return await client.send(get_request(URL(f"{url}/path?q=1"), *headers), retry=retry)
 
 

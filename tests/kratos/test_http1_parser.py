@@ -45,7 +45,6 @@ def feed(parser: HTTP1Parser, data: bytes) -> HTTPResponse | None:
 
 
 def head(*lines: str, version: str = "1.1", status: int = 200) -> bytes:
-    """Return the head of a response."""
     return "\r\n".join([f"HTTP/{version} {status} Any", *lines, "", ""]).encode("latin-1")
 
 

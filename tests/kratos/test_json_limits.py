@@ -16,7 +16,6 @@ JSON = st.recursive(
 
 
 def number_of_values(value: Any) -> int:
-    """Return the number of values in a parsed JSON text."""
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return 1 + sum(map(number_of_values, items))
 
@@ -29,7 +28,6 @@ def test_size_is_an_upper_bound(value: Any) -> None:
 
 
 def nested(depth: int) -> bytes:
-    """Return arrays and objects, nested `depth` levels deep."""
     pairs = depth // 2
     return b'[{"a":' * pairs + b"[]" * (depth % 2) + b"0" * (1 - depth % 2) + b"}]" * pairs
 

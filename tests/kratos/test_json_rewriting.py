@@ -17,7 +17,6 @@ OLD, NEW = f"{KRATOS}/self-service/x?flow=1&a=b", f"{PROXY}/self-service/x?flow=
 
 
 def rewritten(document: Any) -> Any:
-    """Return a document after the rewriting."""
     return json.loads(rewrite_urls(json.dumps(document).encode(), URLS.map_url))
 
 

@@ -8,7 +8,6 @@ from ory_guard.kratos.pacing import Pace
 
 
 def record(pace: Pace, now: float, *, limited: int = 0, answered: int = 0) -> None:
-    """Record the ends of calls."""
     for number in range(answered + limited):
         pace.record_end(now, is_limited=number >= answered)
 

@@ -20,7 +20,6 @@ COOKIE = Credential("cookie", b"ory_kratos_session", b"MTc5")
 
 
 def http_response(response: KratosResponse) -> HTTPResponse:
-    """Return a response in the form of the HTTP client."""
     headers = [(name.encode(), value.encode()) for name, value in response.headers]
     return HTTPResponse(response.status, headers, response.raw)
 
@@ -42,7 +41,6 @@ UNREADABLE = ParsedSession(Unavailable("protocol"))
 
 
 def protocol_error(text: str) -> str:
-    """Return the log record of a response that is usually that of another server."""
     return f"whoami.protocol_error: {text}; {HINT}"
 
 

@@ -23,7 +23,6 @@ SESSION_COOKIE = Credential("cookie", *COOKIE.split(b"=", 1))
 
 
 def make_client(url: str = KRATOS, transport: Transport | None = None, **options: Any) -> WhoamiClient:
-    """Return a client with a long timeout."""
     return WhoamiClient(
         url,
         transport=transport,
@@ -50,15 +49,21 @@ async def client_of(request: pytest.FixtureRequest) -> AsyncIterator[MakeClient]
         yield make
 
 
-async def test_sends_one_get_request_with_one_credential(client_of: MakeClient) -> None:
+@pytest.mark.parametrize("path", ["", "/kratos"])
+async def test_sends_one_get_request_with_one_credential(client_of: MakeClient, path: str) -> None:
+    """The path of the URL is that of Kratos."""
     async with RawKratos(SESSION) as kratos:
-        client = client_of(kratos)
+        client = client_of(kratos, url=kratos.url + path)
         await client.get(TOKEN, bypass_caches=False)
         await client.get(SESSION_COOKIE, bypass_caches=True)
 
         host = kratos.url.removeprefix("http://").encode()
         common = (
-            b"GET /sessions/whoami HTTP/1.1\r\nHost: " + host + b"\r\nAccept: application/json\r\n"
+            b"GET "
+            + path.encode()
+            + b"/sessions/whoami HTTP/1.1\r\nHost: "
+            + host
+            + b"\r\nAccept: application/json\r\n"
             b"Accept-Encoding: identity\r\nUser-Agent: ory-guard\r\n"
         )
         assert [request.head for request in kratos.requests] == [
@@ -78,13 +83,6 @@ async def test_does_not_send_a_credential_with_a_line_break(value: bytes) -> Non
 
         assert kratos.requests == []
         await client.aclose()
-
-
-async def test_keeps_the_path_of_the_url(client_of: MakeClient) -> None:
-    async with RawKratos(SESSION) as kratos:
-        await client_of(kratos, url=f"{kratos.url}/kratos").get(TOKEN, bypass_caches=False)
-
-        assert kratos.requests[0].head.startswith(b"GET /kratos/sessions/whoami HTTP/1.1\r\n")
 
 
 async def test_reuses_connections_until_it_is_closed() -> None:

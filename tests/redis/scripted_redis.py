@@ -98,7 +98,6 @@ class ScriptedRedis:
 
 @asynccontextmanager
 async def scripted_redis() -> AsyncIterator[ScriptedRedis]:
-    """Start a server."""
     clients: list[ScriptedClient] = []
 
     def accept() -> ScriptedClient:

@@ -21,12 +21,10 @@ pytestmark = pytest.mark.anyio
 
 
 async def ended(*futures: "asyncio.Future[Any]") -> list[object]:
-    """Return the result or the exception of each future."""
     return await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), 30)
 
 
 async def connected(redis: ScriptedRedis) -> None:
-    """Open the connection."""
     await redis.pipeline.connect()
     await redis.pipeline.connect()
     await eventually(lambda: len(redis.clients) == 1)

@@ -32,7 +32,6 @@ KEYS = [bytes([number]) * 32 for number in range(len(SHARDS))]
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A cluster without replicas."""
     with cluster_deployment(tmp_path_factory.mktemp("cluster"), 0) as running:
         yield running
 

@@ -26,7 +26,6 @@ COMMANDS: Final = [(scheme, rule) for scheme, rules in RULES.items() for rule in
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A cluster."""
     with cluster_of_one(tmp_path_factory.mktemp("cluster")) as running:
         yield running
 

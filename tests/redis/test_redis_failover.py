@@ -84,7 +84,6 @@ class Processes:
 
 @pytest.fixture
 def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
-    """A deployment with failover."""
     start: Callable[[Path], AbstractContextManager[Deployment]] = request.param
     with start(tmp_path) as running:
         yield running

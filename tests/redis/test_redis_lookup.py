@@ -28,12 +28,10 @@ pytestmark = REDIS_MARKS
 
 
 def new_guard(store: RedisSessionStore) -> OryGuard:
-    """Return a guard with a store."""
     return OryGuard(settings_of(), transport=ScriptedKratos(signed_in()), clock=AdjustableClock(), store=store)
 
 
 async def stored_sessions(server: RedisServer, count: int) -> None:
-    """Wait until there are `count` sessions."""
     await eventually(lambda: server.cli("KEYS", "*:session:*").count(":session:") == count)
 
 

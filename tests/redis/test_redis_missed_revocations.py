@@ -197,7 +197,6 @@ return redis.call('SET', KEYS[2], last .. ' ' .. last .. ' ' .. string.format('%
 
 
 def newest(server: RedisServer) -> str:
-    """Return the number of the last message."""
     return server.cli("XREVRANGE", STREAM, "+", "-", "COUNT", "1").split("-")[0]
 
 
@@ -213,7 +212,6 @@ async def test_server_without_a_stream_that_rejects_writes() -> None:
 
 
 async def receive_all(messages: AsyncGenerator[Received, None]) -> None:
-    """Receive messages until an error."""
     async for _ in messages:
         pass
 

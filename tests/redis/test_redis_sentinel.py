@@ -17,7 +17,6 @@ pytestmark = REDIS_MARKS
 
 @pytest.fixture(scope="module")
 def sentinel(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A sentinel that monitors the server."""
     folder: Path = tmp_path_factory.mktemp("sentinel")
     with run_sentinel(folder, 0, redis_server.port) as running:
         yield running

@@ -32,7 +32,6 @@ _CONDITIONS: Final[dict[str, dict[str, Any]]] = {
 
 
 def application(kind: str, guard: OryGuard) -> Application:
-    """Return the application of one kind."""
     return {"asgi": _asgi, "fastapi": _fastapi, "starlette": _starlette}[kind](guard)
 
 

@@ -43,22 +43,18 @@ def settings_for(kratos: RawKratos, **changes: object) -> GuardSettings:
 
 
 def request(*headers: Pair, path: str = "/p", **parts: Any) -> Scope:
-    """Return the scope of a request with these headers."""
     return http_scope(path, headers=headers, **parts)
 
 
 def token(value: str = "tok-A", **parts: Any) -> Scope:
-    """Return the scope of a request with a session token."""
     return request((b"x-session-token", value.encode()), **parts)
 
 
 def navigation(*headers: Pair, **parts: Any) -> Scope:
-    """Return the scope of a navigation of a browser."""
     return request((b"sec-fetch-mode", b"navigate"), (b"accept", b"text/html"), *headers, **parts)
 
 
 def socket(*headers: Pair, **parts: Any) -> Scope:
-    """Return the scope of a websocket handshake at `/ws`."""
     return {**websocket_scope("/ws", headers=headers), **parts}
 
 

@@ -35,7 +35,6 @@ async def make_bench(kratos: RawKratos) -> AsyncIterator[Callable[..., Bench]]:
 
 @pytest.fixture
 def bench(make_bench: Callable[..., Bench]) -> Bench:
-    """Return a monitored bench."""
     return make_bench()
 
 

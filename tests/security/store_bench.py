@@ -24,7 +24,6 @@ BOB: Final = ("identity-of-bob", "upstream")
 
 
 def respond(asked: KratosRequest) -> KratosResponse:
-    """Respond as a Kratos with sessions of Alice and Bob."""
     ((_, value),) = asked.credentials()
     name = SESSIONS.get(value.rpartition("=")[2].replace("ck", "tok"))
     if name is None:
@@ -128,7 +127,6 @@ class TCPProxy:
 
 @asynccontextmanager
 async def proxy_to(port: int) -> AsyncIterator[TCPProxy]:
-    """Start a TCP proxy."""
     proxy = TCPProxy(port)
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     proxy.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"

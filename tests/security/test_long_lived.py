@@ -24,7 +24,6 @@ EVERY = 0.05
 
 
 def handshake() -> Scope:
-    """Return a handshake with a session token."""
     return socket((b"x-session-token", b"tok-A"), path="/live")
 
 

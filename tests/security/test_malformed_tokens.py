@@ -47,12 +47,10 @@ def verifier_of(**options: Any) -> TokenVerifier:
 
 
 async def accepts(verifier: TokenVerifier, token: str) -> bool:
-    """Return whether the verifier accepts a token."""
     return await verifier.verify(token, AdjustableClock()) is not None
 
 
 def payload_of(**changes: Any) -> bytes:
-    """Return the JSON of the claims."""
     return json.dumps(claims_of(**changes)).encode()
 
 
@@ -62,12 +60,10 @@ def with_member(member: str, **changes: Any) -> Callable[[], str]:
 
 
 def with_header(header: bytes) -> Callable[[], str]:
-    """Return a function that signs the claims with this header."""
     return lambda: signed(KEY, header, payload_of())
 
 
 def with_claims(**changes: Any) -> Callable[[], str]:
-    """Return a function that signs other claims."""
     return lambda: token_of(KEY, **changes)
 
 
@@ -110,7 +106,6 @@ def _with_other_alphabet() -> str:
 
 
 def _signed_with(secret: bytes, kid: str) -> str:
-    """Return a token with an HS256 signature."""
     unsigned = raw_token({"alg": "HS256", "kid": kid}, claims_of()).rpartition(".")[0]
     return f"{unsigned}.{base64url(hmac.new(secret, unsigned.encode(), hashlib.sha256).digest())}"
 

@@ -20,7 +20,6 @@ SIMILAR = ("/health/public", "/api//public", "/api/public/", "/api/Public", "/ap
 
 
 async def page(request: Request) -> Response:
-    """Respond with the identity of the session, or None."""
     session = request.state.ory_session
     return JSONResponse({"identity": None if session is None else session.identity.id})
 

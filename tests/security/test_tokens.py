@@ -25,7 +25,6 @@ URL: Final = "https://keys.example.com/jwks.json"
 
 @pytest.fixture
 async def bench() -> AsyncIterator[TokenBench]:
-    """Return a guard with inline keys."""
     made = TokenBench(whoami_required_aal="aal1")
     yield made
     await made.guard.aclose()

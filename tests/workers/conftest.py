@@ -10,13 +10,11 @@ from .kratos import CountingKratos
 
 @pytest.fixture
 def redis() -> Iterator[RedisServer]:
-    """A Redis server."""
     with RedisServer() as running:
         yield running
 
 
 @pytest.fixture
 async def kratos() -> AsyncIterator[CountingKratos]:
-    """A Kratos that counts calls."""
     async with CountingKratos() as running:
         yield running

@@ -47,8 +47,6 @@ class HoldableKratos:
 
 @pytest.fixture
 def kratos() -> Iterator[HoldableKratos]:
-    """The Kratos of the server."""
-
     def make(url: str) -> tuple[Any, HoldableKratos]:
         holdable = HoldableKratos(url)
         return holdable, holdable
