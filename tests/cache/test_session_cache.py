@@ -55,7 +55,12 @@ def test_reads_are_recorded_once_the_cache_is_more_than_half_full() -> None:
 
 
 KEYS: Final = [b"a", b"b", b"c", b"d"]
-OUTCOMES: Final = {"ada": ADA, "bob": BOB, "second factor": SECOND_FACTOR, "refused": REFUSED}
+OUTCOMES: Final[dict[str, CacheableOutcome]] = {
+    "ada": ADA,
+    "bob": BOB,
+    "second factor": SECOND_FACTOR,
+    "refused": REFUSED,
+}
 
 Request = tuple[bytes, CacheEntry, int, int]
 """The key, the response, the generation of the cache, and the number of the step."""
