@@ -1,5 +1,6 @@
 """Listeners, which receive the events of a guard, and the log records of some events."""
 
+import inspect
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import fields
@@ -15,6 +16,7 @@ from ory_guard.events.event_types import (
 __all__ = [
     "Listener",
     "Listeners",
+    "is_listener",
     "log_event",
     "notify",
 ]
@@ -28,13 +30,25 @@ class Listeners(list[Listener]):
     """The listeners of a guard. A list, so that the test for any listener costs next to nothing."""
 
     def add(self, listener: Listener) -> Callable[[], None]:
-        """Add a listener, and return a function that removes it."""
+        """Add a listener, and return a function that removes it.
+
+        Raises:
+            TypeError: If it is not a function, or is an async function, which would never run.
+        """
+        if not is_listener(listener):
+            raise TypeError(f"a listener must be a function that is not async; {type(listener).__name__} is not")
         self.append(listener)
 
         def remove() -> None:
             self[:] = [other for other in self if other is not listener]
 
         return remove
+
+
+def is_listener(value: object) -> bool:
+    """Return whether a value can be called with an event, and is not async."""
+    is_async = inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(type(value).__call__)
+    return callable(value) and not is_async
 
 
 def notify(listeners: Iterable[Listener], event: Event) -> None:

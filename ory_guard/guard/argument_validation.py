@@ -1,9 +1,11 @@
 """Checks of the arguments of a guard, so that mistakes are reported when the guard is created."""
 
 import logging
+from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from ory_guard.events.listeners import Listener, is_listener
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.authentication import ANONYMOUS
 from ory_guard.guard.settings import GuardSettings
@@ -17,7 +19,7 @@ from ory_guard.models.outcomes import (
 )
 from ory_guard.models.session import Session
 
-__all__ = ["check_arguments", "checked_override"]
+__all__ = ["check_arguments", "checked_listeners", "checked_override"]
 
 _log = logging.getLogger("ory_guard")
 
@@ -25,7 +27,10 @@ _ADMIN_PORT: Final = 4434
 
 _EXPECTED: Final = {
     "transport": (("handle_async_request",), "an HTTP transport, such as httpx2.ASGITransport(app=fake.app)"),
-    "store": (("get", "put", "revoke", "subscribe"), "a session store, such as RedisSessionStore(...)"),
+    "store": (
+        ("hashing_keys", "get", "put", "delete", "revoke", "revoked_at", "subscribe", "aclose"),
+        "a session store, such as RedisSessionStore(...)",
+    ),
     "tokens": (("verify", "max_lifetime"), "a verifier of tokens, such as TokenVerifier(...)"),
     "clock": (("time", "monotonic"), "an object with the methods time() and monotonic()"),
     "listeners": (("__iter__",), "a list of functions, such as listeners=[function]"),
@@ -54,6 +59,19 @@ def _warn_about_admin_port(settings: GuardSettings) -> None:
             "to the URL of the public API (default port 4433)",
             settings.kratos_public_url,
         )
+
+
+def checked_listeners(listeners: Iterable[Listener] | None) -> tuple[Listener, ...]:
+    """Return the listeners of a guard.
+
+    Raises:
+        ConfigurationError: If one of them cannot be called, or is an async function, which would never run.
+    """
+    checked = tuple(listeners or ())
+    for listener in checked:
+        if not is_listener(listener):
+            raise ConfigurationError(f"listeners must be functions that are not async; {_name_of(listener)} is not")
+    return checked
 
 
 def checked_override(value: object) -> Outcome:

@@ -12,7 +12,7 @@ from ory_guard._event_loop import is_asyncio
 from ory_guard.cache.store_protocol import SessionStore
 from ory_guard.events import GuardStats, Listener, Listeners, SessionsInvalidated, notify
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.guard.argument_validation import check_arguments, checked_override
+from ory_guard.guard.argument_validation import check_arguments, checked_listeners, checked_override
 from ory_guard.guard.authentication import Authenticator
 from ory_guard.guard.context import current_url, get_scope, require_auth_context
 from ory_guard.guard.cookie_sharing import warn_if_cookies_are_not_shared
@@ -87,7 +87,7 @@ class OryGuard(Generic[TraitsT]):
         self._client = LazyClient(settings, transport)
         self.clock: Clock = clock or SystemClock()
         csrf = CSRFPolicy(settings)
-        self.listeners: Listeners = Listeners(listeners)
+        self.listeners: Listeners = Listeners(checked_listeners(listeners))
         self.authentication: Authenticator = Authenticator(
             settings=settings,
             csrf=csrf,

@@ -1,13 +1,16 @@
 """Wrong arguments of a guard are reported where they are made, with the fix."""
 
 import re
+from functools import partial
 from typing import Any
+from unittest.mock import MagicMock
 
 import httpx2
 import pytest
 from support.guard_bench import Bench, settings_of
 
 from ory_guard import Authenticated, OryGuard
+from ory_guard.events import Event
 from ory_guard.exceptions import ConfigurationError
 from ory_guard.testing import FakeKratos
 
@@ -34,6 +37,38 @@ def test_wrong_argument_is_rejected_without_its_value(name: str, value: Any, mes
 
     with pytest.raises(ConfigurationError, match=f"^{re.escape(f'{message}; {kind} is not')}$"):
         OryGuard(settings_of(), **{name: value})
+
+
+def test_store_has_all_methods_of_a_session_store() -> None:
+    store: Any = MagicMock(spec=["get", "put", "delete", "revoke", "revoked_at", "subscribe", "aclose"])
+
+    with pytest.raises(ConfigurationError, match=r"^store must be a session store"):
+        OryGuard(settings_of(), store=store)
+
+
+async def async_function(_event: Event) -> None:
+    """Would never run as a listener."""
+
+
+class AsyncListener:
+    """A listener whose call is async."""
+
+    async def __call__(self, _event: Event) -> None:
+        """Would never run."""
+
+
+@pytest.mark.parametrize(
+    "value",
+    [async_function, partial(async_function), AsyncListener(), 5, "x"],
+    ids=["function", "partial", "object", "number", "text"],
+)
+def test_listener_is_a_function_that_is_not_async(value: Any) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"^listeners must be functions that are not async; [\w.]+ is not$"
+    ):
+        OryGuard(settings_of(), listeners=[value])
+    with pytest.raises(TypeError, match=r"^a listener must be a function that is not async; \w+ is not$"):
+        Bench().guard.listeners.add(value)
 
 
 fake = FakeKratos()
