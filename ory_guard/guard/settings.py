@@ -20,13 +20,14 @@ from ory_guard.exceptions import ConfigurationError
 from ory_guard.guard.path_patterns import check_path_pattern
 from ory_guard.kratos.urls import base_url, exact_origin, page_url, public_api_url, service_url, unix_socket_of
 
-__all__ = ["ENVIRONMENT_PREFIX", "GuardSettings", "checked_settings"]
+__all__ = ["ENVIRONMENT_PREFIX", "TOKEN_CHARACTERS", "GuardSettings", "checked_settings", "matches_cookie_name"]
 
 ENVIRONMENT_PREFIX: Final = "ORY_GUARD_"
 _Credential = Literal["x_session_token", "cookie", "bearer"]
 _LIVE_PREFIX: Final = "ORY_GUARD_LIVE_"
-# The characters of a token, and so of a cookie name (RFC 9110, section 5.6.2).
-_TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+TOKEN_CHARACTERS: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+"""The characters of a token, and so of a cookie name (RFC 9110, section 5.6.2)."""
 
 
 def _path_text(path: Any) -> Any:
@@ -45,13 +46,13 @@ def _ca_file(path: str) -> str:
 
 def _cookie_name(name: str) -> str:
     bare = name.removesuffix("*")
-    if not bare or not set(bare) <= _TOKEN - {"*"}:
+    if not bare or not set(bare) <= TOKEN_CHARACTERS - {"*"}:
         raise ValueError("must be a cookie name, with nothing but a trailing * as wildcard")
     return name
 
 
 def _exact_cookie_name(name: str) -> str:
-    if not name or not set(name) <= _TOKEN - {"*"}:
+    if not name or not set(name) <= TOKEN_CHARACTERS - {"*"}:
         raise ValueError("must be a cookie name, without a wildcard")
     return name
 
@@ -187,7 +188,7 @@ class GuardSettings(BaseModel):
                 f"add 'cookie' to credentials ({self.credentials!r}), or remove token_cookie_names"
             )
         for name in self.token_cookie_names:
-            if any(_matches(name, pattern) for pattern in self.cookie_names):
+            if any(matches_cookie_name(name, pattern) for pattern in self.cookie_names):
                 raise ConfigurationError(
                     f"token_cookie_names: {name!r} is a session cookie by cookie_names {self.cookie_names!r}: use "
                     "another name for the cookie with the token, or remove it from one of the two settings"
@@ -230,7 +231,8 @@ class GuardSettings(BaseModel):
         return cls.model_validate(environment().model_dump(exclude_none=True))
 
 
-def _matches(name: str, pattern: str) -> bool:
+def matches_cookie_name(name: str, pattern: str) -> bool:
+    """Return whether a name is the pattern, or starts with its part before a trailing `*`."""
     return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 

@@ -5,7 +5,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from ory_guard.guard.settings import GuardSettings
+from ory_guard.guard.settings import TOKEN_CHARACTERS, GuardSettings, matches_cookie_name
 
 __all__ = ["NOTICE_COOKIE", "kratos_cookies", "redirect", "session_cookie_names"]
 
@@ -29,7 +29,9 @@ def session_cookie_names(request: Request, settings: GuardSettings) -> list[byte
         pair.partition("=")[0].strip() for pair in ";".join(request.headers.getlist("cookie")).split(";")
     )
     return [
-        name.encode() for name in names if _is_token(name) and any(_matches(name, pattern) for pattern in patterns)
+        name.encode()
+        for name in names
+        if TOKEN_CHARACTERS.issuperset(name) and any(matches_cookie_name(name, pattern) for pattern in patterns)
     ]
 
 
@@ -43,17 +45,5 @@ def redirect(url: str, notice: str | None = None, *, mount: str = "/", secure: b
     return response
 
 
-def _matches(name: str, pattern: str) -> bool:
-    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
-
-
 def _is_plain(text: str) -> bool:
     return text.isascii() and text.isprintable()
-
-
-def _is_token(name: str) -> bool:
-    return (
-        bool(name)
-        and name.isascii()
-        and all(character.isalnum() or character in "!#$%&'*+-.^_`|~" for character in name)
-    )
