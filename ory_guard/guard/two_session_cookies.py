@@ -99,7 +99,8 @@ class TwoCookiesAuthenticator:
             now = self._monotonic()
             known = [self._known(cookie, now) for cookie in pair.cookies]
             if bypass_caches:
-                known = _without_sessions(known)
+                first, second = known
+                known = [_usable_rejection(first, second), _usable_rejection(second, first)]
             checks = [
                 self._check(context, cookie, bypass_caches=bypass_caches, join=join)
                 for cookie, checked in zip(pair.cookies, known, strict=True)
@@ -151,16 +152,12 @@ class TwoCookiesAuthenticator:
         return outcome
 
 
-def _without_sessions(known: list[_Checked | None]) -> list[_Checked | None]:
-    """Return the results that are used although the caches are bypassed: a rejection beside a session."""
-    outcomes = [checked and checked.result.outcome for checked in known]
-    if all(isinstance(outcome, Rejected) for outcome in outcomes):
-        return [
-            checked if outcome is _MALFORMED else None for checked, outcome in zip(known, outcomes, strict=True)
-        ]
-    return [
-        checked if isinstance(outcome, Rejected) else None for checked, outcome in zip(known, outcomes, strict=True)
-    ]
+def _usable_rejection(checked: _Checked | None, other: _Checked | None) -> _Checked | None:
+    """Return the result if it is used although the caches are bypassed: a rejection beside a session."""
+    if checked is None or not isinstance(checked.result.outcome, Rejected):
+        return None
+    is_beside_session = other is None or not isinstance(other.result.outcome, Rejected)
+    return checked if is_beside_session or checked.result.outcome is _MALFORMED else None
 
 
 def _combine(both: list[_Checked]) -> tuple[list[_Checked], Outcome]:

@@ -99,11 +99,11 @@ class CircuitBreaker:
         """
         if self.state == "closed":
             self._failures += 1
-            failing = self._failing_subjects, self._failing_groups
-            for names, name in zip(failing, (subject, group), strict=True):
+            for names, name in ((self._failing_subjects, subject), (self._failing_groups, group)):
                 if len(names) < _MIN_FAILING:
                     names.add(name)
-            if self._failures >= _MAX_FAILURES and all(len(names) >= _MIN_FAILING for names in failing):
+            fewest = min(len(self._failing_subjects), len(self._failing_groups))
+            if self._failures >= _MAX_FAILURES and fewest >= _MIN_FAILING:
                 self.open_for(_COOLDOWN)
         elif self.state == "half_open" and subject == self._probe:
             if len(self._failed_probes) < _MAX_FAILED_PROBES:
