@@ -75,13 +75,16 @@ def _read_jar(path: Path) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the parser warns about an unexpected line with a traceback
-            jar.load(str(path), ignore_discard=True)
+            jar.load(str(path), ignore_discard=True, ignore_expires=True)
     except http.cookiejar.LoadError:
         # The text of the error quotes the line, which may be a credential.
         raise CommandFailed(f"{path} can't be read: not a cookie jar in Netscape format", ExitCode.USAGE) from None
     except (OSError, UnicodeDecodeError) as error:
         raise CommandFailed(f"{path} can't be read: {_reason(error)}", ExitCode.USAGE) from None
-    pairs = [f"{cookie.name}={cookie.value}" for cookie in jar if cookie.value is not None]
+    # A jar may have cookies of all sites. 0 is the expiry of a session cookie in jars of curl and of browsers.
+    current = (cookie for cookie in jar if not cookie.expires or not cookie.is_expired())
+    pairs = [f"{cookie.name}={cookie.value}" for cookie in current if cookie.value is not None]
+    pairs = [pair for pair in pairs if pair.isascii()]
     if not pairs:
         raise CommandFailed(f"{path} does not contain an unexpired cookie: log in again", ExitCode.USAGE)
     return "; ".join(dict.fromkeys(pairs))

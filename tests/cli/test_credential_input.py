@@ -45,6 +45,16 @@ def test_prefers_options_to_environment_and_tokens_to_cookies(
     assert read_credential(None, write(tmp_path, b"c=d"), None) == (b"cookie", b"c=d")
 
 
+@pytest.mark.parametrize("expires", ["", "0", "4102444800"])
+def test_reads_session_cookies_of_a_jar(tmp_path: Path, expires: str) -> None:
+    """Cookies that have expired, or that Kratos ignores, are left out."""
+    cookies = ((expires, "ory", "x"), ("1", "old", "y"), ("4102444800", "campaign", "M\u00fcnchen"))
+    lines = [f"#HttpOnly_127.0.0.1\tFALSE\t/\tFALSE\t{each}\t{name}\t{value}\n" for each, name, value in cookies]
+    path = write(tmp_path, (JAR_TITLE + "".join(lines)).encode())
+
+    assert read_credential(None, None, path) == (b"cookie", b"ory=x")
+
+
 def test_rejects_several_options(tmp_path: Path) -> None:
     path = write(tmp_path, b"a=b")
 
