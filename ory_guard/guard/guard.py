@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OryGuard", "get_guard"]
 
+_Id = str | UUID
 TraitsT = TypeVar("TraitsT", default=Any)
 
 
@@ -216,7 +217,8 @@ class OryGuard(Generic[TraitsT]):
         """
         return await self._logout.url(get_scope(connection), return_to)
 
-    async def logout(self, connection: Any) -> tuple[str, ...]:
+    @coroutine_function
+    def logout(self, connection: Any) -> Coroutine[Any, Any, tuple[str, ...]]:
         """End the session of this request at Kratos, and invalidate everything cached about it.
 
         If there are two different session cookies, both sessions end. Without a credential, nothing happens.
@@ -231,11 +233,10 @@ class OryGuard(Generic[TraitsT]):
             KratosUnavailable: If a session may not have ended. If one of two has ended, the middleware adds the
                 `Set-Cookie` values of that one to the response.
         """
-        return await self._logout.log_out(self._explicit.get_scope(connection))
+        scope = self._explicit.get_scope(connection)
+        return call_to_await("OryGuard.logout", scope, partial(self._logout.log_out, scope), keeps_refusal=True)
 
-    async def invalidate(
-        self, *, session_id: str | UUID | None = None, identity_id: str | UUID | None = None
-    ) -> None:
+    async def invalidate(self, *, session_id: _Id | None = None, identity_id: _Id | None = None) -> None:
         """Invalidate everything cached about a session, or about all sessions of an identity.
 
         After it returns, no earlier session check is used for a request. With a store, the same holds in other

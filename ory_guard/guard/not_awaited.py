@@ -1,6 +1,7 @@
-"""Detect a call that checks the session, but is not awaited.
+"""Detect a call of the guard that is not awaited.
 
-Python only warns about such a coroutine, and the application would respond as if the session had been checked.
+Python only warns about such a coroutine, and the application would respond as if the session had been checked, or
+as if the user had been logged out.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 NOT_AWAITED: Final = Refusal("The session was not checked.")
-"""The `refusal` of an auth context while a call that checks the session is not awaited."""
+"""The `refusal` of an auth context while a call of the guard is not awaited."""
 
 
 def coroutine_function(call: C) -> C:
@@ -35,7 +36,7 @@ def call_to_await(
     Args:
         name: The name of the call, for the warning of Python.
         scope: The request.
-        check: Returns the coroutine that checks the session.
+        check: Returns the coroutine of the call.
         keeps_refusal: Whether an earlier refusal can still be the reason of a 500 that follows.
     """
     recorded: AuthContext | None = scope.get(OUTER_KEY) or scope.get(SCOPE_KEY)
@@ -61,6 +62,6 @@ async def _run(
 def not_awaited_error() -> ConfigurationError:
     """Return the error for a response that starts before the call is awaited."""
     return ConfigurationError(
-        "the session was not checked, because a call is not awaited: write `await guard.require(request)`, or "
+        "the guard did nothing, because a call is not awaited: write `await guard.require(request)`, or "
         "`await require_session(request)` in a dependency that is an `async def` function"
     )

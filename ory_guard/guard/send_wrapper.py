@@ -72,7 +72,7 @@ class ResponseContext(AuthContext):
         """Return whether the response to the refusal replaces one with this status.
 
         Raises:
-            ConfigurationError: If the session was not checked, because a call is not awaited.
+            ConfigurationError: If a call of the guard is not awaited.
         """
         if self.refusal is NOT_AWAITED:
             if status < 500:  # not the one to this error

@@ -1,8 +1,10 @@
-"""A call that checks the session, but is not awaited, lets no response out."""
+"""A call of the guard that is not awaited lets no response out."""
 
 import warnings
+from asyncio import iscoroutinefunction
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import AsyncMock, create_autospec
 
 import pytest
 from fastapi import Depends, FastAPI, Request
@@ -53,13 +55,17 @@ async def authenticate(guard: Any, scope: Any) -> None:
     assert guard.authenticate(scope)  # a coroutine is true
 
 
+async def log_out(guard: Any, scope: Any) -> None:
+    guard.logout(scope)
+
+
 async def require_twice(guard: Any, scope: Any) -> None:
     await guard.require(scope)
     guard.require(scope, aal="aal2")
 
 
 @pytest.mark.parametrize("headers", [[], [SESSION_TOKEN]])
-@pytest.mark.parametrize("handle", [require, require_for_a_copy, authenticate])
+@pytest.mark.parametrize("handle", [require, require_for_a_copy, authenticate, log_out])
 async def test_response_is_an_error_instead(handle: Any, headers: Any) -> None:
     """Also if the credential is valid, so that the mistake is noticed."""
     app = guarded(handle)
@@ -125,3 +131,12 @@ async def test_call_without_the_middleware_is_only_a_coroutine() -> None:
 
     with pytest.raises(Refusal):
         await guard.require(http_scope())
+
+
+@pytest.mark.parametrize("name", ["require", "authenticate", "logout"])
+def test_frameworks_recognize_coroutine_functions(name: str) -> None:
+    """They would run another function in a thread."""
+    guard = Bench().guard
+
+    assert iscoroutinefunction(getattr(guard, name))
+    assert isinstance(getattr(create_autospec(guard), name), AsyncMock)
