@@ -53,29 +53,6 @@ async def test_aal2_requires_both_factors(
     assert (await app.whoami()).json()["authenticator_assurance_level"] == aal
 
 
-@pytest.mark.parametrize(
-    ("query", "count", "rels"),
-    [
-        ({"per_page": "2", "page": "2"}, 1, ["first", "prev"]),
-        ({"page_token": "AAAA"}, 3, ["first"]),
-        ({"page": "99999999"}, 0, ["first"]),
-    ],
-    ids=str,
-)
-async def test_other_sessions_are_paginated(
-    fake: FakeKratos, app: FlowClient, query: dict[str, str], count: int, rels: list[str]
-) -> None:
-    """Malformed page numbers and tokens select the defaults."""
-    identity = fake.add_identity()
-    for _ in range(3):
-        fake.sign_in(identity)
-    app.use(fake.sign_in(identity))
-    response = await app.get("/sessions", **query)
-
-    assert len(response.json()) == count
-    assert [part.split('rel="')[1].strip('"') for part in response.headers["link"].split(",<")] == rels
-
-
 async def test_links_of_sessions_keep_other_parameters(fake: FakeKratos, app: FlowClient, ada: Identity) -> None:
     app.use(fake.sign_in(ada))
     response = await app.get("/sessions", active="true", page_token="WyJhIl0")

@@ -72,27 +72,6 @@ async def test_changed_password_and_recovery_can_revoke_other_sessions(clock: Ma
     assert (await browser.whoami()).status_code == 401
 
 
-@pytest.mark.parametrize(
-    ("configured", "names"),
-    [
-        ({}, (True, True)),
-        ({"hooks": {"login.after": hooks("session")}}, (True, True)),
-        ({"hooks": {"registration.after.password": hooks("session")}}, (True, False)),
-        ({"session_after_registration": False}, (False, True)),
-    ],
-    ids=str,
-)
-def test_hooks_after_registration_agree_with_the_booleans(
-    configured: dict[str, Any], names: tuple[bool, bool]
-) -> None:
-    settings = FakeKratos(**configured).settings
-    found = tuple(
-        settings.has_hook_after("registration", "password", name) for name in ("session", "show_verification_ui")
-    )
-
-    assert found == (settings.session_after_registration, settings.verification_after_registration) == names
-
-
 async def test_verification_without_hook_only_sends_the_email(clock: ManualClock) -> None:
     fake = fake_with(clock, hooks={"registration.after": hooks("session")})
     response = await submit_password(client_for(fake), "registration")

@@ -4,9 +4,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pyotp
 import pytest
-from support.flow_client import HTML, FlowClient, client_for, field_value, message_ids, node_by_id, node_names
+from support.flow_client import HTML, FlowClient, client_for, message_ids, node_by_id, node_names
 
-from ory_guard.testing import FakeKratos, Identity, ManualClock
+from ory_guard.testing import FakeKratos, Identity
 
 pytestmark = pytest.mark.anyio
 
@@ -55,17 +55,6 @@ async def test_lookup_secrets_are_generated_revealed_and_disabled(browser: FlowC
     ]
     assert node_by_id(revealed, "lookup_secret_codes")["text"]["text"] == ", ".join(["used", *codes[1:]])
     assert ada.credentials.lookup_codes == {}
-
-
-async def test_qr_code_does_not_require_an_account_name(clock: ManualClock) -> None:
-    schema = {"properties": {"traits": {"type": "object", "properties": {"email": {"type": "string"}}}}}
-    fake = FakeKratos(clock=clock, identity_schemas={"default": schema})
-    app = client_for(fake, native=True)
-    app.use(fake.sign_in(fake.add_identity()))
-    flow = await app.create_flow("settings")
-
-    assert node_by_id(flow, "totp_qr")["src"].startswith("data:image/png;base64,")
-    assert field_value(flow, "csrf_token") == ""
 
 
 async def test_new_address_is_sent_a_code(fake: FakeKratos, browser: FlowClient, ada: Identity) -> None:

@@ -110,13 +110,6 @@ async def test_code_login_leaves_a_verified_address_alone(fake: FakeKratos, brow
     assert ada.verifiable_addresses[0].verified_at == verified_at
 
 
-async def test_inactive_identity_cannot_log_in_with_a_code(fake: FakeKratos, browser: FlowClient) -> None:
-    fake.add_identity(ADA, state="inactive")
-    response = await submit_code(browser, await send_code(browser), fake.messages[0].code)
-
-    assert response.status_code == 401
-
-
 async def test_refresh_can_send_a_code(fake: FakeKratos, browser: FlowClient) -> None:
     browser.use(fake.sign_in(fake.add_identity(ADA)))
     flow = await browser.create_flow("login", refresh="true")
@@ -218,25 +211,6 @@ async def test_each_address_has_a_button(clock: ManualClock) -> None:
     assert node_names(flow).count("address") == 2
     assert (chosen["state"], fake.messages[0].recipient) == ("sent_email", "backup@example.test")
     assert rejected.status_code == 400
-
-
-async def test_codes_count_as_second_factor(mfa_fake: FakeKratos) -> None:
-    ada = mfa_fake.add_identity(ADA)
-    app = client_for(mfa_fake, native=True)
-    logged_in = await app.log_in(ADA)
-    signed_in = mfa_fake.sign_in(ada, aal="aal2")
-
-    assert (logged_in.json()["session"]["identity"], (await app.whoami()).status_code) == (None, 403)
-    assert [(method.method, method.aal) for method in signed_in.session.methods] == [
-        ("password", "aal1"),
-        ("code", "aal2"),
-    ]
-
-
-async def test_passwordless_codes_are_not_a_second_factor(fake: FakeKratos) -> None:
-    ada = fake.add_identity(ADA)
-
-    assert fake.sign_in(ada, methods=("code",)).session.methods[0].aal == "aal1"
 
 
 def identifier_first_fake(clock: ManualClock, **settings: Any) -> FakeKratos:

@@ -25,26 +25,6 @@ def cors_headers(response: httpx2.Response) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("headers", "expected"),
-    [
-        ({"origin": UI}, {"allow-origin": UI, "allow-credentials": "true"}),
-        ({"origin": FOREIGN}, {}),
-        ({"origin": "null"}, {}),
-        ({}, {}),
-    ],
-    ids=str,
-)
-async def test_responses_are_readable_by_the_ui_only(
-    browser: FlowClient, headers: dict[str, str], expected: dict[str, str]
-) -> None:
-    response = await browser.client.get("/sessions/whoami", headers=headers)
-
-    assert response.status_code == 401
-    assert response.headers["vary"] == "Origin, Cookie"
-    assert cors_headers(response) == expected
-
-
-@pytest.mark.parametrize(
     ("origin", "requested", "expected"),
     [
         (

@@ -69,12 +69,6 @@ async def change_password(fake: FakeKratos, identity: Identity) -> None:
     assert (await app.submit(await app.create_flow("settings"), **fields)).status_code == 200
 
 
-async def test_hooks_of_the_whole_flow_follow_a_method_without_hooks(fake: FakeKratos, receiver: Receiver) -> None:
-    await change_password(fake, fake.add_identity(EMAIL))
-
-    assert receiver.paths == ["before-settings", "before-settings", "settings-all"]
-
-
 async def test_hooks_of_registration_and_login_get_no_id_before_the_record_is_saved(
     fake: FakeKratos, receiver: Receiver
 ) -> None:

@@ -58,14 +58,6 @@ async def second_step(client: FlowClient, identifier: str = BOB) -> dict[str, An
     return dict((await client.get_flow("login", flow["id"])).json())
 
 
-async def test_registration_with_a_key(fake: FakeKratos, browser: FlowClient) -> None:
-    flow = await registration_form(browser, BOB)
-    created = await register_key(client_for(fake), authenticator())
-
-    assert {NAME, "webauthn_register", "webauthn_register_trigger", "webauthn_script"} <= {*node_names(flow)}
-    assert methods_of(created["session"]) == [("webauthn", "aal1")]
-
-
 async def test_login_in_two_steps(browser: FlowClient, key: SoftwareAuthenticator) -> None:
     flow = await second_step(browser)
     response = await browser.submit(
@@ -190,6 +182,7 @@ async def test_refresh_with_a_key(fake: FakeKratos, browser: FlowClient, key: So
 async def test_form_without_keys_can_be_shown_in_between(browser: FlowClient) -> None:
     """The flow keeps its challenges."""
     flow = await registration_form(browser, BOB)
+    assert {NAME, "webauthn_register", "webauthn_register_trigger", "webauthn_script"} <= {*node_names(flow)}
     first = (await browser.submit(flow, screen="previous", traits={"email": BOB})).json()
     again = (await browser.submit(first, method="profile", traits={"email": BOB})).json()
 
