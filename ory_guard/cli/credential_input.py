@@ -7,6 +7,7 @@ import http.cookiejar
 import os
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 from ory_guard.cli.errors import CommandFailed, ExitCode
@@ -56,6 +57,7 @@ def _read(path: Path) -> str:
 def _cookie_header(text: str, source: str) -> Header:
     if text.lower().startswith("cookie:"):
         text = text[len("cookie:") :].strip()
+    text = _without_unreadable_cookies(text.split(";"))
     if "=" not in text:
         raise CommandFailed(f"{source} does not contain a cookie: expected name=value", ExitCode.USAGE)
     return b"cookie", _encode(text, source)
@@ -83,11 +85,15 @@ def _read_jar(path: Path) -> str:
         raise CommandFailed(f"{path} can't be read: {_reason(error)}", ExitCode.USAGE) from None
     # A jar may have cookies of all sites. 0 is the expiry of a session cookie in jars of curl and of browsers.
     current = (cookie for cookie in jar if not cookie.expires or not cookie.is_expired())
-    pairs = [f"{cookie.name}={cookie.value}" for cookie in current if cookie.value is not None]
-    pairs = [pair for pair in pairs if pair.isascii()]
-    if not pairs:
-        raise CommandFailed(f"{path} does not contain an unexpired cookie: log in again", ExitCode.USAGE)
-    return "; ".join(dict.fromkeys(pairs))
+    pairs = dict.fromkeys(f"{cookie.name}={cookie.value}" for cookie in current if cookie.value is not None)
+    if header := _without_unreadable_cookies(pairs):
+        return header
+    raise CommandFailed(f"{path} does not contain an unexpired cookie: log in again", ExitCode.USAGE)
+
+
+def _without_unreadable_cookies(pairs: Iterable[str]) -> str:
+    """Return a header without the cookies beyond ASCII, which other applications have set and Kratos ignores."""
+    return "; ".join(pair.strip() for pair in pairs if pair.isascii())
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:

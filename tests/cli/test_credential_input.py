@@ -55,6 +55,12 @@ def test_reads_session_cookies_of_a_jar(tmp_path: Path, expires: str) -> None:
     assert read_credential(None, None, path) == (b"cookie", b"ory=x")
 
 
+def test_reads_the_cookie_header_of_a_browser(tmp_path: Path) -> None:
+    path = write(tmp_path, "Cookie: campaign=M\u00fcnchen; ory=x; a=b".encode())
+
+    assert read_credential(None, path, None) == (b"cookie", b"ory=x; a=b")
+
+
 def test_rejects_several_options(tmp_path: Path) -> None:
     path = write(tmp_path, b"a=b")
 
