@@ -9,10 +9,12 @@ from doctor_setup import cookies, findings_of, over_sockets, run_all, setup, tok
 from support.certificates import make_certificate
 from support.raw_kratos import RawKratos, hang_up
 
-from ory_guard.cli.doctor import CHECKS, Finding
+from ory_guard.cli.doctor import CHECKS
 from ory_guard.cli.doctor.probe import json_object
 from ory_guard.kratos.http_response import HTTPResponse
 from ory_guard.testing import FakeKratos, Fault
+
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
@@ -76,50 +78,32 @@ def test_json_object_is_empty_for_other_bodies() -> None:
     assert json_object(HTTPResponse(200, [], b"{}")) == {}
 
 
-async def reach(url: str) -> Finding:
-    """Return the finding of the check `reach` at a URL."""
-    (finding,) = await findings_of("reach", setup({"public_url": url}, proxy=over_sockets))
-    return finding
+async def send_plain_text(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Respond to a TLS handshake as a server without TLS does."""
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    await writer.drain()
+    writer.close()
 
 
-def test_reach_reports_failed_tls_handshake() -> None:
-    async def plain(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        await writer.drain()
-        writer.close()
-
-    async def run() -> tuple[int, Finding]:
-        async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            return port, await reach(f"https://127.0.0.1:{port}")
-
-    port, finding = asyncio.run(run())
-
-    assert finding.level == "problem"
-    assert finding.message == f"the TLS handshake with 127.0.0.1:{port} failed (WRONG_VERSION_NUMBER)"
-
-
-def test_reach_reports_untrusted_certificate(tmp_path: Path) -> None:
+async def test_reach_reports_the_cause_of_a_failed_connection(tmp_path: Path) -> None:
     server_context, _ = make_certificate(tmp_path)
-
-    async def run() -> tuple[int, Finding]:
-        async with RawKratos(tls=server_context) as server:
-            return server.port, await reach(server.url)
-
-    port, finding = asyncio.run(run())
-
-    assert finding.level == "problem"
-    assert finding.message == f"127.0.0.1:{port}: certificate not trusted (self-signed certificate)"
-    assert finding.fix.startswith("set ORY_GUARD_CA_FILE")
-
-
-def test_reach_reports_server_that_does_not_speak_http() -> None:
-    async def run() -> Finding:
-        async with RawKratos(hang_up) as server:
-            return await reach(server.url)
-
-    finding = asyncio.run(run())
-
-    assert finding.level == "problem"
-    assert "accepts TCP connections but does not speak HTTP" in finding.message
-    assert "https://" in finding.fix
+    async with (
+        await asyncio.start_server(send_plain_text, "127.0.0.1", 0) as plain,
+        RawKratos(tls=server_context) as untrusted,
+        RawKratos(hang_up) as silent,
+    ):
+        port = plain.sockets[0].getsockname()[1]
+        rows = [
+            (f"https://127.0.0.1:{port}", f"TLS handshake with 127.0.0.1:{port} failed (WRONG_VERSION_NUMBER)", ""),
+            (
+                untrusted.url,
+                f"127.0.0.1:{untrusted.port}: certificate not trusted (self-signed certificate)",
+                "set ORY_GUARD_CA_FILE",
+            ),
+            (silent.url, "accepts TCP connections but does not speak HTTP", "https://"),
+        ]
+        for url, message, fix in rows:
+            (finding,) = await findings_of("reach", setup({"public_url": url}, proxy=over_sockets))
+            assert finding.level == "problem"
+            assert message in finding.message
+            assert fix in finding.fix

@@ -33,6 +33,12 @@ def admin(version: object) -> Application:
     return replacing("/admin/version", 200, body)(FakeKratos().admin_app)
 
 
+def reach(texts: str, response: Any = None, *more: Any, url: str = AT, **settings: Any) -> Any:
+    """Return a row about a proxy, about the status (and more) of a response to whoami, or about a URL."""
+    proxy = replacing(WHOAMI, response, *more) if isinstance(response, int) else response or over_sockets
+    return row("reach problem", texts, {"public_url": url}, settings, proxy=proxy)
+
+
 def clock(expected: str, texts: str, ahead: float) -> Any:
     """Return a row in which Kratos' clock is ahead of the local clock."""
     local, remote = ManualClock(), ManualClock()
@@ -54,48 +60,20 @@ def name(expected: str, texts: str, cookie_name: str, *configured: str, **user: 
 
 ROWS = [
     row("reach ok", f"Kratos responds at {AT} in "),
-    row(
-        "reach problem",
-        f"{AT} is Kratos' admin API -> set ORY_GUARD_KRATOS_PUBLIC_URL",
-        proxy=lambda _: FakeKratos().admin_app,
-    ),
+    reach(f"{AT} is Kratos' admin API -> set ORY_GUARD_KRATOS_PUBLIC_URL", lambda _: FakeKratos().admin_app),
     *(
-        row(
-            "reach problem",
-            f"{WHOAMI} responds with {status} … path prefix",
-            proxy=replacing(WHOAMI, status, b"<html>", b"text/html"),
-        )
+        reach(f"{WHOAMI} responds with {status} … path prefix", status, b"<html>", b"text/html")
         for status in (404, 403, 401, 204)
     ),
-    row(
-        "reach problem",
-        "responds with a session without a credential: a proxy adds one",
-        proxy=replacing(WHOAMI, 200, b'{"identity": {}}'),
-    ),
-    row("reach problem", "responds with another document and the status 200", proxy=replacing(WHOAMI, 200, b"[]")),
-    row("reach problem", "set ORY_GUARD_KRATOS_PUBLIC_URL", proxy=replacing(WHOAMI, 200, b'{"hello": 1}')),
-    row("reach problem", "responds with 502 … /health/ready", proxy=replacing(WHOAMI, 502)),
-    row("reach problem", "rate limit exceeded ->", proxy=replacing(WHOAMI, 429)),
-    row("reach problem", "exceeded, retry after 7 s", proxy=adding({"retry-after": "7"}, replacing(WHOAMI, 429))),
-    row(
-        "reach problem",
-        "connection refused at 127.0.0.1:1 -> start Kratos",
-        {"public_url": "http://127.0.0.1:1"},
-        proxy=over_sockets,
-    ),
-    row(
-        "reach problem",
-        "the host name kratos.invalid can't be resolved",
-        {"public_url": "http://kratos.invalid"},
-        proxy=over_sockets,
-    ),
-    row(
-        "reach problem",
-        "127.0.0.1:1 does not respond … firewall",
-        {"public_url": "http://127.0.0.1:1"},
-        {"timeout": 1e-9},
-        proxy=over_sockets,
-    ),
+    reach("responds with a session without a credential: a proxy adds one", 200, b'{"identity": {}}'),
+    reach("responds with another document and the status 200", 200, b"[]"),
+    reach("set ORY_GUARD_KRATOS_PUBLIC_URL", 200, b'{"hello": 1}'),
+    reach("responds with 502 … /health/ready", 502),
+    reach("rate limit exceeded ->", 429),
+    reach("exceeded, retry after 7 s", adding({"retry-after": "7"}, replacing(WHOAMI, 429))),
+    reach("connection refused at 127.0.0.1:1 -> start Kratos", url="http://127.0.0.1:1"),
+    reach("the host name kratos.invalid can't be resolved", url="http://kratos.invalid"),
+    reach("127.0.0.1:1 does not respond … firewall", url="http://127.0.0.1:1", timeout=1e-9),
     row("version skipped", "-> give --admin-url"),
     *(
         row("version ok", f"Kratos is {version}", admin=admin(version))

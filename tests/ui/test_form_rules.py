@@ -88,15 +88,6 @@ def test_page_has_one_primary_button(nodes: tuple[dict[str, Any], ...], classes:
     assert sorted(str(button["class"]).removeprefix("button ") for button in buttons) == sorted(classes)
 
 
-@pytest.mark.parametrize("group", ["default", "identifier_first", "code", "unknown_group"])
-def test_visible_nodes_without_a_button_are_rendered(group: str) -> None:
-    attributes = {"node_type": "text", "id": "t", "text": {"id": 1, "text": "words"}}
-    text = {"type": "text", "group": group, "attributes": attributes}
-    html = render_flow(flow_of(CSRF, text, *PASSWORD_METHOD), titles=group == "unknown_group")
-
-    assert "words" in html
-
-
 @pytest.mark.parametrize("titles", [True, False], ids=["settings", "other flows"])
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_node_is_rendered_in_every_group(group: str | None, titles: bool) -> None:
