@@ -12,21 +12,6 @@ from ory_guard.cli.doctor import CHECKS, PAGES, DoctorContext, Finding, run_chec
 from ory_guard.cli.doctor.probe import Probe
 from ory_guard.testing import FakeKratos, SignedIn
 
-__all__ = [
-    "APP",
-    "adding",
-    "assert_finding",
-    "cookies",
-    "findings_of",
-    "over_sockets",
-    "replacing",
-    "row",
-    "run_all",
-    "run_check",
-    "setup",
-    "token",
-]
-
 APP = "http://127.0.0.1:4455"
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]

@@ -164,11 +164,7 @@ def test_check_accepts_a_valid_configuration(tmp_path: Path) -> None:
                 f"listen: {value.replace(chr(34), chr(39))} is not allowed: use unix: and",
             )
             for value in (
-                '"unix:"',
-                '"localhost:4456"',
-                '"127.0.0.1"',
-                '"127.0.0.1:"',
-                '"127.0.0.1:65536"',
+                *('"unix:"', '"localhost:4456"', '"127.0.0.1"', '"127.0.0.1:"', '"127.0.0.1:65536"'),
                 '"[::1]"',
             )
         ),

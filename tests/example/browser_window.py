@@ -15,13 +15,8 @@ TIMEOUT: Final = 60_000
 """Milliseconds until a test that waits for a page fails; by default an expectation has only five seconds."""
 ARTIFACTS: Final = Path(__file__).parents[2] / "artifacts"
 _ARGUMENTS: Final = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 _WIDTHS: Final = (360, 1440)
 _SCHEMES: Final[tuple[str, ...]] = ("light", "dark")

@@ -5,15 +5,13 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from asgi_lifespan import LifespanManager
 from playwright.sync_api import Browser
+from support.live_kratos import fake_and_live
 
 from .browser_window import CHROMIUM, BrowserWindow, chromium, open_window
 from .deployment import Deployment, embedded_deployment, live_deployment, serve
 from .visitor import Visitor
 
-EVERY_KRATOS = [
-    pytest.param(embedded_deployment, id="embedded"),
-    pytest.param(live_deployment, id="live", marks=pytest.mark.live),
-]
+EVERY_KRATOS = fake_and_live(embedded_deployment, live_deployment)
 
 
 @pytest.fixture

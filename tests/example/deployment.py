@@ -20,18 +20,6 @@ from example_app.kratos_backend import Backend, embedded
 from ory_guard import GuardSettings
 from ory_guard.testing import FakeKratos
 
-__all__ = [
-    "APP_URL",
-    "LIVE_TIMEOUT",
-    "PASSWORD",
-    "Deployment",
-    "embedded_deployment",
-    "live_deployment",
-    "live_domain_deployment",
-    "new_email",
-    "serve",
-]
-
 APP_URL: Final = "http://127.0.0.1:4455"
 LIVE_TIMEOUT: Final = 20.0
 """A real Kratos hashes passwords on a machine that also runs the tests and a browser."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
+from support.live_kratos import fake_and_live
 
 from .authenticator import add_authenticator, expect_signed_in, sign_up_with_passkey, trigger
 from .browser_steps import kratos_message, register, sign_out
@@ -19,12 +20,7 @@ pytestmark = pytest.mark.browser
 SAVED = 1050001
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(embedded_deployment, id="embedded"),
-        pytest.param(live_domain_deployment, id="live", marks=pytest.mark.live),
-    ]
-)
+@pytest.fixture(params=fake_and_live(embedded_deployment, live_domain_deployment))
 def domain_served(request: pytest.FixtureRequest) -> Iterator[Deployment]:
     """The application on a domain, with its embedded Kratos and with a real one."""
     with serve(request.param, "localhost") as started:

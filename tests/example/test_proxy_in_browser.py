@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Request, expect
-from support.live_kratos import live_kratos
+from support.live_kratos import fake_and_live, live_kratos
 from support.threaded_server import LateApplication, served
 
 from example_app.app import create_app
@@ -90,12 +90,7 @@ def real_for_passkeys() -> AbstractContextManager[Deployment]:
     return real_behind_the_proxy()
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(fake_behind_the_proxy, id="fake"),
-        pytest.param(real_behind_the_proxy, id="live", marks=pytest.mark.live),
-    ]
-)
+@pytest.fixture(params=fake_and_live(fake_behind_the_proxy, real_behind_the_proxy))
 def proxied(request: pytest.FixtureRequest) -> Iterator[Deployment]:
     """The application and a Kratos on another host."""
     create: Callable[[], Any] = request.param
@@ -151,14 +146,7 @@ def test_social_sign_in(window: BrowserWindow, proxied: Deployment, requests: li
     assert {host.rpartition(":")[0] for host in hosts_of(requests)} == {"http://127.0.0.1", "http://idp.localhost"}
 
 
-@pytest.mark.parametrize(
-    "proxied",
-    [
-        pytest.param(fake_for_passkeys, id="fake"),
-        pytest.param(real_for_passkeys, id="live", marks=pytest.mark.live),
-    ],
-    indirect=True,
-)
+@pytest.mark.parametrize("proxied", fake_and_live(fake_for_passkeys, real_for_passkeys), indirect=True)
 def test_passkey_and_security_key(window: BrowserWindow, proxied: Deployment, requests: list[str]) -> None:
     """Both need Kratos' script, which pages load through the proxy."""
     page = window.page

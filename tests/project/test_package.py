@@ -18,13 +18,8 @@ UV = str(TOOLS / "uv")
 LOCK = str(ROOT / "requirements.lock")
 
 WITHOUT_EXTRA = (
-    "ory_guard",
-    "ory_guard.starlette",
-    "ory_guard.client.updates",
-    "ory_guard.starlette",
-    "ory_guard.forward_auth",
-    "ory_guard.webhooks",
-    "ory_guard.proxy",
+    *("ory_guard", "ory_guard.starlette", "ory_guard.client.updates", "ory_guard.starlette"),
+    *("ory_guard.forward_auth", "ory_guard.webhooks", "ory_guard.proxy"),
 )
 MODULE_OF_EXTRA = {
     "fastapi": "ory_guard.fastapi",

@@ -132,37 +132,20 @@ KEPT: list[Pair] = [
     (b"x-kratos-authenticated-identity-id", b"1"),
     (b"ory-session-cache-for", b"60"),
 ]
-DROPPED: list[Pair] = [
-    (b"strict-transport-security", b"max-age=1; includeSubDomains"),
-    (b"alt-svc", b'h3="evil.example:443"'),
-    (b"clear-site-data", b'"*"'),
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-credentials", b"true"),
-    (b"content-security-policy", b"default-src *"),
-    (b"service-worker-allowed", b"/"),
-    (b"x-accel-redirect", b"/secret"),
-    (b"x-sendfile", b"/etc/passwd"),
-    (b"refresh", b"0; url=http://evil.example"),
-    (b"server", b"envoy"),
-    (b"via", b"1.1 internal"),
-    (b"x-envoy-upstream-service-time", b"1"),
-    (b"connection", b"keep-alive"),
-    (b"keep-alive", b"timeout=5"),
-    (b"transfer-encoding", b"identity"),
-    (b"trailer", b"x"),
-    (b"upgrade", b"h2c"),
-    (b"proxy-authenticate", b"Basic"),
-    (b"www-authenticate", b"Basic"),
-    (b"etag", b'"1"'),
-    (b"set-cookie2", b"ory_kratos_session=1"),
-]
+DROPPED = (
+    *(b"strict-transport-security", b"alt-svc", b"clear-site-data", b"content-security-policy"),
+    *(b"access-control-allow-origin", b"access-control-allow-credentials", b"service-worker-allowed", b"refresh"),
+    *(b"x-accel-redirect", b"x-sendfile", b"server", b"via", b"x-envoy-upstream-service-time"),
+    *(b"connection", b"keep-alive", b"transfer-encoding", b"trailer", b"upgrade"),
+    *(b"proxy-authenticate", b"www-authenticate", b"etag", b"set-cookie2"),
+)
 
 
 async def test_headers_are_forwarded_by_an_allow_list() -> None:
-    response = await respond(json_reply({}, 200, *KEPT, *DROPPED))
+    response = await respond(json_reply({}, 200, *KEPT, *((name, b"identity") for name in DROPPED)))
 
     assert set(KEPT) <= set(response.headers)
-    assert {name for name, _ in DROPPED} & {name for name, _ in response.headers} == set()
+    assert {*DROPPED} & {name for name, _ in response.headers} == set()
 
 
 @pytest.mark.parametrize("name", [b"x-request-id", b"x-unknown"])

@@ -12,6 +12,7 @@ import pytest
 from starlette.applications import Starlette
 from support.flow_client import HTML, PASSWORD, FlowClient, message_ids, totp_secret
 from support.kratos_servers import KratosServer, live, on_sockets
+from support.live_kratos import fake_and_live
 
 from ory_guard import OryGuard
 
@@ -61,12 +62,7 @@ class Deployment:
         return pyotp.TOTP(secret).at(int(self.kratos.time()))
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(on_sockets, id="fake"),
-        pytest.param(live, id="live", marks=pytest.mark.live),
-    ]
-)
+@pytest.fixture(params=fake_and_live(on_sockets, live))
 async def deployment(request: pytest.FixtureRequest) -> AsyncIterator[Deployment]:
     """An application with each kind of Kratos."""
     servers: Servers = request.param

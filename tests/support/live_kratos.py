@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-__all__ = ["NEWEST", "LiveKratos", "Version", "live_kratos", "parse_version"]
+__all__ = ["NEWEST", "LiveKratos", "Version", "fake_and_live", "live_kratos", "parse_version"]
 
 PUBLIC, ADMIN = "ORY_GUARD_LIVE_KRATOS", "ORY_GUARD_LIVE_KRATOS_ADMIN"
 NEWEST = (9999,)
@@ -55,6 +55,11 @@ def live_kratos() -> LiveKratos:
     if not public or not admin:
         pytest.skip(f"set {PUBLIC} and {ADMIN} to the public and admin URL of a Kratos")
     return _inspect(public, admin)
+
+
+def fake_and_live(fake: Any, live: Any) -> list[Any]:
+    """Return the parameters of a fixture: for a fake, and with the mark `live` for a real Kratos."""
+    return [pytest.param(fake, id="fake"), pytest.param(live, id="live", marks=pytest.mark.live)]
 
 
 @cache

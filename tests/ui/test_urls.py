@@ -44,11 +44,7 @@ FLOWS: Final = ("login", "registration", "recovery", "verification", "settings")
             for address in (
                 *(
                     None,
-                    "",
-                    "me",
-                    "//evil.example",
-                    "https://evil.example/",
-                    "https://evil.example",
+                    *("", "me", "//evil.example", "https://evil.example/", "https://evil.example"),
                     "javascript:1",
                 ),
                 *("JavaScript:alert(1)", "data:text/html,x", "\x01javascript:1", " https://shop.example/a/me"),

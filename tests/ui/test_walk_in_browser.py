@@ -17,6 +17,7 @@ from example.browser_steps import field, kratos_message
 from example.browser_window import TIMEOUT, BrowserWindow
 from playwright.sync_api import Browser, Page, expect
 from support.doc_pages import ROOT
+from support.live_kratos import fake_and_live
 
 from .walked_site import WalkedSite, fake_site, live_site
 
@@ -159,14 +160,7 @@ def test_account_from_registration_to_the_second_factor(
     context.close()
 
 
-@pytest.mark.parametrize(
-    "site",
-    [
-        pytest.param(fake_site, id="fake"),
-        pytest.param(live_site, id="live", marks=pytest.mark.live),
-    ],
-    indirect=True,
-)
+@pytest.mark.parametrize("site", fake_and_live(fake_site, live_site), indirect=True)
 def test_buttons_that_need_cors_are_explained_without_it(
     browser: Browser, site: WalkedSite, caplog: pytest.LogCaptureFixture
 ) -> None:
