@@ -3,10 +3,9 @@
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, expect
 
-from .rendered_flows import flow_of, render_flow
-from .test_enter_key_in_browser import SCRIPT, SECURITY_KEY
+from .test_enter_key_in_browser import SECURITY_KEY, open_flow
 
 pytestmark = pytest.mark.browser
 
@@ -22,30 +21,15 @@ KRATOS_SCRIPT: Final = """
     };
     window.suggest = () => navigator.credentials.get({ mediation: "conditional" }).catch(() => {});
 """
-TEXTS: Final = 'data-credential-rejected="rejected" data-credential-exists="exists" data-credential-failed="failed"'
+BODY: Final = """
+    data-mount="/auth" data-credential-rejected="rejected" data-credential-exists="exists"
+    data-credential-failed="failed"
+"""
 FAIL: Final = """
     for (const method of ["create", "get"]) {
       CredentialsContainer.prototype[method] = async () => { throw new DOMException("", "NAME"); };
     }
 """
-
-
-def open_flow(browser: Browser, error: str | None) -> tuple[Page, list[str]]:
-    """Open a page on which the browser raises this error, or its own, and return it with the reports it sends."""
-    page = browser.new_context().new_page()
-    page.add_init_script(KRATOS_SCRIPT + (FAIL.replace("NAME", error) if error else ""))
-    html = f'<!doctype html><body data-mount="/auth" {TEXTS}>{render_flow(flow_of(*SECURITY_KEY))}'
-    html += f"<script>{SCRIPT.read_text()}</script>"
-    reports: list[str] = []
-
-    def receive(route: Route) -> None:
-        reports.append(route.request.url)
-        route.fulfill(status=204)
-
-    page.route("**/auth/**", receive)
-    page.route("https://app.example/login", lambda route: route.fulfill(body=html, content_type="text/html"))
-    page.goto("https://app.example/login")
-    return page, reports
 
 
 @pytest.mark.parametrize(
@@ -57,7 +41,8 @@ def open_flow(browser: Browser, error: str | None) -> tuple[Page, list[str]]:
     ],
 )
 def test_error_is_shown_beside_the_button(browser: Browser, error: str | None, text: str, reported: bool) -> None:
-    page, reports = open_flow(browser, error)
+    script = KRATOS_SCRIPT + (FAIL.replace("NAME", error) if error else "")
+    page, reports = open_flow(browser, SECURITY_KEY, script, BODY)
     for _ in range(2):
         page.evaluate("document.title = ''")
         page.get_by_role("button").click()
@@ -65,12 +50,12 @@ def test_error_is_shown_beside_the_button(browser: Browser, error: str | None, t
 
         expect(page.get_by_role("alert")).to_have_text([text])
 
-    assert reports == ["https://app.example/auth/credential-failure"] * 2 * reported
+    assert [report.url for report in reports] == ["https://app.example/auth/credential-failure"] * 2 * reported
     page.context.close()
 
 
 def test_error_of_suggested_passkeys_is_not_shown(browser: Browser) -> None:
-    page, reports = open_flow(browser, "NotAllowedError")
+    page, reports = open_flow(browser, SECURITY_KEY, KRATOS_SCRIPT + FAIL.replace("NAME", "NotAllowedError"), BODY)
     page.get_by_role("button").click()
     expect(page.get_by_role("alert")).to_have_count(1)
     page.evaluate("document.querySelector('[role=alert]').remove()")

@@ -1,13 +1,11 @@
 """The Enter key and repeated clicks in the forms of flows, in Chromium with and without JavaScript."""
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import pytest
-from playwright.sync_api import Browser, Page, Route
-
-from ory_guard.client.models.flows import Flow
+from playwright.sync_api import Browser, Page, Request, Route
 
 from .rendered_flows import an_input, flow_of, render_flow
 from .test_forms import CODE, CSRF, HIDDEN_IDENTIFIER, IDENTIFIER, PASSWORD_METHOD, RESEND_CODE, SEND_CODE
@@ -24,49 +22,60 @@ SECURITY_KEY: Final = (
 )
 
 
-def open_flow(browser: Browser, flow: Flow, *, java_script: bool) -> tuple[Page, list[str]]:
-    """Open a page with a flow, and return it with a list of the bodies that it submits."""
-    page = browser.new_context(java_script_enabled=java_script).new_page()
-    page.add_init_script("window.oryWebAuthnRegistration = () => { document.title = 'called'; }")
-    html = f"<!doctype html>{render_flow(flow)}<script>{SCRIPT.read_text()}</script>"
-    submitted: list[str] = []
+def open_flow(
+    browser: Browser, nodes: tuple[dict[str, Any], ...], script: str = "", body: str = ""
+) -> tuple[Page, list[Request]]:
+    """Open a page with a flow, and return it with a list of the requests that it sends after it has loaded.
+
+    Args:
+        browser: The browser.
+        nodes: The nodes of the flow.
+        script: A script that runs before those of the page.
+        body: The attributes of the page's body.
+    """
+    page = browser.new_context().new_page()
+    page.add_init_script(script)
+    html = f"<!doctype html><body {body}>{render_flow(flow_of(*nodes))}<script>{SCRIPT.read_text()}</script>"
+    sent: list[Request] = []
 
     def receive(route: Route) -> None:
-        submitted.append(route.request.post_data or "")
-        route.fulfill(body="submitted")
+        sent.append(route.request)
+        route.fulfill(body="received")
 
-    page.route("https://id.example/submit**", receive)
+    page.route("**/*", receive)
     page.route("https://app.example/login", lambda route: route.fulfill(body=html, content_type="text/html"))
     page.goto("https://app.example/login")
-    return page, submitted
+    return page, sent
 
 
 @pytest.mark.parametrize("name", ["password", "code"])
 def test_enter_submits_the_method_of_the_field_in_a_form_with_several(browser: Browser, name: str) -> None:
-    page, submitted = open_flow(browser, flow_of(*TWO_FIELDS), java_script=True)
+    page, sent = open_flow(browser, TWO_FIELDS)
     page.locator(f'[name="{name}"]').fill("123456")
 
     page.keyboard.press("Enter")
 
     page.wait_for_url("https://id.example/**")
-    (fields,) = map(parse_qs, submitted)
-    assert fields["method"] == [name]
+    (request,) = sent
+    assert parse_qs(request.post_data or "")["method"] == [name]
     page.context.close()
 
 
 def test_enter_in_the_name_of_a_security_key_calls_its_function(browser: Browser) -> None:
-    page, submitted = open_flow(browser, flow_of(*SECURITY_KEY), java_script=True)
+    called = "window.oryWebAuthnRegistration = () => { document.title = 'called'; }"
+    page, sent = open_flow(browser, SECURITY_KEY, called)
     page.locator("input").fill("Key")
 
     page.keyboard.press("Enter")
 
     page.wait_for_function("document.title === 'called'")
-    assert submitted == []
+    assert sent == []
     page.context.close()
 
 
 def test_form_is_not_submitted_twice_unless_its_request_was_stopped(browser: Browser) -> None:
-    page, submitted = open_flow(browser, flow_of(*WRONG_CODE), java_script=True)
+    page, _ = open_flow(browser, WRONG_CODE)
+    submitted: list[str] = []
     page.clock.install()
     page.reload()
 
