@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 __all__ = ["returns_dependency", "takes_connection", "uses_in_body", "uses_in_signature"]
 
@@ -16,6 +17,8 @@ _Predicate: TypeAlias = Callable[[Any], bool]
 
 _CONNECTIONS: Final = frozenset({"Request", "WebSocket", "HTTPConnection"})
 _AWAITS: Final = ("GET_AWAITABLE", "GET_AITER")
+_KNOWN: Final[tuple[WeakKeyDictionary[FunctionType, bool], ...]] = (WeakKeyDictionary(), WeakKeyDictionary())
+"""The results by depth: routes share their dependencies, and reading the code of one takes tens of microseconds."""
 
 
 def returns_dependency(call: Any, is_factory: _Predicate, is_check: _Predicate, *, depth: int = 1) -> bool:
@@ -33,18 +36,27 @@ def returns_dependency(call: Any, is_factory: _Predicate, is_check: _Predicate, 
     call = _uncached(call)
     if type(call) is not FunctionType or takes_connection(call):
         return False
-    code = call.__code__
-    if any(instruction.opname in _AWAITS for instruction in dis.get_instructions(code)):
+    known = _KNOWN[depth]
+    if call not in known:
+        known[call] = _calls_factory(call, is_factory, is_check, depth) or _returns_check(call, is_check)
+    return known[call]
+
+
+def _calls_factory(call: FunctionType, is_factory: _Predicate, is_check: _Predicate, depth: int) -> bool:
+    if any(instruction.opname in _AWAITS for instruction in dis.get_instructions(call.__code__)):
         return False
-    values = list(_loaded(call, code))
+    values = list(_loaded(call, call.__code__))
     if any(map(is_factory, values)):
         return True
-    if depth and any(returns_dependency(value, is_factory, is_check, depth=depth - 1) for value in values):
-        return True
-    for returned in _returned_functions(code):
+    return depth > 0 and any(returns_dependency(value, is_factory, is_check, depth=depth - 1) for value in values)
+
+
+def _returns_check(call: FunctionType, is_check: _Predicate) -> bool:
+    for returned in _returned_functions(call.__code__):
         # Annotations are loaded by the outer code, as names or as texts, or by the code of the function itself.
-        texts = [call.__globals__.get(text) for text in _texts(code.co_consts)]
-        if any(map(is_check, [*values, *texts, *_loaded(call, returned)])):
+        texts = [call.__globals__.get(text) for text in _texts(call.__code__.co_consts)]
+        values = (*texts, *_loaded(call, call.__code__), *_loaded(call, returned))
+        if any(map(is_check, values)):
             return True
     return False
 

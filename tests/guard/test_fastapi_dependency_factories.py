@@ -1,6 +1,7 @@
 """Functions and classes of the application that return or create a dependency are refused as dependencies."""
 
 import asyncio
+import dis
 from collections.abc import Callable
 from functools import cache
 from time import time
@@ -202,3 +203,31 @@ def test_other_functions_and_classes_are_not_refused() -> None:
         answered = client.get("/x", headers={"x-session-token": "ory_st_ada"})
 
     assert answered.json() == [7, True, 1, session_body()["id"]]
+
+
+def test_code_of_a_dependency_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand routes may share it, and must not delay the start by seconds."""
+    read: list[Any] = []
+    get_instructions = dis.get_instructions
+
+    def count(code: Any) -> Any:
+        read.append(code)
+        return get_instructions(code)
+
+    monkeypatch.setattr(dis, "get_instructions", count)
+
+    def shared() -> None: ...
+
+    app = FastAPI()
+    install(app, GUARD)
+    for number in range(3):
+        app.get(f"/{number}", dependencies=[Depends(shared)])(lambda: None)
+
+    with TestClient(app):
+        pass
+
+    once = read.count(shared.__code__)
+    assert once > 0
+    app.get("/added", dependencies=[Depends(shared)])(lambda: None)
+    TestClient(app).get("/added")
+    assert read.count(shared.__code__) == once <= 3
