@@ -65,12 +65,6 @@ def bench() -> LeaseBench:
     return LeaseBench()
 
 
-def test_tokens_are_unique() -> None:
-    benches = LeaseBench(), LeaseBench()
-
-    assert len({bench.leases.new_token() for bench in benches for _ in range(100)}) == 200
-
-
 def test_lease_is_extended_with_its_age_while_it_is_held(bench: LeaseBench) -> None:
     lease = bench.hold()
     for number in range(1, 21):
@@ -95,19 +89,6 @@ def test_lease_that_has_ended_is_not_extended(
 
     assert bench.store.calls == calls
     assert not bench.timers.pending
-
-
-@pytest.mark.parametrize("end", [lambda _bench, lease: lease.release(), lambda bench, _: bench.timers.advance(0)])
-def test_expired_lease_of_a_busy_event_loop_is_not_touched(
-    bench: LeaseBench, end: Callable[[LeaseBench, HeldLease], None]
-) -> None:
-    """Another process may hold it."""
-    lease = bench.hold()
-    bench.clock.advance(LEASE_SECONDS)
-    end(bench, lease)
-    lease.release()
-
-    assert bench.store.calls == []
 
 
 def test_number_of_extended_leases_is_limited(bench: LeaseBench) -> None:

@@ -31,35 +31,7 @@ def test_batch_is_limited_in_size_and_time() -> None:
         batches.append((len(batch.times), batch.at))
 
     assert batches == [(MAX_BATCH, 100.0), (2, 102.0), (1, 106.0)]
-    assert len(pending) == 0
-
-
-def test_deferred_batch_does_not_delay_later_revocations() -> None:
-    """After `retry_deferred` it is sent again, before later ones."""
-    pending = PendingRevocations()
-    pending.add(["first"], 1.0)
-    batch = next_batch(pending)
-    pending.defer(batch)
-    assert pending.next_batch(0.0) is None
-    pending.add(["second"], 100.0)
-
-    assert next_batch(pending).times == {"second": 100.0}
-    pending.retry_deferred()
-    assert next_batch(pending) == batch
-    assert repr(pending) == "<PendingRevocations 2 unsent, 0 deferred>"
-
-
-def test_confirm_keeps_ids_that_were_revoked_again() -> None:
-    """Their sessions may have been stored in between."""
-    pending = PendingRevocations()
-    pending.add(["a", "b"], 1.0)
-    batch = next_batch(pending)
-    pending.add(["a"], 2.0)
-
-    pending.confirm(batch)
-
-    assert pending.are_unsent(["a"], 2.0)
-    assert not pending.are_unsent(["b"], 1.0)
+    assert repr(pending) == "<PendingRevocations 0 unsent, 0 deferred>"
 
 
 @pytest.mark.parametrize("are_refused", [False, True])
@@ -107,22 +79,6 @@ def test_every_revocation_is_pending_until_it_is_confirmed(steps: "list[list[str
         sent |= batch.times
         pending.confirm(batch)
     assert sent == expected
-
-
-def test_confirmed_revocations_are_repeated_after_a_gap() -> None:
-    """Those of the last minute, once, with their times, unless the id was revoked again."""
-    pending = PendingRevocations()
-    for key, at in (("old", 0.0), ("a", 100.0), ("b", 150.0), ("a", 159.0)):
-        pending.add([key], at)
-        pending.confirm(next_batch(pending, oldest=-1.0))
-    pending.add(["b"], 160.0)
-    pending.repeat_confirmed()
-    pending.retry_deferred()
-
-    batch = next_batch(pending)
-    assert batch.times == {"a": 159.0, "b": 160.0}
-    pending.confirm(batch)
-    assert len(pending) == 0
 
 
 @pytest.mark.parametrize(("later", "floor"), [(1.0, 1.0), (60.0, 1.0), (62.0, None)])

@@ -1,6 +1,5 @@
 """The log of revocations of one process."""
 
-from collections.abc import Callable
 from math import inf
 from typing import Any, Final
 
@@ -31,33 +30,6 @@ def clock() -> AdjustableClock:
 @pytest.fixture
 def log(clock: AdjustableClock) -> RevocationLog:
     return RevocationLog(MAX_AGE, clock)
-
-
-@pytest.mark.parametrize("session_of", [session_of, deferred_session_of])
-@pytest.mark.parametrize("revoked", ["session-ada", "identity-ada"])
-def test_session_is_revoked_by_its_own_id_or_that_of_its_identity(
-    log: RevocationLog, revoked: str, session_of: Callable[[str], Session[Any]]
-) -> None:
-    ada, bob = session_of("ada"), session_of("bob")
-    before = log.next_request_time()
-    log.add("other", revoked)
-
-    assert log.is_revoked(ada, before)
-    assert not log.is_revoked(bob, before)
-    assert not log.is_revoked(ada, log.next_request_time())
-    assert repr(log) == "<RevocationLog 2 ids>"
-
-
-def test_request_times_and_revocations_alternate_within_one_tick_of_the_clock(log: RevocationLog) -> None:
-    """A coarse clock does not make a request look earlier or later than it is."""
-    for _ in range(5):
-        before = log.next_request_time()
-        log.add("session-ada")
-        after = log.next_request_time()
-
-        assert before <= log.last_revocation < after
-        assert log.is_revoked(ADA, before)
-        assert not log.is_revoked(ADA, after)
 
 
 def names(count: int) -> list[str]:
@@ -100,7 +72,7 @@ def test_revocations_are_removed_when_no_earlier_response_can_be_in_use(
 
     small.add(*(f"identity-{number}" for number in range(9)))
 
-    assert len(small) == 9
+    assert repr(small) == "<RevocationLog 9 ids>"
     assert small.floor == -inf
     assert not small.is_revoked(BOB, request_time)
 
@@ -126,30 +98,6 @@ def test_full_log_counts_requests_before_its_oldest_revocations_as_revoked(
         assert small.is_revoked(bob, times[19])
         assert not small.is_revoked(bob, times[20])
     assert small.is_revoked(session_of("20"), times[20])
-
-
-def test_id_that_is_revoked_again_is_among_the_recent_ones(small: RevocationLog, clock: AdjustableClock) -> None:
-    small.add("session-ada", *names(6))
-    clock.advance(1)
-    small.add("session-ada")
-    after = small.next_request_time()
-    small.add(*names(60)[6:])
-
-    assert small.revoked_at("session-ada") == clock.monotonic()
-    assert small.is_revoked(ADA, clock.monotonic())
-    assert not small.is_revoked(ADA, after)
-
-
-def test_credential_is_revoked_for_earlier_requests(log: RevocationLog) -> None:
-    before = log.next_request_time()
-    log.add_credential(b"ada")
-    log.add_credential(b"ada")
-
-    assert log.is_credential_revoked(b"ada", before)
-    assert not log.is_credential_revoked(b"ada", log.next_request_time())
-    assert not log.is_credential_revoked(b"bob", before)
-    assert log.last_revocation == -inf
-    assert log.last_invalidation == before
 
 
 def test_number_of_revoked_credentials_is_limited(
