@@ -201,24 +201,6 @@ def test_call_with_too_little_time_is_shed() -> None:
 
 
 @pytest.mark.parametrize("caller", [UNKNOWN, KNOWN], ids=["unknown", "known"])
-def test_waiting_call_leaves_the_queue(caller: Caller) -> None:
-    """As at its deadline; a call that leaves twice frees its slot once."""
-    bench = Bench(1)
-    running, *waiting = bench.enter(caller, 7)
-    for ticket in waiting[:-1]:
-        bench.admission.leave(ticket)
-    assert bench.admission.load(known=caller is KNOWN).waiting == 1
-
-    bench.admission.leave(running)
-    bench.admission.leave(running)
-
-    assert waiting[-1].fate == "admitted"
-    bench.admission.leave(waiting[-1])
-    assert bench.admission._by_identity == {}
-    assert bench.admission.load(known=False) == bench.admission.load(known=True) == ClassLoad()
-
-
-@pytest.mark.parametrize("caller", [UNKNOWN, KNOWN], ids=["unknown", "known"])
 def test_number_of_waiting_calls_is_limited(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ory_guard.kratos.admission._MAX_WAITING", 10)
     bench = Bench(1)
