@@ -91,6 +91,19 @@ def test_lease_that_has_ended_is_not_extended(
     assert not bench.timers.pending
 
 
+@pytest.mark.parametrize("end", [lambda _bench, lease: lease.release(), lambda bench, _: bench.timers.advance(0)])
+def test_expired_lease_of_a_busy_event_loop_is_not_touched(
+    bench: LeaseBench, end: Callable[[LeaseBench, HeldLease], None]
+) -> None:
+    """Another process may hold it."""
+    lease = bench.hold()
+    bench.clock.advance(LEASE_SECONDS)
+    end(bench, lease)
+    lease.release()
+
+    assert bench.store.calls == []
+
+
 def test_number_of_extended_leases_is_limited(bench: LeaseBench) -> None:
     """The others expire, and other processes call Kratos, too."""
     for number in range(300):
