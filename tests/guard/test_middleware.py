@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.applications import gated, public, reply
-from support.asgi_calls import Application, call, connect, http_scope
+from support.asgi_calls import Application, call, connect, http_scope, run_lifespan
 from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, guard_of, optional_session
 from support.scripted_kratos import (
     APP,
@@ -412,27 +412,21 @@ async def test_message_after_the_return_of_the_application_is_an_error() -> None
 @pytest.mark.parametrize("end", ["lifespan.shutdown.complete", "lifespan.shutdown.failed"])
 async def test_guard_is_closed_before_the_shutdown_ends(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The application gets the messages; the server cancels later tasks."""
-    guard, order = Bench().guard, list[str]()
-    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    guard, order = Bench().guard, list[Any]()
 
     async def aclose() -> None:
-        order.append("closed")
+        order.append({"type": "closed"})
 
     async def app(_scope: Any, receive: Any, send: Any) -> None:
         for answer in ("lifespan.startup.complete", end):
-            order.append((await receive())["type"])
+            order.append(await receive())
             await send({"type": answer})
 
-    async def receive() -> Any:
-        return messages.pop(0)
-
-    async def send(message: Any) -> None:
-        order.append(message["type"])
-
     monkeypatch.setattr(guard, "aclose", aclose)
-    await OrySessionMiddleware(app, guard=guard)({"type": "lifespan"}, receive, send)
+    await run_lifespan(OrySessionMiddleware(app, guard=guard), order)
 
-    assert order == ["lifespan.startup", "lifespan.startup.complete", "lifespan.shutdown", "closed", end]
+    types = [message["type"] for message in order]
+    assert types == ["lifespan.startup", "lifespan.startup.complete", "lifespan.shutdown", "closed", end]
 
 
 WRONG = [
@@ -456,14 +450,8 @@ async def test_invalid_settings_fail_the_startup(keywords: dict[str, Any], text:
     app = OrySessionMiddleware(silent, **keywords)
     sent: list[Any] = []
 
-    async def receive() -> Any:
-        return {"type": "lifespan.startup"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
     with pytest.raises(ConfigurationError) as caught:
-        await app({"type": "lifespan"}, receive, send)
+        await run_lifespan(app, sent)
 
     assert text in str(caught.value)
     assert sent == [{"type": "lifespan.startup.failed", "message": str(caught.value)}]

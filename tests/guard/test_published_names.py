@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from support.applications import public, reply
-from support.asgi_calls import Application, call, connect, http_scope
+from support.asgi_calls import Application, call, connect, http_scope, run_lifespan
 from support.guard_bench import SESSION_TOKEN, Bench
 from support.scripted_kratos import IDENTITY_ID, SESSION_ID, session_body, signed_in
 
@@ -101,7 +101,7 @@ async def test_outcome_of_another_middleware_is_accepted() -> None:
 @pytest.mark.parametrize("name", ["session", "ory_session", "auth"])
 async def test_foreign_object_in_the_lifespan_state_fails_the_startup(name: str) -> None:
     """Each request would get it."""
-    guard, sent, left = Bench().guard, [], list[str]()
+    sent, left = list[Any](), list[str]()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -111,14 +111,8 @@ async def test_foreign_object_in_the_lifespan_state_fails_the_startup(name: str)
         finally:
             left.append("application")
 
-    async def receive() -> Any:
-        return {"type": "lifespan.startup"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
     with pytest.raises(ConfigurationError, match=rf"request\.state\.{name} holds an object of type") as caught:
-        await OrySessionMiddleware(app, guard=guard)({"type": "lifespan", "state": {}}, receive, send)
+        await run_lifespan(OrySessionMiddleware(app, guard=Bench().guard), sent, state={})
 
     assert sent == [{"type": "lifespan.startup.failed", "message": str(caught.value)}]
     assert left == ["application"]
@@ -127,19 +121,16 @@ async def test_foreign_object_in_the_lifespan_state_fails_the_startup(name: str)
 @pytest.mark.parametrize("kind", ["lifespan.startup.failed", "lifespan.startup.complete"])
 async def test_startup_failure_is_sent_once(kind: str) -> None:
     """Starlette sends the failure itself; an error at shutdown is not a startup failure."""
-    sent: list[str] = []
+    sent: list[Any] = []
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": kind})
         raise ConfigurationError("the application's own")
 
-    async def send(message: Any) -> None:
-        sent.append(message["type"])
-
     with pytest.raises(ConfigurationError, match="own"):
-        await OrySessionMiddleware(app, guard=Bench().guard)({"type": "lifespan"}, None, send)
+        await run_lifespan(OrySessionMiddleware(app, guard=Bench().guard), sent)
 
-    assert sent == [kind]
+    assert sent == [{"type": kind}]
 
 
 # --- set after the middleware

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.applications import gated
-from support.asgi_calls import call, http_scope
+from support.asgi_calls import call, http_scope, run_lifespan
 from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench, request
 
 from ory_guard import OryGuard, OrySessionMiddleware
@@ -26,14 +26,8 @@ def run_without_asyncio(coroutine: Any) -> Any:
 def test_startup_fails_in_another_event_loop() -> None:
     sent: list[Any] = []
 
-    async def receive() -> Any:
-        return {"type": "lifespan.startup"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
     with pytest.raises(ConfigurationError, match="asyncio only") as caught:
-        run_without_asyncio(gated(Bench().guard)({"type": "lifespan"}, receive, send))
+        run_without_asyncio(run_lifespan(gated(Bench().guard), sent))
 
     assert sent == [{"type": "lifespan.startup.failed", "message": str(caught.value)}]
 
@@ -92,7 +86,7 @@ async def test_lifespan_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     wrapped = OrySessionMiddleware(app, guard=Bench().guard)
 
     with caplog.at_level(logging.INFO, "ory_guard"):
-        await wrapped({"type": "lifespan"}, None, None)
+        await run_lifespan(wrapped, [])
         await call(wrapped, headers=[SESSION_TOKEN])
 
     assert caplog.messages == []

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
-from support.asgi_calls import NAVIGATE, call, connect
+from support.asgi_calls import NAVIGATE, call, connect, run_lifespan
 from support.guard_bench import SESSION_COOKIE, SESSION_TOKEN, Bench
 from support.scripted_kratos import IDENTITY_ID, SESSION_ID, STEP_UP, aal2_session, refused, signed_in
 
@@ -254,14 +254,7 @@ def test_invalid_resource_metadata_is_rejected(url: str) -> None:
 
 async def test_middleware_forwards_the_lifespan() -> None:
     sent: list[Any] = []
-    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
 
-    async def receive() -> Any:
-        return messages.pop(0)
+    await run_lifespan(protected(), sent, state={})
 
-    async def send(message: Any) -> None:
-        sent.append(message["type"])
-
-    await protected()({"type": "lifespan", "state": {}}, receive, send)
-
-    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert [message["type"] for message in sent] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]

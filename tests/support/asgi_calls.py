@@ -133,3 +133,16 @@ async def connect(
 
     await app(websocket_scope(path, headers=headers, denial=denial), receive, send)
     return sent
+
+
+async def run_lifespan(app: Application, sent: list[dict[str, Any]], **more: Any) -> None:
+    """Send the events of the startup and the shutdown, and add the messages of the application to `sent`."""
+    received = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+
+    async def receive() -> dict[str, Any]:
+        return received.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app({"type": "lifespan", **more}, receive, send)
