@@ -1,17 +1,25 @@
-"""Wrong arguments of a guard are reported where they are made, with the fix."""
+"""Wrong arguments and settings of a guard are reported where they are made, with the fix."""
 
 import re
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from unittest.mock import MagicMock
 
 import httpx2
 import pytest
-from support.guard_bench import Bench, settings_of
+from starlette.applications import Starlette
+from support.asgi_calls import http_scope
+from support.guard_bench import Bench, guard_of, settings_of
+from support.scripted_kratos import ScriptedKratos, signed_in
 
 from ory_guard import Authenticated, OryGuard
 from ory_guard.events import Event
 from ory_guard.exceptions import ConfigurationError
+from ory_guard.fastapi import require
+from ory_guard.forward_auth import ForwardAuth
+from ory_guard.guard.requirements import requirement_of
+from ory_guard.starlette import SessionRequiredMiddleware, session_required
 from ory_guard.testing import FakeKratos
 
 
@@ -71,13 +79,13 @@ def test_listener_is_a_function_that_is_not_async(value: Any) -> None:
         Bench().guard.listeners.add(value)
 
 
-fake = FakeKratos()
-signed_in: Any = fake.sign_in(fake.add_identity())
+FAKE = FakeKratos()
+SIGNED_IN: Any = FAKE.sign_in(FAKE.add_identity())
 
 
 @pytest.mark.parametrize(
     "value",
-    [signed_in.session, signed_in, Authenticated(signed_in.session, "cookie", "override", 0.0), {"id": "s1"}, "s1"],
+    [SIGNED_IN.session, SIGNED_IN, Authenticated(SIGNED_IN.session, "cookie", "override", 0.0), {"id": "s1"}, "s1"],
     ids=lambda value: type(value).__name__,
 )
 def test_override_rejects_a_session_of_the_fake(value: Any) -> None:
@@ -108,3 +116,108 @@ def test_port_of_the_admin_api_is_logged(
     text = "4434 is the default port of Kratos' admin API; set it to the URL of the public API (default port 4433)"
     logged = [message for message in caplog.messages if message.startswith("settings.admin_port")]
     assert logged == [f"settings.admin_port kratos_public_url={url}: {text}"] * warns
+
+
+CONDITIONS = "aal, max_age, authentication_methods, verified, organization, when or revalidate"
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        pytest.param(require, f"require: unknown argument foo: use {CONDITIONS}", id="require"),
+        pytest.param(session_required, f"session_required: unknown argument foo: use {CONDITIONS}", id="decorator"),
+        pytest.param(
+            lambda **conditions: SessionRequiredMiddleware(Starlette(), **conditions),
+            f"SessionRequiredMiddleware: unknown argument foo: use public, resource_metadata, {CONDITIONS}",
+            id="middleware",
+        ),
+        pytest.param(
+            lambda **conditions: ForwardAuth(OryGuard(settings_of()), **conditions),
+            f"ForwardAuth: unknown argument foo: use routes, secret, identity_headers, for_nginx, {CONDITIONS}",
+            id="forward auth",
+        ),
+    ],
+)
+def test_unknown_argument_is_named_with_the_allowed_ones(function: Callable[..., Any], message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        function(aal="aal2", foo=1)
+
+    assert str(caught.value) == message
+
+
+@pytest.mark.anyio
+async def test_unknown_argument_of_the_guard_is_named_with_the_allowed_ones() -> None:
+    guard: Any = guard_of(ScriptedKratos(signed_in()))
+
+    with pytest.raises(ConfigurationError) as caught:
+        await guard.require(http_scope("/"), foo=1)
+
+    assert str(caught.value) == f"OryGuard.require: unknown argument foo: use outcome, {CONDITIONS}"
+
+
+def test_other_type_errors_are_not_changed() -> None:
+    """A value of the application may raise one."""
+
+    class Methods(list[str]):
+        def __iter__(self) -> Any:
+            raise TypeError("not ready")
+
+    with pytest.raises(TypeError, match="not ready"):
+        requirement_of("require", {"authentication_methods": Methods()})
+
+
+OTHER_DOMAIN = "use hosts of one domain"
+LOOPBACK = "use the same host name"
+
+
+def warnings_for(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [message for message in caplog.messages if message.startswith("settings.cookies_not_shared")]
+
+
+@pytest.mark.parametrize(
+    ("app_url", "kratos_url", "advice"),
+    [
+        ("http://localhost:8000", "http://127.0.0.1:4433", LOOPBACK),
+        ("http://[::1]:8000", "http://localhost:4433", LOOPBACK),
+        ("http://app.localhost", "http://kratos.localhost", LOOPBACK),
+        ("http://localhost:8000", "https://x.projects.oryapis.com", OTHER_DOMAIN),
+        ("https://app.example.com", "https://auth.example.org", OTHER_DOMAIN),
+        ("http://app:8000", "http://kratos:4433", OTHER_DOMAIN),
+        ("http://10.0.0.1", "http://11.0.0.1", OTHER_DOMAIN),
+        ("http://10.0.0.1", "http://app.0.0.1", OTHER_DOMAIN),
+        ("http://localhost:8000", "http://localhost:4433", None),
+        ("http://[::1]:8000", "http://[::1]:4433", None),
+        ("http://app:8000", "http://app:4433", None),
+        ("https://example.com", "https://auth.example.com", None),
+        ("https://a.b.example.com", "https://example.com", None),
+        ("https://example.com/shop", "https://example.com/.ory", None),
+    ],
+)
+def test_warning_names_both_urls_and_the_proxy(
+    app_url: str, kratos_url: str, advice: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    OryGuard(settings_of(app_url=app_url, kratos_browser_url=kratos_url))
+    warnings = warnings_for(caplog)
+
+    assert len(warnings) == (advice is not None)
+    for warning in warnings:
+        assert str(advice) in warning
+        assert f"app_url={app_url} kratos_browser_url={kratos_url}" in warning
+        assert "ory_guard.proxy.KratosProxy" in warning
+
+
+@pytest.mark.parametrize(
+    ("settings", "transport"),
+    [
+        ({"credentials": ["bearer"]}, None),
+        ({"credentials": ["bearer"], "app_url": None}, None),
+        ({}, httpx2.AsyncHTTPTransport()),
+    ],
+)
+def test_tokens_and_custom_transports_cause_no_warning(
+    settings: dict[str, object], transport: httpx2.AsyncBaseTransport | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = {"app_url": "http://localhost:8000", "kratos_browser_url": "http://127.0.0.1:4433", **settings}
+    OryGuard(settings_of(**values), transport=transport)
+
+    assert warnings_for(caplog) == []

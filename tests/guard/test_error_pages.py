@@ -1,8 +1,6 @@
 """Error pages: titles, conditions, escaping and headers."""
 
 import re
-from html import escape
-from typing import get_args
 
 import pytest
 from support.guard_bench import settings_of
@@ -10,7 +8,6 @@ from support.scripted_kratos import APP
 
 from ory_guard.exceptions import CsrfViolation, Failure, Refusal, RequirementNotMet, SessionCheckUnavailable
 from ory_guard.guard.responses import error_pages as pages
-from ory_guard.guard.responses.refusal_reasons import REASON_TEXTS, RefusalReason
 
 SETTINGS = settings_of()
 CONDITIONS = ("aal", "max_age", "authentication_methods", "verified", "organization", "when")
@@ -60,14 +57,3 @@ def test_pages_cannot_be_framed() -> None:
     policy = b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
     assert dict(pages.HEADERS)[b"content-security-policy"] == policy
-
-
-@pytest.mark.parametrize("reason", get_args(RefusalReason))
-def test_redirect_loop_page_names_the_reason_and_links_to_login_and_home_page(reason: RefusalReason) -> None:
-    page = pages.redirect_loop_page("https://id.example.com/login?a=b&c=d", SETTINGS, reason).decode()
-
-    assert f"<code>{reason}</code>" in page
-    assert escape(REASON_TEXTS[reason]) in page
-
-    assert 'href="https://id.example.com/login?a=b&amp;c=d"' in page
-    assert f'href="{APP}"' in page

@@ -1,6 +1,7 @@
 """Log records, counters and reasons of refused requests."""
 
 import logging
+from html import escape
 from typing import Any, NamedTuple
 
 import pytest
@@ -23,7 +24,7 @@ from support.scripted_kratos import (
 from ory_guard import Session
 from ory_guard.events import Refused
 from ory_guard.exceptions import Refusal, RequirementNotMet, SessionRequired
-from ory_guard.guard.responses.refusal_reasons import refusal_reason
+from ory_guard.guard.responses.refusal_reasons import REASON_TEXTS, refusal_reason
 
 pytestmark = pytest.mark.anyio
 
@@ -112,7 +113,7 @@ async def test_reason_is_the_same_everywhere(
 
 @pytest.mark.parametrize("reason", [name for name in CASES if name not in ("origin", "unavailable")])
 async def test_page_of_a_redirect_loop_names_the_reason(reason: str, caplog: pytest.LogCaptureFixture) -> None:
-    """And its log record."""
+    """And explains it; its log record names it, too."""
     case = CASES[reason]
     app = gated(Bench(case.response, **case.settings).guard, **case.conditions)
 
@@ -123,7 +124,8 @@ async def test_page_of_a_redirect_loop_names_the_reason(reason: str, caplog: pyt
             page = await call(app, "/vault", headers=[NAVIGATE, *case.headers, *counters])
 
     assert page.status == 401
-    assert f"<code>{reason}</code>".encode() in page.body
+    assert f"<code>{reason}</code>" in page.body.decode()
+    assert escape(REASON_TEXTS[reason]) in page.body.decode()  # type: ignore[index]
     assert f"redirect_loop reason={reason} count=1" in caplog.messages
 
 

@@ -23,20 +23,6 @@ async def status(bench: Bench) -> int:
     return 200
 
 
-@pytest.mark.parametrize("first", [STEP_UP, signed_in()], ids=["second factor required", "aal1"])
-@pytest.mark.parametrize("refused_at", [(0.0,), (0.0, 0.05, 0.1)], ids=["one refusal", "three refusals"])
-async def test_step_up_takes_effect_at_the_first_try(first: object, refused_at: tuple[float, ...]) -> None:
-    """The client repeats its request immediately after the step-up."""
-    bench = Bench(first)
-    for _ in refused_at:
-        assert await status(bench) == 403
-        bench.clock.advance(0.05)
-
-    bench.kratos.responses = [signed_in(aal2_session())]
-
-    assert await status(bench) == 200
-
-
 @pytest.mark.parametrize("response", [STEP_UP, signed_in()], ids=["second factor required", "aal1"])
 @pytest.mark.parametrize("is_cached", [False, True])
 @pytest.mark.parametrize(("interval", "calls"), [(0.0, 4), (0.1, 14)], ids=["at once", "in ten seconds"])

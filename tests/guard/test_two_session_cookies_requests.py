@@ -184,17 +184,6 @@ async def test_revoked_cookie_ends_a_request_with_both() -> None:
         await bench.guard.require(scope)
 
 
-async def test_step_up_is_accepted_at_the_first_try() -> None:
-    """Only the cookie that counts is asked about again."""
-    bench = TwoCookiesBench(a=GOOD, b=REFUSED)
-    await bench.outcome(BOTH)
-    bench.take_asked()
-    bench.answers["a"] = AAL2
-
-    assert (await bench.guard.require(scope_of(BOTH), aal="aal2")).authenticator_assurance_level == "aal2"
-    assert bench.take_asked() == ["a"]
-
-
 async def test_other_cookies_do_not_extend_the_budget_of_revalidations() -> None:
     """A client can send any number of unknown cookies beside a good one."""
     bench = TwoCookiesBench(a=GOOD)
