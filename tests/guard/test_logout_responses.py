@@ -214,12 +214,6 @@ async def test_invalid_credential_is_a_401(headers: list[Pair], actual: str, nav
         assert answered.header(b"www-authenticate") == b'Bearer realm="ory_guard", error="invalid_token"'
 
 
-async def test_cross_site_logout_is_a_403() -> None:
-    answered = await leave(LogoutKratos(), SESSION_COOKIE, (b"sec-fetch-site", b"cross-site"))
-
-    assert (answered.status, answered.error_id, cookies(answered)) == (403, "security_csrf_violation", [])
-
-
 @pytest.mark.parametrize(
     ("answer", "status"),
     [
