@@ -18,7 +18,6 @@ from support.guard_bench import (
     context_of,
     guard_of,
     request,
-    requests,
     settings_of,
 )
 from support.scripted_kratos import (
@@ -38,8 +37,7 @@ from support.scripted_kratos import (
 )
 from support.token_bench import verifier_of
 
-from ory_guard import Anonymous, Authenticated, OryGuard, Outcome, Rejected, SecondFactorRequired, Unavailable
-from ory_guard.exceptions import SessionRequired
+from ory_guard import Authenticated, OryGuard, Outcome, Rejected, SecondFactorRequired, Unavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -65,28 +63,6 @@ async def test_only_the_first_kind_of_credential_is_sent(
     (whoami,) = bench.kratos.requests
     assert whoami.credentials() == [sent]
     assert (whoami.method, whoami.url) == ("GET", f"{KRATOS}/sessions/whoami")
-
-
-@pytest.mark.parametrize(
-    ("headers", "outcome"),
-    [
-        ([(b"x-session-token", b"a b")], Rejected("malformed", "x_session_token")),
-        (
-            [(b"cookie", b"ory_kratos_session=a; ory_kratos_session=b"), SESSION_COOKIE],
-            Rejected("ambiguous", "cookie"),
-        ),
-        ([(b"accept", b"*/*")], Anonymous()),
-    ],
-)
-async def test_request_without_a_valid_credential_causes_no_call(headers: list[Pair], outcome: Outcome) -> None:
-    """An invalid credential is not anonymous, because the client has sent a credential."""
-    bench = Bench()
-
-    assert await bench.outcome(*headers) == outcome
-    with pytest.raises(SessionRequired) as caught:
-        await bench.guard.require(request(*headers))
-    assert caught.value.credential_sent is isinstance(outcome, Rejected)
-    assert bench.calls == 0
 
 
 @pytest.mark.parametrize(
@@ -148,32 +124,6 @@ async def test_auth_context_keeps_the_original_path(root_path: str | None) -> No
     check = context_of(Bench().guard, scope)
 
     assert (check.path, check.root_path) == ("/prefix/vault", root_path or "")
-
-
-async def test_request_after_an_invalidation_does_not_join_an_earlier_check() -> None:
-    """The session may have changed since that check started."""
-    bench = Bench(STEP_UP, signed_in())
-    bench.kratos.hold()
-    before = await requests(bench, 1)
-    await bench.guard.invalidate(identity_id=IDENTITY_ID)
-    after = await requests(bench, 1)
-    bench.kratos.release()
-
-    assert isinstance(await before[0], SecondFactorRequired)
-    assert isinstance(await after[0], Authenticated)
-
-
-async def test_running_check_is_not_cached_after_many_invalidations() -> None:
-    """An invalidation does not compensate for a cleared cache, nor the other way round."""
-    bench = Bench()
-    bench.kratos.hold()
-    (task,) = await requests(bench, 1)
-    await bench.guard.invalidate(session_id="another")
-    bench.guard.authentication.cache.clear()
-    bench.kratos.release()
-    await task
-
-    assert bench.guard.stats().entries == 0
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from support.clock import AdjustableClock
 from support.guard_bench import by, request, settings_of
-from support.memory_store import SOON, eventually
+from support.memory_store import eventually
 from support.raw_kratos import RawKratos, RawRequest, hang, hang_up, raw_response
 from support.scripted_kratos import TOKEN, session_body
 
-from ory_guard import Authenticated, OryGuard, Outcome, Rejected, Unavailable
+from ory_guard import Authenticated, OryGuard, Outcome, Unavailable
 from ory_guard._event_loop import TurnLimit
 from ory_guard.cache.single_flight import InFlight, SingleFlight
 from ory_guard.events import CheckFailed, Event
@@ -141,21 +141,6 @@ async def test_an_interrupt_resolves_all_requests_and_is_raised(monkeypatch: pyt
             steps[step]()
 
         assert (await waiting).outcome == Unavailable("unreachable")
-
-
-@pytest.mark.parametrize(
-    ("reply", "outcome"),
-    [
-        (raw_response({"error": {"code": 401}}, 401), Rejected("inactive", "x_session_token")),
-        (b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}", Unavailable("protocol")),
-        (raw_response(b" " * 300_000), Unavailable("protocol")),
-        (hang_up, Unavailable("unreachable")),
-        (hang, Unavailable("timeout")),
-    ],
-)
-async def test_each_result_of_a_call_has_its_outcome(reply: Any, outcome: Outcome) -> None:
-    async with warm_guard(reply, timeout=0.5 if reply is hang else SOON) as (guard, _kratos):
-        assert await guard.authenticate(request()) == outcome
 
 
 async def test_closing_the_guard_ends_a_check_without_a_failure_of_kratos() -> None:

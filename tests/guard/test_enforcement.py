@@ -111,20 +111,6 @@ async def test_age_of_a_cached_session_does_not_cause_a_refresh() -> None:
     assert bench.guard.stats().hits == 1
 
 
-async def test_session_that_another_request_fetched_is_revalidated() -> None:
-    bench = Bench(signed_in(), signed_in(), signed_in(aal2_session()))
-    scope = request()
-    await bench.guard.authenticate(scope)
-    bench.clock.advance(35)
-    await bench.outcome()
-    bench.clock.advance(5)
-
-    session = await bench.guard.require(scope, aal="aal2")
-
-    assert session.authenticator_assurance_level == "aal2"
-    assert bench.calls == 3
-
-
 async def test_session_is_not_revalidated_if_a_login_does_not_resolve_the_failure() -> None:
     bench = Bench()
     await bench.outcome()

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from support.asgi_calls import call, websocket_scope
-from support.clock import AdjustableClock
 from support.guard_bench import BEARER, SESSION_COOKIE, SESSION_TOKEN, Bench, Pair, by, guard_of, request
 from support.minting import token_of
 from support.scripted_kratos import (
@@ -37,7 +36,6 @@ from ory_guard import (
 from ory_guard.exceptions import (
     ConfigurationError,
     CsrfViolation,
-    EnrollmentRequired,
     RequirementNotMet,
     SessionCheckUnavailable,
     SessionRequired,
@@ -320,19 +318,6 @@ async def test_require_uses_the_given_outcome() -> None:
 
     await inside(guard, websocket_scope(headers=[SESSION_COOKIE, OURS]), act)
     assert len(kratos.requests) == 3
-
-
-async def test_require_revalidates_a_token_before_it_refuses_its_level() -> None:
-    """A token keeps its value through a step-up."""
-    clock = AdjustableClock()
-    guard = guard_of(ScriptedKratos(signed_in(), signed_in(), signed_in(aal2_session())), clock)
-    outcome = await guard.authenticate_token("x", kind="x_session_token")
-    with pytest.raises(EnrollmentRequired):
-        await guard.require(websocket_scope(), outcome=outcome, aal="aal2")
-
-    session = await guard.require(websocket_scope(), outcome=outcome, aal="aal2")
-
-    assert session.authenticator_assurance_level == "aal2"
 
 
 @pytest.mark.parametrize("outcome", ["session", "plain", "another guard", "coroutine"])

@@ -161,20 +161,6 @@ async def test_running_check_does_not_outlast_the_logout() -> None:
     assert await guard.authenticate(request(SESSION_COOKIE)) == Rejected("inactive", "cookie")
 
 
-async def test_check_during_a_logout_does_not_outlast_it() -> None:
-    kratos = LogoutKratos()
-    guard = guard_of(kratos)
-    may_respond = kratos.hold_path(CREATE)
-    leaving = asyncio.ensure_future(guard.logout(post(SESSION_COOKIE)))
-    await eventually(lambda: kratos.logouts)
-    assert isinstance(await guard.authenticate(request(SESSION_COOKIE)), Authenticated)
-
-    may_respond.set()
-    await leaving
-
-    assert isinstance(await guard.authenticate(request(SESSION_COOKIE)), Rejected)
-
-
 async def test_logouts_with_unknown_cookies_record_nothing() -> None:
     """The session of another user and the rejection of the cookie stay cached."""
     calls = 20

@@ -71,14 +71,6 @@ async def test_outcome_is_published_and_no_request_is_refused(
     assert (answered.status, answered.json) == (200, published)
 
 
-async def test_middleware_passes_a_websocket_on() -> None:
-    """A public websocket stays public, even with a cookie from a foreign page."""
-    sent = await connect(public(Bench().guard), headers=[SESSION_COOKIE, (b"origin", b"https://evil.test")])
-
-    assert [message["type"] for message in sent] == ["websocket.accept", "websocket.send", "websocket.close"]
-    assert '"outcome": "Rejected"' in sent[1]["text"]
-
-
 async def test_requests_that_share_a_state_do_not_share_a_session() -> None:
     """Some servers pass the same lifespan state to all requests."""
     shared = {"pool": 7}

@@ -147,22 +147,6 @@ async def test_stranger_does_not_flood_the_log(caplog: pytest.LogCaptureFixture)
     assert reasons == [("malformed", 1)] * 10 + [("second_factor_not_enrolled", 1), ("malformed", 91)]
 
 
-async def test_loop_pages_are_limited(caplog: pytest.LogCaptureFixture) -> None:
-    bench = Bench(refused(401))
-    app = gated(bench.guard)
-    cookies = [SESSION_COOKIE]
-
-    with caplog.at_level(logging.INFO, "ory_guard"):
-        page = await call(app, headers=[NAVIGATE, *cookies])
-        for _ in range(100):
-            page = await call(app, headers=[NAVIGATE, *cookies])
-            if counters := page.all(b"set-cookie"):
-                cookies = [SESSION_COOKIE, (b"cookie", counters[0].partition(b";")[0])]
-
-    assert page.status == 401
-    assert len(records(caplog, "redirect_loop")) == 10
-
-
 async def test_refusals_are_counted_at_any_level() -> None:
     bench = Bench()
     app = gated(bench.guard, aal="aal2")

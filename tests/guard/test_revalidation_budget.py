@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from support.clock import AdjustableClock
 from support.guard_bench import Bench, request
-from support.scripted_kratos import STEP_UP, aal2_session, signed_in
+from support.scripted_kratos import STEP_UP, signed_in
 
 from ory_guard.exceptions import EnrollmentRequired, OryGuardError, StepUpRequired
 from ory_guard.guard.revalidation_budget import RevalidationBudget
@@ -51,18 +51,6 @@ async def test_concurrent_refused_requests_share_one_revalidation() -> None:
         bench.kratos.release()
         assert set(await asyncio.gather(*tasks)) == {403}
         assert bench.calls == 2 + number
-
-
-async def test_requests_that_waited_for_one_check_spend_the_budget_once() -> None:
-    bench = Bench(STEP_UP)
-    bench.kratos.hold()
-    tasks = [asyncio.ensure_future(status(bench)) for _ in range(100)]
-    await asyncio.sleep(0.001)
-    bench.kratos.release()
-    await asyncio.gather(*tasks)
-
-    bench.kratos.responses = [signed_in(aal2_session())]
-    assert await status(bench) == 200
 
 
 async def test_request_that_waited_for_kratos_revalidates_for_its_next_requirement() -> None:

@@ -13,7 +13,6 @@ from support.scripted_kratos import (
     SESSION_ID,
     STEP_UP,
     KratosResponse,
-    aal2_session,
     refused,
     session_body,
     signed_in,
@@ -28,7 +27,7 @@ from ory_guard.models.credential import Credential
 pytestmark = pytest.mark.anyio
 
 OTHER_ID = "5a1f0c1e-2f0b-4d0e-9a55-0f6d8d1c7a99"
-GOOD, AAL2 = signed_in(), signed_in(aal2_session())
+GOOD = signed_in()
 OTHER = signed_in(session_body(id=OTHER_ID))
 REFUSED, DOWN = refused(401), refused(500)
 INACTIVE, AMBIGUOUS = Rejected("inactive", "cookie"), Rejected("ambiguous", "cookie")
