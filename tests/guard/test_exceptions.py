@@ -38,3 +38,7 @@ def test_refusal_has_a_default_reason_and_requires_nothing() -> None:
     assert SessionRequired().credential_sent is False
     assert SessionCheckUnavailable().retry_after == 1
     assert KratosRateLimited("429 Too Many Requests", retry_after=7).retry_after == 7
+
+
+def test_flow_error_has_the_flow_to_show_again() -> None:
+    assert FlowError("invalid", flow={"id": "f1"}).flow == {"id": "f1"}

@@ -76,6 +76,7 @@ async def test_error_page_of_a_loop() -> None:
     page = responses[2]
     assert b"Login redirect loop" in page.body
     assert (responses[0].header(b"location") or b"").replace(b"&", b"&amp;") in page.body
+    assert b'href="https://app.example.com"' in page.body
     assert page.header(b"location") is None
     assert page.header(b"cache-control") == b"no-store"
     assert page.header(b"www-authenticate") == b'Bearer realm="ory_guard"'
