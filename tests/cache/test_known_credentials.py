@@ -111,6 +111,20 @@ def test_credential_that_was_good_the_longest_time_ago_is_removed_first() -> Non
     assert [known.identity(key) is not None for key in KEYS[:4]] == [True, False, True, True]
 
 
+def test_expired_credentials_do_not_count() -> None:
+    """An identity whose clients log in again and again is not unknown because of its old sessions."""
+    clock = AdjustableClock()
+    known = KnownCredentials(100, clock.monotonic)
+    for key in KEYS[:16]:
+        known.add(key, session(f"s{key!r}", "ada"))
+    clock.advance(HOUR)
+
+    known.add(KEYS[16], session("new", "ada"))
+
+    assert known.identity(KEYS[16]) is not None
+    assert len(known) == 1
+
+
 def test_only_hashes_are_stored() -> None:
     known = KnownCredentials(100, AdjustableClock().monotonic)
     known.add(b"k", session("session-id", "identity-id"))
