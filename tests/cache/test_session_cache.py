@@ -26,6 +26,18 @@ def test_entry_is_fresh_until_its_ttl_ends(outcome: CacheableOutcome) -> None:
     assert bench.cache.get(b"k") is None
 
 
+@pytest.mark.parametrize(("set_by", "seconds"), [(10, 0), (-3_600, 10)], ids=["wall clock", "monotonic clock"])
+def test_entry_is_stale_when_one_of_the_clocks_has_passed_its_end(set_by: float, seconds: float) -> None:
+    """The monotonic clock may have stopped while the machine slept, and the wall clock may be set back."""
+    bench = CacheBench()
+    bench.put(b"k", ADA, ttl=10)
+
+    bench.clock.set_wall_clock(set_by)
+    bench.clock.advance(seconds)
+
+    assert bench.cache.get(b"k") is None
+
+
 def test_rejections_do_not_evict_sessions() -> None:
     bench = CacheBench(size=3)
     bench.put(b"ada", ADA)
