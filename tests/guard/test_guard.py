@@ -121,9 +121,17 @@ async def test_each_step_emits_an_event() -> None:
     assert len(ids.pop()) == 8
 
 
-async def test_invalidate_needs_an_id() -> None:
-    with pytest.raises(ConfigurationError, match=r"^invalidate\(\) needs an id: pass session_id or identity_id$"):
-        await guard_of(None).invalidate()
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ({}, r"invalidate\(\) needs an id: pass session_id or identity_id$"),
+        ({"session_id": ""}, "session_id: '' is not an id"),
+        ({"identity_id": 5}, "identity_id: 5 is not an id"),
+    ],
+)
+async def test_invalidate_needs_an_id(ids: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{message}"):
+        await guard_of(None).invalidate(**ids)
 
 
 # Overrides, for tests of applications.

@@ -1,5 +1,6 @@
 """Redirect loops: the counter cookie and the error page."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -141,7 +142,11 @@ def with_optional_session(guard: OryGuard) -> Application:
     return OrySessionMiddleware(app, guard=guard)
 
 
-@pytest.mark.parametrize(("page", "is_cleared"), [(gated, True), (with_optional_session, True), (public, False)])
+@pytest.mark.parametrize(
+    ("page", "is_cleared"),
+    [(gated, True), (partial(gated, aal="aal1"), True), (with_optional_session, True), (public, False)],
+    ids=["require", "require with a condition", "optional session", "public"],
+)
 async def test_counter_is_cleared_where_a_session_is_used(page: Any, *, is_cleared: bool) -> None:
     """A public page does not show whether the loop has ended."""
     headers = [

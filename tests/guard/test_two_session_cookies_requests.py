@@ -81,6 +81,7 @@ async def test_only_the_cookie_that_counts_is_renewed(
     ("cookies", "before", "asked", "after", "expected"),
     [
         (BOTH, (GOOD, REFUSED), ["a"], {}, SESSION_ID),
+        (b"s=b; s=a", (GOOD, REFUSED), ["a"], {}, SESSION_ID),
         (BOTH, (GOOD, REFUSED), ["a"], {"a": REFUSED}, INACTIVE),
         (BOTH, (GOOD, REFUSED), ["a"], {"a": STEP_UP}, SecondFactorRequired("cookie", enrolled=True)),
         (BOTH, (GOOD, GOOD), ["a", "b"], {"a": REFUSED}, SESSION_ID),
