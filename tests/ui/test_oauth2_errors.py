@@ -65,8 +65,11 @@ def test_description_is_one_line_of_at_most_200_characters(description: str, tex
     assert error.description == text
 
 
-async def test_page_without_an_error_is_not_found(deployment: Deployment) -> None:
-    status, page, _ = await error_page(deployment, error_description="Call this number")
+@pytest.mark.parametrize(
+    "flow_error", [{}, {"id": "unknown"}, {"id": "a\r\nb"}], ids=["none", "unknown", "malformed"]
+)
+async def test_page_without_an_error_is_not_found(deployment: Deployment, flow_error: dict[str, str]) -> None:
+    status, page, _ = await error_page(deployment, error_description="Call this number", **flow_error)
 
     assert status == 404
     assert "Call this number" not in page.text
