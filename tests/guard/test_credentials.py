@@ -55,7 +55,7 @@ def extract(extractor: CredentialExtractor, headers: Iterable[Pair]) -> Credenti
     ("header", "expected"),
     [
         (b"s=abc", b"abc"),
-        (b"a=b;s=abc ;x=y", b"abc"),
+        (b"a=b;s=aXX ;x=y", b"aXX"),
         (b"a=b; \t s=abc; x=y", b"abc"),
         (b" s=abc", b"abc"),
         (b";s=a=b==", b"a=b=="),
@@ -86,10 +86,10 @@ def test_value_of_a_cookie(header: bytes, expected: bytes | None, extractor: Cre
     ("headers", "expected"),
     [
         ([], None),
-        ([(b"x-session-token", b" t\t")], Credential("x_session_token", b"", b"t")),
+        ([(b"x-session-token", b" XtX\t")], Credential("x_session_token", b"", b"XtX")),
         ([(b"x-session-token", b'"t"')], Credential("x_session_token", b"", b'"t"')),
         ([(b"x-session-token", b"x" * 8_192)], Credential("x_session_token", b"", b"x" * 8_192)),
-        ([(b"authorization", b"bEARER b")], Credential("bearer", b"", b"b")),
+        ([(b"authorization", b"bEARER XbX")], Credential("bearer", b"", b"XbX")),
         ([(b"authorization", b'Bearer "b"')], Credential("bearer", b"", b'"b"')),
         ([(b"authorization", b"Basic dXNlcjpwYXNz")], None),
         ([(b"authorization", b"Bearer ")], None),
@@ -198,7 +198,7 @@ def test_kinds_that_are_not_accepted_are_ignored(kinds: tuple[CredentialKind, ..
 @pytest.mark.parametrize(
     ("cookies", "names", "values"),
     [
-        ([b"s=b; theme=dark; s=a"], (b"s", b"s"), (b"b", b"a")),
+        ([b"s=bX; theme=dark; s=a"], (b"s", b"s"), (b"bX", b"a")),
         ([b"s=a; s=b", b"s=b", b"s="], (b"s", b"s"), (b"a", b"b")),
         ([b's="a"; s=b; s=a; s=""'], (b"s", b"s"), (b"a", b"b")),
         ([b"s=a; t_x=a"], (b"s", b"t_x"), (b"a", b"a")),

@@ -76,7 +76,7 @@ def test_enrollment_url_is_kratos_settings_flow(arguments: dict[str, Any], query
         ({"path": "//evil.test/x"}, APP),
         ({"path": ""}, APP),
         ({"path": "/" + "a" * 6_000}, APP),
-        ({"path": "/app/x", "root_path": "/app"}, f"{APP}/x"),
+        ({"path": "/APPX/x", "root_path": "/APPX"}, f"{APP}/x"),
         ({"path": "/app", "root_path": "/app"}, f"{APP}/"),
         ({"path": "/x", "root_path": "/app"}, f"{APP}/x"),
         ({"path": "/app/x", "root_path": "/app/"}, f"{APP}/x"),
