@@ -123,8 +123,8 @@ async def test_requirement_is_evaluated_once() -> None:
         conditions.append(session.id)
         return True
 
-    gate = require(revalidate=True, when=condition)
-    app = application(guard_of(kratos), dependencies=[Depends(gate)])
+    gate, other = require(revalidate=True, when=condition), require(when=condition)
+    app = application(guard_of(kratos), dependencies=[Depends(gate), Depends(other)])
 
     @app.post("/upload", dependencies=[Depends(gate)])
     async def upload(body: Body, session: Annotated[Session, Depends(gate)]) -> str:
@@ -132,7 +132,8 @@ async def test_requirement_is_evaluated_once() -> None:
         return session.id
 
     assert (await send_upload(app, Upload(), SESSION_TOKEN)).json == SESSION_ID
-    assert (len(kratos.requests), conditions) == (2, [SESSION_ID])  # the session, and its revalidation
+    # The session and its revalidation; the conditions of two requirements.
+    assert (len(kratos.requests), conditions) == (2, [SESSION_ID] * 2)
 
 
 async def test_early_evaluation_counts_once() -> None:
