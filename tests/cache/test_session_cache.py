@@ -38,6 +38,20 @@ def test_entry_is_stale_when_one_of_the_clocks_has_passed_its_end(set_by: float,
     assert bench.cache.get(b"k") is None
 
 
+@pytest.mark.parametrize("limit", [10.0, MAX_AGE - 0.5, MAX_AGE + 1])
+def test_lifetime_of_a_session_is_limited(limit: float) -> None:
+    bench = CacheBench()
+    bench.cache.max_lifetime = lambda: limit
+    put = bench.put(b"k", ADA)
+
+    entry = bench.cache.get(b"k")
+
+    excess = max(MAX_AGE - limit, 0.0)
+    assert entry is not None
+    assert entry.fresh_until == pytest.approx(put.fresh_until - excess, abs=1e-3)
+    assert entry.fresh_until_wall == pytest.approx(put.fresh_until_wall - excess, abs=1e-3)
+
+
 def test_rejections_do_not_evict_sessions() -> None:
     bench = CacheBench(size=3)
     bench.put(b"ada", ADA)
