@@ -19,6 +19,8 @@ from ory_guard.models.credential import (
 )
 
 ONE_NAME = CredentialExtractor(settings_of(cookie_names=("s",)))
+TWO_NAMES = CredentialExtractor(settings_of(cookie_names=("r", "s")))
+ONE_NAME_AND_TOKEN = CredentialExtractor(settings_of(cookie_names=("r",), token_cookie_names=("s",)))
 PATTERN = CredentialExtractor(settings_of(cookie_names=("s_*", "s")))
 WITH_TOKEN = CredentialExtractor(settings_of(cookie_names=("s", "t_*"), token_cookie_names=("token",)))
 ALL = pytest.mark.parametrize(
@@ -226,6 +228,13 @@ def test_cookie_that_can_not_be_sent_is_not_one_of_two() -> None:
     for value in (b"s=a; token=b,", b"s=a; s=b\x0b"):  # only spaces and tabs are no part of a value
         headers = [(b"cookie", value)]
         assert WITH_TOKEN.extract_all(headers) == (cookie(b"a"),)
+
+
+@pytest.mark.parametrize("extractor", [TWO_NAMES, ONE_NAME_AND_TOKEN, PATTERN, WITH_TOKEN])
+def test_semicolon_may_end_the_header(extractor: CredentialExtractor) -> None:
+    credential = extract(extractor, [(b"cookie", b"s=abc;")])
+
+    assert credential == (TokenCookie if extractor is ONE_NAME_AND_TOKEN else Credential)("cookie", b"s", b"abc")
 
 
 def test_cookie_with_a_token_is_sent_as_a_token() -> None:

@@ -12,7 +12,7 @@ from support.guard_bench import SESSION_TOKEN, Bench
 
 from ory_guard import OrySessionMiddleware
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.guard.path_patterns import PathPatterns, check_path_pattern
+from ory_guard.guard.path_patterns import PathPatterns, check_path_pattern, paths_of_kratos
 from ory_guard.starlette import SessionRequiredMiddleware
 
 pytestmark = pytest.mark.anyio
@@ -82,8 +82,31 @@ def test_exact_path_may_be_ambiguous(path: str) -> None:
     ],
 )
 def test_invalid_patterns_are_rejected(pattern: str) -> None:
-    with pytest.raises(ValueError, match="must be a"):
+    with pytest.raises(ValueError, match="must be a") as caught:
         check_path_pattern(pattern)
+
+    for_any_path = "must be a decoded path that starts with /, or a prefix such as /static/*"
+    for_prefixes = (
+        "must be a prefix such as /static/*: at least one segment and a trailing /*, without dot segments, "
+        "//, \\, %, ; and control characters"
+    )
+    assert str(caught.value) in (f"{pattern!r} {for_any_path}", f"{pattern!r} {for_prefixes}")
+
+
+@pytest.mark.parametrize(
+    ("app_url", "kratos_url", "paths"),
+    [
+        ("https://app.example.com", "https://app.example.com/.ory", ("/.ory/*",)),
+        ("https://example.com/app", "https://example.com/app/.ory", ("/.ory/*", "/app/.ory/*")),
+        ("https://app.example.com", "https://app.example.com/a;b", ()),
+        ("https://app.example.com", "https://id.example.com/.ory", ()),
+        (None, "https://app.example.com/.ory", ()),
+    ],
+)
+def test_paths_of_a_kratos_below_the_application(
+    app_url: str | None, kratos_url: str, paths: tuple[str, ...]
+) -> None:
+    assert paths_of_kratos(app_url, kratos_url) == paths
 
 
 SEGMENTS = st.sampled_from(["static", "..", ".", "", "a", "admin", "%2e%2e", ";", "\\", "x\0"])

@@ -185,7 +185,11 @@ def test_evaluate_returns_all_failures() -> None:
         ({"authentication_methods": 5}, "authentication_methods: 5 is not allowed"),
         ({"verified": 0}, "verified: 0 is not allowed: use True, or the `via` of an address, such as 'email'"),
         ({"verified": ""}, "verified: '' is not allowed"),
-        ({"when": True}, "when: True is not allowed: use a function that takes the session and returns a bool"),
+        (
+            {"when": True},
+            "use a function that takes the session and returns a bool, or an instance of the class",
+        ),
+        ({"when": 1}, "when: 1 is not allowed"),
         ({"when": bool}, "when: <class 'bool'> is not allowed"),
         ({"revalidate": "no"}, "revalidate: 'no' is not allowed: use True or False"),
     ],
@@ -203,17 +207,22 @@ async def _generate(*_: object) -> Any:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    "condition",
+    ("condition", "kind"),
     [
-        pytest.param(lambda role: lambda _session: role == "editor", id="function that returns the condition"),
-        pytest.param(lambda session: (name == "editor" for name in session.devices), id="generator"),
-        pytest.param(_generate, id="asynchronous generator"),
+        pytest.param(lambda role: lambda _session: role == "editor", "function", id="returns the condition"),
+        pytest.param(lambda session: (name == "editor" for name in session.devices), "generator", id="generator"),
+        pytest.param(_generate, "async_generator", id="asynchronous generator"),
     ],
 )
-async def test_condition_that_returns_no_truth_value_is_an_error(condition: Any) -> None:
+async def test_condition_that_returns_no_truth_value_is_an_error(condition: Any, kind: str) -> None:
     """Python considers such an object true, so that every session would meet the requirement."""
-    with pytest.raises(ConfigurationError, match=r"returned a \w+, expected True or False: if it is a function"):
+    with pytest.raises(ConfigurationError) as caught:
         await is_condition_met(condition, Session.model_validate(session_body()))
+
+    assert str(caught.value) == (
+        f"when: {condition!r} returned a {kind}, expected True or False: if it is a function that returns the "
+        "condition, call it, such as when=has_role('editor')"
+    )
 
 
 def test_copy_of_a_requirement_has_the_same_conditions() -> None:

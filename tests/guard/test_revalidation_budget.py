@@ -53,10 +53,13 @@ async def test_concurrent_refused_requests_share_one_revalidation() -> None:
         assert bench.calls == 2 + number
 
 
-async def test_request_that_waited_for_kratos_revalidates_for_its_next_requirement() -> None:
+@pytest.mark.parametrize("is_cached", [False, True])
+async def test_request_that_waited_for_kratos_revalidates_for_its_next_requirement(*, is_cached: bool) -> None:
     bench, scope = Bench(signed_in()), request()
+    if is_cached:
+        await bench.outcome()
 
-    for calls in (1, 2):
+    for calls in (1 + is_cached, 2 + is_cached):
         with pytest.raises(EnrollmentRequired):
             await bench.guard.require(scope, aal="aal2")
         assert bench.calls == calls
