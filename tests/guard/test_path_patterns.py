@@ -12,7 +12,7 @@ from support.guard_bench import SESSION_TOKEN, Bench
 
 from ory_guard import OrySessionMiddleware
 from ory_guard.exceptions import ConfigurationError
-from ory_guard.guard.path_patterns import PathPatterns, check_path_pattern, paths_of_kratos
+from ory_guard.guard.path_patterns import PathPatterns, check_path_pattern, is_ambiguous_path, paths_of_kratos
 from ory_guard.starlette import SessionRequiredMiddleware
 
 pytestmark = pytest.mark.anyio
@@ -60,6 +60,7 @@ NOT_COVERED = [
 @pytest.mark.parametrize("path", COVERED)
 def test_patterns_contain_exact_paths_and_paths_with_a_prefix(path: str) -> None:
     assert path in PathPatterns(PATTERNS)
+    assert not is_ambiguous_path(path)
 
 
 @pytest.mark.parametrize("path", NOT_COVERED)
@@ -70,6 +71,7 @@ def test_patterns_do_not_contain_other_or_ambiguous_paths(path: str) -> None:
 @pytest.mark.parametrize("path", ["/%41", "/a;b", "/a//b", "/../x", "/a\\b"])
 def test_exact_path_may_be_ambiguous(path: str) -> None:
     """An exact path matches only itself, so it needs no normalization."""
+    assert is_ambiguous_path(path)
     assert path in PathPatterns((path,))
 
 
