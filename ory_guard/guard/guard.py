@@ -123,8 +123,8 @@ class OryGuard(Generic[TraitsT]):
                 other credential headers gets the outcome of its own headers, and leaves the request as it is.
         """
         scope = self._explicit.get_scope(connection)
-        check = partial(self.enforcement.current_outcome, scope)
-        return call_to_await("OryGuard.authenticate", scope, check, keeps_refusal=True)
+        call = partial(self.enforcement.current_outcome, scope)
+        return call_to_await("OryGuard.authenticate", scope, call, keeps_refusal=True)
 
     async def authenticate_token(self, token: Annotated[str, FROM_APPLICATION], *, kind: TokenKind) -> Outcome:
         """Return the outcome for a token that did not come in a header; never raise because of the token.
@@ -161,8 +161,8 @@ class OryGuard(Generic[TraitsT]):
         """
         scope = self._explicit.get_scope(connection, outcome)
         requirement = requirement_of("OryGuard.require", conditions, "outcome")
-        check = partial(self.enforcement.require, scope, self.enforcement.get_context(scope), requirement)
-        return call_to_await("OryGuard.require", scope, check)
+        call = partial(self.enforcement.require, scope, self.enforcement.get_context(scope), requirement)
+        return call_to_await("OryGuard.require", scope, call)
 
     def watch(self, connection: Any, *, every: float = 30.0, outcome: Outcome | None = None) -> Watch:
         """Return a context manager that ends its block, and closes the websocket, when the session ends.

@@ -29,14 +29,14 @@ def coroutine_function(call: C) -> C:
 
 
 def call_to_await(
-    name: str, scope: Mapping[str, Any], check: Callable[[], Coroutine[Any, Any, T]], *, keeps_refusal: bool = False
+    name: str, scope: Mapping[str, Any], call: Callable[[], Coroutine[Any, Any, T]], *, keeps_refusal: bool = False
 ) -> Coroutine[Any, Any, T]:
-    """Return a coroutine that runs `check`. Until it is awaited, the application can't start a response.
+    """Return a coroutine that runs a call of the guard. Until it is awaited, no response can be started.
 
     Args:
         name: The name of the call, for the warning of Python.
         scope: The request.
-        check: Returns the coroutine of the call.
+        call: Returns the coroutine of the call.
         keeps_refusal: Whether an earlier refusal can still be the reason of a 500 that follows.
     """
     recorded: AuthContext | None = scope.get(OUTER_KEY) or scope.get(SCOPE_KEY)
@@ -45,18 +45,18 @@ def call_to_await(
         if keeps_refusal and recorded.refusal is not NOT_AWAITED:
             refusal = recorded.refusal
         recorded.refusal, recorded.is_private = NOT_AWAITED, True
-    coroutine: Any = _run(recorded, refusal, check)
+    coroutine: Any = _run(recorded, refusal, call)
     coroutine.__qualname__ = name
-    checked: Coroutine[Any, Any, T] = coroutine
-    return checked
+    awaitable: Coroutine[Any, Any, T] = coroutine
+    return awaitable
 
 
 async def _run(
-    recorded: AuthContext | None, refusal: Refusal | None, check: Callable[[], Coroutine[Any, Any, T]]
+    recorded: AuthContext | None, refusal: Refusal | None, call: Callable[[], Coroutine[Any, Any, T]]
 ) -> T:
     if recorded is not None:
         recorded.refusal = refusal
-    return await check()
+    return await call()
 
 
 def not_awaited_error() -> ConfigurationError:

@@ -1,4 +1,4 @@
-"""Wrong arguments and settings of a guard are reported where they are made, with the fix."""
+"""Errors for wrong arguments and settings of a guard: they are raised early, and name the fix."""
 
 import re
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from ory_guard.testing import FakeKratos
 
 
 class Client:
-    """An object that is none of the parts of a guard, with a secret."""
+    """An object with a secret that does not fit any argument of a guard."""
 
     def __repr__(self) -> str:
         return "redis://:secret@redis"

@@ -225,7 +225,7 @@ def test_two_different_cookies_are_a_pair(
 
 
 def test_cookie_that_can_not_be_sent_is_not_one_of_two() -> None:
-    for value in (b"s=a; token=b,", b"s=a; s=b\x0b"):  # only spaces and tabs are no part of a value
+    for value in (b"s=a; token=b,", b"s=a; s=b\x0b"):  # a value ends before spaces and tabs only
         headers = [(b"cookie", value)]
         assert WITH_TOKEN.extract_all(headers) == (cookie(b"a"),)
 

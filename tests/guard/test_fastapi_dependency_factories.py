@@ -142,7 +142,7 @@ class FactoryChecker:
     ],
 )
 def test_dependency_that_only_makes_another_one_is_refused(dependency: Any, example: str) -> None:
-    """FastAPI would read its arguments from the request, and ignore what it returns."""
+    """FastAPI would read its arguments from the request, and ignore the returned dependency."""
     app = FastAPI()
     app.add_middleware(OrySessionMiddleware, guard=GUARD)
     calls: list[None] = []

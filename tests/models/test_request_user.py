@@ -69,7 +69,7 @@ async def test_handler_may_replace_the_user_of_its_request() -> None:
     ids=lambda outcome: type(outcome).__name__,
 )
 def test_outcome_user_and_auth_are_true_only_with_a_session(outcome: Any) -> None:
-    """`if request.state.auth:` and `if await guard.authenticate(request):` must not be true for nobody."""
+    """`if request.state.auth:` and `if await guard.authenticate(request):` must be false without a session."""
     view = SessionAuth(outcome)
 
     assert bool(outcome) is bool(view) is bool(SessionUser(view.session)) is (outcome is AUTHENTICATED)

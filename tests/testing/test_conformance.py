@@ -148,7 +148,7 @@ async def replay_all(name: str) -> dict[str, list[str]]:
     return {case.name: await replay.run(case) for case in cases}
 
 
-# A fake in this process answers up to 547 requests and sets up what they need.
+# The fake in this process responds to up to 547 requests, after the setup of their data.
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", RECORDINGS)
 async def test_fake_conforms_to_release_except_for_known_differences(name: str, say: Callable[[str], None]) -> None:

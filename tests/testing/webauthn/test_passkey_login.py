@@ -49,8 +49,8 @@ async def test_login_needs_no_identifier(fake: FakeKratos, native: bool) -> None
     [
         pytest.param({"origin": EVIL_ORIGIN}, WRONG, id="wrong origin"),
         pytest.param({"origin": "http://localhost:81"}, WRONG, id="wrong port"),
-        pytest.param({"origin": "http://["}, WRONG, id="origin that is no URL"),
-        pytest.param({"origin": None}, WRONG, id="origin that is no text"),
+        pytest.param({"origin": "http://["}, WRONG, id="origin that is not a URL"),
+        pytest.param({"origin": None}, WRONG, id="origin that is not a text"),
         pytest.param({"user_present": False}, WRONG, id="user not present"),
         pytest.param({"backup_eligible": True}, WRONG, id="backup eligibility has changed"),
         pytest.param({"origin": "HTTP://LOCALHOST/page?a=b"}, None, id="origin with path"),
